@@ -1,0 +1,26 @@
+"""Build hook: compile the kernels ahead of time; without a C compiler the package still installs."""
+
+import sys
+import sysconfig
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = Path(__file__).parent
+SOURCE = ROOT / "src/inklens/linear/kernels.c"
+
+
+class KernelBuildHook(BuildHookInterface):
+    """Put the shared library beside `kernels.c` and tag the wheel `py3-none-<platform>`."""
+
+    def initialize(self, version, build_data):
+        """Compile, or say on stderr that the NumPy kernels will be used."""
+        sys.path.insert(0, str(ROOT / "scripts"))
+        from build_kernels import build
+
+        library = build(SOURCE) if SOURCE.exists() else None
+        if library is None:
+            return
+        build_data["artifacts"].append(str(library.relative_to(ROOT)))
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"

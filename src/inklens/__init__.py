@@ -1,0 +1,31 @@
+"""See-through classification of small images.
+
+Names are imported on first use, so that ``import inklens`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Dataset": "datasets",
+    "load_dataset": "datasets",
+    "SoftmaxRegression": "linear.estimators",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from inklens.datasets import Dataset, load_dataset
+    from inklens.linear.estimators import SoftmaxRegression
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'inklens' has no attribute {name!r}")
+    return getattr(import_module(f"inklens.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

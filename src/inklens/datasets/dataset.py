@@ -1,0 +1,122 @@
+"""One shape for all data: `Dataset`, and its split into training and test rows."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from inklens.errors import DataError, ParameterError
+
+# X       (n_samples, n_pixels)  uint8, 0 = paper, 255 = full ink, C-contiguous, read-only
+# y       (n_samples,)           str
+# indices (n_train,), (n_test,)  int64, rows of X
+
+
+class Split(NamedTuple):
+    """Training and test rows with the row numbers they came from."""
+
+    X_train: np.ndarray
+    X_test: np.ndarray
+    y_train: np.ndarray
+    y_test: np.ndarray
+    train_index: np.ndarray
+    test_index: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled small images.
+
+    Parameters
+    ----------
+    X : uint8 array (n_samples, n_pixels)
+        Ink from 0 (paper) to 255, row by row.
+    y : str array (n_samples,)
+        Labels.
+    image_shape : (int, int)
+        Rows and columns of one image.
+    name, source, licence : str
+        What it is, where it came from, and who may use it.
+    notes : tuple of str
+        What the loader noticed or changed, in words.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    image_shape: tuple[int, int]
+    name: str
+    source: str = ""
+    licence: str = "not stated"
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        rows, cols = self.image_shape
+        if self.X.ndim != 2 or self.X.dtype != np.uint8 or self.X.shape[1] != rows * cols:
+            raise DataError(
+                f"expected uint8 pixels of shape (n, {rows * cols}), got {self.X.dtype} {self.X.shape}; "
+                "give one row per image and its image_shape"
+            )
+        if self.y.shape != (len(self.X),):
+            raise DataError(f"{len(self.X)} images but labels of shape {self.y.shape}; give one label per image")
+        object.__setattr__(self, "y", self.y.astype(str))
+        self.X.flags.writeable = False
+        self.y.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that occur, sorted."""
+        return tuple(str(label) for label in np.unique(self.y))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of images per label, most frequent first."""
+        labels, counts = np.unique(self.y, return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        return {str(labels[i]): int(counts[i]) for i in order}
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 over pixels and labels, in order."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.X))
+        digest.update("\n".join(self.y.tolist()).encode())
+        return digest.hexdigest()
+
+    def images(self, index: np.ndarray | slice | int = slice(None)) -> np.ndarray:
+        """Return pixels as pictures (..., rows, cols)."""
+        return self.X[index].reshape(*self.X[index].shape[:-1], *self.image_shape)
+
+    def split(self, *, train: int | float, test: int | float, seed: int) -> Split:
+        """Split as scikit-learn's ``train_test_split(X, y, random_state=seed, ...)`` does.
+
+        Parameters
+        ----------
+        train, test : int or float
+            Numbers of rows, or shares of all rows between 0 and 1.
+        seed : int
+            Seed of NumPy's Mersenne Twister.
+        """
+        n = len(self)
+        n_test = _count(test, n, name="test", rounding=np.ceil)
+        n_train = _count(train, n, name="train", rounding=np.floor)
+        if n_train + n_test > n:
+            raise ParameterError(
+                f"{n_train} training and {n_test} test rows were asked for, but {self.name} has only {n}; "
+                "lower --train or --test"
+            )
+        order = np.random.RandomState(seed).permutation(n)
+        train_index, test_index = order[n_test : n_test + n_train], order[:n_test]
+        return Split(
+            self.X[train_index], self.X[test_index], self.y[train_index], self.y[test_index], train_index, test_index
+        )
+
+
+def _count(size: int | float, n: int, *, name: str, rounding) -> int:
+    count = int(rounding(size * n)) if isinstance(size, float) else int(size)
+    if count < 1:
+        raise ParameterError(f"--{name} must be at least 1 row (or a share between 0 and 1), got {size}")
+    return count

@@ -1,0 +1,81 @@
+"""Every error that inklens raises on purpose.
+
+::
+
+    InklensError
+    ├── ParameterError (ValueError)        a setting outside its range: C <= 0, an unknown data spec
+    ├── DataError (ValueError)             data that cannot be used: shapes, labels, NaN, a corrupt file
+    ├── DownloadError (OSError)            the network or the server failed, after all retries
+    ├── PhotoError (ValueError)            a picture that cannot be read; `code` is stable
+    ├── ModelFileError (ValueError)        a model file that is damaged, foreign or too new
+    ├── OutputError (OSError)              a result that could not be written
+    └── MissingPackageError (ImportError)  an optional package is not installed
+
+The text says what was expected, what came and what to do. On the command line a `ParameterError` ends with
+exit code 2 (wrong usage), every other one with 1.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+
+class InklensError(Exception):
+    """Base of all errors below."""
+
+
+class ParameterError(InklensError, ValueError):
+    """A setting outside its range."""
+
+
+class DataError(InklensError, ValueError):
+    """Data that cannot be used."""
+
+
+class DownloadError(InklensError, OSError):
+    """The network or the server failed, after all retries."""
+
+
+class PhotoError(InklensError, ValueError):
+    """A picture that cannot be read.
+
+    Parameters
+    ----------
+    message : str
+        What was expected, what came, what to do.
+    code : str
+        Stable short name of the reason, such as ``"truncated"``.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ModelFileError(InklensError, ValueError):
+    """A model file that is damaged, foreign or too new."""
+
+
+class OutputError(InklensError, OSError):
+    """A result that could not be written."""
+
+
+class MissingPackageError(InklensError, ImportError):
+    """An optional package is not installed."""
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional package, or say how to install it.
+
+    >>> require("json", extra="parquet").dumps([1])
+    '[1]'
+    >>> require("no_such_package", extra="parquet")
+    Traceback (most recent call last):
+    ...
+    inklens.errors.MissingPackageError: no_such_package is not installed; run: pip install 'inklens[parquet]'
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{module.partition('.')[0]} is not installed; run: pip install 'inklens[{extra}]'"
+        ) from error
