@@ -14,11 +14,12 @@ _HOME = {
     "SoftmaxRegression": "linear.estimators",
 }
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
-    from inklens.datasets import Dataset, load_dataset
-    from inklens.linear.estimators import SoftmaxRegression
+    from inklens.datasets import Dataset as Dataset
+    from inklens.datasets import load_dataset as load_dataset
+    from inklens.linear.estimators import SoftmaxRegression as SoftmaxRegression
 
 
 def __getattr__(name: str) -> object:
