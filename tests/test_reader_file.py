@@ -75,7 +75,7 @@ def test_weights_that_are_not_finite_are_refused(bad):
 
 def test_classes_and_rows_must_agree():
     reader = make_reader()
-    with pytest.raises(DataError, match="3 classes|4 classes"):
+    with pytest.raises(DataError, match="4 classes"):
         DigitReader(reader.coef, reader.intercept, (*reader.classes, "x"), reader.image_shape)
 
 

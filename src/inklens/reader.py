@@ -8,7 +8,7 @@ writing its contents again gives the same bytes: every flipped bit is noticed.
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +116,10 @@ class DigitReader:
         return np.asarray(frames, dtype=np.float64).reshape(len(frames), -1)
 
     # ------------------------------------------------------------------ photos
+
+    def with_recipe(self, recipe: str | None) -> "DigitReader":
+        """Return the same model with another recipe for photos; None keeps its own."""
+        return self if recipe is None else replace(self, recipe=recipe)
 
     def frame(self, photo_or_frame) -> np.ndarray:
         """Return the frame of a photo; an array of the model's shape is one already."""
