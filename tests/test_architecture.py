@@ -13,7 +13,8 @@ SOURCE = Path(inklens.__file__).parent
 
 # A room may import itself and the rooms of lower floors; rooms of one floor know nothing of each other.
 FLOORS = [
-    {"errors", "storage"},
+    {"errors"},
+    {"storage"},
     {"linear", "datasets", "photos"},
     {"explain", "evaluation"},
     {"reader", "displays", "report"},
@@ -89,4 +90,4 @@ def test_public_names_exist():
     for name in inklens.__all__:
         assert getattr(inklens, name) is not None
     with pytest.raises(AttributeError):
-        inklens.no_such_name  # noqa: B018
+        inklens.no_such_name
