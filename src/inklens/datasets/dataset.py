@@ -111,7 +111,12 @@ class Dataset:
         order = np.random.RandomState(seed).permutation(n)
         train_index, test_index = order[n_test : n_test + n_train], order[:n_test]
         return Split(
-            self.X[train_index], self.X[test_index], self.y[train_index], self.y[test_index], train_index, test_index
+            self.X[train_index],
+            self.X[test_index],
+            self.y[train_index],
+            self.y[test_index],
+            train_index,
+            test_index,
         )
 
 
