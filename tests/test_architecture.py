@@ -16,7 +16,7 @@ FLOORS = [
     {"errors"},
     {"storage"},
     {"linear", "datasets", "photos"},
-    {"explain", "evaluation"},
+    {"explanations", "evaluation"},
     {"reader", "displays", "report"},
     {"workflow"},
     {"cli", "studio"},

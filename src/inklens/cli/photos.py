@@ -78,7 +78,7 @@ def explain(model, image, sample, data, recipe, out, scale, as_json: bool) -> No
     The contributions of a class, summed over all pixels, plus its intercept are its score z; softmax of the scores
     gives the probabilities.
     """
-    from inklens.explain import explain as explain_frame
+    from inklens.explanations import explain as explain_frame
     from inklens.workflow.reading import explain as run
     from inklens.workflow.reading import load_reader
 

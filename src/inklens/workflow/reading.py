@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from inklens.errors import ModelFileError, PhotoError
-from inklens.explain import Evidence
-from inklens.explain import explain as explain_picture
+from inklens.explanations import Evidence
+from inklens.explanations import explain as explain_picture
 from inklens.reader import DigitReader, Reading
 
 SHIPPED_READER = "digits.inklens"
