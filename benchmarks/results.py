@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = """# Results
 
-What was measured, on which machine and commit, side by side with the peer in one run. `make bench` writes this file anew;
+What was measured, on which machine and commit, beside the peer in one run. `make bench` writes this file anew;
 a ratio above 1 means that inklens is faster.
 """
 

@@ -19,7 +19,9 @@ def main(target: str) -> None:
     """Install into the environment whose interpreter is `target`."""
     pip = [sys.executable, "-m", "pip", "--python", target, "install", "-q", "--disable-pip-version-check"]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
-        sys.exit(f"inklens: {sys.executable} has no pip; install it (Debian: apt install python3-pip), then run make again")
+        sys.exit(
+            f"inklens: {sys.executable} has no pip; install it (Debian: apt install python3-pip), then run make again"
+        )
     uv = [str(Path(target).with_name("uv")), "pip", "install", "-q", "--python", target]
     print("inklens: setting up .venv (about half a minute)", file=sys.stderr)
     has_uv = subprocess.run([*pip, "uv"], capture_output=True).returncode == 0
