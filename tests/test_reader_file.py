@@ -27,6 +27,12 @@ def test_saving_and_loading_keeps_every_bit(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.inklens"]
 
 
+def test_the_memory_layout_of_the_weights_does_not_matter():
+    reader = make_reader()
+    fortran = DigitReader(np.asfortranarray(reader.coef), reader.intercept, reader.classes, reader.image_shape)
+    assert np.array_equal(DigitReader.from_bytes(fortran.to_bytes()).coef, reader.coef)
+
+
 def test_every_flipped_bit_is_noticed():
     data = make_reader(2, (2, 2)).to_bytes()
     for position in range(len(data) * 8):

@@ -169,7 +169,7 @@ class DigitReader:
 
     def to_bytes(self, dtype: type = np.float64) -> bytes:
         """Return the model file's bytes; the same model gives the same bytes."""
-        tensors = {"coef": self.coef.astype(dtype), "intercept": self.intercept.astype(dtype)}
+        tensors = {name: np.ascontiguousarray(getattr(self, name), dtype=dtype) for name in ("coef", "intercept")}
         header = {
             "schema_version": SCHEMA_VERSION,
             "inklens": self.version,

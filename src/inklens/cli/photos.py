@@ -27,13 +27,15 @@ def read(model: str | None, images: tuple[str, ...], mode, recipe, steps: str | 
     from inklens.workflow.reading import load_reader
     from inklens.workflow.reading import read as run
 
+    if steps and len(images) > 1:
+        raise click.UsageError("--steps draws one picture; name only one", click.get_current_context())
     reader = load_reader(model).with_recipe(recipe)
     with progress_bar() as progress:
         results = run(images, reader=reader, progress=progress)
-    if steps:
+    if steps and results[0].digits:
         from inklens.workflow.figures import save_steps
 
-        say(f"wrote {save_steps(results, reader, steps)}")
+        say(f"wrote {save_steps(results[0].digits[0], steps)}")
     if as_json:
         print_json({"schema_version": 1, "images": [result.to_json() for result in results]})
     else:
