@@ -39,7 +39,9 @@ class CommandLine(SphinxDirective):
         from inklens.cli.main import COMMANDS, inklens
 
         parent = click.Context(inklens, info_name="inklens")
-        return [section for name in COMMANDS for section in self._sections(parent, name, inklens.get_command(parent, name))]
+        return [
+            section for name in COMMANDS for section in self._sections(parent, name, inklens.get_command(parent, name))
+        ]
 
     def _sections(self, parent: click.Context, name: str, command: click.Command) -> list[nodes.Node]:
         context = click.Context(command, info_name=name, parent=parent, max_content_width=90)
@@ -57,5 +59,3 @@ def setup(app) -> None:
     """Register the formula writer and the directive."""
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.add_directive("command-line", CommandLine)
-
-

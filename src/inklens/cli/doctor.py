@@ -15,6 +15,6 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json({"schema_version": 1, **{finding.name: finding.value for finding in findings}})
     else:
-        print_table(["", "", ""], [[f.name, f.value, f.advice] for f in findings])
+        print_table(["", "", ""], [[f.name, f.value, f.advice] for f in findings], left=(0, 1, 2))
     if not all(finding.ok for finding in findings):
         raise click.exceptions.Exit(1)

@@ -85,6 +85,7 @@ def fit(as_json: bool, **options) -> None:
             ["seconds", f"{result.seconds:.2f}"],
             ["model", result.model],
         ],
+        left=(0, 1),
     )
 
 

@@ -77,17 +77,16 @@ def _plain(value):
     return value
 
 
-def print_table(header: list[str], rows: list[list], *, title: str | None = None) -> None:
-    """Print a right-aligned table (the first column left-aligned) that survives pipes and narrow screens."""
+def print_table(header: list[str], rows: list[list], *, title: str | None = None, left: tuple[int, ...] = (0,)) -> None:
+    """Print a table; columns in `left` are left-aligned, the others right-aligned. An empty header is not shown."""
     texts = [header, *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(row[j]) for row in texts) for j in range(len(header))]
     if title:
         click.echo(click.style(title, bold=True))
-    for i, row in enumerate(texts):
-        line = "  ".join(
-            cell.ljust(w) if j == 0 else cell.rjust(w) for j, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        click.echo(click.style(line, bold=True) if i == 0 else line)
+    for i, row in enumerate(texts if any(header) else texts[1:]):
+        cells = [c.ljust(w) if j in left else c.rjust(w) for j, (c, w) in enumerate(zip(row, widths, strict=True))]
+        line = "  ".join(cells).rstrip()
+        click.echo(click.style(line, bold=True) if i == 0 and any(header) else line)
 
 
 def say(message: str) -> None:
