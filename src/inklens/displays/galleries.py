@@ -56,11 +56,11 @@ class SampleGalleryDisplay(Display):
         """Draw one column of images per class."""
         sheet = Sheet(ax, width)
         n_classes, per_class = self.images.shape[:2]
-        tiles = grid(n_classes, self.images.shape[2:], sheet.width, gap=4)
+        tiles = grid(n_classes, self.images.shape[2:], sheet.width, captions=self.class_names, gap=4)
         block = LINE_HEIGHT + per_class * (tiles.tile_height + 3) + 8
         for k, images in enumerate(self.images):
             left, top = tiles.left(k), tiles.row(k) * block
-            name = shorten(self.class_names[k], tiles.tile_width)
+            name = shorten(self.class_names[k], tiles.caption)
             top = sheet.words(left + tiles.tile_width / 2, top, name, ha="center")
             for image in images:
                 sheet.picture(left, top, tiles.tile_width, tiles.tile_height, ink_pixels(image))
@@ -227,7 +227,8 @@ class MisclassifiedDisplay(Display):
             sheet.box(left, 2, 9, 9, colour=colour)
             top = sheet.words(left + 13, 0, word)
             left += 75
-        return sheet.paragraph(top + 2, f"In the maps, {adds} ink adds to a class and {subtracts} ink subtracts.") + 8
+        words = f"In the two maps, {adds} ink adds to the class and {subtracts} ink subtracts."
+        return sheet.paragraph(top + 2, words) + 8
 
     def _card(
         self, sheet: Sheet, number: int, left: float, top: float, width: float, scale: float, palette: str
@@ -237,11 +238,12 @@ class MisclassifiedDisplay(Display):
         title = shorten(f"{names[true]} read as {names[predicted]}", width, TITLE, bold=True)
         top = sheet.words(left, top, title, size=TITLE, weight=BOLD)
         maps = (signed_pixels(self.coef[k], scale, palette=palette, black_zeros=True) for k in (predicted, true))
-        tiles = grid(3, self.images.shape[1:], width, largest=110)
-        captions = ("image", f"map of {names[predicted]}", f"map of {names[true]}")
+        captions = ("image", "predicted", "true")
+        tiles = grid(3, self.images.shape[1:], width, captions=captions, largest=110)
         for i, (pixels, caption) in enumerate(zip((ink_pixels(self.images[number]), *maps), captions, strict=True)):
             sheet.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels)
-            sheet.words(left + tiles.left(i), top + tiles.tile_height + 2, shorten(caption, tiles.tile_width))
+            middle = left + tiles.left(i) + tiles.tile_width / 2
+            sheet.words(middle, top + tiles.tile_height + 2, caption, ha="center")
         below = top + tiles.tile_height + LINE_HEIGHT + 4
         colours = [PREDICTED if k == predicted else TRUE if k == true else NEITHER for k in range(len(proba))]
         below = upright_bars(sheet, left, below, width, proba, names, colours)

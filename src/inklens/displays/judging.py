@@ -92,6 +92,7 @@ class ConfusionMatrixDisplay(Display):
         top = self._column_names(sheet, left, cell)
         shares = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
         texts = self._texts(cell - 2)
+        edge = LINE if cell > TEXT else None
         every = max(1, int(np.ceil(LINE_HEIGHT / cell)))
         for i in range(n):
             if i % every == 0:
@@ -99,7 +100,7 @@ class ConfusionMatrixDisplay(Display):
                 sheet.words(left - 6, top + (i + 0.5) * cell - TEXT * 0.65, name, ha="right")
             for j in range(n):
                 colour = _shade(shares[i, j], right=i == j)
-                sheet.box(left + j * cell, top + i * cell, cell, cell, colour=colour, edge=LINE)
+                sheet.box(left + j * cell, top + i * cell, cell, cell, colour=colour, edge=edge)
                 if texts is not None and texts[i][j]:
                     x, y = left + (j + 0.5) * cell, top + (i + 0.5) * cell - TEXT * 0.65
                     sheet.words(x, y, texts[i][j], ha="center", color=text_on(colour))

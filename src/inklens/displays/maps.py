@@ -81,7 +81,7 @@ class CoefficientMapsDisplay(Display):
         """
         sheet = Sheet(ax, width)
         scale = symmetric_scale(self.coef, scale=scale)
-        tiles = grid(len(self.coef), self.coef.shape[1:], sheet.width)
+        tiles = grid(len(self.coef), self.coef.shape[1:], sheet.width, captions=self.class_names)
         top = map_rows(sheet, 0, tiles, self.coef, self.class_names, scale, palette, black_zeros)
         zeros = ZEROS if black_zeros and self.n_zeros else None
         signed_legend(sheet, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
@@ -125,7 +125,8 @@ class MapComparisonDisplay(Display):
 
     def _draw(self, sheet: Sheet, palette: str, scale: float | None) -> float:
         scale = symmetric_scale(*self.coefs.values(), scale=scale)
-        tiles = grid(len(self.class_names), next(iter(self.coefs.values())).shape[1:], sheet.width)
+        shape = next(iter(self.coefs.values())).shape[1:]
+        tiles = grid(len(self.class_names), shape, sheet.width, captions=self.class_names)
         top = 0.0
         for title, coef in self.coefs.items():
             top = sheet.paragraph(top, f"{title}: {_zero_words(coef)}", size=TITLE, weight=BOLD) + 2
@@ -258,7 +259,8 @@ class EvidenceDisplay(Display):
         scale = symmetric_scale(self.coef, scale=scale)
         evidence_scale = symmetric_scale(scale=evidence_scale or scale / 2)
         margin = 16.0
-        tiles = grid(len(self.coef), self.image.shape, sheet.width - margin, smallest=40)
+        names = self.class_names
+        tiles = grid(len(names), self.image.shape, sheet.width - margin, captions=names, smallest=40)
         block = 2 * TEXT * LEADING + 2 * tiles.tile_height + 14
         for k in range(len(self.coef)):
             self._column(sheet, k, margin + tiles.left(k), tiles.row(k) * block, tiles, scale, evidence_scale, palette)
@@ -288,7 +290,7 @@ class EvidenceDisplay(Display):
         best = k == int(self.scores.argmax())
         centre = left + tiles.tile_width / 2
         weight = BOLD if best else "normal"
-        name = shorten(self.class_names[k], tiles.tile_width, bold=best)
+        name = shorten(self.class_names[k], tiles.caption, bold=best)
         top = sheet.words(centre, top, name, ha="center", weight=weight)
         top = sheet.words(centre, top, number(self.scores[k], ".1f"), ha="center", weight=weight)
         size = (tiles.tile_width, tiles.tile_height)
@@ -314,7 +316,7 @@ def map_rows(
     block = TEXT * LEADING + tiles.tile_height + 6
     for k, values in enumerate(coef):
         left, y = tiles.left(k), top + tiles.row(k) * block
-        name = shorten(names[k], tiles.tile_width)
+        name = shorten(names[k], tiles.caption)
         y = sheet.words(left + tiles.tile_width / 2, y, name, ha="center")
         pixels = signed_pixels(values, scale, palette=palette, black_zeros=black_zeros)
         sheet.picture(left, y, tiles.tile_width, tiles.tile_height, pixels)

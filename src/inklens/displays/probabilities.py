@@ -195,6 +195,7 @@ class ByHandDisplay(Display):
             sheet.words(right, top, head, ha="right", color=MUTED)
         top += LINE_HEIGHT + 2
         sheet.rule(top, left=left, right=columns[-1])
+        own_line = max(text_width(name, bold=True) for name in self.class_names) > columns[0] - 36 - left
         for k, name in enumerate(self.class_names):
             cells = (
                 number(self.intercept[k]),
@@ -204,7 +205,9 @@ class ByHandDisplay(Display):
                 f"{self.softmax[k]:.4f}",
             )
             weight = BOLD if name == self.label else "normal"
-            sheet.words(left, top + 3, shorten(name, columns[0] - left - 36, bold=True), weight=weight)
+            room = (sheet.width if own_line else columns[0] - 36) - left
+            below = sheet.words(left, top + 3, shorten(name, room, bold=True), weight=weight)
+            top = below - 3 if own_line else top
             for right, cell in zip(columns, cells, strict=True):
                 sheet.words(right, top + 3, cell, ha="right", weight=weight)
             top += LINE_HEIGHT + 3

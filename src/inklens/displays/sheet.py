@@ -5,7 +5,7 @@ and keep every word at its real size.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +24,8 @@ POINTS_PER_INCH = 72
 TEXT = 9.5  # points; the smallest text of any display
 TITLE = 11.0
 LEADING = 1.35  # distance between baselines, in text sizes
+MIN_CAPTION = 62.0  # points that a long class name gets before it is cut
+HINTING = 1.02  # glyphs rounded to coarse pixels are this much wider than their outlines
 MARGIN = 2.0  # points around everything, so that no glyph is cut at the edge
 BOLD = "bold"
 
@@ -127,17 +129,18 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Grid:
-    """Equal tiles in rows that fill a width evenly."""
+    """Equal tiles in rows, with room for captions that are wider than a tile."""
 
     columns: int
     rows: int
     tile_width: float
     tile_height: float
-    gap: float
+    step: float  # from one left edge to the next
+    caption: float  # room for words above or below a tile
 
     def left(self, number: int) -> float:
         """Return the left edge of tile `number`, counted row by row."""
-        return number % self.columns * (self.tile_width + self.gap)
+        return number % self.columns * self.step + (self.caption - self.tile_width) / 2
 
     def row(self, number: int) -> int:
         """Return the row of tile `number`."""
@@ -149,6 +152,7 @@ def grid(
     image_shape: tuple[int, int],
     width: float,
     *,
+    captions: Sequence[str] = (),
     smallest: float = 42,
     largest: float = 84,
     gap: float = 6,
@@ -161,12 +165,15 @@ def grid(
     (10, 5)
     """
     rows, cols = image_shape
-    fitting = max(1, int((width + gap) // (smallest * min(1, cols / rows) + gap)))
+    caption = max((text_width(text, bold=True) for text in captions), default=0.0)
+    least = max(smallest * min(1, cols / rows), min(caption, MIN_CAPTION))
+    fitting = max(1, int((width + gap) // (least + gap)))
     n_rows = -(-n_tiles // fitting)
     columns = -(-n_tiles // n_rows)
-    side = min((width + gap) / columns - gap, largest)
-    tile_width = min(side, largest * cols / rows)
-    return Grid(columns, n_rows, tile_width, tile_width * rows / cols, gap)
+    room = (width + gap) / columns - gap
+    tile_width = min(room, largest, largest * cols / rows)
+    caption = max(tile_width, min(caption, room))
+    return Grid(columns, n_rows, tile_width, tile_width * rows / cols, caption + gap, caption)
 
 
 @contextmanager
@@ -182,7 +189,8 @@ def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
     """Return the width of a line in points."""
     font = FontProperties(size=size, weight=BOLD if bold else "normal")
     with any_script():
-        return matplotlib.textpath.text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+        width = matplotlib.textpath.text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    return HINTING * width
 
 
 def shorten(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> str:
