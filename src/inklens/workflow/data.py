@@ -23,7 +23,7 @@ def look(spec: str, *, load: bool | None = None, progress: Callable | None = Non
             raise ParameterError(f"{spec!r} lies on this computer: leave out --no-load to look into it")
         return asdict(known), _sentences(known)
     seen = describe(load_dataset(spec, progress=progress))
-    return seen.to_json(), seen.in_words()
+    return seen.as_dict(), str(seen).splitlines()
 
 
 def _known(spec: str) -> DatasetInfo | None:
