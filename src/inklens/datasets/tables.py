@@ -93,6 +93,7 @@ def _encoding(data: bytes) -> str:
 
 def _read_table(text: str, path: Path):
     """Return the rows (lists of text, or a number array when all is plain numbers) and the names, if any."""
+    text = text.lstrip("\r\n")
     first_line = text[: text.find("\n") + 1 or len(text)]
     delimiter = max(DELIMITERS, key=first_line.count)
     rows: list[list[str]] | np.ndarray | None = _plain_numbers(text, first_line, delimiter)
