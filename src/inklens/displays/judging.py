@@ -104,9 +104,7 @@ class ConfusionMatrixDisplay(Display):
                 if texts is not None and texts[i][j]:
                     x, y = left + (j + 0.5) * cell, top + (i + 0.5) * cell - TEXT * 0.65
                     sheet.words(x, y, texts[i][j], ha="center", color=text_on(colour))
-        sheet.ax.text(
-            5, top + n * cell / 2, "true class", size=TEXT, rotation=90, ha="center", va="center", color=MUTED
-        )
+        sheet.turned(5, top + n * cell / 2, "true class", color=MUTED)
         return self._finish(sheet)
 
     def _texts(self, room: float) -> list[list[str]] | None:
@@ -132,17 +130,7 @@ class ConfusionMatrixDisplay(Display):
         every = max(1, int(np.ceil(LINE_HEIGHT / cell)))
         for j, name in list(enumerate(names))[::every]:
             x = left + (j + 0.5) * cell
-            sheet.ax.text(
-                x,
-                top + longest + 2,
-                name,
-                size=TEXT,
-                rotation=90,
-                ha="center",
-                va="bottom",
-                color=INK,
-                parse_math=False,
-            )
+            sheet.turned(x, top + longest + 2, name, va="bottom")
         return top + longest + 6
 
 

@@ -268,7 +268,7 @@ class EvidenceDisplay(Display):
             top = row * block + 2 * TEXT * LEADING
             sheet.words(8, top - TEXT * LEADING, "z", ha="center")
             for label, centre in (("w", top + tiles.tile_height / 2), ("x · w", top + 1.5 * tiles.tile_height + 4)):
-                sheet.ax.text(8, centre, label, size=TEXT, rotation=90, ha="center", va="center")
+                sheet.turned(8, centre, label)
         below = sheet.paragraph(
             tiles.rows * block,
             f"Full colour is ±{scale:.2g} in the upper maps (w) and ±{evidence_scale:.2g} in the lower ones (x · w).",

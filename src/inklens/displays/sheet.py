@@ -80,6 +80,10 @@ class Sheet:
         self._reach(below)
         return below
 
+    def turned(self, x: float, y: float, text: str, *, va: str = "center", color: str = INK) -> None:
+        """Write a line that reads upward, at `x`, its middle (or with va="bottom" its beginning) at `y`."""
+        self.ax.text(x, y, text, size=TEXT, rotation=90, ha="center", va=va, color=color, parse_math=False)
+
     def paragraph(self, top: float, text: str, *, size: float = TEXT, left: float = 0, **style: Any) -> float:
         """Write text wrapped to the sheet's width."""
         bold = style.get("weight") == BOLD

@@ -15,8 +15,8 @@ from inklens.displays.palettes import INK, LINE, MUTED
 _THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
 _STYLE_ELEMENT = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 _METADATA = re.compile(r"<title>.*?</title>|<metadata>.*?</metadata>", re.DOTALL)
-_ID = re.compile(r'(\bid="|href="#|url\(#)')
-_UNUSED_GROUP = re.compile(r'<g id="[^"]*">\s*</g>')
+_ID = re.compile(r' id="([^"]*)"')
+_REFERENCE = re.compile(r'(href="#|url\(#)([^")]*)')
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,11 @@ def inline_svg(display: Display, *, prefix: str) -> str:
     """Return a plotted display as an svg element with its own ids, the page's colours and its words as label."""
     text = display.to_svg(transparent=True)
     text = text[text.index("<svg") :]
-    for pattern in (_STYLE_ELEMENT, _METADATA, _UNUSED_GROUP):
+    for pattern in (_STYLE_ELEMENT, _METADATA):
         text = pattern.sub("", text)
-    text = _ID.sub(lambda match: match.group(1) + prefix, text)
+    used = {name for _, name in _REFERENCE.findall(text)}
+    text = _ID.sub(lambda match: f' id="{prefix}{match[1]}"' if match[1] in used else "", text)
+    text = _REFERENCE.sub(lambda match: f"{match[1]}{prefix}{match[2]}", text)
     for colour, themed in _THEMED.items():
         text = text.replace(colour, themed)
     text = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt" height="[\d.]+pt"', r'\1 style="max-width:\2pt"', text, count=1)

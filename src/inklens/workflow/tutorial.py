@@ -13,6 +13,7 @@ import numpy as np
 
 from inklens import __version__
 from inklens.datasets import Dataset, Split
+from inklens.datasets.describe import Description, constant_pixels, describe
 from inklens.displays import ByHandDisplay
 from inklens.errors import DataError, PhotoError
 from inklens.evaluation import Evaluation
@@ -159,13 +160,12 @@ class Tutorial:
     @cached_property
     def constant_pixels(self) -> int:
         """Pixels that have the same value in all training images."""
-        return int(np.sum(self.split.X_train.min(axis=0) == self.split.X_train.max(axis=0)))
+        return int(np.sum(constant_pixels(self.split.X_train)))
 
     @cached_property
-    def overlap(self) -> int:
-        """Test images that are also, pixel by pixel, among the training images."""
-        seen = {row.tobytes() for row in self.split.X_train}
-        return sum(row.tobytes() in seen for row in self.split.X_test)
+    def description(self) -> Description:
+        """What the data set is, and its overlap between the halves."""
+        return describe(self.dataset, self.split)
 
     @property
     def alpha(self) -> float:
@@ -191,7 +191,7 @@ class Tutorial:
                 "image_shape": list(self.dataset.image_shape),
                 "counts": self.dataset.counts,
                 "constant_pixels": self.constant_pixels,
-                "overlap": self.overlap,
+                "overlap": self.description.overlap.n_test if self.description.overlap else 0,
             },
             "split": {"train": len(self.split.y_train), "test": len(self.split.y_test), "seed": self.seed},
             "fits": {name: getattr(self, name).to_json() for name in ("plain", "gentle", "sparse", "loose")},
@@ -410,7 +410,7 @@ def _read_own(
     else:
         number = _readable_image(model, rows)
         truth = str(rows.y_test[number])
-        origin = f"made from test image {number}, class {truth}"
+        origin = f"test image {number}, class {truth}"
         picture = decode(paper_photo(scale_pixels(rows.X_test[number]).reshape(dataset.image_shape)))
     readings = {}
     refusal = ""

@@ -19,7 +19,7 @@ from inklens.displays import (
     StrengthDisplay,
     ToleranceDisplay,
 )
-from inklens.displays.base import as_maps, class_weights
+from inklens.displays.base import as_maps, class_weights, symmetric_scale
 from inklens.report import Chapter, ReportFigure, render
 from inklens.storage import write_text
 from inklens.workflow.tutorial import FittedModel, Tutorial
@@ -50,6 +50,7 @@ def write_page(tutorial: Tutorial, folder: Path) -> None:
         context={
             "t": tutorial,
             "title": f"Seeing through a classifier: {tutorial.dataset.name}",
+            "heading": "Seeing through a classifier",
             "description": _description(tutorial),
             "version": __version__,
             "figures": {name: figure.html() for name, figure in figures.items()},
@@ -74,8 +75,9 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
 
 def _description(t: Tutorial) -> str:
     return (
-        f"{len(t.split.y_train):,} images teach a linear model to tell {len(t.classes)} classes apart; "
-        f"{len(t.split.y_test):,} others judge it. Every number on this page comes from this run."
+        f"{len(t.split.y_train):,} images of the data set “{t.dataset.name}” teach a linear model to tell "
+        f"{len(t.classes)} classes apart; {len(t.split.y_test):,} others judge it. Every number on this page comes "
+        "from this run."
     )
 
 
@@ -106,7 +108,7 @@ def _model_figures(t: Tutorial) -> list[ReportFigure]:
         ReportFigure(
             "maps",
             CoefficientMapsDisplay(_maps(t, t.gentle), class_names=t.classes),
-            f"What the fit with a gentle penalty ({t.gentle.title}) learned. This is the model that the page reads from here on.",
+            f"What the fit with a gentle penalty ({t.gentle.title}) learned; the model of all that follows.",
         ),
         ReportFigure("by-hand", hand, f"Test image {t.sample} on its way from pixels to an answer."),
         ReportFigure(
@@ -179,6 +181,7 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
             "zeros",
             MapComparisonDisplay({fit.title: _maps(t, fit) for fit in (t.plain, t.sparse)}, class_names=t.classes),
             "Before and after the L1 penalty. Black is a coefficient that is exactly zero in that very model.",
+            options={"scale": symmetric_scale(t.sparse.coef)},
         ),
         ReportFigure(
             "strength",
