@@ -86,8 +86,9 @@ def test_missing_or_wrong_file_is_one_clear_error(kind, content, tmp_path):
 @pytest.mark.parametrize(
     ("spec", "hint"),
     [
-        ("embeded", "embedded"),
-        ("mnits", "mnist"),
+        ("embeded", "did you mean 'embedded'?"),
+        ("mnits", "did you mean 'mnist'?"),
+        ("fashion-mnist", "did you mean 'openml:Fashion-MNIST@1'?"),
         ("nonsense", "openml:NAME"),
         ("idx", "idx:DIR"),
         ("csv:", "csv:FILE"),
