@@ -13,40 +13,15 @@
  */
 #ifndef REAL
 
-#include <float.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JOIN2(a, b) a##_##b
-#define JOIN(a, b) JOIN2(a, b)
-#define EXPORT(name) __attribute__((visibility("default"))) JOIN(name, ISA)
-
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#elif defined(__AVX__)
-#define VECTOR_BYTES 32
-#else
-#define VECTOR_BYTES 16
-#endif
+#include "kernels.h"
 
 enum { TILE = 16 };            /* rows per tile: the softmax runs with the tile's rows in lanes */
 enum { CHUNK_ROWS = 512 };     /* rows between two flushes of G into float64 */
-enum { MAX_THREADS = 64 };
-enum { U8, F32, F64 };         /* value types */
-enum { DENSE, DENSE_SKIP, CSR16, CSR32 }; /* layouts; DENSE_SKIP drops the zeros of a dense row while reading it */
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
-
-typedef struct {
-  int64_t n_rows, n_features;
-  int32_t layout, value_type;
-  const void *values;
-  int64_t row_stride;    /* dense: elements from one row to the next */
-  const void *indices;   /* CSR: columns, uint16 or int32 */
-  const int64_t *indptr; /* CSR: (n_rows + 1) */
-} rows_t;
 
 typedef struct {
   int32_t mode, n_classes, lanes, n_threads;
@@ -76,30 +51,6 @@ static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
     at = low;
   }
   return at / TILE * TILE;
-}
-
-typedef void (*share_t)(void *task, int thread);
-typedef struct { share_t run; void *task; int thread; } start_t;
-static void *start(void *argument) {
-  start_t *s = argument;
-  s->run(s->task, s->thread);
-  return NULL;
-}
-
-/* Run `run(task, t)` for t = 0 .. n_threads - 1; where no thread can be had the caller does its share. */
-static void parallel(share_t run, void *task, int n_threads) {
-  pthread_t handles[MAX_THREADS];
-  start_t starts[MAX_THREADS];
-  int alive[MAX_THREADS];
-  for (int t = 1; t < n_threads; t++) {
-    starts[t] = (start_t){run, task, t};
-    alive[t] = pthread_create(&handles[t], NULL, start, &starts[t]) == 0;
-  }
-  run(task, 0);
-  for (int t = 1; t < n_threads; t++) {
-    if (alive[t]) pthread_join(handles[t], NULL);
-    else run(task, t);
-  }
 }
 
 /* Bytes of private sums that one thread of a pass needs. */

@@ -2,15 +2,9 @@
  *
  * Integers are 64 bits wide at this border. Types: 0 uint8, 1 float, 2 double, as in kernels.c. Rows have unit column stride.
  */
-#include <math.h>
-#include <stdint.h>
 #include <string.h>
 
-#define JOIN2(a, b) a##_##b
-#define JOIN(a, b) JOIN2(a, b)
-#define EXPORT(name) __attribute__((visibility("default"))) JOIN(name, ISA)
-
-enum { U8, F32, F64 };
+#include "kernels.h"
 
 #define DEFINE_INSPECT(TYPE, NAME, INTEGER) \
 static int64_t inspect_##NAME(const TYPE *x, int64_t n, int64_t p, int64_t stride, double *low_out, double *high_out, \
