@@ -1,7 +1,7 @@
 """One shape for all data: `Dataset`, and its split into training and test rows."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -41,6 +41,8 @@ class Dataset:
         What it is, where it came from, and who may use it.
     notes : tuple of str
         What the loader noticed or changed, in words.
+    n_train : int or None
+        Rows of the source's own training half, which come first; None where the source has no halves.
     """
 
     X: np.ndarray
@@ -49,7 +51,8 @@ class Dataset:
     name: str
     source: str = ""
     licence: str = "not stated"
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    n_train: int | None = None
 
     def __post_init__(self) -> None:
         rows, cols = self.image_shape
@@ -60,9 +63,8 @@ class Dataset:
             )
         if self.y.shape != (len(self.X),):
             raise DataError(f"{len(self.X)} images but labels of shape {self.y.shape}; give one label per image")
-        object.__setattr__(self, "y", self.y.astype(str))
-        self.X.flags.writeable = False
-        self.y.flags.writeable = False
+        object.__setattr__(self, "X", _read_only(self.X))
+        object.__setattr__(self, "y", _read_only(self.y.astype(str)))
 
     def __len__(self) -> int:
         return len(self.X)
@@ -82,9 +84,33 @@ class Dataset:
     @cached_property
     def checksum(self) -> str:
         """SHA-256 over pixels and labels, in order."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.X))
+        digest = hashlib.sha256(np.ascontiguousarray(self.X).data)
         digest.update("\n".join(self.y.tolist()).encode())
         return digest.hexdigest()
+
+    def subset(self, half: str) -> "Dataset":
+        """Return the source's own training or test half, or all.
+
+        Parameters
+        ----------
+        half : {"all", "train", "test"}
+            Which rows.
+
+        Raises
+        ------
+        ParameterError
+            Another word, or the source has no halves.
+        """
+        if half not in ("all", "train", "test"):
+            raise ParameterError(f"expected subset 'all', 'train' or 'test', got {half!r}")
+        if half == "all":
+            return self
+        if self.n_train is None:
+            raise ParameterError(
+                f"{self.name} has no training and test halves of its own; use split() or --train, --test"
+            )
+        rows = slice(None, self.n_train) if half == "train" else slice(self.n_train, None)
+        return replace(self, X=self.X[rows], y=self.y[rows], name=f"{self.name} ({half} half)", n_train=None)
 
     def images(self, index: np.ndarray | slice | int = slice(None)) -> np.ndarray:
         """Return pixels as pictures (..., rows, cols)."""
@@ -111,8 +137,20 @@ class Dataset:
         order = np.random.RandomState(seed).permutation(n)
         train_index, test_index = order[n_test : n_test + n_train], order[:n_test]
         return Split(
-            self.X[train_index], self.X[test_index], self.y[train_index], self.y[test_index], train_index, test_index
+            self.X[train_index],
+            self.X[test_index],
+            self.y[train_index],
+            self.y[test_index],
+            train_index,
+            test_index,
         )
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return a read-only view; the caller's array stays as it is."""
+    view = np.ascontiguousarray(array).view(np.ndarray)[:]
+    view.flags.writeable = False
+    return view
 
 
 def _count(size: int | float, n: int, *, name: str, rounding) -> int:

@@ -87,7 +87,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's protocol)
-        "C": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"inf"})],
+        "C": [Interval(Real, 0.0, np.inf, closed="right")],
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "fit_intercept": ["boolean"],

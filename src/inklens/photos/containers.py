@@ -1,0 +1,161 @@
+"""What a picture file says about itself before it is decoded: kind, wholeness, orientation."""
+
+import struct
+import zlib
+from importlib import import_module
+from typing import Any
+
+from inklens.errors import PhotoError
+
+TAKEN = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF"
+
+_PARSERS = {  # kind -> (Pillow's plugin, class)
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "WEBP": ("WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("AvifImagePlugin", "AvifImageFile"),
+    "GIF": ("GifImagePlugin", "GifImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+}
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+_REFUSED = (
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript file"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
+    (b"8BPS", "a Photoshop file"),
+    (b"SIMPLE", "a FITS file"),
+    (b"\0\0\1\0", "a Windows icon"),
+    (b"\0\0\0\x0cjP", "a JPEG 2000 picture"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"\0\0\0\x0cJXL", "a JPEG XL picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"DDS ", "a DirectDraw surface"),
+    (b"qoif", "a QOI picture"),
+    (b"icns", "a macOS icon"),
+    (b"gimp xcf", "a GIMP file"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"PK\3\4", "a zip archive or office document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"<?xml", "an XML or SVG file"),
+    (b"<svg", "an SVG drawing"),
+    (b"<!DOCTYPE", "a web page"),
+    (b"<html", "a web page"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+)
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
+# chunks that change pixels; all others (text, profiles, animation frames, times) are never looked at
+_PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
+_EXIF_ORIENTATION = 274
+
+
+def identify(data: bytes) -> str:
+    """Return the kind of a picture by its first bytes, or raise ``unsupported``."""
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        return _ftyp_kind(data)
+    start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
+    found = next((name for mark, name in _REFUSED if start.startswith(mark) or data.startswith(mark)), None)
+    raise PhotoError(
+        f"this is {found or 'no picture of a known kind'}, which is not taken; give a {TAKEN}",
+        code="unsupported",
+    )
+
+
+def _ftyp_kind(data: bytes) -> str:
+    length = int.from_bytes(data[:4], "big")
+    brands = {data[i : i + 4] for i in [8, *range(16, min(length, 512), 4)]}
+    if brands & {b"avif", b"avis"}:
+        return "AVIF"
+    if brands & _HEIC_BRANDS:
+        return "HEIC"
+    name = data[8:12].decode("ascii", "replace")
+    raise PhotoError(
+        f"this is a film or other media file ({name!r}), which is not taken; give a {TAKEN}",
+        code="unsupported",
+    )
+
+
+def parser(kind: str) -> Any:
+    """Return Pillow's class for a kind; called directly, it never turns a JPEG into a book of pages (MPO)."""
+    module, name = _PARSERS[kind]
+    return getattr(import_module(f"PIL.{module}"), name)
+
+
+def essential_png(data: bytes) -> bytes:
+    """Keep the chunks that make pixels, and check every checksum."""
+    kept, position = [data[:8]], 8
+    while position < len(data):
+        if position + 12 > len(data):
+            raise _cut_off()
+        length, name = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            raise _cut_off()
+        if name in _PNG_KEPT:
+            if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != int.from_bytes(
+                data[end - 4 : end], "big"
+            ):
+                raise PhotoError("the file is damaged (a checksum is wrong); export it again", code="corrupt")
+            kept.append(data[position:end])
+        position = end
+        if name == b"IEND":
+            return b"".join(kept)
+    raise _cut_off()
+
+
+def check_whole(data: bytes, kind: str) -> None:
+    """Raise ``truncated`` where the container promises more bytes than there are."""
+    if kind == "WEBP":
+        if int.from_bytes(data[4:8], "little") + 8 > len(data):
+            raise _cut_off()
+        return
+    position = 0
+    while position + 8 <= len(data):  # boxes of ISO/IEC 14496-12
+        length = int.from_bytes(data[position : position + 4], "big")
+        if length == 1:
+            length = int.from_bytes(data[position + 8 : position + 16], "big")
+        if length == 0:  # to the end of the file
+            return
+        if position + length > len(data):
+            raise _cut_off()
+        position += max(length, 8)
+
+
+def heif_coding(data: bytes) -> str:
+    """Return the type of the first coded item of a HEIF file, such as ``"hvc1"`` or ``"j2k1"``."""
+    position = data.find(b"infe", 0, 1 << 16)
+    if position < 0:
+        return ""
+    wide = data[position + 4] == 3
+    return data[position + (14 if wide else 12) :][:4].decode("ascii", "replace")
+
+
+def orientation(image: Any, notes: list[str]) -> int:
+    """Return the Exif orientation 1 to 8; a broken or absurd tag counts as 1."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+        turn = int(value)
+    except Exception:  # whatever Pillow's Exif reader raises on garbage
+        notes.append("the Exif block is broken and was ignored")
+        return 1
+    return turn if 1 <= turn <= 8 else 1
+
+
+def _cut_off() -> PhotoError:
+    return PhotoError("the file is cut off; copy or download it again", code="truncated")
