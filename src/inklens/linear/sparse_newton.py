@@ -26,6 +26,8 @@ NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds thi
 GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
 SMALLEST_SET = 300
 LIGHT = 2.7e-6  # class pairs of rows lighter than this times n_samples, in mean row weights, are sampled while far
+COARSEST = 0.25  # breach of the subproblem's optimality conditions, in thresholds, while far
+FORCING = 0.03  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
 
 
@@ -87,7 +89,6 @@ def _evaluate(problem, coef: np.ndarray, intercept: np.ndarray, fixed: np.ndarra
 
 def _newton_step(problem, penalty, point: Point, violation: float, tol: float, fixed: np.ndarray, seed: int) -> Step:
     pairs = _working_set(penalty, point, violation, fixed)
-    w, gradient = (array[pairs.classes, pairs.features] for array in (point.coef, point.gradient))
     mean_weight = float(problem.weights.mean())
     light = mean_weight * min(0.25, LIGHT * problem.rows.n_samples) * min(1.0, violation / 8.0)
     model = subproblem.newton_model(
@@ -99,14 +100,17 @@ def _newton_step(problem, penalty, point: Point, violation: float, tol: float, f
         light=light if violation > 1e-3 else 0.0,
         seed=seed,
     )
+    w, gradient = (np.zeros(len(model.pairs.classes)) for _ in range(2))
+    moving = ~model.is_intercept
+    w[moving], gradient[moving] = point.coef[pairs], point.gradient[pairs]
     value = penalty.value(point.coef)
-    finest = 0.1 * tol * (point.loss + value) / max(value, np.finfo(float).tiny)
-    tolerance = max(min(0.1, 0.03 * violation), finest, 1e-6)
+    finest = 0.3 * tol * (point.loss + value) / value if value > 0.0 else COARSEST
+    tolerance = max(min(COARSEST, FORCING * violation), finest, 1e-6)
     felt = gradient - model.follow @ point.intercept_gradient
-    moves = penalty.solve_quadratic(model.hessian, felt, w, pairs, tolerance) - w
+    moves = penalty.solve_quadratic(model, felt, w, tolerance) - w
     intercept_moves = -(moves @ model.follow) - model.inverse @ point.intercept_gradient
     direction = np.zeros_like(point.coef)
-    direction[pairs.classes, pairs.features] = moves
+    direction[pairs] = moves[moving]
     grown = penalty.value(point.coef + direction) - value
     curved = 0.5 * float(moves @ (model.hessian @ moves.astype(np.float32)))
     slope = float(gradient @ moves + point.intercept_gradient @ intercept_moves) + grown

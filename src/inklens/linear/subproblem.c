@@ -21,23 +21,33 @@ enum { TALL = 4 };
 #endif
 enum { WIDE = 3 * LANES, DEPTH = 128 };
 
+enum { ROW_BLOCK = 256 };
+
+typedef struct {
+  int64_t width, stride; /* pairs of this class; the same rounded up to WIDE */
+  int32_t *place;        /* (n_rows): where a row lies in `packed`, or -1 */
+  float *degree;         /* (n_rows): sum of the edges at this class */
+  float *packed;         /* (rows with an edge, stride): the columns of this class's pairs */
+} class_t;
+
 typedef struct {
   const rows_t *rows;
   int64_t n_rows, n_pairs;
   int32_t n_classes, n_threads;
   const int64_t *chosen;  /* (n_rows): the rows that enter */
   const int64_t *first;   /* (n_classes + 1): the pairs of class k are first[k] .. first[k+1] - 1 */
-  const int32_t *feature; /* (n_pairs): column of each pair; n_features stands for a column of ones */
-  const float *proba;     /* (n_rows, n_classes) */
+  const int32_t *feature; /* (n_pairs): slot of each pair */
+  const float *proba;     /* (n_classes, n_rows) */
   const float *weights;   /* (n_rows) */
   float scale, light;     /* the matrix meant is rows * scale */
   uint32_t seed;
   float *hessian;         /* (n_pairs, n_pairs): added to */
+  const int32_t *slot;    /* (n_features): place of a column among those in use, or n_slots */
+  int64_t n_slots;        /* columns in use; `feature` counts these, and n_slots stands for ones */
   /* filled here */
-  float **packed;         /* per class: (n_rows, its pairs), only those columns */
-  float *degree;          /* (n_classes, n_rows): sum of the edges kept at class k */
-  int64_t *order;         /* blocks, largest first */
-  int64_t n_blocks, next_row_block, next_block;
+  class_t *classes;
+  int64_t *order;         /* blocks, heavy ones first */
+  int64_t n_blocks, next_class, next_row_block, next_block;
   int32_t failed;
 } hessian_t;
 
@@ -45,18 +55,48 @@ typedef struct {
 static inline float chance(uint32_t row, uint32_t edge, uint32_t seed) {
   uint32_t h = row * 0x9e3779b1u ^ edge * 0x85ebca77u ^ seed;
   h ^= h >> 16; h *= 0x85ebca6bu; h ^= h >> 13; h *= 0xc2b2ae35u; h ^= h >> 16;
-  return (float)(h >> 8) * 0x1p-24f;
+  return (float)(int32_t)(h >> 8) * 0x1p-24f;
 }
 
-/* Weight with which the edge (k, l) of row i enters; 0 drops it. */
-static inline float edge_weight(const hessian_t *h, int64_t i, int k, int l) {
-  const float *p = h->proba + i * h->n_classes;
-  float weight = h->weights[i] * p[k] * p[l];
-  if (weight >= h->light) return weight;
-  return weight > h->light * chance((uint32_t)i, (uint32_t)(k * h->n_classes + l), h->seed) ? h->light : 0.0f;
+/* Weights with which the edges (k, l) of rows from .. from + n - 1 enter; 0 drops one. */
+static void edge_weights(const hessian_t *h, int k, int l, int64_t from, int n, float *out) {
+  const float *restrict pk = h->proba + k * h->n_rows + from, *restrict pl = h->proba + l * h->n_rows + from;
+  const float *restrict weights = h->weights + from;
+  uint32_t edge = (uint32_t)(k > l ? k * h->n_classes + l : l * h->n_classes + k), seed = h->seed;
+  float light = h->light;
+  for (int i = 0; i < n; i++) {
+    float weight = weights[i] * pk[i] * pl[i];
+    float sampled = weight > light * chance((uint32_t)from + (uint32_t)i, edge, seed) ? light : 0.0f;
+    out[i] = weight >= light ? weight : sampled;
+  }
 }
 
-enum { ROW_BLOCK = 256 };
+/* First phase, by classes: the sum of the edges at class k, and the rows that have one. */
+static void sum_edges(void *task, int thread) {
+  hessian_t *h = task;
+  (void)thread;
+  for (;;) {
+    int64_t k = __atomic_fetch_add(&h->next_class, 1, __ATOMIC_RELAXED);
+    if (k >= h->n_classes) return;
+    class_t *class = h->classes + k;
+    if (class->width == 0) continue;
+    class->place = malloc((h->n_rows + 1) * sizeof(int32_t));
+    class->degree = calloc(h->n_rows + 1, sizeof(float));
+    if (!class->place || !class->degree) { h->failed = 1; return; }
+    float edge[ROW_BLOCK];
+    for (int64_t from = 0; from < h->n_rows; from += ROW_BLOCK) {
+      int n = h->n_rows - from < ROW_BLOCK ? (int)(h->n_rows - from) : ROW_BLOCK;
+      for (int l = 0; l < h->n_classes; l++) {
+        if (l == k) continue;
+        edge_weights(h, (int)k, l, from, n, edge);
+        for (int i = 0; i < n; i++) class->degree[from + i] += edge[i];
+      }
+    }
+    int32_t kept = 0;
+    for (int64_t i = 0; i < h->n_rows; i++) class->place[i] = class->degree[i] > 0.0f ? kept++ : -1;
+    if (posix_memalign((void **)&class->packed, 64, (kept * class->stride + 1) * sizeof(float))) h->failed = 1;
+  }
+}
 
 static inline float value_at(const rows_t *rows, int64_t at) {
   if (rows->value_type == U8) return (float)((const uint8_t *)rows->values)[at];
@@ -68,54 +108,51 @@ static inline int64_t column_at(const rows_t *rows, int64_t at) {
   return rows->layout == CSR16 ? ((const uint16_t *)rows->indices)[at] : ((const int32_t *)rows->indices)[at];
 }
 
-/* Write row i, times scale, into the zeroed `out` (n_features). */
-static void expand(const rows_t *rows, int64_t i, float scale, float *out) {
+/* Write the columns in use of row i, times scale, into `out` (n_slots + 1); the last entry is a bin. */
+static void expand(const hessian_t *h, int64_t i, float *out) {
+  const rows_t *rows = h->rows;
   if (rows->layout >= CSR16) {
+    memset(out, 0, h->n_slots * sizeof(float));
     for (int64_t at = rows->indptr[i]; at < rows->indptr[i + 1]; at++)
-      out[column_at(rows, at)] = scale * value_at(rows, at);
+      out[h->slot[column_at(rows, at)]] = h->scale * value_at(rows, at);
   } else {
-    for (int64_t j = 0; j < rows->n_features; j++) out[j] = scale * value_at(rows, i * rows->row_stride + j);
+    for (int64_t j = 0; j < rows->n_features; j++) out[h->slot[j]] = h->scale * value_at(rows, i * rows->row_stride + j);
   }
 }
 
-/* First phase, by blocks of rows: edge sums per class, and each class's own columns side by side. */
-static void prepare(void *task, int thread) {
+/* Second phase, by blocks of rows: each class's own columns side by side, padded with zeros. */
+static void pack_rows(void *task, int thread) {
   hessian_t *h = task;
   (void)thread;
-  int64_t n_features = h->rows->n_features;
-  float *row = calloc(n_features + 1, sizeof(float));
+  float *row = malloc((h->n_slots + 1) * sizeof(float));
   if (!row) { h->failed = 1; return; }
   for (;;) {
     int64_t from = __atomic_fetch_add(&h->next_row_block, 1, __ATOMIC_RELAXED) * ROW_BLOCK;
     if (from >= h->n_rows) break;
     int64_t to = from + ROW_BLOCK < h->n_rows ? from + ROW_BLOCK : h->n_rows;
-    for (int k = 0; k < h->n_classes; k++)
-      for (int l = 0; l < k; l++)
-        for (int64_t i = from; i < to; i++) {
-          float weight = edge_weight(h, i, k, l);
-          h->degree[k * h->n_rows + i] += weight;
-          h->degree[l * h->n_rows + i] += weight;
-        }
     for (int64_t i = from; i < to; i++) {
-      if (h->rows->layout >= CSR16) memset(row, 0, n_features * sizeof(float));
-      expand(h->rows, h->chosen[i], h->scale, row);
-      row[n_features] = 1.0f;
+      expand(h, h->chosen[i], row);
+      row[h->n_slots] = 1.0f;
       for (int k = 0; k < h->n_classes; k++) {
-        int64_t width = h->first[k + 1] - h->first[k];
+        const class_t *class = h->classes + k;
+        if (class->width == 0 || class->place[i] < 0) continue;
         const int32_t *feature = h->feature + h->first[k];
-        float *out = h->packed[k] + i * width;
-        for (int64_t j = 0; j < width; j++) out[j] = row[feature[j]];
+        float *out = class->packed + class->place[i] * class->stride;
+        for (int64_t j = 0; j < class->width; j++) out[j] = row[feature[j]];
+        for (int64_t j = class->width; j < class->stride; j++) out[j] = 0.0f;
       }
     }
   }
   free(row);
 }
 
-/* out (TALL, WIDE) += a' b over `depth` rows; only the first `tall` x `wide` of it exist. */
-static void add_tile(int depth, const float *a, const float *b, float *out, int64_t stride, int tall, int wide) {
+/* out (TALL, WIDE) += a' B over `depth` rows, where a holds TALL numbers a row and B the rows from `side` on; only the
+ * first `tall` x `wide` of it exist. */
+static void add_tile(int depth, const float *a, const float **rows, int64_t side, float *out, int64_t stride, int tall,
+                     int wide) {
   lanes_t sum[TALL][3] = {{{0}}};
-  for (int r = 0; r < depth; r++, a += TALL, b += WIDE) {
-    const lanes_t *vector = (const lanes_t *)b;
+  for (int r = 0; r < depth; r++, a += TALL) {
+    const lanes_t *vector = (const lanes_t *)(rows[r] + side);
     lanes_t b0 = vector[0], b1 = vector[1], b2 = vector[2];
 #pragma GCC unroll 8
     for (int i = 0; i < TALL; i++) {
@@ -131,55 +168,41 @@ static void add_tile(int depth, const float *a, const float *b, float *out, int6
   }
 }
 
-/* Lay rows [0, depth) of `width` numbers out in strips of `strip` columns, padded with zeros, times a weight per row. */
-static void pack(int depth, int64_t width, int strip, const float **rows, const float *weight, float *out) {
-  for (int64_t from = 0; from < width; from += strip)
-    for (int r = 0; r < depth; r++, out += strip) {
-      int64_t here = width - from < strip ? width - from : strip;
-      const float *row = rows[r] + from;
-      float factor = weight ? weight[r] : 1.0f;
-      for (int64_t j = 0; j < here; j++) out[j] = factor * row[j];
-      for (int64_t j = here; j < strip; j++) out[j] = 0.0f;
-    }
-}
-
 /* Block (k, l) of the Hessian, l <= k: +X_k' diag(degree_k) X_k on the diagonal, -X_k' diag(edge) X_l off it. */
 static int add_block(hessian_t *h, int k, int l) {
-  int64_t tall = h->first[k + 1] - h->first[k], wide = h->first[l + 1] - h->first[l];
+  const class_t *left = h->classes + k, *right = h->classes + l;
+  int64_t tall = left->width, wide = right->width, n_pairs = h->n_pairs;
   if (tall == 0 || wide == 0) return 0;
-  int64_t tall_strips = (tall + TALL - 1) / TALL, wide_strips = (wide + WIDE - 1) / WIDE;
-  float *scratch = NULL;
-  if (posix_memalign((void **)&scratch, 64, DEPTH * (tall_strips * TALL + wide_strips * WIDE) * sizeof(float))) return 1;
-  float *right = scratch, *left = scratch + DEPTH * wide_strips * WIDE, weight[DEPTH]; /* vectors are read from `right` */
+  float *strips = malloc(DEPTH * left->stride * sizeof(float)), edge[ROW_BLOCK], weight[DEPTH];
+  if (!strips) return 1;
   const float *left_rows[DEPTH], *right_rows[DEPTH];
-  float *block = h->hessian + h->first[k] * h->n_pairs + h->first[l];
+  float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
   int depth = 0;
   for (int64_t i = 0; i <= h->n_rows; i++) {
+    int at = (int)(i % ROW_BLOCK);
+    if (at == 0 && i < h->n_rows && k != l)
+      edge_weights(h, k, l, i, h->n_rows - i < ROW_BLOCK ? (int)(h->n_rows - i) : ROW_BLOCK, edge);
     if (i < h->n_rows) {
-      float w = k == l ? h->degree[k * h->n_rows + i] : -edge_weight(h, i, k, l);
-      if (w != 0.0f) {
-        left_rows[depth] = h->packed[k] + i * tall;
-        right_rows[depth] = h->packed[l] + i * wide;
-        weight[depth++] = w;
-      }
+      float w = k == l ? left->degree[i] : -edge[at];
+      if (w == 0.0f) continue;
+      left_rows[depth] = left->packed + left->place[i] * left->stride;
+      right_rows[depth] = right->packed + right->place[i] * right->stride;
+      weight[depth++] = w;
+      if (depth < DEPTH) continue;
     }
-    if (depth == DEPTH || (i == h->n_rows && depth > 0)) {
-      pack(depth, tall, TALL, left_rows, weight, left);
-      pack(depth, wide, WIDE, right_rows, NULL, right);
-      for (int64_t b = 0; b < wide_strips; b++)
-        for (int64_t a = 0; a < tall_strips; a++) {
-          int64_t top = a * TALL, side = b * WIDE;
-          if (k == l && top + TALL <= side) continue; /* above the diagonal: mirrored below */
-          add_tile(depth, left + a * TALL * depth, right + b * WIDE * depth, block + top * h->n_pairs + side, h->n_pairs,
-                   tall - top < TALL ? (int)(tall - top) : TALL, wide - side < WIDE ? (int)(wide - side) : WIDE);
-        }
-      depth = 0;
-    }
+    for (int64_t top = 0, to = 0; top < tall; top += TALL)
+      for (int r = 0; r < depth; r++)
+        for (int j = 0; j < TALL; j++) strips[to++] = weight[r] * left_rows[r][top + j];
+    for (int64_t side = 0; side < wide; side += WIDE)
+      for (int64_t top = k == l ? side / TALL * TALL : 0; top < tall; top += TALL) /* above the diagonal: mirrored below */
+        add_tile(depth, strips + top * depth, right_rows, side, block + top * n_pairs + side, n_pairs,
+                 tall - top < TALL ? (int)(tall - top) : TALL, wide - side < WIDE ? (int)(wide - side) : WIDE);
+    depth = 0;
   }
-  float *mirror = h->hessian + h->first[l] * h->n_pairs + h->first[k];
+  float *mirror = h->hessian + h->first[l] * n_pairs + h->first[k];
   for (int64_t a = 0; a < tall; a++)
-    for (int64_t b = 0; b < (k == l ? a : wide); b++) mirror[b * h->n_pairs + a] = block[a * h->n_pairs + b];
-  free(scratch);
+    for (int64_t b = 0; b < (k == l ? a : wide); b++) mirror[b * n_pairs + a] = block[a * n_pairs + b];
+  free(strips);
   return 0;
 }
 
@@ -199,25 +222,28 @@ static void add_blocks(void *task, int thread) {
 int EXPORT(pair_hessian)(hessian_t *h) {
   int32_t K = h->n_classes;
   int64_t n_blocks = (int64_t)K * (K + 1) / 2;
-  h->packed = calloc(K, sizeof(float *));
-  h->degree = calloc((size_t)K * h->n_rows + 1, sizeof(float));
+  h->classes = calloc(K, sizeof(class_t));
   h->order = malloc(n_blocks * sizeof(int64_t));
-  h->n_blocks = h->next_block = h->next_row_block = 0;
-  h->failed = !h->packed || !h->degree || !h->order;
-  for (int k = 0; k < K && !h->failed; k++) {
-    h->packed[k] = malloc((h->n_rows * (h->first[k + 1] - h->first[k]) + 1) * sizeof(float));
-    h->failed = !h->packed[k];
-  }
+  h->n_blocks = h->next_class = h->next_block = h->next_row_block = 0;
+  h->failed = !h->classes || !h->order;
   if (!h->failed) {
-    for (int k = 0; k < K; k++) h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
+    for (int k = 0; k < K; k++) {
+      h->classes[k].width = h->first[k + 1] - h->first[k];
+      h->classes[k].stride = (h->classes[k].width + WIDE - 1) / WIDE * WIDE;
+      h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
+    }
     for (int k = 0; k < K; k++)
       for (int l = 0; l < k; l++) h->order[h->n_blocks++] = (int64_t)k * K + l;
-    parallel(prepare, h, h->n_threads);
+    parallel(sum_edges, h, h->n_threads);
+    if (!h->failed) parallel(pack_rows, h, h->n_threads);
     if (!h->failed) parallel(add_blocks, h, h->n_threads);
   }
-  for (int k = 0; k < K && h->packed; k++) free(h->packed[k]);
-  free(h->packed);
-  free(h->degree);
+  for (int k = 0; k < K && h->classes; k++) {
+    free(h->classes[k].place);
+    free(h->classes[k].degree);
+    free(h->classes[k].packed);
+  }
+  free(h->classes);
   free(h->order);
   return h->failed;
 }
@@ -248,5 +274,75 @@ int EXPORT(gram_descent)(int64_t s, const float *H, float *gradient, float *w, c
     }
     if (largest <= tolerance) return sweep + 1;
   }
+  return sweep;
+}
+
+/* out (m, m) = H[active][:, active], with `ridge` added to the diagonal. */
+int EXPORT(gather_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const float *ridge, float *out) {
+  for (int64_t a = 0; a < m; a++) {
+    const float *row = H + active[a] * s;
+    for (int64_t b = 0; b < m; b++) out[a * m + b] = row[active[b]];
+    out[a * m + a] += ridge[a];
+  }
+  return 0;
+}
+
+/* Block coordinate descent on the same quadratic plus sum_j group |v_j| + l2 |v|^2 / 2, where block j holds coordinates
+ * j, j + q, j + 2q, ... of s = K q, one per class; blocks of infinite `group` stay. Each block is minimised by proximal
+ * gradient steps with the block's own curvature. Returns the sweeps. */
+int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, float *gradient, float *w, const float *group,
+                          const float *l2, float tolerance, int max_sweeps) {
+  int64_t s = K * q;
+  float *scratch = malloc((K * K + 3 * K) * sizeof(float));
+  if (!scratch) return -1;
+  float *block = scratch, *slope = block + K * K, *u = slope + K, *next = u + K;
+  int sweep = 0;
+  for (float largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+    largest = 0.0f;
+    for (int64_t j = 0; j < q; j++) {
+      float norm = 0.0f, pull = 0.0f, curvature = 0.0f;
+      for (int64_t k = 0; k < K; k++) norm += w[k * q + j] * w[k * q + j], pull += gradient[k * q + j] * gradient[k * q + j];
+      if (isinf(group[j]) || (norm == 0.0f && pull <= group[j] * group[j])) continue;
+      for (int64_t k = 0; k < K; k++) {
+        float row_sum = 0.0f;
+        for (int64_t l = 0; l < K; l++) {
+          block[k * K + l] = H[(k * q + j) * s + l * q + j];
+          row_sum += fabsf(block[k * K + l]);
+        }
+        curvature = fmaxf(curvature, row_sum);
+        u[k] = w[k * q + j];
+        slope[k] = gradient[k * q + j];
+      }
+      curvature += l2[j];
+      if (!(curvature > 0.0f)) continue;
+      for (int inner = 0; inner < 20; inner++) {
+        float length = 0.0f, change = 0.0f;
+        for (int64_t k = 0; k < K; k++) {
+          next[k] = u[k] - (slope[k] + l2[j] * u[k]) / curvature;
+          length += next[k] * next[k];
+        }
+        length = sqrtf(length);
+        float shrink = length > 0.0f ? fmaxf(0.0f, 1.0f - group[j] / (curvature * length)) : 0.0f;
+        for (int64_t k = 0; k < K; k++) {
+          float step = shrink * next[k] - u[k];
+          change = fmaxf(change, fabsf(step));
+          u[k] += step;
+          next[k] = step;
+        }
+        for (int64_t k = 0; k < K; k++)
+          for (int64_t l = 0; l < K; l++) slope[k] += block[k * K + l] * next[l];
+        if (inner == 0) largest = fmaxf(largest, change * curvature / group[j]);
+        if (change * curvature <= 0.1f * tolerance * group[j]) break;
+      }
+      for (int64_t k = 0; k < K; k++) {
+        float step = u[k] - w[k * q + j];
+        if (step == 0.0f) continue;
+        w[k * q + j] = u[k];
+        const float *row = H + (k * q + j) * s;
+        for (int64_t m = 0; m < s; m++) gradient[m] += step * row[m];
+      }
+    }
+  }
+  free(scratch);
   return sweep;
 }

@@ -6,17 +6,19 @@ Shapes: pairs are sorted by class; H (n_pairs, n_pairs) float32, vectors (n_pair
 """
 
 import ctypes
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.blas import sgemm
+from scipy.linalg.lapack import spotrf, spotrs
 
 from inklens.linear import kernels
 from inklens.linear.blocks import Rows
 
 MAX_FACES = 12
 FACE_SHRINKS = 8
+FIRST_SWEEPS = 25
+LATER_SWEEPS = 5
 
 
 class Pairs(NamedTuple):
@@ -30,11 +32,13 @@ class Model(NamedTuple):
     """The loss's Hessian over pairs with the intercepts eliminated.
 
     When the pairs move by d, the best intercepts move by -follow' d - inverse g for their gradient g, and what the pairs
-    feel of it is the slope -follow g.
+    feel of it is the slope -follow g. The intercepts' own rows stay in the matrix, unused: taking them out would copy it.
     """
 
-    hessian: np.ndarray  # (n_pairs, n_pairs) float32
-    follow: np.ndarray  # (n_pairs, n_classes) float64
+    hessian: np.ndarray  # (n_pairs, n_pairs) float32, intercepts included
+    pairs: Pairs  # sorted by class; the intercept of a class comes after its features, as feature number n_features
+    is_intercept: np.ndarray  # (n_pairs,)
+    follow: np.ndarray  # (n_pairs, n_classes) float64, 0 for the intercepts
     inverse: np.ndarray  # (n_classes, n_classes): pseudo-inverse of the intercepts' own Hessian
 
 
@@ -50,8 +54,10 @@ class _Job(ctypes.Structure):
         ("light", ctypes.c_float),
         ("seed", ctypes.c_uint32),
         ("hessian", ctypes.c_void_p),
-        *((name, ctypes.c_void_p) for name in ("packed", "degree", "order")),
-        *((name, ctypes.c_int64) for name in ("n_blocks", "next_row_block", "next_block")),
+        ("slot", ctypes.c_void_p),
+        ("n_slots", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("class_list", "order")),
+        *((name, ctypes.c_int64) for name in ("n_blocks", "next_class", "next_row_block", "next_block")),
         ("failed", ctypes.c_int32),
     )
 
@@ -71,22 +77,25 @@ def newton_model(
 ) -> Model:
     """Return the model of the loss at `proba`; edges lighter than `light` are sampled (see `subproblem.c`)."""
     n_classes = proba.shape[1]
+    if fit_intercept:
+        ends = np.searchsorted(pairs.classes, np.arange(n_classes), side="right")
+        pairs = Pairs(
+            np.insert(pairs.classes, ends, np.arange(n_classes)), np.insert(pairs.features, ends, rows.n_features)
+        )
+    hessian = pair_hessian(rows, proba, weights, pairs, light, seed)
+    is_intercept = pairs.features == rows.n_features
+    border = hessian[:, is_intercept].astype(np.float64)
     if not fit_intercept:
-        still = np.zeros((len(pairs.classes), n_classes)), np.zeros((n_classes, n_classes))
-        return Model(pair_hessian(rows, proba, weights, pairs, light, seed), *still)
-    ends = np.searchsorted(pairs.classes, np.arange(n_classes), side="right")
-    extended = Pairs(np.insert(pairs.classes, ends, np.arange(n_classes)), np.insert(pairs.features, ends, rows.n_features))
-    full = pair_hessian(rows, proba, weights, extended, light, seed)
-    bordering = extended.features == rows.n_features
-    border = full[np.ix_(~bordering, bordering)].astype(np.float64)
-    own = full[np.ix_(bordering, bordering)].astype(np.float64)
+        return Model(hessian, pairs, is_intercept, np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes)))
+    own = border[is_intercept]
     ridge = np.trace(own) / n_classes**2 + np.finfo(np.float32).tiny  # along (1, ..., 1), where `own` and `border` are 0
     centring = np.eye(n_classes) - 1.0 / n_classes
     inverse = centring @ np.linalg.inv(own + ridge) @ centring
+    border[is_intercept] = 0.0
     follow = border @ inverse
-    hessian = np.ascontiguousarray(full[np.ix_(~bordering, ~bordering)])
-    hessian -= follow.astype(np.float32) @ border.T.astype(np.float32)
-    return Model(hessian, follow, inverse)
+    left, right = (np.asfortranarray(side, dtype=np.float32) for side in (border, follow))
+    hessian = sgemm(-1.0, left, right, beta=1.0, c=hessian.T, trans_b=True, overwrite_c=True).T  # symmetric, in place
+    return Model(hessian, pairs, is_intercept, follow, inverse)
 
 
 def pair_hessian(
@@ -98,17 +107,21 @@ def pair_hessian(
     n_classes = proba.shape[1]
     hessian = np.zeros((len(pairs.classes), len(pairs.classes)), dtype=np.float32)
     first = np.searchsorted(pairs.classes, np.arange(n_classes + 1)).astype(np.int64)
-    features = np.ascontiguousarray(pairs.features, dtype=np.int32)
+    used, places = np.unique(np.append(pairs.features, rows.n_features), return_inverse=True)
+    features = places[:-1].astype(np.int32)
+    slot = np.full(rows.n_features + 1, len(used) - 1, dtype=np.int32)
+    slot[used] = np.arange(len(used))
     for block, part in rows._parts():
         open_rows = 1.0 - proba[part].max(axis=1) > 0.02 * light / max(weights.max(), np.finfo(float).tiny)
         chosen = np.flatnonzero(open_rows & (weights[part] > 0.0))
-        p = np.ascontiguousarray(proba[part][chosen], dtype=np.float32)
+        p = np.ascontiguousarray(proba[part][chosen].T, dtype=np.float32)
         c = np.ascontiguousarray(weights[part][chosen], dtype=np.float32)
         described = kernels.describe(block.fast)
         arrays = (chosen, first, features, p, c)
         job = _Job(
             ctypes.addressof(described), len(chosen), len(features), n_classes, rows.n_threads,
             *(kernels.pointer(array) for array in arrays), rows.scale, light, seed & 0xFFFFFFFF, kernels.pointer(hessian),
+            kernels.pointer(slot), len(used) - 1,
         )  # fmt: skip
         if kernels.function("pair_hessian", (ctypes.c_void_p,))(ctypes.byref(job)):
             raise MemoryError(f"no memory for the Hessian over {len(features)} coefficients")
@@ -169,54 +182,147 @@ def solve_elementwise(
     """Return the minimiser v up to a breach of `tolerance`, in units of l1, of the optimality conditions.
 
     Coordinate descent finds the signs; then Newton steps on their face (one Cholesky each), cut off where a coefficient
-    would change its sign, with sweeps between them.
+    would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
     """
-    g, v = gradient.astype(np.float32), w.astype(np.float32)
-    l1, l2 = l1.astype(np.float32), l2.astype(np.float32)
-    sweeps = 12
+    g, v, l1, l2 = (np.array(vector, dtype=np.float32) for vector in (gradient, w, l1, l2))
+    sweeps = FIRST_SWEEPS
     for _ in range(MAX_FACES):
         descend(hessian, g, v, l1, l2, tolerance=tolerance / 4, max_sweeps=sweeps)
         if breach(g, v, l1, l2) <= tolerance:
             break
-        active = np.flatnonzero(v)
-        signs = np.sign(v[active])
-        face = hessian[np.ix_(active, active)]
-        slope = g[active] + l1[active] * signs + l2[active] * v[active]
-        step = _newton_direction(face, l2[active], slope)
-        if step is None:
-            sweeps = 40
-            continue
-        for shortened in _cut_off(v[active], step, signs):
-            moved = shortened - v[active]
-            pull = face @ moved
-            change = moved @ (slope + 0.5 * (pull + l2[active] * moved))
-            if change < 0.0:
-                v[active] = shortened
-                g += hessian[:, active] @ moved
-                break
-        sweeps = 5
+        sweeps = LATER_SWEEPS if _face_step(hessian, g, v, l1, l2) else 4 * FIRST_SWEEPS
     return v.astype(np.float64)
 
 
 def breach(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> float:
     """Return the largest breach of the optimality conditions, in units of l1."""
+    moves = np.isfinite(l1)
+    gradient, v, l1, l2 = (vector[moves] for vector in (gradient, v, l1, l2))
     slope = gradient + l2 * v
-    return float((np.where(v != 0.0, np.abs(slope + l1 * np.sign(v)), np.maximum(np.abs(slope) - l1, 0.0)) / l1).max())
+    breaches = np.where(v != 0.0, np.abs(slope + l1 * np.sign(v)), np.maximum(np.abs(slope) - l1, 0.0)) / l1
+    return float(breaches.max(initial=0.0))
 
 
-def _newton_direction(face: np.ndarray, ridge: np.ndarray, slope: np.ndarray) -> np.ndarray | None:
-    """Solve (face + ridge) step = -slope; None where rounding made the matrix indefinite."""
-    matrix = face.copy()
-    diagonal = matrix.ravel()[:: len(matrix) + 1]
-    diagonal += ridge + 1e-5 * diagonal + np.finfo(np.float32).tiny
-    try:
-        return -cho_solve(cho_factor(matrix, overwrite_a=True, check_finite=False), slope, check_finite=False)
-    except LinAlgError:
-        return None
-
-
-def _cut_off(v: np.ndarray, step: np.ndarray, signs: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield v + t step for shrinking t, zero where the sign would change."""
+def _face_step(hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> bool:
+    """Take the Newton step that keeps the signs of v, shortened until the model falls; tell whether there was one."""
+    active = np.flatnonzero(v)
+    signs = np.sign(v[active])
+    slope = g[active] + l1[active] * signs + l2[active] * v[active]
+    face = _face(hessian, active, l2[active])
+    factor, failed = spotrf(face.T, clean=False, overwrite_a=True)
+    if failed:
+        return False
+    direction = -spotrs(factor, slope)[0]
     for shrink in range(FACE_SHRINKS):
-        target = v + 0.4**shrink * step
-        yield np.where(np.sign(target) == signs, target, 0.0).astype(np.float32)
+        target = v[active] + np.float32(0.4**shrink) * direction
+        step = np.zeros_like(v)
+        step[active] = np.where(np.sign(target) == signs, target, 0.0) - v[active]
+        moved, pull = step[active], hessian @ step
+        if moved @ (slope + 0.5 * (pull[active] + l2[active] * moved)) < 0.0:
+            v += step
+            g += pull
+            return True
+    return False
+
+
+def _face(hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+    """Return the Hessian of the active coordinates with the ridge, and with a little more against rounding."""
+    diagonal = hessian.diagonal()[active]
+    ridge = ridge + 1e-5 * diagonal + np.finfo(np.float32).tiny
+    if kernels.active() == "numpy":
+        return hessian[np.ix_(active, active)] + np.diag(ridge)
+    face = np.empty((len(active), len(active)), dtype=np.float32)
+    types = (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, *(ctypes.c_void_p,) * 3)
+    arrays = (kernels.pointer(array) for array in (active, ridge, face))
+    kernels.function("gather_face", types)(len(hessian), kernels.pointer(hessian), len(active), *arrays)
+    return face
+
+
+# ---- its descent: one group per feature ------------------------------------------------------------------------------
+
+
+def solve_grouped(
+    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, group: np.ndarray, l2: np.ndarray, *, tolerance: float
+) -> np.ndarray:
+    """Return the minimiser for the penalty sum_j group_j |v_j|, up to a breach of `tolerance` in units of `group`.
+
+    `group` and `l2` hold one number per feature (q,), the other vectors (n_classes * q,) in order of the classes. Block
+    descent finds the features; Newton steps on the smooth function over these follow (one Cholesky each).
+    """
+    g, v, group, l2 = (np.array(vector, dtype=np.float32) for vector in (gradient, w, group, l2))
+    sweeps = FIRST_SWEEPS
+    for _ in range(MAX_FACES):
+        _descend_groups(hessian, g, v, group, l2, tolerance / 4, sweeps)
+        if group_breach(g, v, group, l2) <= tolerance:
+            break
+        sweeps = LATER_SWEEPS if _group_face_step(hessian, g, v, group, l2) else 4 * FIRST_SWEEPS
+    return v.astype(np.float64)
+
+
+def group_breach(gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray) -> float:
+    """Return the largest breach of the optimality conditions, in units of `group`."""
+    moves = np.isfinite(group)
+    g, v = (vector.reshape(-1, len(group))[:, moves] for vector in (gradient, v))
+    norms, slope = np.linalg.norm(v, axis=0), g + l2[moves] * v
+    unit = np.divide(v, norms, out=np.zeros_like(v), where=norms > 0.0)
+    inside = np.linalg.norm(slope + group[moves] * unit, axis=0)
+    outside = np.maximum(np.linalg.norm(slope, axis=0) - group[moves], 0.0)
+    return float((np.where(norms > 0.0, inside, outside) / group[moves]).max(initial=0.0))
+
+
+def _descend_groups(
+    hessian: np.ndarray, gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray, tolerance: float, max_sweeps: int
+) -> None:
+    """Run block coordinate descent in place."""
+    q = len(group)
+    if kernels.active() != "numpy":
+        types = (ctypes.c_int64, ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_float, ctypes.c_int)
+        arrays = (kernels.pointer(array) for array in (hessian, gradient, v, group, l2))
+        if kernels.function("group_descent", types)(q, len(v) // q, *arrays, tolerance, max_sweeps) < 0:
+            raise MemoryError("no memory for a block of the subproblem")
+        return
+    for _ in range(max_sweeps):
+        largest = 0.0
+        for j in np.flatnonzero(np.isfinite(group)):
+            block = hessian[j::q, j::q]
+            curvature = np.abs(block).sum(axis=1).max() + l2[j]
+            if curvature <= 0.0:
+                continue
+            trial = v[j::q] - (gradient[j::q] + l2[j] * v[j::q]) / curvature
+            length = np.linalg.norm(trial)
+            step = trial * max(0.0, 1.0 - group[j] / (curvature * length)) - v[j::q] if length > 0.0 else -v[j::q]
+            v[j::q] += step
+            gradient += step @ hessian[j::q]
+            largest = max(largest, float(np.abs(step).max()) * curvature / group[j])
+        if largest <= tolerance:
+            return
+
+
+def _group_face_step(hessian: np.ndarray, g: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray) -> bool:
+    """Take a Newton step over the features in use, shortened until the model falls; tell whether there was one."""
+    q = len(group)
+    used = np.flatnonzero(v.reshape(-1, q).any(axis=0))
+    active = (np.arange(len(v) // q)[:, None] * q + used).ravel()
+    blocks = v[active].reshape(-1, len(used))
+    norms = np.linalg.norm(blocks, axis=0)
+    unit, bend = blocks / norms, group[used] / norms
+    slope = (g[active].reshape(blocks.shape) + group[used] * unit + l2[used] * blocks).ravel()
+    face = _face(hessian, active, np.tile(l2[used] + bend, len(blocks)))
+    for k in range(len(blocks)):  # the norm's curvature is group / |v_j| (I - unit unit')
+        for m in range(len(blocks)):
+            face[k * len(used) + np.arange(len(used)), m * len(used) + np.arange(len(used))] -= bend * unit[k] * unit[m]
+    factor, failed = spotrf(face.T, clean=False, overwrite_a=True)
+    if failed:
+        return False
+    direction = -spotrs(factor, slope)[0]
+    for shrink in range(FACE_SHRINKS):
+        step = np.zeros_like(v)
+        step[active] = np.float32(0.4**shrink) * direction
+        pull, moved = hessian @ step, step[active].reshape(blocks.shape)
+        longer = group[used] @ (np.linalg.norm(blocks + moved, axis=0) - norms)
+        smooth = (g[active] + 0.5 * pull[active]) @ step[active] + (l2[used] * moved * (blocks + 0.5 * moved)).sum()
+        if longer + smooth < 0.0:
+            v += step
+            g += pull
+            return True
+    return False
