@@ -77,7 +77,7 @@ class ElasticNet:
         """Return the minimiser of the quadratic model plus g over the model's pairs; intercepts stay at 0."""
         l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
         l1[model.is_intercept] = np.inf
-        return subproblem.solve_elementwise(model.hessian, gradient, w, l1, l2, tolerance=tolerance)
+        return subproblem.solve_elementwise(model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ class GroupLasso:
         q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
         group, l2 = (_per_pair(size, model)[:q] for size in (self.group, self.l2))
         group[model.is_intercept[:q]] = np.inf
-        return subproblem.solve_grouped(model.hessian, gradient, w, group, l2, tolerance=tolerance)
+        return subproblem.solve_grouped(model.hessian, gradient, w, group, l2, tolerance=tolerance, n_threads=model.n_threads)
 
 
 def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLasso:

@@ -11,14 +11,16 @@ working sets.
 
 from collections.abc import Iterator
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from inklens.linear import subproblem
+from inklens.linear.blocks import Evaluation
 from inklens.linear.dual import DualPoint, balance, dual_value, moved
 from inklens.linear.iterate import Iterate
 from inklens.linear.kernels import loss_of_scores
+from inklens.linear.problem import Problem
 from inklens.linear.subproblem import Pairs
 
 PULL = 9.0  # the penalty starts where the strongest pull is this many thresholds, found on MNIST: 6 to 13 are alike
@@ -29,6 +31,9 @@ LIGHT = 2.7e-6  # class pairs of rows lighter than this times n_samples, in mean
 COARSEST = 0.25  # breach of the subproblem's optimality conditions, in thresholds, while far
 FORCING = 0.03  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
+PROVABLE = 10.0  # a step foretold to gain less than this many times tol is worth a dual point
+SUFFICIENT = 1e-3  # share of the linear decrease that a step must keep (Armijo)
+PATIENCE = 4  # rounds without progress before the method gives up
 
 
 class Point(NamedTuple):
@@ -36,11 +41,16 @@ class Point(NamedTuple):
 
     coef: np.ndarray
     intercept: np.ndarray
-    scores: np.ndarray
-    proba: np.ndarray
-    loss: float
-    gradient: np.ndarray  # of the loss; 0 where a coefficient is fixed at 0
-    intercept_gradient: np.ndarray
+    at: Evaluation
+
+    @classmethod
+    def of(cls, problem: Problem, coef: np.ndarray, intercept: np.ndarray, dtype: Any) -> "Point":
+        """Evaluate the loss; one pass."""
+        return cls(coef, intercept, problem.evaluate(coef, intercept, dtype=dtype))
+
+    def objective(self, penalty: Any) -> float:
+        """Return loss plus penalty."""
+        return self.at.loss + penalty.value(self.coef)
 
 
 class Step(NamedTuple):
@@ -52,48 +62,49 @@ class Step(NamedTuple):
     slope: float  # directional derivative of the objective
 
 
-def proximal_newton(problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield ever better points for a penalty with thresholds."""
-    fixed = problem.rows.constant & (problem.fit_intercept | (problem.rows.high == 0.0))
-    point = _evaluate(problem, np.where(fixed, 0.0, coef), intercept, fixed, np.float32)
-    factor, stalled, dtype = np.inf, 0, np.float32
+    dtype: Any = np.float32
+    point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
+    factor, stalled = np.inf, 0
     for seed in count():
-        factor = min(factor, max(1.0, float(problem.penalty.strength(point.gradient).max(initial=0.0)) / PULL))
-        penalty = problem.penalty.scaled(factor) if factor > 1.0 else problem.penalty
-        violation = penalty.violation(point.coef, -point.gradient)
+        factor = _continuation(problem.penalty, point, factor)
+        penalty = problem.penalty.scaled(factor)
+        violation = penalty.violation(point.coef, -point.at.gradient)
         if factor == 1.0 and violation < EXACT_BELOW and dtype == np.float32:
             dtype = np.float64
-            point = _evaluate(problem, point.coef, point.intercept, fixed, dtype)
-        step = _newton_step(problem, penalty, point, violation, tol, fixed, seed)
-        before = point.loss + problem.penalty.value(point.coef)
-        gap, dual = np.inf, None
-        following = _evaluate(problem, point.coef + step.coef, point.intercept + step.intercept, fixed, dtype)
-        if factor == 1.0 and step.foretold <= 10.0 * max(tol, 1e-9) * before:
-            along = following.scores - point.scores
-            bound = _estimate(problem, moved(point.proba, along))
+            point = Point.of(problem, point.coef, point.intercept, dtype)
+        before = point.objective(problem.penalty)
+        step = _newton_step(problem, penalty, point, violation, tol, seed)
+        whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
+        bound, dual = -np.inf, None
+        if factor == 1.0 and step.foretold <= PROVABLE * max(tol, 1e-9) * before:
+            bound = _estimate(problem, moved(point.at.proba, whole.at.scores - point.at.scores))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
-        point = _search(problem, penalty, point, step, following, fixed, dtype)
-        objective = point.loss + problem.penalty.value(point.coef)
-        if dual is not None:
-            gap = objective - bound
-        fell = before - objective > 1e-13 * before or factor > 1.0
-        stalled = 0 if fell else stalled + 1
-        yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=stalled == 4)
+        point = _search(problem, penalty, point, step, whole, dtype)
+        objective = point.objective(problem.penalty)
+        stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
+        yield Iterate(point.coef, point.intercept, objective, objective - bound, dual, stationary=stalled == PATIENCE)
 
 
-def _evaluate(problem, coef: np.ndarray, intercept: np.ndarray, fixed: np.ndarray, dtype) -> Point:
-    at = problem.rows.loss_and_gradient(coef, intercept, problem.codes, problem.weights, dtype=dtype)
-    at.gradient[:, fixed] = 0.0
-    return Point(coef, intercept, at.scores, at.proba, at.loss, at.gradient, at.intercept_gradient * problem.fit_intercept)
+def _continuation(penalty: Any, point: Point, factor: float) -> float:
+    """Return the factor on the penalty, at least 1, that leaves the strongest pull at PULL thresholds."""
+    pull = point.at.gradient
+    if np.isfinite(factor):
+        pull = pull + factor * penalty.gradient(point.coef)
+    return min(factor, max(1.0, float(penalty.strength(pull).max(initial=0.0)) / PULL))
 
 
-def _newton_step(problem, penalty, point: Point, violation: float, tol: float, fixed: np.ndarray, seed: int) -> Step:
-    pairs = _working_set(penalty, point, violation, fixed)
+def _newton_step(
+    problem: Problem, penalty: Any, point: Point, violation: float, tol: float, seed: int
+) -> Step:
+    """Return the minimiser of the Newton model plus penalty over the working set, as a step."""
+    pairs = _working_set(problem, penalty, point, violation)
     mean_weight = float(problem.weights.mean())
     light = mean_weight * min(0.25, LIGHT * problem.rows.n_samples) * min(1.0, violation / 8.0)
     model = subproblem.newton_model(
         problem.rows,
-        point.proba,
+        point.at.proba,
         problem.weights,
         pairs,
         fit_intercept=problem.fit_intercept,
@@ -102,25 +113,25 @@ def _newton_step(problem, penalty, point: Point, violation: float, tol: float, f
     )
     w, gradient = (np.zeros(len(model.pairs.classes)) for _ in range(2))
     moving = ~model.is_intercept
-    w[moving], gradient[moving] = point.coef[pairs], point.gradient[pairs]
+    w[moving], gradient[moving] = point.coef[pairs], point.at.gradient[pairs]
     value = penalty.value(point.coef)
-    finest = 0.3 * tol * (point.loss + value) / value if value > 0.0 else COARSEST
+    finest = 0.3 * tol * (point.at.loss + value) / value if value > 0.0 else COARSEST
     tolerance = max(min(COARSEST, FORCING * violation), finest, 1e-6)
-    felt = gradient - model.follow @ point.intercept_gradient
+    felt = gradient - model.follow @ point.at.intercept_gradient
     moves = penalty.solve_quadratic(model, felt, w, tolerance) - w
-    intercept_moves = -(moves @ model.follow) - model.inverse @ point.intercept_gradient
+    intercept_moves = -(moves @ model.follow) - model.inverse @ point.at.intercept_gradient
     direction = np.zeros_like(point.coef)
     direction[pairs] = moves[moving]
     grown = penalty.value(point.coef + direction) - value
-    curved = 0.5 * float(moves @ (model.hessian @ moves.astype(np.float32)))
-    slope = float(gradient @ moves + point.intercept_gradient @ intercept_moves) + grown
+    curved = 0.5 * float(moves @ subproblem.product(model.hessian, moves, model.n_threads))
+    slope = float(gradient @ moves + point.at.intercept_gradient @ intercept_moves) + grown
     return Step(direction, intercept_moves, -(float(felt @ moves) + curved + grown), slope)
 
 
-def _working_set(penalty, point: Point, violation: float, fixed: np.ndarray) -> Pairs:
+def _working_set(problem: Problem, penalty: Any, point: Point, violation: float) -> Pairs:
     """Return the non-zeros and the zeros with the strongest pull, sorted by class."""
-    pull = np.where(penalty.support(point.coef), np.inf, penalty.strength(point.gradient))
-    pull[:, fixed] = 0.0
+    pull = np.where(penalty.support(point.coef), np.inf, penalty.strength(point.at.gradient))
+    pull[:, ~problem.free] = 0.0
     least = NEAR
     if violation > 1.0:
         limit = max(SMALLEST_SET, int(GROWTH * np.count_nonzero(point.coef)))
@@ -129,22 +140,22 @@ def _working_set(penalty, point: Point, violation: float, fixed: np.ndarray) -> 
     return Pairs(*np.nonzero(pull >= least))
 
 
-def _search(problem, penalty, point: Point, step: Step, following: Point, fixed: np.ndarray, dtype) -> Point:
+def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Point, dtype: Any) -> Point:
     """Return the point after the whole step, or after a part of it where the objective would not fall (Armijo)."""
-    before = point.loss + penalty.value(point.coef)
+    before = point.objective(penalty)
     rounding = 1e-14 * before if dtype == np.float64 else 1e-7 * before
-    if following.loss + penalty.value(following.coef) <= before + 1e-3 * step.slope + rounding:
-        return following
-    along = following.scores - point.scores
+    if whole.objective(penalty) <= before + SUFFICIENT * step.slope + rounding:
+        return whole
+    along = whole.at.scores - point.at.scores
     for t in 0.5 ** np.arange(1, 30):
         coef = point.coef + t * step.coef
-        loss = loss_of_scores(point.scores + dtype(t) * along, problem.codes, problem.weights)
-        if loss + penalty.value(coef) <= before + 1e-3 * t * step.slope:
-            return _evaluate(problem, coef, point.intercept + t * step.intercept, fixed, dtype)
+        loss = loss_of_scores(point.at.scores + dtype(t) * along, problem.codes, problem.weights)
+        if loss + penalty.value(coef) <= before + SUFFICIENT * t * step.slope:
+            return Point.of(problem, coef, point.intercept + t * step.intercept, dtype)
     return point
 
 
-def _estimate(problem, proba: np.ndarray) -> float:
+def _estimate(problem: Problem, proba: np.ndarray) -> float:
     """Return the lower bound that `proba` gives, in its own precision (the driver proves it in float64)."""
     if problem.fit_intercept:
         proba = balance(proba, problem.codes, problem.weights)

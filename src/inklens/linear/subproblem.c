@@ -248,101 +248,249 @@ int EXPORT(pair_hessian)(hessian_t *h) {
   return h->failed;
 }
 
+/* ---- descent on the quadratic: matrices in float, vectors in double --------------------------------------------- */
+
+static inline void add_multiple(int64_t n, double factor, const float *restrict row, double *restrict out) {
+  for (int64_t m = 0; m < n; m++) out[m] += factor * row[m];
+}
+
 /* Cyclic coordinate descent on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2 (Friedman et al.
  * 2010, section 2.2).
  *
  * `gradient` is g at w on entry and is kept up with w. Sweeps until no coordinate moved its own slope by more than
- * tolerance * l1. Returns the sweeps.
- */
-int EXPORT(gram_descent)(int64_t s, const float *H, float *gradient, float *w, const float *l1, const float *l2,
-                         float tolerance, int max_sweeps) {
+ * tolerance * l1. Returns the sweeps. */
+int EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w, const double *l1, const double *l2,
+                         double tolerance, int max_sweeps) {
   int sweep = 0;
-  for (; sweep < max_sweeps; sweep++) {
-    float largest = 0.0f;
+  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+    largest = 0.0;
     for (int64_t j = 0; j < s; j++) {
-      if (w[j] == 0.0f && fabsf(gradient[j]) <= l1[j]) continue;
+      if (w[j] == 0.0 && fabs(gradient[j]) <= l1[j]) continue;
       const float *row = H + j * s;
-      float curvature = row[j] + l2[j];
-      if (!(curvature > 0.0f)) continue;
-      float target = row[j] * w[j] - gradient[j];
-      float next = target > l1[j] ? (target - l1[j]) / curvature : target < -l1[j] ? (target + l1[j]) / curvature : 0.0f;
-      float step = next - w[j];
-      if (step == 0.0f) continue;
+      double curvature = row[j] + l2[j];
+      if (!(curvature > 0.0)) continue;
+      double target = row[j] * w[j] - gradient[j];
+      double next = target > l1[j] ? (target - l1[j]) / curvature : target < -l1[j] ? (target + l1[j]) / curvature : 0.0;
+      double step = next - w[j];
+      if (step == 0.0) continue;
       w[j] = next;
-      largest = fmaxf(largest, fabsf(step) * curvature / l1[j]);
-      for (int64_t m = 0; m < s; m++) gradient[m] += step * row[m];
+      largest = fmax(largest, fabs(step) * curvature / l1[j]);
+      add_multiple(s, step, row, gradient);
     }
-    if (largest <= tolerance) return sweep + 1;
   }
   return sweep;
 }
 
-/* out (m, m) = H[active][:, active], with `ridge` added to the diagonal. */
-int EXPORT(gather_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const float *ridge, float *out) {
-  for (int64_t a = 0; a < m; a++) {
-    const float *row = H + active[a] * s;
-    for (int64_t b = 0; b < m; b++) out[a * m + b] = row[active[b]];
-    out[a * m + a] += ridge[a];
-  }
-  return 0;
-}
-
-/* Block coordinate descent on the same quadratic plus sum_j group |v_j| + l2 |v|^2 / 2, where block j holds coordinates
- * j, j + q, j + 2q, ... of s = K q, one per class; blocks of infinite `group` stay. Each block is minimised by proximal
- * gradient steps with the block's own curvature. Returns the sweeps. */
-int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, float *gradient, float *w, const float *group,
-                          const float *l2, float tolerance, int max_sweeps) {
+/* Block coordinate descent on the same quadratic plus sum_j group_j |v_j| + l2_j |v_j|^2 / 2, where block j holds
+ * coordinates j, j + q, j + 2q, ... of s = K q, one per class; blocks of infinite `group` stay. Each block is minimised
+ * by proximal gradient steps with the block's own curvature. Returns the sweeps, or -1 without memory. */
+int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, double *gradient, double *w, const double *group,
+                          const double *l2, double tolerance, int max_sweeps) {
   int64_t s = K * q;
-  float *scratch = malloc((K * K + 3 * K) * sizeof(float));
+  double *scratch = malloc((K * K + 3 * K) * sizeof(double));
   if (!scratch) return -1;
-  float *block = scratch, *slope = block + K * K, *u = slope + K, *next = u + K;
+  double *block = scratch, *slope = block + K * K, *u = slope + K, *next = u + K;
   int sweep = 0;
-  for (float largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
-    largest = 0.0f;
+  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+    largest = 0.0;
     for (int64_t j = 0; j < q; j++) {
-      float norm = 0.0f, pull = 0.0f, curvature = 0.0f;
+      double norm = 0.0, pull = 0.0, curvature = 0.0;
       for (int64_t k = 0; k < K; k++) norm += w[k * q + j] * w[k * q + j], pull += gradient[k * q + j] * gradient[k * q + j];
-      if (isinf(group[j]) || (norm == 0.0f && pull <= group[j] * group[j])) continue;
+      if (isinf(group[j]) || (norm == 0.0 && pull <= group[j] * group[j])) continue;
       for (int64_t k = 0; k < K; k++) {
-        float row_sum = 0.0f;
+        double row_sum = 0.0;
         for (int64_t l = 0; l < K; l++) {
           block[k * K + l] = H[(k * q + j) * s + l * q + j];
-          row_sum += fabsf(block[k * K + l]);
+          row_sum += fabs(block[k * K + l]);
         }
-        curvature = fmaxf(curvature, row_sum);
+        curvature = fmax(curvature, row_sum);
         u[k] = w[k * q + j];
         slope[k] = gradient[k * q + j];
       }
       curvature += l2[j];
-      if (!(curvature > 0.0f)) continue;
+      if (!(curvature > 0.0)) continue;
       for (int inner = 0; inner < 20; inner++) {
-        float length = 0.0f, change = 0.0f;
+        double length = 0.0, change = 0.0;
         for (int64_t k = 0; k < K; k++) {
           next[k] = u[k] - (slope[k] + l2[j] * u[k]) / curvature;
           length += next[k] * next[k];
         }
-        length = sqrtf(length);
-        float shrink = length > 0.0f ? fmaxf(0.0f, 1.0f - group[j] / (curvature * length)) : 0.0f;
+        length = sqrt(length);
+        double shrink = length > 0.0 ? fmax(0.0, 1.0 - group[j] / (curvature * length)) : 0.0;
         for (int64_t k = 0; k < K; k++) {
-          float step = shrink * next[k] - u[k];
-          change = fmaxf(change, fabsf(step));
+          double step = shrink * next[k] - u[k];
+          change = fmax(change, fabs(step));
           u[k] += step;
           next[k] = step;
         }
         for (int64_t k = 0; k < K; k++)
           for (int64_t l = 0; l < K; l++) slope[k] += block[k * K + l] * next[l];
-        if (inner == 0) largest = fmaxf(largest, change * curvature / group[j]);
-        if (change * curvature <= 0.1f * tolerance * group[j]) break;
+        if (inner == 0) largest = fmax(largest, change * curvature / group[j]);
+        if (change * curvature <= 0.1 * tolerance * group[j]) break;
       }
       for (int64_t k = 0; k < K; k++) {
-        float step = u[k] - w[k * q + j];
-        if (step == 0.0f) continue;
+        double step = u[k] - w[k * q + j];
+        if (step == 0.0) continue;
         w[k * q + j] = u[k];
-        const float *row = H + (k * q + j) * s;
-        for (int64_t m = 0; m < s; m++) gradient[m] += step * row[m];
+        add_multiple(s, step, H + (k * q + j) * s, gradient);
       }
     }
   }
   free(scratch);
   return sweep;
+}
+
+/* ---- dense algebra on threads that sleep when they wait ---------------------------------------------------------- */
+
+enum { PANEL = 96 }; /* rows of a Cholesky panel: a multiple of WIDE on every instruction set */
+
+typedef struct {
+  int64_t s, m, stride;
+  const float *H;
+  const double *left, *right, *x;
+  double *y;
+  float *out;
+  const int64_t *active;
+  const double *ridge;
+  int64_t from, columns, n_threads, next;
+} algebra_t;
+
+static void multiply_share(void *task, int thread) {
+  algebra_t *t = task;
+  int64_t from = t->s * thread / t->n_threads, to = t->s * (thread + 1) / t->n_threads;
+  memset(t->y + from, 0, (to - from) * sizeof(double));
+  for (int64_t j = 0; j < t->s; j++)
+    if (t->x[j] != 0.0) add_multiple(to - from, t->x[j], t->H + j * t->s + from, t->y + from);
+}
+
+/* y = H x for symmetric H. */
+int EXPORT(symmetric_product)(int64_t s, const float *H, const double *x, double *y, int64_t n_threads) {
+  algebra_t task = {.s = s, .H = H, .x = x, .y = y, .n_threads = n_threads};
+  parallel(multiply_share, &task, (int)n_threads);
+  return 0;
+}
+
+static void subtract_share(void *task, int thread) {
+  algebra_t *t = task;
+  for (int64_t i = t->s * thread / t->n_threads; i < t->s * (thread + 1) / t->n_threads; i++)
+    for (int64_t k = 0; k < t->columns; k++) {
+      float factor = -(float)t->left[i * t->columns + k];
+      float *restrict row = t->out + i * t->s;
+      const double *restrict right = t->right + k * t->s;
+      for (int64_t j = 0; j < t->s; j++) row[j] += factor * (float)right[j];
+    }
+}
+
+/* H -= left right for left (s, columns), right (columns, s). */
+int EXPORT(subtract_product)(int64_t s, int64_t columns, float *H, const double *left, const double *right,
+                             int64_t n_threads) {
+  algebra_t task = {.s = s, .columns = columns, .out = H, .left = left, .right = right, .n_threads = n_threads};
+  parallel(subtract_share, &task, (int)n_threads);
+  return 0;
+}
+
+static void gather_share(void *task, int thread) {
+  algebra_t *t = task;
+  for (int64_t a = thread; a < t->m; a += t->n_threads) {
+    const float *row = t->H + t->active[a] * t->s;
+    float *out = t->out + a * t->stride;
+    for (int64_t b = a; b < t->m; b++) out[b] = row[t->active[b]];
+    for (int64_t b = t->m; b < t->stride; b++) out[b] = 0.0f;
+    out[a] += (float)t->ridge[a];
+  }
+}
+
+/* Columns right of a factored panel: divide the panel's rows by its triangle, then take its square off what is below. */
+static void panel_share(void *task, int thread) {
+  algebra_t *t = task;
+  int64_t height = t->m - t->from < PANEL ? t->m - t->from : PANEL, right = t->from + height;
+  int64_t strips = (t->stride - right + WIDE - 1) / WIDE;
+  for (int64_t strip = thread; strip < strips; strip += t->n_threads) {
+    int64_t side = right + strip * WIDE, width = t->stride - side < WIDE ? t->stride - side : WIDE;
+    for (int64_t r = 0; r < height; r++) {
+      float *row = t->out + (t->from + r) * t->stride;
+      for (int64_t q = 0; q < r; q++) {
+        const float *above = t->out + (t->from + q) * t->stride;
+        float factor = above[t->from + r];
+        for (int64_t j = side; j < side + width; j++) row[j] -= factor * above[j];
+      }
+      float inverse = 1.0f / row[t->from + r];
+      for (int64_t j = side; j < side + width; j++) row[j] *= inverse;
+    }
+  }
+}
+
+static void trailing_share(void *task, int thread) {
+  algebra_t *t = task;
+  (void)thread;
+  int64_t right = t->from + PANEL; /* a full panel: there are rows below it */
+  const float *rows[PANEL];
+  float left[PANEL * TALL];
+  for (int r = 0; r < PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
+  for (;;) {
+    int64_t top = right + __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED) * TALL;
+    if (top >= t->m) return;
+    int tall = t->m - top < TALL ? (int)(t->m - top) : TALL;
+    for (int r = 0; r < PANEL; r++)
+      for (int j = 0; j < TALL; j++) left[r * TALL + j] = j < tall ? -rows[r][top + j] : 0.0f;
+    for (int64_t side = right + (top - right) / WIDE * WIDE; side < t->stride; side += WIDE)
+      add_tile(PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
+               t->stride - side < WIDE ? (int)(t->stride - side) : WIDE);
+  }
+}
+
+/* Upper triangle of a panel's own block; returns 1 where it is not positive definite. */
+static int factor_block(float *A, int64_t stride, int64_t from, int64_t height) {
+  for (int64_t r = from; r < from + height; r++) {
+    float *row = A + r * stride;
+    if (!(row[r] > 0.0f)) return 1;
+    float inverse = 1.0f / sqrtf(row[r]);
+    for (int64_t j = r; j < from + height; j++) row[j] *= inverse;
+    for (int64_t i = r + 1; i < from + height; i++)
+      for (int64_t j = i; j < from + height; j++) A[i * stride + j] -= row[i] * row[j];
+  }
+  return 0;
+}
+
+/* Solve (H[active][:, active] + diag(ridge) - bend) y = x by Cholesky. `bend` (m / q, m / q, q), or NULL, is
+ * taken off entries (k q + j, l q + j). Returns 1 where rounding made the matrix indefinite, 2 without memory. */
+int EXPORT(solve_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const double *ridge,
+                       const double *bend, int64_t q, double *x, int64_t n_threads) {
+  int64_t stride = (m + WIDE - 1) / WIDE * WIDE;
+  float *A = NULL;
+  if (posix_memalign((void **)&A, 64, (m * stride + WIDE) * sizeof(float))) return 2;
+  algebra_t task = {.s = s, .m = m, .stride = stride, .H = H, .out = A, .active = active, .ridge = ridge,
+                    .n_threads = n_threads};
+  parallel(gather_share, &task, (int)n_threads);
+  for (int64_t k = 0; bend && k < m / q; k++)
+    for (int64_t l = k; l < m / q; l++)
+      for (int64_t j = 0; j < q; j++) A[(k * q + j) * stride + l * q + j] -= (float)bend[(k * (m / q) + l) * q + j];
+  int failed = 0;
+  for (int64_t from = 0; from < m && !failed; from += PANEL) {
+    int64_t height = m - from < PANEL ? m - from : PANEL, below = m - from - height;
+    failed = factor_block(A, stride, from, height);
+    if (failed || below == 0) continue;
+    task.from = from;
+    task.next = 0;
+    task.n_threads = below < 2 * PANEL ? 1 : n_threads;
+    parallel(panel_share, &task, (int)task.n_threads);
+    parallel(trailing_share, &task, (int)task.n_threads);
+  }
+  for (int64_t r = 0; r < m && !failed; r++) { /* U' y = x */
+    const float *row = A + r * stride;
+    x[r] /= row[r];
+    for (int64_t j = r + 1; j < m; j++) x[j] -= x[r] * row[j];
+  }
+  for (int64_t r = m - 1; r >= 0 && !failed; r--) { /* U x = y */
+    const float *row = A + r * stride;
+    double partial[8] = {0}, sum = 0.0;
+    int64_t j = r + 1;
+    for (; j + 8 <= m; j += 8)
+      for (int lane = 0; lane < 8; lane++) partial[lane] += row[j + lane] * x[j + lane];
+    for (; j < m; j++) sum += row[j] * x[j];
+    for (int lane = 0; lane < 8; lane++) sum += partial[lane];
+    x[r] = (x[r] - sum) / row[r];
+  }
+  free(A);
+  return failed;
 }

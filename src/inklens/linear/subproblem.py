@@ -9,8 +9,7 @@ import ctypes
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import sgemm
-from scipy.linalg.lapack import spotrf, spotrs
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from inklens.linear import kernels
 from inklens.linear.blocks import Rows
@@ -40,6 +39,7 @@ class Model(NamedTuple):
     is_intercept: np.ndarray  # (n_pairs,)
     follow: np.ndarray  # (n_pairs, n_classes) float64, 0 for the intercepts
     inverse: np.ndarray  # (n_classes, n_classes): pseudo-inverse of the intercepts' own Hessian
+    n_threads: int
 
 
 class _Job(ctypes.Structure):
@@ -84,18 +84,21 @@ def newton_model(
         )
     hessian = pair_hessian(rows, proba, weights, pairs, light, seed)
     is_intercept = pairs.features == rows.n_features
-    border = hessian[:, is_intercept].astype(np.float64)
+    border = np.ascontiguousarray(hessian[:, is_intercept], dtype=np.float64)
     if not fit_intercept:
-        return Model(hessian, pairs, is_intercept, np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes)))
+        still = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
+        return Model(hessian, pairs, is_intercept, *still, rows.n_threads)
     own = border[is_intercept]
     ridge = np.trace(own) / n_classes**2 + np.finfo(np.float32).tiny  # along (1, ..., 1), where `own` and `border` are 0
     centring = np.eye(n_classes) - 1.0 / n_classes
     inverse = centring @ np.linalg.inv(own + ridge) @ centring
     border[is_intercept] = 0.0
     follow = border @ inverse
-    left, right = (np.asfortranarray(side, dtype=np.float32) for side in (border, follow))
-    hessian = sgemm(-1.0, left, right, beta=1.0, c=hessian.T, trans_b=True, overwrite_c=True).T  # symmetric, in place
-    return Model(hessian, pairs, is_intercept, follow, inverse)
+    if kernels.active() == "numpy":
+        hessian -= (border @ follow.T).astype(np.float32)
+    else:
+        kernels.call("subtract_product", len(hessian), n_classes, hessian, border, np.ascontiguousarray(follow.T), rows.n_threads)
+    return Model(hessian, pairs, is_intercept, follow, inverse, rows.n_threads)
 
 
 def pair_hessian(
@@ -151,47 +154,22 @@ def _pair_hessian_numpy(rows: Rows, proba: np.ndarray, weights: np.ndarray, pair
 # ---- its descent: elementwise penalty --------------------------------------------------------------------------------
 
 
-def descend(
-    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, l1: np.ndarray, l2: np.ndarray, *, tolerance: float, max_sweeps: int
-) -> int:
-    """Run coordinate descent in place on `gradient` (of the quadratic, at w) and `w`; return the number of sweeps."""
-    if kernels.active() != "numpy":
-        types = (ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_float, ctypes.c_int)
-        arrays = (kernels.pointer(array) for array in (hessian, gradient, w, l1, l2))
-        return int(kernels.function("gram_descent", types)(len(w), *arrays, tolerance, max_sweeps))
-    for sweep in range(1, max_sweeps + 1):
-        largest = 0.0
-        for j in range(len(w)):
-            curvature = hessian[j, j] + l2[j]
-            if curvature <= 0.0:
-                continue
-            target = hessian[j, j] * w[j] - gradient[j]
-            step = np.sign(target) * max(abs(target) - l1[j], 0.0) / curvature - w[j]
-            if step != 0.0:
-                w[j] += step
-                gradient += step * hessian[j]
-                largest = max(largest, abs(step) * curvature / l1[j])
-        if largest <= tolerance:
-            return sweep
-    return max_sweeps
-
-
 def solve_elementwise(
-    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, l1: np.ndarray, l2: np.ndarray, *, tolerance: float
+    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, l1: np.ndarray, l2: np.ndarray, *, tolerance: float, n_threads: int = 1
 ) -> np.ndarray:
     """Return the minimiser v up to a breach of `tolerance`, in units of l1, of the optimality conditions.
 
     Coordinate descent finds the signs; then Newton steps on their face (one Cholesky each), cut off where a coefficient
     would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
     """
-    g, v, l1, l2 = (np.array(vector, dtype=np.float32) for vector in (gradient, w, l1, l2))
+    g, v = gradient.copy(), w.copy()
     sweeps = FIRST_SWEEPS
     for _ in range(MAX_FACES):
-        descend(hessian, g, v, l1, l2, tolerance=tolerance / 4, max_sweeps=sweeps)
+        _descend(hessian, g, v, l1, l2, tolerance / 4, sweeps)
         if breach(g, v, l1, l2) <= tolerance:
             break
-        sweeps = LATER_SWEEPS if _face_step(hessian, g, v, l1, l2) else 4 * FIRST_SWEEPS
-    return v.astype(np.float64)
+        sweeps = LATER_SWEEPS if _face_step(hessian, g, v, l1, l2, n_threads) else 4 * FIRST_SWEEPS
+    return v
 
 
 def breach(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> float:
@@ -203,21 +181,43 @@ def breach(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) 
     return float(breaches.max(initial=0.0))
 
 
-def _face_step(hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> bool:
+def _descend(
+    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, l1: np.ndarray, l2: np.ndarray, tolerance: float, max_sweeps: int
+) -> None:
+    """Run coordinate descent in place on `gradient` (of the quadratic, at w) and `w`."""
+    if kernels.active() != "numpy":
+        types = (ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, ctypes.c_int)
+        arrays = (kernels.pointer(array) for array in (hessian, gradient, w, l1, l2))
+        kernels.function("gram_descent", types)(len(w), *arrays, tolerance, max_sweeps)
+        return
+    for _ in range(max_sweeps):
+        largest = 0.0
+        for j in np.flatnonzero(np.isfinite(l1)):
+            curvature = hessian[j, j] + l2[j]
+            target = hessian[j, j] * w[j] - gradient[j]
+            if curvature <= 0.0:
+                continue
+            step = np.sign(target) * max(abs(target) - l1[j], 0.0) / curvature - w[j]
+            w[j] += step
+            gradient += step * hessian[j]
+            largest = max(largest, abs(step) * curvature / l1[j])
+        if largest <= tolerance:
+            return
+
+
+def _face_step(hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray, n_threads: int) -> bool:
     """Take the Newton step that keeps the signs of v, shortened until the model falls; tell whether there was one."""
     active = np.flatnonzero(v)
     signs = np.sign(v[active])
     slope = g[active] + l1[active] * signs + l2[active] * v[active]
-    face = _face(hessian, active, l2[active])
-    factor, failed = spotrf(face.T, clean=False, overwrite_a=True)
-    if failed:
+    direction = _solve_face(hessian, active, l2[active], -slope, n_threads)
+    if direction is None:
         return False
-    direction = -spotrs(factor, slope)[0]
     for shrink in range(FACE_SHRINKS):
-        target = v[active] + np.float32(0.4**shrink) * direction
+        target = v[active] + 0.4**shrink * direction
         step = np.zeros_like(v)
         step[active] = np.where(np.sign(target) == signs, target, 0.0) - v[active]
-        moved, pull = step[active], hessian @ step
+        moved, pull = step[active], product(hessian, step, n_threads)
         if moved @ (slope + 0.5 * (pull[active] + l2[active] * moved)) < 0.0:
             v += step
             g += pull
@@ -225,38 +225,68 @@ def _face_step(hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray
     return False
 
 
-def _face(hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray) -> np.ndarray:
-    """Return the Hessian of the active coordinates with the ridge, and with a little more against rounding."""
-    diagonal = hessian.diagonal()[active]
-    ridge = ridge + 1e-5 * diagonal + np.finfo(np.float32).tiny
+def product(hessian: np.ndarray, vector: np.ndarray, n_threads: int) -> np.ndarray:
+    """Return hessian @ vector."""
     if kernels.active() == "numpy":
-        return hessian[np.ix_(active, active)] + np.diag(ridge)
-    face = np.empty((len(active), len(active)), dtype=np.float32)
-    types = (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, *(ctypes.c_void_p,) * 3)
-    arrays = (kernels.pointer(array) for array in (active, ridge, face))
-    kernels.function("gather_face", types)(len(hessian), kernels.pointer(hessian), len(active), *arrays)
-    return face
+        return hessian @ vector
+    out = np.empty_like(vector)
+    kernels.call("symmetric_product", len(vector), hessian, vector, out, n_threads)
+    return out
+
+
+def _solve_face(
+    hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray, slope: np.ndarray, n_threads: int, bend: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Return (hessian over `active` + ridge - bend)^-1 slope; None where rounding made the matrix indefinite.
+
+    `bend` (n_classes, n_classes, q) belongs to entries (k q + j, l q + j).
+    """
+    diagonal = hessian.diagonal()[active].astype(np.float64)
+    ridge = ridge + 1e-5 * diagonal + np.finfo(np.float32).tiny
+    if kernels.active() != "numpy":
+        types = (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, *(ctypes.c_void_p,) * 3, ctypes.c_int64)
+        solve = kernels.function("solve_face", (*types, ctypes.c_void_p, ctypes.c_int64))
+        solution = slope.copy()
+        arrays = (kernels.pointer(array) for array in (active, ridge, bend))
+        width = 1 if bend is None else bend.shape[2]
+        failed = solve(
+            len(hessian), kernels.pointer(hessian), len(active), *arrays, width, kernels.pointer(solution), n_threads
+        )
+        if failed == 2:
+            raise MemoryError(f"no memory to solve for {len(active)} coefficients")
+        return None if failed else solution
+    face = hessian[np.ix_(active, active)] + np.diag(ridge)
+    if bend is not None:
+        n_classes, _, q = bend.shape
+        each = np.arange(q)
+        for k in range(n_classes):
+            for m in range(n_classes):
+                face[k * q + each, m * q + each] -= bend[k, m]
+    try:
+        return cho_solve(cho_factor(face), slope)
+    except LinAlgError:
+        return None
 
 
 # ---- its descent: one group per feature ------------------------------------------------------------------------------
 
 
 def solve_grouped(
-    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, group: np.ndarray, l2: np.ndarray, *, tolerance: float
+    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, group: np.ndarray, l2: np.ndarray, *, tolerance: float, n_threads: int = 1
 ) -> np.ndarray:
     """Return the minimiser for the penalty sum_j group_j |v_j|, up to a breach of `tolerance` in units of `group`.
 
     `group` and `l2` hold one number per feature (q,), the other vectors (n_classes * q,) in order of the classes. Block
     descent finds the features; Newton steps on the smooth function over these follow (one Cholesky each).
     """
-    g, v, group, l2 = (np.array(vector, dtype=np.float32) for vector in (gradient, w, group, l2))
+    g, v = gradient.copy(), w.copy()
     sweeps = FIRST_SWEEPS
     for _ in range(MAX_FACES):
         _descend_groups(hessian, g, v, group, l2, tolerance / 4, sweeps)
         if group_breach(g, v, group, l2) <= tolerance:
             break
-        sweeps = LATER_SWEEPS if _group_face_step(hessian, g, v, group, l2) else 4 * FIRST_SWEEPS
-    return v.astype(np.float64)
+        sweeps = LATER_SWEEPS if _group_face_step(hessian, g, v, group, l2, n_threads) else 4 * FIRST_SWEEPS
+    return v
 
 
 def group_breach(gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray) -> float:
@@ -276,7 +306,7 @@ def _descend_groups(
     """Run block coordinate descent in place."""
     q = len(group)
     if kernels.active() != "numpy":
-        types = (ctypes.c_int64, ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_float, ctypes.c_int)
+        types = (ctypes.c_int64, ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, ctypes.c_int)
         arrays = (kernels.pointer(array) for array in (hessian, gradient, v, group, l2))
         if kernels.function("group_descent", types)(q, len(v) // q, *arrays, tolerance, max_sweeps) < 0:
             raise MemoryError("no memory for a block of the subproblem")
@@ -284,13 +314,13 @@ def _descend_groups(
     for _ in range(max_sweeps):
         largest = 0.0
         for j in np.flatnonzero(np.isfinite(group)):
-            block = hessian[j::q, j::q]
-            curvature = np.abs(block).sum(axis=1).max() + l2[j]
+            curvature = float(np.abs(hessian[j::q, j::q]).sum(axis=1).max()) + l2[j]
             if curvature <= 0.0:
                 continue
             trial = v[j::q] - (gradient[j::q] + l2[j] * v[j::q]) / curvature
-            length = np.linalg.norm(trial)
-            step = trial * max(0.0, 1.0 - group[j] / (curvature * length)) - v[j::q] if length > 0.0 else -v[j::q]
+            length = float(np.linalg.norm(trial))
+            kept = max(0.0, 1.0 - group[j] / (curvature * length)) if length > 0.0 else 0.0
+            step = kept * trial - v[j::q]
             v[j::q] += step
             gradient += step @ hessian[j::q]
             largest = max(largest, float(np.abs(step).max()) * curvature / group[j])
@@ -298,27 +328,25 @@ def _descend_groups(
             return
 
 
-def _group_face_step(hessian: np.ndarray, g: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray) -> bool:
+def _group_face_step(
+    hessian: np.ndarray, g: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray, n_threads: int
+) -> bool:
     """Take a Newton step over the features in use, shortened until the model falls; tell whether there was one."""
     q = len(group)
     used = np.flatnonzero(v.reshape(-1, q).any(axis=0))
     active = (np.arange(len(v) // q)[:, None] * q + used).ravel()
     blocks = v[active].reshape(-1, len(used))
     norms = np.linalg.norm(blocks, axis=0)
-    unit, bend = blocks / norms, group[used] / norms
+    unit, bend = blocks / norms, group[used] / norms  # the norm's Hessian is group / |v_j| (I - unit unit')
     slope = (g[active].reshape(blocks.shape) + group[used] * unit + l2[used] * blocks).ravel()
-    face = _face(hessian, active, np.tile(l2[used] + bend, len(blocks)))
-    for k in range(len(blocks)):  # the norm's curvature is group / |v_j| (I - unit unit')
-        for m in range(len(blocks)):
-            face[k * len(used) + np.arange(len(used)), m * len(used) + np.arange(len(used))] -= bend * unit[k] * unit[m]
-    factor, failed = spotrf(face.T, clean=False, overwrite_a=True)
-    if failed:
+    curved = bend * unit[:, None] * unit[None]
+    direction = _solve_face(hessian, active, np.tile(l2[used] + bend, len(blocks)), -slope, n_threads, curved)
+    if direction is None:
         return False
-    direction = -spotrs(factor, slope)[0]
     for shrink in range(FACE_SHRINKS):
         step = np.zeros_like(v)
-        step[active] = np.float32(0.4**shrink) * direction
-        pull, moved = hessian @ step, step[active].reshape(blocks.shape)
+        step[active] = 0.4**shrink * direction
+        pull, moved = product(hessian, step, n_threads), step[active].reshape(blocks.shape)
         longer = group[used] @ (np.linalg.norm(blocks + moved, axis=0) - norms)
         smooth = (g[active] + 0.5 * pull[active]) @ step[active] + (l2[used] * moved * (blocks + 0.5 * moved)).sum()
         if longer + smooth < 0.0:
