@@ -98,9 +98,7 @@ class Rows:
         DataError
             Not two-dimensional, not numbers, NaN or infinity (row and column are named), blocks of different width.
         """
-        if n_threads is None:
-            n_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        n_threads = max(1, min(n_threads, 64))
+        n_threads = max(1, min(n_threads or default_threads(), 64))
         parts = list(X) if isinstance(X, list | tuple) and X and _is_matrix(X[0]) else [X]
         blocks: list[Block] = []
         for part in parts:
@@ -160,6 +158,20 @@ class Rows:
     def constant(self) -> np.ndarray:
         """Mask of the columns with one value only, (n_features,)."""
         return self.low == self.high
+
+    @cached_property
+    def _absolute(self) -> "Rows":
+        if (self.low >= 0.0).all():
+            return self
+        blocks = []
+        for block in self.blocks:
+            exact = block.exact._replace(values=np.abs(block.exact.values))
+            blocks.append(Block(exact, _single(exact), inspect(exact, self.n_threads)))
+        return Rows(blocks, abs(self.scale), self.n_threads)
+
+    def absolute(self) -> "Rows":
+        """Return the rows of |X|, which bound rounding errors; the rows themselves where nothing is negative."""
+        return self._absolute
 
     def cost(self, n_classes: int) -> float:
         """Return the multiply-adds of one half of a pass."""
@@ -268,7 +280,7 @@ class Rows:
         for block, part in self._parts():
             matrix = block.storage(dtype).matrix
             if rows is not None:
-                matrix = matrix[rows[(rows >= part.start) & (rows < part.stop)] - part.start]
+                matrix = matrix[_within(rows, part)]
             if columns is not None:
                 matrix = matrix[:, columns]
             matrix = matrix.astype(dtype)
@@ -282,12 +294,47 @@ class Rows:
         """Return some rows (sorted indices) as `Rows` of the same layout."""
         blocks = []
         for block, part in self._parts():
-            inside = rows[(rows >= part.start) & (rows < part.stop)] - part.start
+            inside = _within(rows, part)
             if len(inside) or not self.blocks[1:]:
                 exact = _take(block.exact, inside)
                 fast = exact if block.fast is block.exact else _take(block.fast, inside)
                 blocks.append(Block(exact, fast, inspect(exact, self.n_threads)))
         return Rows(blocks, self.scale, self.n_threads)
+
+    def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
+        """Return some columns (ascending) of some rows (sorted indices) as scaled CSR, float32 with int32 columns."""
+        place = np.full(self.n_features, -1, dtype=np.int32)
+        place[columns] = np.arange(len(columns), dtype=np.int32)
+        values, indices, sizes = [], [], []
+        for block, part in self._parts():
+            storage = block.fast
+            if storage.indices is None:
+                dense = storage.values if rows is None else storage.values[_within(rows, part)]
+                storage = _sparse_storage(sparse.csr_array(dense))
+            elif rows is not None:
+                storage = _take(storage, _within(rows, part))
+            found, size = place[storage.indices], np.diff(storage.indptr)
+            kept = found >= 0
+            if not kept.all():
+                size = np.diff(np.concatenate([[0], np.cumsum(kept)])[storage.indptr])
+                storage, found = storage._replace(values=storage.values[kept]), found[kept]
+            values.append(storage.values.astype(np.float32) * np.float32(self.scale))
+            indices.append(found)
+            sizes.append(size)
+        indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
+        return Storage(np.concatenate(values), np.concatenate(indices), indptr, (len(indptr) - 1, len(columns)))
+
+    @cached_property
+    def _squared(self) -> "Rows":
+        blocks = []
+        for block in self.blocks:
+            exact = block.exact._replace(values=block.exact.values.astype(np.float64) ** 2)
+            blocks.append(Block(exact, _single(exact), inspect(exact, self.n_threads)))
+        return Rows(blocks, self.scale**2, self.n_threads)
+
+    def squared(self) -> "Rows":
+        """Return the rows of X * X, entry by entry."""
+        return self._squared
 
     @cached_property
     def columns(self) -> sparse.csc_array:
@@ -355,6 +402,19 @@ class Rows:
     def _threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""
         return int(min(self.n_threads, 1 + self.cost(n_classes) // THREAD_WORK))
+
+
+def default_threads() -> int:
+    """Return the number of cores this process may use; process pools lower it through OMP_NUM_THREADS."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
+
+
+def _within(rows: np.ndarray, part: slice) -> np.ndarray:
+    """Return those of the sorted row numbers that lie in a block, counted from its start."""
+    first, last = np.searchsorted(rows, [part.start, part.stop])
+    return rows[first:last] - part.start
 
 
 def _syrk(A: np.ndarray) -> np.ndarray:
