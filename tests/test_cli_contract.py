@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,24 @@ def test_evaluate_judges_the_models_own_test_rows(model, tmp_path):
         "confusion-normalised.svg",
     ]
     assert "Hardest" in run("evaluate", path).stdout
+
+
+def test_verify_finds_the_stated_certificate_true(model):
+    done = run("verify", model[0], "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert document["holds"]
+    assert document["computed"]["objective"] == pytest.approx(model[1]["objective"], rel=1e-9)
+    assert document["computed"]["lower_bound"] <= document["computed"]["objective"]
+
+
+def test_verify_notices_a_model_that_claims_too_much(model, tmp_path):
+    reader = DigitReader.load(model[0])
+    fit = {**reader.provenance["fit"], "lower_bound": reader.provenance["fit"]["objective"]}
+    replace(reader, provenance={**reader.provenance, "fit": fit}).save(tmp_path / "liar.inklens")
+    done = run("verify", tmp_path / "liar.inklens")
+    assert done.returncode == 1
+    assert "does NOT hold" in done.stdout
 
 
 def test_report_is_one_page_about_the_model(model, tmp_path):

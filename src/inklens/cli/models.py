@@ -34,6 +34,7 @@ from inklens.cli.output import (
     metavar="R",
     help="0: L2, all coefficients small. 1: L1, many exactly 0. Between: elastic net.",
 )
+@click.option("--group", is_flag=True, help="With L1: a pixel is used by all classes or by none.")
 @click.option(
     "--tol",
     type=float,
@@ -70,7 +71,15 @@ def fit(as_json: bool, **options) -> None:
     for warning in result.warnings:
         say(f"inklens: {warning}")
     if as_json:
-        return print_json(result.to_json())
+        print_json(result.to_json())
+    else:
+        _print_fit(result)
+    if result.interrupted:
+        say(f"inklens: stopped by Ctrl-C; {result.model} is the best model so far, with its bound")
+        raise click.exceptions.Exit(130)
+
+
+def _print_fit(result) -> None:
     n_coef = result.reader.coef.size
     print_table(
         ["", ""],
@@ -81,7 +90,7 @@ def fit(as_json: bool, **options) -> None:
             ["coefficients exactly 0", f"{result.zeros} of {n_coef} ({result.zeros / n_coef:.1%})"],
             ["accuracy, training rows", f"{result.accuracy['train']:.4f}"],
             ["accuracy, test rows", f"{result.accuracy['test']:.4f}"],
-            ["passes over the data", f"{result.passes}"],
+            ["passes over the data", f"{result.passes:g}"],
             ["seconds", f"{result.seconds:.2f}"],
             ["model", result.model],
         ],
@@ -145,3 +154,34 @@ def evaluate(model: str, figures: str | None, as_json: bool, **options) -> None:
         title="\nConfusion",
     )
     click.echo("\n" + "\n".join(scores.in_words()))
+
+
+@click.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@data_option(default=None)
+@json_option
+def verify(model: str, data: str | None, as_json: bool) -> None:
+    """Compute the objective and the proven bound of MODEL again, from its file and its data alone.
+
+    Exit code 0 if they are what the file states, 1 if not. The solver is not used.
+
+    \b
+    Example:
+      inklens verify sparse.inklens
+    """
+    from inklens.reader import DigitReader
+    from inklens.workflow.models import verify as run
+
+    with progress_bar() as progress:
+        found = run(DigitReader.load(model), data=data, progress=progress)
+    if as_json:
+        print_json({"schema_version": 1, "model": model, **found.to_json()})
+    else:
+        names = ("objective", "lower_bound", "relative_gap")
+        rows = [[name.replace("_", " "), f"{found.stated[name]:.9g}", f"{getattr(found, name):.9g}"] for name in names]
+        print_table(["", "stated", "computed again"], rows)
+        if found.separated is not None:
+            click.echo(f"separates the training rows: {'yes' if found.separated else 'NO'}")
+        click.echo("The certificate holds." if found.holds else "The certificate does NOT hold.")
+    if not found.holds:
+        raise click.exceptions.Exit(1)
