@@ -24,7 +24,7 @@ from inklens.linear.kernels import Storage
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 PACK_UP_TO = 1 << 30  # bytes of a memory-mapped file beyond which rows are read anew in every pass
-THREAD_WORK = 200_000  # multiply-adds below which a second thread costs more than it saves
+THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
 
 class Evaluation(NamedTuple):
