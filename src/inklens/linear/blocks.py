@@ -579,7 +579,7 @@ def _require_finite(storage: Storage, first_row: int) -> None:
     values = storage.values
     if values.dtype.kind != "f":
         return
-    chunk = max(1, (1 << 20) // max(1, values.shape[-1]))
+    chunk = 1 << 20 if values.ndim == 1 else max(1, (1 << 20) // max(1, values.shape[1]))
     for start in range(0, len(values), chunk):
         wrong = ~np.isfinite(values[start : start + chunk])
         if not wrong.any():
