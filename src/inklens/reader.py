@@ -174,8 +174,11 @@ class DigitReader:
 
     def to_bytes(self, dtype: type = np.float64) -> bytes:
         """Return the model file's bytes; the same model gives the same bytes."""
-        tensors = {name: np.ascontiguousarray(getattr(self, name), dtype=dtype) for name in ("coef", "intercept")}
-        tensors |= _dual_tensors(self.dual)
+        tensors: dict[str, np.ndarray] = {
+            "coef": np.ascontiguousarray(self.coef, dtype=dtype),
+            "intercept": np.ascontiguousarray(self.intercept, dtype=dtype),
+            **_dual_tensors(self.dual),
+        }
         header = {
             "schema_version": SCHEMA_VERSION,
             "inklens": self.version,

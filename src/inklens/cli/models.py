@@ -1,4 +1,4 @@
-"""`inklens fit`, `evaluate`, `verify` and `path`."""
+"""`inklens fit`, `evaluate`, `path` and `verify`."""
 
 import click
 
@@ -36,6 +36,9 @@ from inklens.cli.output import (
 )
 @click.option("--group", is_flag=True, help="With L1: a pixel is used by all classes or by none.")
 @click.option(
+    "--max-pixels", type=click.IntRange(min=1), metavar="N", help="Lower C until at most N pixels are used (with L1)."
+)
+@click.option(
     "--tol",
     type=float,
     default=1e-4,
@@ -60,6 +63,7 @@ def fit(as_json: bool, **options) -> None:
     Examples:
       inklens fit -o digits.inklens
       inklens fit --C 1 --l1-ratio 1 --tol 1e-3 -o sparse.inklens
+      inklens fit --l1-ratio 1 --group --max-pixels 60 -o sixty.inklens
       inklens fit --data idx:mnist --train 7500 --test 2500 --seed 9 --C inf -o none.inklens
 
     The objective is C * (sum of the rows' losses) + penalty, the intercept unpenalised.
@@ -185,3 +189,46 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
         click.echo("The certificate holds." if found.holds else "The certificate does NOT hold.")
     if not found.holds:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@data_option()
+@split_options()
+@click.option("--C", "C", type=float, default=1.0, show_default=True, metavar="X", help="Where the path ends.")
+@click.option("--points", type=click.IntRange(min=2, max=10_000), default=60, show_default=True, help="How many fits.")
+@click.option(
+    "--l1-ratio", type=float, default=1.0, show_default=True, metavar="R", help="1: L1; between 0 and 1: elastic net."
+)
+@click.option("--group", is_flag=True, help="A pixel is used by all classes or by none.")
+@click.option(
+    "--max-pixels", type=click.IntRange(min=1), metavar="N", help="End where more than N pixels would be used."
+)
+@click.option("--tol", type=float, default=1e-3, show_default=True, metavar="T", help="Promised gap of every point.")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the path (SVG or PNG).")
+@json_option
+def path(as_json: bool, out: str | None, **options) -> None:
+    """Follow the model from a penalty that uses no pixel to a weak one, every point proven.
+
+    \b
+    Examples:
+      inklens path -o path.svg
+      inklens path --group --max-pixels 50
+      inklens path --C 10 --points 100 --json > path.json
+    """
+    from inklens.workflow.paths import follow
+
+    with progress_bar() as progress:
+        run = follow(**options, progress=progress)
+    if out:
+        say(f"wrote {run.save_figure(out)}")
+    if as_json:
+        return print_json(run.to_json())
+    points = run.to_json()["points"]
+    print_table(
+        ["C", "objective", "gap", "pixels", "coefficients", "training", "test"],
+        [
+            [f"{p['C']:.4g}", f"{p['objective']:.6g}", f"{p['relative_gap']:.0e}", p["pixels"], p["nonzeros"],
+             f"{p['train_accuracy']:.4f}", f"{p['test_accuracy']:.4f}"]
+            for p in points
+        ],
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from inklens.reader import DigitReader
 
 Size = int | float | None
 PIXEL_SCALE = 255.0  # uint8 ink to [0, 1], as the tutorial scales it
+STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
 VERIFY_TOLERANCE = 1e-6  # relative: the file keeps the dual point in float32
 
 
@@ -55,12 +56,10 @@ class Fit:
 
 def split_rows(dataset: Dataset, *, train: Size = None, test: Size = None, seed: int = 9) -> Split:
     """Split as asked; a half that is not given takes the rows that are left (by default three quarters train)."""
-    if train is None and test is None:
-        train, test = 0.75, 0.25
-    elif train is None:
+    if test is None:
+        test = 0.25 if train is None else _remaining(dataset, train, np.floor, option="train")
+    if train is None:
         train = _remaining(dataset, test, np.ceil, option="test")
-    elif test is None:
-        test = _remaining(dataset, train, np.floor, option="train")
     return dataset.split(train=train, test=test, seed=seed)
 
 
@@ -93,6 +92,7 @@ def fit(
     C: float = 1.0,
     l1_ratio: float = 0.0,
     group: bool = False,
+    max_pixels: int | None = None,
     tol: float = 1e-4,
     time_budget: float | None = None,
     progress: Callable | None = None,
@@ -108,6 +108,8 @@ def fit(
         Where the model goes (`.inklens`); None keeps it in memory.
     train, test : int, float or None
         Rows of each half, or shares of all rows.
+    max_pixels : int or None
+        Use the largest C, up to the given one, whose model needs at most so many pixels.
     callback : callable, optional
         Called with the best solution so far after each round of the solver.
 
@@ -122,11 +124,16 @@ def fit(
     >>> result.status, result.accuracy["test"] > 0.7
     ('certified', True)
     """
-    _check_parameters(C, l1_ratio, tol)
+    check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
-    parameters = {"C": C, "l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
-    model, seconds, warnings, interrupted = _fit_rows(rows, parameters, callback)
+    if max_pixels is not None:
+        C = _largest_C(rows, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
+    parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
+    model, seconds, warnings, interrupted = _fit_rows(rows, {"C": C, **parameters}, callback)
+    while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
+        C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
+        model, seconds, warnings, interrupted = _fit_rows(rows, {"C": C, **parameters}, callback)
     result = _judge(model, dataset, rows, {"spec": data, "seed": seed})
     if out is not None:
         result.reader.save(out)
@@ -139,7 +146,8 @@ def fit(
     )
 
 
-def _check_parameters(C: float, l1_ratio: float, tol: float) -> None:
+def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
+    """Refuse parameters outside their range, in the words of the command line."""
     if not C > 0.0:
         raise ParameterError(
             f"C must be greater than 0 (it divides the penalty), got {C:g}; try 1, or inf for no penalty"
@@ -148,6 +156,20 @@ def _check_parameters(C: float, l1_ratio: float, tol: float) -> None:
         raise ParameterError(f"the L1 share lies between 0 (L2) and 1 (L1), got {l1_ratio:g}")
     if not tol >= 0.0:
         raise ParameterError(f"tol is a relative gap and at least 0, got {tol:g}; 1e-4 is a good value")
+
+
+def _largest_C(rows: Split, max_pixels: int, *, C: float, l1_ratio: float, **options: Any) -> float:
+    """Follow the path until a model would use too many pixels."""
+    from inklens.linear.path import softmax_path
+
+    if l1_ratio == 0.0:
+        raise ParameterError("without L1 every pixel is used; give an --l1-ratio above 0 with --max-pixels, such as 1")
+    if not np.isfinite(C):
+        raise ParameterError("without a penalty every pixel is used; give a finite --C with --max-pixels")
+    path = softmax_path(
+        pixel_rows(rows.X_train), rows.y_train, C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, **options
+    )
+    return float(path.Cs[-1])
 
 
 def _fit_rows(rows: Split, parameters: dict[str, Any], callback: Callable | None):
