@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from inklens.errors import ParameterError
-from inklens.photos import ink
+from inklens.photos import frames, ink, search
 from inklens.photos.decode import Picture, Source, decode
 
 # gray   (rows, cols)  float32, 0 black to 1 white
@@ -115,11 +115,15 @@ class Normaliser:
         pixel_filter: float = 20,
         polarity: str = "auto",
         threshold: float | None = None,
+        lines: bool = True,
+        pen: str | float | None = "auto",
     ) -> None:
         self.recipe = recipe
         self.pixel_filter = pixel_filter
         self.polarity = polarity
         self.threshold = threshold
+        self.lines = lines
+        self.pen = pen
 
     def normalise(self, picture: Picture | Source) -> Normalised:
         """Turn one photo into a frame, keeping every step."""
@@ -226,26 +230,55 @@ def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
     contrast = ink.stretch(1 - picture.gray if dark else picture.gray)
     level = ink.otsu(contrast) if settings.threshold is None else settings.threshold
     inked = np.clip((contrast - level) / max(contrast.max() - level, 1e-6), 0, 1)
-    box = ink.bounding_box(inked)
     steps = [
         Step("grayscale", picture.gray, " ".join(picture.notes)),
         Step("polarity", contrast, f"ink is {'darker' if dark else 'lighter'} than paper"),
         Step("threshold", inked, f"contrast {level:.2f} and more is ink"),
     ]
+    box = frames.bounding_box(inked > 0)
     if box is None:
-        blank = np.zeros((FRAME_SIDE, FRAME_SIDE))
-        return Normalised(
-            blank, (*steps, Step("frame", blank)), (0, 0, *picture.size), ("blank: no ink was found",)
-        )
+        return _blank(picture, steps)
     left, top, right, bottom = box
-    square = ink.fit_box(inked[top:bottom, left:right], BOX_SIDE)
-    frame = ink.centred(square, FRAME_SIDE, CENTRE)
+    square = frames.fit_box(inked[top:bottom, left:right], BOX_SIDE)
+    return _framed(picture, steps, square, box)
+
+
+def _faithful(picture: Picture, settings: Normaliser) -> Normalised:
+    """Cope with photos as they come: shadows, printed lines, blots, any pen."""
+    found = search.best(
+        picture.gray, polarity=settings.polarity, threshold=settings.threshold, lines=settings.lines
+    )
+    steps = [Step("grayscale", picture.gray, " ".join(picture.notes))]
+    if found is None:
+        return _blank(picture, steps)
     steps += [
-        Step("20 x 20", square, "the digit with its proportions kept"),
+        Step("paper", found.ink.contrast, f"light evened out ({found.ink.paper}); the ink is {found.polarity}"),
+        Step("ink", found.ink.mask.astype(float), f"contrast {found.ink.threshold:.2f} and more"),
+        Step("digit", found.mask.astype(float), "printed lines taken out" if found.lines else ""),
+    ]
+    stroke, width = frames.redraw(found, settings.pen)
+    steps.append(Step("pen", stroke, f"{width:.3f} of the box wide"))
+    square = frames.fit_box(stroke, BOX_SIDE)
+    return _framed(picture, steps, square, found.gray_box, pen=width)
+
+
+def _framed(
+    picture: Picture, steps: list[Step], square: np.ndarray, box: tuple[float, ...], **measures: float
+) -> Normalised:
+    """Put the 20 x 20 square at MNIST's place."""
+    frame = frames.centred(square, FRAME_SIDE, CENTRE)
+    steps += [
+        Step(f"{BOX_SIDE} x {BOX_SIDE}", square, "proportions kept, areas averaged"),
         Step("frame", frame, f"centre of mass at pixel {CENTRE:g}"),
     ]
-    scale = picture.scale
-    return Normalised(frame, tuple(steps), tuple(round(edge * scale) for edge in box))
+    left, top, right, bottom = (round(edge * picture.scale) for edge in box)
+    return Normalised(frame, tuple(steps), (left, top, right, bottom), (), measures)
 
 
-_RECIPES = {"faithful": _otsu, "otsu": _otsu, "tutorial": _tutorial}
+def _blank(picture: Picture, steps: list[Step]) -> Normalised:
+    frame = np.zeros((FRAME_SIDE, FRAME_SIDE))
+    steps.append(Step("frame", frame, "blank"))
+    return Normalised(frame, tuple(steps), (0, 0, *picture.size), ("blank: no ink was found",))
+
+
+_RECIPES = {"faithful": _faithful, "otsu": _otsu, "tutorial": _tutorial}
