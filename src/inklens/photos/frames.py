@@ -4,30 +4,38 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from inklens.photos.parts import Box
-from inklens.photos.search import Found
+from inklens.photos.ink import Ink
+from inklens.photos.parts import EIGHT, Box
 
+FRAME_SIDE = 28
+BOX_SIDE = 20
+CENTRE = 14.0  # pixel index of MNIST's centre of mass: each of its images lies within 13.5 to 14.5
 PEN = (0.095, 0.19)  # widths relative to the box that are left as they are; MNIST's median is 0.137
 DRAWN_SIDE = 80  # pixels of the box in which a pen's width is changed
 COARSE, FINE = 28, 60  # pixels of a digit: up to COARSE its greys are kept, from FINE on its edge is cut sharp
 
 
-def redraw(found: Found, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
-    """Return the digit's ink, cropped, with its pen's width as MNIST has it, and the width that it had."""
-    left, top, right, bottom = found.box
+def redraw(
+    seen: Ink, digit: np.ndarray, box: Box, extent: float, pen: str | float | None = "auto"
+) -> tuple[np.ndarray, float]:
+    """Return the digit's ink, cropped, with its pen's width as MNIST has it, and the width that it had.
+
+    `extent` is the digit's longer side in pixels of the photo: few of them carry grey edges that say where the outline
+    runs between them, many are cut at the threshold, as MNIST's were before they were shrunk.
+    """
+    left, top, right, bottom = box
     crop = np.s_[top:bottom, left:right]
-    mask, contrast, seen = found.mask[crop], found.ink.contrast[crop], found.ink
-    near = ndimage.binary_dilation(found.mask, iterations=2)[crop]
-    sharp = float(np.clip((found.extent - COARSE) / (FINE - COARSE), 0, 1))
-    low = (1 - sharp) * min(3 * seen.noise + 0.04 * seen.full, 0.5 * seen.threshold) + sharp * 0.8 * seen.threshold
-    high = (1 - sharp) * max(float(np.percentile(contrast[mask], 90)), low + 0.02) + sharp * 1.2 * seen.threshold
-    inked = np.clip((contrast - low) / (high - low), 0, 1) * near
-    inked = np.maximum(inked, sharp * mask)
+    mask, contrast = digit[crop], seen.contrast[crop]
     width = pen_width(mask) / max(mask.shape)
     target = float(np.clip(width, *PEN)) if pen == "auto" else (float(pen) if pen else width)
     if abs(target - width) > 1e-9:
-        inked = _repen(mask, target)
-    return inked.astype(np.float32), width
+        return _repen(mask, target), width
+    near = ndimage.binary_dilation(mask, EIGHT, iterations=2)
+    sharp = float(np.clip((extent - COARSE) / (FINE - COARSE), 0, 1))
+    low = (1 - sharp) * min(3 * seen.noise + 0.04 * seen.full, 0.5 * seen.threshold) + sharp * 0.8 * seen.threshold
+    high = (1 - sharp) * max(float(np.percentile(contrast[mask], 90)), low + 0.02) + sharp * 1.2 * seen.threshold
+    inked = np.clip((contrast - low) / (high - low), 0, 1) * near
+    return np.maximum(inked, sharp * mask).astype(np.float32), width
 
 
 def pen_width(mask: np.ndarray) -> float:
@@ -62,7 +70,7 @@ def bounding_box(mask: np.ndarray) -> Box | None:
     return int(cols[0]), int(rows[0]), int(cols[-1]) + 1, int(rows[-1]) + 1
 
 
-def fit_box(inked: np.ndarray, side: int) -> np.ndarray:
+def fit_box(inked: np.ndarray, side: int = BOX_SIDE) -> np.ndarray:
     """Resample ink (areas averaged) so that its longer side fills a `side` x `side` square; maximum 1."""
     rows, cols = inked.shape
     extent = max(rows, cols)
@@ -74,7 +82,7 @@ def fit_box(inked: np.ndarray, side: int) -> np.ndarray:
     return np.clip(small / max(small.max(), 1e-9), 0, 1)
 
 
-def centred(square: np.ndarray, side: int, centre: float) -> np.ndarray:
+def centred(square: np.ndarray, side: int = FRAME_SIDE, centre: float = CENTRE) -> np.ndarray:
     """Paste a square so that its centre of mass comes nearest to pixel `centre` of a `side` x `side` frame."""
     mass = max(float(square.sum()), 1e-9)
     at = np.arange(len(square))

@@ -15,14 +15,11 @@ from PIL import Image, ImageOps
 from inklens.errors import ParameterError
 from inklens.photos import frames, ink, search
 from inklens.photos.decode import Picture, Source, decode
+from inklens.photos.frames import BOX_SIDE, CENTRE, FRAME_SIDE
 
 # gray   (rows, cols)  float32, 0 black to 1 white
 # ink    (rows, cols)  float32, 0 paper to 1 full ink
 # frame  (28, 28)      float64, 0 paper to 1 full ink
-
-FRAME_SIDE = 28
-BOX_SIDE = 20
-CENTRE = 14.0  # pixel index of MNIST's centre of mass: each of its images lies within 13.5 to 14.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +236,7 @@ def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
     if box is None:
         return _blank(picture, steps)
     left, top, right, bottom = box
-    square = frames.fit_box(inked[top:bottom, left:right], BOX_SIDE)
+    square = frames.fit_box(inked[top:bottom, left:right])
     return _framed(picture, steps, square, box)
 
 
@@ -252,13 +249,13 @@ def _faithful(picture: Picture, settings: Normaliser) -> Normalised:
     if found is None:
         return _blank(picture, steps)
     steps += [
-        Step("paper", found.ink.contrast, f"light evened out ({found.ink.paper}); the ink is {found.polarity}"),
+        Step("paper", found.ink.contrast, f"light evened out ({found.ink.paper}); the ink is {found.view.polarity}"),
         Step("ink", found.ink.mask.astype(float), f"contrast {found.ink.threshold:.2f} and more"),
         Step("digit", found.mask.astype(float), "printed lines taken out" if found.lines else ""),
     ]
-    stroke, width = frames.redraw(found, settings.pen)
+    stroke, width = found.redraw(settings.pen)
     steps.append(Step("pen", stroke, f"{width:.3f} of the box wide"))
-    square = frames.fit_box(stroke, BOX_SIDE)
+    square = frames.fit_box(stroke)
     return _framed(picture, steps, square, found.gray_box, pen=width)
 
 
@@ -266,7 +263,7 @@ def _framed(
     picture: Picture, steps: list[Step], square: np.ndarray, box: tuple[float, ...], **measures: float
 ) -> Normalised:
     """Put the 20 x 20 square at MNIST's place."""
-    frame = frames.centred(square, FRAME_SIDE, CENTRE)
+    frame = frames.centred(square)
     steps += [
         Step(f"{BOX_SIDE} x {BOX_SIDE}", square, "proportions kept, areas averaged"),
         Step("frame", frame, f"centre of mass at pixel {CENTRE:g}"),

@@ -8,7 +8,7 @@ from scipy import ndimage
 Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
 EIGHT = np.ones((3, 3), bool)
-LINE_SHARE = 0.6  # of the picture's side: a run of ink this long may be a printed line
+LINE_SHARE = 0.8  # of the picture's side: a run of ink this long may be a printed line
 SPECK_SHARE = 0.02  # of the largest part's area: less is a speck
 JOIN_GAP = 0.12  # of the digit's extent: parts nearer than this belong together
 STACK_GAP = 0.3  # the same for parts above one another, such as the bar of a 5

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
+from inklens.photos import frames, typical
 from inklens.photos import ink as inks
 from inklens.photos import parts as pieces
 from inklens.photos.ink import Ink
@@ -20,31 +20,51 @@ ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at ag
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """A digit found: its ink, and where it lies."""
+class View:
+    """A window of a photo at working size."""
 
+    bright: np.ndarray  # ink is dark
+    corner: tuple[float, float]  # left, top in pixels of `gray`
+    scale: float  # pixels of `gray` per pixel
+    polarity: str  # in the photo the ink is "dark" or "light"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What may be the digit: its ink, and where it lies."""
+
+    view: View
     ink: Ink
-    mask: np.ndarray  # the digit's pixels, of the size of ink.mask
+    mask: np.ndarray  # the digit's pixels
     box: Box  # in pixels of the mask
-    window: tuple[float, float]  # left, top of the searched window in pixels of `gray`
-    scale: float  # pixels of `gray` per pixel of the mask
-    polarity: str  # the ink is "dark" or "light"
-    bright: np.ndarray  # what was searched, ink dark
     group: tuple[Part, ...]
     others: tuple[Part, ...]
     lines: bool  # printed lines were taken out
-    score: float
+
+    def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
+        """Return the ink inside the box, and the pen's width relative to it."""
+        return frames.redraw(self.ink, self.mask, self.box, self.extent, pen)
+
+    def frame(self) -> np.ndarray:
+        """Return the frame (28, 28)."""
+        return frames.centred(frames.fit_box(self.redraw()[0]))
+
+    @property
+    def left_over(self) -> float:
+        """Share of the ink that is neither the digit nor on the border."""
+        rest = sum(part.area for part in self.others if part.border < 0.3)
+        return rest / (rest + sum(part.area for part in self.group))
 
     @property
     def extent(self) -> float:
         """Longer side of the digit in pixels of `gray`."""
         left, top, right, bottom = self.box
-        return max(right - left, bottom - top) * self.scale
+        return max(right - left, bottom - top) * self.view.scale
 
     @property
     def gray_box(self) -> tuple[float, float, float, float]:
         """The box in pixels of `gray`."""
-        (x, y), s = self.window, self.scale
+        (x, y), s = self.view.corner, self.view.scale
         left, top, right, bottom = self.box
         return x + left * s, y + top * s, x + right * s, y + bottom * s
 
@@ -58,7 +78,7 @@ def best(gray: np.ndarray, *, polarity: str = "auto", threshold: float | None = 
     margin = 0.6 * found.extent
     x, y = max(0, int(left - margin)), max(0, int(top - margin))
     nearer = gray[y : int(bottom + margin) + 1, x : int(right + margin) + 1]
-    return _best(nearer, (x, y), found.polarity, threshold, lines) or found
+    return _best(nearer, (x, y), found.view.polarity, threshold, lines) or found
 
 
 def _best(
@@ -70,61 +90,29 @@ def _best(
     scale = max(gray.shape) / max(work.shape)
     dark = inks.is_dark(work) if polarity == "auto" else polarity == "dark"
     bright = work if dark else 1 - work
-    candidates = list(_candidates(bright, window, scale, "dark" if dark else "light", threshold, lines))
-    return max(candidates, key=lambda found: found.score, default=None)
+    view = View(bright, window, scale, "dark" if dark else "light")
+    seen = (inks.find(bright, name, paper, threshold) for name, paper in inks.papers(bright))
+    candidates = [found for ink in seen for found in _candidates(view, ink, lines)]
+    if not candidates:
+        return None
+    return candidates[int(np.argmin(strangeness(candidates)))]
 
 
-def _candidates(
-    bright: np.ndarray, window: tuple[float, float], scale: float, polarity: str, threshold: float | None, lines: bool
-) -> Iterator[Found]:
-    for name, paper in inks.papers(bright):
-        seen = inks.find(bright, name, paper, threshold)
-        for mask in _with_and_without_lines(seen.mask, lines):
-            labels, parts = pieces.label(mask)
-            group = pieces.main_group(parts, mask.shape)
-            if not group:
-                continue
+def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
+    """Yield what may be the digit, with printed lines left in and taken out."""
+    cleaned = pieces.without_lines(seen.mask) if lines else seen.mask
+    for mask in (seen.mask, cleaned)[: 1 + int((cleaned != seen.mask).any())]:
+        labels, parts = pieces.label(mask)
+        group = pieces.main_group(parts, mask.shape)
+        if group:
             digit = np.isin(labels, [part.label for part in group])
             others = tuple(part for part in parts if part not in group)
-            found = Found(
-                seen, digit, pieces.union(group), window, scale, polarity, bright, tuple(group), others,
-                mask is not seen.mask, 0.0,
-            )
-            yield _scored(found)
+            yield Found(view, seen, digit, pieces.union(group), tuple(group), others, mask is not seen.mask)
 
 
-def _with_and_without_lines(mask: np.ndarray, lines: bool) -> Iterator[np.ndarray]:
-    yield mask
-    if lines:
-        cleaned = pieces.without_lines(mask)
-        if cleaned is not mask and not np.array_equal(cleaned, mask):
-            yield cleaned
-
-
-def _scored(found: Found) -> Found:
-    from dataclasses import replace
-
-    return replace(found, score=likeness(found))
-
-
-def likeness(found: Found) -> float:
-    """Return how digit-like the ink is, as a sum of logarithms."""
-    from inklens.photos import frames
-
-    left, top, right, bottom = found.box
-    mask = found.mask[top:bottom, left:right]
-    extent = max(mask.shape)
-    area = float(mask.sum())
-    everything = float(sum(part.area for part in (*found.group, *found.others)))
-    width = frames.pen_width(mask) / extent
-    clarity = (found.ink.full - found.ink.threshold) / (found.ink.noise + 0.02)
-    border = max(part.border for part in found.group)
-    size = extent / max(found.mask.shape)
-    return float(
-        -0.5 * (np.log(width / 0.13) / 0.5) ** 2
-        + np.log(area / everything)
-        + 0.5 * np.log(min(clarity, 8.0) + 1e-3)
-        - 4 * border
-        + 0.5 * np.log(min(size, 0.4))
-        - 0.2 * (len(found.group) - 1)
-    )
+def strangeness(candidates: list[Found]) -> np.ndarray:
+    """Return how little each is like a digit: its frame's strangeness, and more for ink that is left over."""
+    frame = np.array([found.frame() for found in candidates], np.float32)
+    left_over = np.array([found.left_over for found in candidates])
+    border = np.array([max(part.border for part in found.group) for found in candidates])
+    return typical.shipped().strangeness(frame) + 0.7 * left_over + 2 * border
