@@ -6,6 +6,7 @@ meaning: a pixel, a pixel of the deskewed frame, or how much edge of one directi
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -136,6 +137,7 @@ class Cell:
     direction_degrees: float
 
 
+@cache
 def stroke_layout() -> list[Cell]:
     """Return what each of the `strokes` features measures, in order."""
     return [
@@ -151,6 +153,7 @@ def _centres(count: int, pitch: float) -> list[float]:
     return [(SIDE - 1) / 2 + (i - (count - 1) / 2) * pitch for i in range(count)]
 
 
+@cache
 def _windows() -> list[np.ndarray]:
     """Return per level the triangular windows (cells, 28), each of sum 1."""
     windows = []

@@ -38,13 +38,34 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     edge = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
     contact = np.bincount(edge, minlength=count + 1)
-    outline = np.bincount(labels[mask & ~ndimage.binary_erosion(mask, border_value=0)], minlength=count + 1)
+    outline = np.bincount(labels[_outline(mask)], minlength=count + 1)
     parts = []
     for number, where in enumerate(ndimage.find_objects(labels), 1):
         rows, cols = where
         box = (cols.start, rows.start, cols.stop, rows.stop)
         parts.append(Part(number, box, int(areas[number]), contact[number] / max(outline[number], 1)))
     return labels, sorted(parts, key=lambda part: -part.area)
+
+
+def grown(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
+    """Return the mask with every pixel spread over some rows and columns round it."""
+    for axis, steps in ((0, rows), (1, cols)):
+        for _ in range(steps):
+            wider = mask.copy()
+            ahead, back = (np.s_[1:], np.s_[:-1]) if axis == 0 else (np.s_[:, 1:], np.s_[:, :-1])
+            wider[ahead] |= mask[back]
+            wider[back] |= mask[ahead]
+            mask = wider
+    return mask
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels of ink with paper, or the picture's end, beside them."""
+    inner = np.zeros_like(mask)
+    inner[1:-1, 1:-1] = (
+        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+    )  # fmt: skip
+    return mask & ~inner
 
 
 def without_lines(mask: np.ndarray) -> np.ndarray:
@@ -61,35 +82,40 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
     length = int(LINE_SHARE * cols)
     if length < 12:
         return mask
-    thickened = ndimage.binary_dilation(mask, np.ones((3, 1)))
-    run = ndimage.binary_opening(thickened, np.ones((1, length)))
+    run = _long_runs(grown(mask, 1, 0), length)
     if not run.any():
         return mask
-    labels, count = ndimage.label(ndimage.binary_dilation(run, np.ones((3, 3))) & mask, EIGHT)
+    bands, count = ndimage.label(grown(run) & mask, EIGHT)
     result = mask.copy()
+    runs = _run_lengths(mask)
     for number in range(1, count + 1):
-        band = labels == number
+        band = bands == number
         heights = band.sum(axis=0)
         thickness = np.median(heights[heights > 0])
-        if thickness > 0.06 * max(rows, cols) + 2:
-            continue
-        result &= ~(band & (_run_lengths(mask, band) <= 1.6 * thickness + 1))
+        if thickness <= 0.06 * max(rows, cols) + 2:
+            result &= ~(band & (runs <= 1.6 * thickness + 1))
     return result
 
 
-def _run_lengths(mask: np.ndarray, band: np.ndarray) -> np.ndarray:
-    """Return for each pixel of `band` the length of the vertical run of ink through it."""
-    lengths = np.zeros(mask.shape, np.int32)
-    count = np.zeros(mask.shape[1], np.int32)
-    down = np.zeros(mask.shape, np.int32)
-    for row in range(mask.shape[0]):
-        count = np.where(mask[row], count + 1, 0)
-        down[row] = count
-    total = np.zeros(mask.shape[1], np.int32)
-    for row in range(mask.shape[0] - 1, -1, -1):
-        total = np.where(mask[row], np.maximum(total, down[row]), 0)
-        lengths[row] = total
-    return np.where(band, lengths, 0)
+def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
+    """Return the pixels in horizontal runs of at least `length` (an opening with a line)."""
+    rows, cols = mask.shape
+    so_far = np.zeros((rows, cols + 1), np.int32)
+    np.cumsum(mask, axis=1, out=so_far[:, 1:])
+    starts = so_far[:, length:] - so_far[:, :-length] == length  # (rows, cols - length + 1)
+    change = np.zeros((rows, cols + 1), np.int32)
+    change[:, : starts.shape[1]] += starts
+    change[:, length:] -= starts
+    return np.cumsum(change, axis=1)[:, :-1] > 0
+
+
+def _run_lengths(mask: np.ndarray) -> np.ndarray:
+    """Return for each pixel the length of the vertical run of ink through it."""
+    rows, cols = mask.shape
+    at = np.arange(rows, dtype=np.int32)[:, None]
+    last_gap = np.maximum.accumulate(np.where(mask, -1, at), axis=0)
+    next_gap = np.minimum.accumulate(np.where(mask, rows, at)[::-1], axis=0)[::-1]
+    return np.where(mask, next_gap - last_gap - 1, 0)
 
 
 def main_group(parts: list[Part], shape: tuple[int, ...]) -> list[Part]:
@@ -110,11 +136,10 @@ def grow(group: list[Part], parts: list[Part]) -> list[Part]:
     rest = [part for part in parts if part not in group and part.border < 0.3]
     smallest = SPECK_SHARE * max(part.area for part in group)
     rest = [part for part in rest if part.area >= smallest]
-    grown = True
-    while grown:
+    near = group
+    while near:
         box = union(group)
         near = [part for part in rest if _belongs(part.box, box)]
-        grown = bool(near)
         group += near
         rest = [part for part in rest if part not in near]
     return group

@@ -16,6 +16,7 @@ from inklens.photos.parts import Box, Part
 
 WORK_SIDE = 224
 SMALLEST_SIDE = 112  # smaller photos are enlarged to this, so that strokes have an inside
+GOOD_ENOUGH = 1.0  # strangeness of an ordinary digit: no further guess is made
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -88,14 +89,18 @@ def _best(
     if max(work.shape) < SMALLEST_SIDE:
         work = inks.resize_longer(work, SMALLEST_SIDE, enlarge=True)
     scale = max(gray.shape) / max(work.shape)
-    dark = inks.is_dark(work) if polarity == "auto" else polarity == "dark"
-    bright = work if dark else 1 - work
-    view = View(bright, window, scale, "dark" if dark else "light")
-    seen = (inks.find(bright, name, paper, threshold) for name, paper in inks.papers(bright))
-    candidates = [found for ink in seen for found in _candidates(view, ink, lines)]
-    if not candidates:
-        return None
-    return candidates[int(np.argmin(strangeness(candidates)))]
+    candidates: list[Found] = []
+    strange: list[float] = []
+    for ink in inks.polarities(work) if polarity == "auto" else [polarity]:
+        view = View(work if ink == "dark" else 1 - work, window, scale, ink)
+        for name, paper in inks.papers(view.bright):
+            new = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
+            if new:
+                candidates += new
+                strange += strangeness(new).tolist()
+                if min(strange) < GOOD_ENOUGH:
+                    break
+    return candidates[int(np.argmin(strange))] if candidates else None
 
 
 def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
@@ -105,7 +110,9 @@ def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
         labels, parts = pieces.label(mask)
         group = pieces.main_group(parts, mask.shape)
         if group:
-            digit = np.isin(labels, [part.label for part in group])
+            chosen = np.zeros(len(parts) + 1, bool)
+            chosen[[part.label for part in group]] = True
+            digit = chosen[labels]
             others = tuple(part for part in parts if part not in group)
             yield Found(view, seen, digit, pieces.union(group), tuple(group), others, mask is not seen.mask)
 
