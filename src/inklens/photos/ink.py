@@ -101,9 +101,15 @@ def papers(bright: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         return
     yield "quadratic", _spread(_quadratic(small), bright.shape)
     for share in (0.35, 0.15):
-        width = max(3, round(share * max(small.shape)))
-        closed = ndimage.grey_closing(ndimage.gaussian_filter(small, 0.7), size=(width, width), mode="nearest")
-        yield f"closing {share:.0%}", _spread(ndimage.uniform_filter(closed, width // 2), bright.shape)
+        yield f"closing {share:.0%}", closed_paper(bright, share, PAPER_SIDE)
+
+
+def closed_paper(bright: np.ndarray, share: float, side: int = 4 * PAPER_SIDE) -> np.ndarray:
+    """Guess at the paper by a grey closing as wide as a share of the photo's longer side."""
+    small = resize_longer(bright, side)
+    width = max(3, round(share * max(small.shape)))
+    closed = ndimage.grey_closing(ndimage.gaussian_filter(small, 0.7), size=(width, width), mode="nearest")
+    return _spread(ndimage.uniform_filter(closed, width // 2), bright.shape)
 
 
 def find(bright: np.ndarray, name: str, paper: np.ndarray, threshold: float | None = None) -> Ink:

@@ -16,6 +16,7 @@ from inklens.errors import ParameterError
 from inklens.photos import frames, ink, search
 from inklens.photos.decode import Picture, Source, decode
 from inklens.photos.frames import BOX_SIDE, CENTRE, FRAME_SIDE
+from inklens.photos.search import Found
 
 # gray   (rows, cols)  float32, 0 black to 1 white
 # ink    (rows, cols)  float32, 0 paper to 1 full ink
@@ -128,6 +129,21 @@ class Normaliser:
         if not isinstance(picture, Picture):
             picture = decode(picture)
         return _RECIPES[self.recipe](picture, self)
+
+    def from_found(self, picture: Picture, found: Found) -> Normalised:
+        """Finish the faithful recipe for a digit that was found in a photo."""
+        view = found.view
+        light = f"light evened out ({found.ink.paper}); the ink is {view.polarity}"
+        drawn, width = found.redraw(self.pen)
+        square = frames.fit_box(drawn)
+        steps = [
+            Step("grayscale", view.bright if view.polarity == "dark" else 1 - view.bright, " ".join(picture.notes)),
+            Step("paper", found.ink.contrast, light),
+            Step("ink", found.ink.mask.astype(float), f"contrast {found.ink.threshold:.2f} and more"),
+            Step("digit", found.mask.astype(float), "printed lines taken out" if found.lines else ""),
+            Step("pen", drawn, f"{width:.3f} of the box wide"),
+        ]
+        return _framed(picture, steps, square, found.gray_box, pen=width, **found.measures())
 
     def fit(self, X: Iterable[Picture | Source], y: object = None) -> Self:
         """Check the parameters; there is nothing to learn."""
@@ -245,18 +261,9 @@ def _faithful(picture: Picture, settings: Normaliser) -> Normalised:
     found = search.best(
         picture.gray, polarity=settings.polarity, threshold=settings.threshold, lines=settings.lines
     )
-    steps = [Step("grayscale", picture.gray, " ".join(picture.notes))]
     if found is None:
-        return _blank(picture, steps)
-    steps += [
-        Step("paper", found.ink.contrast, f"light evened out ({found.ink.paper}); the ink is {found.view.polarity}"),
-        Step("ink", found.ink.mask.astype(float), f"contrast {found.ink.threshold:.2f} and more"),
-        Step("digit", found.mask.astype(float), "printed lines taken out" if found.lines else ""),
-    ]
-    stroke, width = found.redraw(settings.pen)
-    steps.append(Step("pen", stroke, f"{width:.3f} of the box wide"))
-    square = frames.fit_box(stroke)
-    return _framed(picture, steps, square, found.gray_box, pen=width)
+        return _blank(picture, [Step("grayscale", picture.gray, " ".join(picture.notes))])
+    return settings.from_found(picture, found)
 
 
 def _framed(

@@ -139,10 +139,17 @@ def grow(group: list[Part], parts: list[Part]) -> list[Part]:
     near = group
     while near:
         box = union(group)
-        near = [part for part in rest if _belongs(part.box, box)]
+        near = [part for part in rest if belongs(part.box, box)]
         group += near
         rest = [part for part in rest if part not in near]
     return group
+
+
+def rivals(group: list[Part], others: tuple[Part, ...]) -> int:
+    """Count the other parts that are as large as the digit, and not cut off by the picture's border."""
+    extent = max(part.extent for part in group)
+    area = sum(part.area for part in group)
+    return sum(p.border < 0.2 and p.extent > 0.5 * extent and p.area > 0.25 * area for p in others)
 
 
 def union(group: list[Part]) -> Box:
@@ -158,7 +165,8 @@ def _standing(part: Part, shape: tuple[int, ...]) -> float:
     return max(0.02, 1 - 3 * part.border) * (1 - 0.6 * off**2)
 
 
-def _belongs(box: Box, group: Box) -> bool:
+def belongs(box: Box, group: Box) -> bool:
+    """Say whether a part lies near enough to a digit to belong to it."""
     gap_x = max(box[0] - group[2], group[0] - box[2])
     gap_y = max(box[1] - group[3], group[1] - box[3])
     extent = max(group[2] - group[0], group[3] - group[1])

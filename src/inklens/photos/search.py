@@ -1,7 +1,7 @@
 """Find the one digit of a photo: several guesses at paper and lines, the most digit-like result wins."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class Found:
     group: tuple[Part, ...]
     others: tuple[Part, ...]
     lines: bool  # printed lines were taken out
+    rivals: int = 0  # other parts in the photo that are as large as a digit
 
     def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
         """Return the ink inside the box, and the pen's width relative to it."""
@@ -49,6 +50,16 @@ class Found:
     def frame(self) -> np.ndarray:
         """Return the frame (28, 28)."""
         return frames.centred(frames.fit_box(self.redraw()[0]))
+
+    def measures(self) -> dict[str, float]:
+        """Return what the checks before an answer need."""
+        return {
+            "contrast": self.ink.full,
+            "noise": self.ink.noise,
+            "border": max(part.border for part in self.group),
+            "rivals": float(self.rivals),
+            "left_over": self.left_over,
+        }
 
     @property
     def left_over(self) -> float:
@@ -79,7 +90,8 @@ def best(gray: np.ndarray, *, polarity: str = "auto", threshold: float | None = 
     margin = 0.6 * found.extent
     x, y = max(0, int(left - margin)), max(0, int(top - margin))
     nearer = gray[y : int(bottom + margin) + 1, x : int(right + margin) + 1]
-    return _best(nearer, (x, y), found.view.polarity, threshold, lines) or found
+    again = _best(nearer, (x, y), found.view.polarity, threshold, lines)
+    return replace(again, rivals=found.rivals) if again else found
 
 
 def _best(
@@ -114,7 +126,9 @@ def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
             chosen[[part.label for part in group]] = True
             digit = chosen[labels]
             others = tuple(part for part in parts if part not in group)
-            yield Found(view, seen, digit, pieces.union(group), tuple(group), others, mask is not seen.mask)
+            taken_out = mask is not seen.mask
+            rivals = pieces.rivals(group, others)
+            yield Found(view, seen, digit, pieces.union(group), tuple(group), others, taken_out, rivals)
 
 
 def strangeness(candidates: list[Found]) -> np.ndarray:
