@@ -13,14 +13,11 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ensurepip may be missing (Debian without python3-venv): the outer pip then fills the environment.
-$(READY): requirements/dev.txt pyproject.toml hatch_build.py
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "inklens needs Python 3.11 or newer, found " + sys.version.split()[0] + ": run make PYTHON=python3.12 (or any newer)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
 	@$(PYTHON) scripts/install.py $(BIN)/python
 	@touch $@
-
-$(KERNEL): src/inklens/linear/kernels.c scripts/build_kernels.py $(READY)
-	@$(BIN)/python scripts/build_kernels.py
 
 demo: $(READY)  ## the whole tutorial on real digits; ends with the path of the report
 	@$(BIN)/python scripts/build_kernels.py
@@ -44,6 +41,7 @@ docs: $(READY)  ## the documentation as HTML in docs/_build
 requirements: $(READY)  ## pin the newest versions that fit, with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --group lint --group test --group docs pyproject.toml -o requirements/dev.txt
+	@echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate - -o requirements/uv.txt
 
 clean:  ## remove everything that make made
 	@rm -rf $(VENV) report docs/_build docs/auto_examples $(KERNEL) .pytest_cache .ruff_cache .mypy_cache .hypothesis

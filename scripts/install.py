@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+UV = ["--require-hashes", "-r", str(ROOT / "requirements/uv.txt")]
 PINNED = ["--require-hashes", "-r", str(ROOT / "requirements/dev.txt")]
 PROJECT = ["--no-deps", "-e", str(ROOT)]
 
@@ -19,10 +20,12 @@ def main(target: str) -> None:
     """Install into the environment whose interpreter is `target`."""
     pip = [sys.executable, "-m", "pip", "--python", target, "install", "-q", "--disable-pip-version-check"]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
-        sys.exit(f"inklens: {sys.executable} has no pip; install it (Debian: apt install python3-pip), then run make again")
+        sys.exit(
+            f"inklens: {sys.executable} has no pip; install it (Debian: apt install python3-pip), then run make again"
+        )
     uv = [str(Path(target).with_name("uv")), "pip", "install", "-q", "--python", target]
     print("inklens: setting up .venv (about half a minute)", file=sys.stderr)
-    has_uv = subprocess.run([*pip, "uv"], capture_output=True).returncode == 0
+    has_uv = subprocess.run([*pip, *UV], capture_output=True).returncode == 0
     if has_uv and all(subprocess.run([*uv, *what]).returncode == 0 for what in (PINNED, PROJECT)):
         return
     print("inklens: uv could not do it, so pip does", file=sys.stderr)

@@ -10,15 +10,22 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Dataset": "datasets",
-    "load_dataset": "datasets",
+    "DigitReader": "reader",
+    "Evidence": "explanations",
     "SoftmaxRegression": "linear.estimators",
+    "explain": "explanations",
+    "load_dataset": "datasets",
 }
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
-    from inklens.datasets import Dataset, load_dataset
-    from inklens.linear.estimators import SoftmaxRegression
+    from inklens.datasets import Dataset as Dataset
+    from inklens.datasets import load_dataset as load_dataset
+    from inklens.explanations import Evidence as Evidence
+    from inklens.explanations import explain as explain
+    from inklens.linear.estimators import SoftmaxRegression as SoftmaxRegression
+    from inklens.reader import DigitReader as DigitReader
 
 
 def __getattr__(name: str) -> object:

@@ -5,14 +5,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from inklens.errors import OutputError
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
-    """Open a file that appears under its name only when the block ends without an error.
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a binary file that appears under its name only when the block ends without an error.
 
     Missing parent folders are made. On any failure, Ctrl-C included, the temporary file is removed and an
     older file of that name is left as it was.
@@ -27,19 +27,19 @@ def atomic_file(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-        os.chmod(handle, 0o666 & ~_umask())
-        with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+        Path(temporary).chmod(0o666 & ~_umask())
+        with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
         temporary = None
         _sync_folder(path.parent)
     except OSError as error:
         if isinstance(error, OutputError) or error.errno is None:
             raise
         raise OutputError(
-            f"cannot write {str(path)!r}: {error.strerror}; choose a folder that you may write to, with room on its disk"
+            f"cannot write {str(path)!r}: {error.strerror}; choose a folder that you may write to, on a disk with room"
         ) from error
     finally:
         if temporary is not None:

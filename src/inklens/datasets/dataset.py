@@ -1,8 +1,10 @@
 """One shape for all data: `Dataset`, and its split into training and test rows."""
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +43,8 @@ class Dataset:
         What it is, where it came from, and who may use it.
     notes : tuple of str
         What the loader noticed or changed, in words.
+    n_train : int or None
+        Rows of the source's own training half, which come first; None where the source has no halves.
     """
 
     X: np.ndarray
@@ -49,7 +53,8 @@ class Dataset:
     name: str
     source: str = ""
     licence: str = "not stated"
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    n_train: int | None = None
 
     def __post_init__(self) -> None:
         rows, cols = self.image_shape
@@ -60,9 +65,8 @@ class Dataset:
             )
         if self.y.shape != (len(self.X),):
             raise DataError(f"{len(self.X)} images but labels of shape {self.y.shape}; give one label per image")
-        object.__setattr__(self, "y", self.y.astype(str))
-        self.X.flags.writeable = False
-        self.y.flags.writeable = False
+        object.__setattr__(self, "X", _read_only(self.X))
+        object.__setattr__(self, "y", _read_only(self.y.astype(str)))
 
     def __len__(self) -> int:
         return len(self.X)
@@ -82,9 +86,33 @@ class Dataset:
     @cached_property
     def checksum(self) -> str:
         """SHA-256 over pixels and labels, in order."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.X))
+        digest = hashlib.sha256(np.ascontiguousarray(self.X).data)
         digest.update("\n".join(self.y.tolist()).encode())
         return digest.hexdigest()
+
+    def subset(self, half: str) -> "Dataset":
+        """Return the source's own training or test half, or all.
+
+        Parameters
+        ----------
+        half : {"all", "train", "test"}
+            Which rows.
+
+        Raises
+        ------
+        ParameterError
+            Another word, or the source has no halves.
+        """
+        if half not in ("all", "train", "test"):
+            raise ParameterError(f"expected subset 'all', 'train' or 'test', got {half!r}")
+        if half == "all":
+            return self
+        if self.n_train is None:
+            raise ParameterError(
+                f"{self.name} has no training and test halves of its own; use split() or --train, --test"
+            )
+        rows = slice(None, self.n_train) if half == "train" else slice(self.n_train, None)
+        return replace(self, X=self.X[rows], y=self.y[rows], name=f"{self.name} ({half} half)", n_train=None)
 
     def images(self, index: np.ndarray | slice | int = slice(None)) -> np.ndarray:
         """Return pixels as pictures (..., rows, cols)."""
@@ -98,8 +126,22 @@ class Dataset:
         train, test : int or float
             Numbers of rows, or shares of all rows between 0 and 1.
         seed : int
-            Seed of NumPy's Mersenne Twister.
+            Seed of NumPy's Mersenne Twister, 0 to 2**32 - 1.
+
+        Raises
+        ------
+        ParameterError
+            A size below 1 row, more rows than there are, or no such seed.
+
+        Examples
+        --------
+        >>> from inklens.datasets import load_dataset
+        >>> split = load_dataset().split(train=0.7, test=0.3, seed=9)
+        >>> split.X_train.shape, split.X_test.shape
+        ((3500, 784), (1500, 784))
         """
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+            raise ParameterError(f"the seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
         n = len(self)
         n_test = _count(test, n, name="test", rounding=np.ceil)
         n_train = _count(train, n, name="train", rounding=np.floor)
@@ -111,12 +153,29 @@ class Dataset:
         order = np.random.RandomState(seed).permutation(n)
         train_index, test_index = order[n_test : n_test + n_train], order[:n_test]
         return Split(
-            self.X[train_index], self.X[test_index], self.y[train_index], self.y[test_index], train_index, test_index
+            self.X[train_index],
+            self.X[test_index],
+            self.y[train_index],
+            self.y[test_index],
+            train_index,
+            test_index,
         )
 
 
-def _count(size: int | float, n: int, *, name: str, rounding) -> int:
-    count = int(rounding(size * n)) if isinstance(size, float) else int(size)
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """Return a read-only view; the caller's array stays as it is."""
+    view = np.ascontiguousarray(array).view(np.ndarray)[:]
+    view.flags.writeable = False
+    return view
+
+
+def _count(size: int | float, n: int, *, name: str, rounding: Callable[[float], float]) -> int:
+    """Return a number of rows from a number or a share, rounded as scikit-learn does."""
+    count = 0
+    if isinstance(size, float) and 0 < size < 1:
+        count = int(rounding(size * n))
+    elif isinstance(size, Integral):
+        count = int(size)
     if count < 1:
-        raise ParameterError(f"--{name} must be at least 1 row (or a share between 0 and 1), got {size}")
+        raise ParameterError(f"--{name} must be at least 1 row, or a share between 0 and 1, got {size}")
     return count

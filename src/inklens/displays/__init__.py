@@ -1,0 +1,31 @@
+"""Figures in the manner of scikit-learn's Displays.
+
+The constructor takes numbers, ``from_estimator``, ``from_predictions`` and ``from_dataset`` compute them, ``plot``
+draws with matplotlib's object-oriented figure (pyplot is never touched), ``alt`` says the same in words, ``save``
+writes SVG or PNG.
+"""
+
+from inklens.displays.base import NARROW, WIDE, Display
+from inklens.displays.galleries import MisclassifiedDisplay, RecipeStepsDisplay, SampleGalleryDisplay
+from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
+from inklens.displays.maps import CoefficientMapsDisplay, EvidenceDisplay, MapComparisonDisplay, ToleranceDisplay
+from inklens.displays.palettes import PALETTES
+from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
+
+__all__ = [
+    "NARROW",
+    "PALETTES",
+    "WIDE",
+    "ByHandDisplay",
+    "CoefficientMapsDisplay",
+    "ConfusionMatrixDisplay",
+    "Display",
+    "EvidenceDisplay",
+    "MapComparisonDisplay",
+    "MisclassifiedDisplay",
+    "ProbabilityBarsDisplay",
+    "RecipeStepsDisplay",
+    "SampleGalleryDisplay",
+    "StrengthDisplay",
+    "ToleranceDisplay",
+]

@@ -1,0 +1,109 @@
+"""`inklens data list|info|fetch|clear`."""
+
+import click
+
+from inklens.cli.output import json_option, print_json, print_table, progress_bar, say
+
+
+@click.group()
+def data() -> None:
+    """List, inspect, fetch or clear data sets.
+
+    \b
+    Examples:
+      inklens data list
+      inklens data info csv:digits.csv
+      inklens data fetch mnist
+    """
+
+
+@data.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the data sets known by name, and what is in the cache.
+
+    Any other data set of images on OpenML works too (openml:NAME@VERSION), and so do files of your own; see
+    inklens fit --help for the ways to name them.
+    """
+    from dataclasses import asdict
+
+    from inklens.datasets import available
+
+    entries = available()
+    if as_json:
+        return print_json({"schema_version": 1, "datasets": [asdict(entry) for entry in entries]})
+    print_table(
+        ["data", "images", "classes", "here", "what"],
+        [
+            [
+                e.spec,
+                _number(e.n_samples),
+                _number(e.n_classes),
+                "yes" if e.cached else _size(e.download_bytes),
+                e.title,
+            ]
+            for e in entries
+        ],
+        left=(0, 4),
+    )
+
+
+@data.command()
+@click.argument("spec")
+@click.option("--load/--no-load", default=None, help="Look into the images.  [default: if no download is needed]")
+@json_option
+def info(spec: str, load: bool | None, as_json: bool) -> None:
+    """Say what the data set SPEC holds: classes, counts, inverted ink, constant pixels, duplicates.
+
+    \b
+    Examples:
+      inklens data info embedded
+      inklens data info idx:mnist --json
+    """
+    from inklens.workflow.data import look
+
+    with progress_bar() as progress:
+        facts, sentences = look(spec, load=load, progress=progress)
+    if as_json:
+        return print_json({"schema_version": 1, **facts})
+    click.echo("\n".join(sentences))
+
+
+@data.command()
+@click.argument("spec")
+def fetch(spec: str) -> None:
+    """Download the data set SPEC, check it, and keep it for work without a network.
+
+    \b
+    Examples:
+      inklens data fetch mnist
+      inklens data fetch openml:Fashion-MNIST
+    """
+    from inklens.datasets import fetch as run
+
+    with progress_bar() as progress:
+        entry = run(spec, progress=progress)
+    say(f"{entry.title}: in {entry.path} ({_size(entry.cached_bytes)})")
+
+
+@data.command()
+@click.argument("spec")
+def clear(spec: str) -> None:
+    """Remove the data set SPEC, or all, from the cache.
+
+    \b
+    Examples:
+      inklens data clear mnist
+      inklens data clear all
+    """
+    from inklens.datasets import clear as run
+
+    say(f"freed {_size(run(spec))}")
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:,.0f} kB"

@@ -1,0 +1,127 @@
+"""The `inklens` command: its sub-commands by name, and one place where errors become exit codes."""
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from inklens import __version__
+from inklens.errors import InklensError, ParameterError
+
+# name: (module, one line for `inklens --help`); a module is imported only when its command runs.
+COMMANDS = {
+    "demo": ("tutorial", "Run the whole tutorial on real digits and write a report."),
+    "fit": ("models", "Fit a softmax regression and prove how close to the optimum it stopped."),
+    "evaluate": ("models", "Judge a model: accuracy, counts per class, confusions."),
+    "read": ("photos", "Read handwritten digits from photos, scans or drawings."),
+    "explain": ("photos", "Show why a picture got its answer, pixel by pixel."),
+    "path": ("models", "Follow coefficients and zeros from strong to weak penalty."),
+    "report": ("tutorial", "Write a page about a fitted model."),
+    "verify": ("models", "Recompute a model's objective and proven bound from its file."),
+    "data": ("data", "List, inspect, fetch or clear data sets."),
+    "doctor": ("doctor", "Say what this installation can do and how fast it will be."),
+    "completion": ("completion", "Print the completion script for your shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use, so that --help answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in reading order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(f"inklens.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write names and lines without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        """Find the command, or name the nearest one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"no command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="inklens %(version)s")
+def inklens() -> None:
+    """See-through classification of small images.
+
+    \b
+    Start here:
+      inklens demo                      the whole tutorial, on digits that come with the package
+      inklens read photo.jpg            your own handwriting
+      inklens fit --C 1 --l1-ratio 1 -o sparse.inklens
+      inklens evaluate sparse.inklens
+
+    Every command takes --help; most take --json.
+    """
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _leave)
+    sys.exit(_run(args))
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    """End as Ctrl-C does, cleaning up on the way, with the signal's own exit code."""
+    raise SystemExit(128 + number)
+
+
+def _run(args: list[str] | None) -> int:
+    try:
+        code = inklens.main(args, prog_name="inklens", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.UsageError as error:
+        return _say(_usage(error), 2)
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _say("stopped by Ctrl-C", 130)
+    except ParameterError as error:
+        return _say(str(error), 2)
+    except InklensError as error:
+        return _say(str(error), 1)
+    except MemoryError:
+        return _say("not enough memory for this; use fewer rows (--train) or close other programs", 1)
+    except BrokenPipeError:
+        return _drop_stdout()
+    except OSError as error:
+        if sys.stdout in (None,) or error.filename is not None:
+            return _say(f"{error.filename!r}: {error.strerror}", 1)
+        _drop_stdout()
+        return _say(f"cannot write the output: {error.strerror}", 1)
+
+
+def _usage(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx else "inklens"
+    return f"{error.format_message().rstrip('.')}. Try: {path} --help"
+
+
+def _say(message: str, code: int) -> int:
+    click.echo(f"inklens: {message}", err=True)
+    return code
+
+
+def _drop_stdout() -> int:
+    """Keep the interpreter from flushing a stdout that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

@@ -1,0 +1,233 @@
+"""A folder with one sub-folder of pictures per class."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from inklens.datasets.dataset import Dataset
+from inklens.datasets.labels import as_labels
+from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.unpack import existing, open_regular
+from inklens.errors import DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # and every name that begins with a dot
+HALF_NAMES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+MAX_FILE_BYTES = 20 << 20
+MAX_PICTURE_PIXELS = 16 << 20  # 4096 x 4096
+MAX_KEPT_SIDE = 128  # larger pictures are made smaller even when all have one size
+COMMON_SHAPE = (28, 28)
+MIN_BAD, MAX_BAD_SHARE = 10, 0.01  # unreadable pictures that are skipped before the folder is refused
+
+Progress = Callable[[int, int | None, str], object]
+
+
+def load_folder(
+    folder: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND, progress: Progress | None = None
+) -> Dataset:
+    """Load a folder with one sub-folder of pictures per class, or with ``train`` and ``test`` of that kind.
+
+    Pictures of one size, at most 128 x 128, stay as they are. Otherwise each is fitted into 28 x 28 (or
+    ``options.shape``): averaged down with its proportions kept, centred on the colour of its border.
+    Colour becomes grey, transparency white. Links that lead out of the folder are not followed.
+
+    Raises
+    ------
+    DataError
+        No such folder, no class, no picture, or too many pictures (over 10 and over 1 %) that cannot be read.
+    """
+    folder = existing(folder, kind="folder")
+    listing = _list_pictures(folder)
+    pictures, y, bad = _read_all(listing, folder.resolve(), progress)
+    _refuse_if_too_bad(folder, bad, len(listing.paths))
+    images, size_notes = _one_size(pictures, options.shape)
+    labels = as_labels(y, where=str(folder))
+    X, shape, notes = as_ink(images, labels, options=options, where=str(folder))
+    skipped = [f"{len(bad)} pictures were skipped: {'; '.join(bad)}"] if bad else []
+    return Dataset(
+        X,
+        labels,
+        image_shape=shape,
+        name=folder.resolve().name,
+        source=f"folder:{folder}",
+        notes=(*listing.notes, *skipped, *size_notes, *notes),
+        n_train=_n_train(listing, pictures),
+    )
+
+
+@dataclass
+class _Listing:
+    """The pictures that were found, with their class, and what was passed over."""
+
+    paths: list[Path] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    halves: list[str | None] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _list_pictures(root: Path) -> _Listing:
+    listing, other = _Listing(), []
+    top = _folders(root, root, listing)
+    halves = {half: path for path in top if (half := HALF_NAMES.get(path.name.lower()))}
+    if set(halves) == {"train", "test"} and len(top) == 2 and all(_folders(p, root, listing) for p in top):
+        groups: list[tuple[str | None, Path]] = [
+            (half, path) for half in ("train", "test") for path in _folders(halves[half], root, listing)
+        ]
+    else:
+        groups = [(None, path) for path in top]
+    if not groups:
+        raise DataError(f"{str(root)!r} has no sub-folders; expected one sub-folder of pictures per class")
+    for half, path in groups:
+        found = 0
+        for picture in _entries(path, listing):
+            if picture.name.lower().endswith(SUFFIXES):
+                listing.paths.append(picture)
+                listing.classes.append(_shown(path.name))
+                listing.halves.append(half)
+                found += 1
+            else:
+                other.append(picture)
+        if not found:
+            listing.notes.append(f"class {_shown(path.name)!r} has no picture and is left out")
+    if other:
+        listing.notes.append(f"{len(other)} entries that are no pictures by their name were passed over")
+    if not listing.paths:
+        raise DataError(f"{str(root)!r} has no pictures in its sub-folders; taken are {', '.join(SUFFIXES)}")
+    listing.notes = list(dict.fromkeys(listing.notes))
+    return listing
+
+
+def _folders(path: Path, root: Path, listing: _Listing) -> list[Path]:
+    """Return sub-folders by name; links to folders are never followed, so no loop can arise."""
+    folders = []
+    for entry in _entries(path, listing):
+        if entry.is_symlink() and entry.is_dir():
+            listing.notes.append(f"the link {_shown(os.path.relpath(entry, root))!r} to a folder was not followed")
+        elif entry.is_dir():
+            folders.append(entry)
+    return folders
+
+
+def _entries(path: Path, listing: _Listing) -> Iterator[Path]:
+    """Yield what lies in a folder, sorted by name, without the litter of file managers."""
+    try:
+        entries = sorted(path.iterdir())
+    except OSError as error:
+        listing.notes.append(f"the folder {_shown(path.name)!r} was skipped: {error.strerror}")
+        return
+    for entry in entries:
+        if not entry.name.startswith(".") and entry.name.lower() not in IGNORED:
+            yield entry
+
+
+def _read_all(
+    listing: _Listing, root: Path, progress: Progress | None
+) -> tuple[list[np.ndarray | None], list[str], list[str]]:
+    """Decode every picture; None and a reason where that fails."""
+    pictures: list[np.ndarray | None] = []
+    bad = []
+    for done, path in enumerate(listing.paths):
+        try:
+            pictures.append(_decode(path, root))
+        except DataError as error:
+            pictures.append(None)
+            bad.append(f"{_shown(f'{path.parent.name}/{path.name}')} ({error})")
+        if progress and done % 100 == 0:
+            progress(done, len(listing.paths), "reading pictures")
+    y = [label for label, picture in zip(listing.classes, pictures, strict=True) if picture is not None]
+    return pictures, y, bad
+
+
+def _decode(path: Path, root: Path) -> np.ndarray:
+    """Return one picture in grey, (rows, cols) uint8."""
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+        raise DataError("a link that leads out of the folder")
+    with open_regular(path) as file:
+        return decode_picture(file)
+
+
+def decode_picture(file) -> np.ndarray:
+    """Decode a small picture to grey (rows, cols) uint8; whatever goes wrong is a DataError."""
+    from PIL import Image
+
+    if file.seek(0, os.SEEK_END) > MAX_FILE_BYTES:
+        raise DataError(f"larger than {MAX_FILE_BYTES >> 20} MB")
+    file.seek(0)
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise DataError(f"{image.width}x{image.height} pixels are too many for a data set")
+            return _grey(image)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises nearly anything on damaged files
+        raise DataError(f"no readable picture: {error}" if str(error) else "no readable picture") from error
+
+
+def _grey(image) -> np.ndarray:
+    """Turn as the camera says, put transparency on white, and return 8-bit grey."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        return _from_deep(np.asarray(image))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("L"))
+
+
+def _from_deep(values: np.ndarray) -> np.ndarray:
+    """Map 16-bit (or 0 to 1 float) grey to 8 bits."""
+    scale = 1.0 if values.dtype.kind == "f" and values.max() <= 1 else 65535.0
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > scale:
+        raise DataError("deep pixels outside 0..1 and 0..65535")
+    return np.rint(values / scale * 255).astype(np.uint8)
+
+
+def _refuse_if_too_bad(folder: Path, bad: list[str], n_pictures: int) -> None:
+    if len(bad) == n_pictures or len(bad) > max(MIN_BAD, MAX_BAD_SHARE * n_pictures):
+        shown = "; ".join(bad[:10])
+        raise DataError(f"{len(bad)} of {n_pictures} pictures in {str(folder)!r} cannot be read, first: {shown}")
+
+
+def _one_size(pictures: list[np.ndarray | None], asked: tuple[int, int] | None) -> tuple[np.ndarray, list[str]]:
+    """Stack the pictures, fitted to one shape where they differ."""
+    good = [picture for picture in pictures if picture is not None]
+    shapes = {picture.shape for picture in good}
+    shape = asked or (next(iter(shapes)) if len(shapes) == 1 and max(good[0].shape) <= MAX_KEPT_SIDE else COMMON_SHAPE)
+    if shapes == {shape}:
+        return np.stack(good), []
+    sizes = f"{len(shapes)} different sizes" if len(shapes) > 1 else "size {}x{}".format(*good[0].shape)
+    note = f"pictures of {sizes} were fitted into {shape[0]}x{shape[1]} (proportions kept, averaged, centred)"
+    return np.stack([_fit(picture, shape) for picture in good]), [note]
+
+
+def _fit(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Scale a picture into `shape` by area averages, centred on the median colour of its border."""
+    from PIL import Image
+
+    rows, cols = picture.shape
+    scale = min(shape[0] / rows, shape[1] / cols)
+    size = max(1, round(rows * scale)), max(1, round(cols * scale))
+    small = np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BOX))
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    frame = np.full(shape, np.median(border), np.uint8)
+    top, left = (shape[0] - size[0]) // 2, (shape[1] - size[1]) // 2
+    frame[top : top + size[0], left : left + size[1]] = small
+    return frame
+
+
+def _n_train(listing: _Listing, pictures: list[np.ndarray | None]) -> int | None:
+    if listing.halves[0] is None:
+        return None
+    return sum(half == "train" and p is not None for half, p in zip(listing.halves, pictures, strict=True))
+
+
+def _shown(name: str) -> str:
+    """Make a file name of any bytes printable and UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,80 @@
+"""Labels of every origin, as one kind: strings."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from inklens.errors import DataError
+
+MAX_LABEL_CHARACTERS = 200  # a longer "label" is a text column taken for labels
+WHOLE = re.compile(r"([+-]?\d+)\.0+")
+
+
+def as_labels(values: Sequence | np.ndarray, *, where: str) -> np.ndarray:
+    """Return labels as strings: 3, 3.0, ``" 3"`` and ``b"3"`` all become ``"3"``.
+
+    One-hot rows become their column number. `where` names the source in errors.
+
+    >>> as_labels([3, 3.0, " 3", b"3", "three"], where="example").tolist()
+    ['3', '3', '3', '3', 'three']
+
+    Raises
+    ------
+    DataError
+        A label is missing, no whole number, longer than 200 characters, or not text.
+    """
+    values = _one_per_row(values, where)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        return values.astype(str)
+    labels = [_label(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values)]
+    refuse_rows(
+        (row for row, label in enumerate(labels) if label is None),
+        what="no usable label (empty, not a number, or neither text nor a whole number)",
+        where=where,
+    )
+    refuse_rows(
+        (row for row, label in enumerate(labels) if len(label or "") > MAX_LABEL_CHARACTERS),
+        what=f"a label longer than {MAX_LABEL_CHARACTERS} characters",
+        where=where,
+    )
+    return np.array(labels, dtype=str)
+
+
+def refuse_rows(rows: Iterable[int], *, what: str, where: str) -> None:
+    """Raise a DataError that names the first rows, counted from 1."""
+    rows = list(rows)
+    if rows:
+        named = ", ".join(str(row + 1) for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
+        raise DataError(f"{where}: {len(rows)} rows have {what}: row {named}; correct or remove them")
+
+
+def _one_per_row(values, where: str):
+    """Flatten a column vector and decode one-hot rows."""
+    if not isinstance(values, np.ndarray) or values.ndim == 1:
+        return values
+    if values.ndim == 2 and values.shape[1] == 1:
+        return values[:, 0]
+    if values.ndim == 2 and values.dtype.kind in "biuf" and _is_one_hot(values):
+        return values.argmax(axis=1)
+    raise DataError(f"{where}: expected one label per image, got an array of shape {values.shape}")
+
+
+def _is_one_hot(values: np.ndarray) -> bool:
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+
+
+def _label(value) -> str | None:
+    """Return the label as text, or None when it is missing or no label."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            return None
+    if isinstance(value, str):
+        text = value.strip()
+        whole = WHOLE.fullmatch(text)
+        return whole[1] if whole else None if text.lower() in ("", "nan") else text
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else None
+    return str(value) if isinstance(value, int) else None

@@ -1,0 +1,116 @@
+"""NumPy archives: ``X, y``, ``images, labels`` or Keras' ``x_train, y_train, x_test, y_test``. Nothing is unpickled."""
+
+import os
+import zipfile
+import zlib
+from typing import IO
+
+import numpy as np
+
+from inklens.datasets.dataset import Dataset
+from inklens.datasets.labels import as_labels
+from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.unpack import BURST_BYTES, MAX_DATA_BYTES, MAX_RATIO, existing, open_regular
+from inklens.errors import DataError
+
+LAYOUTS = (
+    (("x_train", "y_train"), ("x_test", "y_test")),
+    (("train_images", "train_labels"), ("test_images", "test_labels")),
+    (("x", "y"),),
+    (("images", "labels"),),
+    (("data", "target"),),
+)
+MAX_MEMBERS = 1000
+
+
+def load_npz(path: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND) -> Dataset:
+    """Load a NumPy archive; names of arrays are compared without regard to case.
+
+    Raises
+    ------
+    DataError
+        No archive, unknown names, pickled objects, sizes that do not agree, or an archive that bursts.
+    """
+    path = existing(path, kind="file")
+    arrays = _read_arrays(path)
+    images = [arrays[x] for x, _ in arrays["layout"]]
+    labels = [arrays[y] for _, y in arrays["layout"]]
+    for x, y, (x_name, y_name) in zip(images, labels, arrays["layout"], strict=True):
+        if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
+            raise DataError(
+                f"{str(path)!r}: {x_name} of shape {x.shape} and {y_name} of shape {y.shape} do not belong together; "
+                "expected one label per image"
+            )
+    if len({x.shape[1:] for x in images}) > 1 or len({y.shape[1:] for y in labels}) > 1:
+        raise DataError(f"{str(path)!r}: training and test arrays differ in shape")
+    y = as_labels(np.concatenate(labels), where=str(path))
+    joined = np.concatenate(images) if len(images) > 1 else images[0]
+    X, shape, notes = as_ink(joined, y, options=options, where=str(path))
+    n_train = len(labels[0]) if len(labels) == 2 else None
+    return Dataset(X, y, image_shape=shape, name=path.stem, source=f"npz:{path}", notes=notes, n_train=n_train)
+
+
+def _read_arrays(path) -> dict:
+    """Return the wanted arrays by lower-case name, and their layout under ``"layout"``."""
+    with open_regular(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = {info.filename.lower().removesuffix(".npy"): info for info in archive.infolist()}
+                if len(members) > MAX_MEMBERS:
+                    raise DataError(f"{str(path)!r} has {len(members)} members; at most {MAX_MEMBERS} are taken")
+                layout = _find_layout(members, path)
+                wanted = [name for pair in layout for name in pair]
+                arrays = {name: _read_member(archive, members[name], path) for name in wanted}
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{str(path)!r} is no readable NumPy archive (.npz): {error}") from error
+    return {**arrays, "layout": layout}
+
+
+def _find_layout(members: dict, path) -> tuple[tuple[str, str], ...]:
+    for layout in LAYOUTS:
+        there = tuple(pair for pair in layout if set(pair) <= set(members))
+        if there:
+            return there
+    raise DataError(
+        f"{str(path)!r}: expected arrays X and y, images and labels, or x_train, y_train, x_test, y_test; "
+        f"found {', '.join(sorted(members)[:10]) or 'nothing'}"
+    )
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path) -> np.ndarray:
+    """Read one array after its declared size has been compared with its header."""
+    where = f"{str(path)!r}, array {info.filename!r}"
+    burst = info.file_size > BURST_BYTES and info.file_size > MAX_RATIO * max(info.compress_size, 1)
+    if info.file_size > MAX_DATA_BYTES or burst:
+        raise DataError(
+            f"{where}: {info.file_size:,} bytes from {info.compress_size:,} packed ones; refused "
+            f"(at most {MAX_DATA_BYTES:,}, and {MAX_RATIO} times)"
+        )
+    with archive.open(info) as member:
+        shape, dtype, header_bytes = _read_header(member)
+    n_bytes = dtype.itemsize * int(np.prod(shape, dtype=object))
+    if dtype.hasobject or dtype.kind not in "biufSU":
+        raise DataError(f"{where}: type {dtype} is not taken (pickled objects could run code); save plain numbers")
+    if n_bytes != info.file_size - header_bytes:
+        raise DataError(f"{where}: its header asks for {n_bytes:,} bytes, it has {info.file_size - header_bytes:,}")
+    with archive.open(info) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
+    version = np.lib.format.read_magic(member)
+    if version not in ((1, 0), (2, 0)):
+        raise DataError(f"NumPy format {version} is unknown; save with numpy.savez again")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(member)
+    return shape, dtype, member.tell()

@@ -1,0 +1,374 @@
+"""From a data spec such as ``"idx:DIR"`` to a `Dataset`; and what is known, cached, fetched and cleared."""
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from inklens.datasets import cache
+from inklens.datasets.catalogue import KNOWN, Known, find_known, title_of
+from inklens.datasets.dataset import Dataset
+from inklens.datasets.pixels import PixelOptions, parse_shape
+from inklens.errors import DataError, ParameterError
+
+Progress = Callable[[int, int | None, str], object]
+
+SPECS = {
+    "embedded": "5,000 real MNIST digits inside the package (no network)",
+    "mnist": "the 70,000 images of MNIST, from OpenML",
+    "openml:NAME[@VERSION]": "a data set of images on OpenML",
+    "idx:DIR": "a folder with MNIST's four files, .gz or not",
+    "folder:DIR": "a folder with one sub-folder of pictures per class",
+    "npz:FILE": "a NumPy archive with X and y, or x_train, y_train, x_test, y_test",
+    "csv:FILE": "a table with one image per row and a column of labels",
+    "parquet:FILE": "a Parquet table (extra: parquet)",
+}
+ALIASES = {"mnist": "openml:mnist_784@1"}
+SUFFIXES = {".npz": "npz", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
+OPTIONS = ("shape", "range", "invert", "transpose", "label")
+LABELLED = ("csv", "parquet")  # kinds that take ?label=
+
+
+def load_dataset(
+    spec: str | os.PathLike[str] = "embedded",
+    *,
+    subset: str = "all",
+    progress: Progress | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    offline: bool = False,
+) -> Dataset:
+    """Load labelled images by spec.
+
+    Parameters
+    ----------
+    spec : str or path
+        ``embedded``, ``mnist``, ``openml:NAME[@VERSION]``, ``idx:DIR``, ``folder:DIR``, ``npz:FILE``, ``csv:FILE``,
+        ``parquet:FILE``, or the plain path of an existing folder or file. Settings may follow a question mark, as in
+        ``csv:digits.csv?shape=8x8&label=digit&range=0:16&invert=no&transpose=no``.
+    subset : {"all", "train", "test"}
+        The source's own training or test half, where it has halves.
+    progress : callable, optional
+        Called as ``progress(done, total or None, text)``, in bytes while downloading.
+    cache_dir : path, optional
+        Where downloads are kept; the default is ``INKLENS_CACHE`` or the user's cache folder.
+    offline : bool
+        Never use the network.
+
+    Raises
+    ------
+    ParameterError
+        An unknown spec or setting.
+    DataError
+        Missing, damaged or unusable data.
+    DownloadError
+        The network or the server failed, or `offline` forbids it.
+
+    Examples
+    --------
+    >>> digits = load_dataset()
+    >>> digits.X.shape, digits.image_shape, digits.classes[:3]
+    ((5000, 784), (28, 28), ('0', '1', '2'))
+    """
+    kind, rest, options, label = _parse(os.fspath(spec))
+    load = _loader(kind, rest, options, label, progress, cache_dir, offline)
+    try:
+        dataset = load()
+    except MemoryError as error:
+        raise DataError(f"{spec}: not enough memory for these data; use fewer or smaller images") from error
+    if kind in ("idx", "npz", "folder", "csv", "parquet") and (known := title_of(dataset.checksum)):
+        notes = (f"the content is {known.title.split(':')[0]}, byte for byte", *dataset.notes)
+        dataset = replace(dataset, name=known.name, licence=known.licence, notes=notes)
+    return dataset.subset(subset)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known about a data set without loading it.
+
+    Parameters
+    ----------
+    spec, title, licence : str
+        How to ask for it, what it is, who may use it.
+    n_samples, n_classes : int or None
+        Size, where known.
+    image_shape : (int, int) or None
+        Rows and columns, where known.
+    download_bytes : int
+        About what fetching costs; 0 inside the package.
+    cached : bool
+        Whether it can be loaded with no network.
+    cached_bytes : int
+        Bytes on disk in the cache.
+    path : str
+        Where it lies.
+    trust : str
+        Who vouches for the content.
+    """
+
+    spec: str
+    title: str
+    licence: str
+    n_samples: int | None
+    n_classes: int | None
+    image_shape: tuple[int, int] | None
+    download_bytes: int
+    cached: bool
+    cached_bytes: int
+    path: str
+    trust: str
+
+
+def available(cache_dir: str | os.PathLike[str] | None = None) -> tuple[DatasetInfo, ...]:
+    """List the data sets known by name, and whatever else is in the cache.
+
+    >>> [entry.spec for entry in available()][:2]
+    ['embedded', 'openml:mnist_784@1']
+    """
+    known = [_known_info(entry, cache_dir) for entry in KNOWN]
+    listed = {entry.path for entry in known}
+    others = [_cached_info(e) for e in cache.entries(cache_dir) if e.meta() and str(e.folder) not in listed]
+    return (_embedded_info(), *known, *others)
+
+
+def info(spec: str, cache_dir: str | os.PathLike[str] | None = None) -> DatasetInfo:
+    """Return what is known about one named data set, without a network.
+
+    Raises
+    ------
+    ParameterError
+        Not a named data set; load and `describe` it instead.
+    """
+    kind, rest, _, _ = _parse(spec)
+    if kind == "embedded":
+        return _embedded_info()
+    if kind != "openml":
+        raise ParameterError(f"{spec!r} lies on this computer: load it and look at describe(load_dataset({spec!r}))")
+    name, version = _openml_name(rest)
+    if known := find_known(name, version):
+        return _known_info(known, cache_dir)
+    entry = cache.Entry.of(f"openml-{name}-{version}", cache_dir)
+    return _cached_info(entry) if entry.meta() else _unknown_info(spec, entry)
+
+
+def fetch(
+    spec: str, *, progress: Progress | None = None, cache_dir: str | os.PathLike[str] | None = None
+) -> DatasetInfo:
+    """Bring a named data set into the cache (nothing happens when it is there) and return its `info`."""
+    load_dataset(spec, progress=progress, cache_dir=cache_dir)
+    return info(spec, cache_dir)
+
+
+def clear(spec: str = "all", cache_dir: str | os.PathLike[str] | None = None) -> int:
+    """Remove one named data set, or all, from the cache; return the bytes that were freed.
+
+    Raises
+    ------
+    ParameterError
+        Not a data set that is kept in the cache.
+    """
+    if spec == "all":
+        return sum(entry.remove() for entry in cache.entries(cache_dir))
+    kind, rest, _, _ = _parse(spec)
+    if kind != "openml":
+        raise ParameterError(f"{spec!r} is not kept in the cache; clear mnist, openml:NAME[@VERSION] or all")
+    name, version = _openml_name(rest)
+    prefix = cache.Entry.of(f"openml-{name}-" + (str(version) if version else ""), cache_dir).folder.name
+    chosen = [
+        entry
+        for entry in cache.entries(cache_dir)
+        if (entry.folder.name == prefix if version else entry.folder.name.rpartition("-")[0] + "-" == prefix)
+    ]
+    return sum(entry.remove() for entry in chosen)
+
+
+def _parse(spec: str) -> tuple[str, str, PixelOptions, str | None]:
+    """Split a spec into kind, path or name, settings of the pixels, and the asked column of labels."""
+    spec = ALIASES.get(spec.strip(), spec.strip())
+    kind, colon, rest = spec.partition(":")
+    kinds = {name.partition(":")[0] for name in SPECS} - {"mnist"}
+    if kind not in kinds or (kind == "embedded") == bool(colon):
+        bare = _kind_of_path(spec)
+        if bare is None:
+            raise ParameterError(_unknown_text(spec))
+        kind, rest = bare, spec
+    if kind != "embedded" and not rest:
+        raise ParameterError(f"{kind}: names nothing; expected {next(s for s in SPECS if s.startswith(kind))}")
+    rest, options = _settings(rest)
+    label = options.pop("label", None)
+    if label is not None and kind not in LABELLED:
+        raise ParameterError(f"?label= is for {' and '.join(LABELLED)} only, not for {kind}")
+    return kind, rest, _pixel_options(options), label
+
+
+def _kind_of_path(spec: str) -> str | None:
+    """Recognise the plain path of an existing folder or file."""
+    path = Path(_settings(spec)[0]).expanduser()
+    try:
+        if path.is_dir():
+            return "idx" if any("idx" in entry.name for entry in path.iterdir()) else "folder"
+        if path.is_file():
+            name = path.name.lower()
+            return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _unknown_text(spec: str) -> str:
+    """Name the nearest spec, and all that are possible."""
+    specs = {name.partition(":")[0]: name for name in SPECS}
+    specs |= {known.name.lower(): known.spec for known in KNOWN}
+    near = difflib.get_close_matches(spec.lower(), specs, n=1) or difflib.get_close_matches(
+        spec.partition(":")[0].lower(), specs, n=1
+    )
+    hint = f"; did you mean {specs[near[0]]!r}?" if near else "."
+    possible = "".join(f"\n  {name:24}{text}" for name, text in SPECS.items())
+    return f"unknown data {spec!r}{hint} Possible are:{possible}"
+
+
+def _settings(rest: str) -> tuple[str, dict[str, str]]:
+    """Cut off ``?shape=...&label=...``; a question mark inside an existing path stays."""
+    path, mark, query = rest.rpartition("?")
+    if not mark or "=" not in query:
+        return rest, {}
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for name in options:
+        if name not in OPTIONS:
+            raise ParameterError(f"unknown setting {name!r} in {rest!r}; possible are {', '.join(OPTIONS)}")
+    return path, options
+
+
+def _pixel_options(options: dict[str, str]) -> PixelOptions:
+    return PixelOptions(
+        shape=parse_shape(options["shape"]) if "shape" in options else None,
+        range=_range(options["range"]) if "range" in options else None,
+        invert=_yes_no("invert", options.get("invert", "auto")),
+        transpose=_yes_no("transpose", options.get("transpose", "auto")),
+    )
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(":"))
+    except ValueError:
+        low = high = 0.0
+    if not low < high < float("inf") or low == float("-inf"):
+        raise ParameterError(f"expected the smallest and largest value such as ?range=0:16, got {text!r}")
+    return low, high
+
+
+def _yes_no(name: str, text: str) -> bool | None:
+    if text not in ("yes", "no", "auto"):
+        raise ParameterError(f"expected ?{name}=yes, no or auto, got {text!r}")
+    return {"yes": True, "no": False, "auto": None}[text]
+
+
+def _loader(kind, rest, options, label, progress, cache_dir, offline) -> Callable[[], Dataset]:
+    """Return the loader of a kind; each is imported only when asked for."""
+    if kind == "embedded":
+        from inklens.datasets.embedded import load_embedded
+
+        return load_embedded
+    if kind == "openml":
+        from inklens.datasets.openml import load_openml
+
+        return partial(load_openml, rest, options=options, progress=progress, cache_dir=cache_dir, offline=offline)
+    if kind == "idx":
+        from inklens.datasets.idx import load_idx
+
+        return partial(load_idx, rest, options=options)
+    if kind == "folder":
+        from inklens.datasets.folder import load_folder
+
+        return partial(load_folder, rest, options=options, progress=progress)
+    if kind == "npz":
+        from inklens.datasets.npz import load_npz
+
+        return partial(load_npz, rest, options=options)
+    if kind == "csv":
+        from inklens.datasets.tables import load_csv
+
+        return partial(load_csv, rest, label=label, options=options)
+    from inklens.datasets.parquet import load_parquet
+
+    return partial(load_parquet, rest, label=label, options=options)
+
+
+def _openml_name(rest: str) -> tuple[str, int | None]:
+    from inklens.datasets.openml import parse_name
+
+    name, version = parse_name(rest)
+    known = find_known(name, version)
+    return (known.name, version) if known else (name, version)
+
+
+def _embedded_info() -> DatasetInfo:
+    from inklens.datasets import embedded
+
+    sheet = Path(embedded.__file__).with_name(embedded.SHEET)
+    return DatasetInfo(
+        "embedded",
+        "5,000 real digits of MNIST's training half, 500 of each",
+        embedded.LICENCE,
+        5000,
+        10,
+        (28, 28),
+        download_bytes=0,
+        cached=True,
+        cached_bytes=sheet.stat().st_size,
+        path=str(sheet),
+        trust="checksum pinned in the package",
+    )
+
+
+def _known_info(known: Known, cache_dir) -> DatasetInfo:
+    entry = cache.Entry.of(f"openml-{known.name}-{known.version}", cache_dir)
+    return DatasetInfo(
+        known.spec,
+        known.title,
+        known.licence,
+        known.n_samples,
+        known.n_classes,
+        known.image_shape,
+        download_bytes=known.download_bytes,
+        cached=entry.meta() is not None,
+        cached_bytes=entry.size_bytes(),
+        path=str(entry.folder),
+        trust="checksum pinned in the package" if known.md5 else "checksum as OpenML states it at the first use",
+    )
+
+
+def _cached_info(entry: cache.Entry) -> DatasetInfo:
+    meta = entry.meta() or {}
+    return DatasetInfo(
+        meta.get("source", ""),
+        meta.get("name", entry.folder.name),
+        meta.get("licence", "not stated"),
+        meta.get("n_samples"),
+        None,
+        tuple(meta["image_shape"]) if "image_shape" in meta else None,
+        download_bytes=0,
+        cached=True,
+        cached_bytes=entry.size_bytes(),
+        path=str(entry.folder),
+        trust=meta.get("origin", {}).get("trust", "not stated"),
+    )
+
+
+def _unknown_info(spec: str, entry: cache.Entry) -> DatasetInfo:
+    return DatasetInfo(
+        spec,
+        "a data set on OpenML that has not been fetched yet",
+        "OpenML states it",
+        None,
+        None,
+        None,
+        download_bytes=0,
+        cached=False,
+        cached_bytes=0,
+        path=str(entry.folder),
+        trust="checksum as OpenML states it at the first use",
+    )

@@ -1,0 +1,105 @@
+"""Read files and packed files within limits: a packed file may not burst."""
+
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from inklens.errors import DataError
+
+CHUNK_BYTES = 1 << 20
+MAX_DATA_BYTES = 4 << 30  # unpacked data of one source; MNIST has 55 MB
+BURST_BYTES = 100 << 20  # from here on, the ratio below is watched
+MAX_RATIO = 200  # unpacked to packed; pictures pack 5 to 30 times, a bomb up to 1032 times
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading; a FIFO, a device or a folder is a DataError, and never waited for."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot open {os.fspath(path)!r}: {reason}; check the path") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DataError(f"{os.fspath(path)!r} is not a regular file; give a file that can be read")
+    return os.fdopen(handle, "rb")
+
+
+def read_file(path: str | os.PathLike[str], *, limit: int = MAX_DATA_BYTES) -> bytes:
+    """Return the content of a file, unpacked when it is gzip."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise DataError(f"{os.fspath(path)!r} has {size:,} bytes; at most {limit:,} are taken")
+        try:
+            data = b"".join(unpacked(file, limit=limit, name=str(path)))
+        except OSError as error:
+            raise DataError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
+        return data
+
+
+def unpacked(file: BinaryIO, *, limit: int, name: str) -> Iterator[bytes]:
+    """Yield the bytes of a file, through gzip when it begins like gzip; stop with a DataError at `limit`.
+
+    Memory stays at one chunk; the ratio of unpacked to packed is watched as well, see `MAX_RATIO`.
+    """
+    head = file.read(CHUNK_BYTES)
+    if not head.startswith(GZIP_MAGIC):
+        total = 0
+        while head:
+            total += len(head)
+            _check(total, total, limit, name)
+            yield head
+            head = file.read(CHUNK_BYTES)
+        return
+    yield from _gunzip(file, head, limit=limit, name=name)
+
+
+def _gunzip(file: BinaryIO, head: bytes, *, limit: int, name: str) -> Iterator[bytes]:
+    """Unpack one or more gzip members."""
+    unpacker, packed, total = zlib.decompressobj(wbits=31), len(head), 0
+    try:
+        while head:
+            chunk = unpacker.decompress(head, CHUNK_BYTES)
+            total += len(chunk)
+            _check(total, packed, limit, name)
+            if chunk:
+                yield chunk
+            head = unpacker.unconsumed_tail
+            if unpacker.eof:
+                head = unpacker.unused_data or file.read(CHUNK_BYTES)
+                packed += 0 if unpacker.unused_data else len(head)
+                if head.strip(b"\0"):
+                    unpacker = zlib.decompressobj(wbits=31)
+                else:
+                    return
+            elif not head:
+                head = file.read(CHUNK_BYTES)
+                packed += len(head)
+    except zlib.error as error:
+        raise DataError(f"{name!r} is damaged: {error}; get the file again") from error
+    if not unpacker.eof:
+        raise DataError(f"{name!r} is cut off: the packed data end too early; get the file again")
+
+
+def _check(total: int, packed: int, limit: int, name: str) -> None:
+    if total > limit:
+        raise DataError(f"{name!r} unpacks to more than the {limit:,} bytes that are taken; get the file again")
+    if total > BURST_BYTES and total > MAX_RATIO * packed:
+        raise DataError(f"{name!r} unpacks to over {MAX_RATIO} times its size; pictures never do: it was refused")
+
+
+def existing(path: str | os.PathLike[str], *, kind: str) -> Path:
+    """Return the path of an existing file or folder, or say what is missing."""
+    path = Path(path).expanduser()
+    try:
+        there = path.is_dir() if kind == "folder" else path.exists() and not path.is_dir()
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot look at {str(path)!r}: {error}; check the path") from error
+    if not there:
+        raise DataError(f"there is no {kind} {str(path)!r}; check the path")
+    return path

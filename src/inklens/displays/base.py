@@ -1,0 +1,133 @@
+"""What all displays share: numbers kept, drawn without pyplot, described in words, saved whole."""
+
+import io
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Self
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from inklens.displays.sheet import Sheet, any_script
+from inklens.errors import DataError, ParameterError
+from inklens.storage import write_bytes
+
+WIDE = 9.0  # inches; a column on a desk screen or across a printed page
+NARROW = 3.4  # inches; a phone held upright, 360 CSS pixels less its margins
+PNG_DOTS_PER_INCH = 200
+SCALE_QUANTILE = 0.99  # share of non-zero values that the default colour scale covers
+
+# A fixed salt and no date make the same figure the same bytes; pictures stay separate and unblurred.
+_SVG_SETTINGS = {
+    "svg.hashsalt": "inklens",
+    "svg.fonttype": "none",
+    "svg.image_inline": True,
+    "image.composite_image": False,
+}
+
+
+class Display(ABC):
+    """Numbers that can be drawn.
+
+    ``plot`` draws on new or given axes, sets ``figure_`` and ``ax_`` and returns the display.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        What was drawn on.
+    figure_ : matplotlib Figure
+        Its figure, not registered with pyplot.
+    """
+
+    ax_: Axes
+    figure_: Figure
+
+    @property
+    @abstractmethod
+    def alt(self) -> str:
+        """What the figure shows, in words for a reader who does not see it."""
+
+    @abstractmethod
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
+        """Draw."""
+
+    def to_svg(self, *, transparent: bool = False) -> str:
+        """Return the figure as SVG text, the same for the same numbers, on white or on nothing."""
+        buffer = io.BytesIO()
+        self._write(
+            buffer, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None, "Title": self.alt}
+        )
+        return buffer.getvalue().decode()
+
+    def to_png(self, *, dpi: float = PNG_DOTS_PER_INCH) -> bytes:
+        """Return the figure as a PNG file."""
+        buffer = io.BytesIO()
+        self._write(buffer, format="png", dpi=dpi, metadata={"Software": None, "Description": self.alt})
+        return buffer.getvalue()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the figure as one whole file, SVG or PNG by its suffix; plots first if that is still to do.
+
+        Raises
+        ------
+        ParameterError
+            Another suffix.
+        OutputError
+            The file cannot be written.
+        """
+        path = Path(path)
+        writers = {".svg": lambda: self.to_svg().encode(), ".png": self.to_png}
+        if path.suffix.lower() not in writers:
+            raise ParameterError(f"expected a figure file ending in .svg or .png, got {path.name!r}")
+        write_bytes(path, writers[path.suffix.lower()]())
+        return path
+
+    def _repr_svg_(self) -> str:
+        return self.to_svg()
+
+    def _write(self, buffer: io.BytesIO, **options: Any) -> None:
+        if not hasattr(self, "figure_"):
+            self.plot()
+        with matplotlib.rc_context(_SVG_SETTINGS), any_script():  # type: ignore[arg-type]
+            self.figure_.savefig(buffer, **options)
+
+    def _finish(self, sheet: Sheet) -> Self:
+        sheet.finish()
+        self.ax_, self.figure_ = sheet.ax, sheet.figure
+        return self
+
+
+def class_weights(estimator: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return coefficients (n_classes, n_features), intercepts (n_classes,) and class names of a linear classifier.
+
+    A two-class model with one row w, as scikit-learn's, is the softmax of -w/2 and w/2.
+    """
+    coef, intercept = np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_)
+    names = [str(name) for name in estimator.classes_]
+    if len(coef) == 1 and len(names) == 2:
+        coef, intercept = np.vstack([-coef / 2, coef / 2]), np.array([-intercept[0] / 2, intercept[0] / 2])
+    return coef, intercept, names
+
+
+def as_maps(rows: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
+    """Return rows of pixels (n, rows * cols) as pictures (n, rows, cols)."""
+    rows = np.asarray(rows)
+    if rows.shape[-1] != image_shape[0] * image_shape[1]:
+        raise DataError(f"{rows.shape[-1]} values do not make a picture of {image_shape[0]} x {image_shape[1]} pixels")
+    return rows.reshape(*rows.shape[:-1], *image_shape)
+
+
+def symmetric_scale(*values: np.ndarray, scale: float | None = None) -> float:
+    """Return a given scale after a check, or one that all but the few largest values stay within.
+
+    Single pixels far above all others would bleach the rest of the map.
+    """
+    if scale is not None:
+        if not scale > 0:
+            raise ParameterError(f"expected a colour scale above 0, got {scale}")
+        return scale
+    sizes = [np.abs(v[v != 0]) for v in values if np.any(v)]
+    return max((float(np.quantile(s, SCALE_QUANTILE)) for s in sizes), default=1.0)

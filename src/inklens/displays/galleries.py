@@ -1,0 +1,279 @@
+"""Pictures in rows: samples of every class, the steps of a recipe, the mistakes of a model."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
+from inklens.displays.palettes import MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
+from inklens.displays.probabilities import percent
+from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, wrap
+
+if TYPE_CHECKING:
+    from inklens.datasets import Dataset
+
+LINE_HEIGHT = TEXT * LEADING
+
+
+class SampleGalleryDisplay(Display):
+    """Some images of every class, ink in white as the classifier sees it.
+
+    Parameters
+    ----------
+    images : array (n_classes, n_per_class, rows, cols)
+        uint8 0..255 or float 0..1.
+    class_names : sequence of str
+        One name per class.
+
+    Examples
+    --------
+    >>> display = SampleGalleryDisplay(np.zeros((2, 3, 8, 8)), class_names=["no", "yes"])
+    >>> display.alt
+    '3 images of each of 2 classes: no, yes.'
+    """
+
+    def __init__(self, images: np.ndarray, *, class_names: Sequence[str]) -> None:
+        self.images = images
+        self.class_names = list(class_names)
+
+    @classmethod
+    def from_dataset(cls, dataset: "Dataset", *, per_class: int = 5, random_state: int | None = 0) -> Self:
+        """Draw `per_class` images of each class at random (fewer if the smallest class has fewer)."""
+        rng = np.random.default_rng(random_state)
+        rows = [np.flatnonzero(dataset.y == name) for name in dataset.classes]
+        per_class = min(per_class, *(len(r) for r in rows))
+        chosen = np.array([rng.choice(r, per_class, replace=False) for r in rows])
+        return cls(dataset.images(chosen), class_names=dataset.classes)
+
+    @property
+    def alt(self) -> str:
+        n_classes, per_class = self.images.shape[:2]
+        return f"{per_class} images of each of {n_classes} classes: {', '.join(self.class_names)}."
+
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
+        """Draw one column of images per class."""
+        sheet = Sheet(ax, width)
+        n_classes, per_class = self.images.shape[:2]
+        tiles = grid(n_classes, self.images.shape[2:], sheet.width, captions=self.class_names, gap=4)
+        block = LINE_HEIGHT + per_class * (tiles.tile_height + 3) + 8
+        for k, images in enumerate(self.images):
+            left, top = tiles.left(k), tiles.row(k) * block
+            name = shorten(self.class_names[k], tiles.caption)
+            top = sheet.words(left + tiles.tile_width / 2, top, name, ha="center")
+            for image in images:
+                sheet.picture(left, top, tiles.tile_width, tiles.tile_height, ink_pixels(image))
+                top += tiles.tile_height + 3
+        return self._finish(sheet)
+
+
+class RecipeStepsDisplay(Display):
+    """Pictures in the order in which they were made, each with what was done and, if given, what the model says.
+
+    Parameters
+    ----------
+    pictures : sequence of array (rows, cols) or (rows, cols, 3)
+        Any size each; uint8 0..255 or float 0..1, drawn as given.
+    captions : sequence of str
+        What was done.
+    answers : sequence of str or None, optional
+        What the model says after the step, such as ``"4: 93 %"``.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[np.ndarray],
+        *,
+        captions: Sequence[str],
+        answers: Sequence[str | None] | None = None,
+    ) -> None:
+        self.pictures = list(pictures)
+        self.captions = list(captions)
+        self.answers = list(answers) if answers is not None else [None] * len(self.pictures)
+
+    @property
+    def alt(self) -> str:
+        steps = [
+            f"{number}. {caption}" + (f" ({answer})" if answer else "")
+            for number, (caption, answer) in enumerate(zip(self.captions, self.answers, strict=True), 1)
+        ]
+        return f"{len(self.pictures)} pictures: " + "; ".join(steps) + "."
+
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
+        """Draw the pictures in rows, captions beneath."""
+        sheet = Sheet(ax, width)
+        tiles = grid(len(self.pictures), (1, 1), sheet.width, smallest=72, largest=120, gap=10)
+        top = 0.0
+        for first in range(0, len(self.pictures), tiles.columns):
+            numbers = range(first, min(first + tiles.columns, len(self.pictures)))
+            top = max(self._step(sheet, n, tiles.left(n), top, tiles.tile_width) for n in numbers) + 10
+        return self._finish(sheet)
+
+    def _step(self, sheet: Sheet, number: int, left: float, top: float, side: float) -> float:
+        picture = self.pictures[number]
+        pixels = picture if picture.ndim == 3 else ink_pixels(picture)
+        rows, cols = pixels.shape[:2]
+        width, height = side * min(1, cols / rows), side * min(1, rows / cols)
+        sheet.picture(left + (side - width) / 2, top + (side - height) / 2, width, height, pixels)
+        sheet.box(left, top, side, side, edge="#c9d1d9")
+        below = sheet.words(left, top + side + 3, wrap(f"{number + 1}. {self.captions[number]}", side))
+        answer = self.answers[number]
+        return sheet.words(left, below, wrap(answer, side, bold=True), weight=BOLD) if answer else below
+
+
+class MisclassifiedDisplay(Display):
+    """Images that the model misread, with the maps of the predicted and the true class and all probabilities.
+
+    Parameters
+    ----------
+    images : array (n_images, rows, cols)
+        The misread images, float 0..1.
+    proba : array (n_images, n_classes)
+        Their probabilities.
+    true : int array (n_images,)
+        Number of the true class.
+    coef : array (n_classes, rows, cols)
+        Coefficient maps.
+    class_names : sequence of str
+        One name per class.
+    n_mistakes, n_samples : int
+        How many mistakes among how many images these were chosen from.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        proba: np.ndarray,
+        true: np.ndarray,
+        coef: np.ndarray,
+        class_names: Sequence[str],
+        n_mistakes: int,
+        n_samples: int,
+    ) -> None:
+        self.images = images
+        self.proba = proba
+        self.true = true
+        self.coef = coef
+        self.class_names = list(class_names)
+        self.n_mistakes = n_mistakes
+        self.n_samples = n_samples
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: np.ndarray,
+        y: np.ndarray,
+        *,
+        image_shape: tuple[int, int],
+        n_images: int = 6,
+    ) -> Self:
+        """Pick mistakes evenly from the one the model was surest of to the closest call."""
+        coef, _, names = class_weights(estimator)
+        proba = estimator.predict_proba(X)
+        true = np.searchsorted(np.array(names), np.asarray(y).astype(str))
+        wrong = np.flatnonzero(proba.argmax(axis=1) != true)
+        surest_first = wrong[np.argsort(-proba[wrong].max(axis=1), kind="stable")]
+        places = np.linspace(0, len(wrong) - 1, min(n_images, len(wrong)))
+        chosen = surest_first[np.rint(places).astype(int)]
+        return cls(
+            as_maps(X[chosen], image_shape),
+            proba=proba[chosen],
+            true=true[chosen],
+            coef=as_maps(coef, image_shape),
+            class_names=names,
+            n_mistakes=len(wrong),
+            n_samples=len(X),
+        )
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Number of the predicted class of each image."""
+        return self.proba.argmax(axis=1)
+
+    @property
+    def alt(self) -> str:
+        cases = [
+            f"a {self.class_names[t]} read as {self.class_names[p]} with {proba[p]:.0%}"
+            for t, p, proba in zip(self.true, self.predicted, self.proba, strict=True)
+        ]
+        return (
+            f"{len(cases)} of {self.n_mistakes} mistakes among {self.n_samples} images, each with the predicted "
+            f"class's map, the true class's map and its probabilities: {'; '.join(cases) or 'none'}."
+        )
+
+    def plot(
+        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+    ) -> Self:
+        """Draw one card per image; bars are coloured predicted, true, neither."""
+        sheet = Sheet(ax, width)
+        scale = symmetric_scale(self.coef, scale=scale)
+        top = self._key(sheet, palette)
+        columns = max(1, int((sheet.width + 24) // 260))
+        card_width = (sheet.width + 24) / columns - 24
+        for first in range(0, len(self.images), columns):
+            numbers = range(first, min(first + columns, len(self.images)))
+            top = max(
+                self._card(sheet, n, (n - first) * (card_width + 24), top, card_width, scale, palette) for n in numbers
+            )
+        return self._finish(sheet)
+
+    def _key(self, sheet: Sheet, palette: str) -> float:
+        adds, subtracts = colour_words(palette)
+        left, top = 0.0, 0.0
+        for colour, word in ((PREDICTED, "predicted"), (TRUE, "true"), (NEITHER, "neither")):
+            sheet.box(left, 2, 9, 9, colour=colour)
+            top = sheet.words(left + 13, 0, word)
+            left += 75
+        words = f"In the two maps, {adds} ink adds to the class and {subtracts} ink subtracts."
+        return sheet.paragraph(top + 2, words) + 8
+
+    def _card(
+        self, sheet: Sheet, number: int, left: float, top: float, width: float, scale: float, palette: str
+    ) -> float:
+        true, predicted, proba = self.true[number], self.predicted[number], self.proba[number]
+        names = self.class_names
+        title = shorten(f"{names[true]} read as {names[predicted]}", width, TITLE, bold=True)
+        top = sheet.words(left, top, title, size=TITLE, weight=BOLD)
+        maps = (signed_pixels(self.coef[k], scale, palette=palette, black_zeros=True) for k in (predicted, true))
+        captions = ("image", "predicted", "true")
+        tiles = grid(3, self.images.shape[1:], width, captions=captions, largest=110)
+        for i, (pixels, caption) in enumerate(zip((ink_pixels(self.images[number]), *maps), captions, strict=True)):
+            sheet.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels)
+            middle = left + tiles.left(i) + tiles.tile_width / 2
+            sheet.words(middle, top + tiles.tile_height + 2, caption, ha="center")
+        below = top + tiles.tile_height + LINE_HEIGHT + 4
+        colours = [PREDICTED if k == predicted else TRUE if k == true else NEITHER for k in range(len(proba))]
+        below = upright_bars(sheet, left, below, width, proba, names, colours)
+        odds = " · ".join(f"{names[k]}: {percent(float(proba[k]))}" for k in (predicted, true))
+        return sheet.words(left, below + 1, shorten(odds, width)) + 16
+
+
+def upright_bars(
+    sheet: Sheet,
+    left: float,
+    top: float,
+    width: float,
+    proba: np.ndarray,
+    names: Sequence[str],
+    colours: Sequence[str],
+    *,
+    height: float = 44,
+    most: int = 12,
+) -> float:
+    """Draw upright bars on a 0..1 scale; of many classes only the `most` probable, in class order."""
+    shown = np.sort(np.argsort(-proba, kind="stable")[:most])
+    step = width / len(shown)
+    sheet.rule(top, left=left, right=left + width)
+    sheet.rule(top + height, left=left, right=left + width)
+    for place, k in enumerate(shown):
+        bar = float(proba[k]) * height
+        sheet.box(left + (place + 0.15) * step, top + height - bar, 0.7 * step, bar, colour=colours[k])
+        name = shorten(names[k], max(step - 2, TEXT))
+        sheet.words(left + (place + 0.5) * step, top + height + 1, name, ha="center")
+    below = top + height + 1 + LINE_HEIGHT
+    if len(shown) == len(proba):
+        return below
+    return sheet.words(left, below, f"the {len(shown)} likeliest of {len(proba)} classes", color=MUTED)

@@ -1,0 +1,333 @@
+"""Signed maps: what a model learned, what it did with one image, and one model beside another."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
+from inklens.displays.palettes import INK, LINE, NEITHER, PREDICTED, signed_pixels
+from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Grid, Sheet, grid, number, shorten, signed_legend
+
+ADDS = "ink here adds to the class"
+SUBTRACTS = "ink here subtracts"
+ZEROS = "exactly zero, the pixel is not used"
+
+
+class CoefficientMapsDisplay(Display):
+    """One map of coefficients per class, all on one symmetric scale, exact zeros in flat black.
+
+    Parameters
+    ----------
+    coef : array (n_classes, rows, cols)
+        Coefficients.
+    class_names : sequence of str
+        One name per class.
+
+    Examples
+    --------
+    >>> display = CoefficientMapsDisplay(np.array([[[0.0, 1.0]], [[0.0, -1.0]]]), class_names=["a", "b"])
+    >>> display.n_zeros
+    2
+    """
+
+    def __init__(self, coef: np.ndarray, *, class_names: Sequence[str]) -> None:
+        self.coef = coef
+        self.class_names = list(class_names)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, image_shape: tuple[int, int]) -> Self:
+        """Take the coefficients of a fitted linear classifier."""
+        coef, _, names = class_weights(estimator)
+        return cls(as_maps(coef, image_shape), class_names=names)
+
+    @property
+    def n_zeros(self) -> int:
+        """Number of coefficients that are exactly zero."""
+        return int(np.sum(self.coef == 0))
+
+    @property
+    def alt(self) -> str:
+        return (
+            f"Coefficient maps of {len(self.coef)} classes ({', '.join(self.class_names)}) on one scale from "
+            f"-{np.abs(self.coef).max():.3g} to {np.abs(self.coef).max():.3g}; {self.n_zeros} of {self.coef.size} "
+            f"coefficients ({self.n_zeros / self.coef.size:.0%}) are exactly zero and painted black."
+        )
+
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        width: float = WIDE,
+        palette: str = "blue-red",
+        scale: float | None = None,
+        black_zeros: bool = True,
+    ) -> Self:
+        """Draw the maps with a legend that says what the colours mean.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        width : float
+            Width of that figure in inches.
+        palette : {"blue-red", "blue-orange"}
+            Colour that adds, colour that subtracts.
+        scale : float, optional
+            Value of the full colours; by default one that covers 99 % of the non-zero coefficients.
+        black_zeros : bool
+            Paint exact zeros in black; otherwise they are white like all small values.
+        """
+        sheet = Sheet(ax, width)
+        scale = symmetric_scale(self.coef, scale=scale)
+        tiles = grid(len(self.coef), self.coef.shape[1:], sheet.width, captions=self.class_names)
+        top = map_rows(sheet, 0, tiles, self.coef, self.class_names, scale, palette, black_zeros)
+        zeros = ZEROS if black_zeros and self.n_zeros else None
+        signed_legend(sheet, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
+        return self._finish(sheet)
+
+
+class MapComparisonDisplay(Display):
+    """The maps of several models under each other, on one scale, exact zeros of each model in flat black.
+
+    Parameters
+    ----------
+    coefs : dict of str to array (n_classes, rows, cols)
+        Title and coefficients of each model.
+    class_names : sequence of str
+        One name per class.
+    """
+
+    def __init__(self, coefs: dict[str, np.ndarray], *, class_names: Sequence[str]) -> None:
+        self.coefs = dict(coefs)
+        self.class_names = list(class_names)
+
+    @classmethod
+    def from_estimators(cls, estimators: dict[str, Any], *, image_shape: tuple[int, int]) -> Self:
+        """Take the coefficients of fitted linear classifiers, given by title."""
+        weights = {title: class_weights(estimator) for title, estimator in estimators.items()}
+        names = next(iter(weights.values()))[2]
+        return cls({title: as_maps(w[0], image_shape) for title, w in weights.items()}, class_names=names)
+
+    @property
+    def alt(self) -> str:
+        zeros = [f"{title}: {np.mean(coef == 0):.1%} exactly zero" for title, coef in self.coefs.items()]
+        return f"Coefficient maps of {len(self.class_names)} classes, one model under the other. {'; '.join(zeros)}."
+
+    def plot(
+        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+    ) -> Self:
+        """Draw the rows of maps under their titles; `scale` as for `CoefficientMapsDisplay`."""
+        sheet = Sheet(ax, width)
+        self._draw(sheet, palette, scale)
+        return self._finish(sheet)
+
+    def _draw(self, sheet: Sheet, palette: str, scale: float | None) -> float:
+        scale = symmetric_scale(*self.coefs.values(), scale=scale)
+        shape = next(iter(self.coefs.values())).shape[1:]
+        tiles = grid(len(self.class_names), shape, sheet.width, captions=self.class_names)
+        top = 0.0
+        for title, coef in self.coefs.items():
+            top = sheet.paragraph(top, f"{title}: {_zero_words(coef)}", size=TITLE, weight=BOLD) + 2
+            top = map_rows(sheet, top, tiles, coef, self.class_names, scale, palette, True) + 4
+        return signed_legend(sheet, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
+
+
+class ToleranceDisplay(MapComparisonDisplay):
+    """A loose stop beside a tight one: maps, objective, proven bound and zeros of both.
+
+    Parameters
+    ----------
+    coefs, class_names
+        As for `MapComparisonDisplay`, one entry per fit.
+    objectives, lower_bounds : dict of str to float
+        Objective where each fit stopped, and what no coefficients can go below.
+    """
+
+    def __init__(
+        self,
+        coefs: dict[str, np.ndarray],
+        *,
+        class_names: Sequence[str],
+        objectives: dict[str, float],
+        lower_bounds: dict[str, float],
+    ) -> None:
+        super().__init__(coefs, class_names=class_names)
+        self.objectives = objectives
+        self.lower_bounds = lower_bounds
+
+    @property
+    def alt(self) -> str:
+        bounds = [
+            f"{title}: objective {self.objectives[title]:.2f}, proven bound {self.lower_bounds[title]:.2f}"
+            for title in self.coefs
+        ]
+        return f"{super().alt} {'; '.join(bounds)}."
+
+    def plot(
+        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+    ) -> Self:
+        """Draw the maps of both fits and, beneath, how far above the best proven bound each stopped."""
+        sheet = Sheet(ax, width)
+        top = self._draw(sheet, palette, scale) + 14
+        bound = max(self.lower_bounds.values())
+        longest = max(self.objectives.values())
+        top = sheet.paragraph(top, "Objective where each stopped (lower is better)", size=TITLE, weight=BOLD) + 4
+        for title, objective in self.objectives.items():
+            top = sheet.paragraph(top, f"{title}: {objective:,.2f}, {_above(objective, bound)}")
+            sheet.box(0, top, sheet.width * min(bound, objective) / longest, 11, colour=NEITHER)
+            left = sheet.width * min(bound, objective) / longest
+            sheet.box(left, top, sheet.width * objective / longest - left, 11, colour=PREDICTED)
+            sheet.box(sheet.width * bound / longest - 1, top - 2, 2, 15, colour=INK)
+            top += 20
+        sheet.paragraph(
+            top, f"Upright line: no coefficients can go below {bound:,.2f} (proven). Orange: what a stop left undone."
+        )
+        return self._finish(sheet)
+
+
+class EvidenceDisplay(Display):
+    """For one image, the learned map of every class above the same map seen through the image's ink.
+
+    Parameters
+    ----------
+    image : array (rows, cols)
+        The image x, 0..1.
+    coef : array (n_classes, rows, cols)
+        Coefficients w.
+    intercept : array (n_classes,)
+        Intercepts b; z_k = b_k + sum of x * w_k.
+    class_names : sequence of str
+        One name per class.
+    """
+
+    def __init__(
+        self, image: np.ndarray, *, coef: np.ndarray, intercept: np.ndarray, class_names: Sequence[str]
+    ) -> None:
+        self.image = image
+        self.coef = coef
+        self.intercept = intercept
+        self.class_names = list(class_names)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, x: np.ndarray, *, image_shape: tuple[int, int]) -> Self:
+        """Take coefficients from a fitted linear classifier and one row of features x."""
+        coef, intercept, names = class_weights(estimator)
+        return cls(
+            as_maps(np.ravel(x), image_shape), coef=as_maps(coef, image_shape), intercept=intercept, class_names=names
+        )
+
+    @property
+    def contributions(self) -> np.ndarray:
+        """What each pixel gives to each class, x * w_k (n_classes, rows, cols)."""
+        return self.coef * self.image
+
+    @property
+    def scores(self) -> np.ndarray:
+        """z_k (n_classes,)."""
+        return self.intercept + self.contributions.sum(axis=(1, 2))
+
+    @property
+    def alt(self) -> str:
+        order = np.argsort(-self.scores, kind="stable")
+        words = [f"{self.class_names[k]} {self.scores[k]:+.2f}" for k in order]
+        return (
+            f"Evidence for each class, the learned map above what this image takes from it. Scores: {', '.join(words)}."
+        )
+
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        width: float = WIDE,
+        palette: str = "blue-red",
+        scale: float | None = None,
+        evidence_scale: float | None = None,
+    ) -> Self:
+        """Draw w_k above x * w_k for all classes.
+
+        Parameters
+        ----------
+        ax, width, palette
+            As for `CoefficientMapsDisplay`.
+        scale, evidence_scale : float, optional
+            Value of the full colours in the upper and the lower maps; by default one that covers
+            99 % of the non-zero coefficients, and half of it, since single contributions are smaller.
+        """
+        sheet = Sheet(ax, width)
+        scale = symmetric_scale(self.coef, scale=scale)
+        evidence_scale = symmetric_scale(scale=evidence_scale or scale / 2)
+        margin = 16.0
+        names = self.class_names
+        tiles = grid(len(names), self.image.shape, sheet.width - margin, captions=names, smallest=40)
+        block = 2 * TEXT * LEADING + 2 * tiles.tile_height + 14
+        for k in range(len(self.coef)):
+            self._column(sheet, k, margin + tiles.left(k), tiles.row(k) * block, tiles, scale, evidence_scale, palette)
+        for row in range(tiles.rows):
+            top = row * block + 2 * TEXT * LEADING
+            sheet.words(8, top - TEXT * LEADING, "z", ha="center")
+            for label, centre in (("w", top + tiles.tile_height / 2), ("x · w", top + 1.5 * tiles.tile_height + 4)):
+                sheet.turned(8, centre, label)
+        below = sheet.paragraph(
+            tiles.rows * block,
+            f"Full colour is ±{scale:.2g} in the upper maps (w) and ±{evidence_scale:.2g} in the lower ones (x · w).",
+        )
+        signed_legend(sheet, below + 4, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=None)
+        return self._finish(sheet)
+
+    def _column(
+        self,
+        sheet: Sheet,
+        k: int,
+        left: float,
+        top: float,
+        tiles: Grid,
+        scale: float,
+        evidence_scale: float,
+        palette: str,
+    ) -> None:
+        best = k == int(self.scores.argmax())
+        centre = left + tiles.tile_width / 2
+        weight = BOLD if best else "normal"
+        name = shorten(self.class_names[k], tiles.caption, bold=best)
+        top = sheet.words(centre, top, name, ha="center", weight=weight)
+        top = sheet.words(centre, top, number(self.scores[k], ".1f"), ha="center", weight=weight)
+        size = (tiles.tile_width, tiles.tile_height)
+        sheet.picture(left, top, *size, signed_pixels(self.coef[k], scale, palette=palette, black_zeros=False))
+        sheet.box(left, top, *size, edge=LINE)
+        top += tiles.tile_height + 4
+        lower = signed_pixels(self.contributions[k], evidence_scale, palette=palette, black_zeros=False)
+        sheet.picture(left, top, *size, lower)
+        sheet.box(left, top, *size, edge=LINE)
+
+
+def map_rows(
+    sheet: Sheet,
+    top: float,
+    tiles: Grid,
+    coef: np.ndarray,
+    names: Sequence[str],
+    scale: float,
+    palette: str,
+    black_zeros: bool,
+) -> float:
+    """Place one titled map per class from `top` down; return where the next thing would stand."""
+    block = TEXT * LEADING + tiles.tile_height + 6
+    for k, values in enumerate(coef):
+        left, y = tiles.left(k), top + tiles.row(k) * block
+        name = shorten(names[k], tiles.caption)
+        y = sheet.words(left + tiles.tile_width / 2, y, name, ha="center")
+        pixels = signed_pixels(values, scale, palette=palette, black_zeros=black_zeros)
+        sheet.picture(left, y, tiles.tile_width, tiles.tile_height, pixels)
+        sheet.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
+    return top + tiles.rows * block
+
+
+def _zero_words(coef: np.ndarray) -> str:
+    zeros = int(np.sum(coef == 0))
+    return f"{zeros:,} of {coef.size:,} coefficients exactly zero ({zeros / coef.size:.0%})"
+
+
+def _above(objective: float, bound: float) -> str:
+    return f"at most {(objective - bound) / bound:.2%} above the optimum" if bound > 0 else f"proven bound {bound:,.2f}"

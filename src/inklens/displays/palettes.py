@@ -1,0 +1,97 @@
+"""Colours: ink and paper, three roles of a class, and signed maps whose exact zeros are black."""
+
+from functools import lru_cache
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+from inklens.errors import ParameterError
+
+INK = "#1f2328"
+MUTED = "#57606a"
+LINE = "#c9d1d9"
+
+# Okabe and Ito's palette: told apart with every common kind of colour vision.
+PREDICTED = "#d55e00"
+TRUE = "#0072b2"
+NEITHER = "#8c959f"
+
+BLACK = (0, 0, 0)
+
+# Signed maps run from "subtracts" over white to "adds"; the name says the colour that adds first.
+_SIGNED = {
+    "blue-red": ("#67001f", "#d6604d", "#fddbc7", "#ffffff", "#d1e5f0", "#4393c3", "#053061"),
+    "blue-orange": ("#7f3b08", "#e08214", "#fee0b6", "#ffffff", "#cfe1f2", "#4a90d9", "#08306b"),
+}
+PALETTES = tuple(_SIGNED)
+
+
+@lru_cache
+def signed_colormap(palette: str) -> LinearSegmentedColormap:
+    """Return the colour map of a signed palette, white in the middle.
+
+    >>> [float(channel) for channel in signed_colormap("blue-red")(0.5)[:3]]
+    [1.0, 1.0, 1.0]
+    """
+    if palette not in _SIGNED:
+        raise ParameterError(f"expected a palette out of {', '.join(PALETTES)}, got {palette!r}")
+    return LinearSegmentedColormap.from_list(palette, _SIGNED[palette], N=257)
+
+
+def colour_words(palette: str) -> tuple[str, str]:
+    """Return the colour that adds and the colour that subtracts.
+
+    >>> colour_words("blue-orange")
+    ('blue', 'orange')
+    """
+    signed_colormap(palette)
+    adds, _, subtracts = palette.partition("-")
+    return adds, subtracts
+
+
+def signed_pixels(values: np.ndarray, scale: float, *, palette: str, black_zeros: bool) -> np.ndarray:
+    """Colour signed values on one symmetric scale.
+
+    Parameters
+    ----------
+    values : float array (rows, cols)
+        0 is white, `scale` the full colour that adds, ``-scale`` the one that subtracts.
+    scale : float
+        Value of the full colours; what lies beyond it is clipped.
+    palette : {"blue-red", "blue-orange"}
+        Which colours.
+    black_zeros : bool
+        Paint values that are exactly 0 in flat black.
+
+    Returns
+    -------
+    uint8 array (rows, cols, 3)
+
+    Examples
+    --------
+    >>> signed_pixels(np.array([[0.0, 1e-9]]), 1.0, palette="blue-red", black_zeros=True).tolist()
+    [[[0, 0, 0], [255, 255, 255]]]
+    """
+    unit = np.clip(values / scale, -1, 1) if scale > 0 else np.zeros_like(values)
+    pixels = signed_colormap(palette)(np.rint(unit * 128).astype(int) + 128, bytes=True)[..., :3].copy()
+    if black_zeros:
+        pixels[values == 0] = BLACK
+    return pixels
+
+
+def ink_pixels(frame: np.ndarray) -> np.ndarray:
+    """Show ink in white on black, as the classifier sees it; 0..1 or 0..255 in, (rows, cols, 3) out."""
+    full = 255 if frame.dtype == np.uint8 else 1
+    grey = np.clip(np.rint(frame * (255 // full)), 0, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def text_on(colour: str) -> str:
+    """Return black or white, whichever is easier to read on `colour` (WCAG 2 relative luminance).
+
+    >>> text_on("#ffffff"), text_on("#053061")
+    ('#000000', '#ffffff')
+    """
+    channels: np.ndarray = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return "#000000" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "#ffffff"

@@ -1,0 +1,236 @@
+"""The probabilities of one image, and the whole calculation that leads to them."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from inklens.displays.base import WIDE, Display, as_maps, class_weights
+from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
+from inklens.displays.sheet import BOLD, LEADING, TEXT, Sheet, number, shorten, text_width
+from inklens.errors import DataError
+
+LINE_HEIGHT = TEXT * LEADING
+SOFTMAX_TOLERANCE = 1e-12  # largest difference allowed between the calculation by hand and predict_proba
+
+
+class ProbabilityBarsDisplay(Display):
+    """One bar per class.
+
+    Parameters
+    ----------
+    proba : array (n_classes,)
+        Probabilities.
+    class_names : sequence of str
+        One name per class.
+    true : str, optional
+        The right answer, if it is known.
+
+    Examples
+    --------
+    >>> ProbabilityBarsDisplay(np.array([0.25, 0.75]), class_names=["no", "yes"]).alt
+    'Probabilities: yes 75.0%, no 25.0%.'
+    """
+
+    def __init__(self, proba: np.ndarray, *, class_names: Sequence[str], true: str | None = None) -> None:
+        self.proba = np.asarray(proba, dtype=float)
+        self.class_names = list(class_names)
+        self.true = true
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, x: np.ndarray, *, true: str | None = None) -> Self:
+        """Ask a fitted classifier about one row of features."""
+        proba = estimator.predict_proba(np.reshape(x, (1, -1)))[0]
+        return cls(proba, class_names=[str(name) for name in estimator.classes_], true=true)
+
+    @property
+    def alt(self) -> str:
+        order = np.argsort(-self.proba, kind="stable")
+        words = ", ".join(f"{self.class_names[k]} {self.proba[k]:.1%}" for k in order)
+        return f"Probabilities: {words}." + (f" The right answer is {self.true}." if self.true is not None else "")
+
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE / 2) -> Self:
+        """Draw one bar to the right per class, coloured predicted, true, neither."""
+        sheet = Sheet(ax, width)
+        left = min(max(text_width(name, TEXT) for name in self.class_names), sheet.width * 0.35) + 6
+        room = sheet.width - left - text_width("100.00 %", TEXT) - 4
+        for k, (name, p) in enumerate(zip(self.class_names, self.proba, strict=True)):
+            top = k * 16.0
+            colour = PREDICTED if k == self.proba.argmax() else TRUE if name == self.true else NEITHER
+            sheet.words(left - 6, top, shorten(name, left - 6), ha="right")
+            sheet.box(left, top + 1, room * float(p), 11, colour=colour)
+            sheet.words(left + room * float(p) + 4, top, percent(float(p)))
+        sheet.ax.plot([left, left], [0, 16 * len(self.proba)], color=LINE, linewidth=0.8)
+        sheet.paragraph(16.0 * len(self.proba) + 2, self._key(), color=MUTED)
+        return self._finish(sheet)
+
+    def _key(self) -> str:
+        if self.true is None:
+            return "orange: the answer"
+        if self.true == self.class_names[int(self.proba.argmax())]:
+            return "orange: the answer, which is right"
+        return "orange: the answer · blue: the right one"
+
+
+class ByHandDisplay(Display):
+    """One image's way from pixels to label: z = b + w.x, exponential, softmax, all in numbers.
+
+    Parameters
+    ----------
+    image : array (rows, cols)
+        The image x.
+    intercept, products : array (n_classes,)
+        b_k and w_k.x.
+    proba : array (n_classes,)
+        What the model's ``predict_proba`` says.
+    class_names : sequence of str
+        One name per class.
+    true : str, optional
+        The right answer.
+
+    Raises
+    ------
+    DataError
+        `proba` is not the softmax of b + w.x to 1e-12.
+    """
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        *,
+        intercept: np.ndarray,
+        products: np.ndarray,
+        proba: np.ndarray,
+        class_names: Sequence[str],
+        true: str | None = None,
+    ) -> None:
+        self.image = image
+        self.intercept = intercept
+        self.products = products
+        self.proba = proba
+        self.class_names = list(class_names)
+        self.true = true
+        if self.difference > SOFTMAX_TOLERANCE:
+            raise DataError(
+                f"the model's probabilities differ from the softmax of its scores by {self.difference:.1e}; "
+                "give a softmax (multinomial logistic) regression fitted on these features"
+            )
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, x: np.ndarray, *, image_shape: tuple[int, int], true: str | None = None
+    ) -> Self:
+        """Calculate from a fitted softmax regression and one row of features."""
+        coef, intercept, names = class_weights(estimator)
+        x = np.ravel(x).astype(float)
+        return cls(
+            as_maps(x, image_shape),
+            intercept=intercept,
+            products=coef @ x,
+            proba=estimator.predict_proba(x[None])[0],
+            class_names=names,
+            true=true,
+        )
+
+    @property
+    def scores(self) -> np.ndarray:
+        """z_k = b_k + w_k.x."""
+        return self.intercept + self.products
+
+    @property
+    def exponentials(self) -> np.ndarray:
+        """exp(z_k), or exp(z_k - max z) where that would overflow; the softmax is the same."""
+        return np.exp(self.scores - (self.scores.max() if self.scores.max() > 300 else 0))
+
+    @property
+    def softmax(self) -> np.ndarray:
+        """exp(z_k) / sum of exp(z_l)."""
+        return self.exponentials / self.exponentials.sum()
+
+    @property
+    def difference(self) -> float:
+        """Largest absolute difference between the softmax by hand and ``predict_proba``."""
+        return float(np.abs(self.softmax - self.proba).max())
+
+    @property
+    def label(self) -> str:
+        """Name of the class with the highest probability."""
+        return self.class_names[int(self.softmax.argmax())]
+
+    @property
+    def alt(self) -> str:
+        steps = ", ".join(
+            f"{name}: z {z:.2f}, probability {p:.4f}"
+            for name, z, p in zip(self.class_names, self.scores, self.softmax, strict=True)
+        )
+        return f"By hand: {steps}. The answer is {self.label}" + (f", the truth {self.true}." if self.true else ".")
+
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
+        """Draw the image beside (on a narrow sheet: above) the table of the calculation."""
+        sheet = Sheet(ax, width)
+        beside = sheet.width > 420
+        side = min(150.0, sheet.width / 2)
+        rows, cols = self.image.shape
+        picture_width, picture_height = side * min(1, cols / rows), side * min(1, rows / cols)
+        sheet.picture(0, 0, picture_width, picture_height, ink_pixels(self.image))
+        truth = f"label: {self.true}" if self.true is not None else "image x"
+        below = sheet.words(0, picture_height + 3, shorten(truth, side), weight=BOLD)
+        left, top = (side + 24, 0.0) if beside else (0.0, below + 8)
+        below = self._table(sheet, left, top)
+        total = f"sum of the exponentials: {_short(float(self.exponentials.sum()))}"
+        check = f"largest difference from predict_proba: {self.difference:.0e} (at most 1e-12)"
+        for line in (total, f"highest probability: {self.label}", check):
+            below = sheet.paragraph(below + 2, line, left=left)
+        return self._finish(sheet)
+
+    def _table(self, sheet: Sheet, left: float, top: float) -> float:
+        shift = " − max" if self.scores.max() > 300 else ""
+        heads = ("b", "w·x", "z = b + w·x", f"exp(z{shift})", "softmax")
+        if sheet.width - left < 420:
+            heads = ("b", "w·x", "z", f"exp(z{shift})", "p")
+        columns = np.array([0.27, 0.44, 0.62, 0.82, 1.0]) * min(sheet.width - left, 460) + left
+        sheet.words(left, top, "class", color=MUTED)
+        for right, head in zip(columns, heads, strict=True):
+            sheet.words(right, top, head, ha="right", color=MUTED)
+        top += LINE_HEIGHT + 2
+        sheet.rule(top, left=left, right=columns[-1])
+        own_line = max(text_width(name, bold=True) for name in self.class_names) > columns[0] - 36 - left
+        for k, name in enumerate(self.class_names):
+            cells = (
+                number(self.intercept[k]),
+                number(self.products[k]),
+                number(self.scores[k]),
+                _short(float(self.exponentials[k])),
+                f"{self.softmax[k]:.4f}",
+            )
+            weight = BOLD if name == self.label else "normal"
+            room = (sheet.width if own_line else columns[0] - 36) - left
+            below = sheet.words(left, top + 3, shorten(name, room, bold=True), weight=weight)
+            top = below - 3 if own_line else top
+            for right, cell in zip(columns, cells, strict=True):
+                sheet.words(right, top + 3, cell, ha="right", weight=weight)
+            top += LINE_HEIGHT + 3
+        sheet.rule(top + 2, left=left, right=columns[-1])
+        return top + 4
+
+
+def percent(p: float) -> str:
+    """Write a probability so that neither 0 nor 1 is claimed for what is only near.
+
+    >>> percent(0.5), percent(0.00001), percent(0.99999)
+    ('50.0 %', '< 0.1 %', '> 99.9 %')
+    """
+    if 0 < p < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= p < 1 else f"{p:.1%}".replace("%", " %")
+
+
+def _short(value: float) -> str:
+    """Three digits at most, short powers of ten: 0.012, 4.56, 7,890, 1.2e5."""
+    if 1000 <= value < 100_000:
+        return f"{value:,.0f}"
+    if value and not 0.01 <= value < 1000:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}e{number(int(exponent), 'd')}"
+    return f"{value:.3g}"

@@ -1,0 +1,253 @@
+"""A sheet measured in points on which pictures, words and bars are placed from the top down.
+
+All displays lay out on it: they know the width they will be shown at (a page, a phone), wrap their tiles to it,
+and keep every word at its real size.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import matplotlib.textpath
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+
+from inklens.displays.palettes import INK, LINE, signed_colormap
+
+POINTS_PER_INCH = 72
+TEXT = 9.5  # points; the smallest text of any display
+TITLE = 11.0
+LEADING = 1.35  # distance between baselines, in text sizes
+MIN_CAPTION = 62.0  # points that a long class name gets before it is cut
+HINTING = 1.02  # glyphs rounded to coarse pixels are this much wider than their outlines
+MARGIN = 2.0  # points around everything, so that no glyph is cut at the edge
+BOLD = "bold"
+
+
+class Sheet:
+    """Axes whose data units are points, (0, 0) at the top left.
+
+    Parameters
+    ----------
+    ax : Axes or None
+        Axes to lay out on, whose width is used; None makes a figure as high as what is put on it.
+    width : float
+        Width in inches of the figure that is made.
+    """
+
+    def __init__(self, ax: Axes | None, width: float) -> None:
+        self._owns_figure = ax is None
+        if ax is None:
+            figure = Figure(figsize=(width, 1))
+            ax = figure.add_axes((0, 0, 1, 1))
+            self.width = width * POINTS_PER_INCH - 2 * MARGIN
+        else:
+            figure = ax.get_figure(root=True)  # type: ignore[assignment]
+            self.width = ax.get_window_extent().width / figure.dpi * POINTS_PER_INCH - 2 * MARGIN
+        self.ax = ax
+        self.figure = figure
+        self.height = 0.0
+        ax.set_axis_off()
+        ax.set_autoscale_on(False)
+
+    def picture(self, left: float, top: float, width: float, height: float, pixels: np.ndarray) -> None:
+        """Place an RGB picture (rows, cols, 3), every pixel a crisp square."""
+        self.ax.imshow(pixels, extent=(left, left + width, top + height, top), interpolation="none", aspect="auto")
+        self._reach(top + height)
+
+    def words(self, left: float, top: float, text: str, *, size: float = TEXT, ha: str = "left", **style: Any) -> float:
+        """Write lines of text whose first line hangs from `top`; return where the next line would hang."""
+        style.setdefault("color", INK)
+        for number, line in enumerate(text.split("\n")):
+            baseline = top + size + number * size * LEADING
+            self.ax.text(
+                left,
+                baseline,
+                line,
+                size=size,
+                ha=ha,
+                va="baseline",
+                parse_math=False,
+                **style,
+            )
+        below = top + len(text.split("\n")) * size * LEADING
+        self._reach(below)
+        return below
+
+    def turned(self, x: float, y: float, text: str, *, va: str = "center", color: str = INK) -> None:
+        """Write a line that reads upward, at `x`, its middle (or with va="bottom" its beginning) at `y`."""
+        self.ax.text(x, y, text, size=TEXT, rotation=90, ha="center", va=va, color=color, parse_math=False)
+
+    def paragraph(self, top: float, text: str, *, size: float = TEXT, left: float = 0, **style: Any) -> float:
+        """Write text wrapped to the sheet's width."""
+        bold = style.get("weight") == BOLD
+        return self.words(left, top, wrap(text, self.width - left, size, bold=bold), size=size, **style)
+
+    def box(
+        self,
+        left: float,
+        top: float,
+        width: float,
+        height: float,
+        *,
+        colour: str | None = None,
+        edge: str | None = None,
+    ) -> None:
+        """Draw a rectangle, filled, outlined or both."""
+        self.ax.add_patch(
+            Rectangle((left, top), width, height, facecolor=colour or "none", edgecolor=edge or "none", linewidth=0.8)
+        )
+        self._reach(top + height)
+
+    def rule(self, top: float, *, left: float = 0, right: float | None = None, colour: str = LINE) -> None:
+        """Draw a horizontal line."""
+        self.ax.plot([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
+
+    def axes(self, left: float, top: float, width: float, height: float, *, below: float) -> Axes:
+        """Return ordinary axes inside the sheet, for curves, with room below for tick labels."""
+        self._reach(top + height + below)
+        inner = self.ax.inset_axes((left, top, width, height), transform=self.ax.transData)
+        inner.tick_params(labelsize=TEXT, colors=INK, color=LINE)
+        inner.spines[["top", "right"]].set_visible(False)
+        inner.spines[["left", "bottom"]].set_color(LINE)
+        inner.patch.set_visible(False)
+        return inner
+
+    def finish(self) -> None:
+        """Give the figure the height that was used."""
+        self.ax.set(xlim=(-MARGIN, self.width + MARGIN), ylim=(self.height + MARGIN, -MARGIN))
+        self.ax.set_aspect("auto" if self._owns_figure else "equal")
+        if self._owns_figure:
+            size = np.array([self.width, self.height]) + 2 * MARGIN
+            self.figure.set_size_inches(*size / POINTS_PER_INCH)
+
+    def _reach(self, bottom: float) -> None:
+        self.height = max(self.height, bottom)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Equal tiles in rows, with room for captions that are wider than a tile."""
+
+    columns: int
+    rows: int
+    tile_width: float
+    tile_height: float
+    step: float  # from one left edge to the next
+    caption: float  # room for words above or below a tile
+
+    def left(self, number: int) -> float:
+        """Return the left edge of tile `number`, counted row by row."""
+        return number % self.columns * self.step + (self.caption - self.tile_width) / 2
+
+    def row(self, number: int) -> int:
+        """Return the row of tile `number`."""
+        return number // self.columns
+
+
+def grid(
+    n_tiles: int,
+    image_shape: tuple[int, int],
+    width: float,
+    *,
+    captions: Sequence[str] = (),
+    smallest: float = 42,
+    largest: float = 84,
+    gap: float = 6,
+) -> Grid:
+    """Choose how many equal tiles stand side by side in `width` points.
+
+    Examples
+    --------
+    >>> grid(10, (28, 28), 648).columns, grid(10, (28, 28), 246).columns
+    (10, 5)
+    """
+    rows, cols = image_shape
+    caption = max((text_width(text, bold=True) for text in captions), default=0.0)
+    least = max(smallest * min(1, cols / rows), min(caption, MIN_CAPTION))
+    fitting = max(1, int((width + gap) // (least + gap)))
+    n_rows = -(-n_tiles // fitting)
+    columns = -(-n_tiles // n_rows)
+    room = (width + gap) / columns - gap
+    tile_width = min(room, largest, largest * cols / rows)
+    caption = max(tile_width, min(caption, room))
+    return Grid(columns, n_rows, tile_width, tile_width * rows / cols, caption + gap, caption)
+
+
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Say nothing of characters that the font lacks: the viewer of an SVG has its own fonts."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
+    """Return the width of a line in points."""
+    font = FontProperties(size=size, weight=BOLD if bold else "normal")
+    with any_script():
+        width = matplotlib.textpath.text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    return HINTING * width
+
+
+def shorten(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> str:
+    """Cut a line to `width` points, ending in an ellipsis where something is lost.
+
+    >>> shorten("boot", 100), shorten("Ankle boot", 40)
+    ('boot', 'Ankle…')
+    """
+    if text_width(text, size, bold=bold) <= width:
+        return text
+    while text and text_width(text + "…", size, bold=bold) > width:
+        text = text[:-1].rstrip()
+    return text + "…"
+
+
+def wrap(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> str:
+    """Break text at spaces into lines of `width` points."""
+    done: list[str] = []
+    for word in text.split():
+        if done and text_width(f"{done[-1]} {word}", size, bold=bold) <= width:
+            done[-1] += f" {word}"
+        else:
+            done.append(word)
+    return "\n".join(shorten(line, width, size, bold=bold) for line in done)
+
+
+def number(value: float, form: str = ".2f") -> str:
+    """Format a number with a real minus sign.
+
+    >>> number(-0.5)
+    '−0.50'
+    """
+    return format(value, form).replace("-", "−")
+
+
+def signed_legend(
+    sheet: Sheet, top: float, scale: float, *, palette: str, adds: str, subtracts: str, zeros: str | None
+) -> float:
+    """Draw the colour scale with what its ends and its black mean; return where the next line would hang."""
+    bar_width, bar_height = min(150.0, sheet.width * 0.6), 9.0
+    pixels = signed_colormap(palette)(np.linspace(0, 1, 129), bytes=True)[None, :, :3]
+    sheet.picture(0, top, bar_width, bar_height, pixels)
+    sheet.box(0, top, bar_width, bar_height, edge=LINE)
+    for share, text in ((0.0, f"≤ −{scale:.2g}"), (0.5, "0"), (1.0, f"≥ {scale:.2g}")):
+        ha = {0.0: "left", 0.5: "center", 1.0: "right"}[share]
+        sheet.words(share * bar_width, top + bar_height + 1, text, ha=ha)
+    colour_adds, colour_subtracts = palette.split("-")
+    sentences = [f"{colour_adds}: {adds}", f"{colour_subtracts}: {subtracts}", "white: hardly matters"]
+    left = bar_width + 14
+    if sheet.width - left < 200:
+        left, top = 0, top + bar_height + TEXT * LEADING + 3
+    below = sheet.words(left, top - 2, wrap(" · ".join(sentences), sheet.width - left))
+    if zeros:
+        sheet.box(left, below + 1, 9, 9, colour="#000000", edge=LINE)
+        below = sheet.words(left + 14, below - 1, wrap(f"black: {zeros}", sheet.width - left - 14))
+    return max(below, top + bar_height + TEXT * LEADING)

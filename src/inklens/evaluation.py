@@ -1,0 +1,187 @@
+"""How good is a model: accuracy, per-class counts, confusion, and the same in words.
+
+Shapes: y_true, y_pred (n_samples,) labels; confusion (n_classes, n_classes), row = true class, column = prediction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from inklens.errors import DataError
+
+
+def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Count samples of each true class (row) by predicted class (column), int64 (n_classes, n_classes).
+
+    Raises
+    ------
+    DataError
+        A label is not among `classes`, or the lengths differ.
+
+    Examples
+    --------
+    >>> confusion_matrix(np.array(["a", "b", "b"]), np.array(["a", "a", "b"]), ["a", "b"])
+    array([[1, 0],
+           [1, 1]])
+    """
+    if len(y_true) != len(y_pred):
+        raise DataError(f"{len(y_true)} true labels but {len(y_pred)} predictions; give one prediction per sample")
+    code = {str(label): k for k, label in enumerate(classes)}
+    unknown = sorted({str(label) for label in (*np.unique(y_true), *np.unique(y_pred))} - code.keys())
+    if unknown:
+        raise DataError(
+            f"labels {unknown} are not among the model's classes {list(code)}; evaluate on data of its kind"
+        )
+    counts = np.zeros((len(code), len(code)), dtype=np.int64)
+    np.add.at(counts, ([code[str(t)] for t in y_true], [code[str(p)] for p in y_pred]), 1)
+    return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All that follows from a confusion matrix.
+
+    Parameters
+    ----------
+    confusion : int array (n_classes, n_classes)
+        Row = true class, column = prediction.
+    classes : sequence of str
+        Names of rows and columns.
+
+    Examples
+    --------
+    >>> scores = Evaluation(np.array([[8, 2], [0, 10]]), ["cat", "dog"])
+    >>> scores.accuracy, scores.false_negatives.tolist(), scores.recall.tolist()
+    (0.9, [2, 0], [0.8, 1.0])
+    """
+
+    confusion: np.ndarray
+    classes: Sequence[str]
+
+    @classmethod
+    def from_predictions(cls, y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> "Evaluation":
+        """Count true against predicted labels."""
+        return cls(confusion_matrix(y_true, y_pred, classes), tuple(str(label) for label in classes))
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples judged."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers; NaN without samples."""
+        return float(np.trace(self.confusion) / self.n_samples) if self.n_samples else float("nan")
+
+    @cached_property
+    def true_positives(self) -> np.ndarray:
+        """Samples of class k predicted as k, (n_classes,)."""
+        return np.diag(self.confusion)
+
+    @cached_property
+    def false_positives(self) -> np.ndarray:
+        """Samples of other classes predicted as k, (n_classes,)."""
+        return self.confusion.sum(axis=0) - self.true_positives
+
+    @cached_property
+    def false_negatives(self) -> np.ndarray:
+        """Samples of class k predicted as another, (n_classes,)."""
+        return self.confusion.sum(axis=1) - self.true_positives
+
+    @cached_property
+    def true_negatives(self) -> np.ndarray:
+        """Samples of other classes predicted as any class but k, (n_classes,)."""
+        return self.n_samples - self.true_positives - self.false_positives - self.false_negatives
+
+    @cached_property
+    def normalised(self) -> np.ndarray:
+        """Confusion with rows that sum to 1 (0 for a class without samples), (n_classes, n_classes)."""
+        return _ratio(self.confusion, self.confusion.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def recall(self) -> np.ndarray:
+        """TP / (TP + FN): accuracy within each true class, (n_classes,)."""
+        return _ratio(self.true_positives, self.confusion.sum(axis=1))
+
+    @cached_property
+    def precision(self) -> np.ndarray:
+        """TP / (TP + FP): share of right answers among the answers k, (n_classes,)."""
+        return _ratio(self.true_positives, self.confusion.sum(axis=0))
+
+    def easiest(self, count: int = 3) -> list[str]:
+        """Return the classes with the highest recall, best first."""
+        return self._by_recall()[:count]
+
+    def hardest(self, count: int = 3) -> list[str]:
+        """Return the classes with the lowest recall, worst first."""
+        return self._by_recall()[::-1][:count]
+
+    def frequent_confusions(self, count: int = 5) -> list[tuple[str, str, int]]:
+        """Return (true class, predicted class, how often), most frequent first."""
+        wrong = self.confusion - np.diag(self.true_positives)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+        pairs = [np.unravel_index(i, wrong.shape) for i in order]
+        return [(self.classes[t], self.classes[p], int(wrong[t, p])) for t, p in pairs if wrong[t, p] > 0]
+
+    def in_words(self) -> list[str]:
+        """Say which classes are easy, which hard, and what is taken for what."""
+        share = dict(zip(self.classes, self.recall, strict=True))
+        count = min(3, len(self.classes) // 2)
+        sentences = [
+            f"{int(self.true_positives.sum())} of {self.n_samples} right: accuracy {self.accuracy:.4f}.",
+            f"Easiest: {_join(f'{c} ({share[c]:.0%} right)' for c in self.easiest(count))}.",
+            f"Hardest: {_join(f'{c} ({share[c]:.0%} right)' for c in self.hardest(count))}.",
+        ]
+        confusions = [
+            f"{t} taken for {p} ({n} times)" if n > 1 else f"{t} taken for {p} (once)"
+            for t, p, n in self.frequent_confusions()
+        ]
+        return [*sentences, f"Most frequent confusions: {_join(confusions)}." if confusions else "No mistakes at all."]
+
+    def to_json(self) -> dict:
+        """Return everything as plain numbers and strings."""
+        counts = {
+            "tp": self.true_positives,
+            "tn": self.true_negatives,
+            "fp": self.false_positives,
+            "fn": self.false_negatives,
+            "recall": self.recall,
+            "precision": self.precision,
+        }
+        return {
+            "n_samples": self.n_samples,
+            "accuracy": self.accuracy,
+            "classes": list(self.classes),
+            "per_class": {
+                c: {name: values[k].item() for name, values in counts.items()} for k, c in enumerate(self.classes)
+            },
+            "confusion": self.confusion.tolist(),
+            "confusion_normalised": self.normalised.round(4).tolist(),
+            "in_words": self.in_words(),
+        }
+
+    def _by_recall(self) -> list[str]:
+        present = np.flatnonzero(self.confusion.sum(axis=1))
+        return [self.classes[k] for k in present[np.argsort(-self.recall[present], kind="stable")]]
+
+
+def most_confident_mistakes(y_true: np.ndarray, y_pred: np.ndarray, proba: np.ndarray) -> np.ndarray:
+    """Return the rows that are wrong, the most confident mistake first.
+
+    >>> proba = np.array([[0.4, 0.6], [0.1, 0.9], [0.0, 1.0]])
+    >>> most_confident_mistakes(np.array(["a", "a", "b"]), np.array(["b", "b", "b"]), proba)
+    array([1, 0])
+    """
+    wrong = np.flatnonzero(np.asarray(y_true) != np.asarray(y_pred))
+    return wrong[np.argsort(-proba[wrong].max(axis=1), kind="stable")]
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+
+
+def _join(parts: Iterable[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,274 @@
+"""`DigitReader`: normaliser + features + classifier + provenance, in one file that cannot run code.
+
+A model file is a safetensors container with two tensors, ``coef`` (n_classes, n_features) and ``intercept``
+(n_classes,), and one JSON header. The header carries a SHA-256 over everything else, and a file is accepted only if
+writing its contents again gives the same bytes: every flipped bit is noticed.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from inklens import __version__
+from inklens.errors import DataError, ModelFileError
+from inklens.linear.softmax import raw_prediction, softmax
+from inklens.storage import write_bytes
+
+SCHEMA_VERSION = 1
+MAX_FILE_BYTES = 64 * 2**20  # a model of 62 classes on 784 strokes has 0.4 MB
+MAX_HEADER_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One digit that was found on a picture, and what the model says of it."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    box: tuple[float, float, float, float]  # left, top, right, bottom, in pixels of the picture
+    like_training: float  # 1 = looks like the training data, 0 = not at all
+    accepted: bool
+    reasons: tuple[str, ...]  # why it was not accepted, in words
+    frame: np.ndarray = field(repr=False, compare=False)
+    steps: tuple = field(default=(), repr=False, compare=False)
+
+    def to_json(self) -> dict:
+        """Return the entry of ``inklens read --json``."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": self.probabilities,
+            "box": [float(edge) for edge in self.box],
+            "like_training": self.like_training,
+            "accepted": self.accepted,
+            "reasons": list(self.reasons),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class DigitReader:
+    """Read pictures of single characters with a softmax regression.
+
+    Parameters
+    ----------
+    coef : array (n_classes, n_features)
+    intercept : array (n_classes,)
+    classes : tuple of str
+        Names, in the order of the rows of `coef`.
+    image_shape : (int, int)
+        Rows and columns of a frame.
+    features : {"pixels"}
+        What the linear model is fed.
+    recipe : {"faithful", "tutorial"}
+        How a photo becomes a frame.
+    provenance : dict
+        Data, split, parameters, certificate and accuracies of the fit, as JSON-ready values.
+    version : str
+        The inklens that fitted it.
+
+    Examples
+    --------
+    >>> reader = DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2))
+    >>> reader.predict_proba(np.array([[[1.0, 0.0], [0.0, 0.0]]])).round(3)
+    array([[0.731, 0.269]])
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int]
+    features: str = "pixels"
+    recipe: str = "faithful"
+    provenance: dict = field(default_factory=dict)
+    version: str = __version__
+
+    def __post_init__(self) -> None:
+        n_classes, n_features = len(self.classes), self.image_shape[0] * self.image_shape[1]
+        if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
+            raise DataError(
+                f"{n_classes} classes on {self.image_shape[0]} x {self.image_shape[1]} pixels need coefficients of "
+                f"shape ({n_classes}, {n_features}), got {self.coef.shape} and intercepts {self.intercept.shape}"
+            )
+        if not (np.isfinite(self.coef).all() and np.isfinite(self.intercept).all()):
+            raise DataError("the coefficients hold NaN or infinity; fit the model again")
+
+    # ------------------------------------------------------------------ prediction
+
+    def raw_prediction(self, frames: np.ndarray) -> np.ndarray:
+        """Return scores z (n_frames, n_classes) of frames (n_frames, rows, cols) in [0, 1]."""
+        return raw_prediction(self.transform(frames), self.coef, self.intercept)
+
+    def predict_proba(self, frames: np.ndarray) -> np.ndarray:
+        """Return probabilities (n_frames, n_classes)."""
+        return softmax(self.raw_prediction(frames))
+
+    def predict(self, frames: np.ndarray) -> np.ndarray:
+        """Return labels (n_frames,)."""
+        return np.array(self.classes)[self.raw_prediction(frames).argmax(axis=1)]
+
+    def transform(self, frames: np.ndarray) -> np.ndarray:
+        """Return features (n_frames, n_features) of frames (n_frames, rows, cols)."""
+        return np.asarray(frames, dtype=np.float64).reshape(len(frames), -1)
+
+    # ------------------------------------------------------------------ photos
+
+    def with_recipe(self, recipe: str | None) -> "DigitReader":
+        """Return the same model with another recipe for photos; None keeps its own."""
+        return self if recipe is None else replace(self, recipe=recipe)
+
+    def frame(self, photo_or_frame) -> np.ndarray:
+        """Return the frame of a photo; an array of the model's shape is one already."""
+        if isinstance(photo_or_frame, np.ndarray) and photo_or_frame.shape == self.image_shape:
+            frame = photo_or_frame.astype(np.float64)
+            if not (np.isfinite(frame).all() and frame.min() >= 0.0 and frame.max() <= 1.0):
+                raise DataError("a frame holds ink from 0 (paper) to 1; divide 0..255 pixels by 255")
+            return frame
+        return self._normalise(photo_or_frame).frame
+
+    def read(self, photo) -> list[Reading]:
+        """Read one picture: a path, bytes, a binary file, an array or a PIL image.
+
+        Raises
+        ------
+        PhotoError
+            The picture cannot be decoded, or nothing is on it.
+        """
+        seen = self._normalise(photo)
+        proba = self.predict_proba(seen.frame[None])[0]
+        best = int(proba.argmax())
+        return [
+            Reading(
+                label=self.classes[best],
+                probability=float(proba[best]),
+                probabilities={c: float(p) for c, p in zip(self.classes, proba, strict=True)},
+                box=seen.box,
+                like_training=0.0 if seen.reasons else 1.0,
+                accepted=not seen.reasons,
+                reasons=tuple(seen.reasons),
+                frame=seen.frame,
+                steps=tuple(seen.steps),
+            )
+        ]
+
+    def _normalise(self, photo):
+        from inklens.photos import decode, normalise
+
+        if self.image_shape != (28, 28):
+            raise DataError(
+                f"photos are normalised to 28 x 28 pixels, but this model takes {self.image_shape[0]} x "
+                f"{self.image_shape[1]}; give it ready frames"
+            )
+        return normalise(decode(photo), recipe=self.recipe)
+
+    # ------------------------------------------------------------------ files
+
+    def to_bytes(self, dtype: type = np.float64) -> bytes:
+        """Return the model file's bytes; the same model gives the same bytes."""
+        tensors = {name: np.ascontiguousarray(getattr(self, name), dtype=dtype) for name in ("coef", "intercept")}
+        header = {
+            "schema_version": SCHEMA_VERSION,
+            "inklens": self.version,
+            "classes": list(self.classes),
+            "image_shape": list(self.image_shape),
+            "features": self.features,
+            "recipe": self.recipe,
+            "provenance": self.provenance,
+        }
+        return _pack(tensors, header)
+
+    def save(self, path: str | os.PathLike[str], *, dtype: type = np.float64) -> None:
+        """Write the model as one whole file (`.inklens`).
+
+        Raises
+        ------
+        OutputError
+            The file cannot be written; an older file of that name is untouched.
+        """
+        write_bytes(path, self.to_bytes(dtype))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "DigitReader":
+        """Read a model file; nothing in it can run code.
+
+        Raises
+        ------
+        ModelFileError
+            No such file, not a model, damaged, or written by a newer inklens.
+        """
+        try:
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ModelFileError(
+                f"cannot read the model {str(path)!r}: {reason}; make one with: inklens fit -o FILE"
+            ) from error
+        try:
+            return cls.from_bytes(data)
+        except ModelFileError as error:
+            raise ModelFileError(f"{str(path)!r} {error}") from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "DigitReader":
+        """Read a model from a file's bytes."""
+        tensors, header = _unpack(data)
+        try:
+            return cls(
+                coef=tensors["coef"].astype(np.float64),
+                intercept=tensors["intercept"].astype(np.float64),
+                classes=tuple(str(label) for label in header["classes"]),
+                image_shape=(int(header["image_shape"][0]), int(header["image_shape"][1])),
+                features=str(header["features"]),
+                recipe=str(header["recipe"]),
+                provenance=dict(header["provenance"]),
+                version=str(header["inklens"]),
+            )
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise ModelFileError(f"is not a usable model: {error}") from error
+
+
+def _pack(tensors: dict[str, np.ndarray], header: dict) -> bytes:
+    from safetensors.numpy import save
+
+    signed = {**header, "sha256": _digest(tensors, header)}
+    return save(tensors, metadata={"inklens": json.dumps(signed, sort_keys=True, ensure_ascii=True)})
+
+
+def _unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    if len(data) > MAX_FILE_BYTES:
+        raise ModelFileError(f"is larger than {MAX_FILE_BYTES // 2**20} MiB, so it is no inklens model")
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(MAX_HEADER_BYTES, len(data) - 8):
+        raise ModelFileError("is not an inklens model (no safetensors header)")
+    try:
+        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["inklens"])
+        version = int(header["schema_version"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelFileError("is not an inklens model, or its header is damaged") from error
+    if version > SCHEMA_VERSION:
+        raise ModelFileError(f"was written by a newer inklens (file version {version}); update inklens to read it")
+    try:
+        tensors = load(data)
+        digest = header.pop("sha256")
+        intact = digest == _digest(tensors, header) and _pack(tensors, header) == data
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelFileError(f"is damaged: {error}") from error
+    if not intact:
+        raise ModelFileError("is damaged (its checksum does not fit); copy it again or fit the model again")
+    return tensors, header
+
+
+def _digest(tensors: dict[str, np.ndarray], header: dict) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,230 @@
+"""The command line as scripts see it: exit codes, one line per error, one JSON document, no traceback."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inklens import DigitReader, load_dataset
+from inklens.cli.main import COMMANDS
+
+SMALL = ["--train", "300", "--test", "200"]
+
+
+def run(*args, **options):
+    options = {"capture_output": True, "text": True, "timeout": 120} | options
+    return subprocess.run([sys.executable, "-m", "inklens", *map(str, args)], **options)
+
+
+def clear_error(done, code, *words):
+    """Assert the one clear line: exit code, nothing on stdout, no traceback."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("inklens: ")
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.inklens"
+    done = run("fit", *SMALL, "--C", "0.1", "--tol", "1e-2", "-o", path, "--json")
+    assert done.returncode == 0, done.stderr
+    return path, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    digit = load_dataset("embedded").images(2500)
+    path = tmp_path_factory.mktemp("picture") / "digit.png"
+    Image.fromarray(255 - digit).resize((280, 280)).save(path)
+    return path
+
+
+def test_help_names_every_command_and_each_command_teaches():
+    text = run("--help").stdout
+    assert all(name in text for name in COMMANDS)
+    for name in COMMANDS:
+        done = run(name, "--help")
+        assert done.returncode == 0
+        assert len(done.stdout.splitlines()) > 4
+
+
+def test_fit_prints_the_promised_document(model):
+    path, document = model
+    assert document["schema_version"] == 1
+    assert document["model"] == str(path)
+    assert document["status"] == "certified"
+    assert document["lower_bound"] <= document["objective"]
+    assert document["relative_gap"] == pytest.approx(1 - document["lower_bound"] / document["objective"])
+    assert document["relative_gap"] <= 1e-2
+    assert set(document["accuracy"]) == {"train", "test"}
+    assert document["zeros"] == int((DigitReader.load(path).coef == 0).sum())
+
+
+def test_evaluate_judges_the_models_own_test_rows(model, tmp_path):
+    path, document = model
+    done = run("evaluate", path, "--json", "--figures", tmp_path / "figures")
+    scores = json.loads(done.stdout)
+    assert scores["accuracy"] == document["accuracy"]["test"]
+    assert scores["n_samples"] == 200
+    assert np.sum(scores["confusion"]) == 200
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == [
+        "confusion-counts.svg",
+        "confusion-normalised.svg",
+    ]
+    assert "Hardest" in run("evaluate", path).stdout
+
+
+def test_read_answers_for_every_picture(model, picture, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(picture.read_bytes()[:100])
+    done = run("read", "--model", model[0], "--json", broken, picture, tmp_path / "none.jpg")
+    images = json.loads(done.stdout)["images"]
+    assert done.returncode == 1
+    assert [bool(image["error"]) for image in images] == [True, False, True]
+    assert set(images[0]["error"]) == {"code", "message"}
+    (digit,) = images[1]["digits"]
+    assert sum(digit["probabilities"].values()) == pytest.approx(1.0)
+    assert digit["probability"] == max(digit["probabilities"].values()) == digit["probabilities"][digit["label"]]
+
+
+def test_read_takes_a_picture_from_standard_input(model, picture):
+    done = run("read", "--model", model[0], "-", "--json", input=picture.read_bytes(), text=False)
+    assert json.loads(done.stdout)["images"][0]["path"] == "-"
+    assert done.returncode == 0
+
+
+def test_explain_sums_to_the_score(model, picture, tmp_path):
+    done = run("explain", "--model", model[0], picture, "-o", tmp_path / "why.svg", "--json")
+    why = json.loads(done.stdout)
+    for name, contributions in why["contributions"].items():
+        assert np.sum(contributions) + why["intercept"][name] == pytest.approx(why["z"][name], abs=1e-9)
+    assert (tmp_path / "why.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["nonsense"], 2, ["no command"]),
+        (["ft"], 2, ["'fit'"]),
+        (["fit"], 2, ["--out"]),
+        (["fit", "--c", "1", "-o", "x.inklens"], 2, ["--C"]),
+        (["fit", "--C", "0", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
+        (["fit", "--C", "-3", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
+        (["fit", "--C", "nan", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
+        (["fit", "--l1-ratio", "2", "-o", "x.inklens"], 2, ["between 0"]),
+        (["fit", "--train", "9999", "-o", "x.inklens"], 2, ["5000"]),
+        (["fit", "--train", "many", "-o", "x.inklens"], 2, ["7500"]),
+        (["fit", "--data", "nonsense", "-o", "x.inklens"], 2, ["embedded"]),
+        (["fit", "--data", "idx:no-such-folder", "-o", "x.inklens"], 1, ["no-such-folder"]),
+        (["fit", "--data", "csv:no-such.csv", "-o", "x.inklens"], 1, ["no-such.csv"]),
+        (["evaluate", "none.inklens"], 1, ["none.inklens", "inklens fit"]),
+        (["read"], 2, ["IMAGE"]),
+        (["read", "--recipe", "magic", "x.jpg"], 2, ["faithful"]),
+        (["explain"], 2, ["--sample"]),
+    ],
+)
+def test_wrong_usage_gives_one_clear_line(args, code, words, tmp_path):
+    clear_error(run(*args, cwd=tmp_path), code, *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_folder_gives_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    clear_error(run("fit", *SMALL, "--tol", "0.1", "-o", tmp_path / "file" / "m.inklens"), 1, "cannot write")
+
+
+def test_a_reader_that_left_is_no_traceback(model):
+    command = f"{sys.executable} -m inklens evaluate {model[0]} | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_lost_output_is_an_error(model):
+    with Path("/dev/full").open("w") as full:
+        done = run("evaluate", model[0], capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_with_its_code_and_leaves_nothing_half_written(number, code, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "inklens",
+        "fit",
+        "--C",
+        "100",
+        "--l1-ratio",
+        "1",
+        "--tol",
+        "1e-9",
+        "-o",
+        "m.inklens",
+    ]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in stderr
+    assert [p.name for p in tmp_path.iterdir()] in ([], ["m.inklens"])
+    for left in tmp_path.iterdir():
+        DigitReader.load(left)
+
+
+def test_a_poor_environment_is_enough(model, picture):
+    poor = {"PATH": os.environ["PATH"], "LANG": "C", "NO_COLOR": "1", "COLUMNS": "20", "HOME": "/nonexistent"}
+    done = run("read", "--model", model[0], picture, env=poor)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["-rf.png", "two\nlines.png", "ünï.png", "x" * 250 + ".png", b"\xff\xfe.png"])
+def test_odd_file_names_are_handled(name, model, picture, tmp_path):
+    (tmp_path / os.fsdecode(name)).write_bytes(picture.read_bytes())
+    command = [sys.executable, "-m", "inklens", "read", "--model", str(model[0]), "--json", "--", os.fsencode(name)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["images"][0]["digits"]) == 1
+
+
+def test_completion_scripts_are_printed():
+    for shell in ("bash", "zsh", "fish"):
+        assert "_INKLENS_COMPLETE" in run("completion", shell).stdout
+
+
+def test_doctor_says_what_is_there():
+    document = json.loads(run("doctor", "--json").stdout)
+    assert document["schema_version"] == 1
+    assert {"inklens", "numpy"} <= document.keys()
+
+
+def test_importing_the_command_line_twice_in_one_process_is_harmless(capsys):
+    from inklens.cli.main import _run
+
+    assert _run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("inklens ")
+
+
+def test_pictures_arrive_through_a_pipe_of_bytes(model):
+    buffer = io.BytesIO()
+    Image.new("L", (50, 50), 255).save(buffer, "PNG")
+    done = run("read", "--model", model[0], "-", "--json", input=buffer.getvalue(), text=False)
+    entry = json.loads(done.stdout)["images"][0]
+    assert entry["error"] or not entry["digits"][0]["accepted"]

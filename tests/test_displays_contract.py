@@ -1,0 +1,194 @@
+"""One contract for all displays; a new one joins by adding its maker to DISPLAYS."""
+
+import re
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from inklens.displays import (
+    NARROW,
+    WIDE,
+    ByHandDisplay,
+    CoefficientMapsDisplay,
+    ConfusionMatrixDisplay,
+    Display,
+    EvidenceDisplay,
+    MapComparisonDisplay,
+    MisclassifiedDisplay,
+    ProbabilityBarsDisplay,
+    RecipeStepsDisplay,
+    SampleGalleryDisplay,
+    StrengthDisplay,
+    ToleranceDisplay,
+)
+from inklens.displays.sheet import any_script
+from inklens.errors import OutputError, ParameterError
+
+
+class Case:
+    """Random numbers for any number of classes, names and image shape."""
+
+    def __init__(self, names, shape):
+        rng = np.random.default_rng(0)
+        self.names, self.shape, k = names, shape, len(names)
+        self.coef = rng.normal(size=(k, *shape)) * rng.integers(0, 2, size=(k, *shape))
+        self.intercept = rng.normal(size=k)
+        self.images = rng.random((5, *shape))
+        z = self.images.reshape(5, -1) @ self.coef.reshape(k, -1).T + self.intercept
+        self.proba = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        self.counts = rng.integers(0, 30, (k, k))
+
+
+DISPLAYS = {
+    "gallery": lambda c: SampleGalleryDisplay(np.stack([c.images[:3]] * len(c.names)), class_names=c.names),
+    "maps": lambda c: CoefficientMapsDisplay(c.coef, class_names=c.names),
+    "bars": lambda c: ProbabilityBarsDisplay(c.proba[0], class_names=c.names, true=c.names[-1]),
+    "by hand": lambda c: ByHandDisplay(
+        c.images[0],
+        intercept=c.intercept,
+        products=(c.coef * c.images[0]).sum(axis=(1, 2)),
+        proba=c.proba[0],
+        class_names=c.names,
+    ),
+    "counts": lambda c: ConfusionMatrixDisplay(c.counts, class_names=c.names),
+    "shares": lambda c: ConfusionMatrixDisplay(c.counts, class_names=c.names, normalize="true"),
+    "evidence": lambda c: EvidenceDisplay(c.images[0], coef=c.coef, intercept=c.intercept, class_names=c.names),
+    "comparison": lambda c: MapComparisonDisplay({"none": c.coef, "L1": c.coef / 2}, class_names=c.names),
+    "strength": lambda c: StrengthDisplay(
+        np.array([0.01, 0.1, 1, 10]),
+        zeros=np.array([1, 0.9, 0.5, 0.0]),
+        train_accuracy=np.array([0.5, 0.8, 0.9, 1.0]),
+        test_accuracy=np.array([0.5, 0.8, 0.85, 0.8]),
+    ),
+    "misclassified": lambda c: MisclassifiedDisplay(
+        c.images,
+        proba=c.proba,
+        true=np.zeros(5, dtype=int),
+        coef=c.coef,
+        class_names=c.names,
+        n_mistakes=9,
+        n_samples=50,
+    ),
+    "steps": lambda c: RecipeStepsDisplay(
+        list(c.images), captions=["a photograph with a long caption"] * 5, answers=[None, *["<a> & $b$: 50 %"] * 4]
+    ),
+    "tolerance": lambda c: ToleranceDisplay(
+        {"loose": c.coef, "tight": c.coef * 2},
+        class_names=c.names,
+        objectives={"loose": 30.0, "tight": 20.5},
+        lower_bounds={"loose": 10.0, "tight": 20.0},
+    ),
+}
+
+CASES = {
+    "digits": Case(list("0123456789"), (28, 28)),
+    "two classes, wide images": Case(["no", "yes"], (6, 17)),
+    "clothes, tall images": Case(["T-shirt/top", "Trouser & <b>", "$x_1$", "Ankle boot, brown", "あ"], (20, 9)),
+    "62 classes": Case([chr(48 + k) for k in range(62)], (8, 8)),
+}
+
+
+@pytest.fixture(params=[(d, c) for d in DISPLAYS for c in CASES], ids=lambda p: f"{p[0]}, {p[1]}")
+def display(request):
+    name, case = request.param
+    return DISPLAYS[name](CASES[case])
+
+
+def test_every_public_display_is_in_the_list():
+    import inklens.displays as room
+
+    classes = {name for name in room.__all__ if name.endswith("Display")} - {"Display"}
+    made = {type(make(CASES["digits"])).__name__ for make in DISPLAYS.values()}
+    assert made == classes
+
+
+def test_plot_returns_the_display_and_sets_what_it_drew_on(display):
+    assert display.plot() is display
+    assert isinstance(display.figure_, Figure)
+    assert isinstance(display.ax_, Axes)
+    assert isinstance(display, Display)
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_words_stay_inside_do_not_overlap_and_are_legible(display, width):
+    figure = display.plot(width=width).figure_
+    assert figure.get_figwidth() == pytest.approx(width)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    with any_script():
+        figure.draw(renderer)
+    texts = [t for ax in figure.findobj(Axes) for t in ax.texts if t.get_text().strip()]
+    boxes = []
+    for text in texts:
+        assert text.get_fontsize() >= 9
+        box = text.get_window_extent(renderer)
+        assert box.x0 >= -0.5, text
+        assert box.x1 <= figure.bbox.x1 + 0.5, text
+        assert box.y0 >= -0.5, text
+        assert box.y1 <= figure.bbox.y1 + 0.5, text
+        boxes.append((box, text.get_text()))
+    for i, (a, first) in enumerate(boxes):
+        for b, second in boxes[i + 1 :]:
+            across = min(a.x1, b.x1) - max(a.x0, b.x0)
+            down = min(a.y1, b.y1) - max(a.y0, b.y0)
+            assert across < 2 or down < 3, f"{first!r} over {second!r}"
+
+
+def test_svg_is_the_same_bytes_each_time_and_holds_the_words_as_words(display):
+    first, second = display.plot().to_svg(), display.plot().to_svg()
+    assert first == second
+    root = ElementTree.fromstring(first)
+    assert root.tag.endswith("svg")
+    assert "<text" in first
+    assert not re.search(r"\d{4}-\d{2}-\d{2}T", first)
+
+
+def test_alt_is_a_sentence_of_its_own(display):
+    assert len(display.alt) > 20
+    assert display.alt.endswith((".", "?"))
+
+
+def test_draws_on_given_axes(display):
+    figure = Figure(figsize=(8, 8))
+    ax = figure.add_subplot()
+    display.plot(ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+    with any_script():
+        figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_saves_whole_files_by_suffix(tmp_path, suffix):
+    path = DISPLAYS["maps"](CASES["digits"]).save(tmp_path / "new" / f"maps{suffix}")
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    if suffix == ".png":
+        with Image.open(path) as picture:
+            assert picture.width > 1000
+            assert "Software" not in picture.text
+    else:
+        ElementTree.fromstring(path.read_bytes())
+
+
+def test_refuses_other_suffixes_and_unwritable_places(tmp_path):
+    maps = DISPLAYS["maps"](CASES["digits"])
+    with pytest.raises(ParameterError, match=r"\.svg or \.png"):
+        maps.save(tmp_path / "maps.jpg")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        maps.save(tmp_path / "file" / "maps.svg")
+
+
+def test_pyplot_is_never_imported():
+    import subprocess
+
+    code = (
+        "import sys, numpy as np; from inklens.displays import CoefficientMapsDisplay as D;"
+        "D(np.ones((2, 3, 3)), class_names=['a', 'b']).plot().to_svg(); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,109 @@
+"""Model files: round trip, damage, foreign and hostile files."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save
+
+from inklens.errors import DataError, ModelFileError, OutputError
+from inklens.reader import DigitReader
+
+
+def make_reader(n_classes=3, shape=(4, 5), seed=0):
+    rng = np.random.default_rng(seed)
+    coef = rng.normal(size=(n_classes, shape[0] * shape[1]))
+    classes = tuple(f"class {k}" for k in range(n_classes))
+    return DigitReader(coef, rng.normal(size=n_classes), classes, shape, provenance={"C": 1.0, "name": "Ünïcode"})
+
+
+def test_saving_and_loading_keeps_every_bit(tmp_path):
+    reader = make_reader()
+    reader.save(tmp_path / "a.inklens")
+    again = DigitReader.load(tmp_path / "a.inklens")
+    assert np.array_equal(again.coef, reader.coef)
+    assert again.classes == reader.classes
+    assert again.to_bytes() == reader.to_bytes()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.inklens"]
+
+
+def test_the_memory_layout_of_the_weights_does_not_matter():
+    reader = make_reader()
+    fortran = DigitReader(np.asfortranarray(reader.coef), reader.intercept, reader.classes, reader.image_shape)
+    assert np.array_equal(DigitReader.from_bytes(fortran.to_bytes()).coef, reader.coef)
+
+
+def test_every_flipped_bit_is_noticed():
+    data = make_reader(2, (2, 2)).to_bytes()
+    for position in range(len(data) * 8):
+        damaged = bytearray(data)
+        damaged[position // 8] ^= 1 << position % 8
+        with pytest.raises(ModelFileError):
+            DigitReader.from_bytes(bytes(damaged))
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 40, -1])
+def test_a_cut_file_is_refused(keep):
+    with pytest.raises(ModelFileError):
+        DigitReader.from_bytes(make_reader().to_bytes()[:keep])
+
+
+def test_trailing_bytes_are_refused():
+    with pytest.raises(ModelFileError):
+        DigitReader.from_bytes(make_reader().to_bytes() + b"\0")
+
+
+def test_a_foreign_safetensors_file_is_refused():
+    with pytest.raises(ModelFileError, match="not an inklens model"):
+        DigitReader.from_bytes(save({"coef": np.zeros((2, 2))}))
+
+
+def test_a_header_of_four_gigabytes_is_refused_before_it_is_read():
+    with pytest.raises(ModelFileError):
+        DigitReader.from_bytes((2**32).to_bytes(8, "little") + b"{}")
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_give_a_model_or_the_one_error(data):
+    with pytest.raises(ModelFileError):
+        DigitReader.from_bytes(data)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(bad):
+    reader = make_reader()
+    coef = reader.coef.copy()
+    coef[0, 0] = bad
+    with pytest.raises(DataError, match="NaN"):
+        DigitReader(coef, reader.intercept, reader.classes, reader.image_shape)
+
+
+def test_classes_and_rows_must_agree():
+    reader = make_reader()
+    with pytest.raises(DataError, match="4 classes"):
+        DigitReader(reader.coef, reader.intercept, (*reader.classes, "x"), reader.image_shape)
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path):
+    with pytest.raises(ModelFileError, match="inklens fit"):
+        DigitReader.load(tmp_path / "none.inklens")
+
+
+def test_a_failed_save_leaves_the_old_model(tmp_path, monkeypatch):
+    make_reader(seed=1).save(tmp_path / "a.inklens")
+    before = (tmp_path / "a.inklens").read_bytes()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("inklens.storage.os.fsync", full)
+    with pytest.raises(OutputError, match="No space left"):
+        make_reader(seed=2).save(tmp_path / "a.inklens")
+    assert (tmp_path / "a.inklens").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.inklens"]
+
+
+def test_a_frame_outside_its_range_is_refused():
+    with pytest.raises(DataError, match="255"):
+        make_reader().frame(np.full((4, 5), 200.0))
