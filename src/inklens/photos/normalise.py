@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from inklens.errors import ParameterError
-from inklens.photos import frames, ink, search
+from inklens.photos import checks, frames, ink, search
 from inklens.photos.decode import Picture, Source, decode
 from inklens.photos.frames import BOX_SIDE, CENTRE, FRAME_SIDE
 from inklens.photos.search import Found
@@ -44,8 +44,12 @@ class Normalised:
         In order; the last one shows the frame.
     box : (left, top, right, bottom)
         Where the digit is, in pixels of the photo as seen.
+    like_training : float
+        0 nothing like the training digits, 1 an ordinary one.
+    accepted : bool
+        Whether an answer can be trusted.
     reasons : tuple of str
-        Why this may be no digit as the training data has them; empty if nothing was noticed.
+        Why not, in words.
     measures : dict
         What was measured on the way, by name.
     """
@@ -53,7 +57,9 @@ class Normalised:
     frame: np.ndarray
     steps: tuple[Step, ...]
     box: tuple[int, int, int, int]
-    reasons: tuple[str, ...] = ()
+    like_training: float
+    accepted: bool
+    reasons: tuple[str, ...]
     measures: dict[str, float] = field(default_factory=dict)
 
 
@@ -233,8 +239,7 @@ def _tutorial(picture: Picture, settings: Normaliser) -> Normalised:
         ),
         Step("frame", frame, f"divided by the maximum {max_pixel:.1f}"),
     )
-    reasons = () if max_pixel > 0 else ("blank: nothing is left after the contrast step",)
-    return Normalised(frame, steps, (0, 0, *picture.size), reasons)
+    return _judged(frame, steps, (0, 0, *picture.size), {})
 
 
 def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
@@ -271,18 +276,25 @@ def _framed(
 ) -> Normalised:
     """Put the 20 x 20 square at MNIST's place."""
     frame = frames.centred(square)
-    steps += [
+    steps = [
+        *steps,
         Step(f"{BOX_SIDE} x {BOX_SIDE}", square, "proportions kept, areas averaged"),
         Step("frame", frame, f"centre of mass at pixel {CENTRE:g}"),
     ]
     left, top, right, bottom = (round(edge * picture.scale) for edge in box)
-    return Normalised(frame, tuple(steps), (left, top, right, bottom), (), measures)
+    return _judged(frame, tuple(steps), (left, top, right, bottom), measures)
+
+
+def _judged(
+    frame: np.ndarray, steps: tuple[Step, ...], box: tuple[int, int, int, int], measures: dict[str, float]
+) -> Normalised:
+    verdict = checks.judge(frame, measures)
+    return Normalised(frame, steps, box, verdict.like_training, verdict.accepted, verdict.reasons, measures)
 
 
 def _blank(picture: Picture, steps: list[Step]) -> Normalised:
     frame = np.zeros((FRAME_SIDE, FRAME_SIDE))
-    steps.append(Step("frame", frame, "blank"))
-    return Normalised(frame, tuple(steps), (0, 0, *picture.size), ("blank: no ink was found",))
+    return _judged(frame, (*steps, Step("frame", frame, "blank")), (0, 0, *picture.size), {})
 
 
 _RECIPES = {"faithful": _faithful, "otsu": _otsu, "tutorial": _tutorial}

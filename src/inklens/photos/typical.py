@@ -6,8 +6,9 @@ projection on the 64 leading principal directions and r what these leave over, a
     d = min_j (z - c_j)' S^-1 (z - c_j)      S pooled covariance about the prototypes c_j
     e = |r|^2 / sigma^2                      sigma^2 mean of the left-over variance
 
-away from what was seen (probabilistic principal components: Tipping and Bishop 1999). Both are measured in units of
-their medians over the training digits.
+away from what was seen (probabilistic principal components: Tipping and Bishop 1999); both are measured in units of
+their medians over the training digits. A softmax regression of ten digits against clusters of drawn signs that are no
+digits (letters, scribbles, faces, textures) tells what lies near enough, but is something else.
 """
 
 from dataclasses import dataclass
@@ -22,11 +23,13 @@ from inklens.photos.features import strokes
 # mean        (520,)     basis (520, 64), orthonormal columns
 # whiten      (64, 64)   S^-1/2
 # prototypes  (160, 64)  whitened
-# quantiles   (201,)     strangeness of held-out training digits, sorted
+# outsiders   (521, k)   coefficients and intercepts of ten digits, then of what is none
 
 HOME = Path(__file__).with_name("typical.safetensors")
 DIMENSIONS = 64
 PROTOTYPES = 16  # per class
+DIGITS = 10  # the first columns of `outsiders`
+STRANGEST, STEEPNESS = 3.8, 3.0  # strangeness at which likeness has halved, and how fast it falls
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Typical:
     prototypes: np.ndarray
     noise: np.ndarray  # (1,) sigma^2
     medians: np.ndarray  # (2,) of d and e
-    quantiles: np.ndarray
+    outsiders: np.ndarray
 
     def strangeness(self, frames: np.ndarray) -> np.ndarray:
         """Return (d / median + e / median) / 2 for each frame: 1 is an ordinary digit, 3 hardly one."""
@@ -55,19 +58,18 @@ class Typical:
         near = np.stack([apart.min(axis=1), left_over / self.noise[0]], 1)
         return np.maximum(near / self.medians, 0).mean(axis=1)
 
-    def likeness(self, strangeness: np.ndarray) -> np.ndarray:
-        """Return the share of held-out training digits that are at least as strange, from 0 to 1.
+    def likeness(self, frames: np.ndarray) -> np.ndarray:
+        """Return from 0 to 1 how likely each frame is a digit as the training data has them."""
+        rows = strokes(frames)
+        z = rows @ self.outsiders[:-1] + self.outsiders[-1]
+        odds = np.exp(z - z.max(axis=1, keepdims=True))
+        inside = odds[:, :DIGITS].sum(axis=1) / odds.sum(axis=1)
+        far = np.clip(STEEPNESS * (self.of_features(rows) - STRANGEST), -50, 50)
+        return inside / (1 + np.exp(far))
 
-        Beyond the strangest of them it falls off exponentially, so that it stays above 0.
-        """
-        share = 1 - np.interp(strangeness, self.quantiles, np.linspace(0, 1, len(self.quantiles)))
-        last = float(self.quantiles[-2])
-        tail = np.exp(-np.maximum(np.asarray(strangeness) - last, 0)) / (len(self.quantiles) - 1)
-        return np.where(strangeness > last, tail, share)
 
-
-def fit(rows: np.ndarray, labels: np.ndarray, held_out: np.ndarray, *, seed: int = 0) -> Typical:
-    """Learn what is typical from `strokes` features with labels; quantiles come from held-out rows."""
+def fit(rows: np.ndarray, labels: np.ndarray, outsiders: np.ndarray, *, seed: int = 0) -> Typical:
+    """Learn what is typical from `strokes` features with labels; `outsiders` comes from another fit."""
     from scipy.cluster.vq import kmeans2
 
     mean = rows.mean(axis=0)
@@ -79,24 +81,16 @@ def fit(rows: np.ndarray, labels: np.ndarray, held_out: np.ndarray, *, seed: int
     centres, rest = [], []
     for label in np.unique(labels):
         own = inside[labels == label]
-        found, nearest = kmeans2(own, PROTOTYPES, iter=15, minit="++", seed=seed)
+        found, nearest = kmeans2(own, PROTOTYPES, iter=15, minit="++", rng=np.random.default_rng(seed))
         centres.append(found)
         rest.append(own - found[nearest])
     gathered = np.concatenate(rest)
     values, vectors = np.linalg.eigh(gathered.T @ gathered / len(gathered))
     whiten = vectors / np.sqrt(np.maximum(values, 1e-9))
-    ones = np.ones(2, np.float32)
-    raw = Typical(
-        *(_small(a) for a in (mean, basis, whiten, np.concatenate(centres) @ whiten)),
-        np.array([noise], np.float32), ones, np.zeros(201, np.float32),
-    )  # fmt: skip
-    z = (held_out - raw.mean) @ raw.basis
-    e = (((held_out - raw.mean) ** 2).sum(axis=1) - (z * z).sum(axis=1)) / noise
-    d = 2 * raw.of_features(held_out) - e
-    medians = np.array([np.median(d), np.median(e)], np.float32)
-    strange = (d / medians[0] + e / medians[1]) / 2
-    quantiles = np.quantile(strange, np.linspace(0, 1, 201)).astype(np.float32)
-    return Typical(raw.mean, raw.basis, raw.whiten, raw.prototypes, raw.noise, medians, quantiles)
+    apart = np.median((gathered @ whiten * (gathered @ whiten)).sum(axis=1))
+    medians = np.array([apart, np.median(left_over / noise)])
+    arrays = (mean, basis, whiten, np.concatenate(centres) @ whiten, np.array([noise]), medians, outsiders)
+    return Typical(*(array.astype(np.float32) for array in arrays))
 
 
 @cache
@@ -109,17 +103,13 @@ def shipped() -> Typical:
 
 
 def to_bytes(typical: Typical) -> bytes:
-    """Serialise, the large arrays in half precision."""
+    """Serialise; the large arrays in half precision."""
     from safetensors.numpy import save
 
-    large = ("basis", "prototypes", "whiten")
-    arrays = {
-        name: np.ascontiguousarray(array, np.float16 if name in large else np.float32)
-        for name, array in vars(typical).items()
-    }
-    return save(arrays)
-
-
-def _small(array: np.ndarray) -> np.ndarray:
-    """Round to half precision, as it will be stored."""
-    return array.astype(np.float16).astype(np.float32)
+    large = ("basis", "prototypes", "whiten", "outsiders")
+    return save(
+        {
+            name: np.ascontiguousarray(array, np.float16 if name in large else np.float32)
+            for name, array in vars(typical).items()
+        }
+    )
