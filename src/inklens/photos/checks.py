@@ -8,7 +8,8 @@ from inklens.photos import typical
 
 LEAST_CONTRAST = 0.08  # of the ink against its paper
 LEAST_CLEARNESS = 5.0  # contrast over the noise of the paper
-MOST_BORDER = 0.35  # share of the digit's outline along the picture's border
+MOST_BORDER = 0.7  # of the digit's length along one side of the picture
+MOST_HOLES = 2  # an 8 has two
 MOST_LEFT_OVER = 0.5  # share of the ink that is not the digit's
 THICKEST = 0.35  # pen's width relative to the digit's longer side
 LEAST_LIKE = 0.25
@@ -55,9 +56,11 @@ def _reasons(measures: dict[str, float]):
     if contrast < LEAST_CONTRAST or contrast < LEAST_CLEARNESS * noise:
         yield f"too faint: contrast {contrast:.2f} where the paper's own noise is {noise:.2f}"
     if measures.get("border", 0.0) > MOST_BORDER:
-        yield f"cut off: {measures['border']:.0%} of its outline lies on the border of the picture"
+        yield f"cut off: {measures['border']:.0%} of its length lies along the border of the picture"
     if measures.get("pen", 0.0) > THICKEST:
         yield f"too thick: the pen is {measures['pen']:.0%} of the digit's length wide"
+    if measures.get("holes", 0) > MOST_HOLES:
+        yield f"not like a digit: {measures['holes']:.0f} holes"
     rivals = int(measures.get("rivals", 0))
     if rivals:
         yield f"several digits: {rivals} more of its size in the picture; read it as a page (--many)"

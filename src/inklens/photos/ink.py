@@ -55,7 +55,7 @@ def is_dark(gray: np.ndarray) -> bool:
 
 
 def polarities(gray: np.ndarray) -> list[str]:
-    """Return what the ink may be, "dark" or "light"; both where two votes disagree.
+    """Return what the ink may be, "dark" or "light"; both where two votes disagree, the likelier first.
 
     One vote is that of `is_dark`. The other evens out the light first: ink is the longer tail of what is left.
     """
@@ -65,7 +65,9 @@ def polarities(gray: np.ndarray) -> list[str]:
     rest = small.ravel() - basis @ np.linalg.lstsq(basis, small.ravel(), rcond=None)[0]
     skew = float((rest**3).mean()) / max(float((rest**2).mean()), 1e-9) ** 1.5
     second = "dark" if skew < 0 else "light"
-    return [first] if first == second and abs(skew) > CLEAR_SKEW else ["dark", "light"]
+    if first == second:
+        return [first]
+    return [second, first] if abs(skew) > CLEAR_SKEW else [first, second]
 
 
 def stretch(values: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ EIGHT = np.ones((3, 3), bool)
 LINE_SHARE = 0.8  # of the picture's side: a run of ink this long may be a printed line
 SPECK_SHARE = 0.02  # of the largest part's area: less is a speck
 JOIN_GAP = 0.12  # of the digit's extent: parts nearer than this belong together
+FLAW = 0.04  # of the digit's extent: a smaller hole is a flaw
 STACK_GAP = 0.3  # the same for parts above one another, such as the bar of a 5
 
 
@@ -22,6 +23,7 @@ class Part:
     box: Box
     area: int
     border: float  # share of its outline that lies on the picture's border
+    along: float  # of its extent, how much runs along one side of the picture
 
     @property
     def extent(self) -> int:
@@ -36,14 +38,17 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     if count == 0:
         return labels, []
     areas = np.bincount(labels.ravel(), minlength=count + 1)
-    edge = np.concatenate([labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]])
-    contact = np.bincount(edge, minlength=count + 1)
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
     outline = np.bincount(labels[_outline(mask)], minlength=count + 1)
     parts = []
     for number, where in enumerate(ndimage.find_objects(labels), 1):
         rows, cols = where
         box = (cols.start, rows.start, cols.stop, rows.stop)
-        parts.append(Part(number, box, int(areas[number]), contact[number] / max(outline[number], 1)))
+        touching = contact[:, number]
+        border = touching.sum() / max(outline[number], 1)
+        along = touching.max() / max(rows.stop - rows.start, cols.stop - cols.start)
+        parts.append(Part(number, box, int(areas[number]), float(border), float(along)))
     return labels, sorted(parts, key=lambda part: -part.area)
 
 
@@ -150,6 +155,13 @@ def rivals(group: list[Part], others: tuple[Part, ...]) -> int:
     extent = max(part.extent for part in group)
     area = sum(part.area for part in group)
     return sum(p.border < 0.2 and p.extent > 0.5 * extent and p.area > 0.25 * area for p in others)
+
+
+def holes(mask: np.ndarray) -> int:
+    """Count the holes in a piece of ink that are wider than a flaw of the paper."""
+    labels, count = ndimage.label(~np.pad(mask, 1))
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    return int((areas > (FLAW * max(mask.shape)) ** 2).sum()) - 1
 
 
 def union(group: list[Part]) -> Box:

@@ -17,6 +17,7 @@ from inklens.photos.parts import Box, Part
 WORK_SIDE = 224
 SMALLEST_SIDE = 112  # smaller photos are enlarged to this, so that strokes have an inside
 GOOD_ENOUGH = 1.0  # strangeness of an ordinary digit: no further guess is made
+DOUBT = 0.3  # added to the strangeness under the less likely of two polarities
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -53,10 +54,12 @@ class Found:
 
     def measures(self) -> dict[str, float]:
         """Return what the checks before an answer need."""
+        left, top, right, bottom = self.box
         return {
             "contrast": self.ink.full,
             "noise": self.ink.noise,
-            "border": max(part.border for part in self.group),
+            "border": max(part.along for part in self.group),
+            "holes": float(pieces.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
             "left_over": self.left_over,
         }
@@ -103,13 +106,13 @@ def _best(
     scale = max(gray.shape) / max(work.shape)
     candidates: list[Found] = []
     strange: list[float] = []
-    for ink in inks.polarities(work) if polarity == "auto" else [polarity]:
+    for doubt, ink in enumerate(inks.polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in inks.papers(view.bright):
             new = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
             if new:
                 candidates += new
-                strange += strangeness(new).tolist()
+                strange += (strangeness(new) + doubt * DOUBT).tolist()
                 if min(strange) < GOOD_ENOUGH:
                     break
     return candidates[int(np.argmin(strange))] if candidates else None
