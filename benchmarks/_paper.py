@@ -149,7 +149,7 @@ def not_digits(rng: np.random.Generator, count: int = 200) -> list[tuple[str, np
     """Return named pictures without a digit: blanks, scribbles, letters, faces and textures, uint8."""
     out: list[tuple[str, np.ndarray]] = []
     signs = list(letters())
-    makers = {"blank": _blank, "scribble": _scribbled, "face": _face, "texture": _texture}
+    makers = {"blank": blank, "scribble": _scribbled, "face": face, "texture": texture}
     for number in range(count):
         name = ("blank", "scribble", "letter", "face", "texture")[number % 5]
         if name == "letter":
@@ -159,7 +159,7 @@ def not_digits(rng: np.random.Generator, count: int = 200) -> list[tuple[str, np
     return out
 
 
-def _blank(rng: np.random.Generator) -> np.ndarray:
+def blank(rng: np.random.Generator) -> np.ndarray:
     shape = tuple(int(s) for s in rng.uniform(60, 300, 2))
     picture = rng.uniform(0.2, 0.95) * light(rng, *shape, rng.uniform(0, 1.2)) + rng.normal(0, rng.uniform(0.002, 0.02), shape)
     return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
@@ -170,7 +170,7 @@ def _scribbled(rng: np.random.Generator) -> np.ndarray:
     return (255 * (0.9 - 0.7 * ink)).astype(np.uint8)
 
 
-def _face(rng: np.random.Generator) -> np.ndarray:
+def face(rng: np.random.Generator) -> np.ndarray:
     side = 160
     canvas = Image.new("L", (side, side), 230)
     draw = ImageDraw.Draw(canvas)
@@ -185,7 +185,7 @@ def _face(rng: np.random.Generator) -> np.ndarray:
     return np.asarray(canvas.filter(ImageFilter.GaussianBlur(1)))
 
 
-def _texture(rng: np.random.Generator) -> np.ndarray:
+def texture(rng: np.random.Generator) -> np.ndarray:
     side = 160
     y, x = np.mgrid[:side, :side]
     choice = rng.integers(4)

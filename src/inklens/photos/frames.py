@@ -29,7 +29,7 @@ def redraw(
     width = pen_width(mask) / max(mask.shape)
     target = float(np.clip(width, *PEN)) if pen == "auto" else (float(pen) if pen else width)
     if abs(target - width) > 1e-9:
-        return _repen(mask, target), width
+        return with_pen(mask, width, target), width
     near = grown(mask, 2, 2)
     sharp = float(np.clip((extent - COARSE) / (FINE - COARSE), 0, 1))
     low = (1 - sharp) * min(3 * seen.noise + 0.04 * seen.full, 0.5 * seen.threshold) + sharp * 0.8 * seen.threshold
@@ -46,8 +46,10 @@ def pen_width(mask: np.ndarray) -> float:
     return float(max(4 * inside.mean() - 2, 1.0)) * step if inside.size else 1.0
 
 
-def _repen(mask: np.ndarray, target: float) -> np.ndarray:
-    """Redraw strokes wider or narrower: move the outline along its distance map."""
+def with_pen(mask: np.ndarray, width: float, target: float) -> np.ndarray:
+    """Redraw strokes from one relative width to another: move the outline along its distance map."""
+    if abs(target - width) < 1e-9:
+        return mask.astype(np.float32)
     factor = DRAWN_SIDE / max(mask.shape)
     size = [max(2, round(n * factor)) for n in mask.shape]
     big = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)) > 0.5
