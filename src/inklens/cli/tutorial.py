@@ -60,3 +60,41 @@ def demo(data: str, train, test, seed: int, photo: str | None, out: str, as_json
         "  inklens fit --C 0.1 --l1-ratio 1 -o few.inklens  C down: fewer pixels, a simpler model\n"
         "  inklens evaluate few.inklens                     what that costs"
     )
+
+
+@click.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@data_option(default=None)
+@click.option(
+    "--part",
+    type=click.Choice(["test", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Which rows of the split to judge it on.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False),
+    default="model-report",
+    show_default=True,
+    metavar="DIR",
+    help="The report's folder; an older report there is replaced as a whole.",
+)
+def report(model: str, data: str | None, part: str, out: str) -> None:
+    """Write a page about MODEL: its card and certificate, its maps, its accuracy and its mistakes.
+
+    Without --data, the model is judged on the test rows of its own split.
+
+    \b
+    Example:
+      inklens report sparse.inklens --out sparse-report
+    """
+    from inklens.reader import DigitReader
+    from inklens.workflow.model_page import write_model_page
+
+    with progress_bar() as progress:
+        judged = write_model_page(DigitReader.load(model), data=data, part=part, out=out, progress=progress)
+    for note in judged.notes:
+        say(f"inklens: {note}")
+    click.echo(f"The report: {click.format_filename(str(Path(out) / 'index.html'))}")

@@ -224,9 +224,8 @@ def _unknown_text(spec: str) -> str:
     near = difflib.get_close_matches(spec.lower(), specs, n=1) or difflib.get_close_matches(
         spec.partition(":")[0].lower(), specs, n=1
     )
-    hint = f"; did you mean {specs[near[0]]!r}?" if near else "."
-    possible = "".join(f"\n  {name:24}{text}" for name, text in SPECS.items())
-    return f"unknown data {spec!r}{hint} Possible are:{possible}"
+    hint = f"did you mean {specs[near[0]]!r}? " if near else ""
+    return f"unknown data {spec!r}; {hint}Possible are {', '.join(SPECS)}, or the path of a folder or file"
 
 
 def _settings(rest: str) -> tuple[str, dict[str, str]]:

@@ -25,7 +25,7 @@ SPARSE_C = 1.0  # the tutorial's L1 fit
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # C down and C up, for L1
 TIGHT, READABLE = 1e-4, 1e-3  # promised gaps: of the fits that are compared, of those along C
 LOOSE_TOL = 0.1  # the tutorial's setting for saga
-SECONDS_PER_FIT = 60.0  # then the best so far is shown, with its bound
+SECONDS_PER_FIT = 30.0  # then the best so far is shown, with its bound
 SAMPLE = 33  # the tutorial's test image
 RECIPES = {"tutorial": "the tutorial's recipe", "faithful": "the faithful recipe"}
 

@@ -19,7 +19,7 @@ from inklens.displays import (
     StrengthDisplay,
     ToleranceDisplay,
 )
-from inklens.displays.base import as_maps, class_weights, symmetric_scale
+from inklens.displays.base import as_maps, class_weights
 from inklens.report import Chapter, ReportFigure, render
 from inklens.storage import write_text
 from inklens.workflow.tutorial import FittedModel, Tutorial
@@ -181,7 +181,7 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
             "zeros",
             MapComparisonDisplay({fit.title: _maps(t, fit) for fit in (t.plain, t.sparse)}, class_names=t.classes),
             "Before and after the L1 penalty. Black is a coefficient that is exactly zero in that very model.",
-            options={"scale": symmetric_scale(t.sparse.coef)},
+            options={"shared_scale": False},
         ),
         ReportFigure(
             "strength",
