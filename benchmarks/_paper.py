@@ -37,7 +37,12 @@ def light(rng: np.random.Generator, rows: int, cols: int, strength: float) -> np
     """Return brightness factors: a tilt, a bulge, a vignette, perhaps the shadow of a hand."""
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : cols * 1j]
     a, b, c, d = rng.normal(0, strength, 4)
-    field = 1 + 0.25 * (a * x + b * y) + 0.15 * (c * x * x + d * y * y) - abs(rng.normal(0, 0.12 * strength)) * (x * x + y * y)
+    field = (
+        1
+        + 0.25 * (a * x + b * y)
+        + 0.15 * (c * x * x + d * y * y)
+        - abs(rng.normal(0, 0.12 * strength)) * (x * x + y * y)
+    )
     if rng.random() < 0.4 * strength:
         angle, offset = rng.uniform(0, 2 * np.pi), rng.uniform(-0.6, 0.6)
         edge = (np.cos(angle) * x + np.sin(angle) * y - offset) / rng.uniform(0.03, 0.5)
@@ -96,7 +101,9 @@ def photo(digit: np.ndarray, rng: np.random.Generator, kind: str = "photo") -> n
     picture += rng.uniform(0, 0.02) * texture / texture.std() + rng.normal(0, rng.uniform(0.002, 0.03), shape)
     gray = Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8))
     if kind == "scan" and rng.random() < 0.5:
-        gray = gray.resize((max(12, int(28 * shape[1] / max(shape))), max(12, int(28 * shape[0] / max(shape)))), Image.Resampling.BOX)
+        gray = gray.resize(
+            (max(12, int(28 * shape[1] / max(shape))), max(12, int(28 * shape[0] / max(shape)))), Image.Resampling.BOX
+        )
     buffer = io.BytesIO()
     gray.save(buffer, "JPEG", quality=int(rng.uniform(40, 95)))
     return np.asarray(Image.open(buffer))
@@ -132,7 +139,9 @@ def letters(side: int = 64) -> Iterator[np.ndarray]:
             yield np.asarray(canvas)
 
 
-def scribble(rng: np.random.Generator, side: int = 160, points: int | None = None, width: float | None = None) -> np.ndarray:
+def scribble(
+    rng: np.random.Generator, side: int = 160, points: int | None = None, width: float | None = None
+) -> np.ndarray:
     """Return ink of a smooth random pen stroke through some points, float32."""
     points = points or int(rng.integers(4, 14))
     knots = rng.uniform(0.15, 0.85, (points, 2)) * side
@@ -161,7 +170,9 @@ def not_digits(rng: np.random.Generator, count: int = 200) -> list[tuple[str, np
 
 def blank(rng: np.random.Generator) -> np.ndarray:
     shape = tuple(int(s) for s in rng.uniform(60, 300, 2))
-    picture = rng.uniform(0.2, 0.95) * light(rng, *shape, rng.uniform(0, 1.2)) + rng.normal(0, rng.uniform(0.002, 0.02), shape)
+    picture = rng.uniform(0.2, 0.95) * light(rng, *shape, rng.uniform(0, 1.2)) + rng.normal(
+        0, rng.uniform(0.002, 0.02), shape
+    )
     return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 

@@ -94,11 +94,16 @@ def _letter(rng: np.random.Generator, latin: list, wide: list) -> np.ndarray:
     sign = signs[rng.integers(len(signs))]
     ImageDraw.Draw(canvas).text((SIDE / 2, SIDE / 2), sign, font=font, fill=255, anchor="mm")
     slant, turn, sizes = rng.normal(0, 0.12), rng.normal(0, 0.12), np.exp(rng.normal(0, 0.12, 2))
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [[sizes[0], 0], [slant, sizes[1]]]
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [
+        [sizes[0], 0],
+        [slant, sizes[1]],
+    ]
     y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     at = np.tensordot(matrix, np.array([y, x]), 1) + (SIDE - 1) / 2
     if rng.random() < 0.5:  # as if by hand
-        at += [ndimage.gaussian_filter(rng.normal(0, 1, (SIDE, SIDE)), 12) * SIDE * rng.uniform(0.3, 1.2) for _ in (0, 1)]
+        at += [
+            ndimage.gaussian_filter(rng.normal(0, 1, (SIDE, SIDE)), 12) * SIDE * rng.uniform(0.3, 1.2) for _ in (0, 1)
+        ]
     return ndimage.map_coordinates(np.asarray(canvas, np.float32) / 255, at, order=1) > 0.5
 
 

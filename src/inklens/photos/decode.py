@@ -16,6 +16,7 @@ are capped from the header, before a pixel is decoded. Every failure is a `Photo
 import io
 import os
 import stat
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from inklens.photos import containers
 MAX_FILE_BYTES = 100_000_000  # the largest phone JPEGs (200 megapixels) have 50-80 MB
 MAX_DECODED_BYTES = 72_000_000  # of Pillow's own buffer, so that a picture never costs more than 200 MB
 MAX_PIXELS = 50_000_000
+JPEG_PIXELS_PER_BYTE, MIN_STORED = 400, 4096  # an empty page takes a byte for some 70 pixels
 MAX_SIDE = 65_500  # libjpeg's own limit
 MAX_DRAFT_PIXELS = 250_000_000  # a baseline JPEG streams through `draft`, rows at a time
 MAX_PROGRESSIVE_PIXELS = 24_000_000  # libjpeg holds all coefficients of a progressive JPEG: 2-6 bytes a pixel
@@ -113,10 +115,9 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
     if orientation is not None and orientation not in _TURNS:
         raise PhotoError(f"orientation must be 1 to 8 (as in Exif), got {orientation!r}", code="bad-value")
     if isinstance(source, np.ndarray):
-        return _finish(
-            _from_array(source), None, "array", (source.shape[1], source.shape[0]), orientation, []
-        )
+        return _finish(_from_array(source), None, "array", (source.shape[1], source.shape[0]), orientation, [])
     notes: list[str] = []
+    data, kind = b"", ""
     with warnings.catch_warnings():  # Pillow warns about every odd tag
         warnings.simplefilter("ignore")
         try:
@@ -126,7 +127,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
             kind = containers.identify(data)
             if kind == "HEIC":
                 return _from_heic(data, orientation, detail, notes)
-            return _from_image(_open(data, kind), kind, orientation, detail, notes)
+            return _from_image(_open(data, kind), kind, orientation, detail, notes, len(data))
         except PhotoError:
             raise
         except MemoryError as error:
@@ -134,7 +135,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
                 "not enough memory to decode this picture; give a smaller one", code="too-large"
             ) from error
         except Exception as error:  # decoders raise whatever they like on hostile bytes
-            raise _translated(error) from error
+            raise _translated(error, data, kind) from error
 
 
 def _read(source: Any) -> bytes:
@@ -146,9 +147,7 @@ def _read(source: Any) -> bytes:
     elif hasattr(source, "read"):
         data = source.read(MAX_FILE_BYTES + 1)
         if not isinstance(data, bytes):
-            raise PhotoError(
-                "expected a file opened in binary mode; open it with mode 'rb'", code="bad-value"
-            )
+            raise PhotoError("expected a file opened in binary mode; open it with mode 'rb'", code="bad-value")
     else:
         raise PhotoError(
             f"expected a path, bytes, a binary file, an array or a PIL image, got {type(source).__name__}",
@@ -180,7 +179,10 @@ def _open(data: bytes, kind: str) -> Image.Image:
         data = containers.essential_png(data)
     elif kind in ("WEBP", "AVIF"):
         containers.check_whole(data, kind)
-    return containers.parser(kind)(io.BytesIO(data))
+    image = containers.parser(kind)(io.BytesIO(data))
+    if kind == "TIFF":
+        containers.check_strips(image, len(data))
+    return image
 
 
 def _from_heic(data: bytes, orientation: int | None, detail: int, notes: list[str]) -> Picture:
@@ -193,7 +195,7 @@ def _from_heic(data: bytes, orientation: int | None, detail: int, notes: list[st
         ) from error
     containers.check_whole(data, "HEIC")
     try:
-        heif = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+        heif = pi_heif.open_heif(io.BytesIO(containers.without_metadata(data)), convert_hdr_to_8bit=True)
         _check_size(heif.size, heif.mode)
         image = heif.to_pillow()
     except PhotoError:
@@ -210,11 +212,13 @@ def _from_heic(data: bytes, orientation: int | None, detail: int, notes: list[st
 
 
 def _from_image(
-    image: Image.Image, kind: str, orientation: int | None, detail: int, notes: list[str]
+    image: Image.Image, kind: str, orientation: int | None, detail: int, notes: list[str], stored: int = sys.maxsize
 ) -> Picture:
     size = image.size
     streams = kind == "JPEG" and hasattr(image, "tile") and len(image.tile) == 1
     _check_size(size, image.mode, streams=streams, progressive=bool(image.info.get("progressive")))
+    if streams and size[0] * size[1] > JPEG_PIXELS_PER_BYTE * max(stored, MIN_STORED):
+        raise PhotoError("the file is far too short for the size it claims; copy it again", code="truncated")
     turn = containers.orientation(image, notes) if orientation is None else orientation
     if streams:
         image.draft("L", (detail, detail))
@@ -226,9 +230,7 @@ def _from_image(
     return _finish(*_gray_and_alpha(image), kind, size, turn, notes)
 
 
-def _check_size(
-    size: tuple[int, int], mode: str, *, streams: bool = False, progressive: bool = False
-) -> None:
+def _check_size(size: tuple[int, int], mode: str, *, streams: bool = False, progressive: bool = False) -> None:
     """Refuse from the header what would cost too much memory or time."""
     width, height = size
     pixels = width * height
@@ -333,13 +335,9 @@ def _finish(
     return Picture(gray, kind, size, tuple(notes))
 
 
-def _translated(error: Exception) -> PhotoError:
+def _translated(error: Exception, data: bytes, kind: str) -> PhotoError:
     """Name a decoder's exception: cut off, or damaged."""
     text = str(error).lower()
-    if isinstance(error, EOFError) or any(
-        word in text for word in ("truncated", "end of", "unexpected eof", "too short")
-    ):
+    if containers.looks_cut_off(data, kind) or any(word in text for word in ("truncated", "end of", "too short")):
         return PhotoError("the file is cut off; copy or download it again", code="truncated")
-    return PhotoError(
-        "the file is damaged and cannot be decoded; export it again as JPEG or PNG", code="corrupt"
-    )
+    return PhotoError("the file is damaged and cannot be decoded; export it again as JPEG or PNG", code="corrupt")

@@ -168,9 +168,7 @@ class Normaliser:
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name."""
         return {
-            name: getattr(self, name)
-            for name in inspect.signature(type(self).__init__).parameters
-            if name != "self"
+            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
         }
 
     def set_params(self, **parameters: Any) -> Self:
@@ -178,17 +176,13 @@ class Normaliser:
         known = self.get_params()
         for name, value in parameters.items():
             if name not in known:
-                raise ParameterError(
-                    f"a Normaliser has no parameter {name!r}; it has {', '.join(sorted(known))}"
-                )
+                raise ParameterError(f"a Normaliser has no parameter {name!r}; it has {', '.join(sorted(known))}")
             setattr(self, name, value)
         return self
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Name the columns ``pixel_ROW_COL``."""
-        return np.array(
-            [f"pixel_{row}_{col}" for row in range(FRAME_SIDE) for col in range(FRAME_SIDE)], object
-        )
+        return np.array([f"pixel_{row}_{col}" for row in range(FRAME_SIDE) for col in range(FRAME_SIDE)], object)
 
     def __repr__(self) -> str:
         return f"Normaliser({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
@@ -221,9 +215,7 @@ class Normaliser:
 def _tutorial(picture: Picture, settings: Normaliser) -> Normalised:
     """Do what the tutorial's cells do: no centring, no choice of polarity, the whole photo squeezed into 28 x 28."""
     gray = np.rint(picture.gray * 255).astype(np.uint8)
-    small = Image.fromarray(gray).resize(
-        (FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS
-    )  # once named ANTIALIAS
+    small = Image.fromarray(gray).resize((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)  # once named ANTIALIAS
     inverted = np.asarray(ImageOps.invert(small))
     min_pixel = np.percentile(inverted, settings.pixel_filter)
     clipped = np.clip(inverted - min_pixel, 0, 255)  # float64, so nothing wraps around
@@ -234,9 +226,7 @@ def _tutorial(picture: Picture, settings: Normaliser) -> Normalised:
         Step("grayscale", picture.gray, f"{cols} x {rows} pixels"),
         Step("28 x 28", np.asarray(small) / 255, "Lanczos resampling; proportions are lost"),
         Step("inverted", inverted / 255, "ink is light, as in the training data"),
-        Step(
-            "contrast", clipped / 255, f"percentile {settings.pixel_filter:g} = {min_pixel:.1f} became black"
-        ),
+        Step("contrast", clipped / 255, f"percentile {settings.pixel_filter:g} = {min_pixel:.1f} became black"),
         Step("frame", frame, f"divided by the maximum {max_pixel:.1f}"),
     )
     return _judged(frame, steps, (0, 0, *picture.size), {})
@@ -263,9 +253,7 @@ def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
 
 def _faithful(picture: Picture, settings: Normaliser) -> Normalised:
     """Cope with photos as they come: shadows, printed lines, blots, any pen."""
-    found = search.best(
-        picture.gray, polarity=settings.polarity, threshold=settings.threshold, lines=settings.lines
-    )
+    found = search.best(picture.gray, polarity=settings.polarity, threshold=settings.threshold, lines=settings.lines)
     if found is None:
         return _blank(picture, [Step("grayscale", picture.gray, " ".join(picture.notes))])
     return settings.from_found(picture, found)

@@ -84,7 +84,9 @@ class Found:
         return x + left * s, y + top * s, x + right * s, y + bottom * s
 
 
-def best(gray: np.ndarray, *, polarity: str = "auto", threshold: float | None = None, lines: bool = True) -> Found | None:
+def best(
+    gray: np.ndarray, *, polarity: str = "auto", threshold: float | None = None, lines: bool = True
+) -> Found | None:
     """Return the most digit-like ink of a photo, or None if there is none."""
     found = _best(gray, (0, 0), polarity, threshold, lines)
     if found is None or found.extent > ZOOM_SHARE * max(gray.shape) or max(gray.shape) <= WORK_SIDE:
