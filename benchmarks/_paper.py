@@ -1,4 +1,4 @@
-"""Synthetic photos: a digit put on paper under uneven light, between lines, with many pens, as a camera or scanner sees it.
+"""Synthetic photos: a digit on paper under uneven light, between lines, with many pens, as a camera sees it.
 
 Parameters of the photo path were chosen on these, never on pictures of real people's handwriting, which only check it.
 """

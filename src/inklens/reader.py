@@ -91,7 +91,8 @@ class DigitReader:
         n_classes, n_features = len(self.classes), self._count_features()
         if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
             raise DataError(
-                f"{n_classes} classes on {self.features} of {self.image_shape[0]} x {self.image_shape[1]} pixels need coefficients of "
+                f"{n_classes} classes on {self.features} of {self.image_shape[0]} x {self.image_shape[1]} pixels "
+                f"need coefficients of "
                 f"shape ({n_classes}, {n_features}), got {self.coef.shape} and intercepts {self.intercept.shape}"
             )
         if not (np.isfinite(self.coef).all() and np.isfinite(self.intercept).all()):

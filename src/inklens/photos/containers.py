@@ -157,7 +157,7 @@ def looks_cut_off(data: bytes, kind: str) -> bool:
         return b"\xff\xd9" not in data[-64:]
     if kind == "GIF":
         return not data.endswith(b";")
-    if kind == "TIFF" and data[2:3] == b"*" or data[3:4] == b"*":
+    if kind == "TIFF" and b"*" in data[2:4]:
         order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
         return int.from_bytes(data[4:8], order) + 2 > len(data)
     return False

@@ -36,6 +36,7 @@ JPEG_PIXELS_PER_BYTE, MIN_STORED = 400, 4096  # an empty page takes a byte for s
 MAX_SIDE = 65_500  # libjpeg's own limit
 MAX_DRAFT_PIXELS = 250_000_000  # a baseline JPEG streams through `draft`, rows at a time
 MAX_PROGRESSIVE_PIXELS = 24_000_000  # libjpeg holds all coefficients of a progressive JPEG: 2-6 bytes a pixel
+OVERSHOOT = 0.25  # floats this far outside 0 to 1 are cut to it: sharpening and light do that
 DETAIL = 540  # pixels of the shorter side that reduction leaves: a digit a tenth as high still has 54 rows
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | np.ndarray | Image.Image
@@ -110,7 +111,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
     >>> decode(b"%PDF-1.7")
     Traceback (most recent call last):
     ...
-    inklens.errors.PhotoError: this is a PDF document, which is not taken; give a JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF
+    inklens.errors.PhotoError: this is a PDF document, which is not taken; give a JPEG, PNG, ...
     """
     if orientation is not None and orientation not in _TURNS:
         raise PhotoError(f"orientation must be 1 to 8 (as in Exif), got {orientation!r}", code="bad-value")
@@ -168,6 +169,8 @@ def _read_path(path: Path) -> bytes:
             return file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
         raise PhotoError(f"there is no file {str(path)!r}; check the name", code="missing") from error
+    except PhotoError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or str(error)
         raise PhotoError(f"cannot read {str(path)!r}: {reason}", code="unreadable") from error
@@ -219,7 +222,7 @@ def _from_image(
     _check_size(size, image.mode, streams=streams, progressive=bool(image.info.get("progressive")))
     if streams and size[0] * size[1] > JPEG_PIXELS_PER_BYTE * max(stored, MIN_STORED):
         raise PhotoError("the file is far too short for the size it claims; copy it again", code="truncated")
-    turn = containers.orientation(image, notes) if orientation is None else orientation
+    tag = containers.orientation(image, notes)
     if streams:
         image.draft("L", (detail, detail))
     image.load()
@@ -227,7 +230,12 @@ def _from_image(
         image = image.reduce(min(image.size) // detail)
     if image.size != size:
         notes.append(f"reduced from {size[0]} x {size[1]} to {image.size[0]} x {image.size[1]} pixels")
-    return _finish(*_gray_and_alpha(image), kind, size, turn, notes)
+    gray, alpha = _gray_and_alpha(image)
+    if kind == "TIFF" and tag > 1:  # Pillow's loader turns these itself: back to the pixels as they are stored
+        back = _TURNS[{6: 8, 8: 6}.get(tag, tag)]
+        gray, alpha = back(gray), None if alpha is None else back(alpha)
+        size = size[::-1] if tag >= 5 else size
+    return _finish(gray, alpha, kind, size, tag if orientation is None else orientation, notes)
 
 
 def _check_size(size: tuple[int, int], mode: str, *, streams: bool = False, progressive: bool = False) -> None:
@@ -294,8 +302,8 @@ def _from_array(array: np.ndarray) -> np.ndarray:
 def _rescaled(values: np.ndarray) -> np.ndarray:
     """Map numbers to [0, 1]: whole numbers by what their type holds, odd ranges by their own."""
     low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "b" or (low >= 0 and high <= 1 and values.dtype.kind == "f"):
-        return values.astype(np.float32)
+    if values.dtype.kind == "b" or (low >= -OVERSHOOT and high <= 1 + OVERSHOOT and values.dtype.kind == "f"):
+        return np.clip(values.astype(np.float32), 0, 1)
     if low >= 0 and high <= 255 and values.dtype.itemsize != 2:
         return (values / np.float32(255)).astype(np.float32)
     if low >= 0 and values.dtype.itemsize == 2 and values.dtype.kind == "u":

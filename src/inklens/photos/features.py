@@ -29,12 +29,12 @@ BATCH = 256  # frames at a time: the maps of a batch stay in the processor's cac
 def pixels(frames: np.ndarray) -> np.ndarray:
     """Return the frames as rows, float32 (n, 784)."""
     frames = _as_frames(frames)
-    return frames.reshape(len(frames), -1)
+    return frames.reshape(len(frames), SIDE * SIDE)
 
 
 def upright(frames: np.ndarray) -> np.ndarray:
     """Return the straightened frames as rows, float32 (n, 784)."""
-    return straighten(frames).reshape(len(frames), -1)
+    return straighten(frames).reshape(len(frames), SIDE * SIDE)
 
 
 def strokes(frames: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Photo -> frame, in named, visible steps.
 
-A recipe is a pipeline of steps. ``tutorial`` does what the tutorial's cells do, and no more; ``otsu`` is the plain faithful
-recipe: one global threshold, MNIST's box, its centre of mass; ``faithful`` copes with photos as they come.
+A recipe is a pipeline of steps. ``tutorial`` does what the tutorial's cells do, and no more; ``otsu`` is the plain
+faithful recipe: one global threshold, MNIST's box, its centre of mass; ``faithful`` copes with photos as they come.
 """
 
 import inspect
@@ -208,6 +208,8 @@ class Normaliser:
             raise ParameterError(f"polarity must be auto, dark or light, got {self.polarity!r}")
         if not 0 <= self.pixel_filter <= 100:
             raise ParameterError(f"pixel_filter is a percentile from 0 to 100, got {self.pixel_filter}")
+        if not (self.pen in ("auto", None) or (isinstance(self.pen, int | float) and 0 < self.pen < 0.5)):
+            raise ParameterError(f"pen is 'auto', None or a width relative to the box (0 to 0.5), got {self.pen!r}")
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ParameterError(f"threshold must lie between 0 and 1, got {self.threshold}")
 

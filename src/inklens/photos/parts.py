@@ -116,7 +116,7 @@ def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
 
 def _run_lengths(mask: np.ndarray) -> np.ndarray:
     """Return for each pixel the length of the vertical run of ink through it."""
-    rows, cols = mask.shape
+    rows = len(mask)
     at = np.arange(rows, dtype=np.int32)[:, None]
     last_gap = np.maximum.accumulate(np.where(mask, -1, at), axis=0)
     next_gap = np.minimum.accumulate(np.where(mask, rows, at)[::-1], axis=0)[::-1]
