@@ -36,6 +36,13 @@ from inklens.cli.output import (
 )
 @click.option("--group", is_flag=True, help="With L1: a pixel is used by all classes or by none.")
 @click.option(
+    "--features",
+    type=click.Choice(["pixels", "upright", "strokes"]),
+    default="pixels",
+    show_default=True,
+    help="What the model is fed: the pixels, the deskewed pixels, or directed strokes.",
+)
+@click.option(
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="Lower C until at most N pixels are used (with L1)."
 )
 @click.option(

@@ -10,16 +10,20 @@ from inklens.cli.output import json_option, model_option, print_json, print_tabl
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(allow_dash=True))
 @click.option("--one", "mode", flag_value="one", default=None, help="There is one digit on each picture.")
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
-@click.option("--recipe", type=click.Choice(["faithful", "tutorial"]), help="How a photo becomes 28 x 28 pixels.")
+@click.option(
+    "--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
+)
 @click.option("--steps", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw each step of the recipe there.")
+@click.option("--boxes", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw what was found on the picture.")
 @json_option
-def read(model: str | None, images: tuple[str, ...], mode, recipe, steps: str | None, as_json: bool) -> None:
+def read(model: str | None, images: tuple[str, ...], mode, recipe, steps, boxes, as_json: bool) -> None:
     """Read handwritten digits from photos, scans or drawings ("-" reads a picture from standard input).
 
     \b
     Examples:
       inklens read photo.jpg
       inklens read --json *.png > answers.json
+      inklens read --many --boxes found.png page.jpg
       inklens read --recipe tutorial --steps steps.png photo.jpg
 
     A picture that cannot be read gets an error of its own, the others are read, and the exit code is 1.
@@ -27,15 +31,13 @@ def read(model: str | None, images: tuple[str, ...], mode, recipe, steps: str | 
     from inklens.workflow.reading import load_reader
     from inklens.workflow.reading import read as run
 
-    if steps and len(images) > 1:
-        raise click.UsageError("--steps draws one picture; name only one", click.get_current_context())
+    if (steps or boxes) and len(images) > 1:
+        raise click.UsageError("--steps and --boxes draw one picture; name only one", click.get_current_context())
     reader = load_reader(model).with_recipe(recipe)
     with progress_bar() as progress:
-        results = run(images, reader=reader, progress=progress)
-    if steps and results[0].digits:
-        from inklens.workflow.figures import save_steps
-
-        say(f"wrote {save_steps(results[0].digits[0], steps)}")
+        results = run(images, reader=reader, many={"one": False, "many": True}.get(mode), progress=progress)
+    if results[0].digits and (steps or boxes):
+        _draw(images[0], results[0].digits, steps, boxes)
     if as_json:
         print_json({"schema_version": 1, "images": [result.to_json() for result in results]})
     else:
@@ -43,6 +45,15 @@ def read(model: str | None, images: tuple[str, ...], mode, recipe, steps: str | 
             _print(result)
     if any(result.error for result in results):
         raise click.exceptions.Exit(1)
+
+
+def _draw(picture: str, digits: list, steps: str | None, boxes: str | None) -> None:
+    from inklens.workflow.figures import save_boxes, save_steps
+
+    if steps:
+        say(f"wrote {save_steps(digits[0], steps)}")
+    if boxes:
+        say(f"wrote {save_boxes(picture, digits, boxes)}")
 
 
 def _print(result) -> None:
@@ -59,7 +70,9 @@ def _print(result) -> None:
 @click.argument("image", required=False, type=click.Path(allow_dash=True))
 @click.option("--sample", type=int, metavar="N", help="Explain test row N of the model's data instead of a picture.")
 @click.option("--data", metavar="SPEC", help="Where --sample comes from.  [default: the model's own data]")
-@click.option("--recipe", type=click.Choice(["faithful", "tutorial"]), help="How a photo becomes 28 x 28 pixels.")
+@click.option(
+    "--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
+)
 @click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the evidence (SVG or PNG).")
 @click.option(
     "--scale",

@@ -4,9 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from inklens.errors import ParameterError
 from inklens.evaluation import Evaluation
 from inklens.explanations import Evidence
 from inklens.reader import Reading
+
+BOX_COLOUR, DOUBT_COLOUR = "#0b5394", "#b45309"  # blue and orange, told apart by every kind of colour vision
 
 
 def save_confusions(scores: Evaluation, folder: str | os.PathLike[str]) -> list[Path]:
@@ -33,6 +36,37 @@ def save_evidence(evidence: Evidence, path: str | os.PathLike[str], *, scale: fl
     )
     largest = float(np.abs(evidence.coef).max())
     return display.plot(scale=largest, evidence_scale=scale * largest).save(path)
+
+
+def save_boxes(picture: str | os.PathLike[str], digits: Sequence[Reading], path: str | os.PathLike[str]) -> Path:
+    """Write the picture as a PNG with a frame and the answer at every digit; doubtful ones are orange, with a "?"."""
+    import io
+
+    from PIL import Image, ImageDraw, ImageFont
+
+    from inklens.photos import decode
+    from inklens.storage import write_bytes
+
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ParameterError(f"expected a figure file ending in .png, got {path.name!r}")
+    seen = decode(picture)
+    image = Image.fromarray((seen.gray.clip(0.0, 1.0) * 255).astype("uint8")).convert("RGB")
+    shrink = image.width / seen.size[0]
+    draw = ImageDraw.Draw(image)
+    size = max(12, image.height // 24)
+    font = ImageFont.load_default(size)
+    for reading in digits:
+        colour = BOX_COLOUR if reading.accepted else DOUBT_COLOUR
+        left, top, right, bottom = (edge * shrink for edge in reading.box)
+        draw.rectangle((left, top, right, bottom), outline=colour, width=max(2, size // 10))
+        label = reading.label if reading.accepted else f"{reading.label}?"
+        place = (left, max(0.0, top - 1.25 * size))
+        draw.text(place, label, fill=colour, font=font, stroke_width=max(1, size // 12), stroke_fill="white")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())
+    return path
 
 
 def save_steps(reading: Reading, path: str | os.PathLike[str]) -> Path:

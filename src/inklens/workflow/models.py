@@ -72,6 +72,20 @@ def _remaining(dataset: Dataset, size: int | float, rounding: Callable, *, optio
     return len(dataset) - taken
 
 
+def feature_rows(X: np.ndarray, *, features: str, image_shape: tuple[int, int]) -> Rows:
+    """Return what the linear model is fed: ready pixels without a copy, or features of every frame."""
+    if features == "pixels":
+        return pixel_rows(X)
+    from inklens.photos import compute
+
+    if image_shape != (28, 28):
+        raise ParameterError(
+            f"the features {features!r} are made for 28 x 28 pixels, but these images have {image_shape[0]} x "
+            f"{image_shape[1]}; use --features pixels"
+        )
+    return Rows.of(compute(X.reshape(-1, *image_shape) / np.float32(PIXEL_SCALE), features).astype(np.float32))
+
+
 def pixel_rows(X: np.ndarray) -> Rows:
     """Return uint8 ink as rows in [0, 1], without a copy."""
     return Rows.of(X, scale=1.0 / PIXEL_SCALE)
@@ -93,6 +107,7 @@ def fit(
     l1_ratio: float = 0.0,
     group: bool = False,
     max_pixels: int | None = None,
+    features: str = "pixels",
     tol: float = 1e-4,
     time_budget: float | None = None,
     progress: Callable | None = None,
@@ -108,6 +123,8 @@ def fit(
         Where the model goes (`.inklens`); None keeps it in memory.
     train, test : int, float or None
         Rows of each half, or shares of all rows.
+    features : {"pixels", "upright", "strokes"}
+        What the linear model is fed.
     max_pixels : int or None
         Use the largest C, up to the given one, whose model needs at most so many pixels.
     callback : callable, optional
@@ -127,14 +144,15 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
+    halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape)
     if max_pixels is not None:
-        C = _largest_C(rows, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
+        C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
     parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
-    model, seconds, warnings, interrupted = _fit_rows(rows, {"C": C, **parameters}, callback)
+    model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
     while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
         C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
-        model, seconds, warnings, interrupted = _fit_rows(rows, {"C": C, **parameters}, callback)
-    result = _judge(model, dataset, rows, {"spec": data, "seed": seed})
+        model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
+    result = _judge(model, dataset, halves, features, {"spec": data, "seed": seed})
     if out is not None:
         result.reader.save(out)
     return replace(
@@ -158,7 +176,21 @@ def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
         raise ParameterError(f"tol is a relative gap and at least 0, got {tol:g}; 1e-4 is a good value")
 
 
-def _largest_C(rows: Split, max_pixels: int, *, C: float, l1_ratio: float, **options: Any) -> float:
+@dataclass(frozen=True, eq=False)
+class _Halves:
+    """Features and labels of the two halves."""
+
+    X_train: Rows
+    y_train: np.ndarray
+    X_test: Rows
+    y_test: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Split, **kind: Any) -> "_Halves":
+        return cls(feature_rows(rows.X_train, **kind), rows.y_train, feature_rows(rows.X_test, **kind), rows.y_test)
+
+
+def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, **options: Any) -> float:
     """Follow the path until a model would use too many pixels."""
     from inklens.linear.path import softmax_path
 
@@ -166,36 +198,35 @@ def _largest_C(rows: Split, max_pixels: int, *, C: float, l1_ratio: float, **opt
         raise ParameterError("without L1 every pixel is used; give an --l1-ratio above 0 with --max-pixels, such as 1")
     if not np.isfinite(C):
         raise ParameterError("without a penalty every pixel is used; give a finite --C with --max-pixels")
-    path = softmax_path(
-        pixel_rows(rows.X_train), rows.y_train, C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, **options
-    )
+    path = softmax_path(halves.X_train, halves.y_train, C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, **options)
     return float(path.Cs[-1])
 
 
-def _fit_rows(rows: Split, parameters: dict[str, Any], callback: Callable | None):
+def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | None):
     """Return the model, its seconds, the solver's warnings as texts, and whether Ctrl-C ended it early."""
     import warnings
 
     from inklens.linear.estimators import SoftmaxRegression
     from inklens.linear.solvers import FitInterrupted
 
-    if len(np.unique(rows.y_train)) < 2:
-        raise DataError(f"the training rows hold only the class {rows.y_train[0]!r}; take more rows, or another --seed")
+    y = halves.y_train
+    if len(np.unique(y)) < 2:
+        raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
     model, interrupted, began = SoftmaxRegression(**parameters), False, time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            model.fit(pixel_rows(rows.X_train), rows.y_train, callback=callback)
+            model.fit(halves.X_train, y, callback=callback)
         except FitInterrupted:
             interrupted = True
     texts = tuple(str(warning.message) for warning in caught)
     return model, time.perf_counter() - began, texts, interrupted
 
 
-def _judge(model, dataset: Dataset, rows: Split, data: dict) -> Fit:
+def _judge(model, dataset: Dataset, halves: _Halves, features: str, data: dict) -> Fit:
     accuracy = {
-        "train": float(model.score(pixel_rows(rows.X_train), rows.y_train)),
-        "test": float(model.score(pixel_rows(rows.X_test), rows.y_test)),
+        "train": float(model.score(halves.X_train, halves.y_train)),
+        "test": float(model.score(halves.X_test, halves.y_test)),
     }
     certificate = {
         "objective": model.objective_,
@@ -207,12 +238,13 @@ def _judge(model, dataset: Dataset, rows: Split, data: dict) -> Fit:
     zeros = int((model.coef_ == 0.0).sum())
     names = ("l1_ratio", "group", "tol")
     parameters = {"C": model.C if np.isfinite(model.C) else "inf", **{name: getattr(model, name) for name in names}}
-    split = {"train": len(rows.y_train), "test": len(rows.y_test)}
+    split = {"train": len(halves.y_train), "test": len(halves.y_test)}
     reader = DigitReader(
         model.coef_,
         model.intercept_,
         tuple(str(label) for label in model.classes_),
         dataset.image_shape,
+        features=features,
         provenance={
             "data": {**data, **split, "name": dataset.name, "checksum": dataset.checksum, "licence": dataset.licence},
             "fit": {**parameters, **certificate, "zeros": zeros},
@@ -325,7 +357,7 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     penalty = ElasticNet(0.0, 0.0) if unpenalised else penalty_of(fitted["l1_ratio"], group=fitted["group"])
     weights = np.full(len(rows.y_train), 1.0 if unpenalised else float(fitted["C"]))
     codes = np.searchsorted(np.array(reader.classes), rows.y_train)
-    X = scale_pixels(rows.X_train)
+    X = reader.transform(scale_pixels(rows.X_train).reshape(-1, *reader.image_shape))
     log_proba = log_softmax(raw_prediction(X, reader.coef, reader.intercept))
     objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(reader.coef)
     bound = lower_bound(X, codes, weights, penalty, reader.dual) if reader.dual is not None else 0.0

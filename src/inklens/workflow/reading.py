@@ -12,7 +12,7 @@ from inklens.explanations import Evidence
 from inklens.explanations import explain as explain_picture
 from inklens.reader import DigitReader, Reading
 
-SHIPPED_READER = "digits.inklens"
+SHIPPED_READER = "reader.inklens"
 STDIN = "-"
 
 
@@ -49,7 +49,7 @@ def load_reader(path: str | os.PathLike[str] | None = None) -> DigitReader:
     """Load a model file, or the reader that ships with the package."""
     if path is not None:
         return DigitReader.load(path)
-    shipped = files("inklens") / "readers" / SHIPPED_READER
+    shipped = files("inklens") / SHIPPED_READER
     try:
         return DigitReader.from_bytes(shipped.read_bytes())
     except FileNotFoundError as error:
@@ -59,22 +59,25 @@ def load_reader(path: str | os.PathLike[str] | None = None) -> DigitReader:
 
 
 def read(
-    pictures: Iterable[str], *, reader: DigitReader, progress: Callable | None = None, **options
+    pictures: Iterable[str], *, reader: DigitReader, many: bool | None = None, progress: Callable | None = None
 ) -> list[PictureReading]:
-    """Read every picture; one that cannot be read becomes an entry with an error, and the rest is still read."""
+    """Read every picture; one that cannot be read becomes an entry with an error, and the rest is still read.
+
+    `many` is True for pages of digits, False for one digit a picture, None to decide by what is there.
+    """
     pictures = list(pictures)
     results = []
     for done, path in enumerate(pictures):
         if progress is not None:
             progress(done, len(pictures), Path(path).name)
-        results.append(_read_one(path, reader, options))
+        results.append(_read_one(path, reader, many))
     return results
 
 
-def _read_one(path: str, reader: DigitReader, options: dict) -> PictureReading:
+def _read_one(path: str, reader: DigitReader, many: bool | None) -> PictureReading:
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
     try:
-        return PictureReading(shown, (tuple(reader.read(_source(path), **options)),))
+        return PictureReading(shown, tuple(map(tuple, reader.read_lines(_source(path), many=many))))
     except PhotoError as error:
         return PictureReading(shown, error={"code": error.code, "message": str(error)})
 
