@@ -21,6 +21,7 @@ from inklens.displays import (
     EvidenceDisplay,
     MapComparisonDisplay,
     MisclassifiedDisplay,
+    PathDisplay,
     ProbabilityBarsDisplay,
     RecipeStepsDisplay,
     SampleGalleryDisplay,
@@ -45,6 +46,17 @@ class Case:
         self.counts = rng.integers(0, 30, (k, k))
 
 
+def path_display(case, *, accuracies):
+    """Five points at which ever more pixels of a case's maps are in use."""
+    ranks = np.random.default_rng(1).permutation(case.coef[0].size).reshape(case.shape)
+    shares = np.array([0.0, 0.05, 0.2, 0.5, 0.9])
+    coefs = np.stack([case.coef * (ranks < share * ranks.size) for share in shares])
+    used = (coefs != 0).any(axis=1).any(axis=0).ravel()
+    order = [pixel for pixel in np.argsort(ranks.ravel()) if used[pixel]]
+    scores = {"training": 0.1 + shares, "test": 0.1 + 0.9 * shares} if accuracies else None
+    return PathDisplay(np.geomspace(3e-4, 1, 5), coefs, class_names=case.names, entry_order=order, accuracies=scores)
+
+
 DISPLAYS = {
     "gallery": lambda c: SampleGalleryDisplay(np.stack([c.images[:3]] * len(c.names)), class_names=c.names),
     "maps": lambda c: CoefficientMapsDisplay(c.coef, class_names=c.names),
@@ -66,6 +78,8 @@ DISPLAYS = {
         train_accuracy=np.array([0.5, 0.8, 0.9, 1.0]),
         test_accuracy=np.array([0.5, 0.8, 0.85, 0.8]),
     ),
+    "path": lambda c: path_display(c, accuracies=True),
+    "path without accuracies": lambda c: path_display(c, accuracies=False),
     "misclassified": lambda c: MisclassifiedDisplay(
         c.images,
         proba=c.proba,

@@ -15,11 +15,13 @@ from inklens.displays import (
     EvidenceDisplay,
     MapComparisonDisplay,
     MisclassifiedDisplay,
+    PathDisplay,
     ProbabilityBarsDisplay,
     SampleGalleryDisplay,
     StrengthDisplay,
 )
 from inklens.displays.palettes import signed_pixels
+from inklens.displays.path import order_pixels
 from inklens.errors import DataError, ParameterError
 
 
@@ -186,3 +188,42 @@ def test_wrong_sizes_and_settings_are_refused(model):
         maps.plot(scale=-1)
     with pytest.raises(ParameterError, match="normalize"):
         ConfusionMatrixDisplay(np.eye(2), class_names=["a", "b"], normalize="all")
+
+
+def test_a_path_is_shown_as_it_was_fitted(digits):
+    from inklens.linear.path import softmax_path
+
+    X, y = digits
+    path = softmax_path(X[:300], y[:300], Cs=12, C=0.5)
+    scores = np.linspace(0.1, 0.9, 12)
+    display = PathDisplay.from_path(path, image_shape=(8, 8), accuracies={"test": scores})
+    assert (display.n_pixels == path.n_features_used).all()
+    assert (display.n_nonzeros == path.n_nonzeros).all()
+    ranks = display.entry_ranks.ravel()
+    assert ranks[path.entry_order].tolist() == list(range(1, len(path.entry_order) + 1))
+    assert ((ranks == 0) == ~path.in_use.any(axis=0)).all()
+    assert f"C = {path.Cs[-1]:.3g}: {path.n_features_used[-1]} of 64 pixels, 90.0% right on test images" in display.alt
+    assert display.stages[-1] == 11
+    assert 0 not in display.stages, "a model without pixels has no map"
+
+
+def test_the_order_of_entry_goes_from_dark_to_light_and_never_is_apart():
+    pixels = order_pixels(np.arange(40)[None])[0].astype(float)
+    lightness = pixels @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(lightness[1:]) > 0).all()
+    assert np.abs(pixels[1:] - pixels[0]).max(axis=1).min() > 20
+
+
+@pytest.mark.parametrize("C", [[1.0], [0.9, 1.0], [1e-8, 1e8]])
+def test_a_path_of_any_range_is_drawn(C):
+    coefs = np.zeros((len(C), 2, 3, 4))
+    empty = PathDisplay(C, coefs, class_names=["a", "b"], entry_order=[])
+    assert "0 of 12 pixels" in empty.alt
+    assert "<text" in empty.plot().to_svg()
+
+
+def test_a_path_refuses_numbers_that_do_not_belong_together():
+    with pytest.raises(DataError, match="test"):
+        PathDisplay(
+            [0.1, 1.0], np.zeros((2, 2, 3, 3)), class_names=["a", "b"], entry_order=[], accuracies={"test": [0.5]}
+        )

@@ -10,6 +10,7 @@ from inklens.displays.galleries import MisclassifiedDisplay, RecipeStepsDisplay,
 from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
 from inklens.displays.maps import CoefficientMapsDisplay, EvidenceDisplay, MapComparisonDisplay, ToleranceDisplay
 from inklens.displays.palettes import PALETTES
+from inklens.displays.path import PathDisplay
 from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "EvidenceDisplay",
     "MapComparisonDisplay",
     "MisclassifiedDisplay",
+    "PathDisplay",
     "ProbabilityBarsDisplay",
     "RecipeStepsDisplay",
     "SampleGalleryDisplay",
