@@ -152,6 +152,31 @@ def test_read_takes_a_picture_from_standard_input(model, picture):
     assert done.returncode == 0
 
 
+def test_collected_digits_are_fitted_and_verified(picture, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(picture.read_bytes()[:100])
+    done = run("collect", "--label", "7", picture, broken, "--to", tmp_path / "mine")
+    assert done.returncode == 1
+    assert len(list((tmp_path / "mine" / "7").iterdir())) == 1
+    options = ["--add", tmp_path / "mine", "--C", "0.1", "--tol", "1e-2", "-o", tmp_path / "m.inklens"]
+    assert run("fit", *SMALL, *options).returncode == 0
+    assert DigitReader.load(tmp_path / "m.inklens").provenance["data"]["add"]["rows"] == 1
+    assert run("verify", tmp_path / "m.inklens").returncode == 0
+
+
+@pytest.mark.parametrize("label", ["", "../x", "a/b", ".hidden", "x" * 61, "two\nlines"])
+def test_labels_that_are_no_names_are_refused(label, picture, tmp_path):
+    clear_error(run("collect", "--label", label, picture, "--to", tmp_path / "mine"), 2, "label")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_page_is_drawn_with_its_boxes(model, picture, tmp_path):
+    done = run("read", "--model", model[0], "--many", "--boxes", tmp_path / "boxes.png", picture)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "boxes.png") as drawn:
+        assert drawn.size == (280, 280)
+
+
 def test_explain_sums_to_the_score(model, picture, tmp_path):
     done = run("explain", "--model", model[0], picture, "-o", tmp_path / "why.svg", "--json")
     why = json.loads(done.stdout)

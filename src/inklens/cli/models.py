@@ -18,6 +18,9 @@ from inklens.cli.output import (
 @data_option()
 @split_options()
 @click.option(
+    "--add", type=click.Path(file_okay=False), metavar="DIR", help="Train on the digits of inklens collect as well."
+)
+@click.option(
     "--C",
     "C",
     type=float,

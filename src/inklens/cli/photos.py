@@ -1,4 +1,4 @@
-"""`inklens read` and `inklens explain`."""
+"""`inklens read`, `inklens explain` and `inklens collect`."""
 
 import click
 
@@ -60,9 +60,20 @@ def _print(result) -> None:
     name = click.format_filename(result.path)
     if result.error:
         return say(f"inklens: {name}: {result.error['message']}")
-    for reading in result.digits:
-        doubt = "" if reading.accepted else f"  (not sure: {'; '.join(reading.reasons)})"
-        click.echo(f"{name}: {click.style(reading.label, bold=True)}  {reading.probability:.1%}{doubt}")
+    if len(result.digits) == 1:
+        (reading,) = result.digits
+        return click.echo(
+            f"{name}: {click.style(reading.label, bold=True)}  {reading.probability:.1%}{_doubt(reading)}"
+        )
+    for line in result.text_lines or ["(nothing)"]:
+        click.echo(f"{name}: {click.style(line, bold=True)}")
+    for number, reading in enumerate(result.digits, 1):
+        if not reading.accepted:
+            click.echo(f"  character {number}, {reading.label}{_doubt(reading)}")
+
+
+def _doubt(reading) -> str:
+    return "" if reading.accepted else f"  (not sure: {'; '.join(reading.reasons)})"
 
 
 @click.command()
@@ -124,3 +135,29 @@ def explain(model, image, sample, data, recipe, out, scale, as_json: bool) -> No
             )
         ],
     )
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path())
+@click.option("--label", required=True, help="What is written on these pictures, such as 7.")
+@click.option("--to", "folder", default="my-digits", show_default=True, type=click.Path(file_okay=False),
+              metavar="DIR", help="Where the digits are kept, one sub-folder a label.")  # fmt: skip
+def collect(images: tuple[str, ...], label: str, folder: str) -> None:
+    """Keep your own digits, ready to be fitted.
+
+    \b
+    Examples:
+      inklens collect --label 7 seven-1.jpg seven-2.jpg
+      inklens fit --add my-digits -o mine.inklens
+      inklens data info folder:my-digits
+    """
+    from inklens.workflow.collecting import collect as run
+
+    with progress_bar() as progress:
+        kept, refused = run(images, label=label, folder=folder, progress=progress)
+    for path in kept:
+        click.echo(click.format_filename(str(path)))
+    for error in refused:
+        say(f"inklens: {error}")
+    if refused:
+        raise click.exceptions.Exit(1)

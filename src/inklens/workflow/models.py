@@ -72,6 +72,20 @@ def _remaining(dataset: Dataset, size: int | float, rounding: Callable, *, optio
     return len(dataset) - taken
 
 
+def _with_added(rows: Split, folder: str | os.PathLike[str], image_shape: tuple[int, int]) -> tuple[Split, dict]:
+    """Return the split with a folder's images behind its training rows, and what to remember of them."""
+    added = load_dataset(f"folder:{os.fspath(folder)}")
+    if added.image_shape != image_shape:
+        raise DataError(
+            f"{os.fspath(folder)!r} holds images of {added.image_shape[0]} x {added.image_shape[1]} pixels, the data "
+            f"{image_shape[0]} x {image_shape[1]}; add images of the same size"
+        )
+    index = np.concatenate([rows.train_index, -1 - np.arange(len(added))])
+    X, y = np.concatenate([rows.X_train, added.X]), np.concatenate([rows.y_train, added.y])
+    record = {"folder": os.fspath(folder), "rows": len(added), "checksum": added.checksum}
+    return rows._replace(X_train=X, y_train=y, train_index=index), {"add": record}
+
+
 def feature_rows(X: np.ndarray, *, features: str, image_shape: tuple[int, int]) -> Rows:
     """Return what the linear model is fed: ready pixels without a copy, or features of every frame."""
     if features == "pixels":
@@ -103,6 +117,7 @@ def fit(
     train: Size = None,
     test: Size = None,
     seed: int = 9,
+    add: str | os.PathLike[str] | None = None,
     C: float = 1.0,
     l1_ratio: float = 0.0,
     group: bool = False,
@@ -123,6 +138,8 @@ def fit(
         Where the model goes (`.inklens`); None keeps it in memory.
     train, test : int, float or None
         Rows of each half, or shares of all rows.
+    add : path or None
+        Folder of further training images, one sub-folder a class.
     features : {"pixels", "upright", "strokes"}
         What the linear model is fed.
     max_pixels : int or None
@@ -144,6 +161,9 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
+    added = {}
+    if add is not None:
+        rows, added = _with_added(rows, add, dataset.image_shape)
     halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape)
     if max_pixels is not None:
         C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
@@ -152,7 +172,7 @@ def fit(
     while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
         C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
         model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
-    result = _judge(model, dataset, halves, features, {"spec": data, "seed": seed})
+    result = _judge(model, dataset, halves, features, {"spec": data, "seed": seed, **added})
     if out is not None:
         result.reader.save(out)
     return replace(
@@ -238,7 +258,7 @@ def _judge(model, dataset: Dataset, halves: _Halves, features: str, data: dict) 
     zeros = int((model.coef_ == 0.0).sum())
     names = ("l1_ratio", "group", "tol")
     parameters = {"C": model.C if np.isfinite(model.C) else "inf", **{name: getattr(model, name) for name in names}}
-    split = {"train": len(halves.y_train), "test": len(halves.y_test)}
+    split = {"train": len(halves.y_train) - data.get("add", {}).get("rows", 0), "test": len(halves.y_test)}
     reader = DigitReader(
         model.coef_,
         model.intercept_,
@@ -384,5 +404,8 @@ def _rows_of(reader: DigitReader, data: str | None, *, train=None, test=None, se
     if train is None and test is None and same:
         train, test = recorded["train"], recorded["test"]
     rows = split_rows(dataset, train=train, test=test, seed=recorded.get("seed", 9) if seed is None else seed)
+    if same and "add" in recorded:
+        rows, found = _with_added(rows, recorded["add"]["folder"], dataset.image_shape)
+        same = found["add"]["checksum"] == recorded["add"]["checksum"]
     notes = () if same else (f"{dataset.name} is not the data that this model was fitted on",)
     return dataset, rows, notes
