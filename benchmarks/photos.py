@@ -148,7 +148,7 @@ def main() -> None:
     folder = os.environ.get("INKLENS_PHOTOS")
     rows = synthetic(data) + (open_pictures(Path(folder)) if folder else [])
     text = [
-        "Digits read right, in %: softmax regressions on MNIST's 60,000 training digits, three recipes, three kinds of features.",
+        "Digits read right, in %, by softmax regressions on MNIST's 60,000 training digits:",
         accuracy_table(rows, models),
         "MNIST's test digits, in %:",
         mnist_table(data, models),
