@@ -1,8 +1,9 @@
 """`DigitReader`: normaliser + features + classifier + provenance, in one file that cannot run code.
 
-A model file is a safetensors container with two tensors, ``coef`` (n_classes, n_features) and ``intercept``
-(n_classes,), and one JSON header. The header carries a SHA-256 over everything else, and a file is accepted only if
-writing its contents again gives the same bytes: every flipped bit is noticed.
+A model file is a safetensors container: the tensors ``coef`` (n_classes, n_features) and ``intercept`` (n_classes,),
+those of the dual point that proves its lower bound (``dual.coef``, ...), and one JSON header. The header carries a
+SHA-256 over everything else, and a file is accepted only if writing its contents again gives the same bytes: every
+flipped bit is noticed.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import numpy as np
 
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
+from inklens.linear.dual import DualPoint
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.storage import write_bytes
 
@@ -70,6 +72,8 @@ class DigitReader:
         Data, split, parameters, certificate and accuracies of the fit, as JSON-ready values.
     version : str
         The inklens that fitted it.
+    dual : DualPoint or None
+        What proves the lower bound in `provenance`; see `verify`.
 
     Examples
     --------
@@ -86,6 +90,7 @@ class DigitReader:
     recipe: str = "faithful"
     provenance: dict = field(default_factory=dict)
     version: str = __version__
+    dual: DualPoint | None = None
 
     def __post_init__(self) -> None:
         n_classes, n_features = len(self.classes), self._count_features()
@@ -199,7 +204,11 @@ class DigitReader:
 
     def to_bytes(self, dtype: type = np.float64) -> bytes:
         """Return the model file's bytes; the same model gives the same bytes."""
-        tensors = {name: np.ascontiguousarray(getattr(self, name), dtype=dtype) for name in ("coef", "intercept")}
+        tensors: dict[str, np.ndarray] = {
+            "coef": np.ascontiguousarray(self.coef, dtype=dtype),
+            "intercept": np.ascontiguousarray(self.intercept, dtype=dtype),
+            **_dual_tensors(self.dual),
+        }
         header = {
             "schema_version": SCHEMA_VERSION,
             "inklens": self.version,
@@ -257,9 +266,23 @@ class DigitReader:
                 recipe=str(header["recipe"]),
                 provenance=dict(header["provenance"]),
                 version=str(header["inklens"]),
+                dual=_dual_point(tensors),
             )
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise ModelFileError(f"is not a usable model: {error}") from error
+
+
+def _dual_tensors(dual: DualPoint | None) -> dict[str, np.ndarray]:
+    """Return the parts of a dual point as float32: any rounding of them still proves a bound, hardly a lower one."""
+    if dual is None:
+        return {}
+    parts = {f"dual.{name}": part for name, part in dual._asdict().items() if part is not None}
+    return {name: np.ascontiguousarray(part, dtype=np.float32) for name, part in parts.items()}
+
+
+def _dual_point(tensors: dict[str, np.ndarray]) -> DualPoint | None:
+    parts = {name[5:]: tensors[name].astype(np.float64) for name in tensors if name.startswith("dual.")}
+    return DualPoint(**parts) if parts else None
 
 
 def _pack(tensors: dict[str, np.ndarray], header: dict) -> bytes:

@@ -24,7 +24,7 @@ from inklens.linear.kernels import Storage
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 PACK_UP_TO = 1 << 30  # bytes of a memory-mapped file beyond which rows are read anew in every pass
-THREAD_WORK = 200_000  # multiply-adds below which a second thread costs more than it saves
+THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
 
 class Evaluation(NamedTuple):
@@ -579,7 +579,7 @@ def _require_finite(storage: Storage, first_row: int) -> None:
     values = storage.values
     if values.dtype.kind != "f":
         return
-    chunk = max(1, (1 << 20) // max(1, values.shape[-1]))
+    chunk = 1 << 20 if values.ndim == 1 else max(1, (1 << 20) // max(1, values.shape[1]))
     for start in range(0, len(values), chunk):
         wrong = ~np.isfinite(values[start : start + chunk])
         if not wrong.any():

@@ -22,6 +22,9 @@ from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax
 
 
+LARGEST_EXISTENCE = 1500  # coefficients up to which existence of an unpenalised optimum is looked for
+
+
 class Certificate(NamedTuple):
     """What is proven about one point."""
 
@@ -203,3 +206,53 @@ def norm_bounded(problem: Problem, proba: np.ndarray, radius: float) -> float:
     entropy = float(problem.weights @ entr(proba).sum(axis=1))
     total = float(problem.weights.sum())
     return max(0.0, entropy - relative * problem.n_classes * (total + entropy) - radius * widest)
+
+
+def existence(problem: Problem, proba: np.ndarray) -> float | None:
+    """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
+
+    An optimum exists if some P with all entries positive has G(P) = 0 (Albert and Anderson 1984; by Stiemke's theorem no
+    direction then separates the classes even partly). Let u_ik = c_i p_ik and d_ik = (e_yi - e_k) (x) (x_i, 1), so that
+    G = sum u_ik d_ik, and Q = sum u_ik^2 d_ik d_ik'. Moving u_ik by -u_ik^2 d_ik' Q^-1 G gives G = 0 exactly; where no
+    u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
+    """
+    n_classes = problem.n_classes
+    columns = np.flatnonzero(problem.free)
+    size = (n_classes - 1) * (len(columns) + problem.fit_intercept)
+    if size == 0 or size > LARGEST_EXISTENCE or problem.rows.n_samples * size**2 > 2e10:
+        return None
+    X = problem.rows.dense(columns, dtype=np.float64)
+    X /= np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny)
+    if problem.fit_intercept:
+        X = np.column_stack([X, np.ones(len(X))])
+    moves = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
+    G = np.zeros((n_classes - 1, X.shape[1]))
+    u = proba * problem.weights[:, None]
+    for own in range(n_classes):
+        rows = problem.codes == own
+        for k in range(n_classes):
+            if k == own:
+                continue
+            spread = X[rows] * u[rows, k, None]
+            product, total = spread.T @ spread, spread.sum(axis=0)
+            for a, sign_a in ((own, 1.0), (k, -1.0)):
+                if a == n_classes - 1:  # the last class is determined by the others
+                    continue
+                G[a] += sign_a * total
+                for b, sign_b in ((own, 1.0), (k, -1.0)):
+                    if b < n_classes - 1:
+                        moves[a, :, b, :] += sign_a * sign_b * product
+    Q = moves.reshape(size, size)
+    rounding = (gamma(len(X) * n_classes) + size**2 * np.finfo(float).eps) * float(np.trace(Q))
+    least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
+    norm = np.linalg.norm(G) + gamma(len(X) * n_classes + 4) * float(np.linalg.norm(np.abs(X).T @ u))
+    if least <= 0.0 or not (proba > 0.0).all():
+        return None
+    off = u.copy()
+    off[np.arange(len(u)), problem.codes] = 0.0
+    tau = float((off.max(axis=1) * np.linalg.norm(X, axis=1)).max()) * np.sqrt(2.0) * norm / least
+    if not tau < 0.5:
+        return None
+    entropy = float(problem.weights @ entr(proba).sum(axis=1))
+    change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
+    return max(0.0, entropy - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (entropy + change))

@@ -8,6 +8,7 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -26,10 +27,13 @@ SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
 LADDER_ROWS = 8  # rows per column from which a quarter of the rows gives a good start
 FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
 MAX_CG = 60
+SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
 TINY = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 STALE = 2.0  # the preconditioner is built anew when the conjugate gradient needs this many times the steps of its first
 START = 1e-3  # first penalty without a penalty, in mean absolute column sums
 FALL = 0.03  # of the penalty from one stage to the next
+STAGES = 7
+MAX_FINAL_STEPS = 60
 STAGE_GAP = 10.0  # relative duality gap that ends a stage
 FLOAT32_FLOOR = 1e-6  # foretold relative progress below which passes run in float64
 
@@ -92,7 +96,9 @@ def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.
             first_steps = steps if first_steps is None else first_steps
         whole = _evaluate(problem, point.vector + step.direction, dtype)
         gap, dual = np.inf, None
-        if step.foretold <= max(20.0 * tol, 1e-8) * point.objective:
+        if not problem.is_penalised:
+            gap = step.foretold - min(whole.objective, point.objective)
+        elif step.foretold <= max(20.0 * tol, 1e-8) * point.objective:
             gap, dual = _linearised(problem, point, step, whole)
         following = _search(problem, point, step, whole, dtype)
         stalled = 0 if following.objective < point.objective * (1.0 - 1e-14) else stalled + 1
@@ -101,7 +107,9 @@ def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.
             following = _evaluate(problem, following.vector, dtype)
         point = following
         W, b = point.vector[:, :-1], point.vector[:, -1]
-        gap = min(gap + point.objective, _plain_gap(problem, point))
+        gap = gap + point.objective
+        if problem.is_penalised:
+            gap = min(gap, _plain_gap(problem, point))
         yield point.vector, metric, Iterate(W, b, point.objective, gap, dual, stalled >= 2)
 
 
@@ -298,7 +306,8 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     if not problem.fit_intercept:
         factors[:, q - 1, : q - 1] = 0.0
     _factor_blocks(factors, problem.rows.n_threads)
-    return Metric(factors, np.append(columns, n_features), tail, tail_inverse, problem.rows.n_threads)
+    n_threads = problem.rows.n_threads if factors.size > SOLVE_WORK else 1
+    return Metric(factors, np.append(columns, n_features), tail, tail_inverse, n_threads)
 
 
 def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
@@ -362,25 +371,21 @@ def _solve_blocks(A: np.ndarray, x: np.ndarray, n_threads: int) -> np.ndarray:
 
 
 def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield points on an L2 path whose penalty falls tenfold per stage, until separation is proven or an optimum found.
+    """Yield points on an L2 path whose penalty falls to nothing, until separation is proven or an optimum found.
 
-    The unpenalised objective of the points is reported. On separable data the last point separates the classes.
+    The unpenalised loss of the points is reported. On separable data the last point separates the classes.
     """
     scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
-    l2 = START * float(scale.mean()) if len(scale) else 1.0
-    smallest = 1e-9 * l2
+    first = START * float(scale.mean()) if scale.any() else 1.0
     vector, metric = np.column_stack([coef, intercept]), None
-    while True:
-        stage = Problem(
-            problem.rows, problem.codes, problem.weights, problem.n_classes, ElasticNet(0.0, l2), problem.fit_intercept
-        )
-        stage.__dict__.update({name: problem.__dict__[name] for name in ("magnitudes", "free") if name in vars(problem)})
-        last = l2 <= smallest
-        for vector, metric, iterate in _iterate(stage, vector, metric, tol if last else STAGE_GAP):
+    for l2 in [*(first * FALL ** np.arange(STAGES)), 0.0]:
+        stage = replace(problem, penalty=ElasticNet(0.0, l2))
+        stage.__dict__["free"] = problem.free
+        for n_steps, (vector, metric, iterate) in enumerate(_iterate(stage, vector, metric, tol if l2 == 0.0 else 0.1)):
             W, b = iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(W)
             proof = certificates.separation(problem.rows, problem.codes, W, b) if loss < problem.weights.sum() else None
-            yield Iterate(W, b, loss, iterate.gap if last else np.inf, None, iterate.stationary and last, proof)
-            if iterate.gap <= (tol if last else STAGE_GAP) * iterate.objective or iterate.stationary:
+            ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
+            yield Iterate(W, b, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break
-        l2 *= FALL

@@ -42,8 +42,7 @@ int64_t EXPORT(inspect)(const void *values, int64_t type, int64_t n, int64_t p, 
   return inspect_f64(values, n, p, stride, low, high, scratch, (double *)scratch + p, row_nonzeros);
 }
 
-/* Write the non-zeros of each row as (value, column); returns whether every value survived its conversion. Writes are
- * unconditional and the next one overwrites a zero, except in the last row: the entry after it is another thread's. */
+/* Write the non-zeros of each row as (value, column); returns whether every value survived its conversion. */
 #define DEFINE_PACK(FROM, TO, NAME) \
 static int pack_##NAME(const FROM *x, int64_t n, int64_t p, int64_t stride, int64_t at, void *columns, int narrow, \
                        TO *values) { \
@@ -57,11 +56,11 @@ static int pack_##NAME(const FROM *x, int64_t n, int64_t p, int64_t stride, int6
         if (!eight) { j += 7; continue; } \
       } \
       FROM v = row[j]; \
-      if (i == n - 1 && v == 0) continue; \
+      if (v == 0) continue; \
       values[at] = (TO)v; \
       if (narrow) ((uint16_t *)columns)[at] = (uint16_t)j; else ((int32_t *)columns)[at] = (int32_t)j; \
       exact &= (FROM)(TO)v == v; \
-      at += v != 0; \
+      at++; \
     } \
   } \
   return exact; \

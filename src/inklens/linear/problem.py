@@ -6,7 +6,7 @@ Shapes: codes (n_samples,) in 0..n_classes-1, weights c (n_samples,), coef W (n_
 intercept b (n_classes,).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,12 @@ class Problem:
     def magnitudes(self) -> np.ndarray:
         """sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient."""
         return self.rows.absolute().column_sums(self.weights)
+
+    def at(self, C: float) -> "Problem":
+        """Return loss + penalty / C, which has the optimum of C * loss + penalty; nothing is read again."""
+        scaled = replace(self, penalty=self.penalty.scaled(1.0 / C))
+        scaled.__dict__.update(free=self.free, class_weights=self.class_weights, magnitudes=self.magnitudes)
+        return scaled
 
     def restrict(self, rows: np.ndarray) -> "Problem":
         """Return the problem on some rows (sorted indices), their weights scaled to the same total."""

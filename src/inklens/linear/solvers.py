@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from inklens.linear import certificates, newton
 from inklens.linear.dual import DualPoint
@@ -93,23 +92,22 @@ def solve(
     run = _Run(problem, tol, Solution(*start, objective=np.inf))
     method = choose(problem, tol)
     run.best.method = method.__name__
-    with threadpool_limits(1 if problem.rows.n_threads == 1 else None, user_api="blas"):
-        try:
-            for point in method(problem, *start, tol):
-                run.take(point)
-                if run.is_done(point):
+    try:
+        for point in method(problem, *start, tol):
+            run.take(point)
+            if run.is_done(point):
+                break
+            if callback is not None:
+                run.prove_for_display()
+                if callback(run.best):
                     break
-                if callback is not None:
-                    run.prove_for_display()
-                    if callback(run.best):
-                        break
-                if point.stationary or run.best.n_iter >= max_iter or run.is_late(time_budget):
-                    break
-        except KeyboardInterrupt:
-            if run.point is None:
-                raise
-            raise FitInterrupted(run.finish()) from None
-        return run.finish()
+            if point.stationary or run.best.n_iter >= max_iter or run.is_late(time_budget):
+                break
+    except KeyboardInterrupt:
+        if run.point is None:
+            raise
+        raise FitInterrupted(run.finish()) from None
+    return run.finish()
 
 
 class _Run:
@@ -157,9 +155,13 @@ class _Run:
         else:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
             best.objective, best.gradient_norm = at.loss, certificates.violation(self.problem, point.coef, at)
-            proba = at.proba if point.dual is None else point.dual.proba(self.problem.rows)
-            radius = RADIUS * float(np.abs(point.coef).sum())
-            best.lower_bound = max(best.lower_bound, certificates.norm_bounded(self.problem, proba, radius))
+            bound = certificates.existence(self.problem, at.proba)
+            if bound is None:
+                radius = RADIUS * float(np.abs(point.coef).sum())
+                bound = certificates.norm_bounded(self.problem, at.proba, radius)
+            else:
+                best.exists = True
+            best.lower_bound = max(best.lower_bound, bound)
         self.proven = True
         self.proving += time.perf_counter() - began
         self._record()

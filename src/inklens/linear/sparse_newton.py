@@ -32,6 +32,7 @@ COARSEST = 0.25  # breach of the subproblem's optimality conditions, in threshol
 FORCING = 0.03  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
 PROVABLE = 10.0  # a step foretold to gain less than this many times tol is worth a dual point
+FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
 SUFFICIENT = 1e-3  # share of the linear decrease that a step must keep (Armijo)
 PATIENCE = 4  # rounds without progress before the method gives up
 
@@ -101,7 +102,7 @@ def _newton_step(
     """Return the minimiser of the Newton model plus penalty over the working set, as a step."""
     pairs = _working_set(problem, penalty, point, violation)
     mean_weight = float(problem.weights.mean())
-    light = mean_weight * min(0.25, LIGHT * problem.rows.n_samples) * min(1.0, violation / 8.0)
+    light = mean_weight * min(0.25, LIGHT * problem.rows.n_samples) * min(1.0, violation / 3.0)
     model = subproblem.newton_model(
         problem.rows,
         point.at.proba,
@@ -122,6 +123,13 @@ def _newton_step(
     intercept_moves = -(moves @ model.follow) - model.inverse @ point.at.intercept_gradient
     direction = np.zeros_like(point.coef)
     direction[pairs] = moves[moving]
+    reach = FARTHEST * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
+    longest = max(np.abs(direction).max(), np.abs(intercept_moves).max())
+    if not longest <= reach:  # a model without curvature somewhere; NaN lands here as well
+        shorter = reach / longest if np.isfinite(longest) else 0.0
+        direction, moves, intercept_moves = (
+            shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, moves, intercept_moves)
+        )
     grown = penalty.value(point.coef + direction) - value
     curved = 0.5 * float(moves @ subproblem.product(model.hessian, moves, model.n_threads))
     slope = float(gradient @ moves + point.at.intercept_gradient @ intercept_moves) + grown

@@ -6,6 +6,7 @@ Shapes: pairs are sorted by class; H (n_pairs, n_pairs) float32, vectors (n_pair
 """
 
 import ctypes
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from inklens.linear import kernels
 from inklens.linear.blocks import Rows
 
-MAX_FACES = 12
+MAX_FACES = 14  # rounds of sweeps and face steps
+QUICK = 0.25  # sweeps that leave this share of the breach are better than a face step
 FACE_SHRINKS = 8
 FIRST_SWEEPS = 25
 LATER_SWEEPS = 5
@@ -89,9 +91,10 @@ def newton_model(
         still = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
         return Model(hessian, pairs, is_intercept, *still, rows.n_threads)
     own = border[is_intercept]
-    ridge = np.trace(own) / n_classes**2 + np.finfo(np.float32).tiny  # along (1, ..., 1), where `own` and `border` are 0
+    size = np.trace(own) / n_classes + np.finfo(np.float32).tiny
+    ridge = size / n_classes  # along (1, ..., 1), where `own` and `border` are 0
     centring = np.eye(n_classes) - 1.0 / n_classes
-    inverse = centring @ np.linalg.inv(own + ridge) @ centring
+    inverse = centring @ np.linalg.inv(own + ridge + 1e-6 * size * np.eye(n_classes)) @ centring
     border[is_intercept] = 0.0
     follow = border @ inverse
     if kernels.active() == "numpy":
@@ -163,13 +166,24 @@ def solve_elementwise(
     would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
     """
     g, v = gradient.copy(), w.copy()
-    sweeps = FIRST_SWEEPS
-    for _ in range(MAX_FACES):
+
+    def descend(sweeps: int) -> float:
         _descend(hessian, g, v, l1, l2, tolerance / 4, sweeps)
-        if breach(g, v, l1, l2) <= tolerance:
-            break
-        sweeps = LATER_SWEEPS if _face_step(hessian, g, v, l1, l2, n_threads) else 4 * FIRST_SWEEPS
+        return breach(g, v, l1, l2)
+
+    _alternate(descend, lambda: _face_step(hessian, g, v, l1, l2, n_threads), tolerance)
     return v
+
+
+def _alternate(descend: Callable[[int], float], face_step: Callable[[], bool], tolerance: float) -> None:
+    """Sweep while that halves the breach a few times over, else step on the face; until the breach is within tolerance."""
+    before, now = np.inf, descend(FIRST_SWEEPS)
+    for _ in range(MAX_FACES):
+        if now <= tolerance:
+            return
+        slow = now > QUICK * before
+        stepped = slow and face_step()
+        before, now = (np.inf if slow else now), descend(LATER_SWEEPS if stepped else FIRST_SWEEPS)
 
 
 def breach(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> float:
@@ -280,12 +294,12 @@ def solve_grouped(
     descent finds the features; Newton steps on the smooth function over these follow (one Cholesky each).
     """
     g, v = gradient.copy(), w.copy()
-    sweeps = FIRST_SWEEPS
-    for _ in range(MAX_FACES):
+
+    def descend(sweeps: int) -> float:
         _descend_groups(hessian, g, v, group, l2, tolerance / 4, sweeps)
-        if group_breach(g, v, group, l2) <= tolerance:
-            break
-        sweeps = LATER_SWEEPS if _group_face_step(hessian, g, v, group, l2, n_threads) else 4 * FIRST_SWEEPS
+        return group_breach(g, v, group, l2)
+
+    _alternate(descend, lambda: _group_face_step(hessian, g, v, group, l2, n_threads), tolerance)
     return v
 
 
