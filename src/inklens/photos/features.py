@@ -104,6 +104,13 @@ def straighten(frames: np.ndarray) -> np.ndarray:
     True
     """
     frames = _as_frames(frames)
+    out = np.empty_like(frames)
+    for start in range(0, len(frames), BATCH):
+        out[start : start + BATCH] = _straightened(frames[start : start + BATCH])
+    return out
+
+
+def _straightened(frames: np.ndarray) -> np.ndarray:
     at = np.arange(SIDE, dtype=np.float32)
     by_row, by_col = frames.sum(axis=2), frames.sum(axis=1)
     mass = np.maximum(by_row.sum(axis=1), 1e-6)
@@ -124,7 +131,7 @@ def straighten(frames: np.ndarray) -> np.ndarray:
     index = np.clip(low.astype(np.int32) + 1, 0, SIDE + 1)  # into rows with a blank column before and two after
     padded = np.pad(rows, ((0, 0), (0, 0), (1, 2)))
     left, right = (np.take_along_axis(padded, index + k, axis=2) for k in (0, 1))
-    return (left * (1 - share) + right * share).astype(np.float32)
+    return left * (1 - share) + right * share
 
 
 def edge_maps(frames: np.ndarray) -> np.ndarray:

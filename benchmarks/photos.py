@@ -1,0 +1,161 @@
+"""The photo path: how many digits are read right, under which recipe and features, and how fast.
+
+INKLENS_MNIST=idx:FOLDER INKLENS_PHOTOS=FOLDER python benchmarks/photos.py
+
+INKLENS_PHOTOS is a folder of labelled pictures with manifest.csv (local_file, kind, label, repo); without it only
+synthetic photos are scored. INKLENS_MNIST is a data spec; `mnist` by default.
+"""
+
+import csv
+import io
+import os
+import time
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import _paper as paper
+import numpy as np
+from PIL import Image
+from results import table, write_section
+
+from inklens import SoftmaxRegression, load_dataset
+from inklens.photos import FEATURES, decode, locate, normalise
+from inklens.photos.features import compute
+
+RECIPES = ("tutorial", "otsu", "faithful")
+C = {"pixels": 0.5, "upright": 0.3, "strokes": 0.5}
+
+
+def fit_models(data) -> dict[str, SoftmaxRegression]:
+    """Fit one softmax regression for each kind of features on MNIST's training digits."""
+    frames, y = data.images()[:60_000] / np.float32(255), data.y[:60_000]
+    return {kind: SoftmaxRegression(C=C[kind], tol=1e-2).fit(compute(frames, kind), y) for kind in FEATURES}
+
+
+def open_pictures(folder: Path) -> list[dict]:
+    """Return the rows of the manifest with one digit each."""
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{**row, "source": folder / row["local_file"]} for row in rows if row["kind"] not in ("multi", "reject")]
+
+
+def synthetic(data, count: int = 60) -> list[dict]:
+    """Return synthetic photos of MNIST's test digits."""
+    rng = np.random.default_rng(7)
+    return [
+        {
+            "kind": f"synthetic {kind}",
+            "label": str(data.y[i]),
+            "source": paper.photo(data.images(i), rng, kind),
+            "repo": "",
+        }
+        for kind in paper.KINDS
+        for i in rng.integers(60_000, 70_000, count)
+    ]
+
+
+def accuracies(rows: list[dict], models: dict[str, SoftmaxRegression], recipe: str) -> dict[str, dict[str, float]]:
+    """Return for each kind of features the share read right: by kind of picture, and as mean over sources."""
+    frames = np.array([normalise(row["source"], recipe=recipe).frame for row in rows], np.float32)
+    result = {}
+    for features, model in models.items():
+        right = model.predict(compute(frames, features)) == [row["label"] for row in rows]
+        groups = defaultdict(list)
+        for row, hit in zip(rows, right, strict=True):
+            groups[row["kind"]].append(hit)
+            if row["repo"] and row["kind"] != "variant":
+                groups["all real"].append(hit)
+                groups[f"source {row['repo']}"].append(hit)
+        means = {name: 100 * float(np.mean(hits)) for name, hits in groups.items()}
+        sources = [means.pop(name) for name in list(means) if name.startswith("source ")]
+        result[features] = {**means, **({"mean over sources": float(np.mean(sources))} if sources else {})}
+    return result
+
+
+def accuracy_table(rows: list[dict], models: dict[str, SoftmaxRegression]) -> str:
+    """Score every recipe with every kind of features."""
+    scores = {recipe: accuracies(rows, models, recipe) for recipe in RECIPES}
+    kinds = list(scores["faithful"]["pixels"])
+    head = ["pictures", *(f"{recipe}, {features}" for recipe in RECIPES for features in FEATURES)]
+    body = [[kind, *(f"{scores[r][f][kind]:.1f}" for r in RECIPES for f in FEATURES)] for kind in kinds]
+    return table(head, body)
+
+
+def mnist_table(data, models: dict[str, SoftmaxRegression]) -> str:
+    """Score MNIST's test digits as they are, and a thousand of them through the photo path."""
+    frames, y = data.images()[60_000:] / np.float32(255), data.y[60_000:]
+    through = np.array([normalise(image).frame for image in data.images()[60_000:61_000]], np.float32)
+    body = []
+    for kind, model in models.items():
+        right = model.predict(compute(frames, kind)) == y
+        passed = model.predict(compute(through, kind)) == y[:1000]
+        body.append(
+            [kind, f"{100 * right.mean():.2f}", f"{100 * right[:1000].mean():.1f}", f"{100 * passed.mean():.1f}"]
+        )
+    return table(["features", "10,000", "first 1,000", "those through the photo path"], body)
+
+
+def phone_photo(width: int, height: int) -> bytes:
+    """Return a JPEG as a phone takes it: paper with grain, one digit."""
+    rng = np.random.default_rng(0)
+    digit = np.kron(paper.scribble(rng, 160, points=5, width=12), np.ones((height // 320, height // 320)))
+    photo = 0.8 + rng.normal(0, 0.02, (height, width))
+    top, left = height // 4, width // 4
+    photo[top : top + len(digit), left : left + len(digit)] -= 0.5 * digit
+    buffer = io.BytesIO()
+    Image.fromarray((np.clip(photo, 0, 1) * 255).astype(np.uint8)).convert("RGB").save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def read_many(data: bytes, times: int) -> None:
+    """Normalise the same photo some times; runs in a worker process."""
+    for _ in range(times):
+        normalise(decode(data))
+
+
+def speeds() -> list[list[str]]:
+    """Time one large photo, many ordinary ones on two cores, a page, and ready frames."""
+    large, ordinary = phone_photo(4000, 3000), phone_photo(1632, 1224)
+    read_many(large, 1)
+    began = time.perf_counter()
+    read_many(large, 5)
+    one = (time.perf_counter() - began) / 5
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(read_many, [ordinary] * 2, [2] * 2))
+        began = time.perf_counter()
+        list(pool.map(read_many, [ordinary] * 2, [60] * 2))
+        rate = 120 / (time.perf_counter() - began)
+    frames = np.random.default_rng(0).random((20_000, 28, 28), np.float32)
+    began = time.perf_counter()
+    compute(frames, "strokes")
+    ready = len(frames) / (time.perf_counter() - began)
+    began = time.perf_counter()
+    locate(phone_photo(4000, 3000), many=True)
+    page = time.perf_counter() - began
+    return [
+        ["12-megapixel phone JPEG to frame", f"{1000 * one:.0f} ms", "150 ms"],
+        ["2-megapixel photos to frames, two processes", f"{rate:.0f} a second", "100 a second"],
+        ["12-megapixel page searched for digits", f"{1000 * page:.0f} ms", ""],
+        ["ready frames to `strokes` features", f"{ready:,.0f} a second", "20,000 a second"],
+    ]
+
+
+def main() -> None:
+    """Measure and write the section."""
+    data = load_dataset(os.environ.get("INKLENS_MNIST", "mnist"))
+    models = fit_models(data)
+    folder = os.environ.get("INKLENS_PHOTOS")
+    rows = synthetic(data) + (open_pictures(Path(folder)) if folder else [])
+    text = [
+        "Digits read right, in %, by softmax regressions on MNIST's 60,000 training digits:",
+        accuracy_table(rows, models),
+        "MNIST's test digits, in %:",
+        mnist_table(data, models),
+        table(["what", "measured", "goal"], speeds()),
+    ]
+    write_section("Photos", "\n\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
