@@ -21,7 +21,17 @@ PENALTIES = {
     "group": penalty_of(1.0, group=True),
     "group and ridge": penalty_of(0.6, group=True),
 }
-SHAPES = ["plain", "wide", "one feature", "collinear", "sparse", "separable", "binary", "many classes", "constant column"]
+SHAPES = [
+    "plain",
+    "wide",
+    "one feature",
+    "collinear",
+    "sparse",
+    "separable",
+    "binary",
+    "many classes",
+    "constant column",
+]
 
 
 def random_problem(seed: int, shape: str, penalty) -> Problem:
@@ -203,7 +213,9 @@ def test_a_weight_of_two_is_the_row_twice():
     X, codes = rng.normal(size=(40, 5)), rng.integers(0, 3, 40).astype(np.int32)
     weights = rng.integers(1, 4, 40)
     weighted = Problem(Rows.of(X), codes, weights.astype(float), 3, PENALTIES["l1"])
-    repeated = Problem(Rows.of(X.repeat(weights, axis=0)), codes.repeat(weights), np.ones(weights.sum()), 3, PENALTIES["l1"])
+    repeated = Problem(
+        Rows.of(X.repeat(weights, axis=0)), codes.repeat(weights), np.ones(weights.sum()), 3, PENALTIES["l1"]
+    )
     first, second = solve(weighted, tol=1e-10), solve(repeated, tol=1e-10)
     assert first.objective == pytest.approx(second.objective, rel=1e-9)
     np.testing.assert_allclose(first.coef, second.coef, atol=1e-4)
@@ -259,9 +271,10 @@ def test_eliminated_intercepts_are_the_schur_complement():
     all_pairs = Pairs(model.pairs.classes, model.pairs.features)
     exact = brute_hessian(rows, proba, weights, all_pairs)
     own, moving = model.is_intercept, ~model.is_intercept
-    schur = exact[np.ix_(moving, moving)] - exact[np.ix_(moving, own)] @ np.linalg.pinv(
-        exact[np.ix_(own, own)], rcond=1e-10
-    ) @ exact[np.ix_(own, moving)]
+    schur = (
+        exact[np.ix_(moving, moving)]
+        - exact[np.ix_(moving, own)] @ np.linalg.pinv(exact[np.ix_(own, own)], rcond=1e-10) @ exact[np.ix_(own, moving)]
+    )
     np.testing.assert_allclose(model.hessian[np.ix_(moving, moving)], schur, atol=2e-3)
 
 
