@@ -10,6 +10,7 @@ from inklens.linear.blocks import Rows
 from inklens.linear.dual import DualPoint, balance, dual_value, moved
 from inklens.linear.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem import Problem
+from inklens.linear.screening import certified_zeros
 from inklens.linear.softmax import log_softmax, softmax
 from inklens.linear.solvers import solve
 from inklens.linear.subproblem import Pairs
@@ -310,3 +311,28 @@ def test_penalties_conjugate_prox_and_violation(name):
         assert np.isfinite(penalty.conjugate(scale * V))
         assert penalty.value(W) + penalty.conjugate(scale * V) >= (W * scale * V).sum() - 1e-12
         assert penalty.scaled(2.0).value(W) == pytest.approx(2.0 * penalty.value(W))
+
+
+# ---- certified zeros -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_certified_zeros_are_zero_at_the_optimum(name):
+    proven = zeros = 0
+    for seed in range(30):
+        problem = random_problem(300 + seed, SHAPES[seed % len(SHAPES)], PENALTIES[name])
+        optimum = solve(problem, tol=1e-11, max_iter=300).coef
+        for tol in (1e-1, 1e-3, 1e-6):
+            solution = solve(problem, tol=tol)
+            mask = certified_zeros(problem, solution.objective, solution.dual)
+            assert np.abs(optimum[mask]).max(initial=0.0) <= 1e-7
+        proven, zeros = proven + mask.sum(), zeros + np.count_nonzero(solution.coef == 0.0)
+    assert proven >= 0.5 * zeros
+
+
+def test_radius_bounds_the_distance_to_the_optimal_gradient():
+    problem = random_problem(11, "plain", PENALTIES["l1"])
+    loose, tight = solve(problem, tol=3e-2), solve(problem, tol=1e-11)
+    mask_loose = certified_zeros(problem, loose.objective, loose.dual)
+    mask_tight = certified_zeros(problem, tight.objective, tight.dual)
+    assert not (mask_loose & ~mask_tight).any()

@@ -218,7 +218,7 @@ def deal(codes: np.ndarray, n_folds: int, rng: np.random.RandomState) -> np.ndar
     """Deal each class's rows into folds in turn, (n_samples,); -1 for a class with one row, which is never held out.
 
     >>> deal(np.array([0, 0, 0, 0, 1, 1, 2]), 2, np.random.RandomState(0)).tolist()
-    [0, 1, 0, 1, 1, 0, -1]
+    [1, 0, 0, 1, 0, 1, -1]
     """
     fold_of = np.full(len(codes), -1)
     turn = 0

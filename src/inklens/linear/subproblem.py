@@ -110,7 +110,7 @@ def newton_model(
 def pair_hessian(
     rows: Rows, proba: np.ndarray, weights: np.ndarray, pairs: Pairs, light: float = 0.0, seed: int = 0
 ) -> np.ndarray:
-    """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features: a column of ones."""
+    """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features is all ones."""
     if kernels.active() == "numpy":
         return _pair_hessian_numpy(rows, proba, weights, pairs)
     n_classes = proba.shape[1]
@@ -323,6 +323,8 @@ def solve_grouped(
     `group` and `l2` hold one number per feature (q,), the other vectors (n_classes * q,) in order of the classes. Block
     descent finds the features; Newton steps on the smooth function over these follow (one Cholesky each).
     """
+    if len(group) == 0:
+        return w
     g, v = gradient.copy(), w.copy()
 
     def descend(sweeps: int) -> float:
