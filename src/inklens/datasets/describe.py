@@ -98,7 +98,7 @@ class Description:
             f"{self.name}: {self.n_samples:,} images of {rows} x {cols}, {len(self.counts)} classes",
             "images per class: " + ", ".join(f"{label} {count:,}" for label, count in self.counts.items()),
             f"pixels from {self.value_range[0]} to {self.value_range[1]}, mean ink {self.mean_ink:.1%}",
-            f"{self.polarity}: the border holds less ink than the middle in {self.paper_border_share:.1%} of the images",
+            f"{self.polarity}: the border holds less ink than the middle in {self.paper_border_share:.1%} of images",
             f"{self.n_constant} of {rows * cols} pixels never change: no coefficient can be learned for them",
             f"{self.n_duplicates} images repeat an earlier one; {self.n_conflicts} occur with more than one label",
             *([str(self.overlap)] if self.overlap else []),

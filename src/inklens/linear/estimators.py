@@ -44,7 +44,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     Minimises, with :math:`z_i = W x_i + b` and sample weights :math:`s_i`,
 
-    .. math:: C \sum_i s_i \big[\log \textstyle\sum_k e^{z_{ik}} - z_{i y_i}\big]
+    .. math:: C \sum_i s_i [\log \sum_k e^{z_{ik}} - z_{i y_i}]
               + \rho \|W\|_1 + \tfrac{1-\rho}{2} \|W\|_F^2
 
     and stops once a proven lower bound shows that the objective is within `tol`, relatively, of the optimum. The
@@ -85,7 +85,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         The value reached, and a proven bound below the optimum. Without a penalty the bound holds among all
         coefficients with at most ten times the sum of absolute values of `coef_`.
     dual_gap_ : float
-        (objective_ - lower_bound_) / objective_.
+        ``(objective_ - lower_bound_) / objective_``.
     status_ : {"certified", "separated", "stopped"}
         Within `tol`; no finite optimum exists and that is proven; or a limit came first (warns).
     converged_ : bool
