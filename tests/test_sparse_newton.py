@@ -10,6 +10,7 @@ from inklens.linear.blocks import Rows
 from inklens.linear.dual import DualPoint, balance, dual_value, moved
 from inklens.linear.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem import Problem
+from inklens.linear.screening import certified_zeros
 from inklens.linear.softmax import log_softmax, softmax
 from inklens.linear.solvers import solve
 from inklens.linear.subproblem import Pairs
@@ -21,7 +22,17 @@ PENALTIES = {
     "group": penalty_of(1.0, group=True),
     "group and ridge": penalty_of(0.6, group=True),
 }
-SHAPES = ["plain", "wide", "one feature", "collinear", "sparse", "separable", "binary", "many classes", "constant column"]
+SHAPES = [
+    "plain",
+    "wide",
+    "one feature",
+    "collinear",
+    "sparse",
+    "separable",
+    "binary",
+    "many classes",
+    "constant column",
+]
 
 
 def random_problem(seed: int, shape: str, penalty) -> Problem:
@@ -203,7 +214,9 @@ def test_a_weight_of_two_is_the_row_twice():
     X, codes = rng.normal(size=(40, 5)), rng.integers(0, 3, 40).astype(np.int32)
     weights = rng.integers(1, 4, 40)
     weighted = Problem(Rows.of(X), codes, weights.astype(float), 3, PENALTIES["l1"])
-    repeated = Problem(Rows.of(X.repeat(weights, axis=0)), codes.repeat(weights), np.ones(weights.sum()), 3, PENALTIES["l1"])
+    repeated = Problem(
+        Rows.of(X.repeat(weights, axis=0)), codes.repeat(weights), np.ones(weights.sum()), 3, PENALTIES["l1"]
+    )
     first, second = solve(weighted, tol=1e-10), solve(repeated, tol=1e-10)
     assert first.objective == pytest.approx(second.objective, rel=1e-9)
     np.testing.assert_allclose(first.coef, second.coef, atol=1e-4)
@@ -259,9 +272,10 @@ def test_eliminated_intercepts_are_the_schur_complement():
     all_pairs = Pairs(model.pairs.classes, model.pairs.features)
     exact = brute_hessian(rows, proba, weights, all_pairs)
     own, moving = model.is_intercept, ~model.is_intercept
-    schur = exact[np.ix_(moving, moving)] - exact[np.ix_(moving, own)] @ np.linalg.pinv(
-        exact[np.ix_(own, own)], rcond=1e-10
-    ) @ exact[np.ix_(own, moving)]
+    schur = (
+        exact[np.ix_(moving, moving)]
+        - exact[np.ix_(moving, own)] @ np.linalg.pinv(exact[np.ix_(own, own)], rcond=1e-10) @ exact[np.ix_(own, moving)]
+    )
     np.testing.assert_allclose(model.hessian[np.ix_(moving, moving)], schur, atol=2e-3)
 
 
@@ -297,3 +311,28 @@ def test_penalties_conjugate_prox_and_violation(name):
         assert np.isfinite(penalty.conjugate(scale * V))
         assert penalty.value(W) + penalty.conjugate(scale * V) >= (W * scale * V).sum() - 1e-12
         assert penalty.scaled(2.0).value(W) == pytest.approx(2.0 * penalty.value(W))
+
+
+# ---- certified zeros -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_certified_zeros_are_zero_at_the_optimum(name):
+    proven = zeros = 0
+    for seed in range(30):
+        problem = random_problem(300 + seed, SHAPES[seed % len(SHAPES)], PENALTIES[name])
+        optimum = solve(problem, tol=1e-11, max_iter=300).coef
+        for tol in (1e-1, 1e-3, 1e-6):
+            solution = solve(problem, tol=tol)
+            mask = certified_zeros(problem, solution.objective, solution.dual)
+            assert np.abs(optimum[mask]).max(initial=0.0) <= 1e-7
+        proven, zeros = proven + mask.sum(), zeros + np.count_nonzero(solution.coef == 0.0)
+    assert proven >= 0.5 * zeros
+
+
+def test_radius_bounds_the_distance_to_the_optimal_gradient():
+    problem = random_problem(11, "plain", PENALTIES["l1"])
+    loose, tight = solve(problem, tol=3e-2), solve(problem, tol=1e-11)
+    mask_loose = certified_zeros(problem, loose.objective, loose.dual)
+    mask_tight = certified_zeros(problem, tight.objective, tight.dual)
+    assert not (mask_loose & ~mask_tight).any()

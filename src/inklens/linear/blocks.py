@@ -290,6 +290,22 @@ class Rows:
             stacked *= np.dtype(dtype).type(self.scale)
         return stacked
 
+    def standardised(self, shift: np.ndarray, scale: np.ndarray) -> "Rows":
+        """Return (X - shift) / scale by columns, as a copy; shifted columns have no zeros."""
+        blocks = []
+        for block in self.blocks:
+            exact = block.exact
+            values = exact.values.astype(np.float64) * self.scale
+            at = slice(None) if exact.indices is None else exact.indices
+            exact = exact._replace(values=(values - shift[at]) / scale[at])
+            inspection = Inspection(
+                (block.inspection.low * self.scale - shift) / scale,
+                (block.inspection.high * self.scale - shift) / scale,
+                block.inspection.n_nonzeros,
+            )
+            blocks.append(Block(exact, _single(exact), inspection))
+        return Rows(blocks, 1.0, self.n_threads)
+
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout."""
         blocks = []

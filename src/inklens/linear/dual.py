@@ -1,10 +1,11 @@
 """Dual points: rows of probabilities that prove a lower bound, described by a few coefficients.
 
-The linearised dual point at (W, b) along a Newton direction (D, d) is P + U with U_i = (diag p_i - p_i p_i')(D x_i + d):
+The linearised dual point at (W, b) along a Newton direction (D, d) is P + U, U_i = (diag p_i - p_i p_i')(D x_i + d):
 its gradient is the Newton model's own, so that it is feasible up to what the model leaves out and its gap is of second
 order in the direction. Rows that leave the simplex are clipped and normalised.
 
-Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction (n_classes,), proba (n_samples, n_classes).
+Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction (n_classes,), proba (n_samples,
+n_classes).
 """
 
 from typing import NamedTuple

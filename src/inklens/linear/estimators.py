@@ -34,6 +34,7 @@ except ImportError:
 
 
 LARGEST = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
+LARGEST_L1 = 1e7  # the same under a penalty with thresholds: a column's threshold falls with its scale, into the rounding
 SMALLEST = 1e-10  # of the largest value under a penalty: below, any coefficient that matters costs more than it gains
 NUMBERS = (np.float64, np.float32, np.uint8)
 
@@ -201,7 +202,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 weights * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=weights)[codes]
             )
         unpenalised = np.isinf(self.C)
-        _check_magnitudes(rows, unpenalised)
+        smooth = unpenalised or self.l1_ratio == 0.0
+        _check_magnitudes(rows, LARGEST if smooth else LARGEST_L1, 0.0 if unpenalised else SMALLEST)
         problem = Problem(
             rows=rows,
             codes=codes.astype(np.int32),
@@ -352,21 +354,21 @@ def _n_threads(n_jobs: int | None) -> int | None:
     return effective_n_jobs(n_jobs)
 
 
-def _check_magnitudes(rows: Rows, unpenalised: bool) -> None:
+def _check_magnitudes(rows: Rows, upper: float, lower: float) -> None:
     """Refuse values whose coefficients no floating-point number could hold with sense."""
     size = np.maximum(np.abs(rows.low), np.abs(rows.high))
     if not len(size):
         return
     worst = int(size.argmax())
     largest = float(size[worst])
-    if largest > LARGEST:
+    remedy = "rescale the columns first, for example with sklearn.preprocessing.StandardScaler"
+    if largest > upper:
         raise DataError(
-            f"column {worst} (counted from 0) reaches {largest:.3g}, and values beyond {LARGEST:.0e} cannot be fitted "
-            "reliably; rescale the columns first, for example with sklearn.preprocessing.StandardScaler"
+            f"column {worst} (counted from 0) reaches {largest:.3g}, and values beyond {upper:.0e} cannot be fitted "
+            f"reliably with this penalty; {remedy}"
         )
-    if 0.0 < largest < SMALLEST and not unpenalised:
+    if 0.0 < largest < lower:
         raise DataError(
-            f"the largest value in X is {largest:.3g}: coefficients that could use such small values are "
-            "penalised away, and every class share would be the same for all rows; rescale the columns first, for example "
-            "with sklearn.preprocessing.StandardScaler"
+            f"the largest value in X is {largest:.3g}: coefficients that could use such small values are penalised "
+            f"away, and every row would get the same probabilities; {remedy}"
         )

@@ -22,8 +22,8 @@ from inklens.linear.softmax import log_softmax
 class SoftmaxRegressionCV(SoftmaxRegression):
     r"""Softmax regression with C, and if wanted l1_ratio, chosen by cross-validation.
 
-    Each fold fits a warm-started path, every point proven to `path_tol`. The one-standard-error rule takes the strongest
-    penalty whose mean score is within one standard error of the best.
+    Each fold fits a warm-started path, every point proven to `path_tol`. The one-standard-error rule takes the
+    strongest penalty whose mean score is within one standard error of the best.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
 
     References
     ----------
-    Breiman et al. (1984), Classification and Regression Trees, section 3.4.3; Hastie, Tibshirani, Friedman (2009), section
-    7.10, for the one-standard-error rule.
+    Breiman et al. (1984), Classification and Regression Trees, section 3.4.3; Hastie, Tibshirani, Friedman (2009),
+    section 7.10, for the one-standard-error rule.
 
     Examples
     --------
@@ -146,9 +146,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
             raise DataError(f"l1_ratios must be a list of numbers between 0 and 1, got {self.l1_ratios!r}")
         weights = given
         if self.class_weight is not None:
-            weights = (
-                given * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=given)[codes]
-            )
+            weights = given * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=given)[codes]
         folds = self._folds(codes, len(classes))
         searched = [self._search(rows, codes.astype(np.int32), weights, given, ratio, folds) for ratio in ratios]
         self.Cs_, self.scores_, self.path_gaps_ = (np.stack(part) for part in zip(*searched, strict=True))
@@ -159,7 +157,9 @@ class SoftmaxRegressionCV(SoftmaxRegression):
             class_weight=self.class_weight, max_iter=self.max_iter, n_jobs=self.n_jobs,
         ).fit(rows, y, sample_weight=given)  # fmt: skip
         kept_names = {"n_features_in_", "feature_names_in_"}  # of X as given
-        vars(self).update({k: v for k, v in vars(final).items() if k.endswith("_") and k not in kept_names})
+        for name, value in vars(final).items():
+            if name.endswith("_") and name not in kept_names:
+                setattr(self, name, value)
         return self
 
     def _folds(self, codes: np.ndarray, n_classes: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -218,7 +218,7 @@ def deal(codes: np.ndarray, n_folds: int, rng: np.random.RandomState) -> np.ndar
     """Deal each class's rows into folds in turn, (n_samples,); -1 for a class with one row, which is never held out.
 
     >>> deal(np.array([0, 0, 0, 0, 1, 1, 2]), 2, np.random.RandomState(0)).tolist()
-    [0, 1, 0, 1, 1, 0, -1]
+    [1, 0, 0, 1, 0, 1, -1]
     """
     fold_of = np.full(len(codes), -1)
     turn = 0

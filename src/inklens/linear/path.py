@@ -116,7 +116,7 @@ def softmax_path(
     y : array-like (n_samples,)
         At least two different labels.
     Cs : int or sequence of float, default=60
-        Number of points, spaced geometrically from the largest C that zeroes every coefficient up to `C`; or the values.
+        Number of points, spaced geometrically from the largest C that zeroes every coefficient up to `C`; or values.
     C : float, default=1.0
         The last point, where `Cs` is a number.
     l1_ratio : float, default=1.0
@@ -142,8 +142,8 @@ def softmax_path(
 
     References
     ----------
-    Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33(1), section 2.5; Tibshirani et al. (2012), J. R. Stat. Soc. B 74,
-    for the strong rule behind the working sets.
+    Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33(1), section 2.5; Tibshirani et al. (2012), J. R. Stat. Soc.
+    B 74, for the strong rule behind the working sets.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def softmax_path(
     >>> len(path), int(path.n_nonzeros[0]), bool((path.gaps <= 1e-3).all())
     (10, 0, True)
     >>> path.entry_order
-    array([2, 3, 1, 0])
+    array([2, 3, 0])
     """
     problem, classes = _problem(X, y, l1_ratio, group, fit_intercept, sample_weight, n_jobs)
     grid = path_grid(problem, Cs, C)

@@ -59,6 +59,10 @@ class ElasticNet:
         """Return factor * g."""
         return ElasticNet(self.l1 * factor, self.l2 * factor)
 
+    def in_units(self, scale: np.ndarray) -> "ElasticNet":
+        """Return the same penalty as a function of W' = scale * W."""
+        return ElasticNet(self.l1 / scale, self.l2 / scale**2)
+
     def strength(self, G: np.ndarray) -> np.ndarray:
         """Return how hard -G pulls each coefficient off zero, 1 at the threshold, (n_classes, n_features)."""
         return _ratio(np.abs(G), self.l1)
@@ -73,11 +77,15 @@ class ElasticNet:
         breach = np.where(W != 0.0, np.abs(pull - self.l1 * np.sign(W)), np.maximum(np.abs(pull) - self.l1, 0.0))
         return float(_ratio(breach, self.l1).max(initial=0.0))
 
-    def solve_quadratic(self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float) -> np.ndarray:
+    def solve_quadratic(
+        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
+    ) -> np.ndarray:
         """Return the minimiser of the quadratic model plus g over the model's pairs; intercepts stay at 0."""
         l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
         l1[model.is_intercept] = np.inf
-        return subproblem.solve_elementwise(model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads)
+        return subproblem.solve_elementwise(
+            model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +134,10 @@ class GroupLasso:
         """Return factor * g."""
         return GroupLasso(self.group * factor, self.l2 * factor)
 
+    def in_units(self, scale: np.ndarray) -> "GroupLasso":
+        """Return the same penalty as a function of W' = scale * W."""
+        return GroupLasso(self.group / scale, self.l2 / scale**2)
+
     def strength(self, G: np.ndarray) -> np.ndarray:
         """Return how hard -G pulls each feature off zero, 1 at the threshold, (n_classes, n_features)."""
         return np.broadcast_to(_ratio(np.linalg.norm(G, axis=0), self.group), G.shape)
@@ -142,12 +154,16 @@ class GroupLasso:
         outside = np.maximum(np.linalg.norm(pull, axis=0) - self.group, 0.0)
         return float(_ratio(np.where(norms > 0.0, inside, outside), self.group).max(initial=0.0))
 
-    def solve_quadratic(self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float) -> np.ndarray:
+    def solve_quadratic(
+        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
+    ) -> np.ndarray:
         """Return the minimiser of the quadratic model plus g over the model's pairs; intercepts stay at 0."""
         q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
         group, l2 = (_per_pair(size, model)[:q] for size in (self.group, self.l2))
         group[model.is_intercept[:q]] = np.inf
-        return subproblem.solve_grouped(model.hessian, gradient, w, group, l2, tolerance=tolerance, n_threads=model.n_threads)
+        return subproblem.solve_grouped(
+            model.hessian, gradient, w, group, l2, tolerance=tolerance, n_threads=model.n_threads
+        )
 
 
 def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLasso:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from inklens.linear import certificates, newton
+from inklens.linear.conditioning import Conditioning
 from inklens.linear.dual import DualPoint
 from inklens.linear.iterate import Iterate
 from inklens.linear.problem import Problem
@@ -89,7 +90,10 @@ def solve(
     """
     if start is None:
         start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
-    run = _Run(problem, tol, Solution(*start, objective=np.inf))
+    conditioning = Conditioning.of(problem)
+    if conditioning is not None:
+        problem, start = conditioning.apply(problem), conditioning.start(*start)
+    run = _Run(problem, tol, Solution(*start, objective=np.inf), conditioning)
     method = choose(problem, tol)
     run.best.method = method.__name__
     try:
@@ -99,7 +103,7 @@ def solve(
                 break
             if callback is not None:
                 run.prove_for_display()
-                if callback(run.best):
+                if callback(run.restored()):
                     break
             if point.stationary or run.best.n_iter >= max_iter or run.is_late(time_budget):
                 break
@@ -113,8 +117,8 @@ def solve(
 class _Run:
     """The state of one fit: the best point, and the proofs about it."""
 
-    def __init__(self, problem: Problem, tol: float, best: Solution) -> None:
-        self.problem, self.tol, self.best = problem, tol, best
+    def __init__(self, problem: Problem, tol: float, best: Solution, conditioning: Conditioning | None) -> None:
+        self.problem, self.tol, self.best, self.conditioning = problem, tol, best, conditioning
         self.began = time.perf_counter()
         self.proving = 0.0  # seconds spent on proofs
         self.point: Iterate | None = None
@@ -178,7 +182,11 @@ class _Run:
             if self.best.gap <= self.tol:
                 self.best.status = "certified"
         self.best.seconds = self.seconds
-        return self.best
+        return self.restored()
+
+    def restored(self) -> Solution:
+        """Return the best point in the coordinates of the data."""
+        return self.best if self.conditioning is None else self.conditioning.restore(self.best)
 
     def is_late(self, time_budget: float | None) -> bool:
         """Tell whether the time budget is used up."""

@@ -27,11 +27,13 @@ PULL = 9.0  # the penalty starts where the strongest pull is this many threshold
 NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds this share of the threshold
 GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
 SMALLEST_SET = 300
-LIGHT = 2.7e-6  # class pairs of rows lighter than this times n_samples, in mean row weights, are sampled while far
+LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per column, in mean row weights, are sampled
 COARSEST = 0.25  # breach of the subproblem's optimality conditions, in thresholds, while far
 FORCING = 0.03  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
 PROVABLE = 10.0  # a step foretold to gain less than this many times tol is worth a dual point
+DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a whole one
+LEAST_DAMPING = 1e-3  # in units of the largest curvature that a column can have
 FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
 SUFFICIENT = 1e-3  # share of the linear decrease that a step must keep (Armijo)
 PATIENCE = 4  # rounds without progress before the method gives up
@@ -67,7 +69,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     """Yield ever better points for a penalty with thresholds."""
     dtype: Any = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    factor, stalled = np.inf, 0
+    factor, stalled, damping = np.inf, 0, 0.0
     for seed in count():
         factor = _continuation(problem.penalty, point, factor)
         penalty = problem.penalty.scaled(factor)
@@ -76,13 +78,14 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
-        step = _newton_step(problem, penalty, point, violation, tol, seed)
+        step = _newton_step(problem, penalty, point, violation, tol, seed, damping)
         whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.foretold <= PROVABLE * max(tol, 1e-9) * before:
             bound = _estimate(problem, moved(point.at.proba, whole.at.scores - point.at.scores))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
-        point = _search(problem, penalty, point, step, whole, dtype)
+        point, length = _search(problem, penalty, point, step, whole, dtype)
+        damping = DAMPING * max(damping, LEAST_DAMPING) if length < 1.0 else damping / DAMPING
         objective = point.objective(problem.penalty)
         stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
         yield Iterate(point.coef, point.intercept, objective, objective - bound, dual, stationary=stalled == PATIENCE)
@@ -97,12 +100,12 @@ def _continuation(penalty: Any, point: Point, factor: float) -> float:
 
 
 def _newton_step(
-    problem: Problem, penalty: Any, point: Point, violation: float, tol: float, seed: int
+    problem: Problem, penalty: Any, point: Point, violation: float, tol: float, seed: int, damping: float
 ) -> Step:
     """Return the minimiser of the Newton model plus penalty over the working set, as a step."""
     pairs = _working_set(problem, penalty, point, violation)
-    mean_weight = float(problem.weights.mean())
-    light = mean_weight * min(0.25, LIGHT * problem.rows.n_samples) * min(1.0, violation / 3.0)
+    lightest = min(0.25, LIGHT * problem.rows.n_nonzeros / max(1, problem.rows.n_features))
+    light = float(problem.weights.mean()) * lightest * min(1.0, violation / 3.0)
     model = subproblem.newton_model(
         problem.rows,
         point.at.proba,
@@ -112,6 +115,9 @@ def _newton_step(
         light=light if violation > 1e-3 else 0.0,
         seed=seed,
     )
+    if damping > LEAST_DAMPING:
+        bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
+        model.hessian.ravel()[:: len(bound) + 1] += damping * bound.astype(np.float32)
     w, gradient = (np.zeros(len(model.pairs.classes)) for _ in range(2))
     moving = ~model.is_intercept
     w[moving], gradient[moving] = point.coef[pairs], point.at.gradient[pairs]
@@ -148,19 +154,19 @@ def _working_set(problem: Problem, penalty: Any, point: Point, violation: float)
     return Pairs(*np.nonzero(pull >= least))
 
 
-def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Point, dtype: Any) -> Point:
-    """Return the point after the whole step, or after a part of it where the objective would not fall (Armijo)."""
+def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Point, dtype: Any) -> tuple[Point, float]:
+    """Return the point after the whole step or the share of it that lets the objective fall (Armijo), and the share."""
     before = point.objective(penalty)
     rounding = 1e-14 * before if dtype == np.float64 else 1e-7 * before
     if whole.objective(penalty) <= before + SUFFICIENT * step.slope + rounding:
-        return whole
+        return whole, 1.0
     along = whole.at.scores - point.at.scores
     for t in 0.5 ** np.arange(1, 30):
         coef = point.coef + t * step.coef
         loss = loss_of_scores(point.at.scores + dtype(t) * along, problem.codes, problem.weights)
         if loss + penalty.value(coef) <= before + SUFFICIENT * t * step.slope:
-            return Point.of(problem, coef, point.intercept + t * step.intercept, dtype)
-    return point
+            return Point.of(problem, coef, point.intercept + t * step.intercept, dtype), t
+    return point, 0.0
 
 
 def _estimate(problem: Problem, proba: np.ndarray) -> float:

@@ -32,8 +32,9 @@ class Pairs(NamedTuple):
 class Model(NamedTuple):
     """The loss's Hessian over pairs with the intercepts eliminated.
 
-    When the pairs move by d, the best intercepts move by -follow' d - inverse g for their gradient g, and what the pairs
-    feel of it is the slope -follow g. The intercepts' own rows stay in the matrix, unused: taking them out would copy it.
+    When the pairs move by d, the best intercepts move by -follow' d - inverse g for their gradient g, and what the
+    pairs feel of it is the slope -follow g. The intercepts' own rows stay in the matrix, unused: taking them out would
+    copy it.
     """
 
     hessian: np.ndarray  # (n_pairs, n_pairs) float32, intercepts included
@@ -100,14 +101,16 @@ def newton_model(
     if kernels.active() == "numpy":
         hessian -= (border @ follow.T).astype(np.float32)
     else:
-        kernels.call("subtract_product", len(hessian), n_classes, hessian, border, np.ascontiguousarray(follow.T), rows.n_threads)
+        kernels.call(
+            "subtract_product", len(hessian), n_classes, hessian, border, np.ascontiguousarray(follow.T), rows.n_threads
+        )
     return Model(hessian, pairs, is_intercept, follow, inverse, rows.n_threads)
 
 
 def pair_hessian(
     rows: Rows, proba: np.ndarray, weights: np.ndarray, pairs: Pairs, light: float = 0.0, seed: int = 0
 ) -> np.ndarray:
-    """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features is a column of ones."""
+    """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features is all ones."""
     if kernels.active() == "numpy":
         return _pair_hessian_numpy(rows, proba, weights, pairs)
     n_classes = proba.shape[1]
@@ -126,8 +129,8 @@ def pair_hessian(
         arrays = (chosen, first, features, p, c)
         job = _Job(
             ctypes.addressof(described), len(chosen), len(features), n_classes, rows.n_threads,
-            *(kernels.pointer(array) for array in arrays), rows.scale, light, seed & 0xFFFFFFFF, kernels.pointer(hessian),
-            kernels.pointer(slot), len(used) - 1,
+            *(kernels.pointer(array) for array in arrays), rows.scale, light, seed & 0xFFFFFFFF,
+            kernels.pointer(hessian), kernels.pointer(slot), len(used) - 1,
         )  # fmt: skip
         if kernels.function("pair_hessian", (ctypes.c_void_p,))(ctypes.byref(job)):
             raise MemoryError(f"no memory for the Hessian over {len(features)} coefficients")
@@ -158,7 +161,14 @@ def _pair_hessian_numpy(rows: Rows, proba: np.ndarray, weights: np.ndarray, pair
 
 
 def solve_elementwise(
-    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, l1: np.ndarray, l2: np.ndarray, *, tolerance: float, n_threads: int = 1
+    hessian: np.ndarray,
+    gradient: np.ndarray,
+    w: np.ndarray,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    *,
+    tolerance: float,
+    n_threads: int = 1,
 ) -> np.ndarray:
     """Return the minimiser v up to a breach of `tolerance`, in units of l1, of the optimality conditions.
 
@@ -176,7 +186,7 @@ def solve_elementwise(
 
 
 def _alternate(descend: Callable[[int], float], face_step: Callable[[], bool], tolerance: float) -> None:
-    """Sweep while that halves the breach a few times over, else step on the face; until the breach is within tolerance."""
+    """Sweep while that shrinks the breach quickly, else step on the face, until the breach is within tolerance."""
     before, now = np.inf, descend(FIRST_SWEEPS)
     for _ in range(MAX_FACES):
         if now <= tolerance:
@@ -196,7 +206,13 @@ def breach(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) 
 
 
 def _descend(
-    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, l1: np.ndarray, l2: np.ndarray, tolerance: float, max_sweeps: int
+    hessian: np.ndarray,
+    gradient: np.ndarray,
+    w: np.ndarray,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    tolerance: float,
+    max_sweeps: int,
 ) -> None:
     """Run coordinate descent in place on `gradient` (of the quadratic, at w) and `w`."""
     if kernels.active() != "numpy":
@@ -219,7 +235,9 @@ def _descend(
             return
 
 
-def _face_step(hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray, n_threads: int) -> bool:
+def _face_step(
+    hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray, n_threads: int
+) -> bool:
     """Take the Newton step that keeps the signs of v, shortened until the model falls; tell whether there was one."""
     active = np.flatnonzero(v)
     signs = np.sign(v[active])
@@ -249,7 +267,12 @@ def product(hessian: np.ndarray, vector: np.ndarray, n_threads: int) -> np.ndarr
 
 
 def _solve_face(
-    hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray, slope: np.ndarray, n_threads: int, bend: np.ndarray | None = None
+    hessian: np.ndarray,
+    active: np.ndarray,
+    ridge: np.ndarray,
+    slope: np.ndarray,
+    n_threads: int,
+    bend: np.ndarray | None = None,
 ) -> np.ndarray | None:
     """Return (hessian over `active` + ridge - bend)^-1 slope; None where rounding made the matrix indefinite.
 
@@ -286,13 +309,22 @@ def _solve_face(
 
 
 def solve_grouped(
-    hessian: np.ndarray, gradient: np.ndarray, w: np.ndarray, group: np.ndarray, l2: np.ndarray, *, tolerance: float, n_threads: int = 1
+    hessian: np.ndarray,
+    gradient: np.ndarray,
+    w: np.ndarray,
+    group: np.ndarray,
+    l2: np.ndarray,
+    *,
+    tolerance: float,
+    n_threads: int = 1,
 ) -> np.ndarray:
     """Return the minimiser for the penalty sum_j group_j |v_j|, up to a breach of `tolerance` in units of `group`.
 
     `group` and `l2` hold one number per feature (q,), the other vectors (n_classes * q,) in order of the classes. Block
     descent finds the features; Newton steps on the smooth function over these follow (one Cholesky each).
     """
+    if len(group) == 0:
+        return w
     g, v = gradient.copy(), w.copy()
 
     def descend(sweeps: int) -> float:
@@ -315,7 +347,13 @@ def group_breach(gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.
 
 
 def _descend_groups(
-    hessian: np.ndarray, gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray, tolerance: float, max_sweeps: int
+    hessian: np.ndarray,
+    gradient: np.ndarray,
+    v: np.ndarray,
+    group: np.ndarray,
+    l2: np.ndarray,
+    tolerance: float,
+    max_sweeps: int,
 ) -> None:
     """Run block coordinate descent in place."""
     q = len(group)

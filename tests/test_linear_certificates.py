@@ -1,0 +1,200 @@
+"""Proofs: bounds that never exceed an independent optimum, separation re-checked in exact integers, existence."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.optimize import minimize
+
+from inklens.linear import certificates
+from inklens.linear.blocks import Rows
+from inklens.linear.dual import DualPoint
+from inklens.linear.penalties import ElasticNet
+from inklens.linear.problem import Problem
+from inklens.linear.solvers import FitInterrupted, solve
+
+
+def random_problem(seed, penalty, *, separable=False, collinear=False, dense=True):
+    """A small problem of random shape: one feature, n < p, repeated columns and uneven weights occur."""
+    rng = np.random.default_rng(seed)
+    n, p, K = int(rng.integers(2, 60)), int(rng.integers(1, 12)), int(rng.integers(2, 6))
+    X = rng.normal(size=(n, p)) * (rng.random((n, p)) < (1.0 if dense else 0.3))
+    if collinear:
+        X = np.column_stack([X, X[:, :1] * 2.0, np.full(n, 3.0), np.zeros(n)])
+    truth = rng.normal(size=(K, X.shape[1])) * 3.0
+    codes = (X @ truth.T + (0.0 if separable else 2.0) * rng.gumbel(size=(n, K))).argmax(axis=1)
+    codes[:2] = [0, 1]
+    _, codes = np.unique(codes, return_inverse=True)
+    weights = rng.uniform(0.1, 3.0, n) * 10.0 ** rng.uniform(-1, 2)
+    rows = Rows.of(sparse.csr_array(X) if seed % 2 else X)
+    return X, Problem(rows, codes.astype(np.int32), weights, int(codes.max()) + 1, penalty)
+
+
+def oracle(X, problem):
+    """The optimum by SciPy's L-BFGS-B in plain float64: an upper bound on the true one, within its own tolerance."""
+    K, p = problem.n_classes, X.shape[1]
+    indicator = np.eye(K)[problem.codes]
+
+    def objective(v):
+        W, b = v[: K * p].reshape(K, p), v[K * p :]
+        z = X @ W.T + b
+        top = z.max(axis=1, keepdims=True)
+        e = np.exp(z - top)
+        proba = e / e.sum(axis=1, keepdims=True)
+        loss = problem.weights @ (np.log(e.sum(axis=1)) + top[:, 0] - (z * indicator).sum(axis=1))
+        residual = (proba - indicator) * problem.weights[:, None]
+        l2 = problem.penalty.l2
+        gradient = np.concatenate([(residual.T @ X + l2 * W).ravel(), residual.sum(axis=0)])
+        return loss + 0.5 * l2 * np.vdot(W, W), gradient
+
+    options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-16, "gtol": 1e-12, "maxcor": 40}
+    return minimize(objective, np.zeros(K * p + K), jac=True, method="L-BFGS-B", options=options).fun
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9), st.floats(-3, 3), st.booleans(), st.booleans(), st.booleans())
+def test_l2_is_certified_and_its_bound_is_below_the_optimum(seed, log_l2, separable, collinear, dense):
+    X, problem = random_problem(
+        seed, ElasticNet(0.0, 10.0**log_l2), separable=separable, collinear=collinear, dense=dense
+    )
+    solution = solve(problem, tol=1e-6, max_iter=200)
+    assert solution.status == "certified"
+    best = oracle(X, problem)
+    assert solution.lower_bound <= best * (1 + 1e-12)
+    assert solution.objective <= best * (1 + 2e-6) + 1e-12
+    assert solution.objective - solution.lower_bound <= 1e-6 * solution.objective
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**9), st.floats(-2, 2), st.floats(0, 1))
+def test_any_point_and_any_direction_give_a_valid_bound(seed, log_l2, l1_ratio):
+    """Far from the optimum the bound is loose; it is never wrong."""
+    rng = np.random.default_rng(seed)
+    X, problem = random_problem(seed, ElasticNet(0.0, 10.0**log_l2))
+    K, p = problem.n_classes, X.shape[1]
+    W, b, D, d = (rng.normal(size=size) * rng.choice([0.1, 3.0]) for size in ((K, p), K, (K, p), K))
+    best = oracle(X, problem)
+    for dual in (None, DualPoint(W, b, D, d)):
+        found = certificates.certify(problem, W, b, dual)
+        assert found.lower_bound <= best * (1 + 1e-10)
+        assert found.objective >= best * (1 - 1e-10)
+        again = certificates.lower_bound(X, problem.codes, problem.weights, problem.penalty, found.dual)
+        assert again == pytest.approx(found.lower_bound, rel=1e-9, abs=1e-9 * found.objective)
+
+
+def exactly_separates(X, codes, coef, intercept):
+    """Every row's own score is the largest, in rational arithmetic."""
+    W = [[Fraction(float(v)) for v in row] for row in coef]
+    b = [Fraction(float(v)) for v in intercept]
+    for x, own in zip(X, codes, strict=True):
+        x = [Fraction(float(v)) for v in x]
+        z = [sum((w * v for w, v in zip(row, x, strict=True) if v), start=c) for row, c in zip(W, b, strict=True)]
+        if any(z[own] <= value for k, value in enumerate(z) if k != own):
+            return False
+    return True
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9))
+def test_separation_is_proven_and_holds_in_exact_arithmetic(seed):
+    X, problem = random_problem(seed, ElasticNet(0.0, 0.0), separable=True)
+    solution = solve(problem, tol=1e-6, max_iter=300)
+    if solution.separated:
+        assert solution.status == "separated"
+        assert solution.exists is False
+        assert solution.separation.margin > 0.0
+        assert exactly_separates(X, problem.codes, solution.separation.coef, solution.separation.intercept)
+    else:  # codes[:2] was overwritten: this one may really overlap
+        assert solution.exists is not False
+
+
+def test_touching_classes_are_not_called_separated():
+    rows, codes = Rows.of(np.array([[0.0], [1.0], [1.0], [2.0]])), np.array([0, 0, 1, 1], np.int32)
+    solution = solve(Problem(rows, codes, np.ones(4), 2, ElasticNet(0.0, 0.0)), tol=1e-6)
+    assert not solution.separated
+    assert solution.exists is None  # quasi-complete separation: undetermined
+    assert certificates.separation(rows, codes, np.array([[0.0], [1e9]]), np.array([0.0, -1e9])) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9))
+def test_existence_is_proven_only_where_no_direction_separates(seed):
+    """The independent judge is a linear programme: max of the summed leads over a box, 0 if none separates even partly."""
+    from scipy.optimize import linprog
+
+    X, problem = random_problem(seed, ElasticNet(0.0, 0.0))
+    solution = solve(problem, tol=1e-8, max_iter=300)
+    K, (n, p) = problem.n_classes, X.shape
+    augmented = np.column_stack([X, np.ones(n)])
+    leads = []
+    for x, own in zip(augmented, problem.codes, strict=True):
+        for k in range(K):
+            if k != own:
+                row = np.zeros((K, p + 1))
+                row[own], row[k] = x, -x
+                leads.append(row.ravel())
+    leads = np.array(leads)
+    judged = linprog(-leads.sum(axis=0), A_ub=-leads, b_ub=np.zeros(len(leads)), bounds=(-1, 1))
+    partly_separable = -judged.fun > 1e-7
+    if solution.exists:
+        assert not partly_separable
+        assert solution.lower_bound <= oracle(X, problem) * (1 + 1e-9) + 1e-12
+    if solution.separated:
+        assert partly_separable
+
+
+def test_existence_is_found_on_overlapping_classes():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 4))
+    codes = (X @ rng.normal(size=(4, 3)) + rng.gumbel(size=(400, 3))).argmax(axis=1).astype(np.int32)
+    problem = Problem(Rows.of(X), codes, np.ones(400), 3, ElasticNet(0.0, 0.0))
+    solution = solve(problem, tol=1e-8)
+    assert (solution.status, solution.exists) == ("certified", True)
+    assert oracle(X, problem) * (1 - 1e-7) <= solution.objective
+    assert solution.lower_bound <= oracle(X, problem)
+
+
+# ---- the driver ------------------------------------------------------------------------------------------------------
+
+
+def slow_problem():
+    rng = np.random.default_rng(0)
+    X = rng.random((400, 60))
+    codes = rng.integers(0, 5, 400).astype(np.int32)
+    return Problem(Rows.of(X), codes, np.ones(400), 5, ElasticNet(0.0, 1e-3))
+
+
+def test_history_only_ever_improves():
+    solution = solve(slow_problem(), tol=1e-8, callback=lambda solution: None)
+    seconds, passes, _, bounds = np.array(solution.history).T
+    assert (np.diff(seconds) >= 0).all()
+    assert (np.diff(passes) >= 0).all()
+    assert (np.diff(bounds) >= 0).all()
+    assert solution.status == "certified"
+
+
+def test_time_budget_returns_the_best_point_with_its_bound():
+    problem = slow_problem()
+    solution = solve(problem, tol=0.0, time_budget=1e-9)
+    assert solution.status == "stopped"
+    assert solution.n_iter == 1
+    assert 0.0 <= solution.lower_bound <= solution.objective < len(problem.codes) * np.log(5)
+
+
+def test_interrupt_keeps_the_best_point():
+    def interrupt(solution):
+        if solution.n_iter == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(FitInterrupted) as caught:
+        solve(slow_problem(), tol=0.0, callback=interrupt)
+    solution = caught.value.solution
+    assert solution.n_iter == 2
+    assert solution.lower_bound <= solution.objective < 400 * np.log(5)
+
+
+def test_callback_stops():
+    assert solve(slow_problem(), tol=0.0, callback=lambda solution: solution.n_iter >= 3).n_iter == 3
