@@ -12,8 +12,10 @@ _HOME = {
     "Dataset": "datasets",
     "DigitReader": "reader",
     "Evidence": "explanations",
+    "Flip": "explanations",
     "SoftmaxRegression": "linear.estimators",
     "explain": "explanations",
+    "flip": "explanations",
     "load_dataset": "datasets",
 }
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from inklens.datasets import Dataset as Dataset
     from inklens.datasets import load_dataset as load_dataset
     from inklens.explanations import Evidence as Evidence
+    from inklens.explanations import Flip as Flip
     from inklens.explanations import explain as explain
+    from inklens.explanations import flip as flip
     from inklens.linear.estimators import SoftmaxRegression as SoftmaxRegression
     from inklens.reader import DigitReader as DigitReader
 
