@@ -19,6 +19,7 @@ from inklens.displays import (
     ConfusionMatrixDisplay,
     Display,
     EvidenceDisplay,
+    FlipDisplay,
     MapComparisonDisplay,
     MisclassifiedDisplay,
     ProbabilityBarsDisplay,
@@ -77,6 +78,17 @@ DISPLAYS = {
     ),
     "steps": lambda c: RecipeStepsDisplay(
         list(c.images), captions=["a photograph with a long caption"] * 5, answers=[None, *["<a> & $b$: 50 %"] * 4]
+    ),
+    "flip": lambda c: FlipDisplay(
+        c.images[0],
+        c.images[0] * (c.images[1] > 0.3),
+        answers=(c.names[0], c.names[-1]),
+        proba=(0.99999, 0.5),
+        norm="ink",
+        cost=1.0,
+        lower_bound=0.9,
+        margin=1e-6,
+        radius=0.123456,
     ),
     "tolerance": lambda c: ToleranceDisplay(
         {"loose": c.coef, "tight": c.coef * 2},

@@ -6,6 +6,7 @@ writes SVG or PNG.
 """
 
 from inklens.displays.base import NARROW, WIDE, Display
+from inklens.displays.flips import FlipDisplay
 from inklens.displays.galleries import MisclassifiedDisplay, RecipeStepsDisplay, SampleGalleryDisplay
 from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
 from inklens.displays.maps import CoefficientMapsDisplay, EvidenceDisplay, MapComparisonDisplay, ToleranceDisplay
@@ -21,6 +22,7 @@ __all__ = [
     "ConfusionMatrixDisplay",
     "Display",
     "EvidenceDisplay",
+    "FlipDisplay",
     "MapComparisonDisplay",
     "MisclassifiedDisplay",
     "ProbabilityBarsDisplay",

@@ -1,6 +1,7 @@
-"""Why a model answered what it answered."""
+"""Why a model answered what it answered, and what would change its mind."""
 
 from inklens.explanations.evidence import Evidence, explain
 from inklens.explanations.flips import Flip, flip
+from inklens.explanations.radii import Robustness, robustness
 
-__all__ = ["Evidence", "Flip", "explain", "flip"]
+__all__ = ["Evidence", "Flip", "Robustness", "explain", "flip", "robustness"]

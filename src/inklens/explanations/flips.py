@@ -9,10 +9,11 @@ a program of n_classes - 1 constraints (see `programs`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from inklens.errors import DataError, NoFlipError, ParameterError
+from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import programs
 from inklens.explanations.programs import EPS, Program, Solved
 
@@ -183,8 +184,7 @@ def lead(z: np.ndarray, target: int) -> float:
 def _check(reader, to: str | None, norm: str, margin: float) -> None:
     if reader.features != "pixels":
         raise ParameterError(
-            f"a proven flip needs a model on pixels, this one is on {reader.features!r}; "
-            "fit one with --features pixels"
+            f"a proven flip needs a model on pixels, this one is on {reader.features!r}; fit one with --features pixels"
         )
     if to is not None and to not in reader.classes:
         raise ParameterError(f"expected a class out of {', '.join(reader.classes)}, got {to!r}")
@@ -206,7 +206,7 @@ class Norm:
     bound: Callable[[Program, np.ndarray], float]
 
 
-def _per_pixel(program: Program) -> dict[str, np.ndarray]:
+def _per_pixel(program: Program) -> dict[str, Any]:
     """Costs with which a fully changed pixel costs 1 either way: the relaxation of counting pixels."""
     return {
         "cost_add": 1.0 / np.where(program.addable > 0.0, program.addable, 1.0),
@@ -220,7 +220,9 @@ def _fewest_pixels(program: Program, cutoff: float) -> Solved:
     if relaxed.change is None:
         return relaxed
     change = relaxed.change
-    fraction = np.abs(change) / np.where(change > 0.0, program.addable, np.where(program.erasable > 0, program.erasable, 1))
+    fraction = np.abs(change) / np.where(
+        change > 0.0, program.addable, np.where(program.erasable > 0, program.erasable, 1)
+    )
     for pixel in np.argsort(fraction, kind="stable")[np.count_nonzero(change == 0.0) :]:
         kept = change != 0.0
         kept[pixel] = False
@@ -257,7 +259,7 @@ NORMS = {
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    reader: object
+    reader: Any  # a DigitReader
     frame: np.ndarray
     norm: Norm
     margin: float
@@ -324,7 +326,7 @@ def _solve(task: _Task, program: Program, target: int, cutoff: float) -> tuple[S
 
 
 def _largest_margin(task: _Task, program: Program, farkas: np.ndarray) -> float:
-    """Return a margin that no frame exceeds: with shares h, min_l margin_l <= sum_l h_l margin_l <= what the box gives."""
+    """Return a margin that no frame exceeds: for shares h, min_l margin_l <= h . margins <= the most in the box."""
     shares = farkas / farkas.sum()
     return float(task.margin + program.most(shares) - shares @ program.r + programs.rounding(program, shares))
 
@@ -337,5 +339,5 @@ def _no_flip(task: _Task, out_of_reach: dict[int, float]) -> str:
     whom = f"{names[target]!r}" if len(out_of_reach) == 1 else f"another class ({names[target]!r} comes nearest)"
     return (
         f"no picture with ink from 0 to 1 is read as {whom} with a margin of {task.margin:g}: "
-        f"proven, its log-odds against some other class stay below {margin:.4g}; ask for a smaller margin or another class"
+        f"proven, its log-odds against some other class stay below {margin:.4g}; ask for another class or margin"
     )

@@ -64,7 +64,11 @@ class Solved:
 
 
 def least_ink(
-    program: Program, *, cost_add: float | np.ndarray = 1.0, cost_erase: float | np.ndarray = 1.0, cutoff: float = np.inf
+    program: Program,
+    *,
+    cost_add: float | np.ndarray = 1.0,
+    cost_erase: float | np.ndarray = 1.0,
+    cutoff: float = np.inf,
 ) -> Solved:
     """Minimise sum_j cost_add_j max(d_j, 0) + cost_erase_j max(-d_j, 0), the ink changed when both costs are 1.
 
@@ -86,10 +90,10 @@ class _DualSimplex:
 
     def __init__(self, program: Program, cost_add: float | np.ndarray, cost_erase: float | np.ndarray) -> None:
         A, m = program.A, len(program.r)
-        used = A.any(axis=0)
+        used = np.abs(A).max(axis=0) > 0.0
         self.adds = np.flatnonzero(used & (program.addable > 0.0))
         self.erases = np.flatnonzero(used & (program.erasable > 0.0))
-        n_pixels, k = len(used), len(self.adds) + len(self.erases)
+        n_pixels, k = A.shape[1], len(self.adds) + len(self.erases)
         self.columns = np.concatenate([A[:, self.adds], -A[:, self.erases], -np.eye(m)], axis=1)
         self.widths = np.concatenate([program.addable[self.adds], program.erasable[self.erases], np.full(m, np.inf)])
         self.reduced = np.zeros(k + m)  # reduced costs; negative only where full

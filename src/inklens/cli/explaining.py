@@ -1,0 +1,88 @@
+"""`inklens flip`."""
+
+import click
+
+from inklens.cli.output import json_option, model_option, print_json, print_table, say
+
+
+def picture_options(command):
+    """IMAGE, or --sample N of --data; --recipe."""
+    options = [
+        click.argument("image", required=False, type=click.Path(allow_dash=True)),
+        click.option("--sample", type=int, metavar="N", help="Take test row N of the model's data, not a picture."),
+        click.option("--data", metavar="SPEC", help="Where --sample comes from.  [default: the model's own data]"),
+        click.option(
+            "--recipe", type=click.Choice(["faithful", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def load_frame(model, image, sample, data, recipe):
+    """Return the reader, the frame that was asked for and its name."""
+    from inklens.workflow.explaining import picture_frame
+    from inklens.workflow.reading import load_reader
+
+    if (image is None) == (sample is None):
+        raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
+    reader = load_reader(model).with_recipe(recipe)
+    return reader, *picture_frame(reader, image, sample=sample, data=data)
+
+
+@click.command()
+@model_option
+@picture_options
+@click.option("--to", metavar="CLASS", help="The answer to reach.  [default: the nearest other answer]")
+@click.option(
+    "--norm",
+    type=click.Choice(["ink", "energy", "pixels"]),
+    default="ink",
+    show_default=True,
+    help="What is to be small: total ink added and erased, sum of squares, or number of pixels.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    default=1e-6,
+    show_default=True,
+    help="Log-odds by which the new answer must win; 3 is 95 % against 5 %.",
+)
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG).")
+@json_option
+def flip(model, image, sample, data, recipe, to, norm, margin, out, as_json: bool) -> None:
+    """Find the smallest change of ink that makes the model answer another class, and prove that none is smaller.
+
+    \b
+    Examples:
+      inklens flip photo.jpg
+      inklens flip photo.jpg --to 9 -o flip.png
+      inklens flip --model sparse.inklens --sample 33 --norm pixels
+
+    The ink of the changed picture stays between paper and full ink. The lower bound is a proof: no change of less
+    reaches that answer. With fewest pixels a smaller change may exist where the bound lies below the result.
+    """
+    from inklens.workflow.explaining import flip_frame, save_flip
+
+    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    found, radii = flip_frame(reader, frame, to, norm=norm, margin=margin)
+    if out:
+        say(f"wrote {save_flip(found, out, radius=radii['l1']['boxed'])}")
+    if as_json:
+        return print_json({"schema_version": 1, "image": name, **found.to_json(), "radius": radii})
+    click.echo(f"{click.format_filename(name)}: {found.source} → {click.style(found.target, bold=True)}")
+    print_table(["", ""], _lines(found, radii), left=(0, 1))
+
+
+def _lines(found, radii) -> list[list[str]]:
+    unit = {"ink": "full pixels of ink", "energy": "sum of squares", "pixels": "pixels"}[found.norm]
+    proof = "proven smallest" if found.optimal else "by search, not proven smallest"
+    boxed = radii["l1"]["boxed"], radii["l2"]["boxed"], radii["linf"]["boxed"]
+    return [
+        ["change", f"{found.cost:.6g} {unit} ({proof})"],
+        ["proven lower bound", f"{found.lower_bound:.6g}"],
+        ["ink", f"{found.added:.4g} added, {found.erased:.4g} erased, in {found.pixels_changed} pixels"],
+        ["margin", f"log-odds {found.margin:+.4g} to the next best class"],
+        ["radius", "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (Linf)".format(*boxed)],
+    ]

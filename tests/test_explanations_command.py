@@ -1,0 +1,77 @@
+"""`inklens flip` as scripts see it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inklens import DigitReader, load_dataset
+
+
+def run(*args, **options):
+    options = {"capture_output": True, "text": True, "timeout": 120} | options
+    return subprocess.run([sys.executable, "-m", "inklens", *map(str, args)], **options)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.inklens"
+    options = ["--train", "300", "--test", "200", "--C", "0.1", "--tol", "1e-2"]
+    assert run("fit", *options, "-o", path).returncode == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("picture") / "digit.png"
+    Image.fromarray(255 - load_dataset("embedded").images(2500)).resize((280, 280)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("norm", ["ink", "energy", "pixels"])
+def test_flip_prints_a_picture_that_the_model_reads_differently(model, picture, norm, tmp_path):
+    done = run("flip", "--model", model, picture, "--norm", norm, "-o", tmp_path / "new" / "flip.png", "--json")
+    document = json.loads(done.stdout)
+    assert document["schema_version"] == 1
+    assert document["image"] == str(picture)
+    flipped, reader = np.array(document["flipped"]), DigitReader.load(model)
+    assert reader.predict(flipped[None])[0] == document["to"] != document["from"]
+    assert reader.predict(np.array(document["frame"])[None])[0] == document["from"]
+    assert document["lower_bound"] <= document["cost"]
+    assert document["optimal"] or norm == "pixels"
+    assert set(document["radius"]) == {"l1", "l2", "linf"}
+    with Image.open(tmp_path / "new" / "flip.png") as figure:
+        assert document["to"] in figure.text["Description"]
+
+
+def test_flip_takes_a_class_a_margin_and_a_test_row(model):
+    done = run("flip", "--model", model, "--sample", "3", "--to", "8", "--margin", "2")
+    assert done.returncode == 0, done.stderr
+    assert "→ 8" in done.stdout
+    assert "proven smallest" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        ([], 2, ["--sample N"]),
+        (["--sample", "3", "x.png"], 2, ["--sample N"]),
+        (["--sample", "3", "--to", "x"], 2, ["0, 1, 2", "'x'"]),
+        (["--sample", "3", "--norm", "magic"], 2, ["energy"]),
+        (["--sample", "3", "--margin", "-1"], 2, ["--margin"]),
+        (["--sample", "3", "--margin", "1e6"], 1, ["proven"]),
+        (["--sample", "9999"], 2, ["199"]),
+        (["none.png"], 1, ["none.png"]),
+        (["--sample", "3", "-o", "figure.gif"], 2, [".svg or .png"]),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(model, args, code, words, tmp_path):
+    done = run("flip", "--model", model, *args, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all(word in done.stderr for word in words), done.stderr
+    assert list(tmp_path.iterdir()) == []
