@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,16 @@ def test_evaluate_judges_the_models_own_test_rows(model, tmp_path):
     assert "Hardest" in run("evaluate", path).stdout
 
 
+def test_report_is_one_page_about_the_model(model, tmp_path):
+    done = run("report", model[0], "--out", tmp_path / "page")
+    assert done.stdout.strip().endswith("index.html")
+    numbers = json.loads((tmp_path / "page" / "numbers.json").read_text())
+    assert numbers["evaluation"]["accuracy"] == model[1]["accuracy"]["test"]
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert f"{numbers['evaluation']['accuracy'] * 100:.1f} %" in page
+    assert "http" not in re.sub(r"http://www.w3.org/[\w/]+", "", page)
+
+
 def test_read_answers_for_every_picture(model, picture, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(picture.read_bytes()[:100])
@@ -125,7 +136,7 @@ def test_explain_sums_to_the_score(model, picture, tmp_path):
         (["fit", "--C", "-3", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
         (["fit", "--C", "nan", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
         (["fit", "--l1-ratio", "2", "-o", "x.inklens"], 2, ["between 0"]),
-        (["fit", "--train", "9999", "-o", "x.inklens"], 2, ["5000"]),
+        (["fit", "--train", "9999", "-o", "x.inklens"], 2, ["5000", "lower it"]),
         (["fit", "--train", "many", "-o", "x.inklens"], 2, ["7500"]),
         (["fit", "--data", "nonsense", "-o", "x.inklens"], 2, ["embedded"]),
         (["fit", "--data", "idx:no-such-folder", "-o", "x.inklens"], 1, ["no-such-folder"]),

@@ -1,8 +1,10 @@
 """One shape for all data: `Dataset`, and its split into training and test rows."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -124,8 +126,22 @@ class Dataset:
         train, test : int or float
             Numbers of rows, or shares of all rows between 0 and 1.
         seed : int
-            Seed of NumPy's Mersenne Twister.
+            Seed of NumPy's Mersenne Twister, 0 to 2**32 - 1.
+
+        Raises
+        ------
+        ParameterError
+            A size below 1 row, more rows than there are, or no such seed.
+
+        Examples
+        --------
+        >>> from inklens.datasets import load_dataset
+        >>> split = load_dataset().split(train=0.7, test=0.3, seed=9)
+        >>> split.X_train.shape, split.X_test.shape
+        ((3500, 784), (1500, 784))
         """
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+            raise ParameterError(f"the seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
         n = len(self)
         n_test = _count(test, n, name="test", rounding=np.ceil)
         n_train = _count(train, n, name="train", rounding=np.floor)
@@ -153,8 +169,13 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _count(size: int | float, n: int, *, name: str, rounding) -> int:
-    count = int(rounding(size * n)) if isinstance(size, float) else int(size)
+def _count(size: int | float, n: int, *, name: str, rounding: Callable[[float], float]) -> int:
+    """Return a number of rows from a number or a share, rounded as scikit-learn does."""
+    count = 0
+    if isinstance(size, float) and 0 < size < 1:
+        count = int(rounding(size * n))
+    elif isinstance(size, Integral):
+        count = int(size)
     if count < 1:
-        raise ParameterError(f"--{name} must be at least 1 row (or a share between 0 and 1), got {size}")
+        raise ParameterError(f"--{name} must be at least 1 row, or a share between 0 and 1, got {size}")
     return count

@@ -339,5 +339,9 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         """Check the target before it is asked."""
-        self._hosts.check(newurl)
+        try:
+            self._hosts.check(newurl)
+        except DownloadError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)

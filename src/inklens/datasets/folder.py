@@ -42,7 +42,7 @@ def load_folder(
     """
     folder = existing(folder, kind="folder")
     listing = _list_pictures(folder)
-    pictures, y, bad = _read_all(listing, progress)
+    pictures, y, bad = _read_all(listing, folder.resolve(), progress)
     _refuse_if_too_bad(folder, bad, len(listing.paths))
     images, size_notes = _one_size(pictures, options.shape)
     labels = as_labels(y, where=str(folder))
@@ -124,10 +124,10 @@ def _entries(path: Path, listing: _Listing) -> Iterator[Path]:
             yield entry
 
 
-def _read_all(listing: _Listing, progress: Progress | None) -> tuple[list[np.ndarray | None], list[str], list[str]]:
+def _read_all(
+    listing: _Listing, root: Path, progress: Progress | None
+) -> tuple[list[np.ndarray | None], list[str], list[str]]:
     """Decode every picture; None and a reason where that fails."""
-    root = Path(os.path.commonpath([path.parent for path in listing.paths])).resolve()
-    root = root if len({path.parent for path in listing.paths}) > 1 else root.parent
     pictures: list[np.ndarray | None] = []
     bad = []
     for done, path in enumerate(listing.paths):
@@ -144,7 +144,7 @@ def _read_all(listing: _Listing, progress: Progress | None) -> tuple[list[np.nda
 
 def _decode(path: Path, root: Path) -> np.ndarray:
     """Return one picture in grey, (rows, cols) uint8."""
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
         raise DataError("a link that leads out of the folder")
     with open_regular(path) as file:
         return decode_picture(file)

@@ -106,8 +106,12 @@ def load_openml(
     known = find_known(name, version)
     name, version = (known.name, known.version) if known else (name, version)
     entry = _entry(name, version, cache_dir)
-    if entry is None or (dataset := _cached(entry, progress)) is None:
-        dataset = _obtain(name, version, known, progress, cache_dir, offline, server)
+    dataset, damage = _cached(entry)
+    if dataset is None:
+        try:
+            dataset = _obtain(name, version, known, progress, cache_dir, offline, server)
+        except DownloadError as error:
+            raise DownloadError(f"{damage}; fetching it again: {error}") if damage else error from error
     if options == AS_FOUND:
         return dataset
     X, shape, notes = as_ink(dataset.X, dataset.y, options=options, where=dataset.name)
@@ -134,16 +138,14 @@ def _entry(name: str, version: int | None, cache_dir) -> cache.Entry | None:
     return versions[min(versions)] if versions else None
 
 
-def _cached(entry: cache.Entry, progress: Progress | None) -> Dataset | None:
-    """Return the cached data set, None when there is none or it was damaged (then it is fetched again)."""
-    if entry.meta() is None:
-        return None
+def _cached(entry: cache.Entry | None) -> tuple[Dataset | None, str]:
+    """Return the cached data set, or None and what is damaged (then it is fetched again)."""
+    if entry is None or entry.meta() is None:
+        return None, ""
     try:
-        return entry.load()
+        return entry.load(), ""
     except DataError as error:
-        if progress:
-            progress(0, None, f"the cached copy is not used: {error}")
-        return None
+        return None, str(error)
 
 
 def _obtain(name, version, known, progress, cache_dir, offline, server) -> Dataset:
@@ -156,7 +158,8 @@ def _obtain(name, version, known, progress, cache_dir, offline, server) -> Datas
         version = source.version
     entry = cache.Entry.of(cache_key(name, version), cache_dir)
     with entry.locked(say=progress):
-        if (dataset := _cached(entry, None)) is not None:
+        dataset, _ = _cached(entry)
+        if dataset is not None:
             return dataset
         arff, origin = _arff(name, version, known, source, entry, progress, offline, server, cache_dir)
         dataset = _convert(arff, name, version, known, origin)

@@ -218,14 +218,14 @@ def _kind_of_path(spec: str) -> str | None:
 
 
 def _unknown_text(spec: str) -> str:
-    word = spec.partition(":")[0]
-    names = [*(name.partition(":")[0] for name in SPECS), *(known.spec for known in KNOWN)]
-    near = difflib.get_close_matches(word.lower(), names, n=1) or difflib.get_close_matches(
-        f"openml:{spec}", names, n=1, cutoff=0.7
+    """Name the nearest spec, and all that are possible."""
+    specs = {name.partition(":")[0]: name for name in SPECS}
+    specs |= {known.name.lower(): known.spec for known in KNOWN}
+    near = difflib.get_close_matches(spec.lower(), specs, n=1) or difflib.get_close_matches(
+        spec.partition(":")[0].lower(), specs, n=1
     )
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    possible = "".join(f"\n  {name:24}{text}" for name, text in SPECS.items())
-    return f"unknown data {spec!r}{hint} Possible are:{possible}"
+    hint = f"did you mean {specs[near[0]]!r}? " if near else ""
+    return f"unknown data {spec!r}; {hint}Possible are {', '.join(SPECS)}, or the path of a folder or file"
 
 
 def _settings(rest: str) -> tuple[str, dict[str, str]]:

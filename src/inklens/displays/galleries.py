@@ -170,22 +170,42 @@ class MisclassifiedDisplay(Display):
         image_shape: tuple[int, int],
         n_images: int = 6,
     ) -> Self:
-        """Pick mistakes evenly from the one the model was surest of to the closest call."""
+        """Take maps and probabilities from a fitted linear classifier; see `from_predictions`."""
         coef, _, names = class_weights(estimator)
-        proba = estimator.predict_proba(X)
-        true = np.searchsorted(np.array(names), np.asarray(y).astype(str))
+        return cls.from_predictions(
+            as_maps(X, image_shape),
+            y,
+            proba=estimator.predict_proba(X),
+            coef=as_maps(coef, image_shape),
+            class_names=names,
+            n_images=n_images,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        images: np.ndarray,
+        y: np.ndarray,
+        *,
+        proba: np.ndarray,
+        coef: np.ndarray,
+        class_names: Sequence[str],
+        n_images: int = 6,
+    ) -> Self:
+        """Pick mistakes evenly from the one the model was surest of to the closest call."""
+        true = np.searchsorted(np.array(class_names), np.asarray(y).astype(str))
         wrong = np.flatnonzero(proba.argmax(axis=1) != true)
         surest_first = wrong[np.argsort(-proba[wrong].max(axis=1), kind="stable")]
         places = np.linspace(0, len(wrong) - 1, min(n_images, len(wrong)))
         chosen = surest_first[np.rint(places).astype(int)]
         return cls(
-            as_maps(X[chosen], image_shape),
+            images[chosen],
             proba=proba[chosen],
             true=true[chosen],
-            coef=as_maps(coef, image_shape),
-            class_names=names,
+            coef=coef,
+            class_names=class_names,
             n_mistakes=len(wrong),
-            n_samples=len(X),
+            n_samples=len(images),
         )
 
     @property

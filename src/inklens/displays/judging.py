@@ -91,22 +91,21 @@ class ConfusionMatrixDisplay(Display):
         cell = min((sheet.width - left - 1) / n, 44.0)
         top = self._column_names(sheet, left, cell)
         shares = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
+        colours = [[_shade(shares[i, j], right=i == j) for j in range(n)] for i in range(n)]
+        sheet.picture(left, top, n * cell, n * cell, np.array(colours, dtype=np.uint8))
+        if cell > TEXT:
+            sheet.lattice(left, top, n, cell)
         texts = self._texts(cell - 2)
-        edge = LINE if cell > TEXT else None
         every = max(1, int(np.ceil(LINE_HEIGHT / cell)))
         for i in range(n):
+            middle = top + (i + 0.5) * cell - TEXT * 0.65
             if i % every == 0:
-                name = shorten(self.class_names[i], name_width - 6)
-                sheet.words(left - 6, top + (i + 0.5) * cell - TEXT * 0.65, name, ha="right")
+                sheet.words(left - 6, middle, shorten(self.class_names[i], name_width - 6), ha="right")
             for j in range(n):
-                colour = _shade(shares[i, j], right=i == j)
-                sheet.box(left + j * cell, top + i * cell, cell, cell, colour=colour, edge=edge)
                 if texts is not None and texts[i][j]:
-                    x, y = left + (j + 0.5) * cell, top + (i + 0.5) * cell - TEXT * 0.65
-                    sheet.words(x, y, texts[i][j], ha="center", color=text_on(colour))
-        sheet.ax.text(
-            5, top + n * cell / 2, "true class", size=TEXT, rotation=90, ha="center", va="center", color=MUTED
-        )
+                    x = left + (j + 0.5) * cell
+                    sheet.words(x, middle, texts[i][j], ha="center", color=text_on(colours[i][j]))
+        sheet.turned(5, top + n * cell / 2, "true class", color=MUTED)
         return self._finish(sheet)
 
     def _texts(self, room: float) -> list[list[str]] | None:
@@ -132,17 +131,7 @@ class ConfusionMatrixDisplay(Display):
         every = max(1, int(np.ceil(LINE_HEIGHT / cell)))
         for j, name in list(enumerate(names))[::every]:
             x = left + (j + 0.5) * cell
-            sheet.ax.text(
-                x,
-                top + longest + 2,
-                name,
-                size=TEXT,
-                rotation=90,
-                ha="center",
-                va="bottom",
-                color=INK,
-                parse_math=False,
-            )
+            sheet.turned(x, top + longest + 2, name, va="bottom")
         return top + longest + 6
 
 
@@ -226,9 +215,9 @@ class StrengthDisplay(Display):
         axes.set_axisbelow(True)
 
 
-def _shade(share: float, *, right: bool) -> str:
+def _shade(share: float, *, right: bool) -> tuple[int, int, int]:
     """White for nothing; blue on the diagonal, orange off it (where a tenth already stands out)."""
     full = np.array([0, 90, 143] if right else [213, 94, 0])
     amount = share if right else min(1.0, (share / 0.2) ** 0.7)
-    red, green, blue = np.rint(255 + (full - 255) * amount).astype(int)
-    return f"#{red:02x}{green:02x}{blue:02x}"
+    red, green, blue = np.rint(255 + (full - 255) * amount).astype(int).tolist()
+    return red, green, blue

@@ -116,22 +116,38 @@ class MapComparisonDisplay(Display):
         return f"Coefficient maps of {len(self.class_names)} classes, one model under the other. {'; '.join(zeros)}."
 
     def plot(
-        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+        self,
+        *,
+        ax: Axes | None = None,
+        width: float = WIDE,
+        palette: str = "blue-red",
+        scale: float | None = None,
+        shared_scale: bool = True,
     ) -> Self:
-        """Draw the rows of maps under their titles; `scale` as for `CoefficientMapsDisplay`."""
+        """Draw the rows of maps under their titles.
+
+        Parameters
+        ----------
+        ax, width, palette, scale
+            As for `CoefficientMapsDisplay`.
+        shared_scale : bool
+            One scale for all models; otherwise each has its own, written into its title.
+        """
         sheet = Sheet(ax, width)
-        self._draw(sheet, palette, scale)
+        self._draw(sheet, palette, scale, shared_scale)
         return self._finish(sheet)
 
-    def _draw(self, sheet: Sheet, palette: str, scale: float | None) -> float:
-        scale = symmetric_scale(*self.coefs.values(), scale=scale)
+    def _draw(self, sheet: Sheet, palette: str, scale: float | None, shared_scale: bool) -> float:
+        common = symmetric_scale(*self.coefs.values(), scale=scale) if shared_scale else None
         shape = next(iter(self.coefs.values())).shape[1:]
         tiles = grid(len(self.class_names), shape, sheet.width, captions=self.class_names)
         top = 0.0
         for title, coef in self.coefs.items():
-            top = sheet.paragraph(top, f"{title}: {_zero_words(coef)}", size=TITLE, weight=BOLD) + 2
-            top = map_rows(sheet, top, tiles, coef, self.class_names, scale, palette, True) + 4
-        return signed_legend(sheet, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
+            own = common or symmetric_scale(coef, scale=scale)
+            words = f"{title}: {_zero_words(coef)}" + ("" if common else f", full colour ±{own:.2g}")
+            top = sheet.paragraph(top, words, size=TITLE, weight=BOLD) + 2
+            top = map_rows(sheet, top, tiles, coef, self.class_names, own, palette, True) + 4
+        return signed_legend(sheet, top, common, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
 
 
 class ToleranceDisplay(MapComparisonDisplay):
@@ -166,11 +182,17 @@ class ToleranceDisplay(MapComparisonDisplay):
         return f"{super().alt} {'; '.join(bounds)}."
 
     def plot(
-        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+        self,
+        *,
+        ax: Axes | None = None,
+        width: float = WIDE,
+        palette: str = "blue-red",
+        scale: float | None = None,
+        shared_scale: bool = True,
     ) -> Self:
         """Draw the maps of both fits and, beneath, how far above the best proven bound each stopped."""
         sheet = Sheet(ax, width)
-        top = self._draw(sheet, palette, scale) + 14
+        top = self._draw(sheet, palette, scale, shared_scale) + 14
         bound = max(self.lower_bounds.values())
         longest = max(self.objectives.values())
         top = sheet.paragraph(top, "Objective where each stopped (lower is better)", size=TITLE, weight=BOLD) + 4
@@ -268,7 +290,7 @@ class EvidenceDisplay(Display):
             top = row * block + 2 * TEXT * LEADING
             sheet.words(8, top - TEXT * LEADING, "z", ha="center")
             for label, centre in (("w", top + tiles.tile_height / 2), ("x · w", top + 1.5 * tiles.tile_height + 4)):
-                sheet.ax.text(8, centre, label, size=TEXT, rotation=90, ha="center", va="center")
+                sheet.turned(8, centre, label)
         below = sheet.paragraph(
             tiles.rows * block,
             f"Full colour is ±{scale:.2g} in the upper maps (w) and ±{evidence_scale:.2g} in the lower ones (x · w).",

@@ -3,7 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from matplotlib.colors import LinearSegmentedColormap
 
 from inklens.errors import ParameterError
 
@@ -86,12 +86,12 @@ def ink_pixels(frame: np.ndarray) -> np.ndarray:
     return np.repeat(grey[..., None], 3, axis=2)
 
 
-def text_on(colour: str) -> str:
-    """Return black or white, whichever is easier to read on `colour` (WCAG 2 relative luminance).
+def text_on(colour: tuple[int, int, int]) -> str:
+    """Return black or white, whichever is easier to read on an RGB `colour` (WCAG 2 relative luminance).
 
-    >>> text_on("#ffffff"), text_on("#053061")
+    >>> text_on((255, 255, 255)), text_on((5, 48, 97))
     ('#000000', '#ffffff')
     """
-    channels: np.ndarray = np.array(to_rgb(colour))
+    channels = np.array(colour) / 255
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return "#000000" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "#ffffff"

@@ -80,6 +80,10 @@ class Sheet:
         self._reach(below)
         return below
 
+    def turned(self, x: float, y: float, text: str, *, va: str = "center", color: str = INK) -> None:
+        """Write a line that reads upward, at `x`, its middle (or with va="bottom" its beginning) at `y`."""
+        self.ax.text(x, y, text, size=TEXT, rotation=90, ha="center", va=va, color=color, parse_math=False)
+
     def paragraph(self, top: float, text: str, *, size: float = TEXT, left: float = 0, **style: Any) -> float:
         """Write text wrapped to the sheet's width."""
         bold = style.get("weight") == BOLD
@@ -104,6 +108,13 @@ class Sheet:
     def rule(self, top: float, *, left: float = 0, right: float | None = None, colour: str = LINE) -> None:
         """Draw a horizontal line."""
         self.ax.plot([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
+
+    def lattice(self, left: float, top: float, n: int, cell: float) -> None:
+        """Draw the lines of n x n square cells."""
+        ends = np.array([0, n * cell])
+        for step in np.arange(n + 1) * cell:
+            self.ax.plot(left + ends, [top + step] * 2, color=LINE, linewidth=0.8)
+            self.ax.plot([left + step] * 2, top + ends, color=LINE, linewidth=0.8)
 
     def axes(self, left: float, top: float, width: float, height: float, *, below: float) -> Axes:
         """Return ordinary axes inside the sheet, for curves, with room below for tick labels."""
@@ -227,14 +238,15 @@ def number(value: float, form: str = ".2f") -> str:
 
 
 def signed_legend(
-    sheet: Sheet, top: float, scale: float, *, palette: str, adds: str, subtracts: str, zeros: str | None
+    sheet: Sheet, top: float, scale: float | None, *, palette: str, adds: str, subtracts: str, zeros: str | None
 ) -> float:
     """Draw the colour scale with what its ends and its black mean; return where the next line would hang."""
     bar_width, bar_height = min(150.0, sheet.width * 0.6), 9.0
     pixels = signed_colormap(palette)(np.linspace(0, 1, 129), bytes=True)[None, :, :3]
     sheet.picture(0, top, bar_width, bar_height, pixels)
     sheet.box(0, top, bar_width, bar_height, edge=LINE)
-    for share, text in ((0.0, f"≤ −{scale:.2g}"), (0.5, "0"), (1.0, f"≥ {scale:.2g}")):
+    ends = ("full", "full") if scale is None else (f"≤ −{scale:.2g}", f"≥ {scale:.2g}")
+    for share, text in ((0.0, ends[0]), (0.5, "0"), (1.0, ends[1])):
         ha = {0.0: "left", 0.5: "center", 1.0: "right"}[share]
         sheet.words(share * bar_width, top + bar_height + 1, text, ha=ha)
     colour_adds, colour_subtracts = palette.split("-")

@@ -1,12 +1,16 @@
 """Figures inside a page: SVG that follows the page's theme, in one arrangement for a desk and one for a phone."""
 
+import base64
 import html
+import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
 from inklens.displays import NARROW, WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED
@@ -15,8 +19,9 @@ from inklens.displays.palettes import INK, LINE, MUTED
 _THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
 _STYLE_ELEMENT = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 _METADATA = re.compile(r"<title>.*?</title>|<metadata>.*?</metadata>", re.DOTALL)
-_ID = re.compile(r'(\bid="|href="#|url\(#)')
-_UNUSED_GROUP = re.compile(r'<g id="[^"]*">\s*</g>')
+_PNG = re.compile(r'href="data:image/png;base64,([^"]*)"')
+_ID = re.compile(r' id="([^"]*)"')
+_REFERENCE = re.compile(r'(href="#|url\(#)([^")]*)')
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,28 @@ def inline_svg(display: Display, *, prefix: str) -> str:
     """Return a plotted display as an svg element with its own ids, the page's colours and its words as label."""
     text = display.to_svg(transparent=True)
     text = text[text.index("<svg") :]
-    for pattern in (_STYLE_ELEMENT, _METADATA, _UNUSED_GROUP):
+    for pattern in (_STYLE_ELEMENT, _METADATA):
         text = pattern.sub("", text)
-    text = _ID.sub(lambda match: match.group(1) + prefix, text)
+    used = {name for _, name in _REFERENCE.findall(text)}
+    text = _ID.sub(lambda match: f' id="{prefix}{match[1]}"' if match[1] in used else "", text)
+    text = _REFERENCE.sub(lambda match: f"{match[1]}{prefix}{match[2]}", text)
+    text = _PNG.sub(lambda match: f'href="data:image/png;base64,{_compact(match[1])}"', text)
     for colour, themed in _THEMED.items():
         text = text.replace(colour, themed)
     text = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt" height="[\d.]+pt"', r'\1 style="max-width:\2pt"', text, count=1)
     label = html.escape(display.alt, quote=True)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _compact(png: str) -> str:
+    """Store a picture of at most 256 colours with a palette: half the size, the same pixels."""
+    with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    colours, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    if len(colours) > 256:
+        return png
+    small = Image.fromarray(places.reshape(pixels.shape[:2]).astype(np.uint8))
+    small.putpalette(colours.tobytes())
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -51,14 +51,22 @@ class Fit:
 
 def split_rows(dataset: Dataset, *, train: Size = None, test: Size = None, seed: int = 9) -> Split:
     """Split as asked; a half that is not given takes the rows that are left (by default three quarters train)."""
-    n = len(dataset)
     if train is None and test is None:
         train, test = 0.75, 0.25
     elif train is None:
-        train = n - int(np.ceil(test * n)) if isinstance(test, float) else n - test
+        train = _remaining(dataset, test, np.ceil, option="test")
     elif test is None:
-        test = n - int(np.floor(train * n)) if isinstance(train, float) else n - train
+        test = _remaining(dataset, train, np.floor, option="train")
     return dataset.split(train=train, test=test, seed=seed)
+
+
+def _remaining(dataset: Dataset, size: int | float, rounding: Callable, *, option: str) -> int:
+    taken = int(rounding(size * len(dataset))) if isinstance(size, float) else size
+    if taken >= len(dataset):
+        raise ParameterError(
+            f"--{option} {size:g} leaves no rows for the other half, since {dataset.name} has {len(dataset)}; lower it"
+        )
+    return len(dataset) - taken
 
 
 def scale_pixels(X: np.ndarray) -> np.ndarray:

@@ -1,0 +1,100 @@
+"""`inklens demo` and `inklens report`."""
+
+from pathlib import Path
+
+import click
+
+from inklens.cli.output import data_option, json_option, print_json, print_table, progress_bar, say, split_options
+
+
+@click.command()
+@data_option()
+@split_options()
+@click.option("--photo", type=click.Path(dir_okay=False), metavar="FILE", help="A digit in your own hand.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False),
+    default="report",
+    show_default=True,
+    metavar="DIR",
+    help="The report's folder; an older report there is replaced as a whole.",
+)
+@json_option
+def demo(data: str, train, test, seed: int, photo: str | None, out: str, as_json: bool) -> None:
+    """Run the whole tutorial on real digits and write a report.
+
+    Loads and splits the data, fits with and without penalties, proves how near the optimum each fit is, computes one
+    answer by hand, judges, reads a picture, explains it, and turns C up and down. The report is one page that needs no
+    network; the figures lie beside it.
+
+    \b
+    Examples:
+      inklens demo
+      inklens demo --photo my-seven.jpg
+      inklens demo --data mnist --train 7500 --test 2500 --seed 9 --out mnist-report
+    """
+    from inklens.datasets import load_dataset
+    from inklens.workflow.tutorial import run_tutorial
+
+    with progress_bar() as progress:
+        dataset = load_dataset(data, progress=progress)
+        result = run_tutorial(dataset, train=train, test=test, seed=seed, out=out, photo=photo, progress=progress)
+    page = Path(out) / "index.html"
+    if as_json:
+        return print_json({**result.numbers(), "report": str(page)})
+    print_table(
+        ["fit", "objective", "proven bound", "zeros", "test accuracy", "seconds"],
+        [
+            [f.title, f"{f.objective:.4g}", f"{f.lower_bound:.4g}", f"{f.zero_share:.1%}", f"{f.test_accuracy:.4f}",
+             f"{f.seconds:.2f}"]
+            for f in result.fits
+        ],
+    )  # fmt: skip
+    click.echo("\n" + "\n".join(result.evaluation.in_words()))
+    click.echo(f"\nThe report: {click.format_filename(str(page))}")
+    say(
+        "\nTry next:\n"
+        "  inklens demo --photo FILE                        your own digit in the same report\n"
+        "  inklens fit --C 10 --l1-ratio 1 -o more.inklens  C up: more pixels, closer to the training rows\n"
+        "  inklens fit --C 0.1 --l1-ratio 1 -o few.inklens  C down: fewer pixels, a simpler model\n"
+        "  inklens evaluate few.inklens                     what that costs"
+    )
+
+
+@click.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@data_option(default=None)
+@click.option(
+    "--part",
+    type=click.Choice(["test", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Which rows of the split to judge it on.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False),
+    default="model-report",
+    show_default=True,
+    metavar="DIR",
+    help="The report's folder; an older report there is replaced as a whole.",
+)
+def report(model: str, data: str | None, part: str, out: str) -> None:
+    """Write a page about MODEL: its card and certificate, its maps, its accuracy and its mistakes.
+
+    Without --data, the model is judged on the test rows of its own split.
+
+    \b
+    Example:
+      inklens report sparse.inklens --out sparse-report
+    """
+    from inklens.reader import DigitReader
+    from inklens.workflow.model_page import write_model_page
+
+    with progress_bar() as progress:
+        judged = write_model_page(DigitReader.load(model), data=data, part=part, out=out, progress=progress)
+    for note in judged.notes:
+        say(f"inklens: {note}")
+    click.echo(f"The report: {click.format_filename(str(Path(out) / 'index.html'))}")

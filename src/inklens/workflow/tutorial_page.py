@@ -1,0 +1,217 @@
+"""The tutorial's figures and chapters, written into a folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from inklens import __version__
+from inklens.displays import (
+    ByHandDisplay,
+    CoefficientMapsDisplay,
+    ConfusionMatrixDisplay,
+    EvidenceDisplay,
+    MapComparisonDisplay,
+    MisclassifiedDisplay,
+    ProbabilityBarsDisplay,
+    RecipeStepsDisplay,
+    SampleGalleryDisplay,
+    StrengthDisplay,
+    ToleranceDisplay,
+)
+from inklens.displays.base import as_maps, class_weights
+from inklens.report import Chapter, ReportFigure, render
+from inklens.storage import write_text
+from inklens.workflow.tutorial import FittedModel, Tutorial
+
+CHAPTERS = [
+    Chapter("data", "Look at the data", "tutorial/data.html"),
+    Chapter("prepare", "Hold some images back", "tutorial/prepare.html"),
+    Chapter("fit", "Fit a softmax regression", "tutorial/fit.html"),
+    Chapter("maps", "See what it learned", "tutorial/maps.html"),
+    Chapter("by-hand", "One image by hand", "tutorial/by_hand.html"),
+    Chapter("judge", "How good is it?", "tutorial/judge.html"),
+    Chapter("mistakes", "Look at the mistakes", "tutorial/mistakes.html"),
+    Chapter("own", "Read your own picture", "tutorial/own.html"),
+    Chapter("evidence", "Why this answer?", "tutorial/evidence.html"),
+    Chapter("regularise", "Use fewer pixels", "tutorial/regularise.html"),
+    Chapter("tolerance", "What a loose stop hides", "tutorial/tolerance.html"),
+    Chapter("next", "What to try next", "tutorial/next.html"),
+]
+N_FIRST = 10  # first images shown with their labels
+
+
+def write_page(tutorial: Tutorial, folder: Path) -> None:
+    """Write index.html, numbers.json and the figures."""
+    figures = {figure.name: figure for figure in tutorial_figures(tutorial)}
+    page = render(
+        "tutorial.html",
+        chapters=CHAPTERS,
+        context={
+            "t": tutorial,
+            "title": f"Seeing through a classifier: {tutorial.dataset.name}",
+            "heading": "Seeing through a classifier",
+            "description": _description(tutorial),
+            "version": __version__,
+            "figures": {name: figure.html() for name, figure in figures.items()},
+        },
+    )
+    for figure in figures.values():
+        figure.save(folder / "figures")
+    write_text(folder / "numbers.json", json.dumps(tutorial.numbers(), indent=1, allow_nan=False, ensure_ascii=False))
+    write_text(folder / "index.html", page)
+
+
+def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
+    """Return the figures in reading order."""
+    return [
+        *_data_figures(tutorial),
+        *_model_figures(tutorial),
+        *_judging_figures(tutorial),
+        *_own_figures(tutorial),
+        *_penalty_figures(tutorial),
+    ]
+
+
+def _description(t: Tutorial) -> str:
+    return (
+        f"{len(t.split.y_train):,} images of the data set “{t.dataset.name}” teach a linear model to tell "
+        f"{len(t.classes)} classes apart; {len(t.split.y_test):,} others judge it. Every number on this page comes "
+        "from this run."
+    )
+
+
+def _data_figures(t: Tutorial) -> list[ReportFigure]:
+    first = t.dataset.images(slice(0, N_FIRST))
+    return [
+        ReportFigure(
+            "first-images",
+            SampleGalleryDisplay(first[:, None], class_names=t.dataset.y[:N_FIRST].tolist()),
+            f"The first {len(first)} images as they come, with their labels.",
+        ),
+        ReportFigure(
+            "gallery",
+            SampleGalleryDisplay.from_dataset(t.dataset, random_state=t.seed),
+            "Images of every class, drawn at random. White is ink.",
+        ),
+    ]
+
+
+def _model_figures(t: Tutorial) -> list[ReportFigure]:
+    hand: ByHandDisplay = t.by_hand
+    return [
+        ReportFigure(
+            "maps-no-penalty",
+            CoefficientMapsDisplay(_maps(t, t.plain), class_names=t.classes),
+            "What the fit without a penalty learned: one coefficient per pixel and class.",
+        ),
+        ReportFigure(
+            "maps",
+            CoefficientMapsDisplay(_maps(t, t.gentle), class_names=t.classes),
+            f"What the fit with a gentle penalty ({t.gentle.title}) learned; the model of all that follows.",
+        ),
+        ReportFigure("by-hand", hand, f"Test image {t.sample} on its way from pixels to an answer."),
+        ReportFigure(
+            "by-hand-bars",
+            ProbabilityBarsDisplay(hand.softmax, class_names=t.classes, true=hand.true),
+            f"The probabilities of test image {t.sample}.",
+            width=6.0,
+        ),
+    ]
+
+
+def _judging_figures(t: Tutorial) -> list[ReportFigure]:
+    counts = t.evaluation.confusion
+    return [
+        ReportFigure(
+            "confusion-counts",
+            ConfusionMatrixDisplay(counts, class_names=t.classes),
+            "How many test images of each row's class were read as each column's class. Empty cells are zero.",
+            width=6.5,
+        ),
+        ReportFigure(
+            "confusion-shares",
+            ConfusionMatrixDisplay(counts, class_names=t.classes, normalize="true"),
+            "The same as shares of each row, so the diagonal is the accuracy within a class.",
+            width=6.5,
+        ),
+        ReportFigure(
+            "mistakes",
+            MisclassifiedDisplay.from_estimator(
+                t.gentle.model, t.X_test, t.split.y_test, image_shape=t.dataset.image_shape
+            ),
+            "Mistakes, from the one the model was surest of to the closest call.",
+        ),
+    ]
+
+
+def _own_figures(t: Tutorial) -> list[ReportFigure]:
+    figures = []
+    for name, reading in t.own.readings.items():
+        captions = [f"{step.name}: {step.note}" if step.note else step.name for step in reading.steps]
+        pictures = [np.clip(step.picture, 0, 1) for step in reading.steps]
+        figures += [
+            ReportFigure(
+                f"own-{name}",
+                RecipeStepsDisplay(pictures, captions=captions, answers=reading.answers),
+                f"Step by step by {reading.title}. Bold: what the model says of a picture that already has its size.",
+            ),
+            ReportFigure(
+                f"own-{name}-bars",
+                ProbabilityBarsDisplay(reading.proba, class_names=t.classes, true=t.own.truth),
+                f"Probabilities after {reading.title}.",
+                width=6.0,
+            ),
+        ]
+    coef, intercept, _ = class_weights(t.gentle.model)
+    best = t.own.readings.get("faithful") or next(iter(t.own.readings.values()), None)
+    frame = best.frame if best else t.by_hand.image
+    maps = as_maps(coef, t.dataset.image_shape)
+    evidence = EvidenceDisplay(frame, coef=maps, intercept=intercept, class_names=t.classes)
+    caption = "Above: what the model learned for each class. Below: the same, seen only where this picture has ink."
+    return [*figures, ReportFigure("evidence", evidence, caption)]
+
+
+def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
+    fits = t.strengths
+    weakest, strongest = fits[-1], fits[0]
+    tight = f"inklens, gap {t.sparse.gap:.0e}"
+    return [
+        ReportFigure(
+            "zeros",
+            MapComparisonDisplay({fit.title: _maps(t, fit) for fit in (t.plain, t.sparse)}, class_names=t.classes),
+            "Before and after the L1 penalty. Black is a coefficient that is exactly zero in that very model.",
+            options={"shared_scale": False},
+        ),
+        ReportFigure(
+            "strength",
+            StrengthDisplay(
+                np.array([fit.model.C for fit in fits]),
+                zeros=np.array([fit.zero_share for fit in fits]),
+                train_accuracy=np.array([fit.train_accuracy for fit in fits]),
+                test_accuracy=np.array([fit.test_accuracy for fit in fits]),
+            ),
+            "The L1 penalty from strong (left) to weak (right).",
+        ),
+        ReportFigure(
+            "strength-maps",
+            MapComparisonDisplay(
+                {fit.title: _maps(t, fit) for fit in (strongest, t.sparse, weakest)}, class_names=t.classes
+            ),
+            "C down and C up: the same classes under a strong, a middle and a weak L1 penalty.",
+        ),
+        ReportFigure(
+            "tolerance",
+            ToleranceDisplay(
+                {t.loose.title: _maps(t, t.loose), tight: _maps(t, t.sparse)},
+                class_names=t.classes,
+                objectives={t.loose.title: t.loose.objective, tight: t.sparse.objective},
+                lower_bounds={t.loose.title: t.loose.lower_bound, tight: t.sparse.lower_bound},
+            ),
+            "The same problem (L1, C = 1), stopped early and stopped with a proof.",
+        ),
+    ]
+
+
+def _maps(t: Tutorial, fit: FittedModel) -> np.ndarray:
+    return as_maps(class_weights(fit.model)[0], t.dataset.image_shape)

@@ -1,0 +1,403 @@
+"""OpenML against a local server that misbehaves in every way servers do."""
+
+import gzip
+import hashlib
+import http.server
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+
+import numpy as np
+import pytest
+from datasets_makers import arff_text, openml_answers, sample
+
+from inklens.datasets import available, clear, fetch, info, load_dataset
+from inklens.datasets.download import Hosts, Limits, fetch_bytes
+from inklens.datasets.openml import OpenML, load_openml
+from inklens.errors import DataError, DownloadError, ParameterError
+
+HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)
+FILE = "/data/v1/download/5/digits.arff"
+SPEC = "openml:digits@3"
+
+
+@cache
+def body():
+    """An ARFF of about 400 kB."""
+    X, y = sample()
+    return arff_text(X, y).encode()
+
+
+class Server:
+    """Answers OpenML's paths; `faults` are used up one per request of the file, then it behaves."""
+
+    def __init__(self):
+        self.answers = {path: json.dumps(answer).encode() for path, answer in openml_answers(body()).items()}
+        self.content, self.faults, self.requests, self.ranges, self.etag = body(), [], [], [], '"v1"'
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                self.close_connection = True
+                outer.requests.append(self.path)
+                with suppress(ConnectionError):
+                    if self.path == FILE:
+                        outer.ranges.append(self.headers.get("Range"))
+                        fault = outer.faults.pop(0) if outer.faults else send_file
+                        fault(self, outer)
+                    elif self.path in outer.answers:
+                        reply(self, outer.answers[self.path])
+                    else:
+                        reply(self, b"{}", status=412)
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.stopping = threading.Event()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def stop(self):
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def reply(handler, data, *, status=200, headers=(), length=None):
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(data) if length is None else length))
+    for name, value in headers:
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+def send_file(handler, server):
+    """Behave: whole file, or the part that was asked for."""
+    start = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
+    tag = [("ETag", server.etag)] if server.etag else []
+    if start and server.etag:
+        part = [("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")]
+        reply(handler, server.content[start:], status=206, headers=[*tag, *part])
+    else:
+        reply(handler, server.content, headers=tag)
+
+
+def stall(handler, server):
+    server.stopping.wait(5)
+
+
+def stall_half_way(handler, server):
+    headers = [("ETag", server.etag)] if server.etag else []
+    reply(handler, server.content[:100_000], length=len(server.content), headers=headers)
+    server.stopping.wait(5)
+
+
+def cut_off(handler, server):
+    headers = [("ETag", server.etag)] if server.etag else []
+    reply(handler, server.content[:150_000], length=len(server.content), headers=headers)
+
+
+def drip(handler, server):
+    reply(handler, b"", length=len(server.content))
+    for byte in server.content[:10_000]:
+        if server.stopping.wait(0.02):
+            break
+        handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
+
+
+def reset(handler, server):
+    import socket
+    import struct
+
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+
+
+def web_page(handler, server):
+    reply(handler, b"<!DOCTYPE html><html>down for maintenance</html>")
+
+
+def server_error(handler, server):
+    reply(handler, b"oops", status=503)
+
+
+def not_found(handler, server):
+    reply(handler, b"no", status=404)
+
+
+def change_a_byte(handler, server):
+    reply(handler, server.content[:-20] + b"7" + server.content[-19:])
+
+
+def too_long(handler, server):
+    reply(handler, server.content + b"0,0\n", length=len(server.content) + 4)
+
+
+def packed(handler, server):
+    data = gzip.compress(server.content, 1)
+    reply(handler, data, headers=[("Content-Encoding", "gzip"), ("ETag", '"gz"')])
+
+
+def garbage(handler, server):
+    handler.wfile.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
+
+
+def redirect_loop(handler, server):
+    reply(handler, b"", status=302, headers=[("Location", FILE)])
+
+
+def redirect_away(handler, server):
+    reply(handler, b"", status=302, headers=[("Location", "http://169.254.169.254/latest/")])
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "none"))
+    server = Server()
+    monkeypatch.setenv("INKLENS_OPENML_URL", server.url)
+    yield server
+    server.stop()
+
+
+def load(server, **settings):
+    return load_openml("digits@3", server=OpenML(server.url, HASTY), **settings)
+
+
+def assert_right(dataset):
+    X, y = sample()
+    np.testing.assert_array_equal(dataset.X, X)
+    np.testing.assert_array_equal(dataset.y, y)
+
+
+def files_in(tmp_path):
+    return sorted(p.name for p in (tmp_path / "cache").rglob("*") if p.is_file())
+
+
+def test_fetches_once_and_works_offline_ever_after(server, tmp_path):
+    told = []
+    assert_right(load(server, progress=lambda *step: told.append(step)))
+    assert told[-1][:2] == (len(body()), len(body()))
+    n_requests = len(server.requests)
+    assert_right(load_dataset(SPEC, offline=True))
+    assert_right(load_dataset("openml:digits", offline=True))
+    assert len(server.requests) == n_requests
+    assert files_in(tmp_path) == ["X.npy", "lock", "meta.json", "y.npy"]
+
+
+def test_newest_active_version_when_none_is_named(server):
+    assert load_openml("digits", server=OpenML(server.url, HASTY)).source == SPEC
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [stall],
+        [cut_off],
+        [stall_half_way],
+        [reset, reset],
+        [server_error, server_error, server_error],
+        [garbage],
+        [web_page],
+        [change_a_byte],
+        [too_long],
+        [packed],
+        [reset, cut_off, stall_half_way],
+    ],
+    ids=lambda faults: "+".join(fault.__name__ for fault in faults),
+)
+@pytest.mark.parametrize("etag", ['"v1"', None], ids=["resumes", "restarts"])
+def test_passing_faults_are_overcome(server, faults, etag):
+    server.etag, server.faults = etag, list(faults)
+    assert_right(load(server))
+
+
+def test_resumes_where_it_was_cut_off(server):
+    server.faults = [cut_off]
+    load(server)
+    assert server.ranges == [None, "bytes=150000-"]
+
+
+def test_a_later_call_resumes_what_an_earlier_one_left(server):
+    server.faults = [stall_half_way] + [stall] * 50
+    with pytest.raises(DownloadError):
+        load(server)
+    server.faults, server.ranges = [], []
+    assert_right(load(server))
+    assert server.ranges == ["bytes=100000-"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (stall, "silent"),
+        (drip, "hardly anything|silent"),
+        (reset, "reset|Remote"),
+        (server_error, "503"),
+        (garbage, "BadStatus|Invalid|header"),
+        (cut_off, "ended after"),
+        (not_found, "404"),
+        (web_page, "web page"),
+        (change_a_byte, "expected md5 .*, got"),
+        (redirect_loop, "302"),
+        (redirect_away, "refused"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_lasting_faults_end_in_bounded_time_with_one_error(server, tmp_path, fault, words):
+    server.etag, server.faults = None, [fault] * 1000
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=words):
+        load(server)
+    assert time.monotonic() - started < 6
+    assert "X.npy" not in files_in(tmp_path)
+    assert "meta.json" not in files_in(tmp_path)
+
+
+def test_unreachable_server_is_one_clear_error(server):
+    server.stop()
+    with pytest.raises(DownloadError, match="embedded"):
+        load(server)
+
+
+@pytest.mark.parametrize("name", ["X.npy", "y.npy", "meta.json"])
+@pytest.mark.parametrize("damage", [b"", b"<html>", None])
+def test_damaged_cache_is_fetched_once_more(server, tmp_path, name, damage):
+    load(server)
+    path = next((tmp_path / "cache").rglob(name))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data if damage is None else damage)
+    before = server.requests.count(FILE)
+    assert_right(load(server))
+    assert server.requests.count(FILE) <= before + 1
+
+
+def test_damaged_cache_without_network_names_path_and_both_hashes(server, tmp_path):
+    load(server)
+    path = next((tmp_path / "cache").rglob("X.npy"))
+    found = bytearray(path.read_bytes())
+    expected = hashlib.sha256(found).hexdigest()
+    found[-1] ^= 1
+    path.write_bytes(found)
+    with pytest.raises((DataError, DownloadError)) as caught:
+        load(server, offline=True)
+    for part in (str(path), expected, hashlib.sha256(found).hexdigest()):
+        assert part in str(caught.value)
+
+
+def test_unknown_name_and_offline_are_said(server):
+    with pytest.raises(DataError, match="no data set nothing"):
+        load_openml("nothing@1", server=OpenML(server.url, HASTY))
+    with pytest.raises(DownloadError, match=r"offline.*inklens data fetch openml:other@1"):
+        load_dataset("openml:other@1", offline=True)
+
+
+def test_json_that_is_none_is_said(server):
+    for path in server.answers:
+        server.answers[path] = b"<html>"
+    with pytest.raises(DownloadError, match="expected JSON"):
+        load(server)
+    for path in server.answers:
+        server.answers[path] = b"[1]"
+    with pytest.raises(DownloadError, match="cannot be read"):
+        load(server)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_named_classes_and_sparse_rows(server, sparse):
+    X, y = sample()
+    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    named = np.array(names)[y.astype(int)]
+    server.content = arff_text(X, named, classes=names, sparse=sparse).encode()
+    server.answers = {p: json.dumps(a).encode() for p, a in openml_answers(server.content).items()}
+    dataset = load(server)
+    np.testing.assert_array_equal(dataset.X, X)
+    np.testing.assert_array_equal(dataset.y, named)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b"@DATA", b"@NOTHING", "no ARFF"),
+        (b"% comment", b"junk", "no ARFF"),
+        (b"@ATTRIBUTE pixel3 real", b"@ATTRIBUTE pixel3 string", "type 'string'"),
+        (b"@ATTRIBUTE pixel3 real", b"@ATTRIBUTE pixel3 {a,b}", "no pixels"),
+        (b",0,0,0\n", b",0,0\n", "row"),
+        (b"@DATA\n0,", b"@DATA\n?,", r"missing values \(\?\): row 1"),
+        (b"@DATA\n0,", b"@DATA\nx,", "row 1, column 'pixel1': 'x' is no number"),
+        (b"0,1,2,3,4,5,6,7,8,9}", b"0,1,2,3,4,5,6,7,8}", "no class of 'class'"),
+        (b"class {", b"klass {", "no column 'class'"),
+    ],
+)
+def test_unusable_arff_is_a_data_error(server, old, new, words):
+    if old == b",0,0,0\n":
+        server.content = body()[: body().rindex(b",")] + b"\n"
+    else:
+        assert old in body()
+        server.content = body().replace(old, new, 1)
+    server.answers = {p: json.dumps(a).encode() for p, a in openml_answers(server.content).items()}
+    with pytest.raises(DataError, match=words):
+        load(server)
+
+
+def test_list_info_fetch_clear(server, tmp_path):
+    assert not info(SPEC).cached
+    fetched = fetch(SPEC)
+    assert fetched.cached
+    assert fetched.cached_bytes > 200 * 784
+    assert "first use" in fetched.trust
+    assert [entry.spec for entry in available() if entry.cached] == ["embedded", SPEC]
+    assert clear("openml:digits") == fetched.cached_bytes
+    assert clear("all") == 0
+    assert not info(SPEC).cached
+    assert files_in(tmp_path) == []
+    with pytest.raises(ParameterError, match="not kept in the cache"):
+        clear("embedded")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://www.openml.org/x", "https://evil.org/x", "https://www.openml.org:8443/x", "file:///etc/passwd"]
+)
+def test_only_pinned_hosts_over_https(url):
+    with pytest.raises(DownloadError, match="refused"):
+        fetch_bytes(url, hosts=Hosts(("www.openml.org",)))
+
+
+def _load_in_child(url, folder):
+    os.environ["INKLENS_CACHE"] = folder
+    load_openml("digits@3", server=OpenML(url, HASTY))
+
+
+def test_many_processes_end_with_one_good_file(server, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    children = [context.Process(target=_load_in_child, args=(server.url, str(tmp_path / "cache"))) for _ in range(4)]
+    server.faults = [stall_half_way]
+    for child in children:
+        child.start()
+    deadline = time.monotonic() + 30
+    while not server.ranges and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for child in children[:2]:
+        os.kill(child.pid, signal.SIGKILL)
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children[2:]] == [0, 0]
+    before = len(server.requests)
+    assert_right(load(server))
+    assert len(server.requests) == before
+    assert files_in(tmp_path) == ["X.npy", "lock", "meta.json", "y.npy"]

@@ -1,0 +1,143 @@
+"""The page in a real browser: nothing overflows, nothing is fetched, everything can be read in both themes."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import inklens.workflow.tutorial as tutorial_module
+from inklens.datasets.dataset import Dataset
+from inklens.workflow.tutorial import run_tutorial
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
+        reason="no chromium here; install it, or set INKLENS_REQUIRE_BROWSER to fail instead",
+    ),
+]
+
+# Colours of all words against what lies under them (WCAG 2.2, 1.4.3); pictures are not words.
+CONTRAST = """
+() => {
+  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const luminance = rgb => rgb.slice(0, 3).map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ratio = (a, b) => {
+    const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const under = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const rgba = parse(getComputedStyle(e).backgroundColor);
+      if (rgba.length === 3 || rgba[3] === 1) return rgba;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const element of document.querySelectorAll("p, li, dt, dd, h1, h2, h3, a, td, th, caption, figcaption, code")) {
+    const found = ratio(parse(getComputedStyle(element).color), under(element));
+    if (found < 4.5) bad.push([element.tagName, element.textContent.slice(0, 40), found]);
+  }
+  for (const text of document.querySelectorAll("figure svg text")) {
+    if (text.closest("#figure-confusion-counts, #figure-confusion-shares")) continue;
+    const found = ratio(parse(getComputedStyle(text).fill), under(text));
+    if (found < 4.5) bad.push(["text", text.textContent.slice(0, 40), found]);
+  }
+  return bad;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def page_url(tmp_path_factory):
+    data = load_digits()
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "a rather long name", "eight", "nine"])
+    dataset = Dataset(np.rint(data.data[:400] * 255 / 16).astype(np.uint8), names[data.target[:400]], (8, 8), "digits")
+    out = tmp_path_factory.mktemp("browser") / "report"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tutorial_module, "STRENGTHS", (0.1, 1.0))
+        patch.setattr(tutorial_module, "TIGHT", 5e-2)
+        patch.setattr(tutorial_module, "READABLE", 5e-2)
+        patch.setattr(tutorial_module, "SECONDS_PER_FIT", 5.0)
+        run_tutorial(dataset, train=300, test=100, out=out)
+    return (out / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=[(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")], ids=lambda p: f"{p[0]} {p[1]}")
+def page(request, browser, page_url):
+    width, scheme = request.param
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.said, page.asked = [], []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(page_url)
+    yield page
+    page.close()
+
+
+def test_nothing_overflows_is_fetched_or_complains(page):
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.said == []
+    assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_figures_fit_and_their_words_are_large_enough(page):
+    sizes = page.evaluate("""() => [...document.querySelectorAll("figure svg")]
+        .filter(svg => svg.getBoundingClientRect().width)
+        .map(svg => [svg.getBoundingClientRect(), svg.viewBox.baseVal.width])
+        .map(([box, points]) => [box.right, box.width / points])""")
+    assert sizes
+    for right, pixels_per_point in sizes:
+        assert right <= page.viewport_size["width"]
+        assert 9.5 * pixels_per_point >= 12 - 0.2, "9 points are 12 CSS pixels"
+
+
+def test_one_arrangement_of_each_figure_is_seen_and_named(page):
+    figures = page.evaluate("""() => [...document.querySelectorAll("figure")].map(figure =>
+        [...figure.querySelectorAll("svg")].filter(svg => svg.checkVisibility())
+            .map(svg => svg.getAttribute("aria-label")))""")
+    assert figures
+    assert all(len(labels) == 1 and len(labels[0]) > 20 for labels in figures)
+
+
+def test_words_have_enough_contrast(page):
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_the_keyboard_reaches_text_contents_and_wide_tables(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    unreachable = page.evaluate("""() => [...document.querySelectorAll(".scroll, pre")]
+        .filter(box => box.scrollWidth > box.clientWidth && box.tabIndex < 0).length""")
+    assert unreachable == 0
+
+
+def test_prints_on_paper(browser, page_url, tmp_path):
+    page = browser.new_page(color_scheme="dark")
+    page.goto(page_url)
+    pdf = page.pdf(format="A4")
+    page.emulate_media(media="print")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.close()
+    assert pdf.startswith(b"%PDF")
+    assert paper == "rgb(255, 255, 255)"

@@ -1,0 +1,99 @@
+"""A report replaces an older one as a whole, or not at all, and nothing else ever."""
+
+import os
+
+import pytest
+
+from inklens.errors import OutputError
+from inklens.report import replaced_folder
+
+
+def write_report(folder, text="new"):
+    (folder / "index.html").write_text(text)
+    (folder / "numbers.json").write_text("{}")
+
+
+def only(folder, *names):
+    return sorted(path.name for path in folder.iterdir()) == sorted(names)
+
+
+def test_a_new_folder_appears_only_at_the_end(tmp_path):
+    with replaced_folder(tmp_path / "deep" / "report") as folder:
+        write_report(folder)
+        assert not (tmp_path / "deep" / "report").exists()
+    assert only(tmp_path / "deep", "report")
+    assert only(tmp_path / "deep" / "report", "index.html", "numbers.json")
+
+
+def test_an_older_report_is_replaced_as_a_whole(tmp_path):
+    old = tmp_path / "report"
+    old.mkdir()
+    write_report(old, "old")
+    (old / "figures").mkdir()
+    with replaced_folder(old) as folder:
+        write_report(folder)
+    assert (old / "index.html").read_text() == "new"
+    assert not (old / "figures").exists()
+    assert only(tmp_path, "report")
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError("no"), OSError(28, "No space left on device")])
+def test_an_older_report_survives_a_failure(tmp_path, failure):
+    old = tmp_path / "report"
+    old.mkdir()
+    write_report(old, "old")
+    with pytest.raises((KeyboardInterrupt, ValueError, OutputError)):  # noqa: PT012, SIM117 (the block is what fails)
+        with replaced_folder(old) as folder:
+            (folder / "index.html").write_text("half")
+            raise failure
+    assert (old / "index.html").read_text() == "old"
+    assert only(tmp_path, "report")
+
+
+def test_an_older_report_survives_a_failing_rename(tmp_path, monkeypatch):
+    old = tmp_path / "report"
+    old.mkdir()
+    write_report(old, "old")
+    rename = type(old).rename
+    calls = []
+
+    def second_fails(self, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(type(old), "rename", second_fails)
+    with pytest.raises(OutputError, match="Input/output"), replaced_folder(old) as folder:
+        write_report(folder)
+    monkeypatch.undo()
+    assert (old / "index.html").read_text() == "old"
+    assert only(tmp_path, "report")
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match=r"thesis\.txt"), replaced_folder(tmp_path):
+        pytest.fail("the block must not run")
+    assert only(tmp_path, "thesis.txt")
+
+
+def test_files_and_links_are_refused(tmp_path):
+    file = tmp_path / "report"
+    file.write_text("mine")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    for place in (file, link, file / "below"):
+        with pytest.raises(OutputError), replaced_folder(place):
+            pytest.fail("the block must not run")
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_place_is_one_clear_error(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match="may write"), replaced_folder(tmp_path / "report"):
+            pytest.fail("the block must not run")
+    finally:
+        tmp_path.chmod(0o700)

@@ -1,0 +1,229 @@
+"""The tutorial on small data of every kind: numbers that hold, a page that stands alone."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import inklens.workflow.tutorial as tutorial_module
+from inklens.datasets.dataset import Dataset
+from inklens.errors import DataError, ParameterError, PhotoError
+from inklens.workflow.tutorial import run_tutorial
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "image", "path", "use", "rect"}
+
+
+def small_digits(n=400):
+    data = load_digits()
+    return Dataset(np.rint(data.data[:n] * 255 / 16).astype(np.uint8), data.target[:n], (8, 8), "small <digits> & co")
+
+
+def clothes():
+    """Two classes with awkward names on images that are no squares, with one pixel that tells them apart."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 120, (160, 6 * 9), dtype=np.uint8)
+    y = np.where(np.arange(160) % 2, "T-shirt/top <b>", "Ankle boot")
+    X[y == "Ankle boot", 20] = 255
+    X[:, 0] = 0
+    return Dataset(X, y, (6, 9), "clothes")
+
+
+def frames_28():
+    """Three kinds of strokes on 28 x 28 pixels."""
+    rng = np.random.default_rng(1)
+    images = np.zeros((240, 28, 28), np.uint8)
+    y = np.array(["bar", "dash", "cross"] * 80)
+    for image, name in zip(images, y, strict=True):
+        a, b = rng.integers(11, 15, 2)
+        if name != "dash":
+            image[5:23, a : a + 3] = rng.integers(200, 256)
+        if name != "bar":
+            image[b : b + 3, 5:23] = rng.integers(200, 256)
+    return Dataset(images.reshape(240, -1), y, (28, 28), "strokes")
+
+
+DATA = {"digits": (small_digits, 300, 100), "clothes": (clothes, 100, 60), "strokes": (frames_28, 120, 60)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_strengths():
+    """Three strengths and gaps of one percent tell as much about the code as seven and 1e-4."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tutorial_module, "STRENGTHS", (0.05, 1.0, 3.0))
+        patch.setattr(tutorial_module, "TIGHT", 1e-2)
+        patch.setattr(tutorial_module, "READABLE", 5e-2)
+        patch.setattr(tutorial_module, "SECONDS_PER_FIT", 5.0)
+        yield
+
+
+@pytest.fixture(scope="module", params=DATA)
+def run(request, tmp_path_factory, fewer_strengths):
+    make, train, test = DATA[request.param]
+    out = tmp_path_factory.mktemp(request.param) / "report"
+    said = []
+    result = run_tutorial(make(), train=train, test=test, seed=9, out=out, progress=lambda *step: said.append(step))
+    return result, out, said
+
+
+class Outline(HTMLParser):
+    """What a screen reader or a checker would walk through."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.headings, self.ids, self.targets, self.images, self.urls = [], [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if values.get("id"):
+            self.ids.append(values["id"])
+        if tag == "a" and (values.get("href") or "").startswith("#"):
+            self.targets.append(values["href"][1:])
+        if tag in ("svg", "img"):
+            self.images.append(values.get("aria-label") or values.get("alt"))
+        self.urls += [values[k] for k in ("src", "href", "xlink:href", "srcset") if values.get(k)]
+        assert tag != "script"
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        assert self.open.pop() == tag
+
+
+def test_writes_page_numbers_and_figures_and_nothing_else(run):
+    _, out, _ = run
+    assert {path.name for path in out.iterdir()} == {"index.html", "numbers.json", "figures"}
+    names = {path.stem for path in (out / "figures").iterdir()}
+    assert {"gallery", "maps", "by-hand", "confusion-counts", "mistakes", "evidence", "zeros", "tolerance"} <= names
+    assert all((out / "figures" / f"{name}{suffix}").exists() for name in names for suffix in (".svg", ".png"))
+    assert [path.name for path in out.parent.iterdir()] == ["report"]
+
+
+def test_the_page_is_sound_and_self_contained(run):
+    _, out, _ = run
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert len(text) < 5e6
+    outline = Outline(text)
+    assert outline.open == []
+    assert outline.headings[0] == 1
+    assert outline.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(outline.headings, outline.headings[1:], strict=False))
+    assert len(outline.ids) == len(set(outline.ids))
+    assert set(outline.targets) <= set(outline.ids)
+    assert all(image and len(image) > 20 for image in outline.images)
+    assert all(url.startswith(("#", "data:")) for url in outline.urls)
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_names_are_escaped(run):
+    result, out, _ = run
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert "<b>" not in text
+    assert "<digits>" not in text
+    for name in result.classes:
+        assert name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in text
+
+
+def test_numbers_are_json_and_agree_with_the_models(run):
+    result, out, _ = run
+    numbers = json.loads((out / "numbers.json").read_text(encoding="utf-8"))
+    X_test, y_test = result.X_test, result.split.y_test
+    assert numbers["evaluation"]["accuracy"] == np.mean(result.gentle.model.predict(X_test) == y_test)
+    assert len(set(result.accuracy_three_ways)) == 1
+    for fit in (numbers["fits"]["gentle"], numbers["fits"]["sparse"], *numbers["strengths"]):
+        assert fit["lower_bound"] <= fit["objective"]
+    assert numbers["fits"]["plain"]["C"] == "inf"
+    assert sum(numbers["data"]["counts"].values()) == numbers["data"]["images"]
+    assert numbers["by_hand"]["difference_from_predict_proba"] <= 1e-12
+
+
+def test_the_loose_fit_is_not_below_the_proven_bound(run):
+    """Two implementations of one objective: scikit-learn's coefficients cannot beat our bound."""
+    result, _, _ = run
+    assert result.loose.objective >= result.loose.lower_bound
+    assert result.loose.objective >= result.sparse.objective * (1 - result.sparse.gap) - 1e-9
+
+
+def test_the_objective_of_the_loose_fit_is_that_of_the_estimator(run):
+    """Our formula for saga's objective, applied to our own coefficients, gives what the estimator reports."""
+    result, _, _ = run
+    model = result.sparse.model
+    log_proba = model.predict_log_proba(result.X_train)
+    codes = np.searchsorted(model.classes_, result.split.y_train)
+    loss = -log_proba[np.arange(len(codes)), codes].sum()
+    assert model.C * loss + np.abs(model.coef_).sum() == pytest.approx(result.sparse.objective, rel=1e-9)
+
+
+def test_progress_counts_up_to_the_end(run):
+    _, _, said = run
+    done, total, words = zip(*said, strict=True)
+    assert list(done) == list(range(total[0] + 1))
+    assert len(set(total)) == 1
+    assert all(words)
+
+
+def test_the_strengths_go_from_many_zeros_to_few(run):
+    result, _, _ = run
+    zeros = [fit.zeros for fit in result.strengths]
+    assert zeros[0] > zeros[-1]
+
+
+def test_a_photo_is_read_in_both_ways(tmp_path):
+    from PIL import Image
+
+    from inklens.workflow.paper import paper_photo
+
+    data = frames_28()
+    photo = tmp_path / "my <photo>.png"
+    Image.fromarray(paper_photo(data.images(0) / 255)).save(photo)
+    result = run_tutorial(data, train=120, test=60, out=tmp_path / "report", photo=photo)
+    assert not result.own.made
+    assert set(result.own.readings) == {"tutorial", "faithful"}
+    assert result.own.readings["faithful"].label == data.y[0]
+    text = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "my &lt;photo&gt;.png" in text
+    assert "No photo was given" not in text
+
+
+def test_other_image_shapes_say_why_there_is_no_recipe(run):
+    result, out, _ = run
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert ("have another size" in text) == (result.dataset.image_shape != (28, 28))
+
+
+def test_bad_input_is_said_before_the_long_work_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tutorial_module, "_fit", lambda *a, **k: pytest.fail("fitted before checking"))
+    (tmp_path / "note.png").write_text("not a picture")
+    data = small_digits(60)
+    one_class = Dataset(data.X, np.repeat("0", 60), (8, 8), "zeros")
+    cases = [
+        (ParameterError, data, {"train": 50, "test": 50}),
+        (DataError, one_class, {"train": 30, "test": 10}),
+        (PhotoError, data, {"train": 40, "test": 10, "photo": tmp_path / "note.png"}),
+    ]
+    for error, dataset, settings in cases:
+        with pytest.raises(error):
+            run_tutorial(dataset, out=tmp_path / "report", **settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.png"]
+
+
+def test_interrupted_in_the_middle_the_older_report_stays(tmp_path):
+    out = tmp_path / "report"
+    run_tutorial(clothes(), train=100, test=60, out=out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    def interrupt(done, total, what):
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tutorial(clothes(), train=100, test=60, out=out, progress=interrupt)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
