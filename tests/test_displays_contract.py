@@ -23,6 +23,7 @@ from inklens.displays import (
     MapComparisonDisplay,
     MisclassifiedDisplay,
     ProbabilityBarsDisplay,
+    ReasonsDisplay,
     RecipeStepsDisplay,
     SampleGalleryDisplay,
     StrengthDisplay,
@@ -89,6 +90,14 @@ DISPLAYS = {
         lower_bound=0.9,
         margin=1e-6,
         radius=0.123456,
+    ),
+    "reasons": lambda c: ReasonsDisplay(
+        c.images[0],
+        contributions=c.images[0] * c.coef[0],
+        missing=(1 - c.images[0]) * c.coef[0],
+        intercept=0.3,
+        names=(c.names[0], c.names[-1]),
+        words=[f"the ink at the bottom left adds 2.1 to {c.names[0]} and takes 1.3 from {c.names[-1]}"] * 3,
     ),
     "tolerance": lambda c: ToleranceDisplay(
         {"loose": c.coef, "tight": c.coef * 2},

@@ -1,4 +1,4 @@
-"""`inklens flip` as scripts see it."""
+"""`inklens explain` and `inklens flip` as scripts see them."""
 
 import json
 import subprocess
@@ -75,3 +75,25 @@ def test_what_cannot_be_done_is_said_in_one_line(model, args, code, words, tmp_p
     assert len(done.stderr.strip().splitlines()) == 1
     assert all(word in done.stderr for word in words), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("view", ["between", "classes"])
+def test_explain_compares_with_the_runner_up_or_a_class(model, picture, view, tmp_path):
+    figure = tmp_path / "why.svg"
+    done = run("explain", "--model", model, picture, "-o", figure, "--view", view, "--json")
+    document = json.loads(done.stdout)
+    comparison, z = document["comparison"], document["z"]
+    runner_up = sorted(z, key=z.get)[-2]
+    assert (comparison["for"], comparison["against"]) == (document["label"], runner_up)
+    log_odds = np.sum(comparison["contributions"]) + comparison["intercept"]
+    assert log_odds == pytest.approx(z[document["label"]] - z[runner_up], abs=1e-9)
+    assert figure.read_text(encoding="utf-8").startswith("<?xml")
+    worst = min(z, key=z.get)
+    assert f"and not {worst}" in run("explain", "--model", model, picture, "--against", worst).stdout
+
+
+def test_explain_says_when_there_is_nothing_to_compare(model):
+    for against in ("x", json.loads(run("explain", "--model", model, "--sample", "3", "--json").stdout)["label"]):
+        done = run("explain", "--model", model, "--sample", "3", "--against", against)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert len(done.stderr.strip().splitlines()) == 1

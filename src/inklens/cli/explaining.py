@@ -1,4 +1,4 @@
-"""`inklens flip`."""
+"""`inklens explain` and `inklens flip`."""
 
 import click
 
@@ -29,6 +29,68 @@ def load_frame(model, image, sample, data, recipe):
         raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
     reader = load_reader(model).with_recipe(recipe)
     return reader, *picture_frame(reader, image, sample=sample, data=data)
+
+
+@click.command()
+@model_option
+@picture_options
+@click.option("--against", metavar="CLASS", help="Compare the answer with this class.  [default: the runner-up]")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the evidence (SVG or PNG).")
+@click.option(
+    "--view",
+    type=click.Choice(["between", "classes"]),
+    default="between",
+    show_default=True,
+    help="Draw the answer against another class, or the maps of every class.",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="With --view classes: colour range of the contributions, relative to the weights'.",
+)
+@json_option
+def explain(model, image, sample, data, recipe, against, out, view, scale, as_json: bool) -> None:
+    """Show why IMAGE got its answer: what each pixel adds to it against another class, and to each class.
+
+    \b
+    Examples:
+      inklens explain photo.jpg -o why.png
+      inklens explain photo.jpg --against 9
+      inklens explain --model sparse.inklens --sample 33 -o maps.svg --view classes
+
+    The contributions of a class, summed over all pixels, plus its intercept are its score z; softmax of the scores
+    gives the probabilities. The difference of two scores is the log-odds of their classes.
+    """
+    from inklens.workflow.explaining import explain_frame, save_explanation
+
+    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    evidence, against = explain_frame(reader, frame, against)
+    if out:
+        say(f"wrote {save_explanation(evidence, out, against=against, view=view, scale=scale)}")
+    if as_json:
+        return print_json({"schema_version": 1, "image": name, **evidence.to_json(against)})
+    click.echo(f"{click.format_filename(name)}: {click.style(evidence.label, bold=True)}")
+    print_table(["class", "adds", "takes", "intercept", "z", "probability"], _scores(evidence))
+    click.echo(f"\nWhy {evidence.label} and not {against} (weights centred over all classes):")
+    for line in evidence.in_words(evidence.label, against):
+        click.echo(f"  {line}")
+
+
+def _scores(evidence) -> list[list[str]]:
+    columns = zip(
+        evidence.classes,
+        evidence.contributions,
+        evidence.intercept,
+        evidence.z,
+        evidence.probabilities,
+        strict=True,
+    )
+    return [
+        [name, f"{c[c > 0].sum():+.3f}", f"{c[c < 0].sum():+.3f}", f"{b:+.3f}", f"{z:+.3f}", f"{p:.4f}"]
+        for name, c, b, z, p in columns
+    ]
 
 
 @click.command()

@@ -17,7 +17,7 @@ COMMANDS = {
     "fit": ("models", "Fit a softmax regression and prove how close to the optimum it stopped."),
     "evaluate": ("models", "Judge a model: accuracy, counts per class, confusions."),
     "read": ("photos", "Read handwritten digits from photos, scans or drawings."),
-    "explain": ("photos", "Show why a picture got its answer, pixel by pixel."),
+    "explain": ("explaining", "Show why a picture got its answer, pixel by pixel."),
     "flip": ("explaining", "Find the smallest change of ink that gives another answer."),
     "path": ("models", "Follow coefficients and zeros from strong to weak penalty."),
     "report": ("tutorial", "Write a page about a fitted model."),

@@ -12,6 +12,7 @@ from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
 from inklens.displays.maps import CoefficientMapsDisplay, EvidenceDisplay, MapComparisonDisplay, ToleranceDisplay
 from inklens.displays.palettes import PALETTES
 from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
+from inklens.displays.reasons import ReasonsDisplay
 
 __all__ = [
     "NARROW",
@@ -26,6 +27,7 @@ __all__ = [
     "MapComparisonDisplay",
     "MisclassifiedDisplay",
     "ProbabilityBarsDisplay",
+    "ReasonsDisplay",
     "RecipeStepsDisplay",
     "SampleGalleryDisplay",
     "StrengthDisplay",

@@ -1,4 +1,4 @@
-"""Explain answers and change them: what ``inklens flip`` does."""
+"""Explain answers and change them: what ``inklens explain`` and ``inklens flip`` do."""
 
 import os
 import sys
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from inklens.explanations import Flip, flip
+from inklens.errors import ParameterError
+from inklens.explanations import Evidence, Flip, explain, flip
 from inklens.reader import DigitReader
 from inklens.workflow.reading import STDIN
 
@@ -31,6 +32,29 @@ def picture_frame(
     return reader.frame(sys.stdin.buffer.read() if picture == STDIN else picture), os.fsencode(picture).decode(
         "utf-8", "backslashreplace"
     )
+
+
+def explain_frame(reader: DigitReader, frame: np.ndarray, against: str | None = None) -> tuple[Evidence, str]:
+    """Return the evidence for a frame, and the class that the answer is compared with: by default the runner-up."""
+    evidence = explain(reader, frame)
+    if against == evidence.label:
+        raise ParameterError(f"the answer is {against!r} itself; compare it with another class")
+    if against is not None:
+        evidence.log_odds(evidence.label, against)
+    return evidence, against or evidence.rival
+
+
+def save_explanation(
+    evidence: Evidence, path: str | os.PathLike[str], *, against: str, view: str = "between", scale: float = 0.5
+) -> Path:
+    """Draw the answer against one class ("between"), or the evidence rows of every class ("classes")."""
+    if view == "classes":
+        from inklens.workflow.figures import save_evidence
+
+        return save_evidence(evidence, path, scale=scale)
+    from inklens.displays import ReasonsDisplay
+
+    return ReasonsDisplay.from_evidence(evidence, evidence.label, against).save(path)
 
 
 def flip_frame(
