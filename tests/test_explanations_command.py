@@ -1,4 +1,4 @@
-"""`inklens explain` and `inklens flip` as scripts see them."""
+"""`inklens explain`, `inklens flip` and `inklens votes` as scripts see them."""
 
 import json
 import subprocess
@@ -97,3 +97,30 @@ def test_explain_says_when_there_is_nothing_to_compare(model):
         done = run("explain", "--model", model, "--sample", "3", "--against", against)
         assert (done.returncode, done.stdout) == (2, "")
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_votes_sum_to_the_score_that_explain_prints(model, picture, tmp_path):
+    figure = tmp_path / "votes.svg"
+    document = json.loads(run("votes", "--model", model, picture, "-n", "3", "-o", figure, "--json").stdout)
+    z = json.loads(run("explain", "--model", model, picture, "--json").stdout)["z"]
+    shares = document["shares"]
+    parts = shares["for"] + shares["against"] + shares["intercept"] + shares["remainder"]
+    assert parts == pytest.approx(shares["total"], abs=1e-12)
+    assert shares["total"] == pytest.approx(z[document["class"]], abs=1e-9)
+    assert document["n_rows"] == 300
+    assert [len(side) for side in document["strongest"].values()] == [3, 3]
+    labels = load_dataset("embedded").y
+    assert all(labels[e["row"]] == e["label"] for side in document["strongest"].values() for e in side)
+    assert figure.read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_votes_need_an_l2_model_and_its_own_rows(model, picture, tmp_path):
+    sparse = tmp_path / "sparse.inklens"
+    assert run("fit", "--train", "300", "--test", "9", "--l1-ratio", "1", "--tol", "0.1", "-o", sparse).returncode == 0
+    done = run("votes", "--model", sparse, picture)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "L2" in done.stderr
+    np.savez(tmp_path / "other.npz", X=np.zeros((40, 28, 28), np.uint8), y=np.arange(40) % 10)
+    done = run("votes", "--model", model, picture, "--data", f"npz:{tmp_path / 'other.npz'}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not the data" in done.stderr

@@ -1,4 +1,4 @@
-"""`inklens explain` and `inklens flip`."""
+"""`inklens explain`, `inklens flip` and `inklens votes`."""
 
 import click
 
@@ -148,3 +148,40 @@ def _lines(found, radii) -> list[list[str]]:
         ["margin", f"log-odds {found.margin:+.4g} to the next best class"],
         ["radius", "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (Linf)".format(*boxed)],
     ]
+
+
+@click.command()
+@model_option
+@picture_options
+@click.option("--for", "a", metavar="CLASS", help="Whose score to take apart.  [default: the answer]")
+@click.option("--against", "b", metavar="CLASS", help="Take apart the log-odds against this class instead.")
+@click.option("-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, help="Images each way.")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw them there (SVG or PNG).")
+@json_option
+def votes(model, image, sample, data, recipe, a, b, most, out, as_json: bool) -> None:
+    """Show which training images speak for and against an answer.
+
+    \b
+    Examples:
+      inklens votes --model dense.inklens photo.jpg -o votes.png
+      inklens votes --model dense.inklens --sample 33 --against 9
+
+    Under an L2 penalty a score is exactly a sum over the training images: each adds its likeness to the picture times
+    what the model still gets wrong about it. What a fit left short of its optimum is stated as the remainder.
+    """
+    from inklens.workflow.explaining import poll
+
+    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    result = poll(reader, frame, a, b, data=data)
+    if out:
+        say(f"wrote {result.save(out, most=most)}")
+    document = result.to_json(most=most)
+    if as_json:
+        return print_json({"schema_version": 1, "image": name, **document})
+    click.echo(f"{click.format_filename(name)}: {document['n_rows']:,} training images vote on {result.name}")
+    rows = {"for": "votes for", "against": "votes against", "intercept": "intercept", "remainder": "remainder"}
+    shares = [[words, f"{document['shares'][part]:+.6g}"] for part, words in rows.items()]
+    print_table(["", ""], [*shares, ["sum", f"{document['shares']['total']:+.6g}"]])
+    for side, entries in document["strongest"].items():
+        strongest = ", ".join(f"row {e['row']} (a {e['label']}) {e['vote']:+.3g}" for e in entries[:5])
+        click.echo(f"strongest {side}: {strongest or 'none'}")

@@ -19,6 +19,7 @@ COMMANDS = {
     "read": ("photos", "Read handwritten digits from photos, scans or drawings."),
     "explain": ("explaining", "Show why a picture got its answer, pixel by pixel."),
     "flip": ("explaining", "Find the smallest change of ink that gives another answer."),
+    "votes": ("explaining", "Show which training images speak for and against an answer."),
     "path": ("models", "Follow coefficients and zeros from strong to weak penalty."),
     "report": ("tutorial", "Write a page about a fitted model."),
     "verify": ("models", "Recompute a model's objective and proven bound from its file."),

@@ -13,6 +13,7 @@ from inklens.displays.maps import CoefficientMapsDisplay, EvidenceDisplay, MapCo
 from inklens.displays.palettes import PALETTES
 from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
 from inklens.displays.reasons import ReasonsDisplay
+from inklens.displays.votes import VotesDisplay
 
 __all__ = [
     "NARROW",
@@ -32,4 +33,5 @@ __all__ = [
     "SampleGalleryDisplay",
     "StrengthDisplay",
     "ToleranceDisplay",
+    "VotesDisplay",
 ]

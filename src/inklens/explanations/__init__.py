@@ -3,5 +3,6 @@
 from inklens.explanations.evidence import Evidence, explain
 from inklens.explanations.flips import Flip, flip
 from inklens.explanations.radii import Robustness, robustness
+from inklens.explanations.votes import Voters, Votes
 
-__all__ = ["Evidence", "Flip", "Robustness", "explain", "flip", "robustness"]
+__all__ = ["Evidence", "Flip", "Robustness", "Voters", "Votes", "explain", "flip", "robustness"]

@@ -1,14 +1,15 @@
-"""Explain answers and change them: what ``inklens explain`` and ``inklens flip`` do."""
+"""Explain answers and change them: what ``inklens explain``, ``flip`` and ``votes`` do."""
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from inklens.errors import ParameterError
-from inklens.explanations import Evidence, Flip, explain, flip
+from inklens.errors import DataError, ParameterError
+from inklens.explanations import Evidence, Flip, Voters, Votes, explain, flip
 from inklens.reader import DigitReader
 from inklens.workflow.reading import STDIN
 
@@ -75,3 +76,82 @@ def save_flip(found: Flip, path: str | os.PathLike[str], *, radius: float | None
     from inklens.displays import FlipDisplay
 
     return FlipDisplay.from_flip(found, radius=radius).save(path)
+
+
+@dataclass(frozen=True, eq=False)
+class Poll:
+    """How the training rows of a model vote on one frame."""
+
+    frame: np.ndarray
+    votes: Votes
+    a: str
+    b: str | None
+    images: np.ndarray  # (n_samples, rows, cols) uint8
+    labels: np.ndarray  # (n_samples,)
+    index: np.ndarray  # (n_samples,) rows of the data set
+
+    @property
+    def name(self) -> str:
+        """What is voted on."""
+        return self.a if self.b is None else f"{self.a} against {self.b}"
+
+    def to_json(self, *, most: int = 20) -> dict:
+        """Return the document of ``inklens votes --json`` without the file name."""
+        every = self.votes.of(self.a, self.b)
+        sides = zip(("for", "against"), self.votes.strongest(self.a, self.b, most=most), strict=True)
+        return {
+            "class": self.a,
+            "against": self.b,
+            "n_rows": len(every),
+            "shares": self.votes.shares(self.a, self.b),
+            "strongest": {
+                side: [{"row": int(self.index[i]), "label": str(self.labels[i]), "vote": float(every[i])} for i in rows]
+                for side, rows in sides
+            },
+        }
+
+    def save(self, path: str | os.PathLike[str], *, most: int = 20) -> Path:
+        """Draw the strongest voters each way."""
+        from inklens.displays import VotesDisplay
+
+        every, (pro, con) = self.votes.of(self.a, self.b), self.votes.strongest(self.a, self.b, most=most)
+        return VotesDisplay(
+            self.frame,
+            name=self.name,
+            images_for=self.images[pro],
+            images_against=self.images[con],
+            labels_for=self.labels[pro].tolist(),
+            labels_against=self.labels[con].tolist(),
+            votes_for=every[pro],
+            votes_against=every[con],
+            shares=self.votes.shares(self.a, self.b),
+            n_samples=len(every),
+        ).save(path)
+
+
+def poll(
+    reader: DigitReader, frame: np.ndarray, a: str | None = None, b: str | None = None, *, data: str | None = None
+) -> Poll:
+    """Let the model's own training rows vote on a frame: for class a (by default the answer), or for a against b.
+
+    Raises
+    ------
+    ParameterError, DataError
+        The model has no L2 penalty, or `data` is not what it was fitted on.
+    """
+    from inklens.workflow.models import _rows_of
+
+    fitted = reader.provenance.get("fit", {})
+    if fitted.get("l1_ratio", 0.0) != 0.0 or fitted.get("C", "inf") == "inf":
+        raise ParameterError(
+            "votes exist under an L2 penalty, where a score is a sum over the training rows; this model was fitted "
+            f"with C={fitted.get('C', 'unknown')}, l1_ratio={fitted.get('l1_ratio', 'unknown')}; fit one with --C 1"
+        )
+    dataset, rows, notes = _rows_of(reader, data)
+    if notes:
+        raise DataError(f"{notes[0]}; only the rows of the fit vote, name them with --data")
+    votes = Voters(reader, rows.X_train, rows.y_train, C=float(fitted["C"])).votes(frame)
+    answer = reader.classes[int(votes.z.argmax())]
+    votes.shares(a or answer, b)
+    images = rows.X_train.reshape(-1, *dataset.image_shape)
+    return Poll(frame, votes, a or answer, b, images, rows.y_train, rows.train_index)
