@@ -47,6 +47,17 @@ def test_flip_prints_a_picture_that_the_model_reads_differently(model, picture, 
         assert document["to"] in figure.text["Description"]
 
 
+def test_a_pen_flips_with_one_stroke(model, tmp_path):
+    done = run("flip", "--model", model, "--sample", "3", "--pen", "2", "-o", tmp_path / "stroke.svg", "--json")
+    document = json.loads(done.stdout)
+    assert document["strokes"][0]["ink"] == pytest.approx(document["ink_changed"])
+    assert document["lower_bound"] <= document["ink_changed"]
+    reader = DigitReader.load(model)
+    assert reader.predict(np.array(document["flipped"])[None])[0] == document["to"] == document["strokes"][0]["target"]
+    assert "One stroke of a pen 2 pixels wide" in (tmp_path / "stroke.svg").read_text(encoding="utf-8")
+    assert "draw" in run("flip", "--model", model, "--sample", "3", "--pen", "2").stdout
+
+
 def test_flip_takes_a_class_a_margin_and_a_test_row(model):
     done = run("flip", "--model", model, "--sample", "3", "--to", "8", "--margin", "2")
     assert done.returncode == 0, done.stderr
@@ -63,6 +74,9 @@ def test_flip_takes_a_class_a_margin_and_a_test_row(model):
         (["--sample", "3", "--norm", "magic"], 2, ["energy"]),
         (["--sample", "3", "--margin", "-1"], 2, ["--margin"]),
         (["--sample", "3", "--margin", "1e6"], 1, ["proven"]),
+        (["--sample", "3", "--pen", "99"], 2, ["--pen"]),
+        (["--sample", "3", "--pen", "2", "--norm", "pixels"], 2, ["--pen"]),
+        (["--sample", "3", "--pen", "0.5", "--margin", "30"], 1, ["wider pen"]),
         (["--sample", "9999"], 2, ["199"]),
         (["none.png"], 1, ["none.png"]),
         (["--sample", "3", "-o", "figure.gif"], 2, [".svg or .png"]),

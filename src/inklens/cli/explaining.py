@@ -111,9 +111,15 @@ def _scores(evidence) -> list[list[str]]:
     show_default=True,
     help="Log-odds by which the new answer must win; 3 is 95 % against 5 %.",
 )
+@click.option(
+    "--pen",
+    type=click.FloatRange(0.5, 10),
+    metavar="WIDTH",
+    help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide.",
+)
 @click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG).")
 @json_option
-def flip(model, image, sample, data, recipe, to, norm, margin, out, as_json: bool) -> None:
+def flip(model, image, sample, data, recipe, to, norm, margin, pen, out, as_json: bool) -> None:
     """Find the smallest change of ink that makes the model answer another class, and prove that none is smaller.
 
     \b
@@ -121,20 +127,35 @@ def flip(model, image, sample, data, recipe, to, norm, margin, out, as_json: boo
       inklens flip photo.jpg
       inklens flip photo.jpg --to 9 -o flip.png
       inklens flip --model sparse.inklens --sample 33 --norm pixels
+      inklens flip photo.jpg --pen 2 -o stroke.png
 
     The ink of the changed picture stays between paper and full ink. The lower bound is a proof: no change of less
-    reaches that answer. With fewest pixels a smaller change may exist where the bound lies below the result.
+    reaches that answer. With fewest pixels a smaller change may exist where the bound lies below the result; the
+    strokes of --pen are searched one by one, and the bound is that of any change.
     """
-    from inklens.workflow.explaining import flip_frame, save_flip
+    from inklens.workflow.explaining import flip_frame, save_flip, stroke_frame
 
+    if pen is not None and norm != "ink":
+        raise click.UsageError("--pen counts ink; leave out --norm", click.get_current_context())
     reader, frame, name = load_frame(model, image, sample, data, recipe)
-    found, radii = flip_frame(reader, frame, to, norm=norm, margin=margin)
+    if pen is None:
+        found, radii, drawable = *flip_frame(reader, frame, to, norm=norm, margin=margin), []
+    else:
+        found, radii, drawable = stroke_frame(reader, frame, to, width=pen, margin=margin)
     if out:
-        say(f"wrote {save_flip(found, out, radius=radii['l1']['boxed'])}")
+        say(f"wrote {save_flip(found, out, radius=radii['l1']['boxed'], pen=pen)}")
     if as_json:
-        return print_json({"schema_version": 1, "image": name, **found.to_json(), "radius": radii})
+        extra = {} if pen is None else {"strokes": [stroke.to_json() for stroke in drawable]}
+        return print_json({"schema_version": 1, "image": name, **found.to_json(), "radius": radii, **extra})
     click.echo(f"{click.format_filename(name)}: {found.source} → {click.style(found.target, bold=True)}")
     print_table(["", ""], _lines(found, radii), left=(0, 1))
+    if drawable:
+        print_table(["stroke", "to", "ink", "from row, col", "to row, col", "margin"], [_row(s) for s in drawable])
+
+
+def _row(stroke) -> list[str]:
+    start, end = (f"{row:.1f}, {col:.1f}" for row, col in (stroke.start, stroke.end))
+    return [stroke.kind, stroke.target, f"{stroke.ink:.2f}", start, end, f"{stroke.margin:+.3f}"]
 
 
 def _lines(found, radii) -> list[list[str]]:

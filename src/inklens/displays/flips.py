@@ -42,6 +42,8 @@ class FlipDisplay(Display):
         Log-odds of the new answer against the next best class.
     radius : float, optional
         Least ink with which the answer changes to any class at all.
+    title : str, optional
+        What kind of change it is; by default what the norm makes small.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class FlipDisplay(Display):
         lower_bound: float,
         margin: float,
         radius: float | None = None,
+        title: str | None = None,
     ) -> None:
         self.before = before
         self.after = after
@@ -73,9 +76,10 @@ class FlipDisplay(Display):
         self.lower_bound = lower_bound
         self.margin = margin
         self.radius = radius
+        self.title = title or _WHAT[norm][0]
 
     @classmethod
-    def from_flip(cls, flip: Any, *, radius: float | None = None) -> Self:
+    def from_flip(cls, flip: Any, *, radius: float | None = None, title: str | None = None) -> Self:
         """Take the numbers of a `Flip`."""
         from inklens.linear.softmax import softmax
 
@@ -91,6 +95,7 @@ class FlipDisplay(Display):
             lower_bound=flip.lower_bound,
             margin=flip.margin,
             radius=radius,
+            title=title,
         )
 
     @property
@@ -116,14 +121,14 @@ class FlipDisplay(Display):
     @property
     def sentences(self) -> list[str]:
         """What the change is and what is proven of it, in words."""
-        title, unit, _ = _WHAT[self.norm]
+        unit = _WHAT[self.norm][1]
         pixels = int(np.count_nonzero(self.change))
-        what = f"{title}: {unit.format(self._size(self.cost))} "
+        what = f"{self.title}: {unit.format(self._size(self.cost))} "
         if self.norm == "pixels":
             what += f"change, ink of {self.added + self.erased:.2f} full pixels in all"
         else:
             what += f"changed, in {pixels} pixel{'s' if pixels != 1 else ''}"
-        said = [f"{what} (added {self.added:.2f}, erased {self.erased:.2f}).", self._proof()]
+        said = [f"{what}.", self._proof()]
         wins = "only just wins" if self.margin < 0.01 else "wins"
         said.append(f"Margin: {self.answers[1]} {wins}, log-odds {number(self.margin, '+.2g')} to the next best class.")
         if self.radius is not None:
@@ -134,7 +139,8 @@ class FlipDisplay(Display):
     def alt(self) -> str:
         return (
             f"A picture read as {self.answers[0]} ({percent(self.proba[0])}), and after the change as "
-            f"{self.answers[1]} ({percent(self.proba[1])}). {' '.join(self.sentences)}"
+            f"{self.answers[1]} ({percent(self.proba[1])}), with {self.added:.2f} of ink added and "
+            f"{self.erased:.2f} erased. {' '.join(self.sentences)}"
         )
 
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:

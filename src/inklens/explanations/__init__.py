@@ -3,6 +3,18 @@
 from inklens.explanations.evidence import Evidence, explain
 from inklens.explanations.flips import Flip, flip
 from inklens.explanations.radii import Robustness, robustness
+from inklens.explanations.strokes import Stroke, strokes
 from inklens.explanations.votes import Voters, Votes
 
-__all__ = ["Evidence", "Flip", "Robustness", "Voters", "Votes", "explain", "flip", "robustness"]
+__all__ = [
+    "Evidence",
+    "Flip",
+    "Robustness",
+    "Stroke",
+    "Voters",
+    "Votes",
+    "explain",
+    "flip",
+    "robustness",
+    "strokes",
+]

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from inklens.errors import DataError, ParameterError
-from inklens.explanations import Evidence, Flip, Voters, Votes, explain, flip
+from inklens.errors import DataError, NoFlipError, ParameterError
+from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes
 from inklens.reader import DigitReader
 from inklens.workflow.reading import STDIN
+
+Radii = dict[str, dict[str, float]]  # by measure, then "boxed" or "free"
 
 
 def picture_frame(
@@ -58,24 +60,45 @@ def save_explanation(
     return ReasonsDisplay.from_evidence(evidence, evidence.label, against).save(path)
 
 
-def flip_frame(
-    reader: DigitReader, frame: np.ndarray, to: str | None = None, **options: Any
-) -> tuple[Flip, dict[str, dict[str, float]]]:
+def flip_frame(reader: DigitReader, frame: np.ndarray, to: str | None = None, **options: Any) -> tuple[Flip, Radii]:
     """Return the flip of a frame, and its robustness radii by measure, within the box and without it."""
-    from inklens.explanations.radii import robustness
+    return flip(reader, frame, to, **options), _radii(reader, frame)
 
-    found = flip(reader, frame, to, **options)
+
+def stroke_frame(
+    reader: DigitReader, frame: np.ndarray, to: str | None = None, *, width: float, margin: float
+) -> tuple[Flip, Radii, list[Stroke]]:
+    """Return the flip by one stroke of a pen with least ink, the radii, and the best strokes for every class.
+
+    Raises
+    ------
+    NoFlipError
+        No single straight stroke of this pen does it.
+    """
+    found = strokes(reader, frame, to, width=width, margin=margin)
+    if not found:
+        whom = "another class" if to is None else repr(to)
+        raise NoFlipError(
+            f"no single straight stroke of a pen {width:g} pixels wide, drawn or erased, gives {whom}; "
+            "try a wider pen, a smaller margin, or no --pen"
+        )
+    best, z = found[0], reader.raw_prediction(np.stack([frame, found[0].flipped]))
+    bound = flip(reader, frame, to, margin=margin).lower_bound
+    result = Flip(frame, best.flipped, reader.classes, z[0], z[1], best.target, "ink", bound)
+    return result, _radii(reader, frame), found
+
+
+def _radii(reader: DigitReader, frame: np.ndarray) -> Radii:
     radii = robustness(reader, frame[None])
-    return found, {
-        name: {"boxed": float(radii.boxed[name][0]), "free": float(radii.free[name][0])} for name in radii.boxed
-    }
+    return {name: {"boxed": float(radii.boxed[name][0]), "free": float(radii.free[name][0])} for name in radii.boxed}
 
 
-def save_flip(found: Flip, path: str | os.PathLike[str], *, radius: float | None = None) -> Path:
+def save_flip(found: Flip, path: str | os.PathLike[str], *, radius: float, pen: float | None = None) -> Path:
     """Draw a flip: before, what changes, after, and what is proven."""
     from inklens.displays import FlipDisplay
 
-    return FlipDisplay.from_flip(found, radius=radius).save(path)
+    title = None if pen is None else f"One stroke of a pen {pen:g} pixels wide"
+    return FlipDisplay.from_flip(found, radius=radius, title=title).save(path)
 
 
 @dataclass(frozen=True, eq=False)
