@@ -77,7 +77,7 @@ def main() -> None:
     rows = parser.parse_args().rows
     X, y, digits, name = data()
     C = 50 / len(y)
-    model = SoftmaxRegression(C=C, tol=1e-3, time_budget=120).fit(X / 255, y)
+    model = SoftmaxRegression(C=C, tol=1e-2, time_budget=60).fit(X / 255, y)
     reader = DigitReader(model.coef_, model.intercept_, tuple(model.classes_), (28, 28))
     frames = digits[:rows] / 255
     few = frames[:SAMPLE]

@@ -138,8 +138,9 @@ def flip(model, image, sample, data, recipe, to, norm, margin, pen, out, as_json
     if pen is not None and norm != "ink":
         raise click.UsageError("--pen counts ink; leave out --norm", click.get_current_context())
     reader, frame, name = load_frame(model, image, sample, data, recipe)
+    drawable: list = []
     if pen is None:
-        found, radii, drawable = *flip_frame(reader, frame, to, norm=norm, margin=margin), []
+        found, radii = flip_frame(reader, frame, to, norm=norm, margin=margin)
     else:
         found, radii, drawable = stroke_frame(reader, frame, to, width=pen, margin=margin)
     if out:
