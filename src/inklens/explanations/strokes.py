@@ -10,6 +10,7 @@ change more ink, and scores are linear in the change, so each length costs only 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -160,9 +161,9 @@ def _best(
     """
     least: np.ndarray = np.where(wanted, np.inf, -np.inf)  # (n_classes,)
     where: dict[int, tuple] = {}
-    for angle in np.arange(DIRECTIONS) * (np.pi / DIRECTIONS):
-        step = np.array([np.sin(angle), np.cos(angle)])
-        for length, (scores, ink) in enumerate(_lengthen(free, maps, z, step, width)):
+    for direction in range(DIRECTIONS):
+        step = _step(direction)
+        for length, (scores, ink) in enumerate(_lengthen(free, maps, z, direction, width)):
             if ink.min() >= least.max():
                 break
             answer = scores.argmax(axis=0)
@@ -173,40 +174,58 @@ def _best(
                 if ink.flat[start] < least[target]:
                     least[target] = ink.flat[start]
                     row, col = (float(i) for i in np.unravel_index(start, free.shape))
-                    end = (row + length * float(step[0]), col + length * float(step[1]))
-                    where[target] = (target, (row, col), end)
+                    where[target] = (target, (row, col), (row + length * step[0], col + length * step[1]))
     yield from where.values()
 
 
 def _lengthen(
-    free: np.ndarray, maps: np.ndarray, z: np.ndarray, step: np.ndarray, width: float
+    free: np.ndarray, maps: np.ndarray, z: np.ndarray, direction: int, width: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield scores (n_classes, rows, cols) and changed ink (rows, cols) for strokes of length 0, 1, ... at every start.
 
     Only pixels whose cover grew are looked at; what lies outside the frame has no free ink and no weight.
     """
-    rows, cols = free.shape
-    longest = max(rows, cols)
-    pad = longest + int(np.ceil(width)) + 1
+    pad = _reach(free.shape, width)
     free_from = sliding_window_view(np.pad(free, pad), free.shape)
     maps_from = sliding_window_view(np.pad(maps, ((0, 0), (pad, pad), (pad, pad))), free.shape, axis=(1, 2))
-    scores, ink = np.repeat(z, free.size).reshape(len(z), rows, cols), np.zeros(free.shape)
-    covered = np.zeros((2 * pad + 1, 2 * pad + 1))  # by offset from the start, which is at (pad, pad)
-    for length in range(longest):
-        end = (pad + length * step[0], pad + length * step[1])
-        longer = coverage((pad, pad), end, width, covered.shape)
-        inside = _ends_inside(free.shape, length * step)
-        row, col = np.nonzero(longer > covered)  # (n_tip,) offsets
+    scores, ink = np.repeat(z, free.size).reshape(len(z), *free.shape), np.zeros(free.shape)
+    for row, col, before, after, inside in _tips(free.shape, width, direction):
         taken = 1.0 - free_from[row, col]  # (n_tip, rows, cols), seen from every start
-        grown = np.maximum(longer[row, col][:, None, None] - taken, 0.0)
-        grown -= np.maximum(covered[row, col][:, None, None] - taken, 0.0)
+        grown = np.maximum(after - taken, 0.0) - np.maximum(before - taken, 0.0)
         ink += grown.sum(axis=0)
         scores += np.einsum("kors,ors->krs", maps_from[:, row, col], grown)
-        covered = longer
         yield scores, np.where(inside & (ink > 0.0), ink, np.inf)
 
 
-def _ends_inside(image_shape: tuple[int, int], along: np.ndarray) -> np.ndarray:
+@lru_cache(maxsize=2 * DIRECTIONS)
+def _tips(image_shape: tuple[int, int], width: float, direction: int) -> list[tuple[np.ndarray, ...]]:
+    """Return for each length the pixels whose cover grows, by offset, their cover before and after, and valid starts.
+
+    Offsets are counted from `_reach` rows and columns before the start.
+    """
+    pad, step = _reach(image_shape, width), _step(direction)
+    covered = np.zeros((2 * pad + 1, 2 * pad + 1))
+    tips: list[tuple[np.ndarray, ...]] = []
+    for length in range(max(image_shape)):
+        along = (length * step[0], length * step[1])
+        longer = coverage((pad, pad), (pad + along[0], pad + along[1]), width, covered.shape)
+        row, col = np.nonzero(longer > covered)
+        before, after = (cover[row, col][:, None, None] for cover in (covered, longer))
+        tips.append((row, col, before, after, _ends_inside(image_shape, along)))
+        covered = longer
+    return tips
+
+
+def _step(direction: int) -> tuple[float, float]:
+    angle = direction * np.pi / DIRECTIONS
+    return float(np.sin(angle)), float(np.cos(angle))
+
+
+def _reach(image_shape: tuple[int, int], width: float) -> int:
+    return max(image_shape) + int(np.ceil(width)) + 1
+
+
+def _ends_inside(image_shape: tuple[int, int], along: tuple[float, float]) -> np.ndarray:
     row, col = np.indices(image_shape)
     end_row, end_col = row + along[0], col + along[1]
     return (end_row >= 0) & (end_row <= image_shape[0] - 1) & (end_col >= 0) & (end_col <= image_shape[1] - 1)
