@@ -144,7 +144,7 @@ def flip(model, image, sample, data, recipe, to, norm, margin, pen, out, as_json
     else:
         found, radii, drawable = stroke_frame(reader, frame, to, width=pen, margin=margin)
     if out:
-        say(f"wrote {save_flip(found, out, radius=radii['l1']['boxed'], pen=pen)}")
+        say(f"wrote {save_flip(found, out, radius=radii.get('l1', {}).get('boxed'), pen=pen)}")
     if as_json:
         extra = {} if pen is None else {"strokes": [stroke.to_json() for stroke in drawable]}
         return print_json({"schema_version": 1, "image": name, **found.to_json(), "radius": radii, **extra})
@@ -162,13 +162,14 @@ def _row(stroke) -> list[str]:
 def _lines(found, radii) -> list[list[str]]:
     unit = {"ink": "full pixels of ink", "energy": "sum of squares", "pixels": "pixels"}[found.norm]
     proof = "proven smallest" if found.optimal else "by search, not proven smallest"
-    boxed = radii["l1"]["boxed"], radii["l2"]["boxed"], radii["linf"]["boxed"]
+    boxed = [radii[measure]["boxed"] for measure in radii]
+    radius = "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (Linf)"
     return [
         ["change", f"{found.cost:.6g} {unit} ({proof})"],
-        ["proven lower bound", f"{found.lower_bound:.6g}"],
+        ["proven lower bound", f"{found.lower_bound:.6g}" if radii else "none"],
         ["ink", f"{found.added:.4g} added, {found.erased:.4g} erased, in {found.pixels_changed} pixels"],
         ["margin", f"log-odds {found.margin:+.4g} to the next best class"],
-        ["radius", "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (Linf)".format(*boxed)],
+        *([["radius", radius.format(*boxed)]] if boxed else []),
     ]
 
 

@@ -153,7 +153,18 @@ def explain(reader, photo_or_frame) -> Evidence:
         The model.
     photo_or_frame : path, bytes, picture, or float array of the model's image shape in [0, 1]
         An array of the model's shape is taken as a frame (ink = 1); anything else is normalised first.
+
+    Raises
+    ------
+    ParameterError
+        The model's features are no picture. On a straightened frame the evidence is that of the straightened frame.
     """
     frame = reader.frame(photo_or_frame)
+    seen = reader.transform(frame[None])[0]
+    if seen.size != frame.size:
+        raise ParameterError(
+            f"evidence pixel by pixel needs a model whose features are pixels, this one is on {reader.features!r}; "
+            "name one fitted on pixels with --model, or ask for a flip, which works on any features"
+        )
     maps = reader.coef.reshape(len(reader.classes), *frame.shape)
-    return Evidence(frame, reader.classes, maps, reader.intercept)
+    return Evidence(seen.reshape(frame.shape), reader.classes, maps, reader.intercept)

@@ -4,7 +4,8 @@ On pixels the scores are linear in the frame x, so "class t beats every other cl
 
     (w_t - w_l) . (x + d)  >=  margin - (b_t - b_l)     for every l,   with  0 <= x + d <= 1,
 
-a program of n_classes - 1 constraints (see `programs`).
+a program of n_classes - 1 constraints (see `programs`). On other features a flip is searched (see `searched`); it is
+checked by running the model, and its lower bound is 0: nothing is proven.
 """
 
 from collections.abc import Callable
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from inklens.errors import NoFlipError, ParameterError
-from inklens.explanations import programs
+from inklens.explanations import programs, searched
 from inklens.explanations.programs import EPS, Program, Solved
 
 MARGIN = 1e-6  # log-odds; enough to win in any order of summation, too little to see
 PROVEN = 1e-6  # relative gap up to which a flip is called optimal
+NEAREST = 3  # classes with the highest scores that a search tries when none is asked for
 TRIES = 5  # each asks for a hundred times more than rounding can take away
 
 
@@ -130,7 +132,7 @@ def flip(reader, photo_or_frame, to: str | None = None, *, norm: str = "ink", ma
     Parameters
     ----------
     reader : DigitReader
-        A model on pixels.
+        The model. Only on pixels can a flip be proven; on other features it is searched.
     photo_or_frame : path, bytes, picture, or float array of the model's image shape in [0, 1]
         As for `explain`.
     to : str, optional
@@ -144,9 +146,10 @@ def flip(reader, photo_or_frame, to: str | None = None, *, norm: str = "ink", ma
     Raises
     ------
     NoFlipError
-        No frame with ink from 0 to 1 gets that answer with that margin; its text says what margin is out of reach.
+        No frame with ink from 0 to 1 gets that answer with that margin, and the text says what margin is out of reach;
+        or, on other features, none was found.
     ParameterError
-        An unknown class or norm, a margin that is not a number at least 0, or a model on other features.
+        An unknown class or norm, or a margin that is not a number at least 0.
 
     References
     ----------
@@ -166,7 +169,10 @@ def flip(reader, photo_or_frame, to: str | None = None, *, norm: str = "ink", ma
     z = reader.raw_prediction(frame[None])[0]
     source = int(z.argmax())
     targets = [k for k in range(len(z)) if k != source] if to is None else [reader.classes.index(to)]
-    found = _cheapest(_Task(reader, frame, NORMS[norm], margin), _by_distance(reader, z, targets))
+    if reader.features == "pixels":
+        found = _cheapest(_Task(reader, frame, NORMS[norm], margin), _by_distance(reader, z, targets))
+    else:
+        found = _searched(reader, frame, sorted(targets, key=lambda k: -z[k])[:NEAREST], norm, margin)
     after = reader.raw_prediction(found.flipped[None])[0]
     target = reader.classes[found.target]
     return Flip(frame, found.flipped, reader.classes, z, after, target, norm, found.lower_bound)
@@ -182,10 +188,6 @@ def lead(z: np.ndarray, target: int) -> float:
 
 
 def _check(reader, to: str | None, norm: str, margin: float) -> None:
-    if reader.features != "pixels":
-        raise ParameterError(
-            f"a proven flip needs a model on pixels, this one is on {reader.features!r}; fit one with --features pixels"
-        )
     if to is not None and to not in reader.classes:
         raise ParameterError(f"expected a class out of {', '.join(reader.classes)}, got {to!r}")
     if norm not in NORMS:
@@ -307,6 +309,23 @@ def _cheapest(task: _Task, targets: list[int]) -> _Found:
     if best is None:
         raise NoFlipError(_no_flip(task, out_of_reach))
     return _Found(best.target, best.flipped, best.cost, max(min(bound, best.cost), 0.0))
+
+
+def _searched(reader: Any, frame: np.ndarray, targets: list[int], norm: str, margin: float) -> _Found:
+    best = None
+    for target in targets:
+        flipped = searched.search(reader, frame, target, norm=norm, margin=margin)
+        if flipped is not None:
+            cost = NORMS[norm].cost(flipped - frame)
+            if best is None or cost < best.cost:
+                best = _Found(target, flipped, cost, 0.0)
+    if best is None:
+        names = " or ".join(repr(reader.classes[k]) for k in targets)
+        raise NoFlipError(
+            f"the search found no picture that is read as {names} with a margin of {margin:g}; one may exist: "
+            "try a smaller margin, another class, or a model on pixels"
+        )
+    return best
 
 
 def _solve(task: _Task, program: Program, target: int, cutoff: float) -> tuple[Solved, np.ndarray | None]:

@@ -61,7 +61,7 @@ def save_explanation(
 
 
 def flip_frame(reader: DigitReader, frame: np.ndarray, to: str | None = None, **options: Any) -> tuple[Flip, Radii]:
-    """Return the flip of a frame, and its robustness radii by measure, within the box and without it."""
+    """Return the flip of a frame, and its robustness radii by measure (on pixels only)."""
     return flip(reader, frame, to, **options), _radii(reader, frame)
 
 
@@ -89,11 +89,13 @@ def stroke_frame(
 
 
 def _radii(reader: DigitReader, frame: np.ndarray) -> Radii:
+    if reader.features != "pixels":
+        return {}
     radii = robustness(reader, frame[None])
     return {name: {"boxed": float(radii.boxed[name][0]), "free": float(radii.free[name][0])} for name in radii.boxed}
 
 
-def save_flip(found: Flip, path: str | os.PathLike[str], *, radius: float, pen: float | None = None) -> Path:
+def save_flip(found: Flip, path: str | os.PathLike[str], *, radius: float | None, pen: float | None = None) -> Path:
     """Draw a flip: before, what changes, after, and what is proven."""
     from inklens.displays import FlipDisplay
 
