@@ -7,18 +7,18 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
-SOURCE = ROOT / "src/inklens/linear/kernels.c"
+FOLDER = ROOT / "src/inklens/linear"
 
 
 class KernelBuildHook(BuildHookInterface):
-    """Put the shared library beside `kernels.c` and tag the wheel `py3-none-<platform>`."""
+    """Put the shared library beside its sources and tag the wheel `py3-none-<platform>`."""
 
     def initialize(self, version, build_data):
         """Compile, or say on stderr that the NumPy kernels will be used."""
         sys.path.insert(0, str(ROOT / "scripts"))
         from build_kernels import build
 
-        library = build(SOURCE) if SOURCE.exists() else None
+        library = build(FOLDER)
         if library is None:
             return
         build_data["artifacts"].append(str(library.relative_to(ROOT)))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,40 @@ def test_evaluate_judges_the_models_own_test_rows(model, tmp_path):
     assert "Hardest" in run("evaluate", path).stdout
 
 
+def test_verify_finds_the_stated_certificate_true(model):
+    done = run("verify", model[0], "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert document["holds"]
+    assert document["computed"]["objective"] == pytest.approx(model[1]["objective"], rel=1e-9)
+    assert document["computed"]["lower_bound"] <= document["computed"]["objective"]
+
+
+def test_verify_notices_a_model_that_claims_too_much(model, tmp_path):
+    reader = DigitReader.load(model[0])
+    fit = {**reader.provenance["fit"], "lower_bound": reader.provenance["fit"]["objective"]}
+    replace(reader, provenance={**reader.provenance, "fit": fit}).save(tmp_path / "liar.inklens")
+    done = run("verify", tmp_path / "liar.inklens")
+    assert done.returncode == 1
+    assert "does NOT hold" in done.stdout
+
+
+def test_max_pixels_is_kept(tmp_path):
+    options = ["--l1-ratio", "1", "--group", "--max-pixels", "30", "--tol", "1e-3", "-o", tmp_path / "m.inklens"]
+    assert run("fit", *SMALL, *options).returncode == 0
+    assert 0 < (DigitReader.load(tmp_path / "m.inklens").coef != 0).any(axis=0).sum() <= 30
+
+
+def test_every_point_of_a_path_is_proven():
+    document = json.loads(run("path", *SMALL, "--points", "6", "--json").stdout)
+    assert len(document["points"]) == 6
+    assert document["points"][0]["pixels"] == 0
+    for point in document["points"]:
+        assert 0.0 <= point["relative_gap"] <= 1e-3
+        assert point["lower_bound"] <= point["objective"]
+    assert len(document["entry_order"]) >= document["points"][-1]["pixels"]
+
+
 def test_report_is_one_page_about_the_model(model, tmp_path):
     done = run("report", model[0], "--out", tmp_path / "page")
     assert done.stdout.strip().endswith("index.html")
@@ -135,6 +170,8 @@ def test_explain_sums_to_the_score(model, picture, tmp_path):
         (["fit", "--C", "0", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
         (["fit", "--C", "-3", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
         (["fit", "--C", "nan", "-o", "x.inklens"], 2, ["C must be greater than 0"]),
+        (["fit", "--max-pixels", "9", "-o", "x.inklens"], 2, ["--l1-ratio"]),
+        (["path", "--l1-ratio", "0"], 2, ["--l1-ratio"]),
         (["fit", "--l1-ratio", "2", "-o", "x.inklens"], 2, ["between 0"]),
         (["fit", "--train", "9999", "-o", "x.inklens"], 2, ["5000", "lower it"]),
         (["fit", "--train", "many", "-o", "x.inklens"], 2, ["7500"]),

@@ -129,6 +129,21 @@ def test_misclassified_are_all_wrong_and_spread_from_sure_to_close(digits, model
     assert sureness[0] == model.predict_proba(X[wrong]).max()
 
 
+def test_classes_may_be_numbers_that_sort_otherwise_as_words(digits):
+    X, y = digits
+    numbers = y.astype(int) + 5
+    model = LogisticRegression(C=0.05).fit(X[:900], numbers[:900])
+    display = MisclassifiedDisplay.from_estimator(model, X, numbers, image_shape=(8, 8))
+    assert display.n_mistakes == np.sum(model.predict(X) != numbers)
+    counts = ConfusionMatrixDisplay.from_estimator(model, X, numbers).counts
+    assert (counts == confusion_matrix(numbers, model.predict(X))).all()
+
+
+def test_unknown_labels_are_refused():
+    with pytest.raises(DataError, match="'c'"):
+        ConfusionMatrixDisplay.from_predictions(["a", "c"], ["a", "b"], class_names=["a", "b"])
+
+
 def test_a_model_without_mistakes_has_an_empty_gallery(digits, model):
     X, _ = digits
     display = MisclassifiedDisplay.from_estimator(model, X, model.predict(X), image_shape=(8, 8))

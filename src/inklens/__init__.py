@@ -13,10 +13,13 @@ _HOME = {
     "DigitReader": "reader",
     "Evidence": "explanations",
     "Flip": "explanations",
+    "SoftmaxPath": "linear.path",
     "SoftmaxRegression": "linear.estimators",
+    "SoftmaxRegressionCV": "linear.model_selection",
     "explain": "explanations",
     "flip": "explanations",
     "load_dataset": "datasets",
+    "softmax_path": "linear.path",
 }
 
 __all__ = ["__version__", *_HOME]
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from inklens.explanations import explain as explain
     from inklens.explanations import flip as flip
     from inklens.linear.estimators import SoftmaxRegression as SoftmaxRegression
+    from inklens.linear.model_selection import SoftmaxRegressionCV as SoftmaxRegressionCV
+    from inklens.linear.path import SoftmaxPath as SoftmaxPath
+    from inklens.linear.path import softmax_path as softmax_path
     from inklens.reader import DigitReader as DigitReader
 
 

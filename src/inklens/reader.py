@@ -1,8 +1,9 @@
 """`DigitReader`: normaliser + features + classifier + provenance, in one file that cannot run code.
 
-A model file is a safetensors container with two tensors, ``coef`` (n_classes, n_features) and ``intercept``
-(n_classes,), and one JSON header. The header carries a SHA-256 over everything else, and a file is accepted only if
-writing its contents again gives the same bytes: every flipped bit is noticed.
+A model file is a safetensors container: the tensors ``coef`` (n_classes, n_features) and ``intercept`` (n_classes,),
+those of the dual point that proves its lower bound (``dual.coef``, ...), and one JSON header. The header carries a
+SHA-256 over everything else, and a file is accepted only if writing its contents again gives the same bytes: every
+flipped bit is noticed.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import numpy as np
 
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
+from inklens.linear.dual import DualPoint
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.storage import write_bytes
 
@@ -62,14 +64,16 @@ class DigitReader:
         Names, in the order of the rows of `coef`.
     image_shape : (int, int)
         Rows and columns of a frame.
-    features : {"pixels"}
+    features : {"pixels", "upright", "strokes"}
         What the linear model is fed.
-    recipe : {"faithful", "tutorial"}
+    recipe : {"faithful", "otsu", "tutorial"}
         How a photo becomes a frame.
     provenance : dict
         Data, split, parameters, certificate and accuracies of the fit, as JSON-ready values.
     version : str
         The inklens that fitted it.
+    dual : DualPoint or None
+        What proves the lower bound in `provenance`; see `verify`.
 
     Examples
     --------
@@ -86,16 +90,25 @@ class DigitReader:
     recipe: str = "faithful"
     provenance: dict = field(default_factory=dict)
     version: str = __version__
+    dual: DualPoint | None = None
 
     def __post_init__(self) -> None:
-        n_classes, n_features = len(self.classes), self.image_shape[0] * self.image_shape[1]
+        n_classes, n_features = len(self.classes), self._count_features()
         if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
             raise DataError(
-                f"{n_classes} classes on {self.image_shape[0]} x {self.image_shape[1]} pixels need coefficients of "
+                f"{n_classes} classes on {self.features} of {self.image_shape[0]} x {self.image_shape[1]} pixels "
+                f"need coefficients of "
                 f"shape ({n_classes}, {n_features}), got {self.coef.shape} and intercepts {self.intercept.shape}"
             )
         if not (np.isfinite(self.coef).all() and np.isfinite(self.intercept).all()):
             raise DataError("the coefficients hold NaN or infinity; fit the model again")
+
+    def _count_features(self) -> int:
+        if self.features == "pixels":
+            return self.image_shape[0] * self.image_shape[1]
+        from inklens.photos import compute
+
+        return compute(np.zeros((1, *self.image_shape)), self.features).shape[1]
 
     # ------------------------------------------------------------------ prediction
 
@@ -113,7 +126,11 @@ class DigitReader:
 
     def transform(self, frames: np.ndarray) -> np.ndarray:
         """Return features (n_frames, n_features) of frames (n_frames, rows, cols)."""
-        return np.asarray(frames, dtype=np.float64).reshape(len(frames), -1)
+        if self.features == "pixels":
+            return np.asarray(frames, dtype=np.float64).reshape(len(frames), -1)
+        from inklens.photos import compute
+
+        return compute(frames, self.features).astype(np.float64)
 
     # ------------------------------------------------------------------ photos
 
@@ -130,46 +147,68 @@ class DigitReader:
             return frame
         return self._normalise(photo_or_frame).frame
 
-    def read(self, photo) -> list[Reading]:
+    def read(self, photo, *, many: bool | None = False) -> list[Reading]:
         """Read one picture: a path, bytes, a binary file, an array or a PIL image.
+
+        Parameters
+        ----------
+        many : bool, optional
+            True: all digits of a page, in reading order; False: one digit; None: decide by what is there.
 
         Raises
         ------
         PhotoError
-            The picture cannot be decoded, or nothing is on it.
+            The picture cannot be decoded.
         """
-        seen = self._normalise(photo)
-        proba = self.predict_proba(seen.frame[None])[0]
-        best = int(proba.argmax())
+        return [reading for line in self.read_lines(photo, many=many) for reading in line]
+
+    def read_lines(self, photo, *, many: bool | None = None) -> list[list[Reading]]:
+        """Read a picture as lines from top to bottom, each from left to right."""
+        from inklens.photos import Normaliser, locate
+
+        self._check_shape()
         return [
-            Reading(
-                label=self.classes[best],
-                probability=float(proba[best]),
-                probabilities={c: float(p) for c, p in zip(self.classes, proba, strict=True)},
-                box=seen.box,
-                like_training=0.0 if seen.reasons else 1.0,
-                accepted=not seen.reasons,
-                reasons=tuple(seen.reasons),
-                frame=seen.frame,
-                steps=tuple(seen.steps),
-            )
+            [self._reading(seen) for seen in line]
+            for line in locate(photo, many=many, normaliser=Normaliser(recipe=self.recipe))
         ]
 
-    def _normalise(self, photo):
-        from inklens.photos import decode, normalise
+    def _reading(self, seen) -> Reading:
+        proba = self.predict_proba(seen.frame[None])[0]
+        best = int(proba.argmax())
+        return Reading(
+            label=self.classes[best],
+            probability=float(proba[best]),
+            probabilities={c: float(p) for c, p in zip(self.classes, proba, strict=True)},
+            box=seen.box,
+            like_training=seen.like_training,
+            accepted=seen.accepted,
+            reasons=tuple(seen.reasons),
+            frame=seen.frame,
+            steps=tuple(seen.steps),
+        )
 
+    def _normalise(self, photo):
+        from inklens.photos import normalise
+
+        self._check_shape()
+        return normalise(photo, recipe=self.recipe)
+
+    def _check_shape(self) -> None:
         if self.image_shape != (28, 28):
             raise DataError(
                 f"photos are normalised to 28 x 28 pixels, but this model takes {self.image_shape[0]} x "
                 f"{self.image_shape[1]}; give it ready frames"
             )
-        return normalise(decode(photo), recipe=self.recipe)
 
     # ------------------------------------------------------------------ files
 
     def to_bytes(self, dtype: type = np.float64) -> bytes:
         """Return the model file's bytes; the same model gives the same bytes."""
-        tensors = {name: np.ascontiguousarray(getattr(self, name), dtype=dtype) for name in ("coef", "intercept")}
+        tensors: dict[str, np.ndarray] = {
+            "coef": np.ascontiguousarray(self.coef, dtype=dtype),
+            "intercept": np.ascontiguousarray(self.intercept, dtype=dtype),
+            **_dual_tensors(self.dual),
+        }
         header = {
             "schema_version": SCHEMA_VERSION,
             "inklens": self.version,
@@ -227,9 +266,23 @@ class DigitReader:
                 recipe=str(header["recipe"]),
                 provenance=dict(header["provenance"]),
                 version=str(header["inklens"]),
+                dual=_dual_point(tensors),
             )
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise ModelFileError(f"is not a usable model: {error}") from error
+
+
+def _dual_tensors(dual: DualPoint | None) -> dict[str, np.ndarray]:
+    """Return the parts of a dual point as float32: any rounding of them still proves a bound, hardly a lower one."""
+    if dual is None:
+        return {}
+    parts = {f"dual.{name}": part for name, part in dual._asdict().items() if part is not None}
+    return {name: np.ascontiguousarray(part, dtype=np.float32) for name, part in parts.items()}
+
+
+def _dual_point(tensors: dict[str, np.ndarray]) -> DualPoint | None:
+    parts = {name[5:]: tensors[name].astype(np.float64) for name in tensors if name.startswith("dual.")}
+    return DualPoint(**parts) if parts else None
 
 
 def _pack(tensors: dict[str, np.ndarray], header: dict) -> bytes:

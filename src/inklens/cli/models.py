@@ -1,4 +1,4 @@
-"""`inklens fit`, `evaluate`, `verify` and `path`."""
+"""`inklens fit`, `evaluate`, `path` and `verify`."""
 
 import click
 
@@ -34,6 +34,10 @@ from inklens.cli.output import (
     metavar="R",
     help="0: L2, all coefficients small. 1: L1, many exactly 0. Between: elastic net.",
 )
+@click.option("--group", is_flag=True, help="With L1: a pixel is used by all classes or by none.")
+@click.option(
+    "--max-pixels", type=click.IntRange(min=1), metavar="N", help="Lower C until at most N pixels are used (with L1)."
+)
 @click.option(
     "--tol",
     type=float,
@@ -59,6 +63,7 @@ def fit(as_json: bool, **options) -> None:
     Examples:
       inklens fit -o digits.inklens
       inklens fit --C 1 --l1-ratio 1 --tol 1e-3 -o sparse.inklens
+      inklens fit --l1-ratio 1 --group --max-pixels 60 -o sixty.inklens
       inklens fit --data idx:mnist --train 7500 --test 2500 --seed 9 --C inf -o none.inklens
 
     The objective is C * (sum of the rows' losses) + penalty, the intercept unpenalised.
@@ -70,7 +75,15 @@ def fit(as_json: bool, **options) -> None:
     for warning in result.warnings:
         say(f"inklens: {warning}")
     if as_json:
-        return print_json(result.to_json())
+        print_json(result.to_json())
+    else:
+        _print_fit(result)
+    if result.interrupted:
+        say(f"inklens: stopped by Ctrl-C; {result.model} is the best model so far, with its bound")
+        raise click.exceptions.Exit(130)
+
+
+def _print_fit(result) -> None:
     n_coef = result.reader.coef.size
     print_table(
         ["", ""],
@@ -81,7 +94,7 @@ def fit(as_json: bool, **options) -> None:
             ["coefficients exactly 0", f"{result.zeros} of {n_coef} ({result.zeros / n_coef:.1%})"],
             ["accuracy, training rows", f"{result.accuracy['train']:.4f}"],
             ["accuracy, test rows", f"{result.accuracy['test']:.4f}"],
-            ["passes over the data", f"{result.passes}"],
+            ["passes over the data", f"{result.passes:g}"],
             ["seconds", f"{result.seconds:.2f}"],
             ["model", result.model],
         ],
@@ -145,3 +158,77 @@ def evaluate(model: str, figures: str | None, as_json: bool, **options) -> None:
         title="\nConfusion",
     )
     click.echo("\n" + "\n".join(scores.in_words()))
+
+
+@click.command()
+@click.argument("model", type=click.Path(dir_okay=False))
+@data_option(default=None)
+@json_option
+def verify(model: str, data: str | None, as_json: bool) -> None:
+    """Compute the objective and the proven bound of MODEL again, from its file and its data alone.
+
+    Exit code 0 if they are what the file states, 1 if not. The solver is not used.
+
+    \b
+    Example:
+      inklens verify sparse.inklens
+    """
+    from inklens.reader import DigitReader
+    from inklens.workflow.models import verify as run
+
+    with progress_bar() as progress:
+        found = run(DigitReader.load(model), data=data, progress=progress)
+    if as_json:
+        print_json({"schema_version": 1, "model": model, **found.to_json()})
+    else:
+        names = ("objective", "lower_bound", "relative_gap")
+        rows = [[name.replace("_", " "), f"{found.stated[name]:.9g}", f"{getattr(found, name):.9g}"] for name in names]
+        print_table(["", "stated", "computed again"], rows)
+        if found.separated is not None:
+            click.echo(f"separates the training rows: {'yes' if found.separated else 'NO'}")
+        click.echo("The certificate holds." if found.holds else "The certificate does NOT hold.")
+    if not found.holds:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@data_option()
+@split_options()
+@click.option("--C", "C", type=float, default=1.0, show_default=True, metavar="X", help="Where the path ends.")
+@click.option("--points", type=click.IntRange(min=2, max=10_000), default=60, show_default=True, help="How many fits.")
+@click.option(
+    "--l1-ratio", type=float, default=1.0, show_default=True, metavar="R", help="1: L1; between 0 and 1: elastic net."
+)
+@click.option("--group", is_flag=True, help="A pixel is used by all classes or by none.")
+@click.option(
+    "--max-pixels", type=click.IntRange(min=1), metavar="N", help="End where more than N pixels would be used."
+)
+@click.option("--tol", type=float, default=1e-3, show_default=True, metavar="T", help="Promised gap of every point.")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the path (SVG or PNG).")
+@json_option
+def path(as_json: bool, out: str | None, **options) -> None:
+    """Follow the model from a penalty that uses no pixel to a weak one, every point proven.
+
+    \b
+    Examples:
+      inklens path -o path.svg
+      inklens path --group --max-pixels 50
+      inklens path --C 10 --points 100 --json > path.json
+    """
+    from inklens.workflow.paths import follow
+
+    with progress_bar() as progress:
+        run = follow(**options, progress=progress)
+    if out:
+        say(f"wrote {run.save_figure(out)}")
+    if as_json:
+        return print_json(run.to_json())
+    points = run.to_json()["points"]
+    print_table(
+        ["C", "objective", "gap", "pixels", "coefficients", "training", "test"],
+        [
+            [f"{p['C']:.4g}", f"{p['objective']:.6g}", f"{p['relative_gap']:.0e}", p["pixels"], p["nonzeros"],
+             f"{p['train_accuracy']:.4f}", f"{p['test_accuracy']:.4f}"]
+            for p in points
+        ],
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 import io
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -110,6 +111,22 @@ def class_weights(estimator: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
     if len(coef) == 1 and len(names) == 2:
         coef, intercept = np.vstack([-coef / 2, coef / 2]), np.array([-intercept[0] / 2, intercept[0] / 2])
     return coef, intercept, names
+
+
+def class_numbers(y: Sequence[Any] | np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    """Return the place of each label among the names.
+
+    >>> class_numbers([10, 2], ["2", "10"]).tolist()
+    [1, 0]
+    """
+    number = {name: k for k, name in enumerate(class_names)}
+    labels = [str(label) for label in np.asarray(y).tolist()]
+    unknown = sorted(set(labels) - number.keys())
+    if unknown:
+        raise DataError(
+            f"labels {unknown[:5]} are not among the classes {list(class_names)[:20]}; give labels of these"
+        )
+    return np.array([number[label] for label in labels], dtype=int)
 
 
 def as_maps(rows: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:

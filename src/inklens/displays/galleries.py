@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from matplotlib.axes import Axes
 
-from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
+from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
 from inklens.displays.palettes import MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
 from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, wrap
@@ -193,7 +193,7 @@ class MisclassifiedDisplay(Display):
         n_images: int = 6,
     ) -> Self:
         """Pick mistakes evenly from the one the model was surest of to the closest call."""
-        true = np.searchsorted(np.array(class_names), np.asarray(y).astype(str))
+        true = class_numbers(y, class_names)
         wrong = np.flatnonzero(proba.argmax(axis=1) != true)
         surest_first = wrong[np.argsort(-proba[wrong].max(axis=1), kind="stable")]
         places = np.linspace(0, len(wrong) - 1, min(n_images, len(wrong)))

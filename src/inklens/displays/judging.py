@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from matplotlib.axes import Axes
 
-from inklens.displays.base import WIDE, Display
+from inklens.displays.base import WIDE, Display, class_numbers
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, text_on
 from inklens.displays.sheet import BOLD, LEADING, TEXT, Sheet, shorten, text_width
 from inklens.errors import ParameterError
@@ -52,9 +52,8 @@ class ConfusionMatrixDisplay(Display):
         """Count true labels against predicted ones."""
         true, pred = np.asarray(y_true).astype(str), np.asarray(y_pred).astype(str)
         names = list(class_names) if class_names is not None else [str(n) for n in np.union1d(true, pred)]
-        number = {name: k for k, name in enumerate(names)}
         counts = np.zeros((len(names), len(names)), dtype=int)
-        np.add.at(counts, ([number[t] for t in true], [number[p] for p in pred]), 1)
+        np.add.at(counts, (class_numbers(true, names), class_numbers(pred, names)), 1)
         return cls(counts, class_names=names, normalize=normalize)
 
     @classmethod

@@ -1,9 +1,12 @@
 """`SoftmaxRegression`: the solver behind scikit-learn's estimator contract."""
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_class_weight
@@ -11,18 +14,36 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from inklens.linear.penalties import ElasticNet
+from inklens.errors import DataError
+from inklens.linear.blocks import Rows
+from inklens.linear.penalties import ElasticNet, penalty_of
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
-from inklens.linear.solvers import Solution, solve
+from inklens.linear.solvers import FitInterrupted, Solution, solve
+
+try:  # experimental since scikit-learn 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in for scikit-learn's."""
+
+    def with_callbacks(method):
+        """Leave the method as it is."""
+        return method
 
 
-class SoftmaxRegression(ClassifierMixin, BaseEstimator):
+LARGEST = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
+SMALLEST = 1e-10  # of the largest value under a penalty: below, any coefficient that matters costs more than it gains
+NUMBERS = (np.float64, np.float32, np.uint8)
+
+
+class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Fit a multinomial logistic regression whose `tol` is a guarantee.
 
     Minimises, with :math:`z_i = W x_i + b` and sample weights :math:`s_i`,
 
-    .. math:: C \sum_i s_i \big[\log \textstyle\sum_k e^{z_{ik}} - z_{i y_i}\big]
+    .. math:: C \sum_i s_i [\log \sum_k e^{z_{ik}} - z_{i y_i}]
               + \rho \|W\|_1 + \tfrac{1-\rho}{2} \|W\|_F^2
 
     and stops once a proven lower bound shows that the objective is within `tol`, relatively, of the optimum. The
@@ -35,6 +56,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         ``C=inf`` is no penalty; then :math:`\sum_i s_i` loss is minimised. Per-sample strength: alpha = 1 / (C n).
     l1_ratio : float, default=0.0
         :math:`\rho` in [0, 1]: 0 is L2, 1 is L1, between is the elastic net.
+    group : bool, default=False
+        Replace :math:`\|W\|_1` by :math:`\sum_j \|W_{\cdot j}\|_2`: a feature enters for all classes or for none.
     tol : float, default=1e-4
         Promise on (objective - lower bound) / objective.
     fit_intercept : bool, default=True
@@ -58,19 +81,27 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     intercept_ : ndarray (n_classes,)
     classes_ : ndarray (n_classes,)
     objective_, lower_bound_ : float
-        The value reached, and a proven bound below the optimum.
+        The value reached, and a proven bound below the optimum. Without a penalty the bound holds among all
+        coefficients with at most ten times the sum of absolute values of `coef_`.
     dual_gap_ : float
-        (objective_ - lower_bound_) / objective_.
+        ``(objective_ - lower_bound_) / objective_``.
     status_ : {"certified", "separated", "stopped"}
         Within `tol`; no finite optimum exists and that is proven; or a limit came first (warns).
     converged_ : bool
         Whether `status_` is "certified".
     separated_ : bool
-        Whether the classes were proven separable (only looked for when ``C=inf``).
+        Whether the classes were proven separable (only looked for when ``C=inf``); `margin_` is then the proven lead
+        of every row's own class under the returned coefficients.
+    mle_exists_ : bool or None
+        Without a penalty: whether a finite optimum exists; None where neither is proven, and under a penalty.
+    dual_point_ : DualPoint or None
+        What proves `lower_bound_`: see `inklens.linear.certificates.lower_bound`.
     gradient_norm_ : float
         Largest violation of the optimality conditions, in units of the gradient.
-    n_iter_, n_passes_ : int
+    n_iter_, n_passes_ : int, float
         Rounds of the method, and loss-and-gradient evaluations over all rows.
+    history_ : list of (seconds, passes, objective, lower bound)
+        How the fit went.
 
     References
     ----------
@@ -90,6 +121,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         "C": [Interval(Real, 0.0, np.inf, closed="right")],
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
+        "group": ["boolean"],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -104,6 +136,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         *,
         C=1.0,
         l1_ratio=0.0,
+        group=False,
         tol=1e-4,
         fit_intercept=True,
         class_weight=None,
@@ -115,6 +148,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     ):
         self.C = C
         self.l1_ratio = l1_ratio
+        self.group = group
         self.tol = tol
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
@@ -124,34 +158,41 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, callback=None):
-        """Fit to X (n_samples, n_features), dense or sparse, and y (n_samples,).
+        """Fit to X (n_samples, n_features) and y (n_samples,).
 
         Parameters
         ----------
-        X : array-like or sparse matrix (n_samples, n_features)
-            Finite numbers.
+        X : array-like or sparse matrix (n_samples, n_features), list of these, or `Rows`
+            Finite numbers. uint8 and float32 are used as they are, memory-mapped arrays are read block by block, a list
+            is stacked row by row, and ``Rows.of(pixels, scale=1 / 255)`` fits pixels as ``pixels / 255`` with no copy.
         y : array-like (n_samples,)
             At least two different labels.
         sample_weight : array-like (n_samples,), default=None
             Weight of each row; 0 leaves it out, 2 counts it twice.
         callback : callable, default=None
-            Called as ``callback(solution)`` while fitting; stops the fit when it returns True.
+            Called as ``callback(solution)`` while fitting; stops the fit when it returns True. scikit-learn's callbacks
+            (`set_callbacks`) work too where its version has them.
 
         Raises
         ------
         ValueError
-            NaN or infinity, one class, no rows or columns, parameters out of range.
+            NaN or infinity, one class, no rows or columns, parameters out of range, values too large or too small for
+            any coefficient to be found.
+        FitInterrupted
+            On Ctrl-C; the best point so far has been stored, with its bound.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, order="C")
+        rows, y = self._validated(X, y)
         check_classification_targets(y)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         if not weights.all():  # a row of weight 0 is a row left out
-            X, y, weights = X[weights > 0.0], y[weights > 0.0], weights[weights > 0.0]
+            kept = np.flatnonzero(weights)
+            rows, y, weights = rows.take(kept), y[kept], weights[kept]
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(
+            raise DataError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only "
                 f"one class: {classes.tolist()}"
             )
@@ -160,25 +201,47 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
                 weights * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=weights)[codes]
             )
         unpenalised = np.isinf(self.C)
+        _check_magnitudes(rows, unpenalised)
         problem = Problem(
-            X=X,
-            codes=codes,
-            weights=weights if unpenalised else self.C * weights,
+            rows=rows,
+            codes=codes.astype(np.int32),
+            weights=np.ascontiguousarray(weights if unpenalised else self.C * weights),
             n_classes=len(classes),
-            penalty=ElasticNet(0.0, 0.0) if unpenalised else ElasticNet(self.l1_ratio, 1.0 - self.l1_ratio),
+            penalty=ElasticNet(0.0, 0.0) if unpenalised else penalty_of(self.l1_ratio, group=self.group),
             fit_intercept=self.fit_intercept,
         )
-        solution = solve(
-            problem,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            time_budget=self.time_budget,
-            start=self._start(classes, X.shape[1]),
-            callback=callback,
-        )
-        self.classes_ = classes
-        self._keep(solution, problem)
+        with _Watching(self, X, y, classes, callback) as watch:
+            try:
+                solution = solve(
+                    problem,
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    time_budget=self.time_budget,
+                    start=self._start(classes, rows.n_features),
+                    callback=watch,
+                )
+            except FitInterrupted as interruption:
+                self._keep(interruption.solution, classes)
+                raise
+        self._keep(solution, classes)
+        self._warn()
         return self
+
+    def _validated(self, X, y) -> tuple[Rows, np.ndarray]:
+        """Return X as `Rows` and y as a one-dimensional array, checked by scikit-learn's rules where they apply."""
+        blocks = isinstance(X, list | tuple) and len(X) > 0 and (sparse.issparse(X[0]) or np.ndim(X[0]) == 2)
+        if isinstance(X, Rows) or blocks:
+            rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=_n_threads(self.n_jobs))
+            y = np.ravel(np.asarray(y))
+            if len(y) != rows.n_samples:
+                raise DataError(f"X has {rows.n_samples} rows and y {len(y)} labels; give one label for each row")
+            self.n_features_in_ = rows.n_features
+            return rows, y
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
+            ensure_all_finite=False,
+        )  # fmt: skip
+        return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
 
     def _start(self, classes: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray] | None:
         if not self.warm_start or not hasattr(self, "coef_"):
@@ -187,28 +250,31 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             return None
         return self.coef_, self.intercept_
 
-    def _keep(self, solution: Solution, problem: Problem) -> None:
+    def _keep(self, solution: Solution, classes: np.ndarray) -> None:
+        self.classes_ = classes
         self.coef_, self.intercept_ = solution.coef, solution.intercept
         self.objective_, self.lower_bound_ = solution.objective, solution.lower_bound
         self.dual_gap_, self.status_, self.separated_ = solution.gap, solution.status, solution.separated
-        self.converged_ = solution.status == "certified"
+        self.margin_ = solution.separation.margin if solution.separation is not None else None
+        self.mle_exists_, self.dual_point_ = solution.exists, solution.dual
+        self.converged_, self.gradient_norm_ = solution.status == "certified", solution.gradient_norm
         self.n_iter_, self.n_passes_, self.history_ = solution.n_iter, solution.n_passes, solution.history
-        at = problem.evaluate(self.coef_, self.intercept_)
-        moved = problem.penalty.prox(self.coef_ - at.coef_gradient, 1.0) - self.coef_
-        self.gradient_norm_ = float(max(np.abs(moved).max(), np.abs(at.intercept_gradient).max()))
+
+    def _warn(self) -> None:
         if self.status_ == "stopped":
             warnings.warn(
                 f"stopped at a proven gap of {self.dual_gap_:.1e} instead of tol={self.tol:.1e} "
                 f"(gradient {self.gradient_norm_:.1e}); raise max_iter or time_budget, or tol",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
         elif self.status_ == "separated":
             warnings.warn(
-                "the classes are linearly separable, so without a penalty no finite optimum exists and larger "
-                "coefficients always fit better; separating coefficients are returned; give a finite C for an optimum",
+                f"the classes are linearly separable (proven, margin {self.margin_:.3g}), so without a penalty no "
+                "finite optimum exists and larger coefficients always fit better; separating coefficients are returned; "
+                "give a finite C for an optimum",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
 
     def decision_function(self, X):
@@ -231,10 +297,76 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
 
     def _raw(self, X) -> np.ndarray:
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        if isinstance(X, Rows):
+            return np.ascontiguousarray(X.scores(self.coef_, self.intercept_, dtype=np.float64))
+        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class _Watching:
+    """Passes each step on to a plain callback and to scikit-learn's callbacks."""
+
+    def __init__(self, estimator: Any, X: Any, y: np.ndarray, classes: np.ndarray, callback: Callable | None) -> None:
+        self.estimator, self.data, self.classes, self.callback = estimator, {"X": X, "y": y}, classes, callback
+        self.context = None
+
+    def __enter__(self) -> Callable[[Solution], bool] | None:
+        if getattr(self.estimator, "_skl_callbacks", None):
+            self.context = self.estimator._init_callback_context(max_subtasks=None)
+            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        return self.step if self.context is not None or self.callback is not None else None
+
+    def step(self, solution: Solution) -> bool:
+        stop = bool(self.callback(solution)) if self.callback is not None else False
+        if self.context is not None:
+            part = self.context.subcontext(task_name="step")
+            part.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+            stop |= bool(
+                part.call_on_fit_task_end(
+                    estimator=self.estimator,
+                    metadata={"objective": solution.objective, "lower_bound": solution.lower_bound},
+                    reconstruction_attributes={
+                        "coef_": solution.coef, "intercept_": solution.intercept, "classes_": self.classes
+                    },
+                    **self.data,
+                )
+            )  # fmt: skip
+        return stop
+
+    def __exit__(self, *error: object) -> None:
+        if self.context is not None and error[0] is None:
+            self.context.call_on_fit_task_end(estimator=self.estimator, **self.data)
+
+
+def _n_threads(n_jobs: int | None) -> int | None:
+    """Return scikit-learn's `n_jobs` as a number of threads; None is all cores, -2 all but one."""
+    if n_jobs is None or n_jobs > 0:
+        return n_jobs
+    from joblib import effective_n_jobs
+
+    return effective_n_jobs(n_jobs)
+
+
+def _check_magnitudes(rows: Rows, unpenalised: bool) -> None:
+    """Refuse values whose coefficients no floating-point number could hold with sense."""
+    size = np.maximum(np.abs(rows.low), np.abs(rows.high))
+    if not len(size):
+        return
+    worst = int(size.argmax())
+    largest = float(size[worst])
+    if largest > LARGEST:
+        raise DataError(
+            f"column {worst} (counted from 0) reaches {largest:.3g}, and values beyond {LARGEST:.0e} cannot be fitted "
+            "reliably; rescale the columns first, for example with sklearn.preprocessing.StandardScaler"
+        )
+    if 0.0 < largest < SMALLEST and not unpenalised:
+        raise DataError(
+            f"the largest value in X is {largest:.3g}: coefficients that could use such small values are "
+            "penalised away, and every class share would be the same for all rows; rescale the columns first, for example "
+            "with sklearn.preprocessing.StandardScaler"
+        )

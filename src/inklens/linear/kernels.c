@@ -1,2 +1,504 @@
-/* placeholder until the kernels land */
-__attribute__((visibility("default"))) int inklens_kernels_version(void) { return 0; }
+/* Passes over the rows of a data matrix, fused: scores, softmax loss and gradient, Hessian times direction.
+ *
+ * The file is compiled once per instruction set (-DISA=avx512, avx2, neon or plain with the matching machine flags) and
+ * includes itself once per floating-point type. Vectors are the compiler's own (GCC and Clang vector extensions), so
+ * the same text serves every machine.
+ *
+ * Layout. Classes lie in lanes: coefficients W and gradient G are (p, L), scores and probabilities (n, L), where L is
+ * the number of classes K rounded up to 4, 8 or a multiple of 16. One non-zero x_ij then costs one multiply-add on
+ * W[j] for the scores and one on G[j] for the gradient. Rows are read once: a tile of rows is unpacked, scored, turned
+ * into residuals and folded back into G while it lies in cache. Sums over rows run in the pass's type within a chunk of
+ * rows and in float64 over chunks. Threads own contiguous rows and private sums, added in thread order, so that a
+ * given number of threads always gives the same bits.
+ */
+#ifndef REAL
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum { TILE = 16 };            /* rows per tile: the softmax runs with the tile's rows in lanes */
+enum { CHUNK_ROWS = 512 };     /* rows between two flushes of G into float64 */
+enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
+
+typedef struct {
+  int32_t mode, n_classes, lanes, n_threads;
+  const void *coef;       /* (p, L) in the pass's type */
+  const void *intercept;  /* (L) */
+  const int32_t *codes;   /* (n) */
+  const double *weights;  /* (n) */
+  void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here */
+  void *proba;            /* (n, L): written by LOSS, read by HESSIAN */
+  double *gradient;       /* (p, L) */
+  double *class_sums;     /* (L) */
+  double *loss;           /* (1) */
+  double negligible;      /* HESSIAN: skip rows with c_i (1 - max_k p_ik) at or below this */
+  void *workspace;        /* n_threads * workspace_bytes() */
+} pass_t;
+
+static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
+  /* equal shares of the non-zeros, in whole tiles */
+  int64_t n = rows->n_rows, at = n * thread / n_threads;
+  if (thread == n_threads) return n;
+  if (rows->layout >= CSR16 && n > 0) {
+    int64_t base = rows->indptr[0], want = base + (rows->indptr[n] - base) / n_threads * thread, low = 0, high = n;
+    while (low < high) {
+      int64_t middle = (low + high) / 2;
+      if (rows->indptr[middle] < want) low = middle + 1; else high = middle;
+    }
+    at = low;
+  }
+  return at / TILE * TILE;
+}
+
+/* Bytes of private sums that one thread of a pass needs. */
+static int64_t private_bytes(int64_t n_features, int32_t lanes) {
+  return ((n_features + 1) * (int64_t)lanes * (8 + 8) + 4096 + 63) / 64 * 64;
+}
+int64_t EXPORT(workspace_bytes)(int64_t n_features, int32_t lanes) { return private_bytes(n_features, lanes); }
+
+#ifdef BASELINE
+/* The best instruction set that this processor runs. */
+__attribute__((visibility("default"))) const char *inklens_isa(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
+    return "avx512";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
+  return "plain";
+#elif defined(__aarch64__)
+  return "neon";
+#else
+  return "plain";
+#endif
+}
+#endif
+
+#define REAL float
+#define INTEGER int32_t
+#define TYPE f32
+#include "kernels.c"
+#undef REAL
+#undef INTEGER
+#undef TYPE
+
+#define REAL double
+#define INTEGER int64_t
+#define TYPE f64
+#include "kernels.c"
+#undef REAL
+#undef INTEGER
+#undef TYPE
+
+#else /* REAL: everything below exists for float and for double */
+
+#define T(name) JOIN(name, TYPE)
+
+/* ---- the softmax of a tile, its 16 rows in lanes ---------------------------------------------------------------- */
+
+#define WIDTH ((int)(VECTOR_BYTES / sizeof(REAL)))
+typedef REAL T(vector) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+typedef INTEGER T(ivector) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+
+/* exp(x) for x <= 0, by 2^k exp(r) with |r| <= ln(2)/2; flushes to the smallest normal number. */
+static inline __attribute__((always_inline)) T(vector) T(vexp)(T(vector) x) {
+  const int single = sizeof(REAL) == 4;
+  const REAL magic = single ? (REAL)12582912.0 : (REAL)6755399441055744.0; /* 1.5 * 2^mantissa bits */
+  const REAL lowest = single ? (REAL)-87.0 : (REAL)-708.0;
+  T(ivector) keep = x > lowest;
+  T(vector) floor_ = x - x + lowest;
+  x = (T(vector))(((T(ivector))x & keep) | ((T(ivector))floor_ & ~keep));
+  T(vector) shifted = x * (REAL)1.4426950408889634 + magic;
+  T(ivector) power = (T(ivector))shifted << (single ? 23 : 52);
+  T(vector) k = shifted - magic;
+  T(vector) r, poly;
+  if (single) {
+    r = x - k * (REAL)0.693359375;
+    r = r - k * (REAL)-2.12194440e-4;
+    poly = r * (REAL)(1.0 / 720) + (REAL)(1.0 / 120);
+    poly = poly * r + (REAL)(1.0 / 24);
+  } else {
+    r = x - k * (REAL)6.93147180369123816490e-01;
+    r = r - k * (REAL)1.90821492927058770002e-10;
+    poly = r * (REAL)(1.0 / 479001600) + (REAL)(1.0 / 39916800);
+    poly = poly * r + (REAL)(1.0 / 3628800);
+    poly = poly * r + (REAL)(1.0 / 362880);
+    poly = poly * r + (REAL)(1.0 / 40320);
+    poly = poly * r + (REAL)(1.0 / 5040);
+    poly = poly * r + (REAL)(1.0 / 720);
+    poly = poly * r + (REAL)(1.0 / 120);
+    poly = poly * r + (REAL)(1.0 / 24);
+  }
+  poly = poly * r + (REAL)(1.0 / 6);
+  poly = poly * r + (REAL)0.5;
+  poly = poly * r + (REAL)1.0;
+  poly = poly * r + (REAL)1.0;
+  return (T(vector))((T(ivector))poly + power);
+}
+
+/* scores (TILE, L) -> proba (TILE, L), residual c (p - y) (TILE, L); returns the loss of the first `count` rows. */
+static double T(softmax_tile)(const REAL *scores, REAL *proba, REAL *residual, const int32_t *codes,
+                              const double *weights, int count, int n_classes, int lanes, REAL *scratch) {
+  REAL (*z)[TILE] = (REAL (*)[TILE])scratch; /* (K, TILE): transposed */
+  REAL largest[TILE] __attribute__((aligned(64))), total[TILE] __attribute__((aligned(64)));
+  for (int i = 0; i < TILE; i++)
+    for (int k = 0; k < n_classes; k++) z[k][i] = i < count ? scores[i * lanes + k] : 0;
+  for (int v = 0; v < TILE; v += WIDTH) {
+    T(vector) m = *(T(vector) *)&z[0][v], s;
+    for (int k = 1; k < n_classes; k++) {
+      T(vector) x = *(T(vector) *)&z[k][v];
+      T(ivector) more = x > m;
+      m = (T(vector))(((T(ivector))x & more) | ((T(ivector))m & ~more));
+    }
+    *(T(vector) *)&largest[v] = m;
+    s = m - m;
+    for (int k = 0; k < n_classes; k++) {
+      T(vector) e = T(vexp)(*(T(vector) *)&z[k][v] - m);
+      *(T(vector) *)&z[k][v] = e;
+      s += e;
+    }
+    *(T(vector) *)&total[v] = s;
+    s = (REAL)1.0 / s;
+    for (int k = 0; k < n_classes; k++) *(T(vector) *)&z[k][v] *= s;
+  }
+  double loss = 0.0;
+  for (int i = 0; i < count; i++) {
+    REAL c = (REAL)weights[i], *p = proba + i * lanes, *r = residual + i * lanes;
+    int own = codes[i];
+    for (int k = 0; k < n_classes; k++) p[k] = z[k][i];
+    for (int k = 0; k < n_classes; k++) r[k] = c * p[k];
+    for (int k = n_classes; k < lanes; k++) p[k] = r[k] = 0;
+    double other = 0.0; /* p_own - 1 without cancellation where p_own is near 1 */
+    for (int k = 0; k < n_classes; k++) other += k == own ? 0.0 : (double)p[k];
+    r[own] = (REAL)(-weights[i] * other);
+    loss += weights[i] * (log((double)total[i]) + ((double)largest[i] - (double)scores[i * lanes + own]));
+  }
+  return loss;
+}
+
+/* u_k = c p_k (t_k - sum_l p_l t_l), in place of t. */
+static void T(curve_tile)(REAL *t, const REAL *proba, const double *weights, int count, int n_classes, int lanes) {
+  for (int i = 0; i < count; i++) {
+    REAL mean = 0, c = (REAL)weights[i], *u = t + i * lanes;
+    const REAL *p = proba + i * lanes;
+    for (int k = 0; k < n_classes; k++) mean += p[k] * u[k];
+    for (int k = 0; k < n_classes; k++) u[k] = c * p[k] * (u[k] - mean);
+    for (int k = n_classes; k < lanes; k++) u[k] = 0;
+  }
+}
+
+/* ---- rows unpacked into values of the pass's type and 32-bit columns --------------------------------------------- */
+
+typedef struct {
+  REAL *values;         /* sparse: the non-zeros of the tile, one row after the other; dense: (TILE, p) */
+  int32_t *columns;     /* sparse only */
+  int64_t start[TILE + 1];
+} T(tile_t);
+
+#define CONVERT(from) do { \
+    const from *source = (const from *)rows->values + begin; \
+    for (int64_t q = 0; q < size; q++) tile->values[at + q] = (REAL)source[q]; } while (0)
+#define COMPRESS(from) do { \
+    const from *source = (const from *)rows->values + (row + i) * rows->row_stride; \
+    for (int64_t j = 0; j < p; j++) { \
+      tile->values[at] = (REAL)source[j]; tile->columns[at] = (int32_t)j; at += source[j] != 0; } } while (0)
+
+static int64_t T(compress_bytes)(const uint8_t *source, int64_t p, REAL *values, int32_t *columns) {
+  int64_t at = 0, j = 0;
+  for (; j + 8 <= p; j += 8) { /* runs of paper: eight zeros at a time */
+    uint64_t eight;
+    memcpy(&eight, source + j, 8);
+    if (!eight) continue;
+    for (int q = 0; q < 8; q++) {
+      values[at] = (REAL)source[j + q];
+      columns[at] = (int32_t)(j + q);
+      at += source[j + q] != 0;
+    }
+  }
+  for (; j < p; j++) {
+    values[at] = (REAL)source[j];
+    columns[at] = (int32_t)j;
+    at += source[j] != 0;
+  }
+  return at;
+}
+
+static void T(unpack)(const rows_t *rows, int64_t row, int count, const uint8_t *skip, T(tile_t) *tile) {
+  int64_t p = rows->n_features, at = 0;
+  for (int i = 0; i < count; i++) {
+    tile->start[i] = at;
+    if (skip[i]) continue;
+    if (rows->layout >= CSR16) {
+      int64_t begin = rows->indptr[row + i], size = rows->indptr[row + i + 1] - begin;
+      if (rows->value_type == U8) CONVERT(uint8_t);
+      else if (rows->value_type == F32) CONVERT(float);
+      else CONVERT(double);
+      if (rows->layout == CSR16) {
+        const uint16_t *source = (const uint16_t *)rows->indices + begin;
+        for (int64_t q = 0; q < size; q++) tile->columns[at + q] = source[q];
+      } else memcpy(tile->columns + at, (const int32_t *)rows->indices + begin, size * sizeof(int32_t));
+      at += size;
+    } else if (rows->layout == DENSE_SKIP) {
+      if (rows->value_type == U8)
+        at += T(compress_bytes)((const uint8_t *)rows->values + (row + i) * rows->row_stride, p, tile->values + at,
+                                tile->columns + at);
+      else if (rows->value_type == F32) COMPRESS(float);
+      else COMPRESS(double);
+    } else {
+      int64_t begin = (row + i) * rows->row_stride, size = p;
+      if (rows->value_type == U8) CONVERT(uint8_t);
+      else if (rows->value_type == F32) CONVERT(float);
+      else CONVERT(double);
+      at += p;
+    }
+  }
+  tile->start[count] = at;
+}
+
+static int64_t T(widest_tile)(const rows_t *rows, int64_t from, int64_t to) {
+  if (rows->layout < CSR16) return TILE * rows->n_features + 8;
+  int64_t most = 0;
+  for (int64_t row = from; row < to; row += TILE) {
+    int64_t end = row + TILE < to ? row + TILE : to, size = rows->indptr[end] - rows->indptr[row];
+    if (size > most) most = size;
+  }
+  return most + 8;
+}
+
+/* ---- multiply-adds with the classes in lanes; `bytes` is the vector, `nv` vectors are done at a time -------------- */
+
+#define DEFINE_LANES(bytes) \
+typedef REAL T(v##bytes) __attribute__((vector_size(bytes), aligned(sizeof(REAL)), may_alias)); \
+static inline __attribute__((always_inline)) void T(sparse_forward_##bytes)( \
+    const REAL *x, const int32_t *col, int64_t m, const REAL *W, int lanes, REAL *z, const int nv) { \
+  const int w = (bytes) / sizeof(REAL); \
+  T(v##bytes) a[4], b[4], c[4], d[4]; \
+  for (int v = 0; v < nv; v++) { a[v] = *(const T(v##bytes) *)(z + v * w); b[v] = c[v] = d[v] = a[v] - a[v]; } \
+  int64_t q = 0; \
+  for (; q + 4 <= m; q += 4) { \
+    const REAL *w0 = W + (int64_t)col[q] * lanes, *w1 = W + (int64_t)col[q + 1] * lanes; \
+    const REAL *w2 = W + (int64_t)col[q + 2] * lanes, *w3 = W + (int64_t)col[q + 3] * lanes; \
+    for (int v = 0; v < nv; v++) { \
+      a[v] += x[q] * *(const T(v##bytes) *)(w0 + v * w); \
+      b[v] += x[q + 1] * *(const T(v##bytes) *)(w1 + v * w); \
+      c[v] += x[q + 2] * *(const T(v##bytes) *)(w2 + v * w); \
+      d[v] += x[q + 3] * *(const T(v##bytes) *)(w3 + v * w); \
+    } \
+  } \
+  for (; q < m; q++) \
+    for (int v = 0; v < nv; v++) a[v] += x[q] * *(const T(v##bytes) *)(W + (int64_t)col[q] * lanes + v * w); \
+  for (int v = 0; v < nv; v++) *(T(v##bytes) *)(z + v * w) = (a[v] + b[v]) + (c[v] + d[v]); \
+} \
+static inline __attribute__((always_inline)) void T(sparse_backward_##bytes)( \
+    const REAL *x, const int32_t *col, int64_t m, const REAL *r, int lanes, REAL *G, const int nv) { \
+  const int w = (bytes) / sizeof(REAL); \
+  T(v##bytes) u[4]; \
+  for (int v = 0; v < nv; v++) u[v] = *(const T(v##bytes) *)(r + v * w); \
+  for (int64_t q = 0; q < m; q++) { \
+    REAL *g = G + (int64_t)col[q] * lanes; \
+    for (int v = 0; v < nv; v++) *(T(v##bytes) *)(g + v * w) += x[q] * u[v]; \
+  } \
+} \
+static inline __attribute__((always_inline)) void T(dense_forward_##bytes)( \
+    const REAL *x, int64_t p, const REAL *W, int lanes, REAL *z, const int nv, const int rb) { \
+  const int w = (bytes) / sizeof(REAL); \
+  T(v##bytes) a[8][4]; \
+  for (int i = 0; i < rb; i++) for (int v = 0; v < nv; v++) a[i][v] = *(const T(v##bytes) *)(z + i * lanes + v * w); \
+  for (int64_t j = 0; j < p; j++) \
+    for (int v = 0; v < nv; v++) { \
+      T(v##bytes) weight = *(const T(v##bytes) *)(W + j * lanes + v * w); \
+      for (int i = 0; i < rb; i++) a[i][v] += x[i * p + j] * weight; \
+    } \
+  for (int i = 0; i < rb; i++) for (int v = 0; v < nv; v++) *(T(v##bytes) *)(z + i * lanes + v * w) = a[i][v]; \
+} \
+static inline __attribute__((always_inline)) void T(dense_backward_##bytes)( \
+    const REAL *x, int64_t p, const REAL *r, int lanes, REAL *G, const int nv, const int rb) { \
+  const int w = (bytes) / sizeof(REAL); \
+  T(v##bytes) u[8][4]; \
+  for (int i = 0; i < rb; i++) for (int v = 0; v < nv; v++) u[i][v] = *(const T(v##bytes) *)(r + i * lanes + v * w); \
+  for (int64_t j = 0; j < p; j++) \
+    for (int v = 0; v < nv; v++) { \
+      T(v##bytes) g = *(T(v##bytes) *)(G + j * lanes + v * w); \
+      for (int i = 0; i < rb; i++) g += x[i * p + j] * u[i][v]; \
+      *(T(v##bytes) *)(G + j * lanes + v * w) = g; \
+    } \
+} \
+static void T(forward_##bytes)(const T(tile_t) *tile, int sparse, int64_t p, int count, const REAL *W, int lanes, \
+                               REAL *z) { \
+  const int w = (bytes) / sizeof(REAL); \
+  for (int part = 0; part < lanes; ) { \
+    int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
+    if (sparse) for (int i = 0; i < count; i++) { \
+      const REAL *x = tile->values + tile->start[i]; \
+      const int32_t *col = tile->columns + tile->start[i]; \
+      int64_t m = tile->start[i + 1] - tile->start[i]; \
+      REAL *zi = z + i * lanes + part; \
+      if (nv == 1) T(sparse_forward_##bytes)(x, col, m, W + part, lanes, zi, 1); \
+      else if (nv == 2) T(sparse_forward_##bytes)(x, col, m, W + part, lanes, zi, 2); \
+      else T(sparse_forward_##bytes)(x, col, m, W + part, lanes, zi, 4); \
+    } else for (int i = 0; i < TILE; ) { /* rows beyond `count` repeat stale values and are dropped */ \
+      const REAL *x = tile->values + i * p; \
+      REAL *zi = z + i * lanes + part; \
+      if (nv == 1) { T(dense_forward_##bytes)(x, p, W + part, lanes, zi, 1, 8); i += 8; } \
+      else if (nv == 2) { T(dense_forward_##bytes)(x, p, W + part, lanes, zi, 2, 4); i += 4; } \
+      else { T(dense_forward_##bytes)(x, p, W + part, lanes, zi, 4, 2); i += 2; } \
+      if (i >= count) break; \
+    } \
+    part += nv * w; \
+  } \
+} \
+static void T(backward_##bytes)(const T(tile_t) *tile, int sparse, int64_t p, int count, const REAL *r, int lanes, \
+                                REAL *G) { \
+  const int w = (bytes) / sizeof(REAL); \
+  for (int part = 0; part < lanes; ) { \
+    int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
+    if (sparse) for (int i = 0; i < count; i++) { \
+      const REAL *x = tile->values + tile->start[i]; \
+      const int32_t *col = tile->columns + tile->start[i]; \
+      int64_t m = tile->start[i + 1] - tile->start[i]; \
+      const REAL *ri = r + i * lanes + part; \
+      if (nv == 1) T(sparse_backward_##bytes)(x, col, m, ri, lanes, G + part, 1); \
+      else if (nv == 2) T(sparse_backward_##bytes)(x, col, m, ri, lanes, G + part, 2); \
+      else T(sparse_backward_##bytes)(x, col, m, ri, lanes, G + part, 4); \
+    } else for (int i = 0; i < TILE; ) { /* residuals beyond `count` are zero */ \
+      const REAL *x = tile->values + i * p, *ri = r + i * lanes + part; \
+      if (nv == 1) { T(dense_backward_##bytes)(x, p, ri, lanes, G + part, 1, 8); i += 8; } \
+      else if (nv == 2) { T(dense_backward_##bytes)(x, p, ri, lanes, G + part, 2, 4); i += 4; } \
+      else { T(dense_backward_##bytes)(x, p, ri, lanes, G + part, 4, 2); i += 2; } \
+      if (i >= count) break; \
+    } \
+    part += nv * w; \
+  } \
+}
+
+DEFINE_LANES(16)
+#if VECTOR_BYTES >= 32
+DEFINE_LANES(32)
+#endif
+#if VECTOR_BYTES >= 64
+DEFINE_LANES(64)
+#endif
+
+typedef void (*T(forward_t))(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
+typedef void (*T(backward_t))(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
+
+static void T(choose)(int lanes, T(forward_t) *forward, T(backward_t) *backward) {
+  size_t bytes = lanes * sizeof(REAL);
+  *forward = T(forward_16), *backward = T(backward_16);
+#if VECTOR_BYTES >= 32
+  if (bytes % 32 == 0) *forward = T(forward_32), *backward = T(backward_32);
+#endif
+#if VECTOR_BYTES >= 64
+  if (bytes % 64 == 0) *forward = T(forward_64), *backward = T(backward_64);
+#endif
+  (void)bytes;
+}
+
+/* ---- one thread's share of a pass --------------------------------------------------------------------------------- */
+
+typedef struct { const rows_t *rows; const pass_t *pass; double *loss; int *failed; } T(work_t);
+
+static void T(flush)(REAL *part, double *total, int64_t size) {
+  for (int64_t q = 0; q < size; q++) total[q] += (double)part[q];
+  memset(part, 0, size * sizeof(REAL));
+}
+
+static void T(share)(void *argument, int thread) {
+  const T(work_t) *work = argument;
+  const rows_t *rows = work->rows;
+  const pass_t *pass = work->pass;
+  const int K = pass->n_classes, L = pass->lanes, mode = pass->mode, sparse = rows->layout != DENSE;
+  const int64_t p = rows->n_features, size = p * L;
+  const int64_t from = first_row(rows, thread, pass->n_threads), to = first_row(rows, thread + 1, pass->n_threads);
+  double *G = (double *)((char *)pass->workspace + thread * private_bytes(p, L)), *sums = G + size;
+  REAL *part = (REAL *)(sums + L);
+  T(forward_t) forward;
+  T(backward_t) backward;
+  T(choose)(L, &forward, &backward);
+  if (mode != SCORES) memset(G, 0, (size + L) * sizeof(double)), memset(part, 0, size * sizeof(REAL));
+  int64_t widest = T(widest_tile)(rows, from, to);
+  REAL *buffer = malloc(widest * (sizeof(REAL) + sizeof(int32_t)) + (size_t)TILE * (K + 2 * L) * sizeof(REAL) + 256);
+  if (!buffer) { work->failed[thread] = 1; return; }
+  T(tile_t) tile = {.values = buffer, .columns = (int32_t *)(buffer + widest)};
+  REAL *scratch = (REAL *)(((uintptr_t)(tile.columns + widest) + 63) / 64 * 64);
+  REAL *z = scratch + (size_t)TILE * K, *r = z + (size_t)TILE * L;
+  if (!sparse) memset(tile.values, 0, widest * sizeof(REAL));
+  int64_t chunk = CHUNK_ROWS, chunk_end;
+  if (rows->layout >= CSR16 && to > from) { /* wide rows: flush no more often than the non-zeros pay for it */
+    int64_t mean = (rows->indptr[to] - rows->indptr[from]) / (to - from) + 1;
+    if (8 * p / mean > chunk) chunk = 8 * p / mean;
+  }
+  chunk_end = from + chunk;
+  double loss = 0.0;
+  for (int64_t row = from; row < to; row += TILE) {
+    int count = to - row < TILE ? (int)(to - row) : TILE;
+    REAL *zs = pass->scores ? (REAL *)pass->scores + row * L : NULL;
+    REAL *ps = pass->proba ? (REAL *)pass->proba + row * L : NULL;
+    uint8_t skip[TILE] = {0};
+    if (mode == HESSIAN && sparse && pass->negligible > 0.0) /* confident rows hardly bend the loss */
+      for (int i = 0; i < count; i++) {
+        REAL top = 0;
+        for (int k = 0; k < K; k++) top = ps[i * L + k] > top ? ps[i * L + k] : top;
+        skip[i] = pass->weights[row + i] * (1.0 - (double)top) <= pass->negligible;
+      }
+    T(unpack)(rows, row, count, skip, &tile);
+    if (mode == BACK) {
+      memset(r, 0, (size_t)TILE * L * sizeof(REAL));
+      memcpy(r, zs, (size_t)count * L * sizeof(REAL));
+    } else {
+      for (int i = 0; i < TILE; i++) memcpy(z + i * L, pass->intercept, L * sizeof(REAL));
+      forward(&tile, sparse, p, count, pass->coef, L, z);
+      if (zs) memcpy(zs, z, (size_t)count * L * sizeof(REAL));
+      if (mode == SCORES) continue;
+      if (count < TILE) memset(r, 0, (size_t)TILE * L * sizeof(REAL));
+      if (mode == LOSS)
+        loss += T(softmax_tile)(z, ps, r, pass->codes + row, pass->weights + row, count, K, L, scratch);
+      else {
+        memcpy(r, z, (size_t)count * L * sizeof(REAL));
+        T(curve_tile)(r, ps, pass->weights + row, count, K, L);
+        for (int i = 0; i < count; i++)
+          if (skip[i]) memset(r + i * L, 0, L * sizeof(REAL));
+      }
+    }
+    for (int i = 0; i < count; i++)
+      for (int k = 0; k < K; k++) sums[k] += (double)r[i * L + k];
+    backward(&tile, sparse, p, count, r, L, part);
+    if (row + TILE >= chunk_end) {
+      T(flush)(part, G, size);
+      chunk_end += chunk;
+    }
+  }
+  if (mode != SCORES) T(flush)(part, G, size);
+  work->loss[thread] = loss;
+  free(buffer);
+}
+
+/* Run one pass; 0, or 1 when memory ran out. */
+int EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
+  double loss[MAX_THREADS] = {0};
+  int failed[MAX_THREADS] = {0}, any = 0, n = pass->n_threads;
+  T(work_t) work = {rows, pass, loss, failed};
+  if (n < 1 || n > MAX_THREADS) return 2;
+  parallel(T(share), &work, n);
+  for (int t = 0; t < n; t++) any |= failed[t];
+  if (any || pass->mode == SCORES) return any;
+  int64_t size = rows->n_features * pass->lanes;
+  memset(pass->gradient, 0, size * sizeof(double));
+  memset(pass->class_sums, 0, pass->lanes * sizeof(double));
+  for (int t = 0; t < n; t++) {
+    double *G = (double *)((char *)pass->workspace + t * private_bytes(rows->n_features, pass->lanes));
+    for (int64_t q = 0; q < size; q++) pass->gradient[q] += G[q];
+    for (int k = 0; k < pass->lanes; k++) pass->class_sums[k] += G[size + k];
+    if (pass->loss) *pass->loss = (t ? *pass->loss : 0.0) + loss[t];
+  }
+  return 0;
+}
+
+#undef WIDTH
+#undef CONVERT
+#undef COMPRESS
+#undef DEFINE_LANES
+#undef T
+#endif

@@ -1,14 +1,20 @@
-"""Penalties g(W): value, proximal operator, convex conjugate.
+"""Penalties g(W): value, proximal operator, convex conjugate, and what a sparse method asks of them.
 
-Shapes: W and G are (n_classes, n_features). The intercept is never penalised.
+Shapes: W and G are (n_classes, n_features). The intercept is never penalised. `l1`, `l2` and `group` are numbers, or
+one number per feature.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from inklens.linear import subproblem
 
-@dataclass(frozen=True)
+SHRINK = 1.0 - 4.0 * np.finfo(float).eps  # keeps a scaled dual point inside its domain after rounding
+
+
+@dataclass(frozen=True, eq=False)
 class ElasticNet:
     """g(W) = l1 ||W||_1 + l2/2 ||W||^2, with no penalty, L1 and L2 as its corners.
 
@@ -16,12 +22,17 @@ class ElasticNet:
     3.0
     """
 
-    l1: float
-    l2: float
+    l1: Any
+    l2: Any
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether g has a gradient everywhere."""
+        return not np.any(self.l1)
 
     def value(self, W: np.ndarray) -> float:
         """Return g(W)."""
-        return float(self.l1 * np.abs(W).sum() + 0.5 * self.l2 * np.vdot(W, W))
+        return float((self.l1 * np.abs(W)).sum() + 0.5 * (self.l2 * W * W).sum())
 
     def gradient(self, W: np.ndarray) -> np.ndarray:
         """Return the gradient of the smooth part, l2 W."""
@@ -34,13 +45,134 @@ class ElasticNet:
     def conjugate(self, G: np.ndarray) -> float:
         """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
         excess = np.maximum(np.abs(G) - self.l1, 0.0)
-        if self.l2 > 0.0:
-            return float(np.vdot(excess, excess) / (2.0 * self.l2))
-        return 0.0 if not excess.any() else np.inf
+        curved = np.broadcast_to(self.l2, excess.shape)
+        if (excess[curved == 0.0] > 0.0).any():
+            return np.inf
+        return float((np.divide(excess, curved, out=np.zeros_like(excess), where=curved > 0.0) * excess).sum() / 2.0)
 
     def largest_feasible_scale(self, G: np.ndarray) -> float:
         """Return the largest s <= 1 with g*(s G) finite."""
-        if self.l2 > 0.0:
-            return 1.0
-        largest = float(np.abs(G).max(initial=0.0))
-        return 1.0 if largest <= self.l1 else self.l1 / largest * (1.0 - 4.0 * np.finfo(float).eps)
+        bound = np.where(np.broadcast_to(self.l2, G.shape) > 0.0, np.inf, self.l1)
+        return _largest_scale(np.abs(G), bound)
+
+    def scaled(self, factor: float) -> "ElasticNet":
+        """Return factor * g."""
+        return ElasticNet(self.l1 * factor, self.l2 * factor)
+
+    def strength(self, G: np.ndarray) -> np.ndarray:
+        """Return how hard -G pulls each coefficient off zero, 1 at the threshold, (n_classes, n_features)."""
+        return _ratio(np.abs(G), self.l1)
+
+    def support(self, W: np.ndarray) -> np.ndarray:
+        """Return which coefficients are not held at zero, (n_classes, n_features)."""
+        return W != 0.0
+
+    def violation(self, W: np.ndarray, G: np.ndarray) -> float:
+        """Return the largest breach of the optimality conditions G in dg(W), in units of the threshold."""
+        pull = G - self.l2 * W
+        breach = np.where(W != 0.0, np.abs(pull - self.l1 * np.sign(W)), np.maximum(np.abs(pull) - self.l1, 0.0))
+        return float(_ratio(breach, self.l1).max(initial=0.0))
+
+    def solve_quadratic(self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float) -> np.ndarray:
+        """Return the minimiser of the quadratic model plus g over the model's pairs; intercepts stay at 0."""
+        l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
+        l1[model.is_intercept] = np.inf
+        return subproblem.solve_elementwise(model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupLasso:
+    """g(W) = group sum_j ||W_.j||_2 + l2/2 ||W||^2: a feature enters for all classes or for none.
+
+    Yuan and Lin (2006), J. R. Stat. Soc. B 68, equation 2.2; one group per column of W.
+
+    >>> GroupLasso(group=1.0, l2=0.0).value(np.array([[3.0, 0.0], [4.0, 0.0]]))
+    5.0
+    """
+
+    group: Any
+    l2: Any
+
+    is_smooth = False
+
+    @property
+    def l1(self) -> Any:
+        """The threshold that a column's norm of the gradient must pass."""
+        return self.group
+
+    def value(self, W: np.ndarray) -> float:
+        """Return g(W)."""
+        return float((self.group * np.linalg.norm(W, axis=0)).sum() + 0.5 * (self.l2 * W * W).sum())
+
+    def gradient(self, W: np.ndarray) -> np.ndarray:
+        """Return the gradient of the smooth part, l2 W."""
+        return self.l2 * W
+
+    def prox(self, W: np.ndarray, step: float) -> np.ndarray:
+        """Return argmin_V ||V - W||^2 / (2 step) + g(V)."""
+        norms = np.linalg.norm(W, axis=0)
+        kept = np.maximum(norms - step * self.group, 0.0)
+        return W * _ratio(kept, norms) / (1.0 + step * self.l2)
+
+    def conjugate(self, G: np.ndarray) -> float:
+        """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
+        return ElasticNet(self.group, self.l2).conjugate(np.linalg.norm(G, axis=0))
+
+    def largest_feasible_scale(self, G: np.ndarray) -> float:
+        """Return the largest s <= 1 with g*(s G) finite."""
+        return ElasticNet(self.group, self.l2).largest_feasible_scale(np.linalg.norm(G, axis=0))
+
+    def scaled(self, factor: float) -> "GroupLasso":
+        """Return factor * g."""
+        return GroupLasso(self.group * factor, self.l2 * factor)
+
+    def strength(self, G: np.ndarray) -> np.ndarray:
+        """Return how hard -G pulls each feature off zero, 1 at the threshold, (n_classes, n_features)."""
+        return np.broadcast_to(_ratio(np.linalg.norm(G, axis=0), self.group), G.shape)
+
+    def support(self, W: np.ndarray) -> np.ndarray:
+        """Return which coefficients are not held at zero, (n_classes, n_features)."""
+        return np.broadcast_to((W != 0.0).any(axis=0), W.shape)
+
+    def violation(self, W: np.ndarray, G: np.ndarray) -> float:
+        """Return the largest breach of the optimality conditions G in dg(W), in units of the threshold."""
+        pull = G - self.l2 * W
+        norms = np.linalg.norm(W, axis=0)
+        inside = np.linalg.norm(pull - self.group * W * _ratio(1.0, norms), axis=0)
+        outside = np.maximum(np.linalg.norm(pull, axis=0) - self.group, 0.0)
+        return float(_ratio(np.where(norms > 0.0, inside, outside), self.group).max(initial=0.0))
+
+    def solve_quadratic(self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float) -> np.ndarray:
+        """Return the minimiser of the quadratic model plus g over the model's pairs; intercepts stay at 0."""
+        q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
+        group, l2 = (_per_pair(size, model)[:q] for size in (self.group, self.l2))
+        group[model.is_intercept[:q]] = np.inf
+        return subproblem.solve_grouped(model.hessian, gradient, w, group, l2, tolerance=tolerance, n_threads=model.n_threads)
+
+
+def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLasso:
+    """Return l1_ratio * (||W||_1, or sum_j ||W_.j||_2 with `group`) + (1 - l1_ratio)/2 ||W||^2."""
+    if group and l1_ratio > 0.0:
+        return GroupLasso(l1_ratio, 1.0 - l1_ratio)
+    return ElasticNet(l1_ratio, 1.0 - l1_ratio)
+
+
+def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
+    """Return numerator / denominator, 0 where the denominator is 0."""
+    numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
+    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator != 0.0)
+
+
+def _largest_scale(size: np.ndarray, bound: Any) -> float:
+    """Return the largest s <= 1 with s * size <= bound everywhere, also after rounding."""
+    over = size > bound
+    if not over.any():
+        return 1.0
+    return float((np.broadcast_to(bound, size.shape)[over] / size[over]).min() * SHRINK)
+
+
+def _per_pair(size: Any, model: subproblem.Model) -> np.ndarray:
+    """Return a number per feature, or one for all, as a number per pair."""
+    if np.ndim(size) == 0:
+        return np.full(len(model.is_intercept), float(size))
+    return np.append(size, 0.0)[model.pairs.features]

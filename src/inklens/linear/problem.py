@@ -2,66 +2,70 @@
 
     P(W, b) = sum_i c_i [ logsumexp(z_i) - z_i,yi ] + g(W),     z_i = W x_i + b
 
-Shapes: X (n_samples, n_features) dense or CSR float64, codes (n_samples,) in 0..n_classes-1, weights c (n_samples,),
-coef W (n_classes, n_features), intercept b (n_classes,).
+Shapes: codes (n_samples,) in 0..n_classes-1, weights c (n_samples,), coef W (n_classes, n_features),
+intercept b (n_classes,).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from inklens.linear.penalties import ElasticNet
-from inklens.linear.softmax import log_softmax, raw_prediction
-
-
-class Evaluation(NamedTuple):
-    """Loss, probabilities and gradient of the loss at one point; costs one pass over the rows."""
-
-    loss: float
-    proba: np.ndarray  # (n_samples, n_classes)
-    coef_gradient: np.ndarray  # (n_classes, n_features)
-    intercept_gradient: np.ndarray  # (n_classes,)
+from inklens.linear.blocks import Evaluation, Rows
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
     """Rows, labels, weights and penalty of one fit."""
 
-    X: Any
-    codes: np.ndarray
-    weights: np.ndarray
+    rows: Rows
+    codes: np.ndarray  # int32
+    weights: np.ndarray  # float64
     n_classes: int
-    penalty: ElasticNet
+    penalty: Any
     fit_intercept: bool = True
 
+    @property
+    def is_penalised(self) -> bool:
+        """Whether any coefficient costs anything."""
+        return any(np.any(getattr(self.penalty, name, 0.0)) for name in ("l1", "l2"))
+
     @cached_property
-    def indicator(self) -> np.ndarray:
-        """One-hot labels, (n_samples, n_classes)."""
-        return np.eye(self.n_classes)[self.codes]
+    def free(self) -> np.ndarray:
+        """Columns whose coefficients may differ from 0, (n_features,): a constant column is the intercept's business."""
+        return ~self.rows.constant | ((self.rows.high != 0.0) & (not self.fit_intercept))
 
-    def raw_prediction(self, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-        """Return the scores, (n_samples, n_classes)."""
-        return raw_prediction(self.X, coef, intercept)
+    def evaluate(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: Any = np.float32) -> Evaluation:
+        """Return loss, gradient, scores and probabilities; gradients of what may not move are 0."""
+        at = self.rows.loss_and_gradient(coef, intercept, self.codes, self.weights, dtype=dtype)
+        at.gradient[:, ~self.free] = 0.0
+        if not self.fit_intercept:
+            at.intercept_gradient[:] = 0.0
+        return at
 
-    def evaluate(self, coef: np.ndarray, intercept: np.ndarray) -> Evaluation:
-        """Return loss, probabilities and gradient."""
-        log_proba = log_softmax(self.raw_prediction(coef, intercept))
-        loss = -float(self.weights @ log_proba[np.arange(len(self.codes)), self.codes])
-        proba = np.exp(log_proba)
-        residual = (proba - self.indicator) * self.weights[:, None]
-        intercept_gradient = residual.sum(axis=0) * self.fit_intercept
-        return Evaluation(loss, proba, residual.T @ self.X, intercept_gradient)
+    # ---- what certificates need, read once ---------------------------------------------------------------------------
 
-    def curvature_bound(self) -> float:
-        """Return L with Hessian <= L I: half the largest eigenvalue of X' diag(c) X (Boehning 1992)."""
-        vector = np.ones(self.X.shape[1])
-        norm = 0.0
-        for _ in range(30):
-            vector = self.X.T @ (self.weights * (self.X @ vector))
-            norm = float(np.linalg.norm(vector))
-            if norm == 0.0:
-                break
-            vector /= norm
-        return 0.55 * (norm + self.weights.sum() * self.fit_intercept) + np.finfo(float).tiny
+    @cached_property
+    def class_weights(self) -> np.ndarray:
+        """Total weight of each class, (n_classes,)."""
+        return np.bincount(self.codes, self.weights, minlength=self.n_classes)
+
+    @cached_property
+    def magnitudes(self) -> np.ndarray:
+        """sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient."""
+        return self.rows.absolute().column_sums(self.weights)
+
+    def at(self, C: float) -> "Problem":
+        """Return loss + penalty / C, which has the optimum of C * loss + penalty; nothing is read again."""
+        scaled = replace(self, penalty=self.penalty.scaled(1.0 / C))
+        scaled.__dict__.update(free=self.free, class_weights=self.class_weights, magnitudes=self.magnitudes)
+        return scaled
+
+    def restrict(self, rows: np.ndarray) -> "Problem":
+        """Return the problem on some rows (sorted indices), their weights scaled to the same total."""
+        weights = self.weights[rows]
+        factor = self.weights.sum() / weights.sum()
+        return Problem(
+            self.rows.take(rows), self.codes[rows], weights * factor, self.n_classes, self.penalty, self.fit_intercept
+        )

@@ -1,30 +1,29 @@
-"""The driver and the methods.
+"""The driver: it chooses the method, and owns tolerance, limits, status and history.
 
-A method is a generator of iterates and knows mathematics only; the driver `solve` owns tolerance, limits, status and
-history.
+A method is a generator of iterates and knows mathematics only. It tells with each iterate what it believes the gap to
+be; the driver proves it.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
 import numpy as np
-from scipy.optimize import minimize
 
-from inklens.linear import certificates
+from inklens.linear import certificates, newton
+from inklens.linear.dual import DualPoint
+from inklens.linear.iterate import Iterate
 from inklens.linear.problem import Problem
 
+PROOF_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
+RADIUS = 10.0  # without a penalty the bound holds over all coefficients with norms up to this many times the solution's
 
-class Iterate(NamedTuple):
-    """A point that a method offers to the driver."""
 
-    coef: np.ndarray  # (n_classes, n_features)
-    intercept: np.ndarray  # (n_classes,)
-    proba: np.ndarray  # (n_samples, n_classes)
-    objective: float
-    n_passes: int
-    stationary: bool = False
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a fit; `solution` is the best point so far, with its proven bound."""
+
+    def __init__(self, solution: "Solution") -> None:
+        super().__init__("fit interrupted")
+        self.solution = solution
 
 
 @dataclass
@@ -36,11 +35,20 @@ class Solution:
     objective: float
     lower_bound: float = 0.0
     status: str = "stopped"
-    separated: bool = False
+    separation: certificates.Separation | None = None
+    exists: bool | None = None  # without a penalty: whether an optimum exists, None where that is undetermined
+    dual: DualPoint | None = None
+    gradient_norm: float = np.nan
     n_iter: int = 0
-    n_passes: int = 0
+    n_passes: float = 0.0
     seconds: float = 0.0
-    history: list[tuple[float, int, float, float]] = field(default_factory=list)  # seconds, passes, objective, bound
+    method: str = ""
+    history: list[tuple[float, float, float, float]] = field(default_factory=list)  # seconds, passes, objective, bound
+
+    @property
+    def separated(self) -> bool:
+        """Whether the classes are proven to be separable."""
+        return self.separation is not None
 
     @property
     def gap(self) -> float:
@@ -48,6 +56,17 @@ class Solution:
         if self.objective <= 0.0:
             return 0.0
         return max(0.0, (self.objective - self.lower_bound) / self.objective)
+
+
+def choose(problem: Problem, tol: float) -> Callable[..., Iterator[Iterate]]:
+    """Return the method for a problem; nobody else has to choose."""
+    if not problem.penalty.is_smooth:
+        from inklens.linear.sparse_newton import proximal_newton
+
+        return proximal_newton
+    if not problem.is_penalised:
+        return newton.continuation
+    return newton.newton
 
 
 def solve(
@@ -61,109 +80,116 @@ def solve(
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
-    ``callback(solution)`` sees the best point so far after each check; when it returns True the fit stops there, as it
-    does on Ctrl-C once there is a point to return.
+    ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there.
+
+    Raises
+    ------
+    FitInterrupted
+        On Ctrl-C once there is a point to return; it carries the solution.
     """
-    began = time.perf_counter()
-    n_classes, n_features = problem.n_classes, problem.X.shape[1]
     if start is None:
-        start = np.zeros((n_classes, n_features)), np.zeros(n_classes)
-    best = Solution(coef=start[0], intercept=start[1], objective=np.inf)
-    unpenalised = problem.penalty.l1 == problem.penalty.l2 == 0.0
-    method = accelerated_proximal if problem.penalty.l1 > 0.0 else quasi_newton
+        start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
+    run = _Run(problem, tol, Solution(*start, objective=np.inf))
+    method = choose(problem, tol)
+    run.best.method = method.__name__
     try:
-        for best.n_iter, point in enumerate(method(problem, *start), 1):
-            _take(best, point, problem)
-            best.seconds = time.perf_counter() - began
-            best.history.append((best.seconds, point.n_passes, best.objective, best.lower_bound))
-            if best.gap <= tol:
-                best.status = "certified"
+        for point in method(problem, *start, tol):
+            run.take(point)
+            if run.is_done(point):
                 break
-            if unpenalised and certificates.separates(problem, best.coef, best.intercept):
-                best.status, best.separated = "separated", True
-                break
-            stopped = callback is not None and callback(best)
-            late = time_budget is not None and best.seconds > time_budget
-            if stopped or late or point.stationary or best.n_iter >= max_iter:
+            if callback is not None:
+                run.prove_for_display()
+                if callback(run.best):
+                    break
+            if point.stationary or run.best.n_iter >= max_iter or run.is_late(time_budget):
                 break
     except KeyboardInterrupt:
-        if not np.isfinite(best.objective):
+        if run.point is None:
             raise
-    return best
+        raise FitInterrupted(run.finish()) from None
+    return run.finish()
 
 
-def _take(best: Solution, point: Iterate, problem: Problem) -> None:
-    """Keep the lowest objective and the highest bound; both only ever improve."""
-    best.n_passes = point.n_passes
-    if point.objective <= best.objective:
-        best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
-    best.lower_bound = max(best.lower_bound, certificates.lower_bound(problem, point.proba))
+class _Run:
+    """The state of one fit: the best point, and the proofs about it."""
 
+    def __init__(self, problem: Problem, tol: float, best: Solution) -> None:
+        self.problem, self.tol, self.best = problem, tol, best
+        self.began = time.perf_counter()
+        self.proving = 0.0  # seconds spent on proofs
+        self.point: Iterate | None = None
+        self.proven = False  # whether the best point's objective is the float64 one
 
-def quasi_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray) -> Iterator[Iterate]:
-    """SciPy's L-BFGS in rounds of growing length, for smooth penalties."""
-    n_classes, n_features = coef.shape
-    passes = 0
+    def take(self, point: Iterate) -> None:
+        """Keep the lowest objective and the highest bound; both only ever improve."""
+        best = self.best
+        best.n_iter += 1
+        if point.objective <= best.objective or self.proven is False:
+            best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
+            self.point, self.proven = point, False
+        self._record()
 
-    def split(vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return vector[:-n_classes].reshape(n_classes, n_features), vector[-n_classes:]
+    def is_done(self, point: Iterate) -> bool:
+        """Prove what the method believes; tell whether that is enough."""
+        best = self.best
+        if point.separation is not None:
+            best.separation, best.exists, best.status = point.separation, False, "separated"
+            return True
+        if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary:
+            self.prove()
+            if best.gap <= self.tol:
+                best.status = "certified"
+        return best.status == "certified"
 
-    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal passes
-        passes += 1
-        W, b = split(vector)
-        at = problem.evaluate(W, b)
-        gradient = at.coef_gradient + problem.penalty.gradient(W)
-        return at.loss + problem.penalty.value(W), np.concatenate([gradient.ravel(), at.intercept_gradient])
+    def prove(self) -> None:
+        """Compute objective and bound of the best point in float64, rounding included."""
+        if self.point is None or self.proven:
+            return
+        began = time.perf_counter()
+        best, point = self.best, self.point
+        if self.problem.is_penalised:
+            found = certificates.certify(self.problem, point.coef, point.intercept, point.dual)
+            best.objective, best.gradient_norm = found.objective, found.gradient_norm
+            if found.lower_bound > best.lower_bound:
+                best.lower_bound, best.dual = found.lower_bound, found.dual
+        else:
+            at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
+            best.objective, best.gradient_norm = at.loss, certificates.violation(self.problem, point.coef, at)
+            bound = certificates.existence(self.problem, at.proba)
+            if bound is None:
+                radius = RADIUS * float(np.abs(point.coef).sum())
+                bound = certificates.norm_bounded(self.problem, at.proba, radius)
+            else:
+                best.exists = True
+            best.lower_bound = max(best.lower_bound, bound)
+        self.proven = True
+        self.proving += time.perf_counter() - began
+        self._record()
 
-    vector = np.concatenate([coef.ravel(), intercept])
-    rounds = 20
-    while True:
-        result = minimize(
-            objective,
-            vector,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": rounds, "maxcor": 30, "ftol": 0.0, "gtol": 0.0, "maxls": 50},
-        )
-        stationary = bool(np.array_equal(result.x, vector)) or result.nit < rounds
-        vector, rounds = result.x, rounds * 2
-        W, b = split(vector)
-        passes += 1
-        yield Iterate(W, b, problem.evaluate(W, b).proba, float(result.fun), passes, stationary)
+    def prove_for_display(self) -> None:
+        """Prove the current point when proofs have cost little so far."""
+        if self.proving <= PROOF_SHARE * self.seconds:
+            self.prove()
 
+    def finish(self) -> Solution:
+        """Return the solution, proven."""
+        if self.best.status != "separated":
+            self.prove()
+            if self.best.gap <= self.tol:
+                self.best.status = "certified"
+        self.best.seconds = self.seconds
+        return self.best
 
-def accelerated_proximal(problem: Problem, coef: np.ndarray, intercept: np.ndarray) -> Iterator[Iterate]:
-    """FISTA with adaptive restart (Beck and Teboulle 2009; O'Donoghue and Candes 2015), checked every 50 steps."""
-    penalty = problem.penalty
-    curvature = problem.curvature_bound() / 16.0
-    W, b, V, v, momentum = coef, intercept, coef, intercept, 1.0
-    passes = 0
-    while True:
-        for _ in range(50):
-            at = problem.evaluate(V, v)
-            passes += 1
-            while True:
-                W_next = penalty.prox(V - at.coef_gradient / curvature, 1.0 / curvature)
-                b_next = v - at.intercept_gradient / curvature
-                dW, db = W_next - V, b_next - v
-                model = (
-                    at.loss
-                    + np.vdot(at.coef_gradient, dW)
-                    + at.intercept_gradient @ db
-                    + 0.5 * curvature * (np.vdot(dW, dW) + db @ db)
-                )
-                passes += 1
-                if problem.evaluate(W_next, b_next).loss <= model * (1.0 + 1e-12):
-                    break
-                curvature *= 2.0
-            uphill = np.vdot(V - W_next, W_next - W) + (v - b_next) @ (b_next - b) > 0.0
-            momentum = 1.0 if uphill else momentum
-            following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
-            weight = 0.0 if uphill else (momentum - 1.0) / following
-            still = bool(np.array_equal(W, W_next) and np.array_equal(b, b_next))
-            V, v = W_next + weight * (W_next - W), b_next + weight * (b_next - b)
-            W, b, momentum = W_next, b_next, following
-        at = problem.evaluate(W, b)
-        passes += 1
-        yield Iterate(W, b, at.proba, at.loss + penalty.value(W), passes, still)
+    def is_late(self, time_budget: float | None) -> bool:
+        """Tell whether the time budget is used up."""
+        return time_budget is not None and self.seconds > time_budget
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the fit began."""
+        return time.perf_counter() - self.began
+
+    def _record(self) -> None:
+        best = self.best
+        best.seconds, best.n_passes = self.seconds, self.problem.rows.n_passes
+        best.history.append((best.seconds, best.n_passes, best.objective, best.lower_bound))

@@ -2,8 +2,9 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from inklens.errors import PhotoError
 
@@ -108,9 +109,7 @@ def essential_png(data: bytes) -> bytes:
         if end > len(data):
             raise _cut_off()
         if name in _PNG_KEPT:
-            if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != int.from_bytes(
-                data[end - 4 : end], "big"
-            ):
+            if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
                 raise PhotoError("the file is damaged (a checksum is wrong); export it again", code="corrupt")
             kept.append(data[position:end])
         position = end
@@ -125,16 +124,52 @@ def check_whole(data: bytes, kind: str) -> None:
         if int.from_bytes(data[4:8], "little") + 8 > len(data):
             raise _cut_off()
         return
+    for _, end, _ in _boxes(data):
+        if end > len(data):
+            raise _cut_off()
+
+
+def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield start, end and name of the outermost boxes (ISO/IEC 14496-12)."""
     position = 0
-    while position + 8 <= len(data):  # boxes of ISO/IEC 14496-12
+    while position + 8 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
         if length == 1:
             length = int.from_bytes(data[position + 8 : position + 16], "big")
-        if length == 0:  # to the end of the file
-            return
-        if position + length > len(data):
+        elif length == 0:  # to the end of the file
+            length = len(data) - position
+        end = position + max(length, 8)
+        yield position, end, data[position + 4 : position + 8]
+        position = end
+
+
+def without_metadata(data: bytes) -> bytes:
+    """Cut the links from a HEIC's picture to its Exif and XMP: never needed, private, and a source of crashes."""
+    for start, end, name in _boxes(data):
+        if name == b"meta":
+            return data[:start] + data[start:end].replace(b"cdsc", b"free") + data[end:]
+    return data
+
+
+def looks_cut_off(data: bytes, kind: str) -> bool:
+    """Say whether the end of a file that could not be decoded is missing."""
+    if kind == "JPEG":
+        return b"\xff\xd9" not in data[-64:]
+    if kind == "GIF":
+        return not data.endswith(b";")
+    if kind == "TIFF" and b"*" in data[2:4]:
+        order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+        return int.from_bytes(data[4:8], order) + 2 > len(data)
+    return False
+
+
+def check_strips(image: Any, size: int) -> None:
+    """Raise ``truncated`` where a TIFF's first page lies beyond the end of the file."""
+    for offsets, counts in ((273, 279), (324, 325)):
+        starts, lengths = image.tag_v2.get(offsets, ()), image.tag_v2.get(counts, ())
+        starts, lengths = (x if isinstance(x, tuple) else (x,) for x in (starts, lengths))
+        if any(start + length > size for start, length in zip(starts, lengths, strict=False)):
             raise _cut_off()
-        position += max(length, 8)
 
 
 def heif_coding(data: bytes) -> str:

@@ -16,6 +16,7 @@ are capped from the header, before a pixel is decoded. Every failure is a `Photo
 import io
 import os
 import stat
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,9 +32,11 @@ from inklens.photos import containers
 MAX_FILE_BYTES = 100_000_000  # the largest phone JPEGs (200 megapixels) have 50-80 MB
 MAX_DECODED_BYTES = 72_000_000  # of Pillow's own buffer, so that a picture never costs more than 200 MB
 MAX_PIXELS = 50_000_000
+JPEG_PIXELS_PER_BYTE, MIN_STORED = 400, 4096  # an empty page takes a byte for some 70 pixels
 MAX_SIDE = 65_500  # libjpeg's own limit
 MAX_DRAFT_PIXELS = 250_000_000  # a baseline JPEG streams through `draft`, rows at a time
 MAX_PROGRESSIVE_PIXELS = 24_000_000  # libjpeg holds all coefficients of a progressive JPEG: 2-6 bytes a pixel
+OVERSHOOT = 0.25  # floats this far outside 0 to 1 are cut to it: sharpening and light do that
 DETAIL = 540  # pixels of the shorter side that reduction leaves: a digit a tenth as high still has 54 rows
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | np.ndarray | Image.Image
@@ -108,15 +111,14 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
     >>> decode(b"%PDF-1.7")
     Traceback (most recent call last):
     ...
-    inklens.errors.PhotoError: this is a PDF document, which is not taken; give a JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF
+    inklens.errors.PhotoError: this is a PDF document, which is not taken; give a JPEG, PNG, ...
     """
     if orientation is not None and orientation not in _TURNS:
         raise PhotoError(f"orientation must be 1 to 8 (as in Exif), got {orientation!r}", code="bad-value")
     if isinstance(source, np.ndarray):
-        return _finish(
-            _from_array(source), None, "array", (source.shape[1], source.shape[0]), orientation, []
-        )
+        return _finish(_from_array(source), None, "array", (source.shape[1], source.shape[0]), orientation, [])
     notes: list[str] = []
+    data, kind = b"", ""
     with warnings.catch_warnings():  # Pillow warns about every odd tag
         warnings.simplefilter("ignore")
         try:
@@ -126,7 +128,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
             kind = containers.identify(data)
             if kind == "HEIC":
                 return _from_heic(data, orientation, detail, notes)
-            return _from_image(_open(data, kind), kind, orientation, detail, notes)
+            return _from_image(_open(data, kind), kind, orientation, detail, notes, len(data))
         except PhotoError:
             raise
         except MemoryError as error:
@@ -134,7 +136,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
                 "not enough memory to decode this picture; give a smaller one", code="too-large"
             ) from error
         except Exception as error:  # decoders raise whatever they like on hostile bytes
-            raise _translated(error) from error
+            raise _translated(error, data, kind) from error
 
 
 def _read(source: Any) -> bytes:
@@ -146,9 +148,7 @@ def _read(source: Any) -> bytes:
     elif hasattr(source, "read"):
         data = source.read(MAX_FILE_BYTES + 1)
         if not isinstance(data, bytes):
-            raise PhotoError(
-                "expected a file opened in binary mode; open it with mode 'rb'", code="bad-value"
-            )
+            raise PhotoError("expected a file opened in binary mode; open it with mode 'rb'", code="bad-value")
     else:
         raise PhotoError(
             f"expected a path, bytes, a binary file, an array or a PIL image, got {type(source).__name__}",
@@ -169,6 +169,8 @@ def _read_path(path: Path) -> bytes:
             return file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
         raise PhotoError(f"there is no file {str(path)!r}; check the name", code="missing") from error
+    except PhotoError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or str(error)
         raise PhotoError(f"cannot read {str(path)!r}: {reason}", code="unreadable") from error
@@ -180,7 +182,10 @@ def _open(data: bytes, kind: str) -> Image.Image:
         data = containers.essential_png(data)
     elif kind in ("WEBP", "AVIF"):
         containers.check_whole(data, kind)
-    return containers.parser(kind)(io.BytesIO(data))
+    image = containers.parser(kind)(io.BytesIO(data))
+    if kind == "TIFF":
+        containers.check_strips(image, len(data))
+    return image
 
 
 def _from_heic(data: bytes, orientation: int | None, detail: int, notes: list[str]) -> Picture:
@@ -193,7 +198,7 @@ def _from_heic(data: bytes, orientation: int | None, detail: int, notes: list[st
         ) from error
     containers.check_whole(data, "HEIC")
     try:
-        heif = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+        heif = pi_heif.open_heif(io.BytesIO(containers.without_metadata(data)), convert_hdr_to_8bit=True)
         _check_size(heif.size, heif.mode)
         image = heif.to_pillow()
     except PhotoError:
@@ -210,12 +215,14 @@ def _from_heic(data: bytes, orientation: int | None, detail: int, notes: list[st
 
 
 def _from_image(
-    image: Image.Image, kind: str, orientation: int | None, detail: int, notes: list[str]
+    image: Image.Image, kind: str, orientation: int | None, detail: int, notes: list[str], stored: int = sys.maxsize
 ) -> Picture:
     size = image.size
     streams = kind == "JPEG" and hasattr(image, "tile") and len(image.tile) == 1
     _check_size(size, image.mode, streams=streams, progressive=bool(image.info.get("progressive")))
-    turn = containers.orientation(image, notes) if orientation is None else orientation
+    if streams and size[0] * size[1] > JPEG_PIXELS_PER_BYTE * max(stored, MIN_STORED):
+        raise PhotoError("the file is far too short for the size it claims; copy it again", code="truncated")
+    tag = containers.orientation(image, notes)
     if streams:
         image.draft("L", (detail, detail))
     image.load()
@@ -223,12 +230,15 @@ def _from_image(
         image = image.reduce(min(image.size) // detail)
     if image.size != size:
         notes.append(f"reduced from {size[0]} x {size[1]} to {image.size[0]} x {image.size[1]} pixels")
-    return _finish(*_gray_and_alpha(image), kind, size, turn, notes)
+    gray, alpha = _gray_and_alpha(image)
+    if kind == "TIFF" and tag > 1:  # Pillow's loader turns these itself: back to the pixels as they are stored
+        back = _TURNS[{6: 8, 8: 6}.get(tag, tag)]
+        gray, alpha = back(gray), None if alpha is None else back(alpha)
+        size = size[::-1] if tag >= 5 else size
+    return _finish(gray, alpha, kind, size, tag if orientation is None else orientation, notes)
 
 
-def _check_size(
-    size: tuple[int, int], mode: str, *, streams: bool = False, progressive: bool = False
-) -> None:
+def _check_size(size: tuple[int, int], mode: str, *, streams: bool = False, progressive: bool = False) -> None:
     """Refuse from the header what would cost too much memory or time."""
     width, height = size
     pixels = width * height
@@ -292,8 +302,8 @@ def _from_array(array: np.ndarray) -> np.ndarray:
 def _rescaled(values: np.ndarray) -> np.ndarray:
     """Map numbers to [0, 1]: whole numbers by what their type holds, odd ranges by their own."""
     low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "b" or (low >= 0 and high <= 1 and values.dtype.kind == "f"):
-        return values.astype(np.float32)
+    if values.dtype.kind == "b" or (low >= -OVERSHOOT and high <= 1 + OVERSHOOT and values.dtype.kind == "f"):
+        return np.clip(values.astype(np.float32), 0, 1)
     if low >= 0 and high <= 255 and values.dtype.itemsize != 2:
         return (values / np.float32(255)).astype(np.float32)
     if low >= 0 and values.dtype.itemsize == 2 and values.dtype.kind == "u":
@@ -333,13 +343,9 @@ def _finish(
     return Picture(gray, kind, size, tuple(notes))
 
 
-def _translated(error: Exception) -> PhotoError:
+def _translated(error: Exception, data: bytes, kind: str) -> PhotoError:
     """Name a decoder's exception: cut off, or damaged."""
     text = str(error).lower()
-    if isinstance(error, EOFError) or any(
-        word in text for word in ("truncated", "end of", "unexpected eof", "too short")
-    ):
+    if containers.looks_cut_off(data, kind) or any(word in text for word in ("truncated", "end of", "too short")):
         return PhotoError("the file is cut off; copy or download it again", code="truncated")
-    return PhotoError(
-        "the file is damaged and cannot be decoded; export it again as JPEG or PNG", code="corrupt"
-    )
+    return PhotoError("the file is damaged and cannot be decoded; export it again as JPEG or PNG", code="corrupt")

@@ -1,7 +1,7 @@
 """Photo -> frame, in named, visible steps.
 
-A recipe is a pipeline of steps. ``tutorial`` does what the tutorial's cells do, and no more; ``otsu`` is the plain faithful
-recipe: one global threshold, MNIST's box, its centre of mass; ``faithful`` copes with photos as they come.
+A recipe is a pipeline of steps. ``tutorial`` does what the tutorial's cells do, and no more; ``otsu`` is the plain
+faithful recipe: one global threshold, MNIST's box, its centre of mass; ``faithful`` copes with photos as they come.
 """
 
 import inspect
@@ -13,16 +13,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from inklens.errors import ParameterError
-from inklens.photos import ink
+from inklens.photos import checks, frames, ink, search
 from inklens.photos.decode import Picture, Source, decode
+from inklens.photos.frames import BOX_SIDE, CENTRE, FRAME_SIDE
+from inklens.photos.search import Found
 
 # gray   (rows, cols)  float32, 0 black to 1 white
 # ink    (rows, cols)  float32, 0 paper to 1 full ink
 # frame  (28, 28)      float64, 0 paper to 1 full ink
-
-FRAME_SIDE = 28
-BOX_SIDE = 20
-CENTRE = 14.0  # pixel index of MNIST's centre of mass: each of its images lies within 13.5 to 14.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +44,12 @@ class Normalised:
         In order; the last one shows the frame.
     box : (left, top, right, bottom)
         Where the digit is, in pixels of the photo as seen.
+    like_training : float
+        0 nothing like the training digits, 1 an ordinary one.
+    accepted : bool
+        Whether an answer can be trusted.
     reasons : tuple of str
-        Why this may be no digit as the training data has them; empty if nothing was noticed.
+        Why not, in words.
     measures : dict
         What was measured on the way, by name.
     """
@@ -55,7 +57,9 @@ class Normalised:
     frame: np.ndarray
     steps: tuple[Step, ...]
     box: tuple[int, int, int, int]
-    reasons: tuple[str, ...] = ()
+    like_training: float
+    accepted: bool
+    reasons: tuple[str, ...]
     measures: dict[str, float] = field(default_factory=dict)
 
 
@@ -115,11 +119,15 @@ class Normaliser:
         pixel_filter: float = 20,
         polarity: str = "auto",
         threshold: float | None = None,
+        lines: bool = True,
+        pen: str | float | None = "auto",
     ) -> None:
         self.recipe = recipe
         self.pixel_filter = pixel_filter
         self.polarity = polarity
         self.threshold = threshold
+        self.lines = lines
+        self.pen = pen
 
     def normalise(self, picture: Picture | Source) -> Normalised:
         """Turn one photo into a frame, keeping every step."""
@@ -127,6 +135,21 @@ class Normaliser:
         if not isinstance(picture, Picture):
             picture = decode(picture)
         return _RECIPES[self.recipe](picture, self)
+
+    def from_found(self, picture: Picture, found: Found) -> Normalised:
+        """Finish the faithful recipe for a digit that was found in a photo."""
+        view = found.view
+        light = f"light evened out ({found.ink.paper}); the ink is {view.polarity}"
+        drawn, width = found.redraw(self.pen)
+        square = frames.fit_box(drawn)
+        steps = [
+            Step("grayscale", view.bright if view.polarity == "dark" else 1 - view.bright, " ".join(picture.notes)),
+            Step("paper", found.ink.contrast, light),
+            Step("ink", found.ink.mask.astype(float), f"contrast {found.ink.threshold:.2f} and more"),
+            Step("digit", found.mask.astype(float), "printed lines taken out" if found.lines else ""),
+            Step("pen", drawn, f"{width:.3f} of the box wide"),
+        ]
+        return _framed(picture, steps, square, found.gray_box, pen=width, **found.measures())
 
     def fit(self, X: Iterable[Picture | Source], y: object = None) -> Self:
         """Check the parameters; there is nothing to learn."""
@@ -145,9 +168,7 @@ class Normaliser:
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name."""
         return {
-            name: getattr(self, name)
-            for name in inspect.signature(type(self).__init__).parameters
-            if name != "self"
+            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
         }
 
     def set_params(self, **parameters: Any) -> Self:
@@ -155,17 +176,13 @@ class Normaliser:
         known = self.get_params()
         for name, value in parameters.items():
             if name not in known:
-                raise ParameterError(
-                    f"a Normaliser has no parameter {name!r}; it has {', '.join(sorted(known))}"
-                )
+                raise ParameterError(f"a Normaliser has no parameter {name!r}; it has {', '.join(sorted(known))}")
             setattr(self, name, value)
         return self
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Name the columns ``pixel_ROW_COL``."""
-        return np.array(
-            [f"pixel_{row}_{col}" for row in range(FRAME_SIDE) for col in range(FRAME_SIDE)], object
-        )
+        return np.array([f"pixel_{row}_{col}" for row in range(FRAME_SIDE) for col in range(FRAME_SIDE)], object)
 
     def __repr__(self) -> str:
         return f"Normaliser({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
@@ -191,6 +208,8 @@ class Normaliser:
             raise ParameterError(f"polarity must be auto, dark or light, got {self.polarity!r}")
         if not 0 <= self.pixel_filter <= 100:
             raise ParameterError(f"pixel_filter is a percentile from 0 to 100, got {self.pixel_filter}")
+        if not (self.pen in ("auto", None) or (isinstance(self.pen, int | float) and 0 < self.pen < 0.5)):
+            raise ParameterError(f"pen is 'auto', None or a width relative to the box (0 to 0.5), got {self.pen!r}")
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ParameterError(f"threshold must lie between 0 and 1, got {self.threshold}")
 
@@ -198,9 +217,7 @@ class Normaliser:
 def _tutorial(picture: Picture, settings: Normaliser) -> Normalised:
     """Do what the tutorial's cells do: no centring, no choice of polarity, the whole photo squeezed into 28 x 28."""
     gray = np.rint(picture.gray * 255).astype(np.uint8)
-    small = Image.fromarray(gray).resize(
-        (FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS
-    )  # once named ANTIALIAS
+    small = Image.fromarray(gray).resize((FRAME_SIDE, FRAME_SIDE), Image.Resampling.LANCZOS)  # once named ANTIALIAS
     inverted = np.asarray(ImageOps.invert(small))
     min_pixel = np.percentile(inverted, settings.pixel_filter)
     clipped = np.clip(inverted - min_pixel, 0, 255)  # float64, so nothing wraps around
@@ -211,13 +228,10 @@ def _tutorial(picture: Picture, settings: Normaliser) -> Normalised:
         Step("grayscale", picture.gray, f"{cols} x {rows} pixels"),
         Step("28 x 28", np.asarray(small) / 255, "Lanczos resampling; proportions are lost"),
         Step("inverted", inverted / 255, "ink is light, as in the training data"),
-        Step(
-            "contrast", clipped / 255, f"percentile {settings.pixel_filter:g} = {min_pixel:.1f} became black"
-        ),
+        Step("contrast", clipped / 255, f"percentile {settings.pixel_filter:g} = {min_pixel:.1f} became black"),
         Step("frame", frame, f"divided by the maximum {max_pixel:.1f}"),
     )
-    reasons = () if max_pixel > 0 else ("blank: nothing is left after the contrast step",)
-    return Normalised(frame, steps, (0, 0, *picture.size), reasons)
+    return _judged(frame, steps, (0, 0, *picture.size), {})
 
 
 def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
@@ -226,26 +240,51 @@ def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
     contrast = ink.stretch(1 - picture.gray if dark else picture.gray)
     level = ink.otsu(contrast) if settings.threshold is None else settings.threshold
     inked = np.clip((contrast - level) / max(contrast.max() - level, 1e-6), 0, 1)
-    box = ink.bounding_box(inked)
     steps = [
         Step("grayscale", picture.gray, " ".join(picture.notes)),
         Step("polarity", contrast, f"ink is {'darker' if dark else 'lighter'} than paper"),
         Step("threshold", inked, f"contrast {level:.2f} and more is ink"),
     ]
+    box = frames.bounding_box(inked > 0)
     if box is None:
-        blank = np.zeros((FRAME_SIDE, FRAME_SIDE))
-        return Normalised(
-            blank, (*steps, Step("frame", blank)), (0, 0, *picture.size), ("blank: no ink was found",)
-        )
+        return _blank(picture, steps)
     left, top, right, bottom = box
-    square = ink.fit_box(inked[top:bottom, left:right], BOX_SIDE)
-    frame = ink.centred(square, FRAME_SIDE, CENTRE)
-    steps += [
-        Step("20 x 20", square, "the digit with its proportions kept"),
+    square = frames.fit_box(inked[top:bottom, left:right])
+    return _framed(picture, steps, square, box)
+
+
+def _faithful(picture: Picture, settings: Normaliser) -> Normalised:
+    """Cope with photos as they come: shadows, printed lines, blots, any pen."""
+    found = search.best(picture.gray, polarity=settings.polarity, threshold=settings.threshold, lines=settings.lines)
+    if found is None:
+        return _blank(picture, [Step("grayscale", picture.gray, " ".join(picture.notes))])
+    return settings.from_found(picture, found)
+
+
+def _framed(
+    picture: Picture, steps: list[Step], square: np.ndarray, box: tuple[float, ...], **measures: float
+) -> Normalised:
+    """Put the 20 x 20 square at MNIST's place."""
+    frame = frames.centred(square)
+    steps = [
+        *steps,
+        Step(f"{BOX_SIDE} x {BOX_SIDE}", square, "proportions kept, areas averaged"),
         Step("frame", frame, f"centre of mass at pixel {CENTRE:g}"),
     ]
-    scale = picture.scale
-    return Normalised(frame, tuple(steps), tuple(round(edge * scale) for edge in box))
+    left, top, right, bottom = (round(edge * picture.scale) for edge in box)
+    return _judged(frame, tuple(steps), (left, top, right, bottom), measures)
 
 
-_RECIPES = {"faithful": _otsu, "otsu": _otsu, "tutorial": _tutorial}
+def _judged(
+    frame: np.ndarray, steps: tuple[Step, ...], box: tuple[int, int, int, int], measures: dict[str, float]
+) -> Normalised:
+    verdict = checks.judge(frame, measures)
+    return Normalised(frame, steps, box, verdict.like_training, verdict.accepted, verdict.reasons, measures)
+
+
+def _blank(picture: Picture, steps: list[Step]) -> Normalised:
+    frame = np.zeros((FRAME_SIDE, FRAME_SIDE))
+    return _judged(frame, (*steps, Step("frame", frame, "blank")), (0, 0, *picture.size), {})
+
+
+_RECIPES = {"faithful": _faithful, "otsu": _otsu, "tutorial": _tutorial}

@@ -107,7 +107,7 @@ def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[st
         "zero_share": float((reader.coef == 0.0).mean()),
         "title": f"A softmax model of {data.get('name', 'small images')}",
         "heading": "A model, seen through",
-        "description": f"What a softmax regression of {len(reader.classes)} classes learned, and how often it is right.",
+        "description": f"What a softmax model of {len(reader.classes)} classes learned, and how often it is right.",
         "version": __version__,
         "figures": {name: figure.html() for name, figure in figures.items()},
     }

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,14 @@ import numpy as np
 from inklens.datasets import Dataset, Split, load_dataset
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
+from inklens.linear.blocks import Rows
+from inklens.linear.softmax import log_softmax, raw_prediction
 from inklens.reader import DigitReader
 
 Size = int | float | None
 PIXEL_SCALE = 255.0  # uint8 ink to [0, 1], as the tutorial scales it
+STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
+VERIFY_TOLERANCE = 1e-6  # relative: the file keeps the dual point in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +30,13 @@ class Fit:
     lower_bound: float
     relative_gap: float
     status: str
-    passes: int
-    seconds: float
+    passes: float
     zeros: int  # coefficients that are exactly 0
     accuracy: dict[str, float]
+    seconds: float = 0.0
     model: str | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    interrupted: bool = False  # by Ctrl-C: the best model so far
 
     def to_json(self) -> dict:
         """Return the document of ``inklens fit --json``."""
@@ -51,12 +56,10 @@ class Fit:
 
 def split_rows(dataset: Dataset, *, train: Size = None, test: Size = None, seed: int = 9) -> Split:
     """Split as asked; a half that is not given takes the rows that are left (by default three quarters train)."""
-    if train is None and test is None:
-        train, test = 0.75, 0.25
-    elif train is None:
+    if test is None:
+        test = 0.25 if train is None else _remaining(dataset, train, np.floor, option="train")
+    if train is None:
         train = _remaining(dataset, test, np.ceil, option="test")
-    elif test is None:
-        test = _remaining(dataset, train, np.floor, option="train")
     return dataset.split(train=train, test=test, seed=seed)
 
 
@@ -67,6 +70,11 @@ def _remaining(dataset: Dataset, size: int | float, rounding: Callable, *, optio
             f"--{option} {size:g} leaves no rows for the other half, since {dataset.name} has {len(dataset)}; lower it"
         )
     return len(dataset) - taken
+
+
+def pixel_rows(X: np.ndarray) -> Rows:
+    """Return uint8 ink as rows in [0, 1], without a copy."""
+    return Rows.of(X, scale=1.0 / PIXEL_SCALE)
 
 
 def scale_pixels(X: np.ndarray) -> np.ndarray:
@@ -83,6 +91,8 @@ def fit(
     seed: int = 9,
     C: float = 1.0,
     l1_ratio: float = 0.0,
+    group: bool = False,
+    max_pixels: int | None = None,
     tol: float = 1e-4,
     time_budget: float | None = None,
     progress: Callable | None = None,
@@ -98,6 +108,8 @@ def fit(
         Where the model goes (`.inklens`); None keeps it in memory.
     train, test : int, float or None
         Rows of each half, or shares of all rows.
+    max_pixels : int or None
+        Use the largest C, up to the given one, whose model needs at most so many pixels.
     callback : callable, optional
         Called with the best solution so far after each round of the solver.
 
@@ -112,21 +124,30 @@ def fit(
     >>> result.status, result.accuracy["test"] > 0.7
     ('certified', True)
     """
-    _check_parameters(C, l1_ratio, tol)
+    check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
-    began = time.perf_counter()
-    model, warnings = _fit_quietly(
-        scale_pixels(rows.X_train), rows.y_train, callback, C=C, l1_ratio=l1_ratio, tol=tol, time_budget=time_budget
-    )
-    seconds = time.perf_counter() - began
-    result = _judge(model, dataset, rows, seconds, {"spec": data, "seed": seed}, warnings)
+    if max_pixels is not None:
+        C = _largest_C(rows, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
+    parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
+    model, seconds, warnings, interrupted = _fit_rows(rows, {"C": C, **parameters}, callback)
+    while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
+        C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
+        model, seconds, warnings, interrupted = _fit_rows(rows, {"C": C, **parameters}, callback)
+    result = _judge(model, dataset, rows, {"spec": data, "seed": seed})
     if out is not None:
         result.reader.save(out)
-    return Fit(**{**vars(result), "model": None if out is None else str(out)})
+    return replace(
+        result,
+        seconds=seconds,
+        warnings=warnings,
+        interrupted=interrupted,
+        model=None if out is None else os.fspath(out),
+    )
 
 
-def _check_parameters(C: float, l1_ratio: float, tol: float) -> None:
+def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
+    """Refuse parameters outside their range, in the words of the command line."""
     if not C > 0.0:
         raise ParameterError(
             f"C must be greater than 0 (it divides the penalty), got {C:g}; try 1, or inf for no penalty"
@@ -137,34 +158,55 @@ def _check_parameters(C: float, l1_ratio: float, tol: float) -> None:
         raise ParameterError(f"tol is a relative gap and at least 0, got {tol:g}; 1e-4 is a good value")
 
 
-def _fit_quietly(X: np.ndarray, y: np.ndarray, callback: Callable | None, **parameters: Any):
-    """Fit, and return the solver's warnings as texts."""
+def _largest_C(rows: Split, max_pixels: int, *, C: float, l1_ratio: float, **options: Any) -> float:
+    """Follow the path until a model would use too many pixels."""
+    from inklens.linear.path import softmax_path
+
+    if l1_ratio == 0.0:
+        raise ParameterError("without L1 every pixel is used; give an --l1-ratio above 0 with --max-pixels, such as 1")
+    if not np.isfinite(C):
+        raise ParameterError("without a penalty every pixel is used; give a finite --C with --max-pixels")
+    path = softmax_path(
+        pixel_rows(rows.X_train), rows.y_train, C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, **options
+    )
+    return float(path.Cs[-1])
+
+
+def _fit_rows(rows: Split, parameters: dict[str, Any], callback: Callable | None):
+    """Return the model, its seconds, the solver's warnings as texts, and whether Ctrl-C ended it early."""
     import warnings
 
     from inklens.linear.estimators import SoftmaxRegression
+    from inklens.linear.solvers import FitInterrupted
 
-    if len(np.unique(y)) < 2:
-        raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
+    if len(np.unique(rows.y_train)) < 2:
+        raise DataError(f"the training rows hold only the class {rows.y_train[0]!r}; take more rows, or another --seed")
+    model, interrupted, began = SoftmaxRegression(**parameters), False, time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model = SoftmaxRegression(**parameters).fit(X, y, callback=callback)
-    return model, tuple(str(warning.message) for warning in caught)
+        try:
+            model.fit(pixel_rows(rows.X_train), rows.y_train, callback=callback)
+        except FitInterrupted:
+            interrupted = True
+    texts = tuple(str(warning.message) for warning in caught)
+    return model, time.perf_counter() - began, texts, interrupted
 
 
-def _judge(model, dataset: Dataset, rows: Split, seconds: float, data: dict, warnings: tuple[str, ...]) -> Fit:
+def _judge(model, dataset: Dataset, rows: Split, data: dict) -> Fit:
     accuracy = {
-        "train": float(model.score(scale_pixels(rows.X_train), rows.y_train)),
-        "test": float(model.score(scale_pixels(rows.X_test), rows.y_test)),
+        "train": float(model.score(pixel_rows(rows.X_train), rows.y_train)),
+        "test": float(model.score(pixel_rows(rows.X_test), rows.y_test)),
     }
     certificate = {
         "objective": model.objective_,
         "lower_bound": model.lower_bound_,
         "relative_gap": model.dual_gap_,
         "status": model.status_,
-        "passes": int(model.n_passes_),
+        "passes": model.n_passes_,
     }
     zeros = int((model.coef_ == 0.0).sum())
-    parameters = {"C": model.C if np.isfinite(model.C) else "inf", "l1_ratio": model.l1_ratio, "tol": model.tol}
+    names = ("l1_ratio", "group", "tol")
+    parameters = {"C": model.C if np.isfinite(model.C) else "inf", **{name: getattr(model, name) for name in names}}
     split = {"train": len(rows.y_train), "test": len(rows.y_test)}
     reader = DigitReader(
         model.coef_,
@@ -176,8 +218,9 @@ def _judge(model, dataset: Dataset, rows: Split, seconds: float, data: dict, war
             "fit": {**parameters, **certificate, "zeros": zeros},
             "accuracy": accuracy,
         },
+        dual=model.dual_point_,
     )
-    return Fit(reader, **certificate, seconds=seconds, zeros=zeros, accuracy=accuracy, warnings=warnings)
+    return Fit(reader, **certificate, zeros=zeros, accuracy=accuracy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +270,70 @@ def sample_frame(reader: DigitReader, sample: int, *, data: str | None = None, p
     if not 0 <= sample < len(rows.y_test):
         raise ParameterError(f"--sample must lie in 0..{len(rows.y_test) - 1} (the test rows), got {sample}")
     return scale_pixels(rows.X_test[sample]).reshape(dataset.image_shape), str(rows.y_test[sample])
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Objective and bound as the file states them, and as they were computed again."""
+
+    stated: dict[str, float]
+    objective: float
+    lower_bound: float
+    separated: bool | None = None  # None: the file does not claim it
+
+    @property
+    def relative_gap(self) -> float:
+        """(objective - lower_bound) / objective."""
+        return (self.objective - self.lower_bound) / self.objective if self.objective > 0.0 else 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether the objective is what the file states, and a bound nearly as good as the stated one is proven."""
+        allowed = VERIFY_TOLERANCE * max(self.objective, np.finfo(float).tiny)
+        return (
+            abs(self.objective - self.stated["objective"]) <= allowed
+            and self.lower_bound >= self.stated["lower_bound"] - allowed
+            and self.separated is not False
+        )
+
+    def to_json(self) -> dict:
+        """Return the document of ``inklens verify --json`` without the file name."""
+        computed = {name: getattr(self, name) for name in ("objective", "lower_bound", "relative_gap")}
+        return {"holds": self.holds, "stated": self.stated, "computed": computed, "separated": self.separated}
+
+
+def verify(reader: DigitReader, *, data: str | None = None, progress: Callable | None = None) -> Verification:
+    """Compute a model's objective and lower bound again from its file and its data, in float64 and plain NumPy.
+
+    Nothing of the solver is used: coefficients give the objective, the dual point in the file gives the bound.
+
+    Raises
+    ------
+    DataError
+        The data are not those of the fit, or the file holds no certificate.
+    """
+    from inklens.linear.certificates import lower_bound, separation
+    from inklens.linear.penalties import ElasticNet, penalty_of
+
+    fitted = reader.provenance.get("fit", {})
+    if "objective" not in fitted:
+        raise DataError("this model file holds no certificate; fit it again with inklens fit")
+    _, rows, notes = _rows_of(reader, data, progress=progress)
+    if notes:
+        raise DataError(f"{notes[0]}, so its certificate says nothing about them; name its own data with --data")
+    unpenalised = fitted["C"] == "inf"
+    penalty = ElasticNet(0.0, 0.0) if unpenalised else penalty_of(fitted["l1_ratio"], group=fitted["group"])
+    weights = np.full(len(rows.y_train), 1.0 if unpenalised else float(fitted["C"]))
+    codes = np.searchsorted(np.array(reader.classes), rows.y_train)
+    X = scale_pixels(rows.X_train)
+    log_proba = log_softmax(raw_prediction(X, reader.coef, reader.intercept))
+    objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(reader.coef)
+    bound = lower_bound(X, codes, weights, penalty, reader.dual) if reader.dual is not None else 0.0
+    separated = None
+    if fitted["status"] == "separated":
+        separated = separation(Rows.of(X), codes.astype(np.int32), reader.coef, reader.intercept) is not None
+    stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
+    return Verification(stated, objective, bound, separated)
 
 
 def _rows_of(reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None):

@@ -198,7 +198,8 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
             MapComparisonDisplay(
                 {fit.title: _maps(t, fit) for fit in (strongest, t.sparse, weakest)}, class_names=t.classes
             ),
-            "C down and C up: the same classes under a strong, a middle and a weak L1 penalty.",
+            "C down and C up: the same classes under a strong, a middle and a weak L1 penalty, each on its own scale.",
+            options={"shared_scale": False},
         ),
         ReportFigure(
             "tolerance",
@@ -208,7 +209,8 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
                 objectives={t.loose.title: t.loose.objective, tight: t.sparse.objective},
                 lower_bounds={t.loose.title: t.loose.lower_bound, tight: t.sparse.lower_bound},
             ),
-            "The same problem (L1, C = 1), stopped early and stopped with a proof.",
+            "The same problem (L1, C = 1), stopped early and stopped with a proof; each on its own scale.",
+            options={"shared_scale": False},
         ),
     ]
 

@@ -1,0 +1,327 @@
+"""Passes over the rows of a data matrix: compiled (`kernels.c`), or the same functions in NumPy.
+
+The NumPy functions are reference and fallback; which of the two runs is decided once, when this module is loaded. Set
+``INKLENS_KERNELS=numpy`` (or ``plain``, ``avx2``, ...) before the first import to force one.
+
+Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights (n_samples,), scores and proba
+(n_samples, n_classes).
+"""
+
+import ctypes
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+VALUE_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
+DENSE, DENSE_SKIP, CSR16, CSR32 = range(4)
+SCORES, LOSS, HESSIAN, BACK = range(4)
+
+
+class Storage(NamedTuple):
+    """Rows as the kernels read them: dense with unit column stride, or CSR with uint16 or int32 columns."""
+
+    values: np.ndarray  # (n_samples, n_features), or (n_nonzeros,)
+    indices: np.ndarray | None
+    indptr: np.ndarray | None
+    shape: tuple[int, int]
+    skip_zeros: bool = False
+
+    @property
+    def matrix(self) -> Any:
+        """The same rows as a NumPy array or SciPy CSR matrix; no values are copied."""
+        if self.indices is None:
+            return self.values
+        return sparse.csr_array((self.values, self.indices.astype(np.int32, copy=False), self.indptr), shape=self.shape)
+
+    @property
+    def layout(self) -> int:
+        """Number of the layout in `kernels.c`."""
+        if self.indices is None:
+            return DENSE_SKIP if self.skip_zeros else DENSE
+        return CSR16 if self.indices.dtype == np.uint16 else CSR32
+
+
+class LossPass(NamedTuple):
+    """What one fused pass computes."""
+
+    loss: float
+    gradient: np.ndarray  # (n_classes, n_features) float64
+    class_sums: np.ndarray  # (n_classes,) float64: sum_i c_i (p_i - y_i)
+
+
+# ---- which kernels run -----------------------------------------------------------------------------------------------
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the compiled kernels, or None where they were not built."""
+    file = Path(__file__).with_name("_kernels.so")
+    if os.environ.get("INKLENS_KERNELS") == "numpy" or not file.exists():
+        return None
+    try:
+        found = ctypes.CDLL(str(file))
+        found.inklens_isa.restype = ctypes.c_char_p
+    except (OSError, AttributeError):  # another machine's library, or an older one
+        return None
+    return found
+
+
+@cache
+def active() -> str:
+    """Return the name of the kernels in use: avx512, avx2, neon, plain or numpy.
+
+    >>> active() in {"avx512", "avx2", "neon", "plain", "numpy"}
+    True
+    """
+    found = library()
+    if found is None:
+        return "numpy"
+    wanted = os.environ.get("INKLENS_KERNELS") or found.inklens_isa().decode()
+    order = ["avx512", "avx2", "neon", "plain"]
+    candidates = order[order.index(wanted) :] if wanted in order else ["plain"]
+    return next((name for name in candidates if hasattr(found, f"pass_f32_{name}")), "numpy")
+
+
+@cache
+def function(name: str, argtypes: tuple = (), restype: Any = ctypes.c_int) -> Any:
+    """Return the compiled function `name` of the instruction set in use, or None under NumPy."""
+    if active() == "numpy":
+        return None
+    found = getattr(library(), f"{name}_{active()}")
+    found.argtypes, found.restype = argtypes, restype
+    return found
+
+
+def pointer(array: np.ndarray | None) -> int | None:
+    """Return the address of the first element."""
+    return None if array is None else array.ctypes.data
+
+
+def call(name: str, *arguments: Any) -> int:
+    """Call a compiled function that takes arrays, integers and returns an integer."""
+    types = tuple(ctypes.c_void_p if isinstance(argument, np.ndarray) else ctypes.c_int64 for argument in arguments)
+    values = [pointer(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    return function(name, types, ctypes.c_int64)(*values)
+
+
+def lanes(n_classes: int) -> int:
+    """Return the padded number of classes: 4, 8 or a multiple of 16.
+
+    >>> [lanes(k) for k in (2, 5, 10, 16, 20)]
+    [4, 8, 16, 16, 32]
+    """
+    if n_classes <= 8:
+        return 4 if n_classes <= 4 else 8
+    return -(-n_classes // 16) * 16
+
+
+def pad(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return (..., n_classes) as a C-contiguous (..., lanes) array, zeros in the spare lanes."""
+    padded = np.zeros((*values.shape[:-1], lanes(values.shape[-1])), dtype=dtype)
+    padded[..., : values.shape[-1]] = values
+    return padded
+
+
+def unpad(array: np.ndarray) -> np.ndarray | None:
+    """Return the (n_samples, lanes) buffer behind a view made by `empty_scores`, or None for any other array."""
+    base = array.base
+    if (
+        isinstance(base, np.ndarray)
+        and base.ndim == 2
+        and base.dtype == array.dtype
+        and base.flags.c_contiguous
+        and base.shape[1] == lanes(array.shape[1])
+        and array.strides == base.strides
+        and (array.ctypes.data - base.ctypes.data) % base.strides[0] == 0
+    ):
+        first = (array.ctypes.data - base.ctypes.data) // base.strides[0]
+        return base[first : first + len(array)]
+    return None
+
+
+def padded(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return `array` with its spare lanes, without a copy where it already lies in such a buffer."""
+    if array.dtype == dtype:
+        found = unpad(array)
+        if found is not None:
+            return found
+    return pad(array, dtype)
+
+
+def empty_scores(n_samples: int, n_classes: int, dtype: Any) -> np.ndarray:
+    """Return an uninitialised (n_samples, n_classes) view of a buffer with padded rows."""
+    return np.empty((n_samples, lanes(n_classes)), dtype=dtype)[:, :n_classes]
+
+
+# ---- one pass --------------------------------------------------------------------------------------------------------
+
+
+class _Rows(ctypes.Structure):
+    _fields_ = (
+        ("n_rows", ctypes.c_int64),
+        ("n_features", ctypes.c_int64),
+        ("layout", ctypes.c_int32),
+        ("value_type", ctypes.c_int32),
+        ("values", ctypes.c_void_p),
+        ("row_stride", ctypes.c_int64),
+        ("indices", ctypes.c_void_p),
+        ("indptr", ctypes.c_void_p),
+    )
+
+
+class _Pass(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads")),
+        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
+        *((name, ctypes.c_void_p) for name in ("gradient", "class_sums", "loss")),
+        ("negligible", ctypes.c_double),
+        ("workspace", ctypes.c_void_p),
+    )
+
+
+def describe(storage: Storage) -> _Rows:
+    """Return the C description of rows; the arrays must outlive it."""
+    stride = storage.values.strides[0] // storage.values.itemsize if storage.indices is None else 0
+    return _Rows(
+        *storage.shape,
+        storage.layout,
+        VALUE_TYPES[storage.values.dtype],
+        pointer(storage.values),
+        stride,
+        pointer(storage.indices),
+        pointer(storage.indptr),
+    )
+
+
+def _run(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: int, **arrays: Any) -> LossPass:
+    """Run a compiled pass; arrays are already padded, in `dtype` and contiguous."""
+    n_features = storage.shape[1]
+    width = lanes(n_classes)
+    gradient = sums = workspace = None
+    loss = np.zeros(1)
+    if mode != SCORES:
+        gradient, sums = np.empty((n_features, width)), np.empty(width)
+        size = function("workspace_bytes", (ctypes.c_int64, ctypes.c_int32), ctypes.c_int64)(n_features, width)
+        workspace = np.empty(size * n_threads, dtype=np.uint8)
+    negligible = arrays.pop("negligible", 0.0)
+    job = _Pass(mode, n_classes, width, n_threads, negligible=negligible)
+    for name, array in arrays.items():
+        setattr(job, name, pointer(array))
+    job.gradient, job.class_sums, job.loss = pointer(gradient), pointer(sums), pointer(loss)
+    job.workspace = pointer(workspace)
+    name = "pass_f32" if dtype == np.float32 else "pass_f64"
+    rows = describe(storage)
+    failed = function(name, (ctypes.c_void_p, ctypes.c_void_p))(ctypes.byref(rows), ctypes.byref(job))
+    if failed:
+        raise MemoryError("a pass over the rows found no memory for its sums")
+    if gradient is None or sums is None:
+        return LossPass(0.0, np.empty((n_classes, 0)), np.empty(n_classes))
+    return LossPass(float(loss[0]), gradient[:, :n_classes].T, sums[:n_classes])
+
+
+def scores(storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
+    """Write z_i = W x_i + b into `out`, in its type."""
+    if active() == "numpy":
+        out[...] = storage.matrix @ coef.T.astype(out.dtype) + intercept
+        return
+    buffer = padded(out, out.dtype)
+    W, b = pad(coef.T, out.dtype), pad(intercept, out.dtype)
+    _run(storage, SCORES, len(coef), out.dtype, n_threads, coef=W, intercept=b, scores=buffer)
+    if not np.shares_memory(buffer, out):
+        out[...] = buffer[:, : len(coef)]
+
+
+def loss_pass(
+    storage: Storage,
+    coef: np.ndarray,
+    intercept: np.ndarray,
+    codes: np.ndarray,
+    weights: np.ndarray,
+    scores_out: np.ndarray,
+    proba_out: np.ndarray,
+    n_threads: int = 1,
+) -> LossPass:
+    """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; write scores and probabilities, in their type."""
+    dtype = proba_out.dtype
+    if active() == "numpy":
+        scores(storage, coef, intercept, scores_out)
+        loss, residual = _loss_and_residual(scores_out, codes, weights, proba_out)
+        gradient = np.asarray(residual.T @ storage.matrix, dtype=np.float64)
+        return LossPass(loss, gradient, residual.sum(axis=0, dtype=np.float64))
+    arrays = {"scores": padded(scores_out, dtype), "proba": padded(proba_out, dtype)}
+    W, b = pad(coef.T, dtype), pad(intercept, dtype)
+    result = _run(
+        storage, LOSS, len(coef), dtype, n_threads, coef=W, intercept=b, codes=codes, weights=weights, **arrays
+    )
+    for name, out in (("scores", scores_out), ("proba", proba_out)):
+        if not np.shares_memory(arrays[name], out):
+            out[...] = arrays[name][:, : len(coef)]
+    return result
+
+
+def hessian_pass(
+    storage: Storage,
+    proba: np.ndarray,
+    weights: np.ndarray,
+    direction: np.ndarray,
+    intercept_direction: np.ndarray,
+    n_threads: int = 1,
+    negligible: float = 0.0,
+) -> LossPass:
+    """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
+    dtype = proba.dtype
+    if active() == "numpy":
+        t = np.empty(proba.shape, dtype)
+        scores(storage, direction, intercept_direction, t)
+        curved = proba * (t - (proba * t).sum(axis=1, keepdims=True)) * weights[:, None].astype(dtype)
+        gradient = np.asarray(curved.T @ storage.matrix, dtype=np.float64)
+        return LossPass(0.0, gradient, curved.sum(axis=0, dtype=np.float64))
+    W, b = pad(direction.T, dtype), pad(intercept_direction, dtype)
+    arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
+    return _run(storage, HESSIAN, len(direction), dtype, n_threads, negligible=negligible, **arrays)
+
+
+def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1) -> np.ndarray:
+    """Return residual' X, (n_classes, n_features) float64, for residual (n_samples, n_classes)."""
+    if active() == "numpy":
+        return np.asarray(residual.T @ storage.matrix, dtype=np.float64)
+    buffer = padded(residual, residual.dtype)
+    return _run(storage, BACK, residual.shape[1], residual.dtype, n_threads, scores=buffer).gradient
+
+
+# ---- softmax of stored scores: no pass over the data -----------------------------------------------------------------
+
+
+def _loss_and_residual(
+    z: np.ndarray, codes: np.ndarray, weights: np.ndarray, proba_out: np.ndarray
+) -> tuple[float, np.ndarray]:
+    shifted = z - z.max(axis=1, keepdims=True)
+    np.exp(shifted, out=proba_out)
+    total = proba_out.sum(axis=1, keepdims=True)
+    proba_out /= total
+    rows = np.arange(len(z))
+    loss = float(weights @ (np.log(total[:, 0].astype(np.float64)) - shifted[rows, codes]))
+    residual = proba_out.copy()
+    residual[rows, codes] = 0.0
+    residual[rows, codes] = -residual.sum(axis=1)  # p_own - 1 without cancellation
+    residual *= weights[:, None].astype(z.dtype)
+    return loss, residual
+
+
+def softmax_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the loss and the probabilities that belong to scores `z`."""
+    proba = empty_scores(*z.shape, z.dtype)
+    loss, _ = _loss_and_residual(z, codes, weights, proba)
+    return loss, proba
+
+
+def loss_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:
+    """Return sum_i c_i [logsumexp(z_i) - z_i,yi]."""
+    largest = z.max(axis=1, keepdims=True)
+    own = z[np.arange(len(z)), codes] - largest[:, 0]
+    total = np.exp(z - largest).sum(axis=1).astype(np.float64)
+    return float(weights @ (np.log(total) - own))

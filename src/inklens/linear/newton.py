@@ -1,0 +1,391 @@
+"""Truncated Newton with a preconditioner of one Cholesky factor per class, for L2 and no penalty.
+
+Adding the same vector to every class's coefficients leaves the softmax unchanged, so the Hessian is singular along that
+gauge while a class-block preconditioner is not; projecting on "the classes sum to zero" before and after the blocks
+brings the conjugate gradient from dozens of steps to a handful.
+
+Vectors here are (n_classes, n_features + 1), the intercept in the last column.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from inklens.linear import certificates, kernels
+from inklens.linear.blocks import Evaluation
+from inklens.linear.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.iterate import Iterate
+from inklens.linear.kernels import loss_of_scores
+from inklens.linear.penalties import ElasticNet
+from inklens.linear.problem import Problem
+
+MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
+SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
+LADDER_ROWS = 8  # rows per column from which a quarter of the rows gives a good start
+FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
+MAX_CG = 60
+SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
+TINY = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
+STALE = 2.0  # the preconditioner is built anew when the conjugate gradient needs this many times the steps of its first
+START = 1e-3  # first penalty without a penalty, in mean absolute column sums
+FALL = 0.03  # of the penalty from one stage to the next
+STAGES = 7
+MAX_FINAL_STEPS = 60
+STAGE_GAP = 10.0  # relative duality gap that ends a stage
+FLOAT32_FLOOR = 1e-6  # foretold relative progress below which passes run in float64
+
+
+class Point(NamedTuple):
+    """Coefficients with what one pass tells about them."""
+
+    vector: np.ndarray
+    at: Evaluation
+    objective: float
+    gradient: np.ndarray  # of the objective
+
+
+# ---- the method ------------------------------------------------------------------------------------------------------
+
+
+def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+    """Yield Newton iterates for an L2 penalty."""
+    vector, metric = np.column_stack([coef, intercept]), None
+    if _has_ladder(problem) and not vector.any():
+        for vector, metric in _on_a_quarter(problem, vector):
+            yield Iterate(vector[:, :-1], vector[:, -1], np.inf)
+    for _, _, iterate in _iterate(problem, vector, metric, tol):
+        yield iterate
+
+
+def _has_ladder(problem: Problem) -> bool:
+    return problem.rows.n_samples > 4 * LADDER_ROWS * max(100, int(problem.free.sum()))
+
+
+def _on_a_quarter(problem: Problem, vector: np.ndarray) -> Iterator[tuple[np.ndarray, "Metric | None"]]:
+    """Yield points that solve the problem on a quarter of the rows, then on a quarter of these, the smallest first."""
+    n_samples = problem.rows.n_samples
+    chosen = np.sort(np.random.default_rng(0).choice(n_samples, n_samples // 4, replace=False))
+    part = problem.restrict(chosen)
+    part.__dict__["free"] = problem.free  # the same columns, so that the preconditioner carries over
+    metric = None
+    if _has_ladder(part):
+        for vector, metric in _on_a_quarter(part, vector):
+            yield vector, metric
+    for vector, metric, iterate in _iterate(part, vector, metric, 1e-2):
+        yield vector, metric
+        if iterate.gap <= 0.1 * iterate.objective:
+            break
+    problem.rows.n_passes += part.rows.n_passes / 4.0
+
+
+def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.ndarray, "Metric", Iterate]]:
+    exact = is_tiny(problem)
+    dtype, stalled, steps, first_steps = np.float64 if exact else np.float32, 0, 0, None
+    point = _evaluate(problem, vector, dtype)
+    while True:
+        if exact:
+            step = _exact_step(problem, point)
+        else:
+            if metric is None or (first_steps is not None and steps > STALE * first_steps):
+                metric, first_steps = build_metric(problem, point.at.proba), None
+            step = _newton_step(problem, point, metric, 0.1 * tol * point.objective)
+            steps = step.n_products
+            first_steps = steps if first_steps is None else first_steps
+        whole = _evaluate(problem, point.vector + step.direction, dtype)
+        gap, dual = np.inf, None
+        if not problem.is_penalised:
+            gap = step.foretold - min(whole.objective, point.objective)
+        elif step.foretold <= max(20.0 * tol, 1e-8) * point.objective:
+            gap, dual = _linearised(problem, point, step, whole)
+        following = _search(problem, point, step, whole, dtype)
+        stalled = 0 if following.objective < point.objective * (1.0 - 1e-14) else stalled + 1
+        if dtype == np.float32 and (stalled or step.foretold <= FLOAT32_FLOOR * point.objective):
+            dtype, stalled = np.float64, 0
+            following = _evaluate(problem, following.vector, dtype)
+        point = following
+        W, b = point.vector[:, :-1], point.vector[:, -1]
+        gap = gap + point.objective
+        if problem.is_penalised:
+            gap = min(gap, _plain_gap(problem, point))
+        yield point.vector, metric, Iterate(W, b, point.objective, gap, dual, stalled >= 2)
+
+
+def _evaluate(problem: Problem, vector: np.ndarray, dtype) -> Point:
+    W = np.ascontiguousarray(vector[:, :-1])
+    at = problem.evaluate(W, vector[:, -1], dtype=dtype)
+    gradient = np.column_stack([at.gradient + problem.penalty.gradient(W), at.intercept_gradient])
+    return Point(vector, at, at.loss + problem.penalty.value(W), gradient)
+
+
+def _plain_gap(problem: Problem, point: Point) -> float:
+    """Return the duality gap at the softmax itself, g(W) + g*(G) - <G, W>, without the intercept's repair."""
+    W, G = point.vector[:, :-1], -point.at.gradient
+    penalty = problem.penalty
+    return penalty.value(W) + penalty.conjugate(G) - float(np.vdot(G, W))
+
+
+def _linearised(problem: Problem, point: Point, step: "Step", whole: Point) -> tuple[float, DualPoint]:
+    """Return minus the bound that the Newton step's own dual point gives, and the point."""
+    proba = moved(point.at.proba, whole.at.scores - point.at.scores)
+    if problem.fit_intercept:
+        proba = balance(proba, problem.codes, problem.weights)
+    residual = -proba
+    residual[np.arange(len(proba)), problem.codes] += 1.0
+    G = problem.rows.transpose_product(residual * problem.weights[:, None].astype(residual.dtype))
+    bound = dual_value(problem.penalty, proba, problem.codes, problem.weights, G)
+    W, b = point.vector[:, :-1], point.vector[:, -1]
+    return -bound, DualPoint(W, b, step.direction[:, :-1], step.direction[:, -1])
+
+
+# ---- one step --------------------------------------------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """A Newton direction, and what its model foretells."""
+
+    direction: np.ndarray
+    foretold: float  # fall of the objective
+    slope: float  # directional derivative
+    n_products: int
+
+
+def _newton_step(problem: Problem, point: Point, metric: "Metric", accuracy: float) -> Step:
+    penalty, frozen = problem.penalty, ~problem.free
+
+    def curve(v: np.ndarray) -> np.ndarray:
+        W = np.ascontiguousarray(v[:, :-1])
+        product, sums = problem.rows.hessian_product(point.at.proba, problem.weights, W, v[:, -1])
+        product[:, frozen] = 0.0
+        return np.column_stack([product + penalty.gradient(W), sums * problem.fit_intercept])
+
+    l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
+
+    def is_close(residual: np.ndarray, size: float) -> bool:
+        """The model is minimal up to `accuracy`, and so is the gap of the dual point that the step gives."""
+        return size <= accuracy and float((residual[:, :-1] ** 2 / l2).sum()) <= accuracy
+
+    scale = max(point.objective, np.finfo(float).tiny)
+    direction, n_products = conjugate_gradient(curve, metric.solve, -point.gradient, is_close, scale)
+    slope = float(np.vdot(point.gradient, direction))
+    return Step(direction, -0.5 * slope, slope, n_products)
+
+
+def is_tiny(problem: Problem) -> bool:
+    """Tell whether a dense Hessian over all coefficients costs less than the steps that it saves."""
+    size = problem.n_classes * (int(problem.free.sum()) + 1)
+    return problem.rows.n_samples * size**2 + size**3 / 3 <= TINY
+
+
+def _exact_step(problem: Problem, point: Point) -> Step:
+    """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
+    K, columns = problem.n_classes, np.flatnonzero(problem.free)
+    X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
+    proba, q = point.at.proba.astype(np.float64), X.shape[1]
+    spread = ((proba * np.sqrt(problem.weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
+    hessian = -(spread.T @ spread)
+    for k in range(K):
+        own = slice(k * q, (k + 1) * q)
+        hessian[own, own] += X.T @ (X * (proba[:, k] * problem.weights)[:, None])
+    l2 = np.append(np.broadcast_to(problem.penalty.l2, problem.rows.n_features)[columns], 0.0)
+    diagonal = np.tile(l2, K)
+    gauge = np.tile(np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12), 1) / K
+    hessian += np.kron(np.full((K, K), 1.0 / K), np.diag(gauge))
+    place = np.append(columns, problem.rows.n_features)
+    gradient = point.gradient[:, place]
+    if not problem.fit_intercept:
+        hessian[q - 1 :: q, :] = hessian[:, q - 1 :: q] = 0.0
+        diagonal[q - 1 :: q] = 1.0
+    curvature = np.diag(hessian) + diagonal
+    hessian[np.arange(K * q), np.arange(K * q)] = curvature * (1.0 + 1e-13) + 1e-14 * curvature.max()
+    direction = np.zeros_like(point.gradient)
+    direction[:, place] = -linalg.solve(hessian, gradient.ravel(), assume_a="pos").reshape(K, q)
+    direction -= direction.mean(axis=0)
+    slope = float(np.vdot(point.gradient, direction))
+    return Step(direction, -0.5 * slope, slope, 1)
+
+
+def conjugate_gradient(
+    curve: Callable[[np.ndarray], np.ndarray],
+    precondition: Callable[[np.ndarray], np.ndarray],
+    target: np.ndarray,
+    is_close: Callable[[np.ndarray, float], bool],
+    scale: float,
+) -> tuple[np.ndarray, int]:
+    """Return x with H x close to `target`, and the number of products with H.
+
+    Stops when the residual, in the preconditioner's norm, is below the forcing term, or `is_close(residual, its squared
+    norm)` (Nocedal and Wright 2006, algorithms 5.3 and 7.1).
+    """
+    x, residual = np.zeros_like(target), target
+    z = precondition(residual)
+    direction, size = z, float(np.vdot(residual, z))
+    forcing = min(FORCING, np.sqrt(size / scale)) ** 2 * size
+    for n_products in range(1, MAX_CG + 1):
+        if size <= 0.0:
+            return x, n_products
+        product = curve(direction)
+        curvature = float(np.vdot(direction, product))
+        if curvature <= 0.0:  # rounding: what there is must do
+            return x if x.any() else direction, n_products
+        x = x + size / curvature * direction
+        residual = residual - size / curvature * product
+        z = precondition(residual)
+        smaller = float(np.vdot(residual, z))
+        if smaller <= forcing or is_close(residual, smaller):
+            break
+        direction, size = z + smaller / size * direction, smaller
+    return x, n_products
+
+
+def _search(problem: Problem, point: Point, step: Step, whole: Point, dtype) -> Point:
+    """Return the point after the whole step, or after a part of it where the objective would not fall (Armijo).
+
+    Scores are linear in the coefficients, so trying a part of the step costs no pass.
+    """
+    rounding = (1e-14 if dtype == np.float64 else 1e-7) * point.objective
+    if whole.objective <= point.objective + 1e-4 * step.slope + rounding:
+        return whole
+    along = whole.at.scores - point.at.scores
+    for t in 0.5 ** np.arange(1, 40):
+        vector = point.vector + t * step.direction
+        loss = loss_of_scores(point.at.scores + dtype(t) * along, problem.codes, problem.weights)
+        if loss + problem.penalty.value(vector[:, :-1]) <= point.objective + 1e-4 * t * step.slope:
+            return _evaluate(problem, vector, dtype)
+    return point
+
+
+# ---- the preconditioner ----------------------------------------------------------------------------------------------
+
+
+class Metric(NamedTuple):
+    """One Cholesky factor per class over the `head` columns and the intercept, diagonals for the `tail`."""
+
+    factors: np.ndarray  # (n_classes, q, stride) float32, lower, diagonals inverted (compiled) or as they are (NumPy)
+    head: np.ndarray  # columns of the block, the intercept last
+    tail: np.ndarray
+    tail_inverse: np.ndarray  # (n_classes, n_tail)
+    n_threads: int
+
+    def solve(self, v: np.ndarray) -> np.ndarray:
+        """Return Pi M^-1 Pi v, Pi the projection on vectors that sum to zero over the classes."""
+        v = v - v.mean(axis=0)
+        out = np.zeros_like(v)
+        block = np.zeros(self.factors.shape[:2], dtype=np.float32)
+        block[:, : len(self.head)] = v[:, self.head]
+        out[:, self.head] = _solve_blocks(self.factors, block, self.n_threads)[:, : len(self.head)]
+        out[:, self.tail] = v[:, self.tail] * self.tail_inverse
+        return out - out.mean(axis=0)
+
+
+def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
+    """Return the preconditioner at these probabilities."""
+    n_features = problem.rows.n_features
+    curvature = proba.astype(np.float32) * (1.0 - proba.astype(np.float32)) * problem.weights[:, None].astype(np.float32)
+    l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), n_features)
+    columns = np.flatnonzero(problem.free)
+    tail = np.empty(0, dtype=np.intp)
+    tail_inverse = np.empty((problem.n_classes, 0))
+    if len(columns) > MAX_BLOCK:
+        diagonal = problem.rows.squared().transpose_product(curvature)
+        order = columns[np.argsort(-diagonal.sum(axis=0)[columns], kind="stable")]
+        columns, tail = np.sort(order[:MAX_BLOCK]), np.sort(order[MAX_BLOCK:])
+        tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
+    rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * len(columns))
+    used = curvature if rows is None else curvature[rows] * factor[:, None]
+    q = len(columns) + 1
+    size, stride = -(-q // 4) * 4, -(-q // 16) * 16
+    factors = np.zeros((problem.n_classes, size, stride), dtype=np.float32)
+    _class_grams(problem, columns, rows, used, factors)
+    place = np.arange(q - 1)
+    factors[:, place, place] += l2[columns].astype(np.float32)
+    place = np.arange(q - 1, size)
+    factors[:, place, place] += np.float32(1e-6) + 1e-3 * factors[:, place, place]
+    if not problem.fit_intercept:
+        factors[:, q - 1, : q - 1] = 0.0
+    _factor_blocks(factors, problem.rows.n_threads)
+    n_threads = problem.rows.n_threads if factors.size > SOLVE_WORK else 1
+    return Metric(factors, np.append(columns, n_features), tail, tail_inverse, n_threads)
+
+
+def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return rows drawn with probability min(1, importance / threshold), and their weights; None for all rows."""
+    if n_wanted >= len(importance):
+        return None, np.ones(len(importance), dtype=np.float32)
+    threshold = float(importance.sum()) / n_wanted
+    for _ in range(8):  # rows that are certain to enter leave the others more room
+        certain = importance >= threshold
+        room = n_wanted - int(certain.sum())
+        if room <= 0:
+            break
+        threshold = float(importance[~certain].sum()) / room
+    probability = np.minimum(1.0, importance / max(threshold, np.finfo(np.float32).tiny))
+    rows = np.flatnonzero(np.random.default_rng(0).random(len(importance)) < probability)
+    return rows, (1.0 / probability[rows]).astype(np.float32)
+
+
+def _class_grams(problem: Problem, columns: np.ndarray, rows, curvature: np.ndarray, out: np.ndarray) -> None:
+    """Write [X 1]' diag(w_k) [X 1] for every class k into the lower triangles of `out`."""
+    data, q = problem.rows, len(columns)
+    if kernels.active() != "numpy" and data.is_sparse:
+        X = data.csr(columns, rows)
+        weights = np.zeros((len(curvature), -(-out.shape[0] // 16) * 16), dtype=np.float32)
+        weights[:, : out.shape[0]] = curvature
+        grams = out if out.shape[1] == q + 1 else np.empty((out.shape[0], q + 1, out.shape[2]), dtype=np.float32)
+        kernels.call(
+            "class_grams", X.values, X.indices, X.indptr, *X.shape, weights, out.shape[0], grams, out.shape[2],
+            data.n_threads,
+        )  # fmt: skip
+        out[:, : q + 1] = grams
+        return
+    dense = np.column_stack([data.dense(columns, rows), np.ones(len(curvature), dtype=np.float32)])
+    for k in range(out.shape[0]):
+        weighted = dense * np.sqrt(curvature[:, k, None])
+        out[k, : q + 1, : q + 1] = weighted.T @ weighted
+
+
+def _factor_blocks(A: np.ndarray, n_threads: int) -> None:
+    """Replace each lower triangle by its Cholesky factor."""
+    if kernels.active() != "numpy":
+        kernels.call("factor_blocks", A, *A.shape, n_threads)
+        return
+    size = A.shape[1]
+    for block in A:
+        lower = np.tril(block[:, :size]).astype(np.float64)
+        symmetric = lower + np.tril(lower, -1).T
+        symmetric[np.arange(size), np.arange(size)] *= 1.0 + 1e-6
+        block[:, :size] = np.linalg.inv(symmetric)
+
+
+def _solve_blocks(A: np.ndarray, x: np.ndarray, n_threads: int) -> np.ndarray:
+    """Return the blocks' inverses times x (n_classes, q); x is overwritten."""
+    if kernels.active() != "numpy":
+        kernels.call("solve_blocks", A, x, *A.shape, n_threads)
+        return x
+    return np.einsum("kij,kj->ki", A[:, :, : A.shape[1]], x)
+
+
+# ---- no penalty ------------------------------------------------------------------------------------------------------
+
+
+def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+    """Yield points on an L2 path whose penalty falls to nothing, until separation is proven or an optimum found.
+
+    The unpenalised loss of the points is reported. On separable data the last point separates the classes.
+    """
+    scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
+    first = START * float(scale.mean()) if scale.any() else 1.0
+    vector, metric = np.column_stack([coef, intercept]), None
+    for l2 in [*(first * FALL ** np.arange(STAGES)), 0.0]:
+        stage = replace(problem, penalty=ElasticNet(0.0, l2))
+        stage.__dict__["free"] = problem.free
+        for n_steps, (vector, metric, iterate) in enumerate(_iterate(stage, vector, metric, tol if l2 == 0.0 else 0.1)):
+            W, b = iterate.coef, iterate.intercept
+            loss = iterate.objective - stage.penalty.value(W)
+            proof = certificates.separation(problem.rows, problem.codes, W, b) if loss < problem.weights.sum() else None
+            ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
+            yield Iterate(W, b, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
+                break

@@ -1,0 +1,78 @@
+/* Reading a dense matrix once: is it finite, which columns vary, how many entries are not zero; and packing it as CSR.
+ *
+ * Integers are 64 bits wide at this border. Types: 0 uint8, 1 float, 2 double, as in kernels.c. Rows have unit column stride.
+ */
+#include <string.h>
+
+#include "kernels.h"
+
+#define DEFINE_INSPECT(TYPE, NAME, INTEGER) \
+static int64_t inspect_##NAME(const TYPE *x, int64_t n, int64_t p, int64_t stride, double *low_out, double *high_out, \
+                              TYPE *low, TYPE *high, int64_t *row_nonzeros) { \
+  for (int64_t j = 0; j < p; j++) low[j] = high[j] = n ? x[j] : 0; \
+  int64_t bad = -1; \
+  for (int64_t i = 0; i < n; i++) { \
+    const TYPE *row = x + i * stride; \
+    INTEGER count = 0; \
+    INTEGER poison = 0; \
+    for (int64_t j = 0; j < p; j++) { \
+      TYPE v = row[j]; \
+      low[j] = v < low[j] ? v : low[j]; \
+      high[j] = v > high[j] ? v : high[j]; \
+      count += v != 0; \
+      poison |= v * 0 != 0; \
+    } \
+    row_nonzeros[i] = count; \
+    if (poison) { bad = i; break; } /* NaN * 0 and inf * 0 are NaN, and NaN != 0 */ \
+  } \
+  for (int64_t j = 0; j < p; j++) low_out[j] = (double)low[j], high_out[j] = (double)high[j]; \
+  return bad; \
+}
+DEFINE_INSPECT(uint8_t, u8, int32_t)
+DEFINE_INSPECT(float, f32, int32_t)
+DEFINE_INSPECT(double, f64, int64_t)
+
+/* Column minima and maxima, non-zeros of each row; returns the first row that is not finite, or -1.
+ * `scratch` holds 2 * p doubles. */
+int64_t EXPORT(inspect)(const void *values, int64_t type, int64_t n, int64_t p, int64_t stride, double *low,
+                        double *high, void *scratch, int64_t *row_nonzeros) {
+  if (type == U8)
+    return inspect_u8(values, n, p, stride, low, high, scratch, (uint8_t *)scratch + p, row_nonzeros);
+  if (type == F32) return inspect_f32(values, n, p, stride, low, high, scratch, (float *)scratch + p, row_nonzeros);
+  return inspect_f64(values, n, p, stride, low, high, scratch, (double *)scratch + p, row_nonzeros);
+}
+
+/* Write the non-zeros of each row as (value, column); returns whether every value survived its conversion. */
+#define DEFINE_PACK(FROM, TO, NAME) \
+static int pack_##NAME(const FROM *x, int64_t n, int64_t p, int64_t stride, int64_t at, void *columns, int narrow, \
+                       TO *values) { \
+  int exact = 1; \
+  for (int64_t i = 0; i < n; i++) { \
+    const FROM *row = x + i * stride; \
+    for (int64_t j = 0; j < p; j++) { \
+      if (sizeof(FROM) == 1 && j + 8 <= p) { /* runs of paper: eight zeros at a time */ \
+        uint64_t eight; \
+        memcpy(&eight, row + j, 8); \
+        if (!eight) { j += 7; continue; } \
+      } \
+      FROM v = row[j]; \
+      if (v == 0) continue; \
+      values[at] = (TO)v; \
+      if (narrow) ((uint16_t *)columns)[at] = (uint16_t)j; else ((int32_t *)columns)[at] = (int32_t)j; \
+      exact &= (FROM)(TO)v == v; \
+      at++; \
+    } \
+  } \
+  return exact; \
+}
+DEFINE_PACK(uint8_t, uint8_t, u8)
+DEFINE_PACK(float, float, f32)
+DEFINE_PACK(double, float, f64)
+
+/* Pack dense rows from entry `at` on: uint8 stays uint8, float and double become float. */
+int64_t EXPORT(pack)(const void *values, int64_t type, int64_t n, int64_t p, int64_t stride, int64_t at, void *columns,
+                 int64_t narrow, void *packed) {
+  if (type == U8) return pack_u8(values, n, p, stride, at, columns, narrow, packed);
+  if (type == F32) return pack_f32(values, n, p, stride, at, columns, narrow, packed);
+  return pack_f64(values, n, p, stride, at, columns, narrow, packed);
+}

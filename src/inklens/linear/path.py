@@ -1,0 +1,258 @@
+"""Regularisation path: one proven fit after the other, from a penalty that zeroes everything down to a chosen C.
+
+Shapes: coefs (n_points, n_classes, n_features), intercepts (n_points, n_classes).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from inklens.errors import DataError
+from inklens.linear.blocks import Rows
+from inklens.linear.penalties import penalty_of
+from inklens.linear.problem import Problem
+from inklens.linear.solvers import Solution, solve
+
+BISECTIONS = 8  # refinements of C when the number of features is limited
+BOUNDARY = 1e-6  # the first point keeps this share of distance, so that rounding lets nothing in
+WEAKEST_RIDGE = 1e-4  # a path without L1 starts at this share of its largest C: it never zeroes anything
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxPath:
+    """Fits along a path of C, weakest fit first.
+
+    Attributes
+    ----------
+    Cs : ndarray (n_points,)
+        Inverse penalty strengths, ascending.
+    coefs, intercepts : ndarray (n_points, n_classes, n_features), (n_points, n_classes)
+    objectives, lower_bounds : ndarray (n_points,)
+        Value of C * loss + penalty at each point, and a proven bound below each optimum.
+    classes : ndarray (n_classes,)
+    l1_ratio, group : float, bool
+        The penalty.
+    seconds, n_passes : float
+        Time for all points, and loss-and-gradient evaluations over all rows.
+    """
+
+    Cs: np.ndarray
+    coefs: np.ndarray
+    intercepts: np.ndarray
+    objectives: np.ndarray
+    lower_bounds: np.ndarray
+    classes: np.ndarray
+    l1_ratio: float
+    group: bool
+    seconds: float
+    n_passes: float
+
+    def __len__(self) -> int:
+        return len(self.Cs)
+
+    @property
+    def gaps(self) -> np.ndarray:
+        """Proven (objective - lower bound) / objective of each point, (n_points,)."""
+        return np.maximum(0.0, self.objectives - self.lower_bounds) / np.maximum(self.objectives, np.finfo(float).tiny)
+
+    @property
+    def in_use(self) -> np.ndarray:
+        """Which features have a coefficient that is not zero, (n_points, n_features)."""
+        return (self.coefs != 0.0).any(axis=1)
+
+    @property
+    def n_features_used(self) -> np.ndarray:
+        """Number of features in use at each point, (n_points,)."""
+        return self.in_use.sum(axis=1)
+
+    @property
+    def n_nonzeros(self) -> np.ndarray:
+        """Number of coefficients that are not zero, (n_points,)."""
+        return np.count_nonzero(self.coefs, axis=(1, 2))
+
+    @property
+    def entry_order(self) -> np.ndarray:
+        """Features in the order in which they enter, first the first; those that never do are left out.
+
+        Features that enter at the same point are ordered by the size of their coefficients there.
+        """
+        used = self.in_use
+        entered = np.flatnonzero(used.any(axis=0))
+        first = used[:, entered].argmax(axis=0)
+        size = np.abs(self.coefs[first, :, entered]).sum(axis=1)
+        return entered[np.lexsort((-size, first))]
+
+    def point_within(self, max_features: int) -> int:
+        """Return the index of the last point that uses at most `max_features` features."""
+        return int(np.flatnonzero(self.n_features_used <= max_features)[-1])
+
+
+def softmax_path(
+    X: Any,
+    y: Any,
+    *,
+    Cs: int | Sequence[float] = 60,
+    C: float = 1.0,
+    l1_ratio: float = 1.0,
+    group: bool = False,
+    tol: float = 1e-3,
+    max_pixels: int | None = None,
+    fit_intercept: bool = True,
+    sample_weight: Any = None,
+    n_jobs: int | None = None,
+    callback: Callable[[int, float, Solution], object] | None = None,
+) -> SoftmaxPath:
+    r"""Fit softmax regressions along a path of C, each warm-started from the one before and proven to `tol`.
+
+    Every point minimises :math:`C \sum_i s_i \, \mathrm{loss}_i + \rho \|W\|_1 + \frac{1-\rho}{2}\|W\|^2`.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix (n_samples, n_features), or Rows
+    y : array-like (n_samples,)
+        At least two different labels.
+    Cs : int or sequence of float, default=60
+        Number of points, spaced geometrically from the largest C that zeroes every coefficient up to `C`; or the values.
+    C : float, default=1.0
+        The last point, where `Cs` is a number.
+    l1_ratio : float, default=1.0
+        :math:`\rho` in [0, 1].
+    group : bool, default=False
+        Whether :math:`\sum_j \|W_{\cdot j}\|_2` takes the place of :math:`\|W\|_1`.
+    tol : float, default=1e-3
+        Promise on (objective - lower bound) / objective, for every point.
+    max_pixels : int or None, default=None
+        End with the largest C found (to 1 part in 1000 or so) whose fit uses at most this many features.
+    fit_intercept : bool, default=True
+    sample_weight : array-like (n_samples,), default=None
+        Positive weights.
+    n_jobs : int or None, default=None
+        Number of threads; None uses all cores.
+    callback : callable, default=None
+        Called as ``callback(index, C, solution)`` after each point; ends the path when it returns True.
+
+    Raises
+    ------
+    DataError
+        One class only, labels or weights that do not fit the rows, a C that is not positive.
+
+    References
+    ----------
+    Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33(1), section 2.5; Tibshirani et al. (2012), J. R. Stat. Soc. B 74,
+    for the strong rule behind the working sets.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> path = softmax_path(*load_iris(return_X_y=True), Cs=10)
+    >>> len(path), int(path.n_nonzeros[0]), bool((path.gaps <= 1e-3).all())
+    (10, 0, True)
+    >>> path.entry_order
+    array([2, 3, 1, 0])
+    """
+    problem, classes = _problem(X, y, l1_ratio, group, fit_intercept, sample_weight, n_jobs)
+    grid = path_grid(problem, Cs, C)
+    began, passes = time.perf_counter(), problem.rows.n_passes
+    found: list[tuple[float, Solution]] = []
+    for index, (value, solution) in enumerate(fit_points(problem, grid, tol)):
+        if max_pixels is not None and _n_features_used(solution) > max_pixels:
+            found += _refined(problem, found, value, tol, max_pixels)
+            break
+        found.append((value, solution))
+        if callback is not None and callback(index, value, solution):
+            break
+    return SoftmaxPath(
+        Cs=np.array([value for value, _ in found]),
+        coefs=np.stack([solution.coef for _, solution in found]),
+        intercepts=np.stack([solution.intercept for _, solution in found]),
+        objectives=np.array([value * solution.objective for value, solution in found]),
+        lower_bounds=np.array([value * solution.lower_bound for value, solution in found]),
+        classes=classes,
+        l1_ratio=l1_ratio,
+        group=group,
+        seconds=time.perf_counter() - began,
+        n_passes=problem.rows.n_passes - passes,
+    )
+
+
+def fit_points(problem: Problem, grid: np.ndarray, tol: float) -> Iterator[tuple[float, Solution]]:
+    """Yield (C, solution of loss + penalty / C) for ascending C; `problem` holds the penalty at C = 1."""
+    start = np.zeros((problem.n_classes, problem.rows.n_features)), _empty_intercept(problem)
+    for value in grid:
+        solution = solve(problem.at(value), tol=tol, start=start)
+        start = solution.coef, solution.intercept
+        yield float(value), solution
+
+
+def path_grid(problem: Problem, Cs: int | Sequence[float], C: float) -> np.ndarray:
+    """Return the values of C, ascending."""
+    if not (np.isfinite(C) and C > 0.0):
+        raise DataError(f"a path ends at a positive and finite C, got {C}")
+    if np.ndim(Cs) > 0:
+        grid = np.unique(np.asarray(Cs, dtype=np.float64))
+    elif isinstance(Cs, int | np.integer) and Cs >= 1:
+        grid = np.geomspace(min(emptiest_C(problem, C), C), C, int(Cs))
+    else:
+        raise DataError(f"Cs must be a number of points, at least 1, or a sequence of values, got {Cs!r}")
+    if not (len(grid) and np.isfinite(grid).all() and (grid > 0.0).all()):
+        raise DataError(f"every C on a path must be positive and finite, got {grid.tolist()}")
+    return grid
+
+
+def emptiest_C(problem: Problem, C: float) -> float:
+    """Return the largest C at which no feature enters; for a penalty without thresholds a small share of `C`."""
+    if problem.penalty.is_smooth:
+        return C * WEAKEST_RIDGE
+    empty = np.zeros((problem.n_classes, problem.rows.n_features))
+    at = problem.evaluate(empty, _empty_intercept(problem), dtype=np.float64)
+    strongest = float(problem.penalty.strength(at.gradient).max(initial=0.0))
+    return (1.0 - BOUNDARY) / strongest if strongest > 0.0 else C
+
+
+def _empty_intercept(problem: Problem) -> np.ndarray:
+    """Return the intercepts that are optimal without features: log class frequencies, centred."""
+    if not problem.fit_intercept:
+        return np.zeros(problem.n_classes)
+    logs = np.log(problem.class_weights)
+    return logs - logs.mean()
+
+
+def _problem(X, y, l1_ratio, group, fit_intercept, sample_weight, n_jobs) -> tuple[Problem, np.ndarray]:
+    """Return the problem at C = 1, and the classes."""
+    rows = X if isinstance(X, Rows) else Rows.of(X if sparse.issparse(X) else np.asarray(X), n_threads=n_jobs)
+    classes, codes = np.unique(np.asarray(y), return_inverse=True)
+    weights = np.ones(rows.n_samples) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+    if len(codes) != rows.n_samples or weights.shape != (rows.n_samples,):
+        raise DataError(f"expected one label and one weight for each of {rows.n_samples} rows, got {len(codes)} labels")
+    if len(classes) < 2:
+        raise DataError(f"a path needs at least two classes, got only {classes.tolist()}")
+    if not (np.isfinite(weights).all() and (weights > 0.0).all()):
+        raise DataError("sample weights must be positive and finite; leave rows of weight 0 out")
+    if not 0.0 <= l1_ratio <= 1.0:
+        raise DataError(f"l1_ratio must lie between 0 and 1, got {l1_ratio}")
+    penalty = penalty_of(l1_ratio, group=group)
+    return Problem(rows, codes.astype(np.int32), weights, len(classes), penalty, fit_intercept), classes
+
+
+def _n_features_used(solution: Solution) -> int:
+    return int(np.count_nonzero(solution.coef.any(axis=0)))
+
+
+def _refined(
+    problem: Problem, found: list[tuple[float, Solution]], too_many: float, tol: float, max_pixels: int
+) -> list[tuple[float, Solution]]:
+    """Bisect between the last point within the limit and the first beyond it; return the points within, ascending."""
+    low, start = found[-1] if found else (too_many / 2.0, None)
+    within = []
+    for _ in range(BISECTIONS):
+        middle = float(np.sqrt(low * too_many))
+        solution = solve(problem.at(middle), tol=tol, start=None if start is None else (start.coef, start.intercept))
+        if _n_features_used(solution) <= max_pixels:
+            within, low, start = [(middle, solution)], middle, solution
+        else:
+            too_many = middle
+    return within

@@ -1,0 +1,173 @@
+"""Working-set proximal Newton for L1, elastic net and group penalties.
+
+Each round: the gradient tells which coefficients want to move (the working set), the exact Hessian over these is summed
+over the class pairs that are still undecided (`subproblem.c`), the quadratic subproblem is solved in Gram form, and the
+step is taken if the objective falls. Far from the optimum the penalty starts larger and comes down as fast as the
+gradient allows. Near it, the step's own linearised dual point proves the bound (`dual.py`).
+
+Lee, Sun, Saunders (2014), SIAM J. Optim. 24, for proximal Newton; Friedman, Hastie, Tibshirani (2010), section 2.5, for
+working sets.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from inklens.linear import subproblem
+from inklens.linear.blocks import Evaluation
+from inklens.linear.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.iterate import Iterate
+from inklens.linear.kernels import loss_of_scores
+from inklens.linear.problem import Problem
+from inklens.linear.subproblem import Pairs
+
+PULL = 9.0  # the penalty starts where the strongest pull is this many thresholds, found on MNIST: 6 to 13 are alike
+NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds this share of the threshold
+GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
+SMALLEST_SET = 300
+LIGHT = 2.7e-6  # class pairs of rows lighter than this times n_samples, in mean row weights, are sampled while far
+COARSEST = 0.25  # breach of the subproblem's optimality conditions, in thresholds, while far
+FORCING = 0.03  # and as a share of the violation, near
+EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
+PROVABLE = 10.0  # a step foretold to gain less than this many times tol is worth a dual point
+FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
+SUFFICIENT = 1e-3  # share of the linear decrease that a step must keep (Armijo)
+PATIENCE = 4  # rounds without progress before the method gives up
+
+
+class Point(NamedTuple):
+    """Coefficients with what one pass tells about them."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    at: Evaluation
+
+    @classmethod
+    def of(cls, problem: Problem, coef: np.ndarray, intercept: np.ndarray, dtype: Any) -> "Point":
+        """Evaluate the loss; one pass."""
+        return cls(coef, intercept, problem.evaluate(coef, intercept, dtype=dtype))
+
+    def objective(self, penalty: Any) -> float:
+        """Return loss plus penalty."""
+        return self.at.loss + penalty.value(self.coef)
+
+
+class Step(NamedTuple):
+    """A proximal Newton direction, and the fall of the objective that its model foretells."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    foretold: float
+    slope: float  # directional derivative of the objective
+
+
+def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+    """Yield ever better points for a penalty with thresholds."""
+    dtype: Any = np.float32
+    point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
+    factor, stalled = np.inf, 0
+    for seed in count():
+        factor = _continuation(problem.penalty, point, factor)
+        penalty = problem.penalty.scaled(factor)
+        violation = penalty.violation(point.coef, -point.at.gradient)
+        if factor == 1.0 and violation < EXACT_BELOW and dtype == np.float32:
+            dtype = np.float64
+            point = Point.of(problem, point.coef, point.intercept, dtype)
+        before = point.objective(problem.penalty)
+        step = _newton_step(problem, penalty, point, violation, tol, seed)
+        whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
+        bound, dual = -np.inf, None
+        if factor == 1.0 and step.foretold <= PROVABLE * max(tol, 1e-9) * before:
+            bound = _estimate(problem, moved(point.at.proba, whole.at.scores - point.at.scores))
+            dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
+        point = _search(problem, penalty, point, step, whole, dtype)
+        objective = point.objective(problem.penalty)
+        stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
+        yield Iterate(point.coef, point.intercept, objective, objective - bound, dual, stationary=stalled == PATIENCE)
+
+
+def _continuation(penalty: Any, point: Point, factor: float) -> float:
+    """Return the factor on the penalty, at least 1, that leaves the strongest pull at PULL thresholds."""
+    pull = point.at.gradient
+    if np.isfinite(factor):
+        pull = pull + factor * penalty.gradient(point.coef)
+    return min(factor, max(1.0, float(penalty.strength(pull).max(initial=0.0)) / PULL))
+
+
+def _newton_step(
+    problem: Problem, penalty: Any, point: Point, violation: float, tol: float, seed: int
+) -> Step:
+    """Return the minimiser of the Newton model plus penalty over the working set, as a step."""
+    pairs = _working_set(problem, penalty, point, violation)
+    mean_weight = float(problem.weights.mean())
+    light = mean_weight * min(0.25, LIGHT * problem.rows.n_samples) * min(1.0, violation / 3.0)
+    model = subproblem.newton_model(
+        problem.rows,
+        point.at.proba,
+        problem.weights,
+        pairs,
+        fit_intercept=problem.fit_intercept,
+        light=light if violation > 1e-3 else 0.0,
+        seed=seed,
+    )
+    w, gradient = (np.zeros(len(model.pairs.classes)) for _ in range(2))
+    moving = ~model.is_intercept
+    w[moving], gradient[moving] = point.coef[pairs], point.at.gradient[pairs]
+    value = penalty.value(point.coef)
+    finest = 0.3 * tol * (point.at.loss + value) / value if value > 0.0 else COARSEST
+    tolerance = max(min(COARSEST, FORCING * violation), finest, 1e-6)
+    felt = gradient - model.follow @ point.at.intercept_gradient
+    moves = penalty.solve_quadratic(model, felt, w, tolerance) - w
+    intercept_moves = -(moves @ model.follow) - model.inverse @ point.at.intercept_gradient
+    direction = np.zeros_like(point.coef)
+    direction[pairs] = moves[moving]
+    reach = FARTHEST * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
+    longest = max(np.abs(direction).max(), np.abs(intercept_moves).max())
+    if not longest <= reach:  # a model without curvature somewhere; NaN lands here as well
+        shorter = reach / longest if np.isfinite(longest) else 0.0
+        direction, moves, intercept_moves = (
+            shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, moves, intercept_moves)
+        )
+    grown = penalty.value(point.coef + direction) - value
+    curved = 0.5 * float(moves @ subproblem.product(model.hessian, moves, model.n_threads))
+    slope = float(gradient @ moves + point.at.intercept_gradient @ intercept_moves) + grown
+    return Step(direction, intercept_moves, -(float(felt @ moves) + curved + grown), slope)
+
+
+def _working_set(problem: Problem, penalty: Any, point: Point, violation: float) -> Pairs:
+    """Return the non-zeros and the zeros with the strongest pull, sorted by class."""
+    pull = np.where(penalty.support(point.coef), np.inf, penalty.strength(point.at.gradient))
+    pull[:, ~problem.free] = 0.0
+    least = NEAR
+    if violation > 1.0:
+        limit = max(SMALLEST_SET, int(GROWTH * np.count_nonzero(point.coef)))
+        if np.count_nonzero(pull > least) > limit:
+            least = np.partition(pull.ravel(), -limit)[-limit]
+    return Pairs(*np.nonzero(pull >= least))
+
+
+def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Point, dtype: Any) -> Point:
+    """Return the point after the whole step, or after a part of it where the objective would not fall (Armijo)."""
+    before = point.objective(penalty)
+    rounding = 1e-14 * before if dtype == np.float64 else 1e-7 * before
+    if whole.objective(penalty) <= before + SUFFICIENT * step.slope + rounding:
+        return whole
+    along = whole.at.scores - point.at.scores
+    for t in 0.5 ** np.arange(1, 30):
+        coef = point.coef + t * step.coef
+        loss = loss_of_scores(point.at.scores + dtype(t) * along, problem.codes, problem.weights)
+        if loss + penalty.value(coef) <= before + SUFFICIENT * t * step.slope:
+            return Point.of(problem, coef, point.intercept + t * step.intercept, dtype)
+    return point
+
+
+def _estimate(problem: Problem, proba: np.ndarray) -> float:
+    """Return the lower bound that `proba` gives, in its own precision (the driver proves it in float64)."""
+    if problem.fit_intercept:
+        proba = balance(proba, problem.codes, problem.weights)
+    residual = -proba
+    residual[np.arange(len(proba)), problem.codes] += 1.0
+    gradient = problem.rows.transpose_product(residual * problem.weights[:, None].astype(residual.dtype))
+    return dual_value(problem.penalty, proba, problem.codes, problem.weights, gradient)

@@ -1,0 +1,496 @@
+/* The quadratic subproblem of a proximal Newton step: its Hessian over (feature, class) pairs, and its descent.
+ *
+ * A row's softmax Hessian diag(p) - p p' is the Laplacian of the complete graph over the classes with edge weights
+ * p_k p_l. So the Hessian over pairs is a sum over edges (k, l) of X_k' diag(c p_k p_l) X_l, and most edges of a
+ * confident row weigh next to nothing. Edges lighter than `light` are kept with probability weight / light and then
+ * weigh `light`: unbiased, and still a Laplacian, so the Hessian stays positive semi-definite.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+typedef float lanes_t __attribute__((vector_size(VECTOR_BYTES)));
+enum { LANES = VECTOR_BYTES / 4 };
+/* A tile of sums that fits the registers: TALL x WIDE, WIDE = 3 vectors. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+enum { TALL = 8 };
+#else
+enum { TALL = 4 };
+#endif
+enum { WIDE = 3 * LANES, DEPTH = 128 };
+
+enum { ROW_BLOCK = 256 };
+
+typedef struct {
+  int64_t width, stride; /* pairs of this class; the same rounded up to WIDE */
+  int32_t *place;        /* (n_rows): where a row lies in `packed`, or -1 */
+  float *degree;         /* (n_rows): sum of the edges at this class */
+  float *packed;         /* (rows with an edge, stride): the columns of this class's pairs */
+} class_t;
+
+typedef struct {
+  const rows_t *rows;
+  int64_t n_rows, n_pairs;
+  int32_t n_classes, n_threads;
+  const int64_t *chosen;  /* (n_rows): the rows that enter */
+  const int64_t *first;   /* (n_classes + 1): the pairs of class k are first[k] .. first[k+1] - 1 */
+  const int32_t *feature; /* (n_pairs): slot of each pair */
+  const float *proba;     /* (n_classes, n_rows) */
+  const float *weights;   /* (n_rows) */
+  float scale, light;     /* the matrix meant is rows * scale */
+  uint32_t seed;
+  float *hessian;         /* (n_pairs, n_pairs): added to */
+  const int32_t *slot;    /* (n_features): place of a column among those in use, or n_slots */
+  int64_t n_slots;        /* columns in use; `feature` counts these, and n_slots stands for ones */
+  /* filled here */
+  class_t *classes;
+  int64_t *order;         /* blocks, heavy ones first */
+  int64_t n_blocks, next_class, next_row_block, next_block;
+  int32_t failed;
+} hessian_t;
+
+/* A number in [0, 1) from row, edge and seed: the same on every thread and machine (murmur3's finaliser). */
+static inline float chance(uint32_t row, uint32_t edge, uint32_t seed) {
+  uint32_t h = row * 0x9e3779b1u ^ edge * 0x85ebca77u ^ seed;
+  h ^= h >> 16; h *= 0x85ebca6bu; h ^= h >> 13; h *= 0xc2b2ae35u; h ^= h >> 16;
+  return (float)(int32_t)(h >> 8) * 0x1p-24f;
+}
+
+/* Weights with which the edges (k, l) of rows from .. from + n - 1 enter; 0 drops one. */
+static void edge_weights(const hessian_t *h, int k, int l, int64_t from, int n, float *out) {
+  const float *restrict pk = h->proba + k * h->n_rows + from, *restrict pl = h->proba + l * h->n_rows + from;
+  const float *restrict weights = h->weights + from;
+  uint32_t edge = (uint32_t)(k > l ? k * h->n_classes + l : l * h->n_classes + k), seed = h->seed;
+  float light = h->light;
+  for (int i = 0; i < n; i++) {
+    float weight = weights[i] * pk[i] * pl[i];
+    float sampled = weight > light * chance((uint32_t)from + (uint32_t)i, edge, seed) ? light : 0.0f;
+    out[i] = weight >= light ? weight : sampled;
+  }
+}
+
+/* First phase, by classes: the sum of the edges at class k, and the rows that have one. */
+static void sum_edges(void *task, int thread) {
+  hessian_t *h = task;
+  (void)thread;
+  for (;;) {
+    int64_t k = __atomic_fetch_add(&h->next_class, 1, __ATOMIC_RELAXED);
+    if (k >= h->n_classes) return;
+    class_t *class = h->classes + k;
+    if (class->width == 0) continue;
+    class->place = malloc((h->n_rows + 1) * sizeof(int32_t));
+    class->degree = calloc(h->n_rows + 1, sizeof(float));
+    if (!class->place || !class->degree) { h->failed = 1; return; }
+    float edge[ROW_BLOCK];
+    for (int64_t from = 0; from < h->n_rows; from += ROW_BLOCK) {
+      int n = h->n_rows - from < ROW_BLOCK ? (int)(h->n_rows - from) : ROW_BLOCK;
+      for (int l = 0; l < h->n_classes; l++) {
+        if (l == k) continue;
+        edge_weights(h, (int)k, l, from, n, edge);
+        for (int i = 0; i < n; i++) class->degree[from + i] += edge[i];
+      }
+    }
+    int32_t kept = 0;
+    for (int64_t i = 0; i < h->n_rows; i++) class->place[i] = class->degree[i] > 0.0f ? kept++ : -1;
+    if (posix_memalign((void **)&class->packed, 64, (kept * class->stride + 1) * sizeof(float))) h->failed = 1;
+  }
+}
+
+static inline float value_at(const rows_t *rows, int64_t at) {
+  if (rows->value_type == U8) return (float)((const uint8_t *)rows->values)[at];
+  if (rows->value_type == F32) return ((const float *)rows->values)[at];
+  return (float)((const double *)rows->values)[at];
+}
+
+static inline int64_t column_at(const rows_t *rows, int64_t at) {
+  return rows->layout == CSR16 ? ((const uint16_t *)rows->indices)[at] : ((const int32_t *)rows->indices)[at];
+}
+
+/* Write the columns in use of row i, times scale, into `out` (n_slots + 1); the last entry is a bin. */
+static void expand(const hessian_t *h, int64_t i, float *out) {
+  const rows_t *rows = h->rows;
+  if (rows->layout >= CSR16) {
+    memset(out, 0, h->n_slots * sizeof(float));
+    for (int64_t at = rows->indptr[i]; at < rows->indptr[i + 1]; at++)
+      out[h->slot[column_at(rows, at)]] = h->scale * value_at(rows, at);
+  } else {
+    for (int64_t j = 0; j < rows->n_features; j++) out[h->slot[j]] = h->scale * value_at(rows, i * rows->row_stride + j);
+  }
+}
+
+/* Second phase, by blocks of rows: each class's own columns side by side, padded with zeros. */
+static void pack_rows(void *task, int thread) {
+  hessian_t *h = task;
+  (void)thread;
+  float *row = malloc((h->n_slots + 1) * sizeof(float));
+  if (!row) { h->failed = 1; return; }
+  for (;;) {
+    int64_t from = __atomic_fetch_add(&h->next_row_block, 1, __ATOMIC_RELAXED) * ROW_BLOCK;
+    if (from >= h->n_rows) break;
+    int64_t to = from + ROW_BLOCK < h->n_rows ? from + ROW_BLOCK : h->n_rows;
+    for (int64_t i = from; i < to; i++) {
+      expand(h, h->chosen[i], row);
+      row[h->n_slots] = 1.0f;
+      for (int k = 0; k < h->n_classes; k++) {
+        const class_t *class = h->classes + k;
+        if (class->width == 0 || class->place[i] < 0) continue;
+        const int32_t *feature = h->feature + h->first[k];
+        float *out = class->packed + class->place[i] * class->stride;
+        for (int64_t j = 0; j < class->width; j++) out[j] = row[feature[j]];
+        for (int64_t j = class->width; j < class->stride; j++) out[j] = 0.0f;
+      }
+    }
+  }
+  free(row);
+}
+
+/* out (TALL, WIDE) += a' B over `depth` rows, where a holds TALL numbers a row and B the rows from `side` on; only the
+ * first `tall` x `wide` of it exist. */
+static void add_tile(int depth, const float *a, const float **rows, int64_t side, float *out, int64_t stride, int tall,
+                     int wide) {
+  lanes_t sum[TALL][3] = {{{0}}};
+  for (int r = 0; r < depth; r++, a += TALL) {
+    const lanes_t *vector = (const lanes_t *)(rows[r] + side);
+    lanes_t b0 = vector[0], b1 = vector[1], b2 = vector[2];
+#pragma GCC unroll 8
+    for (int i = 0; i < TALL; i++) {
+      sum[i][0] += a[i] * b0;
+      sum[i][1] += a[i] * b1;
+      sum[i][2] += a[i] * b2;
+    }
+  }
+  for (int i = 0; i < tall; i++) {
+    float line[WIDE];
+    memcpy(line, sum[i], sizeof line);
+    for (int j = 0; j < wide; j++) out[i * stride + j] += line[j];
+  }
+}
+
+/* Block (k, l) of the Hessian, l <= k: +X_k' diag(degree_k) X_k on the diagonal, -X_k' diag(edge) X_l off it. */
+static int add_block(hessian_t *h, int k, int l) {
+  const class_t *left = h->classes + k, *right = h->classes + l;
+  int64_t tall = left->width, wide = right->width, n_pairs = h->n_pairs;
+  if (tall == 0 || wide == 0) return 0;
+  float *strips = malloc(DEPTH * left->stride * sizeof(float)), edge[ROW_BLOCK], weight[DEPTH];
+  if (!strips) return 1;
+  const float *left_rows[DEPTH], *right_rows[DEPTH];
+  float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
+  int depth = 0;
+  for (int64_t i = 0; i <= h->n_rows; i++) {
+    int at = (int)(i % ROW_BLOCK);
+    if (at == 0 && i < h->n_rows && k != l)
+      edge_weights(h, k, l, i, h->n_rows - i < ROW_BLOCK ? (int)(h->n_rows - i) : ROW_BLOCK, edge);
+    if (i < h->n_rows) {
+      float w = k == l ? left->degree[i] : -edge[at];
+      if (w == 0.0f) continue;
+      left_rows[depth] = left->packed + left->place[i] * left->stride;
+      right_rows[depth] = right->packed + right->place[i] * right->stride;
+      weight[depth++] = w;
+      if (depth < DEPTH) continue;
+    }
+    for (int64_t top = 0, to = 0; top < tall; top += TALL)
+      for (int r = 0; r < depth; r++)
+        for (int j = 0; j < TALL; j++) strips[to++] = weight[r] * left_rows[r][top + j];
+    for (int64_t side = 0; side < wide; side += WIDE)
+      for (int64_t top = k == l ? side / TALL * TALL : 0; top < tall; top += TALL) /* above the diagonal: mirrored below */
+        add_tile(depth, strips + top * depth, right_rows, side, block + top * n_pairs + side, n_pairs,
+                 tall - top < TALL ? (int)(tall - top) : TALL, wide - side < WIDE ? (int)(wide - side) : WIDE);
+    depth = 0;
+  }
+  float *mirror = h->hessian + h->first[l] * n_pairs + h->first[k];
+  for (int64_t a = 0; a < tall; a++)
+    for (int64_t b = 0; b < (k == l ? a : wide); b++) mirror[b * n_pairs + a] = block[a * n_pairs + b];
+  free(strips);
+  return 0;
+}
+
+static void add_blocks(void *task, int thread) {
+  hessian_t *h = task;
+  (void)thread;
+  for (;;) {
+    int64_t at = __atomic_fetch_add(&h->next_block, 1, __ATOMIC_RELAXED);
+    if (at >= h->n_blocks) return;
+    int k = (int)(h->order[at] / h->n_classes), l = (int)(h->order[at] % h->n_classes);
+    if (add_block(h, k, l)) h->failed = 1;
+  }
+}
+
+/* Hessian of sum_i c_i logsumexp(z_i) over pairs, exact where every edge weighs at least `light`. Returns 0, or 1
+ * without memory. */
+int EXPORT(pair_hessian)(hessian_t *h) {
+  int32_t K = h->n_classes;
+  int64_t n_blocks = (int64_t)K * (K + 1) / 2;
+  h->classes = calloc(K, sizeof(class_t));
+  h->order = malloc(n_blocks * sizeof(int64_t));
+  h->n_blocks = h->next_class = h->next_block = h->next_row_block = 0;
+  h->failed = !h->classes || !h->order;
+  if (!h->failed) {
+    for (int k = 0; k < K; k++) {
+      h->classes[k].width = h->first[k + 1] - h->first[k];
+      h->classes[k].stride = (h->classes[k].width + WIDE - 1) / WIDE * WIDE;
+      h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
+    }
+    for (int k = 0; k < K; k++)
+      for (int l = 0; l < k; l++) h->order[h->n_blocks++] = (int64_t)k * K + l;
+    parallel(sum_edges, h, h->n_threads);
+    if (!h->failed) parallel(pack_rows, h, h->n_threads);
+    if (!h->failed) parallel(add_blocks, h, h->n_threads);
+  }
+  for (int k = 0; k < K && h->classes; k++) {
+    free(h->classes[k].place);
+    free(h->classes[k].degree);
+    free(h->classes[k].packed);
+  }
+  free(h->classes);
+  free(h->order);
+  return h->failed;
+}
+
+/* ---- descent on the quadratic: matrices in float, vectors in double --------------------------------------------- */
+
+static inline void add_multiple(int64_t n, double factor, const float *restrict row, double *restrict out) {
+  for (int64_t m = 0; m < n; m++) out[m] += factor * row[m];
+}
+
+/* Cyclic coordinate descent on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2 (Friedman et al.
+ * 2010, section 2.2).
+ *
+ * `gradient` is g at w on entry and is kept up with w. Sweeps until no coordinate moved its own slope by more than
+ * tolerance * l1. Returns the sweeps. */
+int EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w, const double *l1, const double *l2,
+                         double tolerance, int max_sweeps) {
+  int sweep = 0;
+  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+    largest = 0.0;
+    for (int64_t j = 0; j < s; j++) {
+      if (w[j] == 0.0 && fabs(gradient[j]) <= l1[j]) continue;
+      const float *row = H + j * s;
+      double curvature = row[j] + l2[j];
+      if (!(curvature > 0.0)) continue;
+      double target = row[j] * w[j] - gradient[j];
+      double next = target > l1[j] ? (target - l1[j]) / curvature : target < -l1[j] ? (target + l1[j]) / curvature : 0.0;
+      double step = next - w[j];
+      if (step == 0.0) continue;
+      w[j] = next;
+      largest = fmax(largest, fabs(step) * curvature / l1[j]);
+      add_multiple(s, step, row, gradient);
+    }
+  }
+  return sweep;
+}
+
+/* Block coordinate descent on the same quadratic plus sum_j group_j |v_j| + l2_j |v_j|^2 / 2, where block j holds
+ * coordinates j, j + q, j + 2q, ... of s = K q, one per class; blocks of infinite `group` stay. Each block is minimised
+ * by proximal gradient steps with the block's own curvature. Returns the sweeps, or -1 without memory. */
+int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, double *gradient, double *w, const double *group,
+                          const double *l2, double tolerance, int max_sweeps) {
+  int64_t s = K * q;
+  double *scratch = malloc((K * K + 3 * K) * sizeof(double));
+  if (!scratch) return -1;
+  double *block = scratch, *slope = block + K * K, *u = slope + K, *next = u + K;
+  int sweep = 0;
+  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+    largest = 0.0;
+    for (int64_t j = 0; j < q; j++) {
+      double norm = 0.0, pull = 0.0, curvature = 0.0;
+      for (int64_t k = 0; k < K; k++) norm += w[k * q + j] * w[k * q + j], pull += gradient[k * q + j] * gradient[k * q + j];
+      if (isinf(group[j]) || (norm == 0.0 && pull <= group[j] * group[j])) continue;
+      for (int64_t k = 0; k < K; k++) {
+        double row_sum = 0.0;
+        for (int64_t l = 0; l < K; l++) {
+          block[k * K + l] = H[(k * q + j) * s + l * q + j];
+          row_sum += fabs(block[k * K + l]);
+        }
+        curvature = fmax(curvature, row_sum);
+        u[k] = w[k * q + j];
+        slope[k] = gradient[k * q + j];
+      }
+      curvature += l2[j];
+      if (!(curvature > 0.0)) continue;
+      for (int inner = 0; inner < 20; inner++) {
+        double length = 0.0, change = 0.0;
+        for (int64_t k = 0; k < K; k++) {
+          next[k] = u[k] - (slope[k] + l2[j] * u[k]) / curvature;
+          length += next[k] * next[k];
+        }
+        length = sqrt(length);
+        double shrink = length > 0.0 ? fmax(0.0, 1.0 - group[j] / (curvature * length)) : 0.0;
+        for (int64_t k = 0; k < K; k++) {
+          double step = shrink * next[k] - u[k];
+          change = fmax(change, fabs(step));
+          u[k] += step;
+          next[k] = step;
+        }
+        for (int64_t k = 0; k < K; k++)
+          for (int64_t l = 0; l < K; l++) slope[k] += block[k * K + l] * next[l];
+        if (inner == 0) largest = fmax(largest, change * curvature / group[j]);
+        if (change * curvature <= 0.1 * tolerance * group[j]) break;
+      }
+      for (int64_t k = 0; k < K; k++) {
+        double step = u[k] - w[k * q + j];
+        if (step == 0.0) continue;
+        w[k * q + j] = u[k];
+        add_multiple(s, step, H + (k * q + j) * s, gradient);
+      }
+    }
+  }
+  free(scratch);
+  return sweep;
+}
+
+/* ---- dense algebra on threads that sleep when they wait ---------------------------------------------------------- */
+
+enum { PANEL = 96 }; /* rows of a Cholesky panel: a multiple of WIDE on every instruction set */
+
+typedef struct {
+  int64_t s, m, stride;
+  const float *H;
+  const double *left, *right, *x;
+  double *y;
+  float *out;
+  const int64_t *active;
+  const double *ridge;
+  int64_t from, columns, n_threads, next;
+} algebra_t;
+
+static void multiply_share(void *task, int thread) {
+  algebra_t *t = task;
+  int64_t from = t->s * thread / t->n_threads, to = t->s * (thread + 1) / t->n_threads;
+  memset(t->y + from, 0, (to - from) * sizeof(double));
+  for (int64_t j = 0; j < t->s; j++)
+    if (t->x[j] != 0.0) add_multiple(to - from, t->x[j], t->H + j * t->s + from, t->y + from);
+}
+
+/* y = H x for symmetric H. */
+int EXPORT(symmetric_product)(int64_t s, const float *H, const double *x, double *y, int64_t n_threads) {
+  algebra_t task = {.s = s, .H = H, .x = x, .y = y, .n_threads = n_threads};
+  parallel(multiply_share, &task, (int)n_threads);
+  return 0;
+}
+
+static void subtract_share(void *task, int thread) {
+  algebra_t *t = task;
+  for (int64_t i = t->s * thread / t->n_threads; i < t->s * (thread + 1) / t->n_threads; i++)
+    for (int64_t k = 0; k < t->columns; k++) {
+      float factor = -(float)t->left[i * t->columns + k];
+      float *restrict row = t->out + i * t->s;
+      const double *restrict right = t->right + k * t->s;
+      for (int64_t j = 0; j < t->s; j++) row[j] += factor * (float)right[j];
+    }
+}
+
+/* H -= left right for left (s, columns), right (columns, s). */
+int EXPORT(subtract_product)(int64_t s, int64_t columns, float *H, const double *left, const double *right,
+                             int64_t n_threads) {
+  algebra_t task = {.s = s, .columns = columns, .out = H, .left = left, .right = right, .n_threads = n_threads};
+  parallel(subtract_share, &task, (int)n_threads);
+  return 0;
+}
+
+static void gather_share(void *task, int thread) {
+  algebra_t *t = task;
+  for (int64_t a = thread; a < t->m; a += t->n_threads) {
+    const float *row = t->H + t->active[a] * t->s;
+    float *out = t->out + a * t->stride;
+    for (int64_t b = a; b < t->m; b++) out[b] = row[t->active[b]];
+    for (int64_t b = t->m; b < t->stride; b++) out[b] = 0.0f;
+    out[a] += (float)t->ridge[a];
+  }
+}
+
+/* Columns right of a factored panel: divide the panel's rows by its triangle, then take its square off what is below. */
+static void panel_share(void *task, int thread) {
+  algebra_t *t = task;
+  int64_t height = t->m - t->from < PANEL ? t->m - t->from : PANEL, right = t->from + height;
+  int64_t strips = (t->stride - right + WIDE - 1) / WIDE;
+  for (int64_t strip = thread; strip < strips; strip += t->n_threads) {
+    int64_t side = right + strip * WIDE, width = t->stride - side < WIDE ? t->stride - side : WIDE;
+    for (int64_t r = 0; r < height; r++) {
+      float *row = t->out + (t->from + r) * t->stride;
+      for (int64_t q = 0; q < r; q++) {
+        const float *above = t->out + (t->from + q) * t->stride;
+        float factor = above[t->from + r];
+        for (int64_t j = side; j < side + width; j++) row[j] -= factor * above[j];
+      }
+      float inverse = 1.0f / row[t->from + r];
+      for (int64_t j = side; j < side + width; j++) row[j] *= inverse;
+    }
+  }
+}
+
+static void trailing_share(void *task, int thread) {
+  algebra_t *t = task;
+  (void)thread;
+  int64_t right = t->from + PANEL; /* a full panel: there are rows below it */
+  const float *rows[PANEL];
+  float left[PANEL * TALL];
+  for (int r = 0; r < PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
+  for (;;) {
+    int64_t top = right + __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED) * TALL;
+    if (top >= t->m) return;
+    int tall = t->m - top < TALL ? (int)(t->m - top) : TALL;
+    for (int r = 0; r < PANEL; r++)
+      for (int j = 0; j < TALL; j++) left[r * TALL + j] = j < tall ? -rows[r][top + j] : 0.0f;
+    for (int64_t side = right + (top - right) / WIDE * WIDE; side < t->stride; side += WIDE)
+      add_tile(PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
+               t->stride - side < WIDE ? (int)(t->stride - side) : WIDE);
+  }
+}
+
+/* Upper triangle of a panel's own block; returns 1 where it is not positive definite. */
+static int factor_block(float *A, int64_t stride, int64_t from, int64_t height) {
+  for (int64_t r = from; r < from + height; r++) {
+    float *row = A + r * stride;
+    if (!(row[r] > 0.0f)) return 1;
+    float inverse = 1.0f / sqrtf(row[r]);
+    for (int64_t j = r; j < from + height; j++) row[j] *= inverse;
+    for (int64_t i = r + 1; i < from + height; i++)
+      for (int64_t j = i; j < from + height; j++) A[i * stride + j] -= row[i] * row[j];
+  }
+  return 0;
+}
+
+/* Solve (H[active][:, active] + diag(ridge) - bend) y = x by Cholesky. `bend` (m / q, m / q, q), or NULL, is
+ * taken off entries (k q + j, l q + j). Returns 1 where rounding made the matrix indefinite, 2 without memory. */
+int EXPORT(solve_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const double *ridge,
+                       const double *bend, int64_t q, double *x, int64_t n_threads) {
+  int64_t stride = (m + WIDE - 1) / WIDE * WIDE;
+  float *A = NULL;
+  if (posix_memalign((void **)&A, 64, (m * stride + WIDE) * sizeof(float))) return 2;
+  algebra_t task = {.s = s, .m = m, .stride = stride, .H = H, .out = A, .active = active, .ridge = ridge,
+                    .n_threads = n_threads};
+  parallel(gather_share, &task, (int)n_threads);
+  for (int64_t k = 0; bend && k < m / q; k++)
+    for (int64_t l = k; l < m / q; l++)
+      for (int64_t j = 0; j < q; j++) A[(k * q + j) * stride + l * q + j] -= (float)bend[(k * (m / q) + l) * q + j];
+  int failed = 0;
+  for (int64_t from = 0; from < m && !failed; from += PANEL) {
+    int64_t height = m - from < PANEL ? m - from : PANEL, below = m - from - height;
+    failed = factor_block(A, stride, from, height);
+    if (failed || below == 0) continue;
+    task.from = from;
+    task.next = 0;
+    task.n_threads = below < 2 * PANEL ? 1 : n_threads;
+    parallel(panel_share, &task, (int)task.n_threads);
+    parallel(trailing_share, &task, (int)task.n_threads);
+  }
+  for (int64_t r = 0; r < m && !failed; r++) { /* U' y = x */
+    const float *row = A + r * stride;
+    x[r] /= row[r];
+    for (int64_t j = r + 1; j < m; j++) x[j] -= x[r] * row[j];
+  }
+  for (int64_t r = m - 1; r >= 0 && !failed; r--) { /* U x = y */
+    const float *row = A + r * stride;
+    double partial[8] = {0}, sum = 0.0;
+    int64_t j = r + 1;
+    for (; j + 8 <= m; j += 8)
+      for (int lane = 0; lane < 8; lane++) partial[lane] += row[j + lane] * x[j + lane];
+    for (; j < m; j++) sum += row[j] * x[j];
+    for (int lane = 0; lane < 8; lane++) sum += partial[lane];
+    x[r] = (x[r] - sum) / row[r];
+  }
+  free(A);
+  return failed;
+}

@@ -1,0 +1,68 @@
+"""Before any answer: is there a digit as the training data has them?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inklens.photos import typical
+
+LEAST_CONTRAST = 0.08  # of the ink against its paper
+LEAST_CLEARNESS = 5.0  # contrast over the noise of the paper
+MOST_BORDER = 0.7  # of the digit's length along one side of the picture
+MOST_HOLES = 2  # an 8 has two
+MOST_LEFT_OVER = 0.5  # share of the ink that is not the digit's
+THICKEST = 0.35  # pen's width relative to the digit's longer side
+LEAST_LIKE = 0.25
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found out before any classifier was asked.
+
+    Parameters
+    ----------
+    like_training : float
+        0 nothing like the training digits, 1 an ordinary one.
+    accepted : bool
+        Whether an answer can be trusted.
+    reasons : tuple of str
+        Why not, in words.
+    """
+
+    like_training: float
+    accepted: bool
+    reasons: tuple[str, ...]
+
+
+def judge(frame: np.ndarray, measures: dict[str, float]) -> Verdict:
+    """Judge a frame (28, 28) by its likeness, and by what was measured on its way from the photo.
+
+    Examples
+    --------
+    >>> judge(np.zeros((28, 28)), {}).reasons
+    ('blank: no ink was found',)
+    """
+    if not frame.any():
+        return Verdict(0.0, False, ("blank: no ink was found",))
+    like = float(typical.shipped().likeness(frame[None])[0])
+    reasons = tuple(_reasons(measures))
+    if like < LEAST_LIKE:
+        reasons += (f"not like a digit: likeness {like:.2f} to the training data",)
+    return Verdict(like, not reasons, reasons)
+
+
+def _reasons(measures: dict[str, float]):
+    contrast, noise = measures.get("contrast", 1.0), measures.get("noise", 0.0)
+    if contrast < LEAST_CONTRAST or contrast < LEAST_CLEARNESS * noise:
+        yield f"too faint: contrast {contrast:.2f} where the paper's own noise is {noise:.2f}"
+    if measures.get("border", 0.0) > MOST_BORDER:
+        yield f"cut off: {measures['border']:.0%} of its length lies along the border of the picture"
+    if measures.get("pen", 0.0) > THICKEST:
+        yield f"too thick: the pen is {measures['pen']:.0%} of the digit's length wide"
+    if measures.get("holes", 0) > MOST_HOLES:
+        yield f"not like a digit: {measures['holes']:.0f} holes"
+    rivals = int(measures.get("rivals", 0))
+    if rivals:
+        yield f"several digits: {rivals} more of its size in the picture; read it as a page (--many)"
+    elif measures.get("left_over", 0.0) > MOST_LEFT_OVER:
+        yield f"unclear: {measures['left_over']:.0%} of the ink is not part of the digit"

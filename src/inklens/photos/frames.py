@@ -1,0 +1,97 @@
+"""Ink -> frame: the pen's width, MNIST's 20 x 20 box, its centre of mass."""
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from inklens.photos.ink import Ink
+from inklens.photos.parts import Box, grown
+
+FRAME_SIDE = 28
+BOX_SIDE = 20
+CENTRE = 14.0  # pixel index of MNIST's centre of mass: each of its images lies within 13.5 to 14.5
+PEN = (0.11, 0.16)  # widths relative to the box that are left as they are; MNIST has a median of 0.137
+DRAWN_SIDE = 80  # pixels of the box in which a pen's width is changed
+COARSE, FINE = 28, 60  # pixels of a digit: up to COARSE its greys are kept, from FINE on its edge is cut sharp
+
+
+def redraw(
+    seen: Ink, digit: np.ndarray, box: Box, extent: float, pen: str | float | None = "auto"
+) -> tuple[np.ndarray, float]:
+    """Return the digit's ink, cropped, with its pen's width as MNIST has it, and the width that it had.
+
+    `extent` is the digit's longer side in pixels of the photo: few of them carry grey edges that say where the outline
+    runs between them, many are cut at the threshold, as MNIST's were before they were shrunk.
+    """
+    left, top, right, bottom = box
+    crop = np.s_[top:bottom, left:right]
+    mask, contrast = digit[crop], seen.contrast[crop]
+    width = pen_width(mask) / max(mask.shape)
+    target = float(np.clip(width, *PEN)) if pen == "auto" else (float(pen) if pen else width)
+    if abs(target - width) > 1e-9:
+        return with_pen(mask, width, target), width
+    near = grown(mask, 2, 2)
+    sharp = float(np.clip((extent - COARSE) / (FINE - COARSE), 0, 1))
+    low = (1 - sharp) * min(3 * seen.noise + 0.04 * seen.full, 0.5 * seen.threshold) + sharp * 0.8 * seen.threshold
+    high = (1 - sharp) * max(float(np.percentile(contrast[mask], 90)), low + 0.02) + sharp * 1.2 * seen.threshold
+    inked = np.clip((contrast - low) / (high - low), 0, 1) * near
+    return np.maximum(inked, sharp * mask).astype(np.float32), width
+
+
+def pen_width(mask: np.ndarray) -> float:
+    """Return the mean width of the strokes in pixels: across one, the distance to paper averages a quarter of it."""
+    step = 1 + max(mask.shape) // 120
+    inside = ndimage.distance_transform_edt(np.pad(mask[::step, ::step], 1))
+    inside = inside[inside > 0]
+    return float(max(4 * inside.mean() - 2, 1.0)) * step if inside.size else 1.0
+
+
+def with_pen(mask: np.ndarray, width: float, target: float) -> np.ndarray:
+    """Redraw strokes from one relative width to another: move the outline along its distance map."""
+    if abs(target - width) < 1e-9:
+        return mask.astype(np.float32)
+    factor = DRAWN_SIDE / max(mask.shape)
+    size = [max(2, round(n * factor)) for n in mask.shape]
+    big = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)) > 0.5
+    big = np.pad(big, 12)
+    signed = ndimage.distance_transform_edt(big) - ndimage.distance_transform_edt(~big)
+    change = (target * DRAWN_SIDE - pen_width(big)) / 2
+    if change < 0:  # a thin stroke must not vanish: keep the middle of each
+        change = max(change, 1 - float(np.percentile(signed[big], 80)))
+    inked = np.clip(signed + change + 0.5, 0, 1)
+    box = bounding_box(inked > 0.5)
+    if box is None:
+        return mask.astype(np.float32)
+    left, top, right, bottom = box
+    return inked[top:bottom, left:right]
+
+
+def bounding_box(mask: np.ndarray) -> Box | None:
+    """Return (left, top, right, bottom) of the True pixels, or None."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return int(cols[0]), int(rows[0]), int(cols[-1]) + 1, int(rows[-1]) + 1
+
+
+def fit_box(inked: np.ndarray, side: int = BOX_SIDE) -> np.ndarray:
+    """Resample ink (areas averaged) so that its longer side fills a `side` x `side` square; maximum 1."""
+    rows, cols = inked.shape
+    extent = max(rows, cols)
+    square = np.zeros((extent, extent), np.float32)
+    top, left = (extent - rows) // 2, (extent - cols) // 2
+    square[top : top + rows, left : left + cols] = inked
+    method = Image.Resampling.BOX if extent >= side else Image.Resampling.BILINEAR
+    small = np.asarray(Image.fromarray(square).resize((side, side), method), np.float64)
+    return np.clip(small / max(small.max(), 1e-9), 0, 1)
+
+
+def centred(square: np.ndarray, side: int = FRAME_SIDE, centre: float = CENTRE) -> np.ndarray:
+    """Paste a square so that its centre of mass comes nearest to pixel `centre` of a `side` x `side` frame."""
+    mass = max(float(square.sum()), 1e-9)
+    at = np.arange(len(square))
+    middle = (square.sum(axis=1) @ at / mass, square.sum(axis=0) @ at / mass)
+    top, left = (int(np.clip(np.floor(centre + 0.5 - m), 0, side - len(square))) for m in middle)
+    frame = np.zeros((side, side))
+    frame[top : top + len(square), left : left + len(square)] = square
+    return frame

@@ -1,0 +1,190 @@
+"""Find all digits of a page, in reading order."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from inklens.photos import frames, typical
+from inklens.photos import ink as inks
+from inklens.photos import parts as pieces
+from inklens.photos.decode import Picture, Source, decode
+from inklens.photos.ink import Ink
+from inklens.photos.normalise import Normalised, Normaliser
+from inklens.photos.parts import Part
+from inklens.photos.search import Found, View
+
+PAGE_SIDE = 1400  # a page of thirty digits a line leaves each some 30 pixels
+DIGIT_HEIGHT = (0.45, 2.2)  # of the median height: parts outside are marks, lines or blots
+SLIM = 0.12  # of the median height: shorter in both directions is a speck
+ROW_GAP = 0.55  # of the median height between the middles of two lines
+WIDE = 1.25  # width over height from which a part may be two digits that touch
+SPLIT_GAIN = 0.15  # by so much less strange must the halves of a split part be
+
+
+def locate(
+    picture: Picture | Source, *, many: bool | None = None, normaliser: Normaliser | None = None
+) -> list[list[Normalised]]:
+    """Return the digits of a photo as lines from top to bottom, each from left to right.
+
+    Parameters
+    ----------
+    picture : Picture, path, bytes, binary file, array or PIL image
+        The photo.
+    many : bool, optional
+        True: a page of digits; False: one digit; None: decide by what is there.
+    normaliser : Normaliser, optional
+        Recipe and parameters; only the faithful recipe knows pages.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> page = np.full((80, 200), 0.9)
+    >>> for col in (30, 90, 150):
+    ...     page[20:60, col:col + 6] = 0.1
+    >>> [len(line) for line in locate(page)]
+    [3]
+    """
+    normaliser = normaliser or Normaliser()
+    if not isinstance(picture, Picture):
+        picture = decode(picture)
+    if normaliser.recipe != "faithful":
+        return [[normaliser.normalise(picture)]]
+    if many:
+        lines = _page(picture, normaliser)
+        return lines or [[normaliser.normalise(picture)]]
+    single = normaliser.normalise(picture)
+    if many is None and single.measures.get("rivals", 0) > 0:
+        lines = _page(picture, normaliser)
+        if sum(map(len, lines)) > 1:
+            return lines
+    return [[single]]
+
+
+def _page(picture: Picture, normaliser: Normaliser) -> list[list[Normalised]]:
+    """Search a page under two guesses at its paper; the one with the more digit-like pieces wins."""
+    work = inks.resize_longer(picture.gray, PAGE_SIDE)
+    scale = max(picture.gray.shape) / max(work.shape)
+    polarity = inks.polarities(work)[0] if normaliser.polarity == "auto" else normaliser.polarity
+    view = View(work if polarity == "dark" else 1 - work, (0, 0), scale, polarity)
+    best: list[list[Found]] = []
+    highest = 0.0
+    for share in (0.2, 0.1):
+        paper = inks.closed_paper(view.bright, share)
+        seen = inks.find(view.bright, f"closing {share:.0%}", paper, normaliser.threshold)
+        lines = _digits(view, seen, normaliser.lines)
+        worth = _worth([found for line in lines for found in line])
+        if worth > highest:
+            best, highest = lines, worth
+    return [[normaliser.from_found(picture, found) for found in line] for line in best]
+
+
+def _worth(digits: list[Found]) -> float:
+    """Return how many digit-like pieces there are: an ordinary digit counts 1, a strange piece next to nothing."""
+    if not digits:
+        return 0.0
+    strange = typical.shipped().strangeness(np.array([found.frame() for found in digits], np.float32))
+    return float((1 - np.clip((strange - 1) / 3, 0, 1.3)).sum())
+
+
+def _digits(view: View, seen: Ink, lines: bool) -> list[list[Found]]:
+    mask = pieces.without_lines(seen.mask) if lines else seen.mask
+    labels, parts = pieces.label(mask)
+    groups = _groups(parts)
+    if not groups:
+        return []
+    found = [piece for group in groups for piece in _split(_crop(view, seen, labels, group))]
+    return _in_lines(found)
+
+
+def _groups(parts: list[Part]) -> list[list[Part]]:
+    """Join parts into digits: the bar of a 5 with its body, and drop marks that are no digit's size."""
+    standing = [part for part in parts if part.border < 0.3]
+    if not standing:
+        return []
+    extents = np.array([part.extent for part in standing])
+    tall = np.median(extents[extents >= 0.3 * np.percentile(extents, 90)])
+    usable = [p for p in standing if SLIM * tall < p.extent < DIGIT_HEIGHT[1] * tall]
+    bodies = [[part] for part in usable if part.extent >= DIGIT_HEIGHT[0] * tall]
+    for part in (part for part in usable if part.extent < DIGIT_HEIGHT[0] * tall):
+        near = [body for body in bodies if pieces.belongs(part.box, pieces.union(body))]
+        if near:
+            near[0].append(part)
+    joined: list[list[Part]] = []
+    for body in sorted(bodies, key=lambda b: pieces.union(b)[0]):
+        mate = next((other for other in joined if _same_digit(pieces.union(body), pieces.union(other), tall)), None)
+        if mate is None:
+            joined.append(body)
+        else:
+            mate += body
+    return joined
+
+
+def _same_digit(a: pieces.Box, b: pieces.Box, tall: float) -> bool:
+    """Say whether two bodies above one another make one digit of ordinary height."""
+    overlap = min(a[2], b[2]) - max(a[0], b[0])
+    height = max(a[3], b[3]) - min(a[1], b[1])
+    return overlap > 0.6 * min(a[2] - a[0], b[2] - b[0]) and height < 1.25 * tall
+
+
+def _crop(view: View, seen: Ink, labels: np.ndarray, group: list[Part]) -> Found:
+    """Cut one digit out of the page, with a little room round it."""
+    left, top, right, bottom = pieces.union(group)
+    room = 3
+    x, y = max(0, left - room), max(0, top - room)
+    window = np.s_[y : bottom + room, x : right + room]
+    near = replace(
+        view,
+        bright=view.bright[window],
+        corner=(view.corner[0] + x * view.scale, view.corner[1] + y * view.scale),
+    )
+    mask = np.isin(labels[window], [part.label for part in group])
+    ink = replace(seen, contrast=seen.contrast[window], mask=mask)
+    return Found(near, ink, mask, (left - x, top - y, right - x, bottom - y), tuple(group), (), False)
+
+
+def _split(found: Found) -> list[Found]:
+    """Part two digits that touch, if each half looks more like a digit than the whole."""
+    left, top, right, bottom = found.box
+    width, height = right - left, bottom - top
+    if width < WIDE * height or width < 16:
+        return [found]
+    profile = ndimage.uniform_filter1d(found.mask[:, left:right].sum(axis=0).astype(float), 3)
+    middle = np.s_[width // 4 : width - width // 4]
+    cut = left + width // 4 + int(np.argmin(profile[middle]))
+    halves = [_part_of(found, left, cut), _part_of(found, cut, right)]
+    strange = typical.shipped().strangeness(np.array([f.frame() for f in (found, *halves)], np.float32))
+    return halves if strange[1:].mean() < strange[0] - SPLIT_GAIN else [found]
+
+
+def _part_of(found: Found, left: int, right: int) -> Found:
+    mask = np.zeros_like(found.mask)
+    mask[:, left:right] = found.mask[:, left:right]
+    box = frames.bounding_box(mask) or found.box
+    return replace(found, mask=mask, box=box)
+
+
+def _in_lines(digits: list[Found]) -> list[list[Found]]:
+    """Sort into lines by height, tilt evened out, and each line from left to right."""
+    boxes = np.array([found.gray_box for found in digits])
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    level = y - _tilt(x, y, tall) * x
+    order = np.argsort(level)
+    lines: list[list[int]] = [[int(order[0])]]
+    for index in order[1:]:
+        if level[index] - np.mean(level[lines[-1]]) > ROW_GAP * tall:
+            lines.append([])
+        lines[-1].append(int(index))
+    return [[digits[i] for i in sorted(line, key=lambda i: x[i])] for line in lines]
+
+
+def _tilt(x: np.ndarray, y: np.ndarray, tall: float) -> float:
+    """Return the median slope from each digit to its neighbour on the right."""
+    slopes = []
+    for i in range(len(x)):
+        ahead = (x > x[i] + 0.3 * tall) & (np.abs(y - y[i]) < 0.8 * tall) & (x < x[i] + 6 * tall)
+        if ahead.any():
+            j = np.flatnonzero(ahead)[np.argmin(x[ahead])]
+            slopes.append((y[j] - y[i]) / (x[j] - x[i]))
+    return float(np.median(slopes)) if slopes else 0.0

@@ -1,0 +1,188 @@
+"""Ink -> the parts that belong to the digit: lines taken out, specks and borders left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
+
+EIGHT = np.ones((3, 3), bool)
+LINE_SHARE = 0.8  # of the picture's side: a run of ink this long may be a printed line
+SPECK_SHARE = 0.02  # of the largest part's area: less is a speck
+JOIN_GAP = 0.12  # of the digit's extent: parts nearer than this belong together
+FLAW = 0.04  # of the digit's extent: a smaller hole is a flaw
+STACK_GAP = 0.3  # the same for parts above one another, such as the bar of a 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """One connected piece of ink."""
+
+    label: int
+    box: Box
+    area: int
+    border: float  # share of its outline that lies on the picture's border
+    along: float  # of its extent, how much runs along one side of the picture
+
+    @property
+    def extent(self) -> int:
+        """Longer side of the box in pixels."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
+
+def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
+    """Return labels and parts of a mask, eight-connected, largest first."""
+    labels, count = ndimage.label(mask, EIGHT)
+    if count == 0:
+        return labels, []
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
+    outline = np.bincount(labels[_outline(mask)], minlength=count + 1)
+    parts = []
+    for number, where in enumerate(ndimage.find_objects(labels), 1):
+        rows, cols = where
+        box = (cols.start, rows.start, cols.stop, rows.stop)
+        touching = contact[:, number]
+        border = touching.sum() / max(outline[number], 1)
+        along = touching.max() / max(rows.stop - rows.start, cols.stop - cols.start)
+        parts.append(Part(number, box, int(areas[number]), float(border), float(along)))
+    return labels, sorted(parts, key=lambda part: -part.area)
+
+
+def grown(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
+    """Return the mask with every pixel spread over some rows and columns round it."""
+    for axis, steps in ((0, rows), (1, cols)):
+        for _ in range(steps):
+            wider = mask.copy()
+            ahead, back = (np.s_[1:], np.s_[:-1]) if axis == 0 else (np.s_[:, 1:], np.s_[:, :-1])
+            wider[ahead] |= mask[back]
+            wider[back] |= mask[ahead]
+            mask = wider
+    return mask
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels of ink with paper, or the picture's end, beside them."""
+    inner = np.zeros_like(mask)
+    inner[1:-1, 1:-1] = (
+        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+    )  # fmt: skip
+    return mask & ~inner
+
+
+def without_lines(mask: np.ndarray) -> np.ndarray:
+    """Take out printed lines: long straight runs, where nothing thicker crosses them."""
+    return _without_rules(_without_rules(mask).T).T
+
+
+def _without_rules(mask: np.ndarray) -> np.ndarray:
+    """Take out lines that run along the rows, tilted by a few degrees at most.
+
+    As with the staff lines of music, a column's run of ink is deleted only where it is about as thin as the line.
+    """
+    rows, cols = mask.shape
+    length = int(LINE_SHARE * cols)
+    if length < 12:
+        return mask
+    run = _long_runs(grown(mask, 1, 0), length)
+    if not run.any():
+        return mask
+    bands, count = ndimage.label(grown(run) & mask, EIGHT)
+    result = mask.copy()
+    runs = _run_lengths(mask)
+    for number in range(1, count + 1):
+        band = bands == number
+        heights = band.sum(axis=0)
+        thickness = np.median(heights[heights > 0])
+        if thickness <= 0.06 * max(rows, cols) + 2:
+            result &= ~(band & (runs <= 1.6 * thickness + 1))
+    return result
+
+
+def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
+    """Return the pixels in horizontal runs of at least `length` (an opening with a line)."""
+    rows, cols = mask.shape
+    so_far = np.zeros((rows, cols + 1), np.int32)
+    np.cumsum(mask, axis=1, out=so_far[:, 1:])
+    starts = so_far[:, length:] - so_far[:, :-length] == length  # (rows, cols - length + 1)
+    change = np.zeros((rows, cols + 1), np.int32)
+    change[:, : starts.shape[1]] += starts
+    change[:, length:] -= starts
+    return np.cumsum(change, axis=1)[:, :-1] > 0
+
+
+def _run_lengths(mask: np.ndarray) -> np.ndarray:
+    """Return for each pixel the length of the vertical run of ink through it."""
+    rows = len(mask)
+    at = np.arange(rows, dtype=np.int32)[:, None]
+    last_gap = np.maximum.accumulate(np.where(mask, -1, at), axis=0)
+    next_gap = np.minimum.accumulate(np.where(mask, rows, at)[::-1], axis=0)[::-1]
+    return np.where(mask, next_gap - last_gap - 1, 0)
+
+
+def main_group(parts: list[Part], shape: tuple[int, ...]) -> list[Part]:
+    """Choose the part most likely to be a digit, and all that belongs to it.
+
+    Never simply the largest: that may be the page's edge. A part counts by its area, less if it lies along the
+    border or far from the middle.
+    """
+    if not parts:
+        return []
+    main = max(parts, key=lambda part: part.area * _standing(part, shape))
+    return grow([main], parts)
+
+
+def grow(group: list[Part], parts: list[Part]) -> list[Part]:
+    """Add the parts that lie near enough to a group to belong to it."""
+    group = list(group)
+    rest = [part for part in parts if part not in group and part.border < 0.3]
+    smallest = SPECK_SHARE * max(part.area for part in group)
+    rest = [part for part in rest if part.area >= smallest]
+    near = group
+    while near:
+        box = union(group)
+        near = [part for part in rest if belongs(part.box, box)]
+        group += near
+        rest = [part for part in rest if part not in near]
+    return group
+
+
+def rivals(group: list[Part], others: tuple[Part, ...]) -> int:
+    """Count the other parts that are as large as the digit, and not cut off by the picture's border."""
+    extent = max(part.extent for part in group)
+    area = sum(part.area for part in group)
+    return sum(p.border < 0.2 and p.extent > 0.5 * extent and p.area > 0.25 * area for p in others)
+
+
+def holes(mask: np.ndarray) -> int:
+    """Count the holes in a piece of ink that are wider than a flaw of the paper."""
+    labels, count = ndimage.label(~np.pad(mask, 1))
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    return int((areas > (FLAW * max(mask.shape)) ** 2).sum()) - 1
+
+
+def union(group: list[Part]) -> Box:
+    """Return the box round all parts."""
+    left, top, right, bottom = zip(*(part.box for part in group), strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+def _standing(part: Part, shape: tuple[int, ...]) -> float:
+    """Return a weight from 0 to 1: away from the border, near the middle."""
+    left, top, right, bottom = part.box
+    off = max(abs((left + right) / shape[1] - 1), abs((top + bottom) / shape[0] - 1))
+    return max(0.02, 1 - 3 * part.border) * (1 - 0.6 * off**2)
+
+
+def belongs(box: Box, group: Box) -> bool:
+    """Say whether a part lies near enough to a digit to belong to it."""
+    gap_x = max(box[0] - group[2], group[0] - box[2])
+    gap_y = max(box[1] - group[3], group[1] - box[3])
+    extent = max(group[2] - group[0], group[3] - group[1])
+    if max(gap_x, gap_y) <= JOIN_GAP * extent:
+        return True
+    overlap = min(box[2], group[2]) - max(box[0], group[0])
+    return overlap >= 0.5 * (box[2] - box[0]) and gap_y <= STACK_GAP * extent

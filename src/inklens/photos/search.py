@@ -1,0 +1,144 @@
+"""Find the one digit of a photo: several guesses at paper and lines, the most digit-like result wins."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from inklens.photos import frames, typical
+from inklens.photos import ink as inks
+from inklens.photos import parts as pieces
+from inklens.photos.ink import Ink
+from inklens.photos.parts import Box, Part
+
+# gray  (rows, cols)  float32, the photo
+# work  (rows, cols)  float32, the photo at a size where strokes have a few pixels
+
+WORK_SIDE = 224
+SMALLEST_SIDE = 112  # smaller photos are enlarged to this, so that strokes have an inside
+GOOD_ENOUGH = 1.0  # strangeness of an ordinary digit: no further guess is made
+DOUBT = 0.3  # added to the strangeness under the less likely of two polarities
+ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A window of a photo at working size."""
+
+    bright: np.ndarray  # ink is dark
+    corner: tuple[float, float]  # left, top in pixels of `gray`
+    scale: float  # pixels of `gray` per pixel
+    polarity: str  # in the photo the ink is "dark" or "light"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What may be the digit: its ink, and where it lies."""
+
+    view: View
+    ink: Ink
+    mask: np.ndarray  # the digit's pixels
+    box: Box  # in pixels of the mask
+    group: tuple[Part, ...]
+    others: tuple[Part, ...]
+    lines: bool  # printed lines were taken out
+    rivals: int = 0  # other parts in the photo that are as large as a digit
+
+    def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
+        """Return the ink inside the box, and the pen's width relative to it."""
+        return frames.redraw(self.ink, self.mask, self.box, self.extent, pen)
+
+    def frame(self) -> np.ndarray:
+        """Return the frame (28, 28)."""
+        return frames.centred(frames.fit_box(self.redraw()[0]))
+
+    def measures(self) -> dict[str, float]:
+        """Return what the checks before an answer need."""
+        left, top, right, bottom = self.box
+        return {
+            "contrast": self.ink.full,
+            "noise": self.ink.noise,
+            "border": max(part.along for part in self.group),
+            "holes": float(pieces.holes(self.mask[top:bottom, left:right])),
+            "rivals": float(self.rivals),
+            "left_over": self.left_over,
+        }
+
+    @property
+    def left_over(self) -> float:
+        """Share of the ink that is neither the digit nor on the border."""
+        rest = sum(part.area for part in self.others if part.border < 0.3)
+        return rest / (rest + sum(part.area for part in self.group))
+
+    @property
+    def extent(self) -> float:
+        """Longer side of the digit in pixels of `gray`."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top) * self.view.scale
+
+    @property
+    def gray_box(self) -> tuple[float, float, float, float]:
+        """The box in pixels of `gray`."""
+        (x, y), s = self.view.corner, self.view.scale
+        left, top, right, bottom = self.box
+        return x + left * s, y + top * s, x + right * s, y + bottom * s
+
+
+def best(
+    gray: np.ndarray, *, polarity: str = "auto", threshold: float | None = None, lines: bool = True
+) -> Found | None:
+    """Return the most digit-like ink of a photo, or None if there is none."""
+    found = _best(gray, (0, 0), polarity, threshold, lines)
+    if found is None or found.extent > ZOOM_SHARE * max(gray.shape) or max(gray.shape) <= WORK_SIDE:
+        return found
+    left, top, right, bottom = found.gray_box
+    margin = 0.6 * found.extent
+    x, y = max(0, int(left - margin)), max(0, int(top - margin))
+    nearer = gray[y : int(bottom + margin) + 1, x : int(right + margin) + 1]
+    again = _best(nearer, (x, y), found.view.polarity, threshold, lines)
+    return replace(again, rivals=found.rivals) if again else found
+
+
+def _best(
+    gray: np.ndarray, window: tuple[float, float], polarity: str, threshold: float | None, lines: bool
+) -> Found | None:
+    work = inks.resize_longer(gray, WORK_SIDE)
+    if max(work.shape) < SMALLEST_SIDE:
+        work = inks.resize_longer(work, SMALLEST_SIDE, enlarge=True)
+    scale = max(gray.shape) / max(work.shape)
+    candidates: list[Found] = []
+    strange: list[float] = []
+    for doubt, ink in enumerate(inks.polarities(work) if polarity == "auto" else [polarity]):
+        view = View(work if ink == "dark" else 1 - work, window, scale, ink)
+        for name, paper in inks.papers(view.bright):
+            new = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
+            if new:
+                candidates += new
+                strange += (strangeness(new) + doubt * DOUBT).tolist()
+                if min(strange) < GOOD_ENOUGH:
+                    break
+    return candidates[int(np.argmin(strange))] if candidates else None
+
+
+def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
+    """Yield what may be the digit, with printed lines left in and taken out."""
+    cleaned = pieces.without_lines(seen.mask) if lines else seen.mask
+    for mask in (seen.mask, cleaned)[: 1 + int((cleaned != seen.mask).any())]:
+        labels, parts = pieces.label(mask)
+        group = pieces.main_group(parts, mask.shape)
+        if group:
+            chosen = np.zeros(len(parts) + 1, bool)
+            chosen[[part.label for part in group]] = True
+            digit = chosen[labels]
+            others = tuple(part for part in parts if part not in group)
+            taken_out = mask is not seen.mask
+            rivals = pieces.rivals(group, others)
+            yield Found(view, seen, digit, pieces.union(group), tuple(group), others, taken_out, rivals)
+
+
+def strangeness(candidates: list[Found]) -> np.ndarray:
+    """Return how little each is like a digit: its frame's strangeness, and more for ink that is left over."""
+    frame = np.array([found.frame() for found in candidates], np.float32)
+    left_over = np.array([found.left_over for found in candidates])
+    border = np.array([max(part.border for part in found.group) for found in candidates])
+    return typical.shipped().strangeness(frame) + 0.7 * left_over + 2 * border

@@ -1,0 +1,277 @@
+"""Passes over rows: the same numbers from every layout, type, number of threads and instruction set; true derivatives."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from inklens.errors import DataError
+from inklens.linear import kernels
+from inklens.linear.blocks import Rows
+
+K = 10
+
+
+def pixels(seed=0, n_samples=300, n_features=40, density=0.2):
+    rng = np.random.default_rng(seed)
+    on = rng.random((n_samples, n_features)) < density
+    return (on * rng.integers(1, 256, on.shape)).astype(np.uint8)
+
+
+def case(n_samples, n_features, n_classes=K, seed=1):
+    rng = np.random.default_rng(seed)
+    coef = rng.normal(size=(n_classes, n_features)) / 100.0
+    intercept = rng.normal(size=n_classes)
+    codes = rng.integers(0, n_classes, n_samples).astype(np.int32)
+    return coef, intercept, codes, rng.random(n_samples) + 0.5
+
+
+def reference(X, coef, intercept, codes, weights):
+    """Loss and gradient as the formula says, in plain float64."""
+    z = X.astype(float) @ coef.T + intercept
+    top = z.max(axis=1, keepdims=True)
+    log_total = np.log(np.exp(z - top).sum(axis=1)) + top[:, 0]
+    proba = np.exp(z - log_total[:, None])
+    residual = (proba - np.eye(len(coef))[codes]) * weights[:, None]
+    loss = float(weights @ (log_total - z[np.arange(len(z)), codes]))
+    return loss, residual.T @ X.astype(float), residual.sum(axis=0), proba
+
+
+LAYOUTS = {
+    "uint8": lambda X: X,
+    "float32": lambda X: X.astype(np.float32),
+    "float64": lambda X: X.astype(float),
+    "float16": lambda X: X.astype(np.float16),
+    "int64": lambda X: X.astype(np.int64),
+    "object": lambda X: X.astype(object),
+    "big-endian": lambda X: X.astype(">f8"),
+    "fortran": lambda X: np.asfortranarray(X.astype(float)),
+    "strided": lambda X: np.repeat(np.repeat(X.astype(float), 2, axis=0), 3, axis=1)[::2, ::3],
+    "reversed": lambda X: X.astype(np.float32)[::-1, ::-1].copy()[::-1, ::-1],
+    "misaligned": lambda X: _misaligned(X.astype(float)),
+    "csr": lambda X: sparse.csr_matrix(X.astype(float)),
+    "csc": lambda X: sparse.csc_array(X),
+    "coo": lambda X: sparse.coo_matrix(X.astype(np.float32)),
+    "unsorted csr": lambda X: _unsorted(X.astype(float)),
+    "64-bit csr": lambda X: _wide_indices(X.astype(float)),
+    "blocks": lambda X: [X[:100], sparse.csr_array(X[100:130].astype(float)), X[130:].astype(np.float32)],
+}
+
+
+def _misaligned(X):
+    buffer = np.empty(X.nbytes + 1, dtype=np.uint8)
+    out = buffer[1:].view(X.dtype).reshape(X.shape)
+    out[...] = X
+    assert not out.flags.aligned
+    return out
+
+
+def _unsorted(X):
+    """Duplicates, explicit zeros, columns in falling order."""
+    X = sparse.coo_matrix(X)
+    row, col, data = (np.concatenate([a, b]) for a, b in ((X.row, X.row), (X.col, X.col), (X.data / 2, X.data / 2)))
+    row, col, data = np.append(row, [0, 1]), np.append(col, [3, 4]), np.append(data, [0.0, 0.0])
+    order = np.lexsort((-col, row))
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=X.shape[0]))])
+    return sparse.csr_matrix((data[order], col[order], indptr), shape=X.shape)
+
+
+def _wide_indices(X):
+    X = sparse.csr_array(X)
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    return X
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("density", [0.2, 0.9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_layout_gives_the_same_pass(layout, density, dtype):
+    X = pixels(density=density)
+    given = LAYOUTS[layout](X)
+    coef, intercept, codes, weights = case(*X.shape)
+    loss, gradient, sums, proba = reference(X, coef, intercept, codes, weights)
+    at = Rows.of(given).loss_and_gradient(coef, intercept, codes, weights, dtype=dtype)
+    rtol = 3e-5 if dtype == np.float32 else 1e-11
+    np.testing.assert_allclose(at.loss, loss, rtol=rtol)
+    np.testing.assert_allclose(at.gradient, gradient, rtol=rtol, atol=rtol * np.abs(gradient).max())
+    np.testing.assert_allclose(at.intercept_gradient, sums, rtol=rtol, atol=rtol * len(X))
+    np.testing.assert_allclose(at.proba, proba, rtol=20 * rtol, atol=rtol)
+
+
+def test_input_is_never_written_to():
+    X = pixels().astype(float)
+    X.setflags(write=False)
+    S = sparse.csr_matrix(pixels())
+    before = S.data.copy(), S.indices.copy(), S.indptr.copy()
+    for given in (X, S):
+        coef, intercept, codes, weights = case(*X.shape)
+        Rows.of(given).loss_and_gradient(coef, intercept, codes, weights)
+    for kept, now in zip(before, (S.data, S.indices, S.indptr), strict=True):
+        np.testing.assert_array_equal(kept, now)
+
+
+def test_memory_map_read_only(tmp_path):
+    X = pixels(n_samples=500)
+    X.tofile(tmp_path / "pixels")
+    mapped = np.memmap(tmp_path / "pixels", dtype=np.uint8, mode="r", shape=X.shape)
+    coef, intercept, codes, weights = case(*X.shape)
+    a, b = (Rows.of(x, scale=1 / 255).loss_and_gradient(coef, intercept, codes, weights) for x in (X, mapped))
+    assert a.loss == b.loss
+    np.testing.assert_array_equal(a.gradient, b.gradient)
+
+
+def test_memory_map_beyond_the_packing_limit_is_streamed(tmp_path, monkeypatch):
+    monkeypatch.setattr("inklens.linear.blocks.PACK_UP_TO", 1000)
+    X = pixels(n_samples=500)
+    np.save(tmp_path / "X.npy", X)
+    rows = Rows.of(np.load(tmp_path / "X.npy", mmap_mode="r"), scale=1 / 255)
+    assert rows.blocks[0].fast.indices is None
+    coef, intercept, codes, weights = case(*X.shape)
+    a = rows.loss_and_gradient(coef, intercept, codes, weights)
+    b = Rows.of(X, scale=1 / 255).loss_and_gradient(coef, intercept, codes, weights)
+    np.testing.assert_allclose(a.gradient, b.gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 64, 80])
+@pytest.mark.parametrize("density", [0.2, 0.9])
+def test_any_number_of_classes(n_classes, density):
+    X = pixels(density=density, n_samples=77)
+    coef, intercept, codes, weights = case(*X.shape, n_classes=n_classes)
+    loss, gradient, _, _ = reference(X, coef, intercept, codes, weights)
+    at = Rows.of(X).loss_and_gradient(coef, intercept, codes, weights, dtype=np.float64)
+    np.testing.assert_allclose(at.loss, loss, rtol=1e-12)
+    np.testing.assert_allclose(at.gradient, gradient, rtol=1e-10, atol=1e-10 * max(1.0, np.abs(gradient).max()))
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 15, 16, 17, 31, 512, 513, 1025])
+def test_any_number_of_rows(n_samples):
+    X = pixels(n_samples=n_samples)
+    coef, intercept, codes, weights = case(*X.shape)
+    _, gradient, _, _ = reference(X, coef, intercept, codes, weights)
+    for n_threads in (1, 2, 5):
+        rows = Rows.of(X, n_threads=n_threads)
+        rows._threads = lambda n_classes, n=n_threads: n
+        at = rows.loss_and_gradient(coef, intercept, codes, weights, dtype=np.float64)
+        np.testing.assert_allclose(at.gradient, gradient, rtol=1e-10, atol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.05, 0.3, 1.0]))
+def test_derivatives_against_differences(seed, density):
+    X = Rows.of(pixels(seed, 40, 12, density), scale=1 / 255)
+    coef, intercept, codes, weights = case(40, 12, 4, seed)
+    V, v = np.random.default_rng(seed + 1).normal(size=(4, 12)), np.random.default_rng(seed + 2).normal(size=4)
+    at = X.loss_and_gradient(coef, intercept, codes, weights, dtype=np.float64)
+    h = 1e-5
+
+    def shifted(t):
+        return X.loss_and_gradient(coef + t * V, intercept + t * v, codes, weights, dtype=np.float64)
+
+    slope = np.vdot(at.gradient, V) + at.intercept_gradient @ v
+    assert slope == pytest.approx((shifted(h).loss - shifted(-h).loss) / (2 * h), rel=1e-6, abs=1e-6)
+    HV, Hv = X.hessian_product(at.proba, weights, V, v)
+    up, down = shifted(h), shifted(-h)
+    np.testing.assert_allclose(HV, (up.gradient - down.gradient) / (2 * h), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(Hv, (up.intercept_gradient - down.intercept_gradient) / (2 * h), rtol=1e-5, atol=1e-6)
+
+
+def test_negligible_rows_may_be_skipped():
+    X = Rows.of(pixels(), scale=1 / 255)
+    coef, intercept, codes, weights = case(*X.shape)
+    at = X.loss_and_gradient(500 * coef, intercept, codes, weights)
+    negligible = 1e-2
+    sure = weights * (1.0 - at.proba.max(axis=1)) <= negligible
+    assert 10 < sure.sum() < len(sure) - 10
+    part, _ = X.hessian_product(at.proba, weights, coef, intercept, negligible=negligible)
+    kept = np.flatnonzero(~sure)
+    whole, _ = X.take(kept).hessian_product(at.proba[kept], weights[kept], coef, intercept)
+    np.testing.assert_allclose(part, whole, atol=1e-5 * np.abs(whole).max())
+
+
+def test_same_threads_same_bits_and_other_threads_the_same_digits():
+    X = pixels(n_samples=3000, n_features=80)
+    coef, intercept, codes, weights = case(*X.shape)
+    found = {}
+    for n_threads in (1, 2, 4):
+        rows = Rows.of(X, n_threads=n_threads)
+        rows._threads = lambda n_classes, n=n_threads: n
+        once, again = (rows.loss_and_gradient(coef, intercept, codes, weights) for _ in range(2))
+        np.testing.assert_array_equal(once.gradient, again.gradient)
+        found[n_threads] = once.gradient
+    np.testing.assert_allclose(found[2], found[1], rtol=1e-5, atol=1e-6 * np.abs(found[1]).max())
+    np.testing.assert_allclose(found[4], found[1], rtol=1e-5, atol=1e-6 * np.abs(found[1]).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_of_ten_thousand(dtype):
+    X = np.array([[1.0], [-1.0]])
+    at = Rows.of(X).loss_and_gradient(
+        np.array([[1e4], [-1e4], [0.0]]), np.zeros(3), np.array([0, 0], np.int32), np.ones(2), dtype=dtype
+    )
+    assert at.loss == pytest.approx(2e4)
+    np.testing.assert_allclose(at.proba.sum(axis=1), 1.0, atol=1e-12)
+    assert np.isfinite(at.gradient).all()
+
+
+@pytest.mark.parametrize("name", ["numpy", "plain", "avx2"])
+def test_other_kernels_agree(name):
+    """The same pass in a process that is forced to other kernels."""
+    script = (
+        "import numpy as np; import test_linear_kernels as t; from inklens.linear import kernels, blocks\n"
+        "X = t.pixels(); rows = blocks.Rows.of(X); a = rows.loss_and_gradient(*t.case(*X.shape))\n"
+        "h = rows.hessian_product(a.proba, t.case(*X.shape)[3], *t.case(*X.shape)[:2])[0]\n"
+        "print(kernels.active(), repr(a.loss), repr(float(np.linalg.norm(a.gradient))), repr(float(np.linalg.norm(h))))"
+    )
+    environment = {**os.environ, "INKLENS_KERNELS": name, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    active, *values = done.stdout.split()
+    assert active == name or kernels.active() in ("numpy", "neon", "plain")
+    X = pixels()
+    rows = Rows.of(X)
+    at = rows.loss_and_gradient(*case(*X.shape))
+    curved = rows.hessian_product(at.proba, case(*X.shape)[3], *case(*X.shape)[:2])[0]
+    expected = at.loss, np.linalg.norm(at.gradient), np.linalg.norm(curved)
+    np.testing.assert_allclose([float(v) for v in values], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_non_finite_values_are_named(bad, dtype, is_sparse):
+    X = pixels().astype(dtype)
+    X[123, 7] = bad
+    with pytest.raises(DataError, match=r"(NaN|infinity) in row 123, column 7 "):
+        Rows.of(sparse.csr_array(X) if is_sparse else X)
+    with pytest.raises(DataError, match=r"row 423, column 7 "):
+        Rows.of([pixels(), sparse.csr_array(X) if is_sparse else X])
+
+
+def test_clear_errors_at_the_border():
+    with pytest.raises(DataError, match="two-dimensional"):
+        Rows.of(np.zeros(3))
+    with pytest.raises(DataError, match="numbers"):
+        Rows.of(np.array([["a", "b"]], dtype=object))
+    with pytest.raises(DataError, match="same number of columns"):
+        Rows.of([np.zeros((2, 3)), np.zeros((2, 4))])
+
+
+def test_parts_of_the_matrix():
+    X = pixels()
+    given = [X[:100], sparse.csr_array(X[100:].astype(float))]
+    rows, columns, chosen = Rows.of(given, scale=1 / 255), np.array([1, 5, 30]), np.array([0, 7, 99, 100, 250])
+    true = X / 255
+    np.testing.assert_allclose(rows.dense(columns, chosen), true[np.ix_(chosen, columns)], rtol=1e-6)
+    np.testing.assert_allclose(rows.take(chosen).dense(dtype=np.float64), true[chosen], rtol=1e-12)
+    np.testing.assert_allclose(rows.csr(columns, chosen).matrix.toarray(), true[np.ix_(chosen, columns)], rtol=1e-6)
+    np.testing.assert_allclose(rows.columns.toarray(), true, rtol=1e-12)
+    w = np.random.default_rng(0).random(len(X))
+    np.testing.assert_allclose(rows.column_sums(w), w @ true, rtol=1e-12)
+    np.testing.assert_allclose(rows.column_squares(w), w @ true**2, rtol=1e-12)
+    np.testing.assert_allclose(rows.gram(w, columns=columns), (true[:, columns].T * w) @ true[:, columns], rtol=1e-4)
+    np.testing.assert_array_equal(rows.low, true.min(axis=0))
+    np.testing.assert_allclose(rows.high, true.max(axis=0))

@@ -1,0 +1,228 @@
+"""Pictures decode to what a person sees, and hostile bytes end in one kind of error."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from handwriting import encoded, photo, seeds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from inklens.errors import PhotoError
+from inklens.photos import decode
+from inklens.photos.decode import MAX_DRAFT_PIXELS
+
+SEEDS = seeds()
+
+
+def code_of(source, **options):
+    with pytest.raises(PhotoError) as caught:
+        decode(source, **options)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG"])
+def test_the_same_picture_in_every_format(kind):
+    array = photo()
+    picture = decode(encoded(array, kind))
+    assert picture.format == kind
+    assert picture.size == (240, 300)
+    assert np.abs(picture.gray - array / 255).mean() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(kind, orientation):
+    upright = photo("2")
+    undo = {2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}.get(orientation, 1)
+    stored = decode(upright, orientation=undo).gray
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = encoded((stored * 255).round().astype(np.uint8), kind, exif=exif)
+    assert np.abs(decode(data).gray - upright / 255).mean() < 0.01
+    assert np.abs(decode(data, orientation=1).gray - stored).mean() < 0.01  # the override wins
+
+
+def test_orientation_agrees_with_pillow():
+    from PIL import ImageOps
+
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[274] = orientation
+        data = encoded(photo("2"), "PNG", exif=exif)
+        expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))) / 255
+        assert np.abs(decode(data).gray - expected).max() < 1e-6
+
+
+def test_broken_exif_is_ignored():
+    data = encoded(photo(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xffgarbage")
+    assert np.abs(decode(data).gray - photo() / 255).mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("1", "PNG"), ("L", "PNG"), ("P", "PNG"), ("CMYK", "JPEG"), ("LA", "PNG"), ("I;16", "PNG")]
+)
+def test_modes_mean_the_same_grey(mode, kind):
+    array = photo()
+    image = Image.fromarray(array.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(array)
+    if mode == "CMYK":
+        image = image.convert("RGB")
+    data = encoded(image if mode == "I;16" else image.convert(mode, dither=Image.Dither.NONE), kind)
+    tolerance = 0.2 if mode == "1" else 0.02  # black and white only
+    assert np.abs(decode(data).gray - array / 255).mean() < tolerance
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(0, 1.0), (255, 0.0)])
+def test_transparent_paper_contrasts_with_the_ink(ink, paper):
+    drawn = 255 - photo(paper=255, ink=0)
+    layers = np.dstack([np.full_like(drawn, ink)] * 3 + [drawn])
+    gray = decode(encoded(layers, "PNG")).gray
+    assert gray[0, 0] == pytest.approx(paper)
+    assert abs(gray.max() - gray.min()) > 0.9
+
+
+def test_only_the_first_frame_counts():
+    first, second = Image.fromarray(photo("1")), Image.fromarray(photo("0"))
+    for kind in ("GIF", "PNG", "WEBP", "TIFF", "AVIF"):
+        data = encoded(first, kind, save_all=True, append_images=[second])
+        assert np.abs(decode(data).gray - photo("1") / 255).mean() < 0.02
+
+
+def chunk(name, body):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def test_large_jpegs_are_drafted_and_bombs_refused_from_the_header():
+    big = decode(encoded(Image.new("L", (6000, 5000), 200), "JPEG"))
+    assert big.size == (6000, 5000)
+    assert big.gray.size < 2e6
+    assert big.scale == pytest.approx(6000 / big.gray.shape[1])
+    ihdr = struct.pack(">IIBBBBB", 13_000, 13_000, 8, 6, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", ihdr) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    assert code_of(bomb) == "too-large"
+    assert MAX_DRAFT_PIXELS >= 200_000_000
+    assert code_of(np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (20_000, 20_000), (0, 0))) == "too-large"
+
+
+def test_text_bombs_in_a_png_cost_nothing():
+    data = encoded(photo(), "PNG")
+    body = b"key\0\0" + zlib.compress(bytes(50_000_000))
+    assert np.array_equal(decode(data[:33] + chunk(b"zTXt", body) + data[33:]).gray, decode(data).gray)
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_every_cut_is_an_error(name):
+    data = SEEDS[name]
+    decode(data)
+    codes = {code_of(data[: max(1, len(data) * percent // 100)]) for percent in range(1, 100)}
+    assert codes <= {"truncated", "unsupported", "corrupt"}
+    assert "truncated" in codes
+
+
+def test_a_wrong_checksum_is_noticed():
+    data = bytearray(SEEDS["png"])
+    data[data.index(b"IDAT") + 20] ^= 1
+    assert code_of(bytes(data)) == "corrupt"
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"%PDF-1.7", "PDF"), (b"8BPS\0\1", "Photoshop"), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"\0\0\1\0\1\0", "icon"), (b"%!PS-Adobe", "PostScript"), (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+        (b"PK\3\4rest", "zip"), (b"hello", "no picture"), (b"\0\0\0\x18ftypmp42\0\0\0\0mp42", "film"),
+    ],
+)  # fmt: skip
+def test_other_kinds_are_named_and_never_opened(data, what):
+    with pytest.raises(PhotoError, match=what) as caught:
+        decode(data)
+    assert caught.value.code == "unsupported"
+
+
+def test_a_polyglot_is_read_as_the_picture_it_is():
+    assert decode(SEEDS["png"] + b"PK\3\4%PDF<html>").gray.shape == (120, 100)
+
+
+def test_sources(tmp_path):
+    array = photo()
+    data = encoded(array, "PNG")
+    path = tmp_path / "digit.txt"  # the name does not matter
+    path.write_bytes(data)
+    expected = array / 255
+    for source in (path, str(path), data, memoryview(data), io.BytesIO(data), array, expected, Image.fromarray(array)):
+        assert np.abs(decode(source).gray - expected).max() < 1e-6
+    assert decode(array > 128).gray.max() == 1
+    assert np.abs(decode((array / 255 * 65535).astype(np.uint16)).gray - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("no/such/file.png", "missing"), (".", "missing"), ("a\0b", "unreadable"), (b"", "empty"),
+        (np.zeros((0, 5)), "empty"), (np.zeros(5), "bad-value"), (np.zeros((2, 2, 7)), "bad-value"),
+        (np.full((3, 3), np.nan), "bad-value"), (np.array([["a"]]), "bad-value"), (7, "bad-value"),
+        (io.StringIO("text"), "bad-value"),
+    ],
+)  # fmt: skip
+def test_bad_sources(source, code):
+    assert code_of(source) == code
+
+
+def test_bad_orientation():
+    assert code_of(photo(), orientation=9) == "bad-value"
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    os.mkfifo(tmp_path / "pipe")
+    assert code_of(tmp_path / "pipe") == "missing"
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(sorted(SEEDS)), seed=st.integers(0, 2**32 - 1))
+def test_damaged_files_decode_or_fail_cleanly(name, seed):
+    _decode_or_photo_error(_damaged(SEEDS[name], np.random.default_rng(seed)))
+
+
+@pytest.mark.slow
+def test_ten_thousand_damaged_files():
+    rng = np.random.default_rng(0)
+    names = sorted(SEEDS)
+    answers = [_decode_or_photo_error(_damaged(SEEDS[names[i % len(names)]], rng)) for i in range(10_000)]
+    assert 0.05 < np.mean(answers) < 0.95  # some of each, or the damage is no test
+
+
+def _damaged(data, rng):
+    out = bytearray(data)
+    reach = min(len(out), 200) if rng.random() < 0.6 else len(out)
+    for position in rng.integers(0, reach, rng.integers(1, 20)):
+        out[position] = rng.integers(256)
+    return bytes(out)
+
+
+def _decode_or_photo_error(data):
+    try:
+        picture = decode(data)
+    except PhotoError as error:
+        return not error.code  # False: refused, and it says why
+    assert picture.gray.ndim == 2
+    assert np.isfinite(picture.gray).all()
+    assert picture.gray.min() >= 0
+    assert picture.gray.max() <= 1
+    return True
+
+
+def test_reading_imports_nothing_heavy():
+    program = (
+        "import sys, numpy as np; from inklens.photos import locate; locate(np.full((40, 40), 0.9));"
+        "print([m for m in ('sklearn', 'matplotlib', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

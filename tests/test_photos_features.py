@@ -1,0 +1,72 @@
+"""Features mean what they say, for one frame as for a batch."""
+
+import numpy as np
+import pytest
+from handwriting import STROKES, photo
+from scipy import ndimage
+
+from inklens.errors import DataError, ParameterError
+from inklens.photos import FEATURES, compute, normalise, stroke_layout
+from inklens.photos.features import COL_SPREAD, ROW_SPREAD, edge_maps, straighten
+
+FRAMES = np.array([normalise(photo(label)).frame for label in STROKES], np.float32)
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+def test_a_batch_is_its_frames_one_by_one(kind):
+    together = compute(FRAMES, kind)
+    assert together.dtype == np.float32
+    assert np.isfinite(together).all()
+    for frame, row in zip(FRAMES, together, strict=True):
+        assert np.abs(compute(frame[None], kind) - row).max() < 1e-4  # single precision, other order of sums
+    assert np.array_equal(compute(FRAMES.reshape(-1, 784), kind), together)
+    assert compute(np.zeros((0, 28, 28)), kind).shape == (0, together.shape[1])
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+def test_blank_frames_have_finite_features(kind):
+    assert np.isfinite(compute(np.zeros((2, 28, 28)), kind)).all()
+
+
+def test_straightening_removes_slant_and_spread():
+    for shear in (-0.3, 0.2, 0.4):
+        for label, frame in zip(STROKES, FRAMES, strict=True):
+            if label == "1":
+                continue  # a bare stem has no width to speak of
+            slanted = ndimage.affine_transform(frame, [[1, 0], [shear, 1]], [0, -14 * shear], order=1)
+            straight = straighten(slanted[None])[0].astype(float)
+            at = np.arange(28)
+            mass = straight.sum()
+            row, col = straight.sum(1) @ at / mass, straight.sum(0) @ at / mass
+            cov = at @ straight @ at / mass - row * col
+            spread = np.sqrt([straight.sum(1) @ at**2 / mass - row**2, straight.sum(0) @ at**2 / mass - col**2])
+            assert abs(cov) < 1.5
+            assert np.abs([row - 14, col - 14]).max() < 0.5
+            assert np.abs(spread - [ROW_SPREAD, COL_SPREAD]).max() < 0.8
+
+
+@pytest.mark.parametrize("degrees", [0, 45, 90, 135, 180, 225, 270, 315])
+def test_an_edge_answers_in_its_own_direction(degrees):
+    y, x = np.mgrid[:28, :28] - 13.5
+    angle = np.radians(degrees)
+    ramp = np.clip(0.5 + 0.2 * (x * np.cos(angle) + y * np.sin(angle)), 0, 1).astype(np.float32)
+    strength = edge_maps(ramp[None])[0, :, 6:22, 6:22].sum(axis=(1, 2))
+    assert stroke_layout()[int(strength.argmax()) * 49].direction_degrees == degrees
+
+
+def test_the_layout_names_every_stroke_feature():
+    layout = stroke_layout()
+    assert len(layout) == compute(FRAMES[:1], "strokes").shape[1]
+    spot = np.zeros((1, 28, 28), np.float32)
+    spot[0, 9, 20] = 1
+    maps = edge_maps(spot)[0]
+    row, col = ndimage.center_of_mass(maps.sum(axis=0))
+    assert (row, col) == pytest.approx((9, 20))
+
+
+def test_bad_frames():
+    with pytest.raises(ParameterError):
+        compute(FRAMES, "magic")
+    for shape in ((3, 5), (28, 28), (2, 27, 28)):
+        with pytest.raises(DataError):
+            compute(np.zeros(shape), "strokes")

@@ -1,0 +1,204 @@
+"""The tutorial's recipe is the tutorial's; the faithful one is blind to what a person is blind to."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handwriting import STROKES, encoded, photo
+from PIL import Image, ImageOps
+from scipy import ndimage
+
+from inklens.errors import ParameterError, PhotoError
+from inklens.photos import Normaliser, locate, normalise
+
+
+def frame(source, **parameters):
+    return normalise(source, **parameters).frame
+
+
+def apart(a, b):
+    """Mean absolute difference in grey levels, up to one pixel: centres of mass lie on either side of a rounding."""
+    shifts = [(row, col) for row in (-1, 0, 1) for col in (-1, 0, 1)]
+    return min(255 * np.abs(np.roll(a, shift, axis=(0, 1)) - b).mean() for shift in shifts)
+
+
+@pytest.mark.parametrize("pixel_filter", [0, 20, 50])
+def test_the_tutorials_cells_give_the_tutorials_frame(pixel_filter):
+    image = Image.fromarray(photo("7"))
+    small = image.convert("L").resize((28, 28), Image.Resampling.LANCZOS)
+    inverted = ImageOps.invert(small)
+    min_pixel = np.percentile(inverted, pixel_filter)
+    scaled = np.clip(inverted - min_pixel, 0, 255)
+    expected = np.asarray(scaled) / np.max(scaled)
+    result = normalise(image, recipe="tutorial", pixel_filter=pixel_filter)
+    assert np.abs(result.frame - expected).max() < 1e-12
+    assert result.steps[-1].picture.reshape(1, 784).shape == (1, 784)
+
+
+@pytest.mark.parametrize("recipe", ["faithful", "otsu"])
+@pytest.mark.parametrize("label", STROKES)
+def test_a_frame_is_what_mnist_has(recipe, label):
+    result = normalise(photo(label), recipe=recipe)
+    ink = result.frame
+    assert ink.shape == (28, 28)
+    assert ink.min() == 0
+    assert ink.max() == pytest.approx(1)
+    rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    assert max(np.ptp(rows), np.ptp(cols)) + 1 == 20
+    assert np.abs(np.array(ndimage.center_of_mass(ink)) - 14.0).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("label", STROKES)
+def test_what_a_person_does_not_notice_does_not_matter(label):
+    plain = photo(label)
+    expected = frame(plain)
+    y, x = np.mgrid[-1:1:300j, -1:1:240j]
+    shade = 1 - 0.25 * x - 0.15 * y * y
+    same = {
+        "inverted": 255 - plain,
+        "shifted": photo(label, at=(85, 120)),
+        "padded": np.pad(plain, 60, constant_values=225),
+        "darker": plain // 2,
+        "brighter": (plain / 255) ** 0.6,
+        "shaded": plain / 255 * shade * 0.9,
+        "noise": np.clip(plain / 255 + np.random.default_rng(0).normal(0, 0.02, plain.shape), 0, 1),
+        "larger": photo(label, size=(600, 480), box=240, pen=24),
+    }
+    for name, other in same.items():
+        assert apart(frame(other), expected) < 10, name
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_eight_exif_orientations_one_frame(orientation):
+    from inklens.photos import decode
+
+    plain = photo("2")
+    undo = {6: 8, 8: 6}.get(orientation, orientation)
+    exif = Image.Exif()
+    exif[274] = orientation
+    turned = (decode(plain, orientation=undo).gray * 255).round().astype(np.uint8)
+    assert apart(frame(encoded(turned, "PNG", exif=exif)), frame(plain)) <= 0.5
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF"])
+def test_seven_formats_one_frame(kind):
+    assert apart(frame(encoded(photo("4"), kind)), frame(photo("4"))) < 1.5
+
+
+@pytest.mark.parametrize("label", ["3", "7", "4", "1"])
+def test_printed_lines_are_taken_out_and_stems_stay(label):
+    expected = frame(photo(label))
+    ruled, boxed = photo(label).copy(), photo(label).copy()
+    ruled[[60, 61, 240, 241], :] = 110
+    boxed[[12, 13, -14, -13], 8:-8] = 90
+    boxed[12:-12, [8, 9, -10, -9]] = 90
+    for picture in (ruled, boxed):
+        assert apart(frame(picture), expected) < 6
+
+
+def test_mnist_frames_come_out_as_they_went_in():
+    bar = np.zeros((28, 28), np.uint8)
+    bar[5:24, 12:15] = 255
+    bar[5:8, 9:15] = 255
+    once = frame(bar)
+    assert apart(frame((once * 255).round().astype(np.uint8)), once) < 4
+
+
+@pytest.mark.parametrize(
+    ("picture", "word"),
+    [
+        (np.full((90, 120), 0.8), "blank"),
+        (np.full((1, 1), 0.5), "blank"),
+        (np.hstack([photo("3"), photo("2")]), "several"),
+    ],
+)
+def test_reasons_come_before_an_answer(picture, word):
+    result = normalise(picture)
+    assert not result.accepted
+    assert any(reason.startswith(word) for reason in result.reasons)
+
+
+def test_ordinary_digits_are_accepted_and_noise_is_not():
+    for label in ("2", "3", "7"):
+        result = normalise(photo(label))
+        assert result.accepted
+        assert result.like_training > 0.5
+    noise = np.random.default_rng(1).random((120, 120))
+    assert not normalise(noise).accepted
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (2, 2), (28, 5)])
+def test_any_shape_gives_a_finite_frame(shape):
+    picture = np.random.default_rng(0).random(shape)
+    for recipe in ("faithful", "otsu", "tutorial"):
+        assert np.isfinite(frame(picture, recipe=recipe)).all()
+    for line in locate(picture, many=True):
+        assert all(np.isfinite(found.frame).all() for found in line)
+
+
+def test_the_box_lies_where_the_digit_is():
+    left, top, right, bottom = normalise(photo("0", at=(100, 40))).box
+    assert np.abs(np.array([left, top, right, bottom]) - [124, 46, 196, 154]).max() <= 6
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"recipe": "magic"}, {"polarity": "blue"}, {"pixel_filter": 101}, {"threshold": 2.0}, {"pen": -1}],
+)
+def test_bad_parameters(parameters):
+    with pytest.raises(ParameterError):
+        normalise(photo(), **parameters)
+
+
+def test_a_scikit_learn_transformer():
+    from sklearn.base import clone
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    photos, labels = [photo(c) for c in "0123"], list("0123")
+    pipeline = make_pipeline(Normaliser(lines=False), LogisticRegression()).fit(photos, labels)
+    assert pipeline.predict(photos).tolist() == labels
+    assert clone(pipeline[0]).get_params() == pipeline[0].get_params()
+    assert Normaliser().set_params(recipe="otsu").recipe == "otsu"
+    with pytest.raises(ParameterError):
+        Normaliser().set_params(colour="red")
+
+
+def test_pages_in_reading_order():
+    page = np.vstack([np.hstack([photo(c) for c in "123"]), np.hstack([photo(c) for c in "047"])])
+    lines = locate(page, many=True)
+    assert [len(line) for line in lines] == [3, 3]
+    assert [len(line) for line in locate(page)] == [3, 3]  # decided by itself
+    for line, labels in zip(lines, ["123", "047"], strict=True):
+        for found, label in zip(line, labels, strict=True):
+            assert apart(found.frame, frame(photo(label))) < 8
+    assert [len(line) for line in locate(page, many=False)] == [1]
+    assert [len(line) for line in locate(photo("2"))] == [1]
+
+
+def test_a_tilted_page_keeps_its_lines():
+    page = Image.fromarray(np.vstack([np.hstack([photo(c) for c in "2373"]), np.hstack([photo(c) for c in "0420"])]))
+    for angle in (-4, 4):
+        turned = np.asarray(page.rotate(angle, fillcolor=225, expand=True))
+        assert [len(line) for line in locate(turned, many=True)] == [4, 4]
+
+
+def test_nothing_is_read_from_what_is_no_picture():
+    with pytest.raises(PhotoError):
+        locate(b"not a picture")
+
+
+@pytest.mark.skipif("INKLENS_PHOTOS" not in os.environ, reason="set INKLENS_PHOTOS to a folder of labelled pictures")
+def test_pages_of_real_handwriting_have_the_right_lengths():
+    import csv
+
+    folder = Path(os.environ["INKLENS_PHOTOS"])
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "multi"]
+    right = [
+        [len(line) for line in locate(folder / row["local_file"], many=True)]
+        == [len(s) for s in row["label"].split("/")]
+        for row in rows
+    ]
+    assert np.mean(right) > 0.9

@@ -1,0 +1,299 @@
+"""Laws of the sparse engines: proofs below the truth, optima that an independent method finds, zeros that are zeros."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.optimize import minimize
+
+from inklens.linear import kernels, subproblem
+from inklens.linear.blocks import Rows
+from inklens.linear.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.penalties import ElasticNet, GroupLasso, penalty_of
+from inklens.linear.problem import Problem
+from inklens.linear.softmax import log_softmax, softmax
+from inklens.linear.solvers import solve
+from inklens.linear.subproblem import Pairs
+
+PENALTIES = {
+    "l1": penalty_of(1.0),
+    "elastic net": penalty_of(0.4),
+    "nearly ridge": penalty_of(0.05),
+    "group": penalty_of(1.0, group=True),
+    "group and ridge": penalty_of(0.6, group=True),
+}
+SHAPES = ["plain", "wide", "one feature", "collinear", "sparse", "separable", "binary", "many classes", "constant column"]
+
+
+def random_problem(seed: int, shape: str, penalty) -> Problem:
+    """Return a small problem whose shape is one that breaks solvers."""
+    rng = np.random.default_rng(seed)
+    n_samples, n_features, n_classes = int(rng.integers(8, 60)), int(rng.integers(2, 9)), int(rng.integers(2, 5))
+    if shape == "wide":
+        n_samples, n_features = 12, 30
+    if shape == "one feature":
+        n_features = 1
+    if shape == "binary":
+        n_classes = 2
+    if shape == "many classes":
+        n_samples, n_classes = 60, 12
+    X = rng.normal(size=(n_samples, n_features)) * 10.0 ** rng.uniform(-1, 1)
+    codes = rng.integers(0, n_classes, n_samples)
+    if shape == "collinear":
+        X[:, -1] = 2.0 * X[:, 0]
+    if shape == "sparse":
+        X *= rng.random(X.shape) < 0.2
+    if shape == "separable":
+        X[:, 0] = codes * 5.0 + rng.random(n_samples)
+    if shape == "constant column":
+        X[:, 0] = 1.0
+    codes[:n_classes] = np.arange(n_classes)
+    weights = 10.0 ** rng.uniform(-1, 1.5) * rng.uniform(0.2, 2.0, n_samples)
+    rows = Rows.of(sparse.csr_array(X) if shape == "sparse" else X, n_threads=1)
+    return Problem(rows, codes.astype(np.int32), weights, n_classes, penalty, bool(rng.random() < 0.8))
+
+
+def oracle(problem: Problem) -> float:
+    """Return an objective close to the optimum and never below it, by L-BFGS-B on a smooth problem of equal value.
+
+    ||W||_1 is the sum of W+ and W-; |w| is the minimum over h > 0 of (|w|^2 / h + h) / 2.
+    """
+    X = problem.rows.dense(dtype=np.float64)
+    n_classes, size = problem.n_classes, problem.n_classes * X.shape[1]
+    rows, penalty = np.arange(len(X)), problem.penalty
+    grouped = isinstance(penalty, GroupLasso)
+
+    def loss(W, b):
+        log_proba = log_softmax(X @ W.T + b)
+        residual = np.exp(log_proba)
+        residual[rows, problem.codes] -= 1.0
+        residual *= problem.weights[:, None]
+        slope = residual.sum(axis=0) * problem.fit_intercept
+        return -problem.weights @ log_proba[rows, problem.codes], residual.T @ X, slope
+
+    def split(vector):
+        second = vector[size : len(vector) - n_classes]
+        return vector[:size].reshape(n_classes, -1), second, vector[len(vector) - n_classes :]
+
+    def value(vector):
+        first, second, b = split(vector)
+        if grouped:
+            norms = (first**2).sum(axis=0)
+            f, gradient, slope = loss(first, b)
+            f += 0.5 * penalty.group * (norms / second + second).sum() + 0.5 * penalty.l2 * norms.sum()
+            gradient = gradient + first * (penalty.group / second + penalty.l2)
+            return f, np.concatenate([gradient.ravel(), 0.5 * penalty.group * (1.0 - norms / second**2), slope])
+        negative = second.reshape(n_classes, -1)
+        W = first - negative
+        f, gradient, slope = loss(W, b)
+        f += penalty.l1 * (first.sum() + negative.sum()) + 0.5 * penalty.l2 * (W * W).sum()
+        gradient = gradient + penalty.l2 * W
+        return f, np.concatenate([(gradient + penalty.l1).ravel(), (penalty.l1 - gradient).ravel(), slope])
+
+    n_second = X.shape[1] if grouped else size
+    least = 1e-9 if grouped else 0.0
+    bounds = [(None if grouped else 0.0, None)] * size + [(least, None)] * n_second + [(None, None)] * n_classes
+    start = np.concatenate([np.zeros(size), np.full(n_second, 0.1 if grouped else 0.0), np.zeros(n_classes)])
+    options = {"maxiter": 1000, "maxfun": 1200, "ftol": 1e-15, "gtol": 1e-9, "maxcor": 30}
+    found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    first, second, b = split(found)
+    W = first if grouped else first - second.reshape(n_classes, -1)
+    return float(loss(W, b)[0] + penalty.value(W))
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bound_is_below_and_objective_at_the_oracle_s_optimum(name, shape):
+    check_against_oracle(random_problem(0, shape, PENALTIES[name]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_same_on_more_problems(name, shape):
+    for seed in range(1, 20):
+        check_against_oracle(random_problem(seed, shape, PENALTIES[name]))
+
+
+def check_against_oracle(problem: Problem) -> None:
+    solution = solve(problem, tol=1e-6, max_iter=300)
+    best = oracle(problem)
+    assert solution.status == "certified", solution.gap
+    assert solution.gap <= 1e-6
+    assert solution.lower_bound <= best + 1e-12 * best
+    assert solution.objective <= best * (1.0 + 1e-6) + 1e-12
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_every_bound_on_the_way_is_below_the_optimum(name):
+    """A loose tolerance, a limit and a callback each end with a proof, wherever the fit stood."""
+    for seed in range(40):
+        problem = random_problem(100 + seed, SHAPES[seed % len(SHAPES)], PENALTIES[name])
+        optimum = solve(problem, tol=1e-9, max_iter=300).objective
+        for limit in (1, 2, 4):
+            solution = solve(problem, tol=1e-12, max_iter=limit)
+            assert solution.lower_bound <= optimum * (1.0 + 1e-12)
+            assert solution.objective >= optimum * (1.0 - 1e-9)
+
+
+def test_dual_points_are_feasible():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n_classes = int(rng.integers(2, 6))
+        proba = softmax(rng.normal(size=(20, n_classes)) * 3.0)
+        codes, weights = rng.integers(0, n_classes, 20), rng.uniform(0.1, 3.0, 20)
+        point = balance(moved(proba, rng.normal(size=proba.shape) * 4.0), codes, weights)
+        assert (point >= 0.0).all()
+        np.testing.assert_allclose(point.sum(axis=1), 1.0, rtol=1e-12)
+        np.testing.assert_allclose(weights @ point, np.bincount(codes, weights, n_classes), rtol=1e-9, atol=1e-9)
+
+
+def test_linearised_dual_point_has_the_gradient_of_the_newton_model():
+    problem = random_problem(3, "plain", PENALTIES["l1"])
+    rng = np.random.default_rng(1)
+    shape = problem.n_classes, problem.rows.n_features
+    coef, direction = rng.normal(size=shape) * 0.1, rng.normal(size=shape) * 1e-3
+    intercept = np.zeros(problem.n_classes)
+    at = problem.rows.loss_and_gradient(coef, intercept, problem.codes, problem.weights, dtype=np.float64)
+    point = DualPoint(coef, intercept, direction, intercept).proba(problem.rows)
+    model = at.gradient + problem.rows.hessian_product(at.proba, problem.weights, direction, intercept)[0]
+    residual = (point - np.eye(problem.n_classes)[problem.codes]) * problem.weights[:, None]
+    np.testing.assert_allclose(problem.rows.transpose_product(residual), model, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_linearised_dual_point_is_tighter_than_the_scaled_one(name):
+    """The reason for it: near the optimum its gap is of second order."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(200, 20))
+    codes = (X[:, :4] + 0.5 * rng.normal(size=(200, 4))).argmax(axis=1).astype(np.int32)
+    problem = Problem(Rows.of(X), codes, np.ones(200), 4, PENALTIES[name])
+    solution = solve(problem, tol=1e-7)
+    plain = softmax(problem.rows.scores(solution.coef, solution.intercept, dtype=np.float64))
+    plain = balance(plain, codes, problem.weights)
+    G = problem.rows.transpose_product((np.eye(4)[codes] - plain) * problem.weights[:, None])
+    scaled = dual_value(problem.penalty, plain, codes, problem.weights, G)
+    assert solution.objective - solution.lower_bound <= solution.objective - scaled + 1e-9 * solution.objective
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_dense_sparse_blocked_threaded_and_permuted_agree(name):
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(300, 12)) * (rng.random((300, 12)) < 0.3)
+    codes = rng.integers(0, 3, 300).astype(np.int32)
+    order, columns = rng.permutation(300), rng.permutation(12)
+
+    def fit(rows, codes=codes):
+        return solve(Problem(rows, codes, np.full(300, 2.0), 3, PENALTIES[name]), tol=1e-9)
+
+    plain = fit(Rows.of(X, n_threads=1))
+    others = [
+        fit(Rows.of(sparse.csr_array(X), n_threads=1)),
+        fit(Rows.of([X[:100], X[100:]], n_threads=1)),
+        fit(Rows.of(X, n_threads=2)),
+        fit(Rows.of(X[order], n_threads=1), codes[order]),
+        fit(Rows.of(X[:, columns], n_threads=1)),
+    ]
+    for other in others:
+        assert other.status == "certified"
+        assert other.objective == pytest.approx(plain.objective, rel=2e-9)
+
+
+def test_a_weight_of_two_is_the_row_twice():
+    rng = np.random.default_rng(8)
+    X, codes = rng.normal(size=(40, 5)), rng.integers(0, 3, 40).astype(np.int32)
+    weights = rng.integers(1, 4, 40)
+    weighted = Problem(Rows.of(X), codes, weights.astype(float), 3, PENALTIES["l1"])
+    repeated = Problem(Rows.of(X.repeat(weights, axis=0)), codes.repeat(weights), np.ones(weights.sum()), 3, PENALTIES["l1"])
+    first, second = solve(weighted, tol=1e-10), solve(repeated, tol=1e-10)
+    assert first.objective == pytest.approx(second.objective, rel=1e-9)
+    np.testing.assert_allclose(first.coef, second.coef, atol=1e-4)
+
+
+def test_a_strong_penalty_leaves_nothing_but_intercepts():
+    problem = random_problem(2, "plain", ElasticNet(1e6, 0.0))
+    solution = solve(problem, tol=1e-8)
+    assert solution.status == "certified"
+    assert not solution.coef.any()
+
+
+# ---- the subproblem against brute force ------------------------------------------------------------------------------
+
+
+def some_rows(seed: int = 0, n_classes: int = 4) -> tuple[Rows, np.ndarray, np.ndarray, Pairs]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(500, 30)) * (rng.random((500, 30)) < 0.5)
+    proba = softmax(rng.normal(size=(500, n_classes)) * 3.0)
+    chosen = rng.random((n_classes, 30)) < 0.6
+    return Rows.of(X, scale=0.5), proba, rng.uniform(0.1, 2.0, 500), Pairs(*np.nonzero(chosen))
+
+
+def brute_hessian(rows: Rows, proba, weights, pairs: Pairs) -> np.ndarray:
+    X = np.column_stack([rows.dense(dtype=np.float64), np.ones(rows.n_samples)])
+    blocks = np.einsum("i,ik,kl->ikl", weights, proba, np.eye(proba.shape[1]))
+    blocks -= np.einsum("i,ik,il->ikl", weights, proba, proba)
+    full = np.einsum("ij,ikl,im->kjlm", X, blocks, X)
+    return full[pairs.classes[:, None], pairs.features[:, None], pairs.classes, pairs.features]
+
+
+def test_pair_hessian_is_the_hessian():
+    rows, proba, weights, pairs = some_rows()
+    exact = brute_hessian(rows, proba, weights, pairs)
+    np.testing.assert_allclose(subproblem.pair_hessian(rows, proba, weights, pairs), exact, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(subproblem._pair_hessian_numpy(rows, proba, weights, pairs), exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(kernels.active() == "numpy", reason="the NumPy kernels do not sample")
+def test_sampled_hessian_is_semidefinite_and_right_on_average():
+    rows, proba, weights, pairs = some_rows(1)
+    exact = brute_hessian(rows, proba, weights, pairs)
+    draws = [subproblem.pair_hessian(rows, proba, weights, pairs, light=0.3, seed=seed) for seed in range(300)]
+    assert all(np.linalg.eigvalsh(draw.astype(float))[0] > -1e-4 * np.abs(exact).max() for draw in draws[:20])
+    noise = np.std(draws, axis=0) / np.sqrt(len(draws))
+    assert (np.abs(np.mean(draws, axis=0) - exact) <= 6.0 * noise + 2e-3 * np.abs(exact).max()).all()
+    assert np.abs(draws[0] - exact).max() > 1e-3
+
+
+def test_eliminated_intercepts_are_the_schur_complement():
+    rows, proba, weights, pairs = some_rows(2)
+    model = subproblem.newton_model(rows, proba, weights, pairs)
+    all_pairs = Pairs(model.pairs.classes, model.pairs.features)
+    exact = brute_hessian(rows, proba, weights, all_pairs)
+    own, moving = model.is_intercept, ~model.is_intercept
+    schur = exact[np.ix_(moving, moving)] - exact[np.ix_(moving, own)] @ np.linalg.pinv(
+        exact[np.ix_(own, own)], rcond=1e-10
+    ) @ exact[np.ix_(own, moving)]
+    np.testing.assert_allclose(model.hessian[np.ix_(moving, moving)], schur, atol=2e-3)
+
+
+@pytest.mark.parametrize("q", [3, 40])
+def test_subproblems_reach_their_optimality_conditions(q):
+    rng = np.random.default_rng(q)
+    n_classes = 3
+    A = rng.normal(size=(2 * q, n_classes * q))
+    hessian = np.ascontiguousarray(A.T @ A, dtype=np.float32)  # singular: fewer rows than coefficients
+    gradient, w = A.T @ rng.normal(size=2 * q), np.zeros(n_classes * q)
+    l1, l2 = np.full(len(w), 3.0), np.full(len(w), 0.1)
+    l1[-1] = np.inf
+    v = subproblem.solve_elementwise(hessian, gradient, w, l1, l2, tolerance=1e-5)
+    assert v[-1] == 0.0
+    assert v.any()
+    assert subproblem.breach(gradient + hessian @ v, v, l1, l2) <= 1.1e-5
+    group = np.full(q, 3.0)
+    v = subproblem.solve_grouped(hessian, gradient, w, group, l2[:q], tolerance=1e-5)
+    assert v.any()
+    assert subproblem.group_breach(gradient + hessian @ v, v, group, l2[:q]) <= 1.1e-5
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalties_conjugate_prox_and_violation(name):
+    """Fenchel-Young; prox by its optimality condition; the violation vanishes exactly at optimal pairs."""
+    penalty, rng = PENALTIES[name], np.random.default_rng(0)
+    for _ in range(50):
+        W, V = rng.normal(size=(2, 3, 4))
+        G = penalty.prox(W, 1.0)
+        assert penalty.violation(G, W - G) <= 1e-12
+        assert penalty.value(G) + penalty.conjugate(0.999999 * (W - G)) + 1e-5 >= (G * (W - G)).sum()
+        scale = penalty.largest_feasible_scale(V)
+        assert np.isfinite(penalty.conjugate(scale * V))
+        assert penalty.value(W) + penalty.conjugate(scale * V) >= (W * scale * V).sum() - 1e-12
+        assert penalty.scaled(2.0).value(W) == pytest.approx(2.0 * penalty.value(W))
