@@ -19,14 +19,17 @@ from inklens.displays import (
     ConfusionMatrixDisplay,
     Display,
     EvidenceDisplay,
+    FlipDisplay,
     MapComparisonDisplay,
     MisclassifiedDisplay,
     PathDisplay,
     ProbabilityBarsDisplay,
+    ReasonsDisplay,
     RecipeStepsDisplay,
     SampleGalleryDisplay,
     StrengthDisplay,
     ToleranceDisplay,
+    VotesDisplay,
 )
 from inklens.displays.sheet import any_script
 from inklens.errors import OutputError, ParameterError
@@ -91,6 +94,37 @@ DISPLAYS = {
     ),
     "steps": lambda c: RecipeStepsDisplay(
         list(c.images), captions=["a photograph with a long caption"] * 5, answers=[None, *["<a> & $b$: 50 %"] * 4]
+    ),
+    "flip": lambda c: FlipDisplay(
+        c.images[0],
+        c.images[0] * (c.images[1] > 0.3),
+        answers=(c.names[0], c.names[-1]),
+        proba=(0.99999, 0.5),
+        norm="ink",
+        cost=1.0,
+        lower_bound=0.9,
+        margin=1e-6,
+        radius=0.123456,
+    ),
+    "reasons": lambda c: ReasonsDisplay(
+        c.images[0],
+        contributions=c.images[0] * c.coef[0],
+        missing=(1 - c.images[0]) * c.coef[0],
+        intercept=0.3,
+        names=(c.names[0], c.names[-1]),
+        words=[f"the ink at the bottom left adds 2.1 to {c.names[0]} and takes 1.3 from {c.names[-1]}"] * 3,
+    ),
+    "votes": lambda c: VotesDisplay(
+        c.images[0],
+        name=f"{c.names[0]} against {c.names[-1]}",
+        images_for=c.images,
+        images_against=c.images[:0],
+        labels_for=[c.names[k % len(c.names)] for k in range(5)],
+        labels_against=[],
+        votes_for=np.array([1.2, 0.5, 0.25, 1e-3, 1.23456e-5]),
+        votes_against=np.zeros(0),
+        shares={"intercept": 0.1, "for": 2.0, "against": 0.0, "remainder": -1e-5, "total": 2.1},
+        n_samples=60000,
     ),
     "tolerance": lambda c: ToleranceDisplay(
         {"loose": c.coef, "tight": c.coef * 2},

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inklens import DigitReader, explain
+from inklens.errors import ParameterError
+from inklens.explanations.places import named_parts, places
 from inklens.linear.softmax import softmax
 
 
@@ -47,3 +49,74 @@ def test_the_json_holds_what_sums_to_z():
     document = explain(reader, frame).to_json()
     for name, z in document["z"].items():
         assert np.sum(document["contributions"][name]) + document["intercept"][name] == pytest.approx(z)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_new_ink_adds_what_its_map_says(seed):
+    reader, frame = random_reader(seed)
+    why = explain(reader, frame)
+    i, j = np.random.default_rng(seed).integers((0, 0), frame.shape)
+    filled = frame.copy()
+    filled[i, j] = 1.0
+    then = explain(reader, filled)
+    size = np.abs(reader.coef).max()
+    assert then.log_odds("a", "c") - why.log_odds("a", "c") == pytest.approx(
+        why.missing("a", "c")[i, j], abs=1e-9 * size
+    )
+    p_before, p_after = why.z - why.z.mean(), then.z - then.z.mean()
+    for k, name in enumerate(why.classes):
+        assert p_after[k] - p_before[k] == pytest.approx(why.missing(name)[i, j], abs=1e-9 * size)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_evidence_against_a_baseline_is_the_difference_of_log_odds(seed):
+    reader, frame = random_reader(seed)
+    baseline = np.random.default_rng(seed + 1).random(frame.shape)
+    why, other = explain(reader, frame), explain(reader, baseline)
+    expected = why.log_odds("b", "d") - other.log_odds("b", "d")
+    assert why.between("b", "d", baseline=baseline).sum() == pytest.approx(
+        expected, abs=1e-9 * np.abs(reader.coef).max()
+    )
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_places_hold_all_ink_and_all_evidence_in_every_gauge(seed):
+    reader, frame = random_reader(seed)
+    frame *= np.random.default_rng(seed).random(frame.shape) < 0.4
+    shift = np.random.default_rng(seed).normal(size=reader.coef.shape[1])
+    shifted = DigitReader(reader.coef + shift, reader.intercept, reader.classes, reader.image_shape)
+    why, size = explain(reader, frame), np.abs(reader.coef).max()
+    found, other = places(why, "a", "b"), places(explain(shifted, frame), "a", "b")
+    assert sum(place.ink for place in found) == pytest.approx(frame.sum())
+    assert sum(place.difference for place in found) == pytest.approx(why.between("a", "b").sum(), abs=1e-9 * size)
+    differences = [abs(place.difference) for place in found]
+    assert differences == sorted(differences, reverse=True)
+    by_name = {place.name: (place.to_a, place.to_b) for place in other}
+    for place in found:
+        assert (place.to_a, place.to_b) == pytest.approx(by_name[place.name], abs=1e-9 * max(size, 10))
+
+
+def test_parts_are_named_as_a_person_sees_them():
+    frame = np.zeros((9, 9))
+    frame[3:6, 3:6] = 1.0
+    names = named_parts(frame)
+    assert (names[3, 3], names[4, 4], names[5, 4], names[0, 8]) == ("top left", "centre", "bottom", "top right")
+    frame = np.zeros((9, 9))
+    frame[:, 4] = 1.0
+    assert set(named_parts(frame).ravel()) == {"top", "centre", "bottom"}
+
+
+def test_rank_puts_what_matters_most_first():
+    reader, frame = random_reader(4)
+    frame[0] = 0.0
+    why = explain(reader, frame)
+    ranked = why.rank("a", "b")
+    values = np.abs(why.between("a", "b")[tuple(ranked.T)])
+    assert np.all(np.diff(values) <= 0)
+    assert len(ranked) == np.count_nonzero(frame)
+
+
+def test_unknown_classes_are_named():
+    reader, frame = random_reader(4)
+    with pytest.raises(ParameterError, match="'z'"):
+        explain(reader, frame).between("a", "z")

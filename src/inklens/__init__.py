@@ -12,10 +12,12 @@ _HOME = {
     "Dataset": "datasets",
     "DigitReader": "reader",
     "Evidence": "explanations",
+    "Flip": "explanations",
     "SoftmaxPath": "linear.path",
     "SoftmaxRegression": "linear.estimators",
     "SoftmaxRegressionCV": "linear.model_selection",
     "explain": "explanations",
+    "flip": "explanations",
     "load_dataset": "datasets",
     "softmax_path": "linear.path",
 }
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from inklens.datasets import Dataset as Dataset
     from inklens.datasets import load_dataset as load_dataset
     from inklens.explanations import Evidence as Evidence
+    from inklens.explanations import Flip as Flip
     from inklens.explanations import explain as explain
+    from inklens.explanations import flip as flip
     from inklens.linear.estimators import SoftmaxRegression as SoftmaxRegression
     from inklens.linear.model_selection import SoftmaxRegressionCV as SoftmaxRegressionCV
     from inklens.linear.path import SoftmaxPath as SoftmaxPath

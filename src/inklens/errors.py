@@ -8,6 +8,7 @@
     ├── DownloadError (OSError)            the network or the server failed, after all retries
     ├── PhotoError (ValueError)            a picture that cannot be read; `code` is stable
     ├── ModelFileError (ValueError)        a model file that is damaged, foreign or too new
+    ├── NoFlipError (ValueError)           no picture gets the asked answer, and that is proven
     ├── OutputError (OSError)              a result that could not be written
     └── MissingPackageError (ImportError)  an optional package is not installed
 
@@ -53,6 +54,10 @@ class PhotoError(InklensError, ValueError):
 
 class ModelFileError(InklensError, ValueError):
     """A model file that is damaged, foreign or too new."""
+
+
+class NoFlipError(InklensError, ValueError):
+    """No picture gets the asked answer with the asked margin, and that is proven."""
 
 
 class OutputError(InklensError, OSError):

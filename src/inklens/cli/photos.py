@@ -1,8 +1,8 @@
-"""`inklens read`, `inklens explain` and `inklens collect`."""
+"""`inklens read` and `inklens collect`."""
 
 import click
 
-from inklens.cli.output import json_option, model_option, print_json, print_table, progress_bar, say
+from inklens.cli.output import json_option, model_option, print_json, progress_bar, say
 
 
 @click.command()
@@ -74,67 +74,6 @@ def _print(result) -> None:
 
 def _doubt(reading) -> str:
     return "" if reading.accepted else f"  (not sure: {'; '.join(reading.reasons)})"
-
-
-@click.command()
-@model_option
-@click.argument("image", required=False, type=click.Path(allow_dash=True))
-@click.option("--sample", type=int, metavar="N", help="Explain test row N of the model's data instead of a picture.")
-@click.option("--data", metavar="SPEC", help="Where --sample comes from.  [default: the model's own data]")
-@click.option(
-    "--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
-)
-@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the evidence (SVG or PNG).")
-@click.option(
-    "--scale",
-    type=click.FloatRange(min=0, min_open=True),
-    default=0.5,
-    show_default=True,
-    help="Colour range of the contributions, relative to the weights'.",
-)
-@json_option
-def explain(model, image, sample, data, recipe, out, scale, as_json: bool) -> None:
-    """Show why IMAGE got its answer: what each pixel adds to each class.
-
-    \b
-    Examples:
-      inklens explain photo.jpg -o why.png
-      inklens explain --model sparse.inklens --sample 33
-
-    The contributions of a class, summed over all pixels, plus its intercept are its score z; softmax of the scores
-    gives the probabilities.
-    """
-    from inklens.explanations import explain as explain_frame
-    from inklens.workflow.reading import explain as run
-    from inklens.workflow.reading import load_reader
-
-    if (image is None) == (sample is None):
-        raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
-    reader = load_reader(model).with_recipe(recipe)
-    if sample is not None:
-        from inklens.workflow.models import sample_frame
-
-        frame, label = sample_frame(reader, sample, data=data)
-        evidence, image = explain_frame(reader, frame), f"test row {sample}, a {label}"
-    else:
-        evidence = run(image, reader=reader)
-    if out:
-        from inklens.workflow.figures import save_evidence
-
-        say(f"wrote {save_evidence(evidence, out, scale=scale)}")
-    if as_json:
-        return print_json({"schema_version": 1, "image": image, **evidence.to_json()})
-    contributions = evidence.contributions
-    click.echo(f"{click.format_filename(image)}: {click.style(evidence.label, bold=True)}")
-    print_table(
-        ["class", "adds", "takes", "intercept", "z", "probability"],
-        [
-            [name, f"{c[c > 0].sum():+.3f}", f"{c[c < 0].sum():+.3f}", f"{b:+.3f}", f"{z:+.3f}", f"{p:.4f}"]
-            for name, c, b, z, p in zip(
-                evidence.classes, contributions, evidence.intercept, evidence.z, evidence.probabilities, strict=True
-            )
-        ],
-    )
 
 
 @click.command()

@@ -6,12 +6,15 @@ writes SVG or PNG.
 """
 
 from inklens.displays.base import NARROW, WIDE, Display
+from inklens.displays.flips import FlipDisplay
 from inklens.displays.galleries import MisclassifiedDisplay, RecipeStepsDisplay, SampleGalleryDisplay
 from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
 from inklens.displays.maps import CoefficientMapsDisplay, EvidenceDisplay, MapComparisonDisplay, ToleranceDisplay
 from inklens.displays.palettes import PALETTES
 from inklens.displays.path import PathDisplay
 from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
+from inklens.displays.reasons import ReasonsDisplay
+from inklens.displays.votes import VotesDisplay
 
 __all__ = [
     "NARROW",
@@ -22,12 +25,15 @@ __all__ = [
     "ConfusionMatrixDisplay",
     "Display",
     "EvidenceDisplay",
+    "FlipDisplay",
     "MapComparisonDisplay",
     "MisclassifiedDisplay",
     "PathDisplay",
     "ProbabilityBarsDisplay",
+    "ReasonsDisplay",
     "RecipeStepsDisplay",
     "SampleGalleryDisplay",
     "StrengthDisplay",
     "ToleranceDisplay",
+    "VotesDisplay",
 ]

@@ -1,5 +1,20 @@
-"""Why a model answered what it answered."""
+"""Why a model answered what it answered, and what would change its mind."""
 
 from inklens.explanations.evidence import Evidence, explain
+from inklens.explanations.flips import Flip, flip
+from inklens.explanations.radii import Robustness, robustness
+from inklens.explanations.strokes import Stroke, strokes
+from inklens.explanations.votes import Voters, Votes
 
-__all__ = ["Evidence", "explain"]
+__all__ = [
+    "Evidence",
+    "Flip",
+    "Robustness",
+    "Stroke",
+    "Voters",
+    "Votes",
+    "explain",
+    "flip",
+    "robustness",
+    "strokes",
+]

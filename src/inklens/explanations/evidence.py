@@ -2,13 +2,17 @@
 
     z_k = b_k + sum_j w_kj x_j
 
-Shapes: frame (rows, cols), contributions (n_classes, rows, cols), z, probabilities, intercept (n_classes,).
+Adding one map to the weights of every class changes no probability, so the maps of single classes depend on a gauge;
+the difference of two classes does not. Shapes: frame (rows, cols), contributions (n_classes, rows, cols), z,
+probabilities, intercept (n_classes,).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from inklens.errors import ParameterError
+from inklens.explanations.places import places, sentences
 from inklens.linear.softmax import softmax
 
 
@@ -62,16 +66,61 @@ class Evidence:
         """The class with the largest z."""
         return self.classes[int(self.z.argmax())]
 
-    def between(self, a: str, b: str) -> np.ndarray:
+    @property
+    def rival(self) -> str:
+        """The class with the second largest z."""
+        return self.classes[int(np.argsort(-self.z, kind="stable")[1])]
+
+    def between(self, a: str, b: str, *, baseline: np.ndarray | None = None) -> np.ndarray:
         """Return x * (w_a - w_b), whose sum plus b_a - b_b is log p_a / p_b.
 
-        Independent of the softmax gauge: adding one vector to all w_k changes nothing here.
+        Independent of the softmax gauge: adding one vector to all w_k changes nothing here. With a `baseline` frame
+        (paper by default) it is (x - baseline) * (w_a - w_b), whose sum is the log-odds less those of the baseline.
         """
-        i, j = self.classes.index(a), self.classes.index(b)
-        return (self.coef[i] - self.coef[j]) * self.frame
+        i, j = self._index(a), self._index(b)
+        return (self.coef[i] - self.coef[j]) * (self.frame if baseline is None else self.frame - baseline)
 
-    def to_json(self) -> dict:
-        """Return the document of ``inklens explain --json`` without the file name."""
+    def log_odds(self, a: str, b: str) -> float:
+        """Return log p_a / p_b."""
+        return float(self.z[self._index(a)] - self.z[self._index(b)])
+
+    @property
+    def centred(self) -> np.ndarray:
+        """Contributions x * (w_k - mean of w over the classes), (n_classes, rows, cols).
+
+        The gauge in which the classes' contributions of a pixel sum to 0: what it adds to one it takes from others.
+        """
+        return (self.coef - self.coef.mean(axis=0)) * self.frame
+
+    def missing(self, a: str, b: str | None = None) -> np.ndarray:
+        """Return what new ink would add, per pixel filled to the full: (1 - x) * (w_a - w_b).
+
+        To the log-odds of a against b; without b, to the score of a with weights centred over the classes.
+        """
+        other = self.coef.mean(axis=0) if b is None else self.coef[self._index(b)]
+        return (1.0 - self.frame) * (self.coef[self._index(a)] - other)
+
+    def rank(self, a: str, b: str) -> np.ndarray:
+        """Return (row, col) of all inked pixels, those that matter most between a and b first, (n_inked, 2)."""
+        size = np.abs(self.between(a, b)).ravel()
+        order = np.argsort(-size, kind="stable")
+        inked = order[self.frame.ravel()[order] > 0.0]
+        return np.stack(np.unravel_index(inked, self.frame.shape), axis=1)
+
+    def _index(self, name: str) -> int:
+        if name not in self.classes:
+            raise ParameterError(f"expected a class out of {', '.join(self.classes)}, got {name!r}")
+        return self.classes.index(name)
+
+    def in_words(self, a: str, b: str, *, most: int = 4) -> list[str]:
+        """Return why a and not b, place by place, as sentences; the strongest reasons first, and what would help b."""
+        return sentences(places(self, a, b), a, b, most=most)
+
+    def to_json(self, against: str | None = None) -> dict:
+        """Return the document of ``inklens explain --json`` without the file name.
+
+        Its "comparison" sets the answer beside its rival, or beside the class `against`.
+        """
         per_class = dict(zip(self.classes, range(len(self.classes)), strict=True))
         return {
             "label": self.label,
@@ -79,6 +128,19 @@ class Evidence:
             "probabilities": {c: float(self.probabilities[k]) for c, k in per_class.items()},
             "intercept": {c: float(self.intercept[k]) for c, k in per_class.items()},
             "contributions": {c: self.contributions[k].tolist() for c, k in per_class.items()},
+            "comparison": self._comparison(self.label, against or self.rival),
+        }
+
+    def _comparison(self, a: str, b: str) -> dict:
+        return {
+            "for": a,
+            "against": b,
+            "log_odds": self.log_odds(a, b),
+            "intercept": float(self.intercept[self._index(a)] - self.intercept[self._index(b)]),
+            "contributions": self.between(a, b).tolist(),
+            "missing": self.missing(a, b).tolist(),
+            "strongest": self.rank(a, b)[:20].tolist(),
+            "words": self.in_words(a, b),
         }
 
 
@@ -91,7 +153,18 @@ def explain(reader, photo_or_frame) -> Evidence:
         The model.
     photo_or_frame : path, bytes, picture, or float array of the model's image shape in [0, 1]
         An array of the model's shape is taken as a frame (ink = 1); anything else is normalised first.
+
+    Raises
+    ------
+    ParameterError
+        The model's features are no picture. On a straightened frame the evidence is that of the straightened frame.
     """
     frame = reader.frame(photo_or_frame)
+    seen = reader.transform(frame[None])[0]
+    if seen.size != frame.size:
+        raise ParameterError(
+            f"evidence pixel by pixel needs a model whose features are pixels, this one is on {reader.features!r}; "
+            "name one fitted on pixels with --model, or ask for a flip, which works on any features"
+        )
     maps = reader.coef.reshape(len(reader.classes), *frame.shape)
-    return Evidence(frame, reader.classes, maps, reader.intercept)
+    return Evidence(seen.reshape(frame.shape), reader.classes, maps, reader.intercept)

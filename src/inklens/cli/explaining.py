@@ -1,0 +1,210 @@
+"""`inklens explain`, `inklens flip` and `inklens votes`."""
+
+import click
+
+from inklens.cli.output import json_option, model_option, print_json, print_table, say
+
+
+def picture_options(command):
+    """IMAGE, or --sample N of --data; --recipe."""
+    options = [
+        click.argument("image", required=False, type=click.Path(allow_dash=True)),
+        click.option("--sample", type=int, metavar="N", help="Take test row N of the model's data, not a picture."),
+        click.option("--data", metavar="SPEC", help="Where --sample comes from.  [default: the model's own data]"),
+        click.option(
+            "--recipe", type=click.Choice(["faithful", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def load_frame(model, image, sample, data, recipe):
+    """Return the reader, the frame that was asked for and its name."""
+    from inklens.workflow.explaining import picture_frame
+    from inklens.workflow.reading import load_reader
+
+    if (image is None) == (sample is None):
+        raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
+    reader = load_reader(model).with_recipe(recipe)
+    return reader, *picture_frame(reader, image, sample=sample, data=data)
+
+
+@click.command()
+@model_option
+@picture_options
+@click.option("--against", metavar="CLASS", help="Compare the answer with this class.  [default: the runner-up]")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the evidence (SVG or PNG).")
+@click.option(
+    "--view",
+    type=click.Choice(["between", "classes"]),
+    default="between",
+    show_default=True,
+    help="Draw the answer against another class, or the maps of every class.",
+)
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="With --view classes: colour range of the contributions, relative to the weights'.",
+)
+@json_option
+def explain(model, image, sample, data, recipe, against, out, view, scale, as_json: bool) -> None:
+    """Show why IMAGE got its answer: what each pixel adds to it against another class, and to each class.
+
+    \b
+    Examples:
+      inklens explain photo.jpg -o why.png
+      inklens explain photo.jpg --against 9
+      inklens explain --model sparse.inklens --sample 33 -o maps.svg --view classes
+
+    The contributions of a class, summed over all pixels, plus its intercept are its score z; softmax of the scores
+    gives the probabilities. The difference of two scores is the log-odds of their classes.
+    """
+    from inklens.workflow.explaining import explain_frame, save_explanation
+
+    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    evidence, against = explain_frame(reader, frame, against)
+    if out:
+        say(f"wrote {save_explanation(evidence, out, against=against, view=view, scale=scale)}")
+    if as_json:
+        return print_json({"schema_version": 1, "image": name, **evidence.to_json(against)})
+    click.echo(f"{click.format_filename(name)}: {click.style(evidence.label, bold=True)}")
+    print_table(["class", "adds", "takes", "intercept", "z", "probability"], _scores(evidence))
+    click.echo(f"\nWhy {evidence.label} and not {against} (weights centred over all classes):")
+    for line in evidence.in_words(evidence.label, against):
+        click.echo(f"  {line}")
+
+
+def _scores(evidence) -> list[list[str]]:
+    columns = zip(
+        evidence.classes,
+        evidence.contributions,
+        evidence.intercept,
+        evidence.z,
+        evidence.probabilities,
+        strict=True,
+    )
+    return [
+        [name, f"{c[c > 0].sum():+.3f}", f"{c[c < 0].sum():+.3f}", f"{b:+.3f}", f"{z:+.3f}", f"{p:.4f}"]
+        for name, c, b, z, p in columns
+    ]
+
+
+@click.command()
+@model_option
+@picture_options
+@click.option("--to", metavar="CLASS", help="The answer to reach.  [default: the nearest other answer]")
+@click.option(
+    "--norm",
+    type=click.Choice(["ink", "energy", "pixels"]),
+    default="ink",
+    show_default=True,
+    help="What is to be small: total ink added and erased, sum of squares, or number of pixels.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    default=1e-6,
+    show_default=True,
+    help="Log-odds by which the new answer must win; 3 is 95 % against 5 %.",
+)
+@click.option(
+    "--pen",
+    type=click.FloatRange(0.5, 10),
+    metavar="WIDTH",
+    help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide.",
+)
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG).")
+@json_option
+def flip(model, image, sample, data, recipe, to, norm, margin, pen, out, as_json: bool) -> None:
+    """Find the smallest change of ink that makes the model answer another class, and prove that none is smaller.
+
+    \b
+    Examples:
+      inklens flip photo.jpg
+      inklens flip photo.jpg --to 9 -o flip.png
+      inklens flip --model sparse.inklens --sample 33 --norm pixels
+      inklens flip photo.jpg --pen 2 -o stroke.png
+
+    The ink of the changed picture stays between paper and full ink. The lower bound is a proof: no change of less
+    reaches that answer. With fewest pixels a smaller change may exist where the bound lies below the result; the
+    strokes of --pen are searched one by one, and the bound is that of any change.
+    """
+    from inklens.workflow.explaining import flip_frame, save_flip, stroke_frame
+
+    if pen is not None and norm != "ink":
+        raise click.UsageError("--pen counts ink; leave out --norm", click.get_current_context())
+    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    drawable: list = []
+    if pen is None:
+        found, radii = flip_frame(reader, frame, to, norm=norm, margin=margin)
+    else:
+        found, radii, drawable = stroke_frame(reader, frame, to, width=pen, margin=margin)
+    if out:
+        say(f"wrote {save_flip(found, out, radius=radii.get('l1', {}).get('boxed'), pen=pen)}")
+    if as_json:
+        extra = {} if pen is None else {"strokes": [stroke.to_json() for stroke in drawable]}
+        return print_json({"schema_version": 1, "image": name, **found.to_json(), "radius": radii, **extra})
+    click.echo(f"{click.format_filename(name)}: {found.source} → {click.style(found.target, bold=True)}")
+    print_table(["", ""], _lines(found, radii), left=(0, 1))
+    if drawable:
+        print_table(["stroke", "to", "ink", "from row, col", "to row, col", "margin"], [_row(s) for s in drawable])
+
+
+def _row(stroke) -> list[str]:
+    start, end = (f"{row:.1f}, {col:.1f}" for row, col in (stroke.start, stroke.end))
+    return [stroke.kind, stroke.target, f"{stroke.ink:.2f}", start, end, f"{stroke.margin:+.3f}"]
+
+
+def _lines(found, radii) -> list[list[str]]:
+    unit = {"ink": "full pixels of ink", "energy": "sum of squares", "pixels": "pixels"}[found.norm]
+    proof = "proven smallest" if found.optimal else "by search, not proven smallest"
+    boxed = [radii[measure]["boxed"] for measure in radii]
+    radius = "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (Linf)"
+    return [
+        ["change", f"{found.cost:.6g} {unit} ({proof})"],
+        ["proven lower bound", f"{found.lower_bound:.6g}" if radii else "none"],
+        ["ink", f"{found.added:.4g} added, {found.erased:.4g} erased, in {found.pixels_changed} pixels"],
+        ["margin", f"log-odds {found.margin:+.4g} to the next best class"],
+        *([["radius", radius.format(*boxed)]] if boxed else []),
+    ]
+
+
+@click.command()
+@model_option
+@picture_options
+@click.option("--for", "a", metavar="CLASS", help="Whose score to take apart.  [default: the answer]")
+@click.option("--against", "b", metavar="CLASS", help="Take apart the log-odds against this class instead.")
+@click.option("-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, help="Images each way.")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw them there (SVG or PNG).")
+@json_option
+def votes(model, image, sample, data, recipe, a, b, most, out, as_json: bool) -> None:
+    """Show which training images speak for and against an answer.
+
+    \b
+    Examples:
+      inklens votes --model dense.inklens photo.jpg -o votes.png
+      inklens votes --model dense.inklens --sample 33 --against 9
+
+    Under an L2 penalty a score is exactly a sum over the training images: each adds its likeness to the picture times
+    what the model still gets wrong about it. What a fit left short of its optimum is stated as the remainder.
+    """
+    from inklens.workflow.explaining import poll
+
+    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    result = poll(reader, frame, a, b, data=data)
+    if out:
+        say(f"wrote {result.save(out, most=most)}")
+    document = result.to_json(most=most)
+    if as_json:
+        return print_json({"schema_version": 1, "image": name, **document})
+    click.echo(f"{click.format_filename(name)}: {document['n_rows']:,} training images vote on {result.name}")
+    rows = {"for": "votes for", "against": "votes against", "intercept": "intercept", "remainder": "remainder"}
+    shares = [[words, f"{document['shares'][part]:+.6g}"] for part, words in rows.items()]
+    print_table(["", ""], [*shares, ["sum", f"{document['shares']['total']:+.6g}"]])
+    for side, entries in document["strongest"].items():
+        strongest = ", ".join(f"row {e['row']} (a {e['label']}) {e['vote']:+.3g}" for e in entries[:5])
+        click.echo(f"strongest {side}: {strongest or 'none'}")

@@ -1,0 +1,206 @@
+"""The smallest change that makes a model answer another class: before, what changes, after."""
+
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+
+from inklens.displays.base import WIDE, Display
+from inklens.displays.palettes import LINE, MUTED, PREDICTED, TRUE, ink_pixels
+from inklens.displays.probabilities import percent
+from inklens.displays.sheet import BOLD, LEADING, TEXT, Grid, Sheet, grid, number, wrap
+
+ADDED = TRUE  # blue
+ERASED = PREDICTED  # orange; told apart from blue with every common kind of colour vision
+FAINT = 0.25  # how dark the unchanged ink is drawn under the change
+MIN_SHADE = 0.12  # of the full colour, so that the smallest change can just be seen
+
+_WHAT = {
+    "ink": ("Least ink", "ink of {} full pixels", "less ink"),
+    "energy": ("Least energy", "a sum of squares of {}", "less energy"),
+    "pixels": ("Fewest pixels", "{} pixels", "fewer pixels"),
+}
+
+
+class FlipDisplay(Display):
+    """A picture before and after a flip, between them the ink added and erased.
+
+    Parameters
+    ----------
+    before, after : array (rows, cols)
+        The two frames, 0..1.
+    answers : (str, str)
+        What the model answers before and after.
+    proba : (float, float)
+        The probability of each answer, before and after.
+    norm : {"ink", "energy", "pixels"}
+        What was to be small.
+    cost, lower_bound : float
+        The size of the change in that norm, and what no change can go below.
+    margin : float
+        Log-odds of the new answer against the next best class.
+    radius : float, optional
+        Least ink with which the answer changes to any class at all.
+    title : str, optional
+        What kind of change it is; by default what the norm makes small.
+
+    Examples
+    --------
+    >>> display = FlipDisplay(np.array([[0.0, 1.0]]), np.array([[0.5, 1.0]]), answers=("1", "7"), proba=(0.9, 0.6),
+    ...                       norm="ink", cost=0.5, lower_bound=0.5, margin=0.4)
+    >>> display.added, display.erased, display.proven
+    (0.5, 0.0, True)
+    """
+
+    def __init__(
+        self,
+        before: np.ndarray,
+        after: np.ndarray,
+        *,
+        answers: tuple[str, str],
+        proba: tuple[float, float],
+        norm: str,
+        cost: float,
+        lower_bound: float,
+        margin: float,
+        radius: float | None = None,
+        title: str | None = None,
+    ) -> None:
+        self.before = before
+        self.after = after
+        self.answers = answers
+        self.proba = proba
+        self.norm = norm
+        self.cost = cost
+        self.lower_bound = lower_bound
+        self.margin = margin
+        self.radius = radius
+        self.title = title or _WHAT[norm][0]
+
+    @classmethod
+    def from_flip(cls, flip: Any, *, radius: float | None = None, title: str | None = None) -> Self:
+        """Take the numbers of a `Flip`."""
+        from inklens.linear.softmax import softmax
+
+        proba = softmax(np.stack([flip.z_before, flip.z_after]))
+        chosen = [flip.classes.index(label) for label in (flip.source, flip.target)]
+        return cls(
+            flip.frame,
+            flip.flipped,
+            answers=(flip.source, flip.target),
+            proba=(float(proba[0, chosen[0]]), float(proba[1, chosen[1]])),
+            norm=flip.norm,
+            cost=flip.cost,
+            lower_bound=flip.lower_bound,
+            margin=flip.margin,
+            radius=radius,
+            title=title,
+        )
+
+    @property
+    def change(self) -> np.ndarray:
+        """Ink added (positive) and erased (negative)."""
+        return self.after - self.before
+
+    @property
+    def added(self) -> float:
+        """Ink added, in full pixels."""
+        return float(np.maximum(self.change, 0.0).sum())
+
+    @property
+    def erased(self) -> float:
+        """Ink erased, in full pixels."""
+        return float(np.maximum(-self.change, 0.0).sum())
+
+    @property
+    def proven(self) -> bool:
+        """Whether the bound meets the cost to one in a million."""
+        return self.cost - self.lower_bound <= 1e-6 * self.cost
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the change is and what is proven of it, in words."""
+        unit = _WHAT[self.norm][1]
+        pixels = int(np.count_nonzero(self.change))
+        what = f"{self.title}: {unit.format(self._size(self.cost))} "
+        if self.norm == "pixels":
+            what += f"change, ink of {self.added + self.erased:.2f} full pixels in all"
+        else:
+            what += f"changed, in {pixels} pixel{'s' if pixels != 1 else ''}"
+        said = [f"{what}.", self._proof()]
+        wins = "only just wins" if self.margin < 0.01 else "wins"
+        said.append(f"Margin: {self.answers[1]} {wins}, log-odds {number(self.margin, '+.2g')} to the next best class.")
+        if self.radius is not None:
+            said.append(f"Radius: with less than {self._size(self.radius)} of ink no change gives any other answer.")
+        return said
+
+    @property
+    def alt(self) -> str:
+        return (
+            f"A picture read as {self.answers[0]} ({percent(self.proba[0])}), and after the change as "
+            f"{self.answers[1]} ({percent(self.proba[1])}), with {self.added:.2f} of ink added and "
+            f"{self.erased:.2f} erased. {' '.join(self.sentences)}"
+        )
+
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
+        """Draw before, change and after beside each other, and the words beneath."""
+        sheet = Sheet(ax, width)
+        tiles = grid(3, self.before.shape, sheet.width, smallest=60, largest=190, gap=12)
+        captions = (
+            (f"before: {self.answers[0]}", percent(self.proba[0])),
+            ("what changes", ""),
+            (f"after: {self.answers[1]}", percent(self.proba[1])),
+        )
+        below = 0.0
+        pictures = (ink_pixels(self.before), change_pixels(self.before, self.after), ink_pixels(self.after))
+        for k, (caption, pixels) in enumerate(zip(captions, pictures, strict=True)):
+            below = max(below, self._tile(sheet, tiles, k, caption, pixels))
+        below = self._legend(sheet, below + 8)
+        for sentence in self.sentences:
+            below = sheet.paragraph(below + 3, sentence)
+        return self._finish(sheet)
+
+    def _tile(self, sheet: Sheet, tiles: Grid, k: int, caption: tuple[str, str], pixels: np.ndarray) -> float:
+        left, top = tiles.left(k), tiles.row(k) * (tiles.tile_height + 5 * TEXT * LEADING)
+        sheet.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
+        sheet.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
+        centre, below = left + tiles.tile_width / 2, top + tiles.tile_height + 2
+        below = sheet.words(centre, below, wrap(caption[0], tiles.step - 6, bold=True), ha="center", weight=BOLD)
+        return sheet.words(centre, below, caption[1], ha="center") if caption[1] else below
+
+    def _legend(self, sheet: Sheet, top: float) -> float:
+        """Name the two colours, below each other where they do not fit side by side."""
+        left = 0.0
+        for colour, words in ((ADDED, f"ink added, {self.added:.2f}"), (ERASED, f"ink erased, {self.erased:.2f}")):
+            sheet.box(left, top + 1, 9, 9, colour=colour)
+            sheet.words(left + 14, top, words)
+            left += 120
+        words = "grey: ink that stays"
+        if sheet.width < left + 110:
+            left, top = 0.0, top + TEXT * LEADING
+        return sheet.words(left, top, words, color=MUTED)
+
+    def _proof(self) -> str:
+        if self.proven:
+            return f"Proven: no change with {_WHAT[self.norm][2]} does it."
+        if self.lower_bound <= 0.0:
+            return "Found by search; nothing is proven of how small a change could be."
+        return f"Found by search; proven only that it takes at least {self._size(self.lower_bound)}."
+
+    def _size(self, value: float) -> str:
+        return f"{value:.0f}" if self.norm == "pixels" and value is not self.radius else f"{value:.3g}"
+
+
+def change_pixels(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Paint the change on paper: ink that stays grey, added ink blue, erased ink orange, the most in full colour.
+
+    >>> change_pixels(np.array([[0.0, 1.0, 1.0]]), np.array([[1.0, 0.0, 1.0]])).tolist()
+    [[[0, 114, 178], [213, 94, 0], [191, 191, 191]]]
+    """
+    change = after - before
+    stays = 1.0 - FAINT * np.minimum(before, after)[..., None] * np.ones(3)
+    share = np.abs(change) / max(float(np.abs(change).max()), 1e-12)
+    shade = np.where(change == 0.0, 0.0, MIN_SHADE + (1.0 - MIN_SHADE) * share)[..., None]
+    colour = np.where(change[..., None] > 0.0, to_rgb(ADDED), to_rgb(ERASED))
+    return np.rint(255 * (stays * (1.0 - shade) + colour * shade)).astype(np.uint8)

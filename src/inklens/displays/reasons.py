@@ -1,0 +1,123 @@
+"""Why one class and not another: what the ink says, and what missing ink would say."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from inklens.displays.base import WIDE, Display, symmetric_scale
+from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixels
+from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, signed_legend, wrap
+
+CAPTIONS = ("the picture", "what its ink adds", "what new ink would add")
+GAUGE = "what a place adds to a single class is counted with weights centred over all classes"
+
+
+class ReasonsDisplay(Display):
+    """A picture, what its ink adds to the log-odds of one class against another, and what new ink would add.
+
+    Parameters
+    ----------
+    image : array (rows, cols)
+        The frame, 0..1.
+    contributions : array (rows, cols)
+        x * (w_a - w_b); with `intercept` they sum to the log-odds of a against b.
+    missing : array (rows, cols)
+        (1 - x) * (w_a - w_b): what each pixel would add if it were filled.
+    intercept : float
+        b_a - b_b.
+    names : (str, str)
+        The classes a and b.
+    words : sequence of str
+        The same in words.
+    """
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        *,
+        contributions: np.ndarray,
+        missing: np.ndarray,
+        intercept: float,
+        names: tuple[str, str],
+        words: Sequence[str] = (),
+    ) -> None:
+        self.image = image
+        self.contributions = contributions
+        self.missing = missing
+        self.intercept = intercept
+        self.names = names
+        self.words = list(words)
+
+    @classmethod
+    def from_evidence(cls, evidence: Any, a: str | None = None, b: str | None = None) -> Self:
+        """Take the numbers of an `Evidence`; by default the answer against its rival."""
+        a = evidence.label if a is None else a
+        b = (evidence.rival if a == evidence.label else evidence.label) if b is None else b
+        contributions = evidence.between(a, b)
+        return cls(
+            evidence.frame,
+            contributions=contributions,
+            missing=evidence.missing(a, b),
+            intercept=evidence.log_odds(a, b) - float(contributions.sum()),
+            names=(a, b),
+            words=evidence.in_words(a, b),
+        )
+
+    @property
+    def sum(self) -> str:
+        """The log-odds as the sum that it is, in words."""
+        a, b = self.names
+        adds, takes = (float(self.contributions[part].sum()) for part in (self.contributions > 0, self.contributions < 0))
+        total = number(adds + takes + self.intercept, "+.2f")
+        return (
+            f"Log-odds of {a} against {b}: {total} = {number(adds, '+.2f')} from ink that speaks for {a}, "
+            f"{number(takes, '+.2f')} from ink that speaks for {b}, {number(self.intercept, '+.2f')} from the intercepts."
+        )
+
+    @property
+    def alt(self) -> str:
+        return " ".join([f"Why {self.names[0]} and not {self.names[1]}.", self.sum, *map(_sentence, self.words)])
+
+    def plot(
+        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+    ) -> Self:
+        """Draw the picture and the two maps beside each other, and the words beneath.
+
+        Parameters
+        ----------
+        ax, width, palette
+            As for `CoefficientMapsDisplay`.
+        scale : float, optional
+            Value of the full colours; by default one that covers 99 % of the contributions that are not 0.
+        """
+        sheet = Sheet(ax, width)
+        a, b = self.names
+        scale = symmetric_scale(self.contributions, self.missing, scale=scale)
+        pictures = (
+            ink_pixels(self.image),
+            signed_pixels(self.contributions, scale, palette=palette, black_zeros=False),
+            signed_pixels(self.missing, scale, palette=palette, black_zeros=False),
+        )
+        top = sheet.paragraph(0, f"Why {a} and not {b}", size=TITLE, weight=BOLD) + 6
+        tiles = grid(3, self.image.shape, sheet.width, smallest=60, largest=190, gap=12)
+        below = top
+        for k, (caption, pixels) in enumerate(zip(CAPTIONS, pictures, strict=True)):
+            left, upper = tiles.left(k), top + tiles.row(k) * (tiles.tile_height + 3 * TEXT * LEADING)
+            sheet.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
+            sheet.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)
+            words = wrap(caption, tiles.step - 6, bold=True)
+            end = sheet.words(left + tiles.tile_width / 2, upper + tiles.tile_height + 2, words, ha="center", weight=BOLD)
+            below = max(below, end)
+        below = signed_legend(
+            sheet, below + 8, scale, palette=palette, adds=f"speaks for {a}", subtracts=f"speaks for {b}", zeros=None
+        )
+        below = sheet.paragraph(below + 3, self.sum)
+        for sentence in map(_sentence, [*self.words, GAUGE] if self.words else []):
+            below = sheet.paragraph(below + 3, sentence, color=MUTED if sentence == _sentence(GAUGE) else INK)
+        return self._finish(sheet)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."

@@ -1,0 +1,115 @@
+"""The training images that push an answer most, each way."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from inklens.displays.base import WIDE, Display
+from inklens.displays.palettes import INK, LINE, PREDICTED, TRUE, ink_pixels
+from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, shorten
+
+
+class VotesDisplay(Display):
+    """The image that was judged, and the training images that vote most for and most against its answer.
+
+    Parameters
+    ----------
+    image : array (rows, cols)
+        The frame, 0..1.
+    name : str
+        What is voted on, such as "4" or "4 against 9".
+    images_for, images_against : array (n, rows, cols)
+        Training images, the strongest first; 0..1 or uint8.
+    labels_for, labels_against : sequence of str
+        Their labels.
+    votes_for, votes_against : array (n,)
+        What each adds to the score, and takes from it.
+    shares : dict of str to float
+        "intercept", "for", "against", "remainder" and their sum "total".
+    n_samples : int
+        Number of rows that vote.
+    """
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        *,
+        name: str,
+        images_for: np.ndarray,
+        images_against: np.ndarray,
+        labels_for: Sequence[str],
+        labels_against: Sequence[str],
+        votes_for: np.ndarray,
+        votes_against: np.ndarray,
+        shares: dict[str, float],
+        n_samples: int,
+    ) -> None:
+        self.image = image
+        self.name = name
+        self.images_for = images_for
+        self.images_against = images_against
+        self.labels_for = list(labels_for)
+        self.labels_against = list(labels_against)
+        self.votes_for = votes_for
+        self.votes_against = votes_against
+        self.shares = shares
+        self.n_samples = n_samples
+
+    @property
+    def sum(self) -> str:
+        """The score as the sum that it is, in words."""
+        s = {part: number(value, "+.3g") for part, value in self.shares.items()}
+        kind = "Log-odds" if " against " in self.name else "Score"
+        return (
+            f"{kind} of {self.name}: {s['total']} = {s['for']} from rows that vote for it, {s['against']} from rows that "
+            f"vote against it, {s['intercept']} intercept, {s['remainder']} remainder (what the fit left short of its "
+            "optimum)."
+        )
+
+    @property
+    def alt(self) -> str:
+        def listed(labels: list[str]) -> str:
+            return ", ".join(f"{labels.count(c)} times {c}" for c in dict.fromkeys(labels)) or "none"
+
+        return (
+            f"How {self.n_samples:,} training images vote on {self.name}. {self.sum} Strongest for: "
+            f"{listed(self.labels_for)}. Strongest against: {listed(self.labels_against)}."
+        )
+
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
+        """Draw the image, and under it both groups, each picture with its label and its vote."""
+        sheet = Sheet(ax, width)
+        side = 84.0
+        rows, cols = self.image.shape
+        sheet.picture(0, 0, side * min(1, cols / rows), side * min(1, rows / cols), ink_pixels(self.image))
+        title = f"{self.n_samples:,} training images vote on {self.name}"
+        left = side * min(1, cols / rows) + 12
+        below = sheet.paragraph(0, title, left=left, size=TITLE, weight=BOLD)
+        below = max(sheet.paragraph(below + 3, self.sum, left=left), side * min(1, rows / cols)) + 10
+        groups = (
+            ("push for it most", self.images_for, self.labels_for, self.votes_for, TRUE),
+            ("push against it most", self.images_against, self.labels_against, self.votes_against, PREDICTED),
+        )
+        for heading, images, labels, votes, colour in groups:
+            below = sheet.paragraph(below, f"These {len(images)} {heading}", weight=BOLD) + 4
+            below = self._group(sheet, below, images, labels, votes, colour) + 6
+        return self._finish(sheet)
+
+    def _group(
+        self, sheet: Sheet, top: float, images: np.ndarray, labels: list[str], votes: np.ndarray, colour: str
+    ) -> float:
+        if not len(images):
+            return top
+        tiles = grid(len(images), self.image.shape, sheet.width, captions=["+0.000", *labels], largest=56)
+        block = tiles.tile_height + 2 * TEXT * LEADING + 8
+        for k, pixels in enumerate(images):
+            left, y = tiles.left(k), top + tiles.row(k) * block
+            sheet.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(pixels))
+            sheet.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
+            centre = left + tiles.tile_width / 2
+            label = shorten(labels[k], tiles.caption, bold=True)
+            y = sheet.words(centre, y + tiles.tile_height + 1, label, ha="center", weight=BOLD, color=INK)
+            sheet.words(centre, y, shorten(number(votes[k], "+.2g"), tiles.caption), ha="center", color=colour)
+        return top + tiles.rows * block

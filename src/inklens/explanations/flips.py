@@ -1,0 +1,362 @@
+"""Flips: the smallest change of ink that makes a model answer another class, with a proof that none is smaller.
+
+On pixels the scores are linear in the frame x, so "class t beats every other class l by the margin" is
+
+    (w_t - w_l) . (x + d)  >=  margin - (b_t - b_l)     for every l,   with  0 <= x + d <= 1,
+
+a program of n_classes - 1 constraints (see `programs`). On other features a flip is searched (see `searched`); it is
+checked by running the model, and its lower bound is 0: nothing is proven.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inklens.errors import NoFlipError, ParameterError
+from inklens.explanations import programs, searched
+from inklens.explanations.programs import EPS, Program, Solved
+
+MARGIN = 1e-6  # log-odds; enough to win in any order of summation, too little to see
+PROVEN = 1e-6  # relative gap up to which a flip is called optimal
+NEAREST = 3  # classes with the highest scores that a search tries when none is asked for
+TRIES = 5  # each asks for a hundred times more than rounding can take away
+
+
+@dataclass(frozen=True, eq=False)
+class Flip:
+    """A changed frame that the model answers differently, and how small a change could be at best.
+
+    Parameters
+    ----------
+    frame, flipped : array (rows, cols)
+        Before and after, ink = 1.
+    classes : tuple of str
+        Class names, in the order of the scores.
+    z_before, z_after : array (n_classes,)
+        Raw predictions of the model itself.
+    target : str
+        The class that was asked for, or the nearest.
+    norm : {"ink", "energy", "pixels"}
+        What was to be small.
+    lower_bound : float
+        No change of less than this, in the same measure as `cost`, reaches the target with the margin.
+    """
+
+    frame: np.ndarray
+    flipped: np.ndarray
+    classes: tuple[str, ...]
+    z_before: np.ndarray
+    z_after: np.ndarray
+    target: str
+    norm: str
+    lower_bound: float
+
+    @property
+    def source(self) -> str:
+        """The answer before."""
+        return self.classes[int(self.z_before.argmax())]
+
+    @property
+    def change(self) -> np.ndarray:
+        """Ink added (positive) and erased (negative), (rows, cols)."""
+        return self.flipped - self.frame
+
+    @property
+    def added(self) -> float:
+        """Ink added, in full pixels."""
+        return float(np.maximum(self.change, 0.0).sum())
+
+    @property
+    def erased(self) -> float:
+        """Ink erased, in full pixels."""
+        return float(np.maximum(-self.change, 0.0).sum())
+
+    @property
+    def ink_changed(self) -> float:
+        """Ink added plus ink erased, in full pixels."""
+        return float(np.abs(self.change).sum())
+
+    @property
+    def pixels_changed(self) -> int:
+        """Number of pixels that differ."""
+        return int(np.count_nonzero(self.change))
+
+    @property
+    def cost(self) -> float:
+        """The size of the change in the norm that was asked for; "energy" is the sum of squares."""
+        return NORMS[self.norm].cost(self.change)
+
+    @property
+    def gap(self) -> float:
+        """How far above the proven bound the cost may be, relative to the cost."""
+        return (self.cost - self.lower_bound) / self.cost if self.cost > 0.0 else 0.0
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the proof closes: the gap is at most 1e-6."""
+        return self.gap <= PROVEN
+
+    @property
+    def margin(self) -> float:
+        """Log-odds of the target against the next best class, after."""
+        return lead(self.z_after, self.classes.index(self.target))
+
+    def to_json(self) -> dict:
+        """Return the document of ``inklens flip --json`` without the file name."""
+        return {
+            "from": self.source,
+            "to": self.target,
+            "norm": self.norm,
+            "frame": self.frame.tolist(),
+            "flipped": self.flipped.tolist(),
+            "cost": self.cost,
+            "lower_bound": self.lower_bound,
+            "optimal": self.optimal,
+            "ink_changed": self.ink_changed,
+            "added": self.added,
+            "erased": self.erased,
+            "pixels_changed": self.pixels_changed,
+            "margin": self.margin,
+            "z": {
+                c: {"before": float(b), "after": float(a)}
+                for c, b, a in zip(self.classes, self.z_before, self.z_after, strict=True)
+            },
+        }
+
+
+def flip(reader, photo_or_frame, to: str | None = None, *, norm: str = "ink", margin: float = MARGIN) -> Flip:
+    """Return the smallest change of ink that makes the model answer another class.
+
+    Parameters
+    ----------
+    reader : DigitReader
+        The model. Only on pixels can a flip be proven; on other features it is searched.
+    photo_or_frame : path, bytes, picture, or float array of the model's image shape in [0, 1]
+        As for `explain`.
+    to : str, optional
+        The class to reach; by default the one that takes the smallest change.
+    norm : {"ink", "energy", "pixels"}
+        Least total ink added and erased; least sum of squares; or fewest pixels, which is a search whose result may
+        lie above its proven lower bound.
+    margin : float
+        By how much, in log-odds, the class must beat every other.
+
+    Raises
+    ------
+    NoFlipError
+        No frame with ink from 0 to 1 gets that answer with that margin, and the text says what margin is out of reach;
+        or, on other features, none was found.
+    ParameterError
+        An unknown class or norm, or a margin that is not a number at least 0.
+
+    References
+    ----------
+    Wachter, Mittelstadt, Russell (2018), Counterfactual explanations without opening the black box, Harvard J. Law
+    Technol. 31(2), for the idea; the bound is Lagrange duality, Boyd and Vandenberghe (2004), section 5.1.3.
+
+    Examples
+    --------
+    >>> from inklens import DigitReader
+    >>> reader = DigitReader(np.array([[4.0, 0.0], [0.0, 2.0]]), np.zeros(2), ("a", "b"), (1, 2))
+    >>> result = flip(reader, np.array([[0.75, 0.0]]), margin=1.0)
+    >>> result.source, result.target, result.flipped.round(6).tolist(), round(result.ink_changed, 6), result.optimal
+    ('a', 'b', [[0.0, 0.5]], 1.25, True)
+    """
+    _check(reader, to, norm, margin)
+    frame = reader.frame(photo_or_frame)
+    z = reader.raw_prediction(frame[None])[0]
+    source = int(z.argmax())
+    targets = [k for k in range(len(z)) if k != source] if to is None else [reader.classes.index(to)]
+    if reader.features == "pixels":
+        found = _cheapest(_Task(reader, frame, NORMS[norm], margin), _by_distance(reader, z, targets))
+    else:
+        found = _searched(reader, frame, sorted(targets, key=lambda k: -z[k])[:NEAREST], norm, margin)
+    after = reader.raw_prediction(found.flipped[None])[0]
+    target = reader.classes[found.target]
+    return Flip(frame, found.flipped, reader.classes, z, after, target, norm, found.lower_bound)
+
+
+def lead(z: np.ndarray, target: int) -> float:
+    """Return by how much a class beats the best of the others.
+
+    >>> lead(np.array([1.0, 4.0, 2.5]), 1)
+    1.5
+    """
+    return float(z[target] - np.delete(z, target).max())
+
+
+def _check(reader, to: str | None, norm: str, margin: float) -> None:
+    if to is not None and to not in reader.classes:
+        raise ParameterError(f"expected a class out of {', '.join(reader.classes)}, got {to!r}")
+    if norm not in NORMS:
+        raise ParameterError(f"expected a norm out of {', '.join(NORMS)}, got {norm!r}")
+    if not 0.0 <= margin < np.inf:
+        raise ParameterError(f"a margin is in log-odds and at least 0, got {margin:g}; 3 is 95 % against 5 %")
+
+
+# ------------------------------------------------------------------------------------------------- norms
+
+
+@dataclass(frozen=True)
+class Norm:
+    """One way to measure a change: its cost, its solver, and the bound that multipliers prove."""
+
+    cost: Callable[[np.ndarray], float]
+    solve: Callable[[Program, float], Solved]
+    bound: Callable[[Program, np.ndarray], float]
+
+
+def _per_pixel(program: Program) -> dict[str, Any]:
+    """Costs with which a fully changed pixel costs 1 either way: the relaxation of counting pixels."""
+    return {
+        "cost_add": 1.0 / np.where(program.addable > 0.0, program.addable, 1.0),
+        "cost_erase": 1.0 / np.where(program.erasable > 0.0, program.erasable, 1.0),
+    }
+
+
+def _fewest_pixels(program: Program, cutoff: float) -> Solved:
+    """Solve the relaxation, then leave out pixels one by one, the least changed first, while the rest suffices."""
+    relaxed = programs.least_ink(program, **_per_pixel(program), cutoff=cutoff)
+    if relaxed.change is None:
+        return relaxed
+    change = relaxed.change
+    fraction = np.abs(change) / np.where(
+        change > 0.0, program.addable, np.where(program.erasable > 0, program.erasable, 1)
+    )
+    for pixel in np.argsort(fraction, kind="stable")[np.count_nonzero(change == 0.0) :]:
+        kept = change != 0.0
+        kept[pixel] = False
+        less = Program(program.A, program.r, program.erasable * kept, program.addable * kept, program.sizes)
+        shorter = programs.least_ink(less, **_per_pixel(less))
+        change = change if shorter.change is None else shorter.change
+    return Solved(change, relaxed.multipliers)
+
+
+def _fewest_pixels_bound(program: Program, multipliers: np.ndarray) -> float:
+    """Round the relaxation's bound up: pixels are counted in whole numbers."""
+    return float(np.ceil(programs.least_ink_bound(program, multipliers, **_per_pixel(program)) - 1e-9))
+
+
+NORMS = {
+    "ink": Norm(
+        cost=lambda change: float(np.abs(change).sum()),
+        solve=lambda program, cutoff: programs.least_ink(program, cutoff=cutoff),
+        bound=programs.least_ink_bound,
+    ),
+    "energy": Norm(
+        cost=lambda change: float(np.square(change).sum()),
+        solve=lambda program, cutoff: programs.least_energy(program, cutoff=cutoff),
+        bound=programs.least_energy_bound,
+    ),
+    "pixels": Norm(
+        cost=lambda change: float(np.count_nonzero(change)), solve=_fewest_pixels, bound=_fewest_pixels_bound
+    ),
+}
+
+
+# ------------------------------------------------------------------------------------------------- search
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    reader: Any  # a DigitReader
+    frame: np.ndarray
+    norm: Norm
+    margin: float
+
+    def program(self, target: int) -> Program:
+        """Write down what `target` needs against every other class."""
+        coef, intercept, x = self.reader.coef, self.reader.intercept, self.frame.ravel()
+        A = coef[target] - np.delete(coef, target, axis=0)
+        ahead = intercept[target] - np.delete(intercept, target)
+        weights = np.abs(coef).sum(axis=1)
+        sizes = self.margin + np.abs(intercept).max() + np.abs(intercept[target]) + weights[target]
+        return Program(A, self.margin - ahead - A @ x, x, 1.0 - x, sizes + np.delete(weights, target))
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    target: int
+    flipped: np.ndarray
+    cost: float
+    lower_bound: float
+
+
+def _by_distance(reader, z: np.ndarray, targets: list[int]) -> list[int]:
+    """Order targets by the least ink that the difference to the present answer alone would need, without the box."""
+    source = int(z.argmax())
+    steepest = np.abs(reader.coef - reader.coef[source]).max(axis=1)
+    needed = (z[source] - z) / np.maximum(steepest, EPS)
+    return sorted(targets, key=lambda k: needed[k])
+
+
+def _cheapest(task: _Task, targets: list[int]) -> _Found:
+    """Solve target after target, each only until its bound shows that it cannot be the cheapest."""
+    best, bound, out_of_reach = None, np.inf, {}
+    for target in targets:
+        program = task.program(target)
+        solved, flipped = _solve(task, program, target, np.inf if best is None else best.cost)
+        if solved.farkas is not None:
+            out_of_reach[target] = _largest_margin(task, program, solved.farkas)
+            continue
+        bound = min(bound, task.norm.bound(program, solved.multipliers))
+        if flipped is not None:
+            cost = task.norm.cost(flipped - task.frame)
+            if best is None or cost < best.cost:
+                best = _Found(target, flipped, cost, bound)
+    if best is None:
+        raise NoFlipError(_no_flip(task, out_of_reach))
+    return _Found(best.target, best.flipped, best.cost, max(min(bound, best.cost), 0.0))
+
+
+def _searched(reader: Any, frame: np.ndarray, targets: list[int], norm: str, margin: float) -> _Found:
+    best = None
+    for target in targets:
+        flipped = searched.search(reader, frame, target, norm=norm, margin=margin)
+        if flipped is not None:
+            cost = NORMS[norm].cost(flipped - frame)
+            if best is None or cost < best.cost:
+                best = _Found(target, flipped, cost, 0.0)
+    if best is None:
+        names = " or ".join(repr(reader.classes[k]) for k in targets)
+        raise NoFlipError(
+            f"the search found no picture that is read as {names} with a margin of {margin:g}; one may exist: "
+            "try a smaller margin, another class, or a model on pixels"
+        )
+    return best
+
+
+def _solve(task: _Task, program: Program, target: int, cutoff: float) -> tuple[Solved, np.ndarray | None]:
+    """Solve with a little more than is needed, until the model itself answers with the margin."""
+    extra = 16.0 * EPS * program.sizes
+    solved = Solved(None, np.zeros(len(program.r)))
+    for _ in range(TRIES):
+        needs = Program(program.A, program.r + extra, program.erasable, program.addable, program.sizes)
+        solved = task.norm.solve(needs, cutoff)
+        if solved.change is None:
+            return solved, None
+        flipped = np.clip(task.frame + solved.change.reshape(task.frame.shape), 0.0, 1.0)
+        if lead(task.reader.raw_prediction(flipped[None])[0], target) >= task.margin:
+            return solved, flipped
+        extra *= 100.0
+    return solved, None
+
+
+def _largest_margin(task: _Task, program: Program, farkas: np.ndarray) -> float:
+    """Return a margin that no frame exceeds: for shares h, min_l margin_l <= h . margins <= the most in the box."""
+    shares = farkas / farkas.sum()
+    return float(task.margin + program.most(shares) - shares @ program.r + programs.rounding(program, shares))
+
+
+def _no_flip(task: _Task, out_of_reach: dict[int, float]) -> str:
+    names = task.reader.classes
+    if not out_of_reach:
+        return f"found no flip in {programs.MAX_ROUNDS} rounds; scale the weights to ordinary sizes"
+    (target, margin) = max(out_of_reach.items(), key=lambda item: item[1])
+    whom = f"{names[target]!r}" if len(out_of_reach) == 1 else f"another class ({names[target]!r} comes nearest)"
+    return (
+        f"no picture with ink from 0 to 1 is read as {whom} with a margin of {task.margin:g}: "
+        f"proven, its log-odds against some other class stay below {margin:.4g}; ask for another class or margin"
+    )
