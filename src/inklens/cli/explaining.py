@@ -148,7 +148,8 @@ def flip(model, image, sample, data, recipe, to, norm, margin, pen, out, as_json
     if as_json:
         extra = {} if pen is None else {"strokes": [stroke.to_json() for stroke in drawable]}
         return print_json({"schema_version": 1, "image": name, **found.to_json(), "radius": radii, **extra})
-    click.echo(f"{click.format_filename(name)}: {found.source} → {click.style(found.target, bold=True)}")
+    same = " already, nothing needs to change" if found.ink_changed == 0.0 else ""
+    click.echo(f"{click.format_filename(name)}: {found.source} → {click.style(found.target, bold=True)}{same}")
     print_table(["", ""], _lines(found, radii), left=(0, 1))
     if drawable:
         print_table(["stroke", "to", "ink", "from row, col", "to row, col", "margin"], [_row(s) for s in drawable])

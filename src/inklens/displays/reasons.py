@@ -69,7 +69,9 @@ class ReasonsDisplay(Display):
     def sum(self) -> str:
         """The log-odds as the sum that it is, in words."""
         a, b = self.names
-        adds, takes = (float(self.contributions[part].sum()) for part in (self.contributions > 0, self.contributions < 0))
+        adds, takes = (
+            float(self.contributions[part].sum()) for part in (self.contributions > 0, self.contributions < 0)
+        )
         total = number(adds + takes + self.intercept, "+.2f")
         return (
             f"Log-odds of {a} against {b}: {total} = {number(adds, '+.2f')} from ink that speaks for {a}, "
@@ -108,7 +110,9 @@ class ReasonsDisplay(Display):
             sheet.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
             sheet.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)
             words = wrap(caption, tiles.step - 6, bold=True)
-            end = sheet.words(left + tiles.tile_width / 2, upper + tiles.tile_height + 2, words, ha="center", weight=BOLD)
+            end = sheet.words(
+                left + tiles.tile_width / 2, upper + tiles.tile_height + 2, words, ha="center", weight=BOLD
+            )
             below = max(below, end)
         below = signed_legend(
             sheet, below + 8, scale, palette=palette, adds=f"speaks for {a}", subtracts=f"speaks for {b}", zeros=None
