@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inklens import DigitReader, explain
+from inklens import DigitReader, explain, load_dataset
 from inklens.errors import ParameterError
 from inklens.explanations.places import named_parts, places
 from inklens.linear.softmax import softmax
+from inklens.photos import compute
 
 
 def random_reader(seed, n_classes=4, shape=(6, 5)):
@@ -120,3 +121,16 @@ def test_unknown_classes_are_named():
     reader, frame = random_reader(4)
     with pytest.raises(ParameterError, match="'z'"):
         explain(reader, frame).between("a", "z")
+
+
+@pytest.mark.parametrize("features", ["upright", "strokes"])
+def test_evidence_of_other_features_sums_to_the_models_own_score(features):
+    rng = np.random.default_rng(3)
+    frame = load_dataset("embedded").images(17) / 255
+    n_features = compute(frame[None], features).shape[1]
+    reader = DigitReader(rng.normal(size=(3, n_features)), rng.normal(size=3), ("a", "b", "c"), (28, 28), features)
+    why = explain(reader, frame)
+    assert np.allclose(why.z, reader.raw_prediction(frame[None])[0], rtol=1e-9, atol=1e-9)
+    assert why.between("a", "c").sum() + why.intercept[0] - why.intercept[2] == pytest.approx(why.log_odds("a", "c"))
+    assert np.allclose(why.centred.sum(axis=0), 0.0, atol=1e-9)
+    assert set(why.to_json()) == {"label", "z", "probabilities", "intercept", "contributions", "comparison"}

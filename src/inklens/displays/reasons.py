@@ -23,8 +23,8 @@ class ReasonsDisplay(Display):
         The frame, 0..1.
     contributions : array (rows, cols)
         x * (w_a - w_b); with `intercept` they sum to the log-odds of a against b.
-    missing : array (rows, cols)
-        (1 - x) * (w_a - w_b): what each pixel would add if it were filled.
+    missing : array (rows, cols) or None
+        (1 - x) * (w_a - w_b): what each pixel would add if it were filled; None where that is not known.
     intercept : float
         b_a - b_b.
     names : (str, str)
@@ -38,7 +38,7 @@ class ReasonsDisplay(Display):
         image: np.ndarray,
         *,
         contributions: np.ndarray,
-        missing: np.ndarray,
+        missing: np.ndarray | None,
         intercept: float,
         names: tuple[str, str],
         words: Sequence[str] = (),
@@ -75,7 +75,8 @@ class ReasonsDisplay(Display):
         total = number(adds + takes + self.intercept, "+.2f")
         return (
             f"Log-odds of {a} against {b}: {total} = {number(adds, '+.2f')} from ink that speaks for {a}, "
-            f"{number(takes, '+.2f')} from ink that speaks for {b}, {number(self.intercept, '+.2f')} from the intercepts."
+            f"{number(takes, '+.2f')} from ink that speaks for {b}, "
+            f"{number(self.intercept, '+.2f')} from the intercepts."
         )
 
     @property
@@ -96,16 +97,14 @@ class ReasonsDisplay(Display):
         """
         sheet = Sheet(ax, width)
         a, b = self.names
-        scale = symmetric_scale(self.contributions, self.missing, scale=scale)
-        pictures = (
-            ink_pixels(self.image),
-            signed_pixels(self.contributions, scale, palette=palette, black_zeros=False),
-            signed_pixels(self.missing, scale, palette=palette, black_zeros=False),
-        )
+        maps = [self.contributions] if self.missing is None else [self.contributions, self.missing]
+        scale = symmetric_scale(*maps, scale=scale)
+        coloured = [signed_pixels(values, scale, palette=palette, black_zeros=False) for values in maps]
+        pictures = [ink_pixels(self.image), *coloured]
         top = sheet.paragraph(0, f"Why {a} and not {b}", size=TITLE, weight=BOLD) + 6
-        tiles = grid(3, self.image.shape, sheet.width, smallest=60, largest=190, gap=12)
+        tiles = grid(len(pictures), self.image.shape, sheet.width, smallest=60, largest=190, gap=12)
         below = top
-        for k, (caption, pixels) in enumerate(zip(CAPTIONS, pictures, strict=True)):
+        for k, (caption, pixels) in enumerate(zip(CAPTIONS, pictures, strict=False)):
             left, upper = tiles.left(k), top + tiles.row(k) * (tiles.tile_height + 3 * TEXT * LEADING)
             sheet.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
             sheet.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)

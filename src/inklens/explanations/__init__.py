@@ -1,6 +1,6 @@
 """Why a model answered what it answered, and what would change its mind."""
 
-from inklens.explanations.evidence import Evidence, explain
+from inklens.explanations.evidence import Evidence, StrokeEvidence, explain
 from inklens.explanations.flips import Flip, flip
 from inklens.explanations.radii import Robustness, robustness
 from inklens.explanations.strokes import Stroke, strokes
@@ -11,6 +11,7 @@ __all__ = [
     "Flip",
     "Robustness",
     "Stroke",
+    "StrokeEvidence",
     "Voters",
     "Votes",
     "explain",

@@ -92,7 +92,7 @@ class Evidence:
         """
         return (self.coef - self.coef.mean(axis=0)) * self.frame
 
-    def missing(self, a: str, b: str | None = None) -> np.ndarray:
+    def missing(self, a: str, b: str | None = None) -> np.ndarray | None:
         """Return what new ink would add, per pixel filled to the full: (1 - x) * (w_a - w_b).
 
         To the log-odds of a against b; without b, to the score of a with weights centred over the classes.
@@ -132,16 +132,58 @@ class Evidence:
         }
 
     def _comparison(self, a: str, b: str) -> dict:
+        missing = self.missing(a, b)
         return {
             "for": a,
             "against": b,
             "log_odds": self.log_odds(a, b),
             "intercept": float(self.intercept[self._index(a)] - self.intercept[self._index(b)]),
             "contributions": self.between(a, b).tolist(),
-            "missing": self.missing(a, b).tolist(),
+            "missing": None if missing is None else missing.tolist(),
             "strongest": self.rank(a, b)[:20].tolist(),
             "words": self.in_words(a, b),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class StrokeEvidence(Evidence):
+    """Evidence of a model on `strokes`: w_kf * f for each feature f, laid where its edges are.
+
+    `frame` is the straightened frame and `coef` (n_classes, n_features). Every feature is spread over the edges that it
+    averages, so the maps still sum, with the intercept, to the score.
+
+    Parameters
+    ----------
+    values : array (n_features,)
+        The features of the frame.
+    shares : array (n_features, rows, cols)
+        Where each comes from; sums to 1 for every feature that is not 0.
+    """
+
+    values: np.ndarray
+    shares: np.ndarray
+
+    @property
+    def contributions(self) -> np.ndarray:
+        """What the edges at each pixel add to each class, (n_classes, rows, cols)."""
+        return self._spread(self.coef)
+
+    def between(self, a: str, b: str, *, baseline: np.ndarray | None = None) -> np.ndarray:
+        """Return what the edges at each pixel add to log p_a / p_b, less the intercepts; paper is the only baseline."""
+        if baseline is not None:
+            raise ParameterError("evidence of strokes is measured against bare paper; leave the baseline out")
+        return self._spread(self.coef[[self._index(a)]] - self.coef[[self._index(b)]])[0]
+
+    @property
+    def centred(self) -> np.ndarray:
+        """The contributions with weights centred over the classes, (n_classes, rows, cols)."""
+        return self._spread(self.coef - self.coef.mean(axis=0))
+
+    def missing(self, a: str, b: str | None = None) -> None:
+        """Return None: what new ink would do depends on the edges around it. Ask for a flip instead."""
+
+    def _spread(self, weights: np.ndarray) -> np.ndarray:
+        return np.tensordot(weights * self.values, self.shares, axes=1)
 
 
 def explain(reader, photo_or_frame) -> Evidence:
@@ -154,17 +196,24 @@ def explain(reader, photo_or_frame) -> Evidence:
     photo_or_frame : path, bytes, picture, or float array of the model's image shape in [0, 1]
         An array of the model's shape is taken as a frame (ink = 1); anything else is normalised first.
 
+    Returns
+    -------
+    Evidence
+        On the frame; for `upright` and `strokes`, which straighten it first, on the straightened frame.
+
     Raises
     ------
     ParameterError
-        The model's features are no picture. On a straightened frame the evidence is that of the straightened frame.
+        Features whose evidence is not known.
     """
     frame = reader.frame(photo_or_frame)
     seen = reader.transform(frame[None])[0]
+    if reader.features == "strokes":
+        from inklens.photos import straighten, stroke_shares
+
+        upright = straighten(frame[None])[0].astype(np.float64)
+        return StrokeEvidence(upright, reader.classes, reader.coef, reader.intercept, seen, stroke_shares(frame))
     if seen.size != frame.size:
-        raise ParameterError(
-            f"evidence pixel by pixel needs a model whose features are pixels, this one is on {reader.features!r}; "
-            "name one fitted on pixels with --model, or ask for a flip, which works on any features"
-        )
+        raise ParameterError(f"evidence needs features of pixels, upright pixels or strokes, not {reader.features!r}")
     maps = reader.coef.reshape(len(reader.classes), *frame.shape)
     return Evidence(seen.reshape(frame.shape), reader.classes, maps, reader.intercept)

@@ -80,7 +80,8 @@ def places(evidence: Any, a: str, b: str) -> list[Place]:
     for name in dict.fromkeys(names.ravel().tolist()):
         part = names == name
         ink, for_a, for_b = (float(values[part].sum()) for values in (evidence.frame, to_a, to_b))
-        found.append(Place(name, ink, for_a, for_b, new_ink=float(-missing[part].min())))
+        new_ink = 0.0 if missing is None else float(-missing[part].min())
+        found.append(Place(name, ink, for_a, for_b, new_ink))
     return sorted(found, key=lambda place: -abs(place.difference))
 
 

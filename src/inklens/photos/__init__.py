@@ -1,7 +1,7 @@
 """Photos, scans and drawings -> the frames that a classifier sees."""
 
 from inklens.photos.decode import Picture, decode
-from inklens.photos.features import FEATURES, compute, stroke_layout
+from inklens.photos.features import FEATURES, compute, straighten, stroke_layout, stroke_shares
 from inklens.photos.locate import locate
 from inklens.photos.normalise import Normalised, Normaliser, Step, normalise
 
@@ -15,5 +15,7 @@ __all__ = [
     "decode",
     "locate",
     "normalise",
+    "straighten",
     "stroke_layout",
+    "stroke_shares",
 ]

@@ -150,6 +150,27 @@ def edge_maps(frames: np.ndarray) -> np.ndarray:
     return maps
 
 
+def stroke_shares(frame: np.ndarray) -> np.ndarray:
+    """Return where in the straightened frame each of the `strokes` features comes from, float64 (520, 28, 28).
+
+    The edges that a cell averages, as shares that sum to 1; all 0 for a cell that sees no edge, whose feature is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bar = np.zeros((28, 28), np.float32)
+    >>> bar[4:24, 12:16] = 1
+    >>> sums = stroke_shares(bar).sum(axis=(1, 2))
+    >>> bool(np.allclose(sums[strokes(bar[None])[0] > 0], 1))
+    True
+    """
+    maps = edge_maps(straighten(frame[None]))[0].astype(np.float64)
+    parts = [np.einsum("kij,ai,bj->kabij", maps, w, w).reshape(-1, SIDE, SIDE) for w in _windows()]
+    edges = np.concatenate(parts)
+    totals = edges.sum(axis=(1, 2), keepdims=True)
+    return np.divide(edges, totals, out=np.zeros_like(edges), where=totals > 0)
+
+
 @dataclass(frozen=True)
 class Cell:
     """Where a stroke feature looks and for what: ink grows in `direction_degrees` (0 right, 90 down)."""
