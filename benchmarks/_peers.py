@@ -8,6 +8,7 @@ import json
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -98,7 +99,7 @@ def adelie(X, y, job):
 
 
 def main(file):
-    job = json.loads(open(file).read())
+    job = json.loads(Path(file).read_text())
     with np.load(job["data"]) as stored:
         y = stored["y"]
         if "indptr" in stored:

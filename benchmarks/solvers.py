@@ -4,8 +4,8 @@
 
 Each peer runs in its own process and in its own environment (`.venv-bench`, made from `requirements/bench.txt`; a peer
 that cannot be installed is left out, and said so). A peer is given falling tolerances or rising step limits until the
-objective, recomputed here in float64, is within the target of the optimum; the time of that fit counts. inklens is timed
-once, to its own certified stop. The optimum is known from both sides: an inklens fit whose proven bound is within 1e-6.
+objective, recomputed here in float64, is within the target of the optimum; the time of that fit counts. inklens runs
+to its own certified stop. The optimum is known from both sides: an inklens fit whose proven bound is within 1e-6.
 """
 
 import argparse
@@ -113,7 +113,9 @@ def objective(coef, intercept, X, y, penalty) -> float:
     for start in range(0, X.shape[0], 5000):
         part = X[start : start + 5000]
         part = part / 255.0 if part.dtype == np.uint8 else part
-        loss -= log_softmax(np.asarray(part @ coef.T) + intercept)[np.arange(part.shape[0]), y[start : start + 5000]].sum()
+        loss -= log_softmax(np.asarray(part @ coef.T) + intercept)[
+            np.arange(part.shape[0]), y[start : start + 5000]
+        ].sum()
     l1, l2 = {"l2": (0.0, 1.0), "l1": (1.0, 0.0), "elasticnet": (0.5, 0.5)}.get(penalty, (0.0, 0.0))
     value = GroupLasso(1.0, 0.0) if penalty == "group" else ElasticNet(l1, l2)
     return float(loss + value.value(np.asarray(coef, dtype=float)))
@@ -251,7 +253,11 @@ def peer_row(job: Job, curve: Curve, ours: float, reached: float | None, fastest
     if reached is None:
         last = max((s for s, _ in curve.points), default=0.0)
         best = min((sub for _, sub in curve.points), default=np.nan)
-        text, ratio, ok = f"{last:.1f} (only {best:.0e}) {curve.reason}", f"> {last / ours:.0f}", demand is None or last / ours >= demand
+        text, ratio, ok = (
+            f"{last:.1f} (only {best:.0e}) {curve.reason}",
+            f"> {last / ours:.0f}",
+            demand is None or last / ours >= demand,
+        )
     else:
         text, ratio, ok = f"{reached:.2f}", f"{reached / ours:.1f}", demand is None or reached / ours >= demand
     verdict = "" if demand is None else ("reached" if ok else "**falls short**")
@@ -308,7 +314,12 @@ def separation(X, y) -> list[str]:
         saga = LogisticRegression(C=np.inf, solver="saga", tol=0.1)
         theirs = best_of(lambda: saga.fit(X / 255.0, y), 1)
     proof = f"{model.status_}, margin {model.margin_:.2g}" if model.separated_ else model.status_
-    return [f"{len(y):,} none: {proof}", f"{seconds:.2f} s", f"saga (tol 0.1) {theirs:.2f} s", f"{theirs / seconds:.1f}"]
+    return [
+        f"{len(y):,} none: {proof}",
+        f"{seconds:.2f} s",
+        f"saga (tol 0.1) {theirs:.2f} s",
+        f"{theirs / seconds:.1f}",
+    ]
 
 
 def figure(curves: dict[str, list[Curve]], file: Path) -> None:
@@ -346,7 +357,11 @@ def main(arguments=None) -> None:
     options = parser.parse_args(arguments)
     python = peer_python(options.peers)
     data = {"small": pixels(7500)}
-    jobs = [job for job in JOBS if (job.data == "small" or not options.quick) and (not options.jobs or job.name in options.jobs)]
+    jobs = [
+        job
+        for job in JOBS
+        if (job.data == "small" or not options.quick) and (not options.jobs or job.name in options.jobs)
+    ]
     if any(job.data == "wide" for job in jobs):
         data["wide"] = text_like()
     if any(job.data == "large" for job in jobs):
