@@ -1,8 +1,9 @@
-"""Passes over rows: the same numbers from every layout, type, number of threads and instruction set; true derivatives."""
+"""Passes over rows: the same numbers from every layout, type, thread count and instruction set; true derivatives."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,9 +109,9 @@ def test_input_is_never_written_to():
     X.setflags(write=False)
     S = sparse.csr_matrix(pixels())
     before = S.data.copy(), S.indices.copy(), S.indptr.copy()
-    for given in (X, S):
+    for matrix in (X, S):
         coef, intercept, codes, weights = case(*X.shape)
-        Rows.of(given).loss_and_gradient(coef, intercept, codes, weights)
+        Rows.of(matrix).loss_and_gradient(coef, intercept, codes, weights)
     for kept, now in zip(before, (S.data, S.indices, S.indptr), strict=True):
         np.testing.assert_array_equal(kept, now)
 
@@ -227,7 +228,8 @@ def test_other_kernels_agree(name):
         "h = rows.hessian_product(a.proba, t.case(*X.shape)[3], *t.case(*X.shape)[:2])[0]\n"
         "print(kernels.active(), repr(a.loss), repr(float(np.linalg.norm(a.gradient))), repr(float(np.linalg.norm(h))))"
     )
-    environment = {**os.environ, "INKLENS_KERNELS": name, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "INKLENS_KERNELS": name, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     active, *values = done.stdout.split()
     assert active == name or kernels.active() in ("numpy", "neon", "plain")

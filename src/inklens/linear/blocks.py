@@ -180,9 +180,7 @@ class Rows:
 
     # ---- products with the rows --------------------------------------------------------------------------------------
 
-    def scores(
-        self, coef: np.ndarray, intercept: np.ndarray | None = None, *, dtype: Any = np.float32
-    ) -> np.ndarray:
+    def scores(self, coef: np.ndarray, intercept: np.ndarray | None = None, *, dtype: Any = np.float32) -> np.ndarray:
         """Return z_i = W x_i + b, (n_samples, n_classes); half a pass."""
         intercept = np.zeros(len(coef)) if intercept is None else intercept
         out = kernels.empty_scores(self.n_samples, len(coef), dtype)
@@ -321,7 +319,9 @@ class Rows:
         """Return some columns (ascending) of some rows (sorted indices) as scaled CSR, float32 with int32 columns."""
         place = np.full(self.n_features, -1, dtype=np.int32)
         place[columns] = np.arange(len(columns), dtype=np.int32)
-        values, indices, sizes = [], [], []
+        values: list[np.ndarray] = []
+        indices: list[np.ndarray] = []
+        sizes: list[np.ndarray] = []
         for block, part in self._parts():
             storage = block.fast
             if storage.indices is None:
@@ -329,6 +329,7 @@ class Rows:
                 storage = _sparse_storage(sparse.csr_array(dense))
             elif rows is not None:
                 storage = _take(storage, _within(rows, part))
+            assert storage.indices is not None and storage.indptr is not None  # noqa: PT018 (for the type checker)
             found, size = place[storage.indices], np.diff(storage.indptr)
             kept = found >= 0
             if not kept.all():
@@ -469,7 +470,7 @@ def _dense_storage(X: Any) -> Storage:
     if X.dtype not in kernels.VALUE_TYPES or not X.dtype.isnative:
         X = _native(X)
     itemsize = X.itemsize
-    if X.shape[1] > 1 and X.strides[1] != itemsize or X.strides[0] % itemsize or not X.flags.aligned:
+    if (X.shape[1] > 1 and X.strides[1] != itemsize) or X.strides[0] % itemsize or not X.flags.aligned:
         X = np.ascontiguousarray(X)
     return Storage(X, None, None, X.shape)
 

@@ -21,7 +21,6 @@ from inklens.linear.dual import DualPoint
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax
 
-
 LARGEST_EXISTENCE = 1500  # coefficients up to which existence of an unpenalised optimum is looked for
 
 
@@ -45,7 +44,7 @@ class Separation(NamedTuple):
 def gamma(n_terms: int) -> float:
     """Return the factor of the rounding error of a sum of `n_terms` products.
 
-    >>> 0.0 < gamma(10_000) < 1.2e-12
+    >>> bool(0.0 < gamma(10_000) < 1.2e-12)
     True
     """
     unit = np.finfo(float).eps / 2.0
@@ -155,7 +154,7 @@ def lower_bound(
     >>> X, codes = np.array([[0.0], [1.0]]), np.array([0, 1])
     >>> dual = DualPoint(np.zeros((2, 1)), np.zeros(2))
     >>> bound = lower_bound(X, codes, np.ones(2), ElasticNet(0.0, 1.0), dual)
-    >>> 1.13 < bound < 2 * np.log(2)
+    >>> bool(1.13 < bound < 2 * np.log(2))
     True
     """
     proba = np.exp(log_softmax(np.asarray(X @ dual.coef.T) + dual.intercept))
@@ -211,10 +210,10 @@ def norm_bounded(problem: Problem, proba: np.ndarray, radius: float) -> float:
 def existence(problem: Problem, proba: np.ndarray) -> float | None:
     """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
 
-    An optimum exists if some P with all entries positive has G(P) = 0 (Albert and Anderson 1984; by Stiemke's theorem no
-    direction then separates the classes even partly). Let u_ik = c_i p_ik and d_ik = (e_yi - e_k) (x) (x_i, 1), so that
-    G = sum u_ik d_ik, and Q = sum u_ik^2 d_ik d_ik'. Moving u_ik by -u_ik^2 d_ik' Q^-1 G gives G = 0 exactly; where no
-    u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
+    An optimum exists if some P with all entries positive has G(P) = 0: by Stiemke's theorem no direction then separates
+    the classes even partly (Albert and Anderson 1984). Let u_ik = c_i p_ik and d_ik = (e_yi - e_k) (x) (x_i, 1), so
+    that G = sum u_ik d_ik, and Q = sum u_ik^2 d_ik d_ik'. Moving u_ik by -u_ik^2 d_ik' Q^-1 G gives G = 0 exactly;
+    where no u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
     """
     n_classes = problem.n_classes
     columns = np.flatnonzero(problem.free)

@@ -34,7 +34,9 @@ except ImportError:
 
 
 LARGEST = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
-LARGEST_L1 = 1e7  # the same under a penalty with thresholds: a column's threshold falls with its scale, into the rounding
+LARGEST_L1 = (
+    1e7  # the same under a penalty with thresholds: a column's threshold falls with its scale, into the rounding
+)
 SMALLEST = 1e-10  # of the largest value under a penalty: below, any coefficient that matters costs more than it gains
 NUMBERS = (np.float64, np.float32, np.uint8)
 
@@ -273,7 +275,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         elif self.status_ == "separated":
             warnings.warn(
                 f"the classes are linearly separable (proven, margin {self.margin_:.3g}), so without a penalty no "
-                "finite optimum exists and larger coefficients always fit better; separating coefficients are returned; "
+                "finite optimum exists: larger coefficients always fit better; separating ones are returned; "
                 "give a finite C for an optimum",
                 ConvergenceWarning,
                 stacklevel=5,
@@ -315,7 +317,7 @@ class _Watching:
 
     def __init__(self, estimator: Any, X: Any, y: np.ndarray, classes: np.ndarray, callback: Callable | None) -> None:
         self.estimator, self.data, self.classes, self.callback = estimator, {"X": X, "y": y}, classes, callback
-        self.context = None
+        self.context: Any = None
 
     def __enter__(self) -> Callable[[Solution], bool] | None:
         if getattr(self.estimator, "_skl_callbacks", None):

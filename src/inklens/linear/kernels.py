@@ -314,7 +314,7 @@ def _loss_and_residual(
 
 def softmax_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the loss and the probabilities that belong to scores `z`."""
-    proba = empty_scores(*z.shape, z.dtype)
+    proba = empty_scores(len(z), z.shape[1], z.dtype)
     loss, _ = _loss_and_residual(z, codes, weights, proba)
     return loss, proba
 

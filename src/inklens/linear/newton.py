@@ -54,8 +54,9 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
     """Yield Newton iterates for an L2 penalty."""
     vector, metric = np.column_stack([coef, intercept]), None
     if _has_ladder(problem) and not vector.any():
-        for vector, metric in _on_a_quarter(problem, vector):
-            yield Iterate(vector[:, :-1], vector[:, -1], np.inf)
+        for point, found in _on_a_quarter(problem, vector):
+            yield Iterate(point[:, :-1], point[:, -1], np.inf)
+            vector, metric = point, found
     for _, _, iterate in _iterate(problem, vector, metric, tol):
         yield iterate
 
@@ -72,10 +73,10 @@ def _on_a_quarter(problem: Problem, vector: np.ndarray) -> Iterator[tuple[np.nda
     part.__dict__["free"] = problem.free  # the same columns, so that the preconditioner carries over
     metric = None
     if _has_ladder(part):
-        for vector, metric in _on_a_quarter(part, vector):
+        for vector, metric in _on_a_quarter(part, vector):  # noqa: B020 (the last point is where the loop below starts)
             yield vector, metric
-    for vector, metric, iterate in _iterate(part, vector, metric, 1e-2):
-        yield vector, metric
+    for point, found, iterate in _iterate(part, vector, metric, 1e-2):
+        yield point, found
         if iterate.gap <= 0.1 * iterate.objective:
             break
     problem.rows.n_passes += part.rows.n_passes / 4.0
@@ -283,7 +284,9 @@ class Metric(NamedTuple):
 def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     """Return the preconditioner at these probabilities."""
     n_features = problem.rows.n_features
-    curvature = proba.astype(np.float32) * (1.0 - proba.astype(np.float32)) * problem.weights[:, None].astype(np.float32)
+    curvature = (
+        proba.astype(np.float32) * (1.0 - proba.astype(np.float32)) * problem.weights[:, None].astype(np.float32)
+    )
     l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), n_features)
     columns = np.flatnonzero(problem.free)
     tail = np.empty(0, dtype=np.intp)
@@ -381,11 +384,12 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     for l2 in [*(first * FALL ** np.arange(STAGES)), 0.0]:
         stage = replace(problem, penalty=ElasticNet(0.0, l2))
         stage.__dict__["free"] = problem.free
-        for n_steps, (vector, metric, iterate) in enumerate(_iterate(stage, vector, metric, tol if l2 == 0.0 else 0.1)):
+        for n_steps, (point, found, iterate) in enumerate(_iterate(stage, vector, metric, tol if l2 == 0.0 else 0.1)):
             W, b = iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(W)
             proof = certificates.separation(problem.rows, problem.codes, W, b) if loss < problem.weights.sum() else None
             ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
             yield Iterate(W, b, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            vector, metric = point, found
             if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break

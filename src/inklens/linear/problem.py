@@ -33,7 +33,7 @@ class Problem:
 
     @cached_property
     def free(self) -> np.ndarray:
-        """Columns whose coefficients may differ from 0, (n_features,): a constant column is the intercept's business."""
+        """Columns whose coefficients may differ from 0; a constant column is the intercept's business."""
         return ~self.rows.constant | ((self.rows.high != 0.0) & (not self.fit_intercept))
 
     def evaluate(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: Any = np.float32) -> Evaluation:

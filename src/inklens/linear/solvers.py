@@ -7,6 +7,7 @@ be; the driver proves it.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
 import numpy as np
 
 from inklens.linear import certificates, newton
@@ -93,7 +94,7 @@ def solve(
     conditioning = Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
-    run = _Run(problem, tol, Solution(*start, objective=np.inf), conditioning)
+    run = _Run(problem, tol, Solution(start[0], start[1], objective=np.inf), conditioning)
     method = choose(problem, tol)
     run.best.method = method.__name__
     try:

@@ -59,7 +59,7 @@ static inline float chance(uint32_t row, uint32_t edge, uint32_t seed) {
 }
 
 /* Weights with which the edges (k, l) of rows from .. from + n - 1 enter; 0 drops one. */
-static void edge_weights(const hessian_t *h, int k, int l, int64_t from, int n, float *out) {
+static void edge_weights(const hessian_t *h, int k, int l, int64_t from, int n, float *restrict out) {
   const float *restrict pk = h->proba + k * h->n_rows + from, *restrict pl = h->proba + l * h->n_rows + from;
   const float *restrict weights = h->weights + from;
   uint32_t edge = (uint32_t)(k > l ? k * h->n_classes + l : l * h->n_classes + k), seed = h->seed;
@@ -177,19 +177,28 @@ static int add_block(hessian_t *h, int k, int l) {
   if (!strips) return 1;
   const float *left_rows[DEPTH], *right_rows[DEPTH];
   float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
-  int depth = 0;
-  for (int64_t i = 0; i <= h->n_rows; i++) {
-    int at = (int)(i % ROW_BLOCK);
-    if (at == 0 && i < h->n_rows && k != l)
-      edge_weights(h, k, l, i, h->n_rows - i < ROW_BLOCK ? (int)(h->n_rows - i) : ROW_BLOCK, edge);
-    if (i < h->n_rows) {
-      float w = k == l ? left->degree[i] : -edge[at];
-      if (w == 0.0f) continue;
+  int depth = 0, n_kept = 0, next = 0, kept[ROW_BLOCK];
+  for (int64_t from = -ROW_BLOCK;;) {
+    while (next == n_kept && from + ROW_BLOCK < h->n_rows) { /* the next rows that have this edge */
+      from += ROW_BLOCK;
+      int n = h->n_rows - from < ROW_BLOCK ? (int)(h->n_rows - from) : ROW_BLOCK;
+      if (k == l) memcpy(edge, left->degree + from, n * sizeof(float));
+      else edge_weights(h, k, l, from, n, edge);
+      n_kept = next = 0;
+      for (int i = 0; i < n; i++) {
+        kept[n_kept] = i;
+        n_kept += edge[i] != 0.0f;
+      }
+    }
+    if (next < n_kept) {
+      int64_t i = from + kept[next];
       left_rows[depth] = left->packed + left->place[i] * left->stride;
       right_rows[depth] = right->packed + right->place[i] * right->stride;
-      weight[depth++] = w;
+      weight[depth++] = k == l ? edge[kept[next]] : -edge[kept[next]];
+      next++;
       if (depth < DEPTH) continue;
     }
+    if (depth == 0) break;
     for (int64_t top = 0, to = 0; top < tall; top += TALL)
       for (int r = 0; r < depth; r++)
         for (int j = 0; j < TALL; j++) strips[to++] = weight[r] * left_rows[r][top + j];
