@@ -111,8 +111,8 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
     field = (paper.texture(rng) if rng.random() < 0.7 else paper.blank(rng))[:SIDE, :SIDE] / 255
     contrast = np.clip(ndimage.uniform_filter(field, 31) - field, 0, 1)
     labels, found = parts.label(contrast > otsu(contrast / max(contrast.max(), 1e-6)) * contrast.max())
-    group = parts.main_group(found, labels.shape)
-    return np.isin(labels, [part.label for part in group])
+    group = parts.main_groups(found, labels.shape)[:1]
+    return np.isin(labels, [part.label for part in sum(group, [])])
 
 
 def fit_typical(rows: np.ndarray, y: np.ndarray, other: np.ndarray) -> typical.Typical:

@@ -123,8 +123,8 @@ def _run_lengths(mask: np.ndarray) -> np.ndarray:
     return np.where(mask, next_gap - last_gap - 1, 0)
 
 
-def main_group(parts: list[Part], shape: tuple[int, ...]) -> list[Part]:
-    """Choose the part most likely to be a digit, and all that belongs to it.
+def main_groups(parts: list[Part], shape: tuple[int, ...]) -> list[list[Part]]:
+    """Choose the part most likely to be a digit, with all that lies near it, and without what the border cuts off.
 
     Never simply the largest: that may be the page's edge. A part counts by its area, less if it lies along the
     border or far from the middle.
@@ -132,7 +132,8 @@ def main_group(parts: list[Part], shape: tuple[int, ...]) -> list[Part]:
     if not parts:
         return []
     main = max(parts, key=lambda part: part.area * _standing(part, shape))
-    return grow([main], parts)
+    groups = [grow([main], parts), grow([main], [part for part in parts if part.border == 0])]
+    return groups if len(groups[0]) != len(groups[1]) else groups[:1]
 
 
 def grow(group: list[Part], parts: list[Part]) -> list[Part]:

@@ -125,8 +125,7 @@ def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
     cleaned = pieces.without_lines(seen.mask) if lines else seen.mask
     for mask in (seen.mask, cleaned)[: 1 + int((cleaned != seen.mask).any())]:
         labels, parts = pieces.label(mask)
-        group = pieces.main_group(parts, mask.shape)
-        if group:
+        for group in pieces.main_groups(parts, mask.shape):
             chosen = np.zeros(len(parts) + 1, bool)
             chosen[[part.label for part in group]] = True
             digit = chosen[labels]

@@ -29,6 +29,7 @@ HOME = Path(__file__).with_name("typical.safetensors")
 DIMENSIONS = 64
 PROTOTYPES = 16  # per class
 DIGITS = 10  # the first columns of `outsiders`
+OUTSIDE = 1.5  # added to the strangeness of a sign that is no digit
 STRANGEST, STEEPNESS = 3.8, 3.0  # strangeness at which likeness has halved, and how fast it falls
 
 
@@ -45,11 +46,15 @@ class Typical:
     outsiders: np.ndarray
 
     def strangeness(self, frames: np.ndarray) -> np.ndarray:
-        """Return (d / median + e / median) / 2 for each frame: 1 is an ordinary digit, 3 hardly one."""
-        return self.of_features(strokes(frames))
+        """Return for each frame (d / median + e / median) / 2, and `OUTSIDE` more for what is no digit.
+
+        1 is an ordinary digit, 3 hardly one.
+        """
+        rows = strokes(frames)
+        return self.of_features(rows) + OUTSIDE * self.outside(rows)
 
     def of_features(self, rows: np.ndarray) -> np.ndarray:
-        """Return the strangeness of frames given by their `strokes` features."""
+        """Return (d / median + e / median) / 2 of frames given by their `strokes` features."""
         centred = rows - self.mean
         inside = centred @ self.basis
         left_over = (centred * centred).sum(axis=1) - (inside * inside).sum(axis=1)
@@ -58,14 +63,17 @@ class Typical:
         near = np.stack([apart.min(axis=1), left_over / self.noise[0]], 1)
         return np.maximum(near / self.medians, 0).mean(axis=1)
 
+    def outside(self, rows: np.ndarray) -> np.ndarray:
+        """Return from 0 to 1 how likely features are those of a sign that is no digit."""
+        z = rows @ self.outsiders[:-1] + self.outsiders[-1]
+        odds = np.exp(z - z.max(axis=1, keepdims=True))
+        return odds[:, DIGITS:].sum(axis=1) / odds.sum(axis=1)
+
     def likeness(self, frames: np.ndarray) -> np.ndarray:
         """Return from 0 to 1 how likely each frame is a digit as the training data has them."""
         rows = strokes(frames)
-        z = rows @ self.outsiders[:-1] + self.outsiders[-1]
-        odds = np.exp(z - z.max(axis=1, keepdims=True))
-        inside = odds[:, :DIGITS].sum(axis=1) / odds.sum(axis=1)
         far = np.clip(STEEPNESS * (self.of_features(rows) - STRANGEST), -50, 50)
-        return inside / (1 + np.exp(far))
+        return (1 - self.outside(rows)) / (1 + np.exp(far))
 
 
 def fit(rows: np.ndarray, labels: np.ndarray, outsiders: np.ndarray, *, seed: int = 0) -> Typical:
