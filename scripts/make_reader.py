@@ -112,7 +112,7 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
     contrast = np.clip(ndimage.uniform_filter(field, 31) - field, 0, 1)
     labels, found = parts.label(contrast > otsu(contrast / max(contrast.max(), 1e-6)) * contrast.max())
     group = parts.main_groups(found, labels.shape)[:1]
-    return np.isin(labels, [part.label for part in sum(group, [])])
+    return np.isin(labels, [part.label for parts_of_one in group for part in parts_of_one])
 
 
 def fit_typical(rows: np.ndarray, y: np.ndarray, other: np.ndarray) -> typical.Typical:

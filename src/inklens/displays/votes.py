@@ -63,9 +63,9 @@ class VotesDisplay(Display):
         s = {part: number(value, "+.3g") for part, value in self.shares.items()}
         kind = "Log-odds" if " against " in self.name else "Score"
         return (
-            f"{kind} of {self.name}: {s['total']} = {s['for']} from rows that vote for it, {s['against']} from rows that "
-            f"vote against it, {s['intercept']} intercept, {s['remainder']} remainder (what the fit left short of its "
-            "optimum)."
+            f"{kind} of {self.name}: {s['total']} = {s['for']} from rows that vote for it, {s['against']} from rows "
+            f"that vote against it, {s['intercept']} intercept, {s['remainder']} remainder (what the fit left short "
+            "of its optimum)."
         )
 
     @property

@@ -161,7 +161,7 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
-    added = {}
+    added: dict[str, Any] = {}
     if add is not None:
         rows, added = _with_added(rows, add, dataset.image_shape)
     halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape)
