@@ -326,7 +326,7 @@ def figure(curves: dict[str, list[Curve]], file: Path) -> None:
     """Draw time against suboptimality, one panel per job."""
     from matplotlib.figure import Figure
 
-    n_columns = 2
+    n_columns = min(2, len(curves))
     n_rows = -(-len(curves) // n_columns)
     picture = Figure(figsize=(5.2 * n_columns, 3.4 * n_rows), layout="constrained")
     solvers = sorted({c.solver for found in curves.values() for c in found}, key=lambda s: (s != "inklens", s))

@@ -207,3 +207,23 @@ def test_interrupt_keeps_the_best_point():
 
 def test_callback_stops():
     assert solve(slow_problem(), tol=0.0, callback=lambda solution: solution.n_iter >= 3).n_iter == 3
+
+
+def test_the_engine_follows_from_the_problem():
+    from inklens.linear import newton, solvers
+    from inklens.linear.penalties import GroupLasso
+
+    def problem(n_samples, n_features, penalty):
+        rng = np.random.default_rng(0)
+        codes = np.arange(n_samples, dtype=np.int32) % 3
+        return Problem(Rows.of(rng.random((n_samples, n_features))), codes, np.ones(n_samples), 3, penalty)
+
+    names = {
+        solvers.choose(problem(30, 4, penalty), 1e-4).__name__
+        for penalty in (ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0))
+    }
+    assert names == {"proximal_newton"} or "coordinate_descent" in names
+    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0)), 1e-4) is newton.newton
+    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0)), 1e-4) is newton.continuation
+    assert newton.is_tiny(problem(150, 4, ElasticNet(0.0, 1.0)))
+    assert not newton.is_tiny(problem(2000, 60, ElasticNet(0.0, 1.0)))

@@ -225,8 +225,24 @@ static int64_t T(compress_bytes)(const uint8_t *source, int64_t p, REAL *values,
   return at;
 }
 
+static void T(columns)(const rows_t *rows, int64_t begin, int64_t size, int32_t *columns) {
+  if (rows->layout == CSR16) {
+    const uint16_t *source = (const uint16_t *)rows->indices + begin;
+    for (int64_t q = 0; q < size; q++) columns[q] = source[q];
+  } else memcpy(columns, (const int32_t *)rows->indices + begin, size * sizeof(int32_t));
+}
+
 static void T(unpack)(const rows_t *rows, int64_t row, int count, const uint8_t *skip, T(tile_t) *tile) {
   int64_t p = rows->n_features, at = 0;
+  if (rows->layout >= CSR16 && !memchr(skip, 1, count)) { /* all rows of the tile in one go */
+    int64_t begin = rows->indptr[row], size = rows->indptr[row + count] - begin;
+    for (int i = 0; i <= count; i++) tile->start[i] = rows->indptr[row + i] - begin;
+    if (rows->value_type == U8) CONVERT(uint8_t);
+    else if (rows->value_type == F32) CONVERT(float);
+    else CONVERT(double);
+    T(columns)(rows, begin, size, tile->columns);
+    return;
+  }
   for (int i = 0; i < count; i++) {
     tile->start[i] = at;
     if (skip[i]) continue;
@@ -235,10 +251,7 @@ static void T(unpack)(const rows_t *rows, int64_t row, int count, const uint8_t 
       if (rows->value_type == U8) CONVERT(uint8_t);
       else if (rows->value_type == F32) CONVERT(float);
       else CONVERT(double);
-      if (rows->layout == CSR16) {
-        const uint16_t *source = (const uint16_t *)rows->indices + begin;
-        for (int64_t q = 0; q < size; q++) tile->columns[at + q] = source[q];
-      } else memcpy(tile->columns + at, (const int32_t *)rows->indices + begin, size * sizeof(int32_t));
+      T(columns)(rows, begin, size, tile->columns + at);
       at += size;
     } else if (rows->layout == DENSE_SKIP) {
       if (rows->value_type == U8)

@@ -23,13 +23,13 @@ from inklens.linear.kernels import loss_of_scores
 from inklens.linear.problem import Problem
 from inklens.linear.subproblem import Pairs
 
-PULL = 9.0  # the penalty starts where the strongest pull is this many thresholds, found on MNIST: 6 to 13 are alike
+PULL = 25.0  # the penalty starts where the strongest pull is this many thresholds, found on MNIST: 9 to 60 are alike
 NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds this share of the threshold
 GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
 SMALLEST_SET = 300
 LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per column, in mean row weights, are sampled
-COARSEST = 0.25  # breach of the subproblem's optimality conditions, in thresholds, while far
-FORCING = 0.03  # and as a share of the violation, near
+COARSEST = 0.5  # breach of the subproblem's optimality conditions, in thresholds, while far
+FORCING = 0.1  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
 PROVABLE = 10.0  # a step foretold to gain less than this many times tol is worth a dual point
 DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a whole one

@@ -16,7 +16,7 @@ from inklens.linear import kernels
 from inklens.linear.blocks import Rows
 
 MAX_FACES = 14  # rounds of sweeps and face steps
-QUICK = 0.25  # sweeps that leave this share of the breach are better than a face step
+QUICK = 0.5  # sweeps that leave this share of the breach are better than a face step
 FACE_SHRINKS = 8
 FIRST_SWEEPS = 25
 LATER_SWEEPS = 5
