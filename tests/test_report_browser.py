@@ -62,6 +62,7 @@ def page_url(tmp_path_factory):
     out = tmp_path_factory.mktemp("browser") / "report"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tutorial_module, "STRENGTHS", (0.1, 1.0))
+        patch.setattr(tutorial_module, "POINTS", 6)
         patch.setattr(tutorial_module, "TIGHT", 5e-2)
         patch.setattr(tutorial_module, "READABLE", 5e-2)
         patch.setattr(tutorial_module, "SECONDS_PER_FIT", 5.0)

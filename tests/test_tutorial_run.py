@@ -53,6 +53,7 @@ def fewer_strengths():
     """Three strengths and gaps of one percent tell as much about the code as seven and 1e-4."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tutorial_module, "STRENGTHS", (0.05, 1.0, 3.0))
+        patch.setattr(tutorial_module, "POINTS", 6)
         patch.setattr(tutorial_module, "TIGHT", 1e-2)
         patch.setattr(tutorial_module, "READABLE", 5e-2)
         patch.setattr(tutorial_module, "SECONDS_PER_FIT", 5.0)
@@ -171,8 +172,12 @@ def test_progress_counts_up_to_the_end(run):
 
 def test_the_strengths_go_from_many_zeros_to_few(run):
     result, _, _ = run
-    zeros = [fit.zeros for fit in result.strengths]
-    assert zeros[0] > zeros[-1]
+    path = result.path.path
+    assert path.n_nonzeros[0] == 0 < path.n_nonzeros[-1]
+    assert (path.gaps <= tutorial_module.READABLE).all()
+    assert [fit.model.C for fit in result.strengths] == sorted(set(path.Cs) & {0.05, 1.0, 3.0} | {1.0})
+    for fit in result.strengths:
+        assert fit.objective >= fit.lower_bound
 
 
 def test_a_photo_is_read_in_both_ways(tmp_path):

@@ -55,12 +55,10 @@ class Display(ABC):
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw."""
 
-    def to_svg(self, *, transparent: bool = False) -> str:
-        """Return the figure as SVG text, the same for the same numbers, on white or on nothing."""
+    def to_svg(self) -> str:
+        """Return the figure as SVG text on white, the same for the same numbers."""
         buffer = io.BytesIO()
-        self._write(
-            buffer, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None, "Title": self.alt}
-        )
+        self._write(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": self.alt})
         return buffer.getvalue().decode()
 
     def to_png(self, *, dpi: float = PNG_DOTS_PER_INCH) -> bytes:

@@ -1,10 +1,12 @@
 """Figures inside a page: SVG that follows the page's theme, in one arrangement for a desk and one for a phone."""
 
 import base64
+import copy
 import html
 import io
 import re
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from PIL import Image
 
 from inklens.displays import NARROW, WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED
+from inklens.storage import write_text
 
 # The three neutral colours become the page's own, so that words are read on light and dark paper alike.
 _THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
 _STYLE_ELEMENT = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
 _METADATA = re.compile(r"<title>.*?</title>|<metadata>.*?</metadata>", re.DOTALL)
+_PAPER = re.compile(r'<g id="patch_1">.*?</g>', re.DOTALL)
 _PNG = re.compile(r'href="data:image/png;base64,([^"]*)"')
 _ID = re.compile(r' id="([^"]*)"')
 _REFERENCE = re.compile(r'(href="#|url\(#)([^")]*)')
@@ -50,8 +54,11 @@ class ReportFigure:
 
     def html(self) -> Markup:
         """Return the figure element; which arrangement is seen is the style sheet's choice."""
-        wide = inline_svg(self.display.plot(width=self.width, **self.options), prefix=f"{self.name}-w-")
-        narrow = inline_svg(self.display.plot(width=NARROW, **self.options), prefix=f"{self.name}-n-")
+        beside, below = self._wide_svg, copy.copy(self.display).plot(width=NARROW, **self.options).to_svg()
+        wide, narrow = (
+            inline_svg(svg, prefix=f"{self.name}-{arrangement}-", label=self.display.alt)
+            for arrangement, svg in (("w", beside), ("n", below))
+        )
         return Markup(
             f'<figure id="figure-{self.name}">'
             f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>'
@@ -60,17 +67,25 @@ class ReportFigure:
 
     def save(self, folder: Path) -> None:
         """Write NAME.svg and NAME.png."""
-        self.display.plot(width=self.width, **self.options)
-        for suffix in (".svg", ".png"):
-            self.display.save(folder / f"{self.name}{suffix}")
+        write_text(folder / f"{self.name}.svg", self._wide_svg)
+        self._wide.save(folder / f"{self.name}.png")
+
+    @cached_property
+    def _wide(self) -> Display:
+        """The desk's arrangement, drawn once for the page and the files."""
+        return copy.copy(self.display).plot(width=self.width, **self.options)
+
+    @cached_property
+    def _wide_svg(self) -> str:
+        return self._wide.to_svg()
 
 
-def inline_svg(display: Display, *, prefix: str) -> str:
-    """Return a plotted display as an svg element with its own ids, the page's colours and its words as label."""
-    text = display.to_svg(transparent=True)
+def inline_svg(text: str, *, prefix: str, label: str) -> str:
+    """Return a display's SVG as an svg element on no paper, with its own ids, the page's colours and a label."""
     text = text[text.index("<svg") :]
     for pattern in (_STYLE_ELEMENT, _METADATA):
         text = pattern.sub("", text)
+    text = _PAPER.sub("", text, count=1)
     used = {name for _, name in _REFERENCE.findall(text)}
     text = _ID.sub(lambda match: f' id="{prefix}{match[1]}"' if match[1] in used else "", text)
     text = _REFERENCE.sub(lambda match: f"{match[1]}{prefix}{match[2]}", text)
@@ -78,19 +93,20 @@ def inline_svg(display: Display, *, prefix: str) -> str:
     for colour, themed in _THEMED.items():
         text = text.replace(colour, themed)
     text = re.sub(r'(<svg[^>]*?) width="([\d.]+)pt" height="[\d.]+pt"', r'\1 style="max-width:\2pt"', text, count=1)
-    label = html.escape(display.alt, quote=True)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label, quote=True)}" ', 1)
 
 
+@lru_cache(maxsize=4096)  # a map stands in both arrangements, and in several figures
 def _compact(png: str) -> str:
     """Store a picture of at most 256 colours with a palette: half the size, the same pixels."""
     with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
         pixels = np.asarray(picture.convert("RGB"))
-    colours, places = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True)
+    codes = pixels.reshape(-1, 3) @ np.array([1 << 16, 1 << 8, 1])
+    colours, places = np.unique(codes, return_inverse=True)
     if len(colours) > 256:
         return png
     small = Image.fromarray(places.reshape(pixels.shape[:2]).astype(np.uint8))
-    small.putpalette(colours.tobytes())
+    small.putpalette(np.stack([colours >> 16, colours >> 8, colours], axis=1).astype(np.uint8).tobytes())
     buffer = io.BytesIO()
     small.save(buffer, format="PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()

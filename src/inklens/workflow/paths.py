@@ -122,10 +122,11 @@ def follow(
         tol=tol,
         callback=count,
     )
-    train_accuracy = _accuracies(path, X_train, rows.y_train)
-    return PathRun(path, train_accuracy, _accuracies(path, X_test, rows.y_test), dataset.image_shape)
+    train_accuracy = path_accuracies(path, X_train, rows.y_train)
+    return PathRun(path, train_accuracy, path_accuracies(path, X_test, rows.y_test), dataset.image_shape)
 
 
-def _accuracies(path: SoftmaxPath, rows: Rows, y: np.ndarray) -> np.ndarray:
+def path_accuracies(path: SoftmaxPath, rows: Rows, y: np.ndarray) -> np.ndarray:
+    """Return the share of rows that each point of a path reads rightly, (n_points,)."""
     scores = (rows.scores(coef, b) for coef, b in zip(path.coefs, path.intercepts, strict=True))
     return np.array([np.mean(path.classes[z.argmax(axis=1)] == y) for z in scores])

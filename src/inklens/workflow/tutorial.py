@@ -17,15 +17,18 @@ from inklens.datasets.describe import Description, constant_pixels, describe
 from inklens.displays import ByHandDisplay
 from inklens.errors import DataError, PhotoError
 from inklens.evaluation import Evaluation
-from inklens.workflow.models import Size, scale_pixels, split_rows
+from inklens.workflow.models import Size, pixel_rows, scale_pixels, split_rows
 from inklens.workflow.paper import paper_photo
+from inklens.workflow.paths import PathRun, path_accuracies
 
 READ_C = 0.1  # the gentle L2 penalty of the model that is read: on these digits it tests best of 1, 0.1, 0.03, 0.01
 SPARSE_C = 1.0  # the tutorial's L1 fit
-STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # C down and C up, for L1
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # C down and C up, for L1; points of the path
+POINTS = 20  # of the L1 path, from the C at which the first pixel enters
 TIGHT, READABLE = 1e-4, 1e-3  # promised gaps: of the fits that are compared, of those along C
 LOOSE_TOL = 0.1  # the tutorial's setting for saga
 SECONDS_PER_FIT = 30.0  # then the best so far is shown, with its bound
+SECONDS_PER_PATH = 120.0  # then the path ends early
 SAMPLE = 33  # the tutorial's test image
 RECIPES = {"tutorial": "the tutorial's recipe", "faithful": "the faithful recipe"}
 
@@ -89,6 +92,26 @@ class FittedModel:
 
 
 @dataclass(frozen=True, eq=False)
+class _PathPoint:
+    """A point of the L1 path in an estimator's words."""
+
+    C: float
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    classes_: np.ndarray
+    converged_: bool
+    l1_ratio: float = 1.0
+
+    @property
+    def tol(self) -> float:
+        return READABLE
+
+    @property
+    def status_(self) -> str:
+        return "certified" if self.converged_ else "stopped"
+
+
+@dataclass(frozen=True, eq=False)
 class RecipeReading:
     """What one recipe made of a picture, and what the model says after each step that has the model's shape."""
 
@@ -124,7 +147,7 @@ class Tutorial:
     """All that a run of the tutorial found out.
 
     `plain` is the fit without a penalty, `gentle` the L2 fit that is read, `sparse` the L1 fit, `loose` scikit-learn's
-    saga at the tutorial's tolerance, `strengths` the L1 fits along C.
+    saga at the tutorial's tolerance, `path` the L1 path along C, `strengths` its points at round values.
     """
 
     dataset: Dataset
@@ -134,6 +157,7 @@ class Tutorial:
     gentle: FittedModel
     sparse: FittedModel
     loose: FittedModel
+    path: PathRun
     strengths: tuple[FittedModel, ...]
     evaluation: Evaluation
     by_hand: ByHandDisplay
@@ -196,6 +220,7 @@ class Tutorial:
             "split": {"train": len(self.split.y_train), "test": len(self.split.y_test), "seed": self.seed},
             "fits": {name: getattr(self, name).to_json() for name in ("plain", "gentle", "sparse", "loose")},
             "strengths": [fit.to_json() for fit in self.strengths],
+            "path": self.path.to_json(),
             "by_hand": {
                 "test_image": self.sample,
                 "true": hand.true,
@@ -282,21 +307,19 @@ def compute_tutorial(
     rows = split_rows(dataset, train=train, test=test, seed=seed)
     _check_classes(dataset, rows)
     own_photo = _decode(photo)
-    halves = (scale_pixels(rows.X_train), rows.y_train, scale_pixels(rows.X_test), rows.y_test)
+    halves = (pixel_rows(rows.X_train), rows.y_train, pixel_rows(rows.X_test), rows.y_test)
     step("fitting without a penalty")
     plain = _fit("no penalty", halves, C=np.inf, tol=TIGHT)
     step("fitting with a gentle L2 penalty")
     gentle = _fit(f"L2, C = {READ_C:g}", halves, C=READ_C, tol=TIGHT)
     step("fitting with an L1 penalty")
     sparse = _fit(f"L1, C = {SPARSE_C:g}", halves, C=SPARSE_C, l1_ratio=1.0, tol=TIGHT)
-    strengths = []
-    for C in STRENGTHS:
-        step(f"fitting with an L1 penalty, C = {C:g}")
-        strengths.append(sparse if C == SPARSE_C else _fit(f"L1, C = {C:g}", halves, C=C, l1_ratio=1.0, tol=READABLE))
+    path = _follow(halves, dataset.image_shape, step)
     step("fitting as the tutorial does, with saga at tol = 0.1")
-    loose = _fit_saga(halves, bound=sparse.lower_bound)
+    floats = (scale_pixels(rows.X_train), rows.y_train, scale_pixels(rows.X_test), rows.y_test)
+    loose = _fit_saga(floats, bound=sparse.lower_bound)
     step("reading the test images")
-    X_test, y_test = halves[2:]
+    X_test, y_test = floats[2:]
     y_pred = gentle.model.predict(X_test)
     sample = min(SAMPLE, len(y_test) - 1)
     result = Tutorial(
@@ -307,7 +330,8 @@ def compute_tutorial(
         gentle=gentle,
         sparse=sparse,
         loose=loose,
-        strengths=tuple(strengths),
+        path=path,
+        strengths=_at_strengths(path, sparse),
         evaluation=Evaluation.from_predictions(y_test, y_pred, tuple(str(c) for c in gentle.model.classes_)),
         by_hand=ByHandDisplay.from_estimator(
             gentle.model, X_test[sample], image_shape=dataset.image_shape, true=str(y_test[sample])
@@ -322,7 +346,7 @@ def compute_tutorial(
 
 
 def _steps() -> int:
-    return 7 + len(STRENGTHS)
+    return 7 + POINTS
 
 
 def _check_classes(dataset: Dataset, rows: Split) -> None:
@@ -345,6 +369,56 @@ def _fit(title: str, halves: tuple[np.ndarray, ...], **parameters: Any) -> Fitte
     model = SoftmaxRegression(time_budget=SECONDS_PER_FIT, **parameters)
     seconds = _timed_fit(model, halves)
     return _record(title, model, seconds, halves, model.objective_, model.lower_bound_)
+
+
+def _follow(halves: tuple[Any, ...], image_shape: tuple[int, int], step: Callable[[str], None]) -> PathRun:
+    """Follow the L1 penalty from the C at which the first pixel enters to a weak one."""
+    from inklens.linear.path import softmax_path
+
+    X_train, y_train, X_test, y_test = halves
+    first = float(softmax_path(X_train, y_train, Cs=1, C=STRENGTHS[-1], tol=READABLE).Cs[0])
+    Cs, began = _path_Cs(first), time.perf_counter()
+
+    def follow_on(index: int, C: float, _: Any) -> bool:
+        if index + 1 < len(Cs):
+            step(f"following the L1 penalty, C = {Cs[index + 1]:.2g}")
+        return time.perf_counter() - began > SECONDS_PER_PATH
+
+    step(f"following the L1 penalty, C = {Cs[0]:.2g}")
+    path = softmax_path(X_train, y_train, Cs=Cs, l1_ratio=1.0, tol=READABLE, callback=follow_on)
+    return PathRun(path, path_accuracies(path, X_train, y_train), path_accuracies(path, X_test, y_test), image_shape)
+
+
+def _path_Cs(first: float) -> np.ndarray:
+    """Return POINTS values of C evenly spaced on a log scale, those next to a strength moved onto it."""
+    Cs = np.geomspace(first, max(STRENGTHS[-1], 10 * first), POINTS)
+    for C in STRENGTHS:
+        if Cs[0] < C < Cs[-1]:
+            Cs[1 + np.abs(np.log(Cs[1:-1] / C)).argmin()] = C
+    return Cs
+
+
+def _at_strengths(run: PathRun, sparse: FittedModel) -> tuple[FittedModel, ...]:
+    """Return the points of the path at round values of C, with the tighter fit in its place."""
+    path, found = run.path, {SPARSE_C: sparse}
+    for point, C in enumerate(path.Cs):
+        if C in STRENGTHS and C != SPARSE_C:
+            found[float(C)] = FittedModel(
+                title=f"L1, C = {C:g}",
+                model=_PathPoint(
+                    float(C),
+                    path.coefs[point],
+                    path.intercepts[point],
+                    path.classes,
+                    bool(path.gaps[point] <= READABLE),
+                ),
+                seconds=path.seconds / len(path),
+                train_accuracy=float(run.train_accuracy[point]),
+                test_accuracy=float(run.test_accuracy[point]),
+                objective=float(path.objectives[point]),
+                lower_bound=float(path.lower_bounds[point]),
+            )
+    return tuple(found[C] for C in sorted(found))
 
 
 def _fit_saga(halves: tuple[np.ndarray, ...], *, bound: float) -> FittedModel:

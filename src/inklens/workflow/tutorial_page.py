@@ -13,10 +13,10 @@ from inklens.displays import (
     EvidenceDisplay,
     MapComparisonDisplay,
     MisclassifiedDisplay,
+    PathDisplay,
     ProbabilityBarsDisplay,
     RecipeStepsDisplay,
     SampleGalleryDisplay,
-    StrengthDisplay,
     ToleranceDisplay,
 )
 from inklens.displays.base import as_maps, class_weights
@@ -173,8 +173,6 @@ def _own_figures(t: Tutorial) -> list[ReportFigure]:
 
 
 def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
-    fits = t.strengths
-    weakest, strongest = fits[-1], fits[0]
     tight = f"inklens, gap {t.sparse.gap:.0e}"
     return [
         ReportFigure(
@@ -184,22 +182,14 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
             options={"shared_scale": False},
         ),
         ReportFigure(
-            "strength",
-            StrengthDisplay(
-                np.array([fit.model.C for fit in fits]),
-                zeros=np.array([fit.zero_share for fit in fits]),
-                train_accuracy=np.array([fit.train_accuracy for fit in fits]),
-                test_accuracy=np.array([fit.test_accuracy for fit in fits]),
+            "path",
+            PathDisplay.from_path(
+                t.path.path,
+                image_shape=t.dataset.image_shape,
+                accuracies={"training": t.path.train_accuracy, "test": t.path.test_accuracy},
             ),
-            "The L1 penalty from strong (left) to weak (right).",
-        ),
-        ReportFigure(
-            "strength-maps",
-            MapComparisonDisplay(
-                {fit.title: _maps(t, fit) for fit in (strongest, t.sparse, weakest)}, class_names=t.classes
-            ),
-            "C down and C up: the same classes under a strong, a middle and a weak L1 penalty, each on its own scale.",
-            options={"shared_scale": False},
+            "The L1 penalty from strong (left) to weak (right): how many pixels it takes, what that costs, and which "
+            "pixels come first.",
         ),
         ReportFigure(
             "tolerance",
