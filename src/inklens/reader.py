@@ -273,15 +273,15 @@ class DigitReader:
 
 
 def _dual_tensors(dual: DualPoint | None) -> dict[str, np.ndarray]:
-    """Return the parts of a dual point as float32: any rounding of them still proves a bound, hardly a lower one."""
-    if dual is None:
-        return {}
-    parts = {f"dual.{name}": part for name, part in dual._asdict().items() if part is not None}
-    return {name: np.ascontiguousarray(part, dtype=np.float32) for name, part in parts.items()}
+    """Return the parts of a dual point in float64, so that the bound is proven again to the last digits."""
+    parts = {} if dual is None else dual._asdict()
+    return {
+        f"dual.{name}": np.ascontiguousarray(part, dtype=np.float64) for name, part in parts.items() if part is not None
+    }
 
 
 def _dual_point(tensors: dict[str, np.ndarray]) -> DualPoint | None:
-    parts = {name[5:]: tensors[name].astype(np.float64) for name in tensors if name.startswith("dual.")}
+    parts = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("dual.")}
     return DualPoint(**parts) if parts else None
 
 

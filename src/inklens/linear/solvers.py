@@ -178,7 +178,11 @@ class _Run:
 
     def finish(self) -> Solution:
         """Return the solution, proven."""
-        if self.best.status != "separated":
+        if self.best.status == "separated":
+            at = self.problem.evaluate(self.best.coef, self.best.intercept, dtype=np.float64)
+            self.best.objective = at.loss
+            self.best.gradient_norm = certificates.violation(self.problem, self.best.coef, at)
+        else:
             self.prove()
             if self.best.gap <= self.tol:
                 self.best.status = "certified"
