@@ -37,7 +37,7 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     labels, count = ndimage.label(mask, EIGHT)
     if count == 0:
         return labels, []
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    areas = np.bincount(labels[mask], minlength=count + 1)
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
     outline = np.bincount(labels[_outline(mask)], minlength=count + 1)
@@ -86,6 +86,8 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
     rows, cols = mask.shape
     length = int(LINE_SHARE * cols)
     if length < 12:
+        return mask
+    if np.convolve(np.count_nonzero(mask, axis=1), (1, 1, 1)).max() < length:  # no three rows have ink enough
         return mask
     run = _long_runs(grown(mask, 1, 0), length)
     if not run.any():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from inklens.photos.parts import Box, Part
 WORK_SIDE = 224
 SMALLEST_SIDE = 112  # smaller photos are enlarged to this, so that strokes have an inside
 GOOD_ENOUGH = 1.0  # strangeness of an ordinary digit: no further guess is made
+ROUGH = 1.7  # the same for a digit that is to be looked at from nearer
 DOUBT = 0.3  # added to the strangeness under the less likely of two polarities
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
@@ -46,6 +48,13 @@ class Found:
 
     def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
         """Return the ink inside the box, and the pen's width relative to it."""
+        return self._redrawn if pen == "auto" else self._redraw(pen)
+
+    @cached_property
+    def _redrawn(self) -> tuple[np.ndarray, float]:
+        return self._redraw("auto")
+
+    def _redraw(self, pen: str | float | None) -> tuple[np.ndarray, float]:
         return frames.redraw(self.ink, self.mask, self.box, self.extent, pen)
 
     def frame(self) -> np.ndarray:
@@ -76,6 +85,10 @@ class Found:
         left, top, right, bottom = self.box
         return max(right - left, bottom - top) * self.view.scale
 
+    def is_small_in(self, gray: np.ndarray) -> bool:
+        """Say whether the photo shows it better from nearer."""
+        return self.extent <= ZOOM_SHARE * max(gray.shape) and max(gray.shape) > WORK_SIDE
+
     @property
     def gray_box(self) -> tuple[float, float, float, float]:
         """The box in pixels of `gray`."""
@@ -89,7 +102,7 @@ def best(
 ) -> Found | None:
     """Return the most digit-like ink of a photo, or None if there is none."""
     found = _best(gray, (0, 0), polarity, threshold, lines)
-    if found is None or found.extent > ZOOM_SHARE * max(gray.shape) or max(gray.shape) <= WORK_SIDE:
+    if found is None or not found.is_small_in(gray):
         return found
     left, top, right, bottom = found.gray_box
     margin = 0.6 * found.extent
@@ -108,6 +121,7 @@ def _best(
     scale = max(gray.shape) / max(work.shape)
     candidates: list[Found] = []
     strange: list[float] = []
+    best = None
     for doubt, ink in enumerate(inks.polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in inks.papers(view.bright):
@@ -115,9 +129,10 @@ def _best(
             if new:
                 candidates += new
                 strange += (strangeness(new) + doubt * DOUBT).tolist()
-                if min(strange) < GOOD_ENOUGH:
+                best = candidates[int(np.argmin(strange))]
+                if min(strange) < (ROUGH if best.is_small_in(gray) else GOOD_ENOUGH):
                     break
-    return candidates[int(np.argmin(strange))] if candidates else None
+    return best
 
 
 def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
