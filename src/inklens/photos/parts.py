@@ -154,10 +154,16 @@ def grow(group: list[Part], parts: list[Part]) -> list[Part]:
 
 
 def rivals(group: list[Part], others: tuple[Part, ...]) -> int:
-    """Count the other parts that are as large as the digit, and not cut off by the picture's border."""
+    """Count the other parts that are about as large as the digit, and neither cut off by the border nor round it."""
     extent = max(part.extent for part in group)
     area = sum(part.area for part in group)
-    return sum(p.border < 0.2 and p.extent > 0.5 * extent and p.area > 0.25 * area for p in others)
+    box = union(group)
+    near_in_size = (p for p in others if 0.5 < p.extent / extent < 2 and p.area > 0.25 * area)
+    return sum(p.border == 0 and not _surrounds(p.box, box) for p in near_in_size)
+
+
+def _surrounds(outer: Box, inner: Box) -> bool:
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
 
 
 def holes(mask: np.ndarray) -> int:

@@ -18,7 +18,8 @@ from inklens.photos.parts import Box, Part
 WORK_SIDE = 224
 SMALLEST_SIDE = 112  # smaller photos are enlarged to this, so that strokes have an inside
 GOOD_ENOUGH = 1.0  # strangeness of an ordinary digit: no further guess is made
-ROUGH = 1.7  # the same for a digit that is to be looked at from nearer
+FAIR = 1.7  # the same where two guesses agree, or the digit will be looked at again from nearer
+SAME = 0.02  # share of a digit's pixels in which two guesses may differ and count as one
 DOUBT = 0.3  # added to the strangeness under the less likely of two polarities
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
@@ -119,20 +120,26 @@ def _best(
     if max(work.shape) < SMALLEST_SIDE:
         work = inks.resize_longer(work, SMALLEST_SIDE, enlarge=True)
     scale = max(gray.shape) / max(work.shape)
-    candidates: list[Found] = []
-    strange: list[float] = []
-    best = None
+    best, least = None, np.inf
     for doubt, ink in enumerate(inks.polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in inks.papers(view.bright):
-            new = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
-            if new:
-                candidates += new
-                strange += (strangeness(new) + doubt * DOUBT).tolist()
-                best = candidates[int(np.argmin(strange))]
-                if min(strange) < (ROUGH if best.is_small_in(gray) else GOOD_ENOUGH):
-                    break
+            candidates = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
+            if not candidates:
+                continue
+            strange = strangeness(candidates) + doubt * DOUBT
+            new = candidates[int(strange.argmin())]
+            agreed = best is not None and _same(new, best)
+            if strange.min() < least:
+                best, least = new, float(strange.min())
+            if least < (FAIR if agreed or best.is_small_in(gray) else GOOD_ENOUGH):
+                break
     return best
+
+
+def _same(a: Found, b: Found) -> bool:
+    """Say whether two guesses at the paper see the same digit."""
+    return a.view is b.view and int((a.mask ^ b.mask).sum()) < SAME * int(a.mask.sum())
 
 
 def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
