@@ -92,6 +92,25 @@ def fit_box(inked: np.ndarray, side: int = BOX_SIDE) -> np.ndarray:
     return np.clip(small / max(small.max(), 1e-9), 0, 1)
 
 
+def recentred(frame: np.ndarray) -> np.ndarray:
+    """Shift a frame by whole pixels so that its centre of mass comes nearest to pixel `CENTRE`; what leaves it is lost.
+
+    >>> bar = np.zeros((28, 28))
+    >>> bar[3:10, 5] = 1
+    >>> [int(where.min()) for where in np.nonzero(recentred(bar))]
+    [11, 14]
+    """
+    mass = float(frame.sum())
+    if mass <= 0:
+        return frame
+    at = np.arange(len(frame))
+    shift = [int(np.floor(CENTRE + 0.5 - frame.sum(axis=axis) @ at / mass)) for axis in (1, 0)]
+    room = max(map(abs, shift))
+    padded = np.pad(frame, room)
+    top, left = (room - s for s in shift)
+    return padded[top : top + len(frame), left : left + len(frame)]
+
+
 def centred(square: np.ndarray, side: int = FRAME_SIDE, centre: float = CENTRE) -> np.ndarray:
     """Paste a square so that its centre of mass comes nearest to pixel `centre` of a `side` x `side` frame."""
     mass = max(float(square.sum()), 1e-9)

@@ -8,7 +8,7 @@ from scipy import ndimage
 from inklens.photos import frames, typical
 from inklens.photos import ink as inks
 from inklens.photos import parts as pieces
-from inklens.photos.decode import Picture, Source, decode
+from inklens.photos.decode import Picture, Source
 from inklens.photos.ink import Ink
 from inklens.photos.normalise import Normalised, Normaliser
 from inklens.photos.parts import Part
@@ -48,8 +48,7 @@ def locate(
     [3]
     """
     normaliser = normaliser or Normaliser()
-    if not isinstance(picture, Picture):
-        picture = decode(picture)
+    picture = normaliser.decode(picture)
     if normaliser.recipe != "faithful":
         return [[normaliser.normalise(picture)]]
     if many:

@@ -40,13 +40,13 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     areas = np.bincount(labels[mask], minlength=count + 1)
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
-    outline = np.bincount(labels[_outline(mask)], minlength=count + 1)
+    rim = np.bincount(labels[outline(mask)], minlength=count + 1)
     parts = []
     for number, where in enumerate(ndimage.find_objects(labels), 1):
         rows, cols = where
         box = (cols.start, rows.start, cols.stop, rows.stop)
         touching = contact[:, number]
-        border = touching.sum() / max(outline[number], 1)
+        border = touching.sum() / max(rim[number], 1)
         along = touching.max() / max(rows.stop - rows.start, cols.stop - cols.start)
         parts.append(Part(number, box, int(areas[number]), float(border), float(along)))
     return labels, sorted(parts, key=lambda part: -part.area)
@@ -64,7 +64,7 @@ def grown(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
     return mask
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
+def outline(mask: np.ndarray) -> np.ndarray:
     """Return the pixels of ink with paper, or the picture's end, beside them."""
     inner = np.zeros_like(mask)
     inner[1:-1, 1:-1] = (

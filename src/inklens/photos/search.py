@@ -9,6 +9,7 @@ import numpy as np
 from inklens.photos import frames, typical
 from inklens.photos import ink as inks
 from inklens.photos import parts as pieces
+from inklens.photos.clarity import clarity
 from inklens.photos.ink import Ink
 from inklens.photos.parts import Box, Part
 
@@ -72,6 +73,14 @@ class Found:
             "holes": float(pieces.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
             "left_over": self.left_over,
+            **clarity(
+                self.view.bright,
+                self.ink.contrast,
+                self.mask,
+                box=self.box,
+                pen=self._redrawn[1] * max(right - left, bottom - top),
+                full=self.ink.full,
+            ),
         }
 
     @property
@@ -120,7 +129,8 @@ def _best(
     if max(work.shape) < SMALLEST_SIDE:
         work = inks.resize_longer(work, SMALLEST_SIDE, enlarge=True)
     scale = max(gray.shape) / max(work.shape)
-    best, least = None, np.inf
+    best: Found | None = None
+    least = np.inf
     for doubt, ink in enumerate(inks.polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in inks.papers(view.bright):
@@ -130,7 +140,7 @@ def _best(
             strange = strangeness(candidates) + doubt * DOUBT
             new = candidates[int(strange.argmin())]
             agreed = best is not None and _same(new, best)
-            if strange.min() < least:
+            if best is None or strange.min() < least:
                 best, least = new, float(strange.min())
             if least < (FAIR if agreed or best.is_small_in(gray) else GOOD_ENOUGH):
                 break
