@@ -6,6 +6,7 @@ writes SVG or PNG.
 """
 
 from inklens.displays.base import NARROW, WIDE, Display
+from inklens.displays.certainty import CalibrationDisplay, PredictionSetsDisplay
 from inklens.displays.flips import FlipDisplay
 from inklens.displays.galleries import MisclassifiedDisplay, RecipeStepsDisplay, SampleGalleryDisplay
 from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
@@ -14,6 +15,8 @@ from inklens.displays.palettes import PALETTES
 from inklens.displays.path import PathDisplay
 from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
 from inklens.displays.reasons import ReasonsDisplay
+from inklens.displays.stability import StabilityDisplay, UncertaintyDisplay
+from inklens.displays.versus import ModelComparisonDisplay
 from inklens.displays.votes import VotesDisplay
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "PALETTES",
     "WIDE",
     "ByHandDisplay",
+    "CalibrationDisplay",
     "CoefficientMapsDisplay",
     "ConfusionMatrixDisplay",
     "Display",
@@ -28,12 +32,16 @@ __all__ = [
     "FlipDisplay",
     "MapComparisonDisplay",
     "MisclassifiedDisplay",
+    "ModelComparisonDisplay",
     "PathDisplay",
+    "PredictionSetsDisplay",
     "ProbabilityBarsDisplay",
     "ReasonsDisplay",
     "RecipeStepsDisplay",
     "SampleGalleryDisplay",
+    "StabilityDisplay",
     "StrengthDisplay",
     "ToleranceDisplay",
+    "UncertaintyDisplay",
     "VotesDisplay",
 ]
