@@ -38,8 +38,8 @@ class StabilityDisplay(Display):
     --------
     >>> positive, negative = np.array([[[1.0, 0.0]], [[0.0, 0.0]]]), np.array([[[0.0, 0.0]], [[0.5, 0.0]]])
     >>> display = StabilityDisplay(positive, negative, np.array([[1.0, 0.0]]), class_names="ab", n_refits=10)
-    >>> display.frequency.max(), display.n_never
-    (1.0, 2)
+    >>> display.frequency.tolist(), display.n_never
+    ([[[1.0, 0.0]], [[0.5, 0.0]]], 2)
     """
 
     def __init__(

@@ -111,7 +111,7 @@ class Calibration:
 
     @cached_property
     def expected_error(self) -> float:
-        """Expected calibration error: the mean, over answers, of |share right - mean confidence| in their bin."""
+        """Expected calibration error: how far share right and mean confidence of a bin differ, mean over answers."""
         return float(self._errors(self.right[None])[0])
 
     @cached_property

@@ -71,7 +71,7 @@ def tail(mean: float, least: int, n: int, r: float) -> float:
     The worst law falls like (a + i)^(1/r) up to some k and, at k + 1, holds what the mean still asks for. `a` is fixed
     by the mean at either end of each k and searched between.
 
-    >>> round(tail(0.1, 9, 10, -0.5), 4) > 0.1**9
+    >>> 0.1**9 < tail(0.1, 9, 10, -0.5) < 0.1 * 10 / 9
     True
     """
     from scipy.optimize import brentq, minimize_scalar
@@ -99,5 +99,6 @@ def tail(mean: float, least: int, n: int, r: float) -> float:
     for k in range(least - 1, n):  # laws that end before `least` have no tail
         steeper = shape(k + 1, flatter)
         found = minimize_scalar(lambda a, k=k: -reached(a, k), bounds=(steeper, flatter), method="bounded")
-        best, flatter = max(best, -float(found.fun)), steeper
-    return min(1.0, best)
+        best = max(best, -found.fun, reached(steeper, k), reached(flatter, k))
+        flatter = steeper
+    return float(min(1.0, best))

@@ -39,9 +39,8 @@ class Conformal:
         Held-out rows behind the promise.
     method : {"threshold", "cumulative"}
         "threshold": the score of a class is 1 - p, which gives the smallest sets on average (Sadinle, Lei, Wasserman
-        2019). "cumulative": the sum of the probabilities above its own, its own included, which adapts the size to how
-        hard the picture is and usually covers more than promised (Romano, Sesia, Candès 2020, without their
-        randomisation).
+        2019). "cumulative": the sum of the probabilities above its own, which adapts the size to how hard the picture
+        is (Romano, Sesia, Candès 2020, with their uniform number fixed at 0 in place of a random one).
 
     References
     ----------
@@ -123,7 +122,7 @@ def _scores(proba: np.ndarray, method: str) -> np.ndarray:
     if method != "cumulative":
         raise ParameterError(f"expected method 'threshold' or 'cumulative', got {method!r}")
     order = np.argsort(-proba, axis=1, kind="stable")
-    sums = np.take_along_axis(proba, order, axis=1).cumsum(axis=1)
-    scores = np.empty_like(sums)
-    np.put_along_axis(scores, order, sums, axis=1)
+    ordered = np.take_along_axis(proba, order, axis=1)
+    scores = np.empty_like(ordered)
+    np.put_along_axis(scores, order, ordered.cumsum(axis=1) - ordered, axis=1)
     return scores

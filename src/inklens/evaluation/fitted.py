@@ -30,7 +30,7 @@ def problem_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Problem
     codes = np.minimum(np.searchsorted(model.classes_, y), len(model.classes_) - 1)
     if not (model.classes_[codes] == y).all():
         raise DataError(
-            f"the model has no class {y[model.classes_[codes] != y][0]!r}; give the rows that it was fitted on"
+            f"the model has no class '{y[model.classes_[codes] != y][0]}'; give the rows that it was fitted on"
         )
     weights = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
     unpenalised = not np.isfinite(model.C)
