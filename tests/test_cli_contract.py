@@ -107,6 +107,19 @@ def test_verify_notices_a_model_that_claims_too_much(model, tmp_path):
     assert "does NOT hold" in done.stdout
 
 
+@pytest.mark.parametrize("side", [4, 14])  # existence is proven; too many coefficients for that proof
+def test_verify_proves_the_bound_of_a_fit_without_a_penalty(side, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, (3000, side, side), dtype=np.uint8), rng.choice(list("abcdefghij"), 3000)
+    np.savez(tmp_path / "noise.npz", X=X, y=y)
+    model = tmp_path / "m.inklens"
+    stated = json.loads(run("fit", "--data", f"npz:{tmp_path}/noise.npz", "--C", "inf", "-o", model, "--json").stdout)
+    document = json.loads(run("verify", model, "--json").stdout)
+    assert stated["status"] == "certified"
+    assert document["holds"]
+    assert document["computed"]["relative_gap"] == pytest.approx(stated["relative_gap"], abs=1e-6)
+
+
 def test_max_pixels_is_kept(tmp_path):
     options = ["--l1-ratio", "1", "--group", "--max-pixels", "30", "--tol", "1e-3", "-o", tmp_path / "m.inklens"]
     assert run("fit", *SMALL, *options).returncode == 0

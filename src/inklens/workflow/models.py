@@ -12,6 +12,7 @@ from inklens.datasets import Dataset, Split, load_dataset
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
 from inklens.linear.blocks import Rows
+from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax, raw_prediction
 from inklens.reader import DigitReader
 
@@ -386,7 +387,8 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     elif reader.dual is not None:
         bound = certificates.lower_bound(X, codes, weights, penalty, reader.dual)
     elif unpenalised:
-        bound = certificates.unpenalised_bound(X, codes, weights, reader.coef, np.exp(log_proba))
+        problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
+        bound, _ = certificates.unpenalised_bound(problem, reader.coef, np.exp(log_proba))
     stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
     return Verification(stated, objective, bound, separated)
 

@@ -33,6 +33,7 @@ SAMPLE = 33  # the tutorial's test image
 RECIPES = {"tutorial": "the tutorial's recipe", "faithful": "the faithful recipe"}
 
 Progress = Callable[[int, int, str], None]
+Halves = tuple[Any, np.ndarray, Any, np.ndarray]  # X_train, y_train, X_test, y_test; X as pixels in [0, 1] or Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,7 +364,7 @@ def _check_classes(dataset: Dataset, rows: Split) -> None:
         )
 
 
-def _fit(title: str, halves: tuple[np.ndarray, ...], **parameters: Any) -> FittedModel:
+def _fit(title: str, halves: Halves, **parameters: Any) -> FittedModel:
     from inklens.linear.estimators import SoftmaxRegression
 
     model = SoftmaxRegression(time_budget=SECONDS_PER_FIT, **parameters)
@@ -371,7 +372,7 @@ def _fit(title: str, halves: tuple[np.ndarray, ...], **parameters: Any) -> Fitte
     return _record(title, model, seconds, halves, model.objective_, model.lower_bound_)
 
 
-def _follow(halves: tuple[Any, ...], image_shape: tuple[int, int], step: Callable[[str], None]) -> PathRun:
+def _follow(halves: Halves, image_shape: tuple[int, int], step: Callable[[str], None]) -> PathRun:
     """Follow the L1 penalty from the C at which the first pixel enters to a weak one."""
     from inklens.linear.path import softmax_path
 
@@ -389,13 +390,13 @@ def _follow(halves: tuple[Any, ...], image_shape: tuple[int, int], step: Callabl
     return PathRun(path, path_accuracies(path, X_train, y_train), path_accuracies(path, X_test, y_test), image_shape)
 
 
-def _path_Cs(first: float) -> np.ndarray:
+def _path_Cs(first: float) -> list[float]:
     """Return POINTS values of C evenly spaced on a log scale, those next to a strength moved onto it."""
     Cs = np.geomspace(first, max(STRENGTHS[-1], 10 * first), POINTS)
     for C in STRENGTHS:
         if Cs[0] < C < Cs[-1]:
             Cs[1 + np.abs(np.log(Cs[1:-1] / C)).argmin()] = C
-    return Cs
+    return Cs.tolist()
 
 
 def _at_strengths(run: PathRun, sparse: FittedModel) -> tuple[FittedModel, ...]:
@@ -421,7 +422,7 @@ def _at_strengths(run: PathRun, sparse: FittedModel) -> tuple[FittedModel, ...]:
     return tuple(found[C] for C in sorted(found))
 
 
-def _fit_saga(halves: tuple[np.ndarray, ...], *, bound: float) -> FittedModel:
+def _fit_saga(halves: Halves, *, bound: float) -> FittedModel:
     """Fit as the tutorial does; the bound is that of the same problem, proven by the tight fit."""
     from sklearn.linear_model import LogisticRegression
 
@@ -437,7 +438,7 @@ def _fit_saga(halves: tuple[np.ndarray, ...], *, bound: float) -> FittedModel:
     return _record(title, model, seconds, halves, objective, bound)
 
 
-def _timed_fit(model: Any, halves: tuple[np.ndarray, ...]) -> float:
+def _timed_fit(model: Any, halves: Halves) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # status, bound and separation are reported from the model itself
         began = time.perf_counter()
@@ -445,9 +446,7 @@ def _timed_fit(model: Any, halves: tuple[np.ndarray, ...]) -> float:
         return time.perf_counter() - began
 
 
-def _record(
-    title: str, model: Any, seconds: float, halves: tuple[np.ndarray, ...], objective: float, bound: float
-) -> FittedModel:
+def _record(title: str, model: Any, seconds: float, halves: Halves, objective: float, bound: float) -> FittedModel:
     X_train, y_train, X_test, y_test = halves
     return FittedModel(
         title=title,
