@@ -134,7 +134,8 @@ class _Known:
             if lead.max(initial=-1.0) >= 0.0:  # nearly always there is no such pair
                 test, train = np.nonzero(lead >= 0.0)
                 pairs.append((test, start + train))
-        return tuple(np.concatenate(part) for part in zip(*pairs, strict=True)) if pairs else (_NONE, _NONE)
+        sides = [np.concatenate([pair[side] for pair in pairs] or [_NONE]) for side in (0, 1)]
+        return sides[0], sides[1]
 
 
 def _keep(best, nearest, moved, test_rows, train_rows, distances, offset) -> None:

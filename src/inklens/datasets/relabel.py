@@ -8,7 +8,7 @@ The decision is a class name, ``drop``, or empty: keep the label.
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,17 +58,31 @@ class Relabelling:
         return Split(X_train, X_test, y_train, y_test, train_index, test_index)
 
     def _half(self, X: np.ndarray, y: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        labels = np.array([self.labels.get(row, label) for row, label in zip(index.tolist(), y.tolist(), strict=True)])
+        labels = self.new_labels(y, index)
         if not self.dropped:
-            return X, labels.astype(str), index
+            return X, labels, index
         kept = ~np.isin(index, list(self.dropped))
-        return X[kept], labels[kept].astype(str), index[kept]
+        return X[kept], labels[kept], index[kept]
+
+    def new_labels(self, y: np.ndarray, index: np.ndarray | None = None) -> np.ndarray:
+        """Return labels y of rows `index` (by default 0, 1, ...) with the changes made."""
+        rows = np.arange(len(y)) if index is None else index
+        return np.array(
+            [self.labels.get(row, label) for row, label in zip(rows.tolist(), y.tolist(), strict=True)], str
+        )
+
+
+NOTHING = Relabelling({})
 
 
 def write_relabel(
-    path: str | os.PathLike[str], dataset: Dataset, rows: Iterable[int], suggested: Iterable[str]
+    path: str | os.PathLike[str],
+    dataset: Dataset,
+    suggested: Mapping[int, str],
+    *,
+    decided: Relabelling = NOTHING,
 ) -> None:
-    """Write a relabel file whose decisions are still empty.
+    """Write a relabel file: first the rows that are `decided`, then those with a suggestion, not decided yet.
 
     Raises
     ------
@@ -78,8 +92,10 @@ def write_relabel(
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    for row, label in zip(rows, suggested, strict=True):
-        table.writerow([int(row), dataset.y[row], label, "", mark(dataset)])
+    decisions = {**decided.labels, **dict.fromkeys(sorted(decided.dropped), DROP)}
+    for row in [*decisions, *(row for row in suggested if row not in decisions)]:
+        decision = decisions.get(row, "")
+        table.writerow([row, dataset.y[row], suggested.get(row, decision), decision, mark(dataset)])
     write_text(path, text.getvalue())
 
 

@@ -59,7 +59,7 @@ class RadiiDisplay(Display):
             title, unit = TITLES[measure]
             middle = float(np.median(values))
             lines.append(
-                f"{title}: half of the answers change within {middle:.3g} {unit}; "
+                f"{title}: half of the answers change within {middle:.3g} ({unit}); "
                 f"{self.share(measure, middle / 2):.1%} are {kept} under every change of half that size."
             )
         return lines
@@ -72,7 +72,7 @@ class RadiiDisplay(Display):
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw one falling curve per measure."""
         sheet = Sheet(ax, width)
-        left = 34.0
+        left = 42.0
         columns = len(self.radii) if sheet.width >= len(self.radii) * (150 + GAP) else 1
         panel = (sheet.width - left - (columns - 1) * (GAP + left)) / columns - 6
         block = TEXT * LEADING + PANEL_HEIGHT + 2.6 * TEXT * LEADING

@@ -20,6 +20,7 @@ from inklens.errors import DataError, ParameterError
 from inklens.explanations.evidence import Evidence, explain
 from inklens.linear.blocks import Rows
 
+
 @dataclass(frozen=True, eq=False)
 class LabelErrors:
     """What models that did not see a row say of its label.

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from inklens.datasets import Dataset, load_dataset
+from inklens.datasets import Dataset, Split, load_dataset
 from inklens.datasets.near import NearDuplicates, near_duplicates
 from inklens.datasets.relabel import Relabelling, write_relabel
 from inklens.errors import DataError, ParameterError
+from inklens.evaluation import Evaluation
 from inklens.explanations import Evidence, explain
 from inklens.explanations.label_errors import LabelErrors, OutOfFold, out_of_fold
 from inklens.reader import DigitReader
@@ -305,6 +306,12 @@ class Judged:
         """Probabilities (n_samples, n_classes)."""
         return self.reader.predict_proba(self.frames)
 
+    @property
+    def evaluation(self) -> Evaluation:
+        """What the answers are worth."""
+        answers = np.array(self.reader.classes)[self.proba.argmax(axis=1)]
+        return Evaluation.from_predictions(self.y_true, answers, self.reader.classes)
+
     def cell(self, true: str, answer: str) -> Cell:
         """Open one cell.
 
@@ -346,7 +353,7 @@ class Judged:
 def judged_rows(
     reader: DigitReader, *, data: str | None = None, part: str = "test", progress: Callable | None = None
 ) -> Judged:
-    """Return the rows of a part ("test", "train" or "all") of a model's own split, or of `data`, for a look at cells."""
+    """Return a part ("test", "train" or "all") of a model's own split, or of `data`, for a look at cells."""
     dataset, split, notes = _rows_of(reader, data, progress=progress)
     X, y, index = {
         "test": (split.X_test, split.y_test, split.test_index),
@@ -364,12 +371,7 @@ class Twins:
     """Near-duplicates across a split, with the rows that they are in the data set."""
 
     found: NearDuplicates
-    X_train: np.ndarray
-    X_test: np.ndarray
-    y_train: np.ndarray
-    y_test: np.ndarray
-    train_index: np.ndarray
-    test_index: np.ndarray
+    halves: Split
     image_shape: tuple[int, int]
 
     @property
@@ -377,10 +379,10 @@ class Twins:
         """All pairs, the closest first."""
         return [
             {
-                "test_row": int(self.test_index[i]),
-                "train_row": int(self.train_index[j]),
-                "test_label": str(self.y_test[i]),
-                "train_label": str(self.y_train[j]),
+                "test_row": int(self.halves.test_index[i]),
+                "train_row": int(self.halves.train_index[j]),
+                "test_label": str(self.halves.y_test[i]),
+                "train_label": str(self.halves.y_train[j]),
                 "distance": float(distance),
                 "shift": [int(down), int(right)],
             }
@@ -398,7 +400,7 @@ class Twins:
         """Return the document of ``inklens data twins --json`` without the data's name."""
         return {
             "n_test": self.found.n_test,
-            "n_train": len(self.X_train),
+            "n_train": len(self.halves.X_train),
             "n_pairs": len(self.found),
             "n_equal": self.found.n_equal,
             "n_conflicting": self.n_conflicting,
@@ -410,7 +412,7 @@ class Twins:
         from inklens.displays import NearDuplicatesDisplay
 
         return NearDuplicatesDisplay.from_near(
-            self.found, self.X_train, self.X_test, self.image_shape, most=most
+            self.found, self.halves.X_train, self.halves.X_test, self.image_shape, most=most
         )
 
 
@@ -433,9 +435,10 @@ def find_twins(
     dataset = load_dataset(data, progress=progress)
     if train is None and test is None and dataset.n_train is not None:
         n = dataset.n_train
-        halves = (dataset.X[:n], dataset.X[n:], dataset.y[:n], dataset.y[n:])
-        halves += (np.arange(n), np.arange(n, len(dataset)))
+        X, y, index = dataset.X, dataset.y, np.arange(len(dataset))
+        halves = Split(X[:n], X[n:], y[:n], y[n:], index[:n], index[n:])
     else:
-        halves = tuple(split_rows(dataset, train=train, test=test, seed=seed))
-    found = near_duplicates(halves[0], halves[1], dataset.image_shape, **options)
-    return Twins(found, *halves, dataset.image_shape)
+        halves = split_rows(dataset, train=train, test=test, seed=seed)
+    return Twins(
+        near_duplicates(halves.X_train, halves.X_test, dataset.image_shape, **options), halves, dataset.image_shape
+    )
