@@ -11,6 +11,7 @@ from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixel
 from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, signed_legend, wrap
 
 CAPTIONS = ("the picture", "what its ink adds", "what new ink would add")
+MOST_VALUES = 250  # of new ink that the pointer can ask for
 GAUGE = "what a place adds to a single class is counted with weights centred over all classes"
 
 
@@ -108,6 +109,9 @@ class ReasonsDisplay(Display):
             left, upper = tiles.left(k), top + tiles.row(k) * (tiles.tile_height + 3 * TEXT * LEADING)
             sheet.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
             sheet.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)
+            texts = (None, self._values, self._values_of_new_ink)[k]
+            if texts is not None:
+                sheet.hover(left, upper, tiles.tile_width, tiles.tile_height, texts(), self.image.shape)
             words = wrap(caption, tiles.step - 6, bold=True)
             end = sheet.words(
                 left + tiles.tile_width / 2, upper + tiles.tile_height + 2, words, ha="center", weight=BOLD
@@ -120,6 +124,35 @@ class ReasonsDisplay(Display):
         for sentence in map(_sentence, [*self.words, GAUGE] if self.words else []):
             below = sheet.paragraph(below + 3, sentence, color=MUTED if sentence == _sentence(GAUGE) else INK)
         return self._finish(sheet)
+
+    def _values(self) -> dict[tuple[int, int], str]:
+        """Say of every pixel that speaks what it has, what it adds and how it ranks."""
+        texts = {}
+        for rank, (row, col) in enumerate(_strongest(self.contributions), 1):
+            ink, adds = self.image[row, col], self.contributions[row, col]
+            if self.missing is None:
+                what = f"the strokes here add {number(adds, '+.3f')}"
+            else:
+                what = f"ink {ink:.2f} × {number(adds / ink, '+.3f')} = {number(adds, '+.3f')}"
+            texts[row, col] = f"row {row}, column {col}: {what} for {self.names[0]}, number {rank} in size"
+        return texts
+
+    def _values_of_new_ink(self) -> dict[tuple[int, int], str]:
+        """Say what filling a pixel would add, for those where it would add most."""
+        assert self.missing is not None
+        strongest = _strongest(self.missing)[:MOST_VALUES]
+        return {
+            (row, col): f"row {row}, column {col}: full ink would add {number(self.missing[row, col], '+.3f')} "
+            f"for {self.names[0]}"
+            for row, col in strongest
+        }
+
+
+def _strongest(values: np.ndarray) -> list[tuple[int, int]]:
+    """Return (row, col) of all values that are not 0, the largest in size first."""
+    order = np.argsort(-np.abs(values), axis=None, kind="stable")[: np.count_nonzero(values)]
+    rows, cols = np.unravel_index(order, values.shape)
+    return list(zip(rows.tolist(), cols.tolist(), strict=True))
 
 
 def _sentence(words: str) -> str:

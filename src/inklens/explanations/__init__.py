@@ -2,20 +2,27 @@
 
 from inklens.explanations.evidence import Evidence, StrokeEvidence, explain
 from inklens.explanations.flips import Flip, flip
+from inklens.explanations.label_errors import LabelErrors, OutOfFold, out_of_fold
 from inklens.explanations.radii import Robustness, robustness
+from inklens.explanations.silence import Silence, silence
 from inklens.explanations.strokes import Stroke, strokes
 from inklens.explanations.votes import Voters, Votes
 
 __all__ = [
     "Evidence",
     "Flip",
+    "LabelErrors",
+    "OutOfFold",
     "Robustness",
+    "Silence",
     "Stroke",
     "StrokeEvidence",
     "Voters",
     "Votes",
     "explain",
     "flip",
+    "out_of_fold",
     "robustness",
+    "silence",
     "strokes",
 ]
