@@ -21,6 +21,12 @@ from inklens.cli.output import (
     "--add", type=click.Path(file_okay=False), metavar="DIR", help="Train on the digits of inklens collect as well."
 )
 @click.option(
+    "--relabel",
+    type=click.Path(dir_okay=False),
+    metavar="CSV",
+    help="Correct labels as the table of inklens labels says.",
+)
+@click.option(
     "--C",
     "C",
     type=float,

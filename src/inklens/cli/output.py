@@ -53,6 +53,9 @@ def split_options(*, seed: int | None = 9):
     return decorate
 
 
+part_option = click.option(
+    "--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Rows of the split."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 model_option = click.option(
     "--model",

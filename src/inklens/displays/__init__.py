@@ -9,11 +9,14 @@ from inklens.displays.base import NARROW, WIDE, Display
 from inklens.displays.flips import FlipDisplay
 from inklens.displays.galleries import MisclassifiedDisplay, RecipeStepsDisplay, SampleGalleryDisplay
 from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
+from inklens.displays.limits import SeparationDisplay, SilenceDisplay
 from inklens.displays.maps import CoefficientMapsDisplay, EvidenceDisplay, MapComparisonDisplay, ToleranceDisplay
 from inklens.displays.palettes import PALETTES
 from inklens.displays.path import PathDisplay
 from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
+from inklens.displays.radii import RadiiDisplay
 from inklens.displays.reasons import ReasonsDisplay
+from inklens.displays.suspects import ConfusionCellDisplay, LabelErrorsDisplay, NearDuplicatesDisplay
 from inklens.displays.votes import VotesDisplay
 
 __all__ = [
@@ -22,17 +25,23 @@ __all__ = [
     "WIDE",
     "ByHandDisplay",
     "CoefficientMapsDisplay",
+    "ConfusionCellDisplay",
     "ConfusionMatrixDisplay",
     "Display",
     "EvidenceDisplay",
     "FlipDisplay",
+    "LabelErrorsDisplay",
     "MapComparisonDisplay",
     "MisclassifiedDisplay",
+    "NearDuplicatesDisplay",
     "PathDisplay",
     "ProbabilityBarsDisplay",
+    "RadiiDisplay",
     "ReasonsDisplay",
     "RecipeStepsDisplay",
     "SampleGalleryDisplay",
+    "SeparationDisplay",
+    "SilenceDisplay",
     "StrengthDisplay",
     "ToleranceDisplay",
     "VotesDisplay",

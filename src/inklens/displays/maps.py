@@ -322,6 +322,12 @@ class EvidenceDisplay(Display):
         lower = signed_pixels(self.contributions[k], evidence_scale, palette=palette, black_zeros=False)
         sheet.picture(left, top, *size, lower)
         sheet.box(left, top, *size, edge=LINE)
+        inked = zip(*np.nonzero(self.contributions[k]), strict=True)
+        sheet.hover(left, top, *size, {(row, col): self._value(k, row, col) for row, col in inked}, self.image.shape)
+
+    def _value(self, k: int, row: int, col: int) -> str:
+        ink, weight = self.image[row, col], self.coef[k, row, col]
+        return f"{row}, {col}: {ink:.2f} × {number(weight, '+.3f')} = {number(ink * weight, '+.3f')}"
 
 
 def map_rows(

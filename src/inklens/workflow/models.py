@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from inklens.datasets import Dataset, Split, load_dataset
+from inklens.datasets.relabel import Relabelling, read_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
 from inklens.linear.blocks import Rows
@@ -122,6 +123,8 @@ def fit(
     test: Size = None,
     seed: int = 9,
     add: str | os.PathLike[str] | None = None,
+    relabel: str | os.PathLike[str] | None = None,
+    start: DigitReader | None = None,
     C: float = 1.0,
     l1_ratio: float = 0.0,
     group: bool = False,
@@ -145,6 +148,10 @@ def fit(
         Rows of each half, or shares of all rows.
     add : path or None
         Folder of further training images, one sub-folder a class.
+    relabel : path or None
+        Relabel file whose decisions correct the labels of both halves; see `inklens.datasets.relabel`.
+    start : DigitReader or None
+        A model of the same classes and features to start from.
     features : {"pixels", "upright", "strokes"}
         What the linear model is fed.
     scale : {"255", "min-max"}
@@ -169,18 +176,23 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
+    sizes = {"train": len(rows.y_train), "test": len(rows.y_test)}
     added: dict[str, Any] = {}
+    if relabel is not None:
+        changed = read_relabel(relabel, dataset)
+        rows, added = changed.apply(rows), {"relabel": changed.to_json()}
     if add is not None:
-        rows, added = _with_added(rows, add, dataset.image_shape)
+        rows, record = _with_added(rows, add, dataset.image_shape)
+        added |= record
     halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
     if max_pixels is not None:
         C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
     parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
-    model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
+    model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback, start)
     while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
         C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
         model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
-    result = _judge(model, dataset, halves, {"spec": data, "seed": seed, **added}, features=features)
+    result = _judge(model, dataset, halves, {"spec": data, "seed": seed, **sizes, **added}, features=features)
     if out is not None:
         result.reader.save(out)
     return replace(
@@ -240,7 +252,7 @@ def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, *
     return float(path.Cs[-1])
 
 
-def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | None):
+def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | None, start: DigitReader | None = None):
     """Return the model, its seconds, the solver's warnings as texts, and whether Ctrl-C ended it early."""
     import warnings
 
@@ -251,13 +263,16 @@ def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | 
     if len(np.unique(y)) < 2:
         raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
     model, interrupted, began = SoftmaxRegression(**parameters), False, time.perf_counter()
+    if start is not None:
+        model.set_params(warm_start=True)
+        model.coef_, model.intercept_, model.classes_ = start.coef, start.intercept, np.array(start.classes)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             model.fit(halves.X_train, y, callback=callback)
         except FitInterrupted:
             interrupted = True
-    texts = tuple(str(warning.message) for warning in caught)
+    texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return model, time.perf_counter() - began, texts, interrupted
 
 
@@ -276,7 +291,6 @@ def _judge(model, dataset: Dataset, halves: _Halves, data: dict, *, features: st
     zeros = int((model.coef_ == 0.0).sum())
     names = ("l1_ratio", "group", "tol")
     parameters = {"C": model.C if np.isfinite(model.C) else "inf", **{name: getattr(model, name) for name in names}}
-    split = {"train": len(halves.y_train) - data.get("add", {}).get("rows", 0), "test": len(halves.y_test)}
     coef, intercept = model.coef_, model.intercept_
     if halves.stretch is not None:
         parameters["scale"] = "min-max"
@@ -288,7 +302,7 @@ def _judge(model, dataset: Dataset, halves: _Halves, data: dict, *, features: st
         dataset.image_shape,
         features=features,
         provenance={
-            "data": {**data, **split, "name": dataset.name, "checksum": dataset.checksum, "licence": dataset.licence},
+            "data": {**data, "name": dataset.name, "checksum": dataset.checksum, "licence": dataset.licence},
             "fit": {**parameters, **certificate, "zeros": zeros},
             "accuracy": accuracy,
         },
@@ -444,6 +458,10 @@ def _rows_of(reader: DigitReader, data: str | None, *, train=None, test=None, se
     if train is None and test is None and same:
         train, test = recorded["train"], recorded["test"]
     rows = split_rows(dataset, train=train, test=test, seed=recorded.get("seed", 9) if seed is None else seed)
+    if same and "relabel" in recorded:
+        changed = Relabelling.from_json(recorded["relabel"])
+        rows = changed.apply(rows)
+        dataset = replace(dataset, y=changed.new_labels(dataset.y))
     if same and "add" in recorded:
         rows, found = _with_added(rows, recorded["add"]["folder"], dataset.image_shape)
         same = found["add"]["checksum"] == recorded["add"]["checksum"]
