@@ -10,6 +10,7 @@ from PIL import Image
 from inklens import DigitReader, SoftmaxRegression, load_dataset
 from inklens.cli.main import _run
 from inklens.errors import DataError
+from inklens.evaluation import curvature
 from inklens.workflow.certainty import judge_certainty, judge_coefficients
 from inklens.workflow.comparing import compare
 from inklens.workflow.models import fit
@@ -95,8 +96,6 @@ def test_stability_reports_refits_or_curvature(models, capsys, tmp_path):
 def test_curvature_is_that_of_the_fit(models):
     found = judge_coefficients(DigitReader.load(models / "dense.inklens"), by="curvature")
     rows = load_dataset("embedded").split(**SPLIT)
-    from inklens.evaluation import curvature
-
     model = SoftmaxRegression(C=0.01, tol=1e-3).fit(rows.X_train / 255, rows.y_train)
     expected = curvature(model, rows.X_train / 255, rows.y_train)
     assert found.found.sampling == pytest.approx(expected.sampling, abs=1e-5)
@@ -175,3 +174,14 @@ def test_wrong_usage_gives_one_clear_line(models, capsys, args, code, words):
     assert (found, out) == (code, "")
     assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_fit_on_stretched_pixels_is_asked_in_its_own_units():
+    reader = fit("embedded", **SPLIT, C=0.01, tol=1e-3, scale="min-max").reader
+    found = judge_coefficients(reader, by="curvature").found
+    rows = load_dataset("embedded").split(**SPLIT)
+    low, high = rows.X_train.min(axis=0).astype(float), rows.X_train.max(axis=0).astype(float)
+    X = (rows.X_train - low) / np.maximum(high - low, 1.0)
+    expected = curvature(SoftmaxRegression(C=0.01, tol=1e-3).fit(X, rows.y_train), X, rows.y_train)
+    assert found.coef == pytest.approx(expected.coef, abs=1e-3)
+    assert found.sampling == pytest.approx(expected.sampling, abs=1e-4)

@@ -130,6 +130,10 @@ class Sheet:
         """Draw a horizontal line."""
         self.ax.plot([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
 
+    def line(self, start: tuple[float, float], end: tuple[float, float], *, colour: Any, width: float) -> None:
+        """Draw a line between two places."""
+        self.ax.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=width, solid_capstyle="round")
+
     def lattice(self, left: float, top: float, n: int, cell: float) -> None:
         """Draw the lines of n x n square cells."""
         ends = np.array([0, n * cell])

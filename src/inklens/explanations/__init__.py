@@ -1,6 +1,6 @@
 """Why a model answered what it answered, and what would change its mind."""
 
-from inklens.explanations.evidence import Evidence, StrokeEvidence, explain
+from inklens.explanations.evidence import Evidence, SpreadEvidence, StrokeEvidence, explain
 from inklens.explanations.flips import Flip, flip
 from inklens.explanations.label_errors import LabelErrors, OutOfFold, out_of_fold
 from inklens.explanations.radii import Robustness, robustness
@@ -15,6 +15,7 @@ __all__ = [
     "OutOfFold",
     "Robustness",
     "Silence",
+    "SpreadEvidence",
     "Stroke",
     "StrokeEvidence",
     "Voters",
