@@ -1,5 +1,6 @@
 """The command line as scripts see it: exit codes, one line per error, one JSON document, no traceback."""
 
+import contextlib
 import io
 import json
 import os
@@ -7,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +107,19 @@ def test_verify_notices_a_model_that_claims_too_much(model, tmp_path):
     assert "does NOT hold" in done.stdout
 
 
+@pytest.mark.parametrize("side", [4, 14])  # existence is proven; too many coefficients for that proof
+def test_verify_proves_the_bound_of_a_fit_without_a_penalty(side, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, (3000, side, side), dtype=np.uint8), rng.choice(list("abcdefghij"), 3000)
+    np.savez(tmp_path / "noise.npz", X=X, y=y)
+    model = tmp_path / "m.inklens"
+    stated = json.loads(run("fit", "--data", f"npz:{tmp_path}/noise.npz", "--C", "inf", "-o", model, "--json").stdout)
+    document = json.loads(run("verify", model, "--json").stdout)
+    assert stated["status"] == "certified"
+    assert document["holds"]
+    assert document["computed"]["relative_gap"] == pytest.approx(stated["relative_gap"], abs=1e-6)
+
+
 def test_max_pixels_is_kept(tmp_path):
     options = ["--l1-ratio", "1", "--group", "--max-pixels", "30", "--tol", "1e-3", "-o", tmp_path / "m.inklens"]
     assert run("fit", *SMALL, *options).returncode == 0
@@ -129,7 +142,7 @@ def test_report_is_one_page_about_the_model(model, tmp_path):
     numbers = json.loads((tmp_path / "page" / "numbers.json").read_text())
     assert numbers["evaluation"]["accuracy"] == model[1]["accuracy"]["test"]
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
-    assert f"{numbers['evaluation']['accuracy'] * 100:.1f} %" in page
+    assert f"{numbers['evaluation']['accuracy'] * 100:.1f}%" in page
     assert "http" not in re.sub(r"http://www.w3.org/[\w/]+", "", page)
 
 
@@ -234,28 +247,34 @@ def test_lost_output_is_an_error(model):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_with_its_code_and_leaves_nothing_half_written(number, code, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "inklens",
-        "fit",
-        "--C",
-        "100",
-        "--l1-ratio",
-        "1",
-        "--tol",
-        "1e-9",
-        "-o",
-        "m.inklens",
-    ]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
+    """Interrupted while a terminal shows the fit; the terminal gets its cursor back."""
+    import pty
+
+    options = ["--C", "100", "--l1-ratio", "1", "--tol", "1e-12", "-o", "m.inklens"]
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inklens", "fit", *options],
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "xterm"},
+        stdout=subprocess.DEVNULL,
+        stderr=its_end,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit that it is ignored
+    )
+    os.close(its_end)
+    seen = b""
+    while b"objective" not in seen:
+        seen += os.read(terminal, 4096)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert "Traceback" not in stderr
+    with contextlib.suppress(OSError):  # the other end closes
+        while part := os.read(terminal, 4096):
+            seen += part
+    os.close(terminal)
+    assert process.wait(timeout=60) == code
+    assert b"Traceback" not in seen
+    assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l")
     assert [p.name for p in tmp_path.iterdir()] in ([], ["m.inklens"])
     for left in tmp_path.iterdir():
         DigitReader.load(left)
@@ -285,7 +304,16 @@ def test_completion_scripts_are_printed():
 def test_doctor_says_what_is_there():
     document = json.loads(run("doctor", "--json").stdout)
     assert document["schema_version"] == 1
-    assert {"inklens", "numpy"} <= document.keys()
+    assert {"inklens", "numpy", "threads", "data cache"} <= document.keys()
+    assert "compiled" in document["kernels"] or "NumPy" in document["kernels"]
+    assert "10 classes" in document["reader"]
+
+
+def test_doctor_says_which_kernels_run_and_how_to_get_faster_ones():
+    done = run("doctor", env={**os.environ, "INKLENS_KERNELS": "numpy"})
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("kernels")]
+    assert "NumPy" in line
+    assert "C compiler" in line
 
 
 def test_importing_the_command_line_twice_in_one_process_is_harmless(capsys):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 
 from inklens.linear import certificates
 from inklens.linear.blocks import Rows
@@ -34,24 +35,33 @@ def random_problem(seed, penalty, *, separable=False, collinear=False, dense=Tru
 
 
 def oracle(X, problem):
-    """The optimum by SciPy's L-BFGS-B in plain float64: an upper bound on the true one, within its own tolerance."""
+    """The optimum by SciPy's trust-region Newton in plain float64: an upper bound on the true one."""
     K, p = problem.n_classes, X.shape[1]
     indicator = np.eye(K)[problem.codes]
+    with_one = np.column_stack([X, np.ones(len(X))])
+    l2 = np.tile(np.append(np.full(p, problem.penalty.l2), 0.0), K)  # (W, b) class by class; b is not penalised
+
+    def probabilities(v):
+        z = with_one @ v.reshape(K, p + 1).T
+        return z, softmax(z, axis=1)
 
     def objective(v):
-        W, b = v[: K * p].reshape(K, p), v[K * p :]
-        z = X @ W.T + b
-        top = z.max(axis=1, keepdims=True)
-        e = np.exp(z - top)
-        proba = e / e.sum(axis=1, keepdims=True)
-        loss = problem.weights @ (np.log(e.sum(axis=1)) + top[:, 0] - (z * indicator).sum(axis=1))
-        residual = (proba - indicator) * problem.weights[:, None]
-        l2 = problem.penalty.l2
-        gradient = np.concatenate([(residual.T @ X + l2 * W).ravel(), residual.sum(axis=0)])
-        return loss + 0.5 * l2 * np.vdot(W, W), gradient
+        z, _ = probabilities(v)
+        return problem.weights @ (logsumexp(z, axis=1) - (z * indicator).sum(axis=1)) + 0.5 * l2 @ v**2
 
-    options = {"maxiter": 20_000, "maxfun": 40_000, "ftol": 1e-16, "gtol": 1e-12, "maxcor": 40}
-    return minimize(objective, np.zeros(K * p + K), jac=True, method="L-BFGS-B", options=options).fun
+    def gradient(v):
+        residual = (probabilities(v)[1] - indicator) * problem.weights[:, None]
+        return (residual.T @ with_one).ravel() + l2 * v
+
+    def hessian(v):
+        proba = probabilities(v)[1]
+        spread = proba[:, :, None] * (np.eye(K) - proba[:, None, :]) * problem.weights[:, None, None]
+        blocks = np.einsum("nkl,ni,nj->kilj", spread, with_one, with_one, optimize=True)
+        return blocks.reshape(K * (p + 1), -1) + np.diag(l2)
+
+    start = np.zeros(K * (p + 1))
+    options = {"gtol": 1e-10, "maxiter": 500}
+    return minimize(objective, start, jac=gradient, hess=hessian, method="trust-exact", options=options).fun
 
 
 @settings(max_examples=30, deadline=None)

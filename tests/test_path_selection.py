@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from inklens.errors import DataError
@@ -95,13 +96,7 @@ def test_one_class_has_no_path(digits):
 # ---- cross-validation ------------------------------------------------------------------------------------------------
 
 
-@parametrize_with_checks(
-    [SoftmaxRegressionCV(Cs=3, cv=2, C_max=1.0)],
-    expected_failed_checks=lambda estimator: {
-        "check_sample_weight_equivalence_on_dense_data": "folds are dealt by row, so a repeated row is not a weight",
-        "check_sample_weight_equivalence_on_sparse_data": "folds are dealt by row, so a repeated row is not a weight",
-    },
-)
+@parametrize_with_checks([SoftmaxRegressionCV(Cs=3, cv=2, C_max=1.0, tol=1e-8)])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
@@ -109,9 +104,9 @@ def test_scikit_learn_s_checks(estimator, check):
 
 def test_scores_are_those_of_separate_fits(digits):
     X, y = digits
-    model = SoftmaxRegressionCV(Cs=[0.02, 0.2], cv=3, path_tol=1e-7).fit(X, y)
-    for fold, (train, test) in enumerate(model._folds(y, 10)):
-        assert not set(train) & set(test)
+    splitter = StratifiedKFold(3)
+    model = SoftmaxRegressionCV(Cs=[0.02, 0.2], cv=splitter, path_tol=1e-7).fit(X, y)
+    for fold, (train, test) in enumerate(splitter.split(X, y)):
         for point, C in enumerate(model.Cs_[0]):
             alone = SoftmaxRegression(C=C, l1_ratio=1.0, tol=1e-7).fit(X[train], y[train])
             score = alone.predict_log_proba(X[test])[np.arange(len(test)), y[test]].mean()

@@ -21,6 +21,7 @@ from inklens.linear.dual import DualPoint
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax
 
+RADIUS = 10.0  # without a penalty the bound holds over all coefficients with norms up to this many times the solution's
 LARGEST_EXISTENCE = 1500  # coefficients up to which existence of an unpenalised optimum is looked for
 
 
@@ -189,6 +190,17 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
     reach = rows.absolute().scores(np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None], dtype=np.float64)
     margin = float((lead - 4.0 * gamma(rows.n_features + 3) * reach[:, 0]).min())
     return Separation(coef, intercept, margin) if margin > 0.0 else None
+
+
+def unpenalised_bound(problem: Problem, coef: np.ndarray, proba: np.ndarray) -> tuple[float, bool | None]:
+    """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
+
+    Without that proof the bound holds over all coefficients whose norm ||W||_1 is at most RADIUS times that of `coef`.
+    """
+    bound = existence(problem, proba)
+    if bound is not None:
+        return bound, True
+    return norm_bounded(problem, proba, RADIUS * float(np.abs(coef).sum())), None
 
 
 def norm_bounded(problem: Problem, proba: np.ndarray, radius: float) -> float:

@@ -136,7 +136,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         check_classification_targets(y)
         given = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         kept = np.flatnonzero(given)
-        if len(kept) < len(given):
+        n_samples = len(given)
+        if len(kept) < n_samples:
             rows, y, given = rows.take(kept), y[kept], given[kept]
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
@@ -147,7 +148,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         weights = given
         if self.class_weight is not None:
             weights = given * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=given)[codes]
-        folds = self._folds(codes, len(classes))
+        folds = self._folds(codes, len(classes), kept, n_samples)
         searched = [self._search(rows, codes.astype(np.int32), weights, given, ratio, folds) for ratio in ratios]
         self.Cs_, self.scores_, self.path_gaps_ = (np.stack(part) for part in zip(*searched, strict=True))
         chosen_ratio, chosen_C = self._choose()
@@ -162,15 +163,25 @@ class SoftmaxRegressionCV(SoftmaxRegression):
                 setattr(self, name, value)
         return self
 
-    def _folds(self, codes: np.ndarray, n_classes: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return sorted (train, test) indices of each fold."""
+    def _folds(
+        self, codes: np.ndarray, n_classes: int, kept: np.ndarray, n_samples: int
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return sorted (train, test) indices of each fold among the rows that are kept.
+
+        A splitter counts in the `n_samples` rows as given; rows of no weight stay out of what it deals.
+        """
         if isinstance(self.cv, Integral):
             fold_of = deal(codes, int(self.cv), check_random_state(self.random_state))
             folds = [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(int(self.cv))]
             folds = [(train, test) for train, test in folds if len(test)]
         else:
             splitter = check_cv(self.cv, codes, classifier=True)
-            folds = [(np.sort(a), np.sort(b)) for a, b in splitter.split(np.zeros((len(codes), 1)), codes)]
+            labels = np.zeros(n_samples, dtype=codes.dtype)
+            labels[kept] = codes
+            place = np.full(n_samples, -1)
+            place[kept] = np.arange(len(kept))
+            dealt = splitter.split(np.zeros((n_samples, 1)), labels)
+            folds = [(_among(place[train]), _among(place[test])) for train, test in dealt]
         if not folds:
             raise DataError("cross-validation needs a class with at least two rows")
         for number, (train, _) in enumerate(folds):
@@ -212,6 +223,11 @@ class SoftmaxRegressionCV(SoftmaxRegression):
             return ratio, best
         enough = self.mean_scores_[ratio] >= self.mean_scores_[ratio, best] - self.standard_errors_[ratio, best]
         return ratio, int(np.flatnonzero(enough)[0])
+
+
+def _among(places: np.ndarray) -> np.ndarray:
+    """Return the sorted places of rows that are kept; -1 marks the others."""
+    return np.sort(places[places >= 0])
 
 
 def deal(codes: np.ndarray, n_folds: int, rng: np.random.RandomState) -> np.ndarray:

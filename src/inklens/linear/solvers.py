@@ -17,7 +17,6 @@ from inklens.linear.iterate import Iterate
 from inklens.linear.problem import Problem
 
 PROOF_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
-RADIUS = 10.0  # without a penalty the bound holds over all coefficients with norms up to this many times the solution's
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -160,13 +159,9 @@ class _Run:
         else:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
             best.objective, best.gradient_norm = at.loss, certificates.violation(self.problem, point.coef, at)
-            bound = certificates.existence(self.problem, at.proba)
-            if bound is None:
-                radius = RADIUS * float(np.abs(point.coef).sum())
-                bound = certificates.norm_bounded(self.problem, at.proba, radius)
-            else:
-                best.exists = True
+            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, at.proba)
             best.lower_bound = max(best.lower_bound, bound)
+            best.exists = exists or best.exists
         self.proven = True
         self.proving += time.perf_counter() - began
         self._record()

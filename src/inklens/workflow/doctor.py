@@ -7,10 +7,18 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from inklens import __version__
+from inklens.datasets import cache
 from inklens.errors import InklensError
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors", "click", "rich", "jinja2")
 EXTRAS = {"parquet": "pyarrow", "heic": "pi_heif"}
+KERNELS = {
+    "avx512": "compiled, AVX-512",
+    "avx2": "compiled, AVX2 and FMA",
+    "neon": "compiled, NEON",
+    "plain": "compiled, without vector instructions",
+    "numpy": "NumPy: the same answers, slower fits",
+}
 
 
 @dataclass(frozen=True)
@@ -24,19 +32,37 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at versions, processor, kernels, data cache and extras."""
+    """Look at versions, kernels, threads, data cache, reader and extras."""
     return [
         Finding("inklens", __version__),
         Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        Finding("processors", str(_processors())),
+        *_speed(),
+        _data_cache(),
+        _reader(),
         *map(_package, NEEDED),
         *[_extra(extra, module) for extra, module in EXTRAS.items()],
-        _reader(),
     ]
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _speed() -> list[Finding]:
+    """Which kernels the solver runs, and on how many threads."""
+    try:
+        from inklens.linear.blocks import default_threads
+        from inklens.linear.kernels import active, library
+    except ImportError as error:
+        return [Finding("kernels", "missing", f"NumPy or SciPy cannot be imported: {error}", ok=False)]
+    advice = ""
+    if library() is None:
+        advice = "for faster fits: install a C compiler (Debian: apt install gcc), then install inklens again"
+    return [Finding("kernels", KERNELS[active()], advice), Finding("threads", str(default_threads()))]
+
+
+def _data_cache() -> Finding:
+    """Where downloads are kept, and how many."""
+    folder, kept = cache.cache_folder(), [entry for entry in cache.entries() if entry.meta()]
+    size_mb = sum(entry.size_bytes() for entry in kept) / 1e6
+    what = f"{len(kept)} data {'set' if len(kept) == 1 else 'sets'}, {size_mb:,.0f} MB" if kept else "empty"
+    return Finding("data cache", f"{os.fspath(folder)} ({what})")
 
 
 def _package(name: str) -> Finding:
@@ -59,4 +85,6 @@ def _reader() -> Finding:
         reader = load_reader()
     except InklensError as error:
         return Finding("reader", "missing", str(error), ok=False)
-    return Finding("reader", f"{len(reader.classes)} classes, features: {reader.features}")
+    accuracy = reader.provenance.get("accuracy", {}).get("MNIST test")
+    right = f", {accuracy:.1%} of MNIST's test images right" if accuracy else ""
+    return Finding("reader", f"{len(reader.classes)} classes, features: {reader.features}{right}")
