@@ -20,6 +20,18 @@ from scipy import sparse
 VALUE_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
 DENSE, DENSE_SKIP, CSR16, CSR32 = range(4)
 SCORES, LOSS, HESSIAN, BACK = range(4)
+PANEL = 256  # rows, as in `kernels.h`
+
+
+class Panels(NamedTuple):
+    """The entries of CSR rows once more, by columns within panels of PANEL rows: sums per column stay in registers.
+
+    A panel's entries fill the same range as in the rows; those of column j start at `starts[panel, j]` within it.
+    """
+
+    values: np.ndarray  # (n_nonzeros,)
+    rows: np.ndarray  # (n_nonzeros,) uint8: row within the panel
+    starts: np.ndarray  # (n_panels, n_features + 1) int32
 
 
 class Storage(NamedTuple):
@@ -30,6 +42,8 @@ class Storage(NamedTuple):
     indptr: np.ndarray | None
     shape: tuple[int, int]
     skip_zeros: bool = False
+    panels: Panels | None = None  # where folding residuals back by columns is quicker: for tall rows
+    transpose: "Storage | None" = None  # and for wide ones
 
     @property
     def matrix(self) -> Any:
@@ -180,6 +194,7 @@ class _Rows(ctypes.Structure):
         ("row_stride", ctypes.c_int64),
         ("indices", ctypes.c_void_p),
         ("indptr", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("panel_values", "panel_rows", "panel_starts")),
     )
 
 
@@ -187,8 +202,7 @@ class _Pass(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads")),
         *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
-        *((name, ctypes.c_void_p) for name in ("gradient", "class_sums", "loss")),
-        ("negligible", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("residual", "gradient", "class_sums", "loss")),
         ("workspace", ctypes.c_void_p),
     )
 
@@ -204,6 +218,7 @@ def describe(storage: Storage) -> _Rows:
         stride,
         pointer(storage.indices),
         pointer(storage.indptr),
+        *(() if storage.panels is None else map(pointer, storage.panels)),
     )
 
 
@@ -214,11 +229,11 @@ def _run(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: int
     gradient = sums = workspace = None
     loss = np.zeros(1)
     if mode != SCORES:
+        n_features = 0 if "residual" in arrays else n_features
         gradient, sums = np.empty((n_features, width)), np.empty(width)
         size = function("workspace_bytes", (ctypes.c_int64, ctypes.c_int32), ctypes.c_int64)(n_features, width)
         workspace = aligned((size * n_threads,), np.uint8)
-    negligible = arrays.pop("negligible", 0.0)
-    job = _Pass(mode, n_classes, width, n_threads, negligible=negligible)
+    job = _Pass(mode, n_classes, width, n_threads)
     for name, array in arrays.items():
         setattr(job, name, pointer(array))
     job.gradient, job.class_sums, job.loss = pointer(gradient), pointer(sums), pointer(loss)
@@ -239,7 +254,7 @@ def scores(storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.nd
         out[...] = storage.matrix @ coef.T.astype(out.dtype) + intercept
         return
     buffer = padded(out, out.dtype)
-    W, b = pad(coef.T, out.dtype), pad(intercept, out.dtype)
+    W, b = padded(coef.T, out.dtype), pad(intercept, out.dtype)
     _run(storage, SCORES, len(coef), out.dtype, n_threads, coef=W, intercept=b, scores=buffer)
     if not np.shares_memory(buffer, out):
         out[...] = buffer[:, : len(coef)]
@@ -264,9 +279,8 @@ def loss_pass(
         return LossPass(loss, gradient, residual.sum(axis=0, dtype=np.float64))
     arrays = {"scores": padded(scores_out, dtype), "proba": padded(proba_out, dtype)}
     W, b = pad(coef.T, dtype), pad(intercept, dtype)
-    result = _run(
-        storage, LOSS, len(coef), dtype, n_threads, coef=W, intercept=b, codes=codes, weights=weights, **arrays
-    )
+    given = {"coef": W, "intercept": b, "codes": codes, "weights": weights}
+    result = _folded(storage, LOSS, len(coef), dtype, n_threads, **given, **arrays)
     for name, out in (("scores", scores_out), ("proba", proba_out)):
         if not np.shares_memory(arrays[name], out):
             out[...] = arrays[name][:, : len(coef)]
@@ -280,7 +294,6 @@ def hessian_pass(
     direction: np.ndarray,
     intercept_direction: np.ndarray,
     n_threads: int = 1,
-    negligible: float = 0.0,
 ) -> LossPass:
     """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
     dtype = proba.dtype
@@ -292,13 +305,26 @@ def hessian_pass(
         return LossPass(0.0, gradient, curved.sum(axis=0, dtype=np.float64))
     W, b = pad(direction.T, dtype), pad(intercept_direction, dtype)
     arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
-    return _run(storage, HESSIAN, len(direction), dtype, n_threads, negligible=negligible, **arrays)
+    return _folded(storage, HESSIAN, len(direction), dtype, n_threads, **arrays)
+
+
+def _folded(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: int, **arrays: Any) -> LossPass:
+    """Run a pass over the rows; wide ones leave their residuals to a second one over the columns."""
+    if storage.transpose is None:
+        return _run(storage, mode, n_classes, dtype, n_threads, **arrays)
+    residual = empty_scores(storage.shape[0], n_classes, dtype)
+    found = _run(storage, mode, n_classes, dtype, n_threads, residual=residual.base, **arrays)
+    return found._replace(gradient=transpose_pass(storage, residual, n_threads))
 
 
 def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1) -> np.ndarray:
     """Return residual' X, (n_classes, n_features) float64, for residual (n_samples, n_classes)."""
     if active() == "numpy":
         return np.asarray(residual.T @ storage.matrix, dtype=np.float64)
+    if storage.transpose is not None:  # X' residual is what scores of the columns are
+        out = empty_scores(storage.shape[1], residual.shape[1], residual.dtype)
+        scores(storage.transpose, residual.T, np.zeros(residual.shape[1]), out, n_threads)
+        return out.T.astype(np.float64)
     buffer = padded(residual, residual.dtype)
     return _run(storage, BACK, residual.shape[1], residual.dtype, n_threads, scores=buffer).gradient
 

@@ -76,3 +76,30 @@ int64_t EXPORT(pack)(const void *values, int64_t type, int64_t n, int64_t p, int
   if (type == F32) return pack_f32(values, n, p, stride, at, columns, narrow, packed);
   return pack_f64(values, n, p, stride, at, columns, narrow, packed);
 }
+
+/* Lay the entries of CSR rows out by columns within panels of PANEL rows (see rows_t); 0, or 1 without memory. */
+int64_t EXPORT(make_panels)(const void *values, int64_t value_size, const void *columns, int64_t column_size,
+                            const int64_t *indptr, int64_t n, int64_t p, void *panel_values, uint8_t *panel_rows,
+                            int32_t *starts) {
+  int32_t *next = malloc((p + 1) * sizeof(int32_t));
+  if (!next) return 1;
+  for (int64_t first = 0; first < n; first += PANEL, starts += p + 1) {
+    int64_t last = first + PANEL < n ? first + PANEL : n, base = indptr[first], end = indptr[last];
+    memset(starts, 0, (p + 1) * sizeof(int32_t));
+#define COLUMN(q) (column_size == 2 ? ((const uint16_t *)columns)[q] : ((const int32_t *)columns)[q])
+    for (int64_t q = base; q < end; q++) starts[COLUMN(q) + 1]++;
+    for (int64_t j = 0; j < p; j++) starts[j + 1] += starts[j];
+    memcpy(next, starts, (p + 1) * sizeof(int32_t));
+    for (int64_t i = first; i < last; i++)
+      for (int64_t q = indptr[i]; q < indptr[i + 1]; q++) {
+        int64_t at = base + next[COLUMN(q)]++;
+        panel_rows[at] = (uint8_t)(i - first);
+        if (value_size == 1) ((uint8_t *)panel_values)[at] = ((const uint8_t *)values)[q];
+        else if (value_size == 4) ((float *)panel_values)[at] = ((const float *)values)[q];
+        else ((double *)panel_values)[at] = ((const double *)values)[q];
+      }
+#undef COLUMN
+  }
+  free(next);
+  return 0;
+}

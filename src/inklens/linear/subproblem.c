@@ -351,7 +351,7 @@ int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, double *gradient
 
 /* ---- dense algebra on threads that sleep when they wait ---------------------------------------------------------- */
 
-enum { PANEL = 96 }; /* rows of a Cholesky panel: a multiple of WIDE on every instruction set */
+enum { COLUMN_PANEL = 96 }; /* rows of a Cholesky panel: a multiple of WIDE on every instruction set */
 
 typedef struct {
   int64_t s, m, stride;
@@ -412,7 +412,7 @@ static void gather_share(void *task, int thread) {
 /* Columns right of a factored panel: divide the panel's rows by its triangle, then take its square off what is below. */
 static void panel_share(void *task, int thread) {
   algebra_t *t = task;
-  int64_t height = t->m - t->from < PANEL ? t->m - t->from : PANEL, right = t->from + height;
+  int64_t height = t->m - t->from < COLUMN_PANEL ? t->m - t->from : COLUMN_PANEL, right = t->from + height;
   int64_t strips = (t->stride - right + WIDE - 1) / WIDE;
   for (int64_t strip = thread; strip < strips; strip += t->n_threads) {
     int64_t side = right + strip * WIDE, width = t->stride - side < WIDE ? t->stride - side : WIDE;
@@ -432,18 +432,18 @@ static void panel_share(void *task, int thread) {
 static void trailing_share(void *task, int thread) {
   algebra_t *t = task;
   (void)thread;
-  int64_t right = t->from + PANEL; /* a full panel: there are rows below it */
-  const float *rows[PANEL];
-  float left[PANEL * TALL];
-  for (int r = 0; r < PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
+  int64_t right = t->from + COLUMN_PANEL; /* a full panel: there are rows below it */
+  const float *rows[COLUMN_PANEL];
+  float left[COLUMN_PANEL * TALL];
+  for (int r = 0; r < COLUMN_PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
   for (;;) {
     int64_t top = right + __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED) * TALL;
     if (top >= t->m) return;
     int tall = t->m - top < TALL ? (int)(t->m - top) : TALL;
-    for (int r = 0; r < PANEL; r++)
+    for (int r = 0; r < COLUMN_PANEL; r++)
       for (int j = 0; j < TALL; j++) left[r * TALL + j] = j < tall ? -rows[r][top + j] : 0.0f;
     for (int64_t side = right + (top - right) / WIDE * WIDE; side < t->stride; side += WIDE)
-      add_tile(PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
+      add_tile(COLUMN_PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
                t->stride - side < WIDE ? (int)(t->stride - side) : WIDE);
   }
 }
@@ -475,13 +475,13 @@ int EXPORT(solve_face)(int64_t s, const float *H, int64_t m, const int64_t *acti
     for (int64_t l = k; l < m / q; l++)
       for (int64_t j = 0; j < q; j++) A[(k * q + j) * stride + l * q + j] -= (float)bend[(k * (m / q) + l) * q + j];
   int failed = 0;
-  for (int64_t from = 0; from < m && !failed; from += PANEL) {
-    int64_t height = m - from < PANEL ? m - from : PANEL, below = m - from - height;
+  for (int64_t from = 0; from < m && !failed; from += COLUMN_PANEL) {
+    int64_t height = m - from < COLUMN_PANEL ? m - from : COLUMN_PANEL, below = m - from - height;
     failed = factor_block(A, stride, from, height);
     if (failed || below == 0) continue;
     task.from = from;
     task.next = 0;
-    task.n_threads = below < 2 * PANEL ? 1 : n_threads;
+    task.n_threads = below < 2 * COLUMN_PANEL ? 1 : n_threads;
     parallel(panel_share, &task, (int)task.n_threads);
     parallel(trailing_share, &task, (int)task.n_threads);
   }
