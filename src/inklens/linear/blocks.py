@@ -88,6 +88,7 @@ class Rows:
     scale: float = 1.0
     n_threads: int = 1
     n_passes: float = field(default=0.0, init=False)
+    _spare: kernels.Spare = field(default_factory=kernels.Spare, init=False, repr=False)
 
     @classmethod
     def of(cls, X: Any, *, scale: float = 1.0, n_threads: int | None = None) -> "Rows":
@@ -192,7 +193,7 @@ class Rows:
     def scores(self, coef: np.ndarray, intercept: np.ndarray | None = None, *, dtype: Any = np.float32) -> np.ndarray:
         """Return z_i = W x_i + b, (n_samples, n_classes); half a pass."""
         intercept = np.zeros(len(coef)) if intercept is None else intercept
-        out = kernels.empty_scores(self.n_samples, len(coef), dtype)
+        out = kernels.empty_scores(self.n_samples, len(coef), dtype, self._spare)
         for block, part in self._parts():
             kernels.scores(block.storage(dtype), coef * self.scale, intercept, out[part], self._threads(len(coef)))
         self.n_passes += 0.5
@@ -209,7 +210,7 @@ class Rows:
     ) -> Evaluation:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass."""
         n_classes = len(coef)
-        scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype) for _ in range(2))
+        scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype, self._spare) for _ in range(2))
         loss, gradient, sums = 0.0, None, np.zeros(n_classes)
         for block, part in self._parts():
             found = kernels.loss_pass(
@@ -478,16 +479,13 @@ def with_columns(storage: Storage, inspection: Inspection) -> Storage:
         narrow = np.uint16 if n_samples <= 1 << 16 else np.int32
         rows, starts = turned.indices.astype(narrow), turned.indptr.astype(np.int64)
         return storage._replace(transpose=Storage(turned.data, rows, starts, (n_features, n_samples)))
-    panels = kernels.Panels(
-        np.empty_like(storage.values),
-        np.empty(len(storage.values), dtype=np.uint8),
-        np.empty((-(-n_samples // kernels.PANEL), n_features + 1), dtype=np.int32),
-    )
-    kernels.call(
-        "make_panels", storage.values, storage.values.itemsize, storage.indices, storage.indices.itemsize,
-        storage.indptr, n_samples, n_features, *panels,
-    )  # fmt: skip
-    return storage._replace(panels=panels)
+    starts = np.empty((-(-n_samples // kernels.PANEL), (n_features + 1) // 2 + 1), dtype=np.int64)
+    sides = storage.indices, storage.indices.itemsize, storage.indptr, n_samples, n_features, starts
+    nothing = np.empty(0, dtype=np.uint8)
+    kernels.call("make_panels", storage.values, 0, *sides, nothing, nothing)
+    values, rows = np.zeros((starts[-1, -1], 2), storage.values.dtype), np.empty(starts[-1, -1], dtype=np.uint8)
+    kernels.call("make_panels", storage.values, storage.values.itemsize, *sides, values, rows)
+    return storage._replace(panels=kernels.Panels(values, rows, starts))
 
 
 def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspection:

@@ -21,7 +21,7 @@
 
 enum { TILE = 16 };            /* rows per tile */
 enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
-enum { UNPACKED = 2048 };      /* entries of a panel that are unpacked at a time; a column has at most PANEL */
+enum { UNPACKED = 1024 };      /* entries of a panel that are unpacked at a time; a pair of columns has at most PANEL */
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
 
 typedef struct {
@@ -185,15 +185,15 @@ static int64_t T(widest_tile)(const rows_t *rows, int64_t from, int64_t to) {
 
 /* One vector is by far the commonest; its stride is then a constant. */
 #define DEFINE_PANEL(way, bytes) \
-static void T(way##_##bytes)(const REAL *x, const uint8_t *row, const int32_t *starts, int32_t base, int64_t from, \
-                             int64_t to, const REAL *in, int lanes, REAL *out) { \
+static void T(way##_##bytes)(const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, \
+                             int64_t p, const REAL *in, int lanes, REAL *out) { \
   const int w = (bytes) / sizeof(REAL); \
-  if (lanes == w) T(way##_columns_##bytes)(x, row, starts, base, from, to, in, w, out, 1); \
+  if (lanes == w) T(way##_columns_##bytes)(x, row, starts, from, to, p, in, w, out, 1); \
   else for (int part = 0; part < lanes; ) { \
     int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
-    if (nv == 1) T(way##_columns_##bytes)(x, row, starts, base, from, to, in + part, lanes, out + part, 1); \
-    else if (nv == 2) T(way##_columns_##bytes)(x, row, starts, base, from, to, in + part, lanes, out + part, 2); \
-    else T(way##_columns_##bytes)(x, row, starts, base, from, to, in + part, lanes, out + part, 4); \
+    if (nv == 1) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 1); \
+    else if (nv == 2) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 2); \
+    else T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 4); \
     part += nv * w; \
   } \
 }
@@ -354,38 +354,51 @@ static inline __attribute__((always_inline)) void T(dense_backward_##bytes)( \
       *(T(v##bytes) *)(G + j * lanes + v * w) = g; \
     } \
 } \
-/* Both ways between a column's coefficients and the rows of a panel; `x` and `row` begin at entry `base`. */ \
+/* Both ways between two columns' coefficients and the rows of a panel; `x` and `row` begin at entry `base`. */ \
 static inline __attribute__((always_inline)) void T(spread_columns_##bytes)( \
-    const REAL *x, const uint8_t *row, const int32_t *starts, int32_t base, int64_t from, int64_t to, const REAL *W, \
+    const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *W, \
     int lanes, REAL *z, const int nv) { \
   const int w = (bytes) / sizeof(REAL); \
   for (int64_t j = from; j < to; j++) { \
-    T(v##bytes) weight[4]; \
-    for (int v = 0; v < nv; v++) weight[v] = *(const T(v##bytes) *)(W + j * lanes + v * w); \
-    for (int32_t q = starts[j] - base, end = starts[j + 1] - base; q < end; q++) \
-      for (int v = 0; v < nv; v++) *(T(v##bytes) *)(z + row[q] * lanes + v * w) += x[q] * weight[v]; \
+    T(v##bytes) left[4], right[4]; \
+    for (int v = 0; v < nv; v++) { \
+      left[v] = *(const T(v##bytes) *)(W + 2 * j * lanes + v * w); \
+      right[v] = left[v] - left[v]; \
+      if (2 * j + 1 < p) right[v] = *(const T(v##bytes) *)(W + (2 * j + 1) * lanes + v * w); \
+    } \
+    for (int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; q < end; q++) \
+      for (int v = 0; v < nv; v++) \
+        *(T(v##bytes) *)(z + row[q] * lanes + v * w) += x[2 * q] * left[v] + x[2 * q + 1] * right[v]; \
   } \
 } \
 static inline __attribute__((always_inline)) void T(fold_columns_##bytes)( \
-    const REAL *x, const uint8_t *row, const int32_t *starts, int32_t base, int64_t from, int64_t to, const REAL *r, \
+    const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *r, \
     int lanes, REAL *G, const int nv) { \
   const int w = (bytes) / sizeof(REAL); \
   for (int64_t j = from; j < to; j++) { \
-    int32_t q = starts[j] - base, end = starts[j + 1] - base; \
+    int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; \
     if (q == end) continue; \
     T(v##bytes) a[4], b[4], c[4], d[4]; \
-    REAL *g = G + j * lanes; \
-    for (int v = 0; v < nv; v++) { a[v] = *(T(v##bytes) *)(g + v * w); b[v] = c[v] = d[v] = a[v] - a[v]; } \
-    for (; q + 4 <= end; q += 4) \
+    for (int v = 0; v < nv; v++) { \
+      const T(v##bytes) first = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
+      a[v] = x[2 * q] * first, b[v] = x[2 * q + 1] * first, c[v] = d[v] = first - first; \
+    } \
+    for (q++; q + 2 <= end; q += 2) \
       for (int v = 0; v < nv; v++) { \
-        a[v] += x[q] * *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
-        b[v] += x[q + 1] * *(const T(v##bytes) *)(r + row[q + 1] * lanes + v * w); \
-        c[v] += x[q + 2] * *(const T(v##bytes) *)(r + row[q + 2] * lanes + v * w); \
-        d[v] += x[q + 3] * *(const T(v##bytes) *)(r + row[q + 3] * lanes + v * w); \
+        const T(v##bytes) one = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
+        const T(v##bytes) two = *(const T(v##bytes) *)(r + row[q + 1] * lanes + v * w); \
+        a[v] += x[2 * q] * one, b[v] += x[2 * q + 1] * one; \
+        c[v] += x[2 * q + 2] * two, d[v] += x[2 * q + 3] * two; \
       } \
     for (; q < end; q++) \
-      for (int v = 0; v < nv; v++) a[v] += x[q] * *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
-    for (int v = 0; v < nv; v++) *(T(v##bytes) *)(g + v * w) = (a[v] + b[v]) + (c[v] + d[v]); \
+      for (int v = 0; v < nv; v++) { \
+        const T(v##bytes) last = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
+        a[v] += x[2 * q] * last, b[v] += x[2 * q + 1] * last; \
+      } \
+    for (int v = 0; v < nv; v++) { \
+      *(T(v##bytes) *)(G + 2 * j * lanes + v * w) += a[v] + c[v]; \
+      if (2 * j + 1 < p) *(T(v##bytes) *)(G + (2 * j + 1) * lanes + v * w) += b[v] + d[v]; \
+    } \
   } \
 } \
 DEFINE_PANEL(spread, bytes) \
@@ -446,7 +459,7 @@ DEFINE_LANES(32, 16)
 DEFINE_LANES(64, 32)
 #endif
 
-typedef void (*T(panel_t))(const REAL *, const uint8_t *, const int32_t *, int32_t, int64_t, int64_t, const REAL *, int,
+typedef void (*T(panel_t))(const REAL *, const uint8_t *, const int64_t *, int64_t, int64_t, int64_t, const REAL *, int,
                            REAL *);
 /* The functions for one number of lanes, on the widest vectors that divide it. */
 typedef struct {
@@ -472,22 +485,21 @@ static T(lanes_t) T(choose)(int lanes) {
   return CHOSEN(16);
 }
 
-/* Take one panel's columns one way or the other (spread or fold), some at a time: unpacked into `entries`. */
+/* Take one panel's pairs of columns one way or the other (spread or fold), some at a time: unpacked into `entries`. */
 static void T(walk_panel)(T(panel_t) way, const rows_t *rows, int64_t first, const REAL *in, int lanes, REAL *out,
                           REAL *entries) {
-  int64_t p = rows->n_features, begin = rows->indptr[first];
-  const int32_t *starts = rows->panel_starts + first / PANEL * (p + 1);
-  for (int64_t from = 0, to; from < p; from = to) {
-    for (to = from + 1; to < p && starts[to + 1] - starts[from] <= UNPACKED; to++);
-    int64_t at = begin + starts[from];
-    int32_t size = starts[to] - starts[from];
+  int64_t p = rows->n_features, n_pairs = (p + 1) / 2;
+  const int64_t *starts = rows->panel_starts + first / PANEL * (n_pairs + 1);
+  for (int64_t from = 0, to; from < n_pairs; from = to) {
+    for (to = from + 1; to < n_pairs && starts[to + 1] - starts[from] <= UNPACKED; to++);
+    int64_t at = 2 * starts[from], size = 2 * (starts[to] - starts[from]);
 #define UNPACK(type) \
-    do for (int32_t q = 0; q < size; q++) entries[q] = (REAL)((const type *)rows->panel_values)[at + q]; while (0)
+    do for (int64_t q = 0; q < size; q++) entries[q] = (REAL)((const type *)rows->panel_values)[at + q]; while (0)
     if (rows->value_type == U8) UNPACK(uint8_t);
     else if (rows->value_type == F32) UNPACK(float);
     else UNPACK(double);
 #undef UNPACK
-    way(entries, rows->panel_rows + at, starts, starts[from], from, to, in, lanes, out);
+    way(entries, rows->panel_rows + at / 2, starts, from, to, p, in, lanes, out);
   }
 }
 
@@ -512,7 +524,7 @@ static void T(share)(void *argument, int thread) {
   double *G = (double *)((char *)pass->workspace + thread * private_bytes(size / L, L)), *sums = G + size;
   REAL *part = (REAL *)(sums + L);
   if (mode != SCORES) memset(G, 0, (size + L) * sizeof(double)), memset(part, 0, size * sizeof(REAL));
-  int64_t widest = by_panels ? UNPACKED : T(widest_tile)(rows, from, to);
+  int64_t widest = by_panels ? 2 * UNPACKED : T(widest_tile)(rows, from, to);
   size_t own = (size_t)(2 * height + 1) * L * sizeof(REAL) + L * sizeof(INTEGER) + 128;
   char *buffer = malloc(widest * (sizeof(REAL) + sizeof(int32_t)) + own);
   if (!buffer) { work->failed[thread] = 1; return; }

@@ -30,11 +30,11 @@ typedef struct {
   int64_t row_stride;    /* dense: elements from one row to the next */
   const void *indices;   /* CSR: columns, uint16 or int32 */
   const int64_t *indptr; /* CSR: (n_rows + 1) */
-  /* CSR, or NULL: the entries once more, by columns within panels of PANEL rows. A panel fills the same range as its
-   * rows do, and its column j starts at panel_starts[panel * (n_features + 1) + j] in it. */
-  const void *panel_values;
-  const uint8_t *panel_rows;
-  const int32_t *panel_starts;
+  /* CSR, or NULL: the entries once more, by pairs of neighbouring columns within panels of PANEL rows. An entry is a row
+   * that has a value in either column; those of pair j start at panel_starts[panel * ((n_features + 1) / 2 + 1) + j]. */
+  const void *panel_values;  /* two for each entry */
+  const uint8_t *panel_rows; /* row within the panel */
+  const int64_t *panel_starts;
 } rows_t;
 
 typedef void (*share_t)(void *task, int thread);
