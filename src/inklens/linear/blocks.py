@@ -211,7 +211,8 @@ class Rows:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass."""
         n_classes = len(coef)
         scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype, self._spare) for _ in range(2))
-        loss, gradient, sums = 0.0, None, np.zeros(n_classes)
+        gradient: Any = None
+        loss, sums = 0.0, np.zeros(n_classes)
         for block, part in self._parts():
             found = kernels.loss_pass(
                 block.storage(dtype),
@@ -240,7 +241,8 @@ class Rows:
         The pass has the type of `proba`.
         """
         n_classes = len(direction)
-        product, sums = None, np.zeros(n_classes)
+        product: Any = None
+        sums = np.zeros(n_classes)
         for block, part in self._parts():
             found = kernels.hessian_pass(
                 block.storage(proba.dtype),
@@ -255,15 +257,18 @@ class Rows:
         self.n_passes += 1.0
         return product * self.scale, sums
 
-    def transpose_product(self, residual: np.ndarray) -> np.ndarray:
-        """Return residual' X, (n_classes, n_features), in the type of `residual`; half a pass."""
+    def transpose_product(self, residual: np.ndarray, *, squared: bool = False) -> np.ndarray:
+        """Return residual' X, (n_classes, n_features), in the type of `residual`; half a pass.
+
+        With `squared`, every entry of X is squared first.
+        """
         product: Any = None
         for block, part in self._parts():
-            threads = self._threads(residual.shape[1])
-            found = kernels.transpose_pass(block.storage(residual.dtype), residual[part], threads)
+            storage, threads = block.storage(residual.dtype), self._threads(residual.shape[1])
+            found = kernels.transpose_pass(storage, residual[part], threads, squared=squared)
             product = found if product is None else product + found
         self.n_passes += 0.5
-        return product * self.scale
+        return product * (self.scale**2 if squared else self.scale)
 
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""
@@ -271,12 +276,7 @@ class Rows:
 
     def column_squares(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
-        total = np.zeros(self.n_features)
-        for block, part in self._parts():
-            squared = block.exact._replace(values=block.exact.values.astype(np.float64) ** 2)
-            column = np.ascontiguousarray(weights[part], dtype=np.float64)[:, None]
-            total += kernels.transpose_pass(squared, column, self._threads(1))[0]
-        return total * self.scale**2
+        return self.transpose_product(np.ascontiguousarray(weights, dtype=np.float64)[:, None], squared=True)[0]
 
     # ---- parts of the matrix -----------------------------------------------------------------------------------------
 
@@ -350,18 +350,6 @@ class Rows:
             sizes.append(size)
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         return Storage(np.concatenate(values), np.concatenate(indices), indptr, (len(indptr) - 1, len(columns)))
-
-    @cached_property
-    def _squared(self) -> "Rows":
-        blocks = []
-        for block in self.blocks:
-            exact = block.exact._replace(values=block.exact.values.astype(np.float64) ** 2)
-            blocks.append(Block(exact, _single(exact), inspect(exact, self.n_threads)))
-        return Rows(blocks, self.scale**2, self.n_threads)
-
-    def squared(self) -> "Rows":
-        """Return the rows of X * X, entry by entry."""
-        return self._squared
 
     def _parts(self) -> Iterator[tuple[Block, slice]]:
         start = 0
@@ -495,7 +483,7 @@ def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspect
         _require_finite(storage, first_row)
         if 0 in storage.shape:
             return Inspection(np.zeros(n_features), np.zeros(n_features), 0)
-        return Inspection(*_extremes(storage), len(values))
+        return Inspection(*_extremes(storage, storage.indices), len(values))
     if kernels.active() == "numpy" or 0 in storage.shape:
         _require_finite(storage, first_row)
         empty = np.zeros(n_features)
@@ -519,12 +507,11 @@ def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspect
     return Inspection(used[:, 0].min(axis=0), used[:, 1].max(axis=0), int(row_nonzeros.sum()))
 
 
-def _extremes(storage: Storage) -> tuple[np.ndarray, np.ndarray]:
+def _extremes(storage: Storage, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return smallest and largest value of each column of sparse rows, (n_features,) each."""
     n_samples, n_features = storage.shape
-    order = np.argsort(storage.indices, kind="stable")
-    values = storage.values[order].astype(np.float64)
-    counts = np.bincount(storage.indices, minlength=n_features)
+    values = storage.values[np.argsort(columns, kind="stable")].astype(np.float64)
+    counts = np.bincount(columns, minlength=n_features)
     filled = np.flatnonzero(counts)
     low, high = np.zeros(n_features), np.zeros(n_features)
     if len(filled):

@@ -25,7 +25,7 @@ enum { UNPACKED = 1024 };      /* entries of a panel that are unpacked at a time
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
 
 typedef struct {
-  int32_t mode, n_classes, lanes, n_threads;
+  int32_t mode, n_classes, lanes, n_threads, square; /* square: BACK folds x^2 */
   const void *coef;       /* (p, L) in the pass's type */
   const void *intercept;  /* (L) */
   const int32_t *codes;   /* (n) */
@@ -139,6 +139,10 @@ static void T(columns)(const rows_t *rows, int64_t begin, int64_t size, int32_t 
     const uint16_t *source = (const uint16_t *)rows->indices + begin;
     for (int64_t q = 0; q < size; q++) columns[q] = source[q];
   } else memcpy(columns, (const int32_t *)rows->indices + begin, size * sizeof(int32_t));
+}
+
+static void T(square)(REAL *values, int64_t size) {
+  for (int64_t q = 0; q < size; q++) values[q] *= values[q];
 }
 
 static void T(unpack)(const rows_t *rows, int64_t row, int count, T(tile_t) *tile) {
@@ -487,7 +491,7 @@ static T(lanes_t) T(choose)(int lanes) {
 
 /* Take one panel's pairs of columns one way or the other (spread or fold), some at a time: unpacked into `entries`. */
 static void T(walk_panel)(T(panel_t) way, const rows_t *rows, int64_t first, const REAL *in, int lanes, REAL *out,
-                          REAL *entries) {
+                          REAL *entries, int square) {
   int64_t p = rows->n_features, n_pairs = (p + 1) / 2;
   const int64_t *starts = rows->panel_starts + first / PANEL * (n_pairs + 1);
   for (int64_t from = 0, to; from < n_pairs; from = to) {
@@ -499,6 +503,7 @@ static void T(walk_panel)(T(panel_t) way, const rows_t *rows, int64_t first, con
     else if (rows->value_type == F32) UNPACK(float);
     else UNPACK(double);
 #undef UNPACK
+    if (square) T(square)(entries, size);
     way(entries, rows->panel_rows + at / 2, starts, from, to, p, in, lanes, out);
   }
 }
@@ -546,11 +551,12 @@ static void T(share)(void *argument, int thread) {
     REAL *zs = pass->scores ? (REAL *)pass->scores + row * L : NULL;
     REAL *ps = pass->proba ? (REAL *)pass->proba + row * L : NULL;
     if (!by_panels) T(unpack)(rows, row, count, &tile);
+    if (!by_panels && pass->square) T(square)(tile.values, sparse ? tile.start[count] : count * p);
     if (count < height) memset(r, 0, (size_t)height * L * sizeof(REAL));
     if (mode == BACK) memcpy(r, zs, (size_t)count * L * sizeof(REAL));
     else {
       for (int i = 0; i < height; i++) memcpy(z + i * L, pass->intercept, L * sizeof(REAL));
-      if (by_panels) T(walk_panel)(on.spread, rows, row, pass->coef, L, z, tile.values);
+      if (by_panels) T(walk_panel)(on.spread, rows, row, pass->coef, L, z, tile.values, 0);
       else on.forward(&tile, sparse, p, count, pass->coef, L, z);
       if (zs) memcpy(zs, z, (size_t)count * L * sizeof(REAL));
       if (mode == SCORES) continue;
@@ -567,7 +573,7 @@ static void T(share)(void *argument, int thread) {
       memcpy((REAL *)pass->residual + row * L, r, (size_t)count * L * sizeof(REAL));
       continue;
     }
-    if (by_panels) T(walk_panel)(on.fold, rows, row, r, L, part, tile.values);
+    if (by_panels) T(walk_panel)(on.fold, rows, row, r, L, part, tile.values, pass->square);
     else on.backward(&tile, sparse, p, count, r, L, part);
     if (row + height >= chunk_end) {
       T(flush)(part, G, size);

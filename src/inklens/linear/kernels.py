@@ -232,7 +232,7 @@ class _Rows(ctypes.Structure):
 
 class _Pass(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads")),
+        *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads", "square")),
         *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
         *((name, ctypes.c_void_p) for name in ("residual", "gradient", "class_sums", "loss")),
         ("workspace", ctypes.c_void_p),
@@ -265,7 +265,7 @@ def _run(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: int
         gradient, sums = np.empty((n_features, width)), np.empty(width)
         size = function("workspace_bytes", (ctypes.c_int64, ctypes.c_int32), ctypes.c_int64)(n_features, width)
         workspace = aligned((size * n_threads,), np.uint8)
-    job = _Pass(mode, n_classes, width, n_threads)
+    job = _Pass(mode, n_classes, width, n_threads, arrays.pop("square", 0))
     for name, array in arrays.items():
         setattr(job, name, pointer(array))
     job.gradient, job.class_sums, job.loss = pointer(gradient), pointer(sums), pointer(loss)
@@ -349,16 +349,21 @@ def _folded(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: 
     return found._replace(gradient=transpose_pass(storage, residual, n_threads))
 
 
-def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1) -> np.ndarray:
-    """Return residual' X, (n_classes, n_features) float64, for residual (n_samples, n_classes)."""
+def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False) -> np.ndarray:
+    """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
+    dtype = residual.dtype
     if active() == "numpy":
-        return np.asarray(residual.T @ storage.matrix, dtype=np.float64)
+        matrix = storage.matrix.astype(dtype) ** 2 if squared else storage.matrix
+        return np.asarray(residual.T @ matrix, dtype=np.float64)
     if storage.transpose is not None:  # X' residual is what scores of the columns are
-        out = empty_scores(storage.shape[1], residual.shape[1], residual.dtype)
-        scores(storage.transpose, residual.T, np.zeros(residual.shape[1]), out, n_threads)
+        columns = storage.transpose
+        if squared:
+            columns = columns._replace(values=columns.values.astype(dtype) ** 2)
+        out = empty_scores(storage.shape[1], residual.shape[1], dtype)
+        scores(columns, residual.T, np.zeros(residual.shape[1]), out, n_threads)
         return out.T.astype(np.float64)
-    buffer = padded(residual, residual.dtype)
-    return _run(storage, BACK, residual.shape[1], residual.dtype, n_threads, scores=buffer).gradient
+    buffer = padded(residual, dtype)
+    return _run(storage, BACK, residual.shape[1], dtype, n_threads, scores=buffer, square=int(squared)).gradient
 
 
 # ---- softmax of stored scores: no pass over the data -----------------------------------------------------------------
