@@ -15,24 +15,36 @@ from inklens.displays import (
     NARROW,
     WIDE,
     ByHandDisplay,
+    CalibrationDisplay,
     CoefficientMapsDisplay,
+    ConfusionCellDisplay,
     ConfusionMatrixDisplay,
     Display,
     EvidenceDisplay,
     FlipDisplay,
+    LabelErrorsDisplay,
     MapComparisonDisplay,
     MisclassifiedDisplay,
+    ModelComparisonDisplay,
+    NearDuplicatesDisplay,
     PathDisplay,
+    PredictionSetsDisplay,
     ProbabilityBarsDisplay,
+    RadiiDisplay,
     ReasonsDisplay,
     RecipeStepsDisplay,
     SampleGalleryDisplay,
+    SeparationDisplay,
+    SilenceDisplay,
+    StabilityDisplay,
     StrengthDisplay,
     ToleranceDisplay,
+    UncertaintyDisplay,
     VotesDisplay,
 )
 from inklens.displays.sheet import any_script
 from inklens.errors import OutputError, ParameterError
+from inklens.evaluation import Calibration, Comparison
 
 
 class Case:
@@ -58,6 +70,20 @@ def path_display(case, *, accuracies):
     order = [pixel for pixel in np.argsort(ranks.ravel()) if used[pixel]]
     scores = {"training": 0.1 + shares, "test": 0.1 + 0.9 * shares} if accuracies else None
     return PathDisplay(np.geomspace(3e-4, 1, 5), coefs, class_names=case.names, entry_order=order, accuracies=scores)
+
+
+def comparison_display(case):
+    """Two models of which the second gets two rows right that the first does not."""
+    y = np.array([case.names[k % len(case.names)] for k in range(5)])
+    said = np.where(np.arange(5) < 2, case.names[-1], y), np.where(np.arange(5) == 4, case.names[-1], y)
+    names = ("a model with a long name indeed", "b")
+    found = Comparison.from_predictions(y, *said)
+    return ModelComparisonDisplay.from_comparison(found, names=names, images=case.images, y_true=y, predictions=said)
+
+
+def shares(case):
+    """Shares of refits above and below zero."""
+    return np.maximum(case.coef, 0) / 9, np.maximum(-case.coef, 0) / 9
 
 
 DISPLAYS = {
@@ -126,6 +152,71 @@ DISPLAYS = {
         shares={"intercept": 0.1, "for": 2.0, "against": 0.0, "remainder": -1e-5, "total": 2.1},
         n_samples=60000,
     ),
+    "calibration": lambda c: CalibrationDisplay.from_calibration(
+        Calibration(c.proba, c.proba.argmin(axis=1)), after=Calibration(c.proba, c.proba.argmax(axis=1))
+    ),
+    "calibration of one answer": lambda c: CalibrationDisplay.from_calibration(
+        Calibration(np.eye(len(c.names))[:1], np.zeros(1, dtype=int))
+    ),
+    "sets": lambda c: PredictionSetsDisplay.from_sets(
+        c.proba > 0.01, c.proba.argmin(axis=1), c.images, class_names=c.names, coverage=0.95, words=["A promise."]
+    ),
+    "single sets": lambda c: PredictionSetsDisplay.from_sets(
+        np.eye(len(c.names), dtype=bool)[:2], np.array([0, 1]), c.images[:2], class_names=c.names, coverage=0.5
+    ),
+    "two models": comparison_display,
+    "stability": lambda c: StabilityDisplay(
+        *shares(c), np.abs(c.coef).max(axis=0) / 9, class_names=c.names, n_refits=50, words=["What it says."] * 2
+    ),
+    "uncertainty": lambda c: UncertaintyDisplay(
+        c.coef, np.abs(c.coef[::-1]), class_names=c.names, known=np.abs(c.coef[0]) / 9, words=["What it says."]
+    ),
+    "label errors": lambda c: LabelErrorsDisplay(
+        c.images,
+        contributions=c.images * c.coef[0],
+        rows=[3, 12, 12345, 0, 69999],
+        given=[c.names[0]] * 5,
+        suggested=[c.names[-1]] * 5,
+        proba_given=np.array([1e-5, 0.001, 0.1, 0.2, 0.3]),
+        proba_suggested=np.array([0.99999, 0.9, 0.8, 0.7, 0.6]),
+        n_suspects=1234,
+        n_samples=60000,
+    ),
+    "no label errors": lambda c: LabelErrorsDisplay(
+        c.images[:0],
+        contributions=c.images[:0],
+        rows=[],
+        given=[],
+        suggested=[],
+        proba_given=np.zeros(0),
+        proba_suggested=np.zeros(0),
+        n_suspects=0,
+        n_samples=10,
+    ),
+    "confusion cell": lambda c: ConfusionCellDisplay(
+        c.images,
+        mean_image=c.images.mean(axis=0),
+        mean_contributions=c.images.mean(axis=0) * c.coef[0],
+        captions=["99.9 %", "80.0 %", "70.0 %", "60.0 %", "> 99.9 %"],
+        n_images=12,
+        n_true=345,
+        names=(c.names[0], c.names[-1]),
+        against=c.names[0],
+        log_odds=1.25,
+    ),
+    "twins": lambda c: NearDuplicatesDisplay(
+        np.stack([c.images[:4], c.images[1:]], axis=1), captions=["5% apart"] * 4, n_pairs=40, n_test=10000
+    ),
+    "radii": lambda c: RadiiDisplay(
+        {"l1": c.images.sum(axis=(1, 2)), "l2": np.arange(5.0), "linf": np.array([0.1, 0.2, np.inf, 0.3, 0.4])},
+        right=np.array([True, True, False, True, True]),
+    ),
+    "silence": lambda c: SilenceDisplay(
+        (np.abs(c.coef) * 2).astype(int) % 4,
+        class_names=c.names,
+        sentences=["12 of 784 pixels never change: the data say nothing about their coefficients."] * 2,
+    ),
+    "separation": lambda c: SeparationDisplay(c.coef, margin=0.125, n_samples=3750, class_names=c.names),
     "tolerance": lambda c: ToleranceDisplay(
         {"loose": c.coef, "tight": c.coef * 2},
         class_names=c.names,

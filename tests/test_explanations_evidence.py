@@ -9,7 +9,7 @@ from inklens import DigitReader, explain, load_dataset
 from inklens.errors import ParameterError
 from inklens.explanations.places import named_parts, places
 from inklens.linear.softmax import softmax
-from inklens.photos import compute
+from inklens.photos import compute, lay_back, straightening
 
 
 def random_reader(seed, n_classes=4, shape=(6, 5)):
@@ -134,3 +134,53 @@ def test_evidence_of_other_features_sums_to_the_models_own_score(features):
     assert why.between("a", "c").sum() + why.intercept[0] - why.intercept[2] == pytest.approx(why.log_odds("a", "c"))
     assert np.allclose(why.centred.sum(axis=0), 0.0, atol=1e-9)
     assert set(why.to_json()) == {"label", "z", "probabilities", "intercept", "contributions", "comparison"}
+
+
+def slanted_digit(features, seed=3):
+    """A digit that leans and stands off centre, and a random model on its features."""
+    rng = np.random.default_rng(seed)
+    image = load_dataset("embedded").images(int(rng.integers(5000))) / 255
+    frame = np.stack([np.roll(row, (14 - i) // 4) for i, row in enumerate(np.roll(image, 2, axis=0))])
+    n_features = compute(frame[None], features).shape[1]
+    coef = rng.normal(size=(3, n_features))
+    return DigitReader(coef, rng.normal(size=3), ("a", "b", "c"), (28, 28), features), frame
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_upright_evidence_lies_on_the_ink_of_the_given_frame(seed):
+    reader, frame = slanted_digit("upright", seed)
+    why = explain(reader, frame)
+    assert np.array_equal(why.frame, frame)
+    assert np.allclose(why.z, reader.raw_prediction(frame[None])[0], rtol=1e-9, atol=1e-9)
+    size = np.abs(why.contributions).sum(axis=0)
+    assert size[frame == 0.0].sum() <= 1e-4 * size.sum()
+    # the model's own words: the sum of w over the straightened pixels that a pixel of the frame lends its ink to
+    lent = reader.coef @ straightening(frame)
+    inside = (straightening(frame).sum(axis=0) > 0) & (frame.ravel() > 0.5)
+    assert np.corrcoef((lent * frame.ravel())[0, inside], why.contributions[0].ravel()[inside])[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_strokes_add_up_to_the_evidence_and_lie_on_its_edges(seed):
+    reader, frame = slanted_digit("strokes", seed)
+    why = explain(reader, frame)
+    drawn = why.strokes("a", "c", most=10_000)
+    assert drawn[:, 4].sum() == pytest.approx(why.between("a", "c").sum())
+    assert (np.diff(np.abs(drawn[:, 4])) <= 0).all()
+    near = np.pad(frame, 4) > 0.0
+    rows, cols = np.rint(drawn[:, 0]).astype(int), np.rint(drawn[:, 1]).astype(int)
+    assert all(near[row : row + 9, col : col + 9].any() for row, col in zip(rows, cols, strict=True))
+    maps = np.random.default_rng(seed).random((2, 28, 28))
+    assert np.allclose(lay_back(maps, frame), (maps.reshape(2, -1) @ straightening(frame)).reshape(2, 28, 28))
+
+
+def test_a_bars_edges_run_along_it_with_the_ink_to_their_right():
+    frame = np.zeros((28, 28))
+    frame[4:24, 12:16] = 1.0
+    reader = DigitReader(np.eye(2, 520), np.zeros(2), ("a", "b"), (28, 28), "strokes")
+    why = explain(reader, frame)
+    strong = np.argsort(-why.values)[:4]
+    for row, col, down, right in why.edges[strong]:
+        assert abs(right) < 0.05 * abs(down)  # upright
+        assert 8 < row < 20
+        assert (down < 0) == (col < 13.5)  # up the left side, down the right side

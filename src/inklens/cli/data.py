@@ -1,8 +1,8 @@
-"""`inklens data list|info|fetch|clear`."""
+"""`inklens data list|info|twins|fetch|clear`."""
 
 import click
 
-from inklens.cli.output import json_option, print_json, print_table, progress_bar, say
+from inklens.cli.output import json_option, print_json, print_table, progress_bar, say, split_options
 
 
 @click.group()
@@ -99,6 +99,48 @@ def clear(spec: str) -> None:
     from inklens.datasets import clear as run
 
     say(f"freed {_size(run(spec))}")
+
+
+@data.command()
+@click.argument("spec")
+@split_options()
+@click.option(
+    "--closest",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.15,
+    show_default=True,
+    help="Largest distance, as a share of the ink's norm.",
+)
+@click.option("--shift", type=click.IntRange(0, 3), default=1, show_default=True, help="Largest shift in pixels.")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the closest pairs there.")
+@json_option
+def twins(spec: str, out: str | None, as_json: bool, **options) -> None:
+    """Find test images of SPEC that nearly repeat a training image, after a tiny shift.
+
+    Without --train and --test, the source's own halves are compared where it has them. No pair within the distance
+    is missed.
+
+    \b
+    Examples:
+      inklens data twins idx:mnist
+      inklens data twins folder:letters --test 0.3 -o twins.png
+    """
+    from inklens.workflow.doubts import find_twins
+
+    with progress_bar() as progress:
+        found = find_twins(spec, **options, progress=progress)
+    display = found.display()
+    if out:
+        say(f"wrote {display.save(out)}")
+    if as_json:
+        return print_json({"schema_version": 1, "data": spec, **found.to_json()})
+    click.echo(f"{display.sentence}, {found.n_conflicting} of them with another label.")
+    pairs = [
+        [p["test_row"], p["test_label"], p["train_row"], p["train_label"], f"{p['distance']:.3f}"]
+        for p in found.pairs[:20]
+    ]
+    if pairs:
+        print_table(["test row", "label", "training row", "label", "distance"], pairs)
 
 
 def _number(value: int | None) -> str:

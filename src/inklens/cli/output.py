@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import click
 
 DATA_HELP = (
-    "embedded (5,000 real digits in the package), mnist, openml:NAME[@VERSION], idx:DIR, folder:DIR, npz:FILE, "
-    "csv:FILE, parquet:FILE"
+    "embedded (5,000 real digits in the package), mnist, fashion-mnist, kuzushiji-mnist, emnist, "
+    "openml:NAME[@VERSION], idx:DIR, folder:DIR, npz:FILE, csv:FILE or parquet:FILE."
 )
 
 
@@ -53,6 +53,9 @@ def split_options(*, seed: int | None = 9):
     return decorate
 
 
+part_option = click.option(
+    "--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Rows of the split."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 model_option = click.option(
     "--model",

@@ -1,5 +1,6 @@
 """What all displays share: numbers kept, drawn without pyplot, described in words, saved whole."""
 
+import html
 import io
 import os
 from abc import ABC, abstractmethod
@@ -12,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from inklens.displays.sheet import Sheet, any_script
+from inklens.displays.sheet import Hover, Sheet, any_script
 from inklens.errors import DataError, ParameterError
 from inklens.storage import write_bytes
 
@@ -45,6 +46,7 @@ class Display(ABC):
 
     ax_: Axes
     figure_: Figure
+    _hovers: Sequence[Hover] = ()
 
     @property
     @abstractmethod
@@ -55,11 +57,15 @@ class Display(ABC):
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw."""
 
-    def to_svg(self) -> str:
-        """Return the figure as SVG text on white, the same for the same numbers."""
+    def to_svg(self, *, hover: bool = True) -> str:
+        """Return the figure as SVG text on white, the same for the same numbers.
+
+        With `hover`, the values of single pixels show where the pointer rests, in displays that have such.
+        """
         buffer = io.BytesIO()
         self._write(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": self.alt})
-        return buffer.getvalue().decode()
+        text = buffer.getvalue().decode()
+        return text.replace("</svg>", f"{_hover_layer(self._hovers)}</svg>") if hover and self._hovers else text
 
     def to_png(self, *, dpi: float = PNG_DOTS_PER_INCH) -> bytes:
         """Return the figure as a PNG file."""
@@ -95,8 +101,18 @@ class Display(ABC):
 
     def _finish(self, sheet: Sheet) -> Self:
         sheet.finish()
-        self.ax_, self.figure_ = sheet.ax, sheet.figure
+        self.ax_, self.figure_, self._hovers = sheet.ax, sheet.figure, sheet.hovers
         return self
+
+
+def _hover_layer(hovers: Sequence[Hover]) -> str:
+    """Return see-through rectangles with titles, which browsers show as tooltips."""
+    parts = [
+        f'<rect x="{h.x:.1f}" y="{h.y:.1f}" width="{h.width:.1f}" height="{h.height:.1f}">'
+        f"<title>{html.escape(h.text)}</title></rect>"
+        for h in hovers
+    ]
+    return f'<g class="values" fill="none" pointer-events="all">{"".join(parts)}</g>\n'
 
 
 def class_weights(estimator: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:

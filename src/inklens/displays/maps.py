@@ -322,6 +322,12 @@ class EvidenceDisplay(Display):
         lower = signed_pixels(self.contributions[k], evidence_scale, palette=palette, black_zeros=False)
         sheet.picture(left, top, *size, lower)
         sheet.box(left, top, *size, edge=LINE)
+        inked = zip(*np.nonzero(self.contributions[k]), strict=True)
+        sheet.hover(left, top, *size, {(row, col): self._value(k, row, col) for row, col in inked}, self.image.shape)
+
+    def _value(self, k: int, row: int, col: int) -> str:
+        ink, weight = self.image[row, col], self.coef[k, row, col]
+        return f"{row}, {col}: {ink:.2f} × {number(weight, '+.3f')} = {number(ink * weight, '+.3f')}"
 
 
 def map_rows(
@@ -335,12 +341,17 @@ def map_rows(
     black_zeros: bool,
 ) -> float:
     """Place one titled map per class from `top` down; return where the next thing would stand."""
+    pictures = [signed_pixels(values, scale, palette=palette, black_zeros=black_zeros) for values in coef]
+    return picture_rows(sheet, top, tiles, pictures, names)
+
+
+def picture_rows(sheet: Sheet, top: float, tiles: Grid, pictures: Sequence[np.ndarray], names: Sequence[str]) -> float:
+    """Place titled RGB pictures from `top` down; return where the next thing would stand."""
     block = TEXT * LEADING + tiles.tile_height + 6
-    for k, values in enumerate(coef):
+    for k, pixels in enumerate(pictures):
         left, y = tiles.left(k), top + tiles.row(k) * block
         name = shorten(names[k], tiles.caption)
         y = sheet.words(left + tiles.tile_width / 2, y, name, ha="center")
-        pixels = signed_pixels(values, scale, palette=palette, black_zeros=black_zeros)
         sheet.picture(left, y, tiles.tile_width, tiles.tile_height, pixels)
         sheet.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
     return top + tiles.rows * block
@@ -353,7 +364,7 @@ def _zero_words(coef: np.ndarray) -> str:
 
 def _above(objective: float, bound: float) -> str:
     return (
-        f"at most {100 * (objective - bound) / bound:.2g} % above the optimum"
+        f"at most {100 * (objective - bound) / bound:.2g}% above the optimum"
         if bound > 0
         else f"proven bound {bound:,.2f}"
     )

@@ -7,10 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, symmetric_scale
-from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixels
+from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_colormap, signed_pixels
 from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, signed_legend, wrap
 
 CAPTIONS = ("the picture", "what its ink adds", "what new ink would add")
+STROKES_CAPTION = "the strokes that matter most"
+THICKEST = 3.0  # points, of the strongest stroke
+FAINT = 0.18  # how dark the ink is drawn under strokes
+MOST_VALUES = 250  # of new ink that the pointer can ask for
 GAUGE = "what a place adds to a single class is counted with weights centred over all classes"
 
 
@@ -31,6 +35,8 @@ class ReasonsDisplay(Display):
         The classes a and b.
     words : sequence of str
         The same in words.
+    strokes : array (n, 5), optional
+        Row, column, half a stroke's rows and columns, and what it adds; drawn where `missing` is not known.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class ReasonsDisplay(Display):
         intercept: float,
         names: tuple[str, str],
         words: Sequence[str] = (),
+        strokes: np.ndarray | None = None,
     ) -> None:
         self.image = image
         self.contributions = contributions
@@ -49,6 +56,7 @@ class ReasonsDisplay(Display):
         self.intercept = intercept
         self.names = names
         self.words = list(words)
+        self.strokes = strokes
 
     @classmethod
     def from_evidence(cls, evidence: Any, a: str | None = None, b: str | None = None) -> Self:
@@ -63,6 +71,7 @@ class ReasonsDisplay(Display):
             intercept=evidence.log_odds(a, b) - float(contributions.sum()),
             names=(a, b),
             words=evidence.in_words(a, b),
+            strokes=evidence.strokes(a, b) if hasattr(evidence, "strokes") else None,
         )
 
     @property
@@ -101,13 +110,22 @@ class ReasonsDisplay(Display):
         scale = symmetric_scale(*maps, scale=scale)
         coloured = [signed_pixels(values, scale, palette=palette, black_zeros=False) for values in maps]
         pictures = [ink_pixels(self.image), *coloured]
+        captions = list(CAPTIONS)
+        if self.strokes is not None:
+            pictures.append(255 - ink_pixels(FAINT * self.image))
+            captions[2] = STROKES_CAPTION
         top = sheet.paragraph(0, f"Why {a} and not {b}", size=TITLE, weight=BOLD) + 6
         tiles = grid(len(pictures), self.image.shape, sheet.width, smallest=60, largest=190, gap=12)
         below = top
-        for k, (caption, pixels) in enumerate(zip(CAPTIONS, pictures, strict=False)):
+        for k, (caption, pixels) in enumerate(zip(captions, pictures, strict=False)):
             left, upper = tiles.left(k), top + tiles.row(k) * (tiles.tile_height + 3 * TEXT * LEADING)
             sheet.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
             sheet.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)
+            if k == 2 and self.strokes is not None:
+                self._draw_strokes(sheet, left, upper, tiles.tile_height / self.image.shape[0], palette)
+            elif k:
+                texts = self._values() if k == 1 else self._values_of_new_ink()
+                sheet.hover(left, upper, tiles.tile_width, tiles.tile_height, texts, self.image.shape)
             words = wrap(caption, tiles.step - 6, bold=True)
             end = sheet.words(
                 left + tiles.tile_width / 2, upper + tiles.tile_height + 2, words, ha="center", weight=BOLD
@@ -120,6 +138,46 @@ class ReasonsDisplay(Display):
         for sentence in map(_sentence, [*self.words, GAUGE] if self.words else []):
             below = sheet.paragraph(below + 3, sentence, color=MUTED if sentence == _sentence(GAUGE) else INK)
         return self._finish(sheet)
+
+    def _draw_strokes(self, sheet: Sheet, left: float, top: float, pixel: float, palette: str) -> None:
+        """Draw each stroke along its edge, the weaker ones first."""
+        assert self.strokes is not None
+        largest = float(np.abs(self.strokes[:, 4]).max(initial=0.0))
+        for row, col, down, right, adds in self.strokes[::-1]:
+            share = abs(adds) / largest
+            colour = signed_colormap(palette)(0.5 + 0.5 * np.sign(adds) * (0.45 + 0.55 * share))
+            x, y = left + (col + 0.5) * pixel, top + (row + 0.5) * pixel
+            dx, dy = right * pixel, down * pixel
+            sheet.line((x - dx, y - dy), (x + dx, y + dy), colour=colour, width=0.8 + (THICKEST - 0.8) * share)
+
+    def _values(self) -> dict[tuple[int, int], str]:
+        """Say of every pixel that speaks what it has, what it adds and how it ranks."""
+        texts = {}
+        for rank, (row, col) in enumerate(_strongest(self.contributions), 1):
+            ink, adds = self.image[row, col], self.contributions[row, col]
+            if self.missing is None:
+                what = f"the strokes here add {number(adds, '+.3f')}"
+            else:
+                what = f"ink {ink:.2f} × {number(adds / ink, '+.3f')} = {number(adds, '+.3f')}"
+            texts[row, col] = f"row {row}, column {col}: {what} for {self.names[0]}, number {rank} in size"
+        return texts
+
+    def _values_of_new_ink(self) -> dict[tuple[int, int], str]:
+        """Say what filling a pixel would add, for those where it would add most."""
+        assert self.missing is not None
+        strongest = _strongest(self.missing)[:MOST_VALUES]
+        return {
+            (row, col): f"row {row}, column {col}: full ink would add {number(self.missing[row, col], '+.3f')} "
+            f"for {self.names[0]}"
+            for row, col in strongest
+        }
+
+
+def _strongest(values: np.ndarray) -> list[tuple[int, int]]:
+    """Return (row, col) of all values that are not 0, the largest in size first."""
+    order = np.argsort(-np.abs(values), axis=None, kind="stable")[: np.count_nonzero(values)]
+    rows, cols = np.unravel_index(order, values.shape)
+    return list(zip(rows.tolist(), cols.tolist(), strict=True))
 
 
 def _sentence(words: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.textpath
 import numpy as np
@@ -28,6 +28,16 @@ MIN_CAPTION = 62.0  # points that a long class name gets before it is cut
 HINTING = 1.02  # glyphs rounded to coarse pixels are this much wider than their outlines
 MARGIN = 2.0  # points around everything, so that no glyph is cut at the edge
 BOLD = "bold"
+
+
+class Hover(NamedTuple):
+    """A place on the finished sheet, in points, and what to say there."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    text: str
 
 
 class Sheet:
@@ -53,6 +63,7 @@ class Sheet:
         self.ax = ax
         self.figure = figure
         self.height = 0.0
+        self.hovers: list[Hover] = []
         ax.set_axis_off()
         ax.set_autoscale_on(False)
 
@@ -60,6 +71,16 @@ class Sheet:
         """Place an RGB picture (rows, cols, 3), every pixel a crisp square."""
         self.ax.imshow(pixels, extent=(left, left + width, top + height, top), interpolation="none", aspect="auto")
         self._reach(top + height)
+
+    def hover(
+        self, left: float, top: float, width: float, height: float, texts: dict[tuple[int, int], str], shape: tuple
+    ) -> None:
+        """Say something of single pixels (row, col) of a picture of that shape, where the pointer rests on them."""
+        if self._owns_figure:
+            down, right = height / shape[0], width / shape[1]
+            for (row, col), text in texts.items():
+                x, y = MARGIN + left + col * right, MARGIN + top + row * down
+                self.hovers.append(Hover(x, y, right, down, text))
 
     def words(self, left: float, top: float, text: str, *, size: float = TEXT, ha: str = "left", **style: Any) -> float:
         """Write lines of text whose first line hangs from `top`; return where the next line would hang."""
@@ -108,6 +129,10 @@ class Sheet:
     def rule(self, top: float, *, left: float = 0, right: float | None = None, colour: str = LINE) -> None:
         """Draw a horizontal line."""
         self.ax.plot([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
+
+    def line(self, start: tuple[float, float], end: tuple[float, float], *, colour: Any, width: float) -> None:
+        """Draw a line between two places."""
+        self.ax.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=width, solid_capstyle="round")
 
     def lattice(self, left: float, top: float, n: int, cell: float) -> None:
         """Draw the lines of n x n square cells."""

@@ -1,21 +1,29 @@
 """Why a model answered what it answered, and what would change its mind."""
 
-from inklens.explanations.evidence import Evidence, StrokeEvidence, explain
+from inklens.explanations.evidence import Evidence, SpreadEvidence, StrokeEvidence, explain
 from inklens.explanations.flips import Flip, flip
+from inklens.explanations.label_errors import LabelErrors, OutOfFold, out_of_fold
 from inklens.explanations.radii import Robustness, robustness
+from inklens.explanations.silence import Silence, silence
 from inklens.explanations.strokes import Stroke, strokes
 from inklens.explanations.votes import Voters, Votes
 
 __all__ = [
     "Evidence",
     "Flip",
+    "LabelErrors",
+    "OutOfFold",
     "Robustness",
+    "Silence",
+    "SpreadEvidence",
     "Stroke",
     "StrokeEvidence",
     "Voters",
     "Votes",
     "explain",
     "flip",
+    "out_of_fold",
     "robustness",
+    "silence",
     "strokes",
 ]

@@ -15,6 +15,9 @@ from inklens.errors import ParameterError
 from inklens.explanations.places import places, sentences
 from inklens.linear.softmax import softmax
 
+STROKES = 20  # strokes that are drawn
+HALF_STROKE = 0.3  # of a cell's width
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -146,18 +149,18 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
-class StrokeEvidence(Evidence):
-    """Evidence of a model on `strokes`: w_kf * f for each feature f, laid where its edges are.
+class SpreadEvidence(Evidence):
+    """Evidence of a model on features of the straightened frame: w_kf * f for each feature f, laid on the given frame.
 
-    `frame` is the straightened frame and `coef` (n_classes, n_features). Every feature is spread over the edges that it
-    averages, so the maps still sum, with the intercept, to the score.
+    Each feature is spread over the pixels that it comes from, so the maps still sum, with the intercept, to the score.
+    `coef` is (n_classes, n_features).
 
     Parameters
     ----------
     values : array (n_features,)
         The features of the frame.
-    shares : array (n_features, rows, cols)
-        Where each comes from; sums to 1 for every feature that is not 0.
+    shares : array (n_features, rows * cols)
+        Where in the frame each comes from; sums to 1 for every feature that is not 0.
     """
 
     values: np.ndarray
@@ -165,13 +168,15 @@ class StrokeEvidence(Evidence):
 
     @property
     def contributions(self) -> np.ndarray:
-        """What the edges at each pixel add to each class, (n_classes, rows, cols)."""
+        """What the ink at each pixel adds to each class, (n_classes, rows, cols)."""
         return self._spread(self.coef)
 
     def between(self, a: str, b: str, *, baseline: np.ndarray | None = None) -> np.ndarray:
-        """Return what the edges at each pixel add to log p_a / p_b, less the intercepts; paper is the only baseline."""
+        """Return what the ink at each pixel adds to log p_a / p_b, less the intercepts; paper is the only baseline."""
         if baseline is not None:
-            raise ParameterError("evidence of strokes is measured against bare paper; leave the baseline out")
+            raise ParameterError(
+                "evidence of a straightened frame is measured against bare paper; leave the baseline out"
+            )
         return self._spread(self.coef[[self._index(a)]] - self.coef[[self._index(b)]])[0]
 
     @property
@@ -180,10 +185,39 @@ class StrokeEvidence(Evidence):
         return self._spread(self.coef - self.coef.mean(axis=0))
 
     def missing(self, a: str, b: str | None = None) -> None:
-        """Return None: what new ink would do depends on the edges around it. Ask for a flip instead."""
+        """Return None: new ink would move the whole straightened frame. Ask for a flip instead."""
 
     def _spread(self, weights: np.ndarray) -> np.ndarray:
-        return np.tensordot(weights * self.values, self.shares, axes=1)
+        return ((weights * self.values) @ self.shares).reshape(-1, *self.frame.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class StrokeEvidence(SpreadEvidence):
+    """Evidence of a model on `strokes`, which also knows where each stroke's edge lies and how it runs.
+
+    `shares` are over the straightened frame; maps are laid back onto the frame.
+
+    Parameters
+    ----------
+    edges : array (n_features, 4)
+        Row and column in the frame of the middle of each feature's edges, and (rows, columns) of half a stroke along
+        them; ink lies to the right of that direction.
+    """
+
+    edges: np.ndarray
+
+    def strokes(self, a: str, b: str, *, most: int = STROKES) -> np.ndarray:
+        """Return the strokes that matter most between a and b, (n, 5): row, col, half a stroke's rows and columns, and
+        what it adds to log p_a / p_b; the largest in size first.
+        """
+        adds = (self.coef[self._index(a)] - self.coef[self._index(b)]) * self.values
+        order = np.argsort(-np.abs(adds), kind="stable")[:most]
+        return np.column_stack([self.edges, adds])[order[adds[order] != 0.0]]
+
+    def _spread(self, weights: np.ndarray) -> np.ndarray:
+        from inklens.photos import lay_back
+
+        return lay_back(super()._spread(weights), self.frame)
 
 
 def explain(reader, photo_or_frame) -> Evidence:
@@ -199,7 +233,7 @@ def explain(reader, photo_or_frame) -> Evidence:
     Returns
     -------
     Evidence
-        On the frame; for `upright` and `strokes`, which straighten it first, on the straightened frame.
+        On the frame; features that straighten it first are mapped back.
 
     Raises
     ------
@@ -208,12 +242,37 @@ def explain(reader, photo_or_frame) -> Evidence:
     """
     frame = reader.frame(photo_or_frame)
     seen = reader.transform(frame[None])[0]
+    model = (frame, reader.classes, reader.coef, reader.intercept)
     if reader.features == "strokes":
-        from inklens.photos import straighten, stroke_shares
-
-        upright = straighten(frame[None])[0].astype(np.float64)
-        return StrokeEvidence(upright, reader.classes, reader.coef, reader.intercept, seen, stroke_shares(frame))
+        return StrokeEvidence(*model, seen, *_strokes_of(frame))
+    if reader.features == "upright":
+        return SpreadEvidence(*model, seen, _inked(frame))
     if seen.size != frame.size:
         raise ParameterError(f"evidence needs features of pixels, upright pixels or strokes, not {reader.features!r}")
-    maps = reader.coef.reshape(len(reader.classes), *frame.shape)
-    return Evidence(seen.reshape(frame.shape), reader.classes, maps, reader.intercept)
+    return Evidence(frame, reader.classes, reader.coef.reshape(-1, *frame.shape), reader.intercept)
+
+
+def _inked(frame: np.ndarray) -> np.ndarray:
+    """Return the shares of straightened pixels in the frame's ink, and where they see none, in its pixels."""
+    from inklens.photos import straightening
+
+    where = straightening(frame)
+    ink = where * frame.ravel()
+    totals = ink.sum(axis=1, keepdims=True)
+    return np.divide(ink, totals, out=where, where=totals > 0.0)
+
+
+def _strokes_of(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where in the straightened frame stroke features come from, and the edges of the frame that they are."""
+    from inklens.photos import CENTRE, posture, stroke_layout, stroke_shares
+
+    shares = stroke_shares(frame)
+    at, (row, col, row_step, col_step, slant) = np.arange(frame.shape[0]), (float(v[0]) for v in posture(frame[None]))
+    rise = (shares.sum(axis=2) @ at - CENTRE) * row_step  # of the middle of each feature's edges
+    along = (shares.sum(axis=1) @ at - CENTRE) * col_step + slant * rise
+    angle = np.deg2rad([cell.direction_degrees for cell in stroke_layout()])  # into the ink
+    length = np.array([cell.width for cell in stroke_layout()]) * HALF_STROKE
+    down, right = -np.cos(angle) * length, np.sin(angle) * length  # along the edge, ink to the right
+    rows = row_step * down
+    edges = np.column_stack([row + rise, col + along, rows, col_step * right + slant * rows])
+    return shares.reshape(len(shares), -1), edges

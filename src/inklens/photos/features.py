@@ -7,6 +7,7 @@ meaning: a pixel, a pixel of the straightened frame, or how much edge of one dir
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -110,7 +111,25 @@ def straighten(frames: np.ndarray) -> np.ndarray:
     return out
 
 
-def _straightened(frames: np.ndarray) -> np.ndarray:
+class Posture(NamedTuple):
+    """Where frames lie and how they stand, arrays (n,): what `straighten` takes away."""
+
+    row: np.ndarray  # of the centre of mass
+    col: np.ndarray
+    row_step: np.ndarray  # rows of the frame per row of the straightened one
+    col_step: np.ndarray
+    slant: np.ndarray  # columns per row
+
+    def positions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return row (n, 28) and column (n, 28, 28) of the frame that each straightened pixel shows."""
+        at = np.arange(SIDE, dtype=np.float32)
+        rise = (at - CENTRE) * self.row_step[:, None]
+        along = self.col[:, None] + (at - CENTRE) * self.col_step[:, None]
+        return self.row[:, None] + rise, along[:, None, :] + (self.slant[:, None] * rise)[:, :, None]
+
+
+def posture(frames: np.ndarray) -> Posture:
+    """Measure frames (n, 28, 28)."""
     at = np.arange(SIDE, dtype=np.float32)
     by_row, by_col = frames.sum(axis=2), frames.sum(axis=1)
     mass = np.maximum(by_row.sum(axis=1), 1e-6)
@@ -119,19 +138,61 @@ def _straightened(frames: np.ndarray) -> np.ndarray:
     covariance = (frames @ at * at).sum(axis=1) / mass - row * col
     alpha = covariance / row_variance
     col_variance = np.maximum(by_col @ (at * at) / mass - col * col - alpha * covariance, 0.1)
-    row_step = np.clip(np.sqrt(row_variance) / ROW_SPREAD, 1 / MOST_SCALED, MOST_SCALED)[:, None]
-    col_step = np.clip(np.sqrt(col_variance) / COL_SPREAD, 1 / MOST_SCALED, MOST_SCALED)[:, None, None]
+    row_step = np.clip(np.sqrt(row_variance) / ROW_SPREAD, 1 / MOST_SCALED, MOST_SCALED)
+    col_step = np.clip(np.sqrt(col_variance) / COL_SPREAD, 1 / MOST_SCALED, MOST_SCALED)
+    return Posture(row, col, row_step, col_step, alpha)
 
-    rise = (at - CENTRE) * row_step  # (n, 28)
-    weights = np.maximum(0, 1 - np.abs((row[:, None] + rise)[:, :, None] - at))  # (n, 28, 28)
+
+def _straightened(frames: np.ndarray) -> np.ndarray:
+    at = np.arange(SIDE, dtype=np.float32)
+    source_row, source = posture(frames).positions()
+    weights = np.maximum(0, 1 - np.abs(source_row[:, :, None] - at))  # (n, 28, 28)
     rows = weights @ frames
-    source = col[:, None, None] + (at - CENTRE) * col_step + (alpha[:, None] * rise)[:, :, None]
     low = np.floor(source)
     share = source - low
     index = np.clip(low.astype(np.int32) + 1, 0, SIDE + 1)  # into rows with a blank column before and two after
     padded = np.pad(rows, ((0, 0), (0, 0), (1, 2)))
     left, right = (np.take_along_axis(padded, index + k, axis=2) for k in (0, 1))
     return left * (1 - share) + right * share
+
+
+def straightening(frame: np.ndarray) -> np.ndarray:
+    """Return the shares in which each straightened pixel takes its ink from the pixels of a frame, (784, 784).
+
+    Row p holds the interpolation weights of straightened pixel p, scaled to a sum of 1; what lies beyond the frame's
+    border counts to the nearest pixel inside.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.zeros((28, 28), np.float32)
+    >>> frame[8:20, 10:18] = 1
+    >>> shown = straightening(frame) @ frame.ravel()
+    >>> bool(np.allclose(shown, straighten(frame[None]).ravel(), atol=1e-5))
+    True
+    """
+    by_row, by_col = _interpolation(frame)
+    return np.einsum("ir,ijc->ijrc", by_row, by_col).reshape(SIDE * SIDE, SIDE * SIDE)
+
+
+def lay_back(maps: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Return maps over the straightened frame as maps over the frame, both (n, 28, 28), with the same sums.
+
+    The same as ``maps @ straightening(frame)``, without that matrix.
+    """
+    by_row, by_col = _interpolation(frame)
+    along = np.ascontiguousarray(maps.transpose(1, 0, 2)) @ by_col  # (28, n, 28)
+    return (by_row.T @ along.reshape(SIDE, -1)).reshape(SIDE, -1, SIDE).transpose(1, 0, 2)
+
+
+def _interpolation(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of rows (28, 28), and in each straightened row those of columns (28, 28, 28)."""
+    row, col = (np.clip(p[0].astype(np.float64), 0, SIDE - 1) for p in posture(_as_frames(frame[None])).positions())
+    return _hats(row), _hats(col)
+
+
+def _hats(where: np.ndarray) -> np.ndarray:
+    return np.maximum(0.0, 1.0 - np.abs(where[..., None] - np.arange(SIDE)))
 
 
 def edge_maps(frames: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from inklens.storage import write_text
 # The three neutral colours become the page's own, so that words are read on light and dark paper alike.
 _THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
 _STYLE_ELEMENT = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>", re.DOTALL)
-_METADATA = re.compile(r"<title>.*?</title>|<metadata>.*?</metadata>", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)  # the first is the figure's, the others are values
 _PAPER = re.compile(r'<g id="patch_1">.*?</g>', re.DOTALL)
 _PNG = re.compile(r'href="data:image/png;base64,([^"]*)"')
 _ID = re.compile(r' id="([^"]*)"')
@@ -54,7 +55,7 @@ class ReportFigure:
 
     def html(self) -> Markup:
         """Return the figure element; which arrangement is seen is the style sheet's choice."""
-        beside, below = self._wide_svg, copy.copy(self.display).plot(width=NARROW, **self.options).to_svg()
+        beside, below = self._wide_svg, copy.copy(self.display).plot(width=NARROW, **self.options).to_svg(hover=False)
         wide, narrow = (
             inline_svg(svg, prefix=f"{self.name}-{arrangement}-", label=self.display.alt)
             for arrangement, svg in (("w", beside), ("n", below))
@@ -85,6 +86,7 @@ def inline_svg(text: str, *, prefix: str, label: str) -> str:
     text = text[text.index("<svg") :]
     for pattern in (_STYLE_ELEMENT, _METADATA):
         text = pattern.sub("", text)
+    text = _TITLE.sub("", text, count=1)
     text = _PAPER.sub("", text, count=1)
     used = {name for _, name in _REFERENCE.findall(text)}
     text = _ID.sub(lambda match: f' id="{prefix}{match[1]}"' if match[1] in used else "", text)

@@ -172,6 +172,11 @@ def poll(
             "votes exist under an L2 penalty, where a score is a sum over the training rows; this model was fitted "
             f"with C={fitted.get('C', 'unknown')}, l1_ratio={fitted.get('l1_ratio', 'unknown')}; fit one with --C 1"
         )
+    if fitted.get("scale") == "min-max":
+        raise ParameterError(
+            "votes are counted in plain ink, and this model was fitted on stretched pixels (--scale min-max); "
+            "fit one with --scale 255"
+        )
     dataset, rows, notes = _rows_of(reader, data)
     if notes:
         raise DataError(f"{notes[0]}; only the rows of the fit vote, name them with --data")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from inklens.errors import ParameterError
 from inklens.evaluation import Evaluation
-from inklens.explanations import Evidence, StrokeEvidence
+from inklens.explanations import Evidence, SpreadEvidence
 from inklens.reader import Reading
 
 BOX_COLOUR, DOUBT_COLOUR = "#0b5394", "#b45309"  # blue and orange, told apart by every kind of colour vision
@@ -31,7 +31,7 @@ def save_evidence(evidence: Evidence, path: str | os.PathLike[str], *, scale: fl
 
     from inklens.displays import EvidenceDisplay
 
-    if isinstance(evidence, StrokeEvidence):
+    if isinstance(evidence, SpreadEvidence):
         from inklens.displays import CoefficientMapsDisplay
 
         return CoefficientMapsDisplay(evidence.centred, class_names=evidence.classes).save(path)

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from inklens.datasets import Dataset, Split, load_dataset
+from inklens.datasets.relabel import Relabelling, read_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
 from inklens.linear.blocks import Rows
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax, raw_prediction
 from inklens.reader import DigitReader
+from inklens.workflow.predictions import predictions_csv
+from inklens.workflow.scaling import PIXEL_SCALE, MinMax
 
 Size = int | float | None
-PIXEL_SCALE = 255.0  # uint8 ink to [0, 1], as the tutorial scales it
 STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
 VERIFY_TOLERANCE = 1e-7  # relative, for rounding: NumPy adds in another order than the kernels
 
@@ -57,6 +59,8 @@ class Fit:
 
 def split_rows(dataset: Dataset, *, train: Size = None, test: Size = None, seed: int = 9) -> Split:
     """Split as asked; a half that is not given takes the rows that are left (by default three quarters train)."""
+    if len(dataset) < 2:
+        raise DataError(f"{dataset.name!r} has one image; training and testing need one each; give more")
     if test is None:
         test = 0.25 if train is None else _remaining(dataset, train, np.floor, option="train")
     if train is None:
@@ -68,7 +72,7 @@ def _remaining(dataset: Dataset, size: int | float, rounding: Callable, *, optio
     taken = int(rounding(size * len(dataset))) if isinstance(size, float) else size
     if taken >= len(dataset):
         raise ParameterError(
-            f"--{option} {size:g} leaves no rows for the other half, since {dataset.name} has {len(dataset)}; lower it"
+            f"--{option} {size:g} leaves none for the other half, since {dataset.name!r} has {len(dataset)}; lower it"
         )
     return len(dataset) - taken
 
@@ -119,11 +123,14 @@ def fit(
     test: Size = None,
     seed: int = 9,
     add: str | os.PathLike[str] | None = None,
+    relabel: str | os.PathLike[str] | None = None,
+    start: DigitReader | None = None,
     C: float = 1.0,
     l1_ratio: float = 0.0,
     group: bool = False,
     max_pixels: int | None = None,
     features: str = "pixels",
+    scale: str = "255",
     tol: float = 1e-4,
     time_budget: float | None = None,
     progress: Callable | None = None,
@@ -141,8 +148,15 @@ def fit(
         Rows of each half, or shares of all rows.
     add : path or None
         Folder of further training images, one sub-folder a class.
+    relabel : path or None
+        Relabel file whose decisions correct the labels of both halves; see `inklens.datasets.relabel`.
+    start : DigitReader or None
+        A model of the same classes and features to start from.
     features : {"pixels", "upright", "strokes"}
         What the linear model is fed.
+    scale : {"255", "min-max"}
+        Divide pixels by 255, or stretch each to 0..1 by its own range in the training rows. The model that comes out
+        reads plain ink either way.
     max_pixels : int or None
         Use the largest C, up to the given one, whose model needs at most so many pixels.
     callback : callable, optional
@@ -162,18 +176,23 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
+    sizes = {"train": len(rows.y_train), "test": len(rows.y_test)}
     added: dict[str, Any] = {}
+    if relabel is not None:
+        changed = read_relabel(relabel, dataset)
+        rows, added = changed.apply(rows), {"relabel": changed.to_json()}
     if add is not None:
-        rows, added = _with_added(rows, add, dataset.image_shape)
-    halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape)
+        rows, record = _with_added(rows, add, dataset.image_shape)
+        added |= record
+    halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
     if max_pixels is not None:
         C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
     parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
-    model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
+    model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback, start)
     while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
         C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
         model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
-    result = _judge(model, dataset, halves, features, {"spec": data, "seed": seed, **added})
+    result = _judge(model, dataset, halves, {"spec": data, "seed": seed, **sizes, **added}, features=features)
     if out is not None:
         result.reader.save(out)
     return replace(
@@ -199,16 +218,26 @@ def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Halves:
-    """Features and labels of the two halves."""
+    """Features and labels of the two halves, and how pixels were stretched for them, if they were."""
 
     X_train: Rows
     y_train: np.ndarray
     X_test: Rows
     y_test: np.ndarray
+    stretch: MinMax | None = None
 
     @classmethod
-    def of(cls, rows: Split, **kind: Any) -> "_Halves":
-        return cls(feature_rows(rows.X_train, **kind), rows.y_train, feature_rows(rows.X_test, **kind), rows.y_test)
+    def of(cls, rows: Split, *, features: str, image_shape: tuple[int, int], scale: str) -> "_Halves":
+        if scale == "255":
+            made = (feature_rows(X, features=features, image_shape=image_shape) for X in (rows.X_train, rows.X_test))
+            return cls(next(made), rows.y_train, next(made), rows.y_test)
+        if scale != "min-max" or features != "pixels":
+            raise ParameterError(
+                f"expected the scale 255, or min-max with the features pixels, got {scale!r} with {features!r}"
+            )
+        stretch = MinMax.of(rows.X_train)
+        made = (Rows.of(stretch.transform(X)) for X in (rows.X_train, rows.X_test))
+        return cls(next(made), rows.y_train, next(made), rows.y_test, stretch)
 
 
 def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, **options: Any) -> float:
@@ -223,7 +252,7 @@ def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, *
     return float(path.Cs[-1])
 
 
-def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | None):
+def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | None, start: DigitReader | None = None):
     """Return the model, its seconds, the solver's warnings as texts, and whether Ctrl-C ended it early."""
     import warnings
 
@@ -234,17 +263,20 @@ def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | 
     if len(np.unique(y)) < 2:
         raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
     model, interrupted, began = SoftmaxRegression(**parameters), False, time.perf_counter()
+    if start is not None:
+        model.set_params(warm_start=True)
+        model.coef_, model.intercept_, model.classes_ = start.coef, start.intercept, np.array(start.classes)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             model.fit(halves.X_train, y, callback=callback)
         except FitInterrupted:
             interrupted = True
-    texts = tuple(str(warning.message) for warning in caught)
+    texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return model, time.perf_counter() - began, texts, interrupted
 
 
-def _judge(model, dataset: Dataset, halves: _Halves, features: str, data: dict) -> Fit:
+def _judge(model, dataset: Dataset, halves: _Halves, data: dict, *, features: str) -> Fit:
     accuracy = {
         "train": float(model.score(halves.X_train, halves.y_train)),
         "test": float(model.score(halves.X_test, halves.y_test)),
@@ -259,15 +291,18 @@ def _judge(model, dataset: Dataset, halves: _Halves, features: str, data: dict) 
     zeros = int((model.coef_ == 0.0).sum())
     names = ("l1_ratio", "group", "tol")
     parameters = {"C": model.C if np.isfinite(model.C) else "inf", **{name: getattr(model, name) for name in names}}
-    split = {"train": len(halves.y_train) - data.get("add", {}).get("rows", 0), "test": len(halves.y_test)}
+    coef, intercept = model.coef_, model.intercept_
+    if halves.stretch is not None:
+        parameters["scale"] = "min-max"
+        coef, intercept = halves.stretch.to_ink(coef, intercept)
     reader = DigitReader(
-        model.coef_,
-        model.intercept_,
+        coef,
+        intercept,
         tuple(str(label) for label in model.classes_),
         dataset.image_shape,
         features=features,
         provenance={
-            "data": {**data, **split, "name": dataset.name, "checksum": dataset.checksum, "licence": dataset.licence},
+            "data": {**data, "name": dataset.name, "checksum": dataset.checksum, "licence": dataset.licence},
             "fit": {**parameters, **certificate, "zeros": zeros},
             "accuracy": accuracy,
         },
@@ -285,7 +320,13 @@ class Judgement:
     y_true: np.ndarray
     y_pred: np.ndarray
     frames: np.ndarray  # (n_samples, rows, cols) in [0, 1]
+    index: np.ndarray  # (n_samples,) rows of the data set
     notes: tuple[str, ...] = ()
+
+    @property
+    def predictions(self) -> str:
+        """Every answer, as CSV."""
+        return predictions_csv(self.y_true, self.proba, self.evaluation.classes, index=self.index)
 
 
 def evaluate(
@@ -306,15 +347,15 @@ def evaluate(
         Which rows.
     """
     dataset, rows, notes = _rows_of(reader, data, train=train, test=test, seed=seed, progress=progress)
-    X, y = {
-        "test": (rows.X_test, rows.y_test),
-        "train": (rows.X_train, rows.y_train),
-        "all": (dataset.X, dataset.y),
+    X, y, index = {
+        "test": (rows.X_test, rows.y_test, rows.test_index),
+        "train": (rows.X_train, rows.y_train, rows.train_index),
+        "all": (dataset.X, dataset.y, np.arange(len(dataset))),
     }[part]
     frames = scale_pixels(X).reshape(len(X), *dataset.image_shape)
     proba = reader.predict_proba(frames)
     y_pred = np.array(reader.classes)[proba.argmax(axis=1)]
-    return Judgement(Evaluation.from_predictions(y, y_pred, reader.classes), proba, y, y_pred, frames, notes)
+    return Judgement(Evaluation.from_predictions(y, y_pred, reader.classes), proba, y, y_pred, frames, index, notes)
 
 
 def sample_frame(reader: DigitReader, sample: int, *, data: str | None = None, progress: Callable | None = None):
@@ -378,28 +419,39 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     penalty = ElasticNet(0.0, 0.0) if unpenalised else penalty_of(fitted["l1_ratio"], group=fitted["group"])
     weights = np.full(len(rows.y_train), 1.0 if unpenalised else float(fitted["C"]))
     codes = np.searchsorted(np.array(reader.classes), rows.y_train).astype(np.int32)
-    X = reader.transform(scale_pixels(rows.X_train).reshape(-1, *reader.image_shape))
-    log_proba = log_softmax(raw_prediction(X, reader.coef, reader.intercept))
-    objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(reader.coef)
+    X, coef, intercept = _as_fitted(reader, rows.X_train)
+    log_proba = log_softmax(raw_prediction(X, coef, intercept))
+    objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(coef)
     bound, separated = 0.0, None
     if fitted["status"] == "separated":
-        separated = certificates.separation(Rows.of(X), codes, reader.coef, reader.intercept) is not None
+        separated = certificates.separation(Rows.of(X), codes, coef, intercept) is not None
     elif reader.dual is not None:
         bound = certificates.lower_bound(X, codes, weights, penalty, reader.dual)
     elif unpenalised:
         problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
-        bound, _ = certificates.unpenalised_bound(problem, reader.coef, np.exp(log_proba))
+        bound, _ = certificates.unpenalised_bound(problem, coef, np.exp(log_proba))
     stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
     return Verification(stated, objective, bound, separated)
 
 
-def _rows_of(reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None):
+def _as_fitted(reader: DigitReader, X: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return rows, coefficients and intercepts as the penalty saw them."""
+    if reader.provenance["fit"].get("scale") == "min-max":
+        stretch = MinMax.of(X)
+        return stretch.transform(X).astype(float), *stretch.from_ink(reader.coef, reader.intercept)
+    return reader.transform(scale_pixels(X).reshape(-1, *reader.image_shape)), reader.coef, reader.intercept
+
+
+def _rows_of(
+    reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None, offline: bool = False
+):
     """Load the data and split it as the model's fit did, unless told otherwise."""
     recorded = reader.provenance.get("data", {})
+    recorded = recorded if isinstance(recorded, dict) else {}  # the reader that ships tells it in words
     spec = data or recorded.get("spec")
     if spec is None:
         raise ParameterError("this model does not say what it was fitted on; name the data with --data")
-    dataset = load_dataset(spec, progress=progress)
+    dataset = load_dataset(spec, progress=progress, offline=offline)
     if dataset.image_shape != reader.image_shape:
         raise DataError(
             f"the model takes {reader.image_shape[0]} x {reader.image_shape[1]} pixels, but {dataset.name} has "
@@ -409,6 +461,10 @@ def _rows_of(reader: DigitReader, data: str | None, *, train=None, test=None, se
     if train is None and test is None and same:
         train, test = recorded["train"], recorded["test"]
     rows = split_rows(dataset, train=train, test=test, seed=recorded.get("seed", 9) if seed is None else seed)
+    if same and "relabel" in recorded:
+        changed = Relabelling.from_json(recorded["relabel"])
+        rows = changed.apply(rows)
+        dataset = replace(dataset, y=changed.new_labels(dataset.y))
     if same and "add" in recorded:
         rows, found = _with_added(rows, recorded["add"]["folder"], dataset.image_shape)
         same = found["add"]["checksum"] == recorded["add"]["checksum"]

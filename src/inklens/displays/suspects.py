@@ -1,0 +1,269 @@
+"""Images that a person should look at: doubtful labels, one cell of a confusion matrix, near-duplicates."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from inklens.displays.base import WIDE, Display, symmetric_scale
+from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixels
+from inklens.displays.probabilities import percent
+from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, shorten, signed_legend, wrap
+
+LINE_HEIGHT = TEXT * LEADING
+CARD = 200.0  # points that a card with two pictures likes to have
+GAP = 16.0
+
+
+class LabelErrorsDisplay(Display):
+    """Images whose label a model that never saw them doubts, each with what speaks for another class.
+
+    Parameters
+    ----------
+    images : array (n, rows, cols)
+        The images, 0..1, the most suspect first.
+    contributions : array (n, rows, cols)
+        What the ink adds to the log-odds of the suggested class against the given one.
+    rows : sequence of int
+        Row numbers in the data set.
+    given, suggested : sequence of str
+        The label as it is, and the one that the model would give.
+    proba_given, proba_suggested : array (n,)
+        Their probabilities.
+    n_suspects, n_samples : int
+        How many rows are doubted of how many.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        contributions: np.ndarray,
+        rows: Sequence[int],
+        given: Sequence[str],
+        suggested: Sequence[str],
+        proba_given: np.ndarray,
+        proba_suggested: np.ndarray,
+        n_suspects: int,
+        n_samples: int,
+    ) -> None:
+        self.images = images
+        self.contributions = contributions
+        self.rows = list(rows)
+        self.given = list(given)
+        self.suggested = list(suggested)
+        self.proba_given = proba_given
+        self.proba_suggested = proba_suggested
+        self.n_suspects = n_suspects
+        self.n_samples = n_samples
+
+    @property
+    def alt(self) -> str:
+        named = zip(self.rows, self.given, self.suggested, strict=True)
+        cases = [f"row {row}, labelled {given}, looks like {suggested}" for row, given, suggested in named]
+        doubted = f"{self.n_suspects:,} doubted labels among {self.n_samples:,}"
+        return f"{len(cases)} of {doubted}: {'; '.join(cases) or 'none'}."
+
+    def plot(
+        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+    ) -> Self:
+        """Draw one card per image: the image, and what its ink adds to the suggested class against the given one."""
+        sheet = Sheet(ax, width)
+        heading = f"{self.n_suspects:,} of {self.n_samples:,} labels are doubted"
+        top = sheet.paragraph(0, heading, size=TITLE, weight=BOLD) + 6
+        if not self.rows:
+            sheet.paragraph(top, "Every label is at least as likely as any other that a model would give.")
+            return self._finish(sheet)
+        scale = symmetric_scale(self.contributions, scale=scale)
+        columns = max(1, int((sheet.width + GAP) // (min(CARD, sheet.width) + GAP)))
+        card = (sheet.width + GAP) / columns - GAP
+        for first in range(0, len(self.rows), columns):
+            cards = range(first, min(first + columns, len(self.rows)))
+            top = max(self._card(sheet, n, (n - first) * (card + GAP), top, card, scale, palette) for n in cards) + 10
+        signed_legend(
+            sheet, top, scale, palette=palette, adds="speaks for the suggested class", subtracts="for the given label",
+            zeros=None,
+        )  # fmt: skip
+        return self._finish(sheet)
+
+    def _card(self, sheet: Sheet, n: int, left: float, top: float, width: float, scale: float, palette: str) -> float:
+        title = f"row {self.rows[n]:,}: {self.given[n]}, or {self.suggested[n]}?"
+        top = sheet.words(left, top, shorten(title, width, bold=True), weight=BOLD) + 1
+        tiles = grid(2, self.images.shape[1:], width, largest=92)
+        pictures = (
+            ink_pixels(self.images[n]),
+            signed_pixels(self.contributions[n], scale, palette=palette, black_zeros=False),
+        )
+        for k, pixels in enumerate(pictures):
+            sheet.picture(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, pixels)
+            sheet.box(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, edge=LINE)
+        odds = (
+            f"{self.given[n]}: {percent(float(self.proba_given[n]))} · "
+            f"{self.suggested[n]}: {percent(float(self.proba_suggested[n]))}"
+        )
+        return sheet.words(left, top + tiles.tile_height + 2, shorten(odds, width), color=MUTED)
+
+
+class ConfusionCellDisplay(Display):
+    """One cell of a confusion matrix opened: its images, and what their ink says on average.
+
+    Parameters
+    ----------
+    images : array (n, rows, cols)
+        All images of the cell, or those that are shown, the surest mistake first; 0..1.
+    mean_image, mean_contributions : array (rows, cols)
+        Means over all images of the cell: of the ink, and of what it adds to the answer against the true class (for
+        right answers: against the runner-up).
+    captions : sequence of str
+        What stands under each image, such as its row and the probability of the answer.
+    n_images, n_true : int
+        Images in the cell, and of the true class in all.
+    names : (str, str)
+        True class and answer.
+    against : str
+        What the answer is compared with.
+    log_odds : float
+        Mean log-odds of the answer against it.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        mean_image: np.ndarray,
+        mean_contributions: np.ndarray,
+        captions: Sequence[str],
+        n_images: int,
+        n_true: int,
+        names: tuple[str, str],
+        against: str,
+        log_odds: float,
+    ) -> None:
+        self.images = images
+        self.mean_image = mean_image
+        self.mean_contributions = mean_contributions
+        self.captions = list(captions)
+        self.n_images = n_images
+        self.n_true = n_true
+        self.names = names
+        self.against = against
+        self.log_odds = log_odds
+
+    @property
+    def sentence(self) -> str:
+        """The cell in words."""
+        true, answer = self.names
+        share = f"{self.n_images} of {self.n_true} images of {true} are read as {answer}"
+        if not self.n_images:
+            return f"{share}."
+        return (
+            f"{share}. On average the log-odds of {answer} against {self.against} are {number(self.log_odds, '+.2f')}."
+        )
+
+    @property
+    def alt(self) -> str:
+        return f"{self.sentence} {len(self.images)} of them are shown: {', '.join(self.captions) or 'none'}."
+
+    def plot(
+        self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
+    ) -> Self:
+        """Draw the mean image and the mean evidence, and under them the images."""
+        sheet = Sheet(ax, width)
+        answer = self.names[1]
+        top = sheet.paragraph(0, self.sentence, weight=BOLD) + 6
+        if not self.n_images:
+            return self._finish(sheet)
+        scale = symmetric_scale(self.mean_contributions, scale=scale)
+        pictures = (
+            ("their mean", ink_pixels(self.mean_image)),
+            (
+                f"what their ink adds to {answer}",
+                signed_pixels(self.mean_contributions, scale, palette=palette, black_zeros=False),
+            ),
+        )
+        tiles = grid(2, self.mean_image.shape, sheet.width, smallest=90, largest=130, gap=12)
+        below = top
+        for k, (caption, pixels) in enumerate(pictures):
+            left = tiles.left(k)
+            sheet.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
+            sheet.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
+            words = wrap(caption, tiles.tile_width)
+            below = max(below, sheet.words(left, top + tiles.tile_height + 2, words, color=MUTED))
+        below = signed_legend(
+            sheet, below + 5, scale, palette=palette, adds=f"speaks for {answer}", subtracts=f"for {self.against}",
+            zeros=None,
+        )  # fmt: skip
+        self._gallery(sheet, below + 6)
+        return self._finish(sheet)
+
+    def _gallery(self, sheet: Sheet, top: float) -> None:
+        tiles = grid(len(self.images), self.images.shape[1:], sheet.width, captions=self.captions, largest=64)
+        block = tiles.tile_height + LINE_HEIGHT + 6
+        for k, pixels in enumerate(self.images):
+            left, y = tiles.left(k), top + tiles.row(k) * block
+            sheet.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(pixels))
+            caption = shorten(self.captions[k], tiles.caption)
+            sheet.words(left + tiles.tile_width / 2, y + tiles.tile_height + 1, caption, ha="center")
+
+
+class NearDuplicatesDisplay(Display):
+    """Test images beside the training images that they nearly repeat.
+
+    Parameters
+    ----------
+    pairs : array (n, 2, rows, cols)
+        Test image and training image, the closest pair first; uint8 or 0..1.
+    captions : sequence of str
+        What stands under each pair.
+    n_pairs, n_test : int
+        How many test images have such a twin, of how many.
+    """
+
+    def __init__(self, pairs: np.ndarray, *, captions: Sequence[str], n_pairs: int, n_test: int) -> None:
+        self.pairs = pairs
+        self.captions = list(captions)
+        self.n_pairs = n_pairs
+        self.n_test = n_test
+
+    @classmethod
+    def from_near(
+        cls, found: Any, X_train: np.ndarray, X_test: np.ndarray, image_shape: tuple[int, int], *, most: int = 12
+    ) -> Self:
+        """Take the closest pairs of a `NearDuplicates`."""
+        rows = slice(0, most)
+        test, train = X_test[found.test_rows[rows]], X_train[found.train_rows[rows]]
+        captions = [f"{distance:.0%} apart" for distance in found.distances[rows]]
+        pairs = np.stack([test, train], axis=1).reshape(-1, 2, *image_shape)
+        return cls(pairs, captions=captions, n_pairs=len(found), n_test=found.n_test)
+
+    @property
+    def sentence(self) -> str:
+        """How many there are."""
+        return f"{self.n_pairs:,} of {self.n_test:,} test images nearly repeat a training image"
+
+    @property
+    def alt(self) -> str:
+        return f"{self.sentence}. Test image beside training image: {', '.join(self.captions) or 'none'}."
+
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
+        """Draw the pairs, test image left, training image right."""
+        sheet = Sheet(ax, width)
+        top = sheet.paragraph(0, f"{self.sentence}.", size=TITLE, weight=BOLD) + 4
+        if not len(self.pairs):
+            return self._finish(sheet)
+        top = sheet.paragraph(top, "Left: the test image. Right: the training image.", color=MUTED) + 4
+        rows, cols = self.pairs.shape[2:]
+        tiles = grid(
+            len(self.pairs), (rows, 2 * cols), sheet.width, captions=self.captions, smallest=90, largest=130, gap=14
+        )
+        block = tiles.tile_height + LINE_HEIGHT + 8
+        for k, (test, train) in enumerate(self.pairs):
+            left, y = tiles.left(k), top + tiles.row(k) * block
+            both = np.concatenate([ink_pixels(test), ink_pixels(train)], axis=1)
+            sheet.picture(left, y, tiles.tile_width, tiles.tile_height, both)
+            middle = left + tiles.tile_width / 2
+            sheet.box(middle - 0.5, y, 1.0, tiles.tile_height, colour=LINE)
+            caption = shorten(self.captions[k], tiles.caption)
+            sheet.words(middle, y + tiles.tile_height + 1, caption, ha="center", color=INK)
+        return self._finish(sheet)
