@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from inklens import __version__
@@ -10,8 +10,10 @@ from inklens.displays import CoefficientMapsDisplay, ConfusionMatrixDisplay, Mis
 from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure, render, replaced_folder
 from inklens.storage import write_text
-from inklens.workflow.models import Judgement, evaluate
+from inklens.workflow.models import Judgement, _rows_of, evaluate, scale_pixels
+from inklens.workflow.reasons import TITLES, Subject, tell_reasons
 
+SAMPLE = 33  # the test image whose reasons are told; the tutorial's
 ROWS = {"test": "test images", "train": "training images", "all": "images"}
 
 
@@ -41,14 +43,25 @@ def write_model_page(
     """
     with replaced_folder(out) as folder:
         judged = evaluate(reader, data=data, part=part, progress=progress)
-        figures = {figure.name: figure for figure in _figures(reader, judged)}
-        page = render("model.html", chapters=_chapters(reader), context=_context(reader, judged, part, figures))
+        reasons = tell_reasons(*_subject(reader, data))
+        figures = {figure.name: figure for figure in [*_figures(reader, judged), *reasons.figures]}
+        context = _context(reader, judged, part, figures) | {"r": reasons}
+        page = render("model.html", chapters=reasons.among(_chapters(reader)), context=context)
         for figure in figures.values():
             figure.save(folder / "figures")
         numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
         write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "index.html", page)
     return judged
+
+
+def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:
+    """Return what the reasons are told about, and which chapters: on other data than the fit's, not those about it."""
+    _, rows, notes = _rows_of(reader, data)
+    sample = min(SAMPLE, len(rows.y_test) - 1)
+    frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
+    names = ("cells", "why", "flips") if notes else tuple(TITLES)
+    return Subject(reader, rows, frame, f"test image {sample}"), names
 
 
 def _shows_pixels(reader: DigitReader) -> bool:
