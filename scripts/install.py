@@ -6,6 +6,7 @@ uv does it in a third of pip's time; where uv cannot be had, pip does it. The pi
 works on the other environment (`pip --python`), so the environment needs no ensurepip.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,13 +26,18 @@ def main(target: str) -> None:
         )
     uv = [str(Path(target).with_name("uv")), "pip", "install", "-q", "--python", target]
     print("inklens: setting up .venv (about half a minute)", file=sys.stderr)
-    has_uv = subprocess.run([*pip, *UV], capture_output=True).returncode == 0
-    if has_uv and all(subprocess.run([*uv, *what]).returncode == 0 for what in (PINNED, PROJECT)):
+    if _succeed([*pip, *UV]) and _succeed([*uv, *PINNED], [*uv, *PROJECT]):
         return
-    print("inklens: uv could not do it, so pip does", file=sys.stderr)
+    print("inklens: uv could not do it, so pip does (about a minute)", file=sys.stderr)
     for what in (PINNED, PROJECT):
         if subprocess.run([*pip, *what]).returncode:
             sys.exit("inklens: set-up failed (see above); with a network, run make again: it goes on where it stopped")
+
+
+def _succeed(*commands: list[str]) -> bool:
+    """Run commands without a word until one fails; uv trusts the certificates that the system trusts, as pip does."""
+    environment = {"UV_SYSTEM_CERTS": "1", **os.environ}
+    return all(subprocess.run(command, capture_output=True, env=environment).returncode == 0 for command in commands)
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def test_report_is_one_page_about_the_model(model, tmp_path):
     numbers = json.loads((tmp_path / "page" / "numbers.json").read_text())
     assert numbers["evaluation"]["accuracy"] == model[1]["accuracy"]["test"]
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
-    assert f"{numbers['evaluation']['accuracy'] * 100:.1f} %" in page
+    assert f"{numbers['evaluation']['accuracy'] * 100:.1f}%" in page
     assert "http" not in re.sub(r"http://www.w3.org/[\w/]+", "", page)
 
 

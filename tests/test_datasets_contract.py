@@ -88,7 +88,7 @@ def test_missing_or_wrong_file_is_one_clear_error(kind, content, tmp_path):
     [
         ("embeded", "did you mean 'embedded'?"),
         ("mnits", "did you mean 'mnist'?"),
-        ("fashion-mnist", "did you mean 'openml:Fashion-MNIST@1'?"),
+        ("fashion-mnst", "did you mean 'fashion-mnist'?"),
         ("nonsense", "openml:NAME"),
         ("idx", "idx:DIR"),
         ("csv:", "csv:FILE"),

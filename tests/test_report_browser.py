@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import inklens.workflow.tutorial as tutorial_module
+import inklens.workflow.tutorial_fits as fits_module
 from inklens.datasets.dataset import Dataset
 from inklens.workflow.tutorial import run_tutorial
 
@@ -61,11 +61,11 @@ def page_url(tmp_path_factory):
     dataset = Dataset(np.rint(data.data[:400] * 255 / 16).astype(np.uint8), names[data.target[:400]], (8, 8), "digits")
     out = tmp_path_factory.mktemp("browser") / "report"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tutorial_module, "STRENGTHS", (0.1, 1.0))
-        patch.setattr(tutorial_module, "POINTS", 6)
-        patch.setattr(tutorial_module, "TIGHT", 5e-2)
-        patch.setattr(tutorial_module, "READABLE", 5e-2)
-        patch.setattr(tutorial_module, "SECONDS_PER_FIT", 5.0)
+        patch.setattr(fits_module, "STRENGTHS", (0.1, 1.0))
+        patch.setattr(fits_module, "POINTS", 6)
+        patch.setattr(fits_module, "TIGHT", 5e-2)
+        patch.setattr(fits_module, "READABLE", 5e-2)
+        patch.setattr(fits_module, "SECONDS_PER_FIT", 5.0)
         run_tutorial(dataset, train=300, test=100, out=out)
     return (out / "index.html").as_uri()
 

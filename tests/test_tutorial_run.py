@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import inklens.workflow.tutorial as tutorial_module
+import inklens.workflow.tutorial_fits as fits_module
 from inklens.datasets.dataset import Dataset
 from inklens.errors import DataError, ParameterError, PhotoError
 from inklens.workflow.tutorial import run_tutorial
@@ -52,11 +52,11 @@ DATA = {"digits": (small_digits, 300, 100), "clothes": (clothes, 100, 60), "stro
 def fewer_strengths():
     """Three strengths and gaps of one percent tell as much about the code as seven and 1e-4."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tutorial_module, "STRENGTHS", (0.05, 1.0, 3.0))
-        patch.setattr(tutorial_module, "POINTS", 6)
-        patch.setattr(tutorial_module, "TIGHT", 1e-2)
-        patch.setattr(tutorial_module, "READABLE", 5e-2)
-        patch.setattr(tutorial_module, "SECONDS_PER_FIT", 5.0)
+        patch.setattr(fits_module, "STRENGTHS", (0.05, 1.0, 3.0))
+        patch.setattr(fits_module, "POINTS", 6)
+        patch.setattr(fits_module, "TIGHT", 1e-2)
+        patch.setattr(fits_module, "READABLE", 5e-2)
+        patch.setattr(fits_module, "SECONDS_PER_FIT", 5.0)
         yield
 
 
@@ -100,7 +100,7 @@ class Outline(HTMLParser):
 
 def test_writes_page_numbers_and_figures_and_nothing_else(run):
     _, out, _ = run
-    assert {path.name for path in out.iterdir()} == {"index.html", "numbers.json", "figures"}
+    assert {path.name for path in out.iterdir()} == {"index.html", "numbers.json", "predictions.csv", "figures"}
     names = {path.stem for path in (out / "figures").iterdir()}
     assert {"gallery", "maps", "by-hand", "confusion-counts", "mistakes", "evidence", "zeros", "tolerance"} <= names
     assert all((out / "figures" / f"{name}{suffix}").exists() for name in names for suffix in (".svg", ".png"))
@@ -136,7 +136,7 @@ def test_numbers_are_json_and_agree_with_the_models(run):
     result, out, _ = run
     numbers = json.loads((out / "numbers.json").read_text(encoding="utf-8"))
     X_test, y_test = result.X_test, result.split.y_test
-    assert numbers["evaluation"]["accuracy"] == np.mean(result.gentle.model.predict(X_test) == y_test)
+    assert numbers["evaluation"]["accuracy"] == np.mean(result.fits.gentle.model.predict(X_test) == y_test)
     assert len(set(result.accuracy_three_ways)) == 1
     for fit in (numbers["fits"]["gentle"], numbers["fits"]["sparse"], *numbers["strengths"]):
         assert fit["lower_bound"] <= fit["objective"]
@@ -148,18 +148,18 @@ def test_numbers_are_json_and_agree_with_the_models(run):
 def test_the_loose_fit_is_not_below_the_proven_bound(run):
     """Two implementations of one objective: scikit-learn's coefficients cannot beat our bound."""
     result, _, _ = run
-    assert result.loose.objective >= result.loose.lower_bound
-    assert result.loose.objective >= result.sparse.objective * (1 - result.sparse.gap) - 1e-9
+    assert result.fits.loose.objective >= result.fits.loose.lower_bound
+    assert result.fits.loose.objective >= result.fits.sparse.objective * (1 - result.fits.sparse.gap) - 1e-9
 
 
 def test_the_objective_of_the_loose_fit_is_that_of_the_estimator(run):
     """Our formula for saga's objective, applied to our own coefficients, gives what the estimator reports."""
     result, _, _ = run
-    model = result.sparse.model
+    model = result.fits.sparse.model
     log_proba = model.predict_log_proba(result.X_train)
     codes = np.searchsorted(model.classes_, result.split.y_train)
     loss = -log_proba[np.arange(len(codes)), codes].sum()
-    assert model.C * loss + np.abs(model.coef_).sum() == pytest.approx(result.sparse.objective, rel=1e-9)
+    assert model.C * loss + np.abs(model.coef_).sum() == pytest.approx(result.fits.sparse.objective, rel=1e-9)
 
 
 def test_progress_counts_up_to_the_end(run):
@@ -172,12 +172,32 @@ def test_progress_counts_up_to_the_end(run):
 
 def test_the_strengths_go_from_many_zeros_to_few(run):
     result, _, _ = run
-    path = result.path.path
+    path = result.fits.path.path
     assert path.n_nonzeros[0] == 0 < path.n_nonzeros[-1]
-    assert (path.gaps <= tutorial_module.READABLE).all()
-    assert [fit.model.C for fit in result.strengths] == sorted(set(path.Cs) & {0.05, 1.0, 3.0} | {1.0})
-    for fit in result.strengths:
+    assert (path.gaps <= fits_module.READABLE).all()
+    assert [fit.model.C for fit in result.fits.strengths] == sorted(set(path.Cs) & {0.05, 1.0, 3.0} | {1.0})
+    for fit in result.fits.strengths:
         assert fit.objective >= fit.lower_bound
+
+
+def test_changes_of_mind_are_answered_as_they_say(run):
+    """By the model itself; a stroke takes no less ink than is proven to be needed."""
+    result, _, _ = run
+    model = result.fits.gentle.model
+    for found in filter(None, (result.mind.least, result.mind.stroke)):
+        before, after = model.predict([found.frame.ravel(), found.flipped.ravel()])
+        assert (before, after) == (found.source, found.target)
+        assert found.source != found.target
+        assert 0 <= found.flipped.min() <= found.flipped.max() <= 1
+        assert found.ink_changed >= result.mind.least.lower_bound - 1e-9
+    assert result.mind.least.optimal
+
+
+def test_every_answer_is_in_the_table(run):
+    result, out, _ = run
+    lines = (out / "predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + len(result.split.y_test)
+    assert sum(",yes," in line for line in lines) == result.evaluation.true_positives.sum()
 
 
 def test_a_photo_is_read_in_both_ways(tmp_path):
@@ -204,7 +224,7 @@ def test_other_image_shapes_say_why_there_is_no_recipe(run):
 
 
 def test_bad_input_is_said_before_the_long_work_and_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(tutorial_module, "_fit", lambda *a, **k: pytest.fail("fitted before checking"))
+    monkeypatch.setattr(fits_module, "_fit", lambda *a, **k: pytest.fail("fitted before checking"))
     (tmp_path / "note.png").write_text("not a picture")
     data = small_digits(60)
     one_class = Dataset(data.X, np.repeat("0", 60), (8, 8), "zeros")
@@ -212,6 +232,7 @@ def test_bad_input_is_said_before_the_long_work_and_leaves_nothing(tmp_path, mon
         (ParameterError, data, {"train": 50, "test": 50}),
         (DataError, one_class, {"train": 30, "test": 10}),
         (PhotoError, data, {"train": 40, "test": 10, "photo": tmp_path / "note.png"}),
+        (ParameterError, data, {"train": 40, "test": 10, "pixel_filter": 101}),
     ]
     for error, dataset, settings in cases:
         with pytest.raises(error):

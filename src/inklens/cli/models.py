@@ -52,6 +52,13 @@ from inklens.cli.output import (
     help="What the model is fed: the pixels, the deskewed pixels, or directed strokes.",
 )
 @click.option(
+    "--scale",
+    type=click.Choice(["255", "min-max"]),
+    default="255",
+    show_default=True,
+    help="Divide pixels by 255, or stretch each to 0..1 by its range in the training rows.",
+)
+@click.option(
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="Lower C until at most N pixels are used (with L1)."
 )
 @click.option(
@@ -130,8 +137,11 @@ def _print_fit(result) -> None:
 )
 @split_options(seed=None)
 @click.option("--figures", type=click.Path(file_okay=False), metavar="DIR", help="Write the confusion matrices there.")
+@click.option(
+    "--predictions", type=click.Path(dir_okay=False), metavar="CSV", help="Write every answer with its probabilities."
+)
 @json_option
-def evaluate(model: str, figures: str | None, as_json: bool, **options) -> None:
+def evaluate(model: str, figures: str | None, predictions: str | None, as_json: bool, **options) -> None:
     """Judge MODEL: accuracy, TP, TN, FP and FN per class, confusions in numbers and words.
 
     Without --data, the test rows of the model's own split are taken.
@@ -150,6 +160,11 @@ def evaluate(model: str, figures: str | None, as_json: bool, **options) -> None:
         from inklens.workflow.figures import save_confusions
 
         say("\n".join(f"wrote {path}" for path in save_confusions(scores, figures)))
+    if predictions:
+        from inklens.storage import write_text
+
+        write_text(predictions, judged.predictions)
+        say(f"wrote {predictions}")
     if as_json:
         return print_json({"schema_version": 1, "model": model, **scores.to_json(), "notes": list(judged.notes)})
     for note in judged.notes:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import click
 
 DATA_HELP = (
-    "embedded (5,000 real digits in the package), mnist, openml:NAME[@VERSION], idx:DIR, folder:DIR, npz:FILE, "
-    "csv:FILE, parquet:FILE"
+    "embedded (5,000 real digits in the package), mnist, fashion-mnist, kuzushiji-mnist, emnist, "
+    "openml:NAME[@VERSION], idx:DIR, folder:DIR, npz:FILE, csv:FILE or parquet:FILE."
 )
 
 

@@ -12,6 +12,14 @@ from inklens.cli.output import data_option, json_option, print_json, print_table
 @split_options()
 @click.option("--photo", type=click.Path(dir_okay=False), metavar="FILE", help="A digit in your own hand.")
 @click.option(
+    "--pixel-filter",
+    type=click.FloatRange(0, 100),
+    default=20,
+    show_default="20",
+    metavar="PERCENT",
+    help="Share of the photo that the tutorial's recipe makes black.",
+)
+@click.option(
     "-o",
     "--out",
     type=click.Path(file_okay=False),
@@ -21,7 +29,7 @@ from inklens.cli.output import data_option, json_option, print_json, print_table
     help="The report's folder; an older report there is replaced as a whole.",
 )
 @json_option
-def demo(data: str, train, test, seed: int, photo: str | None, out: str, as_json: bool) -> None:
+def demo(data: str, out: str, as_json: bool, **options) -> None:
     """Run the whole tutorial on real digits and write a report.
 
     Loads and splits the data, fits with and without penalties, proves how near the optimum each fit is, computes one
@@ -39,7 +47,7 @@ def demo(data: str, train, test, seed: int, photo: str | None, out: str, as_json
 
     with progress_bar() as progress:
         dataset = load_dataset(data, progress=progress)
-        result = run_tutorial(dataset, train=train, test=test, seed=seed, out=out, photo=photo, progress=progress)
+        result = run_tutorial(dataset, out=out, **options, progress=progress)
     page = Path(out) / "index.html"
     if as_json:
         return print_json({**result.numbers(), "report": str(page)})
@@ -48,10 +56,12 @@ def demo(data: str, train, test, seed: int, photo: str | None, out: str, as_json
         [
             [f.title, f"{f.objective:.4g}", f"{f.lower_bound:.4g}", f"{f.zero_share:.1%}", f"{f.test_accuracy:.4f}",
              f"{f.seconds:.2f}"]
-            for f in result.fits
+            for f in result.fits.compared.values()
         ],
     )  # fmt: skip
     click.echo("\n" + "\n".join(result.evaluation.in_words()))
+    if options["photo"]:
+        click.echo("\n" + "\n".join(result.own.in_words()))
     click.echo(f"\nThe report: {click.format_filename(str(page))}")
     say(
         "\nTry next:\n"

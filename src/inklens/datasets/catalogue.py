@@ -11,6 +11,8 @@ class Known:
 
     Parameters
     ----------
+    alias : str
+        How to ask for it.
     name, version : str, int
         As OpenML has them.
     title, licence : str
@@ -32,6 +34,7 @@ class Known:
         Rows and columns are exchanged in the source.
     """
 
+    alias: str
     name: str
     version: int
     title: str
@@ -49,12 +52,13 @@ class Known:
 
     @property
     def spec(self) -> str:
-        """How to ask for it."""
+        """How to ask for it by OpenML's name."""
         return f"openml:{self.name}@{self.version}"
 
 
 KNOWN = (
     Known(
+        "mnist",
         "mnist_784",
         1,
         "MNIST: 70,000 handwritten digits",
@@ -69,6 +73,7 @@ KNOWN = (
         checksum=MNIST_CHECKSUM,
     ),
     Known(
+        "fashion-mnist",
         "Fashion-MNIST",
         1,
         "Fashion-MNIST: 70,000 pictures of clothes",
@@ -80,6 +85,7 @@ KNOWN = (
         data_id=40996,
     ),
     Known(
+        "kuzushiji-mnist",
         "Kuzushiji-MNIST",
         1,
         "Kuzushiji-MNIST: 70,000 cursive Japanese characters",
@@ -91,6 +97,7 @@ KNOWN = (
         data_id=41982,
     ),
     Known(
+        "emnist",
         "EMNIST_Balanced",
         1,
         "EMNIST Balanced: 131,600 handwritten digits and letters, 47 classes by number",

@@ -18,7 +18,7 @@ Progress = Callable[[int, int | None, str], object]
 
 SPECS = {
     "embedded": "5,000 real MNIST digits inside the package (no network)",
-    "mnist": "the 70,000 images of MNIST, from OpenML",
+    **{known.alias: f"{known.title}, from OpenML" for known in KNOWN},
     "openml:NAME[@VERSION]": "a data set of images on OpenML",
     "idx:DIR": "a folder with MNIST's four files, .gz or not",
     "folder:DIR": "a folder with one sub-folder of pictures per class",
@@ -26,7 +26,7 @@ SPECS = {
     "csv:FILE": "a table with one image per row and a column of labels",
     "parquet:FILE": "a Parquet table (extra: parquet)",
 }
-ALIASES = {"mnist": "openml:mnist_784@1"}
+ALIASES = {known.alias: known.spec for known in KNOWN}
 SUFFIXES = {".npz": "npz", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
 OPTIONS = ("shape", "range", "invert", "transpose", "label")
 LABELLED = ("csv", "parquet")  # kinds that take ?label=
@@ -45,8 +45,9 @@ def load_dataset(
     Parameters
     ----------
     spec : str or path
-        ``embedded``, ``mnist``, ``openml:NAME[@VERSION]``, ``idx:DIR``, ``folder:DIR``, ``npz:FILE``, ``csv:FILE``,
-        ``parquet:FILE``, or the plain path of an existing folder or file. Settings may follow a question mark, as in
+        ``embedded``, ``mnist``, ``fashion-mnist``, ``kuzushiji-mnist``, ``emnist``, ``openml:NAME[@VERSION]``,
+        ``idx:DIR``, ``folder:DIR``, ``npz:FILE``, ``csv:FILE``, ``parquet:FILE``, or the plain path of an
+        existing folder or file. Settings may follow a question mark, as in
         ``csv:digits.csv?shape=8x8&label=digit&range=0:16&invert=no&transpose=no``.
     subset : {"all", "train", "test"}
         The source's own training or test half, where it has halves.
@@ -125,7 +126,7 @@ def available(cache_dir: str | os.PathLike[str] | None = None) -> tuple[DatasetI
     """List the data sets known by name, and whatever else is in the cache.
 
     >>> [entry.spec for entry in available()][:2]
-    ['embedded', 'openml:mnist_784@1']
+    ['embedded', 'mnist']
     """
     known = [_known_info(entry, cache_dir) for entry in KNOWN]
     listed = {entry.path for entry in known}
@@ -186,9 +187,9 @@ def clear(spec: str = "all", cache_dir: str | os.PathLike[str] | None = None) ->
 
 def _parse(spec: str) -> tuple[str, str, PixelOptions, str | None]:
     """Split a spec into kind, path or name, settings of the pixels, and the asked column of labels."""
-    spec = ALIASES.get(spec.strip(), spec.strip())
+    spec = ALIASES.get(spec.strip().lower(), spec.strip())
     kind, colon, rest = spec.partition(":")
-    kinds = {name.partition(":")[0] for name in SPECS} - {"mnist"}
+    kinds = {name.partition(":")[0] for name in SPECS} - ALIASES.keys()
     if kind not in kinds or (kind == "embedded") == bool(colon):
         bare = _kind_of_path(spec)
         if bare is None:
@@ -220,12 +221,12 @@ def _kind_of_path(spec: str) -> str | None:
 def _unknown_text(spec: str) -> str:
     """Name the nearest spec, and all that are possible."""
     specs = {name.partition(":")[0]: name for name in SPECS}
-    specs |= {known.name.lower(): known.spec for known in KNOWN}
+    specs |= {known.name.lower(): known.alias for known in KNOWN}
     near = difflib.get_close_matches(spec.lower(), specs, n=1) or difflib.get_close_matches(
         spec.partition(":")[0].lower(), specs, n=1
     )
     hint = f"did you mean {specs[near[0]]!r}? " if near else ""
-    return f"unknown data {spec!r}; {hint}Possible are {', '.join(SPECS)}, or the path of a folder or file"
+    return f"unknown data {spec!r}; {hint}expected {', '.join(SPECS)}, or the path of a folder or file"
 
 
 def _settings(rest: str) -> tuple[str, dict[str, str]]:
@@ -326,7 +327,7 @@ def _embedded_info() -> DatasetInfo:
 def _known_info(known: Known, cache_dir) -> DatasetInfo:
     entry = cache.Entry.of(f"openml-{known.name}-{known.version}", cache_dir)
     return DatasetInfo(
-        known.spec,
+        known.alias,
         known.title,
         known.licence,
         known.n_samples,

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
 from inklens.displays.palettes import MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, wrap
+from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, text_width, wrap
 
 if TYPE_CHECKING:
     from inklens.datasets import Dataset
@@ -78,7 +78,7 @@ class RecipeStepsDisplay(Display):
     captions : sequence of str
         What was done.
     answers : sequence of str or None, optional
-        What the model says after the step, such as ``"4: 93 %"``.
+        What the model says after the step, such as ``"4: 93%"``.
     """
 
     def __init__(
@@ -139,6 +139,8 @@ class MisclassifiedDisplay(Display):
         One name per class.
     n_mistakes, n_samples : int
         How many mistakes among how many images these were chosen from.
+    index : int array (n_images,), optional
+        Number of each image among all, written on its card.
     """
 
     def __init__(
@@ -151,6 +153,7 @@ class MisclassifiedDisplay(Display):
         class_names: Sequence[str],
         n_mistakes: int,
         n_samples: int,
+        index: np.ndarray | None = None,
     ) -> None:
         self.images = images
         self.proba = proba
@@ -159,6 +162,7 @@ class MisclassifiedDisplay(Display):
         self.class_names = list(class_names)
         self.n_mistakes = n_mistakes
         self.n_samples = n_samples
+        self.index = index
 
     @classmethod
     def from_estimator(
@@ -206,7 +210,23 @@ class MisclassifiedDisplay(Display):
             class_names=class_names,
             n_mistakes=len(wrong),
             n_samples=len(images),
+            index=chosen,
         )
+
+    @property
+    def cases(self) -> list[dict[str, Any]]:
+        """The mistakes in numbers: `number` (or None), `true`, `predicted`, `p_true`, `p_predicted`."""
+        numbers = [None] * len(self.true) if self.index is None else self.index.tolist()
+        return [
+            {
+                "number": number,
+                "true": self.class_names[t],
+                "predicted": self.class_names[p],
+                "p_true": float(proba[t]),
+                "p_predicted": float(proba[p]),
+            }
+            for number, t, p, proba in zip(numbers, self.true, self.predicted, self.proba, strict=True)
+        ]
 
     @property
     def predicted(self) -> np.ndarray:
@@ -215,10 +235,7 @@ class MisclassifiedDisplay(Display):
 
     @property
     def alt(self) -> str:
-        cases = [
-            f"a {self.class_names[t]} read as {self.class_names[p]} with {proba[p]:.0%}"
-            for t, p, proba in zip(self.true, self.predicted, self.proba, strict=True)
-        ]
+        cases = [f"a {c['true']} read as {c['predicted']} with {c['p_predicted']:.0%}" for c in self.cases]
         return (
             f"{len(cases)} of {self.n_mistakes} mistakes among {self.n_samples} images, each with the predicted "
             f"class's map, the true class's map and its probabilities: {'; '.join(cases) or 'none'}."
@@ -255,7 +272,10 @@ class MisclassifiedDisplay(Display):
     ) -> float:
         true, predicted, proba = self.true[number], self.predicted[number], self.proba[number]
         names = self.class_names
-        title = shorten(f"{names[true]} read as {names[predicted]}", width, TITLE, bold=True)
+        which = "" if self.index is None else f"image {self.index[number]}"
+        room = width - text_width(which, TEXT) - 6
+        title = shorten(f"{names[true]} read as {names[predicted]}", room, TITLE, bold=True)
+        sheet.words(left + width, top + TITLE - TEXT, which, ha="right", color=MUTED)
         top = sheet.words(left, top, title, size=TITLE, weight=BOLD)
         maps = (signed_pixels(self.coef[k], scale, palette=palette, black_zeros=True) for k in (predicted, true))
         captions = ("image", "predicted", "true")

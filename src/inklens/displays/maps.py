@@ -359,7 +359,7 @@ def _zero_words(coef: np.ndarray) -> str:
 
 def _above(objective: float, bound: float) -> str:
     return (
-        f"at most {100 * (objective - bound) / bound:.2g} % above the optimum"
+        f"at most {100 * (objective - bound) / bound:.2g}% above the optimum"
         if bound > 0
         else f"proven bound {bound:,.2f}"
     )

@@ -54,7 +54,7 @@ class ProbabilityBarsDisplay(Display):
         """Draw one bar to the right per class, coloured predicted, true, neither."""
         sheet = Sheet(ax, width)
         left = min(max(text_width(name, TEXT) for name in self.class_names), sheet.width * 0.35) + 6
-        room = sheet.width - left - text_width("100.00 %", TEXT) - 4
+        room = sheet.width - left - text_width("> 99.9%", TEXT) - 4
         for k, (name, p) in enumerate(zip(self.class_names, self.proba, strict=True)):
             top = k * 16.0
             colour = PREDICTED if k == self.proba.argmax() else TRUE if name == self.true else NEITHER
@@ -219,11 +219,11 @@ def percent(p: float) -> str:
     """Write a probability so that neither 0 nor 1 is claimed for what is only near.
 
     >>> percent(0.5), percent(0.00001), percent(0.99999)
-    ('50.0 %', '< 0.1 %', '> 99.9 %')
+    ('50.0%', '< 0.1%', '> 99.9%')
     """
     if 0 < p < 0.0005:
-        return "< 0.1 %"
-    return "> 99.9 %" if 0.9995 <= p < 1 else f"{p:.1%}".replace("%", " %")
+        return "< 0.1%"
+    return "> 99.9%" if 0.9995 <= p < 1 else f"{p:.1%}"
 
 
 def _short(value: float) -> str:

@@ -1,5 +1,6 @@
 """From chapters to one HTML file that needs nothing else."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ def render(template: str, *, chapters: Sequence[Chapter], context: Mapping[str, 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, percent=percent, share=_share, signed=_signed, join_words=join_words)
+    environment.filters.update(number=_number, percent=percent, share=_share, gap=_gap, join_words=join_words)
     return environment.get_template(template).render(chapters=chapters, **context)
 
 
@@ -57,9 +58,12 @@ def _number(value: float, digits: int = 0) -> str:
 
 
 def _share(value: float, digits: int = 1) -> str:
-    """0.9052 -> 90.5 %."""
-    return f"{value * 100:.{digits}f} %"
+    """0.9052 -> 90.5%."""
+    return f"{value:.{digits}%}"
 
 
-def _signed(value: float, digits: int = 2) -> str:
-    return f"{value:+,.{digits}f}".replace("-", "−")
+def _gap(value: float) -> str:
+    """Write a small share with two digits: 5.2e-05 -> 0.0052%, 0.237 -> 24%."""
+    if value <= 0:
+        return "0%"
+    return f"{value * 100:.{max(0, 1 - math.floor(math.log10(value * 100)))}f}%"

@@ -185,6 +185,11 @@ def _check_penalty(reader: DigitReader) -> None:
             "votes exist under an L2 penalty, where a score is a sum over the training rows; this model was fitted "
             f"with C={fitted.get('C', 'unknown')}, l1_ratio={fitted.get('l1_ratio', 'unknown')}; fit one with --C 1"
         )
+    if fitted.get("scale") == "min-max":
+        raise ParameterError(
+            "votes are counted in plain ink, and this model was fitted on stretched pixels (--scale min-max); "
+            "fit one with --scale 255"
+        )
 
 
 def vote(

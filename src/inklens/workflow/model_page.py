@@ -25,7 +25,7 @@ def write_model_page(
     part: str = "test",
     progress: Callable | None = None,
 ) -> Judgement:
-    """Judge a model and write ``out/index.html``, ``out/figures/`` and ``out/numbers.json``.
+    """Judge a model and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ def write_model_page(
             figure.save(folder / "figures")
         numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
         write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
+        write_text(folder / "predictions.csv", judged.predictions)
         write_text(folder / "index.html", page)
     return judged
 
@@ -132,6 +133,7 @@ def _card(reader: DigitReader, fit: dict, data: dict) -> list[tuple[str, str]]:
         "data": data.get("name"),
         "rows": f"{data['train']:,} for training, {data['test']:,} for testing, seed {data['seed']}" if data else None,
         "features": reader.features,
+        "scale of the pixels": fit.get("scale"),
         "C": fit.get("C"),
         "share of L1 in the penalty": fit.get("l1_ratio"),
         "objective": _decimal(fit.get("objective")),

@@ -16,9 +16,10 @@ from inklens.linear.blocks import Rows
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax, raw_prediction
 from inklens.reader import DigitReader
+from inklens.workflow.predictions import predictions_csv
+from inklens.workflow.scaling import PIXEL_SCALE, MinMax
 
 Size = int | float | None
-PIXEL_SCALE = 255.0  # uint8 ink to [0, 1], as the tutorial scales it
 STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
 VERIFY_TOLERANCE = 1e-7  # relative, for rounding: NumPy adds in another order than the kernels
 
@@ -58,6 +59,8 @@ class Fit:
 
 def split_rows(dataset: Dataset, *, train: Size = None, test: Size = None, seed: int = 9) -> Split:
     """Split as asked; a half that is not given takes the rows that are left (by default three quarters train)."""
+    if len(dataset) < 2:
+        raise DataError(f"{dataset.name!r} has one image; training and testing need one each; give more")
     if test is None:
         test = 0.25 if train is None else _remaining(dataset, train, np.floor, option="train")
     if train is None:
@@ -69,7 +72,7 @@ def _remaining(dataset: Dataset, size: int | float, rounding: Callable, *, optio
     taken = int(rounding(size * len(dataset))) if isinstance(size, float) else size
     if taken >= len(dataset):
         raise ParameterError(
-            f"--{option} {size:g} leaves no rows for the other half, since {dataset.name} has {len(dataset)}; lower it"
+            f"--{option} {size:g} leaves none for the other half, since {dataset.name!r} has {len(dataset)}; lower it"
         )
     return len(dataset) - taken
 
@@ -127,6 +130,7 @@ def fit(
     group: bool = False,
     max_pixels: int | None = None,
     features: str = "pixels",
+    scale: str = "255",
     tol: float = 1e-4,
     time_budget: float | None = None,
     progress: Callable | None = None,
@@ -150,6 +154,9 @@ def fit(
         A model of the same classes and features to start from.
     features : {"pixels", "upright", "strokes"}
         What the linear model is fed.
+    scale : {"255", "min-max"}
+        Divide pixels by 255, or stretch each to 0..1 by its own range in the training rows. The model that comes out
+        reads plain ink either way.
     max_pixels : int or None
         Use the largest C, up to the given one, whose model needs at most so many pixels.
     callback : callable, optional
@@ -177,7 +184,7 @@ def fit(
     if add is not None:
         rows, record = _with_added(rows, add, dataset.image_shape)
         added |= record
-    halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape)
+    halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
     if max_pixels is not None:
         C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
     parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
@@ -185,7 +192,7 @@ def fit(
     while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
         C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
         model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
-    result = _judge(model, dataset, halves, features, {"spec": data, "seed": seed, **sizes, **added})
+    result = _judge(model, dataset, halves, {"spec": data, "seed": seed, **sizes, **added}, features=features)
     if out is not None:
         result.reader.save(out)
     return replace(
@@ -211,16 +218,26 @@ def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Halves:
-    """Features and labels of the two halves."""
+    """Features and labels of the two halves, and how pixels were stretched for them, if they were."""
 
     X_train: Rows
     y_train: np.ndarray
     X_test: Rows
     y_test: np.ndarray
+    stretch: MinMax | None = None
 
     @classmethod
-    def of(cls, rows: Split, **kind: Any) -> "_Halves":
-        return cls(feature_rows(rows.X_train, **kind), rows.y_train, feature_rows(rows.X_test, **kind), rows.y_test)
+    def of(cls, rows: Split, *, features: str, image_shape: tuple[int, int], scale: str) -> "_Halves":
+        if scale == "255":
+            made = (feature_rows(X, features=features, image_shape=image_shape) for X in (rows.X_train, rows.X_test))
+            return cls(next(made), rows.y_train, next(made), rows.y_test)
+        if scale != "min-max" or features != "pixels":
+            raise ParameterError(
+                f"expected the scale 255, or min-max with the features pixels, got {scale!r} with {features!r}"
+            )
+        stretch = MinMax.of(rows.X_train)
+        made = (Rows.of(stretch.transform(X)) for X in (rows.X_train, rows.X_test))
+        return cls(next(made), rows.y_train, next(made), rows.y_test, stretch)
 
 
 def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, **options: Any) -> float:
@@ -255,11 +272,11 @@ def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | 
             model.fit(halves.X_train, y, callback=callback)
         except FitInterrupted:
             interrupted = True
-    texts = tuple(str(warning.message) for warning in caught)
+    texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     return model, time.perf_counter() - began, texts, interrupted
 
 
-def _judge(model, dataset: Dataset, halves: _Halves, features: str, data: dict) -> Fit:
+def _judge(model, dataset: Dataset, halves: _Halves, data: dict, *, features: str) -> Fit:
     accuracy = {
         "train": float(model.score(halves.X_train, halves.y_train)),
         "test": float(model.score(halves.X_test, halves.y_test)),
@@ -274,9 +291,13 @@ def _judge(model, dataset: Dataset, halves: _Halves, features: str, data: dict) 
     zeros = int((model.coef_ == 0.0).sum())
     names = ("l1_ratio", "group", "tol")
     parameters = {"C": model.C if np.isfinite(model.C) else "inf", **{name: getattr(model, name) for name in names}}
+    coef, intercept = model.coef_, model.intercept_
+    if halves.stretch is not None:
+        parameters["scale"] = "min-max"
+        coef, intercept = halves.stretch.to_ink(coef, intercept)
     reader = DigitReader(
-        model.coef_,
-        model.intercept_,
+        coef,
+        intercept,
         tuple(str(label) for label in model.classes_),
         dataset.image_shape,
         features=features,
@@ -299,7 +320,13 @@ class Judgement:
     y_true: np.ndarray
     y_pred: np.ndarray
     frames: np.ndarray  # (n_samples, rows, cols) in [0, 1]
+    index: np.ndarray  # (n_samples,) rows of the data set
     notes: tuple[str, ...] = ()
+
+    @property
+    def predictions(self) -> str:
+        """Every answer, as CSV."""
+        return predictions_csv(self.y_true, self.proba, self.evaluation.classes, index=self.index)
 
 
 def evaluate(
@@ -320,15 +347,15 @@ def evaluate(
         Which rows.
     """
     dataset, rows, notes = _rows_of(reader, data, train=train, test=test, seed=seed, progress=progress)
-    X, y = {
-        "test": (rows.X_test, rows.y_test),
-        "train": (rows.X_train, rows.y_train),
-        "all": (dataset.X, dataset.y),
+    X, y, index = {
+        "test": (rows.X_test, rows.y_test, rows.test_index),
+        "train": (rows.X_train, rows.y_train, rows.train_index),
+        "all": (dataset.X, dataset.y, np.arange(len(dataset))),
     }[part]
     frames = scale_pixels(X).reshape(len(X), *dataset.image_shape)
     proba = reader.predict_proba(frames)
     y_pred = np.array(reader.classes)[proba.argmax(axis=1)]
-    return Judgement(Evaluation.from_predictions(y, y_pred, reader.classes), proba, y, y_pred, frames, notes)
+    return Judgement(Evaluation.from_predictions(y, y_pred, reader.classes), proba, y, y_pred, frames, index, notes)
 
 
 def sample_frame(reader: DigitReader, sample: int, *, data: str | None = None, progress: Callable | None = None):
@@ -392,19 +419,27 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     penalty = ElasticNet(0.0, 0.0) if unpenalised else penalty_of(fitted["l1_ratio"], group=fitted["group"])
     weights = np.full(len(rows.y_train), 1.0 if unpenalised else float(fitted["C"]))
     codes = np.searchsorted(np.array(reader.classes), rows.y_train).astype(np.int32)
-    X = reader.transform(scale_pixels(rows.X_train).reshape(-1, *reader.image_shape))
-    log_proba = log_softmax(raw_prediction(X, reader.coef, reader.intercept))
-    objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(reader.coef)
+    X, coef, intercept = _as_fitted(reader, rows.X_train)
+    log_proba = log_softmax(raw_prediction(X, coef, intercept))
+    objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(coef)
     bound, separated = 0.0, None
     if fitted["status"] == "separated":
-        separated = certificates.separation(Rows.of(X), codes, reader.coef, reader.intercept) is not None
+        separated = certificates.separation(Rows.of(X), codes, coef, intercept) is not None
     elif reader.dual is not None:
         bound = certificates.lower_bound(X, codes, weights, penalty, reader.dual)
     elif unpenalised:
         problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
-        bound, _ = certificates.unpenalised_bound(problem, reader.coef, np.exp(log_proba))
+        bound, _ = certificates.unpenalised_bound(problem, coef, np.exp(log_proba))
     stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
     return Verification(stated, objective, bound, separated)
+
+
+def _as_fitted(reader: DigitReader, X: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return rows, coefficients and intercepts as the penalty saw them."""
+    if reader.provenance["fit"].get("scale") == "min-max":
+        stretch = MinMax.of(X)
+        return stretch.transform(X).astype(float), *stretch.from_ink(reader.coef, reader.intercept)
+    return reader.transform(scale_pixels(X).reshape(-1, *reader.image_shape)), reader.coef, reader.intercept
 
 
 def _rows_of(reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None):

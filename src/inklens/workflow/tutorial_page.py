@@ -12,7 +12,6 @@ from inklens.displays import (
     ConfusionMatrixDisplay,
     EvidenceDisplay,
     MapComparisonDisplay,
-    MisclassifiedDisplay,
     PathDisplay,
     ProbabilityBarsDisplay,
     RecipeStepsDisplay,
@@ -23,8 +22,10 @@ from inklens.displays.base import as_maps, class_weights
 from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure, render
 from inklens.storage import write_text
+from inklens.workflow.predictions import predictions_csv
 from inklens.workflow.reasons import Subject, tell_reasons
-from inklens.workflow.tutorial import FittedModel, Tutorial
+from inklens.workflow.tutorial import Tutorial
+from inklens.workflow.tutorial_fits import FittedModel
 
 CHAPTERS = [
     Chapter("data", "Look at the data", "tutorial/data.html"),
@@ -36,15 +37,20 @@ CHAPTERS = [
     Chapter("mistakes", "Look at the mistakes", "tutorial/mistakes.html"),
     Chapter("own", "Read your own picture", "tutorial/own.html"),
     Chapter("evidence", "Why this answer?", "tutorial/evidence.html"),
+    Chapter("mind", "Change its mind", "tutorial/mind.html"),
     Chapter("regularise", "Use fewer pixels", "tutorial/regularise.html"),
     Chapter("tolerance", "What a loose stop hides", "tutorial/tolerance.html"),
     Chapter("next", "What to try next", "tutorial/next.html"),
 ]
+MIND_CAPTIONS = {
+    "least": "The smallest change of ink that makes another class win clearly. Blue is added, orange erased.",
+    "stroke": "The same with one stroke of a pen.",
+}
 N_FIRST = 10  # first images shown with their labels
 
 
 def write_page(tutorial: Tutorial, folder: Path) -> None:
-    """Write index.html, numbers.json and the figures."""
+    """Write index.html, numbers.json, predictions.csv and the figures."""
     reasons = tell_reasons(_subject(tutorial))
     figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
     page = render(
@@ -63,6 +69,8 @@ def write_page(tutorial: Tutorial, folder: Path) -> None:
     for figure in figures.values():
         figure.save(folder / "figures")
     write_text(folder / "numbers.json", json.dumps(tutorial.numbers(), indent=1, allow_nan=False, ensure_ascii=False))
+    answers = predictions_csv(tutorial.split.y_test, tutorial.proba, tutorial.classes, index=tutorial.split.test_index)
+    write_text(folder / "predictions.csv", answers)
     write_text(folder / "index.html", page)
 
 
@@ -79,9 +87,9 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
 
 def _subject(t: Tutorial) -> Subject:
     """Return the model that is read, and the picture that its reasons are told about."""
-    coef, intercept, names = class_weights(t.gentle.model)
+    coef, intercept, names = class_weights(t.fits.gentle.model)
     best = t.own.readings.get("faithful") or next(iter(t.own.readings.values()), None)
-    fitted = {"C": t.gentle.model.C, "l1_ratio": 0.0, "group": False, "tol": t.gentle.model.tol}
+    fitted = {"C": t.fits.gentle.model.C, "l1_ratio": 0.0, "group": False, "tol": t.fits.gentle.model.tol}
     return Subject(
         DigitReader(coef, intercept, tuple(names), t.dataset.image_shape, provenance={"fit": fitted}),
         t.split,
@@ -91,7 +99,7 @@ def _subject(t: Tutorial) -> Subject:
         else "the made picture"
         if best
         else f"test image {t.sample}",
-        t.plain.model if t.plain.separated else None,
+        t.fits.plain.model if t.fits.plain.separated else None,
     )
 
 
@@ -124,13 +132,13 @@ def _model_figures(t: Tutorial) -> list[ReportFigure]:
     return [
         ReportFigure(
             "maps-no-penalty",
-            CoefficientMapsDisplay(_maps(t, t.plain), class_names=t.classes),
+            CoefficientMapsDisplay(_maps(t, t.fits.plain), class_names=t.classes),
             "What the fit without a penalty learned: one coefficient per pixel and class.",
         ),
         ReportFigure(
             "maps",
-            CoefficientMapsDisplay(_maps(t, t.gentle), class_names=t.classes),
-            f"What the fit with a gentle penalty ({t.gentle.title}) learned; the model of all that follows.",
+            CoefficientMapsDisplay(_maps(t, t.fits.gentle), class_names=t.classes),
+            f"What the fit with a gentle penalty ({t.fits.gentle.title}) learned; the model of all that follows.",
         ),
         ReportFigure("by-hand", hand, f"Test image {t.sample} on its way from pixels to an answer."),
         ReportFigure(
@@ -159,9 +167,7 @@ def _judging_figures(t: Tutorial) -> list[ReportFigure]:
         ),
         ReportFigure(
             "mistakes",
-            MisclassifiedDisplay.from_estimator(
-                t.gentle.model, t.X_test, t.split.y_test, image_shape=t.dataset.image_shape
-            ),
+            t.mistakes,
             "Mistakes, from the one the model was surest of to the closest call.",
         ),
     ]
@@ -185,30 +191,35 @@ def _own_figures(t: Tutorial) -> list[ReportFigure]:
                 width=6.0,
             ),
         ]
-    coef, intercept, _ = class_weights(t.gentle.model)
-    best = t.own.readings.get("faithful") or next(iter(t.own.readings.values()), None)
-    frame = best.frame if best else t.by_hand.image
+    coef, intercept, _ = class_weights(t.fits.gentle.model)
+    frame = t.by_hand.image if t.own.frame is None else t.own.frame
     maps = as_maps(coef, t.dataset.image_shape)
     evidence = EvidenceDisplay(frame, coef=maps, intercept=intercept, class_names=t.classes)
     caption = "Above: what the model learned for each class. Below: the same, seen only where this picture has ink."
-    return [*figures, ReportFigure("evidence", evidence, caption)]
+    figures.append(ReportFigure("evidence", evidence, caption))
+    return figures + [
+        ReportFigure(f"flip-{kind}", display, MIND_CAPTIONS[kind], width=7.0)
+        for kind, display in t.mind.displays.items()
+    ]
 
 
 def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
-    tight = f"inklens, gap {t.sparse.gap:.0e}"
+    tight = f"inklens, gap {t.fits.sparse.gap:.0e}"
     return [
         ReportFigure(
             "zeros",
-            MapComparisonDisplay({fit.title: _maps(t, fit) for fit in (t.plain, t.sparse)}, class_names=t.classes),
+            MapComparisonDisplay(
+                {fit.title: _maps(t, fit) for fit in (t.fits.plain, t.fits.sparse)}, class_names=t.classes
+            ),
             "Before and after the L1 penalty. Black is a coefficient that is exactly zero in that very model.",
             options={"shared_scale": False},
         ),
         ReportFigure(
             "path",
             PathDisplay.from_path(
-                t.path.path,
+                t.fits.path.path,
                 image_shape=t.dataset.image_shape,
-                accuracies={"training": t.path.train_accuracy, "test": t.path.test_accuracy},
+                accuracies={"training": t.fits.path.train_accuracy, "test": t.fits.path.test_accuracy},
             ),
             "The L1 penalty from strong (left) to weak (right): how many pixels it takes, what that costs, and which "
             "pixels come first.",
@@ -216,10 +227,10 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
         ReportFigure(
             "tolerance",
             ToleranceDisplay(
-                {t.loose.title: _maps(t, t.loose), tight: _maps(t, t.sparse)},
+                {t.fits.loose.title: _maps(t, t.fits.loose), tight: _maps(t, t.fits.sparse)},
                 class_names=t.classes,
-                objectives={t.loose.title: t.loose.objective, tight: t.sparse.objective},
-                lower_bounds={t.loose.title: t.loose.lower_bound, tight: t.sparse.lower_bound},
+                objectives={t.fits.loose.title: t.fits.loose.objective, tight: t.fits.sparse.objective},
+                lower_bounds={t.fits.loose.title: t.fits.loose.lower_bound, tight: t.fits.sparse.lower_bound},
             ),
             "The same problem (L1, C = 1), stopped early and stopped with a proof; each on its own scale.",
             options={"shared_scale": False},
