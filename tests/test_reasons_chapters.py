@@ -93,9 +93,9 @@ def test_any_classes_and_any_shape():
 
 def test_chapters_stand_after_those_they_belong_to():
     reasons = Reasons("a picture", facts={name: {} for name in TITLES})
-    page = [Chapter(id, id, "") for id in ("data", "mistakes", "evidence", "tolerance", "next")]
+    page = [Chapter(id, id, "") for id in ("data", "mistakes", "evidence", "mind", "tolerance", "next")]
     ids = [chapter.id for chapter in reasons.among(page)]
     assert [id for id in ids if id not in TITLES] == [chapter.id for chapter in page]
     for id, after in AFTER.items():
-        assert ids.index(id) == ids.index(after) + 1
+        assert ids.index(id) == ids.index(after[0]) + 1
     assert [c.id for c in Reasons("", facts={"votes": {}}).among([])] == ["votes"]

@@ -61,7 +61,7 @@ def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[s
     _, rows, notes = _rows_of(reader, data)
     sample = min(SAMPLE, len(rows.y_test) - 1)
     frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
-    names = ("cells", "why", "flips") if notes else tuple(TITLES)
+    names = ("cells", "why", "flips", "radii") if notes else tuple(TITLES)
     return Subject(reader, rows, frame, f"test image {sample}"), names
 
 

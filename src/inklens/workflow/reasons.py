@@ -36,18 +36,20 @@ MOST_RADII = 2000  # test rows whose radii are drawn
 MOST_PAIRS = 2e8  # pairs of rows up to which a page looks for near-duplicates
 FOLDS = 5
 
-AFTER = {  # chapter: where it stands in the tutorial
-    "cells": "mistakes",
-    "why": "evidence",
-    "flips": "why",
-    "votes": "flips",
-    "limits": "tolerance",
-    "labels": "limits",
+AFTER = {  # chapter: the chapter that it follows, the first of these that a page has
+    "cells": ("mistakes", "judge"),
+    "why": ("evidence", "cells"),
+    "flips": ("why",),
+    "radii": ("mind", "flips"),
+    "votes": ("radii", "why"),
+    "limits": ("tolerance", "votes"),
+    "labels": ("limits",),
 }
 TITLES = {
     "cells": "Open the confusions",
     "why": "Why not the runner-up?",
     "flips": "What would change its mind?",
+    "radii": "How near are other answers?",
     "votes": "Which images taught it that?",
     "limits": "What the data cannot say",
     "labels": "Errors in the data",
@@ -101,8 +103,8 @@ class Reasons:
         placed = list(chapters)
         for chapter in self.chapters():
             ids = [other.id for other in placed]
-            after = AFTER[chapter.id]
-            placed.insert(ids.index(after) + 1 if after in ids else len(ids), chapter)
+            after = next((id for id in AFTER[chapter.id] if id in ids), None)
+            placed.insert(len(ids) if after is None else ids.index(after) + 1, chapter)
         return placed
 
 
@@ -158,7 +160,7 @@ def _flips(s: Subject) -> Told:
     radius = radii.get("l1", {}).get("boxed")
     display = FlipDisplay.from_flip(found, radius=radius)
     figures = [ReportFigure("flip", display, "Before, the change, and after it.")]
-    facts: dict[str, Any] = {"flip": found, "radius": radius, "stroke": None, "n_radii": 0}
+    facts: dict[str, Any] = {"flip": found, "radius": radius, "stroke": None}
     if s.reader.features != "pixels":
         return facts, figures
     try:
@@ -169,11 +171,14 @@ def _flips(s: Subject) -> Told:
         figures.append(ReportFigure("flip-stroke", drawn, "The straight stroke with least ink, drawn or erased."))
     except InklensError:
         pass
+    return facts, figures
+
+
+def _radii(s: Subject) -> Told:
     frames, y = s.test_frames[:MOST_RADII], s.rows.y_test[:MOST_RADII]
     distribution = RadiiDisplay.from_robustness(robustness(s.reader, frames), right=s.reader.predict(frames) == y)
-    facts["n_radii"] = len(frames)
-    figures.append(ReportFigure("radii", distribution, "How many test images keep a right answer under every change."))
-    return facts, figures
+    caption = "How many test images keep a right answer under every change."
+    return {"n": len(frames)}, [ReportFigure("radii", distribution, caption)]
 
 
 def _votes(s: Subject) -> Told:
@@ -235,6 +240,7 @@ _TELLERS: dict[str, Callable[[Subject], Told]] = {
     "cells": _cells,
     "why": _why,
     "flips": _flips,
+    "radii": _radii,
     "votes": _votes,
     "limits": _limits,
     "labels": _labels,

@@ -23,7 +23,7 @@ from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure, render
 from inklens.storage import write_text
 from inklens.workflow.predictions import predictions_csv
-from inklens.workflow.reasons import Subject, tell_reasons
+from inklens.workflow.reasons import TITLES, Subject, tell_reasons
 from inklens.workflow.tutorial import Tutorial
 from inklens.workflow.tutorial_fits import FittedModel
 
@@ -51,7 +51,7 @@ N_FIRST = 10  # first images shown with their labels
 
 def write_page(tutorial: Tutorial, folder: Path) -> None:
     """Write index.html, numbers.json, predictions.csv and the figures."""
-    reasons = tell_reasons(_subject(tutorial))
+    reasons = tell_reasons(_subject(tutorial), [name for name in TITLES if name != "flips"])
     figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
     page = render(
         "tutorial.html",
