@@ -91,20 +91,22 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
     metavar="DIR",
     help="The report's folder; an older report there is replaced as a whole.",
 )
-def report(model: str, data: str | None, part: str, out: str) -> None:
-    """Write a page about MODEL: its card and certificate, its maps, its accuracy and its mistakes.
+@click.option("--stability", is_flag=True, help="Add how sure the coefficients are (some seconds more).")
+def report(model: str, out: str, **options) -> None:
+    """Write a page about MODEL: its card and certificate, its maps, accuracy and mistakes, and how sure all that is.
 
     Without --data, the model is judged on the test rows of its own split.
 
     \b
-    Example:
+    Examples:
       inklens report sparse.inklens --out sparse-report
+      inklens report sparse.inklens --stability
     """
     from inklens.reader import DigitReader
     from inklens.workflow.model_page import write_model_page
 
     with progress_bar() as progress:
-        judged = write_model_page(DigitReader.load(model), data=data, part=part, out=out, progress=progress)
+        judged = write_model_page(DigitReader.load(model), out=out, **options, progress=progress)
     for note in judged.notes:
         say(f"inklens: {note}")
     click.echo(f"The report: {click.format_filename(str(Path(out) / 'index.html'))}")
