@@ -226,7 +226,14 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
 @data_option()
 @split_options()
 @click.option("--C", "C", type=float, default=1.0, show_default=True, metavar="X", help="Where the path ends.")
-@click.option("--points", type=click.IntRange(min=2, max=10_000), default=60, show_default=True, help="How many fits.")
+@click.option(
+    "--points",
+    type=click.IntRange(min=2, max=10_000),
+    default=60,
+    show_default=True,
+    metavar="N",
+    help="How many fits.",
+)
 @click.option(
     "--l1-ratio", type=float, default=1.0, show_default=True, metavar="R", help="1: L1; between 0 and 1: elastic net."
 )

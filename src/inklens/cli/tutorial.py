@@ -15,7 +15,7 @@ from inklens.cli.output import data_option, json_option, print_json, print_table
     "--pixel-filter",
     type=click.FloatRange(0, 100),
     default=20,
-    show_default="20",
+    show_default=True,
     metavar="PERCENT",
     help="Share of the photo that the tutorial's recipe makes black.",
 )
@@ -91,7 +91,8 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
     metavar="DIR",
     help="The report's folder; an older report there is replaced as a whole.",
 )
-def report(model: str, data: str | None, part: str, out: str) -> None:
+@json_option
+def report(model: str, data: str | None, part: str, out: str, as_json: bool) -> None:
     """Write a page about MODEL: its card and certificate, its maps, its accuracy and its mistakes.
 
     Without --data, the model is judged on the test rows of its own split.
@@ -101,10 +102,14 @@ def report(model: str, data: str | None, part: str, out: str) -> None:
       inklens report sparse.inklens --out sparse-report
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.model_page import write_model_page
+    from inklens.workflow.model_page import model_numbers, write_model_page
 
+    reader = DigitReader.load(model)
     with progress_bar() as progress:
-        judged = write_model_page(DigitReader.load(model), data=data, part=part, out=out, progress=progress)
+        judged = write_model_page(reader, data=data, part=part, out=out, progress=progress)
+    page = Path(out) / "index.html"
+    if as_json:
+        return print_json({**model_numbers(reader, judged), "report": str(page), "notes": list(judged.notes)})
     for note in judged.notes:
         say(f"inklens: {note}")
-    click.echo(f"The report: {click.format_filename(str(Path(out) / 'index.html'))}")
+    click.echo(f"The report: {click.format_filename(str(page))}")

@@ -204,6 +204,7 @@ def refit(
         C=float(fitted["C"]),
         l1_ratio=fitted["l1_ratio"],
         group=fitted["group"],
+        scale=fitted.get("scale", "255"),
         features=reader.features,
         tol=fitted["tol"],
         start=reader,

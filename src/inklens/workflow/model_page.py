@@ -45,11 +45,16 @@ def write_model_page(
         page = render("model.html", chapters=_chapters(reader), context=_context(reader, judged, part, figures))
         for figure in figures.values():
             figure.save(folder / "figures")
-        numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
+        numbers = model_numbers(reader, judged)
         write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "predictions.csv", judged.predictions)
         write_text(folder / "index.html", page)
     return judged
+
+
+def model_numbers(reader: DigitReader, judged: Judgement) -> dict[str, Any]:
+    """Return what numbers.json holds."""
+    return {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
 
 
 def _shows_pixels(reader: DigitReader) -> bool:
