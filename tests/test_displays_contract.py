@@ -15,6 +15,7 @@ from inklens.displays import (
     NARROW,
     WIDE,
     ByHandDisplay,
+    CalibrationDisplay,
     CoefficientMapsDisplay,
     ConfusionCellDisplay,
     ConfusionMatrixDisplay,
@@ -24,8 +25,10 @@ from inklens.displays import (
     LabelErrorsDisplay,
     MapComparisonDisplay,
     MisclassifiedDisplay,
+    ModelComparisonDisplay,
     NearDuplicatesDisplay,
     PathDisplay,
+    PredictionSetsDisplay,
     ProbabilityBarsDisplay,
     RadiiDisplay,
     ReasonsDisplay,
@@ -33,12 +36,15 @@ from inklens.displays import (
     SampleGalleryDisplay,
     SeparationDisplay,
     SilenceDisplay,
+    StabilityDisplay,
     StrengthDisplay,
     ToleranceDisplay,
+    UncertaintyDisplay,
     VotesDisplay,
 )
 from inklens.displays.sheet import any_script
 from inklens.errors import OutputError, ParameterError
+from inklens.evaluation import Calibration, Comparison
 
 
 class Case:
@@ -64,6 +70,20 @@ def path_display(case, *, accuracies):
     order = [pixel for pixel in np.argsort(ranks.ravel()) if used[pixel]]
     scores = {"training": 0.1 + shares, "test": 0.1 + 0.9 * shares} if accuracies else None
     return PathDisplay(np.geomspace(3e-4, 1, 5), coefs, class_names=case.names, entry_order=order, accuracies=scores)
+
+
+def comparison_display(case):
+    """Two models of which the second gets two rows right that the first does not."""
+    y = np.array([case.names[k % len(case.names)] for k in range(5)])
+    said = np.where(np.arange(5) < 2, case.names[-1], y), np.where(np.arange(5) == 4, case.names[-1], y)
+    names = ("a model with a long name indeed", "b")
+    found = Comparison.from_predictions(y, *said)
+    return ModelComparisonDisplay.from_comparison(found, names=names, images=case.images, y_true=y, predictions=said)
+
+
+def shares(case):
+    """Shares of refits above and below zero."""
+    return np.maximum(case.coef, 0) / 9, np.maximum(-case.coef, 0) / 9
 
 
 DISPLAYS = {
@@ -131,6 +151,25 @@ DISPLAYS = {
         votes_against=np.zeros(0),
         shares={"intercept": 0.1, "for": 2.0, "against": 0.0, "remainder": -1e-5, "total": 2.1},
         n_samples=60000,
+    ),
+    "calibration": lambda c: CalibrationDisplay.from_calibration(
+        Calibration(c.proba, c.proba.argmin(axis=1)), after=Calibration(c.proba, c.proba.argmax(axis=1))
+    ),
+    "calibration of one answer": lambda c: CalibrationDisplay.from_calibration(
+        Calibration(np.eye(len(c.names))[:1], np.zeros(1, dtype=int))
+    ),
+    "sets": lambda c: PredictionSetsDisplay.from_sets(
+        c.proba > 0.01, c.proba.argmin(axis=1), c.images, class_names=c.names, coverage=0.95, words=["A promise."]
+    ),
+    "single sets": lambda c: PredictionSetsDisplay.from_sets(
+        np.eye(len(c.names), dtype=bool)[:2], np.array([0, 1]), c.images[:2], class_names=c.names, coverage=0.5
+    ),
+    "two models": comparison_display,
+    "stability": lambda c: StabilityDisplay(
+        *shares(c), np.abs(c.coef).max(axis=0) / 9, class_names=c.names, n_refits=50, words=["What it says."] * 2
+    ),
+    "uncertainty": lambda c: UncertaintyDisplay(
+        c.coef, np.abs(c.coef[::-1]), class_names=c.names, known=np.abs(c.coef[0]) / 9, words=["What it says."]
     ),
     "label errors": lambda c: LabelErrorsDisplay(
         c.images,

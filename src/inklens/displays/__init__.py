@@ -6,6 +6,7 @@ writes SVG or PNG.
 """
 
 from inklens.displays.base import NARROW, WIDE, Display
+from inklens.displays.certainty import CalibrationDisplay, PredictionSetsDisplay
 from inklens.displays.flips import FlipDisplay
 from inklens.displays.galleries import MisclassifiedDisplay, RecipeStepsDisplay, SampleGalleryDisplay
 from inklens.displays.judging import ConfusionMatrixDisplay, StrengthDisplay
@@ -16,7 +17,9 @@ from inklens.displays.path import PathDisplay
 from inklens.displays.probabilities import ByHandDisplay, ProbabilityBarsDisplay
 from inklens.displays.radii import RadiiDisplay
 from inklens.displays.reasons import ReasonsDisplay
+from inklens.displays.stability import StabilityDisplay, UncertaintyDisplay
 from inklens.displays.suspects import ConfusionCellDisplay, LabelErrorsDisplay, NearDuplicatesDisplay
+from inklens.displays.versus import ModelComparisonDisplay
 from inklens.displays.votes import VotesDisplay
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "PALETTES",
     "WIDE",
     "ByHandDisplay",
+    "CalibrationDisplay",
     "CoefficientMapsDisplay",
     "ConfusionCellDisplay",
     "ConfusionMatrixDisplay",
@@ -33,8 +37,10 @@ __all__ = [
     "LabelErrorsDisplay",
     "MapComparisonDisplay",
     "MisclassifiedDisplay",
+    "ModelComparisonDisplay",
     "NearDuplicatesDisplay",
     "PathDisplay",
+    "PredictionSetsDisplay",
     "ProbabilityBarsDisplay",
     "RadiiDisplay",
     "ReasonsDisplay",
@@ -42,7 +48,9 @@ __all__ = [
     "SampleGalleryDisplay",
     "SeparationDisplay",
     "SilenceDisplay",
+    "StabilityDisplay",
     "StrengthDisplay",
     "ToleranceDisplay",
+    "UncertaintyDisplay",
     "VotesDisplay",
 ]

@@ -341,12 +341,17 @@ def map_rows(
     black_zeros: bool,
 ) -> float:
     """Place one titled map per class from `top` down; return where the next thing would stand."""
+    pictures = [signed_pixels(values, scale, palette=palette, black_zeros=black_zeros) for values in coef]
+    return picture_rows(sheet, top, tiles, pictures, names)
+
+
+def picture_rows(sheet: Sheet, top: float, tiles: Grid, pictures: Sequence[np.ndarray], names: Sequence[str]) -> float:
+    """Place titled RGB pictures from `top` down; return where the next thing would stand."""
     block = TEXT * LEADING + tiles.tile_height + 6
-    for k, values in enumerate(coef):
+    for k, pixels in enumerate(pictures):
         left, y = tiles.left(k), top + tiles.row(k) * block
         name = shorten(names[k], tiles.caption)
         y = sheet.words(left + tiles.tile_width / 2, y, name, ha="center")
-        pixels = signed_pixels(values, scale, palette=palette, black_zeros=black_zeros)
         sheet.picture(left, y, tiles.tile_width, tiles.tile_height, pixels)
         sheet.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
     return top + tiles.rows * block

@@ -442,13 +442,16 @@ def _as_fitted(reader: DigitReader, X: np.ndarray) -> tuple[Any, np.ndarray, np.
     return reader.transform(scale_pixels(X).reshape(-1, *reader.image_shape)), reader.coef, reader.intercept
 
 
-def _rows_of(reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None):
+def _rows_of(
+    reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None, offline: bool = False
+):
     """Load the data and split it as the model's fit did, unless told otherwise."""
     recorded = reader.provenance.get("data", {})
+    recorded = recorded if isinstance(recorded, dict) else {}  # the reader that ships tells it in words
     spec = data or recorded.get("spec")
     if spec is None:
         raise ParameterError("this model does not say what it was fitted on; name the data with --data")
-    dataset = load_dataset(spec, progress=progress)
+    dataset = load_dataset(spec, progress=progress, offline=offline)
     if dataset.image_shape != reader.image_shape:
         raise DataError(
             f"the model takes {reader.image_shape[0]} x {reader.image_shape[1]} pixels, but {dataset.name} has "

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from inklens.errors import DataError
+from inklens.evaluation.intervals import CONFIDENCE, Share, share
 
 
 def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> np.ndarray:
@@ -75,6 +76,10 @@ class Evaluation:
         """Share of right answers; NaN without samples."""
         return float(np.trace(self.confusion) / self.n_samples) if self.n_samples else float("nan")
 
+    def accuracy_interval(self, confidence: float = CONFIDENCE) -> Share:
+        """Return the accuracy with its Wilson interval."""
+        return share(int(np.trace(self.confusion)), self.n_samples, confidence=confidence)
+
     @cached_property
     def true_positives(self) -> np.ndarray:
         """Samples of class k predicted as k, (n_classes,)."""
@@ -129,16 +134,17 @@ class Evaluation:
         """Say which classes are easy, which hard, and what is taken for what."""
         share = dict(zip(self.classes, self.recall, strict=True))
         count = min(3, len(self.classes) // 2)
+        right = int(self.true_positives.sum())
         sentences = [
-            f"{int(self.true_positives.sum())} of {self.n_samples} right: accuracy {self.accuracy:.4f}.",
-            f"Easiest: {_join(f'{c} ({share[c]:.0%} right)' for c in self.easiest(count))}.",
-            f"Hardest: {_join(f'{c} ({share[c]:.0%} right)' for c in self.hardest(count))}.",
+            f"{right} of {self.n_samples} right: accuracy {self.accuracy:.4f}{self._interval()}.",
+            f"Easiest: {join(f'{c} ({share[c]:.0%} right)' for c in self.easiest(count))}.",
+            f"Hardest: {join(f'{c} ({share[c]:.0%} right)' for c in self.hardest(count))}.",
         ]
         confusions = [
             f"{t} taken for {p} ({n} times)" if n > 1 else f"{t} taken for {p} (once)"
             for t, p, n in self.frequent_confusions()
         ]
-        return [*sentences, f"Most frequent confusions: {_join(confusions)}." if confusions else "No mistakes at all."]
+        return [*sentences, f"Most frequent confusions: {join(confusions)}." if confusions else "No mistakes at all."]
 
     def to_json(self) -> dict:
         """Return everything as plain numbers and strings."""
@@ -153,6 +159,7 @@ class Evaluation:
         return {
             "n_samples": self.n_samples,
             "accuracy": self.accuracy,
+            "accuracy_interval": self.accuracy_interval().to_json(),
             "classes": list(self.classes),
             "per_class": {
                 c: {name: values[k].item() for name, values in counts.items()} for k, c in enumerate(self.classes)
@@ -161,6 +168,10 @@ class Evaluation:
             "confusion_normalised": self.normalised.round(4).tolist(),
             "in_words": self.in_words(),
         }
+
+    def _interval(self) -> str:
+        found = self.accuracy_interval()
+        return f" (95 % interval {found.low:.4f} to {found.high:.4f})" if self.n_samples else ""
 
     def _by_recall(self) -> list[str]:
         present = np.flatnonzero(self.confusion.sum(axis=1))
@@ -182,6 +193,11 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
 
 
-def _join(parts: Iterable[str]) -> str:
+def join(parts: Iterable[str], word: str = "and") -> str:
+    """Join words as in a sentence.
+
+    >>> join(["4", "7", "9"], "or")
+    '4, 7 or 9'
+    """
     *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {word} {last}" if first else last

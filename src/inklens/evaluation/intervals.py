@@ -1,0 +1,70 @@
+"""Shares with their confidence intervals: an accuracy is an estimate, and says how good an estimate."""
+
+from typing import Literal, NamedTuple
+
+from inklens.errors import ParameterError
+
+CONFIDENCE = 0.95
+
+
+class Share(NamedTuple):
+    """A share that was counted, and the interval that holds the true one with the stated confidence."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float = CONFIDENCE
+
+    def __str__(self) -> str:
+        return f"{self.value:.2%} ({self.low:.2%} to {self.high:.2%})"
+
+    def to_json(self) -> dict[str, float]:
+        """Return plain numbers."""
+        return self._asdict()
+
+
+def share(
+    count: int,
+    n_samples: int,
+    *,
+    confidence: float = CONFIDENCE,
+    method: Literal["wilson", "exact"] = "wilson",
+) -> Share:
+    """Return count / n_samples with its confidence interval.
+
+    Parameters
+    ----------
+    count, n_samples : int
+        How many of how many independent samples; the share of none is unknown, with the interval 0 to 1.
+    confidence : float
+        In (0, 1).
+    method : {"wilson", "exact"}
+        Wilson (1927) covers the stated confidence on average over the true share; Clopper and Pearson (1934) covers
+        it for every true share, and is wider.
+
+    References
+    ----------
+    Brown, Cai, DasGupta (2001), Statistical Science 16, compares them.
+
+    Examples
+    --------
+    >>> print(share(90, 100))
+    90.00% (82.56% to 94.48%)
+    >>> print(share(90, 100, method="exact"))
+    90.00% (82.38% to 95.10%)
+    """
+    from scipy.stats import binomtest
+
+    check_level(confidence, "confidence")
+    if method not in ("wilson", "exact"):
+        raise ParameterError(f"expected method 'wilson' or 'exact', got {method!r}")
+    if n_samples == 0:
+        return Share(float("nan"), 0.0, 1.0, confidence)
+    interval = binomtest(int(count), int(n_samples)).proportion_ci(confidence, method=method)
+    return Share(count / n_samples, float(interval.low), float(interval.high), confidence)
+
+
+def check_level(level: float, name: str) -> None:
+    """Refuse a probability that is not strictly between 0 and 1."""
+    if not 0.0 < level < 1.0:
+        raise ParameterError(f"{name} is a probability between 0 and 1, got {level:g}; try 0.95")

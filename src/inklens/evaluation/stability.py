@@ -1,0 +1,265 @@
+"""How sure the coefficients of a sparse fit are: the same fit on other rows, many times.
+
+An L1 fit says of every coefficient whether it is needed. With other rows of the same kind it would say so of others:
+the share of refits in which a coefficient is not zero tells how far the choice can be trusted.
+
+Shapes: coef and all maps (n_classes, n_features).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from inklens.errors import DataError, ParameterError
+from inklens.evaluation.chance import Law, weak_share
+from inklens.evaluation.fitted import problem_of
+from inklens.linear.blocks import Rows, default_threads
+from inklens.linear.problem import Problem
+from inklens.linear.solvers import Solution, solve
+
+Progress = Callable[[int, int, str], None]
+Draw = tuple[np.ndarray, np.ndarray]  # rows, and how often each counts
+
+
+@dataclass(frozen=True, eq=False)
+class Stability:
+    """What refits on resampled rows say of each coefficient.
+
+    With two classes L1 leaves open how a feature's effect is shared between its two coefficients; `in_use` does not
+    depend on that.
+
+    Parameters
+    ----------
+    coef : array (n_classes, n_features)
+        The model whose coefficients are in question.
+    positive, negative : array (n_classes, n_features)
+        Share of refits in which a coefficient is above, and below, zero.
+    mean, deviation : array (n_classes, n_features)
+        Mean over the refits, and standard deviation.
+    in_use : array (n_features,)
+        Share of refits in which a feature has a coefficient for any class.
+    n_candidates : int
+        Coefficients that could be chosen: those of features that vary.
+    gaps : array (n_refits,)
+        Proven (objective - lower bound) / objective of each refit.
+    scheme : {"halves", "bootstrap"}
+        How rows were drawn.
+    seconds : float
+        Time for all refits.
+    """
+
+    coef: np.ndarray
+    positive: np.ndarray
+    negative: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    in_use: np.ndarray
+    n_candidates: int
+    gaps: np.ndarray
+    scheme: str
+    seconds: float = 0.0
+
+    @property
+    def n_refits(self) -> int:
+        """Number of refits."""
+        return len(self.gaps)
+
+    @property
+    def frequency(self) -> np.ndarray:
+        """Share of refits in which a coefficient is not zero."""
+        return self.positive + self.negative
+
+    @property
+    def signed(self) -> np.ndarray:
+        """Share of refits above zero minus share below it, -1 to 1."""
+        return self.positive - self.negative
+
+    @property
+    def mean_chosen(self) -> float:
+        """Mean number of coefficients that a refit chooses."""
+        return float(self.frequency.sum())
+
+    def stable(self, threshold: float = 0.9) -> np.ndarray:
+        """Return which coefficients at least that share of the refits chooses, bool."""
+        return self.frequency >= threshold - 1e-9
+
+    def expected_by_chance(self, threshold: float = 0.9, *, law: Law = "r-concave") -> float:
+        """Return a bound on how many of the stable coefficients are expected to be weak ones that came up by chance.
+
+        Weak: a fit on half of the rows chooses it no more often than the average candidate. The bound is that of
+        `inklens.evaluation.weak_share`, times the number of candidates.
+
+        Raises
+        ------
+        ParameterError
+            The threshold is not above one half, or the rows were not drawn as halves.
+        """
+        if self.scheme != "halves":
+            raise ParameterError(
+                "the bound is proven for halves of the rows, not for the bootstrap; use scheme='halves'"
+            )
+        theta = self.mean_chosen / max(self.n_candidates, 1)
+        return weak_share(threshold, theta, self.n_refits // 2, law) * self.n_candidates
+
+    def in_words(self, threshold: float = 0.9) -> list[str]:
+        """Say how many coefficients can be relied on."""
+        chosen, kept = self.coef != 0.0, self.stable(threshold)
+        rows = "halves of the rows" if self.scheme == "halves" else "bootstrap samples of the rows"
+        sentences = [
+            f"{self.n_refits} refits on {rows}, each proven to within {100 * self.gaps.max():.2g} % of its optimum, "
+            f"choose {self.mean_chosen:,.0f} coefficients on average; the model chose {int(chosen.sum()):,}.",
+            f"{int(kept.sum()):,} coefficients are stable: at least {threshold:.0%} of the refits choose them "
+            f"({int((kept & chosen).sum()):,} of the model's). {int((self.frequency == 0.0).sum()):,} of "
+            f"{self.coef.size:,} are in no refit.",
+        ]
+        if self.scheme == "halves":
+            sentences.append(
+                f"At most {self.expected_by_chance(threshold):,.1f} of the stable ones are expected by chance alone "
+                "(Shah and Samworth's bound)."
+            )
+        return sentences
+
+    def to_json(self, threshold: float = 0.9) -> dict[str, Any]:
+        """Return everything as plain numbers."""
+        laws: tuple[Law, ...] = ("any", "unimodal", "r-concave") if self.scheme == "halves" else ()
+        return {
+            "scheme": self.scheme,
+            "n_refits": self.n_refits,
+            "largest_gap": float(self.gaps.max()),
+            "seconds": self.seconds,
+            "candidates": self.n_candidates,
+            "mean_chosen": self.mean_chosen,
+            "threshold": threshold,
+            "stable": int(self.stable(threshold).sum()),
+            "expected_by_chance": {law: self.expected_by_chance(threshold, law=law) for law in laws},
+        }
+
+
+def stability(
+    model: Any,
+    X: Any,
+    y: Any,
+    *,
+    n_refits: int = 50,
+    scheme: Literal["halves", "bootstrap"] = "halves",
+    tol: float = 1e-2,
+    sample_weight: Any = None,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Stability:
+    """Fit the same model again on resampled rows, each refit warm-started from the model and proven to `tol`.
+
+    Rows are drawn class by class, so that every refit sees every class in its share. Refits run side by side on the
+    cores that the process may use, and the result does not depend on their number.
+
+    Parameters
+    ----------
+    model : SoftmaxRegression
+        Fitted, with any penalty.
+    X, y, sample_weight
+        The rows that it was fitted on; `X` may be `Rows`.
+    n_refits : int
+        At least 2; with halves an odd number is rounded up.
+    scheme : {"halves", "bootstrap"}
+        "halves": complementary pairs of halves of the rows with the model's own C, for the choice of coefficients and
+        its error bound. "bootstrap": as many rows as there are, drawn with replacement, for how far each coefficient
+        moves.
+    tol : float
+        Promise on (objective - lower bound) / objective of each refit.
+
+    Raises
+    ------
+    ParameterError, DataError
+        No penalty (then refits may have no optimum), fewer than two refits, a class with a single row.
+
+    References
+    ----------
+    Meinshausen and Bühlmann (2010), J. R. Stat. Soc. B 72; Shah and Samworth (2013), J. R. Stat. Soc. B 75.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from inklens import SoftmaxRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> found = stability(SoftmaxRegression(C=0.1, l1_ratio=1.0).fit(X, y), X, y, n_refits=10)
+    >>> found.n_refits, found.frequency.shape, bool(found.gaps.max() <= 1e-2)
+    (10, (3, 4), True)
+    """
+    problem = problem_of(model, X, y, sample_weight)
+    if not problem.is_penalised:
+        raise ParameterError("without a penalty a refit may have no optimum; fit the model with a finite C")
+    if n_refits < 2:
+        raise ParameterError(f"stability needs at least 2 refits, got {n_refits}; 50 are a good number")
+    n_refits += n_refits % 2 if scheme == "halves" else 0
+    began, start = time.perf_counter(), (model.coef_, model.intercept_)
+    sums = np.zeros((4, *model.coef_.shape))
+    in_use, gaps = np.zeros(model.coef_.shape[1]), []
+    draws = resamples(problem.codes, n_refits, scheme=scheme, random_state=random_state)
+    for solution in _refits(problem, draws, start, tol):
+        coef = solution.coef
+        sums += np.stack([coef > 0.0, coef < 0.0, coef, coef**2])
+        in_use += coef.any(axis=0)
+        gaps.append(solution.gap)
+        if progress is not None:
+            progress(len(gaps), n_refits, "refitting on other rows")
+    positive, negative, mean, squares = sums / n_refits
+    variance = np.maximum(squares - mean**2, 0.0) * n_refits / (n_refits - 1)
+    candidates = problem.n_classes * int(problem.free.sum())
+    seconds = time.perf_counter() - began
+    return Stability(
+        model.coef_, positive, negative, mean, np.sqrt(variance), in_use / n_refits, candidates, np.array(gaps), scheme,
+        seconds,
+    )  # fmt: skip
+
+
+def resamples(codes: np.ndarray, n_refits: int, *, scheme: str = "halves", random_state: int = 0) -> Iterator[Draw]:
+    """Yield rows (sorted) and their counts, drawn within each class.
+
+    >>> (first, _), (second, _) = resamples(np.array([0, 0, 0, 1, 1, 1, 1]), 2)
+    >>> sorted({*first.tolist(), *second.tolist()}), set(first.tolist()) & set(second.tolist())
+    ([0, 1, 2, 3, 4, 5, 6], set())
+    """
+    if scheme not in ("halves", "bootstrap"):
+        raise ParameterError(f"expected scheme 'halves' or 'bootstrap', got {scheme!r}")
+    members = [np.flatnonzero(codes == k) for k in range(int(codes.max()) + 1)]
+    if min(len(rows) for rows in members) < 2:
+        raise DataError("a class has fewer than two rows, so not every resample can hold it; give more rows")
+    rng = np.random.default_rng(random_state)
+    for number in range(n_refits if scheme == "bootstrap" else -(-n_refits // 2)):
+        if scheme == "bootstrap":
+            counts = np.zeros(len(codes))
+            for rows in members:
+                np.add.at(counts, rng.choice(rows, len(rows)), 1.0)
+            yield np.flatnonzero(counts), counts[counts > 0.0]
+            continue
+        dealt = [rng.permutation(rows) for rows in members]
+        extra = (number + np.cumsum([len(rows) % 2 for rows in members])) % 2  # who gets the odd row, in turn
+        cuts = [(len(rows) + more) // 2 for rows, more in zip(dealt, extra, strict=True)]
+        for first in (True, False):
+            parts = [rows[:cut] if first else rows[cut:] for rows, cut in zip(dealt, cuts, strict=True)]
+            chosen = np.sort(np.concatenate(parts))
+            yield chosen, np.ones(len(chosen))
+
+
+def _refits(problem: Problem, draws: Iterator[Draw], start: tuple, tol: float) -> Iterator[Solution]:
+    """Yield the fits in the order of the draws; on the way out, whatever the reason, none is left running."""
+
+    def refit(draw: Draw) -> Solution:
+        rows, counts = draw
+        part = problem.rows.take(rows)
+        part = Rows(part.blocks, part.scale, 1 if n_workers > 1 else problem.rows.n_threads)
+        weights = problem.weights[rows] * counts
+        return solve(replace(problem, rows=part, codes=problem.codes[rows], weights=weights), tol=tol, start=start)
+
+    n_workers = min(problem.rows.n_threads, default_threads())
+    pool = ThreadPoolExecutor(n_workers)
+    try:
+        waiting = [pool.submit(refit, draw) for draw in draws]
+        while waiting:
+            yield waiting.pop(0).result()
+    finally:
+        pool.shutdown(cancel_futures=True)
