@@ -6,6 +6,7 @@ from inklens.cli.output import (
     data_option,
     fit_monitor,
     json_option,
+    part_option,
     print_json,
     print_table,
     progress_bar,
@@ -128,13 +129,7 @@ def _print_fit(result) -> None:
 @click.command()
 @click.argument("model", type=click.Path(dir_okay=False))
 @data_option(default=None)
-@click.option(
-    "--part",
-    type=click.Choice(["test", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Which rows of the split.",
-)
+@part_option
 @split_options(seed=None)
 @click.option("--figures", type=click.Path(file_okay=False), metavar="DIR", help="Write the confusion matrices there.")
 @click.option(

@@ -4,7 +4,28 @@ from pathlib import Path
 
 import click
 
-from inklens.cli.output import data_option, json_option, print_json, print_table, progress_bar, say, split_options
+from inklens.cli.output import (
+    data_option,
+    json_option,
+    part_option,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    split_options,
+)
+
+
+def _out_option(default: str):
+    return click.option(
+        "-o",
+        "--out",
+        type=click.Path(file_okay=False),
+        default=default,
+        show_default=True,
+        metavar="DIR",
+        help="The report's folder; an older report there is replaced as a whole.",
+    )
 
 
 @click.command()
@@ -19,15 +40,7 @@ from inklens.cli.output import data_option, json_option, print_json, print_table
     metavar="PERCENT",
     help="Share of the photo that the tutorial's recipe makes black.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False),
-    default="report",
-    show_default=True,
-    metavar="DIR",
-    help="The report's folder; an older report there is replaced as a whole.",
-)
+@_out_option("report")
 @json_option
 def demo(data: str, out: str, as_json: bool, **options) -> None:
     """Run the whole tutorial on real digits and write a report.
@@ -75,22 +88,8 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
 @click.command()
 @click.argument("model", type=click.Path(dir_okay=False))
 @data_option(default=None)
-@click.option(
-    "--part",
-    type=click.Choice(["test", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Which rows of the split to judge it on.",
-)
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False),
-    default="model-report",
-    show_default=True,
-    metavar="DIR",
-    help="The report's folder; an older report there is replaced as a whole.",
-)
+@part_option
+@_out_option("model-report")
 @json_option
 def report(model: str, data: str | None, part: str, out: str, as_json: bool) -> None:
     """Write a page about MODEL: its card and certificate, its maps, its accuracy and its mistakes.
