@@ -52,6 +52,7 @@ def build(folder: Path) -> Path | None:
             continue
         partial.replace(library)
         return library
+    library.unlink(missing_ok=True)  # an older one lacks what the Python side calls
     print("inklens: no working C compiler, so the slower NumPy kernels will be used", file=sys.stderr)
     return None
 

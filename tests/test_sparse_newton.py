@@ -298,12 +298,14 @@ def test_subproblems_reach_their_optimality_conditions(q):
     gradient, w = A.T @ rng.normal(size=2 * q), np.zeros(n_classes * q)
     l1, l2 = np.full(len(w), 3.0), np.full(len(w), 0.1)
     l1[-1] = np.inf
-    v = subproblem.solve_elementwise(hessian, gradient, w, l1, l2, tolerance=1e-5)
+    v, pull = subproblem.solve_elementwise(hessian, gradient, w, l1, l2, tolerance=1e-5)
+    np.testing.assert_allclose(pull, gradient + hessian @ v, atol=1e-4)
     assert v[-1] == 0.0
     assert v.any()
     assert subproblem.breach(gradient + hessian @ v, v, l1, l2) <= 1.1e-5
     group = np.full(q, 3.0)
-    v = subproblem.solve_grouped(hessian, gradient, w, group, l2[:q], tolerance=1e-5)
+    v, pull = subproblem.solve_grouped(hessian, gradient, w, group, l2[:q], tolerance=1e-5)
+    np.testing.assert_allclose(pull, gradient + hessian @ v, atol=1e-4)
     assert v.any()
     assert subproblem.group_breach(gradient + hessian @ v, v, group, l2[:q]) <= 1.1e-5
 

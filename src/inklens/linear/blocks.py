@@ -23,6 +23,7 @@ from inklens.linear import kernels
 from inklens.linear.kernels import Storage
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
+WIDE_BELOW = 0.03  # share of non-zeros below which columns are too short to be cut into panels of rows
 PACK_UP_TO = 1 << 30  # bytes of a memory-mapped file beyond which rows are read anew in every pass
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
@@ -58,9 +59,17 @@ class Block:
         """Number of rows."""
         return self.exact.shape[0]
 
+    @cached_property
+    def _exact(self) -> Storage:
+        return with_columns(self.exact, self.inspection)
+
+    @cached_property
+    def _fast(self) -> Storage:
+        return self._exact if self.fast is self.exact else with_columns(self.fast, self.inspection)
+
     def storage(self, dtype: Any) -> Storage:
-        """Return the rows to use in a pass of that type."""
-        return self.fast if np.dtype(dtype) == np.float32 else self.exact
+        """Return the rows to use in a pass of that type; sparse ones are laid out by columns as well."""
+        return self._fast if np.dtype(dtype) == np.float32 else self._exact
 
 
 @dataclass(eq=False)
@@ -79,6 +88,7 @@ class Rows:
     scale: float = 1.0
     n_threads: int = 1
     n_passes: float = field(default=0.0, init=False)
+    _spare: kernels.Spare = field(default_factory=kernels.Spare, init=False, repr=False)
 
     @classmethod
     def of(cls, X: Any, *, scale: float = 1.0, n_threads: int | None = None) -> "Rows":
@@ -183,7 +193,7 @@ class Rows:
     def scores(self, coef: np.ndarray, intercept: np.ndarray | None = None, *, dtype: Any = np.float32) -> np.ndarray:
         """Return z_i = W x_i + b, (n_samples, n_classes); half a pass."""
         intercept = np.zeros(len(coef)) if intercept is None else intercept
-        out = kernels.empty_scores(self.n_samples, len(coef), dtype)
+        out = kernels.empty_scores(self.n_samples, len(coef), dtype, self._spare)
         for block, part in self._parts():
             kernels.scores(block.storage(dtype), coef * self.scale, intercept, out[part], self._threads(len(coef)))
         self.n_passes += 0.5
@@ -200,8 +210,9 @@ class Rows:
     ) -> Evaluation:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass."""
         n_classes = len(coef)
-        scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype) for _ in range(2))
-        loss, gradient, sums = 0.0, np.zeros((n_classes, self.n_features)), np.zeros(n_classes)
+        scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype, self._spare) for _ in range(2))
+        gradient: Any = None
+        loss, sums = 0.0, np.zeros(n_classes)
         for block, part in self._parts():
             found = kernels.loss_pass(
                 block.storage(dtype),
@@ -213,7 +224,8 @@ class Rows:
                 proba[part],
                 self._threads(n_classes),
             )
-            loss, gradient, sums = loss + found.loss, gradient + found.gradient, sums + found.class_sums
+            loss, sums = loss + found.loss, sums + found.class_sums
+            gradient = found.gradient if gradient is None else gradient + found.gradient
         self.n_passes += 1.0
         return Evaluation(loss, gradient * self.scale, sums, scores, proba)
 
@@ -223,15 +235,14 @@ class Rows:
         weights: np.ndarray,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
-        *,
-        negligible: float = 0.0,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the loss's Hessian times a direction, (n_classes, n_features) and (n_classes,); one pass.
 
-        The pass has the type of `proba`. Rows with c_i (1 - max_k p_ik) <= `negligible` are left out.
+        The pass has the type of `proba`.
         """
         n_classes = len(direction)
-        product, sums = np.zeros((n_classes, self.n_features)), np.zeros(n_classes)
+        product: Any = None
+        sums = np.zeros(n_classes)
         for block, part in self._parts():
             found = kernels.hessian_pass(
                 block.storage(proba.dtype),
@@ -240,20 +251,24 @@ class Rows:
                 direction * self.scale,
                 intercept_direction,
                 self._threads(n_classes),
-                negligible,
             )
-            product, sums = product + found.gradient, sums + found.class_sums
+            product = found.gradient if product is None else product + found.gradient
+            sums = sums + found.class_sums
         self.n_passes += 1.0
         return product * self.scale, sums
 
-    def transpose_product(self, residual: np.ndarray) -> np.ndarray:
-        """Return residual' X, (n_classes, n_features), in the type of `residual`; half a pass."""
-        product = np.zeros((residual.shape[1], self.n_features))
+    def transpose_product(self, residual: np.ndarray, *, squared: bool = False) -> np.ndarray:
+        """Return residual' X, (n_classes, n_features), in the type of `residual`; half a pass.
+
+        With `squared`, every entry of X is squared first.
+        """
+        product: Any = None
         for block, part in self._parts():
-            threads = self._threads(residual.shape[1])
-            product += kernels.transpose_pass(block.storage(residual.dtype), residual[part], threads)
+            storage, threads = block.storage(residual.dtype), self._threads(residual.shape[1])
+            found = kernels.transpose_pass(storage, residual[part], threads, squared=squared)
+            product = found if product is None else product + found
         self.n_passes += 0.5
-        return product * self.scale
+        return product * (self.scale**2 if squared else self.scale)
 
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""
@@ -261,12 +276,7 @@ class Rows:
 
     def column_squares(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
-        total = np.zeros(self.n_features)
-        for block, part in self._parts():
-            squared = block.exact._replace(values=block.exact.values.astype(np.float64) ** 2)
-            column = np.ascontiguousarray(weights[part], dtype=np.float64)[:, None]
-            total += kernels.transpose_pass(squared, column, self._threads(1))[0]
-        return total * self.scale**2
+        return self.transpose_product(np.ascontiguousarray(weights, dtype=np.float64)[:, None], squared=True)[0]
 
     # ---- parts of the matrix -----------------------------------------------------------------------------------------
 
@@ -341,75 +351,6 @@ class Rows:
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         return Storage(np.concatenate(values), np.concatenate(indices), indptr, (len(indptr) - 1, len(columns)))
 
-    @cached_property
-    def _squared(self) -> "Rows":
-        blocks = []
-        for block in self.blocks:
-            exact = block.exact._replace(values=block.exact.values.astype(np.float64) ** 2)
-            blocks.append(Block(exact, _single(exact), inspect(exact, self.n_threads)))
-        return Rows(blocks, self.scale**2, self.n_threads)
-
-    def squared(self) -> "Rows":
-        """Return the rows of X * X, entry by entry."""
-        return self._squared
-
-    @cached_property
-    def columns(self) -> sparse.csc_array:
-        """The scaled matrix by columns, float64; built on first use."""
-        parts = [sparse.csr_array(block.exact.matrix) for block in self.blocks]
-        stacked = parts[0] if len(parts) == 1 else sparse.vstack(parts, format="csr")
-        return sparse.csc_array(stacked.astype(np.float64) * self.scale)
-
-    def gram(
-        self, weights: np.ndarray, *, columns: np.ndarray | None = None, rows: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Return X' diag(w) X in float32 for weights (n_samples,), or one such matrix per column of (n_samples, m).
-
-        Shapes: (q, q), or (m, q, q), for q columns. With `rows`, `weights` belongs to these rows only.
-        """
-        dense = self.dense(columns, rows)
-        roots = np.sqrt(np.asarray(weights, dtype=np.float32))
-        if roots.ndim == 1:
-            return _syrk(dense * roots[:, None])
-        return np.stack([_syrk(dense * roots[:, k, None]) for k in range(roots.shape[1])])
-
-    def pair_hessian(
-        self,
-        proba: np.ndarray,
-        weights: np.ndarray,
-        features: np.ndarray,
-        classes: np.ndarray,
-        *,
-        rows: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Return the loss's Hessian over (feature, class) pairs, (n_pairs, n_pairs) float32.
-
-        H[(j,k),(l,m)] = sum_i c_i x_ij x_il p_ik (1[k = m] - p_im). With `rows`, `proba` and `weights` belong to these.
-        """
-        used, place = np.unique(features, return_inverse=True)
-        dense = self.dense(used, rows)
-        roots = np.sqrt(np.asarray(weights, dtype=np.float32))
-        proba = proba.astype(np.float32, copy=False)
-        hessian = -_syrk(dense[:, place] * (proba[:, classes] * roots[:, None]))
-        for k in np.unique(classes):
-            of_class = np.flatnonzero(classes == k)
-            own = dense[:, place[of_class]] * (np.sqrt(proba[:, k]) * roots)[:, None]
-            hessian[np.ix_(of_class, of_class)] += _syrk(own)
-        return hessian
-
-    def pair_border(
-        self, proba: np.ndarray, weights: np.ndarray, features: np.ndarray, classes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the Hessian between pairs and intercepts (n_pairs, n_classes), and of the intercepts."""
-        weighted = proba.astype(np.float64) * weights[:, None]
-        n_classes = proba.shape[1]
-        border = np.empty((len(features), n_classes))
-        for m in range(n_classes):  # column m: sum_i c_i x_ij p_ik (1[k = m] - p_im)
-            curved = -weighted * proba[:, m, None]
-            curved[:, m] += weighted[:, m]
-            border[:, m] = self.transpose_product(curved)[classes, features]
-        return border, np.diag(weighted.sum(axis=0)) - weighted.T @ proba.astype(np.float64)
-
     def _parts(self) -> Iterator[tuple[Block, slice]]:
         start = 0
         for block in self.blocks:
@@ -432,11 +373,6 @@ def _within(rows: np.ndarray, part: slice) -> np.ndarray:
     """Return those of the sorted row numbers that lie in a block, counted from its start."""
     first, last = np.searchsorted(rows, [part.start, part.stop])
     return rows[first:last] - part.start
-
-
-def _syrk(A: np.ndarray) -> np.ndarray:
-    """Return A' A; NumPy hands a matrix times its own transpose to BLAS syrk."""
-    return A.T @ A
 
 
 def _is_matrix(X: Any) -> bool:
@@ -521,16 +457,33 @@ def _take(storage: Storage, rows: np.ndarray) -> Storage:
     return Storage(storage.values[entries], storage.indices[entries], indptr, (len(rows), storage.shape[1]))
 
 
+def with_columns(storage: Storage, inspection: Inspection) -> Storage:
+    """Return sparse rows with their entries by columns as well, for the way back of a pass; others as they are."""
+    n_samples, n_features = storage.shape
+    if storage.indices is None or storage.indptr is None or kernels.active() == "numpy" or n_samples < kernels.PANEL:
+        return storage
+    if inspection.n_nonzeros < WIDE_BELOW * n_samples * n_features:
+        turned = sparse.csr_array(storage.matrix).tocsc()
+        narrow = np.uint16 if n_samples <= 1 << 16 else np.int32
+        rows, starts = turned.indices.astype(narrow), turned.indptr.astype(np.int64)
+        return storage._replace(transpose=Storage(turned.data, rows, starts, (n_features, n_samples)))
+    starts = np.empty((-(-n_samples // kernels.PANEL), (n_features + 1) // 2 + 1), dtype=np.int64)
+    sides = storage.indices, storage.indices.itemsize, storage.indptr, n_samples, n_features, starts
+    nothing = np.empty(0, dtype=np.uint8)
+    kernels.call("make_panels", storage.values, 0, *sides, nothing, nothing)
+    values, rows = np.zeros((starts[-1, -1], 2), storage.values.dtype), np.empty(starts[-1, -1], dtype=np.uint8)
+    kernels.call("make_panels", storage.values, storage.values.itemsize, *sides, values, rows)
+    return storage._replace(panels=kernels.Panels(values, rows, starts))
+
+
 def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspection:
     """Read every value once; raise where one is not finite."""
     values, (n_samples, n_features) = storage.values, storage.shape
     if storage.indices is not None:
         _require_finite(storage, first_row)
-        matrix = storage.matrix
         if 0 in storage.shape:
             return Inspection(np.zeros(n_features), np.zeros(n_features), 0)
-        low, high = (getattr(matrix, side)(axis=0).toarray().ravel().astype(np.float64) for side in ("min", "max"))
-        return Inspection(low, high, len(values))
+        return Inspection(*_extremes(storage, storage.indices), len(values))
     if kernels.active() == "numpy" or 0 in storage.shape:
         _require_finite(storage, first_row)
         empty = np.zeros(n_features)
@@ -552,6 +505,21 @@ def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspect
         _require_finite(storage, first_row)
     used = sides[: len(bad)]
     return Inspection(used[:, 0].min(axis=0), used[:, 1].max(axis=0), int(row_nonzeros.sum()))
+
+
+def _extremes(storage: Storage, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return smallest and largest value of each column of sparse rows, (n_features,) each."""
+    n_samples, n_features = storage.shape
+    values = storage.values[np.argsort(columns, kind="stable")].astype(np.float64)
+    counts = np.bincount(columns, minlength=n_features)
+    filled = np.flatnonzero(counts)
+    low, high = np.zeros(n_features), np.zeros(n_features)
+    if len(filled):
+        starts = (np.cumsum(counts) - counts)[filled]
+        low[filled], high[filled] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    holed = counts < n_samples
+    low[holed], high[holed] = np.minimum(low[holed], 0.0), np.maximum(high[holed], 0.0)
+    return low, high
 
 
 def pack(storage: Storage, inspection: Inspection, n_threads: int = 1) -> tuple[Storage, bool]:

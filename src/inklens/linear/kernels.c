@@ -19,27 +19,28 @@
 
 #include "kernels.h"
 
-enum { TILE = 16 };            /* rows per tile: the softmax runs with the tile's rows in lanes */
-enum { CHUNK_ROWS = 512 };     /* rows between two flushes of G into float64 */
+enum { TILE = 16 };            /* rows per tile */
+enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
+enum { UNPACKED = 1024 };      /* entries of a panel that are unpacked at a time; a pair of columns has at most PANEL */
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
 
 typedef struct {
-  int32_t mode, n_classes, lanes, n_threads;
+  int32_t mode, n_classes, lanes, n_threads, square; /* square: BACK folds x^2 */
   const void *coef;       /* (p, L) in the pass's type */
   const void *intercept;  /* (L) */
   const int32_t *codes;   /* (n) */
   const double *weights;  /* (n) */
   void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here */
   void *proba;            /* (n, L): written by LOSS, read by HESSIAN */
+  void *residual;         /* (n, L): where given, LOSS and HESSIAN write what they would fold back, and fold nothing */
   double *gradient;       /* (p, L) */
   double *class_sums;     /* (L) */
   double *loss;           /* (1) */
-  double negligible;      /* HESSIAN: skip rows with c_i (1 - max_k p_ik) at or below this */
   void *workspace;        /* n_threads * workspace_bytes() */
 } pass_t;
 
 static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
-  /* equal shares of the non-zeros, in whole tiles */
+  /* equal shares of the non-zeros, in whole tiles or panels */
   int64_t n = rows->n_rows, at = n * thread / n_threads;
   if (thread == n_threads) return n;
   if (rows->layout >= CSR16 && n > 0) {
@@ -50,7 +51,8 @@ static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
     }
     at = low;
   }
-  return at / TILE * TILE;
+  int64_t whole = rows->panel_starts ? PANEL : TILE;
+  return at / whole * whole;
 }
 
 /* Bytes of private sums that one thread of a pass needs. */
@@ -96,99 +98,6 @@ __attribute__((visibility("default"))) const char *inklens_isa(void) {
 
 #define T(name) JOIN(name, TYPE)
 
-/* ---- the softmax of a tile, its 16 rows in lanes ---------------------------------------------------------------- */
-
-#define WIDTH ((int)(VECTOR_BYTES / sizeof(REAL)))
-typedef REAL T(vector) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
-typedef INTEGER T(ivector) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
-
-/* exp(x) for x <= 0, by 2^k exp(r) with |r| <= ln(2)/2; flushes to the smallest normal number. */
-static inline __attribute__((always_inline)) T(vector) T(vexp)(T(vector) x) {
-  const int single = sizeof(REAL) == 4;
-  const REAL magic = single ? (REAL)12582912.0 : (REAL)6755399441055744.0; /* 1.5 * 2^mantissa bits */
-  const REAL lowest = single ? (REAL)-87.0 : (REAL)-708.0;
-  T(ivector) keep = x > lowest;
-  T(vector) floor_ = x - x + lowest;
-  x = (T(vector))(((T(ivector))x & keep) | ((T(ivector))floor_ & ~keep));
-  T(vector) shifted = x * (REAL)1.4426950408889634 + magic;
-  T(ivector) power = (T(ivector))shifted << (single ? 23 : 52);
-  T(vector) k = shifted - magic;
-  T(vector) r, poly;
-  if (single) {
-    r = x - k * (REAL)0.693359375;
-    r = r - k * (REAL)-2.12194440e-4;
-    poly = r * (REAL)(1.0 / 720) + (REAL)(1.0 / 120);
-    poly = poly * r + (REAL)(1.0 / 24);
-  } else {
-    r = x - k * (REAL)6.93147180369123816490e-01;
-    r = r - k * (REAL)1.90821492927058770002e-10;
-    poly = r * (REAL)(1.0 / 479001600) + (REAL)(1.0 / 39916800);
-    poly = poly * r + (REAL)(1.0 / 3628800);
-    poly = poly * r + (REAL)(1.0 / 362880);
-    poly = poly * r + (REAL)(1.0 / 40320);
-    poly = poly * r + (REAL)(1.0 / 5040);
-    poly = poly * r + (REAL)(1.0 / 720);
-    poly = poly * r + (REAL)(1.0 / 120);
-    poly = poly * r + (REAL)(1.0 / 24);
-  }
-  poly = poly * r + (REAL)(1.0 / 6);
-  poly = poly * r + (REAL)0.5;
-  poly = poly * r + (REAL)1.0;
-  poly = poly * r + (REAL)1.0;
-  return (T(vector))((T(ivector))poly + power);
-}
-
-/* scores (TILE, L) -> proba (TILE, L), residual c (p - y) (TILE, L); returns the loss of the first `count` rows. */
-static double T(softmax_tile)(const REAL *scores, REAL *proba, REAL *residual, const int32_t *codes,
-                              const double *weights, int count, int n_classes, int lanes, REAL *scratch) {
-  REAL (*z)[TILE] = (REAL (*)[TILE])scratch; /* (K, TILE): transposed */
-  REAL largest[TILE] __attribute__((aligned(64))), total[TILE] __attribute__((aligned(64)));
-  for (int i = 0; i < TILE; i++)
-    for (int k = 0; k < n_classes; k++) z[k][i] = i < count ? scores[i * lanes + k] : 0;
-  for (int v = 0; v < TILE; v += WIDTH) {
-    T(vector) m = *(T(vector) *)&z[0][v], s;
-    for (int k = 1; k < n_classes; k++) {
-      T(vector) x = *(T(vector) *)&z[k][v];
-      T(ivector) more = x > m;
-      m = (T(vector))(((T(ivector))x & more) | ((T(ivector))m & ~more));
-    }
-    *(T(vector) *)&largest[v] = m;
-    s = m - m;
-    for (int k = 0; k < n_classes; k++) {
-      T(vector) e = T(vexp)(*(T(vector) *)&z[k][v] - m);
-      *(T(vector) *)&z[k][v] = e;
-      s += e;
-    }
-    *(T(vector) *)&total[v] = s;
-    s = (REAL)1.0 / s;
-    for (int k = 0; k < n_classes; k++) *(T(vector) *)&z[k][v] *= s;
-  }
-  double loss = 0.0;
-  for (int i = 0; i < count; i++) {
-    REAL c = (REAL)weights[i], *p = proba + i * lanes, *r = residual + i * lanes;
-    int own = codes[i];
-    for (int k = 0; k < n_classes; k++) p[k] = z[k][i];
-    for (int k = 0; k < n_classes; k++) r[k] = c * p[k];
-    for (int k = n_classes; k < lanes; k++) p[k] = r[k] = 0;
-    double other = 0.0; /* p_own - 1 without cancellation where p_own is near 1 */
-    for (int k = 0; k < n_classes; k++) other += k == own ? 0.0 : (double)p[k];
-    r[own] = (REAL)(-weights[i] * other);
-    loss += weights[i] * (log((double)total[i]) + ((double)largest[i] - (double)scores[i * lanes + own]));
-  }
-  return loss;
-}
-
-/* u_k = c p_k (t_k - sum_l p_l t_l), in place of t. */
-static void T(curve_tile)(REAL *t, const REAL *proba, const double *weights, int count, int n_classes, int lanes) {
-  for (int i = 0; i < count; i++) {
-    REAL mean = 0, c = (REAL)weights[i], *u = t + i * lanes;
-    const REAL *p = proba + i * lanes;
-    for (int k = 0; k < n_classes; k++) mean += p[k] * u[k];
-    for (int k = 0; k < n_classes; k++) u[k] = c * p[k] * (u[k] - mean);
-    for (int k = n_classes; k < lanes; k++) u[k] = 0;
-  }
-}
-
 /* ---- rows unpacked into values of the pass's type and 32-bit columns --------------------------------------------- */
 
 typedef struct {
@@ -232,9 +141,13 @@ static void T(columns)(const rows_t *rows, int64_t begin, int64_t size, int32_t 
   } else memcpy(columns, (const int32_t *)rows->indices + begin, size * sizeof(int32_t));
 }
 
-static void T(unpack)(const rows_t *rows, int64_t row, int count, const uint8_t *skip, T(tile_t) *tile) {
+static void T(square)(REAL *values, int64_t size) {
+  for (int64_t q = 0; q < size; q++) values[q] *= values[q];
+}
+
+static void T(unpack)(const rows_t *rows, int64_t row, int count, T(tile_t) *tile) {
   int64_t p = rows->n_features, at = 0;
-  if (rows->layout >= CSR16 && !memchr(skip, 1, count)) { /* all rows of the tile in one go */
+  if (rows->layout >= CSR16) { /* all rows of the tile in one go */
     int64_t begin = rows->indptr[row], size = rows->indptr[row + count] - begin;
     for (int i = 0; i <= count; i++) tile->start[i] = rows->indptr[row + i] - begin;
     if (rows->value_type == U8) CONVERT(uint8_t);
@@ -245,15 +158,7 @@ static void T(unpack)(const rows_t *rows, int64_t row, int count, const uint8_t 
   }
   for (int i = 0; i < count; i++) {
     tile->start[i] = at;
-    if (skip[i]) continue;
-    if (rows->layout >= CSR16) {
-      int64_t begin = rows->indptr[row + i], size = rows->indptr[row + i + 1] - begin;
-      if (rows->value_type == U8) CONVERT(uint8_t);
-      else if (rows->value_type == F32) CONVERT(float);
-      else CONVERT(double);
-      T(columns)(rows, begin, size, tile->columns + at);
-      at += size;
-    } else if (rows->layout == DENSE_SKIP) {
+    if (rows->layout == DENSE_SKIP) {
       if (rows->value_type == U8)
         at += T(compress_bytes)((const uint8_t *)rows->values + (row + i) * rows->row_stride, p, tile->values + at,
                                 tile->columns + at);
@@ -282,8 +187,123 @@ static int64_t T(widest_tile)(const rows_t *rows, int64_t from, int64_t to) {
 
 /* ---- multiply-adds with the classes in lanes; `bytes` is the vector, `nv` vectors are done at a time -------------- */
 
-#define DEFINE_LANES(bytes) \
+/* One vector is by far the commonest; its stride is then a constant. */
+#define DEFINE_PANEL(way, bytes) \
+static void T(way##_##bytes)(const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, \
+                             int64_t p, const REAL *in, int lanes, REAL *out) { \
+  const int w = (bytes) / sizeof(REAL); \
+  if (lanes == w) T(way##_columns_##bytes)(x, row, starts, from, to, p, in, w, out, 1); \
+  else for (int part = 0; part < lanes; ) { \
+    int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
+    if (nv == 1) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 1); \
+    else if (nv == 2) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 2); \
+    else T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 4); \
+    part += nv * w; \
+  } \
+}
+
+typedef REAL T(v8) __attribute__((vector_size(8), aligned(sizeof(REAL)), may_alias));
+enum { T(PAIR) = 8 / sizeof(REAL) };
+static inline T(v8) T(larger_8)(T(v8) a, T(v8) b) {
+  for (int q = 0; q < T(PAIR); q++) a[q] = a[q] > b[q] ? a[q] : b[q];
+  return a;
+}
+static inline REAL T(sum_8)(T(v8) v) { return T(PAIR) == 2 ? v[0] + v[T(PAIR) - 1] : v[0]; }
+static inline REAL T(largest_8)(T(v8) v) { return v[0] > v[T(PAIR) - 1] ? v[0] : v[T(PAIR) - 1]; }
+
+#define DEFINE_LANES(bytes, half) \
 typedef REAL T(v##bytes) __attribute__((vector_size(bytes), aligned(sizeof(REAL)), may_alias)); \
+typedef INTEGER T(i##bytes) __attribute__((vector_size(bytes), aligned(sizeof(REAL)), may_alias)); \
+/* exp(x) for x <= 0, by 2^k exp(r) with |r| <= ln(2)/2; flushes to the smallest normal number */ \
+static inline __attribute__((always_inline)) T(v##bytes) T(exp_##bytes)(T(v##bytes) x) { \
+  const int single = sizeof(REAL) == 4; \
+  const REAL magic = single ? (REAL)12582912.0 : (REAL)6755399441055744.0; /* 1.5 * 2^mantissa bits */ \
+  T(v##bytes) lowest = x - x + (single ? (REAL)-87.0 : (REAL)-708.0); \
+  T(i##bytes) keep = x > lowest; \
+  x = (T(v##bytes))(((T(i##bytes))x & keep) | ((T(i##bytes))lowest & ~keep)); \
+  T(v##bytes) shifted = x * (REAL)1.4426950408889634 + magic, k = shifted - magic, r, poly; \
+  T(i##bytes) power = (T(i##bytes))shifted << (single ? 23 : 52); \
+  if (single) { \
+    r = x - k * (REAL)0.693359375; \
+    r = r - k * (REAL)-2.12194440e-4; \
+    poly = r * (REAL)(1.0 / 720) + (REAL)(1.0 / 120); \
+    poly = poly * r + (REAL)(1.0 / 24); \
+  } else { \
+    r = x - k * (REAL)6.93147180369123816490e-01; \
+    r = r - k * (REAL)1.90821492927058770002e-10; \
+    poly = r * (REAL)(1.0 / 479001600) + (REAL)(1.0 / 39916800); \
+    poly = poly * r + (REAL)(1.0 / 3628800); \
+    poly = poly * r + (REAL)(1.0 / 362880); \
+    poly = poly * r + (REAL)(1.0 / 40320); \
+    poly = poly * r + (REAL)(1.0 / 5040); \
+    poly = poly * r + (REAL)(1.0 / 720); \
+    poly = poly * r + (REAL)(1.0 / 120); \
+    poly = poly * r + (REAL)(1.0 / 24); \
+  } \
+  poly = poly * r + (REAL)(1.0 / 6); \
+  poly = poly * r + (REAL)0.5; \
+  poly = poly * r + (REAL)1.0; \
+  poly = poly * r + (REAL)1.0; \
+  return (T(v##bytes))((T(i##bytes))poly + power); \
+} \
+static inline __attribute__((always_inline)) T(v##bytes) T(larger_##bytes)(T(v##bytes) a, T(v##bytes) b) { \
+  T(i##bytes) more = a > b; \
+  return (T(v##bytes))(((T(i##bytes))a & more) | ((T(i##bytes))b & ~more)); \
+} \
+static inline __attribute__((always_inline)) REAL T(sum_##bytes)(T(v##bytes) v) { \
+  T(v##half) low, high; \
+  memcpy(&low, &v, half), memcpy(&high, (char *)&v + half, half); \
+  return T(sum_##half)(low + high); \
+} \
+static inline __attribute__((always_inline)) REAL T(largest_##bytes)(T(v##bytes) v) { \
+  T(v##half) low, high; \
+  memcpy(&low, &v, half), memcpy(&high, (char *)&v + half, half); \
+  return T(largest_##half)(T(larger_##half)(low, high)); \
+} \
+/* Scores (count, L) -> proba, residual c (p - y); returns the loss. `spare` is 0 in the lanes of classes and hugely \
+ * negative in the others, `lane` counts the lanes. */ \
+static double T(softmax_##bytes)(const REAL *scores, REAL *proba, REAL *residual, const int32_t *codes, \
+                                 const double *weights, int count, int lanes, const REAL *spare, const INTEGER *lane) { \
+  const int w = (bytes) / sizeof(REAL); \
+  double loss = 0.0; \
+  for (int i = 0; i < count; i++, scores += lanes, proba += lanes, residual += lanes) { \
+    int own = codes[i]; \
+    T(v##bytes) top = *(const T(v##bytes) *)scores + *(const T(v##bytes) *)spare, rest = {0}; \
+    for (int v = w; v < lanes; v += w) \
+      top = T(larger_##bytes)(top, *(const T(v##bytes) *)(scores + v) + *(const T(v##bytes) *)(spare + v)); \
+    REAL largest = T(largest_##bytes)(top); \
+    for (int v = 0; v < lanes; v += w) { \
+      T(v##bytes) off = *(const T(v##bytes) *)(spare + v); \
+      T(v##bytes) e = T(exp_##bytes)(*(const T(v##bytes) *)(scores + v) - largest + off); \
+      T(i##bytes) real = off == 0, other = *(const T(i##bytes) *)(lane + v) != own; \
+      e = (T(v##bytes))((T(i##bytes))e & real); \
+      *(T(v##bytes) *)(proba + v) = e; \
+      rest += (T(v##bytes))((T(i##bytes))e & other); \
+    } \
+    REAL others = T(sum_##bytes)(rest), total = others + proba[own], c = (REAL)weights[i]; /* no cancellation */ \
+    REAL share = (REAL)1.0 / total; \
+    for (int v = 0; v < lanes; v += w) { \
+      T(v##bytes) p = *(T(v##bytes) *)(proba + v) * share; \
+      *(T(v##bytes) *)(proba + v) = p; \
+      *(T(v##bytes) *)(residual + v) = p * c; \
+    } \
+    residual[own] = -c * (others * share); \
+    loss += weights[i] * (log((double)total) + ((double)largest - (double)scores[own])); \
+  } \
+  return loss; \
+} \
+/* u_k = c p_k (t_k - sum_l p_l t_l), in place of t; p is 0 in spare lanes */ \
+static void T(curve_##bytes)(REAL *t, const REAL *proba, const double *weights, int count, int lanes) { \
+  const int w = (bytes) / sizeof(REAL); \
+  for (int i = 0; i < count; i++, t += lanes, proba += lanes) { \
+    REAL c = (REAL)weights[i]; \
+    T(v##bytes) sum = *(const T(v##bytes) *)proba * *(T(v##bytes) *)t; \
+    for (int v = w; v < lanes; v += w) sum += *(const T(v##bytes) *)(proba + v) * *(T(v##bytes) *)(t + v); \
+    REAL mean = T(sum_##bytes)(sum); \
+    for (int v = 0; v < lanes; v += w) \
+      *(T(v##bytes) *)(t + v) = *(const T(v##bytes) *)(proba + v) * c * (*(T(v##bytes) *)(t + v) - mean); \
+  } \
+} \
 static inline __attribute__((always_inline)) void T(sparse_forward_##bytes)( \
     const REAL *x, const int32_t *col, int64_t m, const REAL *W, int lanes, REAL *z, const int nv) { \
   const int w = (bytes) / sizeof(REAL); \
@@ -338,6 +358,55 @@ static inline __attribute__((always_inline)) void T(dense_backward_##bytes)( \
       *(T(v##bytes) *)(G + j * lanes + v * w) = g; \
     } \
 } \
+/* Both ways between two columns' coefficients and the rows of a panel; `x` and `row` begin at entry `base`. */ \
+static inline __attribute__((always_inline)) void T(spread_columns_##bytes)( \
+    const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *W, \
+    int lanes, REAL *z, const int nv) { \
+  const int w = (bytes) / sizeof(REAL); \
+  for (int64_t j = from; j < to; j++) { \
+    T(v##bytes) left[4], right[4]; \
+    for (int v = 0; v < nv; v++) { \
+      left[v] = *(const T(v##bytes) *)(W + 2 * j * lanes + v * w); \
+      right[v] = left[v] - left[v]; \
+      if (2 * j + 1 < p) right[v] = *(const T(v##bytes) *)(W + (2 * j + 1) * lanes + v * w); \
+    } \
+    for (int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; q < end; q++) \
+      for (int v = 0; v < nv; v++) \
+        *(T(v##bytes) *)(z + row[q] * lanes + v * w) += x[2 * q] * left[v] + x[2 * q + 1] * right[v]; \
+  } \
+} \
+static inline __attribute__((always_inline)) void T(fold_columns_##bytes)( \
+    const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *r, \
+    int lanes, REAL *G, const int nv) { \
+  const int w = (bytes) / sizeof(REAL); \
+  for (int64_t j = from; j < to; j++) { \
+    int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; \
+    if (q == end) continue; \
+    T(v##bytes) a[4], b[4], c[4], d[4]; \
+    for (int v = 0; v < nv; v++) { \
+      const T(v##bytes) first = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
+      a[v] = x[2 * q] * first, b[v] = x[2 * q + 1] * first, c[v] = d[v] = first - first; \
+    } \
+    for (q++; q + 2 <= end; q += 2) \
+      for (int v = 0; v < nv; v++) { \
+        const T(v##bytes) one = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
+        const T(v##bytes) two = *(const T(v##bytes) *)(r + row[q + 1] * lanes + v * w); \
+        a[v] += x[2 * q] * one, b[v] += x[2 * q + 1] * one; \
+        c[v] += x[2 * q + 2] * two, d[v] += x[2 * q + 3] * two; \
+      } \
+    for (; q < end; q++) \
+      for (int v = 0; v < nv; v++) { \
+        const T(v##bytes) last = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
+        a[v] += x[2 * q] * last, b[v] += x[2 * q + 1] * last; \
+      } \
+    for (int v = 0; v < nv; v++) { \
+      *(T(v##bytes) *)(G + 2 * j * lanes + v * w) += a[v] + c[v]; \
+      if (2 * j + 1 < p) *(T(v##bytes) *)(G + (2 * j + 1) * lanes + v * w) += b[v] + d[v]; \
+    } \
+  } \
+} \
+DEFINE_PANEL(spread, bytes) \
+DEFINE_PANEL(fold, bytes) \
 static void T(forward_##bytes)(const T(tile_t) *tile, int sparse, int64_t p, int count, const REAL *W, int lanes, \
                                REAL *z) { \
   const int w = (bytes) / sizeof(REAL); \
@@ -386,27 +455,57 @@ static void T(backward_##bytes)(const T(tile_t) *tile, int sparse, int64_t p, in
   } \
 }
 
-DEFINE_LANES(16)
+DEFINE_LANES(16, 8)
 #if VECTOR_BYTES >= 32
-DEFINE_LANES(32)
+DEFINE_LANES(32, 16)
 #endif
 #if VECTOR_BYTES >= 64
-DEFINE_LANES(64)
+DEFINE_LANES(64, 32)
 #endif
 
-typedef void (*T(forward_t))(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
-typedef void (*T(backward_t))(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
+typedef void (*T(panel_t))(const REAL *, const uint8_t *, const int64_t *, int64_t, int64_t, int64_t, const REAL *, int,
+                           REAL *);
+/* The functions for one number of lanes, on the widest vectors that divide it. */
+typedef struct {
+  void (*forward)(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
+  void (*backward)(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
+  T(panel_t) spread, fold;
+  double (*softmax)(const REAL *, REAL *, REAL *, const int32_t *, const double *, int, int, const REAL *,
+                    const INTEGER *);
+  void (*curve)(REAL *, const REAL *, const double *, int, int);
+} T(lanes_t);
+#define CHOSEN(bytes) \
+  (T(lanes_t)){T(forward_##bytes), T(backward_##bytes), T(spread_##bytes), T(fold_##bytes), T(softmax_##bytes), T(curve_##bytes)}
 
-static void T(choose)(int lanes, T(forward_t) *forward, T(backward_t) *backward) {
+static T(lanes_t) T(choose)(int lanes) {
   size_t bytes = lanes * sizeof(REAL);
-  *forward = T(forward_16), *backward = T(backward_16);
-#if VECTOR_BYTES >= 32
-  if (bytes % 32 == 0) *forward = T(forward_32), *backward = T(backward_32);
-#endif
 #if VECTOR_BYTES >= 64
-  if (bytes % 64 == 0) *forward = T(forward_64), *backward = T(backward_64);
+  if (bytes % 64 == 0) return CHOSEN(64);
+#endif
+#if VECTOR_BYTES >= 32
+  if (bytes % 32 == 0) return CHOSEN(32);
 #endif
   (void)bytes;
+  return CHOSEN(16);
+}
+
+/* Take one panel's pairs of columns one way or the other (spread or fold), some at a time: unpacked into `entries`. */
+static void T(walk_panel)(T(panel_t) way, const rows_t *rows, int64_t first, const REAL *in, int lanes, REAL *out,
+                          REAL *entries, int square) {
+  int64_t p = rows->n_features, n_pairs = (p + 1) / 2;
+  const int64_t *starts = rows->panel_starts + first / PANEL * (n_pairs + 1);
+  for (int64_t from = 0, to; from < n_pairs; from = to) {
+    for (to = from + 1; to < n_pairs && starts[to + 1] - starts[from] <= UNPACKED; to++);
+    int64_t at = 2 * starts[from], size = 2 * (starts[to] - starts[from]);
+#define UNPACK(type) \
+    do for (int64_t q = 0; q < size; q++) entries[q] = (REAL)((const type *)rows->panel_values)[at + q]; while (0)
+    if (rows->value_type == U8) UNPACK(uint8_t);
+    else if (rows->value_type == F32) UNPACK(float);
+    else UNPACK(double);
+#undef UNPACK
+    if (square) T(square)(entries, size);
+    way(entries, rows->panel_rows + at / 2, starts, from, to, p, in, lanes, out);
+  }
 }
 
 /* ---- one thread's share of a pass --------------------------------------------------------------------------------- */
@@ -423,20 +522,22 @@ static void T(share)(void *argument, int thread) {
   const rows_t *rows = work->rows;
   const pass_t *pass = work->pass;
   const int K = pass->n_classes, L = pass->lanes, mode = pass->mode, sparse = rows->layout != DENSE;
-  const int64_t p = rows->n_features, size = p * L;
+  const int by_panels = rows->panel_starts != NULL, height = by_panels ? PANEL : TILE;
+  const int64_t p = rows->n_features, size = pass->residual ? 0 : p * L;
   const int64_t from = first_row(rows, thread, pass->n_threads), to = first_row(rows, thread + 1, pass->n_threads);
-  double *G = (double *)((char *)pass->workspace + thread * private_bytes(p, L)), *sums = G + size;
+  const T(lanes_t) on = T(choose)(L);
+  double *G = (double *)((char *)pass->workspace + thread * private_bytes(size / L, L)), *sums = G + size;
   REAL *part = (REAL *)(sums + L);
-  T(forward_t) forward;
-  T(backward_t) backward;
-  T(choose)(L, &forward, &backward);
   if (mode != SCORES) memset(G, 0, (size + L) * sizeof(double)), memset(part, 0, size * sizeof(REAL));
-  int64_t widest = T(widest_tile)(rows, from, to);
-  REAL *buffer = malloc(widest * (sizeof(REAL) + sizeof(int32_t)) + (size_t)TILE * (K + 2 * L) * sizeof(REAL) + 256);
+  int64_t widest = by_panels ? 2 * UNPACKED : T(widest_tile)(rows, from, to);
+  size_t own = (size_t)(2 * height + 1) * L * sizeof(REAL) + L * sizeof(INTEGER) + 128;
+  char *buffer = malloc(widest * (sizeof(REAL) + sizeof(int32_t)) + own);
   if (!buffer) { work->failed[thread] = 1; return; }
-  T(tile_t) tile = {.values = buffer, .columns = (int32_t *)(buffer + widest)};
-  REAL *scratch = (REAL *)(((uintptr_t)(tile.columns + widest) + 63) / 64 * 64);
-  REAL *z = scratch + (size_t)TILE * K, *r = z + (size_t)TILE * L;
+  REAL *z = (REAL *)(((uintptr_t)buffer + 63) / 64 * 64), *r = z + height * L, *spare = r + height * L;
+  INTEGER *lane = (INTEGER *)(spare + L);
+  T(tile_t) tile = {.values = (REAL *)(lane + L)};
+  tile.columns = (int32_t *)(tile.values + widest);
+  for (int k = 0; k < L; k++) spare[k] = k < K ? 0 : -INFINITY, lane[k] = k;
   if (!sparse) memset(tile.values, 0, widest * sizeof(REAL));
   int64_t chunk = CHUNK_ROWS, chunk_end;
   if (rows->layout >= CSR16 && to > from) { /* wide rows: flush no more often than the non-zeros pay for it */
@@ -445,40 +546,36 @@ static void T(share)(void *argument, int thread) {
   }
   chunk_end = from + chunk;
   double loss = 0.0;
-  for (int64_t row = from; row < to; row += TILE) {
-    int count = to - row < TILE ? (int)(to - row) : TILE;
+  for (int64_t row = from; row < to; row += height) {
+    int count = to - row < height ? (int)(to - row) : height;
     REAL *zs = pass->scores ? (REAL *)pass->scores + row * L : NULL;
     REAL *ps = pass->proba ? (REAL *)pass->proba + row * L : NULL;
-    uint8_t skip[TILE] = {0};
-    if (mode == HESSIAN && sparse && pass->negligible > 0.0) /* confident rows hardly bend the loss */
-      for (int i = 0; i < count; i++) {
-        REAL top = 0;
-        for (int k = 0; k < K; k++) top = ps[i * L + k] > top ? ps[i * L + k] : top;
-        skip[i] = pass->weights[row + i] * (1.0 - (double)top) <= pass->negligible;
-      }
-    T(unpack)(rows, row, count, skip, &tile);
-    if (mode == BACK) {
-      memset(r, 0, (size_t)TILE * L * sizeof(REAL));
-      memcpy(r, zs, (size_t)count * L * sizeof(REAL));
-    } else {
-      for (int i = 0; i < TILE; i++) memcpy(z + i * L, pass->intercept, L * sizeof(REAL));
-      forward(&tile, sparse, p, count, pass->coef, L, z);
+    if (!by_panels) T(unpack)(rows, row, count, &tile);
+    if (!by_panels && pass->square) T(square)(tile.values, sparse ? tile.start[count] : count * p);
+    if (count < height) memset(r, 0, (size_t)height * L * sizeof(REAL));
+    if (mode == BACK) memcpy(r, zs, (size_t)count * L * sizeof(REAL));
+    else {
+      for (int i = 0; i < height; i++) memcpy(z + i * L, pass->intercept, L * sizeof(REAL));
+      if (by_panels) T(walk_panel)(on.spread, rows, row, pass->coef, L, z, tile.values, 0);
+      else on.forward(&tile, sparse, p, count, pass->coef, L, z);
       if (zs) memcpy(zs, z, (size_t)count * L * sizeof(REAL));
       if (mode == SCORES) continue;
-      if (count < TILE) memset(r, 0, (size_t)TILE * L * sizeof(REAL));
       if (mode == LOSS)
-        loss += T(softmax_tile)(z, ps, r, pass->codes + row, pass->weights + row, count, K, L, scratch);
+        loss += on.softmax(z, ps, r, pass->codes + row, pass->weights + row, count, L, spare, lane);
       else {
         memcpy(r, z, (size_t)count * L * sizeof(REAL));
-        T(curve_tile)(r, ps, pass->weights + row, count, K, L);
-        for (int i = 0; i < count; i++)
-          if (skip[i]) memset(r + i * L, 0, L * sizeof(REAL));
+        on.curve(r, ps, pass->weights + row, count, L);
       }
     }
     for (int i = 0; i < count; i++)
       for (int k = 0; k < K; k++) sums[k] += (double)r[i * L + k];
-    backward(&tile, sparse, p, count, r, L, part);
-    if (row + TILE >= chunk_end) {
+    if (pass->residual) {
+      memcpy((REAL *)pass->residual + row * L, r, (size_t)count * L * sizeof(REAL));
+      continue;
+    }
+    if (by_panels) T(walk_panel)(on.fold, rows, row, r, L, part, tile.values, pass->square);
+    else on.backward(&tile, sparse, p, count, r, L, part);
+    if (row + height >= chunk_end) {
       T(flush)(part, G, size);
       chunk_end += chunk;
     }
@@ -497,11 +594,11 @@ int EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
   parallel(T(share), &work, n);
   for (int t = 0; t < n; t++) any |= failed[t];
   if (any || pass->mode == SCORES) return any;
-  int64_t size = rows->n_features * pass->lanes;
-  memset(pass->gradient, 0, size * sizeof(double));
+  int64_t size = pass->residual ? 0 : rows->n_features * pass->lanes;
+  if (size) memset(pass->gradient, 0, size * sizeof(double));
   memset(pass->class_sums, 0, pass->lanes * sizeof(double));
   for (int t = 0; t < n; t++) {
-    double *G = (double *)((char *)pass->workspace + t * private_bytes(rows->n_features, pass->lanes));
+    double *G = (double *)((char *)pass->workspace + t * private_bytes(size / pass->lanes, pass->lanes));
     for (int64_t q = 0; q < size; q++) pass->gradient[q] += G[q];
     for (int k = 0; k < pass->lanes; k++) pass->class_sums[k] += G[size + k];
     if (pass->loss) *pass->loss = (t ? *pass->loss : 0.0) + loss[t];
@@ -509,9 +606,10 @@ int EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
   return 0;
 }
 
-#undef WIDTH
 #undef CONVERT
 #undef COMPRESS
 #undef DEFINE_LANES
+#undef DEFINE_PANEL
+#undef CHOSEN
 #undef T
 #endif

@@ -19,6 +19,7 @@
 #endif
 
 enum { MAX_THREADS = 64 };
+enum { PANEL = 256 };                     /* rows; their numbers fit a byte */
 enum { U8, F32, F64 };                    /* value types */
 enum { DENSE, DENSE_SKIP, CSR16, CSR32 }; /* layouts; DENSE_SKIP drops the zeros of a dense row while reading it */
 
@@ -29,6 +30,11 @@ typedef struct {
   int64_t row_stride;    /* dense: elements from one row to the next */
   const void *indices;   /* CSR: columns, uint16 or int32 */
   const int64_t *indptr; /* CSR: (n_rows + 1) */
+  /* CSR, or NULL: the entries once more, by pairs of neighbouring columns within panels of PANEL rows. An entry is a row
+   * that has a value in either column; those of pair j start at panel_starts[panel * ((n_features + 1) / 2 + 1) + j]. */
+  const void *panel_values;  /* two for each entry */
+  const uint8_t *panel_rows; /* row within the panel */
+  const int64_t *panel_starts;
 } rows_t;
 
 typedef void (*share_t)(void *task, int thread);

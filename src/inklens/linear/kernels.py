@@ -10,6 +10,7 @@ Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights 
 import ctypes
 import math
 import os
+from collections import deque
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,18 @@ from scipy import sparse
 VALUE_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
 DENSE, DENSE_SKIP, CSR16, CSR32 = range(4)
 SCORES, LOSS, HESSIAN, BACK = range(4)
+PANEL = 256  # rows, as in `kernels.h`
+
+
+class Panels(NamedTuple):
+    """The entries of CSR rows once more, by pairs of columns within panels of PANEL rows: sums stay in registers.
+
+    Neighbouring pixels tend to have ink together, so that one entry, a row with a value in either column, serves both.
+    """
+
+    values: np.ndarray  # (n_entries, 2)
+    rows: np.ndarray  # (n_entries,) uint8: row within the panel
+    starts: np.ndarray  # (n_panels, n_pairs + 1) int64: where the entries of a pair start
 
 
 class Storage(NamedTuple):
@@ -30,6 +43,8 @@ class Storage(NamedTuple):
     indptr: np.ndarray | None
     shape: tuple[int, int]
     skip_zeros: bool = False
+    panels: Panels | None = None  # where folding residuals back by columns is quicker: for tall rows
+    transpose: "Storage | None" = None  # and for wide ones
 
     @property
     def matrix(self) -> Any:
@@ -162,9 +177,40 @@ def padded(array: np.ndarray, dtype: Any) -> np.ndarray:
     return pad(array, dtype)
 
 
-def empty_scores(n_samples: int, n_classes: int, dtype: Any) -> np.ndarray:
-    """Return an uninitialised (n_samples, n_classes) view of a buffer with padded rows."""
-    return np.empty((n_samples, lanes(n_classes)), dtype=dtype)[:, :n_classes]
+def empty_scores(n_samples: int, n_classes: int, dtype: Any, spare: "Spare | None" = None) -> np.ndarray:
+    """Return an uninitialised (n_samples, n_classes) view of a buffer with padded rows, if possible a spare one."""
+    shape = n_samples, lanes(n_classes)
+    buffer = aligned(shape, dtype) if spare is None else spare.take(shape, dtype)
+    return buffer[:, :n_classes]
+
+
+class Spare:
+    """Buffers that earlier passes have finished with: fresh memory costs a tenth of a pass, in page faults."""
+
+    def __init__(self) -> None:
+        self.free: deque[np.ndarray] = deque(maxlen=4)
+
+    def take(self, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+        """Return a buffer, which comes back when the last array that looks at it has gone."""
+        for _ in range(len(self.free)):
+            try:
+                memory = self.free.popleft()
+            except IndexError:  # another thread was quicker
+                break
+            if memory.shape == shape and memory.dtype == dtype:
+                return np.asarray(_Lease(memory, self.free))
+        return np.asarray(_Lease(aligned(shape, dtype), self.free))
+
+
+class _Lease:
+    """Memory that arrays hold on to, and that is handed back after them."""
+
+    def __init__(self, memory: np.ndarray, free: deque) -> None:
+        self.memory, self.free = memory, free
+        self.__array_interface__ = memory.__array_interface__
+
+    def __del__(self) -> None:
+        self.free.append(self.memory)
 
 
 # ---- one pass --------------------------------------------------------------------------------------------------------
@@ -180,15 +226,15 @@ class _Rows(ctypes.Structure):
         ("row_stride", ctypes.c_int64),
         ("indices", ctypes.c_void_p),
         ("indptr", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("panel_values", "panel_rows", "panel_starts")),
     )
 
 
 class _Pass(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads")),
+        *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads", "square")),
         *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
-        *((name, ctypes.c_void_p) for name in ("gradient", "class_sums", "loss")),
-        ("negligible", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("residual", "gradient", "class_sums", "loss")),
         ("workspace", ctypes.c_void_p),
     )
 
@@ -204,6 +250,7 @@ def describe(storage: Storage) -> _Rows:
         stride,
         pointer(storage.indices),
         pointer(storage.indptr),
+        *(() if storage.panels is None else map(pointer, storage.panels)),
     )
 
 
@@ -214,11 +261,11 @@ def _run(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: int
     gradient = sums = workspace = None
     loss = np.zeros(1)
     if mode != SCORES:
+        n_features = 0 if "residual" in arrays else n_features
         gradient, sums = np.empty((n_features, width)), np.empty(width)
         size = function("workspace_bytes", (ctypes.c_int64, ctypes.c_int32), ctypes.c_int64)(n_features, width)
         workspace = aligned((size * n_threads,), np.uint8)
-    negligible = arrays.pop("negligible", 0.0)
-    job = _Pass(mode, n_classes, width, n_threads, negligible=negligible)
+    job = _Pass(mode, n_classes, width, n_threads, arrays.pop("square", 0))
     for name, array in arrays.items():
         setattr(job, name, pointer(array))
     job.gradient, job.class_sums, job.loss = pointer(gradient), pointer(sums), pointer(loss)
@@ -239,7 +286,7 @@ def scores(storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.nd
         out[...] = storage.matrix @ coef.T.astype(out.dtype) + intercept
         return
     buffer = padded(out, out.dtype)
-    W, b = pad(coef.T, out.dtype), pad(intercept, out.dtype)
+    W, b = padded(coef.T, out.dtype), pad(intercept, out.dtype)
     _run(storage, SCORES, len(coef), out.dtype, n_threads, coef=W, intercept=b, scores=buffer)
     if not np.shares_memory(buffer, out):
         out[...] = buffer[:, : len(coef)]
@@ -264,9 +311,8 @@ def loss_pass(
         return LossPass(loss, gradient, residual.sum(axis=0, dtype=np.float64))
     arrays = {"scores": padded(scores_out, dtype), "proba": padded(proba_out, dtype)}
     W, b = pad(coef.T, dtype), pad(intercept, dtype)
-    result = _run(
-        storage, LOSS, len(coef), dtype, n_threads, coef=W, intercept=b, codes=codes, weights=weights, **arrays
-    )
+    given = {"coef": W, "intercept": b, "codes": codes, "weights": weights}
+    result = _folded(storage, LOSS, len(coef), dtype, n_threads, **given, **arrays)
     for name, out in (("scores", scores_out), ("proba", proba_out)):
         if not np.shares_memory(arrays[name], out):
             out[...] = arrays[name][:, : len(coef)]
@@ -280,7 +326,6 @@ def hessian_pass(
     direction: np.ndarray,
     intercept_direction: np.ndarray,
     n_threads: int = 1,
-    negligible: float = 0.0,
 ) -> LossPass:
     """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
     dtype = proba.dtype
@@ -292,15 +337,33 @@ def hessian_pass(
         return LossPass(0.0, gradient, curved.sum(axis=0, dtype=np.float64))
     W, b = pad(direction.T, dtype), pad(intercept_direction, dtype)
     arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
-    return _run(storage, HESSIAN, len(direction), dtype, n_threads, negligible=negligible, **arrays)
+    return _folded(storage, HESSIAN, len(direction), dtype, n_threads, **arrays)
 
 
-def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1) -> np.ndarray:
-    """Return residual' X, (n_classes, n_features) float64, for residual (n_samples, n_classes)."""
+def _folded(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: int, **arrays: Any) -> LossPass:
+    """Run a pass over the rows; wide ones leave their residuals to a second one over the columns."""
+    if storage.transpose is None:
+        return _run(storage, mode, n_classes, dtype, n_threads, **arrays)
+    residual = empty_scores(storage.shape[0], n_classes, dtype)
+    found = _run(storage, mode, n_classes, dtype, n_threads, residual=residual.base, **arrays)
+    return found._replace(gradient=transpose_pass(storage, residual, n_threads))
+
+
+def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False) -> np.ndarray:
+    """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
+    dtype = residual.dtype
     if active() == "numpy":
-        return np.asarray(residual.T @ storage.matrix, dtype=np.float64)
-    buffer = padded(residual, residual.dtype)
-    return _run(storage, BACK, residual.shape[1], residual.dtype, n_threads, scores=buffer).gradient
+        matrix = storage.matrix.astype(dtype) ** 2 if squared else storage.matrix
+        return np.asarray(residual.T @ matrix, dtype=np.float64)
+    if storage.transpose is not None:  # X' residual is what scores of the columns are
+        columns = storage.transpose
+        if squared:
+            columns = columns._replace(values=columns.values.astype(dtype) ** 2)
+        out = empty_scores(storage.shape[1], residual.shape[1], dtype)
+        scores(columns, residual.T, np.zeros(residual.shape[1]), out, n_threads)
+        return out.T.astype(np.float64)
+    buffer = padded(residual, dtype)
+    return _run(storage, BACK, residual.shape[1], dtype, n_threads, scores=buffer, square=int(squared)).gradient
 
 
 # ---- softmax of stored scores: no pass over the data -----------------------------------------------------------------

@@ -23,6 +23,7 @@ from inklens.linear.penalties import ElasticNet
 from inklens.linear.problem import Problem
 
 MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
+HEAVY = 1.0  # of the columns of wide data, those with more curvature than this many times the penalty's enter the block
 SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
 LADDER_ROWS = 8  # rows per column from which a quarter of the rows gives a good start
 FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
@@ -292,9 +293,13 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     tail = np.empty(0, dtype=np.intp)
     tail_inverse = np.empty((problem.n_classes, 0))
     if len(columns) > MAX_BLOCK:
-        diagonal = problem.rows.squared().transpose_product(curvature)
-        order = columns[np.argsort(-diagonal.sum(axis=0)[columns], kind="stable")]
-        columns, tail = np.sort(order[:MAX_BLOCK]), np.sort(order[MAX_BLOCK:])
+        diagonal = problem.rows.transpose_product(curvature, squared=True)
+        heavy = np.partition(diagonal.max(axis=0), -MAX_BLOCK)[-MAX_BLOCK]
+        in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY * l2))
+        columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
+        import sys
+
+        print("head", len(columns), file=sys.stderr)
         tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
     rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * len(columns))
     used = curvature if rows is None else curvature[rows] * factor[:, None]

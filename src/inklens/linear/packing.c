@@ -76,3 +76,39 @@ int64_t EXPORT(pack)(const void *values, int64_t type, int64_t n, int64_t p, int
   if (type == F32) return pack_f32(values, n, p, stride, at, columns, narrow, packed);
   return pack_f64(values, n, p, stride, at, columns, narrow, packed);
 }
+
+/* Lay the entries of CSR rows (columns ascending) out by pairs of columns within panels of PANEL rows, see rows_t.
+ *
+ * A first call without `values` fills `starts`; its last number is the count of entries. 0, or 1 without memory. */
+int64_t EXPORT(make_panels)(const void *source, int64_t value_size, const void *columns, int64_t column_size,
+                            const int64_t *indptr, int64_t n, int64_t p, int64_t *starts, void *values, uint8_t *rows) {
+  int64_t n_pairs = (p + 1) / 2, total = 0;
+  int64_t *next = malloc((n_pairs + 1) * sizeof(int64_t));
+  if (!next) return 1;
+  for (int64_t first = 0; first < n; first += PANEL, starts += n_pairs + 1) {
+    int64_t last = first + PANEL < n ? first + PANEL : n;
+    if (value_size == 0) memset(starts, 0, (n_pairs + 1) * sizeof(int64_t));
+    else memcpy(next, starts, (n_pairs + 1) * sizeof(int64_t));
+    for (int64_t i = first; i < last; i++) {
+      int64_t before = -1, at = 0;
+      for (int64_t q = indptr[i]; q < indptr[i + 1]; q++) {
+        int64_t j = column_size == 2 ? ((const uint16_t *)columns)[q] : ((const int32_t *)columns)[q], pair = j / 2;
+        if (value_size == 0) starts[pair + 1] += pair != before;
+        else {
+          if (pair != before) rows[at = next[pair]++] = (uint8_t)(i - first);
+          if (value_size == 1) ((uint8_t *)values)[2 * at + j % 2] = ((const uint8_t *)source)[q];
+          else if (value_size == 4) ((float *)values)[2 * at + j % 2] = ((const float *)source)[q];
+          else ((double *)values)[2 * at + j % 2] = ((const double *)source)[q];
+        }
+        before = pair;
+      }
+    }
+    if (value_size == 0) {
+      starts[0] = total;
+      for (int64_t j = 0; j < n_pairs; j++) starts[j + 1] += starts[j];
+      total = starts[n_pairs];
+    }
+  }
+  free(next);
+  return 0;
+}

@@ -79,8 +79,11 @@ class ElasticNet:
 
     def solve_quadratic(
         self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
-    ) -> np.ndarray:
-        """Return the minimiser of the quadratic model plus g over the model's pairs; intercepts stay at 0."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
+
+        Intercepts stay at 0.
+        """
         l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
         l1[model.is_intercept] = np.inf
         return subproblem.solve_elementwise(
@@ -156,8 +159,11 @@ class GroupLasso:
 
     def solve_quadratic(
         self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
-    ) -> np.ndarray:
-        """Return the minimiser of the quadratic model plus g over the model's pairs; intercepts stay at 0."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
+
+        Intercepts stay at 0.
+        """
         q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
         group, l2 = (_per_pair(size, model)[:q] for size in (self.group, self.l2))
         group[model.is_intercept[:q]] = np.inf

@@ -31,6 +31,8 @@ LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per 
 COARSEST = 0.5  # breach of the subproblem's optimality conditions, in thresholds, while far
 FORCING = 0.1  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
+SHARE = 0.3  # of the gap to be proven may be lost to a rough solution of the model
+KEEP = 0.35  # a model whose step left this share of the violation serves for another
 PROVABLE = 10.0  # a step foretold to gain less than this many times tol is worth a dual point
 DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a whole one
 LEAST_DAMPING = 1e-3  # in units of the largest curvature that a column can have
@@ -69,7 +71,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     """Yield ever better points for a penalty with thresholds."""
     dtype: Any = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    factor, stalled, damping = np.inf, 0, 0.0
+    factor, stalled, damping, surrogate = np.inf, 0, 0.0, None
     for seed in count():
         factor = _continuation(problem.penalty, point, factor)
         penalty = problem.penalty.scaled(factor)
@@ -78,14 +80,20 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
-        step = _newton_step(problem, penalty, point, violation, tol, seed, damping)
+        if surrogate is None or not surrogate.serves(penalty, point, factor, violation):
+            surrogate = _surrogate(problem, penalty, point, factor, violation, seed, damping)
+        surrogate = surrogate._replace(violation=violation)
+        step = _newton_step(problem, penalty, point, surrogate, tol)
         whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.foretold <= PROVABLE * max(tol, 1e-9) * before:
             bound = _estimate(problem, moved(point.at.proba, whole.at.scores - point.at.scores))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         point, length = _search(problem, penalty, point, step, whole, dtype)
-        damping = DAMPING * max(damping, LEAST_DAMPING) if length < 1.0 else damping / DAMPING
+        if length < 1.0:
+            damping, surrogate = DAMPING * max(damping, LEAST_DAMPING), None
+        else:
+            damping /= DAMPING
         objective = point.objective(problem.penalty)
         stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
         yield Iterate(point.coef, point.intercept, objective, objective - bound, dual, stationary=stalled == PATIENCE)
@@ -99,47 +107,94 @@ def _continuation(penalty: Any, point: Point, factor: float) -> float:
     return min(factor, max(1.0, float(penalty.strength(pull).max(initial=0.0)) / PULL))
 
 
-def _newton_step(
-    problem: Problem, penalty: Any, point: Point, violation: float, tol: float, seed: int, damping: float
-) -> Step:
-    """Return the minimiser of the Newton model plus penalty over the working set, as a step."""
+class Surrogate(NamedTuple):
+    """The loss's Newton model over a working set, kept for as long as its steps do well."""
+
+    pairs: Pairs  # without the intercepts
+    model: subproblem.Model
+    factor: float  # on the penalty, when it was built
+    violation: float  # at the last point that it served
+
+    def serves(self, penalty: Any, point: Point, factor: float, violation: float) -> bool:
+        """Tell whether the last step with it did well, and nothing outside the working set wants to move."""
+        if factor != self.factor or violation > KEEP * self.violation:
+            return False
+        pull = np.where(penalty.support(point.coef), 0.0, penalty.strength(point.at.gradient))
+        pull[self.pairs] = 0.0
+        return float(pull.max(initial=0.0)) <= 1.0
+
+
+def _surrogate(
+    problem: Problem, penalty: Any, point: Point, factor: float, violation: float, seed: int, damping: float
+) -> Surrogate:
     pairs = _working_set(problem, penalty, point, violation)
     lightest = min(0.25, LIGHT * problem.rows.n_nonzeros / max(1, problem.rows.n_features))
-    light = float(problem.weights.mean()) * lightest * min(1.0, violation / 3.0)
+    light = float(problem.weights.mean()) * lightest * min(1.0, violation / 3.0) if violation > 1e-3 else 0.0
     model = subproblem.newton_model(
         problem.rows,
         point.at.proba,
         problem.weights,
         pairs,
         fit_intercept=problem.fit_intercept,
-        light=light if violation > 1e-3 else 0.0,
+        light=light,
         seed=seed,
     )
+    if light > 0.0:
+        _restore_curvature(problem, point, model)
     if damping > LEAST_DAMPING:
         bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
         model.hessian.ravel()[:: len(bound) + 1] += damping * bound.astype(np.float32)
+    return Surrogate(pairs, model, factor, violation)
+
+
+def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> None:
+    """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away."""
+    proba = point.at.proba
+    curvature = proba * (1.0 - proba) * problem.weights[:, None].astype(proba.dtype)
+    exact = problem.rows.transpose_product(curvature, squared=True)
+    moving = ~model.is_intercept
+    lost = exact[model.pairs.classes[moving], model.pairs.features[moving]] - model.diagonal[moving]
+    model.hessian.ravel()[:: len(moving) + 1][moving] += np.maximum(lost, 0.0).astype(np.float32)
+
+
+def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrogate, tol: float) -> Step:
+    """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
+    pairs, model = surrogate.pairs, surrogate.model
     w, gradient = (np.zeros(len(model.pairs.classes)) for _ in range(2))
     moving = ~model.is_intercept
     w[moving], gradient[moving] = point.coef[pairs], point.at.gradient[pairs]
-    value = penalty.value(point.coef)
-    finest = 0.3 * tol * (point.at.loss + value) / value if value > 0.0 else COARSEST
-    tolerance = max(min(COARSEST, FORCING * violation), finest, 1e-6)
     felt = gradient - model.follow @ point.at.intercept_gradient
-    moves = penalty.solve_quadratic(model, felt, w, tolerance) - w
+    finest = _breach_that_costs(SHARE * tol * point.objective(penalty), penalty, point, len(w))
+    tolerance = max(min(COARSEST, FORCING * surrogate.violation), finest, 1e-6)
+    v, pull = penalty.solve_quadratic(model, felt, w, tolerance)
+    moves = v - w
     intercept_moves = -(moves @ model.follow) - model.inverse @ point.at.intercept_gradient
     direction = np.zeros_like(point.coef)
     direction[pairs] = moves[moving]
+    value = penalty.value(point.coef)
+    grown = penalty.value(point.coef + direction) - value
+    foretold = -(0.5 * float((felt + pull) @ moves) + grown)  # pull is felt + H moves
     reach = FARTHEST * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
     longest = max(np.abs(direction).max(), np.abs(intercept_moves).max())
     if not longest <= reach:  # a model without curvature somewhere; NaN lands here as well
         shorter = reach / longest if np.isfinite(longest) else 0.0
-        direction, moves, intercept_moves = (
-            shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, moves, intercept_moves)
+        direction, intercept_moves = (
+            shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, intercept_moves)
         )
-    grown = penalty.value(point.coef + direction) - value
-    curved = 0.5 * float(moves @ subproblem.product(model.hessian, moves, model.n_threads))
-    slope = float(gradient @ moves + point.at.intercept_gradient @ intercept_moves) + grown
-    return Step(direction, intercept_moves, -(float(felt @ moves) + curved + grown), slope)
+        grown, foretold = penalty.value(point.coef + direction) - value, np.inf
+    slope = float(np.vdot(point.at.gradient, direction) + point.at.intercept_gradient @ intercept_moves) + grown
+    return Step(direction, intercept_moves, foretold, slope)
+
+
+def _breach_that_costs(bound: float, penalty: Any, point: Point, n_pairs: int) -> float:
+    """Return the breach of optimality, in thresholds, that lowers the bound of a step's dual point by `bound`.
+
+    Scaling the dual point back costs the penalty's share of it; under a ridge it need not be scaled, and the conjugate
+    costs at most n_pairs (l1 breach)^2 / (2 l2).
+    """
+    value, ridge = penalty.value(point.coef), float(np.min(penalty.l2))
+    scaled = bound / value if value > 0.0 else COARSEST
+    return max(scaled, np.sqrt(2.0 * ridge * bound / max(1, n_pairs)) / float(np.max(penalty.l1)))
 
 
 def _working_set(problem: Problem, penalty: Any, point: Point, violation: float) -> Pairs:

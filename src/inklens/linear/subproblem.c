@@ -21,12 +21,13 @@ enum { TALL = 4 };
 #endif
 enum { WIDE = 3 * LANES, DEPTH = 128 };
 
-enum { ROW_BLOCK = 256 };
+enum { ROW_BLOCK = 256, PACKED_BYTES = 24 << 20 }; /* packed rows at hand: what a shared cache holds */
 
 typedef struct {
   int64_t width, stride; /* pairs of this class; the same rounded up to WIDE */
-  int32_t *place;        /* (n_rows): where a row lies in `packed`, or -1 */
-  float *degree;         /* (n_rows): sum of the edges at this class */
+  /* of the rows from .. to - 1 at hand: */
+  int32_t *place;        /* where a row lies in `packed`, or -1 */
+  float *degree;         /* sum of the edges at this class */
   float *packed;         /* (rows with an edge, stride): the columns of this class's pairs */
 } class_t;
 
@@ -47,6 +48,7 @@ typedef struct {
   /* filled here */
   class_t *classes;
   int64_t *order;         /* blocks, heavy ones first */
+  int64_t from, to;       /* the rows at hand */
   int64_t n_blocks, next_class, next_row_block, next_block;
   int32_t failed;
 } hessian_t;
@@ -80,21 +82,18 @@ static void sum_edges(void *task, int thread) {
     if (k >= h->n_classes) return;
     class_t *class = h->classes + k;
     if (class->width == 0) continue;
-    class->place = malloc((h->n_rows + 1) * sizeof(int32_t));
-    class->degree = calloc(h->n_rows + 1, sizeof(float));
-    if (!class->place || !class->degree) { h->failed = 1; return; }
+    memset(class->degree, 0, (h->to - h->from) * sizeof(float));
     float edge[ROW_BLOCK];
-    for (int64_t from = 0; from < h->n_rows; from += ROW_BLOCK) {
-      int n = h->n_rows - from < ROW_BLOCK ? (int)(h->n_rows - from) : ROW_BLOCK;
+    for (int64_t from = h->from; from < h->to; from += ROW_BLOCK) {
+      int n = h->to - from < ROW_BLOCK ? (int)(h->to - from) : ROW_BLOCK;
       for (int l = 0; l < h->n_classes; l++) {
         if (l == k) continue;
         edge_weights(h, (int)k, l, from, n, edge);
-        for (int i = 0; i < n; i++) class->degree[from + i] += edge[i];
+        for (int i = 0; i < n; i++) class->degree[from - h->from + i] += edge[i];
       }
     }
     int32_t kept = 0;
-    for (int64_t i = 0; i < h->n_rows; i++) class->place[i] = class->degree[i] > 0.0f ? kept++ : -1;
-    if (posix_memalign((void **)&class->packed, 64, (kept * class->stride + 1) * sizeof(float))) h->failed = 1;
+    for (int64_t i = 0; i < h->to - h->from; i++) class->place[i] = class->degree[i] > 0.0f ? kept++ : -1;
   }
 }
 
@@ -127,17 +126,17 @@ static void pack_rows(void *task, int thread) {
   float *row = malloc((h->n_slots + 1) * sizeof(float));
   if (!row) { h->failed = 1; return; }
   for (;;) {
-    int64_t from = __atomic_fetch_add(&h->next_row_block, 1, __ATOMIC_RELAXED) * ROW_BLOCK;
-    if (from >= h->n_rows) break;
-    int64_t to = from + ROW_BLOCK < h->n_rows ? from + ROW_BLOCK : h->n_rows;
+    int64_t from = h->from + __atomic_fetch_add(&h->next_row_block, 1, __ATOMIC_RELAXED) * ROW_BLOCK;
+    if (from >= h->to) break;
+    int64_t to = from + ROW_BLOCK < h->to ? from + ROW_BLOCK : h->to;
     for (int64_t i = from; i < to; i++) {
       expand(h, h->chosen[i], row);
       row[h->n_slots] = 1.0f;
       for (int k = 0; k < h->n_classes; k++) {
         const class_t *class = h->classes + k;
-        if (class->width == 0 || class->place[i] < 0) continue;
+        if (class->width == 0 || class->place[i - h->from] < 0) continue;
         const int32_t *feature = h->feature + h->first[k];
-        float *out = class->packed + class->place[i] * class->stride;
+        float *out = class->packed + class->place[i - h->from] * class->stride;
         for (int64_t j = 0; j < class->width; j++) out[j] = row[feature[j]];
         for (int64_t j = class->width; j < class->stride; j++) out[j] = 0.0f;
       }
@@ -168,21 +167,29 @@ static void add_tile(int depth, const float *a, const float **rows, int64_t side
   }
 }
 
+/* Whether block (k, l) is symmetric: so is every one of classes with the same features. */
+static int same_features(const hessian_t *h, int k, int l) {
+  int64_t width = h->classes[k].width;
+  return width == h->classes[l].width &&
+         !memcmp(h->feature + h->first[k], h->feature + h->first[l], width * sizeof(int32_t));
+}
+
 /* Block (k, l) of the Hessian, l <= k: +X_k' diag(degree_k) X_k on the diagonal, -X_k' diag(edge) X_l off it. */
 static int add_block(hessian_t *h, int k, int l) {
   const class_t *left = h->classes + k, *right = h->classes + l;
   int64_t tall = left->width, wide = right->width, n_pairs = h->n_pairs;
   if (tall == 0 || wide == 0) return 0;
+  int symmetric = same_features(h, k, l);
   float *strips = malloc(DEPTH * left->stride * sizeof(float)), edge[ROW_BLOCK], weight[DEPTH];
   if (!strips) return 1;
   const float *left_rows[DEPTH], *right_rows[DEPTH];
   float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
   int depth = 0, n_kept = 0, next = 0, kept[ROW_BLOCK];
-  for (int64_t from = -ROW_BLOCK;;) {
-    while (next == n_kept && from + ROW_BLOCK < h->n_rows) { /* the next rows that have this edge */
+  for (int64_t from = h->from - ROW_BLOCK;;) {
+    while (next == n_kept && from + ROW_BLOCK < h->to) { /* the next rows that have this edge */
       from += ROW_BLOCK;
-      int n = h->n_rows - from < ROW_BLOCK ? (int)(h->n_rows - from) : ROW_BLOCK;
-      if (k == l) memcpy(edge, left->degree + from, n * sizeof(float));
+      int n = h->to - from < ROW_BLOCK ? (int)(h->to - from) : ROW_BLOCK;
+      if (k == l) memcpy(edge, left->degree + (from - h->from), n * sizeof(float));
       else edge_weights(h, k, l, from, n, edge);
       n_kept = next = 0;
       for (int i = 0; i < n; i++) {
@@ -191,7 +198,7 @@ static int add_block(hessian_t *h, int k, int l) {
       }
     }
     if (next < n_kept) {
-      int64_t i = from + kept[next];
+      int64_t i = from - h->from + kept[next];
       left_rows[depth] = left->packed + left->place[i] * left->stride;
       right_rows[depth] = right->packed + right->place[i] * right->stride;
       weight[depth++] = k == l ? edge[kept[next]] : -edge[kept[next]];
@@ -203,16 +210,25 @@ static int add_block(hessian_t *h, int k, int l) {
       for (int r = 0; r < depth; r++)
         for (int j = 0; j < TALL; j++) strips[to++] = weight[r] * left_rows[r][top + j];
     for (int64_t side = 0; side < wide; side += WIDE)
-      for (int64_t top = k == l ? side / TALL * TALL : 0; top < tall; top += TALL) /* above the diagonal: mirrored below */
+      for (int64_t top = symmetric ? side / TALL * TALL : 0; top < tall; top += TALL) /* above the diagonal: mirrored below */
         add_tile(depth, strips + top * depth, right_rows, side, block + top * n_pairs + side, n_pairs,
                  tall - top < TALL ? (int)(tall - top) : TALL, wide - side < WIDE ? (int)(wide - side) : WIDE);
     depth = 0;
   }
-  float *mirror = h->hessian + h->first[l] * n_pairs + h->first[k];
-  for (int64_t a = 0; a < tall; a++)
-    for (int64_t b = 0; b < (k == l ? a : wide); b++) mirror[b * n_pairs + a] = block[a * n_pairs + b];
   free(strips);
   return 0;
+}
+
+/* Complete block (k, l): what was left out as symmetric, and its mirror image. */
+static void mirror_block(hessian_t *h, int k, int l) {
+  int64_t tall = h->classes[k].width, wide = h->classes[l].width, n_pairs = h->n_pairs;
+  float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
+  float *mirror = h->hessian + h->first[l] * n_pairs + h->first[k];
+  if (k != l && same_features(h, k, l))
+    for (int64_t a = 0; a < tall; a++)
+      for (int64_t b = 0; b < a; b++) block[b * n_pairs + a] = block[a * n_pairs + b];
+  for (int64_t a = 0; a < tall; a++)
+    for (int64_t b = 0; b < (k == l ? a : wide); b++) mirror[b * n_pairs + a] = block[a * n_pairs + b];
 }
 
 static void add_blocks(void *task, int thread) {
@@ -223,28 +239,40 @@ static void add_blocks(void *task, int thread) {
     if (at >= h->n_blocks) return;
     int k = (int)(h->order[at] / h->n_classes), l = (int)(h->order[at] % h->n_classes);
     if (add_block(h, k, l)) h->failed = 1;
+    if (h->to == h->n_rows) mirror_block(h, k, l);
   }
 }
 
-/* Hessian of sum_i c_i logsumexp(z_i) over pairs, exact where every edge weighs at least `light`. Returns 0, or 1
- * without memory. */
+/* Hessian of sum_i c_i logsumexp(z_i) over pairs, exact where every edge weighs at least `light`. Rows are taken as many
+ * at a time as fit PACKED_BYTES. Returns 0, or 1 without memory. */
 int EXPORT(pair_hessian)(hessian_t *h) {
   int32_t K = h->n_classes;
-  int64_t n_blocks = (int64_t)K * (K + 1) / 2;
+  int64_t n_blocks = (int64_t)K * (K + 1) / 2, width = 0;
   h->classes = calloc(K, sizeof(class_t));
   h->order = malloc(n_blocks * sizeof(int64_t));
-  h->n_blocks = h->next_class = h->next_block = h->next_row_block = 0;
+  h->n_blocks = 0;
   h->failed = !h->classes || !h->order;
-  if (!h->failed) {
-    for (int k = 0; k < K; k++) {
-      h->classes[k].width = h->first[k + 1] - h->first[k];
-      h->classes[k].stride = (h->classes[k].width + WIDE - 1) / WIDE * WIDE;
-      h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
-    }
-    for (int k = 0; k < K; k++)
-      for (int l = 0; l < k; l++) h->order[h->n_blocks++] = (int64_t)k * K + l;
+  for (int k = 0; k < K && !h->failed; k++) {
+    h->classes[k].width = h->first[k + 1] - h->first[k];
+    h->classes[k].stride = (h->classes[k].width + WIDE - 1) / WIDE * WIDE;
+    width += h->classes[k].stride;
+    h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
+  }
+  int64_t height = PACKED_BYTES / (4 * width + 1) / ROW_BLOCK * ROW_BLOCK;
+  height = height < ROW_BLOCK ? ROW_BLOCK : height > h->n_rows ? h->n_rows + 1 : height;
+  for (int k = 0; k < K && !h->failed; k++) {
+    class_t *class = h->classes + k;
+    class->place = malloc(height * sizeof(int32_t));
+    class->degree = malloc(height * sizeof(float));
+    h->failed = !class->place || !class->degree ||
+                posix_memalign((void **)&class->packed, 64, (height * class->stride + 1) * sizeof(float));
+    for (int l = 0; l < k; l++) h->order[h->n_blocks++] = (int64_t)k * K + l;
+  }
+  for (h->from = 0; h->from < h->n_rows && !h->failed; h->from = h->to) {
+    h->to = h->from + height < h->n_rows ? h->from + height : h->n_rows;
+    h->next_class = h->next_block = h->next_row_block = 0;
     parallel(sum_edges, h, h->n_threads);
-    if (!h->failed) parallel(pack_rows, h, h->n_threads);
+    parallel(pack_rows, h, h->n_threads);
     if (!h->failed) parallel(add_blocks, h, h->n_threads);
   }
   for (int k = 0; k < K && h->classes; k++) {
@@ -263,95 +291,173 @@ static inline void add_multiple(int64_t n, double factor, const float *restrict 
   for (int64_t m = 0; m < n; m++) out[m] += factor * row[m];
 }
 
-/* Cyclic coordinate descent on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2 (Friedman et al.
- * 2010, section 2.2).
- *
- * `gradient` is g at w on entry and is kept up with w. Sweeps until no coordinate moved its own slope by more than
- * tolerance * l1. Returns the sweeps. */
-int EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w, const double *l1, const double *l2,
-                         double tolerance, int max_sweeps) {
-  int sweep = 0;
-  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
-    largest = 0.0;
-    for (int64_t j = 0; j < s; j++) {
-      if (w[j] == 0.0 && fabs(gradient[j]) <= l1[j]) continue;
-      const float *row = H + j * s;
-      double curvature = row[j] + l2[j];
-      if (!(curvature > 0.0)) continue;
-      double target = row[j] * w[j] - gradient[j];
-      double next = target > l1[j] ? (target - l1[j]) / curvature : target < -l1[j] ? (target + l1[j]) / curvature : 0.0;
-      double step = next - w[j];
-      if (step == 0.0) continue;
-      w[j] = next;
-      largest = fmax(largest, fabs(step) * curvature / l1[j]);
-      add_multiple(s, step, row, gradient);
+/* Some coordinates, descended on among themselves while their part of H lies in cache; H is read once for all of it. */
+enum { BLOCK = 160, PASSES = 10, AT_ONCE = 8, WORTH_A_THREAD = 400000 };
+typedef struct {
+  int64_t at[BLOCK];            /* the coordinates */
+  int n;
+  float part[BLOCK][BLOCK];     /* H among them */
+  double slope[BLOCK], before[BLOCK];
+} block_t;
+
+static void load_block(block_t *b, int64_t s, const float *H, const double *gradient, const double *w) {
+  for (int i = 0; i < b->n; i++) {
+    const float *row = H + b->at[i] * s;
+    for (int j = 0; j < b->n; j++) b->part[i][j] = row[b->at[j]];
+    b->slope[i] = gradient[b->at[i]];
+    b->before[i] = w[b->at[i]];
+  }
+}
+
+typedef struct {
+  int64_t s;
+  const float *row[BLOCK];
+  float step[BLOCK];
+  int n, n_threads;
+  double *gradient;
+} follow_t;
+
+/* One thread's stretch of gradient += sum of step * row, AT_ONCE rows at a time. */
+static void follow_rows(void *task, int thread) {
+  const follow_t *f = task;
+  int64_t from = f->s * thread / f->n_threads, to = f->s * (thread + 1) / f->n_threads;
+  for (int first = 0; first < f->n; first += AT_ONCE) {
+    const float *const *row = f->row + first, *step = f->step + first;
+    for (int64_t m = from; m < to; m++) {
+      float sum = 0.0f;
+#pragma GCC unroll 8
+      for (int r = 0; r < AT_ONCE; r++) sum += step[r] * row[r][m];
+      f->gradient[m] += (double)sum;
     }
   }
+}
+
+/* gradient += H (w - before), over the rows of the coordinates that moved. */
+static void follow_block(const block_t *b, int64_t s, const float *H, const double *w, double *gradient,
+                         int64_t n_threads) {
+  follow_t f = {.s = s, .gradient = gradient};
+  for (int i = 0; i < b->n; i++) {
+    double moved = w[b->at[i]] - b->before[i];
+    if (moved != 0.0) f.row[f.n] = H + b->at[i] * s, f.step[f.n++] = (float)moved;
+  }
+  if (f.n == 0) return;
+  f.n_threads = f.n * s > WORTH_A_THREAD ? (int)n_threads : 1;
+  for (; f.n % AT_ONCE; f.n++) f.row[f.n] = f.row[0], f.step[f.n] = 0.0f;
+  parallel(follow_rows, &f, f.n_threads);
+}
+
+/* Coordinate descent on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2 (Friedman et al. 2010,
+ * section 2.2), by blocks.
+ *
+ * `gradient` is g at w on entry and is kept up with w. Sweeps until no coordinate moved its own slope by more than
+ * tolerance * l1 when its block was taken up. Returns the sweeps, or -1 without memory. */
+int EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w, const double *l1, const double *l2,
+                         double tolerance, int64_t max_sweeps, int64_t n_threads) {
+  int sweep = 0;
+  block_t *b = malloc(sizeof(block_t));
+  if (!b) return -1;
+  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+    largest = 0.0;
+    for (int64_t j = 0; j < s;) {
+      for (b->n = 0; j < s && b->n < BLOCK; j++)
+        if ((w[j] != 0.0 || fabs(gradient[j]) > l1[j]) && H[j * s + j] + l2[j] > 0.0) b->at[b->n++] = j;
+      load_block(b, s, H, gradient, w);
+      double most = INFINITY;
+      for (int pass = 0; pass < PASSES && most > 0.3 * tolerance; pass++) {
+        most = 0.0;
+        for (int i = 0; i < b->n; i++) {
+          int64_t at = b->at[i];
+          double own = b->part[i][i], curvature = own + l2[at], target = own * w[at] - b->slope[i];
+          double next = target > l1[at] ? (target - l1[at]) / curvature
+                        : target < -l1[at] ? (target + l1[at]) / curvature : 0.0;
+          double step = next - w[at];
+          if (step == 0.0) continue;
+          w[at] = next;
+          most = fmax(most, fabs(step) * curvature / l1[at]);
+          add_multiple(b->n, step, b->part[i], b->slope);
+        }
+        if (pass == 0) largest = fmax(largest, most);
+      }
+      follow_block(b, s, H, w, gradient, n_threads);
+    }
+  }
+  free(b);
   return sweep;
 }
 
-/* Block coordinate descent on the same quadratic plus sum_j group_j |v_j| + l2_j |v_j|^2 / 2, where block j holds
- * coordinates j, j + q, j + 2q, ... of s = K q, one per class; blocks of infinite `group` stay. Each block is minimised
- * by proximal gradient steps with the block's own curvature. Returns the sweeps, or -1 without memory. */
+/* The same for sum_j group_j |v_j| + l2_j |v_j|^2 / 2, where group j holds coordinates j, j + q, j + 2q, ... of s = K q,
+ * one per class; groups of infinite `group` stay. Each group is minimised by proximal gradient steps with its own
+ * curvature. K is at most BLOCK. Returns the sweeps, or -1 without memory. */
 int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, double *gradient, double *w, const double *group,
-                          const double *l2, double tolerance, int max_sweeps) {
+                          const double *l2, double tolerance, int64_t max_sweeps, int64_t n_threads) {
   int64_t s = K * q;
-  double *scratch = malloc((K * K + 3 * K) * sizeof(double));
-  if (!scratch) return -1;
-  double *block = scratch, *slope = block + K * K, *u = slope + K, *next = u + K;
   int sweep = 0;
+  block_t *b = malloc(sizeof(block_t) + 2 * K * sizeof(double));
+  if (!b) return -1;
+  double *slope = (double *)(b + 1), *next = slope + K;
   for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
     largest = 0.0;
-    for (int64_t j = 0; j < q; j++) {
-      double norm = 0.0, pull = 0.0, curvature = 0.0;
-      for (int64_t k = 0; k < K; k++) norm += w[k * q + j] * w[k * q + j], pull += gradient[k * q + j] * gradient[k * q + j];
-      if (isinf(group[j]) || (norm == 0.0 && pull <= group[j] * group[j])) continue;
-      for (int64_t k = 0; k < K; k++) {
-        double row_sum = 0.0;
-        for (int64_t l = 0; l < K; l++) {
-          block[k * K + l] = H[(k * q + j) * s + l * q + j];
-          row_sum += fabs(block[k * K + l]);
-        }
-        curvature = fmax(curvature, row_sum);
-        u[k] = w[k * q + j];
-        slope[k] = gradient[k * q + j];
+    for (int64_t j = 0; j < q;) {
+      for (b->n = 0; j < q && b->n + K <= BLOCK; j++) {
+        double norm = 0.0, pull = 0.0;
+        for (int64_t at = j; at < s; at += q) norm += w[at] * w[at], pull += gradient[at] * gradient[at];
+        if (isinf(group[j]) || (norm == 0.0 && pull <= group[j] * group[j])) continue;
+        for (int64_t at = j; at < s; at += q) b->at[b->n++] = at;
       }
-      curvature += l2[j];
-      if (!(curvature > 0.0)) continue;
-      for (int inner = 0; inner < 20; inner++) {
-        double length = 0.0, change = 0.0;
-        for (int64_t k = 0; k < K; k++) {
-          next[k] = u[k] - (slope[k] + l2[j] * u[k]) / curvature;
-          length += next[k] * next[k];
+      load_block(b, s, H, gradient, w);
+      double most = INFINITY;
+      for (int pass = 0; pass < PASSES && most > 0.3 * tolerance; pass++) {
+        most = 0.0;
+        for (int first = 0; first < b->n; first += K) {
+          int64_t feature = b->at[first];
+          double curvature = 0.0, threshold = group[feature], ridge = l2[feature];
+          for (int k = 0; k < K; k++) {
+            double row_sum = 0.0;
+            for (int l = 0; l < K; l++) row_sum += fabs((double)b->part[first + k][first + l]);
+            curvature = fmax(curvature, row_sum);
+            slope[k] = b->slope[first + k];
+          }
+          curvature += ridge;
+          if (!(curvature > 0.0)) continue;
+          double start[K];
+          for (int k = 0; k < K; k++) start[k] = w[b->at[first + k]];
+          for (int inner = 0; inner < 20; inner++) {
+            double length = 0.0, change = 0.0;
+            for (int k = 0; k < K; k++) {
+              double u = w[b->at[first + k]];
+              next[k] = u - (slope[k] + ridge * u) / curvature;
+              length += next[k] * next[k];
+            }
+            length = sqrt(length);
+            double shrink = length > 0.0 ? fmax(0.0, 1.0 - threshold / (curvature * length)) : 0.0;
+            for (int k = 0; k < K; k++) {
+              double *u = w + b->at[first + k], step = shrink * next[k] - *u;
+              change = fmax(change, fabs(step));
+              *u += step;
+              next[k] = step;
+            }
+            for (int k = 0; k < K; k++)
+              for (int l = 0; l < K; l++) slope[k] += b->part[first + k][first + l] * next[l];
+            if (inner == 0) most = fmax(most, change * curvature / threshold);
+            if (change * curvature <= 0.1 * tolerance * threshold) break;
+          }
+          for (int k = 0; k < K; k++) {
+            double step = w[b->at[first + k]] - start[k];
+            if (step != 0.0) add_multiple(b->n, step, b->part[first + k], b->slope);
+          }
         }
-        length = sqrt(length);
-        double shrink = length > 0.0 ? fmax(0.0, 1.0 - group[j] / (curvature * length)) : 0.0;
-        for (int64_t k = 0; k < K; k++) {
-          double step = shrink * next[k] - u[k];
-          change = fmax(change, fabs(step));
-          u[k] += step;
-          next[k] = step;
-        }
-        for (int64_t k = 0; k < K; k++)
-          for (int64_t l = 0; l < K; l++) slope[k] += block[k * K + l] * next[l];
-        if (inner == 0) largest = fmax(largest, change * curvature / group[j]);
-        if (change * curvature <= 0.1 * tolerance * group[j]) break;
+        if (pass == 0) largest = fmax(largest, most);
       }
-      for (int64_t k = 0; k < K; k++) {
-        double step = u[k] - w[k * q + j];
-        if (step == 0.0) continue;
-        w[k * q + j] = u[k];
-        add_multiple(s, step, H + (k * q + j) * s, gradient);
-      }
+      follow_block(b, s, H, w, gradient, n_threads);
     }
   }
-  free(scratch);
+  free(b);
   return sweep;
 }
 
 /* ---- dense algebra on threads that sleep when they wait ---------------------------------------------------------- */
 
-enum { PANEL = 96 }; /* rows of a Cholesky panel: a multiple of WIDE on every instruction set */
+enum { COLUMN_PANEL = 96 }; /* rows of a Cholesky panel: a multiple of WIDE on every instruction set */
 
 typedef struct {
   int64_t s, m, stride;
@@ -412,7 +518,7 @@ static void gather_share(void *task, int thread) {
 /* Columns right of a factored panel: divide the panel's rows by its triangle, then take its square off what is below. */
 static void panel_share(void *task, int thread) {
   algebra_t *t = task;
-  int64_t height = t->m - t->from < PANEL ? t->m - t->from : PANEL, right = t->from + height;
+  int64_t height = t->m - t->from < COLUMN_PANEL ? t->m - t->from : COLUMN_PANEL, right = t->from + height;
   int64_t strips = (t->stride - right + WIDE - 1) / WIDE;
   for (int64_t strip = thread; strip < strips; strip += t->n_threads) {
     int64_t side = right + strip * WIDE, width = t->stride - side < WIDE ? t->stride - side : WIDE;
@@ -432,18 +538,18 @@ static void panel_share(void *task, int thread) {
 static void trailing_share(void *task, int thread) {
   algebra_t *t = task;
   (void)thread;
-  int64_t right = t->from + PANEL; /* a full panel: there are rows below it */
-  const float *rows[PANEL];
-  float left[PANEL * TALL];
-  for (int r = 0; r < PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
+  int64_t right = t->from + COLUMN_PANEL; /* a full panel: there are rows below it */
+  const float *rows[COLUMN_PANEL];
+  float left[COLUMN_PANEL * TALL];
+  for (int r = 0; r < COLUMN_PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
   for (;;) {
     int64_t top = right + __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED) * TALL;
     if (top >= t->m) return;
     int tall = t->m - top < TALL ? (int)(t->m - top) : TALL;
-    for (int r = 0; r < PANEL; r++)
+    for (int r = 0; r < COLUMN_PANEL; r++)
       for (int j = 0; j < TALL; j++) left[r * TALL + j] = j < tall ? -rows[r][top + j] : 0.0f;
     for (int64_t side = right + (top - right) / WIDE * WIDE; side < t->stride; side += WIDE)
-      add_tile(PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
+      add_tile(COLUMN_PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
                t->stride - side < WIDE ? (int)(t->stride - side) : WIDE);
   }
 }
@@ -475,13 +581,13 @@ int EXPORT(solve_face)(int64_t s, const float *H, int64_t m, const int64_t *acti
     for (int64_t l = k; l < m / q; l++)
       for (int64_t j = 0; j < q; j++) A[(k * q + j) * stride + l * q + j] -= (float)bend[(k * (m / q) + l) * q + j];
   int failed = 0;
-  for (int64_t from = 0; from < m && !failed; from += PANEL) {
-    int64_t height = m - from < PANEL ? m - from : PANEL, below = m - from - height;
+  for (int64_t from = 0; from < m && !failed; from += COLUMN_PANEL) {
+    int64_t height = m - from < COLUMN_PANEL ? m - from : COLUMN_PANEL, below = m - from - height;
     failed = factor_block(A, stride, from, height);
     if (failed || below == 0) continue;
     task.from = from;
     task.next = 0;
-    task.n_threads = below < 2 * PANEL ? 1 : n_threads;
+    task.n_threads = below < 2 * COLUMN_PANEL ? 1 : n_threads;
     parallel(panel_share, &task, (int)task.n_threads);
     parallel(trailing_share, &task, (int)task.n_threads);
   }

@@ -18,8 +18,9 @@ from inklens.linear.blocks import Rows
 MAX_FACES = 14  # rounds of sweeps and face steps
 QUICK = 0.5  # sweeps that leave this share of the breach are better than a face step
 FACE_SHRINKS = 8
-FIRST_SWEEPS = 25
-LATER_SWEEPS = 5
+LARGEST_BLOCK = 160  # coordinates of a block in `subproblem.c`
+FIRST_SWEEPS = 8
+LATER_SWEEPS = 3
 
 
 class Pairs(NamedTuple):
@@ -42,6 +43,7 @@ class Model(NamedTuple):
     is_intercept: np.ndarray  # (n_pairs,)
     follow: np.ndarray  # (n_pairs, n_classes) float64, 0 for the intercepts
     inverse: np.ndarray  # (n_classes, n_classes): pseudo-inverse of the intercepts' own Hessian
+    diagonal: np.ndarray  # (n_pairs,) as it was before the intercepts were eliminated
     n_threads: int
 
 
@@ -60,7 +62,7 @@ class _Job(ctypes.Structure):
         ("slot", ctypes.c_void_p),
         ("n_slots", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("class_list", "order")),
-        *((name, ctypes.c_int64) for name in ("n_blocks", "next_class", "next_row_block", "next_block")),
+        *((name, ctypes.c_int64) for name in ("from", "to", "n_blocks", "next_class", "next_row_block", "next_block")),
         ("failed", ctypes.c_int32),
     )
 
@@ -87,10 +89,11 @@ def newton_model(
         )
     hessian = pair_hessian(rows, proba, weights, pairs, light, seed)
     is_intercept = pairs.features == rows.n_features
+    diagonal = hessian.diagonal().copy()
     border = np.ascontiguousarray(hessian[:, is_intercept], dtype=np.float64)
     if not fit_intercept:
         still = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
-        return Model(hessian, pairs, is_intercept, *still, rows.n_threads)
+        return Model(hessian, pairs, is_intercept, *still, diagonal, rows.n_threads)
     own = border[is_intercept]
     size = np.trace(own) / n_classes + np.finfo(np.float32).tiny
     ridge = size / n_classes  # along (1, ..., 1), where `own` and `border` are 0
@@ -104,7 +107,7 @@ def newton_model(
         kernels.call(
             "subtract_product", len(hessian), n_classes, hessian, border, np.ascontiguousarray(follow.T), rows.n_threads
         )
-    return Model(hessian, pairs, is_intercept, follow, inverse, rows.n_threads)
+    return Model(hessian, pairs, is_intercept, follow, inverse, diagonal, rows.n_threads)
 
 
 def pair_hessian(
@@ -169,8 +172,10 @@ def solve_elementwise(
     *,
     tolerance: float,
     n_threads: int = 1,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the minimiser v up to a breach of `tolerance`, in units of l1, of the optimality conditions.
+
+    Also returns the gradient of the quadratic at v.
 
     Coordinate descent finds the signs; then Newton steps on their face (one Cholesky each), cut off where a coefficient
     would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
@@ -178,11 +183,11 @@ def solve_elementwise(
     g, v = gradient.copy(), w.copy()
 
     def descend(sweeps: int) -> float:
-        _descend(hessian, g, v, l1, l2, tolerance / 4, sweeps)
+        _descend(hessian, g, v, l1, l2, tolerance / 4, sweeps, n_threads)
         return breach(g, v, l1, l2)
 
     _alternate(descend, lambda: _face_step(hessian, g, v, l1, l2, n_threads), tolerance)
-    return v
+    return v, g
 
 
 def _alternate(descend: Callable[[int], float], face_step: Callable[[], bool], tolerance: float) -> None:
@@ -213,12 +218,14 @@ def _descend(
     l2: np.ndarray,
     tolerance: float,
     max_sweeps: int,
+    n_threads: int,
 ) -> None:
     """Run coordinate descent in place on `gradient` (of the quadratic, at w) and `w`."""
     if kernels.active() != "numpy":
-        types = (ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, ctypes.c_int)
+        types = (ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, ctypes.c_int64, ctypes.c_int64)
         arrays = (kernels.pointer(array) for array in (hessian, gradient, w, l1, l2))
-        kernels.function("gram_descent", types)(len(w), *arrays, tolerance, max_sweeps)
+        if kernels.function("gram_descent", types)(len(w), *arrays, tolerance, max_sweeps, n_threads) < 0:
+            raise MemoryError("no memory for a block of the subproblem")
         return
     for _ in range(max_sweeps):
         largest = 0.0
@@ -317,22 +324,22 @@ def solve_grouped(
     *,
     tolerance: float,
     n_threads: int = 1,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the minimiser for the penalty sum_j group_j |v_j|, up to a breach of `tolerance` in units of `group`.
 
     `group` and `l2` hold one number per feature (q,), the other vectors (n_classes * q,) in order of the classes. Block
     descent finds the features; Newton steps on the smooth function over these follow (one Cholesky each).
     """
-    if len(group) == 0:
-        return w
     g, v = gradient.copy(), w.copy()
+    if len(group) == 0:
+        return v, g
 
     def descend(sweeps: int) -> float:
-        _descend_groups(hessian, g, v, group, l2, tolerance / 4, sweeps)
+        _descend_groups(hessian, g, v, group, l2, tolerance / 4, sweeps, n_threads)
         return group_breach(g, v, group, l2)
 
     _alternate(descend, lambda: _group_face_step(hessian, g, v, group, l2, n_threads), tolerance)
-    return v
+    return v, g
 
 
 def group_breach(gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray) -> float:
@@ -354,13 +361,15 @@ def _descend_groups(
     l2: np.ndarray,
     tolerance: float,
     max_sweeps: int,
+    n_threads: int,
 ) -> None:
     """Run block coordinate descent in place."""
     q = len(group)
-    if kernels.active() != "numpy":
-        types = (ctypes.c_int64, ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, ctypes.c_int)
+    n_classes = len(v) // q
+    if kernels.active() != "numpy" and n_classes <= LARGEST_BLOCK:
+        types = (ctypes.c_int64, ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, *(ctypes.c_int64,) * 2)
         arrays = (kernels.pointer(array) for array in (hessian, gradient, v, group, l2))
-        if kernels.function("group_descent", types)(q, len(v) // q, *arrays, tolerance, max_sweeps) < 0:
+        if kernels.function("group_descent", types)(q, n_classes, *arrays, tolerance, max_sweeps, n_threads) < 0:
             raise MemoryError("no memory for a block of the subproblem")
         return
     for _ in range(max_sweeps):
