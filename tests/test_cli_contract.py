@@ -137,11 +137,13 @@ def test_every_point_of_a_path_is_proven():
 
 
 def test_report_is_one_page_about_the_model(model, tmp_path):
-    done = run("report", model[0], "--out", tmp_path / "page", "--json")
+    done = run("report", model[0], "--stability", "--out", tmp_path / "page", "--json")
     assert json.loads(done.stdout)["report"].endswith("index.html")
     assert (tmp_path / "page" / "predictions.csv").exists()
     numbers = json.loads((tmp_path / "page" / "numbers.json").read_text())
     assert numbers["evaluation"]["accuracy"] == model[1]["accuracy"]["test"]
+    assert numbers["how_sure"]["answers"]["accuracy"]["value"] == model[1]["accuracy"]["test"]
+    assert (tmp_path / "page" / "figures" / "coefficients.svg").exists()
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert f"{numbers['evaluation']['accuracy'] * 100:.1f}%" in page
     assert "http" not in re.sub(r"http://www.w3.org/[\w/]+", "", page)

@@ -228,6 +228,35 @@ def test_other_kernels_agree(name):
     np.testing.assert_allclose([float(v) for v in values], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("n_classes", [3, 10, 20, 40])
+@pytest.mark.parametrize("density", [0.01, 0.2])
+@pytest.mark.parametrize("n_features", [41, 300])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_rows_by_columns(n_classes, density, n_features, dtype):
+    """Panels of rows, and the transpose of wide rows: the same pass, Hessian, squares and sums as the formula."""
+    X = pixels(n_samples=700, n_features=n_features, density=density)
+    X[:, 5] = 0
+    rows = Rows.of(sparse.csr_array(X.astype(float)))
+    layout = rows.blocks[0].storage(dtype)
+    assert kernels.active() == "numpy" or (layout.transpose if density < 0.03 else layout.panels) is not None
+    coef, intercept, codes, weights = case(*X.shape, n_classes)
+    rtol = 3e-5 if dtype == np.float32 else 1e-11
+    loss, gradient, _, proba = reference(X, coef, intercept, codes, weights)
+    for _ in range(3):  # later passes reuse buffers of earlier ones
+        at = rows.loss_and_gradient(coef, intercept, codes, weights, dtype=dtype)
+        np.testing.assert_allclose(at.loss, loss, rtol=rtol)
+        np.testing.assert_allclose(at.gradient, gradient, rtol=rtol, atol=rtol * np.abs(gradient).max())
+        np.testing.assert_allclose(at.proba, proba, rtol=20 * rtol, atol=rtol)
+    along = X @ coef.T + intercept
+    curved = proba * (along - (proba * along).sum(axis=1, keepdims=True)) * weights[:, None]
+    product, class_sums = rows.hessian_product(at.proba, weights, coef, intercept)
+    np.testing.assert_allclose(product, curved.T @ X, rtol=0.0, atol=20 * rtol * np.abs(curved.T @ X).max())
+    np.testing.assert_allclose(class_sums, curved.sum(axis=0), rtol=0.0, atol=20 * rtol * np.abs(curved).sum())
+    squares = rows.transpose_product(curved.astype(dtype), squared=True)
+    true = curved.T @ X.astype(float) ** 2
+    np.testing.assert_allclose(squares, true, rtol=0.0, atol=rtol * np.abs(true).max())
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("is_sparse", [False, True])

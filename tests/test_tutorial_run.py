@@ -9,6 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import inklens.workflow.tutorial_fits as fits_module
+import inklens.workflow.tutorial_sure as sure_module
 from inklens.datasets.dataset import Dataset
 from inklens.errors import DataError, ParameterError, PhotoError
 from inklens.workflow.tutorial import run_tutorial
@@ -52,6 +53,7 @@ DATA = {"digits": (small_digits, 300, 100), "clothes": (clothes, 100, 60), "stro
 def fewer_strengths():
     """Three strengths and gaps of one percent tell as much about the code as seven and 1e-4."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sure_module, "N_REFITS", 6)
         patch.setattr(fits_module, "STRENGTHS", (0.05, 1.0, 3.0))
         patch.setattr(fits_module, "POINTS", 6)
         patch.setattr(fits_module, "TIGHT", 1e-2)
@@ -143,6 +145,19 @@ def test_numbers_are_json_and_agree_with_the_models(run):
     assert numbers["fits"]["plain"]["C"] == "inf"
     assert sum(numbers["data"]["counts"].values()) == numbers["data"]["images"]
     assert numbers["by_hand"]["difference_from_predict_proba"] <= 1e-12
+
+
+def test_how_sure_it_is_agrees_with_the_models(run):
+    result, out, _ = run
+    found = json.loads((out / "numbers.json").read_text(encoding="utf-8"))["how_sure"]
+    right = [
+        fit.model.predict(result.X_test) == result.split.y_test for fit in (result.fits.gentle, result.fits.sparse)
+    ]
+    assert found["answers"]["accuracy"]["value"] == np.mean(right[0])
+    assert found["versus"]["only_a_right"] == np.sum(right[0] & ~right[1])
+    assert found["versus"]["only_b_right"] == np.sum(right[1] & ~right[0])
+    assert found["stability"]["stable"] <= found["stability"]["candidates"]
+    assert {"calibration", "sets", "stability"} <= {path.stem for path in (out / "figures").iterdir()}
 
 
 def test_the_loose_fit_is_not_below_the_proven_bound(run):

@@ -1,5 +1,6 @@
 """`inklens demo` and `inklens report`."""
 
+import json
 from pathlib import Path
 
 import click
@@ -90,25 +91,27 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
 @data_option(default=None)
 @part_option
 @_out_option("model-report")
+@click.option("--stability", is_flag=True, help="Add how sure the coefficients are (some seconds more).")
 @json_option
-def report(model: str, data: str | None, part: str, out: str, as_json: bool) -> None:
-    """Write a page about MODEL: its card and certificate, its maps, its accuracy and its mistakes.
+def report(model: str, out: str, as_json: bool, **options) -> None:
+    """Write a page about MODEL: its card and certificate, its maps, accuracy and mistakes, and how sure all that is.
 
     Without --data, the model is judged on the test rows of its own split.
 
     \b
-    Example:
+    Examples:
       inklens report sparse.inklens --out sparse-report
+      inklens report sparse.inklens --stability
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.model_page import model_numbers, write_model_page
+    from inklens.workflow.model_page import write_model_page
 
-    reader = DigitReader.load(model)
     with progress_bar() as progress:
-        judged = write_model_page(reader, data=data, part=part, out=out, progress=progress)
+        judged = write_model_page(DigitReader.load(model), out=out, **options, progress=progress)
     page = Path(out) / "index.html"
     if as_json:
-        return print_json({**model_numbers(reader, judged), "report": str(page), "notes": list(judged.notes)})
+        numbers = json.loads((Path(out) / "numbers.json").read_text(encoding="utf-8"))
+        return print_json({**numbers, "report": str(page), "notes": list(judged.notes)})
     for note in judged.notes:
         say(f"inklens: {note}")
     click.echo(f"The report: {click.format_filename(str(page))}")

@@ -11,7 +11,7 @@ from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.maps import map_rows, picture_rows
 from inklens.displays.palettes import INK, LINE, MUTED, signed_colormap
 from inklens.displays.path import NEVER, ORDER
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, wrap
+from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, wrap
 
 LINE_HEIGHT = TEXT * LEADING
 SIDE = 168.0  # points: the map over pixels
@@ -119,10 +119,19 @@ class StabilityDisplay(Display):
         y = top + TITLE * LEADING + 3
         sheet.picture(0, y, wide, high, share_pixels(self.in_use))
         sheet.box(0, y, wide, high, edge=LINE)
+        used = zip(*np.nonzero(self.in_use), strict=True)
+        sheet.hover(0, y, wide, high, {(i, j): self._value(i, j) for i, j in used}, self.in_use.shape)
         below = _share_legend(sheet, y + high + 4, "rarely", "always", "never")
         left = side + 40 if beside else 0.0
         start = top if beside else below + 10
         return max(below, self._curve(sheet, left, start, sheet.width - left)) + 6
+
+    def _value(self, row: int, col: int) -> str:
+        """Say how often a pixel is used, and for which class most often."""
+        shares = np.stack([self.positive[:, row, col], self.negative[:, row, col]])
+        sign, k = np.unravel_index(shares.argmax(), shares.shape)
+        most = f"{'against' if sign else 'for'} {self.class_names[k]} in {shares.max():.0%}"
+        return f"{row}, {col}: used in {self.in_use[row, col]:.0%} of the refits, most often {most}"
 
     def _curve(self, sheet: Sheet, left: float, top: float, room: float) -> float:
         words = wrap("coefficients chosen in at least that share of the refits", room, bold=True)
@@ -220,7 +229,12 @@ class UncertaintyDisplay(Display):
         title = f"Coefficients more than two deviations from zero ({self.n_clear:,} of {self.coef.size:,})"
         top = sheet.paragraph(0, title, size=TITLE, weight=BOLD) + 3
         shown = np.where(self.clear, self.coef, 0.0)
-        top = map_rows(sheet, top, tiles, shown, self.class_names, scale, palette, False)
+        below = map_rows(sheet, top, tiles, shown, self.class_names, scale, palette, False)
+        for k, clear in enumerate(self.clear):
+            left, y = tiles.left(k), top + TEXT * LEADING + tiles.row(k) * (below - top) / tiles.rows
+            texts = {(row, col): self._value(k, row, col) for row, col in zip(*np.nonzero(clear), strict=True)}
+            sheet.hover(left, y, tiles.tile_width, tiles.tile_height, texts, clear.shape)
+        top = below
         adds, subtracts = palette.split("-")
         legend = f"{adds} adds, {subtracts} subtracts, full colour ±{scale:.2g}; white cannot be told from zero."
         top = sheet.paragraph(top, legend) + 10
@@ -233,6 +247,10 @@ class UncertaintyDisplay(Display):
         for sentence in self.words:
             top = sheet.paragraph(top + 3, sentence)
         return self._finish(sheet)
+
+    def _value(self, k: int, row: int, col: int) -> str:
+        coef, deviation = self.coef[k, row, col], self.deviation[k, row, col]
+        return f"{row}, {col}: {number(coef, '+.3f')} ± {deviation:.3f} for {self.class_names[k]}"
 
     def _known(self, sheet: Sheet, top: float) -> float:
         assert self.known is not None

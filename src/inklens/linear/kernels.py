@@ -180,7 +180,7 @@ def padded(array: np.ndarray, dtype: Any) -> np.ndarray:
 def empty_scores(n_samples: int, n_classes: int, dtype: Any, spare: "Spare | None" = None) -> np.ndarray:
     """Return an uninitialised (n_samples, n_classes) view of a buffer with padded rows, if possible a spare one."""
     shape = n_samples, lanes(n_classes)
-    buffer = aligned(shape, dtype) if spare is None else spare.take(shape, dtype)
+    buffer = np.empty(shape, dtype) if spare is None else spare.take(shape, dtype)
     return buffer[:, :n_classes]
 
 

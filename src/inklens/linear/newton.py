@@ -297,9 +297,6 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
         heavy = np.partition(diagonal.max(axis=0), -MAX_BLOCK)[-MAX_BLOCK]
         in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY * l2))
         columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
-        import sys
-
-        print("head", len(columns), file=sys.stderr)
         tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
     rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * len(columns))
     used = curvature if rows is None else curvature[rows] * factor[:, None]

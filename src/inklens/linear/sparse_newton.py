@@ -28,6 +28,7 @@ NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds thi
 GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
 SMALLEST_SET = 300
 LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per column, in mean row weights, are sampled
+FAINT = 5e-3  # pairs lighter than this change no diagonal enough to look after
 COARSEST = 0.5  # breach of the subproblem's optimality conditions, in thresholds, while far
 FORCING = 0.1  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
@@ -139,7 +140,7 @@ def _surrogate(
         light=light,
         seed=seed,
     )
-    if light > 0.0:
+    if light > 0.0 and lightest > FAINT:
         _restore_curvature(problem, point, model)
     if damping > LEAST_DAMPING:
         bound = np.append(problem.column_bound, 0.0)[model.pairs.features]

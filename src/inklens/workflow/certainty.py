@@ -129,7 +129,7 @@ class Certainty:
                 "method": self.rule.method,
                 "promised": self.rule.coverage,
                 "calibrated_on": self.rule.n_samples,
-                "limit": self.rule.limit,
+                "limit": self.rule.limit if np.isfinite(self.rule.limit) else None,
                 "range": list(self.rule.coverage_range()),
                 "covered": self.coverage.to_json(),
                 "mean_size": float(self.sets.sum(axis=1).mean()),
@@ -275,22 +275,31 @@ class CoefficientCertainty:
     reader: DigitReader
     found: Curvature | Stability
 
+    @property
+    def by_curvature(self) -> bool:
+        """Whether the curvature answered, and not refits."""
+        return isinstance(self.found, Curvature)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the features lie on the picture."""
+        return self.reader.coef.shape[1] == self.reader.image_shape[0] * self.reader.image_shape[1]
+
     def in_words(self) -> list[str]:
         """Say it."""
         return self.found.in_words()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of ``inklens stability --json`` without the file name; one map (rows, cols) a class."""
-        by_curvature = isinstance(self.found, Curvature)
-        names = ["posterior", "sampling"] if by_curvature else ["positive", "negative", "mean", "deviation"]
+        names = ["posterior", "sampling"] if self.by_curvature else ["positive", "negative", "mean", "deviation"]
         maps = {
             name: dict(zip(self.reader.classes, self._maps(getattr(self.found, name)), strict=True)) for name in names
         }
-        return {"by": "curvature" if by_curvature else "refits", **self.found.to_json(), "maps": maps}
+        return {"by": "curvature" if self.by_curvature else "refits", **self.found.to_json(), "maps": maps}
 
     def _maps(self, rows: np.ndarray) -> list:
         shape = self.reader.image_shape
-        return rows.reshape(-1, *shape).tolist() if _has_maps(self.reader) else rows.tolist()
+        return rows.reshape(-1, *shape).tolist() if self.has_maps else rows.tolist()
 
     def display(self) -> Any:
         """Return the figure.
@@ -302,16 +311,12 @@ class CoefficientCertainty:
         """
         from inklens.displays import StabilityDisplay, UncertaintyDisplay
 
-        if not _has_maps(self.reader):
+        if not self.has_maps:
             raise ParameterError(f"the features {self.reader.features!r} have no maps; leave out -o, or use --json")
         kind: dict[str, Any] = {"class_names": self.reader.classes, "image_shape": self.reader.image_shape}
         if isinstance(self.found, Curvature):
             return UncertaintyDisplay.from_curvature(self.found, **kind)
         return StabilityDisplay.from_stability(self.found, **kind)
-
-
-def _has_maps(reader: DigitReader) -> bool:
-    return reader.coef.shape[1] == reader.image_shape[0] * reader.image_shape[1]
 
 
 def judge_coefficients(

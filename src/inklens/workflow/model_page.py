@@ -1,8 +1,9 @@
-"""A page about one fitted model: its card, its maps, its accuracy, its mistakes."""
+"""A page about one fitted model: its card, its maps, its accuracy, its mistakes, and how sure all that is."""
 
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from inklens import __version__
@@ -10,8 +11,14 @@ from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
 from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure, confusion_figures, render, replaced_folder
 from inklens.storage import write_text
+from inklens.workflow.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
 from inklens.workflow.models import Judgement, evaluate
 
+SURE_CAPTIONS = {
+    "calibration": "Stated against real: how many answers of each stated probability are right.",
+    "sets": "Sets that hold the truth as often as promised, each judged on images that did not set its limit.",
+    "coefficients": "How sure the coefficients are.",
+}
 ROWS = {"test": "test images", "train": "training images", "all": "images"}
 
 
@@ -21,6 +28,7 @@ def write_model_page(
     out: str | os.PathLike[str],
     data: str | None = None,
     part: str = "test",
+    stability: bool = False,
     progress: Callable | None = None,
 ) -> Judgement:
     """Judge a model and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
@@ -33,6 +41,8 @@ def write_model_page(
         A new or empty folder, or an older report, which is replaced as a whole at the end.
     data, part
         As for `evaluate`.
+    stability : bool
+        Whether to ask the training rows how sure the coefficients are, which takes some seconds.
 
     Raises
     ------
@@ -41,27 +51,63 @@ def write_model_page(
     """
     with replaced_folder(out) as folder:
         judged = evaluate(reader, data=data, part=part, progress=progress)
-        figures = {figure.name: figure for figure in _figures(reader, judged)}
-        page = render("model.html", chapters=_chapters(reader), context=_context(reader, judged, part, figures))
+        coefficients = judge_coefficients(reader, data=data, progress=progress) if stability else None
+        sure = _Sure(_answers(reader, judged, part), coefficients)
+        figures = {figure.name: figure for figure in (*_figures(reader, judged), *sure.figures())}
+        context = {**_context(reader, judged, part, figures), **sure.context()}
+        page = render("model.html", chapters=_chapters(reader, bool(sure)), context=context)
         for figure in figures.values():
             figure.save(folder / "figures")
-        numbers = model_numbers(reader, judged)
+        numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
+        numbers["how_sure"] = sure.to_json()
         write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "predictions.csv", judged.predictions)
         write_text(folder / "index.html", page)
     return judged
 
 
-def model_numbers(reader: DigitReader, judged: Judgement) -> dict[str, Any]:
-    """Return what numbers.json holds."""
-    return {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
+@dataclass(frozen=True, eq=False)
+class _Sure:
+    """What is known of how sure the answers and the coefficients are."""
+
+    answers: Certainty | None
+    coefficients: CoefficientCertainty | None
+
+    def __bool__(self) -> bool:
+        return self.answers is not None or self.coefficients is not None
+
+    def figures(self) -> list[ReportFigure]:
+        """Return the figures that there are."""
+        found = [] if self.answers is None else list(self.answers.displays().items())
+        if self.coefficients is not None and self.coefficients.has_maps:
+            found.append(("coefficients", self.coefficients.display()))
+        return [ReportFigure(name, display, SURE_CAPTIONS[name]) for name, display in found]
+
+    def context(self) -> dict[str, Any]:
+        """Return what the template speaks of."""
+        found = self.coefficients
+        shown = found is not None and found.has_maps
+        by_curvature = found is not None and found.by_curvature
+        return {"answers": self.answers, "coefficients": shown, "by_curvature": by_curvature}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers."""
+        parts = {"answers": self.answers, "coefficients": self.coefficients}
+        return {name: None if part is None else part.to_json() for name, part in parts.items()}
+
+
+def _answers(reader: DigitReader, judged: Judgement, part: str) -> Certainty | None:
+    """Judge how sure the answers are, on enough rows that the model was not fitted on."""
+    if part != "test" or len(judged.y_true) < FEWEST_ROWS:
+        return None
+    return certainty_of(reader, judged.frames, judged.y_true)
 
 
 def _shows_pixels(reader: DigitReader) -> bool:
     return reader.features == "pixels"
 
 
-def _chapters(reader: DigitReader) -> list[Chapter]:
+def _chapters(reader: DigitReader, is_sure: bool) -> list[Chapter]:
     maps = Chapter("maps", "What it learned", "model/maps.html")
     mistakes = Chapter("mistakes", "Its mistakes", "model/mistakes.html")
     return [
@@ -69,6 +115,7 @@ def _chapters(reader: DigitReader) -> list[Chapter]:
         *([maps] if _shows_pixels(reader) else []),
         Chapter("judge", "How good is it?", "model/judge.html"),
         *([mistakes] if _shows_pixels(reader) else []),
+        *([Chapter("sure", "How sure is it?", "model/sure.html")] if is_sure else []),
     ]
 
 

@@ -18,6 +18,7 @@ from inklens.evaluation import Evaluation
 from inklens.workflow.models import Size, scale_pixels, split_rows
 from inklens.workflow.tutorial_fits import SPARSE_C, Fits, fit_all, n_fit_steps
 from inklens.workflow.tutorial_own import MindChange, OwnPicture, change_mind, open_photo, read_own
+from inklens.workflow.tutorial_sure import HowSure, how_sure
 
 SAMPLE = 33  # the tutorial's test image
 PIXEL_FILTER = 20.0  # the tutorial's percentile that becomes black
@@ -40,6 +41,7 @@ class Tutorial:
     accuracy_three_ways: tuple[float, float, float]
     own: OwnPicture
     mind: MindChange
+    sure: HowSure
     pixel_filter: float
     seconds: float
 
@@ -109,6 +111,7 @@ class Tutorial:
             "evaluation": self.evaluation.to_json(),
             "own": self.own.to_json(),
             "change_of_mind": self.mind.to_json(),
+            "how_sure": self.sure.to_json(),
             "seconds": self.seconds,
         }
 
@@ -195,6 +198,8 @@ def compute_tutorial(
     by_hand = ByHandDisplay.from_estimator(
         model, X_test[sample], image_shape=dataset.image_shape, true=str(y_test[sample])
     )
+    step("fitting again on other images")
+    sure = how_sure(fits.gentle, fits.sparse, dataset, rows)
     own = read_own(model, dataset, rows, picture=picture, pixel_filter=pixel_filter)
     result = Tutorial(
         dataset=dataset,
@@ -208,6 +213,7 @@ def compute_tutorial(
         accuracy_three_ways=_three_ways(model, X_test, y_test, y_pred),
         own=own,
         mind=change_mind(model, by_hand.image if own.frame is None else own.frame),
+        sure=sure,
         pixel_filter=pixel_filter,
         seconds=time.perf_counter() - began,
     )
@@ -216,7 +222,7 @@ def compute_tutorial(
 
 
 def _steps() -> int:
-    return 3 + n_fit_steps()
+    return 4 + n_fit_steps()
 
 
 def _check_classes(dataset: Dataset, rows: Split) -> None:

@@ -20,6 +20,7 @@ from inklens.displays import (
 from inklens.displays.base import as_maps, class_weights
 from inklens.report import Chapter, ReportFigure, confusion_figures, render
 from inklens.storage import write_text
+from inklens.workflow import model_page
 from inklens.workflow.predictions import predictions_csv
 from inklens.workflow.tutorial import Tutorial
 from inklens.workflow.tutorial_fits import FittedModel
@@ -37,11 +38,16 @@ CHAPTERS = [
     Chapter("mind", "Change its mind", "tutorial/mind.html"),
     Chapter("regularise", "Use fewer pixels", "tutorial/regularise.html"),
     Chapter("tolerance", "What a loose stop hides", "tutorial/tolerance.html"),
+    Chapter("sure", "How sure is all this?", "tutorial/sure.html"),
     Chapter("next", "What to try next", "tutorial/next.html"),
 ]
 MIND_CAPTIONS = {
     "least": "The smallest change of ink that makes another class win clearly. Blue is added, orange erased.",
     "stroke": "The same with one stroke of a pen.",
+}
+SURE_CAPTIONS = {
+    **model_page.SURE_CAPTIONS,
+    "stability": "The L1 fit, repeated on halves of the training images: which coefficients are chosen again.",
 }
 N_FIRST = 10  # first images shown with their labels
 
@@ -77,6 +83,7 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
         *_judging_figures(tutorial),
         *_own_figures(tutorial),
         *_penalty_figures(tutorial),
+        *_sure_figures(tutorial),
     ]
 
 
@@ -205,3 +212,7 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
 
 def _maps(t: Tutorial, fit: FittedModel) -> np.ndarray:
     return as_maps(class_weights(fit.model)[0], t.dataset.image_shape)
+
+
+def _sure_figures(t: Tutorial) -> list[ReportFigure]:
+    return [ReportFigure(name, display, SURE_CAPTIONS[name]) for name, display in t.sure.displays.items()]
