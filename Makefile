@@ -5,9 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 KERNEL := src/inklens/linear/_kernels.so
 OUT    ?= report
+DATA   ?= mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs requirements clean
+.PHONY: help demo test lint bench reader docs requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +34,10 @@ lint: $(READY)  ## ruff and mypy
 bench: $(READY)  ## measure, and write benchmarks/RESULTS.md
 	@$(BIN)/python scripts/build_kernels.py
 	@$(BIN)/python benchmarks/run.py
+
+reader: $(READY)  ## make the models that ship anew, from MNIST (DATA=idx:FOLDER)
+	@$(BIN)/python scripts/build_kernels.py
+	@$(BIN)/python scripts/make_reader.py --data $(DATA)
 
 docs: $(READY)  ## the documentation as HTML in docs/_build
 	@$(BIN)/python -m sphinx -W -q -b html docs docs/_build

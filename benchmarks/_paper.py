@@ -12,7 +12,7 @@ from scipy import ndimage
 
 # digit (28, 28) uint8, ink = 255; ink (rows, cols) float32 in [0, 1]; photo (rows, cols) uint8, 0 black
 
-KINDS = ("photo", "scan", "drawing", "tiny", "box", "ruled")
+KINDS = ("photo", "scan", "drawing", "tiny", "box", "ruled", "cell")
 
 
 def thick_ink(digit: np.ndarray, side: int, width_change: float, slant: float, turn: float) -> np.ndarray:
@@ -71,6 +71,29 @@ def ruled(rng: np.random.Generator, shape: tuple[int, int], pitch: float, kind: 
     return np.asarray(canvas)
 
 
+def cell(rng: np.random.Generator, inked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a digit's ink and the lines about it, as one field of a printed grid, cut out roughly by hand."""
+    side = int(max(inked.shape) / rng.uniform(0.42, 0.8))
+    shape = (3 * side, 3 * side)
+    thick = rng.uniform(0.008, 0.05, 2) * side
+    canvas = Image.new("L", shape, 0)
+    draw = ImageDraw.Draw(canvas)
+    for k in range(4):
+        width = max(1, round(thick[int(rng.random() < 0.3)]))
+        draw.line([(k * side, 0), (k * side, 3 * side)], fill=255, width=width)
+        draw.line([(0, k * side), (3 * side, k * side)], fill=255, width=width)
+    ink = np.zeros(shape, np.float32)
+    rows, cols = inked.shape
+    top, left = (side + ((side - n) * rng.uniform(0.2, 0.8)).astype(int) for n in np.array(inked.shape))
+    ink[top : top + rows, left : left + cols] = inked
+    turn = np.degrees(rng.normal(0, 0.02))
+    layers = [Image.fromarray(ink), Image.fromarray(np.asarray(canvas, np.float32) / 255)]
+    turned = [np.asarray(layer.rotate(turn, Image.Resampling.BILINEAR)) for layer in layers]
+    edges = side * (np.array([1, 2, 1, 2]) + rng.normal(0, 0.05, 4))
+    y0, y1, x0, x1 = (int(edge) for edge in edges)
+    return turned[0][y0:y1, x0:x1], turned[1][y0:y1, x0:x1]
+
+
 def photo(digit: np.ndarray, rng: np.random.Generator, kind: str = "photo") -> np.ndarray:
     """Return one digit as a camera, a scanner or a drawing program would give it, uint8."""
     side = int(rng.uniform(16, 24) if kind == "tiny" else rng.uniform(60, 200))
@@ -80,22 +103,26 @@ def photo(digit: np.ndarray, rng: np.random.Generator, kind: str = "photo") -> n
         margins = rng.uniform(0.22, 0.8, 4) * side
     top, bottom, left, right = (int(m) for m in margins)
     ink = np.pad(inked, ((top, bottom), (left, right)))
-    shape = ink.shape
     if kind == "drawing":
         return _drawing(ink, rng)
+    if kind == "cell":
+        ink, printed = cell(rng, inked)
+    shape = ink.shape
     darkness = rng.uniform(0.25, 0.95) if kind != "scan" else rng.uniform(0.3, 1.0)
     if rng.random() < 0.4:  # pencil: the grain of the paper shows
         grain = ndimage.gaussian_filter(rng.normal(0, 1, shape), rng.uniform(0.5, 1.5))
         ink = ink * np.clip(1 + rng.uniform(0.2, 1.2) * grain, 0.15, 1.2)
     lines = np.zeros(shape, np.float32)
-    if kind == "box":
+    if kind == "cell":
+        lines = printed * rng.uniform(0.3, 1.2)
+    elif kind == "box":
         lines = ruled(rng, shape, side, "box") * rng.uniform(0.4, 1.2)
     elif kind == "ruled":
         lines = ruled(rng, shape, rng.uniform(0.5, 1.6) * side, rng.choice(["rules", "grid"])) * rng.uniform(0.15, 0.7)
     ink = np.maximum(ink, lines)
     ink = ndimage.gaussian_filter(ink, rng.uniform(0.3, 0.03 * side if rng.random() < 0.7 else 0.07 * side))
     paper = rng.uniform(0.45, 0.95) if kind != "scan" else rng.uniform(0.9, 1.0)
-    strength = rng.uniform(0, 1.2) if kind in ("photo", "ruled") else 0.1
+    strength = rng.uniform(0, 1.2) if kind in ("photo", "ruled", "cell") else 0.1
     picture = paper * light(rng, *shape, strength) * (1 - darkness * np.clip(ink, 0, 1.1))
     texture = ndimage.gaussian_filter(rng.normal(0, 1, shape), rng.uniform(0.5, 4))
     picture += rng.uniform(0, 0.02) * texture / texture.std() + rng.normal(0, rng.uniform(0.002, 0.03), shape)

@@ -161,6 +161,26 @@ def test_read_answers_for_every_picture(model, picture, tmp_path):
     assert digit["probability"] == max(digit["probabilities"].values()) == digit["probabilities"][digit["label"]]
 
 
+def test_read_by_several_processes_gives_the_same(model, picture, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(picture.read_bytes()[:100])
+    many = [broken, *[picture] * 59]
+    one, two = (run("read", "--model", model[0], "--json", "--jobs", n, *many) for n in ("1", "2"))
+    assert one.returncode == two.returncode == 1
+    assert one.stdout == two.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--recipe", "tutorial", "--pixel-filter", "30", "--centre"], ["--pen", "0.15", "--polarity", "dark"],
+     ["--threshold", "0.4", "--no-lines", "--orientation", "1"], ["--pen", "none", "--no-centre"]],
+)  # fmt: skip
+def test_every_parameter_of_the_recipe_is_an_option(model, picture, tmp_path, options):
+    done = run("read", "--model", model[0], *options, "--steps", tmp_path / "steps.png", picture)
+    assert done.returncode == 0
+    assert (tmp_path / "steps.png").exists()
+
+
 def test_read_takes_a_picture_from_standard_input(model, picture):
     done = run("read", "--model", model[0], "-", "--json", input=picture.read_bytes(), text=False)
     assert json.loads(done.stdout)["images"][0]["path"] == "-"

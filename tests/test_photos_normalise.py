@@ -151,6 +151,41 @@ def test_bad_parameters(parameters):
         normalise(photo(), **parameters)
 
 
+def test_the_tutorials_frame_can_be_centred():
+    off = photo("7", at=(10, 20))
+    plain = frame(off, recipe="tutorial", pixel_filter=60)
+    centred = frame(off, recipe="tutorial", pixel_filter=60, centre=True)
+    assert np.abs(np.array(ndimage.center_of_mass(centred)) - 14.0).max() <= 1  # what the border cut off is lost
+    assert np.abs(np.array(ndimage.center_of_mass(plain)) - 14.0).max() > 2
+
+
+def test_without_centring_the_box_lies_in_the_middle():
+    ink = frame(photo("7"), centre=False)
+    assert not ink[:4].any()
+    assert not ink[:, -4:].any()
+    assert np.array_equal(np.flatnonzero(ink.any(axis=1))[[0, -1]], [4, 23])
+
+
+def test_the_orientation_can_be_given():
+    turned = np.rot90(photo("7"), 2)
+    assert apart(frame(turned, orientation=3), frame(photo("7"))) < 0.5
+
+
+def test_shades_are_no_strokes():
+    x = np.tile(np.linspace(-1, 1, 200), (200, 1))
+    clouds = ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 1, (160, 160)), 9)
+    for shade in (0.6 + 0.3 * x, 0.8 - 0.3 * np.exp(-20 * x * x), (clouds - clouds.min()) / np.ptp(clouds)):
+        assert not normalise(shade).accepted
+
+
+@pytest.mark.parametrize("recipe", ["faithful", "otsu", "tutorial"])
+def test_every_step_can_be_seen_by_a_classifier(recipe):
+    steps = normalise(photo("2"), recipe=recipe).steps
+    frames = [step.as_frame() for step in steps]
+    assert all(each.shape == (28, 28) and each.min() >= 0 and each.max() <= 1 for each in frames)
+    assert np.abs(frames[-1] - steps[-1].picture).max() < 1e-6
+
+
 def test_a_scikit_learn_transformer():
     from sklearn.base import clone
     from sklearn.linear_model import LogisticRegression

@@ -89,6 +89,7 @@ def page(request, browser, page_url):
     page.on("pageerror", lambda error: page.said.append(str(error)))
     page.on("request", lambda request: page.asked.append(request.url))
     page.goto(page_url)
+    page.evaluate("document.querySelectorAll('details').forEach(closed => { closed.open = true; })")
     yield page
     page.close()
 
@@ -131,6 +132,17 @@ def test_the_keyboard_reaches_text_contents_and_wide_tables(page):
     unreachable = page.evaluate("""() => [...document.querySelectorAll(".scroll, pre")]
         .filter(box => box.scrollWidth > box.clientWidth && box.tabIndex < 0).length""")
     assert unreachable == 0
+
+
+def test_a_confusion_opens_by_keyboard(browser, page_url):
+    page = browser.new_page()
+    page.goto(page_url)
+    closed = page.locator("details:not([open])").first
+    if closed.count():
+        closed.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.parentElement.open")
+    page.close()
 
 
 def test_prints_on_paper(browser, page_url, tmp_path):

@@ -74,6 +74,8 @@ class DigitReader:
         The inklens that fitted it.
     dual : DualPoint or None
         What proves the lower bound in `provenance`; see `verify`.
+    settings : dict
+        Further parameters of the `Normaliser` for the photos read now; no part of the file.
 
     Examples
     --------
@@ -91,6 +93,7 @@ class DigitReader:
     provenance: dict = field(default_factory=dict)
     version: str = __version__
     dual: DualPoint | None = None
+    settings: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n_classes, n_features = len(self.classes), self._count_features()
@@ -138,6 +141,17 @@ class DigitReader:
         """Return the same model with another recipe for photos; None keeps its own."""
         return self if recipe is None else replace(self, recipe=recipe)
 
+    def with_parameters(self, *, recipe: str | None = None, **settings) -> "DigitReader":
+        """Return the same model with another recipe, and other parameters of the `Normaliser`, for photos."""
+        return replace(self.with_recipe(recipe), settings={**self.settings, **settings})
+
+    @property
+    def normaliser(self):
+        """The `Normaliser` for its photos."""
+        from inklens.photos import Normaliser
+
+        return Normaliser(recipe=self.recipe, **self.settings)
+
     def frame(self, photo_or_frame) -> np.ndarray:
         """Return the frame of a photo; an array of the model's shape is one already."""
         if isinstance(photo_or_frame, np.ndarray) and photo_or_frame.shape == self.image_shape:
@@ -164,13 +178,11 @@ class DigitReader:
 
     def read_lines(self, photo, *, many: bool | None = None) -> list[list[Reading]]:
         """Read a picture as lines from top to bottom, each from left to right."""
-        from inklens.photos import Normaliser, locate
+        from inklens.photos import locate
 
         self._check_shape()
-        return [
-            [self._reading(seen) for seen in line]
-            for line in locate(photo, many=many, normaliser=Normaliser(recipe=self.recipe))
-        ]
+        lines = locate(photo, many=many, normaliser=self.normaliser)
+        return [[self._reading(seen) for seen in line] for line in lines]
 
     def _reading(self, seen) -> Reading:
         proba = self.predict_proba(seen.frame[None])[0]
@@ -188,10 +200,8 @@ class DigitReader:
         )
 
     def _normalise(self, photo):
-        from inklens.photos import normalise
-
         self._check_shape()
-        return normalise(photo, recipe=self.recipe)
+        return self.normaliser.normalise(photo)
 
     def _check_shape(self) -> None:
         if self.image_shape != (28, 28):

@@ -1,8 +1,52 @@
 """`inklens read` and `inklens collect`."""
 
+import os
+
 import click
 
 from inklens.cli.output import json_option, model_option, print_json, progress_bar, say
+
+
+class PenWidth(click.ParamType):
+    """auto, none, or a width relative to the digit's box."""
+
+    name = "auto|none|WIDTH"
+
+    def convert(self, value, param, ctx):
+        """Turn 0.14 into a float; "none" leaves the pen as it is."""
+        if value in ("auto", "none"):
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"expected auto, none or a width such as 0.14, got {value!r}", param, ctx)
+
+
+def recipe_options(command):
+    """Add the parameters of `Normaliser`; what is not given stays as the recipe has it."""
+    options = (
+        click.option("--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]),
+                     help="How a photo becomes 28 x 28 pixels."),
+        click.option("--pixel-filter", type=click.FloatRange(0, 100), metavar="PERCENT",
+                     help="tutorial: so much of the picture, the lightest, becomes paper.  [default: 20]"),
+        click.option("--polarity", type=click.Choice(["auto", "dark", "light"]),
+                     help="The ink is darker, or lighter, than its paper."),
+        click.option("--threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="CONTRAST",
+                     help="Contrast to paper (0 to 1) from which a pixel is ink.  [default: Otsu's]"),
+        click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
+        click.option("--pen", type=PenWidth(), help="Width of strokes relative to the box; none: as they are."),
+        click.option("--centre/--no-centre", default=None, help="Centre of mass in the middle, or not."),
+        click.option("--orientation", type=click.IntRange(1, 8), help="In place of the file's Exif tag."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def given(settings: dict) -> dict:
+    """Return the parameters that were given."""
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    return {**chosen, "pen": None} if chosen.get("pen") == "none" else chosen
 
 
 @click.command()
@@ -10,13 +54,12 @@ from inklens.cli.output import json_option, model_option, print_json, progress_b
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(allow_dash=True))
 @click.option("--one", "mode", flag_value="one", default=None, help="There is one digit on each picture.")
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
-@click.option(
-    "--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
-)
+@recipe_options
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes for many pictures.  [default: all cores]")
 @click.option("--steps", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw each step of the recipe there.")
 @click.option("--boxes", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw what was found on the picture.")
 @json_option
-def read(model: str | None, images: tuple[str, ...], mode, recipe, steps, boxes, as_json: bool) -> None:
+def read(model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, as_json: bool, **settings) -> None:
     """Read handwritten digits from photos, scans or drawings ("-" reads a picture from standard input).
 
     \b
@@ -33,11 +76,12 @@ def read(model: str | None, images: tuple[str, ...], mode, recipe, steps, boxes,
 
     if (steps or boxes) and len(images) > 1:
         raise click.UsageError("--steps and --boxes draw one picture; name only one", click.get_current_context())
-    reader = load_reader(model).with_recipe(recipe)
+    reader = load_reader(model).with_parameters(**given(settings))
+    many = {"one": False, "many": True}.get(mode)
     with progress_bar() as progress:
-        results = run(images, reader=reader, many={"one": False, "many": True}.get(mode), progress=progress)
+        results = run(images, reader=reader, many=many, jobs=jobs or os.cpu_count() or 1, progress=progress)
     if results[0].digits and (steps or boxes):
-        _draw(images[0], results[0].digits, steps, boxes)
+        _draw(images[0], results[0].digits, reader, steps, boxes)
     if as_json:
         print_json({"schema_version": 1, "images": [result.to_json() for result in results]})
     else:
@@ -47,13 +91,13 @@ def read(model: str | None, images: tuple[str, ...], mode, recipe, steps, boxes,
         raise click.exceptions.Exit(1)
 
 
-def _draw(picture: str, digits: list, steps: str | None, boxes: str | None) -> None:
+def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | None) -> None:
     from inklens.workflow.figures import save_boxes, save_steps
 
     if steps:
-        say(f"wrote {save_steps(digits[0], steps)}")
+        say(f"wrote {save_steps(digits[0], steps, reader=reader)}")
     if boxes:
-        say(f"wrote {save_boxes(picture, digits, boxes)}")
+        say(f"wrote {save_boxes(picture, digits, boxes, orientation=reader.settings.get('orientation'))}")
 
 
 def _print(result) -> None:
@@ -78,10 +122,11 @@ def _doubt(reading) -> str:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path())
+@recipe_options
 @click.option("--label", required=True, help="What is written on these pictures, such as 7.")
 @click.option("--to", "folder", default="my-digits", show_default=True, type=click.Path(file_okay=False),
               metavar="DIR", help="Where the digits are kept, one sub-folder a label.")  # fmt: skip
-def collect(images: tuple[str, ...], label: str, folder: str) -> None:
+def collect(images: tuple[str, ...], label: str, folder: str, **settings) -> None:
     """Keep your own digits, ready to be fitted.
 
     \b
@@ -93,7 +138,7 @@ def collect(images: tuple[str, ...], label: str, folder: str) -> None:
     from inklens.workflow.collecting import collect as run
 
     with progress_bar() as progress:
-        kept, refused = run(images, label=label, folder=folder, progress=progress)
+        kept, refused = run(images, label=label, folder=folder, progress=progress, **given(settings))
     for path in kept:
         click.echo(click.format_filename(str(path)))
     for error in refused:

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import LINE, MUTED, PREDICTED, TRUE, ink_pixels
 from inklens.displays.probabilities import percent
-from inklens.displays.sheet import BOLD, LEADING, TEXT, Grid, Sheet, grid, number, wrap
+from inklens.displays.sheet import BOLD, LEADING, TEXT, Grid, Sheet, grid, wrap
 
 ADDED = TRUE  # blue
 ERASED = PREDICTED  # orange; told apart from blue with every common kind of colour vision
@@ -130,7 +130,8 @@ class FlipDisplay(Display):
             what += f"changed, in {pixels} pixel{'s' if pixels != 1 else ''}"
         said = [f"{what}.", self._proof()]
         wins = "only just wins" if self.margin < 0.01 else "wins"
-        said.append(f"Margin: {self.answers[1]} {wins}, log-odds {number(self.margin, '+.2g')} to the next best class.")
+        lead = f"{self.margin:.6f}" if self.margin < 0.01 else f"{self.margin:.2f}"
+        said.append(f"Margin: {self.answers[1]} {wins}, with log-odds of {lead} to the next best class.")
         if self.radius is not None:
             said.append(f"Radius: with less than {self._size(self.radius)} of ink no change gives any other answer.")
         return said

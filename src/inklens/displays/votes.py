@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display
-from inklens.displays.palettes import INK, LINE, PREDICTED, TRUE, ink_pixels
+from inklens.displays.palettes import INK, LINE, ink_pixels
 from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, shorten
 
 
@@ -89,17 +89,15 @@ class VotesDisplay(Display):
         below = sheet.paragraph(0, title, left=left, size=TITLE, weight=BOLD)
         below = max(sheet.paragraph(below + 3, self.sum, left=left), side * min(1, rows / cols)) + 10
         groups = (
-            ("push for it most", self.images_for, self.labels_for, self.votes_for, TRUE),
-            ("push against it most", self.images_against, self.labels_against, self.votes_against, PREDICTED),
+            ("push for it most", self.images_for, self.labels_for, self.votes_for),
+            ("push against it most", self.images_against, self.labels_against, self.votes_against),
         )
-        for heading, images, labels, votes, colour in groups:
+        for heading, images, labels, votes in groups:
             below = sheet.paragraph(below, f"These {len(images)} {heading}", weight=BOLD) + 4
-            below = self._group(sheet, below, images, labels, votes, colour) + 6
+            below = self._group(sheet, below, images, labels, votes) + 6
         return self._finish(sheet)
 
-    def _group(
-        self, sheet: Sheet, top: float, images: np.ndarray, labels: list[str], votes: np.ndarray, colour: str
-    ) -> float:
+    def _group(self, sheet: Sheet, top: float, images: np.ndarray, labels: list[str], votes: np.ndarray) -> float:
         if not len(images):
             return top
         tiles = grid(len(images), self.image.shape, sheet.width, captions=["+0.000", *labels], largest=56)
@@ -111,5 +109,5 @@ class VotesDisplay(Display):
             centre = left + tiles.tile_width / 2
             label = shorten(labels[k], tiles.caption, bold=True)
             y = sheet.words(centre, y + tiles.tile_height + 1, label, ha="center", weight=BOLD, color=INK)
-            sheet.words(centre, y, shorten(number(votes[k], "+.2g"), tiles.caption), ha="center", color=colour)
+            sheet.words(centre, y, shorten(number(votes[k], "+.2g"), tiles.caption), ha="center", color=INK)
         return top + tiles.rows * block

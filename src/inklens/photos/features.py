@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inklens.errors import DataError, ParameterError
+from inklens.photos.threads import one_blas_thread
 
 # frames (n, 28, 28)   float32, 0 paper to 1 ink
 # maps   (n, K, 28, 28) float32, edge strength per direction and pixel
@@ -69,6 +70,7 @@ def strokes(frames: np.ndarray) -> np.ndarray:
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"pixels": pixels, "upright": upright, "strokes": strokes}
 
 
+@one_blas_thread()
 def compute(frames: np.ndarray, kind: str) -> np.ndarray:
     """Return the features `kind` of frames (n, 28, 28) or (n, 784) as float32 rows.
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from inklens.photos.ink import Ink
+from inklens.photos.ink import Ink, quantile
 from inklens.photos.parts import Box, grown
 
 FRAME_SIDE = 28
@@ -33,7 +33,7 @@ def redraw(
     near = grown(mask, 2, 2)
     sharp = float(np.clip((extent - COARSE) / (FINE - COARSE), 0, 1))
     low = (1 - sharp) * min(3 * seen.noise + 0.04 * seen.full, 0.5 * seen.threshold) + sharp * 0.8 * seen.threshold
-    high = (1 - sharp) * max(float(np.percentile(contrast[mask], 90)), low + 0.02) + sharp * 1.2 * seen.threshold
+    high = (1 - sharp) * max(quantile(contrast[mask], 0.9), low + 0.02) + sharp * 1.2 * seen.threshold
     inked = np.clip((contrast - low) / (high - low), 0, 1) * near
     return np.maximum(inked, sharp * mask).astype(np.float32), width
 
@@ -42,8 +42,13 @@ def pen_width(mask: np.ndarray) -> float:
     """Return the mean width of the strokes in pixels: across one, the distance to paper averages a quarter of it."""
     step = 1 + max(mask.shape) // 120
     inside = ndimage.distance_transform_edt(np.pad(mask[::step, ::step], 1))
-    inside = inside[inside > 0]
-    return float(max(4 * inside.mean() - 2, 1.0)) * step if inside.size else 1.0
+    return _mean_width(inside) * step
+
+
+def _mean_width(inside: np.ndarray) -> float:
+    """Return the mean width of strokes whose pixels lie at these distances from paper (paper's own are 0)."""
+    inked = inside[inside > 0]
+    return float(max(4 * inked.mean() - 2, 1.0)) if inked.size else 1.0
 
 
 def with_pen(mask: np.ndarray, width: float, target: float) -> np.ndarray:
@@ -54,10 +59,11 @@ def with_pen(mask: np.ndarray, width: float, target: float) -> np.ndarray:
     size = [max(2, round(n * factor)) for n in mask.shape]
     big = np.asarray(Image.fromarray(mask.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)) > 0.5
     big = np.pad(big, 12)
-    signed = ndimage.distance_transform_edt(big) - ndimage.distance_transform_edt(~big)
-    change = (target * DRAWN_SIDE - pen_width(big)) / 2
+    inside = ndimage.distance_transform_edt(big)
+    signed = inside - ndimage.distance_transform_edt(~big)
+    change = (target * DRAWN_SIDE - _mean_width(inside)) / 2
     if change < 0:  # a thin stroke must not vanish: keep the middle of each
-        change = max(change, 1 - float(np.percentile(signed[big], 80)))
+        change = max(change, 1 - quantile(signed[big], 0.8))
     inked = np.clip(signed + change + 0.5, 0, 1)
     box = bounding_box(inked > 0.5)
     if box is None:
@@ -84,6 +90,25 @@ def fit_box(inked: np.ndarray, side: int = BOX_SIDE) -> np.ndarray:
     method = Image.Resampling.BOX if extent >= side else Image.Resampling.BILINEAR
     small = np.asarray(Image.fromarray(square).resize((side, side), method), np.float64)
     return np.clip(small / max(small.max(), 1e-9), 0, 1)
+
+
+def recentred(frame: np.ndarray) -> np.ndarray:
+    """Shift a frame by whole pixels so that its centre of mass comes nearest to pixel `CENTRE`; what leaves it is lost.
+
+    >>> bar = np.zeros((28, 28))
+    >>> bar[3:10, 5] = 1
+    >>> [int(where.min()) for where in np.nonzero(recentred(bar))]
+    [11, 14]
+    """
+    mass = float(frame.sum())
+    if mass <= 0:
+        return frame
+    at = np.arange(len(frame))
+    shift = [int(np.floor(CENTRE + 0.5 - frame.sum(axis=axis) @ at / mass)) for axis in (1, 0)]
+    room = max(map(abs, shift))
+    padded = np.pad(frame, room)
+    top, left = (room - s for s in shift)
+    return padded[top : top + len(frame), left : left + len(frame)]
 
 
 def centred(square: np.ndarray, side: int = FRAME_SIDE, centre: float = CENTRE) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,7 @@ from scipy import ndimage
 
 PAPER_SIDE = 64  # pixels of the longer side at which paper is estimated: light changes slowly
 CLEAR_SKEW = 0.5  # skewness of the picture from which its sign says what is ink
+BINS = 256  # of a histogram of grey levels: as many as a byte has
 FAINT = 0.6  # share of the threshold that still counts where it touches clear ink (hysteresis)
 
 
@@ -28,23 +30,36 @@ class Ink:
     mask: np.ndarray
 
 
-def otsu(values: np.ndarray, bins: int = 256) -> float:
+def otsu(values: np.ndarray) -> float:
     """Return the threshold in [0, 1] that parts `values` with the largest variance between (Otsu 1979).
 
     >>> import numpy as np
     >>> 0.1 <= otsu(np.array([0.1, 0.1, 0.1, 0.9])) <= 0.9
     True
     """
-    index = np.clip(values * bins, 0, bins - 1).astype(np.intp)
-    counts = np.bincount(index.ravel(), minlength=bins).astype(float)
-    levels = (np.arange(bins) + 0.5) / bins
+    index = np.minimum(values * BINS, BINS - 1).astype(np.uint8)
+    counts = np.array(Image.fromarray(index.reshape(len(index), -1)).histogram(), float)
+    levels = (np.arange(BINS) + 0.5) / BINS
     below = np.cumsum(counts)
     total, moment = below[-1], np.cumsum(counts * levels)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (moment[-1] * below / total - moment) ** 2 / (below * (total - below))
     between = np.nan_to_num(between, nan=0, posinf=0)
     best = np.flatnonzero(between >= between.max() * (1 - 1e-9))  # flat between two clean groups
-    return float((best.mean() + 1) / bins)
+    return float((best.mean() + 1) / BINS)
+
+
+def quantile(values: np.ndarray, share: float) -> float:
+    """Return the smallest of some values that `share` of them do not exceed; 0 of none.
+
+    >>> import numpy as np
+    >>> quantile(np.array([3.0, 1.0, 2.0]), 0.5)
+    2.0
+    """
+    if not values.size:
+        return 0.0
+    place = int(share * (values.size - 1))
+    return float(np.partition(values, place, axis=None)[place])
 
 
 def is_dark(gray: np.ndarray) -> bool:
@@ -62,7 +77,7 @@ def polarities(gray: np.ndarray) -> list[str]:
     first = "dark" if is_dark(gray) else "light"
     small = resize_longer(gray, PAPER_SIDE)
     basis = _surfaces(*small.shape)
-    rest = small.ravel() - basis @ np.linalg.lstsq(basis, small.ravel(), rcond=None)[0]
+    rest = small.ravel() - basis @ _fit_surfaces(basis, small.ravel())
     skew = float((rest**3).mean()) / max(float((rest**2).mean()), 1e-9) ** 1.5
     second = "dark" if skew < 0 else "light"
     if first == second:
@@ -121,9 +136,10 @@ def find(bright: np.ndarray, name: str, paper: np.ndarray, threshold: float | No
     level = otsu(smooth / max(float(smooth.max()), 1e-6)) * float(smooth.max()) if threshold is None else threshold
     clear = smooth > level
     blank = smooth[::2, ::2][~clear[::2, ::2]]
-    noise = float(1.48 * np.median(np.abs(blank - np.median(blank)))) if blank.size else 0.0
-    full = float(np.percentile(contrast[clear], 75)) if clear.any() else 0.0
-    low = max(FAINT * level, min(level, (float(np.median(blank)) if blank.size else 0) + 4 * noise))
+    usual = quantile(blank, 0.5)
+    noise = 1.48 * quantile(np.abs(blank - usual), 0.5)
+    full = quantile(contrast[clear], 0.75)
+    low = max(FAINT * level, min(level, usual + 4 * noise))
     return Ink(name, contrast, level, full, noise, _touching(smooth > low, clear))
 
 
@@ -133,33 +149,41 @@ def _touching(faint: np.ndarray, clear: np.ndarray) -> np.ndarray:
     keep = np.zeros(count + 1, bool)
     keep[labels[clear]] = True
     keep[0] = False
+    if keep.sum() == count:
+        return faint
     return keep[labels]
 
 
 def _paper_level(small: np.ndarray) -> float:
     """Return the median of the brighter of two groups."""
-    return float(np.median(small[small >= min(otsu(small), float(small.max()))]))
+    return quantile(small[small >= min(otsu(small), float(small.max()))], 0.5)
 
 
 def _quadratic(small: np.ndarray) -> np.ndarray:
     """Fit a quadratic surface to the paper, leaving out what is darker than it."""
     basis = _surfaces(*small.shape)
     values = small.ravel()
-    keep = values >= np.median(values)
+    keep = values >= quantile(values, 0.5)
     for _ in range(4):
-        fitted = basis @ np.linalg.lstsq(basis[keep], values[keep], rcond=None)[0]
+        fitted = basis @ _fit_surfaces(basis[keep], values[keep])
         rest = values - fitted
-        spread = 1.48 * np.median(np.abs(rest[keep])) + 2e-3
+        spread = 1.48 * quantile(np.abs(rest[keep]), 0.5) + 2e-3
         keep = (rest > -2.5 * spread) & (rest < 4 * spread)
         if keep.sum() < 12:
             break
     return np.maximum(fitted.reshape(small.shape), 0.02)
 
 
+def _fit_surfaces(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the six coefficients of least squares; a picture too small to tell them apart gets the shortest ones."""
+    return np.linalg.pinv(basis.T @ basis, hermitian=True) @ (basis.T @ values)
+
+
+@lru_cache(maxsize=16)
 def _surfaces(rows: int, cols: int) -> np.ndarray:
     """Return the six quadratic surfaces over a picture as columns."""
     y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : cols * 1j])
-    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1).astype(np.float32)
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1)
 
 
 def _spread(small: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -8,11 +8,12 @@ from scipy import ndimage
 from inklens.photos import frames, typical
 from inklens.photos import ink as inks
 from inklens.photos import parts as pieces
-from inklens.photos.decode import Picture, Source, decode
+from inklens.photos.decode import Picture, Source
 from inklens.photos.ink import Ink
 from inklens.photos.normalise import Normalised, Normaliser
 from inklens.photos.parts import Part
 from inklens.photos.search import Found, View
+from inklens.photos.threads import one_blas_thread
 
 PAGE_SIDE = 1400  # a page of thirty digits a line leaves each some 30 pixels
 DIGIT_HEIGHT = (0.45, 2.2)  # of the median height: parts outside are marks, lines or blots
@@ -22,6 +23,7 @@ WIDE = 1.25  # width over height from which a part may be two digits that touch
 SPLIT_GAIN = 0.15  # by so much less strange must the halves of a split part be
 
 
+@one_blas_thread()
 def locate(
     picture: Picture | Source, *, many: bool | None = None, normaliser: Normaliser | None = None
 ) -> list[list[Normalised]]:
@@ -46,8 +48,7 @@ def locate(
     [3]
     """
     normaliser = normaliser or Normaliser()
-    if not isinstance(picture, Picture):
-        picture = decode(picture)
+    picture = normaliser.decode(picture)
     if normaliser.recipe != "faithful":
         return [[normaliser.normalise(picture)]]
     if many:

@@ -17,6 +17,7 @@ from inklens.photos import checks, frames, ink, search
 from inklens.photos.decode import Picture, Source, decode
 from inklens.photos.frames import BOX_SIDE, CENTRE, FRAME_SIDE
 from inklens.photos.search import Found
+from inklens.photos.threads import one_blas_thread
 
 # gray   (rows, cols)  float32, 0 black to 1 white
 # ink    (rows, cols)  float32, 0 paper to 1 full ink
@@ -30,6 +31,16 @@ class Step:
     name: str
     picture: np.ndarray
     note: str = ""
+
+    def as_frame(self) -> np.ndarray:
+        """Return what a classifier would see if the recipe ended here: the whole picture as 28 x 28 pixels.
+
+        >>> Step("20 x 20", np.ones((20, 20))).as_frame().sum()
+        np.float64(400.0)
+        """
+        if self.picture.shape == (BOX_SIDE, BOX_SIDE):
+            return np.pad(self.picture, (FRAME_SIDE - BOX_SIDE) // 2).astype(np.float64)
+        return np.clip(ink.resize(self.picture, (FRAME_SIDE, FRAME_SIDE), Image.Resampling.BOX), 0, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +113,15 @@ class Normaliser:
         Whether the ink is darker or lighter than the paper.
     threshold : float, optional
         Contrast (0 to 1) from which a pixel is ink; by default Otsu's.
+    lines : bool, default=True
+        Take out printed lines (``faithful`` only).
+    pen : "auto", None or float, default="auto"
+        Width of the strokes relative to the digit's box (0 to 0.5); auto changes only what MNIST hardly has, None
+        nothing (``faithful`` only).
+    centre : bool, optional
+        Bring the centre of mass to the middle, as MNIST's makers did; by default all recipes but ``tutorial`` do.
+    orientation : int, optional
+        1 to 8 in place of the Exif tag of the files.
 
     Examples
     --------
@@ -121,6 +141,8 @@ class Normaliser:
         threshold: float | None = None,
         lines: bool = True,
         pen: str | float | None = "auto",
+        centre: bool | None = None,
+        orientation: int | None = None,
     ) -> None:
         self.recipe = recipe
         self.pixel_filter = pixel_filter
@@ -128,13 +150,18 @@ class Normaliser:
         self.threshold = threshold
         self.lines = lines
         self.pen = pen
+        self.centre = centre
+        self.orientation = orientation
 
+    def decode(self, picture: Picture | Source) -> Picture:
+        """Return the picture's pixels; one that is decoded already stays as it is."""
+        return picture if isinstance(picture, Picture) else decode(picture, orientation=self.orientation)
+
+    @one_blas_thread()
     def normalise(self, picture: Picture | Source) -> Normalised:
         """Turn one photo into a frame, keeping every step."""
         self._validate()
-        if not isinstance(picture, Picture):
-            picture = decode(picture)
-        return _RECIPES[self.recipe](picture, self)
+        return _RECIPES[self.recipe](self.decode(picture), self)
 
     def from_found(self, picture: Picture, found: Found) -> Normalised:
         """Finish the faithful recipe for a digit that was found in a photo."""
@@ -149,7 +176,8 @@ class Normaliser:
             Step("digit", found.mask.astype(float), "printed lines taken out" if found.lines else ""),
             Step("pen", drawn, f"{width:.3f} of the box wide"),
         ]
-        return _framed(picture, steps, square, found.gray_box, pen=width, **found.measures())
+        measures = {"pen": width, **found.measures()}
+        return _framed(picture, steps, square, found.gray_box, measures, centre=self.centre)
 
     def fit(self, X: Iterable[Picture | Source], y: object = None) -> Self:
         """Check the parameters; there is nothing to learn."""
@@ -224,14 +252,17 @@ def _tutorial(picture: Picture, settings: Normaliser) -> Normalised:
     max_pixel = clipped.max()
     frame = clipped / max_pixel if max_pixel > 0 else clipped
     rows, cols = gray.shape
-    steps = (
+    steps = [
         Step("grayscale", picture.gray, f"{cols} x {rows} pixels"),
         Step("28 x 28", np.asarray(small) / 255, "Lanczos resampling; proportions are lost"),
         Step("inverted", inverted / 255, "ink is light, as in the training data"),
         Step("contrast", clipped / 255, f"percentile {settings.pixel_filter:g} = {min_pixel:.1f} became black"),
         Step("frame", frame, f"divided by the maximum {max_pixel:.1f}"),
-    )
-    return _judged(frame, steps, (0, 0, *picture.size), {})
+    ]
+    if settings.centre:
+        frame = frames.recentred(frame)
+        steps.append(Step("centred", frame, f"centre of mass at pixel {CENTRE:g}"))
+    return _judged(frame, tuple(steps), (0, 0, *picture.size), {})
 
 
 def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
@@ -250,7 +281,7 @@ def _otsu(picture: Picture, settings: Normaliser) -> Normalised:
         return _blank(picture, steps)
     left, top, right, bottom = box
     square = frames.fit_box(inked[top:bottom, left:right])
-    return _framed(picture, steps, square, box)
+    return _framed(picture, steps, square, box, {}, centre=settings.centre)
 
 
 def _faithful(picture: Picture, settings: Normaliser) -> Normalised:
@@ -262,14 +293,21 @@ def _faithful(picture: Picture, settings: Normaliser) -> Normalised:
 
 
 def _framed(
-    picture: Picture, steps: list[Step], square: np.ndarray, box: tuple[float, ...], **measures: float
+    picture: Picture,
+    steps: list[Step],
+    square: np.ndarray,
+    box: tuple[float, ...],
+    measures: dict[str, float],
+    *,
+    centre: bool | None,
 ) -> Normalised:
-    """Put the 20 x 20 square at MNIST's place."""
-    frame = frames.centred(square)
+    """Put the 20 x 20 square at MNIST's place, or in the middle."""
+    place = "the box in the middle" if centre is False else f"centre of mass at pixel {CENTRE:g}"
+    frame = np.pad(square, (FRAME_SIDE - BOX_SIDE) // 2) if centre is False else frames.centred(square)
     steps = [
         *steps,
         Step(f"{BOX_SIDE} x {BOX_SIDE}", square, "proportions kept, areas averaged"),
-        Step("frame", frame, f"centre of mass at pixel {CENTRE:g}"),
+        Step("frame", frame, place),
     ]
     left, top, right, bottom = (round(edge * picture.scale) for edge in box)
     return _judged(frame, tuple(steps), (left, top, right, bottom), measures)

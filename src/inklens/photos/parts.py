@@ -37,16 +37,16 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     labels, count = ndimage.label(mask, EIGHT)
     if count == 0:
         return labels, []
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    areas = np.bincount(labels[mask], minlength=count + 1)
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
-    outline = np.bincount(labels[_outline(mask)], minlength=count + 1)
+    rim = np.bincount(labels[outline(mask)], minlength=count + 1)
     parts = []
     for number, where in enumerate(ndimage.find_objects(labels), 1):
         rows, cols = where
         box = (cols.start, rows.start, cols.stop, rows.stop)
         touching = contact[:, number]
-        border = touching.sum() / max(outline[number], 1)
+        border = touching.sum() / max(rim[number], 1)
         along = touching.max() / max(rows.stop - rows.start, cols.stop - cols.start)
         parts.append(Part(number, box, int(areas[number]), float(border), float(along)))
     return labels, sorted(parts, key=lambda part: -part.area)
@@ -64,7 +64,7 @@ def grown(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
     return mask
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
+def outline(mask: np.ndarray) -> np.ndarray:
     """Return the pixels of ink with paper, or the picture's end, beside them."""
     inner = np.zeros_like(mask)
     inner[1:-1, 1:-1] = (
@@ -86,6 +86,8 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
     rows, cols = mask.shape
     length = int(LINE_SHARE * cols)
     if length < 12:
+        return mask
+    if np.convolve(np.count_nonzero(mask, axis=1), (1, 1, 1)).max() < length:  # no three rows have ink enough
         return mask
     run = _long_runs(grown(mask, 1, 0), length)
     if not run.any():
@@ -152,10 +154,16 @@ def grow(group: list[Part], parts: list[Part]) -> list[Part]:
 
 
 def rivals(group: list[Part], others: tuple[Part, ...]) -> int:
-    """Count the other parts that are as large as the digit, and not cut off by the picture's border."""
+    """Count the other parts that are about as large as the digit, and neither cut off by the border nor round it."""
     extent = max(part.extent for part in group)
     area = sum(part.area for part in group)
-    return sum(p.border < 0.2 and p.extent > 0.5 * extent and p.area > 0.25 * area for p in others)
+    box = union(group)
+    near_in_size = (p for p in others if 0.5 < p.extent / extent < 2 and p.area > 0.25 * area)
+    return sum(p.border == 0 and not _surrounds(p.box, box) for p in near_in_size)
+
+
+def _surrounds(outer: Box, inner: Box) -> bool:
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
 
 
 def holes(mask: np.ndarray) -> int:

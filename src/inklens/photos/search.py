@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from inklens.photos import frames, typical
 from inklens.photos import ink as inks
 from inklens.photos import parts as pieces
+from inklens.photos.clarity import clarity
 from inklens.photos.ink import Ink
 from inklens.photos.parts import Box, Part
 
@@ -17,6 +19,8 @@ from inklens.photos.parts import Box, Part
 WORK_SIDE = 224
 SMALLEST_SIDE = 112  # smaller photos are enlarged to this, so that strokes have an inside
 GOOD_ENOUGH = 1.0  # strangeness of an ordinary digit: no further guess is made
+FAIR = 1.7  # the same where two guesses agree, or the digit will be looked at again from nearer
+SAME = 0.02  # share of a digit's pixels in which two guesses may differ and count as one
 DOUBT = 0.3  # added to the strangeness under the less likely of two polarities
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
@@ -46,6 +50,13 @@ class Found:
 
     def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
         """Return the ink inside the box, and the pen's width relative to it."""
+        return self._redrawn if pen == "auto" else self._redraw(pen)
+
+    @cached_property
+    def _redrawn(self) -> tuple[np.ndarray, float]:
+        return self._redraw("auto")
+
+    def _redraw(self, pen: str | float | None) -> tuple[np.ndarray, float]:
         return frames.redraw(self.ink, self.mask, self.box, self.extent, pen)
 
     def frame(self) -> np.ndarray:
@@ -62,6 +73,14 @@ class Found:
             "holes": float(pieces.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
             "left_over": self.left_over,
+            **clarity(
+                self.view.bright,
+                self.ink.contrast,
+                self.mask,
+                box=self.box,
+                pen=self._redrawn[1] * max(right - left, bottom - top),
+                full=self.ink.full,
+            ),
         }
 
     @property
@@ -76,6 +95,10 @@ class Found:
         left, top, right, bottom = self.box
         return max(right - left, bottom - top) * self.view.scale
 
+    def is_small_in(self, gray: np.ndarray) -> bool:
+        """Say whether the photo shows it better from nearer."""
+        return self.extent <= ZOOM_SHARE * max(gray.shape) and max(gray.shape) > WORK_SIDE
+
     @property
     def gray_box(self) -> tuple[float, float, float, float]:
         """The box in pixels of `gray`."""
@@ -89,7 +112,7 @@ def best(
 ) -> Found | None:
     """Return the most digit-like ink of a photo, or None if there is none."""
     found = _best(gray, (0, 0), polarity, threshold, lines)
-    if found is None or found.extent > ZOOM_SHARE * max(gray.shape) or max(gray.shape) <= WORK_SIDE:
+    if found is None or not found.is_small_in(gray):
         return found
     left, top, right, bottom = found.gray_box
     margin = 0.6 * found.extent
@@ -106,18 +129,27 @@ def _best(
     if max(work.shape) < SMALLEST_SIDE:
         work = inks.resize_longer(work, SMALLEST_SIDE, enlarge=True)
     scale = max(gray.shape) / max(work.shape)
-    candidates: list[Found] = []
-    strange: list[float] = []
+    best: Found | None = None
+    least = np.inf
     for doubt, ink in enumerate(inks.polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in inks.papers(view.bright):
-            new = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
-            if new:
-                candidates += new
-                strange += (strangeness(new) + doubt * DOUBT).tolist()
-                if min(strange) < GOOD_ENOUGH:
-                    break
-    return candidates[int(np.argmin(strange))] if candidates else None
+            candidates = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
+            if not candidates:
+                continue
+            strange = strangeness(candidates) + doubt * DOUBT
+            new = candidates[int(strange.argmin())]
+            agreed = best is not None and _same(new, best)
+            if best is None or strange.min() < least:
+                best, least = new, float(strange.min())
+            if least < (FAIR if agreed or best.is_small_in(gray) else GOOD_ENOUGH):
+                break
+    return best
+
+
+def _same(a: Found, b: Found) -> bool:
+    """Say whether two guesses at the paper see the same digit."""
+    return a.view is b.view and int((a.mask ^ b.mask).sum()) < SAME * int(a.mask.sum())
 
 
 def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:

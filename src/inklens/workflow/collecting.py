@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,22 @@ MAX_LABEL = 60  # characters
 
 
 def collect(
-    pictures: Iterable[str], *, label: str, folder: str | os.PathLike[str], progress: Callable | None = None
+    pictures: Iterable[str],
+    *,
+    label: str,
+    folder: str | os.PathLike[str],
+    recipe: str = "faithful",
+    progress: Callable | None = None,
+    **parameters: Any,
 ) -> tuple[list[Path], list[PhotoError]]:
     """Normalise pictures of one digit each and keep the frames as ``folder/label/NAME.png``.
 
     The name follows from the content, so that the same picture is kept once. ``folder:FOLDER`` reads the result.
+
+    Parameters
+    ----------
+    recipe, **parameters
+        Those of `Normaliser`.
 
     Returns
     -------
@@ -42,7 +54,7 @@ def collect(
         if progress is not None:
             progress(done, len(pictures), Path(picture).name)
         try:
-            png = _frame_png(picture)
+            png = _frame_png(picture, recipe=recipe, **parameters)
         except PhotoError as error:
             refused.append(PhotoError(f"{picture}: {error}", code=error.code))
             continue
@@ -60,12 +72,12 @@ def check_label(label: str) -> str:
     return plain
 
 
-def _frame_png(picture: str) -> bytes:
+def _frame_png(picture: str, **parameters: Any) -> bytes:
     from PIL import Image
 
     from inklens.photos import normalise
 
-    seen = normalise(picture)
+    seen = normalise(picture, **parameters)
     if not seen.accepted:
         raise PhotoError(f"not kept: {'; '.join(seen.reasons)}", code="not-a-digit")
     buffer = io.BytesIO()

@@ -206,6 +206,7 @@ def refit(
         group=fitted["group"],
         features=reader.features,
         tol=fitted["tol"],
+        scale=fitted.get("scale", "255"),
         start=reader,
         progress=progress,
         callback=callback,

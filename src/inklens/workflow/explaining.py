@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from inklens.datasets import Split
 from inklens.errors import DataError, NoFlipError, ParameterError
 from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes
 from inklens.reader import DigitReader
@@ -137,6 +138,10 @@ class Poll:
 
     def save(self, path: str | os.PathLike[str], *, most: int = 20) -> Path:
         """Draw the strongest voters each way."""
+        return self.display(most=most).save(path)
+
+    def display(self, *, most: int = 20) -> Any:
+        """Return the figure of the strongest voters each way."""
         from inklens.displays import VotesDisplay
 
         every, (pro, con) = self.votes.of(self.a, self.b), self.votes.strongest(self.a, self.b, most=most)
@@ -151,7 +156,7 @@ class Poll:
             votes_against=every[con],
             shares=self.votes.shares(self.a, self.b),
             n_samples=len(every),
-        ).save(path)
+        )
 
 
 def poll(
@@ -166,6 +171,14 @@ def poll(
     """
     from inklens.workflow.models import _rows_of
 
+    _check_penalty(reader)
+    dataset, rows, notes = _rows_of(reader, data)
+    if notes:
+        raise DataError(f"{notes[0]}; only the rows of the fit vote, name them with --data")
+    return vote(reader, rows, frame, a, b, image_shape=dataset.image_shape)
+
+
+def _check_penalty(reader: DigitReader) -> None:
     fitted = reader.provenance.get("fit", {})
     if fitted.get("l1_ratio", 0.0) != 0.0 or fitted.get("C", "inf") == "inf":
         raise ParameterError(
@@ -177,11 +190,22 @@ def poll(
             "votes are counted in plain ink, and this model was fitted on stretched pixels (--scale min-max); "
             "fit one with --scale 255"
         )
-    dataset, rows, notes = _rows_of(reader, data)
-    if notes:
-        raise DataError(f"{notes[0]}; only the rows of the fit vote, name them with --data")
-    votes = Voters(reader, rows.X_train, rows.y_train, C=float(fitted["C"])).votes(frame)
+
+
+def vote(
+    reader: DigitReader,
+    rows: Split,
+    frame: np.ndarray,
+    a: str | None = None,
+    b: str | None = None,
+    *,
+    image_shape: tuple[int, int],
+) -> Poll:
+    """Let the training rows of a split, those of the fit, vote on a frame; as `poll`."""
+    _check_penalty(reader)
+    C = float(reader.provenance["fit"]["C"])
+    votes = Voters(reader, rows.X_train, rows.y_train, C=C).votes(frame)
     answer = reader.classes[int(votes.z.argmax())]
     votes.shares(a or answer, b)
-    images = rows.X_train.reshape(-1, *dataset.image_shape)
+    images = rows.X_train.reshape(-1, *image_shape)
     return Poll(frame, votes, a or answer, b, images, rows.y_train, rows.train_index)

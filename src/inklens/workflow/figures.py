@@ -7,7 +7,7 @@ from pathlib import Path
 from inklens.errors import ParameterError
 from inklens.evaluation import Evaluation
 from inklens.explanations import Evidence, SpreadEvidence
-from inklens.reader import Reading
+from inklens.reader import DigitReader, Reading
 
 BOX_COLOUR, DOUBT_COLOUR = "#0b5394", "#b45309"  # blue and orange, told apart by every kind of colour vision
 
@@ -42,7 +42,13 @@ def save_evidence(evidence: Evidence, path: str | os.PathLike[str], *, scale: fl
     return display.plot(scale=largest, evidence_scale=scale * largest).save(path)
 
 
-def save_boxes(picture: str | os.PathLike[str], digits: Sequence[Reading], path: str | os.PathLike[str]) -> Path:
+def save_boxes(
+    picture: str | os.PathLike[str],
+    digits: Sequence[Reading],
+    path: str | os.PathLike[str],
+    *,
+    orientation: int | None = None,
+) -> Path:
     """Write the picture as a PNG with a frame and the answer at every digit; doubtful ones are orange, with a "?"."""
     import io
 
@@ -54,7 +60,7 @@ def save_boxes(picture: str | os.PathLike[str], digits: Sequence[Reading], path:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ParameterError(f"expected a figure file ending in .png, got {path.name!r}")
-    seen = decode(picture)
+    seen = decode(picture, orientation=orientation)
     image = Image.fromarray((seen.gray.clip(0.0, 1.0) * 255).astype("uint8")).convert("RGB")
     shrink = image.width / seen.size[0]
     draw = ImageDraw.Draw(image)
@@ -73,10 +79,13 @@ def save_boxes(picture: str | os.PathLike[str], digits: Sequence[Reading], path:
     return path
 
 
-def save_steps(reading: Reading, path: str | os.PathLike[str]) -> Path:
-    """Write the pictures of a recipe's steps with what was done in each, and the answer under the last."""
+def save_steps(reading: Reading, path: str | os.PathLike[str], *, reader: DigitReader) -> Path:
+    """Write the pictures of a recipe's steps, what was done in each, and what the model would say of it."""
+    import numpy as np
+
     from inklens.displays import RecipeStepsDisplay
 
     captions = [f"{step.name}: {step.note}" if step.note else step.name for step in reading.steps]
-    answers: Sequence[str | None] = [None] * (len(captions) - 1) + [f"{reading.label}: {reading.probability:.0%}"]
+    proba = reader.predict_proba(np.array([step.as_frame() for step in reading.steps]))
+    answers = [f"{reader.classes[row.argmax()]}: {row.max():.0%}" for row in proba]
     return RecipeStepsDisplay([step.picture for step in reading.steps], captions=captions, answers=answers).save(path)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure, render, replaced_folder
 from inklens.storage import write_text
 from inklens.workflow.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
-from inklens.workflow.models import Judgement, evaluate
+from inklens.workflow.models import Judgement, _rows_of, evaluate, scale_pixels
+from inklens.workflow.reasons import TITLES, Subject, tell_reasons
 
+SAMPLE = 33  # the test image whose reasons are told; the tutorial's
 SURE_CAPTIONS = {
     "calibration": "Stated against real: how many answers of each stated probability are right.",
     "sets": "Sets that hold the truth as often as promised, each judged on images that did not set its limit.",
@@ -53,9 +55,10 @@ def write_model_page(
         judged = evaluate(reader, data=data, part=part, progress=progress)
         coefficients = judge_coefficients(reader, data=data, progress=progress) if stability else None
         sure = _Sure(_answers(reader, judged, part), coefficients)
-        figures = {figure.name: figure for figure in (*_figures(reader, judged), *sure.figures())}
-        context = {**_context(reader, judged, part, figures), **sure.context()}
-        page = render("model.html", chapters=_chapters(reader, bool(sure)), context=context)
+        reasons = tell_reasons(*_subject(reader, data))
+        figures = {f.name: f for f in (*_figures(reader, judged), *sure.figures(), *reasons.figures)}
+        context = {**_context(reader, judged, part, figures), **sure.context(), "r": reasons}
+        page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
         for figure in figures.values():
             figure.save(folder / "figures")
         numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
@@ -64,6 +67,15 @@ def write_model_page(
         write_text(folder / "predictions.csv", judged.predictions)
         write_text(folder / "index.html", page)
     return judged
+
+
+def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:
+    """Return what the reasons are told about, and which chapters: on other data than the fit's, not those about it."""
+    _, rows, notes = _rows_of(reader, data)
+    sample = min(SAMPLE, len(rows.y_test) - 1)
+    frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
+    names = ("cells", "why", "flips", "radii") if notes else tuple(TITLES)
+    return Subject(reader, rows, frame, f"test image {sample}"), names
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from inklens.reader import DigitReader, Reading
 
 SHIPPED_READER = "reader.inklens"
 STDIN = "-"
+PICTURES_PER_JOB = 25  # to start a process takes as long as to read some twenty pictures
 
 
 @dataclass(frozen=True)
@@ -59,23 +62,70 @@ def load_reader(path: str | os.PathLike[str] | None = None) -> DigitReader:
 
 
 def read(
-    pictures: Iterable[str], *, reader: DigitReader, many: bool | None = None, progress: Callable | None = None
+    pictures: Iterable[str],
+    *,
+    reader: DigitReader,
+    many: bool | None = None,
+    jobs: int = 1,
+    progress: Callable | None = None,
 ) -> list[PictureReading]:
     """Read every picture; one that cannot be read becomes an entry with an error, and the rest is still read.
 
-    `many` is True for pages of digits, False for one digit a picture, None to decide by what is there.
+    Parameters
+    ----------
+    many : bool, optional
+        True: pages of digits; False: one digit a picture; None: decide by what is there.
+    jobs : int, default=1
+        Processes that read at once; no more than pay off. With several, a reading comes without its steps.
     """
     pictures = list(pictures)
-    results = []
-    for done, path in enumerate(pictures):
-        if progress is not None:
-            progress(done, len(pictures), Path(path).name)
-        results.append(_read_one(path, reader, many))
+    jobs = min(jobs, len(pictures) // PICTURES_PER_JOB)
+    one = partial(_read_one, reader=reader, many=many)
+    with (
+        nullcontext(map(one, pictures)) if jobs < 2 or STDIN in pictures else _pool_map(one, pictures, jobs) as answers
+    ):
+        results: list[PictureReading] = []
+        for path in pictures:
+            if progress is not None:
+                progress(len(results), len(pictures), Path(path).name)
+            results.append(next(answers))
     return results
 
 
+@contextmanager
+def _pool_map(one: Callable, pictures: list[str], jobs: int) -> Iterator[Iterator[PictureReading]]:
+    """Yield the answers in order; a process that a decoder brought down costs the answers it still owed."""
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    def answer(path: str, waiting) -> PictureReading:
+        try:
+            return waiting.result()
+        except BrokenProcessPool:
+            message = "the process that read this and other pictures broke down; read it alone"
+            return PictureReading(_shown(path), error={"code": "crashed", "message": message})
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            waiting = [pool.submit(_read_plainly, one, path) for path in pictures]
+            yield (answer(path, future) for path, future in zip(pictures, waiting, strict=True))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_plainly(one: Callable, path: str) -> PictureReading:
+    """Leave out the steps, whose pictures would travel between processes."""
+    result = one(path)
+    return replace(result, lines=tuple(tuple(replace(digit, steps=()) for digit in line) for line in result.lines))
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _read_one(path: str, reader: DigitReader, many: bool | None) -> PictureReading:
-    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    shown = _shown(path)
     try:
         return PictureReading(shown, tuple(map(tuple, reader.read_lines(_source(path), many=many))))
     except PhotoError as error:

@@ -19,10 +19,12 @@ from inklens.displays import (
     ToleranceDisplay,
 )
 from inklens.displays.base import as_maps, class_weights
+from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure, render
 from inklens.storage import write_text
 from inklens.workflow import model_page
 from inklens.workflow.predictions import predictions_csv
+from inklens.workflow.reasons import TITLES, Subject, tell_reasons
 from inklens.workflow.tutorial import Tutorial
 from inklens.workflow.tutorial_fits import FittedModel
 
@@ -55,12 +57,14 @@ N_FIRST = 10  # first images shown with their labels
 
 def write_page(tutorial: Tutorial, folder: Path) -> None:
     """Write index.html, numbers.json, predictions.csv and the figures."""
-    figures = {figure.name: figure for figure in tutorial_figures(tutorial)}
+    reasons = tell_reasons(_subject(tutorial), [name for name in TITLES if name != "flips"])
+    figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
     page = render(
         "tutorial.html",
-        chapters=CHAPTERS,
+        chapters=reasons.among(CHAPTERS),
         context={
             "t": tutorial,
+            "r": reasons,
             "title": f"Seeing through a classifier: {tutorial.dataset.name}",
             "heading": "Seeing through a classifier",
             "description": _description(tutorial),
@@ -86,6 +90,24 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
         *_penalty_figures(tutorial),
         *_sure_figures(tutorial),
     ]
+
+
+def _subject(t: Tutorial) -> Subject:
+    """Return the model that is read, and the picture that its reasons are told about."""
+    coef, intercept, names = class_weights(t.fits.gentle.model)
+    best = t.own.readings.get("faithful") or next(iter(t.own.readings.values()), None)
+    fitted = {"C": t.fits.gentle.model.C, "l1_ratio": 0.0, "group": False, "tol": t.fits.gentle.model.tol}
+    return Subject(
+        DigitReader(coef, intercept, tuple(names), t.dataset.image_shape, provenance={"fit": fitted}),
+        t.split,
+        best.frame if best else t.by_hand.image,
+        "the picture of your own"
+        if best and not t.own.made
+        else "the made picture"
+        if best
+        else f"test image {t.sample}",
+        t.fits.plain.model if t.fits.plain.separated else None,
+    )
 
 
 def _description(t: Tutorial) -> str:

@@ -1,0 +1,45 @@
+"""Whether what was found stands out from the photo as pen strokes do."""
+
+import numpy as np
+from scipy import ndimage
+
+from inklens.photos import parts as pieces
+
+# bright    (rows, cols)  float32, ink is dark
+# contrast  (rows, cols)  float32, 0 paper to 1 as far from paper as can be
+# mask      (rows, cols)  bool, the digit's pixels
+
+NEAR = 3  # pixels beyond a pen's reach that are looked at
+REACH = 0.6  # of a pen's width: from the middle of a stroke to beyond its edge
+DROP = 0.5  # of the ink's contrast: so much must an edge fall
+
+
+def clarity(
+    bright: np.ndarray, contrast: np.ndarray, mask: np.ndarray, *, box: pieces.Box, pen: float, full: float
+) -> dict[str, float]:
+    """Return two shares from 0 to 1 that are near 1 for pen strokes, wherever the light comes from.
+
+    ``edges``: how much of the digit's outline the photo really shows as an edge. A shadow or a scribble of which a
+    part was taken for paper has an outline where nothing changes.
+    ``two_tones``: how much of the variance of contrast round the digit lies between ink and paper (Otsu's eta); clouds
+    and gradients have every tone.
+
+    Parameters
+    ----------
+    pen : float
+        Width of the strokes in pixels.
+    full : float
+        Contrast of the middle of a stroke.
+    """
+    reach = int(np.ceil(REACH * pen)) + 1
+    left, top, right, bottom = box
+    pad = reach + NEAR
+    near = np.s_[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
+    inked, tones = mask[near], contrast[near]
+    outline = pieces.outline(inked)
+    size = 2 * reach + 1
+    lightest, darkest = (f(bright[near], size)[outline] for f in (ndimage.maximum_filter, ndimage.minimum_filter))
+    edges = (1 - darkest / np.maximum(lightest, 1e-3) > DROP * full).mean() if outline.any() else 0.0
+    share = inked.mean()
+    apart = tones[inked].mean() - tones[~inked].mean() if 0 < share < 1 else 0.0
+    return {"edges": float(edges), "two_tones": float(share * (1 - share) * apart**2 / max(tones.var(), 1e-9))}
