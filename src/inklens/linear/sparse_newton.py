@@ -29,7 +29,6 @@ GROWTH = 2.0  # the working set is at most this many times the non-zeros, while 
 SMALLEST_SET = 300
 LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per column, in mean row weights, are sampled
 EARLY = 4.0  # times lighter than that, on the way down to the penalty asked for
-FAINT = 5e-3  # pairs lighter than this change no diagonal enough to look after
 COARSEST = 0.5  # breach of the subproblem's optimality conditions, in thresholds, while far
 FORCING = 0.1  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
@@ -142,7 +141,7 @@ def _surrogate(
         light=light,
         seed=seed,
     )
-    if light > 0.0 and lightest > FAINT:
+    if light > 0.0:
         _restore_curvature(problem, point, model)
     if damping > LEAST_DAMPING:
         bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
