@@ -1,5 +1,6 @@
 """The chapters about reasons say what the model does, and only those that a model can have are told."""
 
+import json
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from inklens import DigitReader, SoftmaxRegression, load_dataset
 from inklens.datasets import Split
+from inklens.explanations import robustness
 from inklens.report import Chapter, render
 from inklens.workflow.reasons import AFTER, TITLES, Reasons, Subject, tell_reasons
 
@@ -68,6 +70,18 @@ def test_values_under_the_pointer_sum_to_the_log_odds(told):
     for ink, weight, product in values:
         ink, weight, product = (float(v.replace("−", "-")) for v in (ink, weight, product))
         assert abs(ink * weight - product) <= 0.006 * abs(weight) + 0.002
+
+
+def test_the_numbers_of_every_chapter_are_json(told, digits):
+    numbers = json.loads(json.dumps(told.to_json(), allow_nan=False))
+    assert list(numbers) == list(told.facts)
+    assert numbers["cells"]["n_mistakes"] >= max(cell["count"] for cell in numbers["cells"]["opened"])
+    frames = digits.X_test.reshape(-1, 28, 28) / 255
+    radii = robustness(subject(digits, (28, 28)).reader, frames).boxed
+    for name, median in numbers["radii"]["medians"].items():
+        assert (radii[name] <= median).mean() >= 0.5 >= (radii[name] < median).mean()
+    assert numbers["flips"]["flip"]["ink_changed"] == told.facts["flips"]["flip"].ink_changed
+    assert numbers["votes"]["poll"]["n_rows"] == len(digits.y_train)
 
 
 def test_what_a_model_cannot_have_is_left_out(digits):

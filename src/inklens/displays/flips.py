@@ -133,12 +133,12 @@ class FlipDisplay(Display):
             what += f"change, ink of {self.added + self.erased:.2f} full pixels in all"
         else:
             what += f"changed, in {pixels} pixel{'s' if pixels != 1 else ''}"
-        said = [f"{what}.", self._proof()]
-        wins = "only just wins" if self.margin < 0.01 else "wins"
-        lead = f"{self.margin:.6f}" if self.margin < 0.01 else f"{self.margin:.2f}"
-        said.append(f"Margin: {self.answers[1]} {wins}, with log-odds of {lead} to the next best class.")
+        said = [f"{what}."]
         if self.plausible:
             said.append(f"Plausible: no pixel is given more ink than images of {self.answers[1]} usually have there.")
+        said.append(self._proof())
+        lead = f"log-odds of {self.margin:.2f}" if self.margin >= 0.01 else "less than 0.01 in log-odds"
+        said.append(f"Margin: {self.answers[1]} wins by {lead} against the next best class.")
         if self.radius is not None:
             said.append(f"Radius: with less than {self._size(self.radius)} of ink no change gives any other answer.")
         return said
@@ -154,7 +154,7 @@ class FlipDisplay(Display):
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw before, change and after beside each other, and the words beneath."""
         sheet = Sheet(ax, width)
-        tiles = grid(3, self.before.shape, sheet.width, smallest=60, largest=190, gap=12)
+        tiles = grid(3, self.before.shape, sheet.width, smallest=60, largest=206, gap=12)
         captions = (
             (f"before: {self.answers[0]}", percent(self.proba[0])),
             ("what changes", ""),

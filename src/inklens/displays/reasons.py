@@ -13,7 +13,7 @@ from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, numb
 CAPTIONS = ("the picture", "what its ink adds", "what new ink would add")
 STROKES_CAPTION = "the strokes that matter most"
 THICKEST = 3.0  # points, of the strongest stroke
-FAINT = 0.18  # how dark the ink is drawn under strokes
+FAINT = 0.18  # how dark the ink is drawn under strokes and maps
 MOST_VALUES = 250  # of new ink that the pointer can ask for
 GAUGE = "what a place adds to a single class is counted with weights centred over all classes"
 
@@ -108,14 +108,13 @@ class ReasonsDisplay(Display):
         a, b = self.names
         maps = [self.contributions] if self.missing is None else [self.contributions, self.missing]
         scale = symmetric_scale(*maps, scale=scale)
-        coloured = [signed_pixels(values, scale, palette=palette, black_zeros=False) for values in maps]
-        pictures = [ink_pixels(self.image), *coloured]
+        pictures = [ink_pixels(self.image), *(self._over_ink(values, scale, palette) for values in maps)]
         captions = list(CAPTIONS)
         if self.strokes is not None:
             pictures.append(255 - ink_pixels(FAINT * self.image))
             captions[2] = STROKES_CAPTION
         top = sheet.paragraph(0, f"Why {a} and not {b}", size=TITLE, weight=BOLD) + 6
-        tiles = grid(len(pictures), self.image.shape, sheet.width, smallest=60, largest=190, gap=12)
+        tiles = grid(len(pictures), self.image.shape, sheet.width, smallest=60, largest=206, gap=12)
         below = top
         for k, (caption, pixels) in enumerate(zip(captions, pictures, strict=False)):
             left, upper = tiles.left(k), top + tiles.row(k) * (tiles.tile_height + 3 * TEXT * LEADING)
@@ -132,12 +131,25 @@ class ReasonsDisplay(Display):
             )
             below = max(below, end)
         below = signed_legend(
-            sheet, below + 8, scale, palette=palette, adds=f"speaks for {a}", subtracts=f"speaks for {b}", zeros=None
+            sheet,
+            below + 8,
+            scale,
+            palette=palette,
+            adds=f"speaks for {a}",
+            subtracts=f"speaks for {b}",
+            zeros=None,
+            pale="white, or grey where there is ink",
         )
         below = sheet.paragraph(below + 3, self.sum)
         for sentence in map(_sentence, [*self.words, GAUGE] if self.words else []):
             below = sheet.paragraph(below + 3, sentence, color=MUTED if sentence == _sentence(GAUGE) else INK)
         return self._finish(sheet)
+
+    def _over_ink(self, values: np.ndarray, scale: float, palette: str) -> np.ndarray:
+        """Colour a map; ink shows in pale grey through what hardly matters, so that the eye finds its place."""
+        coloured = signed_pixels(values, scale, palette=palette, black_zeros=False)
+        pale = np.clip(1.0 - np.abs(values) / scale, 0.0, 1.0) * FAINT * self.image
+        return np.rint(coloured * (1.0 - pale[..., None])).astype(np.uint8)
 
     def _draw_strokes(self, sheet: Sheet, left: float, top: float, pixel: float, palette: str) -> None:
         """Draw each stroke along its edge, the weaker ones first."""

@@ -263,7 +263,15 @@ def number(value: float, form: str = ".2f") -> str:
 
 
 def signed_legend(
-    sheet: Sheet, top: float, scale: float | None, *, palette: str, adds: str, subtracts: str, zeros: str | None
+    sheet: Sheet,
+    top: float,
+    scale: float | None,
+    *,
+    palette: str,
+    adds: str,
+    subtracts: str,
+    zeros: str | None,
+    pale: str = "white",
 ) -> float:
     """Draw the colour scale with what its ends and its black mean; return where the next line would hang."""
     bar_width, bar_height = min(150.0, sheet.width * 0.6), 9.0
@@ -275,7 +283,7 @@ def signed_legend(
         ha = {0.0: "left", 0.5: "center", 1.0: "right"}[share]
         sheet.words(share * bar_width, top + bar_height + 1, text, ha=ha)
     colour_adds, colour_subtracts = palette.split("-")
-    sentences = [f"{colour_adds}: {adds}", f"{colour_subtracts}: {subtracts}", "white: hardly matters"]
+    sentences = [f"{colour_adds}: {adds}", f"{colour_subtracts}: {subtracts}", f"{pale}: hardly matters"]
     left = bar_width + 14
     if sheet.width - left < 200:
         left, top = 0, top + bar_height + TEXT * LEADING + 3

@@ -62,7 +62,7 @@ def write_model_page(
         for figure in figures.values():
             figure.save(folder / "figures")
         numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
-        numbers["how_sure"] = sure.to_json()
+        numbers["how_sure"], numbers["reasons"] = sure.to_json(), reasons.to_json()
         write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "predictions.csv", judged.predictions)
         write_text(folder / "index.html", page)

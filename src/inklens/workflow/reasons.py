@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from inklens.datasets import Split
-from inklens.datasets.near import near_duplicates
+from inklens.datasets.near import NearDuplicates, near_duplicates
 from inklens.displays import (
     FlipDisplay,
     LabelErrorsDisplay,
@@ -98,6 +98,10 @@ class Reasons:
         """Return the chapters that have something to tell, in reading order."""
         return [Chapter(id, TITLES[id], f"reasons/{id}.html") for id in TITLES if id in self.facts]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers of the chapters, by chapter."""
+        return {name: {key: _plain(value) for key, value in facts.items()} for name, facts in self.facts.items()}
+
     def among(self, chapters: Sequence[Chapter]) -> list[Chapter]:
         """Return a page's chapters with these put in, each after the one it belongs to, else at the end."""
         placed = list(chapters)
@@ -106,6 +110,13 @@ class Reasons:
             after = next((id for id in AFTER[chapter.id] if id in ids), None)
             placed.insert(len(ids) if after is None else ids.index(after) + 1, chapter)
         return placed
+
+
+def _plain(value: Any) -> Any:
+    """Return a fact as JSON can hold it; near-duplicates are counted."""
+    if isinstance(value, NearDuplicates):
+        return len(value)
+    return value.to_json() if hasattr(value, "to_json") else value
 
 
 def tell_reasons(subject: Subject, names: Sequence[str] = tuple(TITLES)) -> Reasons:
@@ -176,9 +187,12 @@ def _flips(s: Subject) -> Told:
 
 def _radii(s: Subject) -> Told:
     frames, y = s.test_frames[:MOST_RADII], s.rows.y_test[:MOST_RADII]
-    distribution = RadiiDisplay.from_robustness(robustness(s.reader, frames), right=s.reader.predict(frames) == y)
+    radii = robustness(s.reader, frames)
+    distribution = RadiiDisplay.from_robustness(radii, right=s.reader.predict(frames) == y)
     caption = "How many test images keep a right answer under every change."
-    return {"n": len(frames)}, [ReportFigure("radii", distribution, caption)]
+    medians = {name: quantiles[0.5] for name, quantiles in radii.quantiles().items()}
+    finite = {name: median if np.isfinite(median) else None for name, median in medians.items()}
+    return {"n": len(frames), "medians": finite}, [ReportFigure("radii", distribution, caption)]
 
 
 def _votes(s: Subject) -> Told:

@@ -73,7 +73,8 @@ def write_page(tutorial: Tutorial, folder: Path) -> None:
     )
     for figure in figures.values():
         figure.save(folder / "figures")
-    write_text(folder / "numbers.json", json.dumps(tutorial.numbers(), indent=1, allow_nan=False, ensure_ascii=False))
+    numbers = {**tutorial.numbers(), "reasons": reasons.to_json()}
+    write_text(folder / "numbers.json", json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False))
     answers = predictions_csv(tutorial.split.y_test, tutorial.proba, tutorial.classes, index=tutorial.split.test_index)
     write_text(folder / "predictions.csv", answers)
     write_text(folder / "index.html", page)
