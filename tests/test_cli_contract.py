@@ -137,8 +137,9 @@ def test_every_point_of_a_path_is_proven():
 
 
 def test_report_is_one_page_about_the_model(model, tmp_path):
-    done = run("report", model[0], "--stability", "--out", tmp_path / "page")
-    assert done.stdout.strip().endswith("index.html")
+    done = run("report", model[0], "--stability", "--out", tmp_path / "page", "--json")
+    assert json.loads(done.stdout)["report"].endswith("index.html")
+    assert (tmp_path / "page" / "predictions.csv").exists()
     numbers = json.loads((tmp_path / "page" / "numbers.json").read_text())
     assert numbers["evaluation"]["accuracy"] == model[1]["accuracy"]["test"]
     assert numbers["how_sure"]["answers"]["accuracy"]["value"] == model[1]["accuracy"]["test"]
@@ -321,6 +322,31 @@ def test_odd_file_names_are_handled(name, model, picture, tmp_path):
 def test_completion_scripts_are_printed():
     for shell in ("bash", "zsh", "fish"):
         assert "_INKLENS_COMPLETE" in run("completion", shell).stdout
+
+
+@pytest.mark.skipif(not Path("/bin/bash").exists(), reason="no bash")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("inklens dem", {"demo"}),
+        ("inklens fit --feat", {"--features"}),
+        ("inklens fit --features st", {"strokes"}),
+        ("inklens demo --data fas", {"fashion-mnist"}),
+        ("inklens data fe", {"fetch"}),
+    ],
+)
+def test_bash_completes(line, offered, tmp_path):
+    """Driven as the shell does: words so far, the place of the cursor, then the array of answers."""
+    tool = tmp_path / "inklens"
+    tool.write_text(f'#!/bin/sh\nexec {sys.executable} -m inklens "$@"\n')
+    tool.chmod(0o755)
+    script = (
+        f'eval "$(inklens completion bash)"; COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); '
+        '_inklens_completion inklens "${COMP_WORDS[COMP_CWORD]}"; echo "${COMPREPLY[@]}"'
+    )
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env={**os.environ, "PATH": path})
+    assert set(done.stdout.split()) == offered, done.stderr
 
 
 def test_doctor_says_what_is_there():

@@ -1,8 +1,10 @@
 """`inklens data list|info|twins|fetch|clear`."""
 
+from dataclasses import asdict
+
 import click
 
-from inklens.cli.output import json_option, print_json, print_table, progress_bar, say, split_options
+from inklens.cli.output import DataSpec, json_option, print_json, print_table, progress_bar, say, split_options
 
 
 @click.group()
@@ -17,7 +19,7 @@ def data() -> None:
     """
 
 
-@data.command("list")
+@data.command("list", short_help="List what is known by name and what is cached.")
 @json_option
 def list_(as_json: bool) -> None:
     """List the data sets known by name, and what is in the cache.
@@ -25,8 +27,6 @@ def list_(as_json: bool) -> None:
     Any other data set of images on OpenML works too (openml:NAME@VERSION), and so do files of your own; see
     inklens fit --help for the ways to name them.
     """
-    from dataclasses import asdict
-
     from inklens.datasets import available
 
     entries = available()
@@ -48,8 +48,8 @@ def list_(as_json: bool) -> None:
     )
 
 
-@data.command()
-@click.argument("spec")
+@data.command(short_help="Say what a data set holds.")
+@click.argument("spec", type=DataSpec())
 @click.option("--load/--no-load", default=None, help="Look into the images.  [default: if no download is needed]")
 @json_option
 def info(spec: str, load: bool | None, as_json: bool) -> None:
@@ -69,26 +69,30 @@ def info(spec: str, load: bool | None, as_json: bool) -> None:
     click.echo("\n".join(sentences))
 
 
-@data.command()
-@click.argument("spec")
-def fetch(spec: str) -> None:
+@data.command(short_help="Download a data set and keep it.")
+@click.argument("spec", type=DataSpec())
+@json_option
+def fetch(spec: str, as_json: bool) -> None:
     """Download the data set SPEC, check it, and keep it for work without a network.
 
     \b
     Examples:
       inklens data fetch mnist
-      inklens data fetch openml:Fashion-MNIST
+      inklens data fetch fashion-mnist
     """
     from inklens.datasets import fetch as run
 
     with progress_bar() as progress:
         entry = run(spec, progress=progress)
+    if as_json:
+        return print_json({"schema_version": 1, **asdict(entry)})
     say(f"{entry.title}: in {entry.path} ({_size(entry.cached_bytes)})")
 
 
-@data.command()
-@click.argument("spec")
-def clear(spec: str) -> None:
+@data.command(short_help="Remove a data set from the cache.")
+@click.argument("spec", type=DataSpec())
+@json_option
+def clear(spec: str, as_json: bool) -> None:
     """Remove the data set SPEC, or all, from the cache.
 
     \b
@@ -98,11 +102,14 @@ def clear(spec: str) -> None:
     """
     from inklens.datasets import clear as run
 
-    say(f"freed {_size(run(spec))}")
+    freed = run(spec)
+    if as_json:
+        return print_json({"schema_version": 1, "freed_bytes": freed})
+    say(f"freed {_size(freed)}")
 
 
 @data.command()
-@click.argument("spec")
+@click.argument("spec", type=DataSpec())
 @split_options()
 @click.option(
     "--closest",

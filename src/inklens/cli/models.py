@@ -6,6 +6,7 @@ from inklens.cli.output import (
     data_option,
     fit_monitor,
     json_option,
+    part_option,
     print_json,
     print_table,
     progress_bar,
@@ -128,13 +129,7 @@ def _print_fit(result) -> None:
 @click.command()
 @click.argument("model", type=click.Path(dir_okay=False))
 @data_option(default=None)
-@click.option(
-    "--part",
-    type=click.Choice(["test", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Which rows of the split.",
-)
+@part_option
 @split_options(seed=None)
 @click.option("--figures", type=click.Path(file_okay=False), metavar="DIR", help="Write the confusion matrices there.")
 @click.option(
@@ -226,7 +221,14 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
 @data_option()
 @split_options()
 @click.option("--C", "C", type=float, default=1.0, show_default=True, metavar="X", help="Where the path ends.")
-@click.option("--points", type=click.IntRange(min=2, max=10_000), default=60, show_default=True, help="How many fits.")
+@click.option(
+    "--points",
+    type=click.IntRange(min=2, max=10_000),
+    default=60,
+    show_default=True,
+    metavar="N",
+    help="How many fits.",
+)
 @click.option(
     "--l1-ratio", type=float, default=1.0, show_default=True, metavar="R", help="1: L1; between 0 and 1: elastic net."
 )

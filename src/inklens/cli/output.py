@@ -31,9 +31,26 @@ class RowCount(click.ParamType):
         return size
 
 
+class DataSpec(click.ParamType):
+    """A data spec; the shell completes its names and kinds."""
+
+    name = "SPEC"
+
+    def shell_complete(self, ctx, param, incomplete):
+        """Offer what `load_dataset` knows, up to the colon."""
+        from click.shell_completion import CompletionItem
+
+        from inklens.datasets.registry import SPECS
+
+        starts = (name[: name.find(":") + 1] or name for name in SPECS)
+        return [CompletionItem(start) for start in starts if start.startswith(incomplete)]
+
+
 def data_option(default: str | None = "embedded"):
     """--data."""
-    return click.option("--data", metavar="SPEC", default=default, show_default=default is not None, help=DATA_HELP)
+    return click.option(
+        "--data", type=DataSpec(), metavar="SPEC", default=default, show_default=default is not None, help=DATA_HELP
+    )
 
 
 def split_options(*, seed: int | None = 9):
@@ -42,7 +59,7 @@ def split_options(*, seed: int | None = 9):
     options = [
         click.option("--train", type=RowCount(), help=f"Training rows, or their share.  [default: {own or '0.75'}]"),
         click.option("--test", type=RowCount(), help=f"Test rows, or their share.  [default: {own or '0.25'}]"),
-        click.option("--seed", type=int, default=seed, help=f"Seed of the split.  [default: {own or seed}]"),
+        click.option("--seed", type=int, default=seed, metavar="N", help=f"Of the split.  [default: {own or seed}]"),
     ]
 
     def decorate(command):

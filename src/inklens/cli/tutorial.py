@@ -1,10 +1,32 @@
 """`inklens demo` and `inklens report`."""
 
+import json
 from pathlib import Path
 
 import click
 
-from inklens.cli.output import data_option, json_option, print_json, print_table, progress_bar, say, split_options
+from inklens.cli.output import (
+    data_option,
+    json_option,
+    part_option,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    split_options,
+)
+
+
+def _out_option(default: str):
+    return click.option(
+        "-o",
+        "--out",
+        type=click.Path(file_okay=False),
+        default=default,
+        show_default=True,
+        metavar="DIR",
+        help="The report's folder; an older report there is replaced as a whole.",
+    )
 
 
 @click.command()
@@ -15,19 +37,11 @@ from inklens.cli.output import data_option, json_option, print_json, print_table
     "--pixel-filter",
     type=click.FloatRange(0, 100),
     default=20,
-    show_default="20",
+    show_default=True,
     metavar="PERCENT",
     help="Share of the photo that the tutorial's recipe makes black.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False),
-    default="report",
-    show_default=True,
-    metavar="DIR",
-    help="The report's folder; an older report there is replaced as a whole.",
-)
+@_out_option("report")
 @json_option
 def demo(data: str, out: str, as_json: bool, **options) -> None:
     """Run the whole tutorial on real digits and write a report.
@@ -75,24 +89,11 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
 @click.command()
 @click.argument("model", type=click.Path(dir_okay=False))
 @data_option(default=None)
-@click.option(
-    "--part",
-    type=click.Choice(["test", "train", "all"]),
-    default="test",
-    show_default=True,
-    help="Which rows of the split to judge it on.",
-)
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False),
-    default="model-report",
-    show_default=True,
-    metavar="DIR",
-    help="The report's folder; an older report there is replaced as a whole.",
-)
+@part_option
+@_out_option("model-report")
 @click.option("--stability", is_flag=True, help="Add how sure the coefficients are (some seconds more).")
-def report(model: str, out: str, **options) -> None:
+@json_option
+def report(model: str, out: str, as_json: bool, **options) -> None:
     """Write a page about MODEL: its card and certificate, its maps, accuracy and mistakes, and how sure all that is.
 
     Without --data, the model is judged on the test rows of its own split.
@@ -107,6 +108,10 @@ def report(model: str, out: str, **options) -> None:
 
     with progress_bar() as progress:
         judged = write_model_page(DigitReader.load(model), out=out, **options, progress=progress)
+    page = Path(out) / "index.html"
+    if as_json:
+        numbers = json.loads((Path(out) / "numbers.json").read_text(encoding="utf-8"))
+        return print_json({**numbers, "report": str(page), "notes": list(judged.notes)})
     for note in judged.notes:
         say(f"inklens: {note}")
-    click.echo(f"The report: {click.format_filename(str(Path(out) / 'index.html'))}")
+    click.echo(f"The report: {click.format_filename(str(page))}")

@@ -21,6 +21,7 @@ WIDE = 9.0  # inches; a column on a desk screen or across a printed page
 NARROW = 3.4  # inches; a phone held upright, 360 CSS pixels less its margins
 PNG_DOTS_PER_INCH = 200
 SCALE_QUANTILE = 0.99  # share of non-zero values that the default colour scale covers
+SPARSE_QUANTILE = 0.95  # where most values are zero: a lone pixel needs a stronger colour than a shape to be told
 
 # A fixed salt and no date make the same figure the same bytes; pictures stay separate and unblurred.
 _SVG_SETTINGS = {
@@ -160,5 +161,11 @@ def symmetric_scale(*values: np.ndarray, scale: float | None = None) -> float:
         if not scale > 0:
             raise ParameterError(f"expected a colour scale above 0, got {scale}")
         return scale
-    sizes = [np.abs(v[v != 0]) for v in values if np.any(v)]
-    return max((float(np.quantile(s, SCALE_QUANTILE)) for s in sizes), default=1.0)
+    return max((_covering(v) for v in values if np.any(v)), default=1.0)
+
+
+def _covering(values: np.ndarray) -> float:
+    """Return the size that the wanted share of the non-zero values stays within."""
+    used = values != 0
+    share = SCALE_QUANTILE if used.mean() > 0.5 else SPARSE_QUANTILE
+    return float(np.quantile(np.abs(values[used]), share))

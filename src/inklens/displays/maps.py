@@ -75,7 +75,7 @@ class CoefficientMapsDisplay(Display):
         palette : {"blue-red", "blue-orange"}
             Colour that adds, colour that subtracts.
         scale : float, optional
-            Value of the full colours; by default one that covers 99 % of the non-zero coefficients.
+            Value of the full colours; by default it covers 99 % of the non-zero values (95 % where most are zero).
         black_zeros : bool
             Paint exact zeros in black; otherwise they are white like all small values.
         """

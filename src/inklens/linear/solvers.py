@@ -160,7 +160,8 @@ class _Run:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
             best.objective, best.gradient_norm = at.loss, certificates.violation(self.problem, point.coef, at)
             bound, exists = certificates.unpenalised_bound(self.problem, point.coef, at.proba)
-            best.lower_bound = max(best.lower_bound, bound)
+            # Without existence a bound is about coefficients around its own point, so that of another does not count.
+            best.lower_bound = max(best.lower_bound, bound) if exists else bound
             best.exists = exists or best.exists
         self.proven = True
         self.proving += time.perf_counter() - began

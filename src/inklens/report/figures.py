@@ -5,6 +5,7 @@ import copy
 import html
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from inklens.displays import NARROW, WIDE, Display
+from inklens.displays import NARROW, WIDE, ConfusionMatrixDisplay, Display
 from inklens.displays.palettes import INK, LINE, MUTED
 from inklens.storage import write_text
 
@@ -79,6 +80,24 @@ class ReportFigure:
     @cached_property
     def _wide_svg(self) -> str:
         return self._wide.to_svg()
+
+
+def confusion_figures(counts: np.ndarray, class_names: Sequence[str]) -> list[ReportFigure]:
+    """Return the confusion matrix in counts and in shares of each row."""
+    return [
+        ReportFigure(
+            "confusion-counts",
+            ConfusionMatrixDisplay(counts, class_names=class_names),
+            "How many images of each row's class were read as each column's class. Empty cells are zero.",
+            width=6.5,
+        ),
+        ReportFigure(
+            "confusion-shares",
+            ConfusionMatrixDisplay(counts, class_names=class_names, normalize="true"),
+            "The same as shares of each row, so the diagonal is the accuracy within a class.",
+            width=6.5,
+        ),
+    ]
 
 
 def inline_svg(text: str, *, prefix: str, label: str) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from inklens import __version__
-from inklens.displays import CoefficientMapsDisplay, ConfusionMatrixDisplay, MisclassifiedDisplay
+from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
 from inklens.reader import DigitReader
-from inklens.report import Chapter, ReportFigure, render, replaced_folder
+from inklens.report import Chapter, ReportFigure, confusion_figures, render, replaced_folder
 from inklens.storage import write_text
 from inklens.workflow.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
 from inklens.workflow.models import Judgement, _rows_of, evaluate, scale_pixels
@@ -132,21 +132,7 @@ def _chapters(reader: DigitReader, is_sure: bool) -> list[Chapter]:
 
 
 def _figures(reader: DigitReader, judged: Judgement) -> list[ReportFigure]:
-    counts = judged.evaluation.confusion
-    figures = [
-        ReportFigure(
-            "confusion-counts",
-            ConfusionMatrixDisplay(counts, class_names=reader.classes),
-            "How many images of each row's class were read as each column's class. Empty cells are zero.",
-            width=6.5,
-        ),
-        ReportFigure(
-            "confusion-shares",
-            ConfusionMatrixDisplay(counts, class_names=reader.classes, normalize="true"),
-            "The same as shares of each row; the diagonal is the accuracy within a class.",
-            width=6.5,
-        ),
-    ]
+    figures = confusion_figures(judged.evaluation.confusion, reader.classes)
     if not _shows_pixels(reader):
         return figures
     maps = reader.coef.reshape(-1, *reader.image_shape)

@@ -436,7 +436,7 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
         problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
         bound, _ = certificates.unpenalised_bound(problem, coef, np.exp(log_proba))
     stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
-    return Verification(stated, objective, bound, separated)
+    return Verification(stated, objective, float(bound), separated)
 
 
 def _as_fitted(reader: DigitReader, X: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:

@@ -9,7 +9,6 @@ from inklens import __version__
 from inklens.displays import (
     ByHandDisplay,
     CoefficientMapsDisplay,
-    ConfusionMatrixDisplay,
     EvidenceDisplay,
     MapComparisonDisplay,
     PathDisplay,
@@ -20,7 +19,7 @@ from inklens.displays import (
 )
 from inklens.displays.base import as_maps, class_weights
 from inklens.reader import DigitReader
-from inklens.report import Chapter, ReportFigure, render
+from inklens.report import Chapter, ReportFigure, confusion_figures, render
 from inklens.storage import write_text
 from inklens.workflow import model_page
 from inklens.workflow.predictions import predictions_csv
@@ -158,20 +157,8 @@ def _model_figures(t: Tutorial) -> list[ReportFigure]:
 
 
 def _judging_figures(t: Tutorial) -> list[ReportFigure]:
-    counts = t.evaluation.confusion
     return [
-        ReportFigure(
-            "confusion-counts",
-            ConfusionMatrixDisplay(counts, class_names=t.classes),
-            "How many test images of each row's class were read as each column's class. Empty cells are zero.",
-            width=6.5,
-        ),
-        ReportFigure(
-            "confusion-shares",
-            ConfusionMatrixDisplay(counts, class_names=t.classes, normalize="true"),
-            "The same as shares of each row, so the diagonal is the accuracy within a class.",
-            width=6.5,
-        ),
+        *confusion_figures(t.evaluation.confusion, t.classes),
         ReportFigure(
             "mistakes",
             t.mistakes,
