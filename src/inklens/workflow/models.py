@@ -472,5 +472,9 @@ def _rows_of(
     if same and "add" in recorded:
         rows, found = _with_added(rows, recorded["add"]["folder"], dataset.image_shape)
         same = found["add"]["checksum"] == recorded["add"]["checksum"]
-    notes = () if same else (f"{dataset.name} is not the data that this model was fitted on",)
-    return dataset, rows, notes
+    if same:
+        return dataset, rows, ()
+    if "checksum" in recorded:
+        return dataset, rows, (f"{dataset.name} is not the data that this model was fitted on",)
+    unnamed = "the model does not say which rows it was fitted on"
+    return dataset, rows, (f"{unnamed}, so some of those of {dataset.name} may be among them",)
