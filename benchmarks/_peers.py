@@ -38,6 +38,49 @@ def saga(X, y, job):
     return sklearn_logistic(LogisticRegression, "saga", X, y, job)
 
 
+def sag(X, y, job):
+    from sklearn.linear_model import LogisticRegression
+
+    return sklearn_logistic(LogisticRegression, "sag", X, y, job)
+
+
+def newton_cholesky(X, y, job):
+    from sklearn.linear_model import LogisticRegression
+
+    return sklearn_logistic(LogisticRegression, "newton-cholesky", X, y, job)
+
+
+def scipy_lbfgsb(X, y, job):
+    """L-BFGS-B on W = U - V with U, V >= 0: the L1 norm is then linear."""
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp
+
+    n_classes, p, C = len(np.unique(y)), X.shape[1], job["C"]
+    l1 = {"l1": 1.0, "elasticnet": 0.5}.get(job["penalty"], 0.0)
+    l2 = 1.0 - l1
+    size, own = n_classes * p, np.arange(len(y))
+
+    def value(v):
+        W, b = (v[:size] - v[size : 2 * size]).reshape(n_classes, p), v[2 * size :]
+        z = X @ W.T + b
+        log_proba = z - logsumexp(z, axis=1, keepdims=True)
+        residual = np.exp(log_proba)
+        residual[own, y] -= 1.0
+        G = (C * (residual.T @ X) + l2 * W).ravel()
+        loss = -C * log_proba[own, y].sum() + l1 * v[: 2 * size].sum() + 0.5 * l2 * (W * W).sum()
+        return loss, np.concatenate([G + l1, l1 - G, C * residual.sum(axis=0)])
+
+    bounds = [(0.0, None)] * (2 * size) + [(None, None)] * n_classes
+
+    def fit():
+        options = {"maxiter": job["max_iter"], "maxfun": 10 * job["max_iter"], "ftol": 0.0, "gtol": 0.0, "maxcor": 30}
+        start = np.zeros(2 * size + n_classes)
+        v = minimize(value, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+        return (v[:size] - v[size : 2 * size]).reshape(n_classes, p), v[2 * size :]
+
+    return fit
+
+
 def intelex(X, y, job):
     from sklearnex.linear_model import LogisticRegression
 

@@ -47,6 +47,19 @@ def test_flip_prints_a_picture_that_the_model_reads_differently(model, picture, 
         assert document["to"] in figure.text["Description"]
 
 
+def test_a_plausible_flip_stays_where_training_images_have_ink(model, tmp_path):
+    command = ("flip", "--model", model, "--sample", "3")
+    free = json.loads(run(*command, "--json").stdout)
+    done = run(*command, "--plausible", "-o", tmp_path / "flip.svg", "--json")
+    document = json.loads(done.stdout)
+    assert (free["plausible"], document["plausible"]) == (False, True)
+    assert np.all(np.array(document["flipped"]) <= np.array(document["highest"]))
+    assert document["optimal"]
+    assert document["cost"] >= free["lower_bound"]
+    assert "no plausible change with less ink" in (tmp_path / "flip.svg").read_text(encoding="utf-8")
+    assert "proven smallest that is plausible" in run(*command, "--plausible").stdout
+
+
 def test_a_pen_flips_with_one_stroke(model, tmp_path):
     done = run("flip", "--model", model, "--sample", "3", "--pen", "2", "-o", tmp_path / "stroke.svg", "--json")
     document = json.loads(done.stdout)
@@ -76,6 +89,7 @@ def test_flip_takes_a_class_a_margin_and_a_test_row(model):
         (["--sample", "3", "--margin", "1e6"], 1, ["proven"]),
         (["--sample", "3", "--pen", "99"], 2, ["--pen"]),
         (["--sample", "3", "--pen", "2", "--norm", "pixels"], 2, ["--pen"]),
+        (["--sample", "3", "--pen", "2", "--plausible"], 2, ["--plausible"]),
         (["--sample", "3", "--pen", "0.5", "--margin", "30"], 1, ["wider pen"]),
         (["--sample", "9999"], 2, ["199"]),
         (["none.png"], 1, ["none.png"]),

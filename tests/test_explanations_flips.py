@@ -10,6 +10,7 @@ from scipy.optimize import linprog, minimize
 
 from inklens import DigitReader, flip, load_dataset
 from inklens.errors import NoFlipError, ParameterError
+from inklens.explanations import usual_ink
 from inklens.explanations.flips import MARGIN, NORMS, lead
 from inklens.explanations.programs import Program, least_energy_bound, least_ink, least_ink_bound, rounding
 from inklens.explanations.radii import robustness
@@ -30,13 +31,20 @@ def random_case(seed):
     return DigitReader(coef, rng.normal(size=n_classes) * np.abs(coef).max() / 2, names, shape), frame
 
 
-def oracle(reader, frame, target, margin):
-    """Least ink by SciPy's HiGHS; None where it finds the program infeasible."""
+def random_limits(reader, seed):
+    """Most ink of each class: no ink at all in many pixels, full ink in some."""
+    rng = np.random.default_rng(seed)
+    sizes = (len(reader.classes), *reader.image_shape)
+    return dict(zip(reader.classes, np.clip(rng.normal(0.4, 0.6, size=sizes), 0.0, 1.0), strict=True))
+
+
+def oracle(reader, frame, target, margin, most=1.0):
+    """Least ink by SciPy's HiGHS with at most so much in a pixel; None where it finds the program infeasible."""
     x, t = frame.ravel(), reader.classes.index(target)
     A = reader.coef[t] - np.delete(reader.coef, t, axis=0)
     r = margin - (reader.intercept[t] - np.delete(reader.intercept, t)) - A @ x
     scale = np.abs(A).max() or 1.0
-    widths = [(0.0, w) for w in np.concatenate([1.0 - x, x])]
+    widths = [(0.0, w) for w in np.concatenate([np.maximum(most - frame, 0.0).ravel(), x])]
     done = linprog(np.ones(2 * len(x)), A_ub=-np.hstack([A, -A]) / scale, b_ub=-r / scale, bounds=widths)
     return done.fun if done.status == 0 else None
 
@@ -190,6 +198,89 @@ def test_what_cannot_be_reached_is_said_with_proof():
     reader = DigitReader(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([5.0, 0.0]), ("a", "b"), (1, 2))
     with pytest.raises(NoFlipError, match=r"'b' .* stay below -4"):
         flip(reader, np.array([[0.5, 0.5]]), "b")
+
+
+@given(SEEDS, st.sampled_from(sorted(NORMS)))
+def test_plausible_flips_keep_their_limits_and_cost_no_less(seed, norm):
+    reader, frame = random_case(seed)
+    limits = random_limits(reader, seed)
+    try:
+        found = flip(reader, frame, norm=norm, plausible=limits)
+    except NoFlipError:
+        return
+    highest = np.maximum(frame, limits[found.target])
+    assert found.plausible
+    assert np.array_equal(found.highest, highest)
+    assert np.all((found.flipped >= 0.0) & (found.flipped <= highest))
+    assert reader.predict(found.flipped[None])[0] == found.target != found.source
+    assert found.lower_bound <= found.cost
+    free = flip(reader, frame, norm=norm)
+    assert found.cost >= free.lower_bound
+    if norm != "pixels":
+        assert found.optimal
+        assert found.cost >= free.cost * (1 - 1e-6) - 1e-9
+
+
+@given(SEEDS)
+def test_least_plausible_ink_is_what_another_solver_finds(seed):
+    reader, frame = random_case(seed)
+    limits, source = random_limits(reader, seed), reader.predict(frame[None])[0]
+    costs = {c: oracle(reader, frame, c, 0.5, limits[c]) for c in reader.classes if c != source}
+    for target, cost in costs.items():
+        if cost is None:
+            with pytest.raises(NoFlipError, match=r"no plausible picture.* proven"):
+                flip(reader, frame, target, margin=0.5, plausible=limits)
+        else:
+            found = flip(reader, frame, target, margin=0.5, plausible=limits)
+            assert found.cost == pytest.approx(cost, rel=1e-6, abs=1e-7)
+    reachable = [cost for cost in costs.values() if cost is not None]
+    if reachable:
+        nearest = flip(reader, frame, margin=0.5, plausible=limits)
+        assert nearest.cost == pytest.approx(min(reachable), rel=1e-6, abs=1e-7)
+
+
+@given(SEEDS, st.sampled_from(["ink", "energy"]))
+def test_limits_of_full_ink_change_nothing(seed, norm):
+    reader, frame = random_case(seed)
+    full = dict.fromkeys(reader.classes, np.ones(reader.image_shape))
+    try:
+        free = flip(reader, frame, norm=norm)
+    except NoFlipError:
+        with pytest.raises(NoFlipError):
+            flip(reader, frame, norm=norm, plausible=full)
+    else:
+        assert np.array_equal(flip(reader, frame, norm=norm, plausible=full).flipped, free.flipped)
+
+
+@given(SEEDS, st.floats(0.05, 1.0))
+def test_usual_ink_is_what_the_share_of_images_stays_below(seed, quantile):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, size=(int(rng.integers(2, 60)), 2, 3)).astype(np.uint8)
+    labels = np.append(rng.integers(0, 3, size=len(images) - 1), 3)
+    for label, most in usual_ink(images, labels, quantile=quantile).items():
+        own = images[labels == int(label)] / 255
+        assert np.all((own <= most).mean(axis=0) >= quantile - 1e-9)
+        assert np.all((own == most).any(axis=0))  # no darker than need be: some image has it
+        assert np.all((own < most).mean(axis=0) <= quantile + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({}, "usual_ink"),
+        ({"b": np.ones((1, 3))}, r"\(1, 2\)"),
+        ({"b": np.full((1, 2), 255.0)}, "divide"),
+        ({"b": np.full((1, 2), np.nan)}, "within 0..1"),
+    ],
+)
+def test_wrong_limits_are_named(limits, words):
+    reader = DigitReader(np.eye(2), np.zeros(2), ("a", "b"), (1, 2))
+    with pytest.raises(ParameterError, match=words):
+        flip(reader, np.array([[1.0, 0.0]]), plausible=limits)
+    with pytest.raises(ParameterError, match="labels"):
+        usual_ink(np.zeros((2, 1, 2)), ["a"])
+    with pytest.raises(ParameterError, match="quantile"):
+        usual_ink(np.zeros((1, 1, 2)), ["a"], quantile=0.0)
 
 
 def test_asking_for_the_present_answer_changes_nothing_or_strengthens_it():

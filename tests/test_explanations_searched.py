@@ -43,6 +43,19 @@ def curved_case(seed, n_classes=4, bend=1.0):
 
 
 @pytest.mark.parametrize("norm", ["ink", "energy", "pixels"])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_plausible_searched_flip_keeps_its_limits(seed, norm):
+    reader, frame = curved_case(seed)
+    most = np.random.default_rng(seed).uniform(0.3, 0.9, size=SHAPE)
+    found = flip(reader, frame, norm=norm, plausible=dict.fromkeys(reader.classes, most))
+    assert found.source != found.target
+    assert np.all((found.flipped >= 0.0) & (found.flipped <= np.maximum(frame, most)))
+    assert not found.optimal
+    with pytest.raises(NoFlipError, match="plausible"):
+        flip(reader, np.zeros(SHAPE), plausible=dict.fromkeys(reader.classes, np.zeros(SHAPE)))
+
+
+@pytest.mark.parametrize("norm", ["ink", "energy", "pixels"])
 @pytest.mark.parametrize("seed", range(15))
 def test_a_searched_flip_flips_and_is_never_called_proven(seed, norm):
     reader, frame = curved_case(seed)

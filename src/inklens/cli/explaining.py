@@ -10,7 +10,7 @@ def picture_options(command):
     options = [
         click.argument("image", required=False, type=click.Path(allow_dash=True)),
         click.option("--sample", type=int, metavar="N", help="Take test row N of the model's data, not a picture."),
-        click.option("--data", metavar="SPEC", help="Where --sample comes from.  [default: the model's own data]"),
+        click.option("--data", metavar="SPEC", help="Where rows of data come from.  [default: the model's own data]"),
         click.option(
             "--recipe", type=click.Choice(["faithful", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
         ),
@@ -112,6 +112,11 @@ def _scores(evidence) -> list[list[str]]:
     help="Log-odds by which the new answer must win; 3 is 95 % against 5 %.",
 )
 @click.option(
+    "--plausible",
+    is_flag=True,
+    help="Give no pixel more ink than 99 in 100 training images of the new answer have there.",
+)
+@click.option(
     "--pen",
     type=click.FloatRange(0.5, 10),
     metavar="WIDTH",
@@ -119,7 +124,7 @@ def _scores(evidence) -> list[list[str]]:
 )
 @click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG).")
 @json_option
-def flip(model, image, sample, data, recipe, to, norm, margin, pen, out, as_json: bool) -> None:
+def flip(model, image, sample, data, recipe, to, norm, margin, plausible, pen, out, as_json: bool) -> None:
     """Find the smallest change of ink that makes the model answer another class, and prove that none is smaller.
 
     \b
@@ -127,20 +132,25 @@ def flip(model, image, sample, data, recipe, to, norm, margin, pen, out, as_json
       inklens flip photo.jpg
       inklens flip photo.jpg --to 9 -o flip.png
       inklens flip --model sparse.inklens --sample 33 --norm pixels
+      inklens flip photo.jpg --to 9 --plausible -o flip.png
       inklens flip photo.jpg --pen 2 -o stroke.png
 
     The ink of the changed picture stays between paper and full ink. The lower bound is a proof: no change of less
-    reaches that answer. With fewest pixels a smaller change may exist where the bound lies below the result; the
-    strokes of --pen are searched one by one, and the bound is that of any change.
+    reaches that answer; with --plausible, no change that puts ink only where training images have it (those of
+    --data, else of the model, else the digits in the package). With fewest pixels a smaller change may exist where
+    the bound lies below the result; the strokes of --pen are searched one by one, and the bound is that of any change.
     """
-    from inklens.workflow.explaining import flip_frame, save_flip, stroke_frame
+    from inklens.workflow.explaining import flip_frame, save_flip, stroke_frame, training_ink
 
     if pen is not None and norm != "ink":
         raise click.UsageError("--pen counts ink; leave out --norm", click.get_current_context())
+    if pen is not None and plausible:
+        raise click.UsageError("--pen draws whole strokes; leave out --plausible", click.get_current_context())
     reader, frame, name = load_frame(model, image, sample, data, recipe)
     drawable: list = []
     if pen is None:
-        found, radii = flip_frame(reader, frame, to, norm=norm, margin=margin)
+        limits = training_ink(reader, data) if plausible else None
+        found, radii = flip_frame(reader, frame, to, norm=norm, margin=margin, plausible=limits)
     else:
         found, radii, drawable = stroke_frame(reader, frame, to, width=pen, margin=margin)
     if out:
@@ -162,7 +172,12 @@ def _row(stroke) -> list[str]:
 
 def _lines(found, radii) -> list[list[str]]:
     unit = {"ink": "full pixels of ink", "energy": "sum of squares", "pixels": "pixels"}[found.norm]
-    proof = "proven smallest" if found.optimal else "by search, not proven smallest"
+    proof = (
+        f"proven smallest{' that is plausible' if found.plausible else ''}"
+        if found.optimal
+        else "by search, not proven smallest"
+    )
+    usual = f"no more ink in a pixel than images of {found.target} usually have there"
     boxed = [radii[measure]["boxed"] for measure in radii]
     radius = "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (Linf)"
     return [
@@ -170,6 +185,7 @@ def _lines(found, radii) -> list[list[str]]:
         ["proven lower bound", f"{found.lower_bound:.6g}" if radii else "none"],
         ["ink", f"{found.added:.4g} added, {found.erased:.4g} erased, in {found.pixels_changed} pixels"],
         ["margin", f"log-odds {found.margin:+.4g} to the next best class"],
+        *([["plausible", usual]] if found.plausible else []),
         *([["radius", radius.format(*boxed)]] if boxed else []),
     ]
 

@@ -44,6 +44,8 @@ class FlipDisplay(Display):
         Least ink with which the answer changes to any class at all.
     title : str, optional
         What kind of change it is; by default what the norm makes small.
+    plausible : bool
+        Whether only ink that training images of the new class have was allowed.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class FlipDisplay(Display):
         margin: float,
         radius: float | None = None,
         title: str | None = None,
+        plausible: bool = False,
     ) -> None:
         self.before = before
         self.after = after
@@ -76,7 +79,8 @@ class FlipDisplay(Display):
         self.lower_bound = lower_bound
         self.margin = margin
         self.radius = radius
-        self.title = title or _WHAT[norm][0]
+        self.plausible = plausible
+        self.title = title or _WHAT[norm][0] + (" of a plausible change" if plausible else "")
 
     @classmethod
     def from_flip(cls, flip: Any, *, radius: float | None = None, title: str | None = None) -> Self:
@@ -96,6 +100,7 @@ class FlipDisplay(Display):
             margin=flip.margin,
             radius=radius,
             title=title,
+            plausible=flip.plausible,
         )
 
     @property
@@ -132,6 +137,8 @@ class FlipDisplay(Display):
         wins = "only just wins" if self.margin < 0.01 else "wins"
         lead = f"{self.margin:.6f}" if self.margin < 0.01 else f"{self.margin:.2f}"
         said.append(f"Margin: {self.answers[1]} {wins}, with log-odds of {lead} to the next best class.")
+        if self.plausible:
+            said.append(f"Plausible: no pixel is given more ink than images of {self.answers[1]} usually have there.")
         if self.radius is not None:
             said.append(f"Radius: with less than {self._size(self.radius)} of ink no change gives any other answer.")
         return said
@@ -184,7 +191,8 @@ class FlipDisplay(Display):
 
     def _proof(self) -> str:
         if self.proven:
-            return f"Proven: no change with {_WHAT[self.norm][2]} does it."
+            kind = "plausible change" if self.plausible else "change"
+            return f"Proven: no {kind} with {_WHAT[self.norm][2]} does it."
         if self.lower_bound <= 0.0:
             return "Found by search; nothing is proven of how small a change could be."
         return f"Found by search; proven only that it takes at least {self._size(self.lower_bound)}."

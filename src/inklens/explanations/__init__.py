@@ -3,6 +3,7 @@
 from inklens.explanations.evidence import Evidence, SpreadEvidence, StrokeEvidence, explain
 from inklens.explanations.flips import Flip, flip
 from inklens.explanations.label_errors import LabelErrors, OutOfFold, out_of_fold
+from inklens.explanations.plausible import usual_ink
 from inklens.explanations.radii import Robustness, robustness
 from inklens.explanations.silence import Silence, silence
 from inklens.explanations.strokes import Stroke, strokes
@@ -26,4 +27,5 @@ __all__ = [
     "robustness",
     "silence",
     "strokes",
+    "usual_ink",
 ]

@@ -4,11 +4,12 @@ On pixels the scores are linear in the frame x, so "class t beats every other cl
 
     (w_t - w_l) . (x + d)  >=  margin - (b_t - b_l)     for every l,   with  0 <= x + d <= 1,
 
-a program of n_classes - 1 constraints (see `programs`). On other features a flip is searched (see `searched`); it is
+a program of n_classes - 1 constraints (see `programs`). For a plausible flip the upper limits are lower (see
+`plausible`), and the proof is one for that smaller box. On other features a flip is searched (see `searched`); it is
 checked by running the model, and its lower bound is 0: nothing is proven.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,9 @@ class Flip:
         What was to be small.
     lower_bound : float
         No change of less than this, in the same measure as `cost`, reaches the target with the margin.
+    highest : array (rows, cols), optional
+        The most ink that each pixel was allowed, where only plausible changes were; 1 everywhere if not given.
+        The lower bound is one for changes within it.
     """
 
     frame: np.ndarray
@@ -52,6 +56,12 @@ class Flip:
     target: str
     norm: str
     lower_bound: float
+    highest: np.ndarray | None = None
+
+    @property
+    def plausible(self) -> bool:
+        """Whether only plausible changes were allowed."""
+        return self.highest is not None
 
     @property
     def source(self) -> str:
@@ -109,6 +119,8 @@ class Flip:
             "from": self.source,
             "to": self.target,
             "norm": self.norm,
+            "plausible": self.plausible,
+            "highest": None if self.highest is None else self.highest.tolist(),
             "frame": self.frame.tolist(),
             "flipped": self.flipped.tolist(),
             "cost": self.cost,
@@ -126,7 +138,15 @@ class Flip:
         }
 
 
-def flip(reader, photo_or_frame, to: str | None = None, *, norm: str = "ink", margin: float = MARGIN) -> Flip:
+def flip(
+    reader,
+    photo_or_frame,
+    to: str | None = None,
+    *,
+    norm: str = "ink",
+    margin: float = MARGIN,
+    plausible: Mapping[str, np.ndarray] | None = None,
+) -> Flip:
     """Return the smallest change of ink that makes the model answer another class.
 
     Parameters
@@ -142,14 +162,18 @@ def flip(reader, photo_or_frame, to: str | None = None, *, norm: str = "ink", ma
         lie above its proven lower bound.
     margin : float
         By how much, in log-odds, the class must beat every other.
+    plausible : mapping from class to array of the model's image shape in [0, 1], optional
+        The most ink that a pixel of a picture of that class may get, as `usual_ink` finds it; what the picture itself
+        has there stays allowed. The flip is then the smallest within these limits, and so is what is proven.
 
     Raises
     ------
     NoFlipError
-        No frame with ink from 0 to 1 gets that answer with that margin, and the text says what margin is out of reach;
-        or, on other features, none was found.
+        No frame with ink from 0 to 1, or none within the plausible limits, gets that answer with that margin, and the
+        text says what margin is out of reach; or, on other features, none was found.
     ParameterError
-        An unknown class or norm, or a margin that is not a number at least 0.
+        An unknown class or norm, a margin that is not a number at least 0, or limits of another shape or without a
+        class that is tried.
 
     References
     ----------
@@ -169,13 +193,15 @@ def flip(reader, photo_or_frame, to: str | None = None, *, norm: str = "ink", ma
     z = reader.raw_prediction(frame[None])[0]
     source = int(z.argmax())
     targets = [k for k in range(len(z)) if k != source] if to is None else [reader.classes.index(to)]
+    limits = None if plausible is None else _limits(reader.classes, plausible, targets, frame.shape)
+    task = _Task(reader, frame, norm, margin, limits)
     if reader.features == "pixels":
-        found = _cheapest(_Task(reader, frame, NORMS[norm], margin), _by_distance(reader, z, targets))
+        found = _cheapest(task, _by_distance(reader, z, targets))
     else:
-        found = _searched(reader, frame, sorted(targets, key=lambda k: -z[k])[:NEAREST], norm, margin)
+        found = _searched(task, sorted(targets, key=lambda k: -z[k])[:NEAREST])
     after = reader.raw_prediction(found.flipped[None])[0]
-    target = reader.classes[found.target]
-    return Flip(frame, found.flipped, reader.classes, z, after, target, norm, found.lower_bound)
+    target, highest = reader.classes[found.target], None if plausible is None else task.highest(found.target)
+    return Flip(frame, found.flipped, reader.classes, z, after, target, norm, found.lower_bound, highest)
 
 
 def lead(z: np.ndarray, target: int) -> float:
@@ -194,6 +220,26 @@ def _check(reader, to: str | None, norm: str, margin: float) -> None:
         raise ParameterError(f"expected a norm out of {', '.join(NORMS)}, got {norm!r}")
     if not 0.0 <= margin < np.inf:
         raise ParameterError(f"a margin is in log-odds and at least 0, got {margin:g}; 3 is 95 % against 5 %")
+
+
+def _limits(
+    classes: tuple[str, ...], plausible: Mapping[str, np.ndarray], targets: list[int], shape: tuple[int, ...]
+) -> dict[int, np.ndarray]:
+    """Return the limits of the classes that are tried, by number."""
+    missing = [classes[k] for k in targets if classes[k] not in plausible]
+    if missing:
+        raise ParameterError(
+            f"plausible needs the most ink of every class that is tried, and {', '.join(missing)} is missing; "
+            "take it from images of these classes with usual_ink, or ask for a class that it has"
+        )
+    limits = {k: np.asarray(plausible[classes[k]], dtype=float) for k in targets}
+    for k, most in limits.items():
+        if most.shape != shape or not np.all((most >= 0.0) & (most <= 1.0)):
+            raise ParameterError(
+                f"plausible ink of {classes[k]!r} is an array {shape} within 0..1, "
+                f"got one of shape {most.shape}; divide pixels of 0..255 by 255"
+            )
+    return limits
 
 
 # ------------------------------------------------------------------------------------------------- norms
@@ -263,8 +309,17 @@ NORMS = {
 class _Task:
     reader: Any  # a DigitReader
     frame: np.ndarray
-    norm: Norm
+    norm_name: str
     margin: float
+    limits: dict[int, np.ndarray] | None  # most ink by target; None: full ink everywhere
+
+    @property
+    def norm(self) -> Norm:
+        return NORMS[self.norm_name]
+
+    def highest(self, target: int) -> np.ndarray:
+        """Return the most ink that a picture of the target may have; never less than there is."""
+        return np.ones_like(self.frame) if self.limits is None else np.maximum(self.frame, self.limits[target])
 
     def program(self, target: int) -> Program:
         """Write down what `target` needs against every other class."""
@@ -273,7 +328,8 @@ class _Task:
         ahead = intercept[target] - np.delete(intercept, target)
         weights = np.abs(coef).sum(axis=1)
         sizes = self.margin + np.abs(intercept).max() + np.abs(intercept[target]) + weights[target]
-        return Program(A, self.margin - ahead - A @ x, x, 1.0 - x, sizes + np.delete(weights, target))
+        addable = self.highest(target).ravel() - x
+        return Program(A, self.margin - ahead - A @ x, x, addable, sizes + np.delete(weights, target))
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,19 +367,27 @@ def _cheapest(task: _Task, targets: list[int]) -> _Found:
     return _Found(best.target, best.flipped, best.cost, max(min(bound, best.cost), 0.0))
 
 
-def _searched(reader: Any, frame: np.ndarray, targets: list[int], norm: str, margin: float) -> _Found:
+def _searched(task: _Task, targets: list[int]) -> _Found:
     best = None
     for target in targets:
-        flipped = searched.search(reader, frame, target, norm=norm, margin=margin)
+        flipped = searched.search(
+            task.reader,
+            task.frame,
+            target,
+            norm=task.norm_name,
+            margin=task.margin,
+            highest=task.highest(target),
+        )
         if flipped is not None:
-            cost = NORMS[norm].cost(flipped - frame)
+            cost = task.norm.cost(flipped - task.frame)
             if best is None or cost < best.cost:
                 best = _Found(target, flipped, cost, 0.0)
     if best is None:
-        names = " or ".join(repr(reader.classes[k]) for k in targets)
+        names = " or ".join(repr(task.reader.classes[k]) for k in targets)
+        kind, wider = ("picture", "") if task.limits is None else ("plausible picture", "any change instead, ")
         raise NoFlipError(
-            f"the search found no picture that is read as {names} with a margin of {margin:g}; one may exist: "
-            "try a smaller margin, another class, or a model on pixels"
+            f"the search found no {kind} that is read as {names} with a margin of {task.margin:g}; one may exist: "
+            f"try {wider}a smaller margin, another class, or a model on pixels"
         )
     return best
 
@@ -337,7 +401,7 @@ def _solve(task: _Task, program: Program, target: int, cutoff: float) -> tuple[S
         solved = task.norm.solve(needs, cutoff)
         if solved.change is None:
             return solved, None
-        flipped = np.clip(task.frame + solved.change.reshape(task.frame.shape), 0.0, 1.0)
+        flipped = np.clip(task.frame + solved.change.reshape(task.frame.shape), 0.0, task.highest(target))
         if lead(task.reader.raw_prediction(flipped[None])[0], target) >= task.margin:
             return solved, flipped
         extra *= 100.0
@@ -356,7 +420,10 @@ def _no_flip(task: _Task, out_of_reach: dict[int, float]) -> str:
         return f"found no flip in {programs.MAX_ROUNDS} rounds; scale the weights to ordinary sizes"
     (target, margin) = max(out_of_reach.items(), key=lambda item: item[1])
     whom = f"{names[target]!r}" if len(out_of_reach) == 1 else f"another class ({names[target]!r} comes nearest)"
+    kind, wider = "no picture with ink from 0 to 1", ""
+    if task.limits is not None:
+        kind, wider = "no plausible picture, with no more ink than the limits give each pixel,", ", or for any change"
     return (
-        f"no picture with ink from 0 to 1 is read as {whom} with a margin of {task.margin:g}: "
-        f"proven, its log-odds against some other class stay below {margin:.4g}; ask for another class or margin"
+        f"{kind} is read as {whom} with a margin of {task.margin:g}: proven, its log-odds against some other class "
+        f"stay below {margin:.4g}; ask for another class or margin{wider}"
     )

@@ -24,13 +24,17 @@ WAYS: dict[str, list[tuple[Callable, float]]] = {
     "energy": [(least_energy, 0.4), (least_ink, 1.0)],
 }
 
-# x (n_pixels,) a frame in [0, 1]; z (n_classes,); J (n_classes, n_pixels)
+# x, most (n_pixels,) a frame in [0, 1] and the most ink a pixel may get; z (n_classes,); J (n_classes, n_pixels)
 
 Reaches = Callable[[np.ndarray], np.ndarray]  # frames (n, n_pixels) -> bool (n,)
 
 
-def search(reader: Any, frame: np.ndarray, target: int, *, norm: str, margin: float) -> np.ndarray | None:
+def search(
+    reader: Any, frame: np.ndarray, target: int, *, norm: str, margin: float, highest: np.ndarray
+) -> np.ndarray | None:
     """Return a frame near `frame` that the model answers as `target` with the margin, or None if none was found.
+
+    No pixel gets more ink than `highest` (rows, cols), which is nowhere below the frame.
 
     Approach until the answer changes, go back as far as the answer lasts, leave out changes that are
     not needed, and refine with linearisations taken at the flip.
@@ -43,16 +47,16 @@ def search(reader: Any, frame: np.ndarray, target: int, *, norm: str, margin: fl
         z = scores(frames)
         return z[:, target] - np.delete(z, target, axis=1).max(axis=1) >= margin
 
-    origin = frame.ravel()
+    origin, most = frame.ravel(), highest.ravel()
     for solve, trust in WAYS[norm]:
-        flipped = _approach(scores, reaches, origin, target, margin, solve, trust)
+        flipped = _approach(scores, reaches, origin, most, target, margin, solve, trust)
         if flipped is not None:
             break
     else:
         return None
     flipped = _go_back(reaches, origin, flipped)
     for _ in range(REFINEMENTS):
-        closer = _refine(scores, reaches, origin, flipped, target, norm, margin)
+        closer = _refine(scores, reaches, origin, most, flipped, target, norm, margin)
         if closer is None:
             break
         flipped = closer
@@ -75,27 +79,36 @@ def linearise(scores: Callable, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return z[0], ((z[1:] - z[0]) / step[:, None]).T
 
 
-def _program(z: np.ndarray, J: np.ndarray, x: np.ndarray, origin: np.ndarray, target: int, margin: float) -> Program:
+def _program(
+    z: np.ndarray, J: np.ndarray, x: np.ndarray, origin: np.ndarray, most: np.ndarray, target: int, margin: float
+) -> Program:
     """Ask the linearisation at x for the target, for changes of `origin`."""
     A = J[target] - np.delete(J, target, axis=0)
     r = margin + SPARE - (z[target] - np.delete(z, target)) + A @ (x - origin)
-    return Program(A, r, origin, 1.0 - origin, np.abs(A).sum(axis=1) + np.abs(r))
+    return Program(A, r, origin, most - origin, np.abs(A).sum(axis=1) + np.abs(r))
 
 
 def _approach(
-    scores: Callable, reaches: Reaches, origin: np.ndarray, target: int, margin: float, solve: Callable, trust: float
+    scores: Callable,
+    reaches: Reaches,
+    origin: np.ndarray,
+    most: np.ndarray,
+    target: int,
+    margin: float,
+    solve: Callable,
+    trust: float,
 ) -> np.ndarray | None:
     x = origin
     for _ in range(APPROACHES):
         if reaches(x[None])[0]:
             return x
-        asked = _program(*linearise(scores, x), x, x, target, margin)
+        asked = _program(*linearise(scores, x), x, x, most, target, margin)
         erasable, addable = np.minimum(asked.erasable, trust), np.minimum(asked.addable, trust)
         for share in 0.5 ** np.arange(8):  # ask for less where the trusted steps do not reach so far
             r = np.where(asked.r > 0.0, share * asked.r, asked.r)
             solved = solve(Program(asked.A, r, erasable, addable, asked.sizes))
             if solved.change is not None:
-                x = np.clip(x + solved.change, 0.0, 1.0)
+                x = np.clip(x + solved.change, 0.0, most)
                 break
         else:
             return None
@@ -115,14 +128,21 @@ def _go_back(reaches: Reaches, origin: np.ndarray, flipped: np.ndarray) -> np.nd
 
 
 def _refine(
-    scores: Callable, reaches: Reaches, origin: np.ndarray, flipped: np.ndarray, target: int, norm: str, margin: float
+    scores: Callable,
+    reaches: Reaches,
+    origin: np.ndarray,
+    most: np.ndarray,
+    flipped: np.ndarray,
+    target: int,
+    norm: str,
+    margin: float,
 ) -> np.ndarray | None:
     """Solve the linearisation at the flip from the origin and go as far that way as it pays; None where it does not."""
-    asked = _program(*linearise(scores, flipped), flipped, origin, target, margin)
+    asked = _program(*linearise(scores, flipped), flipped, origin, most, target, margin)
     solved = (least_energy if norm == "energy" else least_ink)(asked)
     if solved.change is None:
         return None
-    trials = flipped + SHARES[:, None] * (np.clip(origin + solved.change, 0.0, 1.0) - flipped)
+    trials = flipped + SHARES[:, None] * (np.clip(origin + solved.change, 0.0, most) - flipped)
     measure = "energy" if norm == "energy" else "ink"
     costs = np.where(reaches(trials), cost(measure, trials - origin), np.inf)
     best = int(costs.argmin())

@@ -7,9 +7,11 @@
  * Layout. Classes lie in lanes: coefficients W and gradient G are (p, L), scores and probabilities (n, L), where L is
  * the number of classes K rounded up to 4, 8 or a multiple of 16. One non-zero x_ij then costs one multiply-add on
  * W[j] for the scores and one on G[j] for the gradient. Rows are read once: a tile of rows is unpacked, scored, turned
- * into residuals and folded back into G while it lies in cache. Sums over rows run in the pass's type within a chunk of
- * rows and in float64 over chunks. Threads own contiguous rows and private sums, added in thread order, so that a
- * given number of threads always gives the same bits.
+ * into residuals and folded back into G while it lies in cache. Sparse rows come in panels of PANEL rows, by pairs of
+ * columns (see rows_t): a pair's coefficients or sums then stay in registers while its entries go by, and the scores
+ * of the panel in the first cache. Sums over rows run in the pass's type within a chunk of rows and in float64 over
+ * chunks. Threads own contiguous rows and private sums, added in thread order, so that a given number of threads
+ * always gives the same bits.
  */
 #ifndef REAL
 

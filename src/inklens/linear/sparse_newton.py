@@ -23,12 +23,12 @@ from inklens.linear.kernels import loss_of_scores
 from inklens.linear.problem import Problem
 from inklens.linear.subproblem import Pairs
 
-PULL = 8.0  # thresholds: where the strongest pull starts; 25 saves a round on 7,500 digits and costs ten on 60,000
+PULL = 16.0  # thresholds: where the strongest pull starts; 8 takes two rounds more on 60,000 digits, 25 three
 NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds this share of the threshold
 GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
 SMALLEST_SET = 300
 LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per column, in mean row weights, are sampled
-FAINT = 5e-3  # pairs lighter than this change no diagonal enough to look after
+EARLY = 4.0  # times lighter than that, on the way down to the penalty asked for
 COARSEST = 0.5  # breach of the subproblem's optimality conditions, in thresholds, while far
 FORCING = 0.1  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
@@ -115,10 +115,11 @@ class Surrogate(NamedTuple):
     model: subproblem.Model
     factor: float  # on the penalty, when it was built
     violation: float  # at the last point that it served
+    damped: bool
 
     def serves(self, penalty: Any, point: Point, factor: float, violation: float) -> bool:
         """Tell whether the last step with it did well, and nothing outside the working set wants to move."""
-        if factor != self.factor or violation > KEEP * self.violation:
+        if self.damped or factor != self.factor or not 0.0 < violation <= KEEP * self.violation:
             return False
         pull = np.where(penalty.support(point.coef), 0.0, penalty.strength(point.at.gradient))
         pull[self.pairs] = 0.0
@@ -129,7 +130,8 @@ def _surrogate(
     problem: Problem, penalty: Any, point: Point, factor: float, violation: float, seed: int, damping: float
 ) -> Surrogate:
     pairs = _working_set(problem, penalty, point, violation)
-    lightest = min(0.25, LIGHT * problem.rows.n_nonzeros / max(1, problem.rows.n_features))
+    lightest = LIGHT * problem.rows.n_nonzeros / max(1, problem.rows.n_features)
+    lightest = min(0.25, lightest * (EARLY if factor > 1.0 else 1.0))
     light = float(problem.weights.mean()) * lightest * min(1.0, violation / 3.0) if violation > 1e-3 else 0.0
     model = subproblem.newton_model(
         problem.rows,
@@ -139,13 +141,14 @@ def _surrogate(
         fit_intercept=problem.fit_intercept,
         light=light,
         seed=seed,
+        steady=damping * float(problem.weights.sum()) / 4.0 if damping > LEAST_DAMPING else 0.0,
     )
-    if light > 0.0 and lightest > FAINT:
+    if light > 0.0:
         _restore_curvature(problem, point, model)
     if damping > LEAST_DAMPING:
         bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
         model.hessian.ravel()[:: len(bound) + 1] += damping * bound.astype(np.float32)
-    return Surrogate(pairs, model, factor, violation)
+    return Surrogate(pairs, model, factor, violation, damped=damping > LEAST_DAMPING)
 
 
 def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from inklens.datasets import Split
 from inklens.errors import DataError, NoFlipError, ParameterError
-from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes
+from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes, usual_ink
 from inklens.reader import DigitReader
 from inklens.workflow.reading import STDIN
 
@@ -59,6 +59,19 @@ def save_explanation(
     from inklens.displays import ReasonsDisplay
 
     return ReasonsDisplay.from_evidence(evidence, evidence.label, against).save(path)
+
+
+def training_ink(reader: DigitReader, data: str | None = None) -> dict[str, np.ndarray]:
+    """Return the most ink that is plausible, by class, from a model's training images.
+
+    They are those of `data`, else of the model's own data, else (a model that does not name its data) of the digits
+    that come with the package.
+    """
+    from inklens.workflow.models import _rows_of
+
+    named = isinstance(reader.provenance.get("data"), dict) and "spec" in reader.provenance["data"]
+    dataset, rows, _ = _rows_of(reader, data or (None if named else "embedded"))
+    return usual_ink(rows.X_train.reshape(-1, *dataset.image_shape), rows.y_train)
 
 
 def flip_frame(reader: DigitReader, frame: np.ndarray, to: str | None = None, **options: Any) -> tuple[Flip, Radii]:
