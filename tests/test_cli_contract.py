@@ -213,6 +213,15 @@ def test_a_page_is_drawn_with_its_boxes(model, picture, tmp_path):
         assert drawn.size == (280, 280)
 
 
+def test_boxes_on_a_tiny_picture_have_room(model, picture, tmp_path):
+    with Image.open(picture) as large:
+        large.resize((20, 20)).save(tmp_path / "tiny.png")
+    done = run("read", "--model", model[0], "--one", "--boxes", tmp_path / "boxes.png", tmp_path / "tiny.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "boxes.png") as drawn:
+        assert drawn.size == (240, 240)
+
+
 def test_explain_sums_to_the_score(model, picture, tmp_path):
     done = run("explain", "--model", model[0], picture, "-o", tmp_path / "why.svg", "--json")
     why = json.loads(done.stdout)

@@ -1,13 +1,17 @@
 """Model files: round trip, damage, foreign and hostile files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from inklens.errors import DataError, ModelFileError, OutputError
+from inklens.cli.main import inklens
+from inklens.errors import DataError, InklensError, ModelFileError, OutputError, ParameterError
 from inklens.reader import DigitReader
+from inklens.workflow.reading import load_reader
 
 
 def make_reader(n_classes=3, shape=(4, 5), seed=0):
@@ -107,3 +111,67 @@ def test_a_failed_save_leaves_the_old_model(tmp_path, monkeypatch):
 def test_a_frame_outside_its_range_is_refused():
     with pytest.raises(DataError, match="255"):
         make_reader().frame(np.full((4, 5), 200.0))
+
+
+def test_the_shipped_reader_records_its_certificate_and_accuracy():
+    fitted, accuracy = (load_reader().recorded(part) for part in ("fit", "accuracy"))
+    assert 0 < fitted["lower_bound"] <= fitted["objective"]
+    gap = (fitted["objective"] - fitted["lower_bound"]) / fitted["objective"]
+    assert fitted["relative_gap"] == pytest.approx(gap)
+    assert gap <= fitted["tol"]
+    assert fitted["status"] == "certified"
+    assert 0.99 < accuracy["test"] < 1.0
+
+
+WITHOUT_ROWS = (
+    {"data": "digits that I drew", "C": 1.0},
+    {
+        "data": {"name": "digits that I drew"},
+        "fit": {"C": 1.0, "l1_ratio": 0.0, "objective": 2.0, "status": "certified"},
+    },
+)
+
+
+def command(*args):
+    """Run a command in this process; what it raises is what the command line says in one line."""
+    return inklens.main([str(arg) for arg in args], standalone_mode=False)
+
+
+@pytest.fixture(params=WITHOUT_ROWS, ids=("words", "no rows"))
+def model(request, tmp_path):
+    """Return a model file that does not name the rows of its fit, as the shipped reader does not."""
+    path = tmp_path / "a.inklens"
+    replace(load_reader(), provenance=request.param).save(path, dtype=np.float16)
+    return path
+
+
+@pytest.mark.parametrize("options", [(), ("--data", "embedded")], ids=("plain", "data named"))
+@pytest.mark.parametrize("name", ["verify", "stability", "labels", "refit"])
+def test_what_needs_the_rows_of_the_fit_says_so(name, options, model, tmp_path):
+    (tmp_path / "labels.csv").write_text("index,label\n1,2\n")
+    more = ("--relabel", tmp_path / "labels.csv", "-o", tmp_path / "b.inklens") if name == "refit" else ()
+    with pytest.raises(InklensError, match=r"fitted on|how it was fitted|holds no certificate"):
+        command(name, model, *more, *options)
+    assert not (tmp_path / "b.inklens").exists()
+
+
+def test_verify_says_once_that_the_shipped_reader_does_not_name_its_rows(tmp_path):
+    load_reader().save(tmp_path / "a.inklens", dtype=np.float16)
+    with pytest.raises(DataError, match="does not say which rows it was fitted on"):
+        command("verify", tmp_path / "a.inklens")
+
+
+@pytest.mark.parametrize("name", ["explain", "flip", "votes"])
+def test_a_row_is_shown_of_named_data_only(name, model):
+    with pytest.raises(ParameterError, match="--data"):
+        command(name, "--sample", 3, "--model", model)
+
+
+def test_a_row_of_named_data_is_explained(model, capsys):
+    command("explain", "--sample", 3, "--model", model, "--data", "embedded", "--json")
+    assert capsys.readouterr().out.startswith("{")
+
+
+def test_a_page_is_written_of_a_model_that_does_not_name_its_rows(model, tmp_path):
+    command("report", model, "--data", "embedded", "-o", tmp_path / "page")
+    assert list((tmp_path / "page").glob("*.html"))

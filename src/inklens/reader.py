@@ -113,6 +113,18 @@ class DigitReader:
 
         return compute(np.zeros((1, *self.image_shape)), self.features).shape[1]
 
+    def recorded(self, part: str) -> dict:
+        """Return a part of the provenance ("data", "fit", "accuracy"); empty where it is missing or free text.
+
+        Examples
+        --------
+        >>> reader = DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2), provenance={"data": "my own"})
+        >>> reader.recorded("data")
+        {}
+        """
+        found = self.provenance.get(part)
+        return found if isinstance(found, dict) else {}
+
     # ------------------------------------------------------------------ prediction
 
     def raw_prediction(self, frames: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
-from inklens.displays.palettes import MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
+from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
 from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, text_width, wrap
 
@@ -115,8 +115,9 @@ class RecipeStepsDisplay(Display):
         pixels = picture if picture.ndim == 3 else ink_pixels(picture)
         rows, cols = pixels.shape[:2]
         width, height = side * min(1, cols / rows), side * min(1, rows / cols)
-        sheet.picture(left + (side - width) / 2, top + (side - height) / 2, width, height, pixels)
-        sheet.box(left, top, side, side, edge="#c9d1d9")
+        at_left, at_top = left + (side - width) / 2, top + (side - height) / 2
+        sheet.picture(at_left, at_top, width, height, pixels)
+        sheet.box(at_left, at_top, width, height, edge=LINE)
         below = sheet.words(left, top + side + 3, wrap(f"{number + 1}. {self.captions[number]}", side))
         answer = self.answers[number]
         return sheet.words(left, below, wrap(answer, side, bold=True), weight=BOLD) if answer else below

@@ -115,10 +115,11 @@ class Surrogate(NamedTuple):
     model: subproblem.Model
     factor: float  # on the penalty, when it was built
     violation: float  # at the last point that it served
+    damped: bool
 
     def serves(self, penalty: Any, point: Point, factor: float, violation: float) -> bool:
         """Tell whether the last step with it did well, and nothing outside the working set wants to move."""
-        if factor != self.factor or violation > KEEP * self.violation:
+        if self.damped or factor != self.factor or not 0.0 < violation <= KEEP * self.violation:
             return False
         pull = np.where(penalty.support(point.coef), 0.0, penalty.strength(point.at.gradient))
         pull[self.pairs] = 0.0
@@ -140,13 +141,14 @@ def _surrogate(
         fit_intercept=problem.fit_intercept,
         light=light,
         seed=seed,
+        steady=damping * float(problem.weights.sum()) / 4.0 if damping > LEAST_DAMPING else 0.0,
     )
     if light > 0.0:
         _restore_curvature(problem, point, model)
     if damping > LEAST_DAMPING:
         bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
         model.hessian.ravel()[:: len(bound) + 1] += damping * bound.astype(np.float32)
-    return Surrogate(pairs, model, factor, violation)
+    return Surrogate(pairs, model, factor, violation, damped=damping > LEAST_DAMPING)
 
 
 def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> None:

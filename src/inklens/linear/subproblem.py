@@ -79,8 +79,12 @@ def newton_model(
     fit_intercept: bool = True,
     light: float = 0.0,
     seed: int = 0,
+    steady: float = 0.0,
 ) -> Model:
-    """Return the model of the loss at `proba`; edges lighter than `light` are sampled (see `subproblem.c`)."""
+    """Return the model of the loss at `proba`; edges lighter than `light` are sampled (see `subproblem.c`).
+
+    `steady` is added to the curvature along each intercept.
+    """
     n_classes = proba.shape[1]
     if fit_intercept:
         ends = np.searchsorted(pairs.classes, np.arange(n_classes), side="right")
@@ -98,7 +102,7 @@ def newton_model(
     size = np.trace(own) / n_classes + np.finfo(np.float32).tiny
     ridge = size / n_classes  # along (1, ..., 1), where `own` and `border` are 0
     centring = np.eye(n_classes) - 1.0 / n_classes
-    inverse = centring @ np.linalg.inv(own + ridge + 1e-6 * size * np.eye(n_classes)) @ centring
+    inverse = centring @ np.linalg.inv(own + ridge + (1e-6 * size + steady) * np.eye(n_classes)) @ centring
     border[is_intercept] = 0.0
     follow = border @ inverse
     if kernels.active() == "numpy":

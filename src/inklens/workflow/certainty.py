@@ -345,7 +345,7 @@ def judge_coefficients(
     ParameterError, DataError
         No such method for this penalty, or `data` is not what the model was fitted on.
     """
-    fitted = reader.provenance.get("fit", {})
+    fitted = reader.recorded("fit")
     if not {"C", "l1_ratio"} <= fitted.keys():
         raise DataError("this model does not say how it was fitted; fit it again with inklens fit")
     if by == "auto":

@@ -85,6 +85,6 @@ def _reader() -> Finding:
         reader = load_reader()
     except InklensError as error:
         return Finding("reader", "missing", str(error), ok=False)
-    accuracy = reader.provenance.get("accuracy", {}).get("MNIST test")
+    accuracy = reader.recorded("accuracy").get("test")
     right = f", {accuracy:.1%} of MNIST's test images right" if accuracy else ""
     return Finding("reader", f"{len(reader.classes)} classes, features: {reader.features}{right}")

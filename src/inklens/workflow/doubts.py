@@ -121,7 +121,7 @@ def doubt_labels(
     kept = np.flatnonzero(rows.train_index >= 0)  # rows of --add have no place in the data set
     X, y = rows.X_train[kept], rows.y_train[kept]
     found = judge_labels(reader, X, y, folds=folds, seed=seed, progress=progress)
-    relabelled = reader.provenance["data"].get("relabel")
+    relabelled = reader.recorded("data").get("relabel")
     return Doubts(
         reader,
         dataset,
@@ -136,7 +136,7 @@ def judge_labels(
     reader: DigitReader, X: np.ndarray, y: np.ndarray, *, folds: int, seed: int, progress: Callable | None = None
 ) -> tuple[LabelErrors, OutOfFold]:
     """Return what the labels y of the uint8 rows X look like to models of K folds, and these models."""
-    fitted = reader.provenance.get("fit", {})
+    fitted = reader.recorded("fit")
     parameters = {
         "C": float(fitted.get("C", 1.0)),
         "l1_ratio": fitted.get("l1_ratio", 0.0),
@@ -190,8 +190,8 @@ def refit(
     """
     from inklens.workflow.models import fit
 
-    recorded, fitted = reader.provenance.get("data", {}), reader.provenance.get("fit", {})
-    if not isinstance(recorded, dict) or "spec" not in recorded:
+    recorded, fitted = reader.recorded("data"), reader.recorded("fit")
+    if "spec" not in recorded:
         raise ParameterError("this model does not say how it was fitted; fit one with inklens fit")
     result = fit(
         data or recorded["spec"],

@@ -192,7 +192,7 @@ def poll(
 
 
 def _check_penalty(reader: DigitReader) -> None:
-    fitted = reader.provenance.get("fit", {})
+    fitted = reader.recorded("fit")
     if fitted.get("l1_ratio", 0.0) != 0.0 or fitted.get("C", "inf") == "inf":
         raise ParameterError(
             "votes exist under an L2 penalty, where a score is a sum over the training rows; this model was fitted "

@@ -10,6 +10,7 @@ from inklens.explanations import Evidence, SpreadEvidence
 from inklens.reader import DigitReader, Reading
 
 BOX_COLOUR, DOUBT_COLOUR = "#0b5394", "#b45309"  # blue and orange, told apart by every kind of colour vision
+SMALLEST_PICTURE = 240  # pixels of the longer side; smaller pictures are enlarged, so that boxes and labels have room
 
 
 def save_confusions(scores: Evaluation, folder: str | os.PathLike[str]) -> list[Path]:
@@ -52,6 +53,7 @@ def save_boxes(
     """Write the picture as a PNG with a frame and the answer at every digit; doubtful ones are orange, with a "?"."""
     import io
 
+    import numpy as np
     from PIL import Image, ImageDraw, ImageFont
 
     from inklens.photos import decode
@@ -62,14 +64,19 @@ def save_boxes(
         raise ParameterError(f"expected a figure file ending in .png, got {path.name!r}")
     seen = decode(picture, orientation=orientation)
     image = Image.fromarray((seen.gray.clip(0.0, 1.0) * 255).astype("uint8")).convert("RGB")
-    shrink = image.width / seen.size[0]
+    times = -(-SMALLEST_PICTURE // max(image.size))
+    image = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
+    scale = image.width / seen.size[0]
     draw = ImageDraw.Draw(image)
-    size = max(12, image.height // 24)
+    size = max(18, image.height // 24)
+    line = max(2, size // 10)
+    last = np.array([image.width, image.height] * 2) - 1
     font = ImageFont.load_default(size)
     for reading in digits:
         colour = BOX_COLOUR if reading.accepted else DOUBT_COLOUR
-        left, top, right, bottom = (edge * shrink for edge in reading.box)
-        draw.rectangle((left, top, right, bottom), outline=colour, width=max(2, size // 10))
+        around = np.array(reading.box) * scale + [-line - 1, -line - 1, line, line]  # beside the ink, not on it
+        left, top, right, bottom = np.clip(around.round(), 0, last).tolist()
+        draw.rectangle((left, top, right, bottom), outline=colour, width=line)
         label = reading.label if reading.accepted else f"{reading.label}?"
         place = (left, max(0.0, top - 1.25 * size))
         draw.text(place, label, fill=colour, font=font, stroke_width=max(1, size // 12), stroke_fill="white")

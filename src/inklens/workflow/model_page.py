@@ -147,7 +147,7 @@ def _figures(reader: DigitReader, judged: Judgement) -> list[ReportFigure]:
 
 
 def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[str, ReportFigure]) -> dict[str, Any]:
-    fit, data = reader.provenance.get("fit", {}), reader.provenance.get("data", {})
+    fit, data = reader.recorded("fit"), reader.recorded("data")
     return {
         "reader": reader,
         "j": judged,
@@ -166,9 +166,13 @@ def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[st
 
 def _card(reader: DigitReader, fit: dict, data: dict) -> list[tuple[str, str]]:
     """Return the rows of the card that the model file can fill."""
+    split = None
+    if "train" in data:
+        split = f"{data['train']:,} for training, {data['test']:,} for testing, seed {data['seed']}"
+    accuracies = reader.recorded("accuracy")
     names = {
         "data": data.get("name"),
-        "rows": f"{data['train']:,} for training, {data['test']:,} for testing, seed {data['seed']}" if data else None,
+        "rows": split,
         "features": reader.features,
         "scale of the pixels": fit.get("scale"),
         "C": fit.get("C"),
@@ -178,6 +182,7 @@ def _card(reader: DigitReader, fit: dict, data: dict) -> list[tuple[str, str]]:
         "relative gap": f"{fit['relative_gap']:.1e}" if fit.get("relative_gap") is not None else None,
         "status": fit.get("status"),
         "coefficients that are exactly zero": f"{int((reader.coef == 0).sum()):,} of {reader.coef.size:,}",
+        **{f"right on its {half} rows, as the file says": f"{share:.2%}" for half, share in accuracies.items()},
         "made by": f"inklens {reader.version}",
     }
     return [(name, str(value)) for name, value in names.items() if value is not None]

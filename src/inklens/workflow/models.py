@@ -409,9 +409,14 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     from inklens.linear import certificates
     from inklens.linear.penalties import ElasticNet, penalty_of
 
-    fitted = reader.provenance.get("fit", {})
+    fitted = reader.recorded("fit")
     if "objective" not in fitted:
         raise DataError("this model file holds no certificate; fit it again with inklens fit")
+    if "spec" not in reader.recorded("data"):
+        raise DataError(
+            "this model states a certificate, but its file does not say which rows it was fitted on (the reader that "
+            "ships is such a file), so nothing can be computed again; verify a model made by inklens fit"
+        )
     _, rows, notes = _rows_of(reader, data, progress=progress)
     if notes:
         raise DataError(f"{notes[0]}, so its certificate says nothing about them; name its own data with --data")
@@ -436,7 +441,7 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
 
 def _as_fitted(reader: DigitReader, X: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
     """Return rows, coefficients and intercepts as the penalty saw them."""
-    if reader.provenance["fit"].get("scale") == "min-max":
+    if reader.recorded("fit").get("scale") == "min-max":
         stretch = MinMax.of(X)
         return stretch.transform(X).astype(float), *stretch.from_ink(reader.coef, reader.intercept)
     return reader.transform(scale_pixels(X).reshape(-1, *reader.image_shape)), reader.coef, reader.intercept
@@ -446,8 +451,7 @@ def _rows_of(
     reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None, offline: bool = False
 ):
     """Load the data and split it as the model's fit did, unless told otherwise."""
-    recorded = reader.provenance.get("data", {})
-    recorded = recorded if isinstance(recorded, dict) else {}  # the reader that ships tells it in words
+    recorded = reader.recorded("data")
     spec = data or recorded.get("spec")
     if spec is None:
         raise ParameterError("this model does not say what it was fitted on; name the data with --data")
@@ -468,5 +472,9 @@ def _rows_of(
     if same and "add" in recorded:
         rows, found = _with_added(rows, recorded["add"]["folder"], dataset.image_shape)
         same = found["add"]["checksum"] == recorded["add"]["checksum"]
-    notes = () if same else (f"{dataset.name} is not the data that this model was fitted on",)
-    return dataset, rows, notes
+    if same:
+        return dataset, rows, ()
+    if "checksum" in recorded:
+        return dataset, rows, (f"{dataset.name} is not the data that this model was fitted on",)
+    unnamed = "the model does not say which rows it was fitted on"
+    return dataset, rows, (f"{unnamed}, so some of those of {dataset.name} may be among them",)
