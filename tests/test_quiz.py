@@ -104,8 +104,9 @@ def test_leaving_early_ends_with_the_score(model, typed, ended, asked):
 def test_ctrl_c_shows_the_score():
     command = [sys.executable, "-u", "-m", "inklens", "quiz", "--seed", "1"]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-    )
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs inherit that it is ignored
+    )  # fmt: skip
     seen = ""
     while "> " not in seen:
         seen += process.stdout.read(1)
