@@ -272,7 +272,8 @@ def peer_row(job: Job, curve: Curve, ours: float, reached: float | None, fastest
         )
     else:
         text, ratio, ok = f"{reached:.2f}", f"{reached / ours:.1f}", demand is None or reached / ours >= demand
-    verdict = "" if demand is None else ("reached" if ok else "**falls short**")
+    missed = "not shown" if reached is None else "**falls short**"  # a peer that was stopped early decides nothing
+    verdict = "" if demand is None else ("reached" if ok else missed)
     return [job.name, curve.solver, f"{target:.0e}", text, ratio, "" if demand is None else f"{demand:g}", verdict]
 
 
