@@ -127,7 +127,7 @@ def test_memory_map_read_only(tmp_path):
 
 
 def test_memory_map_beyond_the_packing_limit_is_streamed(tmp_path, monkeypatch):
-    monkeypatch.setattr("inklens.linear.blocks.PACK_UP_TO", 1000)
+    monkeypatch.setattr("inklens.linear.layouts.PACK_UP_TO", 1000)
     X = pixels(n_samples=500)
     np.save(tmp_path / "X.npy", X)
     rows = Rows.of(np.load(tmp_path / "X.npy", mmap_mode="r"), scale=1 / 255)
