@@ -20,7 +20,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import kernels
 from inklens.linear.kernels import Storage
-from inklens.linear.layouts import Block, Inspection, inspect, make_block, single, sparse_storage, take
+from inklens.linear.layouts import WIDE_BELOW, Block, Inspection, inspect, make_block, single, sparse_storage, take
 
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
@@ -115,6 +115,11 @@ class Rows:
         """Whether the passes skip zeros."""
         return all(block.fast.layout != kernels.DENSE for block in self.blocks)
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether rows are sparse enough to be walked one by one, and folded back over their transpose."""
+        return self.is_sparse and self.density < WIDE_BELOW
+
     @cached_property
     def low(self) -> np.ndarray:
         """Smallest value of each column, (n_features,)."""
@@ -157,7 +162,7 @@ class Rows:
         """Return z_i = W x_i + b, (n_samples, n_classes); half a pass."""
         intercept = np.zeros(len(coef)) if intercept is None else intercept
         out = kernels.empty_scores(self.n_samples, len(coef), dtype, self._spare)
-        for block, part in self._parts():
+        for block, part in self.parts():
             kernels.scores(block.storage(dtype), coef * self.scale, intercept, out[part], self._threads(len(coef)))
         self.n_passes += 0.5
         return out
@@ -176,7 +181,7 @@ class Rows:
         scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype, self._spare) for _ in range(2))
         gradient: Any = None
         loss, sums = 0.0, np.zeros(n_classes)
-        for block, part in self._parts():
+        for block, part in self.parts():
             found = kernels.loss_pass(
                 block.storage(dtype),
                 coef * self.scale,
@@ -206,7 +211,7 @@ class Rows:
         n_classes = len(direction)
         product: Any = None
         sums = np.zeros(n_classes)
-        for block, part in self._parts():
+        for block, part in self.parts():
             found = kernels.hessian_pass(
                 block.storage(proba.dtype),
                 proba[part],
@@ -226,7 +231,7 @@ class Rows:
         With `squared`, every entry of X is squared first.
         """
         product: Any = None
-        for block, part in self._parts():
+        for block, part in self.parts():
             storage, threads = block.storage(residual.dtype), self._threads(residual.shape[1])
             found = kernels.transpose_pass(storage, residual[part], threads, squared=squared)
             product = found if product is None else product + found
@@ -248,7 +253,7 @@ class Rows:
     ) -> np.ndarray:
         """Return some columns of some rows (sorted indices) as a scaled array, (n_rows, n_columns)."""
         pieces = []
-        for block, part in self._parts():
+        for block, part in self.parts():
             matrix = block.storage(dtype).matrix
             if rows is not None:
                 matrix = matrix[_within(rows, part)]
@@ -280,7 +285,7 @@ class Rows:
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout."""
         blocks = []
-        for block, part in self._parts():
+        for block, part in self.parts():
             inside = _within(rows, part)
             if len(inside) or not self.blocks[1:]:
                 exact = take(block.exact, inside)
@@ -295,7 +300,7 @@ class Rows:
         values: list[np.ndarray] = []
         indices: list[np.ndarray] = []
         sizes: list[np.ndarray] = []
-        for block, part in self._parts():
+        for block, part in self.parts():
             storage = block.fast
             if storage.indices is None:
                 dense = storage.values if rows is None else storage.values[_within(rows, part)]
@@ -314,7 +319,8 @@ class Rows:
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         return Storage(np.concatenate(values), np.concatenate(indices), indptr, (len(indptr) - 1, len(columns)))
 
-    def _parts(self) -> Iterator[tuple[Block, slice]]:
+    def parts(self) -> Iterator[tuple[Block, slice]]:
+        """Yield the blocks, each with the place of its rows."""
         start = 0
         for block in self.blocks:
             yield block, slice(start, start + block.n_samples)

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from inklens.linear import certificates, kernels
+from inklens.linear import certificates, dual_ascent, kernels
 from inklens.linear.blocks import Evaluation
-from inklens.linear.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.dual import DualPoint, balance, dual_value, moved, softmax_gap
 from inklens.linear.iterate import Iterate
 from inklens.linear.kernels import loss_of_scores
 from inklens.linear.penalties import ElasticNet
@@ -25,7 +25,7 @@ from inklens.linear.problem import Problem
 MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
 HEAVY = 1.0  # of the columns of wide data, those with more curvature than this many times the penalty's enter the block
 SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
-LADDER_ROWS = 8  # rows per column from which a quarter of the rows gives a good start
+ASCENT_ROWS = 20  # rows per column that are enough for a start
 FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
 MAX_CG = 60
 SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
@@ -52,35 +52,26 @@ class Point(NamedTuple):
 
 
 def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield Newton iterates for an L2 penalty."""
-    vector, metric = np.column_stack([coef, intercept]), None
-    if _has_ladder(problem) and not vector.any():
-        for point, found in _on_a_quarter(problem, vector):
-            yield Iterate(point[:, :-1], point[:, -1], np.inf)
-            vector, metric = point, found
-    for _, _, iterate in _iterate(problem, vector, metric, tol):
+    """Yield Newton iterates for an L2 penalty, from a cold start after some dual ascent."""
+    vector = np.column_stack([coef, intercept])
+    if not vector.any() and not is_tiny(problem):
+        for iterate in _ascended(problem):
+            yield iterate
+            vector = np.column_stack([iterate.coef, iterate.intercept])
+    for _, _, iterate in _iterate(problem, vector, None, tol):
         yield iterate
 
 
-def _has_ladder(problem: Problem) -> bool:
-    return problem.rows.n_samples > 4 * LADDER_ROWS * max(100, int(problem.free.sum()))
-
-
-def _on_a_quarter(problem: Problem, vector: np.ndarray) -> Iterator[tuple[np.ndarray, "Metric | None"]]:
-    """Yield points that solve the problem on a quarter of the rows, then on a quarter of these, the smallest first."""
-    n_samples = problem.rows.n_samples
-    chosen = np.sort(np.random.default_rng(0).choice(n_samples, n_samples // 4, replace=False))
-    part = problem.restrict(chosen)
-    part.__dict__["free"] = problem.free  # the same columns, so that the preconditioner carries over
-    metric = None
-    if _has_ladder(part):
-        for vector, metric in _on_a_quarter(part, vector):  # noqa: B020 (the last point is where the loop below starts)
-            yield vector, metric
-    for point, found, iterate in _iterate(part, vector, metric, 1e-2):
-        yield point, found
-        if iterate.gap <= 0.1 * iterate.objective:
-            break
-    problem.rows.n_passes += part.rows.n_passes / 4.0
+def _ascended(problem: Problem) -> Iterator[Iterate]:
+    """Yield points of dual ascent, on some of the rows where these are many."""
+    n_samples, n_wanted = problem.rows.n_samples, ASCENT_ROWS * max(100, int(problem.free.sum()))
+    if n_samples <= 2 * n_wanted:
+        yield from dual_ascent.ascend(problem)
+        return
+    part = problem.restrict(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
+    for iterate in dual_ascent.ascend(part):
+        yield iterate._replace(objective=np.inf, gap=np.inf)
+    problem.rows.n_passes += part.rows.n_passes * n_wanted / n_samples
 
 
 def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.ndarray, "Metric", Iterate]]:
@@ -111,7 +102,7 @@ def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.
         W, b = point.vector[:, :-1], point.vector[:, -1]
         gap = gap + point.objective
         if problem.is_penalised:
-            gap = min(gap, _plain_gap(problem, point))
+            gap = min(gap, softmax_gap(problem.penalty, W, point.at.gradient))
         yield point.vector, metric, Iterate(W, b, point.objective, gap, dual, stalled >= 2)
 
 
@@ -120,13 +111,6 @@ def _evaluate(problem: Problem, vector: np.ndarray, dtype) -> Point:
     at = problem.evaluate(W, vector[:, -1], dtype=dtype)
     gradient = np.column_stack([at.gradient + problem.penalty.gradient(W), at.intercept_gradient])
     return Point(vector, at, at.loss + problem.penalty.value(W), gradient)
-
-
-def _plain_gap(problem: Problem, point: Point) -> float:
-    """Return the duality gap at the softmax itself, g(W) + g*(G) - <G, W>, without the intercept's repair."""
-    W, G = point.vector[:, :-1], -point.at.gradient
-    penalty = problem.penalty
-    return penalty.value(W) + penalty.conjugate(G) - float(np.vdot(G, W))
 
 
 def _linearised(problem: Problem, point: Point, step: "Step", whole: Point) -> tuple[float, DualPoint]:
@@ -298,7 +282,7 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
         in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY * l2))
         columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
         tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
-    rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * len(columns))
+    rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * (len(columns) + 1))
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     q = len(columns) + 1
     size, stride = -(-q // 4) * 4, -(-q // 16) * 16

@@ -32,7 +32,8 @@ class ElasticNet:
 
     def value(self, W: np.ndarray) -> float:
         """Return g(W)."""
-        return float((self.l1 * np.abs(W)).sum() + 0.5 * (self.l2 * W * W).sum())
+        size = float((self.l1 * np.abs(W)).sum()) if np.any(self.l1) else 0.0
+        return size + 0.5 * float(np.vdot(W, self.l2 * W))
 
     def gradient(self, W: np.ndarray) -> np.ndarray:
         """Return the gradient of the smooth part, l2 W."""
@@ -44,6 +45,8 @@ class ElasticNet:
 
     def conjugate(self, G: np.ndarray) -> float:
         """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
+        if self.is_smooth and np.all(self.l2):
+            return 0.5 * float(np.vdot(G, G / self.l2))
         excess = np.maximum(np.abs(G) - self.l1, 0.0)
         curved = np.broadcast_to(self.l2, excess.shape)
         if (excess[curved == 0.0] > 0.0).any():
@@ -52,6 +55,8 @@ class ElasticNet:
 
     def largest_feasible_scale(self, G: np.ndarray) -> float:
         """Return the largest s <= 1 with g*(s G) finite."""
+        if np.all(self.l2):
+            return 1.0
         bound = np.where(np.broadcast_to(self.l2, G.shape) > 0.0, np.inf, self.l1)
         return _largest_scale(np.abs(G), bound)
 

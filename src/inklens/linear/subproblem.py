@@ -127,7 +127,7 @@ def pair_hessian(
     features = places[:-1].astype(np.int32)
     slot = np.full(rows.n_features + 1, len(used) - 1, dtype=np.int32)
     slot[used] = np.arange(len(used))
-    for block, part in rows._parts():
+    for block, part in rows.parts():
         open_rows = 1.0 - proba[part].max(axis=1) > 0.02 * light / max(weights.max(), np.finfo(float).tiny)
         chosen = np.flatnonzero(open_rows & (weights[part] > 0.0))
         p = np.ascontiguousarray(proba[part][chosen].T, dtype=np.float32)
@@ -149,7 +149,7 @@ def _pair_hessian_numpy(rows: Rows, proba: np.ndarray, weights: np.ndarray, pair
     """Return the same in NumPy, exact."""
     hessian = np.zeros((len(pairs.classes), len(pairs.classes)), dtype=np.float32)
     used, place = np.unique(pairs.features, return_inverse=True)
-    for _, part in rows._parts():
+    for _, part in rows.parts():
         chosen = np.arange(part.start, part.stop)
         dense = rows.dense(used[used < rows.n_features], chosen)
         if used[-1] == rows.n_features:

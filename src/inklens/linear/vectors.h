@@ -66,5 +66,10 @@ DEFINE_VECTOR(32, 16)
 #endif
 #if VECTOR_BYTES >= 64
 DEFINE_VECTOR(64, 32)
+typedef T(v64) T(widest);
+#elif VECTOR_BYTES >= 32
+typedef T(v32) T(widest);
+#else
+typedef T(v16) T(widest);
 #endif
 #undef DEFINE_VECTOR
