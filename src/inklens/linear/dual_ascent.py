@@ -1,14 +1,14 @@
 """Stochastic dual coordinate ascent: where an L2 fit starts, and on text most often ends.
 
-With dual probabilities q_i the coefficients are W = sum_i c_i (y_i - q_i) x_i' / l2. A visit of row i maximises the dual
-over q_i alone: with its scores z_i and h_i = c_i |x_i|^2 / l2 the new q_i is softmax(t) at
+With dual probabilities q_i the coefficients are W = sum_i c_i (y_i - q_i) x_i' / l2. A visit of row i maximises the
+dual over q_i alone: with its scores z_i and h_i = c_i |x_i|^2 / l2 the new q_i is softmax(t) at
 
     t = argmin |t - (z_i + h_i q_i)|^2 / 2 + h_i logsumexp(t).
 
-The fewer columns rows share, the less a visit disturbs the others: wide sparse rows are at the optimum, as far as float32
-tells, after a handful of epochs (Shalev-Shwartz and Zhang 2016, Math. Program. 155, section 5). The intercept is one
-feature more, under the penalty of a proximal step whose centre moves after each epoch (Rockafellar 1976), so that in
-the end it is not penalised.
+The fewer columns rows share, the less a visit disturbs the others: wide sparse rows are at the optimum, as far as
+float32 tells, after a handful of epochs (Shalev-Shwartz and Zhang 2016, Math. Program. 155, section 5). The intercept
+is one feature more, under the penalty of a proximal step whose centre moves after each epoch (Rockafellar 1976), so
+that in the end it is not penalised.
 
 Shapes: W (n_features, lanes), proba (n_samples, lanes), with the classes in the lanes.
 """
@@ -23,7 +23,6 @@ from inklens.linear.dual import softmax_gap
 from inklens.linear.iterate import Iterate
 from inklens.linear.problem import Problem
 
-MOST_COUPLED = 1e4  # mean h_i beyond which rows disturb each other too much
 MOST_CLASSES = 256  # what the kernel has room for
 LEVERAGE = 0.3  # of the mean |x_i|^2 that the intercept's feature adds to it
 MAX_EPOCHS = 30
@@ -77,7 +76,7 @@ class _Ascent:
         for block, part in rows.parts():
             kernels.call("dual_squares", kernels.describe(block.fast), unit, squares[part])
         coupling = float(problem.weights @ squares)
-        if not 0.0 < coupling <= MOST_COUPLED * rows.n_samples:
+        if coupling <= 0.0:
             return None
         leverage = LEVERAGE * coupling / problem.weights.sum() if problem.fit_intercept else 0.0
         lanes = kernels.call("dual_lanes", problem.n_classes)

@@ -119,7 +119,9 @@ def pointer(array: np.ndarray | None) -> int | None:
 
 def call(name: str, *arguments: Any) -> int:
     """Call a compiled function that takes arrays, rows and integers, and returns an integer."""
-    types = tuple(ctypes.c_int64 if isinstance(argument, int | np.integer) else ctypes.c_void_p for argument in arguments)
+    types = tuple(
+        ctypes.c_int64 if isinstance(argument, int | np.integer) else ctypes.c_void_p for argument in arguments
+    )
     values = [_as_c(argument) for argument in arguments]
     return function(name, types, ctypes.c_int64)(*values)
 

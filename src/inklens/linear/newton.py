@@ -34,6 +34,9 @@ STALE = 2.0  # the preconditioner is built anew when the conjugate gradient need
 START = 1e-3  # first penalty without a penalty, in mean absolute column sums
 FALL = 0.03  # of the penalty from one stage to the next
 STAGES = 7
+EASY = 300.0  # mean c_i |x_i|^2 / l2 up to which a cold start needs no larger penalty first
+DROP = 10.0  # by how much a larger penalty falls at most from one stage to the next
+ROUGH = 1.0  # relative duality gap that ends the stage of a larger penalty
 MAX_FINAL_STEPS = 60
 STAGE_GAP = 10.0  # relative duality gap that ends a stage
 FLOAT32_FLOOR = 1e-6  # foretold relative progress below which passes run in float64
@@ -52,14 +55,41 @@ class Point(NamedTuple):
 
 
 def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield Newton iterates for an L2 penalty, from a cold start after some dual ascent."""
+    """Yield Newton iterates for an L2 penalty; a cold start has dual ascent and larger penalties before that."""
     vector = np.column_stack([coef, intercept])
-    if not vector.any() and not is_tiny(problem):
-        for iterate in _ascended(problem):
-            yield iterate
-            vector = np.column_stack([iterate.coef, iterate.intercept])
-    for _, _, iterate in _iterate(problem, vector, None, tol):
-        yield iterate
+    is_cold = not vector.any() and not is_tiny(problem)
+    stages = _stages(problem) if is_cold else [problem]
+    for iterate in _ascended(stages[0]) if is_cold else ():
+        yield _under(problem, stages[0], iterate)
+        vector = np.column_stack([iterate.coef, iterate.intercept])
+    for stage in stages:
+        is_last = stage is problem
+        for point, _, iterate in _iterate(stage, vector, None, tol if is_last else ROUGH):
+            vector = point
+            yield _under(problem, stage, iterate)
+            if not is_last and iterate.gap <= ROUGH * iterate.objective:
+                break
+
+
+def _stages(problem: Problem) -> list[Problem]:
+    """Return the problem under falling penalties, its own the last; the first is easy from a cold start."""
+    free = problem.free
+    l2 = np.broadcast_to(problem.penalty.l2, free.shape)[free]
+    squares = problem.rows.column_squares(problem.weights)[free]
+    factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
+    n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(DROP)))
+    stages = [replace(problem, penalty=problem.penalty.scaled(factor ** (1.0 - k / n_steps))) for k in range(n_steps)]
+    for stage in stages:
+        stage.__dict__["free"] = free
+    return [*stages, problem]
+
+
+def _under(problem: Problem, stage: Problem, iterate: Iterate) -> Iterate:
+    """Return a stage's iterate as one of the problem."""
+    if stage is problem:
+        return iterate
+    value = iterate.objective - stage.penalty.value(iterate.coef) + problem.penalty.value(iterate.coef)
+    return Iterate(iterate.coef, iterate.intercept, value)
 
 
 def _ascended(problem: Problem) -> Iterator[Iterate]:
