@@ -35,15 +35,19 @@ def ascend(problem: Problem) -> Iterator[Iterate]:
 
     Yields nothing where this method does not suit the problem.
     """
-    state = _Ascent.of(problem)
-    last = np.inf
-    for epoch in range(MAX_EPOCHS if state else 0):
+    state, last = _Ascent.of(problem), np.inf
+    if state is None:
+        return
+    nothing = problem.weights.sum() * np.log(problem.n_classes)
+    for epoch in range(MAX_EPOCHS):
         state.visit_all()
         if epoch < UNSEEN:
             continue
         coef, intercept = state.point()
         at = problem.evaluate(coef, intercept)
         objective, gap = at.loss + problem.penalty.value(coef), softmax_gap(problem.penalty, coef, at.gradient)
+        if objective >= nothing:  # no coefficients at all would be better
+            continue
         yield Iterate(coef, intercept, objective, gap)
         if gap > SLOW * last:
             return
