@@ -88,7 +88,8 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
     orientation : int, optional
         1 to 8 in place of the Exif tag of the file.
     detail : int, default=540
-        A picture whose shorter side is twice this or more is reduced by a whole number, to no less than this.
+        A picture whose shorter side is twice this or more is reduced by a whole number, to no less than this; one of
+        more than 4 million pixels is always reduced.
 
     Raises
     ------
@@ -227,7 +228,8 @@ def _from_image(
     if kind == "JPEG" and len(getattr(image, "tile", ())) == 1:  # not loaded yet
         _check_jpeg(image, data)
         tag = containers.orientation(image, notes)
-        image.draft("L", (detail, detail))
+        shrink = _shrink(size, detail)
+        image.draft("L", (size[0] // shrink, size[1] // shrink))
     else:
         tag = containers.orientation(image, notes)
     limits.check_size(image.size, image.mode, kind, stored=len(data or b""))
@@ -266,13 +268,21 @@ def _layers(
     pixels: Image.Image | np.ndarray, detail: int, notes: list[str], size: tuple[int, int] | None = None
 ) -> gray.Layers:
     """Return gray and alpha, reduced by a whole number; `size` is what was drafted, if anything was."""
-    width, height = (pixels.shape[1], pixels.shape[0]) if isinstance(pixels, np.ndarray) else pixels.size
-    shrink = max(min(width, height) // detail, math.ceil(math.sqrt(width * height / limits.MAX_GRAY_PIXELS)), 1)
-    layers = gray.of_array(pixels, shrink) if isinstance(pixels, np.ndarray) else gray.of_image(pixels, shrink)
-    before, after = size or (width, height), layers[0].shape[::-1]
+    if isinstance(pixels, np.ndarray):
+        here = (pixels.shape[1], pixels.shape[0])
+        layers = gray.of_array(pixels, _shrink(here, detail))
+    else:
+        here = pixels.size
+        layers = gray.of_image(pixels, _shrink(here, detail))
+    before, after = size or here, layers[0].shape[::-1]
     if after != before:
         notes.append(f"reduced from {before[0]} x {before[1]} to {after[0]} x {after[1]} pixels")
     return layers
+
+
+def _shrink(size: tuple[int, int], detail: int) -> int:
+    """Return the whole number by which a picture is reduced: to no less than `detail`, unless it is too large then."""
+    return max(min(size) // detail, math.ceil(math.sqrt(size[0] * size[1] / limits.MAX_GRAY_PIXELS)), 1)
 
 
 def _finish(layers: gray.Layers, kind: str, size: tuple[int, int], turn: int | None, notes: list[str]) -> Picture:
