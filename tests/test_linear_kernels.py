@@ -111,7 +111,10 @@ def test_input_is_never_written_to():
     before = S.data.copy(), S.indices.copy(), S.indptr.copy()
     for matrix in (X, S):
         coef, intercept, codes, weights = case(*X.shape)
-        Rows.of(matrix).loss_and_gradient(coef, intercept, codes, weights)
+        rows = Rows.of(matrix)
+        rows.loss_and_gradient(coef, intercept, codes, weights)
+        rows.dense(dtype=np.float64)[...] = -1.0
+    np.testing.assert_array_equal(X, pixels())
     for kept, now in zip(before, (S.data, S.indices, S.indptr), strict=True):
         np.testing.assert_array_equal(kept, now)
 
@@ -127,7 +130,7 @@ def test_memory_map_read_only(tmp_path):
 
 
 def test_memory_map_beyond_the_packing_limit_is_streamed(tmp_path, monkeypatch):
-    monkeypatch.setattr("inklens.linear.blocks.PACK_UP_TO", 1000)
+    monkeypatch.setattr("inklens.linear.layouts.PACK_UP_TO", 1000)
     X = pixels(n_samples=500)
     np.save(tmp_path / "X.npy", X)
     rows = Rows.of(np.load(tmp_path / "X.npy", mmap_mode="r"), scale=1 / 255)

@@ -1,0 +1,291 @@
+"""Matrices laid out for the kernels: checked at the border, packed where that is quicker.
+
+A `Block` is some of the rows of a data matrix, in a layout that a pass can read without asking where it came from.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from inklens.errors import DataError
+from inklens.linear import arrays, kernels, twin
+from inklens.linear.kernels import Storage
+
+SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
+WIDE_BELOW = 0.03  # share of non-zeros below which columns are too short to be cut into panels of rows
+PACK_UP_TO = 1 << 30  # bytes of a memory-mapped file beyond which rows are read anew in every pass
+
+
+class Inspection(NamedTuple):
+    """What one reading of a block tells."""
+
+    low: np.ndarray  # (n_features,) smallest value of each column
+    high: np.ndarray
+    n_nonzeros: int
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some of the rows: `exact` holds the values as given, `fast` the same as float32 or uint8 (or is `exact`)."""
+
+    exact: Storage
+    fast: Storage
+    inspection: Inspection
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return self.exact.shape[0]
+
+    @cached_property
+    def _exact(self) -> Storage:
+        return with_columns(self.exact, self.inspection)
+
+    @cached_property
+    def _fast(self) -> Storage:
+        return self._exact if self.fast is self.exact else with_columns(self.fast, self.inspection)
+
+    def storage(self, dtype: Any) -> Storage:
+        """Return the rows to use in a pass of that type; sparse ones are laid out by columns as well."""
+        return self._fast if np.dtype(dtype) == np.float32 else self._exact
+
+
+def make_block(X: Any, n_threads: int = 1, first_row: int = 0) -> Block:
+    """Check one matrix, and lay it out for the kernels."""
+    exact = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
+    inspection = inspect(exact, n_threads, first_row)
+    if exact.is_foreign:
+        return Block(exact, single(exact), inspection)
+    sparse_enough = inspection.n_nonzeros < SPARSE_BELOW * exact.shape[0] * exact.shape[1]
+    if exact.indices is not None:
+        return Block(exact, single(exact), inspection)
+    mapped = isinstance(X, np.memmap) or isinstance(getattr(X, "base", None), np.memmap)
+    if mapped and exact.values.nbytes > PACK_UP_TO:
+        streamed = exact._replace(skip_zeros=sparse_enough)
+        return Block(streamed, streamed, inspection)
+    if not sparse_enough:
+        return Block(exact, single(exact), inspection)
+    packed, lossless = pack(exact, inspection, n_threads)
+    return Block(packed if lossless else exact._replace(skip_zeros=True), packed, inspection)
+
+
+def dense_storage(X: Any) -> Storage:
+    """Return an array as the kernels, or for another library's their twin, read it."""
+    X = X if arrays.is_foreign(X) else np.asarray(X)
+    if X.ndim != 2:
+        raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
+    if arrays.is_foreign(X):
+        X = arrays.require_usable(X)
+        return Storage(_number_type(X), None, None, tuple(X.shape))
+    if X.dtype not in kernels.VALUE_TYPES or not X.dtype.isnative:
+        X = _native(X)
+    itemsize = X.itemsize
+    if (X.shape[1] > 1 and X.strides[1] != itemsize) or X.strides[0] % itemsize or not X.flags.aligned:
+        X = np.ascontiguousarray(X)
+    return Storage(X, None, None, X.shape)
+
+
+def _number_type(X: Any) -> Any:
+    """Return another library's numbers as uint8, float32 or float64."""
+    xp = arrays.namespace(X)
+    if X.dtype in (xp.uint8, xp.float32, xp.float64):
+        return X
+    if xp.isdtype(X.dtype, "bool"):
+        return xp.astype(X, xp.uint8)
+    return xp.astype(X, xp.float32 if xp.isdtype(X.dtype, "real floating") else xp.float64)
+
+
+def _native(X: np.ndarray) -> np.ndarray:
+    """Return numbers of any kind as uint8, float32 or float64 of this machine."""
+    if X.dtype == np.bool_:
+        return X.view(np.uint8) if X.dtype.itemsize == 1 else X.astype(np.uint8)
+    if X.dtype.kind == "f" and X.dtype.itemsize <= 4:
+        return X.astype(np.float32)
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"expected numbers, got {X.dtype} with an entry that is none: {error}") from error
+
+
+def sparse_storage(X: Any) -> Storage:
+    X = X.tocsr()
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    values = X.data
+    if values.dtype not in kernels.VALUE_TYPES or not values.dtype.isnative:
+        values = _native(values)
+    if not values.all():  # explicit zeros
+        X = sparse.csr_array((values, X.indices, X.indptr), shape=X.shape, copy=True)
+        X.eliminate_zeros()
+        values = X.data
+    small = np.uint16 if X.shape[1] <= 1 << 16 else np.int32
+    indices = np.ascontiguousarray(X.indices, dtype=small)
+    return Storage(np.ascontiguousarray(values), indices, np.ascontiguousarray(X.indptr, dtype=np.int64), X.shape)
+
+
+def single(storage: Storage) -> Storage:
+    """Return the rows with float64 values as float32, or the rows themselves."""
+    values = storage.values
+    if values.dtype != arrays.namespace(values).float64:
+        return storage
+    with np.errstate(over="ignore"):
+        return storage._replace(values=arrays.cast(values, np.float32))
+
+
+def take(storage: Storage, rows: np.ndarray) -> Storage:
+    if storage.indices is None or storage.indptr is None:
+        return storage._replace(values=arrays.take(storage.values, rows, 0), shape=(len(rows), storage.shape[1]))
+    sizes = np.diff(storage.indptr)[rows]
+    indptr = np.concatenate([[0], np.cumsum(sizes)])
+    entries = np.arange(indptr[-1]) + np.repeat(storage.indptr[rows] - indptr[:-1], sizes)
+    return Storage(storage.values[entries], storage.indices[entries], indptr, (len(rows), storage.shape[1]))
+
+
+def select(storage: Storage, rows: np.ndarray | None, columns: np.ndarray | None, dtype: Any) -> Any:
+    """Return some columns of some rows as a dense array, where the rows are."""
+    matrix = storage.matrix
+    matrix = matrix if rows is None else arrays.take(matrix, rows, 0)
+    matrix = arrays.cast(matrix if columns is None else arrays.take(matrix, columns, 1), dtype)
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
+
+
+def with_ones(X: Any) -> Any:
+    """Return [X 1]."""
+    ones = arrays.like(X, np.ones((X.shape[0], 1)), np.float32)
+    return arrays.namespace(X).concat([X, ones], axis=1)
+
+
+def with_columns(storage: Storage, inspection: Inspection) -> Storage:
+    """Return sparse rows with their entries by columns as well, for the way back of a pass; others as they are."""
+    n_samples, n_features = storage.shape
+    if storage.indices is None or storage.indptr is None or kernels.active() == "numpy" or n_samples < kernels.PANEL:
+        return storage
+    if inspection.n_nonzeros < WIDE_BELOW * n_samples * n_features:
+        turned = sparse.csr_array(storage.matrix).tocsc()
+        narrow = np.uint16 if n_samples <= 1 << 16 else np.int32
+        rows, starts = turned.indices.astype(narrow), turned.indptr.astype(np.int64)
+        return storage._replace(transpose=Storage(turned.data, rows, starts, (n_features, n_samples)))
+    starts = np.empty((-(-n_samples // kernels.PANEL), (n_features + 1) // 2 + 1), dtype=np.int64)
+    sides = storage.indices, storage.indices.itemsize, storage.indptr, n_samples, n_features, starts
+    nothing = np.empty(0, dtype=np.uint8)
+    kernels.call("make_panels", storage.values, 0, *sides, nothing, nothing)
+    values, rows = np.zeros((starts[-1, -1], 2), storage.values.dtype), np.empty(starts[-1, -1], dtype=np.uint8)
+    kernels.call("make_panels", storage.values, storage.values.itemsize, *sides, values, rows)
+    return storage._replace(panels=kernels.Panels(values, rows, starts))
+
+
+def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspection:
+    """Read every value once; raise where one is not finite."""
+    values, (n_samples, n_features) = storage.values, storage.shape
+    if 0 in storage.shape:
+        return Inspection(np.zeros(n_features), np.zeros(n_features), 0)
+    if storage.is_foreign:
+        if not twin.is_finite(values):
+            _require_finite(storage, first_row)
+        return Inspection(*twin.extremes(values))
+    if storage.indices is not None:
+        _require_finite(storage, first_row)
+        return Inspection(*_extremes(storage, storage.indices), len(values))
+    if kernels.active() == "numpy":
+        _require_finite(storage, first_row)
+        low, high = values.min(axis=0), values.max(axis=0)
+        return Inspection(low.astype(np.float64), high.astype(np.float64), int(np.count_nonzero(values)))
+    sides = np.empty((n_threads, 2, n_features))
+    row_nonzeros = np.zeros(n_samples, dtype=np.int64)
+
+    def read(start: int, stop: int, thread: int) -> int:
+        scratch = np.empty((2, n_features))
+        part = values[start:stop]
+        return kernels.call(
+            "inspect", part, kernels.VALUE_TYPES[values.dtype], len(part), n_features, _stride(values),
+            sides[thread, 0], sides[thread, 1], scratch, row_nonzeros[start:stop],
+        )  # fmt: skip
+
+    bad = _shared(read, n_samples, n_threads)
+    if max(bad) >= 0:
+        _require_finite(storage, first_row)
+    used = sides[: len(bad)]
+    return Inspection(used[:, 0].min(axis=0), used[:, 1].max(axis=0), int(row_nonzeros.sum()))
+
+
+def _extremes(storage: Storage, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return smallest and largest value of each column of sparse rows, (n_features,) each."""
+    n_samples, n_features = storage.shape
+    values = storage.values[np.argsort(columns, kind="stable")].astype(np.float64)
+    counts = np.bincount(columns, minlength=n_features)
+    filled = np.flatnonzero(counts)
+    low, high = np.zeros(n_features), np.zeros(n_features)
+    if len(filled):
+        starts = (np.cumsum(counts) - counts)[filled]
+        low[filled], high[filled] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    holed = counts < n_samples
+    low[holed], high[holed] = np.minimum(low[holed], 0.0), np.maximum(high[holed], 0.0)
+    return low, high
+
+
+def pack(storage: Storage, inspection: Inspection, n_threads: int = 1) -> tuple[Storage, bool]:
+    """Return dense rows as CSR, uint8 or float32, and whether no value changed."""
+    values, (n_samples, n_features) = storage.values, storage.shape
+    if kernels.active() == "numpy":
+        matrix = sparse.csr_array(values)
+        packed = single(sparse_storage(matrix))
+        return packed, values.dtype != np.float64 or bool((packed.values == matrix.data).all())
+    indptr = np.zeros(n_samples + 1, dtype=np.int64)
+    np.cumsum(np.count_nonzero(values, axis=1), out=indptr[1:])
+    narrow = n_features <= 1 << 16
+    indices = np.empty(indptr[-1], dtype=np.uint16 if narrow else np.int32)
+    data = np.empty(indptr[-1], dtype=np.uint8 if values.dtype == np.uint8 else np.float32)
+
+    def write(start: int, stop: int, thread: int) -> int:
+        part = values[start:stop]
+        return kernels.call(
+            "pack", part, kernels.VALUE_TYPES[values.dtype], len(part), n_features, _stride(values),
+            int(indptr[start]), indices, int(narrow), data,
+        )  # fmt: skip
+
+    lossless = all(_shared(write, n_samples, n_threads))
+    return Storage(data, indices, indptr, storage.shape), lossless
+
+
+def _stride(values: np.ndarray) -> int:
+    return values.strides[0] // values.itemsize
+
+
+def _shared(work: Callable[[int, int, int], int], n_samples: int, n_threads: int) -> Sequence[int]:
+    """Run `work(start, stop, thread)` over equal shares of the rows."""
+    n_threads = max(1, min(n_threads, n_samples // 256))
+    edges = [n_samples * thread // n_threads for thread in range(n_threads + 1)]
+    if n_threads == 1:
+        return [work(0, n_samples, 0)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(work, edges[:-1], edges[1:], range(n_threads)))
+
+
+def _require_finite(storage: Storage, first_row: int) -> None:
+    values = arrays.to_numpy(storage.values)
+    if values.dtype.kind != "f":
+        return
+    chunk = 1 << 20 if values.ndim == 1 else max(1, (1 << 20) // max(1, values.shape[1]))
+    for start in range(0, len(values), chunk):
+        wrong = ~np.isfinite(values[start : start + chunk])
+        if not wrong.any():
+            continue
+        where = np.argwhere(wrong)[0]
+        entry = start + int(where[0])
+        value = values[(entry, *where[1:])]
+        if storage.indices is not None and storage.indptr is not None:
+            row = int(np.searchsorted(storage.indptr, entry, side="right")) - 1
+            column = int(storage.indices[entry])
+        else:
+            row, column = entry, int(where[1])
+        name = "NaN" if np.isnan(value) else "infinity"
+        raise DataError(
+            f"X contains {name} in row {first_row + row}, column {column} (both counted from 0); "
+            "remove such rows or fill in the missing values first"
+        )
