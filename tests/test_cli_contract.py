@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -364,6 +365,8 @@ def test_doctor_says_what_is_there():
     assert {"inklens", "numpy", "threads", "data cache"} <= document.keys()
     assert "compiled" in document["kernels"] or "NumPy" in document["kernels"]
     assert "10 classes" in document["reader"]
+    usable, _, absent = document["arrays"].partition("(not installed")
+    assert "torch" in (usable if find_spec("torch") else absent)
 
 
 def test_doctor_says_which_kernels_run_and_how_to_get_faster_ones():

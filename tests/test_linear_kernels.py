@@ -111,7 +111,10 @@ def test_input_is_never_written_to():
     before = S.data.copy(), S.indices.copy(), S.indptr.copy()
     for matrix in (X, S):
         coef, intercept, codes, weights = case(*X.shape)
-        Rows.of(matrix).loss_and_gradient(coef, intercept, codes, weights)
+        rows = Rows.of(matrix)
+        rows.loss_and_gradient(coef, intercept, codes, weights)
+        rows.dense(dtype=np.float64)[...] = -1.0
+    np.testing.assert_array_equal(X, pixels())
     for kept, now in zip(before, (S.data, S.indices, S.indptr), strict=True):
         np.testing.assert_array_equal(kept, now)
 

@@ -18,9 +18,19 @@ import numpy as np
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import kernels
+from inklens.linear import arrays, kernels, twin
 from inklens.linear.kernels import Storage
-from inklens.linear.layouts import WIDE_BELOW, Block, Inspection, inspect, make_block, single, sparse_storage, take
+from inklens.linear.layouts import (
+    Block,
+    Inspection,
+    inspect,
+    make_block,
+    select,
+    single,
+    sparse_storage,
+    take,
+    with_ones,
+)
 
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
@@ -72,7 +82,7 @@ class Rows:
             Not two-dimensional, not numbers, NaN or infinity (row and column are named), blocks of different width.
         """
         n_threads = max(1, min(n_threads or default_threads(), 64))
-        parts = list(X) if isinstance(X, list | tuple) and X and _is_matrix(X[0]) else [X]
+        parts = list(X) if isinstance(X, list | tuple) and X and is_matrix(X[0]) else [X]
         blocks: list[Block] = []
         for part in parts:
             blocks.append(make_block(part, n_threads, first_row=sum(block.n_samples for block in blocks)))
@@ -115,11 +125,6 @@ class Rows:
         """Whether the passes skip zeros."""
         return all(block.fast.layout != kernels.DENSE for block in self.blocks)
 
-    @property
-    def is_wide(self) -> bool:
-        """Whether rows are sparse enough to be walked one by one, and folded back over their transpose."""
-        return self.is_sparse and self.density < WIDE_BELOW
-
     @cached_property
     def low(self) -> np.ndarray:
         """Smallest value of each column, (n_features,)."""
@@ -143,7 +148,7 @@ class Rows:
             return self
         blocks = []
         for block in self.blocks:
-            exact = block.exact._replace(values=np.abs(block.exact.values))
+            exact = block.exact._replace(values=abs(block.exact.values))
             blocks.append(Block(exact, single(exact), inspect(exact, self.n_threads)))
         return Rows(blocks, abs(self.scale), self.n_threads)
 
@@ -251,29 +256,23 @@ class Rows:
     def dense(
         self, columns: np.ndarray | None = None, rows: np.ndarray | None = None, dtype: Any = np.float32
     ) -> np.ndarray:
-        """Return some columns of some rows (sorted indices) as a scaled array, (n_rows, n_columns)."""
+        """Return some columns of some rows (sorted indices) as a scaled array of its own, (n_rows, n_columns)."""
         pieces = []
         for block, part in self.parts():
-            matrix = block.storage(dtype).matrix
-            if rows is not None:
-                matrix = matrix[_within(rows, part)]
-            if columns is not None:
-                matrix = matrix[:, columns]
-            matrix = matrix.astype(dtype)
-            pieces.append(matrix.toarray() if sparse.issparse(matrix) else matrix)
+            inside = None if rows is None else _within(rows, part)
+            pieces.append(arrays.to_numpy(select(block.storage(dtype), inside, columns, dtype)))
         stacked = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        if self.scale != 1.0:
-            stacked *= np.dtype(dtype).type(self.scale)
-        return stacked
+        return stacked * np.dtype(dtype).type(self.scale)
 
     def standardised(self, shift: np.ndarray, scale: np.ndarray) -> "Rows":
         """Return (X - shift) / scale by columns, as a copy; shifted columns have no zeros."""
         blocks = []
         for block in self.blocks:
             exact = block.exact
-            values = exact.values.astype(np.float64) * self.scale
+            values = arrays.cast(exact.values, np.float64) * self.scale
             at = slice(None) if exact.indices is None else exact.indices
-            exact = exact._replace(values=(values - shift[at]) / scale[at])
+            m, s = (arrays.like(values, by_column[at], np.float64) for by_column in (shift, scale))
+            exact = exact._replace(values=(values - m) / s)
             inspection = Inspection(
                 (block.inspection.low * self.scale - shift) / scale,
                 (block.inspection.high * self.scale - shift) / scale,
@@ -319,6 +318,19 @@ class Rows:
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         return Storage(np.concatenate(values), np.concatenate(indices), indptr, (len(indptr) - 1, len(columns)))
 
+    def class_grams(self, columns: np.ndarray, rows: np.ndarray | None, curvature: np.ndarray) -> np.ndarray:
+        """Return [X 1]' diag(h_k) [X 1] over some columns and rows, (n_classes, q + 1, q + 1) float32.
+
+        `curvature` h (n_rows, n_classes) float32 belongs to the rows taken.
+        """
+        grams, first = np.zeros((curvature.shape[1], len(columns) + 1, len(columns) + 1), dtype=np.float32), 0
+        for block, part in self.parts():
+            inside = None if rows is None else _within(rows, part)
+            X = with_ones(select(block.fast, inside, columns, np.float32) * self.scale)
+            grams += twin.class_grams(X, curvature[first : first + X.shape[0]])
+            first += X.shape[0]
+        return grams
+
     def parts(self) -> Iterator[tuple[Block, slice]]:
         """Yield the blocks, each with the place of its rows."""
         start = 0
@@ -344,5 +356,5 @@ def _within(rows: np.ndarray, part: slice) -> np.ndarray:
     return rows[first:last] - part.start
 
 
-def _is_matrix(X: Any) -> bool:
-    return sparse.issparse(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
+def is_matrix(X: Any) -> bool:
+    return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)

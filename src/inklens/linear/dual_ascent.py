@@ -72,7 +72,8 @@ class _Ascent:
     def of(cls, problem: Problem) -> "_Ascent | None":
         """Return the start, W = 0; None where the method does not suit the problem."""
         rows, l2 = problem.rows, np.broadcast_to(problem.penalty.l2, problem.rows.n_features)
-        if kernels.active() == "numpy" or problem.n_classes > MOST_CLASSES or (l2[problem.free] <= 0.0).any():
+        is_compiled = all(block.fast.is_compiled for block in rows.blocks)
+        if not is_compiled or problem.n_classes > MOST_CLASSES or (l2[problem.free] <= 0.0).any():
             return None
         unit = np.zeros(rows.n_features, dtype=np.float32)
         unit[problem.free] = rows.scale / np.sqrt(l2[problem.free])

@@ -6,16 +6,17 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_is_fitted, validate_data
 
 from inklens.errors import DataError
-from inklens.linear.blocks import Rows
+from inklens.linear import arrays
+from inklens.linear.blocks import Rows, is_matrix
+from inklens.linear.layouts import make_block
 from inklens.linear.penalties import ElasticNet, penalty_of
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
@@ -171,6 +172,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         X : array-like or sparse matrix (n_samples, n_features), list of these, or `Rows`
             Finite numbers. uint8 and float32 are used as they are, memory-mapped arrays are read block by block, a list
             is stacked row by row, and ``Rows.of(pixels, scale=1 / 255)`` fits pixels as ``pixels / 255`` with no copy.
+            Torch tensors and CuPy or JAX arrays stay on their device, and passes over them run there.
         y : array-like (n_samples,)
             At least two different labels.
         sample_weight : array-like (n_samples,), default=None
@@ -189,6 +191,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         rows, y = self._validated(X, y)
         check_classification_targets(y)
+        if arrays.is_foreign(sample_weight):
+            sample_weight = arrays.to_numpy(sample_weight)
         weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
         if not weights.all():  # a row of weight 0 is a row left out
             kept = np.flatnonzero(weights)
@@ -233,12 +237,19 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _validated(self, X, y) -> tuple[Rows, np.ndarray]:
         """Return X as `Rows` and y as a one-dimensional array, checked by scikit-learn's rules where they apply."""
-        blocks = isinstance(X, list | tuple) and len(X) > 0 and (sparse.issparse(X[0]) or np.ndim(X[0]) == 2)
-        if isinstance(X, Rows) or blocks:
+        if arrays.is_foreign(y):
+            y = arrays.to_numpy(y)
+        blocks = isinstance(X, list | tuple) and len(X) > 0 and is_matrix(X[0])
+        if isinstance(X, Rows) or blocks or arrays.is_foreign(X):
             rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=_n_threads(self.n_jobs))
             y = np.ravel(np.asarray(y))
             if len(y) != rows.n_samples:
                 raise DataError(f"X has {rows.n_samples} rows and y {len(y)} labels; give one label for each row")
+            if 0 in rows.shape:
+                missing = "sample" if rows.n_samples == 0 else "feature"
+                raise DataError(
+                    f"Found array with 0 {missing}(s) (shape={rows.shape}) while a minimum of 1 is required."
+                )
             self.n_features_in_ = rows.n_features
             return rows, y
         X, y = validate_data(
@@ -288,19 +299,26 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Return the label of the largest score, (n_samples,)."""
-        largest = self._raw(X).argmax(axis=1)
-        return self.classes_[largest]
+        raw = self._raw(X)
+        return self.classes_[arrays.to_numpy(arrays.namespace(raw).argmax(raw, axis=1))]
 
     def predict_proba(self, X):
-        """Return softmax probabilities, (n_samples, n_classes), in the order of `classes_`."""
+        """Return softmax probabilities, (n_samples, n_classes), in the order of `classes_`.
+
+        For torch tensors, CuPy and JAX arrays the answer is one, too, on the same device.
+        """
         return softmax(self._raw(X))
 
     def predict_log_proba(self, X):
         """Return log-probabilities, (n_samples, n_classes)."""
         return log_softmax(self._raw(X))
 
-    def _raw(self, X) -> np.ndarray:
+    def _raw(self, X) -> Any:
         check_is_fitted(self)
+        if arrays.is_foreign(X):
+            rows = make_block(X).exact
+            _check_n_features(self, rows.values, reset=False)
+            return raw_prediction(rows.values, self.coef_, self.intercept_)
         if isinstance(X, Rows):
             return np.ascontiguousarray(X.scores(self.coef_, self.intercept_, dtype=np.float64))
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)

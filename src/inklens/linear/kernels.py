@@ -1,7 +1,8 @@
-"""Passes over the rows of a data matrix: compiled (`kernels.c`), or the same functions in NumPy.
+"""Passes over the rows of a data matrix: compiled (`kernels.c`), or by their twin on the array API (`twin.py`).
 
-The NumPy functions are reference and fallback; which of the two runs is decided once, when this module is loaded. Set
-``INKLENS_KERNELS=numpy`` (or ``plain``, ``avx2``, ...) before the first import to force one.
+The twin is reference and fallback, and what runs on arrays of other libraries. Which of the two runs on NumPy's is
+decided once, when this module is loaded. Set ``INKLENS_KERNELS=numpy`` (or ``plain``, ``avx2``, ...) before the first
+import to force one.
 
 Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights (n_samples,), scores and proba
 (n_samples, n_classes).
@@ -17,6 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+from inklens.linear import twin
+from inklens.linear.twin import LossPass
 
 VALUE_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
 DENSE, DENSE_SKIP, CSR16, CSR32 = range(4)
@@ -36,9 +40,12 @@ class Panels(NamedTuple):
 
 
 class Storage(NamedTuple):
-    """Rows as the kernels read them: dense with unit column stride, or CSR with uint16 or int32 columns."""
+    """Rows as the kernels read them: dense with unit column stride, or CSR with uint16 or int32 columns.
 
-    values: np.ndarray  # (n_samples, n_features), or (n_nonzeros,)
+    Dense values may be another library's array, which only the twin reads.
+    """
+
+    values: Any  # (n_samples, n_features), or (n_nonzeros,)
     indices: np.ndarray | None
     indptr: np.ndarray | None
     shape: tuple[int, int]
@@ -47,8 +54,18 @@ class Storage(NamedTuple):
     transpose: "Storage | None" = None  # and for wide ones
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether the values are an array of another library."""
+        return not isinstance(self.values, np.ndarray)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled passes can read the rows."""
+        return active() != "numpy" and not self.is_foreign
+
+    @property
     def matrix(self) -> Any:
-        """The same rows as a NumPy array or SciPy CSR matrix; no values are copied."""
+        """The same rows as a dense array or SciPy CSR matrix; no values are copied."""
         if self.indices is None:
             return self.values
         return sparse.csr_array((self.values, self.indices.astype(np.int32, copy=False), self.indptr), shape=self.shape)
@@ -59,14 +76,6 @@ class Storage(NamedTuple):
         if self.indices is None:
             return DENSE_SKIP if self.skip_zeros else DENSE
         return CSR16 if self.indices.dtype == np.uint16 else CSR32
-
-
-class LossPass(NamedTuple):
-    """What one fused pass computes."""
-
-    loss: float
-    gradient: np.ndarray  # (n_classes, n_features) float64
-    class_sums: np.ndarray  # (n_classes,) float64: sum_i c_i (p_i - y_i)
 
 
 # ---- which kernels run -----------------------------------------------------------------------------------------------
@@ -290,8 +299,8 @@ def _run(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: int
 
 def scores(storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
     """Write z_i = W x_i + b into `out`, in its type."""
-    if active() == "numpy":
-        out[...] = storage.matrix @ coef.T.astype(out.dtype) + intercept
+    if not storage.is_compiled:
+        twin.scores(storage.matrix, coef, intercept, out)
         return
     buffer = padded(out, out.dtype)
     W, b = padded(coef.T, out.dtype), pad(intercept, out.dtype)
@@ -312,11 +321,8 @@ def loss_pass(
 ) -> LossPass:
     """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; write scores and probabilities, in their type."""
     dtype = proba_out.dtype
-    if active() == "numpy":
-        scores(storage, coef, intercept, scores_out)
-        loss, residual = _loss_and_residual(scores_out, codes, weights, proba_out)
-        gradient = np.asarray(residual.T @ storage.matrix, dtype=np.float64)
-        return LossPass(loss, gradient, residual.sum(axis=0, dtype=np.float64))
+    if not storage.is_compiled:
+        return twin.loss_pass(storage.matrix, coef, intercept, codes, weights, scores_out, proba_out)
     arrays = {"scores": padded(scores_out, dtype), "proba": padded(proba_out, dtype)}
     W, b = pad(coef.T, dtype), pad(intercept, dtype)
     given = {"coef": W, "intercept": b, "codes": codes, "weights": weights}
@@ -337,12 +343,8 @@ def hessian_pass(
 ) -> LossPass:
     """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
     dtype = proba.dtype
-    if active() == "numpy":
-        t = np.empty(proba.shape, dtype)
-        scores(storage, direction, intercept_direction, t)
-        curved = proba * (t - (proba * t).sum(axis=1, keepdims=True)) * weights[:, None].astype(dtype)
-        gradient = np.asarray(curved.T @ storage.matrix, dtype=np.float64)
-        return LossPass(0.0, gradient, curved.sum(axis=0, dtype=np.float64))
+    if not storage.is_compiled:
+        return twin.hessian_pass(storage.matrix, proba, weights, direction, intercept_direction)
     W, b = pad(direction.T, dtype), pad(intercept_direction, dtype)
     arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
     return _folded(storage, HESSIAN, len(direction), dtype, n_threads, **arrays)
@@ -360,9 +362,8 @@ def _folded(storage: Storage, mode: int, n_classes: int, dtype: Any, n_threads: 
 def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False) -> np.ndarray:
     """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
     dtype = residual.dtype
-    if active() == "numpy":
-        matrix = storage.matrix.astype(dtype) ** 2 if squared else storage.matrix
-        return np.asarray(residual.T @ matrix, dtype=np.float64)
+    if not storage.is_compiled:
+        return twin.transpose_pass(storage.matrix, residual, squared=squared)
     if storage.transpose is not None:  # X' residual is what scores of the columns are
         columns = storage.transpose
         if squared:
@@ -375,29 +376,6 @@ def transpose_pass(storage: Storage, residual: np.ndarray, n_threads: int = 1, *
 
 
 # ---- softmax of stored scores: no pass over the data -----------------------------------------------------------------
-
-
-def _loss_and_residual(
-    z: np.ndarray, codes: np.ndarray, weights: np.ndarray, proba_out: np.ndarray
-) -> tuple[float, np.ndarray]:
-    shifted = z - z.max(axis=1, keepdims=True)
-    np.exp(shifted, out=proba_out)
-    total = proba_out.sum(axis=1, keepdims=True)
-    proba_out /= total
-    rows = np.arange(len(z))
-    loss = float(weights @ (np.log(total[:, 0].astype(np.float64)) - shifted[rows, codes]))
-    residual = proba_out.copy()
-    residual[rows, codes] = 0.0
-    residual[rows, codes] = -residual.sum(axis=1)  # p_own - 1 without cancellation
-    residual *= weights[:, None].astype(z.dtype)
-    return loss, residual
-
-
-def softmax_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the loss and the probabilities that belong to scores `z`."""
-    proba = empty_scores(len(z), z.shape[1], z.dtype)
-    loss, _ = _loss_and_residual(z, codes, weights, proba)
-    return loss, proba
 
 
 def loss_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:

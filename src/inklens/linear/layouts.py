@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import kernels
+from inklens.linear import arrays, kernels, twin
 from inklens.linear.kernels import Storage
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
@@ -62,8 +62,10 @@ class Block:
 
 def make_block(X: Any, n_threads: int = 1, first_row: int = 0) -> Block:
     """Check one matrix, and lay it out for the kernels."""
-    exact = sparse_storage(X) if sparse.issparse(X) else _dense_storage(X)
+    exact = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
     inspection = inspect(exact, n_threads, first_row)
+    if exact.is_foreign:
+        return Block(exact, single(exact), inspection)
     sparse_enough = inspection.n_nonzeros < SPARSE_BELOW * exact.shape[0] * exact.shape[1]
     if exact.indices is not None:
         return Block(exact, single(exact), inspection)
@@ -77,16 +79,30 @@ def make_block(X: Any, n_threads: int = 1, first_row: int = 0) -> Block:
     return Block(packed if lossless else exact._replace(skip_zeros=True), packed, inspection)
 
 
-def _dense_storage(X: Any) -> Storage:
-    X = np.asarray(X)
+def dense_storage(X: Any) -> Storage:
+    """Return an array as the kernels, or for another library's their twin, read it."""
+    X = X if arrays.is_foreign(X) else np.asarray(X)
     if X.ndim != 2:
         raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
+    if arrays.is_foreign(X):
+        X = arrays.require_usable(X)
+        return Storage(_number_type(X), None, None, tuple(X.shape))
     if X.dtype not in kernels.VALUE_TYPES or not X.dtype.isnative:
         X = _native(X)
     itemsize = X.itemsize
     if (X.shape[1] > 1 and X.strides[1] != itemsize) or X.strides[0] % itemsize or not X.flags.aligned:
         X = np.ascontiguousarray(X)
     return Storage(X, None, None, X.shape)
+
+
+def _number_type(X: Any) -> Any:
+    """Return another library's numbers as uint8, float32 or float64."""
+    xp = arrays.namespace(X)
+    if X.dtype in (xp.uint8, xp.float32, xp.float64):
+        return X
+    if xp.isdtype(X.dtype, "bool"):
+        return xp.astype(X, xp.uint8)
+    return xp.astype(X, xp.float32 if xp.isdtype(X.dtype, "real floating") else xp.float64)
 
 
 def _native(X: np.ndarray) -> np.ndarray:
@@ -120,19 +136,34 @@ def sparse_storage(X: Any) -> Storage:
 
 def single(storage: Storage) -> Storage:
     """Return the rows with float64 values as float32, or the rows themselves."""
-    if storage.values.dtype != np.float64:
+    values = storage.values
+    if values.dtype != arrays.namespace(values).float64:
         return storage
     with np.errstate(over="ignore"):
-        return storage._replace(values=storage.values.astype(np.float32))
+        return storage._replace(values=arrays.cast(values, np.float32))
 
 
 def take(storage: Storage, rows: np.ndarray) -> Storage:
     if storage.indices is None or storage.indptr is None:
-        return storage._replace(values=storage.values[rows], shape=(len(rows), storage.shape[1]))
+        return storage._replace(values=arrays.take(storage.values, rows, 0), shape=(len(rows), storage.shape[1]))
     sizes = np.diff(storage.indptr)[rows]
     indptr = np.concatenate([[0], np.cumsum(sizes)])
     entries = np.arange(indptr[-1]) + np.repeat(storage.indptr[rows] - indptr[:-1], sizes)
     return Storage(storage.values[entries], storage.indices[entries], indptr, (len(rows), storage.shape[1]))
+
+
+def select(storage: Storage, rows: np.ndarray | None, columns: np.ndarray | None, dtype: Any) -> Any:
+    """Return some columns of some rows as a dense array, where the rows are."""
+    matrix = storage.matrix
+    matrix = matrix if rows is None else arrays.take(matrix, rows, 0)
+    matrix = arrays.cast(matrix if columns is None else arrays.take(matrix, columns, 1), dtype)
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
+
+
+def with_ones(X: Any) -> Any:
+    """Return [X 1]."""
+    ones = arrays.like(X, np.ones((X.shape[0], 1)), np.float32)
+    return arrays.namespace(X).concat([X, ones], axis=1)
 
 
 def with_columns(storage: Storage, inspection: Inspection) -> Storage:
@@ -157,15 +188,18 @@ def with_columns(storage: Storage, inspection: Inspection) -> Storage:
 def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspection:
     """Read every value once; raise where one is not finite."""
     values, (n_samples, n_features) = storage.values, storage.shape
+    if 0 in storage.shape:
+        return Inspection(np.zeros(n_features), np.zeros(n_features), 0)
+    if storage.is_foreign:
+        if not twin.is_finite(values):
+            _require_finite(storage, first_row)
+        return Inspection(*twin.extremes(values))
     if storage.indices is not None:
         _require_finite(storage, first_row)
-        if 0 in storage.shape:
-            return Inspection(np.zeros(n_features), np.zeros(n_features), 0)
         return Inspection(*_extremes(storage, storage.indices), len(values))
-    if kernels.active() == "numpy" or 0 in storage.shape:
+    if kernels.active() == "numpy":
         _require_finite(storage, first_row)
-        empty = np.zeros(n_features)
-        low, high = (values.min(axis=0), values.max(axis=0)) if n_samples else (empty, empty)
+        low, high = values.min(axis=0), values.max(axis=0)
         return Inspection(low.astype(np.float64), high.astype(np.float64), int(np.count_nonzero(values)))
     sides = np.empty((n_threads, 2, n_features))
     row_nonzeros = np.zeros(n_samples, dtype=np.int64)
@@ -236,7 +270,7 @@ def _shared(work: Callable[[int, int, int], int], n_samples: int, n_threads: int
 
 
 def _require_finite(storage: Storage, first_row: int) -> None:
-    values = storage.values
+    values = arrays.to_numpy(storage.values)
     if values.dtype.kind != "f":
         return
     chunk = 1 << 20 if values.ndim == 1 else max(1, (1 << 20) // max(1, values.shape[1]))

@@ -359,10 +359,7 @@ def _class_grams(problem: Problem, columns: np.ndarray, rows, curvature: np.ndar
         )  # fmt: skip
         out[:, : q + 1] = grams
         return
-    dense = np.column_stack([data.dense(columns, rows), np.ones(len(curvature), dtype=np.float32)])
-    for k in range(out.shape[0]):
-        weighted = dense * np.sqrt(curvature[:, k, None])
-        out[k, : q + 1, : q + 1] = weighted.T @ weighted
+    out[:, : q + 1, : q + 1] = data.class_grams(columns, rows, curvature)
 
 
 def _factor_blocks(A: np.ndarray, n_threads: int) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from inklens.errors import DataError
+from inklens.linear import arrays
 from inklens.linear.blocks import Rows
 from inklens.linear.penalties import penalty_of
 from inklens.linear.problem import Problem
@@ -223,9 +223,9 @@ def _empty_intercept(problem: Problem) -> np.ndarray:
 
 def _problem(X, y, l1_ratio, group, fit_intercept, sample_weight, n_jobs) -> tuple[Problem, np.ndarray]:
     """Return the problem at C = 1, and the classes."""
-    rows = X if isinstance(X, Rows) else Rows.of(X if sparse.issparse(X) else np.asarray(X), n_threads=n_jobs)
-    classes, codes = np.unique(np.asarray(y), return_inverse=True)
-    weights = np.ones(rows.n_samples) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+    rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=n_jobs)
+    classes, codes = np.unique(arrays.to_numpy(y), return_inverse=True)
+    weights = np.ones(rows.n_samples) if sample_weight is None else arrays.to_numpy(sample_weight).astype(np.float64)
     if len(codes) != rows.n_samples or weights.shape != (rows.n_samples,):
         raise DataError(f"expected one label and one weight for each of {rows.n_samples} rows, got {len(codes)} labels")
     if len(classes) < 2:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from inklens.linear import kernels
+from inklens.linear import kernels, twin
 from inklens.linear.blocks import Rows
+from inklens.linear.layouts import select, with_ones
 
 MAX_FACES = 14  # rounds of sweeps and face steps
 QUICK = 0.5  # sweeps that leave this share of the breach are better than a face step
@@ -118,8 +119,6 @@ def pair_hessian(
     rows: Rows, proba: np.ndarray, weights: np.ndarray, pairs: Pairs, light: float = 0.0, seed: int = 0
 ) -> np.ndarray:
     """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features is all ones."""
-    if kernels.active() == "numpy":
-        return _pair_hessian_numpy(rows, proba, weights, pairs)
     n_classes = proba.shape[1]
     hessian = np.zeros((len(pairs.classes), len(pairs.classes)), dtype=np.float32)
     first = np.searchsorted(pairs.classes, np.arange(n_classes + 1)).astype(np.int64)
@@ -130,6 +129,10 @@ def pair_hessian(
     for block, part in rows.parts():
         open_rows = 1.0 - proba[part].max(axis=1) > 0.02 * light / max(weights.max(), np.finfo(float).tiny)
         chosen = np.flatnonzero(open_rows & (weights[part] > 0.0))
+        if not block.fast.is_compiled:
+            X = with_ones(select(block.fast, chosen, used[:-1], np.float32) * rows.scale)
+            hessian += twin.pair_hessian(X, features, pairs.classes, proba[part][chosen], weights[part][chosen])
+            continue
         p = np.ascontiguousarray(proba[part][chosen].T, dtype=np.float32)
         c = np.ascontiguousarray(weights[part][chosen], dtype=np.float32)
         described = kernels.describe(block.fast)
@@ -142,25 +145,6 @@ def pair_hessian(
         if kernels.function("pair_hessian", (ctypes.c_void_p,))(ctypes.byref(job)):
             raise MemoryError(f"no memory for the Hessian over {len(features)} coefficients")
         seed += 1
-    return hessian
-
-
-def _pair_hessian_numpy(rows: Rows, proba: np.ndarray, weights: np.ndarray, pairs: Pairs) -> np.ndarray:
-    """Return the same in NumPy, exact."""
-    hessian = np.zeros((len(pairs.classes), len(pairs.classes)), dtype=np.float32)
-    used, place = np.unique(pairs.features, return_inverse=True)
-    for _, part in rows.parts():
-        chosen = np.arange(part.start, part.stop)
-        dense = rows.dense(used[used < rows.n_features], chosen)
-        if used[-1] == rows.n_features:
-            dense = np.column_stack([dense, np.ones(len(dense), dtype=np.float32)])
-        p, c = proba[part].astype(np.float32), weights[part].astype(np.float32)
-        weighted = dense[:, place] * p[:, pairs.classes]
-        hessian -= weighted.T @ (weighted * c[:, None])
-        for k in np.unique(pairs.classes):
-            own = np.flatnonzero(pairs.classes == k)
-            columns = dense[:, place[own]]
-            hessian[np.ix_(own, own)] += columns.T @ (columns * (c * p[:, k])[:, None])
     return hessian
 
 

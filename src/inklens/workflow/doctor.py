@@ -12,6 +12,7 @@ from inklens.errors import InklensError
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors", "click", "rich", "jinja2")
 EXTRAS = {"parquet": "pyarrow", "heic": "pi_heif"}
+ARRAYS = ("torch", "cupy", "jax")
 KERNELS = {
     "avx512": "compiled, AVX-512",
     "avx2": "compiled, AVX2 and FMA",
@@ -41,6 +42,7 @@ def examine() -> list[Finding]:
         _reader(),
         *map(_package, NEEDED),
         *[_extra(extra, module) for extra, module in EXTRAS.items()],
+        _arrays(),
     ]
 
 
@@ -76,6 +78,14 @@ def _extra(extra: str, module: str) -> Finding:
     if find_spec(module):
         return Finding(f"extra {extra}", "installed")
     return Finding(f"extra {extra}", "not installed", f"pip install 'inklens[{extra}]'")
+
+
+def _arrays() -> Finding:
+    """Whose arrays, beside NumPy's, can be fitted where they lie."""
+    found = [name for name in ARRAYS if find_spec(name)]
+    missing = [name for name in ARRAYS if name not in found]
+    absent = f" (not installed: {', '.join(missing)})" if missing else ""
+    return Finding("arrays", ", ".join(["numpy", "scipy", *found]) + absent)
 
 
 def _reader() -> Finding:

@@ -1,0 +1,99 @@
+"""Arrays of other libraries: torch, CuPy, JAX and whatever else follows the array API standard.
+
+They are recognised without importing their library, stay on their device, and are computed with through their own
+namespace (``xp``). NumPy arrays and SciPy's sparse matrices pass through the same functions.
+
+Python array API standard 2024.12, https://data-apis.org/array-api.
+"""
+
+import contextlib
+import sys
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from inklens.errors import DataError
+
+
+def is_foreign(X: Any) -> bool:
+    """Tell whether X is an array of another library.
+
+    >>> is_foreign(np.zeros(3)), is_foreign([1.0]), is_foreign(sparse.eye_array(2))
+    (False, False, False)
+    """
+    if isinstance(X, np.ndarray | np.generic) or sparse.issparse(X):
+        return False
+    torch = sys.modules.get("torch")
+    return hasattr(X, "__array_namespace__") or (torch is not None and isinstance(X, torch.Tensor))
+
+
+def namespace(x: Any) -> Any:
+    """Return the module whose functions take `x`: NumPy, or the array API of its library."""
+    if not is_foreign(x):
+        return np
+    import array_api_compat
+
+    return array_api_compat.array_namespace(x)
+
+
+def require_usable(X: Any) -> Any:
+    """Return a foreign matrix without gradients to follow; raise where proofs cannot be computed with it."""
+    if getattr(X, "requires_grad", False):
+        X = X.detach()
+    layout = str(getattr(X, "layout", "torch.strided"))
+    if layout != "torch.strided":
+        raise DataError(f"expected a dense tensor, got one of layout {layout}; give X.to_dense(), or a SciPy matrix")
+    xp = namespace(X)
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise DataError(f"Complex data not supported: expected real numbers, got {X.dtype}")
+    try:
+        holds = like(X, np.zeros(1), np.float64).dtype == xp.float64
+    except (TypeError, ValueError, RuntimeError):
+        holds = False
+    if not holds:
+        raise DataError(
+            f"certificates need float64, which {xp.__name__} does not compute with on this device; "
+            "enable it there (JAX: jax_enable_x64), or give a NumPy array"
+        )
+    return X
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """Return the values as a NumPy array in this process's memory, without a copy where they are there already."""
+    if not is_foreign(x):
+        return np.asarray(x)
+    import array_api_compat
+
+    if getattr(x, "requires_grad", False):
+        x = x.detach()
+    with contextlib.suppress(ValueError):  # a library that knows one device only, by another name
+        x = array_api_compat.to_device(x, "cpu")
+    return np.asarray(x)
+
+
+def like(x: Any, values: np.ndarray, dtype: Any) -> Any:
+    """Return NumPy values in that type, in the library and on the device of `x`."""
+    values = np.ascontiguousarray(values, dtype=dtype)
+    if not is_foreign(x):
+        return values
+    import array_api_compat
+
+    if not values.flags.writeable:
+        values = values.copy()
+    return namespace(x).asarray(values, device=array_api_compat.device(x))
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Return x in one of NumPy's types, without a copy where it has it."""
+    if not is_foreign(x):
+        return x.astype(dtype, copy=False)
+    xp = namespace(x)
+    return xp.astype(x, getattr(xp, np.dtype(dtype).name), copy=False)
+
+
+def take(x: Any, indices: np.ndarray, axis: int) -> Any:
+    """Return some rows (axis 0) or columns (axis 1) of a matrix."""
+    if is_foreign(x):
+        return namespace(x).take(x, like(x, indices, np.int64), axis=axis)
+    return x[indices] if axis == 0 else x[:, indices]
