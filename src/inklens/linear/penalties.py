@@ -189,7 +189,9 @@ def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLas
 def _where_not_zero(W: np.ndarray, *per_feature: Any) -> tuple[np.ndarray, ...]:
     """Return numbers per feature, or for all, and W, each at the entries of W that are not 0; most are, in text."""
     used = np.flatnonzero(W != 0.0)
-    return *(np.broadcast_to(size, W.shape).ravel()[used] if np.ndim(size) else size for size in per_feature), W.ravel()[used]
+    return *(
+        np.broadcast_to(size, W.shape).ravel()[used] if np.ndim(size) else size for size in per_feature
+    ), W.ravel()[used]
 
 
 def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
