@@ -185,12 +185,8 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
-    proba, q = point.at.proba.astype(np.float64), X.shape[1]
-    spread = ((proba * np.sqrt(problem.weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
-    hessian = -(spread.T @ spread)
-    for k in range(K):
-        own = slice(k * q, (k + 1) * q)
-        hessian[own, own] += X.T @ (X * (proba[:, k] * problem.weights)[:, None])
+    q = X.shape[1]
+    hessian = dense_hessian(X, point.at.proba.astype(np.float64), problem.weights)
     l2 = np.append(np.broadcast_to(problem.penalty.l2, problem.rows.n_features)[columns], 0.0)
     diagonal = np.tile(l2, K)
     gauge = np.tile(np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12), 1) / K
@@ -207,6 +203,17 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     direction -= direction.mean(axis=0)
     slope = float(np.vdot(point.gradient, direction))
     return Step(direction, -0.5 * slope, slope, 1)
+
+
+def dense_hessian(X: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return sum_i c_i (diag p_i - p_i p_i') (x) x_i x_i', (n_classes * q, n_classes * q), classes outside."""
+    K, q = proba.shape[1], X.shape[1]
+    spread = ((proba * np.sqrt(weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
+    hessian = -(spread.T @ spread)
+    for k in range(K):
+        own = slice(k * q, (k + 1) * q)
+        hessian[own, own] += X.T @ (X * (proba[:, k] * weights)[:, None])
+    return hessian
 
 
 def conjugate_gradient(

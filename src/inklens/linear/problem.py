@@ -12,7 +12,23 @@ from typing import Any
 
 import numpy as np
 
+from inklens.errors import DataError
 from inklens.linear.blocks import Evaluation, Rows
+
+WEAKEST = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
+FAINTEST = 1e-300  # smallest: below, objectives lose their digits
+
+
+def check_strength(C: float, weights: np.ndarray) -> None:
+    """Raise where the penalty or the loss would vanish in rounding beside the other."""
+    with np.errstate(over="ignore", under="ignore"):
+        total = float(C * np.sum(weights))
+    if not FAINTEST <= total <= WEAKEST:
+        remedy = "a smaller C, or C=inf for no penalty" if total > WEAKEST else "a larger C"
+        raise DataError(
+            f"C times the sum of the sample weights must lie between {FAINTEST:g} and {WEAKEST:g}, so that neither loss "
+            f"nor penalty vanishes in rounding; got C={C:g} and {total:g}; give {remedy}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
