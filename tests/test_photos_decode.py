@@ -16,7 +16,7 @@ from PIL import Image
 
 from inklens.errors import PhotoError
 from inklens.photos import decode
-from inklens.photos.decode import MAX_DRAFT_PIXELS
+from inklens.photos.limits import MAX_DRAFT_PIXELS
 
 SEEDS = seeds()
 
@@ -136,7 +136,7 @@ def test_a_wrong_checksum_is_noticed():
     [
         (b"%PDF-1.7", "PDF"), (b"8BPS\0\1", "Photoshop"), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\0\0\1\0\1\0", "icon"), (b"%!PS-Adobe", "PostScript"), (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-        (b"PK\3\4rest", "zip"), (b"hello", "no picture"), (b"\0\0\0\x18ftypmp42\0\0\0\0mp42", "film"),
+        (b"PK\3\4rest", "zip"), (b"hello", "not a picture"), (b"\0\0\0\x18ftypmp42\0\0\0\0mp42", "film"),
     ],
 )  # fmt: skip
 def test_other_kinds_are_named_and_never_opened(data, what):

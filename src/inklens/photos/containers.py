@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from inklens.errors import PhotoError
 
@@ -59,6 +59,9 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # chunks that change pixels; all others (text, profiles, animation frames, times) are never looked at
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 _EXIF_ORIENTATION = 274
+MAX_PIECES = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
+_JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
+_JPEG_STREAMING = {0xC0, 0xC1}  # Huffman coded, not progressive
 
 
 def identify(data: bytes) -> str:
@@ -72,10 +75,8 @@ def identify(data: bytes) -> str:
         return _ftyp_kind(data)
     start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
     found = next((name for mark, name in _REFUSED if start.startswith(mark) or data.startswith(mark)), None)
-    raise PhotoError(
-        f"this is {found or 'no picture of a known kind'}, which is not taken; give a {TAKEN}",
-        code="unsupported",
-    )
+    what = f"this is {found}; export the picture as" if found else "this is not a picture of a known kind; give a"
+    raise PhotoError(f"{what} {TAKEN}", code="unsupported")
 
 
 def _ftyp_kind(data: bytes) -> str:
@@ -87,8 +88,7 @@ def _ftyp_kind(data: bytes) -> str:
         return "HEIC"
     name = data[8:12].decode("ascii", "replace")
     raise PhotoError(
-        f"this is a film or other media file ({name!r}), which is not taken; give a {TAKEN}",
-        code="unsupported",
+        f"this is a film or another media file ({name!r}); export one picture as {TAKEN}", code="unsupported"
     )
 
 
@@ -101,7 +101,7 @@ def parser(kind: str) -> Any:
 def essential_png(data: bytes) -> bytes:
     """Keep the chunks that make pixels, and check every checksum."""
     kept, position = [data[:8]], 8
-    while position < len(data):
+    for _ in range(MAX_PIECES):
         if position + 12 > len(data):
             raise _cut_off()
         length, name = struct.unpack_from(">I4s", data, position)
@@ -115,7 +115,7 @@ def essential_png(data: bytes) -> bytes:
         position = end
         if name == b"IEND":
             return b"".join(kept)
-    raise _cut_off()
+    raise _too_many_pieces()
 
 
 def check_whole(data: bytes, kind: str) -> None:
@@ -132,7 +132,9 @@ def check_whole(data: bytes, kind: str) -> None:
 def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield start, end and name of the outermost boxes (ISO/IEC 14496-12)."""
     position = 0
-    while position + 8 <= len(data):
+    for _ in range(MAX_PIECES):
+        if position + 8 > len(data):
+            return
         length = int.from_bytes(data[position : position + 4], "big")
         if length == 1:
             length = int.from_bytes(data[position + 8 : position + 16], "big")
@@ -141,6 +143,7 @@ def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         end = position + max(length, 8)
         yield position, end, data[position + 4 : position + 8]
         position = end
+    raise _too_many_pieces()
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -181,6 +184,13 @@ def heif_coding(data: bytes) -> str:
     return data[position + (14 if wide else 12) :][:4].decode("ascii", "replace")
 
 
+def heif_has_grid(data: bytes) -> bool:
+    """Say whether a HEIF file has a picture that is put together from tiles, as phones store theirs."""
+    return any(
+        b"grid" in data[start : min(end, start + (1 << 16))] for start, end, name in _boxes(data) if name == b"meta"
+    )
+
+
 def orientation(image: Any, notes: list[str]) -> int:
     """Return the Exif orientation 1 to 8; a broken or absurd tag counts as 1."""
     try:
@@ -190,6 +200,49 @@ def orientation(image: Any, notes: list[str]) -> int:
         notes.append("the Exif block is broken and was ignored")
         return 1
     return turn if 1 <= turn <= 8 else 1
+
+
+class Scans(NamedTuple):
+    """How a JPEG's pixels are stored."""
+
+    held: float  # samples per pixel that the decoder must hold until the last scan; 0: rows stream
+    passes: int
+
+
+def jpeg_scans(data: bytes) -> Scans:
+    """Read a JPEG's markers up to its first scan (ITU-T T.81, B.2), and count the scans behind it."""
+    position, kind, sampling = 2, 0, [1]
+    while position + 4 <= len(data):
+        if data[position] != 0xFF or data[position + 1] in (0x01, 0xFF, *range(0xD0, 0xD9)):
+            position += 1  # filling, or a marker that stands alone
+            continue
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker in _JPEG_FRAMES:
+            kind = marker
+            factors = data[position + 11 : position + 2 + length : 3]  # H and V, four bits each
+            sampling = [(f >> 4) * (f & 15) for f in factors] or [1]
+        elif marker == 0xDA:
+            together = data[position + 4] if position + 4 < len(data) else 0
+            held = 0.0 if kind in _JPEG_STREAMING and together == len(sampling) else sum(sampling) / max(*sampling, 1)
+            return Scans(held, data.count(b"\xff\xda", position))
+        position += 2 + length
+    return Scans(0.0, 0)
+
+
+def check_tiles(image: Any, most_bytes: int) -> None:
+    """Raise ``corrupt`` where one tile of a TIFF is larger than any whole picture may be."""
+    sides = [image.tag_v2.get(tag, 1) for tag in (322, 323)]  # width and length
+    if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] * 4 > most_bytes:
+        raise PhotoError(f"the file is damaged (tiles of {sides[0]} x {sides[1]} pixels)", code="corrupt")
+
+
+def bmp_is_run_length_coded(data: bytes) -> bool:
+    """Say whether a BMP's pixels are coded in runs (BI_RLE8 or BI_RLE4)."""
+    return int.from_bytes(data[14:18], "little") >= 40 and int.from_bytes(data[30:34], "little") in (1, 2)
+
+
+def _too_many_pieces() -> PhotoError:
+    return PhotoError(f"the file is damaged (more than {MAX_PIECES:,} pieces); export it again", code="corrupt")
 
 
 def _cut_off() -> PhotoError:
