@@ -19,7 +19,7 @@ from scipy import linalg
 
 from inklens.linear.dual import DualPoint, balance, dual_value
 from inklens.linear.iterate import Iterate
-from inklens.linear.newton import dense_hessian, is_tiny
+from inklens.linear.newton import dense_hessian, is_tiny, solve_positive
 from inklens.linear.penalties import ElasticNet, GroupLasso
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax
@@ -34,7 +34,6 @@ PATIENCE = 20  # rounds in which neither barrier nor gap fall before the method 
 ROUNDS = 50  # of proximal Newton before it counts as lost; it needs 5 to 20 where its models are sound
 ROUNDS_IF_TINY = 30  # where a round here costs no more than one of those
 LARGEST = 5e9  # multiply-adds of a round up to which the method is worth it
-RIDGE = 1e-15  # on a diagonal of ones: rounding shall not make the matrix indefinite
 
 
 class _Small(NamedTuple):
@@ -210,12 +209,4 @@ def _solve(small: _Small, proba: np.ndarray, bend: np.ndarray, target: np.ndarra
     if not small.fit_intercept:
         blocks[:, -1, :, -1] = np.eye(K)
     hessian = blocks.reshape(K * width, K * width)
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(hessian), np.finfo(float).tiny))
-    hessian = hessian * scale * scale[:, None]
-    hessian.ravel()[:: K * width + 1] += RIDGE
-    try:
-        factor = linalg.cho_factor(hessian, overwrite_a=True, check_finite=False)
-    except linalg.LinAlgError:
-        return np.zeros_like(target)
-    turned_target = scale * (turn @ target).ravel()
-    return turn.T @ (scale * linalg.cho_solve(factor, turned_target, check_finite=False)).reshape(K, width)
+    return turn.T @ solve_positive(hessian, (turn @ target).ravel()).reshape(K, width)

@@ -30,6 +30,7 @@ FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to th
 MAX_CG = 60
 SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
 TINY = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
+RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 STALE = 2.0  # the preconditioner is built anew when the conjugate gradient needs this many times the steps of its first
 START = 1e-3  # first penalty without a penalty, in mean absolute column sums
 FALL = 0.03  # of the penalty from one stage to the next
@@ -196,10 +197,9 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     if not problem.fit_intercept:
         hessian[q - 1 :: q, :] = hessian[:, q - 1 :: q] = 0.0
         diagonal[q - 1 :: q] = 1.0
-    curvature = np.diag(hessian) + diagonal
-    hessian[np.arange(K * q), np.arange(K * q)] = curvature * (1.0 + 1e-13) + 1e-14 * curvature.max()
+    hessian.ravel()[:: K * q + 1] += diagonal
     direction = np.zeros_like(point.gradient)
-    direction[:, place] = -linalg.solve(hessian, gradient.ravel(), assume_a="pos").reshape(K, q)
+    direction[:, place] = -solve_positive(hessian, gradient.ravel()).reshape(K, q)
     direction -= direction.mean(axis=0)
     slope = float(np.vdot(point.gradient, direction))
     return Step(direction, -0.5 * slope, slope, 1)
@@ -214,6 +214,25 @@ def dense_hessian(X: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.n
         own = slice(k * q, (k + 1) * q)
         hessian[own, own] += X.T @ (X * (proba[:, k] * weights)[:, None])
     return hessian
+
+
+def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return matrix^-1 target, by Cholesky in units in which the diagonal is 1; a ridge grows until it succeeds.
+
+    Where rounding has spoilt the matrix altogether, its negative eigenvalues are taken for small positive ones.
+    """
+    diagonal = np.diag(matrix)
+    scale = np.divide(1.0, np.sqrt(np.maximum(diagonal, 0.0)), out=np.zeros(len(target)), where=diagonal > 0.0)
+    scaled = matrix * scale * scale[:, None]
+    for ridge in RIDGES:
+        scaled.ravel()[:: len(target) + 1] += ridge
+        try:
+            factor = linalg.cho_factor(scaled, check_finite=False)
+        except linalg.LinAlgError:
+            continue
+        return scale * linalg.cho_solve(factor, scale * target, check_finite=False)
+    values, vectors = linalg.eigh(scaled, check_finite=False)
+    return scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1])))
 
 
 def conjugate_gradient(
