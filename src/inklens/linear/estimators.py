@@ -58,7 +58,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     C : float, default=1.0
         Inverse penalty strength, in (0, inf]. Small C: strong penalty, small coefficients, many zeros under L1.
         ``C=inf`` is no penalty; then :math:`\sum_i s_i` loss is minimised. Per-sample strength: alpha = 1 / (C n).
-        C times the total weight must lie between 1e-300 and 1e15: else one part is lost in the rounding of the other.
+        C times the total weight must lie between 1e-20 and 1e15: else one part is lost in the rounding of the other.
     l1_ratio : float, default=0.0
         :math:`\rho` in [0, 1]: 0 is L2, 1 is L1, between is the elastic net.
     group : bool, default=False

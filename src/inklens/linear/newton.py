@@ -28,6 +28,7 @@ SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
 LADDER_ROWS = 8  # rows per column from which a quarter of the rows gives a good start
 FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
 MAX_CG = 60
+LEAST_RIDGE = np.float32(1e-6)  # on a block's diagonal, relatively: float32 cannot factor what is closer to singular
 SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
 TINY = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
@@ -331,7 +332,7 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     factors = np.zeros((problem.n_classes, size, stride), dtype=np.float32)
     _class_grams(problem, columns, rows, used, factors)
     place = np.arange(q - 1)
-    factors[:, place, place] += l2[columns].astype(np.float32)
+    factors[:, place, place] += np.maximum(l2[columns].astype(np.float32), LEAST_RIDGE * factors[:, place, place])
     place = np.arange(q - 1, size)
     factors[:, place, place] += np.float32(1e-6) + 1e-3 * factors[:, place, place]
     if not problem.fit_intercept:

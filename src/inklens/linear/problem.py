@@ -16,7 +16,7 @@ from inklens.errors import DataError
 from inklens.linear.blocks import Evaluation, Rows
 
 WEAKEST = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
-FAINTEST = 1e-300  # smallest: below, objectives lose their digits
+FAINTEST = 1e-20  # smallest: below, the loss runs out of float32
 FAINTEST_ALONE = 1e-12  # smallest total weight without a penalty, where no other term sets a scale
 
 
