@@ -9,12 +9,13 @@
 | I7 | damaged PNGs | test_fourteen_damaged_pngs |
 | I8 | valid PNGs of every kind | test_every_kind_of_png |
 | I9 | fuzz | test_ten_thousand_damaged_files_are_read_or_refused, D test_damaged_files_decode_or_fail_cleanly |
+| I9 | endless pieces | test_specks_are_no_page, test_endless_pieces_and_scans_are_refused |
 | I10 | decoders that raise anything | test_whatever_a_decoder_raises_is_one_error |
 | I11 | Exif orientation, no double turn | test_heic_is_turned_once, D test_exif_orientation_is_undone |
 | I12 | garbage Exif | test_garbage_exif_is_ignored |
 | I13 | GPS, owner, thumbnails | test_nothing_private_is_kept |
 | I14 | animations, pages | test_only_the_first_frame_is_ever_asked_for |
-| I15 | bombs in metadata | test_bombs_in_metadata_are_never_unpacked, test_endless_pieces_and_scans_are_refused |
+| I15 | bombs in metadata | test_bombs_in_metadata_are_never_unpacked |
 | I16 | CMYK, YCCK, 16 bits, LAB, float, palette, 1 bit | test_any_kind_of_pixel_is_the_same_digit |
 | I17 | HEIC with a coding that is not built in | test_an_unbuilt_coding_is_named |
 | I18 | polyglots | test_polyglots_are_pictures |
@@ -24,6 +25,7 @@
 """
 
 import io
+import itertools
 import struct
 import subprocess
 import sys
@@ -35,7 +37,7 @@ from handwriting import HEIC, chunk, encoded, photo, png, seeds, tall_jpeg, turn
 from PIL import Image, ImageFile
 
 from inklens.errors import PhotoError
-from inklens.photos import containers, decode, limits, normalise
+from inklens.photos import containers, decode, limits, locate, normalise
 from inklens.workflow.reading import load_reader
 
 KINDS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
@@ -128,7 +130,7 @@ high = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 locate(np.full((60, 50), 0.9))
 before = high()
 try:
-    locate(sys.argv[1], many=None)
+    locate(sys.argv[1], many=True)
     code = "read"
 except PhotoError as error:
     code = error.code
@@ -142,6 +144,24 @@ def grain(rows, cols, mode="L"):
     page = np.tile(tile, (-(-rows // 500), -(-cols // 500)))[:rows, :cols]
     page[rows // 4 : 3 * rows // 4, cols // 2 : cols // 2 + min(rows, cols) // 20] = 40
     return Image.fromarray(page).convert(mode)
+
+
+def specks():
+    """Return pages that are nothing but pieces of one size, or noise: 22,000 of them and more."""
+    dots = np.full((1050, 1400), 220, np.uint8)
+    for row, col in itertools.product(range(4), range(3)):
+        dots[5 + row : -8 : 8, 5 + col : -8 : 8] = 30
+    return {"dots": dots, "noise": np.random.default_rng(0).integers(0, 256, dots.shape, dtype=np.uint8)}
+
+
+@pytest.mark.parametrize("kind", specks())
+def test_specks_are_no_page(kind):
+    for many in (True, None, False):
+        (found,) = itertools.chain(*locate(specks()[kind], many=many))
+        assert not found.accepted
+
+
+LARGEST["PNG of 22,000 specks"] = lambda: encoded(specks()["dots"], "PNG")
 
 
 @pytest.mark.slow

@@ -194,10 +194,10 @@ class DigitReader:
 
         self._check_shape()
         lines = locate(photo, many=many, normaliser=self.normaliser)
-        return [[self._reading(seen) for seen in line] for line in lines]
+        proba = iter(self.predict_proba(np.array([seen.frame for line in lines for seen in line])))
+        return [[self._reading(seen, next(proba)) for seen in line] for line in lines]
 
-    def _reading(self, seen) -> Reading:
-        proba = self.predict_proba(seen.frame[None])[0]
+    def _reading(self, seen, proba: np.ndarray) -> Reading:
         best = int(proba.argmax())
         return Reading(
             label=self.classes[best],

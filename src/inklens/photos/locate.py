@@ -20,6 +20,8 @@ DIGIT_HEIGHT = (0.45, 2.2)  # of the median height: parts outside are marks, lin
 SLIM = 0.12  # of the median height: shorter in both directions is a speck
 ROW_GAP = 0.55  # of the median height between the middles of two lines
 WIDE = 1.25  # width over height from which a part may be two digits that touch
+MOST_DIGITS = 600  # more pieces of a digit's size are no page that a person wrote, and would take seconds
+CLEAR = 0.85  # worth per piece from which a page needs no second guess at its paper
 SPLIT_GAIN = 0.15  # by so much less strange must the halves of a split part be
 
 
@@ -74,9 +76,12 @@ def _page(picture: Picture, normaliser: Normaliser) -> list[list[Normalised]]:
         paper = inks.closed_paper(view.bright, share)
         seen = inks.find(view.bright, f"closing {share:.0%}", paper, normaliser.threshold)
         lines = _digits(view, seen, normaliser.lines)
-        worth = _worth([found for line in lines for found in line])
+        found = [found for line in lines for found in line]
+        worth = _worth(found)
         if worth > highest:
             best, highest = lines, worth
+        if found and worth > CLEAR * len(found):
+            break
     return [[normaliser.from_found(picture, found) for found in line] for line in best]
 
 
@@ -107,17 +112,45 @@ def _groups(parts: list[Part]) -> list[list[Part]]:
     tall = np.median(extents[extents >= 0.3 * np.percentile(extents, 90)])
     usable = [p for p in standing if SLIM * tall < p.extent < DIGIT_HEIGHT[1] * tall]
     bodies = [[part] for part in usable if part.extent >= DIGIT_HEIGHT[0] * tall]
-    for part in (part for part in usable if part.extent < DIGIT_HEIGHT[0] * tall):
-        near = [body for body in bodies if pieces.belongs(part.box, pieces.union(body))]
-        if near:
-            near[0].append(part)
+    if len(bodies) > MOST_DIGITS:
+        return []
+    _add_marks(bodies, [part for part in usable if part.extent < DIGIT_HEIGHT[0] * tall])
+    return _stacked(bodies, tall)
+
+
+def _add_marks(bodies: list[list[Part]], marks: list[Part]) -> None:
+    """Add each mark to the first body that it lies near enough to."""
+    boxes = np.array([pieces.union(body) for body in bodies]).reshape(-1, 4)
+    for mark in marks:
+        for k in np.flatnonzero(_in_reach(mark.box, boxes)):
+            if pieces.belongs(mark.box, tuple(boxes[k].tolist())):
+                bodies[k].append(mark)
+                boxes[k] = pieces.union(bodies[k])
+                break
+
+
+def _in_reach(box: pieces.Box, boxes: np.ndarray) -> np.ndarray:
+    """Say for each of the boxes (n, 4) whether `pieces.belongs` may hold."""
+    left, top, right, bottom = boxes.T
+    apart = np.maximum.reduce([box[0] - right, left - box[2], box[1] - bottom, top - box[3]])
+    return apart <= pieces.STACK_GAP * np.maximum(right - left, bottom - top)
+
+
+def _stacked(bodies: list[list[Part]], tall: float) -> list[list[Part]]:
+    """Join bodies above one another that make one digit of ordinary height."""
     joined: list[list[Part]] = []
+    reach: list[tuple[pieces.Box, list[Part]]] = []  # of those that a body further right may still overlap
     for body in sorted(bodies, key=lambda b: pieces.union(b)[0]):
-        mate = next((other for other in joined if _same_digit(pieces.union(body), pieces.union(other), tall)), None)
+        box = pieces.union(body)
+        reach = [(other, parts) for other, parts in reach if other[2] > box[0]]
+        mate = next((k for k, (other, _) in enumerate(reach) if _same_digit(box, other, tall)), None)
         if mate is None:
             joined.append(body)
+            reach.append((box, body))
         else:
-            mate += body
+            parts = reach[mate][1]
+            parts += body
+            reach[mate] = pieces.union(parts), parts
     return joined
 
 

@@ -13,9 +13,10 @@ SPECK_SHARE = 0.02  # of the largest part's area: less is a speck
 JOIN_GAP = 0.12  # of the digit's extent: parts nearer than this belong together
 FLAW = 0.04  # of the digit's extent: a smaller hole is a flaw
 STACK_GAP = 0.3  # the same for parts above one another, such as the bar of a 5
+MOST_PARTS = 5_000  # the largest; a page of noise has a hundred thousand
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One connected piece of ink."""
 
@@ -33,7 +34,7 @@ class Part:
 
 
 def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
-    """Return labels and parts of a mask, eight-connected, largest first."""
+    """Return labels and parts of a mask, eight-connected, largest first, `MOST_PARTS` at most."""
     labels, count = ndimage.label(mask, EIGHT)
     if count == 0:
         return labels, []
@@ -41,15 +42,16 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
     rim = np.bincount(labels[outline(mask)], minlength=count + 1)
+    places = ndimage.find_objects(labels)
     parts = []
-    for number, where in enumerate(ndimage.find_objects(labels), 1):
-        rows, cols = where
+    for number in 1 + np.argsort(-areas[1:], kind="stable")[:MOST_PARTS]:
+        rows, cols = places[number - 1]
         box = (cols.start, rows.start, cols.stop, rows.stop)
         touching = contact[:, number]
         border = touching.sum() / max(rim[number], 1)
         along = touching.max() / max(rows.stop - rows.start, cols.stop - cols.start)
-        parts.append(Part(number, box, int(areas[number]), float(border), float(along)))
-    return labels, sorted(parts, key=lambda part: -part.area)
+        parts.append(Part(int(number), box, int(areas[number]), float(border), float(along)))
+    return labels, parts
 
 
 def grown(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
@@ -140,8 +142,8 @@ def main_groups(parts: list[Part], shape: tuple[int, ...]) -> list[list[Part]]:
 
 def grow(group: list[Part], parts: list[Part]) -> list[Part]:
     """Add the parts that lie near enough to a group to belong to it."""
-    group = list(group)
-    rest = [part for part in parts if part not in group and part.border < 0.3]
+    group, chosen = list(group), set(group)
+    rest = [part for part in parts if part not in chosen and part.border < 0.3]
     smallest = SPECK_SHARE * max(part.area for part in group)
     rest = [part for part in rest if part.area >= smallest]
     near = group
@@ -149,7 +151,8 @@ def grow(group: list[Part], parts: list[Part]) -> list[Part]:
         box = union(group)
         near = [part for part in rest if belongs(part.box, box)]
         group += near
-        rest = [part for part in rest if part not in near]
+        chosen = set(near)
+        rest = [part for part in rest if part not in chosen]
     return group
 
 

@@ -161,7 +161,8 @@ def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
             chosen = np.zeros(len(parts) + 1, bool)
             chosen[[part.label for part in group]] = True
             digit = chosen[labels]
-            others = tuple(part for part in parts if part not in group)
+            members = set(group)
+            others = tuple(part for part in parts if part not in members)
             taken_out = mask is not seen.mask
             rivals = pieces.rivals(group, others)
             yield Found(view, seen, digit, pieces.union(group), tuple(group), others, taken_out, rivals)
