@@ -18,7 +18,7 @@ from inklens.linear import arrays
 from inklens.linear.blocks import Rows, is_matrix
 from inklens.linear.layouts import make_block
 from inklens.linear.penalties import ElasticNet, penalty_of
-from inklens.linear.problem import Problem
+from inklens.linear.problem import Problem, check_strength
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
 from inklens.linear.solvers import FitInterrupted, Solution, solve
 
@@ -58,6 +58,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     C : float, default=1.0
         Inverse penalty strength, in (0, inf]. Small C: strong penalty, small coefficients, many zeros under L1.
         ``C=inf`` is no penalty; then :math:`\sum_i s_i` loss is minimised. Per-sample strength: alpha = 1 / (C n).
+        C times the total weight must lie between 1e-20 and 1e15: else one part is lost in the rounding of the other.
     l1_ratio : float, default=0.0
         :math:`\rho` in [0, 1]: 0 is L2, 1 is L1, between is the elastic net.
     group : bool, default=False
@@ -208,6 +209,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 weights * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=weights)[codes]
             )
         unpenalised = np.isinf(self.C)
+        check_strength(self.C, weights)
         smooth = unpenalised or self.l1_ratio == 0.0
         _check_magnitudes(rows, LARGEST if smooth else LARGEST_L1, 0.0 if unpenalised else SMALLEST)
         problem = Problem(
@@ -277,9 +279,15 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _warn(self) -> None:
         if self.status_ == "stopped":
+            late = self.time_budget is not None and self.history_[-1][0] > self.time_budget
+            remedy = (
+                "raise max_iter or time_budget, or tol"
+                if late or self.n_iter_ >= self.max_iter
+                else "more rounds prove no more in float64: raise tol, or bring columns and weights to similar sizes"
+            )
             warnings.warn(
                 f"stopped at a proven gap of {self.dual_gap_:.1e} instead of tol={self.tol:.1e} "
-                f"(gradient {self.gradient_norm_:.1e}); raise max_iter or time_budget, or tol",
+                f"(gradient {self.gradient_norm_:.1e}); {remedy}",
                 ConvergenceWarning,
                 stacklevel=5,
             )

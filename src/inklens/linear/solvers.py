@@ -62,9 +62,9 @@ class Solution:
 def choose(problem: Problem, tol: float) -> Callable[..., Iterator[Iterate]]:
     """Return the method for a problem; nobody else has to choose."""
     if not problem.penalty.is_smooth:
-        from inklens.linear.sparse_newton import proximal_newton
+        from inklens.linear import interior
 
-        return proximal_newton
+        return interior.proximal_then_interior if interior.is_small(problem) else interior.proximal_newton
     if not problem.is_penalised:
         return newton.continuation
     return newton.newton
