@@ -13,6 +13,7 @@ from inklens.datasets.relabel import Relabelling, read_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
 from inklens.linear.blocks import Rows
+from inklens.linear.dual import DualPoint
 from inklens.linear.fitting import make_problem, remark
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax, raw_prediction
@@ -413,7 +414,8 @@ class Verification:
 def verify(reader: DigitReader, *, data: str | None = None, progress: Callable | None = None) -> Verification:
     """Compute a model's objective and lower bound again from its file and its data, in float64 and plain NumPy.
 
-    Nothing of the solver is used: coefficients give the objective, the dual point in the file gives the bound.
+    Nothing of the solver is used: coefficients give the objective, the dual point in the file gives the bound. A file
+    without one has the softmax of its own coefficients for a dual point, whose gap is that of the coefficients.
 
     Raises
     ------
@@ -426,14 +428,17 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     fitted = reader.recorded("fit")
     if "objective" not in fitted:
         raise DataError("this model file holds no certificate; fit it again with inklens fit")
-    if "spec" not in reader.recorded("data"):
+    recorded = reader.recorded("data")
+    if "checksum" not in recorded:
         raise DataError(
-            "this model states a certificate, but its file does not say which rows it was fitted on (the reader that "
-            "ships is such a file), so nothing can be computed again; verify a model made by inklens fit"
+            "this model states a certificate, but its file does not say which rows it was fitted on, so nothing can be "
+            "computed again; verify a model made by inklens fit, or the reader that ships"
         )
+    if data is None and "spec" not in recorded:
+        raise DataError(f"this model was fitted on {recorded['name']}; name a copy, as --data mnist or --data idx:DIR")
     _, rows, notes = _rows_of(reader, data, progress=progress)
     if notes:
-        raise DataError(f"{notes[0]}, so its certificate says nothing about them; name its own data with --data")
+        raise DataError(f"{notes[0]}; a certificate speaks of its own rows only, name them with --data")
     unpenalised = fitted["C"] == "inf"
     penalty = ElasticNet(0.0, 0.0) if unpenalised else penalty_of(fitted["l1_ratio"], group=fitted["group"])
     weights = np.full(len(rows.y_train), 1.0 if unpenalised else float(fitted["C"]))
@@ -444,9 +449,10 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     bound, separated = 0.0, None
     if fitted["status"] == "separated":
         separated = certificates.separation(Rows.of(X), codes, coef, intercept) is not None
-    elif reader.dual is not None:
-        bound = certificates.lower_bound(X, codes, weights, penalty, reader.dual)
-    elif unpenalised:
+    elif reader.dual is not None or not unpenalised:
+        dual = reader.dual or DualPoint(coef, intercept)  # of the coefficients themselves, where the file has no other
+        bound = certificates.lower_bound(X, codes, weights, penalty, dual)
+    else:
         problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
         bound, _ = certificates.unpenalised_bound(problem, coef, np.exp(log_proba))
     stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
@@ -478,7 +484,13 @@ def _rows_of(
     same = dataset.checksum == recorded.get("checksum")
     if train is None and test is None and same:
         train, test = recorded["train"], recorded["test"]
-    rows = split_rows(dataset, train=train, test=test, seed=recorded.get("seed", 9) if seed is None else seed)
+        own = recorded.get("split") == "own" and seed is None
+    else:
+        own = False
+    if own:
+        rows = dataset.own_split(train)
+    else:
+        rows = split_rows(dataset, train=train, test=test, seed=recorded.get("seed", 9) if seed is None else seed)
     if same and "relabel" in recorded:
         changed = Relabelling.from_json(recorded["relabel"])
         rows = changed.apply(rows)
@@ -488,7 +500,8 @@ def _rows_of(
         same = found["add"]["checksum"] == recorded["add"]["checksum"]
     if same:
         return dataset, rows, ()
-    if "checksum" in recorded:
+    if "spec" in recorded:
         return dataset, rows, (f"{dataset.name} is not the data that this model was fitted on",)
-    unnamed = "the model does not say which rows it was fitted on"
+    named = f"the model was fitted on {recorded['name']}" if "checksum" in recorded else None
+    unnamed = named or "the model does not say which rows it was fitted on"
     return dataset, rows, (f"{unnamed}, so some of those of {dataset.name} may be among them",)
