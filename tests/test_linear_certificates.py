@@ -220,7 +220,8 @@ def test_callback_stops():
 
 
 def test_the_engine_follows_from_the_problem():
-    from inklens.linear import newton, solvers
+    """Decision 20: the counts of a dense Hessian, n (K (q + 1))^2 + (K (q + 1))^3 / 3, decide."""
+    from inklens.linear import interior, newton, solvers
     from inklens.linear.penalties import GroupLasso
 
     def problem(n_samples, n_features, penalty):
@@ -228,12 +229,16 @@ def test_the_engine_follows_from_the_problem():
         codes = np.arange(n_samples, dtype=np.int32) % 3
         return Problem(Rows.of(rng.random((n_samples, n_features))), codes, np.ones(n_samples), 3, penalty)
 
-    names = {
-        solvers.choose(problem(30, 4, penalty), 1e-4).__name__
-        for penalty in (ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0))
-    }
-    assert names == {"proximal_newton"} or "coordinate_descent" in names
+    def size(n_samples, n_features):
+        entries = 3 * (n_features + 1)
+        return n_samples * entries**2 + entries**3 / 3
+
+    for penalty in (ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0)):
+        for shape in ((30, 4), (3000, 400), (30, 2000)):
+            small = size(*shape) <= 5e9
+            method = solvers.choose(problem(*shape, penalty), 1e-4)
+            assert method is (interior.proximal_then_interior if small else interior.proximal_newton), shape
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0)), 1e-4) is newton.newton
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0)), 1e-4) is newton.continuation
-    assert newton.is_tiny(problem(150, 4, ElasticNet(0.0, 1.0)))
-    assert not newton.is_tiny(problem(2000, 60, ElasticNet(0.0, 1.0)))
+    for shape in ((150, 4), (1000, 50), (2000, 60), (3000, 30)):
+        assert newton.is_tiny(problem(*shape, ElasticNet(0.0, 1.0))) == (size(*shape) <= 3e7), shape

@@ -151,15 +151,23 @@ class Dataset:
                 "lower --train or --test"
             )
         order = np.random.RandomState(seed).permutation(n)
-        train_index, test_index = order[n_test : n_test + n_train], order[:n_test]
-        return Split(
-            self.X[train_index],
-            self.X[test_index],
-            self.y[train_index],
-            self.y[test_index],
-            train_index,
-            test_index,
-        )
+        return self._rows(order[n_test : n_test + n_train], order[:n_test])
+
+    def own_split(self, n_train: int | None = None) -> Split:
+        """Split into the source's own halves; `n_train` where the source does not say how many come first.
+
+        Raises
+        ------
+        ParameterError
+            The source has no halves, and no number was given.
+        """
+        n_train = n_train or self.n_train
+        if not n_train or n_train >= len(self):
+            raise ParameterError(f"{self.name} has no training and test halves of its own; use split()")
+        return self._rows(np.arange(n_train), np.arange(n_train, len(self)))
+
+    def _rows(self, train: np.ndarray, test: np.ndarray) -> Split:
+        return Split(self.X[train], self.X[test], self.y[train], self.y[test], train, test)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

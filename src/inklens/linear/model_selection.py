@@ -15,7 +15,7 @@ from inklens.linear.blocks import Rows
 from inklens.linear.estimators import SoftmaxRegression
 from inklens.linear.path import fit_points, path_grid
 from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem
+from inklens.linear.problem import Problem, check_strength
 from inklens.linear.softmax import log_softmax
 
 
@@ -148,6 +148,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         weights = given
         if self.class_weight is not None:
             weights = given * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=given)[codes]
+        check_strength(self.C_max, weights)
         folds = self._folds(codes, len(classes), kept, n_samples)
         searched = [self._search(rows, codes.astype(np.int32), weights, given, ratio, folds) for ratio in ratios]
         self.Cs_, self.scores_, self.path_gaps_ = (np.stack(part) for part in zip(*searched, strict=True))

@@ -28,8 +28,10 @@ SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
 ASCENT_ROWS = 20  # rows per column that are enough for a start
 FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
 MAX_CG = 60
+LEAST_RIDGE = np.float32(1e-6)  # on a block's diagonal, relatively: float32 cannot factor what is closer to singular
 SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
 TINY = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
+RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 STALE = 2.0  # the preconditioner is built anew when the conjugate gradient needs this many times the steps of its first
 START = 1e-3  # first penalty without a penalty, in mean absolute column sums
 FALL = 0.03  # of the penalty from one stage to the next
@@ -199,12 +201,8 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
-    proba, q = point.at.proba.astype(np.float64), X.shape[1]
-    spread = ((proba * np.sqrt(problem.weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
-    hessian = -(spread.T @ spread)
-    for k in range(K):
-        own = slice(k * q, (k + 1) * q)
-        hessian[own, own] += X.T @ (X * (proba[:, k] * problem.weights)[:, None])
+    q = X.shape[1]
+    hessian = dense_hessian(X, point.at.proba.astype(np.float64), problem.weights)
     l2 = np.append(np.broadcast_to(problem.penalty.l2, problem.rows.n_features)[columns], 0.0)
     diagonal = np.tile(l2, K)
     gauge = np.tile(np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12), 1) / K
@@ -214,13 +212,42 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     if not problem.fit_intercept:
         hessian[q - 1 :: q, :] = hessian[:, q - 1 :: q] = 0.0
         diagonal[q - 1 :: q] = 1.0
-    curvature = np.diag(hessian) + diagonal
-    hessian[np.arange(K * q), np.arange(K * q)] = curvature * (1.0 + 1e-13) + 1e-14 * curvature.max()
+    hessian.ravel()[:: K * q + 1] += diagonal
     direction = np.zeros_like(point.gradient)
-    direction[:, place] = -linalg.solve(hessian, gradient.ravel(), assume_a="pos").reshape(K, q)
+    direction[:, place] = -solve_positive(hessian, gradient.ravel()).reshape(K, q)
     direction -= direction.mean(axis=0)
     slope = float(np.vdot(point.gradient, direction))
     return Step(direction, -0.5 * slope, slope, 1)
+
+
+def dense_hessian(X: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return sum_i c_i (diag p_i - p_i p_i') (x) x_i x_i', (n_classes * q, n_classes * q), classes outside."""
+    K, q = proba.shape[1], X.shape[1]
+    spread = ((proba * np.sqrt(weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
+    hessian = -(spread.T @ spread)
+    for k in range(K):
+        own = slice(k * q, (k + 1) * q)
+        hessian[own, own] += X.T @ (X * (proba[:, k] * weights)[:, None])
+    return hessian
+
+
+def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return matrix^-1 target, by Cholesky in units in which the diagonal is 1; a ridge grows until it succeeds.
+
+    Where rounding has spoilt the matrix altogether, its negative eigenvalues are taken for small positive ones.
+    """
+    diagonal = np.diag(matrix)
+    scale = np.divide(1.0, np.sqrt(np.maximum(diagonal, 0.0)), out=np.zeros(len(target)), where=diagonal > 0.0)
+    scaled = matrix * scale * scale[:, None]
+    for ridge in RIDGES:
+        scaled.ravel()[:: len(target) + 1] += ridge
+        try:
+            factor = linalg.cho_factor(scaled, check_finite=False)
+        except linalg.LinAlgError:
+            continue
+        return scale * linalg.cho_solve(factor, scale * target, check_finite=False)
+    values, vectors = linalg.eigh(scaled, check_finite=False)
+    return scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1])))
 
 
 def conjugate_gradient(
@@ -319,7 +346,7 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     factors = np.zeros((problem.n_classes, size, stride), dtype=np.float32)
     _class_grams(problem, columns, rows, used, factors)
     place = np.arange(q - 1)
-    factors[:, place, place] += l2[columns].astype(np.float32)
+    factors[:, place, place] += np.maximum(l2[columns].astype(np.float32), LEAST_RIDGE * factors[:, place, place])
     place = np.arange(q - 1, size)
     factors[:, place, place] += np.float32(1e-6) + 1e-3 * factors[:, place, place]
     if not problem.fit_intercept:

@@ -14,7 +14,7 @@ from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.blocks import Rows
 from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem
+from inklens.linear.problem import Problem, check_strength
 from inklens.linear.solvers import Solution, solve
 
 BISECTIONS = 8  # refinements of C when the number of features is limited
@@ -200,6 +200,8 @@ def path_grid(problem: Problem, Cs: int | Sequence[float], C: float) -> np.ndarr
         raise DataError(f"Cs must be a number of points, at least 1, or a sequence of values, got {Cs!r}")
     if not (len(grid) and np.isfinite(grid).all() and (grid > 0.0).all()):
         raise DataError(f"every C on a path must be positive and finite, got {grid.tolist()}")
+    check_strength(float(grid[-1]), problem.weights)
+    check_strength(float(grid[0]), problem.weights)
     return grid
 
 

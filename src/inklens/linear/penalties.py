@@ -25,6 +25,8 @@ class ElasticNet:
     l1: Any
     l2: Any
 
+    is_grouped = False
+
     @property
     def is_smooth(self) -> bool:
         """Whether g has a gradient everywhere."""
@@ -69,6 +71,18 @@ class ElasticNet:
         """Return the same penalty as a function of W' = scale * W."""
         return ElasticNet(self.l1 / scale, self.l2 / scale**2)
 
+    def over(self, columns: np.ndarray, n_features: int) -> "ElasticNet":
+        """Return the penalty of some columns alone."""
+        return ElasticNet(*(np.broadcast_to(size, n_features)[columns] for size in (self.l1, self.l2)))
+
+    def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """Return the products <a, b> of what is thresholded together, (n_classes, n_features)."""
+        return A * B
+
+    def sizes(self, W: np.ndarray) -> np.ndarray:
+        """Return the sizes of what is thresholded together, (n_classes, n_features)."""
+        return np.abs(W)
+
     def strength(self, G: np.ndarray) -> np.ndarray:
         """Return how hard -G pulls each coefficient off zero, 1 at the threshold, (n_classes, n_features)."""
         return _ratio(np.abs(G), self.l1)
@@ -112,6 +126,7 @@ class GroupLasso:
     l2: Any
 
     is_smooth = False
+    is_grouped = True
 
     @property
     def l1(self) -> Any:
@@ -147,6 +162,18 @@ class GroupLasso:
     def in_units(self, scale: np.ndarray) -> "GroupLasso":
         """Return the same penalty as a function of W' = scale * W."""
         return GroupLasso(self.group / scale, self.l2 / scale**2)
+
+    def over(self, columns: np.ndarray, n_features: int) -> "GroupLasso":
+        """Return the penalty of some columns alone."""
+        return GroupLasso(*(np.broadcast_to(size, n_features)[columns] for size in (self.group, self.l2)))
+
+    def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """Return the products <a_j, b_j> of the columns, (1, n_features)."""
+        return (A * B).sum(axis=0, keepdims=True)
+
+    def sizes(self, W: np.ndarray) -> np.ndarray:
+        """Return the norms of the columns, (1, n_features)."""
+        return np.linalg.norm(W, axis=0, keepdims=True)
 
     def strength(self, G: np.ndarray) -> np.ndarray:
         """Return how hard -G pulls each feature off zero, 1 at the threshold, (n_classes, n_features)."""

@@ -12,7 +12,31 @@ from typing import Any
 
 import numpy as np
 
+from inklens.errors import DataError
 from inklens.linear.blocks import Evaluation, Rows
+
+WEAKEST = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
+FAINTEST = 1e-20  # smallest: below, the loss runs out of float32
+FAINTEST_ALONE = 1e-12  # smallest total weight without a penalty, where no other term sets a scale
+
+
+def check_strength(C: float, weights: np.ndarray) -> None:
+    """Raise where the penalty or the loss would vanish in rounding beside the other."""
+    if not (np.isfinite(weights).all() and (weights >= 0.0).all()):
+        raise DataError("weights of samples and classes must be finite and at least 0")
+    with np.errstate(over="ignore", under="ignore"):
+        total = float(weights.sum() if np.isinf(C) else C * weights.sum())
+    if np.isinf(C) and not FAINTEST_ALONE <= total <= WEAKEST:
+        raise DataError(
+            f"the weights sum to {total:g}, outside {FAINTEST_ALONE:g} to {WEAKEST:g}; multiply all by one factor: "
+            "without a penalty only their ratios matter"
+        )
+    if not FAINTEST <= total <= WEAKEST:
+        remedy = "a smaller C, or C=inf for no penalty" if total > WEAKEST else "a larger C"
+        raise DataError(
+            f"C times the sum of the sample weights must lie between {FAINTEST:g} and {WEAKEST:g}, so that neither "
+            f"loss nor penalty vanishes in rounding; got C={C:g} and {total:g}; give {remedy}"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,7 @@ class Solution:
     separation: certificates.Separation | None = None
     exists: bool | None = None  # without a penalty: whether an optimum exists, None where that is undetermined
     dual: DualPoint | None = None
+    exhausted: bool = False  # the method itself could get no further
     gradient_norm: float = np.nan
     n_iter: int = 0
     n_passes: float = 0.0
@@ -62,9 +63,9 @@ class Solution:
 def choose(problem: Problem, tol: float) -> Callable[..., Iterator[Iterate]]:
     """Return the method for a problem; nobody else has to choose."""
     if not problem.penalty.is_smooth:
-        from inklens.linear.sparse_newton import proximal_newton
+        from inklens.linear import interior
 
-        return proximal_newton
+        return interior.proximal_then_interior if interior.is_small(problem) else interior.proximal_newton
     if not problem.is_penalised:
         return newton.continuation
     return newton.newton
@@ -99,6 +100,7 @@ def solve(
     try:
         for point in method(problem, *start, tol):
             run.take(point)
+            run.best.exhausted = point.stationary
             if run.is_done(point):
                 break
             if callback is not None:

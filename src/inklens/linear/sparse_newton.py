@@ -164,6 +164,7 @@ def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) 
     model.hessian.ravel()[:: len(moving) + 1][moving] += np.maximum(lost, 0.0).astype(np.float32)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below
 def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     pairs, model, start = surrogate.pairs, surrogate.model, point.at
