@@ -258,8 +258,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _keep(self, solution: Solution, classes: np.ndarray) -> None:
         self.classes_ = classes
         self.coef_, self.intercept_ = solution.coef, solution.intercept
-        self.objective_, self.lower_bound_ = solution.objective, solution.lower_bound
-        self.dual_gap_, self.status_, self.separated_ = solution.gap, solution.status, solution.separated
+        self.objective_, self.lower_bound_ = float(solution.objective), float(solution.lower_bound)
+        self.dual_gap_, self.status_, self.separated_ = float(solution.gap), solution.status, solution.separated
         self.margin_ = solution.separation.margin if solution.separation is not None else None
         self.mle_exists_, self.dual_point_ = solution.exists, solution.dual
         self.converged_, self.gradient_norm_ = solution.status == "certified", solution.gradient_norm
