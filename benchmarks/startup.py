@@ -46,10 +46,12 @@ def main() -> None:
     """Measure and write the section."""
     bare = cpu_seconds([sys.executable, "-c", "pass"])
     out = Path(tempfile.mkdtemp())
+    fit = [str(BIN / "inklens"), "fit", "--train", "300", "--test", "100", "-o", str(out / "model.inklens")]
     rows = [
         ["`inklens --help`", "CPU", f"{1000 * cpu_seconds([str(BIN / 'inklens'), '--help']):.0f} ms", "150 ms"],
         ["`import inklens`", "CPU above a bare interpreter",
          f"{1000 * (cpu_seconds([sys.executable, '-c', 'import inklens']) - bare):.0f} ms", "100 ms"],
+        ["`inklens fit`, 300 of the embedded digits", "CPU", f"{cpu_seconds(fit):.2f} s", "1 s"],
         ["`inklens demo` on the embedded digits", "wall",
          f"{wall_seconds([str(BIN / 'inklens'), 'demo', '--out', str(out / 'report')]):.1f} s", "40 s"],
         ["set-up in a fresh clone", "wall", f"{cold_setup_seconds():.0f} s", "180 s"],

@@ -401,3 +401,17 @@ def test_pictures_arrive_through_a_pipe_of_bytes(model):
     done = run("read", "--model", model[0], "-", "--json", input=buffer.getvalue(), text=False)
     entry = json.loads(done.stdout)["images"][0]
     assert entry["error"] or not entry["digits"][0]["accepted"]
+
+
+def test_fit_evaluate_and_verify_do_without_what_takes_longest_to_import(tmp_path):
+    """scikit-learn and scipy.stats take longer to import than a fit of the embedded digits takes."""
+    script = (
+        "import sys; from inklens.cli.main import _run\n"
+        "fit = 'fit --train 200 --test 100 --tol 0.01 -o m.inklens'\n"
+        "for line in (fit, 'evaluate m.inklens', 'verify m.inklens'):\n"
+        "    assert _run(line.split()) == 0\n"
+        "heavy = {'sklearn', 'scipy.stats', 'matplotlib', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

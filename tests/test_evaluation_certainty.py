@@ -290,3 +290,15 @@ def test_too_few_rows_to_promise_give_every_class():
         Conformal.fit(proba, codes, coverage=1.0)
     with pytest.raises(ParameterError, match="cumulative"):
         Conformal.fit(proba, codes, method="smallest")
+
+
+@pytest.mark.parametrize("method", ["wilson", "exact"])
+def test_intervals_are_scipy_s(method):
+    from scipy.stats import binomtest
+
+    for n_samples in (1, 2, 7, 100, 70_000):
+        for count in {0, 1, n_samples // 3, n_samples - 1, n_samples}:
+            for confidence in (0.5, 0.95, 0.999):
+                found = share(count, n_samples, confidence=confidence, method=method)
+                wanted = binomtest(count, n_samples).proportion_ci(confidence, method=method)
+                np.testing.assert_allclose([found.low, found.high], [wanted.low, wanted.high], rtol=1e-9, atol=1e-12)

@@ -1,5 +1,6 @@
 """Shares with their confidence intervals: an accuracy is an estimate, and says how good an estimate."""
 
+import math
 from typing import Literal, NamedTuple
 
 from inklens.errors import ParameterError
@@ -53,15 +54,25 @@ def share(
     >>> print(share(90, 100, method="exact"))
     90.00% (82.38% to 95.10%)
     """
-    from scipy.stats import binomtest
+    from scipy.special import betaincinv, ndtri
 
     check_level(confidence, "confidence")
     if method not in ("wilson", "exact"):
         raise ParameterError(f"expected method 'wilson' or 'exact', got {method!r}")
     if n_samples == 0:
         return Share(float("nan"), 0.0, 1.0, confidence)
-    interval = binomtest(int(count), int(n_samples)).proportion_ci(confidence, method=method)
-    return Share(count / n_samples, float(interval.low), float(interval.high), confidence)
+    p, tail = count / n_samples, (1.0 - confidence) / 2.0
+    if method == "wilson":
+        z = float(ndtri(1.0 - tail))
+        middle, spread = (
+            p + z**2 / (2 * n_samples),
+            z * math.sqrt(p * (1.0 - p) / n_samples + (z / (2 * n_samples)) ** 2),
+        )
+        low, high = ((middle + side * spread) / (1.0 + z**2 / n_samples) for side in (-1.0, 1.0))
+    else:  # Clopper and Pearson
+        low = betaincinv(count, n_samples - count + 1, tail) if count else 0.0
+        high = betaincinv(count + 1, n_samples - count, 1.0 - tail) if count < n_samples else 1.0
+    return Share(p, float(low) if count else 0.0, float(high) if count < n_samples else 1.0, confidence)
 
 
 def check_level(level: float, name: str) -> None:

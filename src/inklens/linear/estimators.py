@@ -16,9 +16,8 @@ from sklearn.utils.validation import _check_n_features, _check_sample_weight, ch
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.blocks import Rows, is_matrix
+from inklens.linear.fitting import make_problem, remark
 from inklens.linear.layouts import make_block
-from inklens.linear.penalties import ElasticNet, penalty_of
-from inklens.linear.problem import Problem, check_strength
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
 from inklens.linear.solvers import FitInterrupted, Solution, solve
 
@@ -34,11 +33,6 @@ except ImportError:
         return method
 
 
-LARGEST = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
-LARGEST_L1 = (
-    1e7  # the same under a penalty with thresholds: a column's threshold falls with its scale, into the rounding
-)
-SMALLEST = 1e-10  # of the largest value under a penalty: below, any coefficient that matters costs more than it gains
 NUMBERS = (np.float64, np.float32, np.uint8)
 
 
@@ -208,18 +202,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             weights = (
                 weights * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=weights)[codes]
             )
-        unpenalised = np.isinf(self.C)
-        check_strength(self.C, weights)
-        smooth = unpenalised or self.l1_ratio == 0.0
-        _check_magnitudes(rows, LARGEST if smooth else LARGEST_L1, 0.0 if unpenalised else SMALLEST)
-        problem = Problem(
-            rows=rows,
-            codes=codes.astype(np.int32),
-            weights=np.ascontiguousarray(weights if unpenalised else self.C * weights),
-            n_classes=len(classes),
-            penalty=ElasticNet(0.0, 0.0) if unpenalised else penalty_of(self.l1_ratio, group=self.group),
-            fit_intercept=self.fit_intercept,
-        )
+        problem = make_problem(
+            rows, codes, weights, len(classes),
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, fit_intercept=self.fit_intercept,
+        )  # fmt: skip
         with _Watching(self, X, y, classes, callback) as watch:
             try:
                 solution = solve(
@@ -234,7 +220,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 self._keep(interruption.solution, classes)
                 raise
         self._keep(solution, classes)
-        self._warn()
+        text = remark(solution, self.tol)
+        if text:
+            warnings.warn(text, ConvergenceWarning, stacklevel=4)
         return self
 
     def _validated(self, X, y) -> tuple[Rows, np.ndarray]:
@@ -276,29 +264,6 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.mle_exists_, self.dual_point_ = solution.exists, solution.dual
         self.converged_, self.gradient_norm_ = solution.status == "certified", solution.gradient_norm
         self.n_iter_, self.n_passes_, self.history_ = solution.n_iter, solution.n_passes, solution.history
-
-    def _warn(self) -> None:
-        if self.status_ == "stopped":
-            late = self.time_budget is not None and self.history_[-1][0] > self.time_budget
-            remedy = (
-                "raise max_iter or time_budget, or tol"
-                if late or self.n_iter_ >= self.max_iter
-                else "more rounds prove no more in float64: raise tol, or bring columns and weights to similar sizes"
-            )
-            warnings.warn(
-                f"stopped at a proven gap of {self.dual_gap_:.1e} instead of tol={self.tol:.1e} "
-                f"(gradient {self.gradient_norm_:.1e}); {remedy}",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        elif self.status_ == "separated":
-            warnings.warn(
-                f"the classes are linearly separable (proven, margin {self.margin_:.3g}), so without a penalty no "
-                "finite optimum exists: larger coefficients always fit better; separating ones are returned; "
-                "give a finite C for an optimum",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
 
     def decision_function(self, X):
         """Return the scores z_k = b_k + w_k . x, (n_samples, n_classes); for two classes z_1 - z_0, (n_samples,)."""
@@ -380,23 +345,3 @@ def _n_threads(n_jobs: int | None) -> int | None:
     from joblib import effective_n_jobs
 
     return effective_n_jobs(n_jobs)
-
-
-def _check_magnitudes(rows: Rows, upper: float, lower: float) -> None:
-    """Refuse values whose coefficients no floating-point number could hold with sense."""
-    size = np.maximum(np.abs(rows.low), np.abs(rows.high))
-    if not len(size):
-        return
-    worst = int(size.argmax())
-    largest = float(size[worst])
-    remedy = "rescale the columns first, for example with sklearn.preprocessing.StandardScaler"
-    if largest > upper:
-        raise DataError(
-            f"column {worst} (counted from 0) reaches {largest:.3g}, and values beyond {upper:.0e} cannot be fitted "
-            f"reliably with this penalty; {remedy}"
-        )
-    if 0.0 < largest < lower:
-        raise DataError(
-            f"the largest value in X is {largest:.3g}: coefficients that could use such small values are penalised "
-            f"away, and every row would get the same probabilities; {remedy}"
-        )

@@ -39,6 +39,7 @@ class Solution:
     separation: certificates.Separation | None = None
     exists: bool | None = None  # without a penalty: whether an optimum exists, None where that is undetermined
     dual: DualPoint | None = None
+    exhausted: bool = False  # the method itself could get no further
     gradient_norm: float = np.nan
     n_iter: int = 0
     n_passes: float = 0.0
@@ -99,6 +100,7 @@ def solve(
     try:
         for point in method(problem, *start, tol):
             run.take(point)
+            run.best.exhausted = point.stationary
             if run.is_done(point):
                 break
             if callback is not None:

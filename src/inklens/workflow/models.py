@@ -14,8 +14,10 @@ from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
 from inklens.linear.blocks import Rows
 from inklens.linear.dual import DualPoint
+from inklens.linear.fitting import make_problem, remark
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import log_softmax, raw_prediction
+from inklens.linear.solvers import FitInterrupted, Solution, solve
 from inklens.reader import DigitReader
 from inklens.workflow.predictions import predictions_csv
 from inklens.workflow.scaling import PIXEL_SCALE, MinMax
@@ -189,20 +191,14 @@ def fit(
     if max_pixels is not None:
         C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
     parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
-    model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback, start)
-    while max_pixels is not None and not interrupted and np.any(model.coef_, axis=0).sum() > max_pixels:
+    fitted = _fit_rows(halves, {"C": C, **parameters}, callback, start)
+    while max_pixels is not None and not fitted.interrupted and fitted.solution.coef.any(axis=0).sum() > max_pixels:
         C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
-        model, seconds, warnings, interrupted = _fit_rows(halves, {"C": C, **parameters}, callback)
-    result = _judge(model, dataset, halves, {"spec": data, "seed": seed, **sizes, **added}, features=features)
+        fitted = _fit_rows(halves, {"C": C, **parameters}, callback)
+    result = _judge(fitted, dataset, halves, {"spec": data, "seed": seed, **sizes, **added}, features=features)
     if out is not None:
         result.reader.save(out)
-    return replace(
-        result,
-        seconds=seconds,
-        warnings=warnings,
-        interrupted=interrupted,
-        model=None if out is None else os.fspath(out),
-    )
+    return replace(result, model=None if out is None else os.fspath(out))
 
 
 def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
@@ -253,53 +249,67 @@ def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, *
     return float(path.Cs[-1])
 
 
-def _fit_rows(halves: _Halves, parameters: dict[str, Any], callback: Callable | None, start: DigitReader | None = None):
-    """Return the model, its seconds, the solver's warnings as texts, and whether Ctrl-C ended it early."""
-    import warnings
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """What the solver found, and what was asked of it."""
 
-    from inklens.linear.estimators import SoftmaxRegression
-    from inklens.linear.solvers import FitInterrupted
+    solution: Solution
+    classes: np.ndarray
+    parameters: dict[str, Any]
+    seconds: float
+    interrupted: bool  # by Ctrl-C
 
-    y = halves.y_train
-    if len(np.unique(y)) < 2:
+    def accuracy(self, rows: Rows, y: np.ndarray) -> float:
+        """Return the share of rows whose largest score is their class's."""
+        raw = rows.scores(self.solution.coef, self.solution.intercept, dtype=np.float64)
+        return float((self.classes[raw.argmax(axis=1)] == y).mean())
+
+
+def _fit_rows(
+    halves: _Halves, parameters: dict[str, Any], callback: Callable | None, start: DigitReader | None = None
+) -> _Fitted:
+    """Fit the training half; scikit-learn, whose import takes longer than most fits, is not needed for it."""
+    y, interrupted, began = halves.y_train, False, time.perf_counter()
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
         raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
-    model, interrupted, began = SoftmaxRegression(**parameters), False, time.perf_counter()
-    if start is not None:
-        model.set_params(warm_start=True)
-        model.coef_, model.intercept_, model.classes_ = start.coef, start.intercept, np.array(start.classes)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            model.fit(halves.X_train, y, callback=callback)
-        except FitInterrupted:
-            interrupted = True
-    texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    return model, time.perf_counter() - began, texts, interrupted
+    limits = {name: parameters[name] for name in ("tol", "time_budget")}
+    penalty = {name: value for name, value in parameters.items() if name not in limits}
+    problem = make_problem(halves.X_train, codes, np.ones(len(y)), len(classes), **penalty)
+    known = start is not None and start.coef.shape[1] == halves.X_train.n_features and start.classes == tuple(classes)
+    try:
+        solution = solve(
+            problem, **limits, start=(start.coef, start.intercept) if start and known else None, callback=callback
+        )
+    except FitInterrupted as interruption:
+        solution, interrupted = interruption.solution, True
+    return _Fitted(solution, classes, parameters, time.perf_counter() - began, interrupted)
 
 
-def _judge(model, dataset: Dataset, halves: _Halves, data: dict, *, features: str) -> Fit:
+def _judge(fitted: _Fitted, dataset: Dataset, halves: _Halves, data: dict, *, features: str) -> Fit:
+    solution, asked = fitted.solution, fitted.parameters
     accuracy = {
-        "train": float(model.score(halves.X_train, halves.y_train)),
-        "test": float(model.score(halves.X_test, halves.y_test)),
+        "train": fitted.accuracy(halves.X_train, halves.y_train),
+        "test": fitted.accuracy(halves.X_test, halves.y_test),
     }
-    certificate = {
-        "objective": model.objective_,
-        "lower_bound": model.lower_bound_,
-        "relative_gap": model.dual_gap_,
-        "status": model.status_,
-        "passes": model.n_passes_,
+    certificate: dict[str, Any] = {
+        "objective": solution.objective,
+        "lower_bound": solution.lower_bound,
+        "relative_gap": solution.gap,
+        "status": solution.status,
+        "passes": solution.n_passes,
     }
-    zeros = int((model.coef_ == 0.0).sum())
+    zeros = int((solution.coef == 0.0).sum())
     names = ("l1_ratio", "group", "tol")
-    parameters = {"C": model.C if np.isfinite(model.C) else "inf", **{name: getattr(model, name) for name in names}}
-    coef, intercept = model.coef_, model.intercept_
+    parameters = {"C": asked["C"] if np.isfinite(asked["C"]) else "inf", **{name: asked[name] for name in names}}
+    coef, intercept = solution.coef, solution.intercept
     if halves.stretch is not None:
         parameters["scale"] = "min-max"
         coef, intercept = halves.stretch.to_ink(coef, intercept)
     reader = DigitReader(
         coef,
         intercept,
-        tuple(str(label) for label in model.classes_),
+        tuple(str(label) for label in fitted.classes),
         dataset.image_shape,
         features=features,
         provenance={
@@ -307,9 +317,13 @@ def _judge(model, dataset: Dataset, halves: _Halves, data: dict, *, features: st
             "fit": {**parameters, **certificate, "zeros": zeros},
             "accuracy": accuracy,
         },
-        dual=model.dual_point_,
+        dual=solution.dual,
     )
-    return Fit(reader, **certificate, zeros=zeros, accuracy=accuracy)
+    text = "" if fitted.interrupted else remark(solution, asked["tol"])
+    return Fit(
+        reader, **certificate, zeros=zeros, accuracy=accuracy, seconds=fitted.seconds,
+        warnings=(text,) if text else (), interrupted=fitted.interrupted,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,89 @@
+"""From labelled rows to a problem that float64 can solve, and what there is to say about its solution.
+
+The command line fits with this alone; `SoftmaxRegression` puts scikit-learn's contract around it.
+"""
+
+import numpy as np
+
+from inklens.errors import DataError
+from inklens.linear.blocks import Rows
+from inklens.linear.penalties import ElasticNet, penalty_of
+from inklens.linear.problem import Problem, check_strength
+from inklens.linear.solvers import Solution
+
+LARGEST = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
+LARGEST_L1 = 1e7  # under a penalty with thresholds: a column's threshold falls with its scale, into the rounding
+SMALLEST = 1e-10  # of the largest value under a penalty: below, any coefficient that matters costs more than it gains
+
+
+def make_problem(
+    rows: Rows,
+    codes: np.ndarray,
+    weights: np.ndarray,
+    n_classes: int,
+    *,
+    C: float = 1.0,
+    l1_ratio: float = 0.0,
+    group: bool = False,
+    fit_intercept: bool = True,
+) -> Problem:
+    """Return the problem whose objective is C * loss + penalty; without a penalty (C infinite) the loss alone.
+
+    Raises
+    ------
+    DataError
+        Strength, weights or values so large or small that no coefficient could be found.
+    """
+    unpenalised = bool(np.isinf(C))
+    check_strength(C, weights)
+    smooth = unpenalised or l1_ratio == 0.0
+    _check_magnitudes(rows, LARGEST if smooth else LARGEST_L1, 0.0 if unpenalised else SMALLEST)
+    return Problem(
+        rows=rows,
+        codes=codes.astype(np.int32),
+        weights=np.ascontiguousarray(weights if unpenalised else C * weights, dtype=np.float64),
+        n_classes=n_classes,
+        penalty=ElasticNet(0.0, 0.0) if unpenalised else penalty_of(l1_ratio, group=group),
+        fit_intercept=fit_intercept,
+    )
+
+
+def _check_magnitudes(rows: Rows, upper: float, lower: float) -> None:
+    """Refuse values whose coefficients no floating-point number could hold with sense."""
+    size = np.maximum(np.abs(rows.low), np.abs(rows.high))
+    if not len(size):
+        return
+    worst = int(size.argmax())
+    largest = float(size[worst])
+    remedy = "rescale the columns first, for example with sklearn.preprocessing.StandardScaler"
+    if largest > upper:
+        raise DataError(
+            f"column {worst} (counted from 0) reaches {largest:.3g}, and values beyond {upper:.0e} cannot be fitted "
+            f"reliably with this penalty; {remedy}"
+        )
+    if 0.0 < largest < lower:
+        raise DataError(
+            f"the largest value in X is {largest:.3g}: coefficients that could use such small values are penalised "
+            f"away, and every row would get the same probabilities; {remedy}"
+        )
+
+
+def remark(solution: Solution, tol: float) -> str:
+    """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
+    if solution.status == "stopped":
+        remedy = (
+            "more rounds prove no more in float64: raise tol, or bring columns and weights to similar sizes"
+            if solution.exhausted
+            else "raise max_iter or time_budget, or tol"
+        )
+        return (
+            f"stopped at a proven gap of {solution.gap:.1e} instead of tol={tol:.1e} "
+            f"(gradient {solution.gradient_norm:.1e}); {remedy}"
+        )
+    if solution.separation is not None:
+        return (
+            f"the classes are linearly separable (proven, margin {solution.separation.margin:.3g}), so without a "
+            "penalty no finite optimum exists: larger coefficients always fit better; separating ones are returned; "
+            "give a finite C for an optimum"
+        )
+    return ""
