@@ -200,8 +200,8 @@ def main() -> None:
         "Accepted, before any classifier is asked:",
         refusals(rows + (open_pictures(Path(folder), reject=True) if folder else [])),
         table(["what", "measured", "goal"], speeds()),
-        "The largest files, by kind and megapixels, read as a page, each in a process of its own (goals: 1 s, 200 MB above "
-        "what interpreter and libraries take, 250 MB in all):",
+        "The largest files, by kind and megapixels, read as a page, each in a process of its own (goals: 1 s, 200 MB "
+        "above what interpreter and libraries take, 250 MB in all):",
         table(
             ["file", "size", "answer", "CPU", "memory above", "in all"],
             list(costs({"JPEG, 12, 500 digits": page_of_digits(20, 25)})),
