@@ -183,6 +183,18 @@ def test_every_parameter_of_the_recipe_is_an_option(model, picture, tmp_path, op
     assert (tmp_path / "steps.png").exists()
 
 
+@pytest.mark.parametrize("name", ["explain", "flip", "votes"])
+def test_what_looks_at_one_digit_takes_the_parameters_of_the_recipe_too(name, model, picture):
+    def frame(*options):
+        done = run(name, "--model", model[0], picture, "--json", *options)
+        return done.returncode, done.stdout
+
+    plain, upside_down = frame(), frame("--orientation", "3", "--no-lines", "--polarity", "dark", "--no-centre")
+    assert plain[0] == upside_down[0] == 0
+    assert plain != upside_down
+    assert frame("--orientation", "9")[0] == 2
+
+
 def test_read_takes_a_picture_from_standard_input(model, picture):
     done = run("read", "--model", model[0], "-", "--json", input=picture.read_bytes(), text=False)
     assert json.loads(done.stdout)["images"][0]["path"] == "-"

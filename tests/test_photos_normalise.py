@@ -178,6 +178,22 @@ def test_shades_are_no_strokes():
         assert not normalise(shade).accepted
 
 
+def test_a_stroke_has_paper_on_both_sides_and_a_shadow_on_one():
+    from inklens.photos.clarity import clarity
+
+    mask = np.zeros((80, 80), bool)
+    mask[10:70, 40:46] = True
+    stroke, shadow = np.full((2, 80, 80), 0.9, np.float32)
+    stroke[mask] = 0.3
+    shadow[:, 40:] = 0.3
+    shares = [
+        clarity(bright, 0.9 - bright, mask, box=(40, 10, 46, 70), pen=6.0, full=0.6)["both_sides"]
+        for bright in (stroke, shadow)
+    ]
+    assert shares[0] > 0.9
+    assert shares[1] < 0.3  # the blur of the edge
+
+
 @pytest.mark.parametrize("recipe", ["faithful", "otsu", "tutorial"])
 def test_every_step_can_be_seen_by_a_classifier(recipe):
     steps = normalise(photo("2"), recipe=recipe).steps

@@ -1,33 +1,33 @@
 """`inklens explain`, `inklens flip` and `inklens votes`."""
 
+from functools import partial
+
 import click
 
 from inklens.cli.output import json_option, model_option, print_json, print_table, say
+from inklens.cli.photos import given, recipe_options
 
 
 def picture_options(command):
-    """IMAGE, or --sample N of --data; --recipe."""
+    """IMAGE, or --sample N of --data."""
     options = [
         click.argument("image", required=False, type=click.Path(allow_dash=True)),
         click.option("--sample", type=int, metavar="N", help="Take test row N of the model's data, not a picture."),
         click.option("--data", metavar="SPEC", help="Where rows of data come from.  [default: the model's own data]"),
-        click.option(
-            "--recipe", type=click.Choice(["faithful", "tutorial"]), help="How a photo becomes 28 x 28 pixels."
-        ),
     ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def load_frame(model, image, sample, data, recipe):
-    """Return the reader, the frame that was asked for and its name."""
+def load_frame(model, image, sample, data, settings):
+    """Return the reader, the frame that was asked for and its name; `settings` is how a photo becomes one."""
     from inklens.workflow.explaining import picture_frame
     from inklens.workflow.reading import load_reader
 
     if (image is None) == (sample is None):
         raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
-    reader = load_reader(model).with_recipe(recipe)
+    reader = load_reader(model).with_parameters(**given(settings))
     return reader, *picture_frame(reader, image, sample=sample, data=data)
 
 
@@ -50,8 +50,9 @@ def load_frame(model, image, sample, data, recipe):
     show_default=True,
     help="With --view classes: colour range of the contributions, relative to the weights'.",
 )
+@recipe_options
 @json_option
-def explain(model, image, sample, data, recipe, against, out, view, scale, as_json: bool) -> None:
+def explain(model, image, sample, data, against, out, view, scale, as_json: bool, **settings) -> None:
     """Show why IMAGE got its answer: what each pixel adds to it against another class, and to each class.
 
     \b
@@ -65,7 +66,7 @@ def explain(model, image, sample, data, recipe, against, out, view, scale, as_js
     """
     from inklens.workflow.explaining import explain_frame, save_explanation
 
-    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    reader, frame, name = load_frame(model, image, sample, data, settings)
     evidence, against = explain_frame(reader, frame, against)
     if out:
         say(f"wrote {save_explanation(evidence, out, against=against, view=view, scale=scale)}")
@@ -123,8 +124,9 @@ def _scores(evidence) -> list[list[str]]:
     help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide.",
 )
 @click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG).")
+@partial(recipe_options, without="pen")  # here, --pen is that of the stroke to draw
 @json_option
-def flip(model, image, sample, data, recipe, to, norm, margin, plausible, pen, out, as_json: bool) -> None:
+def flip(model, image, sample, data, to, norm, margin, plausible, pen, out, as_json: bool, **settings) -> None:
     """Find the smallest change of ink that makes the model answer another class, and prove that none is smaller.
 
     \b
@@ -146,7 +148,7 @@ def flip(model, image, sample, data, recipe, to, norm, margin, plausible, pen, o
         raise click.UsageError("--pen counts ink; leave out --norm", click.get_current_context())
     if pen is not None and plausible:
         raise click.UsageError("--pen draws whole strokes; leave out --plausible", click.get_current_context())
-    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    reader, frame, name = load_frame(model, image, sample, data, settings)
     drawable: list = []
     if pen is None:
         limits = training_ink(reader, data) if plausible else None
@@ -197,8 +199,9 @@ def _lines(found, radii) -> list[list[str]]:
 @click.option("--against", "b", metavar="CLASS", help="Take apart the log-odds against this class instead.")
 @click.option("-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, help="Images each way.")
 @click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw them there (SVG or PNG).")
+@recipe_options
 @json_option
-def votes(model, image, sample, data, recipe, a, b, most, out, as_json: bool) -> None:
+def votes(model, image, sample, data, a, b, most, out, as_json: bool, **settings) -> None:
     """Show which training images speak for and against an answer.
 
     \b
@@ -211,7 +214,7 @@ def votes(model, image, sample, data, recipe, a, b, most, out, as_json: bool) ->
     """
     from inklens.workflow.explaining import poll
 
-    reader, frame, name = load_frame(model, image, sample, data, recipe)
+    reader, frame, name = load_frame(model, image, sample, data, settings)
     result = poll(reader, frame, a, b, data=data)
     if out:
         say(f"wrote {result.save(out, most=most)}")

@@ -22,24 +22,27 @@ class PenWidth(click.ParamType):
             self.fail(f"expected auto, none or a width such as 0.14, got {value!r}", param, ctx)
 
 
-def recipe_options(command):
-    """Add the parameters of `Normaliser`; what is not given stays as the recipe has it."""
-    options = (
-        click.option("--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]),
-                     help="How a photo becomes 28 x 28 pixels."),
-        click.option("--pixel-filter", type=click.FloatRange(0, 100), metavar="PERCENT",
-                     help="tutorial: so much of the picture, the lightest, becomes paper.  [default: 20]"),
-        click.option("--polarity", type=click.Choice(["auto", "dark", "light"]),
-                     help="The ink is darker, or lighter, than its paper."),
-        click.option("--threshold", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="CONTRAST",
-                     help="Contrast to paper (0 to 1) from which a pixel is ink.  [default: Otsu's]"),
-        click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
-        click.option("--pen", type=PenWidth(), help="Width of strokes relative to the box; none: as they are."),
-        click.option("--centre/--no-centre", default=None, help="Centre of mass in the middle, or not."),
-        click.option("--orientation", type=click.IntRange(1, 8), help="In place of the file's Exif tag."),
-    )  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
+def recipe_options(command, *, without: str = ""):
+    """Add the parameters of `Normaliser`, one left out perhaps; what is not given stays as the recipe has it."""
+    options = {
+        "recipe": click.option("--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]),
+                                  help="How a photo becomes 28 x 28 pixels."),
+        "pixel_filter": click.option("--pixel-filter", type=click.FloatRange(0, 100), metavar="PERCENT",
+                                  help="tutorial: so much of the picture, the lightest, becomes paper.  [default: 20]"),
+        "polarity": click.option("--polarity", type=click.Choice(["auto", "dark", "light"]),
+                                  help="The ink is darker, or lighter, than its paper."),
+        "threshold": click.option("--threshold", metavar="CONTRAST",
+                                  type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                                  help="Contrast to paper (0 to 1) from which a pixel is ink.  [default: Otsu's]"),
+        "lines": click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
+        "pen": click.option("--pen", type=PenWidth(), help="Width of strokes relative to the box; none: as they are."),
+        "centre": click.option("--centre/--no-centre", default=None, help="Centre of mass in the middle, or not."),
+        "orientation": click.option("--orientation", type=click.IntRange(1, 8),
+                                    help="In place of the file's Exif tag."),
+    }  # fmt: skip
+    for name in reversed(options):
+        if name != without:
+            command = options[name](command)
     return command
 
 

@@ -25,6 +25,11 @@ from inklens.linear.twin import LossPass
 VALUE_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
 DENSE, DENSE_SKIP, CSR16, CSR32 = range(4)
 SCORES, LOSS, HESSIAN, BACK = range(4)
+FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
+    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "make_panels", "class_grams", "factor_blocks",
+    "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent", "group_descent",
+    "solve_face",
+)  # fmt: skip
 PANEL = 256  # rows, as in `kernels.h`
 
 
@@ -108,7 +113,10 @@ def active() -> str:
     wanted = os.environ.get("INKLENS_KERNELS") or found.inklens_isa().decode()
     order = ["avx512", "avx2", "neon", "plain"]
     candidates = order[order.index(wanted) :] if wanted in order else ["plain"]
-    return next((name for name in candidates if hasattr(found, f"pass_f32_{name}")), "numpy")
+    for name in candidates:
+        if all(hasattr(found, f"{function}_{name}") for function in FUNCTIONS):
+            return name
+    return "numpy"
 
 
 @cache

@@ -14,6 +14,7 @@ MOST_LEFT_OVER = 0.5  # share of the ink that is not the digit's
 THICKEST = 0.35  # pen's width relative to the digit's longer side
 LEAST_EDGES = 0.85  # share of the outline
 LEAST_TWO_TONES = 0.62  # share of the variance; a Gaussian cloud cut at its mean has 0.64
+LEAST_BOTH_SIDES = 0.5  # share of the ink
 LEAST_LIKE = 0.5
 
 
@@ -57,7 +58,8 @@ def _reasons(measures: dict[str, float]):
     contrast, noise = measures.get("contrast", 1.0), measures.get("noise", 0.0)
     if contrast < LEAST_CONTRAST or contrast < LEAST_CLEARNESS * noise:
         yield f"too faint: contrast {contrast:.2f} where the paper's own noise is {noise:.2f}"
-    if measures.get("edges", 1.0) < LEAST_EDGES or measures.get("two_tones", 1.0) < LEAST_TWO_TONES:
+    least = {"edges": LEAST_EDGES, "two_tones": LEAST_TWO_TONES, "both_sides": LEAST_BOTH_SIDES}
+    if any(measures.get(name, 1.0) < share for name, share in least.items()):
         yield "unclear: no strokes that stand out from the paper, but shades, as of a shadow or a scribble"
     if measures.get("border", 0.0) > MOST_BORDER:
         yield f"cut off: {measures['border']:.0%} of its length lies along the border of the picture"

@@ -12,17 +12,21 @@ from inklens.photos import parts as pieces
 NEAR = 3  # pixels beyond a pen's reach that are looked at
 REACH = 0.6  # of a pen's width: from the middle of a stroke to beyond its edge
 DROP = 0.5  # of the ink's contrast: so much must an edge fall
+SMOOTH = 0.7  # pixels: one pixel of noise must not lift the closing
+RAISED = 0.4  # of the ink's contrast: so much darker than both its sides is a stroke
 
 
 def clarity(
     bright: np.ndarray, contrast: np.ndarray, mask: np.ndarray, *, box: pieces.Box, pen: float, full: float
 ) -> dict[str, float]:
-    """Return two shares from 0 to 1 that are near 1 for pen strokes, wherever the light comes from.
+    """Return three shares from 0 to 1 that are near 1 for pen strokes, wherever the light comes from.
 
     ``edges``: how much of the digit's outline the photo really shows as an edge. A shadow or a scribble of which a
     part was taken for paper has an outline where nothing changes.
     ``two_tones``: how much of the variance of contrast round the digit lies between ink and paper (Otsu's eta); clouds
     and gradients have every tone.
+    ``both_sides``: how much of the ink is darker than what lies on both sides of it, a pen's width away (a black
+    top-hat: closing less picture). The edge of a shadow has paper on one side only.
 
     Parameters
     ----------
@@ -41,5 +45,19 @@ def clarity(
     lightest, darkest = (f(bright[near], size)[outline] for f in (ndimage.maximum_filter, ndimage.minimum_filter))
     edges = (1 - darkest / np.maximum(lightest, 1e-3) > DROP * full).mean() if outline.any() else 0.0
     share = inked.mean()
+    sides = _darker_than_both_sides(bright, mask, box, int(np.ceil(pen)))
+    raised = (sides > RAISED * full).mean() if sides.size else 0.0
     apart = tones[inked].mean() - tones[~inked].mean() if 0 < share < 1 else 0.0
-    return {"edges": float(edges), "two_tones": float(share * (1 - share) * apart**2 / max(tones.var(), 1e-9))}
+    two_tones = float(share * (1 - share) * apart**2 / max(tones.var(), 1e-9))
+    return {"edges": float(edges), "two_tones": two_tones, "both_sides": float(raised)}
+
+
+def _darker_than_both_sides(bright: np.ndarray, mask: np.ndarray, box: pieces.Box, pen: int) -> np.ndarray:
+    """Return for each pixel of ink its contrast against a grey closing that no stroke of this pen survives."""
+    size = 2 * pen + NEAR
+    left, top, right, bottom = box
+    pad = size + 2
+    near = np.s_[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
+    seen = bright[near]
+    closed = ndimage.grey_closing(ndimage.gaussian_filter(seen, SMOOTH), size=(size, size), mode="nearest")
+    return (1 - seen / np.maximum(closed, 1e-3))[mask[near]]
