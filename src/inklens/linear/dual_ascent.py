@@ -44,9 +44,11 @@ def ascend(problem: Problem) -> Iterator[Iterate]:
         if epoch < UNSEEN:
             continue
         coef, intercept = state.point()
+        if not np.isfinite(coef).all():  # values that float32 cannot hold
+            return
         at = problem.evaluate(coef, intercept)
         objective, gap = at.loss + problem.penalty.value(coef), softmax_gap(problem.penalty, coef, at.gradient)
-        if objective >= nothing:  # no coefficients at all would be better
+        if not objective < nothing:  # no coefficients at all would be better
             continue
         yield Iterate(coef, intercept, objective, gap)
         if gap > SLOW * last:
