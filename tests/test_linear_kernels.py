@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import kernels
+from inklens.linear import kernels, layouts
 from inklens.linear.blocks import Rows
 
 K = 10
@@ -250,15 +250,18 @@ def test_other_kernels_agree(name):
 
 @pytest.mark.parametrize("n_classes", [3, 10, 20, 40])
 @pytest.mark.parametrize("density", [0.01, 0.2])
-@pytest.mark.parametrize("n_features", [41, 300])
+@pytest.mark.parametrize("n_features", [41, 43, 300])
+@pytest.mark.parametrize("n_columns", [2, 4])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sparse_rows_by_columns(n_classes, density, n_features, dtype):
+def test_sparse_rows_by_columns(n_classes, density, n_features, n_columns, dtype, monkeypatch):
     """Panels of rows, and the transpose of wide rows: the same pass, Hessian, squares and sums as the formula."""
+    monkeypatch.setattr(layouts, "QUADS_BELOW", {2: 0.0, 4: np.inf}[n_columns])
     X = pixels(n_samples=700, n_features=n_features, density=density)
     X[:, 5] = 0
     rows = Rows.of(sparse.csr_array(X.astype(float)))
     layout = rows.blocks[0].storage(dtype)
     assert kernels.active() == "numpy" or (layout.transpose if density < 0.03 else layout.panels) is not None
+    assert layout.panels is None or layout.panels.values.shape[1] == n_columns
     coef, intercept, codes, weights = case(*X.shape, n_classes)
     rtol = 3e-5 if dtype == np.float32 else 1e-11
     loss, gradient, _, proba = reference(X, coef, intercept, codes, weights)

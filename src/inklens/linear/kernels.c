@@ -7,8 +7,8 @@
  * Layout. Classes lie in lanes: coefficients W and gradient G are (p, L), scores and probabilities (n, L), where L is
  * the number of classes K rounded up to 4, 8 or a multiple of 16. One non-zero x_ij then costs one multiply-add on
  * W[j] for the scores and one on G[j] for the gradient. Rows are read once: a tile of rows is unpacked, scored, turned
- * into residuals and folded back into G while it lies in cache. Sparse rows come in panels of PANEL rows, by pairs of
- * columns (see rows_t): a pair's coefficients or sums then stay in registers while its entries go by, and the scores
+ * into residuals and folded back into G while it lies in cache. Sparse rows come in panels of PANEL rows, by groups of
+ * columns (see rows_t): a group's coefficients or sums then stay in registers while its entries go by, and the scores
  * of the panel in the first cache. Sums over rows run in the pass's type within a chunk of rows and in float64 over
  * chunks. Threads own contiguous rows and private sums, added in thread order, so that a given number of threads
  * always gives the same bits.
@@ -23,7 +23,7 @@
 
 enum { TILE = 16 };            /* rows per tile */
 enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
-enum { UNPACKED = 1024 };      /* entries of a panel that are unpacked at a time; a pair of columns has at most PANEL */
+enum { UNPACKED = 2048 };      /* values of a panel that are unpacked at a time; a group has at most 4 PANEL */
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
 
 typedef struct {
@@ -191,16 +191,16 @@ static int64_t T(widest_tile)(const rows_t *rows, int64_t from, int64_t to) {
 /* ---- multiply-adds with the classes in lanes; `bytes` is the vector, `nv` vectors are done at a time -------------- */
 
 /* One vector is by far the commonest; its stride is then a constant. */
-#define DEFINE_PANEL(way, bytes) \
-static void T(way##_##bytes)(const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, \
-                             int64_t p, const REAL *in, int lanes, REAL *out) { \
+#define DEFINE_PANEL(way, bytes, cols) \
+static void T(way##cols##_##bytes)(const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, \
+                                   int64_t p, const REAL *in, int lanes, REAL *out) { \
   const int w = (bytes) / sizeof(REAL); \
-  if (lanes == w) T(way##_columns_##bytes)(x, row, starts, from, to, p, in, w, out, 1); \
+  if (lanes == w) T(way##_columns_##bytes)(x, row, starts, from, to, p, in, w, out, 1, cols); \
   else for (int part = 0; part < lanes; ) { \
     int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
-    if (nv == 1) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 1); \
-    else if (nv == 2) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 2); \
-    else T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 4); \
+    if (nv == 1) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 1, cols); \
+    else if (nv == 2) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 2, cols); \
+    else T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 4, cols); \
     part += nv * w; \
   } \
 }
@@ -304,55 +304,55 @@ static inline __attribute__((always_inline)) void T(dense_backward_##bytes)( \
       *(T(v##bytes) *)(G + j * lanes + v * w) = g; \
     } \
 } \
-/* Both ways between two columns' coefficients and the rows of a panel; `x` and `row` begin at entry `base`. */ \
+/* Both ways between the coefficients of `cols` neighbouring columns and the rows of a panel; `x` and `row` begin at the \
+ * first entry of group `from`. A score is loaded and stored once for all columns of a group. */ \
 static inline __attribute__((always_inline)) void T(spread_columns_##bytes)( \
     const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *W, \
-    int lanes, REAL *z, const int nv) { \
+    int lanes, REAL *z, const int nv, const int cols) { \
   const int w = (bytes) / sizeof(REAL); \
   for (int64_t j = from; j < to; j++) { \
-    T(v##bytes) left[4], right[4]; \
-    for (int v = 0; v < nv; v++) { \
-      left[v] = *(const T(v##bytes) *)(W + 2 * j * lanes + v * w); \
-      right[v] = left[v] - left[v]; \
-      if (2 * j + 1 < p) right[v] = *(const T(v##bytes) *)(W + (2 * j + 1) * lanes + v * w); \
-    } \
+    T(v##bytes) own[4][4] = {{{0}}}; \
+    for (int c = 0; c < cols && cols * j + c < p; c++) \
+      for (int v = 0; v < nv; v++) own[c][v] = *(const T(v##bytes) *)(W + (cols * j + c) * lanes + v * w); \
     for (int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; q < end; q++) \
-      for (int v = 0; v < nv; v++) \
-        *(T(v##bytes) *)(z + row[q] * lanes + v * w) += x[2 * q] * left[v] + x[2 * q + 1] * right[v]; \
+      for (int v = 0; v < nv; v++) { \
+        T(v##bytes) sum = *(T(v##bytes) *)(z + row[q] * lanes + v * w); \
+        for (int c = 0; c < cols; c++) sum += x[cols * q + c] * own[c][v]; \
+        *(T(v##bytes) *)(z + row[q] * lanes + v * w) = sum; \
+      } \
   } \
 } \
 static inline __attribute__((always_inline)) void T(fold_columns_##bytes)( \
     const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *r, \
-    int lanes, REAL *G, const int nv) { \
+    int lanes, REAL *G, const int nv, const int cols) { \
   const int w = (bytes) / sizeof(REAL); \
   for (int64_t j = from; j < to; j++) { \
     int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; \
     if (q == end) continue; \
-    T(v##bytes) a[4], b[4], c[4], d[4]; \
-    for (int v = 0; v < nv; v++) { \
-      const T(v##bytes) first = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
-      a[v] = x[2 * q] * first, b[v] = x[2 * q + 1] * first, c[v] = d[v] = first - first; \
-    } \
-    for (q++; q + 2 <= end; q += 2) \
+    T(v##bytes) even[4][4] = {{{0}}}, odd[4][4] = {{{0}}}; /* two sums at a time hide a multiply-add's latency */ \
+    for (; q + 2 <= end; q += 2) \
       for (int v = 0; v < nv; v++) { \
         const T(v##bytes) one = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
         const T(v##bytes) two = *(const T(v##bytes) *)(r + row[q + 1] * lanes + v * w); \
-        a[v] += x[2 * q] * one, b[v] += x[2 * q + 1] * one; \
-        c[v] += x[2 * q + 2] * two, d[v] += x[2 * q + 3] * two; \
+        for (int c = 0; c < cols; c++) { \
+          even[c][v] += x[cols * q + c] * one; \
+          odd[c][v] += x[cols * (q + 1) + c] * two; \
+        } \
       } \
-    for (; q < end; q++) \
+    if (q < end) \
       for (int v = 0; v < nv; v++) { \
-        const T(v##bytes) last = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
-        a[v] += x[2 * q] * last, b[v] += x[2 * q + 1] * last; \
+        const T(v##bytes) one = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
+        for (int c = 0; c < cols; c++) even[c][v] += x[cols * q + c] * one; \
       } \
-    for (int v = 0; v < nv; v++) { \
-      *(T(v##bytes) *)(G + 2 * j * lanes + v * w) += a[v] + c[v]; \
-      if (2 * j + 1 < p) *(T(v##bytes) *)(G + (2 * j + 1) * lanes + v * w) += b[v] + d[v]; \
-    } \
+    for (int c = 0; c < cols && cols * j + c < p; c++) \
+      for (int v = 0; v < nv; v++) \
+        *(T(v##bytes) *)(G + (cols * j + c) * lanes + v * w) += even[c][v] + odd[c][v]; \
   } \
 } \
-DEFINE_PANEL(spread, bytes) \
-DEFINE_PANEL(fold, bytes) \
+DEFINE_PANEL(spread, bytes, 2) \
+DEFINE_PANEL(spread, bytes, 4) \
+DEFINE_PANEL(fold, bytes, 2) \
+DEFINE_PANEL(fold, bytes, 4) \
 static void T(forward_##bytes)(const T(tile_t) *tile, int sparse, int64_t p, int count, const REAL *W, int lanes, \
                                REAL *z) { \
   const int w = (bytes) / sizeof(REAL); \
@@ -415,13 +415,14 @@ typedef void (*T(panel_t))(const REAL *, const uint8_t *, const int64_t *, int64
 typedef struct {
   void (*forward)(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
   void (*backward)(const T(tile_t) *, int, int64_t, int, const REAL *, int, REAL *);
-  T(panel_t) spread, fold;
+  T(panel_t) spread[2], fold[2]; /* of groups of two and of four columns */
   double (*softmax)(const REAL *, REAL *, REAL *, const int32_t *, const double *, int, int, const REAL *,
                     const INTEGER *);
   void (*curve)(REAL *, const REAL *, const double *, int, int);
 } T(lanes_t);
 #define CHOSEN(bytes) \
-  (T(lanes_t)){T(forward_##bytes), T(backward_##bytes), T(spread_##bytes), T(fold_##bytes), T(softmax_##bytes), T(curve_##bytes)}
+  (T(lanes_t)){T(forward_##bytes), T(backward_##bytes), {T(spread2_##bytes), T(spread4_##bytes)}, \
+               {T(fold2_##bytes), T(fold4_##bytes)}, T(softmax_##bytes), T(curve_##bytes)}
 
 static T(lanes_t) T(choose)(int lanes) {
   size_t bytes = lanes * sizeof(REAL);
@@ -435,14 +436,14 @@ static T(lanes_t) T(choose)(int lanes) {
   return CHOSEN(16);
 }
 
-/* Take one panel's pairs of columns one way or the other (spread or fold), some at a time: unpacked into `entries`. */
-static void T(walk_panel)(T(panel_t) way, const rows_t *rows, int64_t first, const REAL *in, int lanes, REAL *out,
+/* Take one panel's groups of columns one way or the other (spread or fold), some at a time: unpacked into `entries`. */
+static void T(walk_panel)(const T(panel_t) *ways, const rows_t *rows, int64_t first, const REAL *in, int lanes, REAL *out,
                           REAL *entries, int square) {
-  int64_t p = rows->n_features, n_pairs = (p + 1) / 2;
-  const int64_t *starts = rows->panel_starts + first / PANEL * (n_pairs + 1);
-  for (int64_t from = 0, to; from < n_pairs; from = to) {
-    for (to = from + 1; to < n_pairs && starts[to + 1] - starts[from] <= UNPACKED; to++);
-    int64_t at = 2 * starts[from], size = 2 * (starts[to] - starts[from]);
+  int64_t p = rows->n_features, cols = rows->panel_columns, n_groups = (p + cols - 1) / cols;
+  const int64_t *starts = rows->panel_starts + first / PANEL * (n_groups + 1);
+  for (int64_t from = 0, to; from < n_groups; from = to) {
+    for (to = from + 1; to < n_groups && cols * (starts[to + 1] - starts[from]) <= UNPACKED; to++);
+    int64_t at = cols * starts[from], size = cols * (starts[to] - starts[from]);
 #define UNPACK(type) \
     do for (int64_t q = 0; q < size; q++) entries[q] = (REAL)((const type *)rows->panel_values)[at + q]; while (0)
     if (rows->value_type == U8) UNPACK(uint8_t);
@@ -450,7 +451,7 @@ static void T(walk_panel)(T(panel_t) way, const rows_t *rows, int64_t first, con
     else UNPACK(double);
 #undef UNPACK
     if (square) T(square)(entries, size);
-    way(entries, rows->panel_rows + at / 2, starts, from, to, p, in, lanes, out);
+    ways[cols == 4](entries, rows->panel_rows + starts[from], starts, from, to, p, in, lanes, out);
   }
 }
 
@@ -475,7 +476,7 @@ static void T(share)(void *argument, int thread) {
   double *G = (double *)((char *)pass->workspace + thread * private_bytes(size / L, L)), *sums = G + size;
   REAL *part = (REAL *)(sums + L);
   if (mode != SCORES) memset(G, 0, (size + L) * sizeof(double)), memset(part, 0, size * sizeof(REAL));
-  int64_t widest = by_panels ? 2 * UNPACKED : T(widest_tile)(rows, from, to);
+  int64_t widest = by_panels ? UNPACKED : T(widest_tile)(rows, from, to);
   size_t own = (size_t)(2 * height + 1) * L * sizeof(REAL) + L * sizeof(INTEGER) + 128;
   char *buffer = malloc(widest * (sizeof(REAL) + sizeof(int32_t)) + own);
   if (!buffer) { work->failed[thread] = 1; return; }

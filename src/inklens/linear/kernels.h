@@ -30,11 +30,12 @@ typedef struct {
   int64_t row_stride;    /* dense: elements from one row to the next */
   const void *indices;   /* CSR: columns, uint16 or int32 */
   const int64_t *indptr; /* CSR: (n_rows + 1) */
-  /* CSR, or NULL: the entries once more, by pairs of neighbouring columns within panels of PANEL rows. An entry is a row
-   * that has a value in either column; those of pair j start at panel_starts[panel * ((n_features + 1) / 2 + 1) + j]. */
-  const void *panel_values;  /* two for each entry */
+  /* CSR, or NULL: the entries once more, by groups of 2 or 4 neighbouring columns within panels of PANEL rows. An entry
+   * is a row that has a value in any of them; those of group j start at panel_starts[panel * (n_groups + 1) + j]. */
+  const void *panel_values;  /* one for each column of the group */
   const uint8_t *panel_rows; /* row within the panel */
   const int64_t *panel_starts;
+  int64_t panel_columns;     /* of a group */
 } rows_t;
 
 typedef void (*share_t)(void *task, int thread);

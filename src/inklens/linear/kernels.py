@@ -34,14 +34,14 @@ PANEL = 256  # rows, as in `kernels.h`
 
 
 class Panels(NamedTuple):
-    """The entries of CSR rows once more, by pairs of columns within panels of PANEL rows: sums stay in registers.
+    """The entries of CSR rows once more, by groups of columns within panels of PANEL rows: sums stay in registers.
 
-    Neighbouring pixels tend to have ink together, so that one entry, a row with a value in either column, serves both.
+    Neighbouring pixels tend to have ink together, so that one entry, a row with a value in any column, serves them all.
     """
 
-    values: np.ndarray  # (n_entries, 2)
+    values: np.ndarray  # (n_entries, 2 or 4)
     rows: np.ndarray  # (n_entries,) uint8: row within the panel
-    starts: np.ndarray  # (n_panels, n_pairs + 1) int64: where the entries of a pair start
+    starts: np.ndarray  # (n_panels, n_groups + 1) int64: where the entries of a group start
 
 
 class Storage(NamedTuple):
@@ -252,6 +252,7 @@ class _Rows(ctypes.Structure):
         ("indices", ctypes.c_void_p),
         ("indptr", ctypes.c_void_p),
         *((name, ctypes.c_void_p) for name in ("panel_values", "panel_rows", "panel_starts")),
+        ("panel_columns", ctypes.c_int64),
     )
 
 
@@ -275,7 +276,7 @@ def describe(storage: Storage) -> _Rows:
         stride,
         pointer(storage.indices),
         pointer(storage.indptr),
-        *(() if storage.panels is None else map(pointer, storage.panels)),
+        *(() if storage.panels is None else (*map(pointer, storage.panels), storage.panels.values.shape[1])),
     )
 
 

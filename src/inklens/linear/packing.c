@@ -77,36 +77,37 @@ int64_t EXPORT(pack)(const void *values, int64_t type, int64_t n, int64_t p, int
   return pack_f64(values, n, p, stride, at, columns, narrow, packed);
 }
 
-/* Lay the entries of CSR rows (columns ascending) out by pairs of columns within panels of PANEL rows, see rows_t.
+/* Lay the entries of CSR rows (columns ascending) out by groups of `cols` columns within panels of PANEL rows, see rows_t.
  *
  * A first call without `values` fills `starts`; its last number is the count of entries. 0, or 1 without memory. */
 int64_t EXPORT(make_panels)(const void *source, int64_t value_size, const void *columns, int64_t column_size,
-                            const int64_t *indptr, int64_t n, int64_t p, int64_t *starts, void *values, uint8_t *rows) {
-  int64_t n_pairs = (p + 1) / 2, total = 0;
-  int64_t *next = malloc((n_pairs + 1) * sizeof(int64_t));
+                            const int64_t *indptr, int64_t n, int64_t p, int64_t cols, int64_t *starts, void *values,
+                            uint8_t *rows) {
+  int64_t n_groups = (p + cols - 1) / cols, total = 0;
+  int64_t *next = malloc((n_groups + 1) * sizeof(int64_t));
   if (!next) return 1;
-  for (int64_t first = 0; first < n; first += PANEL, starts += n_pairs + 1) {
+  for (int64_t first = 0; first < n; first += PANEL, starts += n_groups + 1) {
     int64_t last = first + PANEL < n ? first + PANEL : n;
-    if (value_size == 0) memset(starts, 0, (n_pairs + 1) * sizeof(int64_t));
-    else memcpy(next, starts, (n_pairs + 1) * sizeof(int64_t));
+    if (value_size == 0) memset(starts, 0, (n_groups + 1) * sizeof(int64_t));
+    else memcpy(next, starts, (n_groups + 1) * sizeof(int64_t));
     for (int64_t i = first; i < last; i++) {
       int64_t before = -1, at = 0;
       for (int64_t q = indptr[i]; q < indptr[i + 1]; q++) {
-        int64_t j = column_size == 2 ? ((const uint16_t *)columns)[q] : ((const int32_t *)columns)[q], pair = j / 2;
-        if (value_size == 0) starts[pair + 1] += pair != before;
+        int64_t j = column_size == 2 ? ((const uint16_t *)columns)[q] : ((const int32_t *)columns)[q], group = j / cols;
+        if (value_size == 0) starts[group + 1] += group != before;
         else {
-          if (pair != before) rows[at = next[pair]++] = (uint8_t)(i - first);
-          if (value_size == 1) ((uint8_t *)values)[2 * at + j % 2] = ((const uint8_t *)source)[q];
-          else if (value_size == 4) ((float *)values)[2 * at + j % 2] = ((const float *)source)[q];
-          else ((double *)values)[2 * at + j % 2] = ((const double *)source)[q];
+          if (group != before) rows[at = next[group]++] = (uint8_t)(i - first);
+          if (value_size == 1) ((uint8_t *)values)[cols * at + j % cols] = ((const uint8_t *)source)[q];
+          else if (value_size == 4) ((float *)values)[cols * at + j % cols] = ((const float *)source)[q];
+          else ((double *)values)[cols * at + j % cols] = ((const double *)source)[q];
         }
-        before = pair;
+        before = group;
       }
     }
     if (value_size == 0) {
       starts[0] = total;
-      for (int64_t j = 0; j < n_pairs; j++) starts[j + 1] += starts[j];
-      total = starts[n_pairs];
+      for (int64_t j = 0; j < n_groups; j++) starts[j + 1] += starts[j];
+      total = starts[n_groups];
     }
   }
   free(next);
