@@ -135,10 +135,18 @@ def pointer(array: np.ndarray | None) -> int | None:
 
 
 def call(name: str, *arguments: Any) -> int:
-    """Call a compiled function that takes arrays, integers and returns an integer."""
-    types = tuple(ctypes.c_void_p if isinstance(argument, np.ndarray) else ctypes.c_int64 for argument in arguments)
-    values = [pointer(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    """Call a compiled function that takes arrays, rows and integers, and returns an integer."""
+    types = tuple(
+        ctypes.c_int64 if isinstance(argument, int | np.integer) else ctypes.c_void_p for argument in arguments
+    )
+    values = [_as_c(argument) for argument in arguments]
     return function(name, types, ctypes.c_int64)(*values)
+
+
+def _as_c(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray):
+        return pointer(argument)
+    return ctypes.addressof(argument) if isinstance(argument, ctypes.Structure) else int(argument)
 
 
 def lanes(n_classes: int) -> int:

@@ -49,7 +49,12 @@ class Block:
 
     @cached_property
     def _fast(self) -> Storage:
-        return self._exact if self.fast is self.exact else with_columns(self.fast, self.inspection)
+        if self.fast is self.exact:
+            return self._exact
+        columns = self._exact.transpose
+        if columns is None:
+            return with_columns(self.fast, self.inspection)
+        return self.fast._replace(transpose=single(columns))
 
     def storage(self, dtype: Any) -> Storage:
         """Return the rows to use in a pass of that type; sparse ones are laid out by columns as well."""
@@ -221,13 +226,10 @@ def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspect
 def _extremes(storage: Storage, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return smallest and largest value of each column of sparse rows, (n_features,) each."""
     n_samples, n_features = storage.shape
-    values = storage.values[np.argsort(columns, kind="stable")].astype(np.float64)
-    counts = np.bincount(columns, minlength=n_features)
-    filled = np.flatnonzero(counts)
-    low, high = np.zeros(n_features), np.zeros(n_features)
-    if len(filled):
-        starts = (np.cumsum(counts) - counts)[filled]
-        low[filled], high[filled] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    values, counts = storage.values.astype(np.float64, copy=False), np.bincount(columns, minlength=n_features)
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    np.minimum.at(low, columns, values)
+    np.maximum.at(high, columns, values)
     holed = counts < n_samples
     low[holed], high[holed] = np.minimum(low[holed], 0.0), np.maximum(high[holed], 0.0)
     return low, high
