@@ -32,10 +32,10 @@ from inklens.linear.softmax import log_softmax
 
 HERE = Path(__file__).parent
 STEPS = {  # settings that each peer is given in turn
-    "lbfgs": [{"max_iter": n, "tol": 1e-12} for n in (25, 50, 100, 200, 400)],
+    "lbfgs": [{"max_iter": n, "tol": 1e-12} for n in (50, 100, 200, 220, 240, 260, 300, 400)],
     "newton_cg": [{"max_iter": 100, "tol": tol} for tol in (1e-4, 1e-6)],
-    "saga": [{"max_iter": n, "tol": 1e-12} for n in (100, 500)],
-    "intelex": [{"max_iter": n, "tol": 1e-12} for n in (100, 150, 200, 400)],
+    "saga": [{"max_iter": n, "tol": 1e-12} for n in (100, 300, 500, 700)],
+    "intelex": [{"max_iter": n, "tol": 1e-12} for n in (100, 150, 170, 200, 400)],
     "cyanure": [{"max_iter": 5000, "tol": tol} for tol in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)],
     "glmnet": [{"max_iter": 0, "tol": tol} for tol in (1e-4, 1e-6, 1e-8)],
     "adelie": [{"max_iter": 0, "tol": tol} for tol in (1e-5, 1e-7)],
@@ -44,8 +44,8 @@ STEPS = {  # settings that each peer is given in turn
     "scipy_lbfgsb": [{"max_iter": n} for n in (300, 900)],
 }
 LARGE_STEPS = {  # those that the small job shows to be too loose are left out, to save hours
-    "lbfgs": [{"max_iter": n, "tol": 1e-12} for n in (200, 400, 1000)],
-    "intelex": [{"max_iter": n, "tol": 1e-12} for n in (100, 200, 400)],
+    "lbfgs": [{"max_iter": n, "tol": 1e-12} for n in (200, 400, 500, 700, 1000)],
+    "intelex": [{"max_iter": n, "tol": 1e-12} for n in (200, 300, 400, 600)],
     "cyanure": [{"max_iter": 5000, "tol": tol} for tol in (1e-1, 1e-2, 1e-3)],
 }
 SMOOTH = ["lbfgs", "newton_cg", "newton_cholesky", "sag", "intelex", "cyanure"]
@@ -420,9 +420,16 @@ def scaling(X, y) -> str:
     return table(["cost against", "L2 to 1e-4", "L1 to 1e-3"], rows)
 
 
+def _decades(found: list[Curve]) -> float:
+    """Return over how many powers of ten the times of a panel reach."""
+    seconds = [s for curve in found for s, _ in curve.points]
+    return float(np.log10(max(seconds) / min(seconds))) if seconds else 1.0
+
+
 def figure(curves: dict[str, list[Curve]], file: Path) -> None:
     """Draw time against suboptimality, one panel per job."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     n_columns = min(2, len(curves))
     n_rows = -(-len(curves) // n_columns)
@@ -441,6 +448,9 @@ def figure(curves: dict[str, list[Curve]], file: Path) -> None:
         axes.set_title(name, fontsize=11)
         axes.set_xlabel("seconds")
         axes.set_ylabel("objective above optimum, relative")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # within one decade the minor labels overlap
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if _decades(found) < 2.5 else (1.0,)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     picture.savefig(file, dpi=110)

@@ -1,6 +1,7 @@
 """Passes over rows: the same numbers from every layout, type, thread count and instruction set; true derivatives."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,22 @@ def test_every_layout_gives_the_same_pass(layout, density, dtype):
     np.testing.assert_allclose(at.gradient, gradient, rtol=rtol, atol=rtol * np.abs(gradient).max())
     np.testing.assert_allclose(at.intercept_gradient, sums, rtol=rtol, atol=rtol * len(X))
     np.testing.assert_allclose(at.proba, proba, rtol=20 * rtol, atol=rtol)
+
+
+def test_a_library_of_other_sources_is_not_used(monkeypatch):
+    called = {"pass_f32", "pass_f64"}
+    for path in Path(kernels.__file__).parent.glob("*.py"):
+        called |= set(re.findall(r"""\b(?:call|function)\(\s*"(\w+)\"""", path.read_text()))
+    assert called == set(kernels.FUNCTIONS), "kernels.FUNCTIONS lists the compiled functions that are called"
+    active = kernels.active()
+    monkeypatch.setattr(kernels, "FUNCTIONS", (*kernels.FUNCTIONS, "of_next_year"))
+    kernels.active.cache_clear()
+    try:
+        assert kernels.active() == "numpy"
+    finally:
+        monkeypatch.undo()
+        kernels.active.cache_clear()
+    assert kernels.active() == active
 
 
 def test_input_is_never_written_to():

@@ -1,6 +1,11 @@
-"""Hostile and odd numbers: the right answer, or one clear error; never a silent wrong one."""
+"""Hostile and odd numbers: the right answer, or one clear error; never a silent wrong one.
 
+`ROWS` tells which tests answer for which row of the robustness table.
+"""
+
+import sys
 import warnings
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -195,6 +200,15 @@ def test_sparse_equals_dense(digits, penalty):
         np.testing.assert_allclose(fit.coef_, fits[0].coef_, atol=2e-3 * np.abs(fits[0].coef_).max())
 
 
+def test_integers_beyond_53_bits(blobs):
+    """int64 near 2^62 is the float64 that NumPy makes of it: refused as too large, fitted where it is small."""
+    X, y = blobs
+    whole = np.round(X * 1000.0).astype(np.int64)
+    same_model(SoftmaxRegression(tol=1e-8).fit(whole, y), SoftmaxRegression(tol=1e-8).fit(whole.astype(float), y))
+    with pytest.raises(ValueError, match=r"column \d.*reaches 4\.61e\+18.*rescale"):
+        SoftmaxRegression().fit(whole + 2**62, y)
+
+
 def test_bytes_and_their_scaled_floats_are_the_same_problem(digits):
     X, _, y, _ = digits
     pixels = np.round(X * 16).astype(np.uint8)
@@ -271,9 +285,20 @@ def test_exception_in_a_callback_leaves_the_estimator_as_it_was(digits):
     def fail(solution):
         raise RuntimeError("from the callback")
 
-    with pytest.raises(RuntimeError, match="from the callback"):
-        model.fit(X, y, callback=fail)
-    assert all(vars(model)[name] is value for name, value in before.items())
+    narrow = X[:, :30]
+    for refit in (
+        lambda: model.fit(X, y, callback=fail),
+        lambda: model.fit(narrow, y, callback=fail),
+        lambda: model.fit(Rows.of(narrow), y, callback=fail),
+        lambda: model.fit(narrow, y, sample_weight=-np.ones(len(y))),
+        lambda: model.fit(narrow * 1e200, y),
+        lambda: model.fit(narrow, np.zeros(len(y))),
+    ):
+        with pytest.raises((RuntimeError, ValueError)):
+            refit()
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is value for name, value in before.items())
+    assert model.predict(X[:3]).shape == (3,)
 
 
 def test_callbacks_of_scikit_learn(digits):
@@ -299,3 +324,37 @@ def test_callbacks_of_scikit_learn(digits):
     assert seen[:2] == ["setup", "fit"]
     assert seen[-2:] == ["end fit", "teardown"]
     assert seen.count("step") == seen.count("end step") >= 1
+
+
+# ---- which test answers for which row --------------------------------------------------------------------------------
+
+ROWS = {
+    "N1 NaN and infinity are named": "test_non_finite_input_is_named_and_changes_nothing",
+    "N2 one hostile column": "test_one_hostile_column",
+    "N3 all values hostile": "test_all_values_hostile test_all_values_large_or_small_agree_with_a_scaled_penalty "
+    "test_all_tiny_is_refused",
+    "N4 constant, zero and duplicate columns": "test_constant_zero_and_duplicate_columns",
+    "N5 nothing to learn from": "test_nothing_to_learn_from",
+    "N6 n < p, conflicting labels": "test_more_columns_than_rows test_duplicate_rows_with_conflicting_labels",
+    "N7 separable, no penalty": "test_separable_without_penalty_warns_and_is_finite",
+    "N8 enormous scores": "test_enormous_scores_give_probabilities",
+    "N9 layouts and types": "test_linear_kernels:test_every_layout_gives_the_same_pass "
+    "test_linear_kernels:test_input_is_never_written_to test_linear_kernels:test_memory_map_read_only "
+    "test_integers_beyond_53_bits",
+    "N10 sparse forms": "test_sparse_equals_dense test_linear_kernels:test_every_layout_gives_the_same_pass",
+    "N11 weights 0 and 2": "test_weights_zero_and_two_are_rows_left_out_and_repeated",
+    "N12 estimator contract": "test_linear_estimator:test_estimator_contract",
+    "N13 not converged": "test_one_warning_when_a_limit_comes_first",
+    "N14 the same again": "test_same_fit_again_and_on_other_threads",
+    "N15 interruption": "test_interrupted_fit_stores_the_best_point_and_says_so "
+    "test_exception_in_a_callback_leaves_the_estimator_as_it_was",
+    "N16 order and names": "test_order_of_rows_and_names_of_classes_do_not_matter",
+}
+
+
+def test_every_row_has_its_tests():
+    assert [row.partition(" ")[0] for row in ROWS] == [f"N{number}" for number in range(1, 17)]
+    for tests in ROWS.values():
+        for test in tests.split():
+            module, _, name = test.rpartition(":")
+            assert hasattr(import_module(module) if module else sys.modules[__name__], name), test

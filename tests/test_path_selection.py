@@ -137,3 +137,14 @@ def test_folds_are_stratified_and_rare_classes_stay_in_training():
         assert sizes.max() - sizes.min() <= 1
     model = SoftmaxRegressionCV(Cs=2, C_max=0.1).fit(np.random.default_rng(0).normal(size=(76, 3)), codes)
     assert model.coef_.shape == (4, 3)
+
+
+def test_a_failed_search_leaves_the_estimator_as_it_was(digits):
+    X, y = digits
+    model = SoftmaxRegressionCV(Cs=3, cv=2).fit(X, y)
+    before = dict(vars(model))
+    for narrow, labels in ((np.full((len(y), 5), np.nan), y), (X[:, :5], np.zeros(len(y)))):
+        with pytest.raises(ValueError):
+            model.fit(narrow, labels)
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is value for name, value in before.items())

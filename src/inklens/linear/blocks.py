@@ -167,7 +167,7 @@ class Rows:
         """Return z_i = W x_i + b, (n_samples, n_classes); half a pass."""
         intercept = np.zeros(len(coef)) if intercept is None else intercept
         out = kernels.empty_scores(self.n_samples, len(coef), dtype, self._spare)
-        for block, part in self._parts():
+        for block, part in self.parts():
             kernels.scores(block.storage(dtype), coef * self.scale, intercept, out[part], self._threads(len(coef)))
         self.n_passes += 0.5
         return out
@@ -186,7 +186,7 @@ class Rows:
         scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype, self._spare) for _ in range(2))
         gradient: Any = None
         loss, sums = 0.0, np.zeros(n_classes)
-        for block, part in self._parts():
+        for block, part in self.parts():
             found = kernels.loss_pass(
                 block.storage(dtype),
                 coef * self.scale,
@@ -216,7 +216,7 @@ class Rows:
         n_classes = len(direction)
         product: Any = None
         sums = np.zeros(n_classes)
-        for block, part in self._parts():
+        for block, part in self.parts():
             found = kernels.hessian_pass(
                 block.storage(proba.dtype),
                 proba[part],
@@ -236,7 +236,7 @@ class Rows:
         With `squared`, every entry of X is squared first.
         """
         product: Any = None
-        for block, part in self._parts():
+        for block, part in self.parts():
             storage, threads = block.storage(residual.dtype), self._threads(residual.shape[1])
             found = kernels.transpose_pass(storage, residual[part], threads, squared=squared)
             product = found if product is None else product + found
@@ -258,7 +258,7 @@ class Rows:
     ) -> np.ndarray:
         """Return some columns of some rows (sorted indices) as a scaled array of its own, (n_rows, n_columns)."""
         pieces = []
-        for block, part in self._parts():
+        for block, part in self.parts():
             inside = None if rows is None else _within(rows, part)
             pieces.append(arrays.to_numpy(select(block.storage(dtype), inside, columns, dtype)))
         stacked = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
@@ -284,7 +284,7 @@ class Rows:
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout."""
         blocks = []
-        for block, part in self._parts():
+        for block, part in self.parts():
             inside = _within(rows, part)
             if len(inside) or not self.blocks[1:]:
                 exact = take(block.exact, inside)
@@ -299,7 +299,7 @@ class Rows:
         values: list[np.ndarray] = []
         indices: list[np.ndarray] = []
         sizes: list[np.ndarray] = []
-        for block, part in self._parts():
+        for block, part in self.parts():
             storage = block.fast
             if storage.indices is None:
                 dense = storage.values if rows is None else storage.values[_within(rows, part)]
@@ -324,14 +324,15 @@ class Rows:
         `curvature` h (n_rows, n_classes) float32 belongs to the rows taken.
         """
         grams, first = np.zeros((curvature.shape[1], len(columns) + 1, len(columns) + 1), dtype=np.float32), 0
-        for block, part in self._parts():
+        for block, part in self.parts():
             inside = None if rows is None else _within(rows, part)
             X = with_ones(select(block.fast, inside, columns, np.float32) * self.scale)
             grams += twin.class_grams(X, curvature[first : first + X.shape[0]])
             first += X.shape[0]
         return grams
 
-    def _parts(self) -> Iterator[tuple[Block, slice]]:
+    def parts(self) -> Iterator[tuple[Block, slice]]:
+        """Yield the blocks, each with the place of its rows."""
         start = 0
         for block in self.blocks:
             yield block, slice(start, start + block.n_samples)

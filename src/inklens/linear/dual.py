@@ -65,6 +65,11 @@ def balance(proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.nda
     return proba @ mix.astype(proba.dtype)
 
 
+def softmax_gap(penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
+    """Return the gap at the softmax itself, g(W) + g*(G) - <G, W> with G = -gradient; no repair for the intercept."""
+    return penalty.value(coef) + penalty.conjugate(-gradient) + float(np.vdot(gradient, coef))
+
+
 def dual_value(penalty, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, G: np.ndarray) -> float:
     """Return D((1 - s) Y + s P) for the best of the scales s worth trying; G belongs to s = 1.
 

@@ -1,7 +1,8 @@
 """`SoftmaxRegression`: the solver behind scikit-learn's estimator contract."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -182,8 +183,13 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             NaN or infinity, one class, no rows or columns, parameters out of range, values too large or too small for
             any coefficient to be found.
         FitInterrupted
-            On Ctrl-C; the best point so far has been stored, with its bound.
+            On Ctrl-C; the best point so far has been stored, with its bound. After any other error the estimator is as
+            it was before.
         """
+        with all_or_nothing(self):
+            return self._fit(X, y, sample_weight, callback)
+
+    def _fit(self, X, y, sample_weight, callback):
         rows, y = self._validated(X, y)
         check_classification_targets(y)
         if arrays.is_foreign(sample_weight):
@@ -222,7 +228,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self._keep(solution, classes)
         text = remark(solution, self.tol)
         if text:
-            warnings.warn(text, ConvergenceWarning, stacklevel=4)
+            warnings.warn(text, ConvergenceWarning, stacklevel=5)
         return self
 
     def _validated(self, X, y) -> tuple[Rows, np.ndarray]:
@@ -258,8 +264,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _keep(self, solution: Solution, classes: np.ndarray) -> None:
         self.classes_ = classes
         self.coef_, self.intercept_ = solution.coef, solution.intercept
-        self.objective_, self.lower_bound_ = solution.objective, solution.lower_bound
-        self.dual_gap_, self.status_, self.separated_ = solution.gap, solution.status, solution.separated
+        self.objective_, self.lower_bound_ = float(solution.objective), float(solution.lower_bound)
+        self.dual_gap_, self.status_, self.separated_ = float(solution.gap), solution.status, solution.separated
         self.margin_ = solution.separation.margin if solution.separation is not None else None
         self.mle_exists_, self.dual_point_ = solution.exists, solution.dual
         self.converged_, self.gradient_norm_ = solution.status == "certified", solution.gradient_norm
@@ -289,9 +295,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _raw(self, X) -> Any:
         check_is_fitted(self)
         if arrays.is_foreign(X):
-            rows = make_block(X).exact
-            _check_n_features(self, rows.values, reset=False)
-            return raw_prediction(rows.values, self.coef_, self.intercept_)
+            values = make_block(X).exact.matrix
+            _check_n_features(self, values, reset=False)
+            raw = raw_prediction(values, self.coef_, self.intercept_)
+            return raw if arrays.is_foreign(raw) else arrays.like(X, raw, np.float64)
         if isinstance(X, Rows):
             return np.ascontiguousarray(X.scores(self.coef_, self.intercept_, dtype=np.float64))
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
@@ -301,6 +308,20 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Undo what a fit has changed if it fails; a fit that was interrupted keeps its best point."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except FitInterrupted:
+        raise
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class _Watching:

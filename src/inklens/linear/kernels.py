@@ -25,6 +25,11 @@ from inklens.linear.twin import LossPass
 VALUE_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float64): 2}
 DENSE, DENSE_SKIP, CSR16, CSR32 = range(4)
 SCORES, LOSS, HESSIAN, BACK = range(4)
+FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
+    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "make_panels", "class_grams", "factor_blocks",
+    "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent", "group_descent",
+    "solve_face", "dual_lanes", "dual_squares", "dual_epoch",
+)  # fmt: skip
 PANEL = 256  # rows, as in `kernels.h`
 
 
@@ -108,7 +113,10 @@ def active() -> str:
     wanted = os.environ.get("INKLENS_KERNELS") or found.inklens_isa().decode()
     order = ["avx512", "avx2", "neon", "plain"]
     candidates = order[order.index(wanted) :] if wanted in order else ["plain"]
-    return next((name for name in candidates if hasattr(found, f"pass_f32_{name}")), "numpy")
+    for name in candidates:
+        if all(hasattr(found, f"{function}_{name}") for function in FUNCTIONS):
+            return name
+    return "numpy"
 
 
 @cache
@@ -127,10 +135,18 @@ def pointer(array: np.ndarray | None) -> int | None:
 
 
 def call(name: str, *arguments: Any) -> int:
-    """Call a compiled function that takes arrays, integers and returns an integer."""
-    types = tuple(ctypes.c_void_p if isinstance(argument, np.ndarray) else ctypes.c_int64 for argument in arguments)
-    values = [pointer(argument) if isinstance(argument, np.ndarray) else argument for argument in arguments]
+    """Call a compiled function that takes arrays, rows and integers, and returns an integer."""
+    types = tuple(
+        ctypes.c_int64 if isinstance(argument, int | np.integer) else ctypes.c_void_p for argument in arguments
+    )
+    values = [_as_c(argument) for argument in arguments]
     return function(name, types, ctypes.c_int64)(*values)
+
+
+def _as_c(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray):
+        return pointer(argument)
+    return ctypes.addressof(argument) if isinstance(argument, ctypes.Structure) else int(argument)
 
 
 def lanes(n_classes: int) -> int:

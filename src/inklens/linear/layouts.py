@@ -18,6 +18,7 @@ from inklens.linear.kernels import Storage
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 WIDE_BELOW = 0.03  # share of non-zeros below which columns are too short to be cut into panels of rows
+SHARE_MEMORY = kernels.active() != "numpy"  # arrays of other libraries in this memory are read by compiled passes, too
 PACK_UP_TO = 1 << 30  # bytes of a memory-mapped file beyond which rows are read anew in every pass
 
 
@@ -48,7 +49,12 @@ class Block:
 
     @cached_property
     def _fast(self) -> Storage:
-        return self._exact if self.fast is self.exact else with_columns(self.fast, self.inspection)
+        if self.fast is self.exact:
+            return self._exact
+        columns = self._exact.transpose
+        if columns is None:
+            return with_columns(self.fast, self.inspection)
+        return self.fast._replace(transpose=single(columns))
 
     def storage(self, dtype: Any) -> Storage:
         """Return the rows to use in a pass of that type; sparse ones are laid out by columns as well."""
@@ -80,8 +86,11 @@ def dense_storage(X: Any) -> Storage:
     if X.ndim != 2:
         raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
     if arrays.is_foreign(X):
-        X = arrays.require_usable(X)
-        return Storage(_number_type(X), None, None, tuple(X.shape))
+        X = _number_type(arrays.require_real(X))
+        if not (SHARE_MEMORY and arrays.is_in_memory(X)):
+            arrays.require_float64(X)
+            return Storage(X, None, None, tuple(X.shape))
+        X = arrays.to_numpy(X)
     if X.dtype not in kernels.VALUE_TYPES or not X.dtype.isnative:
         X = _native(X)
     itemsize = X.itemsize
@@ -217,13 +226,10 @@ def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspect
 def _extremes(storage: Storage, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return smallest and largest value of each column of sparse rows, (n_features,) each."""
     n_samples, n_features = storage.shape
-    values = storage.values[np.argsort(columns, kind="stable")].astype(np.float64)
-    counts = np.bincount(columns, minlength=n_features)
-    filled = np.flatnonzero(counts)
-    low, high = np.zeros(n_features), np.zeros(n_features)
-    if len(filled):
-        starts = (np.cumsum(counts) - counts)[filled]
-        low[filled], high[filled] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    values, counts = storage.values.astype(np.float64, copy=False), np.bincount(columns, minlength=n_features)
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    np.minimum.at(low, columns, values)
+    np.maximum.at(high, columns, values)
     holed = counts < n_samples
     low[holed], high[holed] = np.minimum(low[holed], 0.0), np.maximum(high[holed], 0.0)
     return low, high

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from inklens.errors import DataError
 from inklens.linear.blocks import Rows
-from inklens.linear.estimators import SoftmaxRegression
+from inklens.linear.estimators import SoftmaxRegression, all_or_nothing
 from inklens.linear.path import fit_points, path_grid
 from inklens.linear.penalties import penalty_of
 from inklens.linear.problem import Problem, check_strength
@@ -132,6 +132,10 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         ValueError
             As `SoftmaxRegression.fit`; also an l1_ratio outside [0, 1], or a training fold that lacks a class.
         """
+        with all_or_nothing(self):
+            return self._fit(X, y, sample_weight, None)
+
+    def _fit(self, X, y, sample_weight, callback):
         rows, y = self._validated(X, y)
         check_classification_targets(y)
         given = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)

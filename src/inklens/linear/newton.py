@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from inklens.linear import certificates, kernels
+from inklens.linear import certificates, dual_ascent, kernels
 from inklens.linear.blocks import Evaluation
-from inklens.linear.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.dual import DualPoint, balance, dual_value, moved, softmax_gap
 from inklens.linear.iterate import Iterate
 from inklens.linear.kernels import loss_of_scores
 from inklens.linear.penalties import ElasticNet
@@ -25,7 +25,7 @@ from inklens.linear.problem import Problem
 MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
 HEAVY = 1.0  # of the columns of wide data, those with more curvature than this many times the penalty's enter the block
 SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
-LADDER_ROWS = 8  # rows per column from which a quarter of the rows gives a good start
+ASCENT_ROWS = 20  # rows per column that are enough for a start
 FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
 MAX_CG = 60
 LEAST_RIDGE = np.float32(1e-6)  # on a block's diagonal, relatively: float32 cannot factor what is closer to singular
@@ -36,6 +36,9 @@ STALE = 2.0  # the preconditioner is built anew when the conjugate gradient need
 START = 1e-3  # first penalty without a penalty, in mean absolute column sums
 FALL = 0.03  # of the penalty from one stage to the next
 STAGES = 7
+EASY = 300.0  # mean c_i |x_i|^2 / l2 up to which a cold start needs no larger penalty first
+DROP = 10.0  # by how much a larger penalty falls at most from one stage to the next
+ROUGH = 1.0  # relative duality gap that ends the stage of a larger penalty
 MAX_FINAL_STEPS = 60
 STAGE_GAP = 10.0  # relative duality gap that ends a stage
 FLOAT32_FLOOR = 1e-6  # foretold relative progress below which passes run in float64
@@ -54,35 +57,53 @@ class Point(NamedTuple):
 
 
 def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield Newton iterates for an L2 penalty."""
-    vector, metric = np.column_stack([coef, intercept]), None
-    if _has_ladder(problem) and not vector.any():
-        for point, found in _on_a_quarter(problem, vector):
-            yield Iterate(point[:, :-1], point[:, -1], np.inf)
-            vector, metric = point, found
-    for _, _, iterate in _iterate(problem, vector, metric, tol):
-        yield iterate
+    """Yield Newton iterates for an L2 penalty; a cold start has dual ascent and larger penalties before that."""
+    vector = np.column_stack([coef, intercept])
+    is_cold = not vector.any() and not is_tiny(problem)
+    stages = _stages(problem) if is_cold else [problem]
+    for iterate in _ascended(stages[0]) if is_cold else ():
+        yield _under(problem, stages[0], iterate)
+        vector = np.column_stack([iterate.coef, iterate.intercept])
+    for stage in stages:
+        is_last = stage is problem
+        for point, _, iterate in _iterate(stage, vector, None, tol if is_last else ROUGH):
+            vector = point
+            yield _under(problem, stage, iterate)
+            if not is_last and iterate.gap <= ROUGH * iterate.objective:
+                break
 
 
-def _has_ladder(problem: Problem) -> bool:
-    return problem.rows.n_samples > 4 * LADDER_ROWS * max(100, int(problem.free.sum()))
+def _stages(problem: Problem) -> list[Problem]:
+    """Return the problem under falling penalties, its own the last; the first is easy from a cold start."""
+    free = problem.free
+    l2 = np.broadcast_to(problem.penalty.l2, free.shape)[free]
+    squares = problem.rows.column_squares(problem.weights)[free]
+    factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
+    n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(DROP)))
+    stages = [replace(problem, penalty=problem.penalty.scaled(factor ** (1.0 - k / n_steps))) for k in range(n_steps)]
+    for stage in stages:
+        stage.__dict__["free"] = free
+    return [*stages, problem]
 
 
-def _on_a_quarter(problem: Problem, vector: np.ndarray) -> Iterator[tuple[np.ndarray, "Metric | None"]]:
-    """Yield points that solve the problem on a quarter of the rows, then on a quarter of these, the smallest first."""
-    n_samples = problem.rows.n_samples
-    chosen = np.sort(np.random.default_rng(0).choice(n_samples, n_samples // 4, replace=False))
-    part = problem.restrict(chosen)
-    part.__dict__["free"] = problem.free  # the same columns, so that the preconditioner carries over
-    metric = None
-    if _has_ladder(part):
-        for vector, metric in _on_a_quarter(part, vector):  # noqa: B020 (the last point is where the loop below starts)
-            yield vector, metric
-    for point, found, iterate in _iterate(part, vector, metric, 1e-2):
-        yield point, found
-        if iterate.gap <= 0.1 * iterate.objective:
-            break
-    problem.rows.n_passes += part.rows.n_passes / 4.0
+def _under(problem: Problem, stage: Problem, iterate: Iterate) -> Iterate:
+    """Return a stage's iterate as one of the problem."""
+    if stage is problem:
+        return iterate
+    value = iterate.objective - stage.penalty.value(iterate.coef) + problem.penalty.value(iterate.coef)
+    return Iterate(iterate.coef, iterate.intercept, value)
+
+
+def _ascended(problem: Problem) -> Iterator[Iterate]:
+    """Yield points of dual ascent, on some of the rows where these are many."""
+    n_samples, n_wanted = problem.rows.n_samples, ASCENT_ROWS * max(100, int(problem.free.sum()))
+    if n_samples <= 2 * n_wanted:
+        yield from dual_ascent.ascend(problem)
+        return
+    part = problem.restrict(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
+    for iterate in dual_ascent.ascend(part):
+        yield iterate._replace(objective=np.inf, gap=np.inf)
+    problem.rows.n_passes += part.rows.n_passes * n_wanted / n_samples
 
 
 def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.ndarray, "Metric", Iterate]]:
@@ -113,7 +134,7 @@ def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.
         W, b = point.vector[:, :-1], point.vector[:, -1]
         gap = gap + point.objective
         if problem.is_penalised:
-            gap = min(gap, _plain_gap(problem, point))
+            gap = min(gap, softmax_gap(problem.penalty, W, point.at.gradient))
         yield point.vector, metric, Iterate(W, b, point.objective, gap, dual, stalled >= 2)
 
 
@@ -122,13 +143,6 @@ def _evaluate(problem: Problem, vector: np.ndarray, dtype) -> Point:
     at = problem.evaluate(W, vector[:, -1], dtype=dtype)
     gradient = np.column_stack([at.gradient + problem.penalty.gradient(W), at.intercept_gradient])
     return Point(vector, at, at.loss + problem.penalty.value(W), gradient)
-
-
-def _plain_gap(problem: Problem, point: Point) -> float:
-    """Return the duality gap at the softmax itself, g(W) + g*(G) - <G, W>, without the intercept's repair."""
-    W, G = point.vector[:, :-1], -point.at.gradient
-    penalty = problem.penalty
-    return penalty.value(W) + penalty.conjugate(G) - float(np.vdot(G, W))
 
 
 def _linearised(problem: Problem, point: Point, step: "Step", whole: Point) -> tuple[float, DualPoint]:
@@ -325,7 +339,7 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
         in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY * l2))
         columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
         tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
-    rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * len(columns))
+    rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * (len(columns) + 1))
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     q = len(columns) + 1
     size, stride = -(-q // 4) * 4, -(-q // 16) * 16

@@ -34,7 +34,8 @@ class ElasticNet:
 
     def value(self, W: np.ndarray) -> float:
         """Return g(W)."""
-        return float((self.l1 * np.abs(W)).sum() + 0.5 * (self.l2 * W * W).sum())
+        l1, l2, W = _where_not_zero(W, self.l1, self.l2)
+        return float((l1 * np.abs(W)).sum()) + 0.5 * float(W @ (l2 * W))
 
     def gradient(self, W: np.ndarray) -> np.ndarray:
         """Return the gradient of the smooth part, l2 W."""
@@ -46,14 +47,19 @@ class ElasticNet:
 
     def conjugate(self, G: np.ndarray) -> float:
         """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
-        excess = np.maximum(np.abs(G) - self.l1, 0.0)
-        curved = np.broadcast_to(self.l2, excess.shape)
-        if (excess[curved == 0.0] > 0.0).any():
-            return np.inf
-        return float((np.divide(excess, curved, out=np.zeros_like(excess), where=curved > 0.0) * excess).sum() / 2.0)
+        if self.is_smooth and np.all(self.l2):
+            return 0.5 * float(np.vdot(G, G / self.l2))
+        if self.is_smooth and np.all(self.l2):
+            return 0.5 * float(np.vdot(G, G / self.l2))
+        excess, l2 = np.abs(G) - self.l1, np.broadcast_to(self.l2, G.shape)
+        over = excess > 0.0
+        excess, l2 = excess[over], l2[over]
+        return float((excess / l2) @ excess) / 2.0 if l2.all() else np.inf
 
     def largest_feasible_scale(self, G: np.ndarray) -> float:
         """Return the largest s <= 1 with g*(s G) finite."""
+        if np.all(self.l2):
+            return 1.0
         bound = np.where(np.broadcast_to(self.l2, G.shape) > 0.0, np.inf, self.l1)
         return _largest_scale(np.abs(G), bound)
 
@@ -87,8 +93,9 @@ class ElasticNet:
 
     def violation(self, W: np.ndarray, G: np.ndarray) -> float:
         """Return the largest breach of the optimality conditions G in dg(W), in units of the threshold."""
-        pull = G - self.l2 * W
-        breach = np.where(W != 0.0, np.abs(pull - self.l1 * np.sign(W)), np.maximum(np.abs(pull) - self.l1, 0.0))
+        breach, used = np.maximum(np.abs(G) - self.l1, 0.0), W != 0.0
+        l1, l2, own = _where_not_zero(W, self.l1, self.l2)
+        breach[used] = np.abs(G[used] - l2 * own - l1 * np.sign(own))
         return float(_ratio(breach, self.l1).max(initial=0.0))
 
     def solve_quadratic(
@@ -206,8 +213,18 @@ def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLas
     return ElasticNet(l1_ratio, 1.0 - l1_ratio)
 
 
+def _where_not_zero(W: np.ndarray, *per_feature: Any) -> tuple[np.ndarray, ...]:
+    """Return numbers per feature, or for all, and W, each at the entries of W that are not 0; most are, in text."""
+    used = np.flatnonzero(W != 0.0)
+    return *(
+        np.broadcast_to(size, W.shape).ravel()[used] if np.ndim(size) else size for size in per_feature
+    ), W.ravel()[used]
+
+
 def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
     """Return numerator / denominator, 0 where the denominator is 0."""
+    if np.ndim(denominator) == 0 and denominator != 0.0:
+        return np.asarray(numerator / denominator, dtype=float)
     numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
     return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator != 0.0)
 

@@ -33,6 +33,7 @@ COARSEST = 0.5  # breach of the subproblem's optimality conditions, in threshold
 FORCING = 0.1  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
 SHARE = 0.3  # of the gap to be proven may be lost to a rough solution of the model
+CORRECTED_BELOW = 4.0  # violation, in thresholds, from which a step by a sampled Hessian is corrected by the true one
 KEEP = 0.35  # a model whose step left this share of the violation serves for another
 PROVABLE = 10.0  # a step foretold to gain less than this many times tol is worth a dual point
 DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a whole one
@@ -116,6 +117,7 @@ class Surrogate(NamedTuple):
     factor: float  # on the penalty, when it was built
     violation: float  # at the last point that it served
     damped: bool
+    n_corrections: int  # of a step by products with the true Hessian
 
     def serves(self, penalty: Any, point: Point, factor: float, violation: float) -> bool:
         """Tell whether the last step with it did well, and nothing outside the working set wants to move."""
@@ -148,7 +150,8 @@ def _surrogate(
     if damping > LEAST_DAMPING:
         bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
         model.hessian.ravel()[:: len(bound) + 1] += damping * bound.astype(np.float32)
-    return Surrogate(pairs, model, factor, violation, damped=damping > LEAST_DAMPING)
+    is_rough = light > 0.0 and factor == 1.0 and violation < CORRECTED_BELOW
+    return Surrogate(pairs, model, factor, violation, damping > LEAST_DAMPING, int(is_rough))
 
 
 def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> None:
@@ -164,21 +167,27 @@ def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) 
 @np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below
 def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
-    pairs, model = surrogate.pairs, surrogate.model
-    w, gradient = (np.zeros(len(model.pairs.classes)) for _ in range(2))
+    pairs, model, start = surrogate.pairs, surrogate.model, point.at
     moving = ~model.is_intercept
-    w[moving], gradient[moving] = point.coef[pairs], point.at.gradient[pairs]
-    felt = gradient - model.follow @ point.at.intercept_gradient
+    w, gradient = (np.zeros(len(moving)) for _ in range(2))
+    w[moving], gradient[moving] = point.coef[pairs], start.gradient[pairs]
     finest = _breach_that_costs(SHARE * tol * point.objective(penalty), penalty, point, len(w))
     tolerance = max(min(COARSEST, FORCING * surrogate.violation), finest, 1e-6)
-    v, pull = penalty.solve_quadratic(model, felt, w, tolerance)
-    moves = v - w
-    intercept_moves = -(moves @ model.follow) - model.inverse @ point.at.intercept_gradient
-    direction = np.zeros_like(point.coef)
-    direction[pairs] = moves[moving]
+    felt = first_felt = gradient - model.follow @ start.intercept_gradient
+    v, still = w, start.intercept_gradient
+    direction, intercept_moves = np.zeros_like(point.coef), np.zeros(len(start.intercept_gradient))
+    for left in range(surrogate.n_corrections, -1, -1):
+        u, pull = penalty.solve_quadratic(model, felt, v, tolerance)
+        intercept_moves = intercept_moves - (u - v) @ model.follow - model.inverse @ still
+        v, direction[pairs] = u, (u - w)[moving]
+        if left:  # the true Hessian's slope there, for one more solution with the sampled one
+            product, sums = problem.rows.hessian_product(start.proba, problem.weights, direction, intercept_moves)
+            gradient[moving] = start.gradient[pairs] + product[pairs]
+            still = start.intercept_gradient + sums * problem.fit_intercept
+            felt = gradient - model.follow @ still
     value = penalty.value(point.coef)
     grown = penalty.value(point.coef + direction) - value
-    foretold = -(0.5 * float((felt + pull) @ moves) + grown)  # pull is felt + H moves
+    foretold = -(0.5 * float((first_felt + pull) @ (v - w)) + grown)  # pull is the slope after the moves
     reach = FARTHEST * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
     longest = max(np.abs(direction).max(), np.abs(intercept_moves).max())
     if not longest <= reach:  # a model without curvature somewhere; NaN lands here as well

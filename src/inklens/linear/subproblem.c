@@ -13,18 +13,18 @@
 
 typedef float lanes_t __attribute__((vector_size(VECTOR_BYTES)));
 enum { LANES = VECTOR_BYTES / 4 };
-/* A tile of sums that fits the registers: TALL x WIDE, WIDE = 3 vectors. */
+/* A tile of sums that fits the registers: TALL x WIDE, WIDE = 3 vectors, or fewer at the end of a row. */
 #if defined(__AVX512F__) || defined(__aarch64__)
 enum { TALL = 8 };
 #else
 enum { TALL = 4 };
 #endif
-enum { WIDE = 3 * LANES, DEPTH = 128 };
+enum { WIDE = 3 * LANES, WHOLE = LANES > TALL ? LANES : TALL, DEPTH = 128 };
 
 enum { ROW_BLOCK = 256, PACKED_BYTES = 24 << 20 }; /* packed rows at hand: what a shared cache holds */
 
 typedef struct {
-  int64_t width, stride; /* pairs of this class; the same rounded up to WIDE */
+  int64_t width, stride; /* pairs of this class; the same rounded up to a multiple of WHOLE */
   /* of the rows from .. to - 1 at hand: */
   int32_t *place;        /* where a row lies in `packed`, or -1 */
   float *degree;         /* sum of the edges at this class */
@@ -145,26 +145,30 @@ static void pack_rows(void *task, int thread) {
   free(row);
 }
 
-/* out (TALL, WIDE) += a' B over `depth` rows, where a holds TALL numbers a row and B the rows from `side` on; only the
- * first `tall` x `wide` of it exist. */
-static void add_tile(int depth, const float *a, const float **rows, int64_t side, float *out, int64_t stride, int tall,
-                     int wide) {
+/* out (TALL, parts vectors) += a' B over `depth` rows, where a holds TALL numbers a row and B the rows from `side` on;
+ * only the first `tall` x `wide` of it exist. */
+static inline __attribute__((always_inline)) void add_tile(int depth, const float *a, const float **rows, int64_t side,
+                                                           float *out, int64_t stride, int tall, int wide,
+                                                           const int parts) {
   lanes_t sum[TALL][3] = {{{0}}};
   for (int r = 0; r < depth; r++, a += TALL) {
-    const lanes_t *vector = (const lanes_t *)(rows[r] + side);
-    lanes_t b0 = vector[0], b1 = vector[1], b2 = vector[2];
+    const lanes_t *b = (const lanes_t *)(rows[r] + side);
 #pragma GCC unroll 8
-    for (int i = 0; i < TALL; i++) {
-      sum[i][0] += a[i] * b0;
-      sum[i][1] += a[i] * b1;
-      sum[i][2] += a[i] * b2;
-    }
+    for (int i = 0; i < TALL; i++)
+      for (int v = 0; v < parts; v++) sum[i][v] += a[i] * b[v];
   }
   for (int i = 0; i < tall; i++) {
     float line[WIDE];
     memcpy(line, sum[i], sizeof line);
     for (int j = 0; j < wide; j++) out[i * stride + j] += line[j];
   }
+}
+
+static void add_tile_of(int parts, int depth, const float *a, const float **rows, int64_t side, float *out,
+                        int64_t stride, int tall, int wide) {
+  if (parts == 1) add_tile(depth, a, rows, side, out, stride, tall, wide, 1);
+  else if (parts == 2) add_tile(depth, a, rows, side, out, stride, tall, wide, 2);
+  else add_tile(depth, a, rows, side, out, stride, tall, wide, 3);
 }
 
 /* Whether block (k, l) is symmetric: so is every one of classes with the same features. */
@@ -209,10 +213,12 @@ static int add_block(hessian_t *h, int k, int l) {
     for (int64_t top = 0, to = 0; top < tall; top += TALL)
       for (int r = 0; r < depth; r++)
         for (int j = 0; j < TALL; j++) strips[to++] = weight[r] * left_rows[r][top + j];
-    for (int64_t side = 0; side < wide; side += WIDE)
+    for (int64_t side = 0; side < wide; side += WIDE) {
+      int own = wide - side < WIDE ? (int)(wide - side) : WIDE, parts = (own + LANES - 1) / LANES;
       for (int64_t top = symmetric ? side / TALL * TALL : 0; top < tall; top += TALL) /* above the diagonal: mirrored below */
-        add_tile(depth, strips + top * depth, right_rows, side, block + top * n_pairs + side, n_pairs,
-                 tall - top < TALL ? (int)(tall - top) : TALL, wide - side < WIDE ? (int)(wide - side) : WIDE);
+        add_tile_of(parts, depth, strips + top * depth, right_rows, side, block + top * n_pairs + side, n_pairs,
+                    tall - top < TALL ? (int)(tall - top) : TALL, own);
+    }
     depth = 0;
   }
   free(strips);
@@ -254,7 +260,7 @@ int EXPORT(pair_hessian)(hessian_t *h) {
   h->failed = !h->classes || !h->order;
   for (int k = 0; k < K && !h->failed; k++) {
     h->classes[k].width = h->first[k + 1] - h->first[k];
-    h->classes[k].stride = (h->classes[k].width + WIDE - 1) / WIDE * WIDE;
+    h->classes[k].stride = (h->classes[k].width + WHOLE - 1) / WHOLE * WHOLE;
     width += h->classes[k].stride;
     h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
   }
@@ -550,7 +556,7 @@ static void trailing_share(void *task, int thread) {
       for (int j = 0; j < TALL; j++) left[r * TALL + j] = j < tall ? -rows[r][top + j] : 0.0f;
     for (int64_t side = right + (top - right) / WIDE * WIDE; side < t->stride; side += WIDE)
       add_tile(COLUMN_PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
-               t->stride - side < WIDE ? (int)(t->stride - side) : WIDE);
+               t->stride - side < WIDE ? (int)(t->stride - side) : WIDE, 3);
   }
 }
 

@@ -126,7 +126,7 @@ def pair_hessian(
     features = places[:-1].astype(np.int32)
     slot = np.full(rows.n_features + 1, len(used) - 1, dtype=np.int32)
     slot[used] = np.arange(len(used))
-    for block, part in rows._parts():
+    for block, part in rows.parts():
         open_rows = 1.0 - proba[part].max(axis=1) > 0.02 * light / max(weights.max(), np.finfo(float).tiny)
         chosen = np.flatnonzero(open_rows & (weights[part] > 0.0))
         if not block.fast.is_compiled:

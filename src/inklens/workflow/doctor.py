@@ -54,7 +54,9 @@ def _speed() -> list[Finding]:
     except ImportError as error:
         return [Finding("kernels", "missing", f"NumPy or SciPy cannot be imported: {error}", ok=False)]
     advice = ""
-    if library() is None:
+    if library() is not None and active() == "numpy":
+        advice = "the compiled kernels belong to other sources: install inklens again (in a clone: make test)"
+    elif library() is None:
         advice = "for faster fits: install a C compiler (Debian: apt install gcc), then install inklens again"
     return [Finding("kernels", KERNELS[active()], advice), Finding("threads", str(default_threads()))]
 
