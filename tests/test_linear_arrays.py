@@ -12,7 +12,7 @@ import pytest
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import arrays, kernels, twin
+from inklens.linear import arrays, kernels, layouts, twin
 from inklens.linear.blocks import Rows
 from inklens.linear.estimators import SoftmaxRegression
 from inklens.linear.layouts import make_block
@@ -31,6 +31,15 @@ MAKERS = {
         lambda X: torch.asarray(np.array(X)), marks=pytest.mark.skipif(torch is None, reason="no torch")
     ),
 }
+
+
+@pytest.fixture(params=["twin", "shared memory"], autouse=True)
+def path(request, monkeypatch):
+    """The twin as on any device, and compiled passes over the same memory where there is one."""
+    monkeypatch.setattr(layouts, "SHARE_MEMORY", request.param == "shared memory" and kernels.active() != "numpy")
+    return request.param
+
+
 LIBRARIES = pytest.mark.parametrize("make", [MAKERS["strict"], MAKERS["torch"]], ids=["strict", "torch"])
 PENALTIES = [
     {"C": 0.1},
@@ -213,7 +222,18 @@ def test_hostile_values(make):
     np.testing.assert_array_equal(make_block(make(X * 1e10)).inspection.high, (X * 1e10).max(axis=0))
 
 
-def test_a_device_without_float64_is_refused():
+def test_memory_is_shared_not_copied(path):
+    X = np.random.default_rng(0).random((50, 4))
+    for make in (torch.asarray if torch else array_api_strict.asarray, array_api_strict.asarray):
+        given = make(X)
+        values = make_block(given).exact.values
+        assert isinstance(values, np.ndarray) == (path == "shared memory" and kernels.active() != "numpy")
+        if isinstance(values, np.ndarray):
+            assert np.shares_memory(values, arrays.to_numpy(given))
+
+
+def test_a_device_without_float64_is_refused(monkeypatch):
+    monkeypatch.setattr(layouts, "SHARE_MEMORY", False)
     with array_api_strict.ArrayAPIStrictFlags():
         X = array_api_strict.asarray(np.ones((4, 2), np.float32), device=array_api_strict.Device("no_float64"))
         with pytest.raises(DataError, match="float64"):

@@ -15,6 +15,8 @@ from scipy import sparse
 
 from inklens.errors import DataError
 
+PROCESSOR = 1  # DLPack's number of the device whose memory is this process's (kDLCPU)
+
 
 def is_foreign(X: Any) -> bool:
     """Tell whether X is an array of another library.
@@ -37,16 +39,21 @@ def namespace(x: Any) -> Any:
     return array_api_compat.array_namespace(x)
 
 
-def require_usable(X: Any) -> Any:
-    """Return a foreign matrix without gradients to follow; raise where proofs cannot be computed with it."""
+def require_real(X: Any) -> Any:
+    """Return a foreign matrix without gradients to follow; raise where it is not dense and real."""
     if getattr(X, "requires_grad", False):
         X = X.detach()
     layout = str(getattr(X, "layout", "torch.strided"))
     if layout != "torch.strided":
         raise DataError(f"expected a dense tensor, got one of layout {layout}; give X.to_dense(), or a SciPy matrix")
-    xp = namespace(X)
-    if xp.isdtype(X.dtype, "complex floating"):
+    if namespace(X).isdtype(X.dtype, "complex floating"):
         raise DataError(f"Complex data not supported: expected real numbers, got {X.dtype}")
+    return X
+
+
+def require_float64(X: Any) -> None:
+    """Raise where proofs cannot be computed on the array's device."""
+    xp = namespace(X)
     try:
         holds = like(X, np.zeros(1), np.float64).dtype == xp.float64
     except (TypeError, ValueError, RuntimeError):
@@ -56,7 +63,14 @@ def require_usable(X: Any) -> Any:
             f"certificates need float64, which {xp.__name__} does not compute with on this device; "
             "enable it there (JAX: jax_enable_x64), or give a NumPy array"
         )
-    return X
+
+
+def is_in_memory(X: Any) -> bool:
+    """Tell whether NumPy can look at the array's memory."""
+    try:
+        return X.__dlpack_device__()[0] == PROCESSOR
+    except (AttributeError, TypeError, ValueError, BufferError, RuntimeError):
+        return False
 
 
 def to_numpy(x: Any) -> np.ndarray:

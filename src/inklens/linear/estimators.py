@@ -295,9 +295,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _raw(self, X) -> Any:
         check_is_fitted(self)
         if arrays.is_foreign(X):
-            rows = make_block(X).exact
-            _check_n_features(self, rows.values, reset=False)
-            return raw_prediction(rows.values, self.coef_, self.intercept_)
+            values = make_block(X).exact.matrix
+            _check_n_features(self, values, reset=False)
+            raw = raw_prediction(values, self.coef_, self.intercept_)
+            return raw if arrays.is_foreign(raw) else arrays.like(X, raw, np.float64)
         if isinstance(X, Rows):
             return np.ascontiguousarray(X.scores(self.coef_, self.intercept_, dtype=np.float64))
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)

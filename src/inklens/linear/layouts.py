@@ -19,6 +19,7 @@ from inklens.linear.kernels import Storage
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 WIDE_BELOW = 0.03  # share of non-zeros below which columns are too short to be cut into panels of rows
 QUADS_BELOW = 0.75  # entries of four columns per entry of two up to which they are the quicker way (images: 0.63)
+SHARE_MEMORY = kernels.active() != "numpy"  # arrays of other libraries in this memory are read by compiled passes, too
 PACK_UP_TO = 1 << 30  # bytes of a memory-mapped file beyond which rows are read anew in every pass
 
 
@@ -86,8 +87,11 @@ def dense_storage(X: Any) -> Storage:
     if X.ndim != 2:
         raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
     if arrays.is_foreign(X):
-        X = arrays.require_usable(X)
-        return Storage(_number_type(X), None, None, tuple(X.shape))
+        X = _number_type(arrays.require_real(X))
+        if not (SHARE_MEMORY and arrays.is_in_memory(X)):
+            arrays.require_float64(X)
+            return Storage(X, None, None, tuple(X.shape))
+        X = arrays.to_numpy(X)
     if X.dtype not in kernels.VALUE_TYPES or not X.dtype.isnative:
         X = _native(X)
     itemsize = X.itemsize

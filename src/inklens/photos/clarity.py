@@ -54,10 +54,11 @@ def clarity(
 
 def _darker_than_both_sides(bright: np.ndarray, mask: np.ndarray, box: pieces.Box, pen: int) -> np.ndarray:
     """Return for each pixel of ink its contrast against a grey closing that no stroke of this pen survives."""
-    size = 2 * pen + NEAR
+    step = max(1, pen // 4)
+    size = 2 * pen // step + NEAR
     left, top, right, bottom = box
-    pad = size + 2
-    near = np.s_[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
+    pad = (size + 2) * step
+    near = np.s_[max(0, top - pad) : bottom + pad : step, max(0, left - pad) : right + pad : step]
     seen = bright[near]
     closed = ndimage.grey_closing(ndimage.gaussian_filter(seen, SMOOTH), size=(size, size), mode="nearest")
     return (1 - seen / np.maximum(closed, 1e-3))[mask[near]]

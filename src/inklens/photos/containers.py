@@ -233,7 +233,9 @@ def check_tiles(image: Any, most_bytes: int) -> None:
     """Raise ``corrupt`` where one tile of a TIFF is larger than any whole picture may be."""
     sides = [image.tag_v2.get(tag, 1) for tag in (322, 323)]  # width and length
     if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] * 4 > most_bytes:
-        raise PhotoError(f"the file is damaged (tiles of {sides[0]} x {sides[1]} pixels)", code="corrupt")
+        raise PhotoError(
+            f"the file is damaged (tiles of {sides[0]} x {sides[1]} pixels); export it again", code="corrupt"
+        )
 
 
 def bmp_is_run_length_coded(data: bytes) -> bool:

@@ -230,9 +230,10 @@ def _from_image(
         tag = containers.orientation(image, notes)
         shrink = _shrink(size, detail)
         image.draft("L", (size[0] // shrink, size[1] // shrink))
+        limits.check_size(image.size, image.mode, kind, stored=len(data or b""))
     else:
-        tag = containers.orientation(image, notes)
-    limits.check_size(image.size, image.mode, kind, stored=len(data or b""))
+        limits.check_size(size, image.mode, kind, stored=len(data or b""))
+        tag = containers.orientation(image, notes)  # a PNG decodes its pixels to look for one
     image.load()
     layers = _layers(image, detail, notes, size)
     if kind == "TIFF" and tag > 1 and data is not None:  # Pillow's loader turns these itself: back to what is stored

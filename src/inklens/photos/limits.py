@@ -25,7 +25,7 @@ _SLOW = {"HEIC": 16_000_000}  # pixels that a decoder does in a second
 def check_file(length: int) -> None:
     """Refuse a file that is empty or too long."""
     if not length:
-        raise PhotoError("the file is empty", code="empty")
+        raise PhotoError("the file is empty; copy or download it again", code="empty")
     if length > MAX_FILE_BYTES:
         raise too_large(f"it has more than {MAX_FILE_BYTES // 1_000_000} MB")
 
@@ -54,7 +54,7 @@ def check_pixels(size: tuple[int, int], most: int = MAX_PIXELS) -> None:
     """Refuse a picture with no pixels, or with too many."""
     width, height = size
     if width * height == 0:
-        raise PhotoError("the picture has no pixels", code="empty")
+        raise PhotoError(f"the picture has no pixels ({width} x {height}); export it again", code="empty")
     if width * height > most:
         raise too_large(f"{width} x {height} pixels, where {most // 1_000_000} million is the most for its kind")
     if max(size) > MAX_SIDE:
