@@ -32,7 +32,7 @@ from inklens.linear.softmax import log_softmax
 
 HERE = Path(__file__).parent
 STEPS = {  # settings that each peer is given in turn
-    "lbfgs": [{"max_iter": n, "tol": 1e-12} for n in (50, 100, 200, 220, 240, 260, 300, 400)],
+    "lbfgs": [{"max_iter": n, "tol": 1e-12} for n in (25, 50, 100, 200, 220, 240, 260, 300, 400)],
     "newton_cg": [{"max_iter": 100, "tol": tol} for tol in (1e-4, 1e-6)],
     "saga": [{"max_iter": n, "tol": 1e-12} for n in (100, 300, 500, 700)],
     "intelex": [{"max_iter": n, "tol": 1e-12} for n in (100, 150, 170, 200, 400)],
@@ -435,7 +435,8 @@ def figure(curves: dict[str, list[Curve]], file: Path) -> None:
     n_rows = -(-len(curves) // n_columns)
     picture = Figure(figsize=(5.2 * n_columns, 3.4 * n_rows), layout="constrained")
     solvers = sorted({c.solver for found in curves.values() for c in found}, key=lambda s: (s != "inklens", s))
-    style = {s: ("#0b5fa5" if s == "inklens" else f"C{i}", "osD^vP*X<>"[i]) for i, s in enumerate(solvers)}
+    marks = "osD^vP*X<>dhp"
+    style = {s: ("#0b5fa5" if s == "inklens" else f"C{i}", marks[i % len(marks)]) for i, s in enumerate(solvers)}
     for place, (name, found) in enumerate(curves.items()):
         axes = picture.add_subplot(n_rows, n_columns, place + 1)
         for curve in found:
