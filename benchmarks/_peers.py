@@ -126,7 +126,8 @@ def glmnet(X, y, job):
 def adelie(X, y, job):
     import adelie as ad
 
-    strength, n_classes = 1.0 / (job["C"] * len(y)), len(np.unique(y))
+    n_classes = len(np.unique(y))
+    strength = 1.0 / (job["C"] * len(y) * n_classes)  # its loss is a mean over rows and classes
     X = np.asfortranarray(X)
     glm = ad.glm.multinomial(np.eye(n_classes)[y], dtype=np.float64)
     path = np.geomspace(1000 * strength, strength, 20)
