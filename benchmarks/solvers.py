@@ -453,7 +453,9 @@ def figure(curves: dict[str, list[Curve]], file: Path) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if _decades(found) < 2.5 else (1.0,)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+    lines = {line.get_label(): line for axes in picture.axes for line in axes.get_lines()}
+    known = [solver for solver in solvers if solver in lines]
+    picture.legend([lines[s] for s in known], known, loc="outside upper center", ncols=min(6, len(known)), fontsize=9)
     picture.savefig(file, dpi=110)
 
 
