@@ -358,3 +358,21 @@ def test_every_row_has_its_tests():
         for test in tests.split():
             module, _, name = test.rpartition(":")
             assert hasattr(import_module(module) if module else sys.modules[__name__], name), test
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, ">i4"])
+def test_labels_of_any_integer_type_mean_the_same(dtype):
+    from inklens.linear.blocks import Rows
+    from inklens.linear.penalties import ElasticNet
+    from inklens.linear.problem import Problem
+
+    rng = np.random.default_rng(0)
+    X, codes = Rows.of(rng.random((300, 5))), rng.integers(0, 3, 300)
+    coef, intercept = rng.normal(size=(3, 5)), np.zeros(3)
+    losses = [
+        Problem(X, codes.astype(kind), np.ones(300, dtype=np.float32), 3, ElasticNet(0.0, 1.0)).evaluate(
+            coef, intercept
+        )
+        for kind in (np.int32, dtype)
+    ]
+    assert losses[0].loss == losses[1].loss

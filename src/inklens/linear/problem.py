@@ -50,6 +50,11 @@ class Problem:
     penalty: Any
     fit_intercept: bool = True
 
+    def __post_init__(self) -> None:
+        """Bring labels and weights to the types that the kernels read."""
+        object.__setattr__(self, "codes", np.ascontiguousarray(self.codes, dtype=np.int32))
+        object.__setattr__(self, "weights", np.ascontiguousarray(self.weights, dtype=np.float64))
+
     @property
     def is_penalised(self) -> bool:
         """Whether any coefficient costs anything."""
