@@ -131,3 +131,12 @@ def test_tiny_penalties_are_certified(C):
     X, y = rng.normal(size=(300, 80)), np.arange(300) % 4
     model = SoftmaxRegression(C=C, tol=1e-6).fit(X, y)
     assert model.status_ == "certified"
+
+
+@pytest.mark.parametrize("name", ["dual_squares", "dual_epoch"])
+def test_memory_that_ran_out_is_an_error_and_no_wrong_start(name, monkeypatch):
+    problem, _ = made()
+    call = kernels.call
+    monkeypatch.setattr(kernels, "call", lambda f, *arguments: 1 if f == name else call(f, *arguments))
+    with pytest.raises(MemoryError):
+        next(ascend(problem))

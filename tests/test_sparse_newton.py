@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 
-from inklens.linear import kernels, subproblem
+from inklens.linear import kernels, sparse_newton, subproblem
 from inklens.linear.blocks import Rows
 from inklens.linear.dual import DualPoint, balance, dual_value, moved
 from inklens.linear.penalties import ElasticNet, GroupLasso, penalty_of
@@ -350,3 +350,28 @@ def test_radius_bounds_the_distance_to_the_optimal_gradient():
     mask_loose = certified_zeros(problem, loose.objective, loose.dual)
     mask_tight = certified_zeros(problem, tight.objective, tight.dual)
     assert not (mask_loose & ~mask_tight).any()
+
+
+@pytest.mark.skipif(kernels.active() == "numpy", reason="NumPy's Hessians are never sampled")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_product_with_the_true_hessian_brings_the_step_nearer_to_the_true_model(seed):
+    """A step by a sampled Hessian, corrected once, is lower on loss's own second-order model plus penalty."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(2000, 30)) + rng.normal(size=(5, 30))[np.arange(2000) % 5] / 3
+    codes = (np.arange(2000) % 5).astype(np.int32)
+    problem = Problem(Rows.of(X), codes, np.ones(2000), 5, penalty_of(1.0))
+    point = sparse_newton.Point.of(problem, rng.normal(size=(5, 30)) / 10, np.zeros(5), np.float64)
+    pairs = Pairs(*np.nonzero(np.ones((5, 30), dtype=bool)))
+    model = subproblem.newton_model(problem.rows, point.at.proba, problem.weights, pairs, light=0.25, seed=seed)
+
+    def value(n_corrections):
+        surrogate = sparse_newton.Surrogate(pairs, model, 1.0, 1e-3, False, n_corrections)
+        step = sparse_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
+        product, sums = problem.rows.hessian_product(point.at.proba, problem.weights, step.coef, step.intercept)
+        slope = np.vdot(point.at.gradient + product / 2, step.coef)
+        slope += (point.at.intercept_gradient + sums / 2) @ step.intercept
+        return slope + problem.penalty.value(point.coef + step.coef)
+
+    rough, corrected, twice = value(0), value(1), value(2)
+    assert corrected < rough
+    assert twice <= corrected + 1e-6 * abs(corrected)

@@ -36,7 +36,7 @@ def problem_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Problem
     unpenalised = not np.isfinite(model.C)
     return Problem(
         rows,
-        codes.astype(np.int32),
+        codes,
         weights if unpenalised else model.C * weights,
         len(model.classes_),
         ElasticNet(0.0, 0.0) if unpenalised else penalty_of(model.l1_ratio, group=model.group),

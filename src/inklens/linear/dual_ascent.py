@@ -27,6 +27,7 @@ MOST_CLASSES = 256  # what the kernel has room for
 LEVERAGE = 0.3  # of the mean |x_i|^2 that the intercept's feature adds to it
 MAX_EPOCHS = 30
 UNSEEN = 2  # epochs before the first look at the objective
+NO_ROOM = "dual ascent found no memory for one row"
 SLOW = 0.5  # an epoch that leaves more than this share of the gap is the last
 
 
@@ -81,7 +82,8 @@ class _Ascent:
         unit[problem.free] = rows.scale / np.sqrt(l2[problem.free])
         squares = np.empty(rows.n_samples)
         for block, part in rows.parts():
-            kernels.call("dual_squares", kernels.describe(block.fast), unit, squares[part])
+            if kernels.call("dual_squares", kernels.describe(block.fast), unit, squares[part]):
+                raise MemoryError(NO_ROOM)
         coupling = float(problem.weights @ squares)
         if coupling <= 0.0:
             return None
@@ -102,11 +104,13 @@ class _Ascent:
         """Visit each row once, in a new order."""
         self.centre += self.offset
         for block, part in self.problem.rows.parts():
-            kernels.call(
+            failed = kernels.call(
                 "dual_epoch", kernels.describe(block.fast), self.random.permutation(block.n_samples), self.unit,
                 self.problem.weights[part], self.squares[part], self.problem.n_classes, self.W, self.proba[part],
                 self.centre, self.offset, self.leverage,
             )  # fmt: skip
+            if failed:
+                raise MemoryError(NO_ROOM)
         self.problem.rows.n_passes += 1.0
 
     def point(self) -> tuple[np.ndarray, np.ndarray]:

@@ -40,8 +40,8 @@ def make_problem(
     _check_magnitudes(rows, LARGEST if smooth else LARGEST_L1, 0.0 if unpenalised else SMALLEST)
     return Problem(
         rows=rows,
-        codes=codes.astype(np.int32),
-        weights=np.ascontiguousarray(weights if unpenalised else C * weights, dtype=np.float64),
+        codes=codes,
+        weights=weights if unpenalised else C * weights,
         n_classes=n_classes,
         penalty=ElasticNet(0.0, 0.0) if unpenalised else penalty_of(l1_ratio, group=group),
         fit_intercept=fit_intercept,

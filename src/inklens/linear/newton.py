@@ -80,10 +80,7 @@ def _stages(problem: Problem) -> list[Problem]:
     squares = problem.rows.column_squares(problem.weights)[free]
     factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
     n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(DROP)))
-    stages = [replace(problem, penalty=problem.penalty.scaled(factor ** (1.0 - k / n_steps))) for k in range(n_steps)]
-    for stage in stages:
-        stage.__dict__["free"] = free
-    return [*stages, problem]
+    return [*(problem.at(factor ** (k / n_steps - 1.0)) for k in range(n_steps)), problem]
 
 
 def _under(problem: Problem, stage: Problem, iterate: Iterate) -> Iterate:

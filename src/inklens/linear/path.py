@@ -237,7 +237,7 @@ def _problem(X, y, l1_ratio, group, fit_intercept, sample_weight, n_jobs) -> tup
     if not 0.0 <= l1_ratio <= 1.0:
         raise DataError(f"l1_ratio must lie between 0 and 1, got {l1_ratio}")
     penalty = penalty_of(l1_ratio, group=group)
-    return Problem(rows, codes.astype(np.int32), weights, len(classes), penalty, fit_intercept), classes
+    return Problem(rows, codes, weights, len(classes), penalty, fit_intercept), classes
 
 
 def _n_features_used(solution: Solution) -> int:
