@@ -215,7 +215,7 @@ def least_energy(program: Program, *, cutoff: float = np.inf) -> Solved:
         if value >= cutoff:
             break
         free = (g >= -program.erasable) & (g <= program.addable)
-        moved = multipliers + _newton_step(program.A[np.ix_(active, free)], missing, active)
+        moved = multipliers + _newton_step(program.A[active], free, missing, active)
         multipliers, rise = _ascend(program, multipliers, moved, missing, value)
         if rise <= 0.0:  # no further progress in float64
             return Solved(change, multipliers)
@@ -223,9 +223,9 @@ def least_energy(program: Program, *, cutoff: float = np.inf) -> Solved:
     return Solved(None, multipliers)
 
 
-def _newton_step(A: np.ndarray, missing: np.ndarray, active: np.ndarray) -> np.ndarray:
-    hessian = A @ A.T / 2.0
-    ridge = 1e-14 * max(float(np.trace(hessian)), EPS)
+def _newton_step(A: np.ndarray, free: np.ndarray, missing: np.ndarray, active: np.ndarray) -> np.ndarray:
+    hessian = A[:, free] @ A[:, free].T / 2.0
+    ridge = 1e-14 * max(float((A**2).sum()), EPS)  # of all pixels: where none is free, the dual is linear
     step = np.zeros(len(missing))
     step[active] = np.linalg.solve(hessian + ridge * np.eye(len(hessian)), missing[active])
     return step
