@@ -21,14 +21,16 @@ enum { TALL = 4 };
 #endif
 enum { WIDE = 3 * LANES, WHOLE = LANES > TALL ? LANES : TALL, DEPTH = 128 };
 
-enum { ROW_BLOCK = 256, PACKED_BYTES = 24 << 20 }; /* packed rows at hand: what a shared cache holds */
+enum { ROW_BLOCK = 256, SPAN = 1 << 16, PACKED_BYTES = 24 << 20 }; /* packed rows at hand: what a shared cache holds */
 
 typedef struct {
   int64_t width, stride; /* pairs of this class; the same rounded up to a multiple of WHOLE */
-  /* of the rows from .. to - 1 at hand: */
-  int32_t *place;        /* where a row lies in `packed`, or -1 */
+  /* of the rows of the span: */
+  int32_t *place;        /* how many rows before it have an edge, or -1 where it has none itself */
   float *degree;         /* sum of the edges at this class */
-  float *packed;         /* (rows with an edge, stride): the columns of this class's pairs */
+  /* of the rows from .. to - 1 at hand: */
+  int32_t before, kept;  /* rows with an edge before these, and among these */
+  float *packed;         /* (kept, stride): the columns of this class's pairs */
 } class_t;
 
 typedef struct {
@@ -48,7 +50,8 @@ typedef struct {
   /* filled here */
   class_t *classes;
   int64_t *order;         /* blocks, heavy ones first */
-  int64_t from, to;       /* the rows at hand */
+  int64_t span, span_end; /* rows whose edges are summed at a time */
+  int64_t from, to;       /* of these, the rows at hand */
   int64_t n_blocks, next_class, next_row_block, next_block;
   int32_t failed;
 } hessian_t;
@@ -73,7 +76,7 @@ static void edge_weights(const hessian_t *h, int k, int l, int64_t from, int n, 
   }
 }
 
-/* First phase, by classes: the sum of the edges at class k, and the rows that have one. */
+/* First phase, by classes, for a span of rows: the sum of the edges at class k, and the rows that have one. */
 static void sum_edges(void *task, int thread) {
   hessian_t *h = task;
   (void)thread;
@@ -82,18 +85,19 @@ static void sum_edges(void *task, int thread) {
     if (k >= h->n_classes) return;
     class_t *class = h->classes + k;
     if (class->width == 0) continue;
-    memset(class->degree, 0, (h->to - h->from) * sizeof(float));
+    memset(class->degree, 0, (h->span_end - h->span) * sizeof(float));
     float edge[ROW_BLOCK];
-    for (int64_t from = h->from; from < h->to; from += ROW_BLOCK) {
-      int n = h->to - from < ROW_BLOCK ? (int)(h->to - from) : ROW_BLOCK;
+    for (int64_t from = h->span; from < h->span_end; from += ROW_BLOCK) {
+      int n = h->span_end - from < ROW_BLOCK ? (int)(h->span_end - from) : ROW_BLOCK;
       for (int l = 0; l < h->n_classes; l++) {
         if (l == k) continue;
         edge_weights(h, (int)k, l, from, n, edge);
-        for (int i = 0; i < n; i++) class->degree[from - h->from + i] += edge[i];
+        for (int i = 0; i < n; i++) class->degree[from - h->span + i] += edge[i];
       }
     }
     int32_t kept = 0;
-    for (int64_t i = 0; i < h->to - h->from; i++) class->place[i] = class->degree[i] > 0.0f ? kept++ : -1;
+    for (int64_t i = 0; i < h->span_end - h->span; i++) class->place[i] = class->degree[i] > 0.0f ? kept++ : -1;
+    class->before = class->kept = 0;
   }
 }
 
@@ -119,6 +123,37 @@ static void expand(const hessian_t *h, int64_t i, float *out) {
   }
 }
 
+/* Move on by as many rows as fit `capacity` floats once packed, a block of rows at least. */
+static void take_rows(hessian_t *h, float *packed, int64_t capacity) {
+  int64_t size = 0;
+  for (int k = 0; k < h->n_classes; k++) {
+    h->classes[k].before += h->classes[k].kept;
+    h->classes[k].kept = 0;
+  }
+  for (h->from = h->to; h->to < h->span_end; h->to += ROW_BLOCK) {
+    int64_t last = h->to + ROW_BLOCK < h->span_end ? h->to + ROW_BLOCK : h->span_end, more = 0;
+    int32_t kept[h->n_classes];
+    for (int k = 0; k < h->n_classes; k++) {
+      kept[k] = 0;
+      if (h->classes[k].width == 0) continue;
+      for (int64_t i = h->to; i < last; i++) kept[k] += h->classes[k].place[i - h->span] >= 0;
+      more += kept[k] * h->classes[k].stride;
+    }
+    if (size + more > capacity && h->to > h->from) break;
+    for (int k = 0; k < h->n_classes; k++) h->classes[k].kept += kept[k];
+    size += more;
+  }
+  if (h->to > h->span_end) h->to = h->span_end;
+  for (int k = 0; k < h->n_classes; k++) {
+    h->classes[k].packed = packed;
+    packed += h->classes[k].kept * h->classes[k].stride;
+  }
+}
+
+static inline float *packed_row(const hessian_t *h, const class_t *class, int64_t i) {
+  return class->packed + (class->place[i - h->span] - class->before) * class->stride;
+}
+
 /* Second phase, by blocks of rows: each class's own columns side by side, padded with zeros. */
 static void pack_rows(void *task, int thread) {
   hessian_t *h = task;
@@ -134,9 +169,9 @@ static void pack_rows(void *task, int thread) {
       row[h->n_slots] = 1.0f;
       for (int k = 0; k < h->n_classes; k++) {
         const class_t *class = h->classes + k;
-        if (class->width == 0 || class->place[i - h->from] < 0) continue;
+        if (class->width == 0 || class->place[i - h->span] < 0) continue;
         const int32_t *feature = h->feature + h->first[k];
-        float *out = class->packed + class->place[i - h->from] * class->stride;
+        float *out = packed_row(h, class, i);
         for (int64_t j = 0; j < class->width; j++) out[j] = row[feature[j]];
         for (int64_t j = class->width; j < class->stride; j++) out[j] = 0.0f;
       }
@@ -145,18 +180,23 @@ static void pack_rows(void *task, int thread) {
   free(row);
 }
 
-/* out (TALL, parts vectors) += a' B over `depth` rows, where a holds TALL numbers a row and B the rows from `side` on;
- * only the first `tall` x `wide` of it exist. */
-static inline __attribute__((always_inline)) void add_tile(int depth, const float *a, const float **rows, int64_t side,
-                                                           float *out, int64_t stride, int tall, int wide,
-                                                           const int parts) {
+typedef uint64_t mask_t[DEPTH / 64]; /* rows of a tile that count: bit r % 64 of number r / 64 */
+
+/* out (TALL, parts vectors) += a' B over the rows in both masks, where a holds TALL numbers a row and B the rows from
+ * `side` on; only the first `tall` x `wide` of it exist. */
+static inline __attribute__((always_inline)) void add_tile(const uint64_t *left, const uint64_t *right, const float *a,
+                                                           const float **rows, int64_t side, float *out,
+                                                           int64_t stride, int tall, int wide, const int parts) {
   lanes_t sum[TALL][3] = {{{0}}};
-  for (int r = 0; r < depth; r++, a += TALL) {
-    const lanes_t *b = (const lanes_t *)(rows[r] + side);
+  for (int word = 0; word < DEPTH / 64; word++)
+    for (uint64_t rest = left[word] & right[word]; rest; rest &= rest - 1) {
+      int r = 64 * word + __builtin_ctzll(rest);
+      const float *own = a + r * TALL;
+      const lanes_t *b = (const lanes_t *)(rows[r] + side);
 #pragma GCC unroll 8
-    for (int i = 0; i < TALL; i++)
-      for (int v = 0; v < parts; v++) sum[i][v] += a[i] * b[v];
-  }
+      for (int i = 0; i < TALL; i++)
+        for (int v = 0; v < parts; v++) sum[i][v] += own[i] * b[v];
+    }
   for (int i = 0; i < tall; i++) {
     float line[WIDE];
     memcpy(line, sum[i], sizeof line);
@@ -164,11 +204,45 @@ static inline __attribute__((always_inline)) void add_tile(int depth, const floa
   }
 }
 
-static void add_tile_of(int parts, int depth, const float *a, const float **rows, int64_t side, float *out,
-                        int64_t stride, int tall, int wide) {
-  if (parts == 1) add_tile(depth, a, rows, side, out, stride, tall, wide, 1);
-  else if (parts == 2) add_tile(depth, a, rows, side, out, stride, tall, wide, 2);
-  else add_tile(depth, a, rows, side, out, stride, tall, wide, 3);
+static void add_tile_of(int parts, const uint64_t *left, const uint64_t *right, const float *a, const float **rows,
+                        int64_t side, float *out, int64_t stride, int tall, int wide) {
+  if (parts == 1) add_tile(left, right, a, rows, side, out, stride, tall, wide, 1);
+  else if (parts == 2) add_tile(left, right, a, rows, side, out, stride, tall, wide, 2);
+  else add_tile(left, right, a, rows, side, out, stride, tall, wide, 3);
+}
+
+static inline int any_not_zero(const float *x, int n) {
+  uint32_t bits = 0;
+  for (int j = 0; j < n; j++) {
+    uint32_t one;
+    memcpy(&one, x + j, 4);
+    bits |= one;
+  }
+  return bits << 1 != 0; /* -0.0 is a zero */
+}
+
+/* Add up to DEPTH weighted rows to a block: a strip of TALL columns of the left rows at a time, against WIDE columns of
+ * the right ones. Rows that are all zero there, as paper is, are left out. `strips` holds (stride / TALL, DEPTH, TALL). */
+static void add_rows(int depth, const float *weight, const float **left_rows, const float **right_rows, int64_t tall,
+                     int64_t wide, int symmetric, float *strips, mask_t *inked, float *block, int64_t stride) {
+  for (int64_t top = 0; top < tall; top += TALL) {
+    float *strip = strips + top * DEPTH;
+    memset(inked[top / TALL], 0, sizeof(mask_t));
+    for (int r = 0; r < depth; r++) {
+      if (!any_not_zero(left_rows[r] + top, TALL)) continue;
+      inked[top / TALL][r / 64] |= (uint64_t)1 << r % 64;
+      for (int j = 0; j < TALL; j++) strip[r * TALL + j] = weight[r] * left_rows[r][top + j];
+    }
+  }
+  for (int64_t side = 0; side < wide; side += WIDE) {
+    int own = wide - side < WIDE ? (int)(wide - side) : WIDE, parts = (own + LANES - 1) / LANES;
+    mask_t right = {0};
+    for (int r = 0; r < depth; r++)
+      if (any_not_zero(right_rows[r] + side, own)) right[r / 64] |= (uint64_t)1 << r % 64;
+    for (int64_t top = symmetric ? side / TALL * TALL : 0; top < tall; top += TALL) /* above the diagonal: mirrored */
+      add_tile_of(parts, inked[top / TALL], right, strips + top * DEPTH, right_rows, side, block + top * stride + side,
+                  stride, tall - top < TALL ? (int)(tall - top) : TALL, own);
+  }
 }
 
 /* Whether block (k, l) is symmetric: so is every one of classes with the same features. */
@@ -184,8 +258,9 @@ static int add_block(hessian_t *h, int k, int l) {
   int64_t tall = left->width, wide = right->width, n_pairs = h->n_pairs;
   if (tall == 0 || wide == 0) return 0;
   int symmetric = same_features(h, k, l);
-  float *strips = malloc(DEPTH * left->stride * sizeof(float)), edge[ROW_BLOCK], weight[DEPTH];
+  float *strips = malloc(left->stride * (DEPTH * sizeof(float) + sizeof(mask_t))), edge[ROW_BLOCK], weight[DEPTH];
   if (!strips) return 1;
+  mask_t *inked = (mask_t *)(strips + left->stride * DEPTH);
   const float *left_rows[DEPTH], *right_rows[DEPTH];
   float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
   int depth = 0, n_kept = 0, next = 0, kept[ROW_BLOCK];
@@ -193,7 +268,7 @@ static int add_block(hessian_t *h, int k, int l) {
     while (next == n_kept && from + ROW_BLOCK < h->to) { /* the next rows that have this edge */
       from += ROW_BLOCK;
       int n = h->to - from < ROW_BLOCK ? (int)(h->to - from) : ROW_BLOCK;
-      if (k == l) memcpy(edge, left->degree + (from - h->from), n * sizeof(float));
+      if (k == l) memcpy(edge, left->degree + (from - h->span), n * sizeof(float));
       else edge_weights(h, k, l, from, n, edge);
       n_kept = next = 0;
       for (int i = 0; i < n; i++) {
@@ -202,23 +277,14 @@ static int add_block(hessian_t *h, int k, int l) {
       }
     }
     if (next < n_kept) {
-      int64_t i = from - h->from + kept[next];
-      left_rows[depth] = left->packed + left->place[i] * left->stride;
-      right_rows[depth] = right->packed + right->place[i] * right->stride;
+      left_rows[depth] = packed_row(h, left, from + kept[next]);
+      right_rows[depth] = packed_row(h, right, from + kept[next]);
       weight[depth++] = k == l ? edge[kept[next]] : -edge[kept[next]];
       next++;
       if (depth < DEPTH) continue;
     }
     if (depth == 0) break;
-    for (int64_t top = 0, to = 0; top < tall; top += TALL)
-      for (int r = 0; r < depth; r++)
-        for (int j = 0; j < TALL; j++) strips[to++] = weight[r] * left_rows[r][top + j];
-    for (int64_t side = 0; side < wide; side += WIDE) {
-      int own = wide - side < WIDE ? (int)(wide - side) : WIDE, parts = (own + LANES - 1) / LANES;
-      for (int64_t top = symmetric ? side / TALL * TALL : 0; top < tall; top += TALL) /* above the diagonal: mirrored below */
-        add_tile_of(parts, depth, strips + top * depth, right_rows, side, block + top * n_pairs + side, n_pairs,
-                    tall - top < TALL ? (int)(tall - top) : TALL, own);
-    }
+    add_rows(depth, weight, left_rows, right_rows, tall, wide, symmetric, strips, inked, block, n_pairs);
     depth = 0;
   }
   free(strips);
@@ -264,27 +330,34 @@ int EXPORT(pair_hessian)(hessian_t *h) {
     width += h->classes[k].stride;
     h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
   }
-  int64_t height = PACKED_BYTES / (4 * width + 1) / ROW_BLOCK * ROW_BLOCK;
-  height = height < ROW_BLOCK ? ROW_BLOCK : height > h->n_rows ? h->n_rows + 1 : height;
+  int64_t span = h->n_rows < SPAN ? h->n_rows : SPAN, capacity = PACKED_BYTES / sizeof(float);
+  if (capacity < ROW_BLOCK * width) capacity = ROW_BLOCK * width;
+  if (capacity > span * width) capacity = span * width;
+  float *packed = NULL;
+  h->failed = h->failed || posix_memalign((void **)&packed, 64, (capacity + 1) * sizeof(float));
   for (int k = 0; k < K && !h->failed; k++) {
     class_t *class = h->classes + k;
-    class->place = malloc(height * sizeof(int32_t));
-    class->degree = malloc(height * sizeof(float));
-    h->failed = !class->place || !class->degree ||
-                posix_memalign((void **)&class->packed, 64, (height * class->stride + 1) * sizeof(float));
+    class->place = malloc((span + 1) * sizeof(int32_t));
+    class->degree = malloc((span + 1) * sizeof(float));
+    h->failed = !class->place || !class->degree;
     for (int l = 0; l < k; l++) h->order[h->n_blocks++] = (int64_t)k * K + l;
   }
-  for (h->from = 0; h->from < h->n_rows && !h->failed; h->from = h->to) {
-    h->to = h->from + height < h->n_rows ? h->from + height : h->n_rows;
-    h->next_class = h->next_block = h->next_row_block = 0;
-    parallel(sum_edges, h, h->n_threads);
+  for (h->to = 0; h->to < h->n_rows && !h->failed;) {
+    if (h->to == h->span_end) {
+      h->span = h->to;
+      h->span_end = h->to + span < h->n_rows ? h->to + span : h->n_rows;
+      h->next_class = 0;
+      parallel(sum_edges, h, h->n_threads);
+    }
+    take_rows(h, packed, capacity);
+    h->next_block = h->next_row_block = 0;
     parallel(pack_rows, h, h->n_threads);
     if (!h->failed) parallel(add_blocks, h, h->n_threads);
   }
+  free(packed);
   for (int k = 0; k < K && h->classes; k++) {
     free(h->classes[k].place);
     free(h->classes[k].degree);
-    free(h->classes[k].packed);
   }
   free(h->classes);
   free(h->order);
@@ -547,6 +620,8 @@ static void trailing_share(void *task, int thread) {
   int64_t right = t->from + COLUMN_PANEL; /* a full panel: there are rows below it */
   const float *rows[COLUMN_PANEL];
   float left[COLUMN_PANEL * TALL];
+  mask_t all = {0};
+  for (int r = 0; r < COLUMN_PANEL; r++) all[r / 64] |= (uint64_t)1 << r % 64;
   for (int r = 0; r < COLUMN_PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
   for (;;) {
     int64_t top = right + __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED) * TALL;
@@ -555,7 +630,7 @@ static void trailing_share(void *task, int thread) {
     for (int r = 0; r < COLUMN_PANEL; r++)
       for (int j = 0; j < TALL; j++) left[r * TALL + j] = j < tall ? -rows[r][top + j] : 0.0f;
     for (int64_t side = right + (top - right) / WIDE * WIDE; side < t->stride; side += WIDE)
-      add_tile(COLUMN_PANEL, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
+      add_tile(all, all, left, rows, side, t->out + top * t->stride + side, t->stride, tall,
                t->stride - side < WIDE ? (int)(t->stride - side) : WIDE, 3);
   }
 }

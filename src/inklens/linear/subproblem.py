@@ -63,7 +63,8 @@ class _Job(ctypes.Structure):
         ("slot", ctypes.c_void_p),
         ("n_slots", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("class_list", "order")),
-        *((name, ctypes.c_int64) for name in ("from", "to", "n_blocks", "next_class", "next_row_block", "next_block")),
+        *((name, ctypes.c_int64) for name in ("span", "span_end", "from", "to", "n_blocks")),
+        *((name, ctypes.c_int64) for name in ("next_class", "next_row_block", "next_block")),
         ("failed", ctypes.c_int32),
     )
 
