@@ -108,7 +108,7 @@ class ElasticNet:
         l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
         l1[model.is_intercept] = np.inf
         return subproblem.solve_elementwise(
-            model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads
+            model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads, faces=model.faces
         )
 
 

@@ -21,6 +21,7 @@ from inklens.linear.dual import DualPoint, balance, dual_value, moved
 from inklens.linear.iterate import Iterate
 from inklens.linear.kernels import loss_of_scores
 from inklens.linear.problem import Problem
+from inklens.linear.quadratic import Quadratic
 from inklens.linear.subproblem import Pairs
 
 PULL = 16.0  # thresholds: where the strongest pull starts; 8 takes two rounds more on 60,000 digits, 25 three
@@ -35,7 +36,9 @@ EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
 SHARE = 0.3  # of the gap to be proven may be lost to a rough solution of the model
 CORRECTED_BELOW = 4.0  # violation, in thresholds, from which a step by a sampled Hessian is corrected by the true one
 KEEP = 0.35  # a model whose step left this share of the violation serves for another
-PROVABLE = 0.5  # a step foretold to gain more than this times tol cannot prove tol: its bound lags by twice the gain
+CORRECTIONS = 8  # of a step that may prove what is asked for
+INNER = 0.3  # share of the breach that is left which an answer of the surrogate may leave
+SLOWEST = 0.8  # a correction that leaves this share of the breach is the last
 DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a whole one
 LEAST_DAMPING = 1e-3  # in units of the largest curvature that a column can have
 FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
@@ -67,6 +70,7 @@ class Step(NamedTuple):
     intercept: np.ndarray
     foretold: float
     slope: float  # directional derivative of the objective
+    lag: float  # estimate of the gap that its dual point leaves
 
 
 def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
@@ -88,7 +92,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         step = _newton_step(problem, penalty, point, surrogate, tol)
         whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
         bound, dual = -np.inf, None
-        if factor == 1.0 and step.foretold <= PROVABLE * max(tol, 1e-9) * before:
+        if factor == 1.0 and step.lag <= max(tol, 1e-9) * before:
             bound = _estimate(problem, moved(point.at.proba, whole.at.scores - point.at.scores))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         point, length = _search(problem, penalty, point, step, whole, dtype)
@@ -117,7 +121,7 @@ class Surrogate(NamedTuple):
     factor: float  # on the penalty, when it was built
     violation: float  # at the last point that it served
     damped: bool
-    n_corrections: int  # of a step by products with the true Hessian
+    curvature: np.ndarray | None  # the true Hessian's diagonal, (n_classes, n_features), where the model's is sampled
 
     def serves(self, penalty: Any, point: Point, factor: float, violation: float) -> bool:
         """Tell whether the last step with it did well, and nothing outside the working set wants to move."""
@@ -126,6 +130,12 @@ class Surrogate(NamedTuple):
         pull = np.where(penalty.support(point.coef), 0.0, penalty.strength(point.at.gradient))
         pull[self.pairs] = 0.0
         return float(pull.max(initial=0.0)) <= 1.0
+
+    def corrections(self, violation: float) -> int:
+        """Return how often a step may be corrected by products with the true Hessian."""
+        if self.curvature is None or self.factor > 1.0 or violation >= CORRECTED_BELOW:
+            return 0
+        return 1 if self.damped else CORRECTIONS
 
 
 def _surrogate(
@@ -145,59 +155,74 @@ def _surrogate(
         seed=seed,
         steady=damping * float(problem.weights.sum()) / 4.0 if damping > LEAST_DAMPING else 0.0,
     )
-    if light > 0.0:
-        _restore_curvature(problem, point, model)
+    curvature = _restore_curvature(problem, point, model) if light > 0.0 else None
     if damping > LEAST_DAMPING:
         bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
         model.hessian.ravel()[:: len(bound) + 1] += damping * bound.astype(np.float32)
-    is_rough = light > 0.0 and factor == 1.0 and violation < CORRECTED_BELOW
-    return Surrogate(pairs, model, factor, violation, damping > LEAST_DAMPING, int(is_rough))
+    return Surrogate(pairs, model, factor, violation, damping > LEAST_DAMPING, curvature)
 
 
-def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> None:
-    """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away."""
+def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:
+    """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away.
+
+    Returns the true diagonal over all coefficients.
+    """
     proba = point.at.proba
     curvature = proba * (1.0 - proba) * problem.weights[:, None].astype(proba.dtype)
     exact = problem.rows.transpose_product(curvature, squared=True)
     moving = ~model.is_intercept
     lost = exact[model.pairs.classes[moving], model.pairs.features[moving]] - model.diagonal[moving]
     model.hessian.ravel()[:: len(moving) + 1][moving] += np.maximum(lost, 0.0).astype(np.float32)
+    return exact
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below
 def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
-    pairs, model, start = surrogate.pairs, surrogate.model, point.at
-    moving = ~model.is_intercept
-    w, gradient = (np.zeros(len(moving)) for _ in range(2))
-    w[moving], gradient[moving] = point.coef[pairs], start.gradient[pairs]
-    finest = _breach_that_costs(SHARE * tol * point.objective(penalty), penalty, point, len(w))
+    objective, value = point.objective(penalty), penalty.value(point.coef)
+    finest = _breach_that_costs(SHARE * tol * objective, penalty, point, len(surrogate.model.is_intercept))
     tolerance = max(min(COARSEST, FORCING * surrogate.violation), finest, 1e-6)
-    felt = first_felt = gradient - model.follow @ start.intercept_gradient
-    v, still = w, start.intercept_gradient
-    direction, intercept_moves = np.zeros_like(point.coef), np.zeros(len(start.intercept_gradient))
-    for left in range(surrogate.n_corrections, -1, -1):
-        u, pull = penalty.solve_quadratic(model, felt, v, tolerance)
-        intercept_moves = intercept_moves - (u - v) @ model.follow - model.inverse @ still
-        v, direction[pairs] = u, (u - w)[moving]
-        if left:  # the true Hessian's slope there, for one more solution with the sampled one
-            product, sums = problem.rows.hessian_product(start.proba, problem.weights, direction, intercept_moves)
-            gradient[moving] = start.gradient[pairs] + product[pairs]
-            still = start.intercept_gradient + sums * problem.fit_intercept
-            felt = gradient - model.follow @ still
-    value = penalty.value(point.coef)
+    model = Quadratic(problem, penalty, point)
+    limit = surrogate.corrections(surrogate.violation)
+    if limit:
+        lag = _corrected(model, surrogate, tolerance, finest, limit, tol * objective)
+        foretold = model.fall()
+    else:
+        direction, moves, foretold = model.answer(surrogate, tolerance)
+        model.direction, model.moves, lag = direction, moves, 2.0 * foretold
+    direction, moves = model.direction, model.moves
     grown = penalty.value(point.coef + direction) - value
-    foretold = -(0.5 * float((first_felt + pull) @ (v - w)) + grown)  # pull is the slope after the moves
     reach = FARTHEST * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
-    longest = max(np.abs(direction).max(), np.abs(intercept_moves).max())
+    longest = max(np.abs(direction).max(), np.abs(moves).max())
     if not longest <= reach:  # a model without curvature somewhere; NaN lands here as well
         shorter = reach / longest if np.isfinite(longest) else 0.0
-        direction, intercept_moves = (
-            shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, intercept_moves)
-        )
-        grown, foretold = penalty.value(point.coef + direction) - value, np.inf
-    slope = float(np.vdot(point.at.gradient, direction) + point.at.intercept_gradient @ intercept_moves) + grown
-    return Step(direction, intercept_moves, foretold, slope)
+        direction, moves = (shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, moves))
+        grown, foretold, lag = penalty.value(point.coef + direction) - value, np.inf, np.inf
+    slope = float(np.vdot(point.at.gradient, direction) + point.at.intercept_gradient @ moves) + grown
+    return Step(direction, moves, foretold, slope, lag)
+
+
+def _corrected(
+    model: "Quadratic", surrogate: Surrogate, tolerance: float, finest: float, limit: int, wanted: float
+) -> float:
+    """Let the surrogate answer the true quadratic's slope again and again; return the gap that the step may leave.
+
+    Two answers serve a step that goes on from there. One that may prove `wanted` is worth more.
+    """
+    penalty, breach, is_provable = model.penalty, surrogate.violation, False
+    size = 0.0 if np.any(penalty.l2) else penalty.value(model.point.coef)
+    for turn in range(limit + 1):
+        direction, moves, _ = model.answer(surrogate, max(min(tolerance, INNER * breach), finest / 2.0, 1e-6), is_provable)
+        length = model.add(direction, moves)
+        before, breach = breach, penalty.violation(model.point.coef + model.direction, -model.slope)
+        lag = 2.0 * model.fall()
+        is_provable = lag <= (1.0 - 2.0 * SHARE) * wanted
+        enough = max(finest, (0.9 * wanted - lag) / size) if is_provable and size else finest
+        if breach <= (enough if is_provable else tolerance) or not length:
+            break
+        if turn and (not is_provable or breach > SLOWEST * before):
+            break
+    return lag + size * breach / (1.0 + breach)
 
 
 def _breach_that_costs(bound: float, penalty: Any, point: Point, n_pairs: int) -> float:

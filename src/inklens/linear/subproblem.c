@@ -648,36 +648,43 @@ static int factor_block(float *A, int64_t stride, int64_t from, int64_t height) 
   return 0;
 }
 
-/* Solve (H[active][:, active] + diag(ridge) - bend) y = x by Cholesky. `bend` (m / q, m / q, q), or NULL, is
- * taken off entries (k q + j, l q + j). Returns 1 where rounding made the matrix indefinite, 2 without memory. */
-int EXPORT(solve_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const double *ridge,
-                       const double *bend, int64_t q, double *x, int64_t n_threads) {
+/* Numbers that the factor of a face of m coordinates takes. */
+int64_t EXPORT(factor_size)(int64_t m) { return m * ((m + WIDE - 1) / WIDE * WIDE) + WIDE; }
+
+/* Write the Cholesky factor U'U of H[active][:, active] + diag(ridge) - bend into A, factor_size(m) numbers that start on
+ * a cache line. `bend` (m / q, m / q, q), or NULL, is taken off entries (k q + j, l q + j). Returns 1 where rounding made
+ * the matrix indefinite. */
+int EXPORT(factor_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const double *ridge,
+                        const double *bend, int64_t q, float *A, int64_t n_threads) {
   int64_t stride = (m + WIDE - 1) / WIDE * WIDE;
-  float *A = NULL;
-  if (posix_memalign((void **)&A, 64, (m * stride + WIDE) * sizeof(float))) return 2;
   algebra_t task = {.s = s, .m = m, .stride = stride, .H = H, .out = A, .active = active, .ridge = ridge,
                     .n_threads = n_threads};
   parallel(gather_share, &task, (int)n_threads);
   for (int64_t k = 0; bend && k < m / q; k++)
     for (int64_t l = k; l < m / q; l++)
       for (int64_t j = 0; j < q; j++) A[(k * q + j) * stride + l * q + j] -= (float)bend[(k * (m / q) + l) * q + j];
-  int failed = 0;
-  for (int64_t from = 0; from < m && !failed; from += COLUMN_PANEL) {
+  for (int64_t from = 0; from < m; from += COLUMN_PANEL) {
     int64_t height = m - from < COLUMN_PANEL ? m - from : COLUMN_PANEL, below = m - from - height;
-    failed = factor_block(A, stride, from, height);
-    if (failed || below == 0) continue;
+    if (factor_block(A, stride, from, height)) return 1;
+    if (below == 0) continue;
     task.from = from;
     task.next = 0;
     task.n_threads = below < 2 * COLUMN_PANEL ? 1 : n_threads;
     parallel(panel_share, &task, (int)task.n_threads);
     parallel(trailing_share, &task, (int)task.n_threads);
   }
-  for (int64_t r = 0; r < m && !failed; r++) { /* U' y = x */
+  return 0;
+}
+
+/* Solve U'U y = x in place. */
+int EXPORT(solve_factored)(int64_t m, const float *A, double *x) {
+  int64_t stride = (m + WIDE - 1) / WIDE * WIDE;
+  for (int64_t r = 0; r < m; r++) { /* U' y = x */
     const float *row = A + r * stride;
     x[r] /= row[r];
     for (int64_t j = r + 1; j < m; j++) x[j] -= x[r] * row[j];
   }
-  for (int64_t r = m - 1; r >= 0 && !failed; r--) { /* U x = y */
+  for (int64_t r = m - 1; r >= 0; r--) { /* U x = y */
     const float *row = A + r * stride;
     double partial[8] = {0}, sum = 0.0;
     int64_t j = r + 1;
@@ -687,6 +694,37 @@ int EXPORT(solve_face)(int64_t s, const float *H, int64_t m, const int64_t *acti
     for (int lane = 0; lane < 8; lane++) sum += partial[lane];
     x[r] = (x[r] - sum) / row[r];
   }
-  free(A);
-  return failed;
+  return 0;
+}
+
+static void solve_many_share(void *task, int thread) {
+  algebra_t *t = task;
+  for (int64_t group = thread; group < t->columns; group += t->n_threads) {
+    lanes_t *x = (lanes_t *)t->out + group * t->m;
+    for (int64_t r = 0; r < t->m; r++) { /* U' y = x */
+      const float *row = t->H + r * t->stride;
+      lanes_t own = x[r] = x[r] / row[r];
+      for (int64_t j = r + 1; j < t->m; j++) x[j] -= row[j] * own;
+    }
+    for (int64_t r = t->m - 1; r >= 0; r--) { /* U x = y */
+      const float *row = t->H + r * t->stride;
+      lanes_t sum[4] = {{0}};
+      int64_t j = r + 1;
+      for (; j + 4 <= t->m; j += 4)
+        for (int q = 0; q < 4; q++) sum[q] += row[j + q] * x[j + q];
+      for (; j < t->m; j++) sum[0] += row[j] * x[j];
+      x[r] = (x[r] - ((sum[0] + sum[1]) + (sum[2] + sum[3]))) / row[r];
+    }
+  }
+}
+
+/* Vectors that `solve_many` takes at a time. */
+int64_t EXPORT(solve_lanes)(void) { return LANES; }
+
+/* Solve U'U Y = X in place for many right-hand sides, solve_lanes() at a time: X (groups, m, lanes), on cache lines. */
+int EXPORT(solve_many)(int64_t m, const float *A, int64_t groups, float *X, int64_t n_threads) {
+  algebra_t task = {.m = m, .stride = (m + WIDE - 1) / WIDE * WIDE, .H = A, .out = X, .columns = groups,
+                    .n_threads = n_threads};
+  parallel(solve_many_share, &task, (int)n_threads);
+  return 0;
 }

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from inklens.linear import kernels, twin
 from inklens.linear.blocks import Rows
+from inklens.linear.faces import Factor, Faces
 from inklens.linear.layouts import select, with_ones
 
 MAX_FACES = 14  # rounds of sweeps and face steps
@@ -46,6 +46,7 @@ class Model(NamedTuple):
     inverse: np.ndarray  # (n_classes, n_classes): pseudo-inverse of the intercepts' own Hessian
     diagonal: np.ndarray  # (n_pairs,) as it was before the intercepts were eliminated
     n_threads: int
+    faces: Faces
 
 
 class _Job(ctypes.Structure):
@@ -99,7 +100,7 @@ def newton_model(
     border = np.ascontiguousarray(hessian[:, is_intercept], dtype=np.float64)
     if not fit_intercept:
         still = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
-        return Model(hessian, pairs, is_intercept, *still, diagonal, rows.n_threads)
+        return Model(hessian, pairs, is_intercept, *still, diagonal, rows.n_threads, Faces())
     own = border[is_intercept]
     size = np.trace(own) / n_classes + np.finfo(np.float32).tiny
     ridge = size / n_classes  # along (1, ..., 1), where `own` and `border` are 0
@@ -113,7 +114,7 @@ def newton_model(
         kernels.call(
             "subtract_product", len(hessian), n_classes, hessian, border, np.ascontiguousarray(follow.T), rows.n_threads
         )
-    return Model(hessian, pairs, is_intercept, follow, inverse, diagonal, rows.n_threads)
+    return Model(hessian, pairs, is_intercept, follow, inverse, diagonal, rows.n_threads, Faces())
 
 
 def pair_hessian(
@@ -161,6 +162,7 @@ def solve_elementwise(
     *,
     tolerance: float,
     n_threads: int = 1,
+    faces: "Faces | None" = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the minimiser v up to a breach of `tolerance`, in units of l1, of the optimality conditions.
 
@@ -170,12 +172,13 @@ def solve_elementwise(
     would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
     """
     g, v = gradient.copy(), w.copy()
+    faces = Faces() if faces is None else faces
 
     def descend(sweeps: int) -> float:
         _descend(hessian, g, v, l1, l2, tolerance / 4, sweeps, n_threads)
         return breach(g, v, l1, l2)
 
-    _alternate(descend, lambda: _face_step(hessian, g, v, l1, l2, n_threads), tolerance)
+    _alternate(descend, lambda: _face_step(hessian, g, v, l1, l2, n_threads, faces), tolerance)
     return v, g
 
 
@@ -232,13 +235,13 @@ def _descend(
 
 
 def _face_step(
-    hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray, n_threads: int
+    hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray, n_threads: int, faces: Faces
 ) -> bool:
     """Take the Newton step that keeps the signs of v, shortened until the model falls; tell whether there was one."""
     active = np.flatnonzero(v)
     signs = np.sign(v[active])
     slope = g[active] + l1[active] * signs + l2[active] * v[active]
-    direction = _solve_face(hessian, active, l2[active], -slope, n_threads)
+    direction = faces.solve(hessian, active, l2[active], -slope, n_threads)
     if direction is None:
         return False
     for shrink in range(FACE_SHRINKS):
@@ -260,45 +263,6 @@ def product(hessian: np.ndarray, vector: np.ndarray, n_threads: int) -> np.ndarr
     out = np.empty_like(vector)
     kernels.call("symmetric_product", len(vector), hessian, vector, out, n_threads)
     return out
-
-
-def _solve_face(
-    hessian: np.ndarray,
-    active: np.ndarray,
-    ridge: np.ndarray,
-    slope: np.ndarray,
-    n_threads: int,
-    bend: np.ndarray | None = None,
-) -> np.ndarray | None:
-    """Return (hessian over `active` + ridge - bend)^-1 slope; None where rounding made the matrix indefinite.
-
-    `bend` (n_classes, n_classes, q) belongs to entries (k q + j, l q + j).
-    """
-    diagonal = hessian.diagonal()[active].astype(np.float64)
-    ridge = ridge + 1e-5 * diagonal + np.finfo(np.float32).tiny
-    if kernels.active() != "numpy":
-        types = (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, *(ctypes.c_void_p,) * 3, ctypes.c_int64)
-        solve = kernels.function("solve_face", (*types, ctypes.c_void_p, ctypes.c_int64))
-        solution = slope.copy()
-        arrays = (kernels.pointer(array) for array in (active, ridge, bend))
-        width = 1 if bend is None else bend.shape[2]
-        failed = solve(
-            len(hessian), kernels.pointer(hessian), len(active), *arrays, width, kernels.pointer(solution), n_threads
-        )
-        if failed == 2:
-            raise MemoryError(f"no memory to solve for {len(active)} coefficients")
-        return None if failed else solution
-    face = hessian[np.ix_(active, active)] + np.diag(ridge)
-    if bend is not None:
-        n_classes, _, q = bend.shape
-        each = np.arange(q)
-        for k in range(n_classes):
-            for m in range(n_classes):
-                face[k * q + each, m * q + each] -= bend[k, m]
-    try:
-        return cho_solve(cho_factor(face), slope)
-    except LinAlgError:
-        return None
 
 
 # ---- its descent: one group per feature ------------------------------------------------------------------------------
@@ -390,9 +354,10 @@ def _group_face_step(
     unit, bend = blocks / norms, group[used] / norms  # the norm's Hessian is group / |v_j| (I - unit unit')
     slope = (g[active].reshape(blocks.shape) + group[used] * unit + l2[used] * blocks).ravel()
     curved = bend * unit[:, None] * unit[None]
-    direction = _solve_face(hessian, active, np.tile(l2[used] + bend, len(blocks)), -slope, n_threads, curved)
-    if direction is None:
+    factor = Factor.of(hessian, active, np.tile(l2[used] + bend, len(blocks)), n_threads, curved)
+    if factor is None:
         return False
+    direction = factor.solve(-slope)
     for shrink in range(FACE_SHRINKS):
         step = np.zeros_like(v)
         step[active] = 0.4**shrink * direction

@@ -1,0 +1,68 @@
+"""The loss's quadratic expansion at a point, minimised together with the penalty by answers of a rougher one."""
+
+from typing import Any
+
+import numpy as np
+
+
+class Quadratic:
+    """Value and slope of the expansion at the end of a step that grows; one pass for each addition."""
+
+    def __init__(self, problem: Any, penalty: Any, point: Any) -> None:
+        self.problem, self.penalty, self.point = problem, penalty, point
+        self.direction, self.moves = np.zeros_like(point.coef), np.zeros_like(point.at.intercept_gradient)
+        self.slope, self.still = point.at.gradient, point.at.intercept_gradient
+
+    def fall(self) -> float:
+        """Return by how much expansion and penalty are lower at the end than at the start."""
+        start = self.point.at
+        mean = np.vdot(start.gradient + self.slope, self.direction)
+        mean += (start.intercept_gradient + self.still) @ self.moves
+        grown = self.penalty.value(self.point.coef + self.direction) - self.penalty.value(self.point.coef)
+        return -(0.5 * float(mean) + grown)
+
+    def add(self, direction: np.ndarray, moves: np.ndarray) -> float:
+        """Lengthen the step by the share of (direction, moves), at most 1, that lowers the sum; return the share."""
+        problem, at = self.problem, self.point.coef + self.direction
+        product, sums = problem.rows.hessian_product(self.point.at.proba, problem.weights, direction, moves)
+        product[:, ~problem.free] = 0.0
+        sums = sums * problem.fit_intercept
+        bend = float(np.vdot(direction, product) + moves @ sums)
+        grown = self.penalty.value(at + direction) - self.penalty.value(at)
+        fall = -float(np.vdot(self.slope, direction) + self.still @ moves) - grown  # convex: share * fall at least
+        if not fall > 0.0:
+            return 0.0
+        share = 1.0 if fall >= bend else fall / bend
+        self.direction, self.moves = self.direction + share * direction, self.moves + share * moves
+        self.slope, self.still = self.slope + share * product, self.still + share * sums
+        return share
+
+    def answer(self, surrogate: Any, tolerance: float, outside: bool = False) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the step that the surrogate takes from here, and the fall that it foretells.
+
+        Coefficients outside the working set that want to move do so each for itself, by the true curvature.
+        """
+        pairs, model, at = surrogate.pairs, surrogate.model, self.point.coef + self.direction
+        moving = ~model.is_intercept
+        v, gradient = (np.zeros(len(moving)) for _ in range(2))
+        v[moving], gradient[moving] = at[pairs], self.slope[pairs]
+        felt = gradient - model.follow @ self.still
+        u, pull = self.penalty.solve_quadratic(model, felt, v, tolerance)
+        direction = np.zeros_like(at)
+        direction[pairs] = (u - v)[moving]
+        moves = -(u - v) @ model.follow - model.inverse @ self.still
+        if outside:
+            direction += self._alone(surrogate, at)
+        grown = self.penalty.value(at + direction) - self.penalty.value(at)
+        return direction, moves, -(0.5 * float((felt + pull) @ (u - v)) + grown)
+
+    def _alone(self, surrogate: Any, at: np.ndarray) -> np.ndarray:
+        """Return the steps of what lies outside the working set, (n_classes, n_features)."""
+        penalty, curvature = self.penalty, surrogate.curvature
+        curvature = np.broadcast_to(curvature.max(axis=0), at.shape) if penalty.is_grouped else curvature
+        outside = (penalty.strength(self.slope) > 1.0) | penalty.support(at)
+        outside &= self.problem.free & (curvature > 0.0)
+        outside[surrogate.pairs] = False
+        steps = 1.0 / np.where(outside, curvature, np.inf)
+        steps = steps[0] if penalty.is_grouped else steps
+        return np.where(outside, penalty.prox(at - steps * self.slope, steps) - at, 0.0)
