@@ -11,6 +11,7 @@ from inklens.linear.blocks import Rows
 from inklens.linear.dual import DualPoint, balance, dual_value, moved
 from inklens.linear.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.screening import certified_zeros
 from inklens.linear.softmax import log_softmax, softmax
 from inklens.linear.solvers import solve
@@ -163,7 +164,7 @@ def test_dual_points_are_feasible():
         n_classes = int(rng.integers(2, 6))
         proba = softmax(rng.normal(size=(20, n_classes)) * 3.0)
         codes, weights = rng.integers(0, n_classes, 20), rng.uniform(0.1, 3.0, 20)
-        point = balance(moved(proba, rng.normal(size=proba.shape) * 4.0), codes, weights)
+        point = np.asarray(balance(RowArray.of(moved(proba, rng.normal(size=proba.shape) * 4.0)), codes, weights))
         assert (point >= 0.0).all()
         np.testing.assert_allclose(point.sum(axis=1), 1.0, rtol=1e-12)
         np.testing.assert_allclose(weights @ point, np.bincount(codes, weights, n_classes), rtol=1e-9, atol=1e-9)
@@ -176,7 +177,7 @@ def test_linearised_dual_point_has_the_gradient_of_the_newton_model():
     coef, direction = rng.normal(size=shape) * 0.1, rng.normal(size=shape) * 1e-3
     intercept = np.zeros(problem.n_classes)
     at = problem.rows.loss_and_gradient(coef, intercept, problem.codes, problem.weights, dtype=np.float64)
-    point = DualPoint(coef, intercept, direction, intercept).proba(problem.rows)
+    point = np.asarray(DualPoint(coef, intercept, direction, intercept).proba(problem.rows))
     model = at.gradient + problem.rows.hessian_product(at.proba, problem.weights, direction, intercept)[0]
     residual = (point - np.eye(problem.n_classes)[problem.codes]) * problem.weights[:, None]
     np.testing.assert_allclose(problem.rows.transpose_product(residual), model, rtol=1e-9, atol=1e-9)
@@ -191,9 +192,7 @@ def test_linearised_dual_point_is_tighter_than_the_scaled_one(name):
     problem = Problem(Rows.of(X), codes, np.ones(200), 4, PENALTIES[name])
     solution = solve(problem, tol=1e-7)
     plain = softmax(problem.rows.scores(solution.coef, solution.intercept, dtype=np.float64))
-    plain = balance(plain, codes, problem.weights)
-    G = problem.rows.transpose_product((np.eye(4)[codes] - plain) * problem.weights[:, None])
-    scaled = dual_value(problem.penalty, plain, codes, problem.weights, G)
+    scaled = dual_value(problem, RowArray.of(plain))
     assert solution.objective - solution.lower_bound <= solution.objective - scaled + 1e-9 * solution.objective
 
 

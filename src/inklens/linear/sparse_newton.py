@@ -17,10 +17,10 @@ import numpy as np
 
 from inklens.linear import subproblem
 from inklens.linear.blocks import Evaluation
-from inklens.linear.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.dual import DualPoint, dual_value, moved
 from inklens.linear.iterate import Iterate
-from inklens.linear.kernels import loss_of_scores
 from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.subproblem import Pairs
 
 PULL = 16.0  # thresholds: where the strongest pull starts; 8 takes two rounds more on 60,000 digits, 25 three
@@ -89,7 +89,8 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.foretold <= PROVABLE * max(tol, 1e-9) * before:
-            bound = _estimate(problem, moved(point.at.proba, whole.at.scores - point.at.scores))
+            along = RowArray.combine(lambda _, after, before: after - before, whole.at.scores, point.at.scores)
+            bound = dual_value(problem, RowArray.combine(lambda _, p, v: moved(p, v), point.at.proba, along))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         point, length = _search(problem, penalty, point, step, whole, dtype)
         if length < 1.0:
@@ -156,8 +157,9 @@ def _surrogate(
 
 def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> None:
     """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away."""
-    proba = point.at.proba
-    curvature = proba * (1.0 - proba) * problem.weights[:, None].astype(proba.dtype)
+    curvature = RowArray.combine(
+        lambda part, p: p * (1.0 - p) * problem.weights[part, None].astype(p.dtype), point.at.proba
+    )
     exact = problem.rows.transpose_product(curvature, squared=True)
     moving = ~model.is_intercept
     lost = exact[model.pairs.classes[moving], model.pairs.features[moving]] - model.diagonal[moving]
@@ -229,20 +231,11 @@ def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Poi
     rounding = 1e-14 * before if dtype == np.float64 else 1e-7 * before
     if whole.objective(penalty) <= before + SUFFICIENT * step.slope + rounding:
         return whole, 1.0
-    along = whole.at.scores - point.at.scores
+    along = RowArray.combine(lambda _, after, before: after - before, whole.at.scores, point.at.scores)
     for t in 0.5 ** np.arange(1, 30):
         coef = point.coef + t * step.coef
-        loss = loss_of_scores(point.at.scores + dtype(t) * along, problem.codes, problem.weights)
+        loss = problem.loss(RowArray.combine(lambda _, z, v, t=dtype(t): z + t * v, point.at.scores, along))
         if loss + penalty.value(coef) <= before + SUFFICIENT * t * step.slope:
             return Point.of(problem, coef, point.intercept + t * step.intercept, dtype), t
     return point, 0.0
 
-
-def _estimate(problem: Problem, proba: np.ndarray) -> float:
-    """Return the lower bound that `proba` gives, in its own precision (the driver proves it in float64)."""
-    if problem.fit_intercept:
-        proba = balance(proba, problem.codes, problem.weights)
-    residual = -proba
-    residual[np.arange(len(proba)), problem.codes] += 1.0
-    gradient = problem.rows.transpose_product(residual * problem.weights[:, None].astype(residual.dtype))
-    return dual_value(problem.penalty, proba, problem.codes, problem.weights, gradient)
