@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import entr
 
-from inklens.linear.blocks import Rows
+from inklens.linear.blocks import Evaluation, Rows
 from inklens.linear.problem import Problem
 from inklens.linear.row_arrays import RowArray
 from inklens.linear.softmax import softmax
@@ -48,6 +48,12 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     mean = (proba * along).sum(axis=1, keepdims=True)
     point = proba * np.maximum(1.0 + along - mean, 0.0)
     return point / point.sum(axis=1, keepdims=True)
+
+
+def linearised(start: Evaluation, end: Evaluation) -> RowArray:
+    """Return the softmax at one point moved along the scores to another, in the precision of these."""
+    along = RowArray.combine(lambda _, after, before: after - before, end.scores, start.scores)
+    return RowArray.combine(lambda _, p, v: moved(p, v), start.proba, along)
 
 
 def class_sums(proba: RowArray, weights: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ class StreamedBlock:
 
     fast = exact
 
-    def storage(self, dtype: Any) -> Storage:  # noqa: ARG002
+    def storage(self, dtype: Any) -> Storage:
         """Return the rows for a pass of any type."""
         return self.exact
 

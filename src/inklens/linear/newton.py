@@ -16,11 +16,10 @@ from scipy import linalg
 
 from inklens.linear import certificates, dual_ascent, kernels
 from inklens.linear.blocks import Evaluation
-from inklens.linear.dual import DualPoint, dual_value, moved, softmax_gap
+from inklens.linear.dual import DualPoint, dual_value, linearised, softmax_gap
 from inklens.linear.iterate import Iterate
 from inklens.linear.penalties import ElasticNet
 from inklens.linear.problem import Problem
-from inklens.linear.row_arrays import RowArray
 
 MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
 HEAVY = 1.0  # of the columns of wide data, those with more curvature than this many times the penalty's enter the block
@@ -115,7 +114,7 @@ def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.
             step = _exact_step(problem, point)
         else:
             if metric is None or (first_steps is not None and steps > STALE * first_steps):
-                metric, first_steps = build_metric(problem, point), None
+                metric, first_steps = _metric_at(problem, point), None
             step = _newton_step(problem, point, metric, 0.1 * tol * point.objective)
             steps = step.n_products
             first_steps = steps if first_steps is None else first_steps
@@ -147,8 +146,7 @@ def _evaluate(problem: Problem, vector: np.ndarray, dtype) -> Point:
 
 def _linearised(problem: Problem, point: Point, step: "Step", whole: Point) -> tuple[float, DualPoint]:
     """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    along = RowArray.combine(lambda _, after, before: after - before, whole.at.scores, point.at.scores)
-    bound = dual_value(problem, RowArray.combine(lambda _, p, v: moved(p, v), point.at.proba, along))
+    bound = dual_value(problem, linearised(point.at, whole.at))
     W, b = point.vector[:, :-1], point.vector[:, -1]
     return -bound, DualPoint(W, b, step.direction[:, :-1], step.direction[:, -1])
 
@@ -286,10 +284,9 @@ def _search(problem: Problem, point: Point, step: Step, whole: Point, dtype) -> 
     rounding = (1e-14 if dtype == np.float64 else 1e-7) * point.objective
     if whole.objective <= point.objective + 1e-4 * step.slope + rounding:
         return whole
-    along = RowArray.combine(lambda _, after, before: after - before, whole.at.scores, point.at.scores)
     for t in 0.5 ** np.arange(1, 40):
         vector = point.vector + t * step.direction
-        loss = problem.loss(RowArray.combine(lambda _, z, v, t=dtype(t): z + t * v, point.at.scores, along))
+        loss = problem.loss_between(point.at.scores, whole.at.scores, t)
         if loss + problem.penalty.value(vector[:, :-1]) <= point.objective + 1e-4 * t * step.slope:
             return _evaluate(problem, vector, dtype)
     return point
@@ -318,12 +315,17 @@ class Metric(NamedTuple):
         return out - out.mean(axis=0)
 
 
-def build_metric(problem: Problem, point: Point) -> Metric:
-    """Return the preconditioner at a point."""
+def _metric_at(problem: Problem, point: Point) -> Metric:
+    """Return the preconditioner at a point; of rows that are not held some stand for all."""
     if point.at.proba.held is None:
         problem = problem.portrait
         point = _evaluate(problem, point.vector, np.float32)
-    proba, n_features = np.asarray(point.at.proba), problem.rows.n_features
+    return build_metric(problem, np.asarray(point.at.proba))
+
+
+def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
+    """Return the preconditioner at these probabilities."""
+    n_features = problem.rows.n_features
     curvature = (
         proba.astype(np.float32) * (1.0 - proba.astype(np.float32)) * problem.weights[:, None].astype(np.float32)
     )

@@ -75,8 +75,10 @@ class Problem:
             at.intercept_gradient[:] = 0.0
         return at
 
-    def loss(self, scores: RowArray) -> float:
-        """Return the loss that belongs to scores."""
+    def loss_between(self, start: RowArray, end: RowArray, share: float) -> float:
+        """Return the loss a share of the way from some scores to others; no pass where these are held."""
+        t = start.dtype.type(share)
+        scores = RowArray.combine(lambda _, z, after: z + t * (after - z), start, end)
         return sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
 
     # ---- what certificates need, read once ---------------------------------------------------------------------------

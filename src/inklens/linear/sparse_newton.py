@@ -17,7 +17,7 @@ import numpy as np
 
 from inklens.linear import subproblem
 from inklens.linear.blocks import Evaluation
-from inklens.linear.dual import DualPoint, dual_value, moved
+from inklens.linear.dual import DualPoint, dual_value, linearised
 from inklens.linear.iterate import Iterate
 from inklens.linear.problem import Problem
 from inklens.linear.row_arrays import RowArray
@@ -89,8 +89,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.foretold <= PROVABLE * max(tol, 1e-9) * before:
-            along = RowArray.combine(lambda _, after, before: after - before, whole.at.scores, point.at.scores)
-            bound = dual_value(problem, RowArray.combine(lambda _, p, v: moved(p, v), point.at.proba, along))
+            bound = dual_value(problem, linearised(point.at, whole.at))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         point, length = _search(problem, penalty, point, step, whole, dtype)
         if length < 1.0:
@@ -231,11 +230,9 @@ def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Poi
     rounding = 1e-14 * before if dtype == np.float64 else 1e-7 * before
     if whole.objective(penalty) <= before + SUFFICIENT * step.slope + rounding:
         return whole, 1.0
-    along = RowArray.combine(lambda _, after, before: after - before, whole.at.scores, point.at.scores)
     for t in 0.5 ** np.arange(1, 30):
         coef = point.coef + t * step.coef
-        loss = problem.loss(RowArray.combine(lambda _, z, v, t=dtype(t): z + t * v, point.at.scores, along))
+        loss = problem.loss_between(point.at.scores, whole.at.scores, t)
         if loss + penalty.value(coef) <= before + SUFFICIENT * t * step.slope:
             return Point.of(problem, coef, point.intercept + t * step.intercept, dtype), t
     return point, 0.0
-
