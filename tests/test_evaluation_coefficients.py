@@ -74,7 +74,7 @@ def test_the_hessian_is_the_derivative_of_the_gradient():
     model = fitted(X, y, C=2.0)
     problem = problem_of(model, X, y)
     at = problem.evaluate(model.coef_, model.intercept_, dtype=np.float64)
-    H, free = hessian(problem, at.proba), np.flatnonzero(problem.free)
+    H, free = hessian(problem, np.asarray(at.proba)), np.flatnonzero(problem.free)
     q = len(free) + 1
     for k, j in [(0, 0), (1, 2), (2, 4)]:
         step = np.zeros_like(model.coef_)

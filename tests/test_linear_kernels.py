@@ -222,7 +222,7 @@ def test_scores_of_ten_thousand(dtype):
         np.array([[1e4], [-1e4], [0.0]]), np.zeros(3), np.array([0, 0], np.int32), np.ones(2), dtype=dtype
     )
     assert at.loss == pytest.approx(2e4)
-    np.testing.assert_allclose(at.proba.sum(axis=1), 1.0, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(at.proba).sum(axis=1), 1.0, atol=1e-12)
     assert np.isfinite(at.gradient).all()
 
 

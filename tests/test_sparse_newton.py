@@ -6,11 +6,13 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 
-from inklens.linear import kernels, sparse_newton, subproblem
+from inklens.linear import faces, kernels, sparse_newton, subproblem
 from inklens.linear.blocks import Rows
 from inklens.linear.dual import DualPoint, balance, dual_value, moved
 from inklens.linear.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem import Problem
+from inklens.linear.quadratic import Quadratic
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.screening import certified_zeros
 from inklens.linear.softmax import log_softmax, softmax
 from inklens.linear.solvers import solve
@@ -163,7 +165,7 @@ def test_dual_points_are_feasible():
         n_classes = int(rng.integers(2, 6))
         proba = softmax(rng.normal(size=(20, n_classes)) * 3.0)
         codes, weights = rng.integers(0, n_classes, 20), rng.uniform(0.1, 3.0, 20)
-        point = balance(moved(proba, rng.normal(size=proba.shape) * 4.0), codes, weights)
+        point = np.asarray(balance(RowArray.of(moved(proba, rng.normal(size=proba.shape) * 4.0)), codes, weights))
         assert (point >= 0.0).all()
         np.testing.assert_allclose(point.sum(axis=1), 1.0, rtol=1e-12)
         np.testing.assert_allclose(weights @ point, np.bincount(codes, weights, n_classes), rtol=1e-9, atol=1e-9)
@@ -176,7 +178,7 @@ def test_linearised_dual_point_has_the_gradient_of_the_newton_model():
     coef, direction = rng.normal(size=shape) * 0.1, rng.normal(size=shape) * 1e-3
     intercept = np.zeros(problem.n_classes)
     at = problem.rows.loss_and_gradient(coef, intercept, problem.codes, problem.weights, dtype=np.float64)
-    point = DualPoint(coef, intercept, direction, intercept).proba(problem.rows)
+    point = np.asarray(DualPoint(coef, intercept, direction, intercept).proba(problem.rows))
     model = at.gradient + problem.rows.hessian_product(at.proba, problem.weights, direction, intercept)[0]
     residual = (point - np.eye(problem.n_classes)[problem.codes]) * problem.weights[:, None]
     np.testing.assert_allclose(problem.rows.transpose_product(residual), model, rtol=1e-9, atol=1e-9)
@@ -191,9 +193,7 @@ def test_linearised_dual_point_is_tighter_than_the_scaled_one(name):
     problem = Problem(Rows.of(X), codes, np.ones(200), 4, PENALTIES[name])
     solution = solve(problem, tol=1e-7)
     plain = softmax(problem.rows.scores(solution.coef, solution.intercept, dtype=np.float64))
-    plain = balance(plain, codes, problem.weights)
-    G = problem.rows.transpose_product((np.eye(4)[codes] - plain) * problem.weights[:, None])
-    scaled = dual_value(problem.penalty, plain, codes, problem.weights, G)
+    scaled = dual_value(problem, RowArray.of(plain))
     assert solution.objective - solution.lower_bound <= solution.objective - scaled + 1e-9 * solution.objective
 
 
@@ -355,23 +355,72 @@ def test_radius_bounds_the_distance_to_the_optimal_gradient():
 @pytest.mark.skipif(kernels.active() == "numpy", reason="NumPy's Hessians are never sampled")
 @pytest.mark.parametrize("seed", range(4))
 def test_a_product_with_the_true_hessian_brings_the_step_nearer_to_the_true_model(seed):
-    """A step by a sampled Hessian, corrected once, is lower on loss's own second-order model plus penalty."""
+    """A step by a sampled Hessian, corrected, is lower on loss's own second-order model plus penalty."""
+    problem, point, pairs, model, curvature = sampled_model(seed, np.ones((5, 30), dtype=bool))
+
+    def value(curvature):
+        surrogate = sparse_newton.Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
+        step = sparse_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
+        return model_value(problem, point, step.coef, step.intercept)
+
+    assert value(curvature) < value(None)
+
+
+def sampled_model(seed, chosen):
+    """Return a problem, a point, the pairs that are chosen, their sampled model, and the true curvature."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(2000, 30)) + rng.normal(size=(5, 30))[np.arange(2000) % 5] / 3
     codes = (np.arange(2000) % 5).astype(np.int32)
     problem = Problem(Rows.of(X), codes, np.ones(2000), 5, penalty_of(1.0))
-    point = sparse_newton.Point.of(problem, rng.normal(size=(5, 30)) / 10, np.zeros(5), np.float64)
-    pairs = Pairs(*np.nonzero(np.ones((5, 30), dtype=bool)))
+    point = sparse_newton.Point.of(problem, rng.normal(size=(5, 30)) / 10 * chosen, np.zeros(5), np.float64)
+    pairs = Pairs(*np.nonzero(chosen))
     model = subproblem.newton_model(problem.rows, point.at.proba, problem.weights, pairs, light=0.25, seed=seed)
+    proba = np.asarray(point.at.proba)
+    return problem, point, pairs, model, problem.rows.transpose_product(proba * (1.0 - proba), squared=True)
 
-    def value(n_corrections):
-        surrogate = sparse_newton.Surrogate(pairs, model, 1.0, 1e-3, False, n_corrections)
-        step = sparse_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
-        product, sums = problem.rows.hessian_product(point.at.proba, problem.weights, step.coef, step.intercept)
-        slope = np.vdot(point.at.gradient + product / 2, step.coef)
-        slope += (point.at.intercept_gradient + sums / 2) @ step.intercept
-        return slope + problem.penalty.value(point.coef + step.coef)
 
-    rough, corrected, twice = value(0), value(1), value(2)
-    assert corrected < rough
-    assert twice <= corrected + 1e-6 * abs(corrected)
+def model_value(problem, point, coef, intercept):
+    """Return the loss's second-order expansion, less its constant, plus the penalty."""
+    product, sums = problem.rows.hessian_product(point.at.proba, problem.weights, coef, intercept)
+    slope = np.vdot(point.at.gradient + product / 2, coef) + (point.at.intercept_gradient + sums / 2) @ intercept
+    return slope + problem.penalty.value(point.coef + coef)
+
+
+@pytest.mark.skipif(kernels.active() == "numpy", reason="NumPy's Hessians are never sampled")
+@pytest.mark.parametrize("seed", range(4))
+def test_no_answer_raises_the_quadratic_and_those_outside_the_working_set_lower_it_further(seed):
+    chosen = np.random.default_rng(seed).random((5, 30)) < 0.8
+    problem, point, pairs, model, curvature = sampled_model(seed, chosen)
+    surrogate = sparse_newton.Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
+    values = {}
+    for outside in (False, True):
+        quadratic = Quadratic(problem, problem.penalty, point)
+        values[outside] = [problem.penalty.value(point.coef)]
+        for _ in range(12):
+            direction, moves, _ = quadratic.answer(surrogate, 1e-4, outside)
+            assert outside or not direction[~chosen].any()
+            quadratic.add(direction, moves)
+            values[outside].append(model_value(problem, point, quadratic.direction, quadratic.moves))
+            fallen = values[outside][0] - values[outside][-1]
+            assert quadratic.fall() == pytest.approx(fallen, rel=1e-9)
+        assert (np.diff(values[outside]) <= 1e-12 * abs(values[outside][0])).all()
+    assert values[True][-1] < values[False][-1]
+    start = Quadratic(problem, problem.penalty, point)
+    assert quadratic.breach(pairs.features) < 0.1 * start.breach(pairs.features)
+
+
+@pytest.mark.parametrize("n_changes", [0, 1, 7, 40])
+def test_the_factor_of_one_face_solves_its_neighbours(n_changes):
+    rng = np.random.default_rng(n_changes)
+    A = rng.normal(size=(150, 120))
+    hessian = (A.T @ A).astype(np.float32)
+    order = rng.permutation(120)
+    first, ridge = np.sort(order[:80]), rng.random(120)
+    other = np.sort(order[n_changes // 2 : 80 + (n_changes + 1) // 2 - n_changes // 2])
+    kept = faces.Faces()
+    for active in (first, other, first):
+        slope = rng.normal(size=len(active))
+        solution = kept.solve(hessian, active, ridge[active], slope, 2)
+        matrix = hessian[np.ix_(active, active)] + np.diag(ridge[active])
+        np.testing.assert_allclose(solution, np.linalg.solve(matrix, slope), rtol=2e-2, atol=1e-4)
+    assert np.array_equal(kept.factor.active, first)  # one factor served all

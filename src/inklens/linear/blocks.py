@@ -3,6 +3,9 @@
 `Rows` is the only place that knows how the data lie in memory. Every sum over rows is a sum over blocks, and the loss
 over blocks is the loss.
 
+Of rows that stay in a file, or whose scores would take more than HELD bytes, nothing is kept but sums: scores and
+probabilities are computed again by those who read them (`row_arrays.py`).
+
 Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights (n_samples,), scores and proba
 (n_samples, n_classes). `dtype` is the type of a pass: float32, summed in float64 over chunks of rows, or float64
 throughout, which is what certificates use.
@@ -12,6 +15,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,15 +27,22 @@ from inklens.linear.kernels import Storage
 from inklens.linear.layouts import (
     Block,
     Inspection,
+    StreamedBlock,
+    dense_storage,
     inspect,
     make_block,
+    make_blocks,
     select,
     single,
     sparse_storage,
     take,
     with_ones,
 )
+from inklens.linear.row_arrays import RowArray
+from inklens.linear.softmax import softmax
 
+HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
+PORTRAIT = 20_000  # rows that stand for all where these are not held
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
 
@@ -41,8 +52,8 @@ class Evaluation(NamedTuple):
     loss: float
     gradient: np.ndarray  # (n_classes, n_features) float64
     intercept_gradient: np.ndarray  # (n_classes,) float64
-    scores: np.ndarray  # (n_samples, n_classes)
-    proba: np.ndarray  # (n_samples, n_classes)
+    scores: RowArray  # (n_samples, n_classes)
+    proba: RowArray  # (n_samples, n_classes)
 
 
 @dataclass(eq=False)
@@ -57,7 +68,7 @@ class Rows:
            [ 0.2]])
     """
 
-    blocks: list[Block]
+    blocks: list[Block | StreamedBlock]
     scale: float = 1.0
     n_threads: int = 1
     n_passes: float = field(default=0.0, init=False)
@@ -70,7 +81,8 @@ class Rows:
         Parameters
         ----------
         X : array (n_samples, n_features), sparse matrix, or list of either
-            uint8 and float32 are used as they are, other numbers as float64. Never written to.
+            uint8 and float32 are used as they are, other numbers as float64. Never written to. A memory-mapped file
+            beyond 128 MB stays there: it is read anew in every pass, and memory does not grow with its rows.
         scale : float, default=1.0
             The matrix meant is ``X * scale``; uint8 pixels with ``scale=1 / 255`` are never copied to floats.
         n_threads : int or None, default=None
@@ -83,13 +95,13 @@ class Rows:
         """
         n_threads = max(1, min(n_threads or default_threads(), 64))
         parts = list(X) if isinstance(X, list | tuple) and X and is_matrix(X[0]) else [X]
-        blocks: list[Block] = []
-        for part in parts:
-            blocks.append(make_block(part, n_threads, first_row=sum(block.n_samples for block in blocks)))
-            if blocks[-1].exact.shape[1] != blocks[0].exact.shape[1]:
+        blocks: list[Block | StreamedBlock] = []
+        for number, part in enumerate(parts):
+            blocks += make_blocks(part, n_threads, first_row=sum(block.n_samples for block in blocks))
+            if blocks[-1].shape[1] != blocks[0].shape[1]:
                 raise DataError(
-                    f"all blocks must have the same number of columns: the first has {blocks[0].exact.shape[1]}, "
-                    f"block {len(blocks) - 1} has {blocks[-1].exact.shape[1]}"
+                    f"all blocks must have the same number of columns: the first has {blocks[0].shape[1]}, "
+                    f"block {number} has {blocks[-1].shape[1]}"
                 )
         return cls(blocks, float(scale), n_threads)
 
@@ -103,7 +115,7 @@ class Rows:
     @property
     def n_features(self) -> int:
         """Number of columns."""
-        return self.blocks[0].exact.shape[1]
+        return self.blocks[0].shape[1]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -123,7 +135,22 @@ class Rows:
     @property
     def is_sparse(self) -> bool:
         """Whether the passes skip zeros."""
-        return all(block.fast.layout != kernels.DENSE for block in self.blocks)
+        return all(
+            block.skip_zeros if isinstance(block, StreamedBlock) else block.fast.layout != kernels.DENSE
+            for block in self.blocks
+        )
+
+    @cached_property
+    def slices(self) -> list[slice]:
+        """The rows of each block."""
+        edges = np.cumsum([0, *(block.n_samples for block in self.blocks)]).tolist()
+        return [slice(*ends) for ends in pairwise(edges)]
+
+    def holds(self, n_classes: int) -> bool:
+        """Tell whether scores and probabilities are kept in memory."""
+        if any(block.is_streamed for block in self.blocks):
+            return False
+        return len(self.blocks) == 1 or self.n_samples * kernels.lanes(n_classes) * 8 <= HELD
 
     @cached_property
     def low(self) -> np.ndarray:
@@ -146,8 +173,13 @@ class Rows:
     def _absolute(self) -> "Rows":
         if (self.low >= 0.0).all():
             return self
-        blocks = []
+        blocks: list[Block | StreamedBlock] = []
         for block in self.blocks:
+            if isinstance(block, StreamedBlock):
+                low, high, n_nonzeros = block.inspection
+                least = np.where(low * high > 0.0, np.minimum(abs(low), abs(high)), 0.0)
+                blocks.append(block.changed(np.abs, Inspection(least, np.maximum(-low, high), n_nonzeros)))
+                continue
             exact = block.exact._replace(values=abs(block.exact.values))
             blocks.append(Block(exact, single(exact), inspect(exact, self.n_threads)))
         return Rows(blocks, abs(self.scale), self.n_threads)
@@ -168,9 +200,26 @@ class Rows:
         intercept = np.zeros(len(coef)) if intercept is None else intercept
         out = kernels.empty_scores(self.n_samples, len(coef), dtype, self._spare)
         for block, part in self.parts():
-            kernels.scores(block.storage(dtype), coef * self.scale, intercept, out[part], self._threads(len(coef)))
-        self.n_passes += 0.5
+            self._write_scores(block, coef, intercept, out[part])
         return out
+
+    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: Any = np.float32) -> RowArray:
+        """Return the scores, held or to be computed when they are read; half a pass for each reading."""
+        if self.holds(len(coef)):
+            return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices)
+
+        def make(i: int) -> np.ndarray:
+            block = self.blocks[i]
+            out = kernels.empty_scores(block.n_samples, len(coef), dtype, self._spare)
+            self._write_scores(block, coef, intercept, out)
+            block.release()
+            return out
+
+        return RowArray(self.slices, make, len(coef), dtype)
+
+    def _write_scores(self, block: Block | StreamedBlock, coef: np.ndarray, intercept: np.ndarray, out) -> None:
+        kernels.scores(block.storage(out.dtype), coef * self.scale, intercept, out, self._threads(len(coef)))
+        self.n_passes += 0.5 * block.n_samples / max(1, self.n_samples)
 
     def loss_and_gradient(
         self,
@@ -182,29 +231,36 @@ class Rows:
         dtype: Any = np.float32,
     ) -> Evaluation:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass."""
-        n_classes = len(coef)
-        scores, proba = (kernels.empty_scores(self.n_samples, n_classes, dtype, self._spare) for _ in range(2))
+        n_classes, is_held = len(coef), self.holds(len(coef))
+        longest = self.n_samples if is_held else max(block.n_samples for block in self.blocks)
+        scores, proba = (kernels.empty_scores(longest, n_classes, dtype, self._spare) for _ in range(2))
         gradient: Any = None
         loss, sums = 0.0, np.zeros(n_classes)
         for block, part in self.parts():
+            place = part if is_held else slice(0, block.n_samples)
             found = kernels.loss_pass(
                 block.storage(dtype),
                 coef * self.scale,
                 intercept,
                 codes[part],
                 weights[part],
-                scores[part],
-                proba[part],
+                scores[place],
+                proba[place],
                 self._threads(n_classes),
             )
             loss, sums = loss + found.loss, sums + found.class_sums
             gradient = found.gradient if gradient is None else gradient + found.gradient
         self.n_passes += 1.0
-        return Evaluation(loss, gradient * self.scale, sums, scores, proba)
+        if is_held:
+            kept = RowArray.of(scores, self.slices), RowArray.of(proba, self.slices)
+        else:
+            again = self.row_scores(coef, intercept, dtype=dtype)
+            kept = again, RowArray.combine(lambda _, z: softmax(z), again)
+        return Evaluation(loss, gradient * self.scale, sums, *kept)
 
     def hessian_product(
         self,
-        proba: np.ndarray,
+        proba: RowArray | np.ndarray,
         weights: np.ndarray,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
@@ -216,10 +272,10 @@ class Rows:
         n_classes = len(direction)
         product: Any = None
         sums = np.zeros(n_classes)
-        for block, part in self.parts():
+        for block, part, own in self.parts(proba):
             found = kernels.hessian_pass(
                 block.storage(proba.dtype),
-                proba[part],
+                own,
                 weights[part],
                 direction * self.scale,
                 intercept_direction,
@@ -230,15 +286,15 @@ class Rows:
         self.n_passes += 1.0
         return product * self.scale, sums
 
-    def transpose_product(self, residual: np.ndarray, *, squared: bool = False) -> np.ndarray:
+    def transpose_product(self, residual: RowArray | np.ndarray, *, squared: bool = False) -> np.ndarray:
         """Return residual' X, (n_classes, n_features), in the type of `residual`; half a pass.
 
         With `squared`, every entry of X is squared first.
         """
         product: Any = None
-        for block, part in self.parts():
+        for block, _, own in self.parts(residual):
             storage, threads = block.storage(residual.dtype), self._threads(residual.shape[1])
-            found = kernels.transpose_pass(storage, residual[part], threads, squared=squared)
+            found = kernels.transpose_pass(storage, own, threads, squared=squared)
             product = found if product is None else product + found
         self.n_passes += 0.5
         return product * (self.scale**2 if squared else self.scale)
@@ -265,28 +321,38 @@ class Rows:
         return stacked * np.dtype(dtype).type(self.scale)
 
     def standardised(self, shift: np.ndarray, scale: np.ndarray) -> "Rows":
-        """Return (X - shift) / scale by columns, as a copy; shifted columns have no zeros."""
-        blocks = []
+        """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros."""
+        blocks: list[Block | StreamedBlock] = []
         for block in self.blocks:
-            exact = block.exact
-            values = arrays.cast(exact.values, np.float64) * self.scale
-            at = slice(None) if exact.indices is None else exact.indices
-            m, s = (arrays.like(values, by_column[at], np.float64) for by_column in (shift, scale))
-            exact = exact._replace(values=(values - m) / s)
             inspection = Inspection(
                 (block.inspection.low * self.scale - shift) / scale,
                 (block.inspection.high * self.scale - shift) / scale,
                 block.inspection.n_nonzeros,
             )
+            if isinstance(block, StreamedBlock):
+                blocks.append(block.changed(lambda X: (X * self.scale - shift) / scale, inspection))
+                continue
+            exact = block.exact
+            values = arrays.cast(exact.values, np.float64) * self.scale
+            at = slice(None) if exact.indices is None else exact.indices
+            m, s = (arrays.like(values, by_column[at], np.float64) for by_column in (shift, scale))
+            exact = exact._replace(values=(values - m) / s)
             blocks.append(Block(exact, single(exact), inspection))
         return Rows(blocks, 1.0, self.n_threads)
 
     def take(self, rows: np.ndarray) -> "Rows":
-        """Return some rows (sorted indices) as `Rows` of the same layout."""
-        blocks = []
+        """Return some rows (sorted indices) as `Rows` of the same layout; many rows of a file stay there."""
+        if all(block.is_streamed for block in self.blocks) and len(rows) <= self._n_portrait:
+            gathered = np.concatenate([block.exact.values[_within(rows, part)] for block, part in self.parts()])
+            return Rows([make_block(dense_storage(gathered), self.n_threads)], self.scale, self.n_threads)
+        blocks: list[Block | StreamedBlock] = []
         for block, part in self.parts():
             inside = _within(rows, part)
-            if len(inside) or not self.blocks[1:]:
+            if not len(inside) and self.blocks[1:]:
+                continue
+            if isinstance(block, StreamedBlock):
+                blocks.append(block.take(inside))
+            else:
                 exact = take(block.exact, inside)
                 fast = exact if block.fast is block.exact else take(block.fast, inside)
                 blocks.append(Block(exact, fast, inspect(exact, self.n_threads)))
@@ -331,12 +397,23 @@ class Rows:
             first += X.shape[0]
         return grams
 
-    def parts(self) -> Iterator[tuple[Block, slice]]:
-        """Yield the blocks, each with the place of its rows."""
-        start = 0
-        for block in self.blocks:
-            yield block, slice(start, start + block.n_samples)
-            start += block.n_samples
+    @cached_property
+    def portrait(self) -> tuple[np.ndarray, "Rows"]:
+        """Some rows, drawn evenly, and what they hold, in memory."""
+        drawn = np.random.default_rng(0).choice(self.n_samples, self._n_portrait, replace=False, shuffle=False)
+        drawn.sort()
+        return drawn, self.take(drawn)
+
+    @property
+    def _n_portrait(self) -> int:
+        return min(PORTRAIT, max(1000, HELD // (8 * max(1, self.n_features))), self.n_samples)
+
+    def parts(self, *arrays: RowArray | np.ndarray) -> Iterator[tuple[Any, ...]]:
+        """Yield the blocks, each with the place of its rows, and these rows of arrays."""
+        row_arrays = [x if isinstance(x, RowArray) else RowArray.of(x, self.slices) for x in arrays]
+        for i, (block, part) in enumerate(zip(self.blocks, self.slices, strict=True)):
+            yield block, part, *(array.block(i) for array in row_arrays)
+            block.release()
 
     def _threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""

@@ -17,8 +17,9 @@ import numpy as np
 from scipy.special import entr
 
 from inklens.linear.blocks import Evaluation, Rows
-from inklens.linear.dual import DualPoint
+from inklens.linear.dual import DualPoint, balance, best_scaled, class_sums, entropy, pull
 from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.softmax import log_softmax
 
 RADIUS = 10.0  # without a penalty the bound holds over all coefficients with norms up to this many times the solution's
@@ -74,18 +75,13 @@ def violation(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
     return float(max(np.abs(moved).max(initial=0.0), np.abs(at.intercept_gradient).max(initial=0.0)))
 
 
-def _bound(problem: Problem, proba: np.ndarray) -> float:
-    weights = problem.weights
-    proba, leak = balanced(proba, problem.codes, weights) if problem.fit_intercept else (proba, 0.0)
-    residual = -proba * weights[:, None]
-    own = np.arange(len(proba)), problem.codes
-    residual[own] = 0.0
-    residual[own] = -residual.sum(axis=1)
-    G = problem.rows.transpose_product(residual)
-    return dual_bound(problem.penalty, proba, problem.codes, weights, G, problem.magnitudes, leak)
+def _bound(problem: Problem, proba: RowArray) -> float:
+    proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
+    G = pull(problem, proba)
+    return dual_bound(problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes, leak)
 
 
-def dual_bound(penalty, proba, codes, weights, G, magnitudes, leak: float = 0.0) -> float:
+def dual_bound(penalty, proba: RowArray, codes, weights, G, magnitudes, leak: float = 0.0) -> float:
     """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
 
     `leak` is the share of probability by which the class sums may still be wrong.
@@ -94,34 +90,24 @@ def dual_bound(penalty, proba, codes, weights, G, magnitudes, leak: float = 0.0)
     total = float(weights.sum())
     relative = gamma(n_samples + 8 * n_classes + 16) + 2.0 * leak
     widest = np.abs(G) + relative * magnitudes
-    largest = penalty.largest_feasible_scale(widest)
-    scales = {largest, min(1.0, 1.0 / max(1.0, float(penalty.strength(widest).max(initial=0.0))))}
 
     def value(scale: float) -> float:
-        mixed = scale * proba
-        mixed[np.arange(n_samples), codes] += 1.0 - scale
-        entropy = float(weights @ entr(mixed).sum(axis=1))
-        return entropy - relative * n_classes * (total + entropy) - penalty.conjugate(scale * widest)
+        sure = entropy(proba, codes, weights, scale)
+        return sure - relative * n_classes * (total + sure) - penalty.conjugate(scale * widest)
 
-    return max(map(value, scales))
+    return best_scaled(penalty, widest, value)
 
 
-def balanced(proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Move probability between classes until the weighted class sums are those of the labels.
+def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
+    """Move probability between classes until the weighted class sums are those of the labels (`dual.balance`).
 
-    A row-stochastic (n_classes, n_classes) matrix does it, so rows stay in the simplex. Also returns a bound on the
-    share of any class that rounding leaves misplaced.
+    Also returns a bound on the share of any class that rounding leaves misplaced.
     """
     n_classes = proba.shape[1]
     wanted = np.bincount(codes, weights, minlength=n_classes)
     for _ in range(2):
-        present = weights @ proba
-        surplus, shortage = np.maximum(present - wanted, 0.0), np.maximum(wanted - present, 0.0)
-        if shortage.sum() == 0.0:
-            break
-        share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
-        proba = proba @ (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum()))
-    present = weights @ proba
+        proba = balance(proba, codes, weights)
+    present = class_sums(proba, weights)
     unsure = np.abs(present - wanted) + gamma(len(proba) + 2 * n_classes) * (present + wanted)
     with np.errstate(divide="ignore", invalid="ignore"):
         leak = float(np.max(np.where(unsure > 0.0, unsure / present, 0.0)))
@@ -163,11 +149,11 @@ def lower_bound(
         along = np.asarray(X @ dual.direction.T) + dual.intercept_direction
         proba = proba * np.maximum(1.0 + along - (proba * along).sum(axis=1, keepdims=True), 0.0)
     proba /= proba.sum(axis=1, keepdims=True)
-    proba, leak = balanced(proba, codes, weights) if fit_intercept else (proba, 0.0)
+    point, leak = balanced(RowArray.of(proba), codes, weights) if fit_intercept else (RowArray.of(proba), 0.0)
     indicator = np.eye(proba.shape[1])[codes]
-    G = np.asarray(((indicator - proba) * weights[:, None]).T @ X)
+    G = np.asarray(((indicator - np.asarray(point)) * weights[:, None]).T @ X)
     magnitudes = np.asarray(abs(X).T @ weights)
-    bound = dual_bound(penalty, proba, codes, weights, G, magnitudes, leak)
+    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak)
     return max(0.0, bound)
 
 
@@ -180,43 +166,46 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
     Then the unpenalised loss can be driven to 0 and attains no minimum (Albert and Anderson 1984, Biometrika 71). The
     margin is the smallest lead of a row's own class, less what rounding may have added.
     """
-    raw = rows.scores(coef, intercept, dtype=np.float64)
-    own = np.arange(len(raw)), codes
-    lead = raw[own].copy()
-    raw[own] = -np.inf
-    lead -= raw.max(axis=1)
-    if not (lead > 0.0).all():
+
+    def lead(part: slice, z: np.ndarray) -> np.ndarray:
+        own = np.arange(len(z)), codes[part]
+        others = z.copy()
+        others[own] = -np.inf
+        return z[own] - others.max(axis=1)
+
+    leads = RowArray.combine(lead, rows.row_scores(coef, intercept, dtype=np.float64))
+    if not all((found > 0.0).all() for _, found in leads.readings()):
         return None
-    reach = rows.absolute().scores(np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None], dtype=np.float64)
-    margin = float((lead - 4.0 * gamma(rows.n_features + 3) * reach[:, 0]).min())
+    widest = np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None]
+    reach = rows.absolute().row_scores(*widest, dtype=np.float64)
+    slack = 4.0 * gamma(rows.n_features + 3)
+    sure = RowArray.combine(lambda _, found, size: found - slack * size[:, 0], leads, reach)
+    margin = min(float(found.min()) for _, found in sure.readings())
     return Separation(coef, intercept, margin) if margin > 0.0 else None
 
 
-def unpenalised_bound(problem: Problem, coef: np.ndarray, proba: np.ndarray) -> tuple[float, bool | None]:
+def unpenalised_bound(problem: Problem, coef: np.ndarray, proba: RowArray) -> tuple[float, bool | None]:
     """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
 
     Without that proof the bound holds over all coefficients whose norm ||W||_1 is at most RADIUS times that of `coef`.
     """
-    bound = existence(problem, proba)
+    bound = existence(problem, np.asarray(proba)) if proba.held is not None else None
     if bound is not None:
         return bound, True
     return norm_bounded(problem, proba, RADIUS * float(np.abs(coef).sum())), None
 
 
-def norm_bounded(problem: Problem, proba: np.ndarray, radius: float) -> float:
+def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     """Return a proven lower bound on the unpenalised loss over all coefficients with ||W||_1 <= radius.
 
     The Frank-Wolfe gap: sum_i c_i H(p_i) - radius max |G|.
     """
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
-    residual = -proba * problem.weights[:, None]
-    residual[np.arange(len(proba)), problem.codes] += problem.weights
-    G = problem.rows.transpose_product(residual)
+    G = pull(problem, proba)
     relative = gamma(len(proba) + 8 * problem.n_classes + 16) + 2.0 * leak
     widest = float((np.abs(G) + relative * problem.magnitudes)[:, problem.free].max(initial=0.0))
-    entropy = float(problem.weights @ entr(proba).sum(axis=1))
-    total = float(problem.weights.sum())
-    return max(0.0, entropy - relative * problem.n_classes * (total + entropy) - radius * widest)
+    sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
+    return max(0.0, sure - relative * problem.n_classes * (total + sure) - radius * widest)
 
 
 def existence(problem: Problem, proba: np.ndarray) -> float | None:
@@ -264,6 +253,6 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     tau = float((off.max(axis=1) * np.linalg.norm(X, axis=1)).max()) * np.sqrt(2.0) * norm / least
     if not tau < 0.5:
         return None
-    entropy = float(problem.weights @ entr(proba).sum(axis=1))
+    sure = float(problem.weights @ entr(proba).sum(axis=1))
     change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
-    return max(0.0, entropy - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (entropy + change))
+    return max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change))

@@ -8,12 +8,15 @@ Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction 
 n_classes).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr
 
-from inklens.linear.blocks import Rows
+from inklens.linear.blocks import Evaluation, Rows
+from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.softmax import softmax
 
 
@@ -25,12 +28,13 @@ class DualPoint(NamedTuple):
     direction: np.ndarray | None = None
     intercept_direction: np.ndarray | None = None
 
-    def proba(self, rows: Rows) -> np.ndarray:
+    def proba(self, rows: Rows) -> RowArray:
         """Return the point in float64; half a pass for each of coef and direction."""
-        proba = softmax(rows.scores(self.coef, self.intercept, dtype=np.float64))
-        if self.direction is None:
-            return proba
-        return moved(proba, rows.scores(self.direction, self.intercept_direction, dtype=np.float64))
+        z = rows.row_scores(self.coef, self.intercept, dtype=np.float64)
+        if self.direction is None or self.intercept_direction is None:
+            return RowArray.combine(lambda _, z: softmax(z), z)
+        along = rows.row_scores(self.direction, self.intercept_direction, dtype=np.float64)
+        return RowArray.combine(lambda _, z, v: moved(softmax(z), v), z, along)
 
 
 def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
@@ -46,23 +50,34 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     return point / point.sum(axis=1, keepdims=True)
 
 
-def balance(proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def linearised(start: Evaluation, end: Evaluation) -> RowArray:
+    """Return the softmax at one point moved along the scores to another, in the precision of these."""
+    along = RowArray.combine(lambda _, after, before: after - before, end.scores, start.scores)
+    return RowArray.combine(lambda _, p, v: moved(p, v), start.proba, along)
+
+
+def class_sums(proba: RowArray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of each class's probabilities, (n_classes,)."""
+    return sum((weights[part] @ p for part, p in proba.readings()), np.zeros(proba.shape[1]))
+
+
+def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> RowArray:
     """Move probability from over- to under-represented classes until the weighted class sums are those of the labels.
 
     A row-stochastic (n_classes, n_classes) matrix does it, so rows stay in the simplex.
 
-    >>> proba = balance(np.array([[0.9, 0.1], [0.7, 0.3]]), np.array([0, 1]), np.ones(2))
-    >>> proba.sum(axis=0)
+    >>> proba = balance(RowArray.of(np.array([[0.9, 0.1], [0.7, 0.3]])), np.array([0, 1]), np.ones(2))
+    >>> class_sums(proba, np.ones(2))
     array([1., 1.])
     """
     wanted = np.bincount(codes, weights, minlength=proba.shape[1])
-    present = weights @ proba
+    present = class_sums(proba, weights)
     surplus, shortage = np.maximum(present - wanted, 0.0), np.maximum(wanted - present, 0.0)
     if shortage.sum() == 0.0:
         return proba
     share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
-    mix = np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())
-    return proba @ mix.astype(proba.dtype)
+    mix = (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())).astype(proba.dtype)
+    return RowArray.combine(lambda _, p: p @ mix, proba)
 
 
 def softmax_gap(penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
@@ -70,17 +85,43 @@ def softmax_gap(penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
     return penalty.value(coef) + penalty.conjugate(-gradient) + float(np.vdot(gradient, coef))
 
 
-def dual_value(penalty, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, G: np.ndarray) -> float:
-    """Return D((1 - s) Y + s P) for the best of the scales s worth trying; G belongs to s = 1.
+def pull(problem: Problem, proba: RowArray) -> np.ndarray:
+    """Return G = (Y - P)' diag(c) X, (n_classes, n_features), in the type of `proba`; half a pass."""
 
-    D(P) = sum_i c_i H(p_i) - g*(G) with G = (Y - P)' diag(c) X bounds the optimum from below.
+    def residual(part: slice, p: np.ndarray) -> np.ndarray:
+        out = -p * problem.weights[part, None].astype(p.dtype)
+        own = np.arange(len(p)), problem.codes[part]
+        out[own] = 0.0
+        out[own] = -out.sum(axis=1)  # 1 - p_own without cancellation
+        return out
+
+    return problem.rows.transpose_product(RowArray.combine(residual, proba))
+
+
+def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
+    """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
+    total = 0.0
+    for part, p in proba.readings():
+        mixed = p.astype(np.float64) * scale
+        mixed[np.arange(len(mixed)), codes[part]] += 1.0 - scale
+        total += float(weights[part] @ entr(mixed).sum(axis=1))
+    return total
+
+
+def best_scaled(penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
+    """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
+    safe = min(1.0, 1.0 / max(1.0, float(penalty.strength(G).max(initial=0.0))))
+    return max(value(scale) for scale in {penalty.largest_feasible_scale(G), safe})
+
+
+def dual_value(problem: Problem, proba: RowArray) -> float:
+    """Return the largest D((1 - s) Y + s P), in the precision of `proba`; half a pass.
+
+    D(P) = sum_i c_i H(p_i) - g*(G) with G = (Y - P)' diag(c) X bounds the optimum from below where the class sums are
+    those of the labels, which they are made to be if there is an intercept.
     """
-    largest = penalty.largest_feasible_scale(G)
-    scales = {largest, min(1.0, 1.0 / max(1.0, float(penalty.strength(G).max(initial=0.0))))}
-    return max(_dual_at(scale, penalty, proba, codes, weights, G) for scale in scales)
-
-
-def _dual_at(scale: float, penalty, proba, codes, weights, G) -> float:
-    mixed = proba.astype(np.float64) * scale
-    mixed[np.arange(len(mixed)), codes] += 1.0 - scale
-    return float(weights @ entr(mixed).sum(axis=1)) - penalty.conjugate(scale * G)
+    codes, weights, penalty = problem.codes, problem.weights, problem.penalty
+    if problem.fit_intercept:
+        proba = balance(proba, codes, weights)
+    G = pull(problem, proba)
+    return best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))

@@ -18,7 +18,7 @@ from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.blocks import Rows, is_matrix
 from inklens.linear.fitting import make_problem, remark
-from inklens.linear.layouts import make_block
+from inklens.linear.layouts import dense_storage, make_block
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
 from inklens.linear.solvers import FitInterrupted, Solution, solve
 
@@ -295,7 +295,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _raw(self, X) -> Any:
         check_is_fitted(self)
         if arrays.is_foreign(X):
-            values = make_block(X).exact.matrix
+            values = make_block(dense_storage(X)).exact.matrix
             _check_n_features(self, values, reset=False)
             raw = raw_prediction(values, self.coef_, self.intercept_)
             return raw if arrays.is_foreign(raw) else arrays.like(X, raw, np.float64)

@@ -17,11 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from inklens.linear.dual import DualPoint, balance, dual_value
+from inklens.linear.dual import DualPoint, balance, best_scaled, entropy
 from inklens.linear.iterate import Iterate
 from inklens.linear.newton import dense_hessian, is_tiny, solve_positive
 from inklens.linear.penalties import ElasticNet, GroupLasso
 from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.softmax import log_softmax
 from inklens.linear.sparse_newton import proximal_newton
 
@@ -75,7 +76,8 @@ class _Small(NamedTuple):
 def is_small(problem: Problem) -> bool:
     """Tell whether a round costs little enough."""
     size = problem.n_classes * (int(problem.free.sum()) + 1)
-    return problem.rows.n_samples * size**2 + size**3 / 3 <= LARGEST
+    affordable = problem.rows.n_samples * size**2 + size**3 / 3 <= LARGEST
+    return affordable and problem.rows.holds(problem.n_classes)
 
 
 def proximal_then_interior(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
@@ -119,11 +121,12 @@ def interior_point(problem: Problem, coef: np.ndarray, intercept: np.ndarray, to
 def _gap(small: _Small, v: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the duality gap at v, and G = (Y - P)' diag(c) X without the intercept."""
     z = small.X @ v.T
-    proba = np.exp(log_softmax(z))
+    penalty, codes, weights = small.penalty, small.codes, small.weights
+    proba = RowArray.of(np.exp(log_softmax(z)))
     if small.fit_intercept:
-        proba = balance(proba, small.codes, small.weights)
-    G = small.pull(proba)[:, :-1]
-    bound = dual_value(small.penalty, proba, small.codes, small.weights, G)
+        proba = balance(proba, codes, weights)
+    G = small.pull(np.asarray(proba))[:, :-1]
+    bound = best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))
     return small.loss(z) + small.penalty.value(v[:, :-1]) - bound, G
 
 

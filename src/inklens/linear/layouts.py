@@ -5,22 +5,26 @@ A `Block` is some of the rows of a data matrix, in a layout that a pass can read
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import arrays, kernels, twin
+from inklens.linear import arrays, kernels, mapped, twin
 from inklens.linear.kernels import Storage
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 WIDE_BELOW = 0.03  # share of non-zeros below which columns are too short to be cut into panels of rows
 QUADS_BELOW = 0.75  # entries of four columns per entry of two up to which they are the quicker way (images: 0.63)
 SHARE_MEMORY = kernels.active() != "numpy"  # arrays of other libraries in this memory are read by compiled passes, too
-PACK_UP_TO = 1 << 30  # bytes of a memory-mapped file beyond which rows are read anew in every pass
+PACK_UP_TO = 1 << 27  # bytes of a memory-mapped file beyond which rows stay there and are read anew in every pass
+MOST_ROWS = 1 << 17  # of a block in memory
+MOST_STREAMED = 1 << 15  # rows of a block that stays in its file,
+MOST_BYTES = 1 << 26  # and what these take
 
 
 class Inspection(NamedTuple):
@@ -39,10 +43,20 @@ class Block:
     fast: Storage
     inspection: Inspection
 
+    is_streamed = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_samples, n_features)."""
+        return self.exact.shape
+
     @property
     def n_samples(self) -> int:
         """Number of rows."""
-        return self.exact.shape[0]
+        return self.shape[0]
+
+    def release(self) -> None:
+        """Nothing needs to be given back."""
 
     @cached_property
     def _exact(self) -> Storage:
@@ -62,23 +76,104 @@ class Block:
         return self._fast if np.dtype(dtype) == np.float32 else self._exact
 
 
-def make_block(X: Any, n_threads: int = 1, first_row: int = 0) -> Block:
+@dataclass(frozen=True, eq=False)
+class StreamedBlock:
+    """Some rows of a memory-mapped file, looked at through `change` whenever they are read."""
+
+    source: np.ndarray
+    shape: tuple[int, int]  # after the change
+    skip_zeros: bool
+    inspection: Inspection
+    change: Callable[[np.ndarray], np.ndarray] | None = None
+
+    is_streamed = True
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return self.shape[0]
+
+    @property
+    def exact(self) -> Storage:
+        """The rows as they are read now."""
+        values = self.source if self.change is None else self.change(self.source)
+        return Storage(values, None, None, self.shape, skip_zeros=self.skip_zeros)
+
+    fast = exact
+
+    def storage(self, dtype: Any) -> Storage:
+        """Return the rows for a pass of any type."""
+        return self.exact
+
+    def release(self) -> None:
+        """Give the pages back that the reading has brought into memory."""
+        mapped.release(self.source)
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray], inspection: Inspection) -> "StreamedBlock":
+        """Return the rows with one more change of their values."""
+        first = self.change
+        both = change if first is None else lambda values: change(first(values))
+        return replace(self, inspection=inspection, change=both)
+
+    def take(self, rows: np.ndarray) -> "StreamedBlock":
+        """Return some rows (sorted indices)."""
+        first = self.change
+        some = (lambda values: values[rows]) if first is None else lambda values: first(values[rows])
+        taken = replace(self, change=some, shape=(len(rows), self.shape[1]))
+        return replace(taken, inspection=inspect(taken.exact))
+
+
+def make_blocks(X: Any, n_threads: int = 1, first_row: int = 0) -> list[Block | StreamedBlock]:
     """Check one matrix, and lay it out for the kernels."""
     exact = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
+    n_samples = exact.shape[0]
+    if exact.indices is None and mapped.is_mapped(exact.values) and exact.values.nbytes > PACK_UP_TO:
+        return _streamed(exact.values, n_threads, first_row)
+    edges = [*range(0, n_samples, MOST_ROWS), n_samples] if n_samples else [0, 0]
+    return [make_block(_between(exact, *ends), n_threads, first_row + ends[0]) for ends in pairwise(edges)]
+
+
+def _streamed(values: np.ndarray, n_threads: int, first_row: int) -> list[Block | StreamedBlock]:
+    """Read every row once; the blocks share what is known of the columns."""
+    n_samples, n_features = values.shape
+    step = max(1, min(MOST_STREAMED, MOST_BYTES // max(1, n_features * values.itemsize)))
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    sources, counts = [], []
+    for start in range(0, n_samples, step):
+        sources.append(values[start : start + step])
+        found = inspect(Storage(sources[-1], None, None, sources[-1].shape), n_threads, first_row + start)
+        np.minimum(low, found.low, out=low)
+        np.maximum(high, found.high, out=high)
+        counts.append(found.n_nonzeros)
+        mapped.release(sources[-1])
+    skip_zeros = sum(counts) < SPARSE_BELOW * n_samples * n_features
+    return [
+        StreamedBlock(source, source.shape, skip_zeros, Inspection(low, high, n_nonzeros))
+        for source, n_nonzeros in zip(sources, counts, strict=True)
+    ]
+
+
+def make_block(exact: Storage, n_threads: int = 1, first_row: int = 0) -> Block:
+    """Check rows in memory, and pack them where that is quicker."""
     inspection = inspect(exact, n_threads, first_row)
-    if exact.is_foreign:
+    if exact.is_foreign or exact.indices is not None:
         return Block(exact, single(exact), inspection)
-    sparse_enough = inspection.n_nonzeros < SPARSE_BELOW * exact.shape[0] * exact.shape[1]
-    if exact.indices is not None:
-        return Block(exact, single(exact), inspection)
-    mapped = isinstance(X, np.memmap) or isinstance(getattr(X, "base", None), np.memmap)
-    if mapped and exact.values.nbytes > PACK_UP_TO:
-        streamed = exact._replace(skip_zeros=sparse_enough)
-        return Block(streamed, streamed, inspection)
-    if not sparse_enough:
+    if not inspection.n_nonzeros < SPARSE_BELOW * exact.shape[0] * exact.shape[1]:
         return Block(exact, single(exact), inspection)
     packed, lossless = pack(exact, inspection, n_threads)
     return Block(packed if lossless else exact._replace(skip_zeros=True), packed, inspection)
+
+
+def _between(storage: Storage, start: int, stop: int) -> Storage:
+    """Return consecutive rows; no values are copied."""
+    if (start, stop) == (0, storage.shape[0]):
+        return storage
+    shape = stop - start, storage.shape[1]
+    if storage.indices is None or storage.indptr is None:
+        return storage._replace(values=storage.values[start:stop, :], shape=shape)
+    entries = slice(storage.indptr[start], storage.indptr[stop])
+    indptr = storage.indptr[start : stop + 1] - entries.start
+    return Storage(storage.values[entries], storage.indices[entries], indptr, shape)
 
 
 def dense_storage(X: Any) -> Storage:

@@ -16,9 +16,8 @@ from scipy import linalg
 
 from inklens.linear import certificates, dual_ascent, kernels
 from inklens.linear.blocks import Evaluation
-from inklens.linear.dual import DualPoint, balance, dual_value, moved, softmax_gap
+from inklens.linear.dual import DualPoint, dual_value, linearised, softmax_gap
 from inklens.linear.iterate import Iterate
-from inklens.linear.kernels import loss_of_scores
 from inklens.linear.penalties import ElasticNet
 from inklens.linear.problem import Problem
 
@@ -97,10 +96,13 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
     if n_samples <= 2 * n_wanted:
         yield from dual_ascent.ascend(problem)
         return
-    part = problem.restrict(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
+    if problem.rows.holds(problem.n_classes):
+        part = problem.restrict(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
+    else:
+        part = problem.portrait
     for iterate in dual_ascent.ascend(part):
         yield iterate._replace(objective=np.inf, gap=np.inf)
-    problem.rows.n_passes += part.rows.n_passes * n_wanted / n_samples
+    problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / n_samples
 
 
 def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.ndarray, "Metric", Iterate]]:
@@ -112,7 +114,7 @@ def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.
             step = _exact_step(problem, point)
         else:
             if metric is None or (first_steps is not None and steps > STALE * first_steps):
-                metric, first_steps = build_metric(problem, point.at.proba), None
+                metric, first_steps = _metric_at(problem, point), None
             step = _newton_step(problem, point, metric, 0.1 * tol * point.objective)
             steps = step.n_products
             first_steps = steps if first_steps is None else first_steps
@@ -144,13 +146,7 @@ def _evaluate(problem: Problem, vector: np.ndarray, dtype) -> Point:
 
 def _linearised(problem: Problem, point: Point, step: "Step", whole: Point) -> tuple[float, DualPoint]:
     """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    proba = moved(point.at.proba, whole.at.scores - point.at.scores)
-    if problem.fit_intercept:
-        proba = balance(proba, problem.codes, problem.weights)
-    residual = -proba
-    residual[np.arange(len(proba)), problem.codes] += 1.0
-    G = problem.rows.transpose_product(residual * problem.weights[:, None].astype(residual.dtype))
-    bound = dual_value(problem.penalty, proba, problem.codes, problem.weights, G)
+    bound = dual_value(problem, linearised(point.at, whole.at))
     W, b = point.vector[:, :-1], point.vector[:, -1]
     return -bound, DualPoint(W, b, step.direction[:, :-1], step.direction[:, -1])
 
@@ -199,7 +195,7 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
     q = X.shape[1]
-    hessian = dense_hessian(X, point.at.proba.astype(np.float64), problem.weights)
+    hessian = dense_hessian(X, np.asarray(point.at.proba, dtype=np.float64), problem.weights)
     l2 = np.append(np.broadcast_to(problem.penalty.l2, problem.rows.n_features)[columns], 0.0)
     diagonal = np.tile(l2, K)
     gauge = np.tile(np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12), 1) / K
@@ -283,15 +279,14 @@ def conjugate_gradient(
 def _search(problem: Problem, point: Point, step: Step, whole: Point, dtype) -> Point:
     """Return the point after the whole step, or after a part of it where the objective would not fall (Armijo).
 
-    Scores are linear in the coefficients, so trying a part of the step costs no pass.
+    Scores are linear in the coefficients, so trying a part of the step costs no pass where they are held.
     """
     rounding = (1e-14 if dtype == np.float64 else 1e-7) * point.objective
     if whole.objective <= point.objective + 1e-4 * step.slope + rounding:
         return whole
-    along = whole.at.scores - point.at.scores
     for t in 0.5 ** np.arange(1, 40):
         vector = point.vector + t * step.direction
-        loss = loss_of_scores(point.at.scores + dtype(t) * along, problem.codes, problem.weights)
+        loss = problem.loss_between(point.at.scores, whole.at.scores, t)
         if loss + problem.penalty.value(vector[:, :-1]) <= point.objective + 1e-4 * t * step.slope:
             return _evaluate(problem, vector, dtype)
     return point
@@ -318,6 +313,14 @@ class Metric(NamedTuple):
         out[:, self.head] = _solve_blocks(self.factors, block, self.n_threads)[:, : len(self.head)]
         out[:, self.tail] = v[:, self.tail] * self.tail_inverse
         return out - out.mean(axis=0)
+
+
+def _metric_at(problem: Problem, point: Point) -> Metric:
+    """Return the preconditioner at a point; of rows that are not held some stand for all."""
+    if point.at.proba.held is None:
+        problem = problem.portrait
+        point = _evaluate(problem, point.vector, np.float32)
+    return build_metric(problem, np.asarray(point.at.proba))
 
 
 def build_metric(problem: Problem, proba: np.ndarray) -> Metric:

@@ -14,6 +14,8 @@ import numpy as np
 
 from inklens.errors import DataError
 from inklens.linear.blocks import Evaluation, Rows
+from inklens.linear.kernels import loss_of_scores
+from inklens.linear.row_arrays import RowArray
 
 WEAKEST = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 FAINTEST = 1e-20  # smallest: below, the loss runs out of float32
@@ -73,6 +75,12 @@ class Problem:
             at.intercept_gradient[:] = 0.0
         return at
 
+    def loss_between(self, start: RowArray, end: RowArray, share: float) -> float:
+        """Return the loss a share of the way from some scores to others; no pass where these are held."""
+        t = start.dtype.type(share)
+        scores = RowArray.combine(lambda _, z, after: z + t * (after - z), start, end)
+        return sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
+
     # ---- what certificates need, read once ---------------------------------------------------------------------------
 
     @cached_property
@@ -98,8 +106,14 @@ class Problem:
 
     def restrict(self, rows: np.ndarray) -> "Problem":
         """Return the problem on some rows (sorted indices), their weights scaled to the same total."""
-        weights = self.weights[rows]
+        return self._over(rows, self.rows.take(rows))
+
+    @property
+    def portrait(self) -> "Problem":
+        """The problem on some thousand rows in memory: enough for second derivatives of rows that are not held."""
+        return self._over(*self.rows.portrait)
+
+    def _over(self, chosen: np.ndarray, rows: Rows) -> "Problem":
+        weights = self.weights[chosen]
         factor = self.weights.sum() / weights.sum()
-        return Problem(
-            self.rows.take(rows), self.codes[rows], weights * factor, self.n_classes, self.penalty, self.fit_intercept
-        )
+        return replace(self, rows=rows, codes=self.codes[chosen], weights=weights * factor)

@@ -12,30 +12,50 @@ class Quadratic:
         self.problem, self.penalty, self.point = problem, penalty, point
         self.direction, self.moves = np.zeros_like(point.coef), np.zeros_like(point.at.intercept_gradient)
         self.slope, self.still = point.at.gradient, point.at.intercept_gradient
+        self.value = self.start = penalty.value(point.coef)  # of the penalty, at the end and at the start
 
     def fall(self) -> float:
         """Return by how much expansion and penalty are lower at the end than at the start."""
         start = self.point.at
         mean = np.vdot(start.gradient + self.slope, self.direction)
         mean += (start.intercept_gradient + self.still) @ self.moves
-        grown = self.penalty.value(self.point.coef + self.direction) - self.penalty.value(self.point.coef)
-        return -(0.5 * float(mean) + grown)
+        return -(0.5 * float(mean) + self.value - self.start)
+
+    def breach(self, features: np.ndarray) -> float:
+        """Return the breach of the optimality conditions at the end, in thresholds; nothing else than `features` moves.
+
+        Coefficients of other features that do move are held to no more than the others.
+        """
+        penalty, own = self.penalty, np.unique(features)
+        at = self.point.coef[:, own] + self.direction[:, own]
+        breach = penalty.over(own, self.slope.shape[1]).violation(at, -self.slope[:, own])
+        beyond = np.delete(penalty.strength(self.slope), own, axis=1)
+        return max(breach, float(beyond.max(initial=0.0)) - 1.0)
 
     def add(self, direction: np.ndarray, moves: np.ndarray) -> float:
         """Lengthen the step by the share of (direction, moves), at most 1, that lowers the sum; return the share."""
-        problem, at = self.problem, self.point.coef + self.direction
+        problem = self.problem
         product, sums = problem.rows.hessian_product(self.point.at.proba, problem.weights, direction, moves)
         product[:, ~problem.free] = 0.0
         sums = sums * problem.fit_intercept
         bend = float(np.vdot(direction, product) + moves @ sums)
-        grown = self.penalty.value(at + direction) - self.penalty.value(at)
+        end = self.direction + direction
+        value = self.penalty.value(self.point.coef + end)
+        grown = value - self.value
         fall = -float(np.vdot(self.slope, direction) + self.still @ moves) - grown  # convex: share * fall at least
         if not fall > 0.0:
             return 0.0
         share = 1.0 if fall >= bend else fall / bend
-        self.direction, self.moves = self.direction + share * direction, self.moves + share * moves
-        self.slope, self.still = self.slope + share * product, self.still + share * sums
+        if share < 1.0:
+            end, product = self.direction + share * direction, share * product
+            value = self.penalty.value(self.point.coef + end)
+        self.direction, self.moves, self.value = end, self.moves + share * moves, value
+        self.slope, self.still = self.slope + product, self.still + share * sums
         return share
+
+    def end_at(self, direction: np.ndarray, moves: np.ndarray) -> None:
+        """Lengthen the step for the last time: the slope there stays unknown, and the pass is saved."""
+        self.direction, self.moves = self.direction + direction, self.moves + moves
 
     def answer(self, surrogate: Any, tolerance: float, outside: bool = False) -> tuple[np.ndarray, np.ndarray, float]:
         """Return the step that the surrogate takes from here, and the fall that it foretells.

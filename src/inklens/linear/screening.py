@@ -9,10 +9,9 @@ Safe rules); this radius is smaller by a factor of two.
 """
 
 import numpy as np
-from scipy.special import entr
 
 from inklens.linear.certificates import balanced, gamma
-from inklens.linear.dual import DualPoint
+from inklens.linear.dual import DualPoint, entropy, pull
 from inklens.linear.penalties import GroupLasso
 from inklens.linear.problem import Problem
 
@@ -45,18 +44,12 @@ def certified_zeros(problem: Problem, objective: float, dual: DualPoint) -> np.n
     proba, leak = dual.proba(problem.rows), 0.0
     if problem.fit_intercept:
         proba, leak = balanced(proba, problem.codes, weights)
-    own = np.arange(len(proba)), problem.codes
-    residual = -proba * weights[:, None]
-    residual[own] = 0.0
-    residual[own] = -residual.sum(axis=1)
     relative = gamma(len(proba) + 8 * problem.n_classes + 16) + 2.0 * leak
-    widest = np.abs(problem.rows.transpose_product(residual)) + relative * problem.magnitudes
+    widest = np.abs(pull(problem, proba)) + relative * problem.magnitudes
     scale = penalty.largest_feasible_scale(widest)
-    mixed = scale * proba
-    mixed[own] += 1.0 - scale
-    entropy = float(weights @ entr(mixed).sum(axis=1))
-    slack = relative * problem.n_classes * (float(weights.sum()) + entropy + objective)
-    gap = max(0.0, objective - entropy + penalty.conjugate(scale * widest) + slack)
+    sure = entropy(proba, problem.codes, weights, scale)
+    slack = relative * problem.n_classes * (float(weights.sum()) + sure + objective)
+    gap = max(0.0, objective - sure + penalty.conjugate(scale * widest) + slack)
     share = 1.0 if isinstance(penalty, GroupLasso) else 0.5
     reach = np.sqrt(share * gap) * _radii(problem) / np.where(penalty.l1 == 0.0, 1.0, penalty.l1)
     return (penalty.strength(scale * widest) + reach < 1.0) & np.broadcast_to(

@@ -8,6 +8,7 @@ Shapes: X (n_samples, n_features), coef (n_classes, n_features), intercept (n_cl
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from inklens.linear import arrays, twin
 
@@ -18,8 +19,8 @@ def raw_prediction(X: Any, coef: np.ndarray, intercept: np.ndarray) -> Any:
     >>> raw_prediction(np.array([[1.0, 2.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.0]))
     array([[1.5, 2. ]])
     """
-    if arrays.is_foreign(X):
-        return twin.raw_prediction(X, coef, intercept)
+    if not sparse.issparse(X):
+        return twin.raw_prediction(X if arrays.is_foreign(X) else np.asarray(X), coef, intercept)
     return np.asarray(X @ coef.T) + intercept
 
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from inklens.linear import subproblem
 from inklens.linear.blocks import Evaluation
-from inklens.linear.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.dual import DualPoint, dual_value, linearised
 from inklens.linear.iterate import Iterate
-from inklens.linear.kernels import loss_of_scores
 from inklens.linear.problem import Problem
 from inklens.linear.quadratic import Quadratic
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.subproblem import Pairs
 
 PULL = 16.0  # thresholds: where the strongest pull starts; 8 takes two rounds more on 60,000 digits, 25 three
@@ -93,7 +93,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.lag <= max(tol, 1e-9) * before:
-            bound = _estimate(problem, moved(point.at.proba, whole.at.scores - point.at.scores))
+            bound = dual_value(problem, linearised(point.at, whole.at))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         point, length = _search(problem, penalty, point, step, whole, dtype)
         if length < 1.0:
@@ -167,8 +167,9 @@ def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) 
 
     Returns the true diagonal over all coefficients.
     """
-    proba = point.at.proba
-    curvature = proba * (1.0 - proba) * problem.weights[:, None].astype(proba.dtype)
+    curvature = RowArray.combine(
+        lambda part, p: p * (1.0 - p) * problem.weights[part, None].astype(p.dtype), point.at.proba
+    )
     exact = problem.rows.transpose_product(curvature, squared=True)
     moving = ~model.is_intercept
     lost = exact[model.pairs.classes[moving], model.pairs.features[moving]] - model.diagonal[moving]
@@ -184,12 +185,7 @@ def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrog
     tolerance = max(min(COARSEST, FORCING * surrogate.violation), finest, 1e-6)
     model = Quadratic(problem, penalty, point)
     limit = surrogate.corrections(surrogate.violation)
-    if limit:
-        lag = _corrected(model, surrogate, tolerance, finest, limit, tol * objective)
-        foretold = model.fall()
-    else:
-        direction, moves, foretold = model.answer(surrogate, tolerance)
-        model.direction, model.moves, lag = direction, moves, 2.0 * foretold
+    foretold, lag = _follow(model, surrogate, (tolerance, finest), limit, tol * objective)
     direction, moves = model.direction, model.moves
     grown = penalty.value(point.coef + direction) - value
     reach = FARTHEST * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
@@ -202,27 +198,32 @@ def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrog
     return Step(direction, moves, foretold, slope, lag)
 
 
-def _corrected(
-    model: "Quadratic", surrogate: Surrogate, tolerance: float, finest: float, limit: int, wanted: float
-) -> float:
-    """Let the surrogate answer the true quadratic's slope again and again; return the gap that the step may leave.
+def _follow(
+    model: Quadratic, surrogate: Surrogate, tolerances: tuple[float, float], limit: int, wanted: float
+) -> tuple[float, float]:
+    """Let the surrogate answer the slope; return what the step foretells to gain, and the gap it may leave.
 
-    Two answers serve a step that goes on from there. One that may prove `wanted` is worth more.
+    With `limit` the first answer is corrected once by the true slope after it. A step that may prove the gap `wanted` is
+    corrected until its breach of the conditions costs no more than that, for the last answers cost less than a round.
     """
-    penalty, breach, is_provable = model.penalty, surrogate.violation, False
-    size = 0.0 if np.any(penalty.l2) else penalty.value(model.point.coef)
+    rough, finest = tolerances
+    breach, is_provable = surrogate.violation, False
     for turn in range(limit + 1):
-        direction, moves, _ = model.answer(surrogate, max(min(tolerance, INNER * breach), finest / 2.0, 1e-6), is_provable)
-        length = model.add(direction, moves)
-        before, breach = breach, penalty.violation(model.point.coef + model.direction, -model.slope)
+        tolerance = max(min(rough, INNER * breach), finest / 2.0, 1e-6) if turn else rough
+        direction, moves, gain = model.answer(surrogate, tolerance, outside=is_provable)
+        if turn == limit or (turn and not is_provable):
+            foretold = model.fall() + gain
+            model.end_at(direction, moves)
+            return foretold, 2.0 * foretold if limit <= 1 else np.inf
+        share = model.add(direction, moves)
+        before, breach = breach, model.breach(surrogate.pairs.features)
         lag = 2.0 * model.fall()
         is_provable = lag <= (1.0 - 2.0 * SHARE) * wanted
-        enough = max(finest, (0.9 * wanted - lag) / size) if is_provable and size else finest
-        if breach <= (enough if is_provable else tolerance) or not length:
+        size = 0.0 if np.any(model.penalty.l2) else model.value
+        enough = max(finest, (0.9 * wanted - lag) / size) if size > 0.0 else finest
+        if share == 0.0 or (is_provable and breach <= enough) or (turn and breach > SLOWEST * before):
             break
-        if turn and (not is_provable or breach > SLOWEST * before):
-            break
-    return lag + size * breach / (1.0 + breach)
+    return model.fall(), lag + size * breach / (1.0 + breach)
 
 
 def _breach_that_costs(bound: float, penalty: Any, point: Point, n_pairs: int) -> float:
@@ -254,20 +255,9 @@ def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Poi
     rounding = 1e-14 * before if dtype == np.float64 else 1e-7 * before
     if whole.objective(penalty) <= before + SUFFICIENT * step.slope + rounding:
         return whole, 1.0
-    along = whole.at.scores - point.at.scores
     for t in 0.5 ** np.arange(1, 30):
         coef = point.coef + t * step.coef
-        loss = loss_of_scores(point.at.scores + dtype(t) * along, problem.codes, problem.weights)
+        loss = problem.loss_between(point.at.scores, whole.at.scores, t)
         if loss + penalty.value(coef) <= before + SUFFICIENT * t * step.slope:
             return Point.of(problem, coef, point.intercept + t * step.intercept, dtype), t
     return point, 0.0
-
-
-def _estimate(problem: Problem, proba: np.ndarray) -> float:
-    """Return the lower bound that `proba` gives, in its own precision (the driver proves it in float64)."""
-    if problem.fit_intercept:
-        proba = balance(proba, problem.codes, problem.weights)
-    residual = -proba
-    residual[np.arange(len(proba)), problem.codes] += 1.0
-    gradient = problem.rows.transpose_product(residual * problem.weights[:, None].astype(residual.dtype))
-    return dual_value(problem.penalty, proba, problem.codes, problem.weights, gradient)

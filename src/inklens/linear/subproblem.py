@@ -15,6 +15,7 @@ from inklens.linear import kernels, twin
 from inklens.linear.blocks import Rows
 from inklens.linear.faces import Factor, Faces
 from inklens.linear.layouts import select, with_ones
+from inklens.linear.row_arrays import RowArray
 
 MAX_FACES = 14  # rounds of sweeps and face steps
 QUICK = 0.5  # sweeps that leave this share of the breach are better than a face step
@@ -75,7 +76,7 @@ class _Job(ctypes.Structure):
 
 def newton_model(
     rows: Rows,
-    proba: np.ndarray,
+    proba: RowArray | np.ndarray,
     weights: np.ndarray,
     pairs: Pairs,
     *,
@@ -118,7 +119,7 @@ def newton_model(
 
 
 def pair_hessian(
-    rows: Rows, proba: np.ndarray, weights: np.ndarray, pairs: Pairs, light: float = 0.0, seed: int = 0
+    rows: Rows, proba: RowArray | np.ndarray, weights: np.ndarray, pairs: Pairs, light: float = 0.0, seed: int = 0
 ) -> np.ndarray:
     """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features is all ones."""
     n_classes = proba.shape[1]
@@ -128,16 +129,17 @@ def pair_hessian(
     features = places[:-1].astype(np.int32)
     slot = np.full(rows.n_features + 1, len(used) - 1, dtype=np.int32)
     slot[used] = np.arange(len(used))
-    for block, part in rows.parts():
-        open_rows = 1.0 - proba[part].max(axis=1) > 0.02 * light / max(weights.max(), np.finfo(float).tiny)
+    for block, part, own in rows.parts(proba):
+        fast = block.fast
+        open_rows = 1.0 - own.max(axis=1) > 0.02 * light / max(weights.max(), np.finfo(float).tiny)
         chosen = np.flatnonzero(open_rows & (weights[part] > 0.0))
-        if not block.fast.is_compiled:
-            X = with_ones(select(block.fast, chosen, used[:-1], np.float32) * rows.scale)
-            hessian += twin.pair_hessian(X, features, pairs.classes, proba[part][chosen], weights[part][chosen])
+        if not fast.is_compiled:
+            X = with_ones(select(fast, chosen, used[:-1], np.float32) * rows.scale)
+            hessian += twin.pair_hessian(X, features, pairs.classes, own[chosen], weights[part][chosen])
             continue
-        p = np.ascontiguousarray(proba[part][chosen].T, dtype=np.float32)
+        p = np.ascontiguousarray(own[chosen].T, dtype=np.float32)
         c = np.ascontiguousarray(weights[part][chosen], dtype=np.float32)
-        described = kernels.describe(block.fast)
+        described = kernels.describe(fast)
         arrays = (chosen, first, features, p, c)
         job = _Job(
             ctypes.addressof(described), len(chosen), len(features), n_classes, rows.n_threads,

@@ -16,6 +16,7 @@ from inklens.linear.blocks import Rows
 from inklens.linear.dual import DualPoint
 from inklens.linear.fitting import make_problem, remark
 from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
 from inklens.linear.softmax import log_softmax, raw_prediction
 from inklens.linear.solvers import FitInterrupted, Solution, solve
 from inklens.reader import DigitReader
@@ -454,7 +455,7 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
         bound = certificates.lower_bound(X, codes, weights, penalty, dual)
     else:
         problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
-        bound, _ = certificates.unpenalised_bound(problem, coef, np.exp(log_proba))
+        bound, _ = certificates.unpenalised_bound(problem, coef, RowArray.of(np.exp(log_proba)))
     stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
     return Verification(stated, objective, float(bound), separated)
 

@@ -1,0 +1,71 @@
+"""Numbers for each row of the data: held, or, where they would fill the memory, made again at every reading.
+
+Scores and probabilities take about 100 bytes a row each at ten classes, and a fit looks at a dozen such arrays. Of a
+file with millions of rows they are computed a block at a time, from coefficients that are known, and forgotten.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+
+class RowArray:
+    """An array (n_samples, n_columns) by parts of its rows; `held` is the whole, or None where parts are made anew.
+
+    >>> z = RowArray.of(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> np.asarray(RowArray.combine(lambda part, a, b: a - b, z, z))
+    array([[0., 0.],
+           [0., 0.]])
+    """
+
+    held: np.ndarray | None = None
+
+    def __init__(self, parts: Sequence[slice], make: Callable[[int], np.ndarray], n_columns: int, dtype: Any) -> None:
+        self.parts, self._make = parts, make
+        self.shape, self.dtype = (parts[-1].stop, n_columns), np.dtype(dtype)
+
+    @classmethod
+    def of(cls, held: np.ndarray, parts: Sequence[slice] | None = None) -> "RowArray":
+        """Return an array that is there already; without `parts` it is one."""
+        parts = [slice(0, len(held))] if parts is None else parts
+        made = cls(parts, lambda i: held[parts[i]], held.shape[-1], held.dtype)
+        made.held = held
+        return made
+
+    @classmethod
+    def combine(cls, function: Callable[..., np.ndarray], *arrays: "RowArray") -> "RowArray":
+        """Return `function(part, *rows)` of the arrays' rows, where `part` is the slice that these are.
+
+        Rows depend on their own rows only; shape and type are those of the first array. Nothing is computed yet where
+        the arrays are not held.
+        """
+        first = arrays[0]
+        if all(array.held is not None for array in arrays):
+            return cls.of(function(slice(0, len(first)), *(array.held for array in arrays)), first.parts)
+        return cls(
+            first.parts,
+            lambda i: function(first.parts[i], *(array.block(i) for array in arrays)),
+            first.shape[1],
+            first.dtype,
+        )
+
+    def block(self, i: int) -> np.ndarray:
+        """Return the rows of part i."""
+        return self._make(i)
+
+    def readings(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield all rows, each time with the slice that they are: at once where the array is held."""
+        if self.held is not None:
+            yield slice(0, len(self)), self.held
+            return
+        for i, part in enumerate(self.parts):
+            yield part, self.block(i)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return the whole."""
+        whole = np.concatenate([rows for _, rows in self.readings()]) if self.held is None else self.held
+        return np.array(whole, dtype=dtype, copy=copy)

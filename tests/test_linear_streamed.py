@@ -1,0 +1,261 @@
+"""Rows that stay in their file: the same numbers as in memory, in memory that does not grow with them."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from inklens import SoftmaxRegression
+from inklens.errors import DataError
+from inklens.linear import blocks, certificates, layouts, mapped, screening
+from inklens.linear.blocks import Rows
+from inklens.linear.penalties import ElasticNet, penalty_of
+from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
+from inklens.linear.solvers import solve
+
+PENALTIES = {
+    "l2": penalty_of(0.0),
+    "l1": penalty_of(1.0),
+    "elastic net": penalty_of(0.5),
+    "group": penalty_of(0.8, group=True),
+    "none": ElasticNet(0.0, 0.0),
+}
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Stream any file, some rows at a time."""
+    monkeypatch.setattr(layouts, "PACK_UP_TO", 0)
+    monkeypatch.setattr(layouts, "MOST_STREAMED", 70)
+
+
+@pytest.fixture
+def file(tmp_path, small_blocks):
+    """Return a function that writes an array and maps it."""
+
+    def write(X: np.ndarray, mode: str = "r") -> np.memmap:
+        np.save(tmp_path / "X.npy", X)
+        return np.load(tmp_path / "X.npy", mmap_mode=mode)
+
+    return write
+
+
+def matrix(kind, seed=0, n_samples=500, n_features=9):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 256, (n_samples, n_features)) * (rng.random((n_samples, n_features)) < 0.5)
+    return X.astype(kind) if kind == np.uint8 else (X - 40.0).astype(kind)
+
+
+def case(X, n_classes=3, seed=1):
+    """Return coefficients, and labels that depend on the rows, with noise."""
+    rng = np.random.default_rng(seed)
+    W = rng.normal(size=(n_classes, X.shape[1])) / 100.0
+    codes = (X @ W.T + rng.gumbel(size=(len(X), n_classes))).argmax(axis=1).astype(np.int32)
+    return W, rng.normal(size=n_classes), codes, rng.uniform(0.5, 2.0, len(X))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_product_is_that_of_rows_in_memory(file, kind, dtype):
+    X = matrix(kind)
+    W, b, codes, weights = case(X)
+    here, there = Rows.of(X, scale=0.25), Rows.of(file(X), scale=0.25)
+    assert len(there.blocks) == 8
+    assert here.holds(3)
+    assert not there.holds(3)
+    near = {"rtol": 2e-5, "atol": 1e-2} if dtype == np.float32 else {"rtol": 1e-11, "atol": 1e-9}
+    one, other = (rows.loss_and_gradient(W, b, codes, weights, dtype=dtype) for rows in (here, there))
+    assert other.proba.held is None
+    for a, b_ in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b_, **near)
+    for name in ("low", "high", "constant", "n_nonzeros"):
+        np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
+    for a, b_ in zip(
+        *(rows.hessian_product(at.proba, weights, W, b) for rows, at in ((here, one), (there, other))), strict=True
+    ):
+        np.testing.assert_allclose(a, b_, **near)
+    for absolute in (False, True):
+        first, second = (rows.absolute() if absolute else rows for rows in (here, there))
+        np.testing.assert_allclose(first.scores(W, b, dtype=dtype), second.scores(W, b, dtype=dtype), **near)
+        np.testing.assert_allclose(first.column_sums(weights), second.column_sums(weights), rtol=1e-12)
+        np.testing.assert_array_equal(first.high, second.high)
+        assert (second.low <= first.low).all()  # of |X| the least is not known without another reading
+    shift, scale = here.low, 1.0 + here.high
+    for a, b_ in zip(*(rows.standardised(shift, scale).parts() for rows in (here, there)), strict=False):
+        np.testing.assert_allclose(a[0].exact.matrix[:70], b_[0].exact.matrix, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_taken", [7, 450])
+def test_rows_that_are_taken_are_those_rows(file, monkeypatch, n_taken):
+    monkeypatch.setattr(blocks, "PORTRAIT", 100)  # more rows than that stay in the file
+    X = matrix(np.float32)
+    rows = Rows.of(file(X))
+    chosen = np.sort(np.random.default_rng(0).choice(len(X), n_taken, replace=False))
+    for taken, expected in ((rows.take(chosen), X[chosen]), (rows.absolute().take(chosen), np.abs(X[chosen]))):
+        assert taken.holds(3) == (n_taken == 7)
+        np.testing.assert_array_equal(taken.dense(), expected)
+        np.testing.assert_array_equal(taken.low, expected.min(axis=0))
+        assert taken.n_nonzeros == np.count_nonzero(expected)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("kind", [np.uint8, np.float64])
+def test_fits_end_at_the_optimum_of_the_rows_in_memory(file, name, kind):
+    X = matrix(kind)
+    _, _, codes, weights = case(X)
+    streamed = Problem(Rows.of(file(X), scale=1 / 255), codes, weights, 3, PENALTIES[name])
+    held = replace(streamed, rows=Rows.of(X, scale=1 / 255))
+    found, exact = solve(streamed, tol=1e-7), solve(held, tol=1e-9)
+    assert found.status == "certified"
+    assert found.lower_bound <= exact.objective
+    assert exact.lower_bound <= found.objective <= exact.objective * (1.0 + 2e-7)
+    if name in ("l1", "group"):
+        zeros = screening.certified_zeros(streamed, found.objective, found.dual)
+        assert zeros.any() <= (exact.coef == 0.0).any()
+        assert (exact.coef[zeros] == 0.0).all()
+
+
+@pytest.mark.parametrize("name", ["l2", "l1"])
+def test_certificates_are_those_of_the_rows_in_memory(file, name):
+    X = matrix(np.float64)
+    W, b, codes, weights = case(X)
+    streamed = Problem(Rows.of(file(X)), codes, weights, 3, PENALTIES[name])
+    held = replace(streamed, rows=Rows.of(X))
+    one, other = (certificates.certify(problem, W, b) for problem in (streamed, held))
+    assert one.objective == pytest.approx(other.objective, rel=1e-12)
+    assert one.lower_bound == pytest.approx(other.lower_bound, rel=1e-9)
+
+
+def test_separation_is_proven_of_rows_in_a_file(file):
+    X = matrix(np.float64)
+    codes = (X[:, 0] > 30.0).astype(np.int32)
+    X[:, 0] += 20.0 * codes
+    rows, coef = Rows.of(file(X)), np.zeros((2, 9))
+    coef[1, 0], intercept = 1.0, np.array([0.0, -40.0])
+    proof = certificates.separation(rows, codes, coef, intercept)
+    assert proof.margin == pytest.approx(certificates.separation(Rows.of(X), codes, coef, intercept).margin)
+    assert certificates.separation(rows, 1 - codes, coef, intercept) is None
+    found = solve(Problem(rows, codes, np.ones(len(X)), 2, PENALTIES["none"]))
+    assert found.separated
+
+
+def test_hostile_columns_are_conditioned_on_the_way(file):
+    X = matrix(np.float64)
+    X[:, 0] *= 1e6
+    X[:, 1] = 1e5 + X[:, 1] / 1000.0
+    codes = case(matrix(np.float64))[2]
+    streamed = Problem(Rows.of(file(X)), codes, np.ones(len(X)), 3, PENALTIES["l2"])
+    found, exact = solve(streamed, tol=1e-6), solve(replace(streamed, rows=Rows.of(X)), tol=1e-6)
+    assert found.objective == pytest.approx(exact.objective, rel=2e-6)
+
+
+@pytest.mark.parametrize("layout", ["dense", "csr"])
+def test_many_rows_in_memory_are_split_and_not_held(monkeypatch, layout):
+    monkeypatch.setattr(layouts, "MOST_ROWS", 70)
+    monkeypatch.setattr(blocks, "HELD", 1000)
+    X = matrix(np.uint8)
+    _, _, codes, weights = case(X)
+    rows = Rows.of(sparse.csr_matrix(X) if layout == "csr" else X, scale=1 / 255)
+    assert len(rows.blocks) == 8
+    assert not rows.holds(3)
+    np.testing.assert_allclose(rows.dense(dtype=np.float64), X / 255)
+    found = solve(Problem(rows, codes, weights, 3, PENALTIES["l1"]), tol=1e-6)
+    monkeypatch.undo()
+    exact = solve(Problem(Rows.of(X, scale=1 / 255), codes, weights, 3, PENALTIES["l1"]), tol=1e-6)
+    assert found.objective == pytest.approx(exact.objective, rel=2e-6)
+
+
+def test_the_estimator_reads_a_file_leaves_out_rows_and_predicts(file):
+    X = matrix(np.uint8)
+    _, _, codes, weights = case(X)
+    weights[::3] = 0.0
+    mapped_rows = file(X)
+    found = SoftmaxRegression(tol=1e-7).fit(Rows.of(mapped_rows, scale=1 / 255), codes, weights)
+    kept = weights > 0.0
+    exact = SoftmaxRegression(tol=1e-7).fit(X[kept] / 255, codes[kept], weights[kept])
+    assert found.objective_ == pytest.approx(exact.objective_, rel=1e-6)
+    assert SoftmaxRegression().fit(mapped_rows, codes).predict(mapped_rows).shape == codes.shape
+
+
+def test_the_row_that_is_wrong_is_named(file):
+    X = matrix(np.float64)
+    X[333, 4] = np.nan
+    with pytest.raises(DataError, match="NaN in row 333, column 4"):
+        Rows.of(file(X))
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_pages_given_back_are_read_again(tmp_path, mode):
+    X = np.arange(3 * 4096, dtype=np.uint8).reshape(3, 4096)
+    X.tofile(tmp_path / "X")
+    found = np.memmap(tmp_path / "X", np.uint8, mode, shape=X.shape)
+    if mode != "r":
+        found[1, 5] = X[1, 5] = 99
+    for part in (found, found[1:], found[::2, 3:], np.asarray(found)[1]):
+        assert mapped.is_mapped(part)
+        mapped.release(part)
+        np.testing.assert_array_equal(found, X)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_row_arrays_are_the_same_held_or_made_again(seed, sizes):
+    x = np.random.default_rng(seed).normal(size=(sum(sizes), 3))
+    edges = np.cumsum([0, *sizes])
+    parts = [slice(*ends) for ends in pairwise(edges)]
+    held, made = RowArray.of(x, parts), RowArray(parts, lambda i: x[parts[i]].copy(), 3, x.dtype)
+    place = np.arange(len(x))
+    for array in (held, made):
+        both = RowArray.combine(lambda part, a, b: a * b + place[part, None], array, held)
+        assert both.shape == x.shape
+        np.testing.assert_array_equal(np.asarray(both), x * x + place[:, None])
+        np.testing.assert_array_equal(np.concatenate([both.block(i) for i in range(len(parts))]), np.asarray(both))
+    assert made.held is None
+    assert held.held is x
+
+
+MEMORY = """
+import sys
+import numpy as np
+from inklens.linear import layouts
+from inklens.linear.blocks import Rows
+from inklens.linear.penalties import penalty_of
+from inklens.linear.problem import Problem
+from inklens.linear.solvers import solve
+layouts.PACK_UP_TO = 1 << 20
+X = np.memmap(sys.argv[1], np.uint8, "r").reshape(-1, 100)[: int(sys.argv[2])]
+codes = np.arange(len(X), dtype=np.int32) % 10
+def most():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+before = most()
+solution = solve(Problem(Rows.of(X, scale=1 / 255), codes, np.ones(len(X)), 10, penalty_of(float(sys.argv[3]))))
+print(most() - before, solution.status)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the resident size is counted differently elsewhere")
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_memory_does_not_grow_with_the_rows(tmp_path, l1_ratio):
+    """Beside label and weight, 12 bytes a row; four times the rows are 18 MB of file and above 80 MB of scores more."""
+    rng = np.random.default_rng(0)
+    with (tmp_path / "X").open("wb") as out:
+        for start in range(0, 240_000, 60_000):
+            codes = np.arange(start, start + 60_000) % 10
+            ink = rng.random((60_000, 100)) < 0.1 + 0.2 * (np.arange(100) % 10 == codes[:, None])
+            out.write((rng.integers(1, 256, ink.shape) * ink).astype(np.uint8).tobytes())
+    grown = []
+    for n_samples in (60_000, 240_000):
+        command = [sys.executable, "-c", MEMORY, str(tmp_path / "X"), str(n_samples), str(l1_ratio)]
+        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        assert found[1] == "certified"
+        grown.append(int(found[0]) / 1024)
+    assert grown[1] <= grown[0] + 12.0, grown
