@@ -11,7 +11,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from inklens.linear import kernels
 
 RIDGE = 1e-5  # of the diagonal, added before a factor is taken: float32's rounding must not make it indefinite
-MAX_CHANGES = 96  # coordinates by which a face may differ from the one whose factor solves it
+CHANGES = 1 / 32  # share of its coordinates by which a face may differ from the one whose factor solves it
 
 
 class Factor(NamedTuple):
@@ -76,7 +76,7 @@ class Factor(NamedTuple):
 
 
 class Faces:
-    """Newton steps on the faces of one model: a face that differs little from the last one is solved by its factor."""
+    """Solves on the faces of one model: a face that differs little from an earlier one is solved by its factor."""
 
     def __init__(self) -> None:
         self.factor: Factor | None = None
@@ -85,54 +85,37 @@ class Faces:
         self, hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray, slope: np.ndarray, n_threads: int
     ) -> np.ndarray | None:
         """Return (hessian over `active` + ridge)^-1 slope; None where rounding made the matrix indefinite."""
-        if self.factor is not None:
-            left = np.flatnonzero(~np.isin(self.factor.active, active, assume_unique=True))
-            joined = np.flatnonzero(~np.isin(active, self.factor.active, assume_unique=True))
-            if len(left) + len(joined) <= MAX_CHANGES:
-                return self._bordered(hessian, active, ridge, slope, left, joined, n_threads)
+        if self.factor is not None and len(np.setxor1d(self.factor.active, active)) <= CHANGES * len(active):
+            return _bordered(self.factor, hessian, active, ridge, slope, n_threads)
         self.factor = Factor.of(hessian, active, ridge, n_threads)
         return None if self.factor is None else self.factor.solve(slope)
 
-    def _bordered(
-        self,
-        hessian: np.ndarray,
-        active: np.ndarray,
-        ridge: np.ndarray,
-        slope: np.ndarray,
-        left: np.ndarray,
-        joined: np.ndarray,
-        n_threads: int,
-    ) -> np.ndarray | None:
-        """Solve A x + B z = slope, B' x + C z = side: z are the coordinates that joined, and what holds the others at 0.
 
-        `left` counts in the factor's coordinates, `joined` in the new ones.
-        """
-        factor = self.factor
-        assert factor is not None  # noqa: PT018 (for the type checker)
-        old = factor.active
-        stayed = np.ones(len(active), dtype=bool)
-        stayed[joined] = False
-        own = np.ones(len(old), dtype=bool)
-        own[left] = False
-        known = np.zeros(len(old))
-        known[own] = slope[stayed]
-        n_joined, n_left = len(joined), len(left)
-        border = np.zeros((len(old), n_joined + n_left))
-        border[:, :n_joined] = hessian[np.ix_(old, active[joined])]
-        border[left, n_joined + np.arange(n_left)] = 1.0
-        corner = np.zeros((n_joined + n_left,) * 2)
-        corner[:n_joined, :n_joined] = hessian[np.ix_(active[joined], active[joined])]
-        corner[range(n_joined), range(n_joined)] += ridge[joined] + RIDGE * corner.diagonal()[:n_joined]
-        side = np.concatenate([slope[joined], np.zeros(n_left)])
-        x = factor.solve(known)
-        if n_joined + n_left:
-            through = factor.solve_many(border, n_threads)
-            try:
-                z = np.linalg.solve(corner - border.T @ through, side - border.T @ x)
-            except np.linalg.LinAlgError:
-                return None
-            x -= through @ z
-        solution = np.empty(len(active))
-        solution[stayed] = x[own]
-        solution[joined] = z[:n_joined] if n_joined else 0.0
-        return solution if np.isfinite(solution).all() else None
+def _bordered(
+    factor: Factor, hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray, slope: np.ndarray, n_threads: int
+) -> np.ndarray | None:
+    """Solve A x + B z = slope, B' x + C z = rest, where A is what `factor` factors.
+
+    z are the coordinates that joined the face, and what holds at 0 those that left it.
+    """
+    old = factor.active
+    stayed, own = np.isin(active, old), np.isin(old, active)
+    joined, n_left = active[~stayed], np.count_nonzero(~own)
+    n = len(joined)
+    border = np.zeros((len(old), n + n_left))
+    border[:, :n] = hessian[joined][:, old].T
+    border[np.flatnonzero(~own), n + np.arange(n_left)] = 1.0
+    corner = np.zeros((n + n_left, n + n_left))
+    corner[:n, :n] = hessian[np.ix_(joined, joined)]
+    corner[range(n), range(n)] += ridge[~stayed] + RIDGE * corner.diagonal()[:n]
+    known = np.zeros(len(old))
+    known[own] = slope[stayed]
+    rest = np.append(slope[~stayed], np.zeros(n_left))
+    x, through = factor.solve(known), factor.solve_many(border, n_threads)
+    try:
+        z = np.linalg.solve(corner - border.T @ through, rest - border.T @ x)
+    except np.linalg.LinAlgError:
+        return None
+    solution = np.empty(len(active))
+    solution[stayed], solution[~stayed] = (x - through @ z)[own], z[:n]
+    return solution if np.isfinite(solution).all() else None

@@ -5,6 +5,16 @@ from typing import Any
 import numpy as np
 
 
+def inner(G: np.ndarray, direction: np.ndarray) -> float:
+    """Return <G, direction>; most columns of a direction are 0.
+
+    >>> inner(np.array([[1.0, 2.0]]), np.array([[0.0, 3.0]]))
+    6.0
+    """
+    columns = np.flatnonzero(direction.any(axis=0))
+    return float((G[:, columns] * direction[:, columns]).sum())
+
+
 class Quadratic:
     """Value and slope of the expansion at the end of a step that grows; one pass for each addition."""
 
@@ -17,9 +27,9 @@ class Quadratic:
     def fall(self) -> float:
         """Return by how much expansion and penalty are lower at the end than at the start."""
         start = self.point.at
-        mean = np.vdot(start.gradient + self.slope, self.direction)
-        mean += (start.intercept_gradient + self.still) @ self.moves
-        return -(0.5 * float(mean) + self.value - self.start)
+        both = inner(start.gradient, self.direction) + inner(self.slope, self.direction)
+        both += float((start.intercept_gradient + self.still) @ self.moves)
+        return -(0.5 * both + self.value - self.start)
 
     def breach(self, features: np.ndarray) -> float:
         """Return the breach of the optimality conditions at the end, in thresholds; nothing else than `features` moves.
@@ -38,20 +48,27 @@ class Quadratic:
         product, sums = problem.rows.hessian_product(self.point.at.proba, problem.weights, direction, moves)
         product[:, ~problem.free] = 0.0
         sums = sums * problem.fit_intercept
-        bend = float(np.vdot(direction, product) + moves @ sums)
-        end = self.direction + direction
-        value = self.penalty.value(self.point.coef + end)
-        grown = value - self.value
-        fall = -float(np.vdot(self.slope, direction) + self.still @ moves) - grown  # convex: share * fall at least
+        bend = inner(product, direction) + float(moves @ sums)
+        grown = self._growth(direction)
+        fall = -inner(self.slope, direction) - float(self.still @ moves) - grown  # convex: share * fall at least
         if not fall > 0.0:
             return 0.0
-        share = 1.0 if fall >= bend else fall / bend
-        if share < 1.0:
-            end, product = self.direction + share * direction, share * product
-            value = self.penalty.value(self.point.coef + end)
-        self.direction, self.moves, self.value = end, self.moves + share * moves, value
+        share = 1.0
+        if fall < bend:
+            share = fall / bend
+            direction, product = share * direction, share * product
+            grown = self._growth(direction)
+        self.direction, self.moves = self.direction + direction, self.moves + share * moves
+        self.value += grown
         self.slope, self.still = self.slope + product, self.still + share * sums
         return share
+
+    def _growth(self, direction: np.ndarray) -> float:
+        """Return by how much a longer step raises the penalty."""
+        columns = np.flatnonzero(direction.any(axis=0))
+        penalty = self.penalty.over(columns, direction.shape[1])
+        at = self.point.coef[:, columns] + self.direction[:, columns]
+        return float(penalty.value(at + direction[:, columns]) - penalty.value(at))
 
     def end_at(self, direction: np.ndarray, moves: np.ndarray) -> None:
         """Lengthen the step for the last time: the slope there stays unknown, and the pass is saved."""
@@ -62,23 +79,22 @@ class Quadratic:
 
         Coefficients outside the working set that want to move do so each for itself, by the true curvature.
         """
-        pairs, model, at = surrogate.pairs, surrogate.model, self.point.coef + self.direction
+        pairs, model = surrogate.pairs, surrogate.model
         moving = ~model.is_intercept
         v, gradient = (np.zeros(len(moving)) for _ in range(2))
-        v[moving], gradient[moving] = at[pairs], self.slope[pairs]
+        v[moving], gradient[moving] = self.point.coef[pairs] + self.direction[pairs], self.slope[pairs]
         felt = gradient - model.follow @ self.still
         u, pull = self.penalty.solve_quadratic(model, felt, v, tolerance)
-        direction = np.zeros_like(at)
+        direction = np.zeros_like(self.direction)
         direction[pairs] = (u - v)[moving]
         moves = -(u - v) @ model.follow - model.inverse @ self.still
         if outside:
-            direction += self._alone(surrogate, at)
-        grown = self.penalty.value(at + direction) - self.penalty.value(at)
-        return direction, moves, -(0.5 * float((felt + pull) @ (u - v)) + grown)
+            direction += self._alone(surrogate)
+        return direction, moves, -(0.5 * float((felt + pull) @ (u - v)) + self._growth(direction))
 
-    def _alone(self, surrogate: Any, at: np.ndarray) -> np.ndarray:
+    def _alone(self, surrogate: Any) -> np.ndarray:
         """Return the steps of what lies outside the working set, (n_classes, n_features)."""
-        penalty, curvature = self.penalty, surrogate.curvature
+        penalty, curvature, at = self.penalty, surrogate.curvature, self.point.coef + self.direction
         curvature = np.broadcast_to(curvature.max(axis=0), at.shape) if penalty.is_grouped else curvature
         outside = (penalty.strength(self.slope) > 1.0) | penalty.support(at)
         outside &= self.problem.free & (curvature > 0.0)

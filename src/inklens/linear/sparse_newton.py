@@ -20,7 +20,7 @@ from inklens.linear.blocks import Evaluation
 from inklens.linear.dual import DualPoint, dual_value, linearised
 from inklens.linear.iterate import Iterate
 from inklens.linear.problem import Problem
-from inklens.linear.quadratic import Quadratic
+from inklens.linear.quadratic import Quadratic, inner
 from inklens.linear.row_arrays import RowArray
 from inklens.linear.subproblem import Pairs
 
@@ -194,7 +194,7 @@ def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrog
         shorter = reach / longest if np.isfinite(longest) else 0.0
         direction, moves = (shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, moves))
         grown, foretold, lag = penalty.value(point.coef + direction) - value, np.inf, np.inf
-    slope = float(np.vdot(point.at.gradient, direction) + point.at.intercept_gradient @ moves) + grown
+    slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ moves) + grown
     return Step(direction, moves, foretold, slope, lag)
 
 
@@ -203,8 +203,8 @@ def _follow(
 ) -> tuple[float, float]:
     """Let the surrogate answer the slope; return what the step foretells to gain, and the gap it may leave.
 
-    With `limit` the first answer is corrected once by the true slope after it. A step that may prove the gap `wanted` is
-    corrected until its breach of the conditions costs no more than that, for the last answers cost less than a round.
+    With `limit` the first answer is corrected once by the true slope after it. A step that may prove the gap `wanted`
+    is corrected until its breach of the conditions costs no more than that: the last answers cost less than a round.
     """
     rough, finest = tolerances
     breach, is_provable = surrogate.violation, False

@@ -13,7 +13,7 @@ import numpy as np
 
 from inklens.linear import kernels, twin
 from inklens.linear.blocks import Rows
-from inklens.linear.faces import Factor, Faces
+from inklens.linear.faces import Faces, Factor
 from inklens.linear.layouts import select, with_ones
 from inklens.linear.row_arrays import RowArray
 
