@@ -151,6 +151,19 @@ def test_certificates_are_those_of_the_rows_in_memory(file, name):
     assert one.lower_bound == pytest.approx(other.lower_bound, rel=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["int16", ">f8", ">i4", "bool", "float16"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_numbers_in_any_order_stay_in_their_file(file, kind, order):
+    X = np.asarray(matrix(np.uint8) > 100 if kind == "bool" else matrix(np.float32) / 2, dtype=kind, order=order)
+    codes = case(X.astype(float))[2]
+    rows = Rows.of(file(X))
+    assert len(rows.blocks) == 8
+    np.testing.assert_array_equal(rows.dense(dtype=np.float64), X.astype(float))
+    found = SoftmaxRegression(tol=1e-7).fit(file(X[::2, 1:]), codes[::2])
+    exact = SoftmaxRegression(tol=1e-7).fit(X[::2, 1:].astype(float), codes[::2])
+    assert found.objective_ == pytest.approx(exact.objective_, rel=1e-6)
+
+
 def test_separation_is_proven_of_rows_in_a_file(file):
     X = matrix(np.float64)
     codes = (X[:, 0] > 30.0).astype(np.int32)
