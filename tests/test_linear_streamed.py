@@ -124,19 +124,20 @@ def test_fits_end_at_the_optimum_of_the_rows_in_memory(file, name, kind):
 
 @pytest.mark.parametrize("name", ["l2", "none"])
 def test_few_rows_stand_for_all_while_solving_and_all_are_fitted(file, monkeypatch, name):
-    """Some columns have ink in one row only, which the few miss."""
+    """Some columns have ink in one row only, which the few miss; without a penalty they would have no optimum."""
     monkeypatch.setattr(blocks, "PORTRAIT", 100)
     monkeypatch.setattr(newton, "TINY", 0)
     X = matrix(np.uint8, n_samples=1000, n_features=30)
-    X[:, :5] = 0
-    X[np.arange(5) * 200, np.arange(5)] = 255
+    if name == "l2":
+        X[:, :5] = 0
+        X[np.arange(5) * 200, np.arange(5)] = 255
     _, _, codes, weights = case(X, n_classes=4)
     streamed = Problem(Rows.of(file(X), scale=1 / 255), codes, weights, 4, PENALTIES[name])
     found = solve(streamed, tol=1e-6)
     exact = solve(replace(streamed, rows=Rows.of(X, scale=1 / 255)), tol=1e-8)
-    assert found.status == exact.status
+    assert found.status == "certified"
+    assert found.objective <= exact.objective * (1.0 + 1e-6)
     if name == "l2":
-        assert found.objective <= exact.objective * (1.0 + 1e-6)
         np.testing.assert_allclose(found.coef, exact.coef, atol=2e-3)
 
 

@@ -158,7 +158,9 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     factors = np.zeros((problem.n_classes, size, stride), dtype=np.float32)
     _class_grams(problem, columns, rows, used, factors)
     place = np.arange(q - 1)
-    factors[:, place, place] += np.maximum(l2[columns].astype(np.float32), LEAST_RIDGE * factors[:, place, place])
+    diagonal = factors[:, place, place]
+    ridge = np.maximum(l2[columns].astype(np.float32), LEAST_RIDGE * diagonal)
+    factors[:, place, place] += np.where(ridge > 0.0, ridge, diagonal.max(initial=1.0))  # else: short steps
     place = np.arange(q - 1, size)
     factors[:, place, place] += np.float32(1e-6) + 1e-3 * factors[:, place, place]
     if not problem.fit_intercept:
