@@ -120,9 +120,7 @@ class StreamedBlock:
 
     def take(self, rows: np.ndarray) -> "StreamedBlock":
         """Return some rows (sorted indices)."""
-        first = self.change
-        some = (lambda values: values[rows]) if first is None else lambda values: first(values[rows])
-        taken = replace(self, change=some, shape=(len(rows), self.shape[1]))
+        taken = replace(self.changed(lambda values: values[rows], self.inspection), shape=(len(rows), self.shape[1]))
         return replace(taken, inspection=inspect(taken.exact))
 
 
