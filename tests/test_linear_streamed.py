@@ -107,7 +107,7 @@ def test_rows_that_are_taken_are_those_rows(file, monkeypatch, n_taken):
         np.testing.assert_array_equal(taken.take(half).dense(), expected[half])
         assert taken.holds(3) == (n_taken == 7)
         np.testing.assert_array_equal(taken.dense(), expected)
-        np.testing.assert_array_equal(taken.low, expected.min(axis=0))
+        np.testing.assert_array_equal(taken.high, expected.max(axis=0))
         assert taken.n_nonzeros == np.count_nonzero(expected)
 
 
