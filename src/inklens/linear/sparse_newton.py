@@ -37,8 +37,9 @@ SHARE = 0.3  # of the gap to be proven may be lost to a rough solution of the mo
 CORRECTED_BELOW = 4.0  # violation, in thresholds, from which a step by a sampled Hessian is corrected by the true one
 KEEP = 0.35  # a model whose step left this share of the violation serves for another
 CORRECTIONS = 8  # of a step that may prove what is asked for
+AIM = 0.8  # of the gap that is asked for: where corrections of a step that may prove it end
 INNER = 0.3  # share of the breach that is left which an answer of the surrogate may leave
-SLOWEST = 0.8  # a correction that leaves this share of the breach is the last
+SLOWEST = 0.8  # two corrections that leave this share of the breach are the last
 DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a whole one
 LEAST_DAMPING = 1e-3  # in units of the largest curvature that a column can have
 FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
@@ -207,7 +208,7 @@ def _follow(
     is corrected until its breach of the conditions costs no more than that: the last answers cost less than a round.
     """
     rough, finest = tolerances
-    breach, is_provable = surrogate.violation, False
+    before, breach, is_provable = np.inf, surrogate.violation, False
     for turn in range(limit + 1):
         tolerance = max(min(rough, INNER * breach), finest / 2.0, 1e-6) if turn else rough
         direction, moves, gain = model.answer(surrogate, tolerance, outside=is_provable)
@@ -216,12 +217,12 @@ def _follow(
             model.end_at(direction, moves)
             return foretold, 2.0 * foretold if limit <= 1 else np.inf
         share = model.add(direction, moves)
-        before, breach = breach, model.breach(surrogate.pairs.features)
+        last, before, breach = before, breach, model.breach(surrogate.pairs.features)
         lag = 2.0 * model.fall()
         is_provable = lag <= (1.0 - 2.0 * SHARE) * wanted
         size = 0.0 if np.any(model.penalty.l2) else model.value
-        enough = max(finest, (0.9 * wanted - lag) / size) if size > 0.0 else finest
-        if share == 0.0 or (is_provable and breach <= enough) or (turn and breach > SLOWEST * before):
+        enough = max(finest, (AIM * wanted - lag) / size) if size > 0.0 else finest
+        if share == 0.0 or (is_provable and breach <= enough) or (turn and breach > SLOWEST * last):
             break
     return model.fall(), lag + size * breach / (1.0 + breach)
 
