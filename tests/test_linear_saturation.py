@@ -19,7 +19,7 @@ from inklens.linear.subproblem import Pairs, pair_hessian
 PENALTIES = {"l1": penalty_of(1.0), "net": penalty_of(0.5), "group": penalty_of(1.0, group=True)}
 
 
-def digits_problem(n_samples, C, penalty, scale=1.0, n_classes=5):
+def digits_problem(n_samples, C, penalty, scale=1.0, n_classes=3):
     X, y = load_digits(n_class=n_classes, return_X_y=True)
     return Problem(Rows.of(X[:n_samples] * scale), y[:n_samples], np.full(n_samples, C), n_classes, penalty)
 
@@ -48,7 +48,7 @@ def sure_rows(lead, n_samples=3000, n_features=8, n_classes=4):
 @pytest.mark.parametrize(("C", "scale"), [(1e2, 1.0), (1e4, 1.0), (1e4, 1 / 16)])
 def test_working_sets_reach_weak_penalties_alone(C, scale, penalty, monkeypatch):
     """Without the interior-point method, which is the judge: each bound lies below the other's objective."""
-    problem = digits_problem(150, C, PENALTIES[penalty], scale)
+    problem = digits_problem(120, C, PENALTIES[penalty], scale)
     sets = solve_by(sparse_newton.proximal_newton, problem, monkeypatch, tol=1e-3, max_iter=100)
     assert sets.status == "certified", sets.gap
     walls = solve_by(interior.interior_point, problem, monkeypatch, tol=1e-4, max_iter=60)
@@ -62,10 +62,10 @@ def test_working_sets_reach_weak_penalties_alone(C, scale, penalty, monkeypatch)
 def test_wide_pictures_under_weak_penalties_are_certified(penalty):
     """Beyond the size at which the interior-point method would help."""
     rng = np.random.default_rng(3)
-    ink = rng.random((10, 400)) < 0.3
-    codes = np.arange(250) % 10
-    X = np.where(rng.random((250, 400)) < 0.1, ~ink[codes], ink[codes]) * rng.random((250, 400))
-    problem = Problem(Rows.of(np.round(X * 255).astype(np.uint8), scale=1 / 255), codes, np.full(250, 1e4), 10,
+    ink = rng.random((10, 300)) < 0.3
+    codes = np.arange(200) % 10
+    X = np.where(rng.random((200, 300)) < 0.1, ~ink[codes], ink[codes]) * rng.random((200, 300))
+    problem = Problem(Rows.of(np.round(X * 255).astype(np.uint8), scale=1 / 255), codes, np.full(200, 1e4), 10,
                       PENALTIES[penalty])  # fmt: skip
     assert not interior.is_small(problem)
     solution = solve(problem, tol=1e-3, max_iter=100)
@@ -76,10 +76,10 @@ def test_wide_pictures_under_weak_penalties_are_certified(penalty):
 def test_certified_zeros_are_zero_at_an_independent_optimum(penalty, monkeypatch):
     """At the optimum of the other method they are as good as zero, and cost nothing to leave out."""
     proven = 0
-    for C, n_samples in ((0.05, 150), (1.0, 100), (100.0, 80)):
+    for C, n_samples in ((0.05, 120), (1.0, 90), (100.0, 60)):
         problem = digits_problem(n_samples, C, PENALTIES[penalty], 1 / 16)
-        optimum = solve_by(interior.interior_point, problem, monkeypatch, tol=1e-10, max_iter=400)
-        assert optimum.gap <= 1e-9
+        optimum = solve_by(interior.interior_point, problem, monkeypatch, tol=1e-9, max_iter=200)
+        assert optimum.status == "certified"
         for tol in (1e-2, 1e-4, 1e-6):
             solution = solve(problem, tol=tol)
             zeros = certified_zeros(problem, solution.objective, solution.dual)
@@ -88,7 +88,7 @@ def test_certified_zeros_are_zero_at_an_independent_optimum(penalty, monkeypatch
             at = problem.evaluate(without, optimum.intercept, dtype=np.float64)
             assert at.loss + problem.penalty.value(without) <= optimum.objective * (1.0 + 1e-8)
         proven += int(zeros.sum())
-    assert proven > 100
+    assert proven > 50
 
 
 # ---- what they rest on -----------------------------------------------------------------------------------------------
@@ -119,6 +119,17 @@ def test_sampling_keeps_the_curvature_of_sure_rows(lead):
     )
     assert curved.shape[1] >= 24
     assert least[0] > 0.1
+
+
+@pytest.mark.parametrize("lead", [0.0, 6.0, 12.0])
+def test_hessians_of_sure_rows_are_semidefinite(lead):
+    """Curvature is a difference of numbers near 1, and must not be taken as one."""
+    problem, proba = sure_rows(lead)
+    pairs = Pairs(np.repeat(np.arange(4), 8), np.tile(np.arange(8), 4))
+    hessian = pair_hessian(problem.rows, proba.astype(np.float32), problem.weights, pairs).astype(float)
+    values = np.linalg.eigvalsh(hessian)
+    assert values[0] >= -1e-5 * values[-1]
+    np.testing.assert_allclose(hessian.reshape(4, 8, 4, 8).sum(axis=2), 0.0, atol=1e-5 * np.abs(hessian).max())
 
 
 @pytest.mark.parametrize("lead", [4.0, 8.0, 12.0])
