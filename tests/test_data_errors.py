@@ -19,7 +19,7 @@ from inklens.errors import DataError, ParameterError
 from inklens.explanations.label_errors import LabelErrors, deal, out_of_fold
 from inklens.explanations.silence import DOWN, HELD, OPEN, UP, silence
 from inklens.linear.blocks import Rows
-from inklens.workflow.models import feature_rows
+from inklens.workflow.model_rows import feature_rows
 
 SEEDS = st.integers(0, 2**32 - 1)
 

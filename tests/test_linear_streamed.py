@@ -13,7 +13,7 @@ from scipy import sparse
 
 from inklens import SoftmaxRegression
 from inklens.errors import DataError
-from inklens.linear import blocks, certificates, layouts, mapped, screening
+from inklens.linear import blocks, certificates, layouts, mapped, newton, screening
 from inklens.linear.blocks import Rows
 from inklens.linear.penalties import ElasticNet, penalty_of
 from inklens.linear.problem import Problem
@@ -98,10 +98,16 @@ def test_rows_that_are_taken_are_those_rows(file, monkeypatch, n_taken):
     X = matrix(np.float32)
     rows = Rows.of(file(X))
     chosen = np.sort(np.random.default_rng(0).choice(len(X), n_taken, replace=False))
-    for taken, expected in ((rows.take(chosen), X[chosen]), (rows.absolute().take(chosen), np.abs(X[chosen]))):
+    half = np.arange(0, n_taken, 2)
+    for taken, expected in (
+        (rows.take(chosen), X[chosen]),
+        (rows.absolute().take(chosen), np.abs(X[chosen])),
+        (rows.take(chosen).absolute(), np.abs(X[chosen])),
+    ):
+        np.testing.assert_array_equal(taken.take(half).dense(), expected[half])
         assert taken.holds(3) == (n_taken == 7)
         np.testing.assert_array_equal(taken.dense(), expected)
-        np.testing.assert_array_equal(taken.low, expected.min(axis=0))
+        np.testing.assert_array_equal(taken.high, expected.max(axis=0))
         assert taken.n_nonzeros == np.count_nonzero(expected)
 
 
@@ -122,6 +128,25 @@ def test_fits_end_at_the_optimum_of_the_rows_in_memory(file, name, kind):
         assert (exact.coef[zeros] == 0.0).all()
 
 
+@pytest.mark.parametrize("name", ["l2", "none"])
+def test_few_rows_stand_for_all_while_solving_and_all_are_fitted(file, monkeypatch, name):
+    """Some columns have ink in one row only, which the few miss; without a penalty they would have no optimum."""
+    monkeypatch.setattr(blocks, "PORTRAIT", 100)
+    monkeypatch.setattr(newton, "TINY", 0)
+    X = matrix(np.uint8, n_samples=1000, n_features=30)
+    if name == "l2":
+        X[:, :5] = 0
+        X[np.arange(5) * 200, np.arange(5)] = 255
+    _, _, codes, weights = case(X, n_classes=4)
+    streamed = Problem(Rows.of(file(X), scale=1 / 255), codes, weights, 4, PENALTIES[name])
+    found = solve(streamed, tol=1e-6)
+    exact = solve(replace(streamed, rows=Rows.of(X, scale=1 / 255)), tol=1e-8)
+    assert found.status == "certified"
+    assert found.objective <= exact.objective * (1.0 + 1e-6)
+    if name == "l2":
+        np.testing.assert_allclose(found.coef, exact.coef, atol=2e-3)
+
+
 @pytest.mark.parametrize("name", ["l2", "l1"])
 def test_certificates_are_those_of_the_rows_in_memory(file, name):
     X = matrix(np.float64)
@@ -131,6 +156,19 @@ def test_certificates_are_those_of_the_rows_in_memory(file, name):
     one, other = (certificates.certify(problem, W, b) for problem in (streamed, held))
     assert one.objective == pytest.approx(other.objective, rel=1e-12)
     assert one.lower_bound == pytest.approx(other.lower_bound, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["int16", ">f8", ">i4", "bool", "float16"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_any_numbers_in_any_order_stay_in_their_file(file, kind, order):
+    X = np.asarray(matrix(np.uint8) > 100 if kind == "bool" else matrix(np.float32) / 2, dtype=kind, order=order)
+    codes = case(X.astype(float))[2]
+    rows = Rows.of(file(X))
+    assert len(rows.blocks) == 8
+    np.testing.assert_array_equal(rows.dense(dtype=np.float64), X.astype(float))
+    found = SoftmaxRegression(tol=1e-7).fit(file(X[::2, 1:]), codes[::2])
+    exact = SoftmaxRegression(tol=1e-7).fit(X[::2, 1:].astype(float), codes[::2])
+    assert found.objective_ == pytest.approx(exact.objective_, rel=1e-6)
 
 
 def test_separation_is_proven_of_rows_in_a_file(file):

@@ -167,7 +167,7 @@ def test_verify_asks_for_the_rows_of_the_shipped_reader(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif("INKLENS_MNIST" not in os.environ, reason="set INKLENS_MNIST to the folder of MNIST's four files")
 def test_the_shipped_certificate_is_proven_again_from_mnist_alone(tmp_path, capsys):
-    from inklens.workflow.models import verify
+    from inklens.workflow.verification import verify
 
     mnist = f"idx:{os.environ['INKLENS_MNIST']}"
     reader = load_reader()

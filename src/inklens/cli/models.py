@@ -200,7 +200,7 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
       inklens verify sparse.inklens
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.models import verify as run
+    from inklens.workflow.verification import verify as run
 
     with progress_bar() as progress:
         found = run(DigitReader.load(model), data=data, progress=progress)

@@ -24,7 +24,7 @@ import numpy as np
 
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation.fitted import problem_of
-from inklens.linear.newton import Metric, build_metric, conjugate_gradient
+from inklens.linear.hessian_systems import build_metric, solve_system
 from inklens.linear.problem import Problem
 from inklens.linear.softmax import softmax
 
@@ -34,7 +34,7 @@ BLOCK = 512  # rows of a matrix that are squared at a time
 NEGLIGIBLE = 1e-10  # share of the penalty's curvature that all left-out rows may add up to
 SINGULAR = 1e-12  # squared ratio of a Cholesky factor's pivots below which a matrix is called singular
 N_DRAWS = 200  # deviations to 5 %
-ACCURATE = 1e-6  # squared relative residual of the solves behind a draw
+ACCURATE = 1e-3  # relative residual of the solves behind a draw
 
 Progress = Callable[[int, int, str], None]
 
@@ -295,28 +295,14 @@ def _by_draws(
         data[:, -1] = swayed.sum(axis=0) * problem.fit_intercept
         prior = np.zeros_like(data)
         prior[:, :-1] = np.sqrt(l2) * rng.standard_normal(data[:, :-1].shape) * problem.free
-        sampled = _solve(problem, single, metric, data)
+        sampled = solve_system(problem, single, metric, data, ACCURATE)
         totals[1] += sampled**2
-        totals[0] += (sampled + _solve(problem, single, metric, prior - prior.mean(axis=0))) ** 2 if l2 else sampled**2
+        if l2:
+            sampled = sampled + solve_system(problem, single, metric, prior - prior.mean(axis=0), ACCURATE)
+        totals[0] += sampled**2
     posterior, sampling = totals / n_draws
     place = np.append(np.flatnonzero(problem.free), [problem.rows.n_features] * problem.fit_intercept).astype(int)
     return _on_all_columns(problem, posterior[:, place]), _on_all_columns(problem, sampling[:, place], unknown=0.0)
-
-
-def _solve(problem: Problem, proba: np.ndarray, metric: Metric, target: np.ndarray) -> np.ndarray:
-    """Return H^-1 target for a target that sums to zero over the classes."""
-
-    def curve(v: np.ndarray) -> np.ndarray:
-        W = np.ascontiguousarray(v[:, :-1])
-        product, sums = problem.rows.hessian_product(proba, problem.weights, W, v[:, -1])
-        product[:, ~problem.free] = 0.0
-        return np.column_stack([product + problem.penalty.l2 * W, sums * problem.fit_intercept])
-
-    start = float(np.vdot(target, metric.solve(target)))
-    solution, _ = conjugate_gradient(
-        curve, metric.solve, target, lambda _, size: size <= ACCURATE * start, scale=np.inf
-    )
-    return solution
 
 
 def _say(progress: Progress | None, done: int, total: int, what: str) -> None:

@@ -342,7 +342,7 @@ class Rows:
 
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout; many rows of a file stay there."""
-        if all(block.is_streamed for block in self.blocks) and len(rows) <= self._n_portrait:
+        if all(block.is_streamed for block in self.blocks) and len(rows) <= 2 * self.n_portrait:
             gathered = np.concatenate([block.exact.values[_within(rows, part)] for block, part in self.parts()])
             return Rows([make_block(dense_storage(gathered), self.n_threads)], self.scale, self.n_threads)
         blocks: list[Block | StreamedBlock] = []
@@ -400,12 +400,13 @@ class Rows:
     @cached_property
     def portrait(self) -> tuple[np.ndarray, "Rows"]:
         """Some rows, drawn evenly, and what they hold, in memory."""
-        drawn = np.random.default_rng(0).choice(self.n_samples, self._n_portrait, replace=False, shuffle=False)
+        drawn = np.random.default_rng(0).choice(self.n_samples, self.n_portrait, replace=False, shuffle=False)
         drawn.sort()
         return drawn, self.take(drawn)
 
     @property
-    def _n_portrait(self) -> int:
+    def n_portrait(self) -> int:
+        """Number of rows that may stand for all."""
         return min(PORTRAIT, max(1000, HELD // (8 * max(1, self.n_features))), self.n_samples)
 
     def parts(self, *arrays: RowArray | np.ndarray) -> Iterator[tuple[Any, ...]]:

@@ -35,6 +35,9 @@ class Inspection(NamedTuple):
     n_nonzeros: int
 
 
+NOTHING_KNOWN = Inspection(np.empty(0), np.empty(0), 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
     """Some of the rows: `exact` holds the values as given, `fast` the same as float32 or uint8 (or is `exact`)."""
@@ -83,8 +86,8 @@ class StreamedBlock:
     source: np.ndarray
     shape: tuple[int, int]  # after the change
     skip_zeros: bool
-    inspection: Inspection
-    change: Callable[[np.ndarray], np.ndarray] | None = None
+    change: Callable[[np.ndarray], np.ndarray] | None = None  # None: the kernels read them as they are
+    inspection: Inspection = NOTHING_KNOWN
 
     is_streamed = True
 
@@ -117,40 +120,38 @@ class StreamedBlock:
 
     def take(self, rows: np.ndarray) -> "StreamedBlock":
         """Return some rows (sorted indices)."""
-        first = self.change
-        some = (lambda values: values[rows]) if first is None else lambda values: first(values[rows])
-        taken = replace(self, change=some, shape=(len(rows), self.shape[1]))
+        taken = replace(self.changed(lambda values: values[rows], self.inspection), shape=(len(rows), self.shape[1]))
         return replace(taken, inspection=inspect(taken.exact))
 
 
 def make_blocks(X: Any, n_threads: int = 1, first_row: int = 0) -> list[Block | StreamedBlock]:
     """Check one matrix, and lay it out for the kernels."""
+    if mapped.is_mapped(X) and X.ndim == 2 and X.nbytes > PACK_UP_TO:
+        return _streamed(X, n_threads, first_row)
     exact = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
     n_samples = exact.shape[0]
-    if exact.indices is None and mapped.is_mapped(exact.values) and exact.values.nbytes > PACK_UP_TO:
-        return _streamed(exact.values, n_threads, first_row)
     edges = [*range(0, n_samples, MOST_ROWS), n_samples] if n_samples else [0, 0]
     return [make_block(_between(exact, *ends), n_threads, first_row + ends[0]) for ends in pairwise(edges)]
 
 
-def _streamed(values: np.ndarray, n_threads: int, first_row: int) -> list[Block | StreamedBlock]:
+def _streamed(X: np.ndarray, n_threads: int, first_row: int) -> list[Block | StreamedBlock]:
     """Read every row once; the blocks share what is known of the columns."""
-    n_samples, n_features = values.shape
-    step = max(1, min(MOST_STREAMED, MOST_BYTES // max(1, n_features * values.itemsize)))
+    n_samples, n_features = X.shape
+    step = max(1, min(MOST_STREAMED, MOST_BYTES // max(1, n_features * X.itemsize)))
+    read = dense_storage(X[:1]).values
+    as_it_is = np.shares_memory(read, X) and read.dtype == X.dtype
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-    sources, counts = [], []
+    blocks = []
     for start in range(0, n_samples, step):
-        sources.append(values[start : start + step])
-        found = inspect(Storage(sources[-1], None, None, sources[-1].shape), n_threads, first_row + start)
+        rows = X[start : start + step]
+        block = StreamedBlock(rows, rows.shape, False, None if as_it_is else lambda part: dense_storage(part).values)
+        found = inspect(block.exact, n_threads, first_row + start)
         np.minimum(low, found.low, out=low)
         np.maximum(high, found.high, out=high)
-        counts.append(found.n_nonzeros)
-        mapped.release(sources[-1])
-    skip_zeros = sum(counts) < SPARSE_BELOW * n_samples * n_features
-    return [
-        StreamedBlock(source, source.shape, skip_zeros, Inspection(low, high, n_nonzeros))
-        for source, n_nonzeros in zip(sources, counts, strict=True)
-    ]
+        blocks.append(replace(block, inspection=Inspection(low, high, found.n_nonzeros)))
+        block.release()
+    n_nonzeros = sum(block.inspection.n_nonzeros for block in blocks)
+    return [replace(block, skip_zeros=n_nonzeros < SPARSE_BELOW * n_samples * n_features) for block in blocks]
 
 
 def make_block(exact: Storage, n_threads: int = 1, first_row: int = 0) -> Block:

@@ -28,7 +28,8 @@ def release(values: np.ndarray) -> None:
     owners = list(_owners(values))
     file = owners[-1]
     modes = {owner.mode for owner in owners if isinstance(owner, np.memmap)}
-    if not isinstance(file, mmap.mmap) or not modes <= {"r", "r+", "w+"} or not hasattr(mmap, "MADV_DONTNEED"):
+    is_shared = bool(modes) and modes <= {"r", "r+", "w+"}
+    if not (is_shared and isinstance(file, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")):
         return
     first, last = np.lib.array_utils.byte_bounds(values)
     begin = np.frombuffer(file, dtype=np.uint8).ctypes.data

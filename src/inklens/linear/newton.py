@@ -1,36 +1,27 @@
-"""Truncated Newton with a preconditioner of one Cholesky factor per class, for L2 and no penalty.
-
-Adding the same vector to every class's coefficients leaves the softmax unchanged, so the Hessian is singular along that
-gauge while a class-block preconditioner is not; projecting on "the classes sum to zero" before and after the blocks
-brings the conjugate gradient from dozens of steps to a handful.
+"""Truncated Newton for L2 and no penalty; `hessian_systems.py` solves for its steps.
 
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
-from inklens.linear import certificates, dual_ascent, kernels
+from inklens.linear import certificates, dual_ascent
 from inklens.linear.blocks import Evaluation
 from inklens.linear.dual import DualPoint, dual_value, linearised, softmax_gap
+from inklens.linear.hessian_systems import Metric, Portrait, conjugate_gradient, metric_at, times_hessian
 from inklens.linear.iterate import Iterate
 from inklens.linear.penalties import ElasticNet
 from inklens.linear.problem import Problem
 
-MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
-HEAVY = 1.0  # of the columns of wide data, those with more curvature than this many times the penalty's enter the block
-SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
 ASCENT_ROWS = 20  # rows per column that are enough for a start
-FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
-MAX_CG = 60
-LEAST_RIDGE = np.float32(1e-6)  # on a block's diagonal, relatively: float32 cannot factor what is closer to singular
-SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
 TINY = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
+ROUGH_START = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
 STALE = 2.0  # the preconditioner is built anew when the conjugate gradient needs this many times the steps of its first
 START = 1e-3  # first penalty without a penalty, in mean absolute column sums
 FALL = 0.03  # of the penalty from one stage to the next
@@ -56,11 +47,15 @@ class Point(NamedTuple):
 
 
 def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield Newton iterates for an L2 penalty; a cold start has dual ascent and larger penalties before that."""
+    """Yield Newton iterates for an L2 penalty; a cold start has dual ascent and larger penalties before that.
+
+    Where rows are not held, some that stand for all are fitted first.
+    """
     vector = np.column_stack([coef, intercept])
     is_cold = not vector.any() and not is_tiny(problem)
-    stages = _stages(problem) if is_cold else [problem]
-    for iterate in _ascended(stages[0]) if is_cold else ():
+    is_held = problem.rows.holds(problem.n_classes)
+    stages = _stages(problem) if is_cold and is_held else [problem]
+    for iterate in (_ascended(stages[0]) if is_held else _portrayed(problem)) if is_cold else ():
         yield _under(problem, stages[0], iterate)
         vector = np.column_stack([iterate.coef, iterate.intercept])
     for stage in stages:
@@ -96,16 +91,24 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
     if n_samples <= 2 * n_wanted:
         yield from dual_ascent.ascend(problem)
         return
-    if problem.rows.holds(problem.n_classes):
-        part = problem.restrict(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
-    else:
-        part = problem.portrait
+    part = problem.restrict(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
     for iterate in dual_ascent.ascend(part):
         yield iterate._replace(objective=np.inf, gap=np.inf)
     problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / n_samples
 
 
-def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.ndarray, "Metric", Iterate]]:
+def _portrayed(problem: Problem) -> Iterator[Iterate]:
+    """Yield points of a rough fit to the rows that stand for all."""
+    small = problem.portrait
+    for iterate in newton(
+        small, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
+    ):
+        yield iterate._replace(objective=np.inf, gap=np.inf)
+        if iterate.gap <= ROUGH_START * iterate.objective or iterate.stationary:
+            return
+
+
+def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.ndarray, Metric, Iterate]]:
     exact = is_tiny(problem)
     dtype, stalled, steps, first_steps = np.float64 if exact else np.float32, 0, 0, None
     point = _evaluate(problem, vector, dtype)
@@ -113,8 +116,12 @@ def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.
         if exact:
             step = _exact_step(problem, point)
         else:
-            if metric is None or (first_steps is not None and steps > STALE * first_steps):
-                metric, first_steps = _metric_at(problem, point), None
+            if (
+                metric is None
+                or point.at.proba.held is None
+                or (first_steps is not None and steps > STALE * first_steps)
+            ):
+                metric, first_steps = metric_at(problem, point.vector, point.at.proba), None
             step = _newton_step(problem, point, metric, 0.1 * tol * point.objective)
             steps = step.n_products
             first_steps = steps if first_steps is None else first_steps
@@ -163,15 +170,8 @@ class Step(NamedTuple):
     n_products: int
 
 
-def _newton_step(problem: Problem, point: Point, metric: "Metric", accuracy: float) -> Step:
-    penalty, frozen = problem.penalty, ~problem.free
-
-    def curve(v: np.ndarray) -> np.ndarray:
-        W = np.ascontiguousarray(v[:, :-1])
-        product, sums = problem.rows.hessian_product(point.at.proba, problem.weights, W, v[:, -1])
-        product[:, frozen] = 0.0
-        return np.column_stack([product + penalty.gradient(W), sums * problem.fit_intercept])
-
+def _newton_step(problem: Problem, point: Point, metric: Metric | Portrait, accuracy: float) -> Step:
+    penalty, curve = problem.penalty, times_hessian(problem, point.at.proba)
     l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
 
     def is_close(residual: np.ndarray, size: float) -> bool:
@@ -243,39 +243,6 @@ def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     return scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1])))
 
 
-def conjugate_gradient(
-    curve: Callable[[np.ndarray], np.ndarray],
-    precondition: Callable[[np.ndarray], np.ndarray],
-    target: np.ndarray,
-    is_close: Callable[[np.ndarray, float], bool],
-    scale: float,
-) -> tuple[np.ndarray, int]:
-    """Return x with H x close to `target`, and the number of products with H.
-
-    Stops when the residual, in the preconditioner's norm, is below the forcing term, or `is_close(residual, its squared
-    norm)` (Nocedal and Wright 2006, algorithms 5.3 and 7.1).
-    """
-    x, residual = np.zeros_like(target), target
-    z = precondition(residual)
-    direction, size = z, float(np.vdot(residual, z))
-    forcing = min(FORCING, np.sqrt(size / scale)) ** 2 * size
-    for n_products in range(1, MAX_CG + 1):
-        if size <= 0.0:
-            return x, n_products
-        product = curve(direction)
-        curvature = float(np.vdot(direction, product))
-        if curvature <= 0.0:  # rounding: what there is must do
-            return x if x.any() else direction, n_products
-        x = x + size / curvature * direction
-        residual = residual - size / curvature * product
-        z = precondition(residual)
-        smaller = float(np.vdot(residual, z))
-        if smaller <= forcing or is_close(residual, smaller):
-            break
-        direction, size = z + smaller / size * direction, smaller
-    return x, n_products
-
-
 def _search(problem: Problem, point: Point, step: Step, whole: Point, dtype) -> Point:
     """Return the point after the whole step, or after a part of it where the objective would not fall (Armijo).
 
@@ -290,124 +257,6 @@ def _search(problem: Problem, point: Point, step: Step, whole: Point, dtype) -> 
         if loss + problem.penalty.value(vector[:, :-1]) <= point.objective + 1e-4 * t * step.slope:
             return _evaluate(problem, vector, dtype)
     return point
-
-
-# ---- the preconditioner ----------------------------------------------------------------------------------------------
-
-
-class Metric(NamedTuple):
-    """One Cholesky factor per class over the `head` columns and the intercept, diagonals for the `tail`."""
-
-    factors: np.ndarray  # (n_classes, q, stride) float32, lower, diagonals inverted (compiled) or as they are (NumPy)
-    head: np.ndarray  # columns of the block, the intercept last
-    tail: np.ndarray
-    tail_inverse: np.ndarray  # (n_classes, n_tail)
-    n_threads: int
-
-    def solve(self, v: np.ndarray) -> np.ndarray:
-        """Return Pi M^-1 Pi v, Pi the projection on vectors that sum to zero over the classes."""
-        v = v - v.mean(axis=0)
-        out = np.zeros_like(v)
-        block = np.zeros(self.factors.shape[:2], dtype=np.float32)
-        block[:, : len(self.head)] = v[:, self.head]
-        out[:, self.head] = _solve_blocks(self.factors, block, self.n_threads)[:, : len(self.head)]
-        out[:, self.tail] = v[:, self.tail] * self.tail_inverse
-        return out - out.mean(axis=0)
-
-
-def _metric_at(problem: Problem, point: Point) -> Metric:
-    """Return the preconditioner at a point; of rows that are not held some stand for all."""
-    if point.at.proba.held is None:
-        problem = problem.portrait
-        point = _evaluate(problem, point.vector, np.float32)
-    return build_metric(problem, np.asarray(point.at.proba))
-
-
-def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
-    """Return the preconditioner at these probabilities."""
-    n_features = problem.rows.n_features
-    curvature = (
-        proba.astype(np.float32) * (1.0 - proba.astype(np.float32)) * problem.weights[:, None].astype(np.float32)
-    )
-    l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), n_features)
-    columns = np.flatnonzero(problem.free)
-    tail = np.empty(0, dtype=np.intp)
-    tail_inverse = np.empty((problem.n_classes, 0))
-    if len(columns) > MAX_BLOCK:
-        diagonal = problem.rows.transpose_product(curvature, squared=True)
-        heavy = np.partition(diagonal.max(axis=0), -MAX_BLOCK)[-MAX_BLOCK]
-        in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY * l2))
-        columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
-        tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
-    rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * (len(columns) + 1))
-    used = curvature if rows is None else curvature[rows] * factor[:, None]
-    q = len(columns) + 1
-    size, stride = -(-q // 4) * 4, -(-q // 16) * 16
-    factors = np.zeros((problem.n_classes, size, stride), dtype=np.float32)
-    _class_grams(problem, columns, rows, used, factors)
-    place = np.arange(q - 1)
-    factors[:, place, place] += np.maximum(l2[columns].astype(np.float32), LEAST_RIDGE * factors[:, place, place])
-    place = np.arange(q - 1, size)
-    factors[:, place, place] += np.float32(1e-6) + 1e-3 * factors[:, place, place]
-    if not problem.fit_intercept:
-        factors[:, q - 1, : q - 1] = 0.0
-    _factor_blocks(factors, problem.rows.n_threads)
-    n_threads = problem.rows.n_threads if factors.size > SOLVE_WORK else 1
-    return Metric(factors, np.append(columns, n_features), tail, tail_inverse, n_threads)
-
-
-def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return rows drawn with probability min(1, importance / threshold), and their weights; None for all rows."""
-    if n_wanted >= len(importance):
-        return None, np.ones(len(importance), dtype=np.float32)
-    threshold = float(importance.sum()) / n_wanted
-    for _ in range(8):  # rows that are certain to enter leave the others more room
-        certain = importance >= threshold
-        room = n_wanted - int(certain.sum())
-        if room <= 0:
-            break
-        threshold = float(importance[~certain].sum()) / room
-    probability = np.minimum(1.0, importance / max(threshold, np.finfo(np.float32).tiny))
-    rows = np.flatnonzero(np.random.default_rng(0).random(len(importance)) < probability)
-    return rows, (1.0 / probability[rows]).astype(np.float32)
-
-
-def _class_grams(problem: Problem, columns: np.ndarray, rows, curvature: np.ndarray, out: np.ndarray) -> None:
-    """Write [X 1]' diag(w_k) [X 1] for every class k into the lower triangles of `out`."""
-    data, q = problem.rows, len(columns)
-    if kernels.active() != "numpy" and data.is_sparse:
-        X = data.csr(columns, rows)
-        weights = np.zeros((len(curvature), -(-out.shape[0] // 16) * 16), dtype=np.float32)
-        weights[:, : out.shape[0]] = curvature
-        grams = out if out.shape[1] == q + 1 else np.empty((out.shape[0], q + 1, out.shape[2]), dtype=np.float32)
-        kernels.call(
-            "class_grams", X.values, X.indices, X.indptr, *X.shape, weights, out.shape[0], grams, out.shape[2],
-            data.n_threads,
-        )  # fmt: skip
-        out[:, : q + 1] = grams
-        return
-    out[:, : q + 1, : q + 1] = data.class_grams(columns, rows, curvature)
-
-
-def _factor_blocks(A: np.ndarray, n_threads: int) -> None:
-    """Replace each lower triangle by its Cholesky factor."""
-    if kernels.active() != "numpy":
-        kernels.call("factor_blocks", A, *A.shape, n_threads)
-        return
-    size = A.shape[1]
-    for block in A:
-        lower = np.tril(block[:, :size]).astype(np.float64)
-        symmetric = lower + np.tril(lower, -1).T
-        symmetric[np.arange(size), np.arange(size)] *= 1.0 + 1e-6
-        block[:, :size] = np.linalg.inv(symmetric)
-
-
-def _solve_blocks(A: np.ndarray, x: np.ndarray, n_threads: int) -> np.ndarray:
-    """Return the blocks' inverses times x (n_classes, q); x is overwritten."""
-    if kernels.active() != "numpy":
-        kernels.call("solve_blocks", A, x, *A.shape, n_threads)
-        return x
-    return np.einsum("kij,kj->ki", A[:, :, : A.shape[1]], x)
 
 
 # ---- no penalty ------------------------------------------------------------------------------------------------------

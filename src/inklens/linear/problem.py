@@ -101,14 +101,20 @@ class Problem:
 
     def restrict(self, rows: np.ndarray) -> "Problem":
         """Return the problem on some rows (sorted indices), their weights scaled to the same total."""
-        return self._over(rows, self.rows.take(rows))
+        return self.over(rows, self.rows.take(rows), self._raised(rows))
 
     @property
     def portrait(self) -> "Problem":
         """The problem on some thousand rows in memory: enough for second derivatives of rows that are not held."""
-        return self._over(*self.rows.portrait)
+        chosen, rows = self.rows.portrait
+        return self.over(chosen, rows, self._raised(chosen))
 
-    def _over(self, chosen: np.ndarray, rows: Rows) -> "Problem":
+    def over(self, chosen: np.ndarray, rows: Rows, weights: np.ndarray) -> "Problem":
+        """Return the problem on the chosen rows, which are these, with other weights."""
+        some = replace(self, rows=rows, codes=self.codes[chosen], weights=weights)
+        some.__dict__["free"] = self.free
+        return some
+
+    def _raised(self, chosen: np.ndarray) -> np.ndarray:
         weights = self.weights[chosen]
-        factor = self.weights.sum() / weights.sum()
-        return replace(self, rows=rows, codes=self.codes[chosen], weights=weights * factor)
+        return weights * (self.weights.sum() / weights.sum())

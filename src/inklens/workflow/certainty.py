@@ -23,7 +23,8 @@ from inklens.evaluation import (
     stability,
 )
 from inklens.reader import DigitReader
-from inklens.workflow.models import Size, _as_fitted, _rows_of, evaluate, feature_rows
+from inklens.workflow.model_rows import Size, as_fitted, feature_rows, rows_of
+from inklens.workflow.models import evaluate
 
 Method = Literal["threshold", "cumulative"]
 Scheme = Literal["auto", "curvature", "halves", "bootstrap"]
@@ -350,12 +351,12 @@ def judge_coefficients(
         raise DataError("this model does not say how it was fitted; fit it again with inklens fit")
     if by == "auto":
         by = "curvature" if fitted["l1_ratio"] == 0.0 and fitted["C"] != "inf" else "halves"
-    _, rows, notes = _rows_of(reader, data, progress=progress)
+    _, rows, notes = rows_of(reader, data, progress=progress)
     if notes:
         raise DataError(f"{notes[0]}; only the rows of the fit can tell, name them with --data")
     X, y, model = rows.X_train, rows.y_train, _estimator(reader, fitted)
     if fitted.get("scale") == "min-max":  # the penalty saw stretched pixels, and so do the answers
-        X, model.coef_, model.intercept_ = _as_fitted(reader, X)
+        X, model.coef_, model.intercept_ = as_fitted(reader, X)
     else:
         X = feature_rows(X, features=reader.features, image_shape=reader.image_shape)
     if by == "curvature":

@@ -10,7 +10,7 @@ import numpy as np
 from inklens.errors import DataError, InklensError
 from inklens.evaluation import Comparison
 from inklens.reader import DigitReader
-from inklens.workflow.models import Size, _rows_of, scale_pixels
+from inklens.workflow.model_rows import Size, rows_of, scale_pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def compare(
         Different classes or image shapes, or no row is left.
     """
     _check_same_kind(a, b, names)
-    dataset, rows, _ = _rows_of(a, data, train=train, test=test, seed=seed, progress=progress)
+    dataset, rows, _ = rows_of(a, data, train=train, test=test, seed=seed, progress=progress)
     fresh = np.ones(len(rows.y_test), dtype=bool)
     notes: list[str] = []
     for reader, name in zip((a, b), names, strict=True):
@@ -150,7 +150,7 @@ def _unseen(reader: DigitReader, name: str, X: np.ndarray, notes: list[str]) -> 
 
 def _training_rows(reader: DigitReader) -> Iterator[bytes]:
     """Return the pixels of each row that a model was fitted on; nothing is downloaded for that."""
-    _, rows, notes = _rows_of(reader, None, offline=True)
+    _, rows, notes = rows_of(reader, None, offline=True)
     if notes:
         raise DataError(f"{notes[0]}, or they have changed since")
     return (row.tobytes() for row in rows.X_train)

@@ -17,7 +17,7 @@ from inklens.evaluation import Evaluation
 from inklens.explanations import Evidence, explain
 from inklens.explanations.label_errors import LabelErrors, OutOfFold, out_of_fold
 from inklens.reader import DigitReader
-from inklens.workflow.models import Size, _rows_of, feature_rows, scale_pixels, split_rows
+from inklens.workflow.model_rows import Size, feature_rows, rows_of, scale_pixels, split_rows
 
 FOLD_TOL = 1e-3  # promised gap of the fits that judge labels
 SECONDS_PER_FOLD = 120.0
@@ -115,7 +115,7 @@ def doubt_labels(
     ParameterError, DataError
         The model does not say what it was fitted on, `data` is other data, or a class has a single row.
     """
-    dataset, rows, notes = _rows_of(reader, data, progress=progress)
+    dataset, rows, notes = rows_of(reader, data, progress=progress)
     if notes:
         raise DataError(f"{notes[0]}; name its own data with --data, or fit a model on these")
     kept = np.flatnonzero(rows.train_index >= 0)  # rows of --add have no place in the data set
@@ -215,7 +215,7 @@ def refit(
 
 
 def _compare(old: DigitReader, new: DigitReader, data: str | None, out: str) -> Refit:
-    dataset, rows, _ = _rows_of(new, data)
+    dataset, rows, _ = rows_of(new, data)
     changed = Relabelling.from_json(new.provenance["data"]["relabel"])
     halves = {"train": (rows.X_train, rows.y_train), "test": (rows.X_test, rows.y_test)}
     answers = {
@@ -355,7 +355,7 @@ def judged_rows(
     reader: DigitReader, *, data: str | None = None, part: str = "test", progress: Callable | None = None
 ) -> Judged:
     """Return a part ("test", "train" or "all") of a model's own split, or of `data`, for a look at cells."""
-    dataset, split, notes = _rows_of(reader, data, progress=progress)
+    dataset, split, notes = rows_of(reader, data, progress=progress)
     X, y, index = {
         "test": (split.X_test, split.y_test, split.test_index),
         "train": (split.X_train, split.y_train, split.train_index),

@@ -67,10 +67,10 @@ def training_ink(reader: DigitReader, data: str | None = None) -> dict[str, np.n
     They are those of `data`, else of the model's own data, else (a model that does not name its data) of the digits
     that come with the package.
     """
-    from inklens.workflow.models import _rows_of
+    from inklens.workflow.model_rows import rows_of
 
     named = isinstance(reader.provenance.get("data"), dict) and "spec" in reader.provenance["data"]
-    dataset, rows, _ = _rows_of(reader, data or (None if named else "embedded"))
+    dataset, rows, _ = rows_of(reader, data or (None if named else "embedded"))
     return usual_ink(rows.X_train.reshape(-1, *dataset.image_shape), rows.y_train)
 
 
@@ -182,10 +182,10 @@ def poll(
     ParameterError, DataError
         The model has no L2 penalty, or `data` is not what it was fitted on.
     """
-    from inklens.workflow.models import _rows_of
+    from inklens.workflow.model_rows import rows_of
 
     _check_penalty(reader)
-    dataset, rows, notes = _rows_of(reader, data)
+    dataset, rows, notes = rows_of(reader, data)
     if notes:
         raise DataError(f"{notes[0]}; only the rows of the fit vote, name them with --data")
     return vote(reader, rows, frame, a, b, image_shape=dataset.image_shape)

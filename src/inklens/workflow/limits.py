@@ -13,7 +13,7 @@ from inklens.explanations import Robustness, robustness
 from inklens.explanations.silence import Silence, silence
 from inklens.reader import DigitReader
 from inklens.workflow.doubts import judged_rows
-from inklens.workflow.models import Size, pixel_rows, split_rows
+from inklens.workflow.model_rows import Size, pixel_rows, split_rows
 
 SECONDS = 60.0  # for the fit without a penalty
 

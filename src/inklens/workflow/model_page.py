@@ -12,7 +12,8 @@ from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure, confusion_figures, render, replaced_folder
 from inklens.storage import write_text
 from inklens.workflow.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
-from inklens.workflow.models import Judgement, _rows_of, evaluate, scale_pixels
+from inklens.workflow.model_rows import rows_of, scale_pixels
+from inklens.workflow.models import Judgement, evaluate
 from inklens.workflow.reasons import TITLES, Subject, tell_reasons
 
 SAMPLE = 33  # the test image whose reasons are told; the tutorial's
@@ -71,7 +72,7 @@ def write_model_page(
 
 def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:
     """Return what the reasons are told about, and which chapters: on other data than the fit's, not those about it."""
-    _, rows, notes = _rows_of(reader, data)
+    _, rows, notes = rows_of(reader, data)
     sample = min(SAMPLE, len(rows.y_test) - 1)
     frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
     names = ("cells", "why", "flips", "radii") if notes else tuple(TITLES)

@@ -9,23 +9,18 @@ from typing import Any
 import numpy as np
 
 from inklens.datasets import Dataset, Split, load_dataset
-from inklens.datasets.relabel import Relabelling, read_relabel
+from inklens.datasets.relabel import read_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
 from inklens.linear.blocks import Rows
-from inklens.linear.dual import DualPoint
 from inklens.linear.fitting import make_problem, remark
-from inklens.linear.problem import Problem
-from inklens.linear.row_arrays import RowArray
-from inklens.linear.softmax import log_softmax, raw_prediction
 from inklens.linear.solvers import FitInterrupted, Solution, solve
 from inklens.reader import DigitReader
+from inklens.workflow.model_rows import Size, feature_rows, rows_of, scale_pixels, split_rows, with_added
 from inklens.workflow.predictions import predictions_csv
-from inklens.workflow.scaling import PIXEL_SCALE, MinMax
+from inklens.workflow.scaling import MinMax
 
-Size = int | float | None
 STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
-VERIFY_TOLERANCE = 1e-7  # relative, for rounding: NumPy adds in another order than the kernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,64 +54,6 @@ class Fit:
             "model",
         )
         return {"schema_version": 1, **{name: getattr(self, name) for name in names}, "warnings": list(self.warnings)}
-
-
-def split_rows(dataset: Dataset, *, train: Size = None, test: Size = None, seed: int = 9) -> Split:
-    """Split as asked; a half that is not given takes the rows that are left (by default three quarters train)."""
-    if len(dataset) < 2:
-        raise DataError(f"{dataset.name!r} has one image; training and testing need one each; give more")
-    if test is None:
-        test = 0.25 if train is None else _remaining(dataset, train, np.floor, option="train")
-    if train is None:
-        train = _remaining(dataset, test, np.ceil, option="test")
-    return dataset.split(train=train, test=test, seed=seed)
-
-
-def _remaining(dataset: Dataset, size: int | float, rounding: Callable, *, option: str) -> int:
-    taken = int(rounding(size * len(dataset))) if isinstance(size, float) else size
-    if taken >= len(dataset):
-        raise ParameterError(
-            f"--{option} {size:g} leaves none for the other half, since {dataset.name!r} has {len(dataset)}; lower it"
-        )
-    return len(dataset) - taken
-
-
-def _with_added(rows: Split, folder: str | os.PathLike[str], image_shape: tuple[int, int]) -> tuple[Split, dict]:
-    """Return the split with a folder's images behind its training rows, and what to remember of them."""
-    added = load_dataset(f"folder:{os.fspath(folder)}")
-    if added.image_shape != image_shape:
-        raise DataError(
-            f"{os.fspath(folder)!r} holds images of {added.image_shape[0]} x {added.image_shape[1]} pixels, the data "
-            f"{image_shape[0]} x {image_shape[1]}; add images of the same size"
-        )
-    index = np.concatenate([rows.train_index, -1 - np.arange(len(added))])
-    X, y = np.concatenate([rows.X_train, added.X]), np.concatenate([rows.y_train, added.y])
-    record = {"folder": os.fspath(folder), "rows": len(added), "checksum": added.checksum}
-    return rows._replace(X_train=X, y_train=y, train_index=index), {"add": record}
-
-
-def feature_rows(X: np.ndarray, *, features: str, image_shape: tuple[int, int]) -> Rows:
-    """Return what the linear model is fed: ready pixels without a copy, or features of every frame."""
-    if features == "pixels":
-        return pixel_rows(X)
-    from inklens.photos import compute
-
-    if image_shape != (28, 28):
-        raise ParameterError(
-            f"the features {features!r} are made for 28 x 28 pixels, but these images have {image_shape[0]} x "
-            f"{image_shape[1]}; use --features pixels"
-        )
-    return Rows.of(compute(X.reshape(-1, *image_shape) / np.float32(PIXEL_SCALE), features).astype(np.float32))
-
-
-def pixel_rows(X: np.ndarray) -> Rows:
-    """Return uint8 ink as rows in [0, 1], without a copy."""
-    return Rows.of(X, scale=1.0 / PIXEL_SCALE)
-
-
-def scale_pixels(X: np.ndarray) -> np.ndarray:
-    """Return uint8 ink as float64 in [0, 1]."""
-    return X / PIXEL_SCALE
 
 
 def fit(
@@ -186,7 +123,7 @@ def fit(
         changed = read_relabel(relabel, dataset)
         rows, added = changed.apply(rows), {"relabel": changed.to_json()}
     if add is not None:
-        rows, record = _with_added(rows, add, dataset.image_shape)
+        rows, record = with_added(rows, add, dataset.image_shape)
         added |= record
     halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
     if max_pixels is not None:
@@ -362,7 +299,7 @@ def evaluate(
     part : {"test", "train", "all"}
         Which rows.
     """
-    dataset, rows, notes = _rows_of(reader, data, train=train, test=test, seed=seed, progress=progress)
+    dataset, rows, notes = rows_of(reader, data, train=train, test=test, seed=seed, progress=progress)
     X, y, index = {
         "test": (rows.X_test, rows.y_test, rows.test_index),
         "train": (rows.X_train, rows.y_train, rows.train_index),
@@ -376,133 +313,7 @@ def evaluate(
 
 def sample_frame(reader: DigitReader, sample: int, *, data: str | None = None, progress: Callable | None = None):
     """Return (frame, label) of one test row of the model's own split, or of `data` split the same way."""
-    dataset, rows, _ = _rows_of(reader, data, progress=progress)
+    dataset, rows, _ = rows_of(reader, data, progress=progress)
     if not 0 <= sample < len(rows.y_test):
         raise ParameterError(f"--sample must lie in 0..{len(rows.y_test) - 1} (the test rows), got {sample}")
     return scale_pixels(rows.X_test[sample]).reshape(dataset.image_shape), str(rows.y_test[sample])
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Objective and bound as the file states them, and as they were computed again."""
-
-    stated: dict[str, float]
-    objective: float
-    lower_bound: float
-    separated: bool | None = None  # None: the file does not claim it
-
-    @property
-    def relative_gap(self) -> float:
-        """(objective - lower_bound) / objective."""
-        return (self.objective - self.lower_bound) / self.objective if self.objective > 0.0 else 0.0
-
-    @property
-    def holds(self) -> bool:
-        """Whether the objective is what the file states, and a bound nearly as good as the stated one is proven."""
-        allowed = VERIFY_TOLERANCE * max(self.objective, np.finfo(float).tiny)
-        return (
-            abs(self.objective - self.stated["objective"]) <= allowed
-            and self.lower_bound >= self.stated["lower_bound"] - allowed
-            and self.separated is not False
-        )
-
-    def to_json(self) -> dict:
-        """Return the document of ``inklens verify --json`` without the file name."""
-        computed = {name: getattr(self, name) for name in ("objective", "lower_bound", "relative_gap")}
-        return {"holds": self.holds, "stated": self.stated, "computed": computed, "separated": self.separated}
-
-
-def verify(reader: DigitReader, *, data: str | None = None, progress: Callable | None = None) -> Verification:
-    """Compute a model's objective and lower bound again from its file and its data, in float64 and plain NumPy.
-
-    Nothing of the solver is used: coefficients give the objective, the dual point in the file gives the bound. A file
-    without one has the softmax of its own coefficients for a dual point, whose gap is that of the coefficients.
-
-    Raises
-    ------
-    DataError
-        The data are not those of the fit, or the file holds no certificate.
-    """
-    from inklens.linear import certificates
-    from inklens.linear.penalties import ElasticNet, penalty_of
-
-    fitted = reader.recorded("fit")
-    if "objective" not in fitted:
-        raise DataError("this model file holds no certificate; fit it again with inklens fit")
-    recorded = reader.recorded("data")
-    if "checksum" not in recorded:
-        raise DataError(
-            "this model states a certificate, but its file does not say which rows it was fitted on, so nothing can be "
-            "computed again; verify a model made by inklens fit, or the reader that ships"
-        )
-    if data is None and "spec" not in recorded:
-        raise DataError(f"this model was fitted on {recorded['name']}; name a copy, as --data mnist or --data idx:DIR")
-    _, rows, notes = _rows_of(reader, data, progress=progress)
-    if notes:
-        raise DataError(f"{notes[0]}; a certificate speaks of its own rows only, name them with --data")
-    unpenalised = fitted["C"] == "inf"
-    penalty = ElasticNet(0.0, 0.0) if unpenalised else penalty_of(fitted["l1_ratio"], group=fitted["group"])
-    weights = np.full(len(rows.y_train), 1.0 if unpenalised else float(fitted["C"]))
-    codes = np.searchsorted(np.array(reader.classes), rows.y_train).astype(np.int32)
-    X, coef, intercept = _as_fitted(reader, rows.X_train)
-    log_proba = log_softmax(raw_prediction(X, coef, intercept))
-    objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(coef)
-    bound, separated = 0.0, None
-    if fitted["status"] == "separated":
-        separated = certificates.separation(Rows.of(X), codes, coef, intercept) is not None
-    elif reader.dual is not None or not unpenalised:
-        dual = reader.dual or DualPoint(coef, intercept)  # of the coefficients themselves, where the file has no other
-        bound = certificates.lower_bound(X, codes, weights, penalty, dual)
-    else:
-        problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
-        bound, _ = certificates.unpenalised_bound(problem, coef, RowArray.of(np.exp(log_proba)))
-    stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
-    return Verification(stated, objective, float(bound), separated)
-
-
-def _as_fitted(reader: DigitReader, X: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Return rows, coefficients and intercepts as the penalty saw them."""
-    if reader.recorded("fit").get("scale") == "min-max":
-        stretch = MinMax.of(X)
-        return stretch.transform(X).astype(float), *stretch.from_ink(reader.coef, reader.intercept)
-    return reader.transform(scale_pixels(X).reshape(-1, *reader.image_shape)), reader.coef, reader.intercept
-
-
-def _rows_of(
-    reader: DigitReader, data: str | None, *, train=None, test=None, seed=None, progress=None, offline: bool = False
-):
-    """Load the data and split it as the model's fit did, unless told otherwise."""
-    recorded = reader.recorded("data")
-    spec = data or recorded.get("spec")
-    if spec is None:
-        raise ParameterError("this model does not say what it was fitted on; name the data with --data")
-    dataset = load_dataset(spec, progress=progress, offline=offline)
-    if dataset.image_shape != reader.image_shape:
-        raise DataError(
-            f"the model takes {reader.image_shape[0]} x {reader.image_shape[1]} pixels, but {dataset.name} has "
-            f"{dataset.image_shape[0]} x {dataset.image_shape[1]}; evaluate on data of its kind"
-        )
-    same = dataset.checksum == recorded.get("checksum")
-    if train is None and test is None and same:
-        train, test = recorded["train"], recorded["test"]
-        own = recorded.get("split") == "own" and seed is None
-    else:
-        own = False
-    if own:
-        rows = dataset.own_split(train)
-    else:
-        rows = split_rows(dataset, train=train, test=test, seed=recorded.get("seed", 9) if seed is None else seed)
-    if same and "relabel" in recorded:
-        changed = Relabelling.from_json(recorded["relabel"])
-        rows = changed.apply(rows)
-        dataset = replace(dataset, y=changed.new_labels(dataset.y))
-    if same and "add" in recorded:
-        rows, found = _with_added(rows, recorded["add"]["folder"], dataset.image_shape)
-        same = found["add"]["checksum"] == recorded["add"]["checksum"]
-    if same:
-        return dataset, rows, ()
-    if "spec" in recorded:
-        return dataset, rows, (f"{dataset.name} is not the data that this model was fitted on",)
-    named = f"the model was fitted on {recorded['name']}" if "checksum" in recorded else None
-    unnamed = named or "the model does not say which rows it was fitted on"
-    return dataset, rows, (f"{unnamed}, so some of those of {dataset.name} may be among them",)

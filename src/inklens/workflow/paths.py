@@ -11,7 +11,8 @@ from inklens.datasets import load_dataset
 from inklens.errors import ParameterError
 from inklens.linear.blocks import Rows
 from inklens.linear.path import SoftmaxPath, softmax_path
-from inklens.workflow.models import Size, check_parameters, pixel_rows, split_rows
+from inklens.workflow.model_rows import Size, pixel_rows, split_rows
+from inklens.workflow.models import check_parameters
 
 
 @dataclass(frozen=True, eq=False)

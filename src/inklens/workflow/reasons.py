@@ -27,7 +27,7 @@ from inklens.reader import DigitReader
 from inklens.report import Chapter, ReportFigure
 from inklens.workflow.doubts import Judged, judge_labels
 from inklens.workflow.explaining import Poll, flip_frame, stroke_frame, vote
-from inklens.workflow.models import scale_pixels
+from inklens.workflow.model_rows import scale_pixels
 
 PEN = 2.0  # pixels; a fine felt pen on a frame of 28 x 28
 MOST_CELLS = 6  # confusions that a page opens

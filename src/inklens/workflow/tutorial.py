@@ -15,7 +15,7 @@ from inklens.datasets.describe import Description, constant_pixels, describe
 from inklens.displays import ByHandDisplay, MisclassifiedDisplay
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
-from inklens.workflow.models import Size, scale_pixels, split_rows
+from inklens.workflow.model_rows import Size, scale_pixels, split_rows
 from inklens.workflow.tutorial_fits import SPARSE_C, Fits, fit_all, n_fit_steps
 from inklens.workflow.tutorial_own import MindChange, OwnPicture, change_mind, open_photo, read_own
 from inklens.workflow.tutorial_sure import HowSure, how_sure

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inklens.datasets import Split
-from inklens.workflow.models import pixel_rows, scale_pixels
+from inklens.workflow.model_rows import pixel_rows, scale_pixels
 from inklens.workflow.paths import PathRun, path_accuracies
 
 READ_C = 0.1  # the gentle L2 penalty of the model that is read: on these digits it tests best of 1, 0.1, 0.03, 0.01

@@ -18,7 +18,7 @@ from inklens.explanations import Flip
 from inklens.photos import Picture, decode, normalise
 from inklens.reader import DigitReader
 from inklens.workflow.explaining import flip_frame, stroke_frame
-from inklens.workflow.models import scale_pixels
+from inklens.workflow.model_rows import scale_pixels
 from inklens.workflow.paper import paper_photo
 
 PEN = 2.0  # pixels; about as thick as MNIST's lines

@@ -10,7 +10,7 @@ from inklens.displays.base import class_weights
 from inklens.evaluation import Comparison, Stability, stability
 from inklens.reader import DigitReader
 from inklens.workflow.certainty import FEWEST_ROWS, Certainty, certainty_of
-from inklens.workflow.models import pixel_rows, scale_pixels
+from inklens.workflow.model_rows import pixel_rows, scale_pixels
 
 N_REFITS = 30  # two or three seconds on the digits that come with the package
 STABLE = 0.9  # share of the refits

@@ -1,0 +1,58 @@
+"""Systems with the Hessian against dense linear algebra."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inklens.linear.blocks import Rows
+from inklens.linear.hessian_systems import build_metric, metric_at, solve_system, times_hessian
+from inklens.linear.penalties import penalty_of
+from inklens.linear.problem import Problem
+from inklens.linear.row_arrays import RowArray
+
+
+def system(seed, n_samples=200, n_features=6, n_classes=3):
+    """Return a problem, coefficients, the probabilities there, and the Hessian as a matrix."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 4, (n_samples, n_features)).astype(np.float32)
+    codes, weights = rng.integers(0, n_classes, n_samples), rng.uniform(0.5, 2.0, n_samples)
+    problem = Problem(Rows.of(X), codes, weights, n_classes, penalty_of(0.0))
+    vector = rng.normal(size=(n_classes, n_features + 1)) / 4.0
+    proba = problem.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1], dtype=np.float64).proba
+    curve = times_hessian(problem, proba)
+    basis = np.eye(vector.size).reshape(-1, *vector.shape)
+    return problem, vector, proba, np.array([curve(v).ravel() for v in basis])
+
+
+def centred(rng, shape):
+    target = rng.normal(size=shape)
+    return target - target.mean(axis=0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_solutions_are_those_of_the_dense_system(seed):
+    problem, vector, proba, H = system(seed)
+    target = centred(np.random.default_rng(seed), vector.shape)
+    found = solve_system(problem, proba, build_metric(problem, np.asarray(proba)), target, 1e-6)
+    np.testing.assert_allclose(H @ found.ravel(), target.ravel(), atol=1e-3)
+    np.testing.assert_allclose(found.sum(axis=0), 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_that_stand_for_all_give_nearly_the_solution_of_all(seed, monkeypatch):
+    """Preconditioned by half of the rows, drawn by weight, the matrix has a small condition number."""
+    problem, vector, proba, H = system(seed, n_samples=2000)
+    monkeypatch.setattr("inklens.linear.blocks.PORTRAIT", 1000)
+    made = RowArray(proba.parts, lambda _: np.asarray(proba), proba.shape[1], proba.dtype)  # as if it were not held
+    portrait = metric_at(problem, vector, made)
+    assert portrait.problem.rows.n_samples == pytest.approx(1000, rel=0.2)
+    assert portrait.problem.weights.sum() == pytest.approx(problem.weights.sum(), rel=0.1)
+    rng = np.random.default_rng(seed)
+    ratios = []
+    for _ in range(20):
+        v = centred(rng, vector.shape)
+        again = portrait.solve((H @ v.ravel()).reshape(v.shape))
+        ratios.append(np.vdot(again, v) / np.vdot(v, v))
+    assert 0.5 < min(ratios) <= max(ratios) < 2.0
