@@ -49,8 +49,6 @@ class ElasticNet:
         """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
         if self.is_smooth and np.all(self.l2):
             return 0.5 * float(np.vdot(G, G / self.l2))
-        if self.is_smooth and np.all(self.l2):
-            return 0.5 * float(np.vdot(G, G / self.l2))
         excess, l2 = np.abs(G) - self.l1, np.broadcast_to(self.l2, G.shape)
         over = excess > 0.0
         excess, l2 = excess[over], l2[over]

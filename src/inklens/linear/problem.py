@@ -93,11 +93,6 @@ class Problem:
         """sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient."""
         return self.rows.absolute().column_sums(self.weights)
 
-    @cached_property
-    def column_bound(self) -> np.ndarray:
-        """Largest second derivative along each column, sum_i c_i x_ij^2 / 4, (n_features,)."""
-        return self.rows.column_squares(self.weights) / 4.0
-
     def at(self, C: float) -> "Problem":
         """Return loss + penalty / C, which has the optimum of C * loss + penalty; nothing is read again."""
         scaled = replace(self, penalty=self.penalty.scaled(1.0 / C))

@@ -3,7 +3,8 @@
 Each round: the gradient tells which coefficients want to move (the working set), the exact Hessian over these is summed
 over the class pairs that are still undecided (`subproblem.c`), the quadratic subproblem is solved in Gram form, and the
 step is taken if the objective falls. Far from the optimum the penalty starts larger and comes down as fast as the
-gradient allows. Near it, the step's own linearised dual point proves the bound (`dual.py`).
+gradient allows; where rows are sure of their class the way goes on beyond a step, as the loss is nearly exponential and
+Newton's steps too short by a logarithm. Near it, the step's own linearised dual point proves the bound (`dual.py`).
 
 Lee, Sun, Saunders (2014), SIAM J. Optim. 24, for proximal Newton; Friedman, Hastie, Tibshirani (2010), section 2.5, for
 working sets.
@@ -15,11 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from inklens.linear import subproblem
+from inklens.linear import saturation, subproblem
 from inklens.linear.blocks import Evaluation
 from inklens.linear.dual import DualPoint, dual_value, linearised
 from inklens.linear.iterate import Iterate
 from inklens.linear.problem import Problem
+from inklens.linear.progress import Progress
 from inklens.linear.quadratic import Quadratic, inner
 from inklens.linear.row_arrays import RowArray
 from inklens.linear.subproblem import Pairs
@@ -28,23 +30,28 @@ PULL = 16.0  # thresholds: where the strongest pull starts; 8 takes two rounds m
 NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds this share of the threshold
 GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
 SMALLEST_SET = 300
-LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per column, in mean row weights, are sampled
-EARLY = 4.0  # times lighter than that, on the way down to the penalty asked for
-COARSEST = 0.5  # breach of the subproblem's optimality conditions, in thresholds, while far
+COARSEST = 2.0  # breach of the subproblem's optimality conditions, in thresholds, while far
 FORCING = 0.1  # and as a share of the violation, near
 EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
+EXACT_NOISE = 30.0  # and in multiples of what rounding to float32 does to it
 SHARE = 0.3  # of the gap to be proven may be lost to a rough solution of the model
 CORRECTED_BELOW = 4.0  # violation, in thresholds, from which a step by a sampled Hessian is corrected by the true one
 KEEP = 0.35  # a model whose step left this share of the violation serves for another
 CORRECTIONS = 8  # of a step that may prove what is asked for
-AIM = 0.8  # of the gap that is asked for: where corrections of a step that may prove it end
+AIM = 0.5  # of the gap that is asked for: where corrections of a step that may prove it end
 INNER = 0.3  # share of the breach that is left which an answer of the surrogate may leave
 SLOWEST = 0.8  # two corrections that leave this share of the breach are the last
-DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a whole one
-LEAST_DAMPING = 1e-3  # in units of the largest curvature that a column can have
+DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a good one
+LEAST_DAMPING = 0.01  # in units of the model's own curvature
+GOOD = 0.5  # share of the fall that was foretold
+EAGER = (
+    1.05  # a step that gained more than this times what was foretold is tried at greater lengths, far from the optimum
+)
+LONGEST = 8.0  # times its own length
 FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
 SUFFICIENT = 1e-3  # share of the linear decrease that a step must keep (Armijo)
-PATIENCE = 4  # rounds without progress before the method gives up
+PATIENCE = 4  # rounds without any fall of the objective before the method gives up
+LOST = 100  # rounds in which neither penalty, violation nor gap halve
 
 
 class Point(NamedTuple):
@@ -78,12 +85,13 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     """Yield ever better points for a penalty with thresholds."""
     dtype: Any = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    factor, stalled, damping, surrogate = np.inf, 0, 0.0, None
+    factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(LOST)
+    noise = EXACT_NOISE * saturation.float32_noise(problem)
     for seed in count():
         factor = _continuation(problem.penalty, point, factor)
         penalty = problem.penalty.scaled(factor)
         violation = penalty.violation(point.coef, -point.at.gradient)
-        if factor == 1.0 and violation < EXACT_BELOW and dtype == np.float32:
+        if dtype == np.float32 and violation < max(EXACT_BELOW if factor == 1.0 else 0.0, noise / factor):
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
@@ -96,14 +104,43 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         if factor == 1.0 and step.lag <= max(tol, 1e-9) * before:
             bound = dual_value(problem, linearised(point.at, whole.at))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
-        point, length = _search(problem, penalty, point, step, whole, dtype)
+        start, (point, length) = point, _search(problem, penalty, point, step, whole, dtype)
         if length < 1.0:
-            damping, surrogate = DAMPING * max(damping, LEAST_DAMPING), None
+            damping, surrogate = max(DAMPING * damping, LEAST_DAMPING), None
         else:
-            damping /= DAMPING
+            damping = _relaxed(damping, step, start.objective(penalty) - point.objective(penalty), before)
+            if factor > 1.0:
+                point = _lengthened(problem, penalty, start, step, point, dtype)
         objective = point.objective(problem.penalty)
         stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
-        yield Iterate(point.coef, point.intercept, objective, objective - bound, dual, stationary=stalled == PATIENCE)
+        gap = objective - bound
+        is_lost = progress.is_lost(factor, violation if factor == 1.0 else np.inf, gap)
+        yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=stalled == PATIENCE or is_lost)
+
+
+def _relaxed(damping: float, step: Step, fell: float, scale: float) -> float:
+    """Return the damping after a whole step: less where the objective fell as foretold, rounding aside."""
+    if fell + 1e-7 * scale < GOOD * step.foretold:
+        return damping
+    return damping / DAMPING if damping > LEAST_DAMPING else 0.0
+
+
+def _lengthened(problem: Problem, penalty: Any, start: Point, step: Step, point: Point, dtype: Any) -> Point:
+    """Return the point after a step, or after several times the step where rows are sure and the objective falls on.
+
+    Coefficients that reach zero stay there.
+    """
+    if start.objective(penalty) - point.objective(penalty) <= EAGER * step.foretold:
+        return point
+    more = 1.0
+    while more < LONGEST and saturation.are_sure(problem, point.at.proba):
+        target = point.coef + more * step.coef
+        coef = np.where(np.sign(target) == np.sign(point.coef), target, 0.0)
+        trial = Point.of(problem, coef, point.intercept + more * step.intercept, dtype)
+        if trial.objective(penalty) >= point.objective(penalty):
+            break
+        point, more = trial, 2.0 * more
+    return point
 
 
 def _continuation(penalty: Any, point: Point, factor: float) -> float:
@@ -143,9 +180,7 @@ def _surrogate(
     problem: Problem, penalty: Any, point: Point, factor: float, violation: float, seed: int, damping: float
 ) -> Surrogate:
     pairs = _working_set(problem, penalty, point, violation)
-    lightest = LIGHT * problem.rows.n_nonzeros / max(1, problem.rows.n_features)
-    lightest = min(0.25, lightest * (EARLY if factor > 1.0 else 1.0))
-    light = float(problem.weights.mean()) * lightest * min(1.0, violation / 3.0) if violation > 1e-3 else 0.0
+    light = saturation.lightest(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
     model = subproblem.newton_model(
         problem.rows,
         point.at.proba,
@@ -154,13 +189,11 @@ def _surrogate(
         fit_intercept=problem.fit_intercept,
         light=light,
         seed=seed,
-        steady=damping * float(problem.weights.sum()) / 4.0 if damping > LEAST_DAMPING else 0.0,
+        steady=damping,
     )
     curvature = _restore_curvature(problem, point, model) if light > 0.0 else None
-    if damping > LEAST_DAMPING:
-        bound = np.append(problem.column_bound, 0.0)[model.pairs.features]
-        model.hessian.ravel()[:: len(bound) + 1] += damping * bound.astype(np.float32)
-    return Surrogate(pairs, model, factor, violation, damping > LEAST_DAMPING, curvature)
+    model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
+    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature)
 
 
 def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:

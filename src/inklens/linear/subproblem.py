@@ -87,7 +87,7 @@ def newton_model(
 ) -> Model:
     """Return the model of the loss at `proba`; edges lighter than `light` are sampled (see `subproblem.c`).
 
-    `steady` is added to the curvature along each intercept.
+    `steady`, in units of the intercepts' mean curvature, is added to that along each.
     """
     n_classes = proba.shape[1]
     if fit_intercept:
@@ -106,7 +106,7 @@ def newton_model(
     size = np.trace(own) / n_classes + np.finfo(np.float32).tiny
     ridge = size / n_classes  # along (1, ..., 1), where `own` and `border` are 0
     centring = np.eye(n_classes) - 1.0 / n_classes
-    inverse = centring @ np.linalg.inv(own + ridge + (1e-6 * size + steady) * np.eye(n_classes)) @ centring
+    inverse = centring @ np.linalg.inv(own + ridge + (1e-6 + steady) * size * np.eye(n_classes)) @ centring
     border[is_intercept] = 0.0
     follow = border @ inverse
     if kernels.active() == "numpy":

@@ -153,18 +153,22 @@ def class_grams(X: Any, curvature: np.ndarray) -> np.ndarray:
 def pair_hessian(X: Any, places: np.ndarray, classes: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m), (n_pairs, n_pairs) float32.
 
-    `X` holds the columns in use, `places` the column of each pair, `classes` (ascending) its class.
+    `X` holds the columns in use, `places` the column of each pair, `classes` (ascending) its class. 1 - p_ik is the sum
+    of the other classes: rounded differences would leave the matrix indefinite where rows are sure.
     """
+    n_classes = proba.shape[1]
     hessian = np.zeros((len(places), len(places)), dtype=np.float32)
-    edges = np.searchsorted(classes, np.arange(proba.shape[1] + 1))
+    edges = np.searchsorted(classes, np.arange(n_classes + 1))
+    others = proba @ (1.0 - np.eye(n_classes, dtype=proba.dtype))
     for part in chunks(X, width=len(places)):
         wide = arrays.take(X[part, :], places, axis=1)
-        c = like(X, weights[part, None], np.float32)
         weighted = wide * like(X, proba[part][:, classes], np.float32)
-        hessian -= to_numpy(weighted.T @ (weighted * c))
-        for first, last in pairwise(edges):
+        scaled = weighted * like(X, weights[part, None], np.float32)
+        product = -to_numpy(weighted.T @ scaled)
+        for k, (first, last) in enumerate(pairwise(edges)):
             own = slice(int(first), int(last))
-            hessian[own, own] += to_numpy(wide[:, own].T @ (weighted[:, own] * c))
+            product[own, own] = to_numpy(wide[:, own].T @ (scaled[:, own] * like(X, others[part, k, None], np.float32)))
+        hessian += product
     return hessian
 
 
