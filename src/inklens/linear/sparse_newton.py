@@ -243,16 +243,16 @@ def _follow(
     rough, finest = tolerances
     before, breach, is_provable = np.inf, surrogate.violation, False
     for turn in range(limit + 1):
-        tolerance = max(min(rough, INNER * breach), finest / 2.0, 1e-6) if turn else rough
+        tolerance = max(min(rough, INNER * breach), finest / 2.0, 1e-6) if is_provable else rough
         direction, moves, gain = model.answer(surrogate, tolerance, outside=is_provable)
         if turn == limit or (turn and not is_provable):
             foretold = model.fall() + gain
             model.end_at(direction, moves)
-            return foretold, 2.0 * foretold if limit <= 1 else np.inf
+            return foretold, 2.0 * foretold
         share = model.add(direction, moves)
         last, before, breach = before, breach, model.breach(surrogate.pairs.features)
         lag = 2.0 * model.fall()
-        is_provable = lag <= (1.0 - 2.0 * SHARE) * wanted
+        is_provable = not model.penalty.is_grouped and lag <= (1.0 - 2.0 * SHARE) * wanted
         size = 0.0 if np.any(model.penalty.l2) else model.value
         enough = max(finest, (AIM * wanted - lag) / size) if size > 0.0 else finest
         if share == 0.0 or (is_provable and breach <= enough) or (turn and breach > SLOWEST * last):
