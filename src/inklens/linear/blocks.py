@@ -308,7 +308,7 @@ class Rows:
         return self.transpose_product(np.ascontiguousarray(weights, dtype=np.float64)[:, None], squared=True)[0]
 
     def row_squares(self, unit: np.ndarray) -> np.ndarray | None:
-        """Return sum_j (unit_j x_ij / scale)^2, (n_samples,); `unit` is float32. None where rows are not compiled for."""
+        """Return sum_j (unit_j x_ij / scale)^2, (n_samples,), `unit` in float32; None without compiled kernels."""
         squares = np.empty(self.n_samples)
         for block, part in self.parts():
             fast = block.fast
