@@ -87,7 +87,7 @@ def test_extreme_class_weights_are_certified():
 
 
 def test_undetermined_without_a_penalty_says_what_would_be_proven():
-    """Weights of 1000 against 1e-4: class 0 lies apart, the others overlap, and float64 cannot prove how low the loss is."""
+    """Weights of 1000 against 1e-4: class 0 lies apart, the others overlap; float64 cannot tell how low the loss is."""
     X, y = load_iris(return_X_y=True)
     hostile = {"class_weight": {0: 1000, 1: 1e-4, 2: 1}, "tol": 1e-3}
     with pytest.warns(ConvergenceWarning, match="undetermined: a finite C has one"):
