@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inklens.linear import kernels
 from inklens.linear.blocks import Rows
-from inklens.linear.hessian_systems import build_metric, metric_at, solve_system, times_hessian
+from inklens.linear.hessian_systems import SAMPLE_ROWS, build_metric, metric_at, solve_system, times_hessian
 from inklens.linear.penalties import penalty_of
 from inklens.linear.problem import Problem
 from inklens.linear.row_arrays import RowArray
@@ -23,6 +24,24 @@ def system(seed, n_samples=200, n_features=6, n_classes=3):
     curve = times_hessian(problem, proba)
     basis = np.eye(vector.size).reshape(-1, *vector.shape)
     return problem, vector, proba, np.array([curve(v).ravel() for v in basis])
+
+
+@pytest.mark.skipif(kernels.active() == "numpy", reason="lengths of rows are known to compiled kernels")
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rare_large_value_keeps_its_curvature(seed):
+    """Rows are sampled for the preconditioner; the few in which a pixel has ink at all must not be left out."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(4000, 30))
+    X[:, 29] = 0.0
+    X[rng.choice(4000, 5, replace=False), 29] = 60.0
+    problem = Problem(Rows.of(X), rng.integers(0, 3, 4000), np.ones(4000), 3, penalty_of(0.0))
+    proba = np.full((4000, 3), 1.0 / 3.0)
+    metric = build_metric(problem, proba)
+    assert SAMPLE_ROWS * 31 < 4000
+    pushed = np.zeros((3, 31))
+    pushed[:, 29] = 2.0, -1.0, -1.0
+    exact = 1.0 + 5 * 60.0**2 * 2.0 / 9.0  # ridge and curvature p (1 - p)
+    np.testing.assert_allclose(metric.solve(pushed)[0, 29], 2.0 / exact, rtol=0.5)
 
 
 def centred(rng, shape):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 from test_sparse_newton import PENALTIES, SHAPES, oracle, random_problem
 
 from inklens import SoftmaxRegression
@@ -83,6 +84,17 @@ def test_extreme_class_weights_are_certified():
     for penalty in ({}, {"l1_ratio": 1.0}, {"l1_ratio": 0.5}, {"l1_ratio": 1.0, "group": True}):
         model = SoftmaxRegression(class_weight={0: 1000, 1: 1e-4, 2: 1}, tol=1e-3, **penalty).fit(X, y)
         assert model.status_ == "certified"
+
+
+def test_undetermined_without_a_penalty_says_what_would_be_proven():
+    """Weights of 1000 against 1e-4: class 0 lies apart, the others overlap; float64 cannot tell how low the loss is."""
+    X, y = load_iris(return_X_y=True)
+    hostile = {"class_weight": {0: 1000, 1: 1e-4, 2: 1}, "tol": 1e-3}
+    with pytest.warns(ConvergenceWarning, match="undetermined: a finite C has one"):
+        model = SoftmaxRegression(C=np.inf, **hostile).fit(X, y)
+    assert model.status_ == "stopped"
+    assert 0.0 <= model.lower_bound_ <= model.objective_
+    assert SoftmaxRegression(C=1e6, **hostile).fit(X, y).status_ == "certified"
 
 
 def test_positive_systems_of_any_scale_are_solved():

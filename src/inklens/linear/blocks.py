@@ -307,6 +307,17 @@ class Rows:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
         return self.transpose_product(np.ascontiguousarray(weights, dtype=np.float64)[:, None], squared=True)[0]
 
+    def row_squares(self, unit: np.ndarray) -> np.ndarray | None:
+        """Return sum_j (unit_j x_ij / scale)^2, (n_samples,), `unit` in float32; None without compiled kernels."""
+        squares = np.empty(self.n_samples)
+        for block, part in self.parts():
+            fast = block.fast
+            if not fast.is_compiled:
+                return None
+            if kernels.call("dual_squares", kernels.describe(fast), unit, squares[part]):
+                raise MemoryError("no memory for one row")
+        return squares
+
     # ---- parts of the matrix -----------------------------------------------------------------------------------------
 
     def dense(

@@ -75,15 +75,13 @@ class _Ascent:
     def of(cls, problem: Problem) -> "_Ascent | None":
         """Return the start, W = 0; None where the method does not suit the problem."""
         rows, l2 = problem.rows, np.broadcast_to(problem.penalty.l2, problem.rows.n_features)
-        is_compiled = all(block.fast.is_compiled for block in rows.blocks)
-        if not is_compiled or problem.n_classes > MOST_CLASSES or (l2[problem.free] <= 0.0).any():
+        if problem.n_classes > MOST_CLASSES or (l2[problem.free] <= 0.0).any():
             return None
         unit = np.zeros(rows.n_features, dtype=np.float32)
         unit[problem.free] = rows.scale / np.sqrt(l2[problem.free])
-        squares = np.empty(rows.n_samples)
-        for block, part in rows.parts():
-            if kernels.call("dual_squares", kernels.describe(block.fast), unit, squares[part]):
-                raise MemoryError(NO_ROOM)
+        squares = rows.row_squares(unit)
+        if squares is None:
+            return None
         coupling = float(problem.weights @ squares)
         if coupling <= 0.0:
             return None

@@ -6,6 +6,7 @@ The command line fits with this alone; `SoftmaxRegression` puts scikit-learn's c
 import numpy as np
 
 from inklens.errors import DataError
+from inklens.linear import newton
 from inklens.linear.blocks import Rows
 from inklens.linear.penalties import ElasticNet, penalty_of
 from inklens.linear.problem import Problem, check_strength
@@ -76,6 +77,8 @@ def remark(solution: Solution, tol: float) -> str:
             if solution.exhausted
             else "raise max_iter or time_budget, or tol"
         )
+        if solution.method == newton.continuation.__name__ and not solution.exists:
+            remedy += "; whether an optimum exists without a penalty is undetermined: a finite C has one"
         return (
             f"stopped at a proven gap of {solution.gap:.1e} instead of tol={tol:.1e} "
             f"(gradient {solution.gradient_norm:.1e}); {remedy}"

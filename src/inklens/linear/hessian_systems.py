@@ -19,6 +19,7 @@ from inklens.linear.row_arrays import RowArray
 MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
 HEAVY = 1.0  # of the columns of wide data, those with more curvature than this many times the penalty's enter the block
 SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
+UNEVEN = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
 FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
 MAX_CG = 60
 LEAST_RIDGE = np.float32(1e-6)  # on a block's diagonal, relatively: float32 cannot factor what is closer to singular
@@ -151,7 +152,9 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
         in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY * l2))
         columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
         tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
-    rows, factor = _sample(curvature.max(axis=1), SAMPLE_ROWS * (len(columns) + 1))
+    n_wanted = SAMPLE_ROWS * (len(columns) + 1)
+    importance = curvature.max(axis=1)
+    rows, factor = _sample(importance if n_wanted >= len(proba) else importance * _lengths(problem), n_wanted)
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     q = len(columns) + 1
     size, stride = -(-q // 4) * 4, -(-q // 16) * 16
@@ -168,6 +171,17 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     _factor_blocks(factors, problem.rows.n_threads)
     n_threads = problem.rows.n_threads if factors.size > SOLVE_WORK else 1
     return Metric(factors, np.append(columns, n_features), tail, tail_inverse, n_threads)
+
+
+def _lengths(problem: Problem) -> np.ndarray | np.float32:
+    """Return |x_i|^2 in units of its mean, (n_samples,), or 1 where rows are about as long as each other.
+
+    A rare pixel that was standardised has values of 50 or more: without the rows that hold them it has no curvature.
+    """
+    squares = problem.rows.row_squares(problem.free.astype(np.float32))
+    if squares is None or squares.max() <= UNEVEN * squares.mean():
+        return np.float32(1.0)
+    return (squares / squares.mean()).astype(np.float32)
 
 
 def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
