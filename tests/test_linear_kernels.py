@@ -15,6 +15,10 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import kernels, layouts
 from inklens.linear.blocks import Rows
+from inklens.linear.penalties import penalty_of
+from inklens.linear.problem import Problem
+from inklens.linear.softmax import log_softmax
+from inklens.linear.solvers import solve
 
 K = 10
 
@@ -314,3 +318,45 @@ def test_parts_of_the_matrix():
     np.testing.assert_allclose(rows.column_squares(w), w @ true**2, rtol=1e-12)
     np.testing.assert_array_equal(rows.low, true.min(axis=0))
     np.testing.assert_allclose(rows.high, true.max(axis=0))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1 / 255, 0.037])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_pixels_in_float64_are_read_as_the_bytes_that_they_were(monkeypatch, unit, order):
+    monkeypatch.setattr(layouts, "BYTES_FROM", 0)
+    X = pixels(n_samples=500)
+    X[0, 0] = 255
+    values = np.asarray(X / 255.0 if unit == 1 / 255 else X * unit, order=order)
+    rows = Rows.of(values, scale=0.5)
+    assert rows.blocks[0].exact.values.dtype == np.uint8
+    np.testing.assert_allclose(rows.dense(dtype=np.float64), values * 0.5, rtol=1.5 * layouts.ROUNDED, atol=0.0)
+    coef, intercept, codes, weights = case(*X.shape)
+    at = rows.loss_and_gradient(coef, intercept, codes, weights, dtype=np.float64)
+    loss, gradient, _, _ = reference(values * 0.5, coef, intercept, codes, weights)
+    assert at.loss == pytest.approx(loss, rel=1e-13)
+    np.testing.assert_allclose(at.gradient, gradient, rtol=1e-11, atol=1e-11 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("wrong", [-1 / 255, 256 / 255, 1e-9, 7 / 255 * (1 + 1e-14), 0.5])
+def test_one_value_that_is_no_byte_leaves_all_as_they_are(monkeypatch, wrong):
+    monkeypatch.setattr(layouts, "BYTES_FROM", 0)
+    X = pixels(n_samples=500) / 255.0
+    X[0, 0], X[331, 3] = 1.0, wrong
+    rows = Rows.of(X)
+    np.testing.assert_array_equal(rows.dense(dtype=np.float64), X)
+    X[331, 3] = np.nan
+    with pytest.raises(DataError, match="NaN in row 331, column 3"):
+        Rows.of(X)
+
+
+def test_the_bound_of_pixels_in_float64_holds_for_the_values_as_given(monkeypatch):
+    """Beside plain NumPy on these values: what the bytes lose in rounding is counted."""
+    monkeypatch.setattr(layouts, "BYTES_FROM", 0)
+    X = pixels(n_samples=300) / 255.0
+    _, _, codes, weights = case(*X.shape)
+    problem = Problem(Rows.of(X), codes, weights, int(codes.max()) + 1, penalty_of(0.0))
+    solution = solve(problem, tol=1e-13)
+    z = X @ solution.coef.T + solution.intercept
+    exact = -float(weights @ log_softmax(z)[np.arange(300), codes]) + problem.penalty.value(solution.coef)
+    assert solution.lower_bound <= exact * (1.0 + 1e-15)
+    assert solution.lower_bound >= exact * (1.0 - 1e-9)

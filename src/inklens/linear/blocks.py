@@ -28,6 +28,7 @@ from inklens.linear.layouts import (
     Block,
     Inspection,
     StreamedBlock,
+    bytes_of,
     dense_storage,
     inspect,
     make_block,
@@ -81,7 +82,8 @@ class Rows:
         Parameters
         ----------
         X : array (n_samples, n_features), sparse matrix, or list of either
-            uint8 and float32 are used as they are, other numbers as float64. Never written to. A memory-mapped file
+            uint8 and float32 are used as they are, other numbers as float64; float64 pixels that are whole multiples of
+            one unit (X / 255) as what they were before. Never written to. A memory-mapped file
             beyond 128 MB stays there: it is read anew in every pass, and memory does not grow with its rows.
         scale : float, default=1.0
             The matrix meant is ``X * scale``; uint8 pixels with ``scale=1 / 255`` are never copied to floats.
@@ -95,6 +97,9 @@ class Rows:
         """
         n_threads = max(1, min(n_threads or default_threads(), 64))
         parts = list(X) if isinstance(X, list | tuple) and X and is_matrix(X[0]) else [X]
+        whole = bytes_of(X, n_threads)
+        if whole is not None:
+            return cls(make_blocks(whole[0], n_threads), float(scale) * whole[1], n_threads)
         blocks: list[Block | StreamedBlock] = []
         for number, part in enumerate(parts):
             blocks += make_blocks(part, n_threads, first_row=sum(block.n_samples for block in blocks))

@@ -5,8 +5,8 @@ those of Y (the intercept is not penalised)
 
     objective(W, b)  >=  sum_i c_i H(p_i) - g*(G),      H(p) = -sum_k p_k log p_k.
 
-Every quantity is computed in float64 from the values as given; |error of a sum of n terms| <= gamma_n sum |terms| with
-gamma_n = n u / (1 - n u), u = 2^-53 (Higham 2002, section 3.1).
+Every quantity is computed in float64 from the values as given, up to `layouts.ROUNDED` = 4 u of each; |error of a sum
+of n terms| <= gamma_n sum |terms| with gamma_n = n u / (1 - n u), u = 2^-53 (Higham 2002, section 3.1).
 
 Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classes, n_features).
 """
@@ -88,7 +88,7 @@ def dual_bound(penalty, proba: RowArray, codes, weights, G, magnitudes, leak: fl
     """
     n_samples, n_classes = proba.shape
     total = float(weights.sum())
-    relative = gamma(n_samples + 8 * n_classes + 16) + 2.0 * leak
+    relative = gamma(n_samples + 8 * n_classes + 20) + 2.0 * leak
     widest = np.abs(G) + relative * magnitudes
 
     def value(scale: float) -> float:
@@ -117,7 +117,7 @@ def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[R
 def _score_rounding(magnitudes: np.ndarray, weights: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> float:
     """Return a bound on the error of the loss: scores are sums of n_features + 1 products, logs and sums follow."""
     reach = float(magnitudes @ np.abs(coef).max(axis=0, initial=0.0)) + float(weights.sum()) * np.abs(intercept).max()
-    return 2.0 * gamma(len(magnitudes) + len(coef) + 16) * (reach + float(weights.sum()) * np.log(len(coef)))
+    return 2.0 * gamma(len(magnitudes) + len(coef) + 20) * (reach + float(weights.sum()) * np.log(len(coef)))
 
 
 def lower_bound(
@@ -178,7 +178,7 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
         return None
     widest = np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None]
     reach = rows.absolute().row_scores(*widest, dtype=np.float64)
-    slack = 4.0 * gamma(rows.n_features + 3)
+    slack = 4.0 * gamma(rows.n_features + 7)
     sure = RowArray.combine(lambda _, found, size: found - slack * size[:, 0], leads, reach)
     margin = min(float(found.min()) for _, found in sure.readings())
     return Separation(coef, intercept, margin) if margin > 0.0 else None
@@ -202,7 +202,7 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     """
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
     G = pull(problem, proba)
-    relative = gamma(len(proba) + 8 * problem.n_classes + 16) + 2.0 * leak
+    relative = gamma(len(proba) + 8 * problem.n_classes + 20) + 2.0 * leak
     widest = float((np.abs(G) + relative * problem.magnitudes)[:, problem.free].max(initial=0.0))
     sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
     return max(0.0, sure - relative * problem.n_classes * (total + sure) - radius * widest)

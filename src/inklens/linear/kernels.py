@@ -26,9 +26,9 @@ VALUE_TYPES = {np.dtype(np.uint8): 0, np.dtype(np.float32): 1, np.dtype(np.float
 DENSE, DENSE_SKIP, CSR16, CSR32 = range(4)
 SCORES, LOSS, HESSIAN, BACK = range(4)
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
-    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "make_panels", "class_grams", "factor_blocks",
-    "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent", "group_descent",
-    "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
+    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "to_bytes", "make_panels", "class_grams",
+    "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent",
+    "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
     "dual_squares", "dual_epoch",
 )  # fmt: skip
 PANEL = 256  # rows, as in `kernels.h`

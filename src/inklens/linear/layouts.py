@@ -22,6 +22,8 @@ WIDE_BELOW = 0.03  # share of non-zeros below which columns are too short to be 
 QUADS_BELOW = 0.75  # entries of four columns per entry of two up to which they are the quicker way (images: 0.63)
 SHARE_MEMORY = kernels.active() != "numpy"  # arrays of other libraries in this memory are read by compiled passes, too
 PACK_UP_TO = 1 << 27  # bytes of a memory-mapped file beyond which rows stay there and are read anew in every pass
+BYTES_FROM = 1 << 20  # float64 values from which it pays to look whether they are bytes
+ROUNDED = 4.0 * 2.0**-53  # relative difference between n / 255 and n * (1 / 255), or the like
 MOST_ROWS = 1 << 17  # of a block in memory
 MOST_STREAMED = 1 << 15  # rows of a block that stays in its file,
 MOST_BYTES = 1 << 26  # and what these take
@@ -122,6 +124,40 @@ class StreamedBlock:
         """Return some rows (sorted indices)."""
         taken = replace(self.changed(lambda values: values[rows], self.inspection), shape=(len(rows), self.shape[1]))
         return replace(taken, inspection=inspect(taken.exact))
+
+
+def bytes_of(X: Any, n_threads: int = 1) -> tuple[np.ndarray, float] | None:
+    """Return float64 pixels as whole multiples, 0 to 255, of one unit, and the unit; None where they are none.
+
+    X / 255 is n / 255 rounded. n times the unit differs from it by no more than ROUNDED, relatively, which proofs count
+    as rounding (`certificates.py`). Bytes take an eighth of the memory, and of the time of a pass in float64.
+    """
+    values = np.asarray(X) if isinstance(X, np.ndarray) else None
+    if values is None or values.ndim != 2 or values.size < BYTES_FROM or values.dtype != np.float64:
+        return None
+    some = values[:: max(1, len(values) // 64)]
+    for unit in (1.0, 1.0 / 255.0, float(some.max()) / 255.0):
+        if unit > 0.0 and _as_bytes(some, unit, 1) is not None:
+            found = _as_bytes(values, unit, n_threads)
+            return None if found is None else (found, unit)
+    return None
+
+
+def _as_bytes(values: np.ndarray, unit: float, n_threads: int) -> np.ndarray | None:
+    out = np.empty(values.shape, dtype=np.uint8)
+    if values.strides[1] != values.itemsize or values.strides[0] % values.itemsize or not values.flags.aligned:
+        values = np.ascontiguousarray(values)
+    size, error = np.array([unit]), np.array([ROUNDED])
+
+    def write(start: int, stop: int, thread: int) -> int:
+        part = values[start:stop]
+        if kernels.active() == "numpy":
+            whole = np.clip(np.nan_to_num(np.rint(part / unit)), 0.0, 255.0)
+            out[start:stop] = whole
+            return bool((np.abs(whole * unit - part) <= ROUNDED * part).all())
+        return kernels.call("to_bytes", part, *part.shape, _stride(values), size, error, out[start:stop])
+
+    return out if all(_shared(write, len(values), n_threads)) else None
 
 
 def make_blocks(X: Any, n_threads: int = 1, first_row: int = 0) -> list[Block | StreamedBlock]:

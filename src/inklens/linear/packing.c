@@ -1,5 +1,7 @@
 /* Reading a dense matrix once: is it finite, which columns vary, how many entries are not zero; and packing it as CSR.
  *
+ * Floating-point pixels that are whole multiples of one unit become bytes.
+ *
  * Integers are 64 bits wide at this border. Types: 0 uint8, 1 float, 2 double, as in kernels.c. Rows have unit column stride.
  */
 #include <string.h>
@@ -75,6 +77,26 @@ int64_t EXPORT(pack)(const void *values, int64_t type, int64_t n, int64_t p, int
   if (type == U8) return pack_u8(values, n, p, stride, at, columns, narrow, packed);
   if (type == F32) return pack_f32(values, n, p, stride, at, columns, narrow, packed);
   return pack_f64(values, n, p, stride, at, columns, narrow, packed);
+}
+
+/* Write every value as that whole multiple of `unit`, 0 to 255, which it is up to `error`, relatively; 0 if one is none. */
+int64_t EXPORT(to_bytes)(const double *values, int64_t n, int64_t p, int64_t stride, const double *unit,
+                         const double *error, uint8_t *bytes) {
+  const double size = *unit, inverse = 1.0 / size, allowed = *error;
+  for (int64_t i = 0; i < n; i++) {
+    const double *row = values + i * stride;
+    uint8_t *out = bytes + i * p;
+    int good = 1;
+    for (int64_t j = 0; j < p; j++) {
+      double multiple = row[j] * inverse;
+      int32_t q = multiple >= 0.0 && multiple < 255.4 ? (int32_t)(multiple + 0.5) : 0;
+      double off = q * size - row[j];
+      good &= (off < 0.0 ? -off : off) <= allowed * row[j]; /* false for NaN, and for what is negative */
+      out[j] = (uint8_t)q;
+    }
+    if (!good) return 0;
+  }
+  return 1;
 }
 
 /* Lay the entries of CSR rows (columns ascending) out by groups of `cols` columns within panels of PANEL rows, see rows_t.

@@ -44,7 +44,7 @@ def certified_zeros(problem: Problem, objective: float, dual: DualPoint) -> np.n
     proba, leak = dual.proba(problem.rows), 0.0
     if problem.fit_intercept:
         proba, leak = balanced(proba, problem.codes, weights)
-    relative = gamma(len(proba) + 8 * problem.n_classes + 16) + 2.0 * leak
+    relative = gamma(len(proba) + 8 * problem.n_classes + 20) + 2.0 * leak
     widest = np.abs(pull(problem, proba)) + relative * problem.magnitudes
     scale = penalty.largest_feasible_scale(widest)
     sure = entropy(proba, problem.codes, weights, scale)
@@ -63,4 +63,4 @@ def _radii(problem: Problem) -> np.ndarray:
     if problem.fit_intercept:
         centre = problem.rows.column_sums(problem.weights) ** 2 / problem.weights.sum()
         squares = np.maximum(squares - centre, 0.0) + gamma(4 * problem.rows.n_samples) * squares
-    return np.sqrt(squares * (1.0 + gamma(problem.rows.n_samples + 8)))
+    return np.sqrt(squares * (1.0 + gamma(problem.rows.n_samples + 12)))
