@@ -198,8 +198,8 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     hessian = dense_hessian(X, np.asarray(point.at.proba, dtype=np.float64), problem.weights)
     l2 = np.append(np.broadcast_to(problem.penalty.l2, problem.rows.n_features)[columns], 0.0)
     diagonal = np.tile(l2, K)
-    gauge = np.tile(np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12), 1) / K
-    hessian += np.kron(np.full((K, K), 1.0 / K), np.diag(gauge))
+    gauge, each = np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12) / K, np.arange(q)
+    hessian.reshape(K, q, K, q)[:, each, :, each] += (gauge * (1.0 / K))[:, None, None]
     place = np.append(columns, problem.rows.n_features)
     gradient = point.gradient[:, place]
     if not problem.fit_intercept:

@@ -44,9 +44,7 @@ SLOWEST = 0.8  # two corrections that leave this share of the breach are the las
 DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a good one
 LEAST_DAMPING = 0.01  # in units of the model's own curvature
 GOOD = 0.5  # share of the fall that was foretold
-EAGER = (
-    1.05  # a step that gained more than this times what was foretold is tried at greater lengths, far from the optimum
-)
+EAGER = 1.05  # far away, a step that gained more than this times what was foretold is tried at greater lengths
 LONGEST = 8.0  # times its own length
 FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
 SUFFICIENT = 1e-3  # share of the linear decrease that a step must keep (Armijo)
