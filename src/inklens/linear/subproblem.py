@@ -20,7 +20,7 @@ from inklens.linear.row_arrays import RowArray
 MAX_FACES = 14  # rounds of sweeps and face steps
 QUICK = 0.5  # sweeps that leave this share of the breach are better than a face step
 FACE_SHRINKS = 8
-LARGEST_BLOCK = 160  # coordinates of a block in `subproblem.c`
+LARGEST_BLOCK = 160  # coordinates of a block in `descent.c`
 FIRST_SWEEPS = 8
 LATER_SWEEPS = 3
 
@@ -85,7 +85,7 @@ def newton_model(
     seed: int = 0,
     steady: float = 0.0,
 ) -> Model:
-    """Return the model of the loss at `proba`; edges lighter than `light` are sampled (see `subproblem.c`).
+    """Return the model of the loss at `proba`; edges lighter than `light` are sampled (see `pair_hessian.c`).
 
     `steady`, in units of the intercepts' mean curvature, is added to that along each.
     """
