@@ -1,5 +1,6 @@
 """Rows that stay in their file: the same numbers as in memory, in memory that does not grow with them."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,6 +91,14 @@ def test_every_product_is_that_of_rows_in_memory(file, kind, dtype):
     shift, scale = here.low, 1.0 + here.high
     for a, b_ in zip(*(rows.standardised(shift, scale).parts() for rows in (here, there)), strict=False):
         np.testing.assert_allclose(a[0].exact.matrix[:70], b_[0].exact.matrix, rtol=1e-12)
+
+
+def test_float64_pixels_in_a_file_stay_there(file, monkeypatch):
+    """In memory they would be read as bytes; of a file that copy would grow with the rows."""
+    monkeypatch.setattr(layouts, "BYTES_FROM", 0)
+    X = matrix(np.uint8) / 255.0
+    assert Rows.of(X).blocks[0].exact.values.dtype == np.uint8
+    assert all(block.is_streamed for block in Rows.of(file(X)).blocks)
 
 
 @pytest.mark.parametrize("n_taken", [7, 450])
@@ -290,10 +299,11 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, l1_ratio):
             codes = np.arange(start, start + 60_000) % 10
             ink = rng.random((60_000, 100)) < 0.1 + 0.2 * (np.arange(100) % 10 == codes[:, None])
             out.write((rng.integers(1, 256, ink.shape) * ink).astype(np.uint8).tobytes())
-    grown = []
+    # What is freed goes back at once: what the allocator would keep for later differs by 80 MB from run to run.
+    environment, grown = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}, []
     for n_samples in (60_000, 240_000):
         command = [sys.executable, "-c", MEMORY, str(tmp_path / "X"), str(n_samples), str(l1_ratio)]
-        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        found = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.split()
         assert found[1] == "certified"
         grown.append(int(found[0]) / 1024)
-    assert grown[1] <= grown[0] + 12.0, grown
+    assert grown[1] <= grown[0] + 8.0, grown
