@@ -337,6 +337,14 @@ def test_pixels_in_float64_are_read_as_the_bytes_that_they_were(monkeypatch, uni
     np.testing.assert_allclose(at.gradient, gradient, rtol=1e-11, atol=1e-11 * np.abs(gradient).max())
 
 
+def test_a_sample_of_paper_does_not_settle_the_unit(monkeypatch):
+    monkeypatch.setattr(layouts, "BYTES_FROM", 0)
+    X = np.zeros((640, 5))
+    X[5] = 7 / 255  # between the rows that are looked at first
+    assert Rows.of(X).blocks[0].exact.values.dtype == np.uint8
+    np.testing.assert_allclose(Rows.of(X).dense(dtype=np.float64), X, rtol=layouts.ROUNDED, atol=0.0)
+
+
 @pytest.mark.parametrize("wrong", [-1 / 255, 256 / 255, 1e-9, 7 / 255 * (1 + 1e-14), 0.5])
 def test_one_value_that_is_no_byte_leaves_all_as_they_are(monkeypatch, wrong):
     monkeypatch.setattr(layouts, "BYTES_FROM", 0)

@@ -132,15 +132,21 @@ def bytes_of(X: Any, n_threads: int = 1) -> tuple[np.ndarray, float] | None:
     X / 255 is n / 255 rounded. n times the unit differs from it by no more than ROUNDED, relatively, which proofs count
     as rounding (`certificates.py`). Bytes take an eighth of the memory, and of the time of a pass in float64.
     """
-    values = np.asarray(X) if isinstance(X, np.ndarray) else None
-    if values is None or values.ndim != 2 or values.size < BYTES_FROM or values.dtype != np.float64:
+    if not isinstance(X, np.ndarray) or X.ndim != 2 or X.size < BYTES_FROM or X.dtype != np.float64 or stays(X):
         return None
+    values = np.asarray(X)
     some = values[:: max(1, len(values) // 64)]
     for unit in (1.0, 1.0 / 255.0, float(some.max()) / 255.0):
         if unit > 0.0 and _as_bytes(some, unit, 1) is not None:
             found = _as_bytes(values, unit, n_threads)
-            return None if found is None else (found, unit)
+            if found is not None:
+                return found, unit
     return None
+
+
+def stays(X: Any) -> bool:
+    """Tell whether rows stay in the file that they are mapped from."""
+    return mapped.is_mapped(X) and X.ndim == 2 and X.nbytes > PACK_UP_TO
 
 
 def _as_bytes(values: np.ndarray, unit: float, n_threads: int) -> np.ndarray | None:
@@ -162,7 +168,7 @@ def _as_bytes(values: np.ndarray, unit: float, n_threads: int) -> np.ndarray | N
 
 def make_blocks(X: Any, n_threads: int = 1, first_row: int = 0) -> list[Block | StreamedBlock]:
     """Check one matrix, and lay it out for the kernels."""
-    if mapped.is_mapped(X) and X.ndim == 2 and X.nbytes > PACK_UP_TO:
+    if stays(X):
         return _streamed(X, n_threads, first_row)
     exact = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
     n_samples = exact.shape[0]

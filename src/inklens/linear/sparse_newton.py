@@ -1,8 +1,8 @@
 """Working-set proximal Newton for L1, elastic net and group penalties.
 
 Each round: the gradient tells which coefficients want to move (the working set), the exact Hessian over these is summed
-over the class pairs that are still undecided (`pair_hessian.c`), the quadratic subproblem is solved in Gram form, and the
-step is taken if the objective falls. Far from the optimum the penalty starts larger and comes down as fast as the
+over the class pairs that are still undecided (`pair_hessian.c`), the quadratic subproblem is solved in Gram form, and
+the step is taken if the objective falls. Far from the optimum the penalty starts larger and comes down as fast as the
 gradient allows; where rows are sure of their class the way goes on beyond a step, as the loss is nearly exponential and
 Newton's steps too short by a logarithm. Near it, the step's own linearised dual point proves the bound (`dual.py`).
 
