@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-KERNEL := src/inklens/linear/_kernels.so
+KERNEL := src/inklens/linear/kernels/_kernels.so
 OUT    ?= report
 DATA   ?= mnist
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
-FOLDER = ROOT / "src/inklens/linear"
+FOLDER = ROOT / "src/inklens/linear/kernels"
 
 
 class KernelBuildHook(BuildHookInterface):

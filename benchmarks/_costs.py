@@ -14,7 +14,7 @@ PROGRAM = """
 import re, sys, time
 import numpy as np
 from inklens.errors import PhotoError
-from inklens.workflow.reading import load_reader
+from inklens.tasks.reading import load_reader
 high = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024  # of this program alone
 reader = load_reader()
 reader.read(np.full((60, 50), 0.9))

@@ -15,7 +15,7 @@ from results import table, write_section
 
 from inklens import SoftmaxRegression, load_dataset
 from inklens.evaluation import Conformal, Temperature, curvature, stability
-from inklens.linear.blocks import Rows
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax, softmax
 
 SAGA_GAP = 5.7e-2  # relative suboptimality of the fit that a stability map is measured against

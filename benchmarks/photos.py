@@ -23,7 +23,7 @@ from results import table, write_section
 from inklens import SoftmaxRegression, load_dataset
 from inklens.photos import FEATURES, locate, normalise
 from inklens.photos.features import compute
-from inklens.workflow.reading import load_reader
+from inklens.tasks.reading import load_reader
 
 REFUSED_SEEDS = (1, 801, 802, 803, 804)  # of 200 made pictures without a digit each; no limit was set on any of them
 RECIPES = ("tutorial", "otsu", "faithful")

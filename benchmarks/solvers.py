@@ -25,9 +25,9 @@ from scipy import sparse
 
 from inklens import SoftmaxRegression
 from inklens.datasets import load_dataset
-from inklens.linear import kernels
-from inklens.linear.blocks import Rows
-from inklens.linear.penalties import ElasticNet, GroupLasso
+from inklens.linear.kernels import compiled as kernels
+from inklens.linear.problem.penalties import ElasticNet, GroupLasso
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax
 
 HERE = Path(__file__).parent
@@ -371,7 +371,7 @@ def whole_path(X, y, curves: dict[str, list[Curve]]) -> list[str]:
 MEMORY = """
 import sys, numpy as np
 from inklens import SoftmaxRegression
-from inklens.linear.blocks import Rows
+from inklens.linear.rows.rows import Rows
 
 def high_water():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -20,7 +20,7 @@ FIT = """
 import sys, time
 import numpy as np
 from inklens import SoftmaxRegression
-from inklens.linear.blocks import Rows
+from inklens.linear.rows.rows import Rows
 
 def resident():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -2,9 +2,9 @@
 
     python scripts/build_kernels.py
 
-Every C file of `src/inklens/linear` is compiled once per instruction set; the library holds them all and picks at run
-time. Uses the compiler named by CC, else cc, gcc or clang. Without one it says so and leaves nothing behind: the NumPy
-kernels then do the same work.
+Every C file of `src/inklens/linear/kernels/c` is compiled once per instruction set; the library holds them all and
+picks at run time. Uses the compiler named by CC, else cc, gcc or clang. Without one it says so and leaves nothing
+behind: the NumPy kernels then do the same work.
 """
 
 import os
@@ -35,8 +35,8 @@ FAMILIES = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm64", "arm64": "arm64
 def build(folder: Path) -> Path | None:
     """Return the library's path, or None where no compiler works."""
     library = folder / "_kernels.so"
-    sources = sorted(folder.glob("*.c"))
-    newest = max(file.stat().st_mtime for file in [*sources, *folder.glob("*.h"), Path(__file__)])
+    sources = sorted(folder.glob("c/*.c"))
+    newest = max(file.stat().st_mtime for file in [*sources, *folder.glob("c/*.h"), Path(__file__)])
     if library.exists() and library.stat().st_mtime >= newest:
         return library
     for compiler in filter(None, [os.environ.get("CC"), "cc", "gcc", "clang"]):
@@ -86,4 +86,4 @@ def _accepts(command: list[str], flags: list[str], scratch: str) -> bool:
 
 
 if __name__ == "__main__":
-    build(Path(__file__).parents[1] / "src/inklens/linear")
+    build(Path(__file__).parents[1] / "src/inklens/linear/kernels")

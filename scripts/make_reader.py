@@ -29,10 +29,10 @@ import _paper as paper  # noqa: E402
 
 from inklens import SoftmaxRegression, load_dataset  # noqa: E402
 from inklens.datasets import Dataset  # noqa: E402
-from inklens.linear.blocks import Rows  # noqa: E402
-from inklens.linear.certificates import certify  # noqa: E402
-from inklens.linear.penalties import penalty_of  # noqa: E402
-from inklens.linear.problem import Problem  # noqa: E402
+from inklens.linear.problem.penalties import penalty_of  # noqa: E402
+from inklens.linear.problem.problem import Problem  # noqa: E402
+from inklens.linear.proofs.certificates import certify  # noqa: E402
+from inklens.linear.rows.rows import Rows  # noqa: E402
 from inklens.photos import features, frames, parts, typical  # noqa: E402
 from inklens.photos.ink import otsu  # noqa: E402
 from inklens.photos.typical import DIGITS  # noqa: E402

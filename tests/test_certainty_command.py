@@ -11,9 +11,9 @@ from inklens import DigitReader, SoftmaxRegression, load_dataset
 from inklens.cli.main import _run
 from inklens.errors import DataError
 from inklens.evaluation import curvature
-from inklens.workflow.certainty import judge_certainty, judge_coefficients
-from inklens.workflow.comparing import compare
-from inklens.workflow.models import fit
+from inklens.tasks.certainty import judge_certainty, judge_coefficients
+from inklens.tasks.comparing import compare
+from inklens.tasks.models import fit
 
 SPLIT = {"train": 400, "test": 300, "seed": 9}
 
@@ -65,7 +65,7 @@ def test_certainty_gives_a_picture_its_set(models, capsys, tmp_path):
 
 def test_neither_half_judges_itself(models):
     """Moving one label changes the sets of the other half only, so no row has a say in its own."""
-    from inklens.workflow.certainty import certainty_of
+    from inklens.tasks.certainty import certainty_of
 
     reader = DigitReader.load(models / "dense.inklens")
     rows = load_dataset("embedded").split(**SPLIT)

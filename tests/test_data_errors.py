@@ -18,8 +18,8 @@ from inklens.datasets.relabel import Relabelling, mark, read_relabel, write_rela
 from inklens.errors import DataError, ParameterError
 from inklens.explanations.label_errors import LabelErrors, deal, out_of_fold
 from inklens.explanations.silence import DOWN, HELD, OPEN, UP, silence
-from inklens.linear.blocks import Rows
-from inklens.workflow.model_rows import feature_rows
+from inklens.linear.rows.rows import Rows
+from inklens.tasks.model_rows import feature_rows
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inklens.datasets import load_dataset
-from inklens.datasets.idx import read_idx
-from inklens.datasets.tables import decode_text, read_rows
+from inklens.datasets.sources.idx import read_idx
+from inklens.datasets.sources.tables import decode_text, read_rows
 from inklens.datasets.unpack import read_file
 from inklens.errors import DataError
 

@@ -17,8 +17,8 @@ import pytest
 from datasets_makers import arff_text, openml_answers, sample
 
 from inklens.datasets import available, clear, fetch, info, load_dataset
-from inklens.datasets.download import Hosts, Limits, fetch_bytes
-from inklens.datasets.openml import OpenML, load_openml
+from inklens.datasets.openml.client import OpenML, load_openml
+from inklens.datasets.openml.download import Hosts, Limits, fetch_bytes
 from inklens.errors import DataError, DownloadError, ParameterError
 
 HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)

@@ -6,11 +6,12 @@ from scipy import optimize, sparse
 from scipy.special import entr, logsumexp, softmax
 
 from inklens import SoftmaxRegression
-from inklens.linear import dual_ascent, kernels
-from inklens.linear.blocks import Rows
-from inklens.linear.dual_ascent import _Ascent, ascend
-from inklens.linear.penalties import ElasticNet
-from inklens.linear.problem import Problem
+from inklens.linear.kernels import compiled as kernels
+from inklens.linear.methods import dual_ascent
+from inklens.linear.methods.dual_ascent import _Ascent, ascend
+from inklens.linear.problem.penalties import ElasticNet
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.rows import Rows
 
 pytestmark = pytest.mark.skipif(kernels.active() == "numpy", reason="a compiled method")
 

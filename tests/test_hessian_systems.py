@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inklens.linear import kernels
-from inklens.linear.blocks import Rows
-from inklens.linear.hessian_systems import SAMPLE_ROWS, build_metric, metric_at, solve_system, times_hessian
-from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem
-from inklens.linear.row_arrays import RowArray
+from inklens.linear.kernels import compiled as kernels
+from inklens.linear.methods.systems import SAMPLE_ROWS, build_metric, metric_at, solve_system, times_hessian
+from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Rows
 
 
 def system(seed, n_samples=200, n_features=6, n_classes=3):
@@ -63,7 +63,7 @@ def test_solutions_are_those_of_the_dense_system(seed):
 def test_rows_that_stand_for_all_give_nearly_the_solution_of_all(seed, monkeypatch):
     """Preconditioned by half of the rows, drawn by weight, the matrix has a small condition number."""
     problem, vector, proba, H = system(seed, n_samples=2000)
-    monkeypatch.setattr("inklens.linear.blocks.PORTRAIT", 1000)
+    monkeypatch.setattr("inklens.linear.rows.rows.PORTRAIT", 1000)
     made = RowArray(proba.parts, lambda _: np.asarray(proba), proba.shape[1], proba.dtype)  # as if it were not held
     portrait = metric_at(problem, vector, made)
     assert portrait.problem.rows.n_samples == pytest.approx(1000, rel=0.2)

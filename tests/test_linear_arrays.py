@@ -12,12 +12,15 @@ import pytest
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import arrays, kernels, layouts, twin
-from inklens.linear.blocks import Rows
+from inklens.linear import arrays
 from inklens.linear.estimators import SoftmaxRegression
-from inklens.linear.layouts import dense_storage, make_block
+from inklens.linear.kernels import compiled as kernels
+from inklens.linear.kernels import reference as twin
 from inklens.linear.model_selection import SoftmaxRegressionCV
 from inklens.linear.path import softmax_path
+from inklens.linear.rows import layouts
+from inklens.linear.rows.layouts import dense_storage, make_block
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import softmax
 
 try:

@@ -10,12 +10,12 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
-from inklens.linear import certificates
-from inklens.linear.blocks import Rows
-from inklens.linear.dual import DualPoint
-from inklens.linear.penalties import ElasticNet
-from inklens.linear.problem import Problem
-from inklens.linear.solvers import FitInterrupted, solve
+from inklens.linear.driver import FitInterrupted, solve
+from inklens.linear.problem.penalties import ElasticNet
+from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs import certificates
+from inklens.linear.proofs.dual import DualPoint
+from inklens.linear.rows.rows import Rows
 
 
 def random_problem(seed, penalty, *, separable=False, collinear=False, dense=True):
@@ -221,8 +221,9 @@ def test_callback_stops():
 
 def test_the_engine_follows_from_the_problem():
     """Decision 20: the counts of a dense Hessian, n (K (q + 1))^2 + (K (q + 1))^3 / 3, decide."""
-    from inklens.linear import interior, newton, solvers
-    from inklens.linear.penalties import GroupLasso
+    from inklens.linear import driver as solvers
+    from inklens.linear.methods import interior, newton
+    from inklens.linear.problem.penalties import GroupLasso
 
     def problem(n_samples, n_features, penalty):
         rng = np.random.default_rng(0)

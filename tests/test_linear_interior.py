@@ -7,9 +7,10 @@ from sklearn.exceptions import ConvergenceWarning
 from test_sparse_newton import PENALTIES, SHAPES, oracle, random_problem
 
 from inklens import SoftmaxRegression
-from inklens.linear import interior, solvers
-from inklens.linear.newton import solve_positive
-from inklens.linear.solvers import solve
+from inklens.linear import driver as solvers
+from inklens.linear.driver import solve
+from inklens.linear.methods import interior
+from inklens.linear.methods.newton import solve_positive
 
 
 def solve_by(method, problem, monkeypatch, **limits):

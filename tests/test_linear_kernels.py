@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import kernels, layouts
-from inklens.linear.blocks import Rows
-from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem
+from inklens.linear.driver import solve
+from inklens.linear.kernels import compiled as kernels
+from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows import layouts
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax
-from inklens.linear.solvers import solve
 
 K = 10
 
@@ -111,7 +112,7 @@ def test_every_layout_gives_the_same_pass(layout, density, dtype):
 
 def test_a_library_of_other_sources_is_not_used(monkeypatch):
     called = {"pass_f32", "pass_f64"}
-    for path in Path(kernels.__file__).parent.glob("*.py"):
+    for path in Path(kernels.__file__).parents[1].rglob("*.py"):
         called |= set(re.findall(r"""\b(?:call|function)\(\s*"(\w+)\"""", path.read_text()))
     assert called == set(kernels.FUNCTIONS), "kernels.FUNCTIONS lists the compiled functions that are called"
     active = kernels.active()
@@ -151,7 +152,7 @@ def test_memory_map_read_only(tmp_path):
 
 
 def test_memory_map_beyond_the_packing_limit_is_streamed(tmp_path, monkeypatch):
-    monkeypatch.setattr("inklens.linear.layouts.PACK_UP_TO", 1000)
+    monkeypatch.setattr("inklens.linear.rows.layouts.PACK_UP_TO", 1000)
     X = pixels(n_samples=500)
     np.save(tmp_path / "X.npy", X)
     rows = Rows.of(np.load(tmp_path / "X.npy", mmap_mode="r"), scale=1 / 255)
@@ -234,7 +235,8 @@ def test_scores_of_ten_thousand(dtype):
 def test_other_kernels_agree(name):
     """The same pass in a process that is forced to other kernels."""
     script = (
-        "import numpy as np; import test_linear_kernels as t; from inklens.linear import kernels, blocks\n"
+        "import numpy as np; import test_linear_kernels as t; from inklens.linear.kernels import compiled as kernels\n"
+        "from inklens.linear.rows import rows as blocks\n"
         "X = t.pixels(); rows = blocks.Rows.of(X); a = rows.loss_and_gradient(*t.case(*X.shape))\n"
         "h = rows.hessian_product(a.proba, t.case(*X.shape)[3], *t.case(*X.shape)[:2])[0]\n"
         "print(kernels.active(), repr(a.loss), repr(float(np.linalg.norm(a.gradient))), repr(float(np.linalg.norm(h))))"

@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from inklens import SoftmaxRegression
-from inklens.linear.blocks import Rows
-from inklens.linear.solvers import FitInterrupted
+from inklens.linear.driver import FitInterrupted
+from inklens.linear.rows.rows import Rows
 
 PENALTIES = {"l2": {}, "l1": {"l1_ratio": 1.0}, "net": {"l1_ratio": 0.5}, "group": {"l1_ratio": 1.0, "group": True}}
 
@@ -362,9 +362,9 @@ def test_every_row_has_its_tests():
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, ">i4"])
 def test_labels_of_any_integer_type_mean_the_same(dtype):
-    from inklens.linear.blocks import Rows
-    from inklens.linear.penalties import ElasticNet
-    from inklens.linear.problem import Problem
+    from inklens.linear.problem.penalties import ElasticNet
+    from inklens.linear.problem.problem import Problem
+    from inklens.linear.rows.rows import Rows
 
     rng = np.random.default_rng(0)
     X, codes = Rows.of(rng.random((300, 5))), rng.integers(0, 3, 300)

@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from inklens.linear import interior, kernels, saturation, solvers, sparse_newton
-from inklens.linear.blocks import Rows
+from inklens.linear import driver as solvers
+from inklens.linear.driver import solve
 from inklens.linear.fitting import remark
-from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem
-from inklens.linear.progress import Progress
-from inklens.linear.row_arrays import RowArray
-from inklens.linear.screening import certified_zeros
+from inklens.linear.kernels import compiled as kernels
+from inklens.linear.methods import interior
+from inklens.linear.methods import prox_newton as sparse_newton
+from inklens.linear.methods import sampling as saturation
+from inklens.linear.methods.stalling import Progress
+from inklens.linear.methods.subproblem import Pairs, pair_hessian
+from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs.screening import certified_zeros
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import softmax
-from inklens.linear.solvers import solve
-from inklens.linear.subproblem import Pairs, pair_hessian
 
 PENALTIES = {"l1": penalty_of(1.0), "net": penalty_of(0.5), "group": penalty_of(1.0, group=True)}
 

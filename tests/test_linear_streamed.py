@@ -14,12 +14,15 @@ from scipy import sparse
 
 from inklens import SoftmaxRegression
 from inklens.errors import DataError
-from inklens.linear import blocks, certificates, layouts, mapped, newton, screening
-from inklens.linear.blocks import Rows
-from inklens.linear.penalties import ElasticNet, penalty_of
-from inklens.linear.problem import Problem
-from inklens.linear.row_arrays import RowArray
-from inklens.linear.solvers import solve
+from inklens.linear.driver import solve
+from inklens.linear.methods import newton
+from inklens.linear.problem.penalties import ElasticNet, penalty_of
+from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs import certificates, screening
+from inklens.linear.rows import layouts, mapped
+from inklens.linear.rows import rows as blocks
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Rows
 
 PENALTIES = {
     "l2": penalty_of(0.0),
@@ -272,10 +275,10 @@ MEMORY = """
 import sys
 import numpy as np
 from inklens.linear import layouts
-from inklens.linear.blocks import Rows
-from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem
-from inklens.linear.solvers import solve
+from inklens.linear.rows.rows import Rows
+from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.problem import Problem
+from inklens.linear.driver import solve
 layouts.PACK_UP_TO = 1 << 20
 X = np.memmap(sys.argv[1], np.uint8, "r").reshape(-1, 100)[: int(sys.argv[2])]
 codes = np.arange(len(X), dtype=np.int32) % 10

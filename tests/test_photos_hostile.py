@@ -38,7 +38,7 @@ from PIL import Image, ImageFile
 
 from inklens.errors import PhotoError
 from inklens.photos import containers, decode, limits, locate, normalise
-from inklens.workflow.reading import load_reader
+from inklens.tasks.reading import load_reader
 
 KINDS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 SEVEN = photo("7")
@@ -268,7 +268,7 @@ def test_only_the_first_frame_is_ever_asked_for(kind, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_nothing_private_is_kept(kind, tmp_path):
-    from inklens.workflow.collecting import collect
+    from inklens.tasks.collecting import collect
 
     exif = Image.Exif()
     exif[271], exif[315] = "SECRET-CAMERA", "SECRET-OWNER"

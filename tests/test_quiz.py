@@ -14,7 +14,7 @@ from PIL import Image
 from inklens import DigitReader, explain, flip, load_dataset
 from inklens.cli.pictures import ASCII, BLOCKS, text_picture
 from inklens.errors import ParameterError
-from inklens.workflow.quiz import PLACE, Score, questions
+from inklens.tutorial.quiz import PLACE, Score, questions
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from inklens.cli.main import inklens
 from inklens.errors import DataError, InklensError, ModelFileError, OutputError, ParameterError
 from inklens.reader import DigitReader
-from inklens.workflow.reading import load_reader
+from inklens.tasks.reading import load_reader
 
 
 def make_reader(n_classes=3, shape=(4, 5), seed=0):
@@ -167,7 +167,7 @@ def test_verify_asks_for_the_rows_of_the_shipped_reader(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif("INKLENS_MNIST" not in os.environ, reason="set INKLENS_MNIST to the folder of MNIST's four files")
 def test_the_shipped_certificate_is_proven_again_from_mnist_alone(tmp_path, capsys):
-    from inklens.workflow.verification import verify
+    from inklens.tasks.verification import verify
 
     mnist = f"idx:{os.environ['INKLENS_MNIST']}"
     reader = load_reader()

@@ -9,8 +9,8 @@ import pytest
 from inklens import DigitReader, SoftmaxRegression, load_dataset
 from inklens.datasets import Split
 from inklens.explanations import robustness
-from inklens.report import Chapter, render
-from inklens.workflow.reasons import AFTER, TITLES, Reasons, Subject, tell_reasons
+from inklens.pages import Chapter, render
+from inklens.pages.reasons import AFTER, TITLES, Reasons, Subject, tell_reasons
 
 
 def subject(rows, shape, *, l1_ratio=0.0, C=0.1):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import inklens.workflow.tutorial_fits as fits_module
+import inklens.tutorial.fits as fits_module
 from inklens.datasets.dataset import Dataset
-from inklens.workflow.tutorial import run_tutorial
+from inklens.tutorial.run import run_tutorial
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from inklens.errors import OutputError
-from inklens.report import replaced_folder
+from inklens.pages import replaced_folder
 
 
 def write_report(folder, text="new"):

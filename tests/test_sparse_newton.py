@@ -6,17 +6,19 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 
-from inklens.linear import faces, kernels, sparse_newton, subproblem
-from inklens.linear.blocks import Rows
-from inklens.linear.dual import DualPoint, balance, dual_value, moved
-from inklens.linear.penalties import ElasticNet, GroupLasso, penalty_of
-from inklens.linear.problem import Problem
-from inklens.linear.quadratic import Quadratic
-from inklens.linear.row_arrays import RowArray
-from inklens.linear.screening import certified_zeros
+from inklens.linear.driver import solve
+from inklens.linear.kernels import compiled as kernels
+from inklens.linear.methods import faces, subproblem
+from inklens.linear.methods import prox_newton as sparse_newton
+from inklens.linear.methods.quadratic import Quadratic
+from inklens.linear.methods.subproblem import Pairs
+from inklens.linear.problem.penalties import ElasticNet, GroupLasso, penalty_of
+from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs.dual import DualPoint, balance, dual_value, moved
+from inklens.linear.proofs.screening import certified_zeros
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax, softmax
-from inklens.linear.solvers import solve
-from inklens.linear.subproblem import Pairs
 
 PENALTIES = {
     "l1": penalty_of(1.0),

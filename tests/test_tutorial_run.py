@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import inklens.workflow.tutorial_fits as fits_module
-import inklens.workflow.tutorial_sure as sure_module
+import inklens.tutorial.certainty as sure_module
+import inklens.tutorial.fits as fits_module
 from inklens.datasets.dataset import Dataset
 from inklens.errors import DataError, ParameterError, PhotoError
-from inklens.workflow.tutorial import run_tutorial
+from inklens.tutorial.run import run_tutorial
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "image", "path", "use", "rect"}
 
@@ -218,7 +218,7 @@ def test_every_answer_is_in_the_table(run):
 def test_a_photo_is_read_in_both_ways(tmp_path):
     from PIL import Image
 
-    from inklens.workflow.paper import paper_photo
+    from inklens.tutorial.paper import paper_photo
 
     data = frames_28()
     photo = tmp_path / "my <photo>.png"

@@ -16,7 +16,7 @@ import numpy as np
 
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
-from inklens.linear.dual import DualPoint
+from inklens.linear.proofs.dual import DualPoint
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.storage import write_bytes
 

@@ -44,7 +44,7 @@ def certainty(model: str, images: tuple[str, ...], figures: str | None, as_json:
     average over them. A photo from elsewhere gets a set too, but no promise.
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.certainty import judge_certainty, sets_of_pictures
+    from inklens.tasks.certainty import judge_certainty, sets_of_pictures
 
     reader = DigitReader.load(model)
     with progress_bar() as progress:
@@ -114,7 +114,7 @@ def stability(model: str, out: str | None, as_json: bool, **options) -> None:
     them; the curvature of its objective gives each a standard deviation.
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.certainty import judge_coefficients
+    from inklens.tasks.certainty import judge_coefficients
 
     with progress_bar() as progress:
         found = judge_coefficients(DigitReader.load(model), **options, progress=progress)
@@ -154,8 +154,8 @@ def compare(model_a: str, model_b: str, out: str | None, as_json: bool, **option
     share these out so unevenly; Tango's interval says how large the difference may be.
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.comparing import compare as run
-    from inklens.workflow.comparing import short_names
+    from inklens.tasks.comparing import compare as run
+    from inklens.tasks.comparing import short_names
 
     readers = DigitReader.load(model_a), DigitReader.load(model_b)
     with progress_bar() as progress:

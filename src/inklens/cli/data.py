@@ -60,7 +60,7 @@ def info(spec: str, load: bool | None, as_json: bool) -> None:
       inklens data info embedded
       inklens data info idx:mnist --json
     """
-    from inklens.workflow.data import look
+    from inklens.tasks.data import look
 
     with progress_bar() as progress:
         facts, sentences = look(spec, load=load, progress=progress)
@@ -132,7 +132,7 @@ def twins(spec: str, out: str | None, as_json: bool, **options) -> None:
       inklens data twins idx:mnist
       inklens data twins folder:letters --test 0.3 -o twins.png
     """
-    from inklens.workflow.doubts import find_twins
+    from inklens.tasks.doubts import find_twins
 
     with progress_bar() as progress:
         found = find_twins(spec, **options, progress=progress)

@@ -9,7 +9,7 @@ from inklens.cli.output import json_option, print_json, print_table
 @json_option
 def doctor(as_json: bool) -> None:
     """Say what this installation can do, what is missing, and how to get it."""
-    from inklens.workflow.doctor import examine
+    from inklens.tasks.doctor import examine
 
     findings = examine()
     if as_json:

@@ -50,7 +50,7 @@ def labels(model: str, most: int, relabel: str | None, out: str | None, as_json:
     In the table, write a class name into the column "decision", or "drop", or leave it empty to keep the label.
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.doubts import doubt_labels
+    from inklens.tasks.doubts import doubt_labels
 
     with progress_bar() as progress:
         found = doubt_labels(DigitReader.load(model), **options, progress=progress)
@@ -96,7 +96,7 @@ def refit(model: str, data: str | None, relabel: str, out: str, as_json: bool) -
     Rows and split stay; the new model remembers the corrections, so that evaluate and verify use them too.
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.doubts import refit as run
+    from inklens.tasks.doubts import refit as run
 
     with progress_bar() as progress, fit_monitor() as monitor:
         changed = run(DigitReader.load(model), relabel, out=out, data=data, progress=progress, callback=monitor)
@@ -138,7 +138,7 @@ def mistakes(model: str, cell, data: str | None, part: str, most: int, out: str 
       inklens mistakes digits.inklens --cell 4 9 -o fours-read-as-nines.png
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.doubts import judged_rows
+    from inklens.tasks.doubts import judged_rows
 
     with progress_bar() as progress:
         judged = judged_rows(DigitReader.load(model), data=data, part=part, progress=progress)

@@ -22,8 +22,8 @@ def picture_options(command):
 
 def load_frame(model, image, sample, data, settings):
     """Return the reader, the frame that was asked for and its name; `settings` is how a photo becomes one."""
-    from inklens.workflow.explaining import picture_frame
-    from inklens.workflow.reading import load_reader
+    from inklens.tasks.explaining import picture_frame
+    from inklens.tasks.reading import load_reader
 
     if (image is None) == (sample is None):
         raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
@@ -64,7 +64,7 @@ def explain(model, image, sample, data, against, out, view, scale, as_json: bool
     The contributions of a class, summed over all pixels, plus its intercept are its score z; softmax of the scores
     gives the probabilities. The difference of two scores is the log-odds of their classes.
     """
-    from inklens.workflow.explaining import explain_frame, save_explanation
+    from inklens.tasks.explaining import explain_frame, save_explanation
 
     reader, frame, name = load_frame(model, image, sample, data, settings)
     evidence, against = explain_frame(reader, frame, against)
@@ -142,7 +142,7 @@ def flip(model, image, sample, data, to, norm, margin, plausible, pen, out, as_j
     --data, else of the model, else the digits in the package). With fewest pixels a smaller change may exist where
     the bound lies below the result; the strokes of --pen are searched one by one, and the bound is that of any change.
     """
-    from inklens.workflow.explaining import flip_frame, save_flip, stroke_frame, training_ink
+    from inklens.tasks.explaining import flip_frame, save_flip, stroke_frame, training_ink
 
     if pen is not None and norm != "ink":
         raise click.UsageError("--pen counts ink; leave out --norm", click.get_current_context())
@@ -212,7 +212,7 @@ def votes(model, image, sample, data, a, b, most, out, as_json: bool, **settings
     Under an L2 penalty a score is exactly a sum over the training images: each adds its likeness to the picture times
     what the model still gets wrong about it. What a fit left short of its optimum is stated as the remainder.
     """
-    from inklens.workflow.explaining import poll
+    from inklens.tasks.explaining import poll
 
     reader, frame, name = load_frame(model, image, sample, data, settings)
     result = poll(reader, frame, a, b, data=data)

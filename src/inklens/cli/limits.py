@@ -31,7 +31,7 @@ def limits(figures: str | None, as_json: bool, **options) -> None:
       inklens limits
       inklens limits --data idx:mnist --train 7500 --test 2500 --figures limits
     """
-    from inklens.workflow.limits import find_limits
+    from inklens.tasks.limits import find_limits
 
     with progress_bar() as progress:
         found = find_limits(**options, progress=progress)
@@ -57,7 +57,7 @@ def radii(model: str, out: str | None, as_json: bool, **options) -> None:
       inklens radii digits.inklens --part train --json
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.limits import measure_radii
+    from inklens.tasks.limits import measure_radii
 
     with progress_bar() as progress:
         found = measure_radii(DigitReader.load(model), **options, progress=progress)

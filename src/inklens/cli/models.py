@@ -92,7 +92,7 @@ def fit(as_json: bool, **options) -> None:
 
     The objective is C * (sum of the rows' losses) + penalty, the intercept unpenalised.
     """
-    from inklens.workflow.models import fit as run
+    from inklens.tasks.models import fit as run
 
     with progress_bar() as progress, fit_monitor() as monitor:
         result = run(**options, progress=progress, callback=monitor)
@@ -146,13 +146,13 @@ def evaluate(model: str, figures: str | None, predictions: str | None, as_json: 
       inklens evaluate sparse.inklens --figures figures
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.models import evaluate as run
+    from inklens.tasks.models import evaluate as run
 
     with progress_bar() as progress:
         judged = run(DigitReader.load(model), **options, progress=progress)
     scores = judged.evaluation
     if figures:
-        from inklens.workflow.figures import save_confusions
+        from inklens.tasks.figures import save_confusions
 
         say("\n".join(f"wrote {path}" for path in save_confusions(scores, figures)))
     if predictions:
@@ -200,7 +200,7 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
       inklens verify sparse.inklens
     """
     from inklens.reader import DigitReader
-    from inklens.workflow.verification import verify as run
+    from inklens.tasks.verification import verify as run
 
     with progress_bar() as progress:
         found = run(DigitReader.load(model), data=data, progress=progress)
@@ -248,7 +248,7 @@ def path(as_json: bool, out: str | None, **options) -> None:
       inklens path --group --max-pixels 50
       inklens path --C 10 --points 100 --json > path.json
     """
-    from inklens.workflow.paths import follow
+    from inklens.tasks.paths import follow
 
     with progress_bar() as progress:
         run = follow(**options, progress=progress)

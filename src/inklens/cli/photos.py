@@ -74,8 +74,8 @@ def read(model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, a
 
     A picture that cannot be read gets an error of its own, the others are read, and the exit code is 1.
     """
-    from inklens.workflow.reading import load_reader
-    from inklens.workflow.reading import read as run
+    from inklens.tasks.reading import load_reader
+    from inklens.tasks.reading import read as run
 
     if (steps or boxes) and len(images) > 1:
         raise click.UsageError("--steps and --boxes draw one picture; name only one", click.get_current_context())
@@ -95,7 +95,7 @@ def read(model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, a
 
 
 def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | None) -> None:
-    from inklens.workflow.figures import save_boxes, save_steps
+    from inklens.tasks.figures import save_boxes, save_steps
 
     if steps:
         say(f"wrote {save_steps(digits[0], steps, reader=reader)}")
@@ -138,7 +138,7 @@ def collect(images: tuple[str, ...], label: str, folder: str, **settings) -> Non
       inklens fit --add my-digits -o mine.inklens
       inklens data info folder:my-digits
     """
-    from inklens.workflow.collecting import collect as run
+    from inklens.tasks.collecting import collect as run
 
     with progress_bar() as progress:
         kept, refused = run(images, label=label, folder=folder, progress=progress, **given(settings))

@@ -36,7 +36,7 @@ def quiz(model, photo, data, rounds, kinds, seed, as_json: bool) -> None:
       inklens quiz --photo my-four.jpg
       printf '4\\nA\\n9\\n' | inklens quiz --seed 1 --rounds 3 --json
     """
-    from inklens.workflow.quiz import KINDS, Score, questions, quiz_frames, quiz_reader
+    from inklens.tutorial.quiz import KINDS, Score, questions, quiz_frames, quiz_reader
 
     with progress_bar() as progress:
         reader = quiz_reader(model)

@@ -57,7 +57,7 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
       inklens demo --data mnist --train 7500 --test 2500 --seed 9 --out mnist-report
     """
     from inklens.datasets import load_dataset
-    from inklens.workflow.tutorial import run_tutorial
+    from inklens.tutorial.run import run_tutorial
 
     with progress_bar() as progress:
         dataset = load_dataset(data, progress=progress)
@@ -103,8 +103,8 @@ def report(model: str, out: str, as_json: bool, **options) -> None:
       inklens report sparse.inklens --out sparse-report
       inklens report sparse.inklens --stability
     """
+    from inklens.pages.model_page import write_model_page
     from inklens.reader import DigitReader
-    from inklens.workflow.model_page import write_model_page
 
     with progress_bar() as progress:
         judged = write_model_page(DigitReader.load(model), out=out, **options, progress=progress)

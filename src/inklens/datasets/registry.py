@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from inklens.datasets import cache
-from inklens.datasets.catalogue import KNOWN, Known, find_known, title_of
 from inklens.datasets.dataset import Dataset
+from inklens.datasets.openml import cache
+from inklens.datasets.openml.catalogue import KNOWN, Known, find_known, title_of
 from inklens.datasets.pixels import PixelOptions, parse_shape
 from inklens.errors import DataError, ParameterError
 
@@ -273,32 +273,32 @@ def _loader(kind, rest, options, label, progress, cache_dir, offline) -> Callabl
 
         return load_embedded
     if kind == "openml":
-        from inklens.datasets.openml import load_openml
+        from inklens.datasets.openml.client import load_openml
 
         return partial(load_openml, rest, options=options, progress=progress, cache_dir=cache_dir, offline=offline)
     if kind == "idx":
-        from inklens.datasets.idx import load_idx
+        from inklens.datasets.sources.idx import load_idx
 
         return partial(load_idx, rest, options=options)
     if kind == "folder":
-        from inklens.datasets.folder import load_folder
+        from inklens.datasets.sources.folder import load_folder
 
         return partial(load_folder, rest, options=options, progress=progress)
     if kind == "npz":
-        from inklens.datasets.npz import load_npz
+        from inklens.datasets.sources.npz import load_npz
 
         return partial(load_npz, rest, options=options)
     if kind == "csv":
-        from inklens.datasets.tables import load_csv
+        from inklens.datasets.sources.tables import load_csv
 
         return partial(load_csv, rest, label=label, options=options)
-    from inklens.datasets.parquet import load_parquet
+    from inklens.datasets.sources.parquet import load_parquet
 
     return partial(load_parquet, rest, label=label, options=options)
 
 
 def _openml_name(rest: str) -> tuple[str, int | None]:
-    from inklens.datasets.openml import parse_name
+    from inklens.datasets.openml.client import parse_name
 
     name, version = parse_name(rest)
     known = find_known(name, version)

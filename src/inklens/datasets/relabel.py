@@ -141,7 +141,7 @@ def mark(dataset: Dataset) -> str:
 
 def _table(path: Path) -> Iterable[tuple[int, dict[str, str]]]:
     """Yield line number and cells of every line; commas, semicolons and tabs separate, as spreadsheets like."""
-    from inklens.datasets.tables import decode_text
+    from inklens.datasets.sources.tables import decode_text
     from inklens.datasets.unpack import existing, read_file
 
     text = decode_text(read_file(existing(path, kind="file"), limit=MAX_FILE_BYTES), name=str(path))

@@ -24,8 +24,8 @@ import numpy as np
 
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation.fitted import problem_of
-from inklens.linear.hessian_systems import build_metric, solve_system
-from inklens.linear.problem import Problem
+from inklens.linear.methods.systems import build_metric, solve_system
+from inklens.linear.problem.problem import Problem
 from inklens.linear.softmax import softmax
 
 LARGEST_EXACT = 7_500  # coefficients up to which the Hessian is inverted: 450 MB in float64, some seconds

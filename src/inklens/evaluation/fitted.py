@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from inklens.errors import DataError, ParameterError
-from inklens.linear.blocks import Rows
-from inklens.linear.penalties import ElasticNet, penalty_of
-from inklens.linear.problem import Problem
+from inklens.linear.problem.penalties import ElasticNet, penalty_of
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.rows import Rows
 
 
 def problem_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Problem:

@@ -17,9 +17,9 @@ import numpy as np
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation.chance import Law, weak_share
 from inklens.evaluation.fitted import problem_of
-from inklens.linear.blocks import Rows, default_threads
-from inklens.linear.problem import Problem
-from inklens.linear.solvers import Solution, solve
+from inklens.linear.driver import Solution, solve
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.rows import Rows, default_threads
 
 Progress = Callable[[int, int, str], None]
 Draw = tuple[np.ndarray, np.ndarray]  # rows, and how often each counts

@@ -18,7 +18,7 @@ import numpy as np
 
 from inklens.errors import DataError, ParameterError
 from inklens.explanations.evidence import Evidence, explain
-from inklens.linear.blocks import Rows
+from inklens.linear.rows.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from inklens.linear.dual import DualPoint
-from inklens.linear.problem import Problem
+from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs.dual import DualPoint
 
 LARGE = 1e4  # columns that reach further are scaled to about 1
 NARROW = 0.01  # columns whose values spread less than this share of their middle are centred

@@ -16,11 +16,11 @@ from sklearn.utils.validation import _check_n_features, _check_sample_weight, ch
 
 from inklens.errors import DataError
 from inklens.linear import arrays
-from inklens.linear.blocks import Rows, is_matrix
+from inklens.linear.driver import FitInterrupted, Solution, solve
 from inklens.linear.fitting import make_problem, remark
-from inklens.linear.layouts import dense_storage, make_block
+from inklens.linear.rows.layouts import dense_storage, make_block
+from inklens.linear.rows.rows import Rows, is_matrix
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
-from inklens.linear.solvers import FitInterrupted, Solution, solve
 
 try:  # experimental since scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -95,7 +95,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     mle_exists_ : bool or None
         Without a penalty: whether a finite optimum exists; None where neither is proven, and under a penalty.
     dual_point_ : DualPoint or None
-        What proves `lower_bound_`: see `inklens.linear.certificates.lower_bound`.
+        What proves `lower_bound_`: see `inklens.linear.proofs.certificates.lower_bound`.
     gradient_norm_ : float
         Largest violation of the optimality conditions, in units of the gradient.
     n_iter_, n_passes_ : int, float

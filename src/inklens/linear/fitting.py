@@ -6,11 +6,11 @@ The command line fits with this alone; `SoftmaxRegression` puts scikit-learn's c
 import numpy as np
 
 from inklens.errors import DataError
-from inklens.linear import newton
-from inklens.linear.blocks import Rows
-from inklens.linear.penalties import ElasticNet, penalty_of
-from inklens.linear.problem import Problem, check_strength
-from inklens.linear.solvers import Solution
+from inklens.linear.driver import Solution
+from inklens.linear.methods import newton
+from inklens.linear.problem.penalties import ElasticNet, penalty_of
+from inklens.linear.problem.problem import Problem, check_strength
+from inklens.linear.rows.rows import Rows
 
 LARGEST = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
 LARGEST_L1 = 1e7  # under a penalty with thresholds: a column's threshold falls with its scale, into the rounding

@@ -11,11 +11,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
 from inklens.errors import DataError
-from inklens.linear.blocks import Rows
 from inklens.linear.estimators import SoftmaxRegression, all_or_nothing
 from inklens.linear.path import fit_points, path_grid
-from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem, check_strength
+from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.problem import Problem, check_strength
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax
 
 

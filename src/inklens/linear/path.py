@@ -12,10 +12,10 @@ import numpy as np
 
 from inklens.errors import DataError
 from inklens.linear import arrays
-from inklens.linear.blocks import Rows
-from inklens.linear.penalties import penalty_of
-from inklens.linear.problem import Problem, check_strength
-from inklens.linear.solvers import Solution, solve
+from inklens.linear.driver import Solution, solve
+from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.problem import Problem, check_strength
+from inklens.linear.rows.rows import Rows
 
 BISECTIONS = 8  # refinements of C when the number of features is limited
 BOUNDARY = 1e-6  # the first point keeps this share of distance, so that rounding lets nothing in

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from inklens.linear import arrays, twin
+from inklens.linear import arrays
+from inklens.linear.kernels import reference as twin
 
 
 def raw_prediction(X: Any, coef: np.ndarray, intercept: np.ndarray) -> Any:

@@ -1,0 +1,222 @@
+"""CSV: one image per row, one column of labels."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+from inklens.datasets.dataset import Dataset
+from inklens.datasets.labels import as_labels, refuse_rows
+from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.sources.plain import blocks, parse_block
+from inklens.datasets.unpack import existing, read_file
+from inklens.errors import DataError
+
+LABEL_NAMES = ("label", "class", "target", "digit", "y", "labels", "character")
+INDEX_NAMES = ("", "index", "id", "unnamed: 0", "row")
+DELIMITERS = ",;\t|"
+MAX_CSV_BYTES = 2 << 30
+MAX_PACKED_CSV_BYTES = 200 << 20
+MAX_COLUMNS = 1 << 20
+
+
+def load_csv(path: str | os.PathLike[str], *, label: str | None = None, options: PixelOptions = AS_FOUND) -> Dataset:
+    """Load a table with one image per row, packed (.gz) or not.
+
+    A first line of names is recognised. The column of labels is `label` (a name, ``"first"``, ``"last"`` or a
+    number from 1); without it, the column with a usual name (label, class, target, digit, y), else whichever of
+    the first and the last column looks like labels. The notes say which one was taken.
+
+    Raises
+    ------
+    DataError
+        Unreadable text, rows of different length, no column of labels, or pixels that are no numbers.
+    """
+    path = existing(path, kind="file")
+    packed = path.name.lower().endswith(".gz")
+    text = decode_text(read_file(path, limit=MAX_PACKED_CSV_BYTES if packed else MAX_CSV_BYTES), name=str(path))
+    table, header = _read_table(text, path)
+    n_columns = len(table[0])
+    column, column_note = _label_column(label, header, table, path)
+    dropped = [i for i in _index_columns(header, table) if i != column]
+    pixels, y = _split_columns(table, column, dropped, first_row=1 + (header is not None), where=str(path))
+    labels = as_labels(y, where=str(path))
+    X, shape, notes = as_ink(pixels, labels, options=options, where=str(path))
+    index_note = [f"column {dropped[0] + 1} numbers the rows and was left out"] if dropped else []
+    head = f"{n_columns} columns, {'with' if header else 'without'} a line of names; {column_note}"
+    return Dataset(
+        X, labels, image_shape=shape, name=path.stem, source=f"csv:{path}", notes=(head, *index_note, *notes)
+    )
+
+
+def decode_text(data: bytes, *, name: str) -> str:
+    """Decode UTF-8 or UTF-16, with or without a byte order mark.
+
+    Raises
+    ------
+    DataError
+        Neither, or NUL characters in the text.
+    """
+    try:
+        text = data.decode(_encoding(data))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name!r} is neither UTF-8 nor UTF-16 text ({error.reason} at byte {error.start})") from error
+    if "\0" in text:
+        raise DataError(
+            f"{name!r} has a NUL character in line {text.count(chr(10), 0, text.index(chr(0))) + 1}: no CSV"
+        )
+    return text
+
+
+def read_rows(text: str, *, delimiter: str = ",", name: str = "table") -> list[list[str]]:
+    """Split CSV text (RFC 4180) into rows of fields; blank lines are left out.
+
+    >>> read_rows('a,"b ""c"", d"\\r\\n1,"two\\nlines"\\r\\n')
+    [['a', 'b "c", d'], ['1', 'two\\nlines']]
+    """
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+    except csv.Error as error:
+        raise DataError(f"{name!r} is no readable CSV: {error}") from error
+
+
+def _encoding(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if len(data) >= 4 and data[0] and not data[1] and data[2] and not data[3]:
+        return "utf-16-le"
+    if len(data) >= 4 and not data[0] and data[1] and not data[2] and data[3]:
+        return "utf-16-be"
+    return "utf-8-sig"
+
+
+def _read_table(text: str, path: Path):
+    """Return the rows (lists of text, or a number array when all is plain numbers) and the names, if any."""
+    text = text.lstrip("\r\n")
+    first_line = text[: text.find("\n") + 1 or len(text)]
+    delimiter = max(DELIMITERS, key=first_line.count)
+    rows: list[list[str]] | np.ndarray | None = _plain_numbers(text, first_line, delimiter)
+    header = None
+    if rows is not None and '"' not in first_line:
+        head = read_rows(first_line, delimiter=delimiter, name=str(path))[0]
+        header = head if _is_header(head) else None
+    else:
+        rows = read_rows(text, delimiter=delimiter, name=str(path))
+        if rows and _is_header(rows[0]):
+            header, rows = rows[0], rows[1:]
+    if len(rows) == 0:
+        raise DataError(f"{str(path)!r} has no rows; expected one image per row")
+    _refuse_ragged(rows, header, path)
+    return rows, header
+
+
+def _plain_numbers(text: str, first_line: str, delimiter: str) -> np.ndarray | None:
+    """Parse a body of nothing but numbers block by block; None when it is anything else."""
+    head = [field.strip().strip('"') for field in first_line.strip().split(delimiter)]
+    data = (text[len(first_line) :] if _is_header(head) else text).encode()
+    parts = []
+    for block in blocks(data):
+        part = parse_block(block, delimiter.encode(), len(head))
+        if part is None:
+            return None
+        parts.append(part)
+    return np.concatenate(parts) if parts else None
+
+
+def _is_header(row: list[str]) -> bool:
+    """Names: no field is a number, or a usual name for labels stands among numbers."""
+    numeric = [_is_number(field) for field in row]
+    named = any(field.strip().lower() in LABEL_NAMES for field in row)
+    return not any(numeric) or (named and len(row) > 1)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_ragged(rows, header: list[str] | None, path: Path) -> None:
+    n_columns = len(header or rows[0])
+    if n_columns < 2 or n_columns > MAX_COLUMNS:
+        raise DataError(f"{str(path)!r} has {n_columns} columns; expected a label and the pixels of one image per row")
+    if isinstance(rows, np.ndarray):
+        return
+    refuse_rows(
+        (i for i, row in enumerate(rows) if len(row) != n_columns),
+        what=f"another number of fields than the {n_columns} of the first line",
+        where=str(path),
+    )
+
+
+def _label_column(asked: str | None, header, rows, path: Path) -> tuple[int, str]:
+    """Return the column of labels and how it was found."""
+    n_columns = len(rows[0])
+    names = [name.strip().lower() for name in header] if header else []
+    if asked is not None:
+        return _asked_column(asked, names, n_columns, path), f"labels from column {asked!r}, as asked"
+    usual = [names.index(name) for name in LABEL_NAMES if name in names]
+    if usual:
+        return usual[0], f"labels from the column named {header[usual[0]].strip()!r}"
+    first, last = (_label_likeness(rows, i) for i in (0, n_columns - 1))
+    if max(first, last) <= 0 or (min(first, last) > 0 and abs(first - last) < 0.05):
+        raise DataError(
+            f"{str(path)!r}: which column has the labels? say ?label=first, ?label=last, its name or its number"
+        )
+    column, word = (0, "first") if first > last else (n_columns - 1, "last")
+    return column, f"labels from the {word} column, which looks like labels (say ?label= if that is wrong)"
+
+
+def _asked_column(asked: str, names: list[str], n_columns: int, path: Path) -> int:
+    if asked.strip().lower() in names:
+        return names.index(asked.strip().lower())
+    if asked in ("first", "last"):
+        return 0 if asked == "first" else n_columns - 1
+    if asked.isdecimal() and 1 <= int(asked) <= n_columns:
+        return int(asked) - 1
+    raise DataError(f"{str(path)!r} has no column {asked!r}; name one, or say first, last or a number to {n_columns}")
+
+
+def _label_likeness(rows, column: int) -> float:
+    """1 minus the share of the commonest value: near 0 for a pixel in the corner; 0 for values that never repeat."""
+    values = rows[:, column].tolist() if isinstance(rows, np.ndarray) else [row[column].strip() for row in rows]
+    counts = np.unique(values, return_counts=True)[1]
+    if len(counts) < 2 or (len(counts) > 0.5 * len(values) and len(values) > 20):
+        return 0.0
+    text = not isinstance(rows, np.ndarray) and not all(_is_number(value) for value in values)
+    return 1.0 if text else float(1 - counts.max() / len(values))
+
+
+def _index_columns(header, rows) -> list[int]:
+    """Return [0] when the first column is called like an index and counts 0, 1, 2 ... or 1, 2, 3 ..."""
+    if not header or header[0].strip().lower() not in INDEX_NAMES:
+        return []
+    try:
+        values = np.array([float(row[0]) for row in rows])
+    except ValueError:
+        return []
+    return [0] if len(values) > 1 and values[0] in (0, 1) and (np.diff(values) == 1).all() else []
+
+
+def _split_columns(rows, column: int, dropped: list[int], *, first_row: int, where: str):
+    """Return pixels as numbers and labels as they stand."""
+    n_columns = len(rows[0])
+    kept = [i for i in range(n_columns) if i != column and i not in dropped]
+    if not kept:
+        raise DataError(f"{where}: no column is left for pixels")
+    if isinstance(rows, np.ndarray):
+        return rows[:, kept], rows[:, column]
+    pixels = np.empty((len(rows), len(kept)), np.float32)
+    for i, row in enumerate(rows):
+        try:
+            pixels[i] = [row[j] for j in kept]
+        except (ValueError, OverflowError) as error:
+            bad = next((j for j in kept if not _is_number(row[j])), column)
+            raise DataError(
+                f"{where}: row {i + first_row}, column {bad + 1} is {row[bad][:40]!r}; every pixel must be a number"
+            ) from error
+    return pixels, [row[column] for row in rows]

@@ -1,0 +1,242 @@
+"""Penalties g(W): value, proximal operator, convex conjugate, and what a sparse method asks of them.
+
+Shapes: W and G are (n_classes, n_features). The intercept is never penalised. `l1`, `l2` and `group` are numbers, or
+one number per feature.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inklens.linear.methods import subproblem
+
+SHRINK = 1.0 - 4.0 * np.finfo(float).eps  # keeps a scaled dual point inside its domain after rounding
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticNet:
+    """g(W) = l1 ||W||_1 + l2/2 ||W||^2, with no penalty, L1 and L2 as its corners.
+
+    >>> ElasticNet(l1=1.0, l2=0.0).value(np.array([[1.0, -2.0]]))
+    3.0
+    """
+
+    l1: Any
+    l2: Any
+
+    is_grouped = False
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether g has a gradient everywhere."""
+        return not np.any(self.l1)
+
+    def value(self, W: np.ndarray) -> float:
+        """Return g(W)."""
+        l1, l2, W = _where_not_zero(W, self.l1, self.l2)
+        return float((l1 * np.abs(W)).sum()) + 0.5 * float(W @ (l2 * W))
+
+    def gradient(self, W: np.ndarray) -> np.ndarray:
+        """Return the gradient of the smooth part, l2 W."""
+        return self.l2 * W
+
+    def prox(self, W: np.ndarray, step: float) -> np.ndarray:
+        """Return argmin_V ||V - W||^2 / (2 step) + g(V)."""
+        return np.sign(W) * np.maximum(np.abs(W) - step * self.l1, 0.0) / (1.0 + step * self.l2)
+
+    def conjugate(self, G: np.ndarray) -> float:
+        """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
+        if self.is_smooth and np.all(self.l2):
+            return 0.5 * float(np.vdot(G, G / self.l2))
+        excess, l2 = np.abs(G) - self.l1, np.broadcast_to(self.l2, G.shape)
+        over = excess > 0.0
+        excess, l2 = excess[over], l2[over]
+        return float((excess / l2) @ excess) / 2.0 if l2.all() else np.inf
+
+    def largest_feasible_scale(self, G: np.ndarray) -> float:
+        """Return the largest s <= 1 with g*(s G) finite."""
+        if np.all(self.l2):
+            return 1.0
+        bound = np.where(np.broadcast_to(self.l2, G.shape) > 0.0, np.inf, self.l1)
+        return _largest_scale(np.abs(G), bound)
+
+    def scaled(self, factor: float) -> "ElasticNet":
+        """Return factor * g."""
+        return ElasticNet(self.l1 * factor, self.l2 * factor)
+
+    def in_units(self, scale: np.ndarray) -> "ElasticNet":
+        """Return the same penalty as a function of W' = scale * W."""
+        return ElasticNet(self.l1 / scale, self.l2 / scale**2)
+
+    def over(self, columns: np.ndarray, n_features: int) -> "ElasticNet":
+        """Return the penalty of some columns alone."""
+        return ElasticNet(*(np.broadcast_to(size, n_features)[columns] for size in (self.l1, self.l2)))
+
+    def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """Return the products <a, b> of what is thresholded together, (n_classes, n_features)."""
+        return A * B
+
+    def sizes(self, W: np.ndarray) -> np.ndarray:
+        """Return the sizes of what is thresholded together, (n_classes, n_features)."""
+        return np.abs(W)
+
+    def strength(self, G: np.ndarray) -> np.ndarray:
+        """Return how hard -G pulls each coefficient off zero, 1 at the threshold, (n_classes, n_features)."""
+        return _ratio(np.abs(G), self.l1)
+
+    def support(self, W: np.ndarray) -> np.ndarray:
+        """Return which coefficients are not held at zero, (n_classes, n_features)."""
+        return W != 0.0
+
+    def violation(self, W: np.ndarray, G: np.ndarray) -> float:
+        """Return the largest breach of the optimality conditions G in dg(W), in units of the threshold."""
+        breach, used = np.maximum(np.abs(G) - self.l1, 0.0), W != 0.0
+        l1, l2, own = _where_not_zero(W, self.l1, self.l2)
+        breach[used] = np.abs(G[used] - l2 * own - l1 * np.sign(own))
+        return float(_ratio(breach, self.l1).max(initial=0.0))
+
+    def solve_quadratic(
+        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
+
+        Intercepts stay at 0.
+        """
+        l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
+        l1[model.is_intercept] = np.inf
+        return subproblem.solve_elementwise(
+            model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads, faces=model.faces
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class GroupLasso:
+    """g(W) = group sum_j ||W_.j||_2 + l2/2 ||W||^2: a feature enters for all classes or for none.
+
+    Yuan and Lin (2006), J. R. Stat. Soc. B 68, equation 2.2; one group per column of W.
+
+    >>> GroupLasso(group=1.0, l2=0.0).value(np.array([[3.0, 0.0], [4.0, 0.0]]))
+    5.0
+    """
+
+    group: Any
+    l2: Any
+
+    is_smooth = False
+    is_grouped = True
+
+    @property
+    def l1(self) -> Any:
+        """The threshold that a column's norm of the gradient must pass."""
+        return self.group
+
+    def value(self, W: np.ndarray) -> float:
+        """Return g(W)."""
+        return float((self.group * np.linalg.norm(W, axis=0)).sum() + 0.5 * (self.l2 * W * W).sum())
+
+    def gradient(self, W: np.ndarray) -> np.ndarray:
+        """Return the gradient of the smooth part, l2 W."""
+        return self.l2 * W
+
+    def prox(self, W: np.ndarray, step: float) -> np.ndarray:
+        """Return argmin_V ||V - W||^2 / (2 step) + g(V)."""
+        norms = np.linalg.norm(W, axis=0)
+        kept = np.maximum(norms - step * self.group, 0.0)
+        return W * _ratio(kept, norms) / (1.0 + step * self.l2)
+
+    def conjugate(self, G: np.ndarray) -> float:
+        """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
+        return ElasticNet(self.group, self.l2).conjugate(np.linalg.norm(G, axis=0))
+
+    def largest_feasible_scale(self, G: np.ndarray) -> float:
+        """Return the largest s <= 1 with g*(s G) finite."""
+        return ElasticNet(self.group, self.l2).largest_feasible_scale(np.linalg.norm(G, axis=0))
+
+    def scaled(self, factor: float) -> "GroupLasso":
+        """Return factor * g."""
+        return GroupLasso(self.group * factor, self.l2 * factor)
+
+    def in_units(self, scale: np.ndarray) -> "GroupLasso":
+        """Return the same penalty as a function of W' = scale * W."""
+        return GroupLasso(self.group / scale, self.l2 / scale**2)
+
+    def over(self, columns: np.ndarray, n_features: int) -> "GroupLasso":
+        """Return the penalty of some columns alone."""
+        return GroupLasso(*(np.broadcast_to(size, n_features)[columns] for size in (self.group, self.l2)))
+
+    def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """Return the products <a_j, b_j> of the columns, (1, n_features)."""
+        return (A * B).sum(axis=0, keepdims=True)
+
+    def sizes(self, W: np.ndarray) -> np.ndarray:
+        """Return the norms of the columns, (1, n_features)."""
+        return np.linalg.norm(W, axis=0, keepdims=True)
+
+    def strength(self, G: np.ndarray) -> np.ndarray:
+        """Return how hard -G pulls each feature off zero, 1 at the threshold, (n_classes, n_features)."""
+        return np.broadcast_to(_ratio(np.linalg.norm(G, axis=0), self.group), G.shape)
+
+    def support(self, W: np.ndarray) -> np.ndarray:
+        """Return which coefficients are not held at zero, (n_classes, n_features)."""
+        return np.broadcast_to((W != 0.0).any(axis=0), W.shape)
+
+    def violation(self, W: np.ndarray, G: np.ndarray) -> float:
+        """Return the largest breach of the optimality conditions G in dg(W), in units of the threshold."""
+        pull = G - self.l2 * W
+        norms = np.linalg.norm(W, axis=0)
+        inside = np.linalg.norm(pull - self.group * W * _ratio(1.0, norms), axis=0)
+        outside = np.maximum(np.linalg.norm(pull, axis=0) - self.group, 0.0)
+        return float(_ratio(np.where(norms > 0.0, inside, outside), self.group).max(initial=0.0))
+
+    def solve_quadratic(
+        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
+
+        Intercepts stay at 0.
+        """
+        q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
+        group, l2 = (_per_pair(size, model)[:q] for size in (self.group, self.l2))
+        group[model.is_intercept[:q]] = np.inf
+        return subproblem.solve_grouped(
+            model.hessian, gradient, w, group, l2, tolerance=tolerance, n_threads=model.n_threads
+        )
+
+
+def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLasso:
+    """Return l1_ratio * (||W||_1, or sum_j ||W_.j||_2 with `group`) + (1 - l1_ratio)/2 ||W||^2."""
+    if group and l1_ratio > 0.0:
+        return GroupLasso(l1_ratio, 1.0 - l1_ratio)
+    return ElasticNet(l1_ratio, 1.0 - l1_ratio)
+
+
+def _where_not_zero(W: np.ndarray, *per_feature: Any) -> tuple[np.ndarray, ...]:
+    """Return numbers per feature, or for all, and W, each at the entries of W that are not 0; most are, in text."""
+    used = np.flatnonzero(W != 0.0)
+    return *(
+        np.broadcast_to(size, W.shape).ravel()[used] if np.ndim(size) else size for size in per_feature
+    ), W.ravel()[used]
+
+
+def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
+    """Return numerator / denominator, 0 where the denominator is 0."""
+    if np.ndim(denominator) == 0 and denominator != 0.0:
+        return np.asarray(numerator / denominator, dtype=float)
+    numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
+    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator != 0.0)
+
+
+def _largest_scale(size: np.ndarray, bound: Any) -> float:
+    """Return the largest s <= 1 with s * size <= bound everywhere, also after rounding."""
+    over = size > bound
+    if not over.any():
+        return 1.0
+    return float((np.broadcast_to(bound, size.shape)[over] / size[over]).min() * SHRINK)
+
+
+def _per_pair(size: Any, model: subproblem.Model) -> np.ndarray:
+    """Return a number per feature, or one for all, as a number per pair."""
+    if np.ndim(size) == 0:
+        return np.full(len(model.is_intercept), float(size))
+    return np.append(size, 0.0)[model.pairs.features]

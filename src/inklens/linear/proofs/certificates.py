@@ -1,0 +1,258 @@
+"""Proofs about a point: a lower bound on the optimum, and separation of the classes. Rounding is counted against us.
+
+With p_i in the simplex, R = Y - P and G = R' diag(c) X, weak duality gives for every P whose weighted column sums equal
+those of Y (the intercept is not penalised)
+
+    objective(W, b)  >=  sum_i c_i H(p_i) - g*(G),      H(p) = -sum_k p_k log p_k.
+
+Every quantity is computed in float64 from the values as given, up to `layouts.ROUNDED` = 4 u of each; |error of a sum
+of n terms| <= gamma_n sum |terms| with gamma_n = n u / (1 - n u), u = 2^-53 (Higham 2002, section 3.1).
+
+Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classes, n_features).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr
+
+from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, class_sums, entropy, pull
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Evaluation, Rows
+from inklens.linear.softmax import log_softmax
+
+RADIUS = 10.0  # without a penalty the bound holds over all coefficients with norms up to this many times the solution's
+LARGEST_EXISTENCE = 1500  # coefficients up to which existence of an unpenalised optimum is looked for
+
+
+class Certificate(NamedTuple):
+    """What is proven about one point."""
+
+    objective: float
+    lower_bound: float
+    dual: DualPoint
+    gradient_norm: float  # largest violation of the optimality conditions, by a proximal step of length 1
+
+
+class Separation(NamedTuple):
+    """A direction that separates the classes: every row's own score leads by at least `margin`, rounding included."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    margin: float
+
+
+def gamma(n_terms: int) -> float:
+    """Return the factor of the rounding error of a sum of `n_terms` products.
+
+    >>> bool(0.0 < gamma(10_000) < 1.2e-12)
+    True
+    """
+    unit = np.finfo(float).eps / 2.0
+    return n_terms * unit / (1.0 - n_terms * unit)
+
+
+def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: DualPoint | None = None) -> Certificate:
+    """Return objective and proven lower bound in float64; one and a half passes, one more with a dual point.
+
+    Without `dual` the dual point is the softmax at (coef, intercept).
+    """
+    at = problem.evaluate(coef, intercept, dtype=np.float64)
+    objective = at.loss + problem.penalty.value(coef)
+    slack = _score_rounding(problem.magnitudes, problem.weights, coef, intercept)
+    if dual is None or dual.direction is None:
+        dual, proba = DualPoint(coef, intercept), at.proba
+    else:
+        proba = dual.proba(problem.rows)
+    bound = max(0.0, _bound(problem, proba) - slack)
+    return Certificate(objective, bound, dual, violation(problem, coef, at))
+
+
+def violation(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
+    """Return the largest change that a proximal gradient step of length 1 makes."""
+    moved = problem.penalty.prox(coef - at.gradient, 1.0) - coef
+    return float(max(np.abs(moved).max(initial=0.0), np.abs(at.intercept_gradient).max(initial=0.0)))
+
+
+def _bound(problem: Problem, proba: RowArray) -> float:
+    proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
+    G = pull(problem, proba)
+    return dual_bound(problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes, leak)
+
+
+def dual_bound(penalty, proba: RowArray, codes, weights, G, magnitudes, leak: float = 0.0) -> float:
+    """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
+
+    `leak` is the share of probability by which the class sums may still be wrong.
+    """
+    n_samples, n_classes = proba.shape
+    total = float(weights.sum())
+    relative = gamma(n_samples + 8 * n_classes + 20) + 2.0 * leak
+    widest = np.abs(G) + relative * magnitudes
+
+    def value(scale: float) -> float:
+        sure = entropy(proba, codes, weights, scale)
+        return sure - relative * n_classes * (total + sure) - penalty.conjugate(scale * widest)
+
+    return best_scaled(penalty, widest, value)
+
+
+def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
+    """Move probability between classes until the weighted class sums are those of the labels (`dual.balance`).
+
+    Also returns a bound on the share of any class that rounding leaves misplaced.
+    """
+    n_classes = proba.shape[1]
+    wanted = np.bincount(codes, weights, minlength=n_classes)
+    for _ in range(2):
+        proba = balance(proba, codes, weights)
+    present = class_sums(proba, weights)
+    unsure = np.abs(present - wanted) + gamma(len(proba) + 2 * n_classes) * (present + wanted)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        leak = float(np.max(np.where(unsure > 0.0, unsure / present, 0.0)))
+    return proba, leak if np.isfinite(leak) else 1.0
+
+
+def _score_rounding(magnitudes: np.ndarray, weights: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> float:
+    """Return a bound on the error of the loss: scores are sums of n_features + 1 products, logs and sums follow."""
+    reach = float(magnitudes @ np.abs(coef).max(axis=0, initial=0.0)) + float(weights.sum()) * np.abs(intercept).max()
+    return 2.0 * gamma(len(magnitudes) + len(coef) + 20) * (reach + float(weights.sum()) * np.log(len(coef)))
+
+
+def lower_bound(
+    X, codes: np.ndarray, weights: np.ndarray, penalty, dual: DualPoint, *, fit_intercept: bool = True
+) -> float:
+    """Return the proven lower bound that a dual point gives, with plain NumPy: an independent check of a saved model.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix (n_samples, n_features)
+        The rows, in float64.
+    codes, weights : ndarray (n_samples,)
+        Class of each row, and its weight in the loss (C times sample weight).
+    penalty : ElasticNet or GroupLasso
+    dual : DualPoint
+        Coefficients, and the direction along which the softmax is moved (or None).
+
+    Examples
+    --------
+    >>> from inklens.linear.problem.penalties import ElasticNet
+    >>> X, codes = np.array([[0.0], [1.0]]), np.array([0, 1])
+    >>> dual = DualPoint(np.zeros((2, 1)), np.zeros(2))
+    >>> bound = lower_bound(X, codes, np.ones(2), ElasticNet(0.0, 1.0), dual)
+    >>> bool(1.13 < bound < 2 * np.log(2))
+    True
+    """
+    proba = np.exp(log_softmax(np.asarray(X @ dual.coef.T) + dual.intercept))
+    if dual.direction is not None:
+        along = np.asarray(X @ dual.direction.T) + dual.intercept_direction
+        proba = proba * np.maximum(1.0 + along - (proba * along).sum(axis=1, keepdims=True), 0.0)
+    proba /= proba.sum(axis=1, keepdims=True)
+    point, leak = balanced(RowArray.of(proba), codes, weights) if fit_intercept else (RowArray.of(proba), 0.0)
+    indicator = np.eye(proba.shape[1])[codes]
+    G = np.asarray(((indicator - np.asarray(point)) * weights[:, None]).T @ X)
+    magnitudes = np.asarray(abs(X).T @ weights)
+    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak)
+    return max(0.0, bound)
+
+
+# ---- no penalty ------------------------------------------------------------------------------------------------------
+
+
+def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> Separation | None:
+    """Return the proof that (coef, intercept) puts every row on the right side of every other class, or None.
+
+    Then the unpenalised loss can be driven to 0 and attains no minimum (Albert and Anderson 1984, Biometrika 71). The
+    margin is the smallest lead of a row's own class, less what rounding may have added.
+    """
+
+    def lead(part: slice, z: np.ndarray) -> np.ndarray:
+        own = np.arange(len(z)), codes[part]
+        others = z.copy()
+        others[own] = -np.inf
+        return z[own] - others.max(axis=1)
+
+    leads = RowArray.combine(lead, rows.row_scores(coef, intercept, dtype=np.float64))
+    if not all((found > 0.0).all() for _, found in leads.readings()):
+        return None
+    widest = np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None]
+    reach = rows.absolute().row_scores(*widest, dtype=np.float64)
+    slack = 4.0 * gamma(rows.n_features + 7)
+    sure = RowArray.combine(lambda _, found, size: found - slack * size[:, 0], leads, reach)
+    margin = min(float(found.min()) for _, found in sure.readings())
+    return Separation(coef, intercept, margin) if margin > 0.0 else None
+
+
+def unpenalised_bound(problem: Problem, coef: np.ndarray, proba: RowArray) -> tuple[float, bool | None]:
+    """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
+
+    Without that proof the bound holds over all coefficients whose norm ||W||_1 is at most RADIUS times that of `coef`.
+    """
+    bound = existence(problem, np.asarray(proba)) if proba.held is not None else None
+    if bound is not None:
+        return bound, True
+    return norm_bounded(problem, proba, RADIUS * float(np.abs(coef).sum())), None
+
+
+def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
+    """Return a proven lower bound on the unpenalised loss over all coefficients with ||W||_1 <= radius.
+
+    The Frank-Wolfe gap: sum_i c_i H(p_i) - radius max |G|.
+    """
+    proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
+    G = pull(problem, proba)
+    relative = gamma(len(proba) + 8 * problem.n_classes + 20) + 2.0 * leak
+    widest = float((np.abs(G) + relative * problem.magnitudes)[:, problem.free].max(initial=0.0))
+    sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
+    return max(0.0, sure - relative * problem.n_classes * (total + sure) - radius * widest)
+
+
+def existence(problem: Problem, proba: np.ndarray) -> float | None:
+    """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
+
+    An optimum exists if some P with all entries positive has G(P) = 0: by Stiemke's theorem no direction then separates
+    the classes even partly (Albert and Anderson 1984). Let u_ik = c_i p_ik and d_ik = (e_yi - e_k) (x) (x_i, 1), so
+    that G = sum u_ik d_ik, and Q = sum u_ik^2 d_ik d_ik'. Moving u_ik by -u_ik^2 d_ik' Q^-1 G gives G = 0 exactly;
+    where no u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
+    """
+    n_classes = problem.n_classes
+    columns = np.flatnonzero(problem.free)
+    size = (n_classes - 1) * (len(columns) + problem.fit_intercept)
+    if size == 0 or size > LARGEST_EXISTENCE or problem.rows.n_samples * size**2 > 2e10:
+        return None
+    X = problem.rows.dense(columns, dtype=np.float64)
+    X /= np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny)
+    if problem.fit_intercept:
+        X = np.column_stack([X, np.ones(len(X))])
+    moves = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
+    G = np.zeros((n_classes - 1, X.shape[1]))
+    u = proba * problem.weights[:, None]
+    for own in range(n_classes):
+        rows = problem.codes == own
+        for k in range(n_classes):
+            if k == own:
+                continue
+            spread = X[rows] * u[rows, k, None]
+            product, total = spread.T @ spread, spread.sum(axis=0)
+            for a, sign_a in ((own, 1.0), (k, -1.0)):
+                if a == n_classes - 1:  # the last class is determined by the others
+                    continue
+                G[a] += sign_a * total
+                for b, sign_b in ((own, 1.0), (k, -1.0)):
+                    if b < n_classes - 1:
+                        moves[a, :, b, :] += sign_a * sign_b * product
+    Q = moves.reshape(size, size)
+    rounding = (gamma(len(X) * n_classes) + size**2 * np.finfo(float).eps) * float(np.trace(Q))
+    least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
+    norm = np.linalg.norm(G) + gamma(len(X) * n_classes + 4) * float(np.linalg.norm(np.abs(X).T @ u))
+    if least <= 0.0 or not (proba > 0.0).all():
+        return None
+    off = u.copy()
+    off[np.arange(len(u)), problem.codes] = 0.0
+    tau = float((off.max(axis=1) * np.linalg.norm(X, axis=1)).max()) * np.sqrt(2.0) * norm / least
+    if not tau < 0.5:
+        return None
+    sure = float(problem.weights @ entr(proba).sum(axis=1))
+    change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
+    return max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change))

@@ -1,0 +1,127 @@
+"""Dual points: rows of probabilities that prove a lower bound, described by a few coefficients.
+
+The linearised dual point at (W, b) along a Newton direction (D, d) is P + U, U_i = (diag p_i - p_i p_i')(D x_i + d):
+its gradient is the Newton model's own, so that it is feasible up to what the model leaves out and its gap is of second
+order in the direction. Rows that leave the simplex are clipped and normalised.
+
+Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction (n_classes,), proba (n_samples,
+n_classes).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr
+
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Evaluation, Rows
+from inklens.linear.softmax import softmax
+
+
+class DualPoint(NamedTuple):
+    """Softmax at (coef, intercept), moved along (direction, intercept_direction) where these are given."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    direction: np.ndarray | None = None
+    intercept_direction: np.ndarray | None = None
+
+    def proba(self, rows: Rows) -> RowArray:
+        """Return the point in float64; half a pass for each of coef and direction."""
+        z = rows.row_scores(self.coef, self.intercept, dtype=np.float64)
+        if self.direction is None or self.intercept_direction is None:
+            return RowArray.combine(lambda _, z: softmax(z), z)
+        along = rows.row_scores(self.direction, self.intercept_direction, dtype=np.float64)
+        return RowArray.combine(lambda _, z, v: moved(softmax(z), v), z, along)
+
+
+def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Return proba + (diag p - p p') v for each row, clipped to the simplex.
+
+    >>> moved(np.array([[0.5, 0.5]]), np.array([[0.2, 0.0]]))
+    array([[0.55, 0.45]])
+    >>> moved(np.array([[0.5, 0.5]]), np.array([[8.0, 0.0]]))
+    array([[1., 0.]])
+    """
+    mean = (proba * along).sum(axis=1, keepdims=True)
+    point = proba * np.maximum(1.0 + along - mean, 0.0)
+    return point / point.sum(axis=1, keepdims=True)
+
+
+def linearised(start: Evaluation, end: Evaluation) -> RowArray:
+    """Return the softmax at one point moved along the scores to another, in the precision of these."""
+    along = RowArray.combine(lambda _, after, before: after - before, end.scores, start.scores)
+    return RowArray.combine(lambda _, p, v: moved(p, v), start.proba, along)
+
+
+def class_sums(proba: RowArray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of each class's probabilities, (n_classes,)."""
+    return sum((weights[part] @ p for part, p in proba.readings()), np.zeros(proba.shape[1]))
+
+
+def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> RowArray:
+    """Move probability from over- to under-represented classes until the weighted class sums are those of the labels.
+
+    A row-stochastic (n_classes, n_classes) matrix does it, so rows stay in the simplex.
+
+    >>> proba = balance(RowArray.of(np.array([[0.9, 0.1], [0.7, 0.3]])), np.array([0, 1]), np.ones(2))
+    >>> class_sums(proba, np.ones(2))
+    array([1., 1.])
+    """
+    wanted = np.bincount(codes, weights, minlength=proba.shape[1])
+    present = class_sums(proba, weights)
+    surplus, shortage = np.maximum(present - wanted, 0.0), np.maximum(wanted - present, 0.0)
+    if shortage.sum() == 0.0:
+        return proba
+    share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
+    mix = (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())).astype(proba.dtype)
+    return RowArray.combine(lambda _, p: p @ mix, proba)
+
+
+def softmax_gap(penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
+    """Return the gap at the softmax itself, g(W) + g*(G) - <G, W> with G = -gradient; no repair for the intercept."""
+    return penalty.value(coef) + penalty.conjugate(-gradient) + float(np.vdot(gradient, coef))
+
+
+def pull(problem: Problem, proba: RowArray) -> np.ndarray:
+    """Return G = (Y - P)' diag(c) X, (n_classes, n_features), in the type of `proba`; half a pass."""
+
+    def residual(part: slice, p: np.ndarray) -> np.ndarray:
+        out = -p * problem.weights[part, None].astype(p.dtype)
+        own = np.arange(len(p)), problem.codes[part]
+        out[own] = 0.0
+        out[own] = -out.sum(axis=1)  # 1 - p_own without cancellation
+        return out
+
+    return problem.rows.transpose_product(RowArray.combine(residual, proba))
+
+
+def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
+    """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
+    total = 0.0
+    for part, p in proba.readings():
+        mixed = p.astype(np.float64) * scale
+        mixed[np.arange(len(mixed)), codes[part]] += 1.0 - scale
+        total += float(weights[part] @ entr(mixed).sum(axis=1))
+    return total
+
+
+def best_scaled(penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
+    """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
+    safe = min(1.0, 1.0 / max(1.0, float(penalty.strength(G).max(initial=0.0))))
+    return max(value(scale) for scale in {penalty.largest_feasible_scale(G), safe})
+
+
+def dual_value(problem: Problem, proba: RowArray) -> float:
+    """Return the largest D((1 - s) Y + s P), in the precision of `proba`; half a pass.
+
+    D(P) = sum_i c_i H(p_i) - g*(G) with G = (Y - P)' diag(c) X bounds the optimum from below where the class sums are
+    those of the labels, which they are made to be if there is an intercept.
+    """
+    codes, weights, penalty = problem.codes, problem.weights, problem.penalty
+    if problem.fit_intercept:
+        proba = balance(proba, codes, weights)
+    G = pull(problem, proba)
+    return best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))

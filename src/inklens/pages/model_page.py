@@ -1,0 +1,193 @@
+"""A page about one fitted model: its card, its maps, its accuracy, its mistakes, and how sure all that is."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inklens import __version__
+from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
+from inklens.pages import Chapter, ReportFigure, confusion_figures, render, replaced_folder
+from inklens.pages.reasons import TITLES, Subject, tell_reasons
+from inklens.reader import DigitReader
+from inklens.storage import write_text
+from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
+from inklens.tasks.model_rows import rows_of, scale_pixels
+from inklens.tasks.models import Judgement, evaluate
+
+SAMPLE = 33  # the test image whose reasons are told; the tutorial's
+SURE_CAPTIONS = {
+    "calibration": "Stated against real: how many answers of each stated probability are right.",
+    "sets": "Sets that hold the truth as often as promised, each judged on images that did not set its limit.",
+    "coefficients": "How sure the coefficients are.",
+}
+ROWS = {"test": "test images", "train": "training images", "all": "images"}
+
+
+def write_model_page(
+    reader: DigitReader,
+    *,
+    out: str | os.PathLike[str],
+    data: str | None = None,
+    part: str = "test",
+    stability: bool = False,
+    progress: Callable | None = None,
+) -> Judgement:
+    """Judge a model and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
+
+    Parameters
+    ----------
+    reader : DigitReader
+        The model.
+    out : path
+        A new or empty folder, or an older report, which is replaced as a whole at the end.
+    data, part
+        As for `evaluate`.
+    stability : bool
+        Whether to ask the training rows how sure the coefficients are, which takes some seconds.
+
+    Raises
+    ------
+    ParameterError, DataError, OutputError
+        Nothing is written then.
+    """
+    with replaced_folder(out) as folder:
+        judged = evaluate(reader, data=data, part=part, progress=progress)
+        coefficients = judge_coefficients(reader, data=data, progress=progress) if stability else None
+        sure = _Sure(_answers(reader, judged, part), coefficients)
+        reasons = tell_reasons(*_subject(reader, data))
+        figures = {f.name: f for f in (*_figures(reader, judged), *sure.figures(), *reasons.figures)}
+        context = {**_context(reader, judged, part, figures), **sure.context(), "r": reasons}
+        page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
+        for figure in figures.values():
+            figure.save(folder / "figures")
+        numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
+        numbers["how_sure"], numbers["reasons"] = sure.to_json(), reasons.to_json()
+        write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
+        write_text(folder / "predictions.csv", judged.predictions)
+        write_text(folder / "index.html", page)
+    return judged
+
+
+def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:
+    """Return what the reasons are told about, and which chapters: on other data than the fit's, not those about it."""
+    _, rows, notes = rows_of(reader, data)
+    sample = min(SAMPLE, len(rows.y_test) - 1)
+    frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
+    names = ("cells", "why", "flips", "radii") if notes else tuple(TITLES)
+    return Subject(reader, rows, frame, f"test image {sample}"), names
+
+
+@dataclass(frozen=True, eq=False)
+class _Sure:
+    """What is known of how sure the answers and the coefficients are."""
+
+    answers: Certainty | None
+    coefficients: CoefficientCertainty | None
+
+    def __bool__(self) -> bool:
+        return self.answers is not None or self.coefficients is not None
+
+    def figures(self) -> list[ReportFigure]:
+        """Return the figures that there are."""
+        found = [] if self.answers is None else list(self.answers.displays().items())
+        if self.coefficients is not None and self.coefficients.has_maps:
+            found.append(("coefficients", self.coefficients.display()))
+        return [ReportFigure(name, display, SURE_CAPTIONS[name]) for name, display in found]
+
+    def context(self) -> dict[str, Any]:
+        """Return what the template speaks of."""
+        found = self.coefficients
+        shown = found is not None and found.has_maps
+        by_curvature = found is not None and found.by_curvature
+        return {"answers": self.answers, "coefficients": shown, "by_curvature": by_curvature}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain numbers."""
+        parts = {"answers": self.answers, "coefficients": self.coefficients}
+        return {name: None if part is None else part.to_json() for name, part in parts.items()}
+
+
+def _answers(reader: DigitReader, judged: Judgement, part: str) -> Certainty | None:
+    """Judge how sure the answers are, on enough rows that the model was not fitted on."""
+    if part != "test" or len(judged.y_true) < FEWEST_ROWS:
+        return None
+    return certainty_of(reader, judged.frames, judged.y_true)
+
+
+def _shows_pixels(reader: DigitReader) -> bool:
+    return reader.features == "pixels"
+
+
+def _chapters(reader: DigitReader, is_sure: bool) -> list[Chapter]:
+    maps = Chapter("maps", "What it learned", "model/maps.html")
+    mistakes = Chapter("mistakes", "Its mistakes", "model/mistakes.html")
+    return [
+        Chapter("model", "The model", "model/card.html"),
+        *([maps] if _shows_pixels(reader) else []),
+        Chapter("judge", "How good is it?", "model/judge.html"),
+        *([mistakes] if _shows_pixels(reader) else []),
+        *([Chapter("sure", "How sure is it?", "model/sure.html")] if is_sure else []),
+    ]
+
+
+def _figures(reader: DigitReader, judged: Judgement) -> list[ReportFigure]:
+    figures = confusion_figures(judged.evaluation.confusion, reader.classes)
+    if not _shows_pixels(reader):
+        return figures
+    maps = reader.coef.reshape(-1, *reader.image_shape)
+    mistakes = MisclassifiedDisplay.from_predictions(
+        judged.frames, judged.y_true, proba=judged.proba, coef=maps, class_names=reader.classes
+    )
+    return [
+        ReportFigure("maps", CoefficientMapsDisplay(maps, class_names=reader.classes), "One coefficient per pixel."),
+        *figures,
+        ReportFigure("mistakes", mistakes, "Mistakes, from the one the model was surest of to the closest call."),
+    ]
+
+
+def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[str, ReportFigure]) -> dict[str, Any]:
+    fit, data = reader.recorded("fit"), reader.recorded("data")
+    return {
+        "reader": reader,
+        "j": judged,
+        "fit": fit,
+        "data": data,
+        "card": _card(reader, fit, data),
+        "rows": ROWS[part],
+        "zero_share": float((reader.coef == 0.0).mean()),
+        "title": f"A softmax model of {data.get('name', 'small images')}",
+        "heading": "A model, seen through",
+        "description": f"What a softmax model of {len(reader.classes)} classes learned, and how often it is right.",
+        "version": __version__,
+        "figures": {name: figure.html() for name, figure in figures.items()},
+    }
+
+
+def _card(reader: DigitReader, fit: dict, data: dict) -> list[tuple[str, str]]:
+    """Return the rows of the card that the model file can fill."""
+    split = None
+    if "train" in data:
+        split = f"{data['train']:,} for training, {data['test']:,} for testing, seed {data['seed']}"
+    accuracies = reader.recorded("accuracy")
+    names = {
+        "data": data.get("name"),
+        "rows": split,
+        "features": reader.features,
+        "scale of the pixels": fit.get("scale"),
+        "C": fit.get("C"),
+        "share of L1 in the penalty": fit.get("l1_ratio"),
+        "objective": _decimal(fit.get("objective")),
+        "proven lower bound": _decimal(fit.get("lower_bound")),
+        "relative gap": f"{fit['relative_gap']:.1e}" if fit.get("relative_gap") is not None else None,
+        "status": fit.get("status"),
+        "coefficients that are exactly zero": f"{int((reader.coef == 0).sum()):,} of {reader.coef.size:,}",
+        **{f"right on its {half} rows, as the file says": f"{share:.2%}" for half, share in accuracies.items()},
+        "made by": f"inklens {reader.version}",
+    }
+    return [(name, str(value)) for name, value in names.items() if value is not None]
+
+
+def _decimal(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.4f}"

@@ -1,7 +1,0 @@
-"""Pages: one self-contained HTML file, with its figures beside it, that replaces an older one as a whole."""
-
-from inklens.report.figures import ReportFigure, confusion_figures
-from inklens.report.folder import replaced_folder
-from inklens.report.page import Chapter, render
-
-__all__ = ["Chapter", "ReportFigure", "confusion_figures", "render", "replaced_folder"]

@@ -1,0 +1,102 @@
+"""What this installation can do."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+
+from inklens import __version__
+from inklens.datasets.openml import cache
+from inklens.errors import InklensError
+
+NEEDED = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors", "click", "rich", "jinja2")
+EXTRAS = {"parquet": "pyarrow", "heic": "pi_heif"}
+ARRAYS = ("torch", "cupy", "jax")
+KERNELS = {
+    "avx512": "compiled, AVX-512",
+    "avx2": "compiled, AVX2 and FMA",
+    "neon": "compiled, NEON",
+    "plain": "compiled, without vector instructions",
+    "numpy": "NumPy: the same answers, slower fits",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact; `ok` is False where something needed is broken."""
+
+    name: str
+    value: str
+    advice: str = ""
+    ok: bool = True
+
+
+def examine() -> list[Finding]:
+    """Look at versions, kernels, threads, data cache, reader and extras."""
+    return [
+        Finding("inklens", __version__),
+        Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        *_speed(),
+        _data_cache(),
+        _reader(),
+        *map(_package, NEEDED),
+        *[_extra(extra, module) for extra, module in EXTRAS.items()],
+        _arrays(),
+    ]
+
+
+def _speed() -> list[Finding]:
+    """Which kernels the solver runs, and on how many threads."""
+    try:
+        from inklens.linear.kernels.compiled import active, library
+        from inklens.linear.rows.rows import default_threads
+    except ImportError as error:
+        return [Finding("kernels", "missing", f"NumPy or SciPy cannot be imported: {error}", ok=False)]
+    advice = ""
+    if library() is not None and active() == "numpy":
+        advice = "the compiled kernels belong to other sources: install inklens again (in a clone: make test)"
+    elif library() is None:
+        advice = "for faster fits: install a C compiler (Debian: apt install gcc), then install inklens again"
+    return [Finding("kernels", KERNELS[active()], advice), Finding("threads", str(default_threads()))]
+
+
+def _data_cache() -> Finding:
+    """Where downloads are kept, and how many."""
+    folder, kept = cache.cache_folder(), [entry for entry in cache.entries() if entry.meta()]
+    size_mb = sum(entry.size_bytes() for entry in kept) / 1e6
+    what = f"{len(kept)} data {'set' if len(kept) == 1 else 'sets'}, {size_mb:,.0f} MB" if kept else "empty"
+    return Finding("data cache", f"{os.fspath(folder)} ({what})")
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Finding(name, "missing", f"pip install {name}", ok=False)
+
+
+def _extra(extra: str, module: str) -> Finding:
+    if find_spec(module):
+        return Finding(f"extra {extra}", "installed")
+    return Finding(f"extra {extra}", "not installed", f"pip install 'inklens[{extra}]'")
+
+
+def _arrays() -> Finding:
+    """Whose arrays, beside NumPy's, can be fitted where they lie."""
+    found = [name for name in ARRAYS if find_spec(name)]
+    missing = [name for name in ARRAYS if name not in found]
+    absent = f" (not installed: {', '.join(missing)})" if missing else ""
+    return Finding("arrays", ", ".join(["numpy", "scipy", *found]) + absent)
+
+
+def _reader() -> Finding:
+    from inklens.tasks.reading import load_reader
+
+    try:
+        reader = load_reader()
+    except InklensError as error:
+        return Finding("reader", "missing", str(error), ok=False)
+    accuracy = reader.recorded("accuracy").get("test")
+    right = f", {accuracy:.1%} of MNIST's test images right" if accuracy else ""
+    return Finding("reader", f"{len(reader.classes)} classes, features: {reader.features}{right}")

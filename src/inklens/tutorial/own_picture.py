@@ -1,0 +1,208 @@
+"""The reader's own picture, or one made from a held-out image: both recipes, and what would change the answer."""
+
+import math
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inklens.datasets import Dataset, Split
+from inklens.displays import FlipDisplay
+from inklens.displays.base import class_weights
+from inklens.displays.probabilities import percent
+from inklens.errors import NoFlipError, PhotoError
+from inklens.explanations import Flip
+from inklens.photos import Picture, decode, normalise
+from inklens.reader import DigitReader
+from inklens.tasks.explaining import flip_frame, stroke_frame
+from inklens.tasks.model_rows import scale_pixels
+from inklens.tutorial.paper import paper_photo
+
+PEN = 2.0  # pixels; about as thick as MNIST's lines
+MARGIN = 0.5  # log-odds by which the new answer must lead the next best class
+RECIPES = {"tutorial": "the tutorial's recipe", "faithful": "the faithful recipe"}
+
+
+@dataclass(frozen=True, eq=False)
+class RecipeReading:
+    """What one recipe made of a picture, and what the model says after each step that has the model's shape."""
+
+    recipe: str
+    title: str
+    steps: tuple[Any, ...]
+    answers: list[str | None]
+    frame: np.ndarray
+    proba: np.ndarray
+    label: str
+    reasons: tuple[str, ...]
+
+    @property
+    def probability(self) -> float:
+        """Probability of the answer."""
+        return float(self.proba.max())
+
+
+@dataclass(frozen=True, eq=False)
+class OwnPicture:
+    """The reader's picture, or one that was made from a held-out image.
+
+    `shape` is (rows, cols) of the picture as given; `readings` are by recipe; `refusal` says why a reading is missing.
+    """
+
+    origin: str
+    made: bool
+    truth: str | None
+    shape: tuple[int, int]
+    readings: dict[str, RecipeReading]
+    refusal: str = ""
+
+    @property
+    def best(self) -> RecipeReading | None:
+        """The reading after the recipe that treats the picture as the training images were treated, if there is one."""
+        return self.readings.get("faithful") or next(iter(self.readings.values()), None)
+
+    @property
+    def frame(self) -> np.ndarray | None:
+        """What the model was given, (rows, cols)."""
+        return self.best.frame if self.best else None
+
+    def in_words(self) -> list[str]:
+        """Say what each recipe led to."""
+        said = [
+            f"{self.origin} after {r.title}: {r.label} with {percent(r.probability)}" for r in self.readings.values()
+        ]
+        return [*said, *([f"{self.origin}: {self.refusal}"] if self.refusal else [])]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answers."""
+        return {
+            "origin": self.origin,
+            "truth": self.truth,
+            "refusal": self.refusal,
+            "readings": {
+                name: {"label": reading.label, "probability": reading.probability, "reasons": list(reading.reasons)}
+                for name, reading in self.readings.items()
+            },
+        }
+
+
+def open_photo(photo: str | os.PathLike[str] | None) -> tuple[str, Picture] | None:
+    """Return name and pixels of the reader's photo; before any long work, so that a bad file is said at once.
+
+    Raises
+    ------
+    PhotoError
+        The file is no picture that can be read; the text names it.
+    """
+    if photo is None:
+        return None
+    name = Path(photo).name
+    try:
+        return name, decode(photo)
+    except PhotoError as error:
+        raise PhotoError(f"{os.fspath(photo)!r}: {error}", code=error.code) from error
+
+
+def read_own(
+    model: Any, dataset: Dataset, rows: Split, *, picture: tuple[str, Picture] | None, pixel_filter: float
+) -> OwnPicture:
+    """Read the given picture by both recipes, or one made from a test image that the model reads rightly."""
+    truth = None
+    if picture is None:
+        number = _readable_image(model, rows)
+        truth = str(rows.y_test[number])
+        frame = scale_pixels(rows.X_test[number]).reshape(dataset.image_shape)
+        name, pixels = f"test image {number}, class {truth}", decode(paper_photo(frame))
+    else:
+        name, pixels = picture
+    width, height = pixels.size
+    own = partial(OwnPicture, name, picture is None, truth, (height, width))
+    if dataset.image_shape != (28, 28):
+        return own({}, "the recipes make frames of 28 x 28 pixels, and these images have another size")
+    readings, refusal = {}, ""
+    for recipe in RECIPES:
+        try:
+            readings[recipe] = _read_with(recipe, model, pixels, pixel_filter)
+        except PhotoError as error:
+            refusal = f"after {RECIPES[recipe]}: {error}"
+    return own(readings, refusal)
+
+
+def _readable_image(model: Any, rows: Split) -> int:
+    """Choose the first test image that is read rightly and surely, else the surest."""
+    proba = model.predict_proba(scale_pixels(rows.X_test))
+    right = model.classes_[proba.argmax(axis=1)] == rows.y_test
+    sure = np.flatnonzero(right & (proba.max(axis=1) > 0.9))
+    return int(sure[0]) if len(sure) else int(np.where(right, proba.max(axis=1), 0).argmax())
+
+
+def _read_with(recipe: str, model: Any, picture: Picture, pixel_filter: float) -> RecipeReading:
+    made = normalise(picture, recipe=recipe, pixel_filter=pixel_filter)
+    proba = model.predict_proba(made.frame.reshape(1, -1))[0]
+    return RecipeReading(
+        recipe=recipe,
+        title=RECIPES[recipe],
+        steps=tuple(made.steps),
+        answers=[_answer(model, step.picture, made.frame.shape) for step in made.steps],
+        frame=made.frame,
+        proba=proba,
+        label=str(model.classes_[proba.argmax()]),
+        reasons=tuple(made.reasons),
+    )
+
+
+def _answer(model: Any, picture: np.ndarray, shape: tuple[int, ...]) -> str | None:
+    """What the model says of a step's picture, if it has the size of a frame."""
+    if picture.shape != shape:
+        return None
+    proba = model.predict_proba(np.clip(picture, 0, 1).reshape(1, -1))[0]
+    return f"{model.classes_[proba.argmax()]}: {percent(float(proba.max()))}"
+
+
+@dataclass(frozen=True, eq=False)
+class MindChange:
+    """What would change an answer: the least ink of all, and one stroke of a pen; None where nothing does it."""
+
+    least: Flip | None
+    stroke: Flip | None
+
+    @property
+    def odds(self) -> float:
+        """How many times as probable as any other class the new answer is, at least."""
+        return math.exp(MARGIN)
+
+    @property
+    def displays(self) -> dict[str, FlipDisplay]:
+        """One figure for each change that was found."""
+        titles = {"least": None, "stroke": f"One straight stroke of a pen {PEN:g} pixels wide"}
+        found = {name: getattr(self, name) for name in titles}
+        return {name: FlipDisplay.from_flip(flip, title=titles[name]) for name, flip in found.items() if flip}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sizes of both."""
+        names = ("source", "target", "added", "erased", "ink_changed", "lower_bound", "optimal", "pixels_changed")
+        return {
+            kind: None if flip is None else {name: _plain(getattr(flip, name)) for name in names}
+            for kind, flip in (("least", self.least), ("stroke", self.stroke))
+        }
+
+
+def change_mind(model: Any, frame: np.ndarray) -> MindChange:
+    """Find the smallest change of a frame, and the smallest single stroke, that make the model answer otherwise."""
+    coef, intercept, names = class_weights(model)
+    reader = DigitReader(coef, intercept, tuple(names), frame.shape)
+    try:
+        least = flip_frame(reader, frame, margin=MARGIN)[0]
+    except NoFlipError:
+        return MindChange(None, None)
+    try:
+        return MindChange(least, stroke_frame(reader, frame, width=PEN, margin=MARGIN)[0])
+    except NoFlipError:
+        return MindChange(least, None)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,240 @@
+"""The tutorial's figures and chapters, written into a folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from inklens import __version__
+from inklens.displays import (
+    ByHandDisplay,
+    CoefficientMapsDisplay,
+    EvidenceDisplay,
+    MapComparisonDisplay,
+    PathDisplay,
+    ProbabilityBarsDisplay,
+    RecipeStepsDisplay,
+    SampleGalleryDisplay,
+    ToleranceDisplay,
+)
+from inklens.displays.base import as_maps, class_weights
+from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render
+from inklens.pages.reasons import TITLES, Subject, tell_reasons
+from inklens.reader import DigitReader
+from inklens.storage import write_text
+from inklens.tasks.predictions import predictions_csv
+from inklens.tutorial.fits import FittedModel
+from inklens.tutorial.run import Tutorial
+
+CHAPTERS = [
+    Chapter("data", "Look at the data", "tutorial/data.html"),
+    Chapter("prepare", "Hold some images back", "tutorial/prepare.html"),
+    Chapter("fit", "Fit a softmax regression", "tutorial/fit.html"),
+    Chapter("maps", "See what it learned", "tutorial/maps.html"),
+    Chapter("by-hand", "One image by hand", "tutorial/by_hand.html"),
+    Chapter("judge", "How good is it?", "tutorial/judge.html"),
+    Chapter("mistakes", "Look at the mistakes", "tutorial/mistakes.html"),
+    Chapter("own", "Read your own picture", "tutorial/own.html"),
+    Chapter("evidence", "Why this answer?", "tutorial/evidence.html"),
+    Chapter("mind", "Change its mind", "tutorial/mind.html"),
+    Chapter("regularise", "Use fewer pixels", "tutorial/regularise.html"),
+    Chapter("tolerance", "What a loose stop hides", "tutorial/tolerance.html"),
+    Chapter("sure", "How sure is all this?", "tutorial/sure.html"),
+    Chapter("next", "What to try next", "tutorial/next.html"),
+]
+MIND_CAPTIONS = {
+    "least": "The smallest change of ink that makes another class win clearly. Blue is added, orange erased.",
+    "stroke": "The same with one stroke of a pen.",
+}
+SURE_CAPTIONS = {
+    **model_page.SURE_CAPTIONS,
+    "stability": "The L1 fit, repeated on halves of the training images: which coefficients are chosen again.",
+}
+N_FIRST = 10  # first images shown with their labels
+
+
+def write_page(tutorial: Tutorial, folder: Path) -> None:
+    """Write index.html, numbers.json, predictions.csv and the figures."""
+    reasons = tell_reasons(_subject(tutorial), [name for name in TITLES if name != "flips"])
+    figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
+    page = render(
+        "tutorial.html",
+        chapters=reasons.among(CHAPTERS),
+        context={
+            "t": tutorial,
+            "r": reasons,
+            "title": f"Seeing through a classifier: {tutorial.dataset.name}",
+            "heading": "Seeing through a classifier",
+            "description": _description(tutorial),
+            "version": __version__,
+            "figures": {name: figure.html() for name, figure in figures.items()},
+        },
+    )
+    for figure in figures.values():
+        figure.save(folder / "figures")
+    numbers = {**tutorial.numbers(), "reasons": reasons.to_json()}
+    write_text(folder / "numbers.json", json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False))
+    answers = predictions_csv(tutorial.split.y_test, tutorial.proba, tutorial.classes, index=tutorial.split.test_index)
+    write_text(folder / "predictions.csv", answers)
+    write_text(folder / "index.html", page)
+
+
+def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
+    """Return the figures in reading order."""
+    return [
+        *_data_figures(tutorial),
+        *_model_figures(tutorial),
+        *_judging_figures(tutorial),
+        *_own_figures(tutorial),
+        *_penalty_figures(tutorial),
+        *_sure_figures(tutorial),
+    ]
+
+
+def _subject(t: Tutorial) -> Subject:
+    """Return the model that is read, and the picture that its reasons are told about."""
+    coef, intercept, names = class_weights(t.fits.gentle.model)
+    best = t.own.readings.get("faithful") or next(iter(t.own.readings.values()), None)
+    fitted = {"C": t.fits.gentle.model.C, "l1_ratio": 0.0, "group": False, "tol": t.fits.gentle.model.tol}
+    return Subject(
+        DigitReader(coef, intercept, tuple(names), t.dataset.image_shape, provenance={"fit": fitted}),
+        t.split,
+        best.frame if best else t.by_hand.image,
+        "the picture of your own"
+        if best and not t.own.made
+        else "the made picture"
+        if best
+        else f"test image {t.sample}",
+        t.fits.plain.model if t.fits.plain.separated else None,
+    )
+
+
+def _description(t: Tutorial) -> str:
+    return (
+        f"{len(t.split.y_train):,} images of the data set “{t.dataset.name}” teach a linear model to tell "
+        f"{len(t.classes)} classes apart; {len(t.split.y_test):,} others judge it. Every number on this page comes "
+        "from this run."
+    )
+
+
+def _data_figures(t: Tutorial) -> list[ReportFigure]:
+    first = t.dataset.images(slice(0, N_FIRST))
+    return [
+        ReportFigure(
+            "first-images",
+            SampleGalleryDisplay(first[:, None], class_names=t.dataset.y[:N_FIRST].tolist()),
+            f"The first {len(first)} images as they come, with their labels.",
+        ),
+        ReportFigure(
+            "gallery",
+            SampleGalleryDisplay.from_dataset(t.dataset, random_state=t.seed),
+            "Images of every class, drawn at random. White is ink.",
+        ),
+    ]
+
+
+def _model_figures(t: Tutorial) -> list[ReportFigure]:
+    hand: ByHandDisplay = t.by_hand
+    return [
+        ReportFigure(
+            "maps-no-penalty",
+            CoefficientMapsDisplay(_maps(t, t.fits.plain), class_names=t.classes),
+            "What the fit without a penalty learned: one coefficient per pixel and class.",
+        ),
+        ReportFigure(
+            "maps",
+            CoefficientMapsDisplay(_maps(t, t.fits.gentle), class_names=t.classes),
+            f"What the fit with a gentle penalty ({t.fits.gentle.title}) learned; the model of all that follows.",
+        ),
+        ReportFigure("by-hand", hand, f"Test image {t.sample} on its way from pixels to an answer."),
+        ReportFigure(
+            "by-hand-bars",
+            ProbabilityBarsDisplay(hand.softmax, class_names=t.classes, true=hand.true),
+            f"The probabilities of test image {t.sample}.",
+            width=6.0,
+        ),
+    ]
+
+
+def _judging_figures(t: Tutorial) -> list[ReportFigure]:
+    return [
+        *confusion_figures(t.evaluation.confusion, t.classes),
+        ReportFigure(
+            "mistakes",
+            t.mistakes,
+            "Mistakes, from the one the model was surest of to the closest call.",
+        ),
+    ]
+
+
+def _own_figures(t: Tutorial) -> list[ReportFigure]:
+    figures = []
+    for name, reading in t.own.readings.items():
+        captions = [f"{step.name}: {step.note}" if step.note else step.name for step in reading.steps]
+        pictures = [np.clip(step.picture, 0, 1) for step in reading.steps]
+        figures += [
+            ReportFigure(
+                f"own-{name}",
+                RecipeStepsDisplay(pictures, captions=captions, answers=reading.answers),
+                f"Step by step by {reading.title}. Bold: what the model says of a picture that already has its size.",
+            ),
+            ReportFigure(
+                f"own-{name}-bars",
+                ProbabilityBarsDisplay(reading.proba, class_names=t.classes, true=t.own.truth),
+                f"Probabilities after {reading.title}.",
+                width=6.0,
+            ),
+        ]
+    coef, intercept, _ = class_weights(t.fits.gentle.model)
+    frame = t.by_hand.image if t.own.frame is None else t.own.frame
+    maps = as_maps(coef, t.dataset.image_shape)
+    evidence = EvidenceDisplay(frame, coef=maps, intercept=intercept, class_names=t.classes)
+    caption = "Above: what the model learned for each class. Below: the same, seen only where this picture has ink."
+    figures.append(ReportFigure("evidence", evidence, caption))
+    return figures + [
+        ReportFigure(f"flip-{kind}", display, MIND_CAPTIONS[kind], width=7.0)
+        for kind, display in t.mind.displays.items()
+    ]
+
+
+def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
+    tight = f"inklens, gap {t.fits.sparse.gap:.0e}"
+    return [
+        ReportFigure(
+            "zeros",
+            MapComparisonDisplay(
+                {fit.title: _maps(t, fit) for fit in (t.fits.plain, t.fits.sparse)}, class_names=t.classes
+            ),
+            "Before and after the L1 penalty. Black is a coefficient that is exactly zero in that very model.",
+            options={"shared_scale": False},
+        ),
+        ReportFigure(
+            "path",
+            PathDisplay.from_path(
+                t.fits.path.path,
+                image_shape=t.dataset.image_shape,
+                accuracies={"training": t.fits.path.train_accuracy, "test": t.fits.path.test_accuracy},
+            ),
+            "The L1 penalty from strong (left) to weak (right): how many pixels it takes, what that costs, and which "
+            "pixels come first.",
+        ),
+        ReportFigure(
+            "tolerance",
+            ToleranceDisplay(
+                {t.fits.loose.title: _maps(t, t.fits.loose), tight: _maps(t, t.fits.sparse)},
+                class_names=t.classes,
+                objectives={t.fits.loose.title: t.fits.loose.objective, tight: t.fits.sparse.objective},
+                lower_bounds={t.fits.loose.title: t.fits.loose.lower_bound, tight: t.fits.sparse.lower_bound},
+            ),
+            "The same problem (L1, C = 1), stopped early and stopped with a proof; each on its own scale.",
+            options={"shared_scale": False},
+        ),
+    ]
+
+
+def _maps(t: Tutorial, fit: FittedModel) -> np.ndarray:
+    return as_maps(class_weights(fit.model)[0], t.dataset.image_shape)
+
+
+def _sure_figures(t: Tutorial) -> list[ReportFigure]:
+    return [ReportFigure(name, display, SURE_CAPTIONS[name]) for name, display in t.sure.displays.items()]
