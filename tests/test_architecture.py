@@ -13,9 +13,10 @@ SOURCE = Path(inklens.__file__).parent
 
 # A room may import itself and the rooms of lower floors; rooms of one floor know nothing of each other.
 FLOORS = [
-    {"errors"},
-    {"storage"},
+    {"errors", "progress"},
+    {"storage", "classes"},
     {"linear", "datasets", "photos"},
+    {"model"},
     {"explanations", "evaluation"},
     {"reader", "displays"},
     {"tasks"},

@@ -8,9 +8,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from inklens.classes import stratified_folds
 from inklens.errors import DataError
 from inklens.linear.estimators import SoftmaxRegression
-from inklens.linear.model_selection import SoftmaxRegressionCV, deal
+from inklens.linear.model_selection import SoftmaxRegressionCV
 from inklens.linear.path import softmax_path
 
 
@@ -130,7 +131,7 @@ def test_one_standard_error_rule_takes_the_strongest_penalty_within(digits):
 
 def test_folds_are_stratified_and_rare_classes_stay_in_training():
     codes = np.repeat([0, 1, 2, 3], [50, 23, 2, 1])
-    fold_of = deal(codes, 5, np.random.RandomState(0))
+    fold_of = stratified_folds(codes, 5, np.random.RandomState(0))
     assert fold_of[-1] == -1
     for code in (0, 1):
         sizes = np.bincount(fold_of[codes == code], minlength=5)

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight
 
+from inklens.classes import stratified_folds
 from inklens.errors import DataError
 from inklens.linear.estimators import SoftmaxRegression, all_or_nothing
 from inklens.linear.path import fit_points, path_grid
@@ -176,7 +177,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         A splitter counts in the `n_samples` rows as given; rows of no weight stay out of what it deals.
         """
         if isinstance(self.cv, Integral):
-            fold_of = deal(codes, int(self.cv), check_random_state(self.random_state))
+            fold_of = stratified_folds(codes, int(self.cv), check_random_state(self.random_state))
             folds = [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(int(self.cv))]
             folds = [(train, test) for train, test in folds if len(test)]
         else:
@@ -233,19 +234,3 @@ class SoftmaxRegressionCV(SoftmaxRegression):
 def _among(places: np.ndarray) -> np.ndarray:
     """Return the sorted places of rows that are kept; -1 marks the others."""
     return np.sort(places[places >= 0])
-
-
-def deal(codes: np.ndarray, n_folds: int, rng: np.random.RandomState) -> np.ndarray:
-    """Deal each class's rows into folds in turn, (n_samples,); -1 for a class with one row, which is never held out.
-
-    >>> deal(np.array([0, 0, 0, 0, 1, 1, 2]), 2, np.random.RandomState(0)).tolist()
-    [1, 0, 0, 1, 0, 1, -1]
-    """
-    fold_of = np.full(len(codes), -1)
-    turn = 0
-    for code in np.unique(codes):
-        members = np.flatnonzero(codes == code)
-        if len(members) > 1:
-            fold_of[rng.permutation(members)] = (turn + np.arange(len(members))) % n_folds
-            turn += len(members)
-    return fold_of
