@@ -1,6 +1,7 @@
-"""Imports run downward only, and importing the package loads nothing heavy."""
+"""Imports run downward only, as the pictures in CONTRIBUTING say, and importing the package loads nothing heavy."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,61 +11,113 @@ import pytest
 import inklens
 
 SOURCE = Path(inklens.__file__).parent
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
+MOST_ANY = 60  # places in the package that may leave a type open
 
-# A room may import itself and the rooms of lower floors; rooms of one floor know nothing of each other.
-FLOORS = [
-    {"errors", "progress"},
-    {"storage", "classes"},
-    {"linear", "datasets", "photos"},
-    {"model"},
-    {"explanations", "evaluation"},
-    {"reader", "displays"},
-    {"tasks"},
-    {"pages"},
-    {"tutorial"},
-    {"cli", "studio"},
-]
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+# Parameters that stand for something the package has a type for: nobody takes them as `Any` or `object`.
+TYPED = {"model", "reader", "problem", "penalty", "rows", "point", "solution", "backend", "storage", "step"}
 
 
-def modules():
-    return sorted(SOURCE.rglob("*.py"))
+def picture(heading):
+    """The floors drawn under a heading of CONTRIBUTING, lowest first; a room may stand on one floor only."""
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    drawn = re.search(rf"\*\*{heading}\*\*.*?```\n(.*?)```", text, re.DOTALL)
+    assert drawn, f"CONTRIBUTING has no picture of {heading}"
+    floors = [line.split("|")[0].split() for line in drawn[1].splitlines()][::-1]
+    rooms = [room for floor in floors for room in floor]
+    assert len(rooms) == len(set(rooms))
+    return {room: number for number, floor in enumerate(floors) for room in floor}
 
 
-def room_of(path):
+PACKAGE, LINEAR = picture("Floors"), picture("Floors of `linear`")
+
+
+def modules(folder=SOURCE):
+    return sorted(folder.rglob("*.py"))
+
+
+def place_of(path):
+    """A module's name below the package as a tuple; a package's `__init__` is the package itself."""
     parts = path.relative_to(SOURCE).with_suffix("").parts
-    return parts[0]
+    return parts[:-1] if parts[-1] == "__init__" else parts
 
 
-def imported_rooms(path):
+def imports(path):
+    """Places below the package that a module imports from, wherever in it the import stands."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names = (
-                [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "inklens" else [node.module]
-            )
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
-            parts = name.split(".")
-            if parts[0] == "inklens" and len(parts) > 1 and parts[1] in FLOOR:
-                yield parts[1]
+            if name.startswith("inklens."):
+                yield tuple(name.split(".")[1:])
 
 
-def test_every_room_has_a_floor():
-    rooms = {room_of(path) for path in modules()} - {"__init__", "__main__"}
-    assert rooms <= FLOOR.keys()
+def upward(path, floors, depth):
+    """Imports of a module that lead to a floor above, or to another room of its own."""
+    here = place_of(path)[depth]
+    for place in imports(path):
+        if place[:depth] != place_of(path)[:depth] or len(place) <= depth or place[depth] not in floors:
+            continue
+        other = place[depth]
+        if other != here and floors[other] >= floors[here]:
+            yield other
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in modules() if room_of(p) in FLOOR], ids=lambda p: str(p.relative_to(SOURCE))
-)
+def test_every_room_is_in_the_picture():
+    assert {place_of(path)[0] for path in modules() if place_of(path)} - {"__main__"} == PACKAGE.keys() - {"studio"}
+    rooms = {place_of(path)[1] for path in modules(SOURCE / "linear") if len(place_of(path)) > 1}
+    assert rooms == LINEAR.keys()
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
 def test_imports_run_downward(path):
-    room = room_of(path)
-    for other in imported_rooms(path):
-        allowed = other == room or FLOOR[other] < FLOOR[room]
-        assert allowed, f"{room} imports {other}, which is not below it"
+    place = place_of(path)
+    if place and place[0] in PACKAGE:
+        assert not list(upward(path, PACKAGE, 0)), f"{place[0]} imports what is not below it"
+    if len(place) > 1 and place[0] == "linear":
+        assert not list(upward(path, LINEAR, 1)), f"linear/{place[1]} imports what is not below it"
+
+
+def test_an_import_that_leads_upward_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "SOURCE", tmp_path)
+    for name, source in {
+        "linear/rows/rows.py": "def f():\n    from inklens.linear.methods import newton\n",
+        "evaluation/counts.py": "from inklens.reader import DigitReader\n",
+        "explanations/flips.py": "from inklens.linear.driver import solve\nfrom inklens.evaluation import counts\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(source)
+    assert list(upward(tmp_path / "linear/rows/rows.py", LINEAR, 1)) == ["methods"]
+    assert list(upward(tmp_path / "evaluation/counts.py", PACKAGE, 0)) == ["reader"]
+    assert list(upward(tmp_path / "explanations/flips.py", PACKAGE, 0)) == ["evaluation"]
+
+
+def names_in(annotation):
+    return {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_what_has_a_type_is_not_taken_as_any(path):
+    """A room that takes a model as `Any` uses a floor above without importing it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for given in [*node.args.args, *node.args.kwonlyargs]:
+                if given.arg in TYPED and given.annotation is not None:
+                    open_names = names_in(given.annotation) & {"Any", "object"}
+                    assert not open_names, f"{path.name}:{node.lineno}: {given.arg} of {node.name} is {open_names}"
+
+
+def test_types_are_seldom_left_open():
+    found = sum(
+        isinstance(node, ast.Name) and node.id == "Any"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    )
+    assert found < MOST_ANY
 
 
 HEAVY = ("matplotlib", "sklearn", "scipy", "dask", "fastapi", "numpy", "PIL", "pandas")
@@ -75,6 +128,7 @@ HEAVY = ("matplotlib", "sklearn", "scipy", "dask", "fastapi", "numpy", "PIL", "p
     [
         ("import inklens", HEAVY),
         ("import inklens.cli", HEAVY),
+        ("import inklens.linear", HEAVY),
         ("import inklens.datasets", ("matplotlib", "sklearn", "pandas", "pyarrow")),
         ("import inklens.reader", ("matplotlib", "sklearn", "pandas")),
     ],
