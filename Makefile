@@ -31,9 +31,9 @@ test: $(READY)  ## all tests
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-bench: $(READY)  ## measure, and write benchmarks/RESULTS.md
+bench: $(READY)  ## measure, and write benchmarks/RESULTS.md (NAMES="solvers ablation" for some)
 	@$(BIN)/python scripts/build_kernels.py
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/run.py $(NAMES)
 
 reader: $(READY)  ## make the models that ship anew, from MNIST (DATA=idx:FOLDER)
 	@$(BIN)/python scripts/build_kernels.py
