@@ -17,7 +17,7 @@ import numpy as np
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
-from inklens.linear.softmax import raw_prediction, softmax
+from inklens.model.linear_model import LinearModel
 from inklens.storage import write_bytes
 
 SCHEMA_VERSION = 1
@@ -53,7 +53,7 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class DigitReader:
+class DigitReader(LinearModel):
     """Read pictures of single characters with a softmax regression.
 
     Parameters
@@ -84,34 +84,11 @@ class DigitReader:
     array([[0.731, 0.269]])
     """
 
-    coef: np.ndarray
-    intercept: np.ndarray
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int]
-    features: str = "pixels"
     recipe: str = "faithful"
     provenance: dict = field(default_factory=dict)
     version: str = __version__
     dual: DualPoint | None = None
     settings: dict = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        n_classes, n_features = len(self.classes), self._count_features()
-        if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
-            raise DataError(
-                f"{n_classes} classes on {self.features} of {self.image_shape[0]} x {self.image_shape[1]} pixels "
-                f"need coefficients of "
-                f"shape ({n_classes}, {n_features}), got {self.coef.shape} and intercepts {self.intercept.shape}"
-            )
-        if not (np.isfinite(self.coef).all() and np.isfinite(self.intercept).all()):
-            raise DataError("the coefficients hold NaN or infinity; fit the model again")
-
-    def _count_features(self) -> int:
-        if self.features == "pixels":
-            return self.image_shape[0] * self.image_shape[1]
-        from inklens.photos import compute
-
-        return compute(np.zeros((1, *self.image_shape)), self.features).shape[1]
 
     def recorded(self, part: str) -> dict:
         """Return a part of the provenance ("data", "fit", "accuracy"); empty where it is missing or free text.
@@ -124,28 +101,6 @@ class DigitReader:
         """
         found = self.provenance.get(part)
         return found if isinstance(found, dict) else {}
-
-    # ------------------------------------------------------------------ prediction
-
-    def raw_prediction(self, frames: np.ndarray) -> np.ndarray:
-        """Return scores z (n_frames, n_classes) of frames (n_frames, rows, cols) in [0, 1]."""
-        return raw_prediction(self.transform(frames), self.coef, self.intercept)
-
-    def predict_proba(self, frames: np.ndarray) -> np.ndarray:
-        """Return probabilities (n_frames, n_classes)."""
-        return softmax(self.raw_prediction(frames))
-
-    def predict(self, frames: np.ndarray) -> np.ndarray:
-        """Return labels (n_frames,)."""
-        return np.array(self.classes)[self.raw_prediction(frames).argmax(axis=1)]
-
-    def transform(self, frames: np.ndarray) -> np.ndarray:
-        """Return features (n_frames, n_features) of frames (n_frames, rows, cols)."""
-        if self.features == "pixels":
-            return np.asarray(frames, dtype=np.float64).reshape(len(frames), -1)
-        from inklens.photos import compute
-
-        return compute(frames, self.features).astype(np.float64)
 
     # ------------------------------------------------------------------ photos
 
@@ -164,14 +119,9 @@ class DigitReader:
 
         return Normaliser(recipe=self.recipe, **self.settings)
 
-    def frame(self, photo_or_frame) -> np.ndarray:
+    def frame(self, photo_or_frame: object) -> np.ndarray:
         """Return the frame of a photo; an array of the model's shape is one already."""
-        if isinstance(photo_or_frame, np.ndarray) and photo_or_frame.shape == self.image_shape:
-            frame = photo_or_frame.astype(np.float64)
-            if not (np.isfinite(frame).all() and frame.min() >= 0.0 and frame.max() <= 1.0):
-                raise DataError("a frame holds ink from 0 (paper) to 1; divide 0..255 pixels by 255")
-            return frame
-        return self._normalise(photo_or_frame).frame
+        return super().frame(photo_or_frame) if self.is_frame(photo_or_frame) else self._normalise(photo_or_frame).frame
 
     def read(self, photo, *, many: bool | None = False) -> list[Reading]:
         """Read one picture: a path, bytes, a binary file, an array or a PIL image.
