@@ -17,7 +17,7 @@ from inklens.evaluation import (
     covered,
     mcnemar,
     paired_difference,
-    share,
+    proportion,
 )
 from inklens.linear.softmax import softmax
 
@@ -31,14 +31,14 @@ def scores(n, n_classes, rng, spread=2.0):
     return spread * rng.normal(size=(n, n_classes))
 
 
-# ---- shares ----------------------------------------------------------------------------------------------------------
+# ---- proportions ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 7, 60])
-def test_exact_intervals_cover_every_share_and_wilson_covers_on_average(n):
+def test_exact_intervals_cover_every_proportion_and_wilson_covers_on_average(n):
     weights = {}
     for method in ("exact", "wilson"):
-        found = [share(k, n, method=method) for k in range(n + 1)]
+        found = [proportion(k, n, method=method) for k in range(n + 1)]
         truths = np.linspace(0.001, 0.999, 400)
         law = stats.binom.pmf(np.arange(n + 1)[:, None], n, truths)
         inside = np.array([[x.low <= p <= x.high for p in truths] for x in found])
@@ -48,20 +48,20 @@ def test_exact_intervals_cover_every_share_and_wilson_covers_on_average(n):
 
 
 def test_the_exact_interval_is_the_inverted_binomial_test():
-    found = share(9, 30, method="exact")
+    found = proportion(9, 30, method="exact")
     assert stats.binom.sf(8, 30, found.low) == pytest.approx(0.025)
     assert stats.binom.cdf(9, 30, found.high) == pytest.approx(0.025)
 
 
-def test_shares_of_nothing_and_wrong_levels():
-    nothing = share(0, 0)
+def test_proportions_of_nothing_and_wrong_levels():
+    nothing = proportion(0, 0)
     assert np.isnan(nothing.value)
     assert (nothing.low, nothing.high) == (0.0, 1.0)
     for confidence in (0.0, 1.0, 95.0):
         with pytest.raises(ParameterError, match="between 0 and 1"):
-            share(1, 2, confidence=confidence)
+            proportion(1, 2, confidence=confidence)
     with pytest.raises(ParameterError, match="wilson"):
-        share(1, 2, method="wald")
+        proportion(1, 2, method="wald")
 
 
 # ---- two models ------------------------------------------------------------------------------------------------------
@@ -299,6 +299,6 @@ def test_intervals_are_scipy_s(method):
     for n_samples in (1, 2, 7, 100, 70_000):
         for count in {0, 1, n_samples // 3, n_samples - 1, n_samples}:
             for confidence in (0.5, 0.95, 0.999):
-                found = share(count, n_samples, confidence=confidence, method=method)
+                found = proportion(count, n_samples, confidence=confidence, method=method)
                 wanted = binomtest(count, n_samples).proportion_ci(confidence, method=method)
                 np.testing.assert_allclose([found.low, found.high], [wanted.low, wanted.high], rtol=1e-9, atol=1e-12)
