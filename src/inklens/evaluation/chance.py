@@ -93,11 +93,9 @@ def tail(mean: float, least: int, n: int, r: float) -> float:
 
     def offset(k: int, largest: float) -> float:
         """The parameter at which the law on 0..k has the wanted mean."""
-        return (
-            float(brentq(excess, SMALLEST_OFFSET, largest, args=(k,), xtol=1e-12))
-            if excess(largest, k) > 0.0
-            else largest
-        )
+        if excess(largest, k) <= 0.0:
+            return largest
+        return float(brentq(excess, SMALLEST_OFFSET, largest, args=(k,), xtol=1e-12))
 
     best, flatter = 0.0, offset(least - 1, LARGEST_OFFSET)
     for k in range(least - 1, n):  # laws that end before `least` have no tail

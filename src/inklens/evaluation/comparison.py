@@ -204,14 +204,7 @@ def paired_difference(only_a: int, only_b: int, n_samples: int, *, confidence: f
         excess = only_a - only_b - n_samples * difference
         return float(excess / np.sqrt(variance) if variance > 0.0 else np.sign(excess) * IMPOSSIBLE_SCORE)
 
-    low = (
-        brentq(lambda d: score(d) - critical, -LARGEST_DIFFERENCE, value)
-        if score(-LARGEST_DIFFERENCE) > critical
-        else -1.0
-    )
-    high = (
-        brentq(lambda d: score(d) + critical, value, LARGEST_DIFFERENCE)
-        if score(LARGEST_DIFFERENCE) < -critical
-        else 1.0
-    )
+    least, most = -LARGEST_DIFFERENCE, LARGEST_DIFFERENCE
+    low = brentq(lambda d: score(d) - critical, least, value) if score(least) > critical else -1.0
+    high = brentq(lambda d: score(d) + critical, value, most) if score(most) < -critical else 1.0
     return Proportion(value, float(low), float(high), confidence)

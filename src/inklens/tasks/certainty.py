@@ -18,8 +18,8 @@ from inklens.evaluation import (
     Temperature,
     covered,
     curvature,
-    set_in_words,
     proportion,
+    set_in_words,
     stability,
 )
 from inklens.reader import DigitReader
