@@ -11,6 +11,7 @@ checked by running the model, and its lower bound is 0: nothing is proven.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context
 from typing import TypedDict
 
 import numpy as np
@@ -440,5 +441,14 @@ def _no_flip(task: _Task, out_of_reach: dict[int, float]) -> str:
         kind, wider = "no plausible picture, with no more ink than the limits give each pixel,", ", or for any change"
     return (
         f"{kind} is read as {whom} with a margin of {task.margin:g}: proven, its log-odds against some other class "
-        f"stay below {margin:.4g}; ask for another class or margin{wider}"
+        f"stay below {_round_up(margin):.4g}; ask for another class or margin{wider}"
     )
+
+
+def _round_up(margin: float) -> float:
+    """Return the least number of four digits that is not below: rounded to nearest, the text could claim too much.
+
+    >>> _round_up(2.5891), _round_up(-2.5891)
+    (2.59, -2.589)
+    """
+    return float(Context(prec=4, rounding=ROUND_CEILING).create_decimal_from_float(margin))
