@@ -433,7 +433,7 @@ def _largest_margin(task: _Task, program: Program, farkas: np.ndarray) -> float:
 def _no_flip(task: _Task, out_of_reach: dict[int, float]) -> str:
     names = task.model.classes
     if not out_of_reach:
-        return f"found no flip in {programs.MAX_ROUNDS} rounds; scale the weights to ordinary magnitudes"
+        return f"found no flip in {programs.MAX_ROUNDS} rounds; scale the weights to ordinary sizes"
     (target, margin) = max(out_of_reach.items(), key=lambda item: item[1])
     whom = f"{names[target]!r}" if len(out_of_reach) == 1 else f"another class ({names[target]!r} comes nearest)"
     kind, wider = "no picture with ink from 0 to 1", ""
