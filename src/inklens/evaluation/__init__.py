@@ -1,4 +1,4 @@
-"""How good is a model, and how sure may one be of that: counts, intervals, calibration, sets, and its coefficients."""
+"""How good a model is, with its uncertainty: counts, intervals, calibration, conformal sets, and its coefficients."""
 
 from inklens.evaluation.calibration import Bin, Calibration, Temperature
 from inklens.evaluation.chance import weak_share

@@ -1,4 +1,4 @@
-"""The problem that a fitted model solved, so that its rows can be asked again."""
+"""The optimisation problem that a fitted model solved, on the rows that it was fitted on."""
 
 from typing import Protocol
 

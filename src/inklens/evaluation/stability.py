@@ -30,7 +30,7 @@ Draw = tuple[np.ndarray, np.ndarray]  # rows, and how often each counts
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """What refits on resampled rows say of each coefficient.
+    """How often refits on resampled rows select each coefficient, and how much it varies.
 
     With two classes L1 leaves open how a feature's effect is shared between its two coefficients; `in_use` does not
     depend on that.

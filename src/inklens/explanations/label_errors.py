@@ -1,10 +1,10 @@
-"""Labels that are probably wrong: rows whose label a model that never saw them finds hard to believe.
+"""Label errors by confident learning: rows whose given label is improbable to a model that was fitted without them.
 
-Every row gets the probabilities of a model fitted without it (K folds). A class's threshold is the mean probability
-that its own rows give it; a row is confidently of class l where p_l reaches the threshold of l. Counting the confident
-rows by given and confident class, and scaling each given class up to all of its rows, estimates how many labels are
-wrong; that many rows are suspects, those first whose label lies furthest behind another in log-odds, which is the sum
-of the evidence that is shown for it.
+Every row gets out-of-fold probabilities (K folds). A class's threshold is the mean probability that its own rows give
+it; a row is confidently of class l where p_l reaches the threshold of l. The confident joint counts the confident rows
+by given and confident class; calibrated to the number of rows of each given class, it estimates how many labels are
+wrong. That many rows are suspects, ranked by the log-odds of the likeliest other class against the given one, which is
+the sum of the evidence that is shown for it.
 
 Shapes: proba (n_samples, n_classes), codes (n_samples,) number of the given class.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LabelErrors:
-    """What models that did not see a row say of its label.
+    """Suspect labels, from out-of-fold probabilities.
 
     Parameters
     ----------
@@ -91,23 +91,24 @@ class LabelErrors:
 
     @property
     def joint(self) -> np.ndarray:
-        """Rows by given class (row) and confident class (column), (n_classes, n_classes)."""
+        """The confident joint: rows by given class (row) and confident class (column), (n_classes, n_classes)."""
         counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
-        sure = self.confident >= 0
-        np.add.at(counts, (self.codes[sure], self.confident[sure]), 1)
+        confident = self.confident >= 0
+        np.add.at(counts, (self.codes[confident], self.confident[confident]), 1)
         return counts
 
     @property
     def n_estimated(self) -> int:
-        """How many labels are wrong: the joint, each given class scaled up to all of its rows, off its diagonal."""
+        """Estimated number of wrong labels: the off-diagonal sum of the calibrated confident joint."""
         joint, counts = self.joint, np.bincount(self.codes, minlength=len(self.classes))
-        sure = joint.sum(axis=1)
-        error_rate = np.divide(sure - np.diag(joint), sure, out=np.zeros(len(sure)), where=sure > 0)
+        confident = joint.sum(axis=1)
+        wrong = confident - np.diag(joint)
+        error_rate = np.divide(wrong, confident, out=np.zeros(len(wrong)), where=confident > 0)
         return int(np.rint(error_rate @ counts))
 
     @cached_property
     def suspects(self) -> np.ndarray:
-        """The `n_estimated` rows whose label is furthest behind another, the most suspect first."""
+        """The `n_estimated` rows with the largest log-odds against their label, the most suspect first."""
         ranked = np.argsort(-self.log_odds, kind="stable")[: self.n_estimated]
         return ranked[self.log_odds[ranked] > 0.0]
 

@@ -135,7 +135,7 @@ def _widths(gain: np.ndarray, X: np.ndarray) -> np.ndarray:
 
 
 def _root(slopes: np.ndarray, rates: np.ndarray, widths: np.ndarray, needs: np.ndarray) -> np.ndarray:
-    """Return t with sum_j steep_j min(t pace_j, width_j) = need for each row, infinity where the box is too small.
+    """Return t with sum_j slope_j min(t rate_j, width_j) = need for each row, infinity where the box is too small.
 
     The sum is concave in t, so Newton's method from 0 rises towards the root and meets it after finitely many steps.
     """

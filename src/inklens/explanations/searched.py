@@ -26,7 +26,7 @@ STRATEGIES: dict[str, list[tuple[Callable[[Program], Solved], float]]] = {
     "energy": [(least_energy, 0.4), (least_ink, 1.0)],
 }
 
-# x, upper (n_pixels,) a frame in [0, 1] and the upper ink a pixel may get; z (n_classes,); J (n_classes, n_pixels)
+# x, upper (n_pixels,): a frame in [0, 1] and the most ink of each pixel; z (n_classes,); J (n_classes, n_pixels)
 
 Scores = Callable[[np.ndarray], np.ndarray]  # frames (n, n_pixels) -> (n, n_classes)
 Reaches = Callable[[np.ndarray], np.ndarray]  # frames (n, n_pixels) -> bool (n,)
@@ -39,8 +39,8 @@ def search(
 
     No pixel gets more ink than `highest` (rows, cols), which is nowhere below the frame.
 
-    Approach until the answer changes, go back as far as the answer lasts, leave out changes that are
-    not needed, and refine with linearisations taken at the flip.
+    Approach until the answer changes, bisect back towards the frame, refine with linearisations taken at the flip,
+    and drop the changes that are not needed.
     """
 
     def scores(frames: np.ndarray) -> np.ndarray:
