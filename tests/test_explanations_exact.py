@@ -9,7 +9,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inklens import DigitReader, flip
@@ -25,7 +25,7 @@ from inklens.explanations.programs import (
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
-SIZES = (1.0, 1e6, 1e12)
+SIZES = (1e-6, 1.0, 1e12)
 
 
 def exact(values):
@@ -120,6 +120,7 @@ def test_a_flip_has_its_margin_in_exact_arithmetic_up_to_the_rounding_of_a_score
 
 
 @given(SEEDS, st.sampled_from(SIZES))
+@example(208178640, 1e12)  # slacks of size 1 beside gains of 1e12 made a singular basis
 def test_what_multipliers_prove_is_below_the_exact_dual(seed, size):
     rng = np.random.default_rng(seed)
     m, n = int(rng.integers(1, 4)), int(rng.integers(1, 7))

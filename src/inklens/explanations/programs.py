@@ -97,7 +97,10 @@ class _DualSimplex:
         self.adds = np.flatnonzero(used & (program.addable > 0.0))
         self.erases = np.flatnonzero(used & (program.erasable > 0.0))
         n_pixels, k = A.shape[1], len(self.adds) + len(self.erases)
-        self.columns = np.concatenate([A[:, self.adds], -A[:, self.erases], -np.eye(m)], axis=1)
+        # Slacks in units of the largest gain, a power of two so that nothing is rounded: else, with weights of 1e12, a
+        # basis of slacks and pixels is singular in float64, and FEASIBLE is far below the rounding of a slack.
+        unit = 2.0 ** np.floor(np.log2(np.abs(A).max())) if A.any() else 1.0
+        self.columns = np.concatenate([A[:, self.adds], -A[:, self.erases], -unit * np.eye(m)], axis=1)
         self.widths = np.concatenate([program.addable[self.adds], program.erasable[self.erases], np.full(m, np.inf)])
         self.reduced = np.zeros(k + m)  # reduced costs; negative only where full
         self.reduced[: len(self.adds)] = np.broadcast_to(cost_add, n_pixels)[self.adds]
