@@ -132,3 +132,18 @@ def test_labels_of_no_class_are_refused_by_name():
     reader = DigitReader(np.zeros((2, 4)), np.zeros(2), ("a", "b"), (2, 2))
     with pytest.raises(DataError, match="'B'"):
         out_of_fold(reader, Rows.of(np.eye(4)), np.array(list("aaBB")), estimator=SoftmaxRegression())
+
+
+@pytest.mark.parametrize(
+    "penalty", [{}, {"l1_ratio": 1.0}, {"l1_ratio": 0.5}, {"l1_ratio": 1.0, "group": True}], ids=str
+)
+def test_a_warm_start_leaves_nothing_of_rows_that_are_gone(penalty):
+    """A column that is constant in the new rows has no gradient; its old weight must go, and the promise be kept."""
+    rng = np.random.default_rng(2)
+    X, y = np.hstack([np.eye(12), rng.random((12, 4))]), np.arange(12) % 2
+    warm = SoftmaxRegression(C=3.0, tol=1e-6, warm_start=True, **penalty).fit(X, y)
+    warm.fit(X[3:], y[3:])
+    cold = SoftmaxRegression(C=3.0, tol=1e-6, **penalty).fit(X[3:], y[3:])
+    assert warm.dual_gap_ <= 1e-6
+    assert not warm.coef_[:, :3].any()
+    assert warm.objective_ == pytest.approx(cold.objective_, rel=1e-5)
