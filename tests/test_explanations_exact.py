@@ -119,6 +119,39 @@ def test_a_flip_has_its_margin_in_exact_arithmetic_up_to_the_rounding_of_a_score
         assert z[1] - z[0] >= Fraction(size) - Fraction(16 * 2.0**-52) * sum(terms)
 
 
+@pytest.mark.parametrize("norm", OPTIMA)
+def test_the_bound_is_one_for_every_class(norm):
+    """Two other classes, each with pixels of its own, so that the optimum is the lesser of two that are known."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        coef = np.zeros((3, 6))
+        coef[1, :3], coef[2, 3:] = rng.normal(size=(2, 3))
+        frame = rng.random((2, 3))
+        z = coef @ frame.ravel()
+        reader = DigitReader(coef, np.array([z.max() + 0.3 * rng.random(), 0.0, 0.0]), ("a", "b", "c"), (2, 3))
+        pairs = [DigitReader(coef[[0, k]], reader.intercept[[0, k]], ("a", "b"), (2, 3)) for k in (1, 2)]
+        optima = [OPTIMA[norm](*exact_program(pair, frame, 2.0**-10)) for pair in pairs]
+        reachable = [optimum for optimum in optima if optimum is not None]
+        if reachable:
+            found = flip(reader, frame, norm=norm, margin=2.0**-10)
+            assert Fraction(found.lower_bound) <= min(reachable)
+            assert norm == "pixels" or found.cost == pytest.approx(float(min(reachable)), rel=1e-9)
+
+
+@pytest.mark.parametrize("norm", OPTIMA)
+def test_a_flip_wins_by_a_millionth_where_nothing_else_is_asked_for(norm):
+    """So that no other order of summation reads it otherwise."""
+    for seed in range(30):
+        reader, frame = two_classes(seed, 1.0)
+        try:
+            found = flip(reader, frame, norm=norm)
+        except NoFlipError:
+            continue
+        z = exact(reader.coef) @ exact(found.flipped.ravel()) + exact(reader.intercept)
+        target = reader.classes.index(found.target)
+        assert z[target] - z[1 - target] >= 0.9e-6
+
+
 @given(SEEDS, st.sampled_from(SIZES))
 @example(208178640, 1e12)  # slacks of size 1 beside gains of 1e12 made a singular basis
 def test_what_multipliers_prove_is_below_the_exact_dual(seed, size):
