@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from inklens import DigitReader, flip
 from inklens.errors import NoFlipError
 from inklens.explanations import explain, robustness
+from inklens.explanations.flips import NORMS
 from inklens.explanations.programs import (
     Program,
     least_energy,
@@ -136,6 +137,19 @@ def test_the_bound_is_one_for_every_class(norm):
             found = flip(reader, frame, norm=norm, margin=2.0**-10)
             assert Fraction(found.lower_bound) <= min(reachable)
             assert norm == "pixels" or found.cost == pytest.approx(float(min(reachable)), rel=1e-9)
+
+
+def test_fewer_pixels_than_the_bound_never_suffice():
+    """One constraint: the pixels that can gain most, counted until they suffice."""
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        A, x = rng.normal(size=(1, 6)), rng.random(6)
+        r = np.array([rng.random() * np.maximum(A[0] * (1 - x), -A[0] * x).sum()])
+        program = Program(A, r, x, 1 - x, np.abs(A).sum(axis=1) + r)
+        widths = [1 - ink if gain > 0 else ink for gain, ink in zip(A[0], exact(x), strict=True)]
+        fewest = exact_fewest_pixels([abs(gain) for gain in exact(A[0])], exact(r)[0], widths)
+        multipliers = NORMS["pixels"].solve(program, np.inf).multipliers
+        assert NORMS["pixels"].bound(program, multipliers) <= fewest
 
 
 @pytest.mark.parametrize("norm", OPTIMA)
