@@ -309,3 +309,21 @@ def test_models_with_class_weights_are_told_what_to_do():
     clone.class_weight = "balanced"
     with pytest.raises(ParameterError, match="sample_weight"):
         problem_of(clone, X, y)
+
+
+def test_bounds_are_the_numbers_of_the_paper():
+    """Pairs of B halves: Markov for both halves of a pair, theta^2, and the r-concave tails of pairs and of fits."""
+    for theta, n_pairs, threshold in ((0.1, 25, 0.9), (0.3, 10, 0.75), (0.05, 50, 0.6), (0.2, 7, 0.7)):
+        fits = next(k for k in range(2 * n_pairs + 1) if k >= 2 * n_pairs * threshold - 1e-9)
+        expected = min(
+            theta**2 / (2 * threshold - 1),
+            tail(theta**2, fits - n_pairs, n_pairs, -0.5),  # at least so many pairs agree
+            tail(theta, fits, 2 * n_pairs, -0.25),
+        )
+        assert weak_share(threshold, theta, n_pairs) == pytest.approx(expected)
+    X, y = small_problem(200)
+    model = fitted(X, y, C=0.05, l1_ratio=1.0, tol=1e-3)
+    found = stability(model, X, y, n_refits=10)
+    theta = found.frequency.sum() / found.n_candidates
+    assert found.n_candidates == 3 * 5  # the constant column is none
+    assert found.expected_by_chance(0.9) == pytest.approx(15 * weak_share(0.9, theta, 5))
