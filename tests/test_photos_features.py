@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from inklens.errors import DataError, ParameterError
 from inklens.photos import FEATURES, compute, normalise, stroke_layout
-from inklens.photos.features import COL_SPREAD, ROW_SPREAD, edge_maps, straighten
+from inklens.photos.features import COL_SPREAD, ROW_SPREAD, deskew, edge_maps
 
 FRAMES = np.array([normalise(photo(label)).frame for label in STROKES], np.float32)
 
@@ -28,13 +28,13 @@ def test_blank_frames_have_finite_features(kind):
     assert np.isfinite(compute(np.zeros((2, 28, 28)), kind)).all()
 
 
-def test_straightening_removes_slant_and_spread():
+def test_deskewing_removes_slant_and_spread():
     for shear in (-0.3, 0.2, 0.4):
         for label, frame in zip(STROKES, FRAMES, strict=True):
             if label == "1":
                 continue  # a bare stem has no width to speak of
             slanted = ndimage.affine_transform(frame, [[1, 0], [shear, 1]], [0, -14 * shear], order=1)
-            straight = straighten(slanted[None])[0].astype(float)
+            straight = deskew(slanted[None])[0].astype(float)
             at = np.arange(28)
             mass = straight.sum()
             row, col = straight.sum(1) @ at / mass, straight.sum(0) @ at / mass

@@ -9,7 +9,7 @@
 | I7 | damaged PNGs | test_fourteen_damaged_pngs |
 | I8 | valid PNGs of every kind | test_every_kind_of_png |
 | I9 | fuzz | test_ten_thousand_damaged_files_are_read_or_refused, D test_damaged_files_decode_or_fail_cleanly |
-| I9 | endless pieces | test_specks_are_no_page, test_endless_pieces_and_scans_are_refused |
+| I9 | endless chunks | test_specks_are_no_page, test_endless_chunks_and_scans_are_refused |
 | I10 | decoders that raise anything | test_whatever_a_decoder_raises_is_one_error |
 | I11 | Exif orientation, no double turn | test_heic_is_turned_once, D test_exif_orientation_is_undone |
 | I12 | garbage Exif | test_garbage_exif_is_ignored |
@@ -172,11 +172,11 @@ def test_nothing_costs_more_than_200_mb(kind, tmp_path):
     assert int(grown) < 200e6
 
 
-def test_endless_pieces_and_scans_are_refused():
-    pieces = containers.MAX_PIECES + 1
-    assert code_of(PNG[:33] + chunk(b"tEXt", b"") * pieces + PNG[33:]) == "corrupt"
+def test_endless_chunks_and_scans_are_refused():
+    chunks = containers.MAX_CHUNKS + 1
+    assert code_of(PNG[:33] + chunk(b"tEXt", b"") * chunks + PNG[33:]) == "corrupt"
     avif = encoded(SEVEN, "AVIF")
-    assert code_of(avif + struct.pack(">I4s", 8, b"free") * pieces) == "corrupt"
+    assert code_of(avif + struct.pack(">I4s", 8, b"free") * chunks) == "corrupt"
     progressive = encoded(Image.new("L", (3000, 2000), 200), "JPEG", progressive=True)
     last = progressive[progressive.rindex(b"\xff\xda") : -2]
     assert code_of(progressive[:-2] + 400 * last + b"\xff\xd9") == "too-large"

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos import parts as pieces
+from inklens.photos.connected import Box, outline
 
 # bright    (rows, cols)  float32, ink is dark
 # contrast  (rows, cols)  float32, 0 paper to 1 as far from paper as can be
@@ -17,7 +17,7 @@ RAISED = 0.4  # of the ink's contrast: so much darker than both its sides is a s
 
 
 def clarity(
-    bright: np.ndarray, contrast: np.ndarray, mask: np.ndarray, *, box: pieces.Box, pen: float, full: float
+    bright: np.ndarray, contrast: np.ndarray, mask: np.ndarray, *, box: Box, pen: float, full: float
 ) -> dict[str, float]:
     """Return three shares from 0 to 1 that are near 1 for pen strokes, wherever the light comes from.
 
@@ -40,10 +40,10 @@ def clarity(
     pad = reach + NEAR
     near = np.s_[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
     inked, tones = mask[near], contrast[near]
-    outline = pieces.outline(inked)
+    rim = outline(inked)
     size = 2 * reach + 1
-    lightest, darkest = (f(bright[near], size)[outline] for f in (ndimage.maximum_filter, ndimage.minimum_filter))
-    edges = (1 - darkest / np.maximum(lightest, 1e-3) > DROP * full).mean() if outline.any() else 0.0
+    lightest, darkest = (f(bright[near], size)[rim] for f in (ndimage.maximum_filter, ndimage.minimum_filter))
+    edges = (1 - darkest / np.maximum(lightest, 1e-3) > DROP * full).mean() if rim.any() else 0.0
     share = inked.mean()
     sides = _darker_than_both_sides(bright, mask, box, int(np.ceil(pen)))
     raised = (sides > RAISED * full).mean() if sides.size else 0.0
@@ -52,7 +52,7 @@ def clarity(
     return {"edges": float(edges), "two_tones": two_tones, "both_sides": float(raised)}
 
 
-def _darker_than_both_sides(bright: np.ndarray, mask: np.ndarray, box: pieces.Box, pen: int) -> np.ndarray:
+def _darker_than_both_sides(bright: np.ndarray, mask: np.ndarray, box: Box, pen: int) -> np.ndarray:
     """Return for each pixel of ink its contrast against a grey closing that no stroke of this pen survives."""
     step = max(1, pen // 4)
     size = 2 * pen // step + NEAR

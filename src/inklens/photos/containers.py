@@ -59,7 +59,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # chunks that change pixels; all others (text, profiles, animation frames, times) are never looked at
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 _EXIF_ORIENTATION = 274
-MAX_PIECES = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
+MAX_CHUNKS = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
 _JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
 _JPEG_STREAMING = {0xC0, 0xC1}  # Huffman coded, not progressive
 
@@ -101,7 +101,7 @@ def parser(kind: str) -> Any:
 def essential_png(data: bytes) -> bytes:
     """Keep the chunks that make pixels, and check every checksum."""
     kept, position = [data[:8]], 8
-    for _ in range(MAX_PIECES):
+    for _ in range(MAX_CHUNKS):
         if position + 12 > len(data):
             raise _cut_off()
         length, name = struct.unpack_from(">I4s", data, position)
@@ -115,7 +115,7 @@ def essential_png(data: bytes) -> bytes:
         position = end
         if name == b"IEND":
             return b"".join(kept)
-    raise _too_many_pieces()
+    raise _too_many_chunks()
 
 
 def check_whole(data: bytes, kind: str) -> None:
@@ -132,7 +132,7 @@ def check_whole(data: bytes, kind: str) -> None:
 def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield start, end and name of the outermost boxes (ISO/IEC 14496-12)."""
     position = 0
-    for _ in range(MAX_PIECES):
+    for _ in range(MAX_CHUNKS):
         if position + 8 > len(data):
             return
         length = int.from_bytes(data[position : position + 4], "big")
@@ -143,7 +143,7 @@ def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         end = position + max(length, 8)
         yield position, end, data[position + 4 : position + 8]
         position = end
-    raise _too_many_pieces()
+    raise _too_many_chunks()
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -243,8 +243,8 @@ def bmp_is_run_length_coded(data: bytes) -> bool:
     return int.from_bytes(data[14:18], "little") >= 40 and int.from_bytes(data[30:34], "little") in (1, 2)
 
 
-def _too_many_pieces() -> PhotoError:
-    return PhotoError(f"the file is damaged (more than {MAX_PIECES:,} pieces); export it again", code="corrupt")
+def _too_many_chunks() -> PhotoError:
+    return PhotoError(f"the file is damaged (more than {MAX_CHUNKS:,} chunks); export it again", code="corrupt")
 
 
 def _cut_off() -> PhotoError:

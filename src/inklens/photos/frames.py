@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from inklens.photos.connected import Box, dilated
 from inklens.photos.ink import Ink, quantile
-from inklens.photos.parts import Box, grown
 
 FRAME_SIDE = 28
 BOX_SIDE = 20
@@ -30,7 +30,7 @@ def redraw(
     target = float(np.clip(width, *PEN)) if pen == "auto" else (float(pen) if pen else width)
     if abs(target - width) > 1e-9:
         return with_pen(mask, width, target), width
-    near = grown(mask, 2, 2)
+    near = dilated(mask, 2, 2)
     sharp = float(np.clip((extent - COARSE) / (FINE - COARSE), 0, 1))
     low = (1 - sharp) * min(3 * seen.noise + 0.04 * seen.full, 0.5 * seen.threshold) + sharp * 0.8 * seen.threshold
     high = (1 - sharp) * max(quantile(contrast[mask], 0.9), low + 0.02) + sharp * 1.2 * seen.threshold

@@ -129,7 +129,7 @@ def closed_paper(bright: np.ndarray, share: float, side: int = 4 * PAPER_SIDE) -
     return _spread(ndimage.uniform_filter(closed, width // 2), bright.shape)
 
 
-def find(bright: np.ndarray, name: str, paper: np.ndarray, threshold: float | None = None) -> Ink:
+def find_ink(bright: np.ndarray, name: str, paper: np.ndarray, threshold: float | None = None) -> Ink:
     """Part ink from paper by contrast: Otsu's threshold, then fainter ink that touches it."""
     contrast = np.clip(1 - bright / np.maximum(paper, 1e-3), 0, 1).astype(np.float32)
     smooth = ndimage.gaussian_filter(contrast, 0.6) if min(contrast.shape) > 60 else contrast
