@@ -33,14 +33,14 @@ from inklens.linear.problem.penalties import penalty_of  # noqa: E402
 from inklens.linear.problem.problem import Problem  # noqa: E402
 from inklens.linear.proofs.certificates import certify  # noqa: E402
 from inklens.linear.rows.rows import Rows  # noqa: E402
-from inklens.photos import features, frames, parts, typical  # noqa: E402
+from inklens.photos import connected, features, frames, typical  # noqa: E402
 from inklens.photos.ink import otsu  # noqa: E402
 from inklens.photos.typical import DIGITS  # noqa: E402
 from inklens.reader import DigitReader  # noqa: E402
 from inklens.storage import write_bytes  # noqa: E402
 
 SIDE = 96  # pixels at which signs are drawn
-OUTSIDERS = 14_000
+OUTLIERS = 14_000
 CLUSTERS = 24
 SIGNS = "ABCEFGHJKLMNPQRTUVWXYabcdefhjkmnprtuvwxyÆΔΘΛΞΠΣΦΨΩЖЛЮЯШЫ&@#%?+=*"
 HEBREW_ARABIC = "אבגדשآبجدسع"
@@ -58,7 +58,7 @@ def frame_of(mask: np.ndarray) -> np.ndarray | None:
     if max(crop.shape) < 8:
         return None
     width = frames.pen_width(crop) / max(crop.shape)
-    return frames.centred(frames.fit_box(frames.with_pen(crop, width, float(np.clip(width, *frames.PEN)))))
+    return frames.centred(frames.fit_box(frames.with_pen(crop, width, float(np.clip(width, *frames.PEN_WIDTHS)))))
 
 
 def redrawn(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -68,7 +68,7 @@ def redrawn(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return digit / 255 if frame is None else frame
 
 
-def outsiders(rng: np.random.Generator, count: int) -> np.ndarray:
+def outliers(rng: np.random.Generator, count: int) -> np.ndarray:
     """Draw signs that are no digits: letters of many fonts, strokes, scribbles, faces, textures."""
     latin, wide = _fonts()
     out: list[np.ndarray] = []
@@ -124,8 +124,8 @@ def _letter(rng: np.random.Generator, latin: list, wide: list) -> np.ndarray:
 def _texture(rng: np.random.Generator) -> np.ndarray:
     field = (paper.texture(rng) if rng.random() < 0.7 else paper.blank(rng))[:SIDE, :SIDE] / 255
     contrast = np.clip(ndimage.uniform_filter(field, 31) - field, 0, 1)
-    labels, found = parts.label(contrast > otsu(contrast / max(contrast.max(), 1e-6)) * contrast.max())
-    group = parts.main_groups(found, labels.shape)[:1]
+    labels, found = connected.label(contrast > otsu(contrast / max(contrast.max(), 1e-6)) * contrast.max())
+    group = connected.main_groups(found, labels.shape)[:1]
     return np.isin(labels, [part.label for parts_of_one in group for part in parts_of_one])
 
 
@@ -188,7 +188,7 @@ def main() -> None:
         rows = features.strokes(digits / np.float32(255))
         reader = with_data(fit_reader(rows, y), data)
         reader.save(args.out / "reader.inklens", dtype=np.float32)
-        other = features.strokes(outsiders(rng, OUTSIDERS))
+        other = features.strokes(outliers(rng, OUTLIERS))
         chosen = rng.permutation(len(digits))[: len(digits) // 2]
         again = features.strokes(np.array([redrawn(digits[i], rng) for i in chosen], np.float32))
         known = fit_typical(np.concatenate([rows, again]), np.concatenate([y, y[chosen]]), other)

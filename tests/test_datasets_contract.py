@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from datasets_makers import MAKERS, sample
+from datasets_makers import MAKERS, N_TRAIN, sample
 from PIL import Image
 
 from inklens.datasets import describe, load_dataset
+from inklens.datasets.near import near_duplicates
 from inklens.errors import DataError, InklensError, ParameterError
 
 
@@ -63,6 +64,8 @@ def test_halves_join_to_all(source):
         with pytest.raises(ParameterError, match="no training and test halves"):
             load_dataset(source, subset="test")
         return
+    assert dataset.n_train == N_TRAIN
+    np.testing.assert_array_equal(load_dataset(source, subset="train").X, sample()[0][:N_TRAIN])
     halves = [load_dataset(source, subset=half) for half in ("train", "test")]
     np.testing.assert_array_equal(np.concatenate([half.X for half in halves]), dataset.X)
     np.testing.assert_array_equal(np.concatenate([half.y for half in halves]), dataset.y)
@@ -167,6 +170,12 @@ def test_labels_become_one_kind(values, tmp_path):
     assert load_dataset(f"npz:{tmp_path}/a.npz").y.tolist() == ["3", "3"]
 
 
+def test_one_hot_labels_are_column_numbers(tmp_path):
+    X, y = sample()
+    np.savez(tmp_path / "a.npz", X=X, y=np.eye(10)[y.astype(int)])
+    np.testing.assert_array_equal(load_dataset(f"npz:{tmp_path}/a.npz").y, y)
+
+
 @pytest.mark.parametrize("values", [["1", ""], [1.0, np.nan], [1.0, 2.5], [b"1", b"\xff"], ["1", "x" * 300]])
 def test_bad_labels_name_their_row(values, tmp_path):
     np.savez(tmp_path / "a.npz", X=sample()[0][:2], y=np.array(values))
@@ -207,3 +216,15 @@ def test_damaged_embedded_sheet_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "__file__", str(tmp_path / "embedded.py"))
     with pytest.raises(InklensError, match="install inklens again"):
         embedded.load_embedded()
+
+
+def test_a_pair_at_the_very_limit_is_a_near_duplicate():
+    """Rounding in the screening must never rule out what the exact distance keeps."""
+    X, _ = sample()
+    noise = np.random.default_rng(0).integers(-25, 26, X.shape)
+    noisy = np.clip(X + noise * (X > 0), 0, 255).astype(np.uint8)
+    for train, test in zip(X[:40], noisy[:40], strict=True):
+        a, b = train.astype(float), test.astype(float)
+        distance = np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b))
+        for closest, n_found in ((distance * (1 + 1e-12), 1), (distance * (1 - 1e-12), 0)):
+            assert len(near_duplicates(train[None], test[None], (28, 28), closest=closest, shift=0)) == n_found

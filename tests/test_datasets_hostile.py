@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inklens.datasets import load_dataset
+from inklens.datasets import load_dataset, unpack
 from inklens.datasets.sources.idx import read_idx
 from inklens.datasets.sources.tables import decode_text, read_rows
 from inklens.datasets.unpack import read_file
@@ -271,6 +271,22 @@ def test_bombs_stop_within_little_memory(tmp_path):
     assert peak_kibibytes_after_refusing(f"csv:{tmp_path / 'bomb.csv.gz'}", f"npz:{tmp_path / 'bomb.npz'}") < 300 << 10
 
 
+def test_only_what_bursts_is_refused_by_its_ratio(monkeypatch):
+    monkeypatch.setattr(unpack, "BURST_BYTES", 1 << 16)
+    noise = np.random.default_rng(0).bytes(1 << 20)
+    sparse = b"".join(noise[i : i + 1] + bytes(99) for i in range(10_000))  # some 60 times, as drawings may be
+
+    def read(*members):
+        data = b"".join(gzip.compress(member) for member in members)
+        return b"".join(unpack.unpacked(io.BytesIO(data), limit=1 << 30, name="x.gz"))
+
+    for honest in ((noise,), (sparse,), (noise, sparse), (bytes(1 << 16),)):
+        assert read(*honest) == b"".join(honest)
+    for bomb in ((bytes(1 << 20),), (sparse, bytes(1 << 24))):
+        with pytest.raises(DataError, match="over 200 times"):
+            read(*bomb)
+
+
 def test_idx_never_allocates_more_than_it_holds(tmp_path):
     """A header that promises 2^31 x 28 x 28 bytes costs no more than one that promises a little too much."""
     make_idx(tmp_path, packed=False)
@@ -339,6 +355,32 @@ def test_folder_of_different_sizes_follows_one_rule(tmp_path):
     tall, wide = dataset.images()
     assert tall[:, 0].max() == wide[0].max() == 0
     assert load_dataset(f"folder:{tmp_path}?shape=10x12").image_shape == (10, 12)
+
+
+@pytest.mark.parametrize("shape", [(10, 20), (20, 10), (9, 9), (200, 120)])
+def test_a_picture_of_another_size_is_centred_on_the_colour_of_its_border(tmp_path, shape):
+    picture = np.full(shape, 40, np.uint8)
+    picture[1:-1, 1:-1] = 250
+    for name, array in (("a", picture), ("b", np.zeros((5, 5), np.uint8))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(array).save(tmp_path / name / "1.png")
+    image = load_dataset(f"folder:{tmp_path}?invert=no").images(0)
+    assert image[0, 0] == image[-1, -1] == 40
+    for axis in (0, 1):
+        inked = np.flatnonzero((image > 45).any(axis=axis))
+        assert abs(inked[0] - (27 - inked[-1])) <= 1
+
+
+def test_only_a_column_that_counts_is_an_index(tmp_path):
+    X, y = sample()
+    for numbers, n_left_out in ((range(50), 1), (range(1, 51), 1), (range(0, 100, 2), 0), (range(5, 55), 0)):
+        with (tmp_path / "a.csv").open("w") as file:
+            file.write("id,label," + ",".join(f"p{i}" for i in range(784 - 1 + n_left_out)) + "\n")
+            for number, label, row in zip(numbers, y, X.tolist(), strict=False):
+                file.write(f"{number},{label},{','.join(map(str, row[: 783 + n_left_out]))}\n")
+        dataset = load_dataset(f"csv:{tmp_path / 'a.csv'}")
+        assert any("left out" in note for note in dataset.notes) == bool(n_left_out)
+        assert dataset.image_shape == (28, 28)
 
 
 def test_folder_with_halves(tmp_path):

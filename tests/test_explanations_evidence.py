@@ -9,7 +9,7 @@ from inklens import DigitReader, explain, load_dataset
 from inklens.errors import ParameterError
 from inklens.explanations.places import named_parts, places
 from inklens.linear.softmax import softmax
-from inklens.photos import compute, lay_back, straightening
+from inklens.photos import compute, deskew_matrix, unwarp
 
 
 def random_reader(seed, n_classes=4, shape=(6, 5)):
@@ -155,8 +155,8 @@ def test_upright_evidence_lies_on_the_ink_of_the_given_frame(seed):
     size = np.abs(why.contributions).sum(axis=0)
     assert size[frame == 0.0].sum() <= 1e-4 * size.sum()
     # the model's own words: the sum of w over the straightened pixels that a pixel of the frame lends its ink to
-    lent = reader.coef @ straightening(frame)
-    inside = (straightening(frame).sum(axis=0) > 0) & (frame.ravel() > 0.5)
+    lent = reader.coef @ deskew_matrix(frame)
+    inside = (deskew_matrix(frame).sum(axis=0) > 0) & (frame.ravel() > 0.5)
     assert np.corrcoef((lent * frame.ravel())[0, inside], why.contributions[0].ravel()[inside])[0, 1] > 0.95
 
 
@@ -171,7 +171,7 @@ def test_strokes_add_up_to_the_evidence_and_lie_on_its_edges(seed):
     rows, cols = np.rint(drawn[:, 0]).astype(int), np.rint(drawn[:, 1]).astype(int)
     assert all(near[row : row + 9, col : col + 9].any() for row, col in zip(rows, cols, strict=True))
     maps = np.random.default_rng(seed).random((2, 28, 28))
-    assert np.allclose(lay_back(maps, frame), (maps.reshape(2, -1) @ straightening(frame)).reshape(2, 28, 28))
+    assert np.allclose(unwarp(maps, frame), (maps.reshape(2, -1) @ deskew_matrix(frame)).reshape(2, 28, 28))
 
 
 def test_a_bars_edges_run_along_it_with_the_ink_to_their_right():

@@ -9,7 +9,8 @@
 | I7 | damaged PNGs | test_fourteen_damaged_pngs |
 | I8 | valid PNGs of every kind | test_every_kind_of_png |
 | I9 | fuzz | test_ten_thousand_damaged_files_are_read_or_refused, D test_damaged_files_decode_or_fail_cleanly |
-| I9 | endless pieces | test_specks_are_no_page, test_endless_pieces_and_scans_are_refused |
+| I9 | any number of components | test_any_number_of_components_ends_in_a_frame_in_a_second |
+| I9 | endless chunks | test_specks_are_no_page, test_endless_chunks_and_scans_are_refused |
 | I10 | decoders that raise anything | test_whatever_a_decoder_raises_is_one_error |
 | I11 | Exif orientation, no double turn | test_heic_is_turned_once, D test_exif_orientation_is_undone |
 | I12 | garbage Exif | test_garbage_exif_is_ignored |
@@ -29,11 +30,14 @@ import itertools
 import struct
 import subprocess
 import sys
+import time
 import zlib
 
 import numpy as np
 import pytest
 from handwriting import HEIC, chunk, encoded, photo, png, seeds, tall_jpeg, turned_heic
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from inklens.errors import PhotoError
@@ -158,6 +162,41 @@ def test_specks_are_no_page(kind):
         assert not found.accepted
 
 
+def texture(shape, period, mark, density, seed):
+    """Return rows and columns of marks, a part of them missing."""
+    page = np.ones(shape, np.float32)
+    rng = np.random.default_rng(seed)
+    for row in range(0, shape[0], period[0]):
+        for col in range(0, shape[1], period[1]):
+            if rng.random() < density:
+                page[row : row + mark[0], col : col + mark[1]] = 0.1
+    return page
+
+
+pair = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+
+@given(
+    texture=st.builds(
+        texture,
+        st.tuples(st.integers(1, 260), st.integers(1, 260)),
+        pair,
+        pair,
+        st.sampled_from([0.3, 0.9, 1.0]),
+        st.integers(0, 99),
+    ),
+    many=st.sampled_from([True, None, False]),
+)
+@example(texture=texture((240, 240), (3, 3), (1, 1), 1.0, 0), many=False)  # 6,400 components
+@settings(max_examples=40, deadline=None)
+def test_any_number_of_components_ends_in_a_frame_in_a_second(texture, many):
+    started = time.process_time()
+    found = list(itertools.chain(*locate(texture, many=many)))
+    assert time.process_time() - started < 1.0
+    assert found
+    assert all(np.isfinite(each.frame).all() for each in found)
+
+
 LARGEST["PNG of 22,000 specks"] = lambda: encoded(specks()["dots"], "PNG")
 
 
@@ -172,11 +211,11 @@ def test_nothing_costs_more_than_200_mb(kind, tmp_path):
     assert int(grown) < 200e6
 
 
-def test_endless_pieces_and_scans_are_refused():
-    pieces = containers.MAX_PIECES + 1
-    assert code_of(PNG[:33] + chunk(b"tEXt", b"") * pieces + PNG[33:]) == "corrupt"
+def test_endless_chunks_and_scans_are_refused():
+    chunks = containers.MAX_CHUNKS + 1
+    assert code_of(PNG[:33] + chunk(b"tEXt", b"") * chunks + PNG[33:]) == "corrupt"
     avif = encoded(SEVEN, "AVIF")
-    assert code_of(avif + struct.pack(">I4s", 8, b"free") * pieces) == "corrupt"
+    assert code_of(avif + struct.pack(">I4s", 8, b"free") * chunks) == "corrupt"
     progressive = encoded(Image.new("L", (3000, 2000), 200), "JPEG", progressive=True)
     last = progressive[progressive.rindex(b"\xff\xda") : -2]
     assert code_of(progressive[:-2] + 400 * last + b"\xff\xd9") == "too-large"

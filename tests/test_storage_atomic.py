@@ -1,13 +1,166 @@
 """A file is whole or not there, whatever fails."""
 
+import ast
+import os
 import signal
+import stat
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
+import inklens
+from inklens.datasets import load_dataset
+from inklens.datasets.relabel import write_relabel
 from inklens.errors import OutputError
 from inklens.storage import atomic_file, write_bytes, write_text
+from inklens.tasks.reading import load_reader
+
+
+def write_in_parts(path, data):
+    with atomic_file(path) as file:
+        file.write(data[:3])
+        file.seek(0)
+        file.write(data)
+
+
+WRITERS = {
+    "atomic_file": write_in_parts,
+    "write_bytes": write_bytes,
+    "write_text": lambda path, data: write_text(path, data.decode()),
+}
+PRODUCTS = {
+    "relabel file": lambda path: write_relabel(path, load_dataset(), {7: "1"}),
+    "model file": lambda path: load_reader(None).save(path),
+}
+DATA = b"line\n" * 50_000  # more than a pipe holds
+unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs and devices")
+every_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+
+
+def drained(path, write):
+    """Return what a reader of a FIFO sees while `write` runs."""
+    seen = []
+    reader = threading.Thread(target=lambda: seen.append(path.read_bytes()), daemon=True)
+    reader.start()
+    write(path)
+    reader.join(20)
+    return seen[0]
+
+
+@unix
+@every_writer
+def test_a_fifo_is_written_through_and_stays(tmp_path, write):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    assert drained(path, lambda path: write(path, DATA)) == DATA
+    assert stat.S_ISFIFO(path.lstat().st_mode)
+    assert [p.name for p in tmp_path.iterdir()] == ["fifo"]
+
+
+@unix
+@pytest.mark.parametrize("write", PRODUCTS.values(), ids=PRODUCTS)
+def test_every_product_goes_through_a_fifo(tmp_path, write):
+    write(tmp_path / "file")
+    os.mkfifo(tmp_path / "fifo")
+    assert drained(tmp_path / "fifo", write) == (tmp_path / "file").read_bytes()
+
+
+@unix
+@every_writer
+def test_a_device_is_written_through_and_stays(tmp_path, write):
+    null = tmp_path / "null"
+    try:
+        os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        null.write_bytes(b"")  # some containers make devices that they do not open
+    except PermissionError:
+        null = tmp_path / "link"
+        null.symlink_to("/dev/null")
+    write(null, DATA)
+    assert stat.S_ISCHR(null.stat().st_mode)
+    assert [p.name for p in tmp_path.glob(".*")] == []
+
+
+@unix
+@every_writer
+def test_a_full_device_is_the_one_error(write):
+    with pytest.raises(OutputError, match="No space left on device"):
+        write("/dev/full", DATA)
+
+
+@every_writer
+@pytest.mark.parametrize("there", [True, False], ids=["existing", "dangling"])
+def test_a_link_is_followed_and_stays(tmp_path, write, there):
+    target = tmp_path / "elsewhere" / "target"
+    target.parent.mkdir()
+    if there:
+        target.write_bytes(b"old")
+    (tmp_path / "near").symlink_to(Path("elsewhere") / "target")
+    (tmp_path / "link").symlink_to("near")
+    write(tmp_path / "link", DATA)
+    assert target.read_bytes() == DATA
+    assert not target.is_symlink()
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "near").is_symlink()
+    assert [p.name for p in target.parent.iterdir()] == ["target"]
+
+
+@every_writer
+def test_what_cannot_be_written_is_the_one_error_and_stays(tmp_path, write):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("folder", "loop"):
+        with pytest.raises(OutputError, match=name):
+            write(tmp_path / name, DATA)
+    assert (tmp_path / "folder").is_dir()
+    assert (tmp_path / "loop").is_symlink()
+
+
+@unix
+def test_an_error_in_the_middle_sends_nothing():
+    code = (
+        "from inklens.storage import atomic_file\n"
+        "with atomic_file('/dev/stdout') as file: file.write(b'half'); raise KeyError"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == 1
+    assert done.stdout == b""
+
+
+@unix
+@pytest.mark.parametrize("redirected", ["pipe", "file", "append"])
+def test_standard_output_keeps_its_order(tmp_path, redirected):
+    code = "from inklens.storage import write_text\nprint('a')\nwrite_text('/dev/stdout', 'b\\n')\nprint('c')"
+    path = tmp_path / "out"
+    path.write_bytes(b"" if redirected != "append" else b"0\n")
+    if redirected == "pipe":
+        seen = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    else:
+        with path.open("ab" if redirected == "append" else "wb") as file:
+            subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+        seen = path.read_bytes()
+    assert seen == (b"0\n" if redirected == "append" else b"") + b"a\nb\nc\n"
+
+
+def test_every_file_is_written_by_this_room():
+    """The laws here hold for all outputs: no other module opens a file to write it (the part of a download resumes)."""
+    source = Path(inklens.__file__).parent
+    found = {
+        (str(path.relative_to(source)), call.func.attr)
+        for path in source.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and writes(call)
+    }
+    assert {name for name, _ in found} <= {"storage.py", "datasets/openml/download.py"}
+
+
+def writes(call):
+    """Say whether a method call opens a file for writing."""
+    words = [a.value for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
+    modes = [w for w in words if isinstance(w, str) and set(w) <= set("rwxab+t") and set(w) & set("wxa")]
+    return call.func.attr in ("write_text", "write_bytes", "tofile") or (call.func.attr == "open" and bool(modes))
 
 
 def test_parents_are_made_and_nothing_else_is_left(tmp_path):

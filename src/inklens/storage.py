@@ -1,6 +1,14 @@
-"""Files that are whole or not there: temporary name, flush, fsync, rename, fsync of the folder."""
+"""Outputs: files that are whole or not there, and devices, pipes and links that stay what they are.
 
+A regular file is written under a temporary name, flushed, synced, renamed, and its folder synced. A symbolic link is
+followed, so that its target is replaced and not the link. A device, a pipe, or the file that standard output or error
+goes to is written through once all bytes are known.
+"""
+
+import io
 import os
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +31,37 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         The folder or the file cannot be written, or the disk is full.
     """
     path = Path(path)
+    try:
+        there = _status(path)
+        if there is None or (stat.S_ISREG(there.st_mode) and _standard_stream(there) is None):
+            with _replaced(_target(path)) as file:
+                yield file
+        else:
+            buffer = io.BytesIO()
+            yield buffer
+            _write_through(path, there, buffer.getvalue())
+    except OSError as error:
+        if isinstance(error, OutputError) or error.errno is None:
+            raise
+        raise OutputError(
+            f"cannot write {str(path)!r}: {error.strerror}; choose a folder that you may write to, on a disk with room"
+        ) from error
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` as one whole file."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as one whole UTF-8 file."""
+    write_bytes(path, text.encode())
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
+    """Yield a temporary file that takes the place of `path` at the end."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,26 +74,45 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         Path(temporary).replace(path)
         temporary = None
         _sync_folder(path.parent)
-    except OSError as error:
-        if isinstance(error, OutputError) or error.errno is None:
-            raise
-        raise OutputError(
-            f"cannot write {str(path)!r}: {error.strerror}; choose a folder that you may write to, on a disk with room"
-        ) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` as one whole file."""
-    with atomic_file(path) as file:
+def _status(path: Path) -> os.stat_result | None:
+    """Return what lies at the end of all links, or None: nothing yet."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):  # the latter is said when the parents are made
+        return None
+
+
+def _target(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _write_through(path: Path, there: os.stat_result, data: bytes) -> None:
+    """Write into what is there; where a standard stream leads to it, behind what that has written so far."""
+    stream = _standard_stream(there)
+    if stream is None:
+        file = path.open("wb")
+    else:
+        for text in (sys.stdout, sys.stderr):
+            text.flush()
+        file = os.fdopen(os.dup(stream), "wb")
+    with file:
         file.write(data)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as one whole UTF-8 file."""
-    write_bytes(path, text.encode())
+def _standard_stream(there: os.stat_result) -> int | None:
+    """Return 1 or 2 where standard output or standard error goes to this very file."""
+    for stream in (1, 2):
+        try:
+            if os.path.samestat(there, os.fstat(stream)):
+                return stream
+        except OSError:  # closed
+            continue
+    return None
 
 
 def _umask() -> int:

@@ -218,9 +218,9 @@ class StrokeEvidence(SpreadEvidence):
         return np.asarray(np.column_stack([self.edges, adds])[order[adds[order] != 0.0]])
 
     def _spread(self, weights: np.ndarray) -> npt.NDArray[np.float64]:
-        from inklens.photos import lay_back
+        from inklens.photos import unwarp
 
-        return lay_back(super()._spread(weights), self.frame)
+        return unwarp(super()._spread(weights), self.frame)
 
 
 def explain(reader: LinearModel, photo_or_frame: object) -> Evidence:
@@ -257,9 +257,9 @@ def explain(reader: LinearModel, photo_or_frame: object) -> Evidence:
 
 def _inked(frame: np.ndarray) -> np.ndarray:
     """Return the shares of straightened pixels in the frame's ink, and where they see none, in its pixels."""
-    from inklens.photos import straightening
+    from inklens.photos import deskew_matrix
 
-    where = straightening(frame)
+    where = deskew_matrix(frame)
     ink = where * frame.ravel()
     totals = ink.sum(axis=1, keepdims=True)
     return np.asarray(np.divide(ink, totals, out=where, where=totals > 0.0))
@@ -267,10 +267,10 @@ def _inked(frame: np.ndarray) -> np.ndarray:
 
 def _strokes_of(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where in the straightened frame stroke features come from, and the edges of the frame that they are."""
-    from inklens.photos import CENTRE, posture, stroke_layout, stroke_shares
+    from inklens.photos import CENTRE, pose, stroke_layout, stroke_shares
 
     shares = stroke_shares(frame)
-    at, (row, col, row_step, col_step, slant) = np.arange(frame.shape[0]), (float(v[0]) for v in posture(frame[None]))
+    at, (row, col, row_step, col_step, slant) = np.arange(frame.shape[0]), (float(v[0]) for v in pose(frame[None]))
     rise = (shares.sum(axis=2) @ at - CENTRE) * row_step  # of the middle of each feature's edges
     along = (shares.sum(axis=1) @ at - CENTRE) * col_step + slant * rise
     angle = np.deg2rad([cell.direction_degrees for cell in stroke_layout()])  # into the ink

@@ -5,12 +5,12 @@ from inklens.photos.features import (
     CENTRE,
     FEATURES,
     compute,
-    lay_back,
-    posture,
-    straighten,
-    straightening,
+    deskew,
+    deskew_matrix,
+    pose,
     stroke_layout,
     stroke_shares,
+    unwarp,
 )
 from inklens.photos.locate import locate
 from inklens.photos.normalise import Normalised, Normaliser, Step, normalise
@@ -24,12 +24,12 @@ __all__ = [
     "Step",
     "compute",
     "decode",
-    "lay_back",
+    "deskew",
+    "deskew_matrix",
     "locate",
     "normalise",
-    "posture",
-    "straighten",
-    "straightening",
+    "pose",
     "stroke_layout",
     "stroke_shares",
+    "unwarp",
 ]

@@ -2,11 +2,17 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, cast
+
+from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from inklens.errors import PhotoError
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 TAKEN = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF"
 
@@ -59,7 +65,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # chunks that change pixels; all others (text, profiles, animation frames, times) are never looked at
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 _EXIF_ORIENTATION = 274
-MAX_PIECES = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
+MAX_CHUNKS = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
 _JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
 _JPEG_STREAMING = {0xC0, 0xC1}  # Huffman coded, not progressive
 
@@ -92,16 +98,16 @@ def _ftyp_kind(data: bytes) -> str:
     )
 
 
-def parser(kind: str) -> Any:
+def parser(kind: str) -> Callable[[IO[bytes]], ImageFile]:
     """Return Pillow's class for a kind; called directly, it never turns a JPEG into a book of pages (MPO)."""
     module, name = _PARSERS[kind]
-    return getattr(import_module(f"PIL.{module}"), name)
+    return cast(Callable[[IO[bytes]], ImageFile], getattr(import_module(f"PIL.{module}"), name))
 
 
 def essential_png(data: bytes) -> bytes:
     """Keep the chunks that make pixels, and check every checksum."""
     kept, position = [data[:8]], 8
-    for _ in range(MAX_PIECES):
+    for _ in range(MAX_CHUNKS):
         if position + 12 > len(data):
             raise _cut_off()
         length, name = struct.unpack_from(">I4s", data, position)
@@ -115,7 +121,7 @@ def essential_png(data: bytes) -> bytes:
         position = end
         if name == b"IEND":
             return b"".join(kept)
-    raise _too_many_pieces()
+    raise _too_many_chunks()
 
 
 def check_whole(data: bytes, kind: str) -> None:
@@ -132,7 +138,7 @@ def check_whole(data: bytes, kind: str) -> None:
 def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield start, end and name of the outermost boxes (ISO/IEC 14496-12)."""
     position = 0
-    for _ in range(MAX_PIECES):
+    for _ in range(MAX_CHUNKS):
         if position + 8 > len(data):
             return
         length = int.from_bytes(data[position : position + 4], "big")
@@ -143,7 +149,7 @@ def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         end = position + max(length, 8)
         yield position, end, data[position + 4 : position + 8]
         position = end
-    raise _too_many_pieces()
+    raise _too_many_chunks()
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -166,10 +172,11 @@ def looks_cut_off(data: bytes, kind: str) -> bool:
     return False
 
 
-def check_strips(image: Any, size: int) -> None:
+def check_strips(image: Image.Image, size: int) -> None:
     """Raise ``truncated`` where a TIFF's first page lies beyond the end of the file."""
+    tags = cast("TiffImageFile", image).tag_v2
     for offsets, counts in ((273, 279), (324, 325)):
-        starts, lengths = image.tag_v2.get(offsets, ()), image.tag_v2.get(counts, ())
+        starts, lengths = tags.get(offsets, ()), tags.get(counts, ())
         starts, lengths = (x if isinstance(x, tuple) else (x,) for x in (starts, lengths))
         if any(start + length > size for start, length in zip(starts, lengths, strict=False)):
             raise _cut_off()
@@ -191,7 +198,7 @@ def heif_has_grid(data: bytes) -> bool:
     )
 
 
-def orientation(image: Any, notes: list[str]) -> int:
+def orientation(image: Image.Image, notes: list[str]) -> int:
     """Return the Exif orientation 1 to 8; a broken or absurd tag counts as 1."""
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -229,9 +236,9 @@ def jpeg_scans(data: bytes) -> Scans:
     return Scans(0.0, 0)
 
 
-def check_tiles(image: Any, most_bytes: int) -> None:
+def check_tiles(image: Image.Image, most_bytes: int) -> None:
     """Raise ``corrupt`` where one tile of a TIFF is larger than any whole picture may be."""
-    sides = [image.tag_v2.get(tag, 1) for tag in (322, 323)]  # width and length
+    sides = [cast("TiffImageFile", image).tag_v2.get(tag, 1) for tag in (322, 323)]  # width and length
     if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] * 4 > most_bytes:
         raise PhotoError(
             f"the file is damaged (tiles of {sides[0]} x {sides[1]} pixels); export it again", code="corrupt"
@@ -243,8 +250,8 @@ def bmp_is_run_length_coded(data: bytes) -> bool:
     return int.from_bytes(data[14:18], "little") >= 40 and int.from_bytes(data[30:34], "little") in (1, 2)
 
 
-def _too_many_pieces() -> PhotoError:
-    return PhotoError(f"the file is damaged (more than {MAX_PIECES:,} pieces); export it again", code="corrupt")
+def _too_many_chunks() -> PhotoError:
+    return PhotoError(f"the file is damaged (more than {MAX_CHUNKS:,} chunks); export it again", code="corrupt")
 
 
 def _cut_off() -> PhotoError:

@@ -1,7 +1,7 @@
 """Frames -> what the linear model is fed: `pixels`, `upright` or `strokes`.
 
 The same function serves training and reading, works on whole batches, and learns nothing, so each feature keeps its
-meaning: a pixel, a pixel of the straightened frame, or how much edge of one direction lies around one place.
+meaning: a pixel, a pixel of the deskewed frame, or how much edge of one direction lies around one place.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from inklens.photos.threads import one_blas_thread
 
 SIDE = 28
 DIRECTIONS = 8  # of the full circle: a stroke's left edge and its right edge are told apart
-SHARPNESS = 3  # power of the projection: halves the response 37 degrees off its direction
+TUNING_POWER = 3  # power of the projection: halves the response 37 degrees off its direction
 LEVELS = ((7, 4.0), (4, 8.0))  # (cells per side, pixels between their centres)
 CENTRE = 14.0  # row and column of the centre of mass
 ROW_SPREAD, COL_SPREAD = 5.2, 4.2  # standard deviation of the ink in pixels, medians of MNIST
-MOST_SCALED = 2.0  # a 1 must not become as wide as a 0
+MAX_SCALE = 2.0  # a 1 must not become as wide as a 0
 BATCH = 256  # frames at a time: the maps of a batch stay in the processor's cache
 
 
@@ -35,12 +35,12 @@ def pixels(frames: np.ndarray) -> np.ndarray:
 
 
 def upright(frames: np.ndarray) -> np.ndarray:
-    """Return the straightened frames as rows, float32 (n, 784)."""
-    return straighten(frames).reshape(len(frames), SIDE * SIDE)
+    """Return the deskewed frames as rows, float32 (n, 784)."""
+    return deskew(frames).reshape(len(frames), SIDE * SIDE)
 
 
 def strokes(frames: np.ndarray) -> np.ndarray:
-    """Return oriented-gradient cells of the straightened frames, float32 (n, 520).
+    """Return oriented-gradient cells of the deskewed frames, float32 (n, 520).
 
     With g the gradient of the frame (Sobel) and u_k unit vectors in 8 directions, the strength of direction k at a
     pixel is max(0, g . u_k)^3. A cell holds the cube root of its average under a triangular window as wide as two
@@ -59,7 +59,7 @@ def strokes(frames: np.ndarray) -> np.ndarray:
     frames = _as_frames(frames)
     out = np.empty((len(frames), len(stroke_layout())), np.float32)
     for start in range(0, len(frames), BATCH):
-        maps = edge_maps(straighten(frames[start : start + BATCH]))
+        maps = edge_maps(deskew(frames[start : start + BATCH]))
         parts = [np.cbrt(window @ maps @ window.T).reshape(len(maps), -1) for window in _windows()]
         rows = np.concatenate(parts, axis=1)
         rows /= np.sqrt((rows * rows).mean(axis=1, keepdims=True)) + 1e-3
@@ -86,7 +86,7 @@ def compute(frames: np.ndarray, kind: str) -> np.ndarray:
     return FEATURES[kind](_as_frames(frames))
 
 
-def straighten(frames: np.ndarray) -> np.ndarray:
+def deskew(frames: np.ndarray) -> np.ndarray:
     """Shear each frame upright and bring its spread to that of an ordinary digit, about its centre of mass.
 
     With means, variances and covariance of the ink's rows r and columns c, alpha = cov(r, c) / var(r), the output pixel
@@ -103,34 +103,34 @@ def straighten(frames: np.ndarray) -> np.ndarray:
     >>> import numpy as np
     >>> slanted = np.zeros((1, 28, 28), np.float32)
     >>> slanted[0, range(4, 24), range(23, 3, -1)] = 1
-    >>> bool(straighten(slanted)[0][:, 11:18].sum() > 0.98 * straighten(slanted).sum())
+    >>> bool(deskew(slanted)[0][:, 11:18].sum() > 0.98 * deskew(slanted).sum())
     True
     """
     frames = _as_frames(frames)
     out = np.empty_like(frames)
     for start in range(0, len(frames), BATCH):
-        out[start : start + BATCH] = _straightened(frames[start : start + BATCH])
+        out[start : start + BATCH] = _deskewed(frames[start : start + BATCH])
     return out
 
 
-class Posture(NamedTuple):
-    """Where frames lie and how they stand, arrays (n,): what `straighten` takes away."""
+class Pose(NamedTuple):
+    """Where frames lie and how they stand, arrays (n,): what `deskew` takes away."""
 
     row: np.ndarray  # of the centre of mass
     col: np.ndarray
-    row_step: np.ndarray  # rows of the frame per row of the straightened one
+    row_step: np.ndarray  # rows of the frame per row of the deskewed one
     col_step: np.ndarray
     slant: np.ndarray  # columns per row
 
     def positions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return row (n, 28) and column (n, 28, 28) of the frame that each straightened pixel shows."""
+        """Return row (n, 28) and column (n, 28, 28) of the frame that each deskewed pixel shows."""
         at = np.arange(SIDE, dtype=np.float32)
         rise = (at - CENTRE) * self.row_step[:, None]
         along = self.col[:, None] + (at - CENTRE) * self.col_step[:, None]
         return self.row[:, None] + rise, along[:, None, :] + (self.slant[:, None] * rise)[:, :, None]
 
 
-def posture(frames: np.ndarray) -> Posture:
+def pose(frames: np.ndarray) -> Pose:
     """Measure frames (n, 28, 28)."""
     at = np.arange(SIDE, dtype=np.float32)
     by_row, by_col = frames.sum(axis=2), frames.sum(axis=1)
@@ -140,14 +140,14 @@ def posture(frames: np.ndarray) -> Posture:
     covariance = (frames @ at * at).sum(axis=1) / mass - row * col
     alpha = covariance / row_variance
     col_variance = np.maximum(by_col @ (at * at) / mass - col * col - alpha * covariance, 0.1)
-    row_step = np.clip(np.sqrt(row_variance) / ROW_SPREAD, 1 / MOST_SCALED, MOST_SCALED)
-    col_step = np.clip(np.sqrt(col_variance) / COL_SPREAD, 1 / MOST_SCALED, MOST_SCALED)
-    return Posture(row, col, row_step, col_step, alpha)
+    row_step = np.clip(np.sqrt(row_variance) / ROW_SPREAD, 1 / MAX_SCALE, MAX_SCALE)
+    col_step = np.clip(np.sqrt(col_variance) / COL_SPREAD, 1 / MAX_SCALE, MAX_SCALE)
+    return Pose(row, col, row_step, col_step, alpha)
 
 
-def _straightened(frames: np.ndarray) -> np.ndarray:
+def _deskewed(frames: np.ndarray) -> np.ndarray:
     at = np.arange(SIDE, dtype=np.float32)
-    source_row, source = posture(frames).positions()
+    source_row, source = pose(frames).positions()
     weights = np.maximum(0, 1 - np.abs(source_row[:, :, None] - at))  # (n, 28, 28)
     rows = weights @ frames
     low = np.floor(source)
@@ -158,10 +158,10 @@ def _straightened(frames: np.ndarray) -> np.ndarray:
     return left * (1 - share) + right * share
 
 
-def straightening(frame: np.ndarray) -> np.ndarray:
-    """Return the shares in which each straightened pixel takes its ink from the pixels of a frame, (784, 784).
+def deskew_matrix(frame: np.ndarray) -> np.ndarray:
+    """Return the shares in which each deskewed pixel takes its ink from the pixels of a frame, (784, 784).
 
-    Row p holds the interpolation weights of straightened pixel p, scaled to a sum of 1; what lies beyond the frame's
+    Row p holds the interpolation weights of deskewed pixel p, scaled to a sum of 1; what lies beyond the frame's
     border counts to the nearest pixel inside.
 
     Examples
@@ -169,18 +169,18 @@ def straightening(frame: np.ndarray) -> np.ndarray:
     >>> import numpy as np
     >>> frame = np.zeros((28, 28), np.float32)
     >>> frame[8:20, 10:18] = 1
-    >>> shown = straightening(frame) @ frame.ravel()
-    >>> bool(np.allclose(shown, straighten(frame[None]).ravel(), atol=1e-5))
+    >>> shown = deskew_matrix(frame) @ frame.ravel()
+    >>> bool(np.allclose(shown, deskew(frame[None]).ravel(), atol=1e-5))
     True
     """
     by_row, by_col = _interpolation(frame)
     return np.einsum("ir,ijc->ijrc", by_row, by_col).reshape(SIDE * SIDE, SIDE * SIDE)
 
 
-def lay_back(maps: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Return maps over the straightened frame as maps over the frame, both (n, 28, 28), with the same sums.
+def unwarp(maps: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Return maps over the deskewed frame as maps over the frame, both (n, 28, 28), with the same sums.
 
-    The same as ``maps @ straightening(frame)``, without that matrix.
+    The same as ``maps @ deskew_matrix(frame)``, without that matrix.
     """
     by_row, by_col = _interpolation(frame)
     along = np.ascontiguousarray(maps.transpose(1, 0, 2)) @ by_col  # (28, n, 28)
@@ -188,8 +188,8 @@ def lay_back(maps: np.ndarray, frame: np.ndarray) -> np.ndarray:
 
 
 def _interpolation(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights of rows (28, 28), and in each straightened row those of columns (28, 28, 28)."""
-    row, col = (np.clip(p[0].astype(np.float64), 0, SIDE - 1) for p in posture(_as_frames(frame[None])).positions())
+    """Return the weights of rows (28, 28), and in each deskewed row those of columns (28, 28, 28)."""
+    row, col = (np.clip(p[0].astype(np.float64), 0, SIDE - 1) for p in pose(_as_frames(frame[None])).positions())
     return _hats(row), _hats(col)
 
 
@@ -214,7 +214,7 @@ def edge_maps(frames: np.ndarray) -> np.ndarray:
 
 
 def stroke_shares(frame: np.ndarray) -> np.ndarray:
-    """Return where in the straightened frame each of the `strokes` features comes from, float64 (520, 28, 28).
+    """Return where in the deskewed frame each of the `strokes` features comes from, float64 (520, 28, 28).
 
     The edges that a cell averages, as shares that sum to 1; all 0 for a cell that sees no edge, whose feature is 0.
 
@@ -227,7 +227,7 @@ def stroke_shares(frame: np.ndarray) -> np.ndarray:
     >>> bool(np.allclose(sums[strokes(bar[None])[0] > 0], 1))
     True
     """
-    maps = edge_maps(straighten(frame[None]))[0].astype(np.float64)
+    maps = edge_maps(deskew(frame[None]))[0].astype(np.float64)
     parts = [np.einsum("kij,ai,bj->kabij", maps, w, w).reshape(-1, SIDE, SIDE) for w in _windows()]
     edges = np.concatenate(parts)
     totals = edges.sum(axis=(1, 2), keepdims=True)

@@ -5,24 +5,22 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos import frames, typical
-from inklens.photos import ink as inks
-from inklens.photos import parts as pieces
+from inklens.photos import connected, frames, typical
+from inklens.photos.connected import Box, Component
 from inklens.photos.decode import Picture, Source
-from inklens.photos.ink import Ink
+from inklens.photos.ink import Ink, closed_paper, find_ink, polarities, resize_longer
 from inklens.photos.normalise import Normalised, Normaliser
-from inklens.photos.parts import Part
 from inklens.photos.search import Found, View
 from inklens.photos.threads import one_blas_thread
 
 PAGE_SIDE = 1400  # a page of thirty digits a line leaves each some 30 pixels
-DIGIT_HEIGHT = (0.45, 2.2)  # of the median height: parts outside are marks, lines or blots
-SLIM = 0.12  # of the median height: shorter in both directions is a speck
+DIGIT_HEIGHT = (0.45, 2.2)  # of the median height: components outside are marks, lines or blots
+SPECK_EXTENT = 0.12  # of the median height: shorter in both directions is a speck
 ROW_GAP = 0.55  # of the median height between the middles of two lines
-WIDE = 1.25  # width over height from which a part may be two digits that touch
-MOST_DIGITS = 600  # more pieces of a digit's size are no page that a person wrote, and would take seconds
-CLEAR = 0.85  # worth per piece from which a page needs no second guess at its paper
-SPLIT_GAIN = 0.15  # by so much less strange must the halves of a split part be
+MIN_SPLIT_ASPECT = 1.25  # width over height from which a component may be two digits that touch
+MAX_DIGITS = 600  # more components of a digit's size are no page that a person wrote, and would take seconds
+CLEAR_WORTH = 0.85  # per digit, from which a page needs no second guess at its paper
+MIN_SPLIT_GAIN = 0.15  # of novelty: by so much lower must that of the halves be
 
 
 @one_blas_thread()
@@ -65,105 +63,105 @@ def locate(
 
 
 def _page(picture: Picture, normaliser: Normaliser) -> list[list[Normalised]]:
-    """Search a page under two guesses at its paper; the one with the more digit-like pieces wins."""
-    work = inks.resize_longer(picture.gray, PAGE_SIDE)
+    """Search a page under two guesses at its paper; the one with more digit-like ink wins."""
+    work = resize_longer(picture.gray, PAGE_SIDE)
     scale = max(picture.gray.shape) / max(work.shape)
-    polarity = inks.polarities(work)[0] if normaliser.polarity == "auto" else normaliser.polarity
+    polarity = polarities(work)[0] if normaliser.polarity == "auto" else normaliser.polarity
     view = View(work if polarity == "dark" else 1 - work, (0, 0), scale, polarity)
     best: list[list[Found]] = []
     highest = 0.0
     for share in (0.2, 0.1):
-        paper = inks.closed_paper(view.bright, share)
-        seen = inks.find(view.bright, f"closing {share:.0%}", paper, normaliser.threshold)
+        paper = closed_paper(view.bright, share)
+        seen = find_ink(view.bright, f"closing {share:.0%}", paper, normaliser.threshold)
         lines = _digits(view, seen, normaliser.lines)
         found = [found for line in lines for found in line]
         worth = _worth(found)
         if worth > highest:
             best, highest = lines, worth
-        if found and worth > CLEAR * len(found):
+        if found and worth > CLEAR_WORTH * len(found):
             break
     return [[normaliser.from_found(picture, found) for found in line] for line in best]
 
 
 def _worth(digits: list[Found]) -> float:
-    """Return how many digit-like pieces there are: an ordinary digit counts 1, a strange piece next to nothing."""
+    """Return how many digits there are: an ordinary one counts 1, one with a high novelty next to nothing."""
     if not digits:
         return 0.0
-    strange = typical.shipped().strangeness(np.array([found.frame() for found in digits], np.float32))
-    return float((1 - np.clip((strange - 1) / 3, 0, 1.3)).sum())
+    novelty = typical.shipped().novelty(np.array([found.frame() for found in digits], np.float32))
+    return float((1 - np.clip((novelty - 1) / 3, 0, 1.3)).sum())
 
 
 def _digits(view: View, seen: Ink, lines: bool) -> list[list[Found]]:
-    mask = pieces.without_lines(seen.mask) if lines else seen.mask
-    labels, parts = pieces.label(mask)
-    groups = _groups(parts)
+    mask = connected.without_lines(seen.mask) if lines else seen.mask
+    labels, components = connected.label(mask)
+    groups = _groups(components)
     if not groups:
         return []
-    found = [piece for group in groups for piece in _split(_crop(view, seen, labels, group))]
+    found = [digit for group in groups for digit in _split(_crop(view, seen, labels, group))]
     return _in_lines(found)
 
 
-def _groups(parts: list[Part]) -> list[list[Part]]:
-    """Join parts into digits: the bar of a 5 with its body, and drop marks that are no digit's size."""
-    standing = [part for part in parts if part.border < 0.3]
+def _groups(components: list[Component]) -> list[list[Component]]:
+    """Join components into digits: the bar of a 5 with its body, and drop marks that are no digit's size."""
+    standing = [component for component in components if component.border < 0.3]
     if not standing:
         return []
-    extents = np.array([part.extent for part in standing])
+    extents = np.array([component.extent for component in standing])
     tall = np.median(extents[extents >= 0.3 * np.percentile(extents, 90)])
-    usable = [p for p in standing if SLIM * tall < p.extent < DIGIT_HEIGHT[1] * tall]
-    bodies = [[part] for part in usable if part.extent >= DIGIT_HEIGHT[0] * tall]
-    if len(bodies) > MOST_DIGITS:
+    usable = [p for p in standing if SPECK_EXTENT * tall < p.extent < DIGIT_HEIGHT[1] * tall]
+    bodies = [[component] for component in usable if component.extent >= DIGIT_HEIGHT[0] * tall]
+    if len(bodies) > MAX_DIGITS:
         return []
-    _add_marks(bodies, [part for part in usable if part.extent < DIGIT_HEIGHT[0] * tall])
+    _add_marks(bodies, [component for component in usable if component.extent < DIGIT_HEIGHT[0] * tall])
     return _stacked(bodies, tall)
 
 
-def _add_marks(bodies: list[list[Part]], marks: list[Part]) -> None:
+def _add_marks(bodies: list[list[Component]], marks: list[Component]) -> None:
     """Add each mark to the first body that it lies near enough to."""
-    boxes = np.array([pieces.union(body) for body in bodies]).reshape(-1, 4)
+    boxes = np.array([connected.union(body) for body in bodies]).reshape(-1, 4)
     for mark in marks:
         for k in np.flatnonzero(_in_reach(mark.box, boxes)):
-            if pieces.belongs(mark.box, tuple(boxes[k].tolist())):
+            if connected.belongs(mark.box, tuple(boxes[k].tolist())):
                 bodies[k].append(mark)
-                boxes[k] = pieces.union(bodies[k])
+                boxes[k] = connected.union(bodies[k])
                 break
 
 
-def _in_reach(box: pieces.Box, boxes: np.ndarray) -> np.ndarray:
-    """Say for each of the boxes (n, 4) whether `pieces.belongs` may hold."""
+def _in_reach(box: Box, boxes: np.ndarray) -> np.ndarray:
+    """Say for each of the boxes (n, 4) whether `connected.belongs` may hold."""
     left, top, right, bottom = boxes.T
     apart = np.maximum.reduce([box[0] - right, left - box[2], box[1] - bottom, top - box[3]])
-    return apart <= pieces.STACK_GAP * np.maximum(right - left, bottom - top)
+    return apart <= connected.STACK_GAP * np.maximum(right - left, bottom - top)
 
 
-def _stacked(bodies: list[list[Part]], tall: float) -> list[list[Part]]:
+def _stacked(bodies: list[list[Component]], tall: float) -> list[list[Component]]:
     """Join bodies above one another that make one digit of ordinary height."""
-    joined: list[list[Part]] = []
-    reach: list[tuple[pieces.Box, list[Part]]] = []  # of those that a body further right may still overlap
-    for body in sorted(bodies, key=lambda b: pieces.union(b)[0]):
-        box = pieces.union(body)
-        reach = [(other, parts) for other, parts in reach if other[2] > box[0]]
+    joined: list[list[Component]] = []
+    reach: list[tuple[Box, list[Component]]] = []  # of those that a body further right may still overlap
+    for body in sorted(bodies, key=lambda b: connected.union(b)[0]):
+        box = connected.union(body)
+        reach = [(other, members) for other, members in reach if other[2] > box[0]]
         mate = next((k for k, (other, _) in enumerate(reach) if _same_digit(box, other, tall)), None)
         if mate is None:
             joined.append(body)
             reach.append((box, body))
         else:
-            parts = reach[mate][1]
-            parts += body
-            reach[mate] = pieces.union(parts), parts
+            members = reach[mate][1]
+            members += body
+            reach[mate] = connected.union(members), members
     return joined
 
 
-def _same_digit(a: pieces.Box, b: pieces.Box, tall: float) -> bool:
+def _same_digit(a: Box, b: Box, tall: float) -> bool:
     """Say whether two bodies above one another make one digit of ordinary height."""
     overlap = min(a[2], b[2]) - max(a[0], b[0])
     height = max(a[3], b[3]) - min(a[1], b[1])
     return overlap > 0.6 * min(a[2] - a[0], b[2] - b[0]) and height < 1.25 * tall
 
 
-def _crop(view: View, seen: Ink, labels: np.ndarray, group: list[Part]) -> Found:
+def _crop(view: View, seen: Ink, labels: np.ndarray, group: list[Component]) -> Found:
     """Cut one digit out of the page, with a little room round it."""
-    left, top, right, bottom = pieces.union(group)
+    left, top, right, bottom = connected.union(group)
     room = 3
     x, y = max(0, left - room), max(0, top - room)
     window = np.s_[y : bottom + room, x : right + room]
@@ -172,23 +170,23 @@ def _crop(view: View, seen: Ink, labels: np.ndarray, group: list[Part]) -> Found
         bright=view.bright[window],
         corner=(view.corner[0] + x * view.scale, view.corner[1] + y * view.scale),
     )
-    mask = np.isin(labels[window], [part.label for part in group])
+    mask = connected.mask_of(group, labels[window])
     ink = replace(seen, contrast=seen.contrast[window], mask=mask)
     return Found(near, ink, mask, (left - x, top - y, right - x, bottom - y), tuple(group), (), False)
 
 
 def _split(found: Found) -> list[Found]:
-    """Part two digits that touch, if each half looks more like a digit than the whole."""
+    """Split two digits that touch, if each half looks more like a digit than the whole."""
     left, top, right, bottom = found.box
     width, height = right - left, bottom - top
-    if width < WIDE * height or width < 16:
+    if width < MIN_SPLIT_ASPECT * height or width < 16:
         return [found]
     profile = ndimage.uniform_filter1d(found.mask[:, left:right].sum(axis=0).astype(float), 3)
     middle = np.s_[width // 4 : width - width // 4]
     cut = left + width // 4 + int(np.argmin(profile[middle]))
     halves = [_part_of(found, left, cut), _part_of(found, cut, right)]
-    strange = typical.shipped().strangeness(np.array([f.frame() for f in (found, *halves)], np.float32))
-    return halves if strange[1:].mean() < strange[0] - SPLIT_GAIN else [found]
+    whole, *parts = typical.shipped().novelty(np.array([f.frame() for f in (found, *halves)], np.float32))
+    return halves if np.mean(parts) < whole - MIN_SPLIT_GAIN else [found]
 
 
 def _part_of(found: Found, left: int, right: int) -> Found:

@@ -6,22 +6,22 @@ from functools import cached_property
 
 import numpy as np
 
-from inklens.photos import frames, typical
-from inklens.photos import ink as inks
-from inklens.photos import parts as pieces
+from inklens.photos import connected, frames, typical
 from inklens.photos.clarity import clarity
-from inklens.photos.ink import Ink
-from inklens.photos.parts import Box, Part
+from inklens.photos.connected import Box, Component
+from inklens.photos.ink import Ink, find_ink, papers, polarities, resize_longer
 
 # gray  (rows, cols)  float32, the photo
 # work  (rows, cols)  float32, the photo at a size where strokes have a few pixels
 
 WORK_SIDE = 224
 SMALLEST_SIDE = 112  # smaller photos are enlarged to this, so that strokes have an inside
-GOOD_ENOUGH = 1.0  # strangeness of an ordinary digit: no further guess is made
-FAIR = 1.7  # the same where two guesses agree, or the digit will be looked at again from nearer
-SAME = 0.02  # share of a digit's pixels in which two guesses may differ and count as one
-DOUBT = 0.3  # added to the strangeness under the less likely of two polarities
+ACCEPTED_NOVELTY = 1.0  # of an ordinary digit: no further guess is made
+CONFIRMED_NOVELTY = 1.7  # the same where two guesses agree, or the digit will be looked at again from nearer
+MAX_MASK_DIFFERENCE = 0.02  # share of a digit's pixels in which two guesses may differ and count as one
+DOUBT_NOVELTY = 0.3  # added to the novelty under the less likely of two polarities
+LEFT_OVER_NOVELTY = 0.7  # added if all ink were left over
+BORDER_NOVELTY = 2.0  # added if the whole outline lay on the picture's border
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -43,10 +43,10 @@ class Found:
     ink: Ink
     mask: np.ndarray  # the digit's pixels
     box: Box  # in pixels of the mask
-    group: tuple[Part, ...]
-    others: tuple[Part, ...]
+    group: tuple[Component, ...]
+    others: tuple[Component, ...]
     lines: bool  # printed lines were taken out
-    rivals: int = 0  # other parts in the photo that are as large as a digit
+    rivals: int = 0  # other components in the photo that are as large as a digit
 
     def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
         """Return the ink inside the box, and the pen's width relative to it."""
@@ -69,8 +69,8 @@ class Found:
         return {
             "contrast": self.ink.full,
             "noise": self.ink.noise,
-            "border": max(part.along for part in self.group),
-            "holes": float(pieces.holes(self.mask[top:bottom, left:right])),
+            "border": max(component.along for component in self.group),
+            "holes": float(connected.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
             "left_over": self.left_over,
             **clarity(
@@ -86,8 +86,8 @@ class Found:
     @property
     def left_over(self) -> float:
         """Share of the ink that is neither the digit nor on the border."""
-        rest = sum(part.area for part in self.others if part.border < 0.3)
-        return rest / (rest + sum(part.area for part in self.group))
+        rest = sum(component.area for component in self.others if component.border < 0.3)
+        return rest / (rest + sum(component.area for component in self.group))
 
     @property
     def extent(self) -> float:
@@ -125,52 +125,50 @@ def best(
 def _best(
     gray: np.ndarray, window: tuple[float, float], polarity: str, threshold: float | None, lines: bool
 ) -> Found | None:
-    work = inks.resize_longer(gray, WORK_SIDE)
+    work = resize_longer(gray, WORK_SIDE)
     if max(work.shape) < SMALLEST_SIDE:
-        work = inks.resize_longer(work, SMALLEST_SIDE, enlarge=True)
+        work = resize_longer(work, SMALLEST_SIDE, enlarge=True)
     scale = max(gray.shape) / max(work.shape)
     best: Found | None = None
     least = np.inf
-    for doubt, ink in enumerate(inks.polarities(work) if polarity == "auto" else [polarity]):
+    for doubt, ink in enumerate(polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
-        for name, paper in inks.papers(view.bright):
-            candidates = list(_candidates(view, inks.find(view.bright, name, paper, threshold), lines))
+        for name, paper in papers(view.bright):
+            candidates = list(_candidates(view, find_ink(view.bright, name, paper, threshold), lines))
             if not candidates:
                 continue
-            strange = strangeness(candidates) + doubt * DOUBT
-            new = candidates[int(strange.argmin())]
+            novelties = novelty(candidates) + doubt * DOUBT_NOVELTY
+            new = candidates[int(novelties.argmin())]
             agreed = best is not None and _same(new, best)
-            if best is None or strange.min() < least:
-                best, least = new, float(strange.min())
-            if least < (FAIR if agreed or best.is_small_in(gray) else GOOD_ENOUGH):
+            if best is None or novelties.min() < least:
+                best, least = new, float(novelties.min())
+            if least < (CONFIRMED_NOVELTY if agreed or best.is_small_in(gray) else ACCEPTED_NOVELTY):
                 break
     return best
 
 
 def _same(a: Found, b: Found) -> bool:
     """Say whether two guesses at the paper see the same digit."""
-    return a.view is b.view and int((a.mask ^ b.mask).sum()) < SAME * int(a.mask.sum())
+    return a.view is b.view and int((a.mask ^ b.mask).sum()) < MAX_MASK_DIFFERENCE * int(a.mask.sum())
 
 
 def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
     """Yield what may be the digit, with printed lines left in and taken out."""
-    cleaned = pieces.without_lines(seen.mask) if lines else seen.mask
+    cleaned = connected.without_lines(seen.mask) if lines else seen.mask
     for mask in (seen.mask, cleaned)[: 1 + int((cleaned != seen.mask).any())]:
-        labels, parts = pieces.label(mask)
-        for group in pieces.main_groups(parts, mask.shape):
-            chosen = np.zeros(len(parts) + 1, bool)
-            chosen[[part.label for part in group]] = True
-            digit = chosen[labels]
+        labels, components = connected.label(mask)
+        for group in connected.main_groups(components, mask.shape):
+            digit = connected.mask_of(group, labels)
             members = set(group)
-            others = tuple(part for part in parts if part not in members)
+            others = tuple(component for component in components if component not in members)
             taken_out = mask is not seen.mask
-            rivals = pieces.rivals(group, others)
-            yield Found(view, seen, digit, pieces.union(group), tuple(group), others, taken_out, rivals)
+            rivals = connected.rivals(group, others)
+            yield Found(view, seen, digit, connected.union(group), tuple(group), others, taken_out, rivals)
 
 
-def strangeness(candidates: list[Found]) -> np.ndarray:
-    """Return how little each is like a digit: its frame's strangeness, and more for ink that is left over."""
+def novelty(candidates: list[Found]) -> np.ndarray:
+    """Return how unlike a digit each is, (n_candidates,): its frame's novelty, and more for ink that is left over."""
     frame = np.array([found.frame() for found in candidates], np.float32)
     left_over = np.array([found.left_over for found in candidates])
-    border = np.array([max(part.border for part in found.group) for found in candidates])
-    return typical.shipped().strangeness(frame) + 0.7 * left_over + 2 * border
+    border = np.array([max(component.border for component in found.group) for found in candidates])
+    return typical.shipped().novelty(frame) + LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border

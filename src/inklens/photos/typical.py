@@ -8,7 +8,7 @@ projection on the 64 leading principal directions and r what these leave over, a
 
 away from what was seen (probabilistic principal components: Tipping and Bishop 1999); both are measured in units of
 their medians over the training digits. A softmax regression of ten digits against clusters of drawn signs that are no
-digits (letters, scribbles, faces, textures) tells what lies near enough, but is something else.
+digits (letters, scribbles, faces, textures) tells outliers that lie near enough.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from inklens.photos.features import strokes
 # mean        (520,)     basis (520, 64), orthonormal columns
 # whiten      (64, 64)   S^-1/2
 # prototypes  (160, 64)  whitened
-# outsiders   (521, k)   coefficients and intercepts of ten digits, then of what is none
+# outliers    (521, k)   coefficients and intercepts of ten digits, then of what is none
 
 HOME = Path(__file__).with_name("typical.safetensors")
 DIMENSIONS = 64
 PROTOTYPES = 16  # per class
-DIGITS = 10  # the first columns of `outsiders`
-OUTSIDE = 1.5  # added to the strangeness of a sign that is no digit
-STRANGEST, STEEPNESS = 3.8, 3.0  # strangeness at which likeness has halved, and how fast it falls
+DIGITS = 10  # the first columns of `outliers`
+OUTLIER_NOVELTY = 1.5  # added to the novelty of a sign that is no digit
+HALF_LIKELY_NOVELTY, STEEPNESS = 3.8, 3.0  # novelty at which likeness has halved, and how fast it falls
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +43,17 @@ class Typical:
     prototypes: np.ndarray
     noise: np.ndarray  # (1,) sigma^2
     medians: np.ndarray  # (2,) of d and e
-    outsiders: np.ndarray
+    outliers: np.ndarray
 
-    def strangeness(self, frames: np.ndarray) -> np.ndarray:
-        """Return for each frame (d / median + e / median) / 2, and `OUTSIDE` more for what is no digit.
+    def novelty(self, frames: np.ndarray) -> np.ndarray:
+        """Return for each frame (d / median + e / median) / 2, and `OUTLIER_NOVELTY` more for what is no digit.
 
         1 is an ordinary digit, 3 hardly one.
         """
         rows = strokes(frames)
-        return self.of_features(rows) + OUTSIDE * self.outside(rows)
+        return self.distance(rows) + OUTLIER_NOVELTY * self.outlier_proba(rows)
 
-    def of_features(self, rows: np.ndarray) -> np.ndarray:
+    def distance(self, rows: np.ndarray) -> np.ndarray:
         """Return (d / median + e / median) / 2 of frames given by their `strokes` features."""
         centred = rows - self.mean
         inside = centred @ self.basis
@@ -63,21 +63,21 @@ class Typical:
         near = np.stack([apart.min(axis=1), left_over / self.noise[0]], 1)
         return np.maximum(near / self.medians, 0).mean(axis=1)
 
-    def outside(self, rows: np.ndarray) -> np.ndarray:
+    def outlier_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return from 0 to 1 how likely features are those of a sign that is no digit."""
-        z = rows @ self.outsiders[:-1] + self.outsiders[-1]
+        z = rows @ self.outliers[:-1] + self.outliers[-1]
         odds = np.exp(z - z.max(axis=1, keepdims=True))
         return odds[:, DIGITS:].sum(axis=1) / odds.sum(axis=1)
 
     def likeness(self, frames: np.ndarray) -> np.ndarray:
         """Return from 0 to 1 how likely each frame is a digit as the training data has them."""
         rows = strokes(frames)
-        far = np.clip(STEEPNESS * (self.of_features(rows) - STRANGEST), -50, 50)
-        return (1 - self.outside(rows)) / (1 + np.exp(far))
+        far = np.clip(STEEPNESS * (self.distance(rows) - HALF_LIKELY_NOVELTY), -50, 50)
+        return (1 - self.outlier_proba(rows)) / (1 + np.exp(far))
 
 
-def fit(rows: np.ndarray, labels: np.ndarray, outsiders: np.ndarray, *, seed: int = 0) -> Typical:
-    """Learn what is typical from `strokes` features with labels; `outsiders` comes from another fit."""
+def fit(rows: np.ndarray, labels: np.ndarray, outliers: np.ndarray, *, seed: int = 0) -> Typical:
+    """Learn what is typical from `strokes` features with labels; `outliers` comes from another fit."""
     from scipy.cluster.vq import kmeans2
 
     mean = rows.mean(axis=0)
@@ -97,7 +97,7 @@ def fit(rows: np.ndarray, labels: np.ndarray, outsiders: np.ndarray, *, seed: in
     whiten = vectors / np.sqrt(np.maximum(values, 1e-9))
     apart = np.median((gathered @ whiten * (gathered @ whiten)).sum(axis=1))
     medians = np.array([apart, np.median(left_over / noise)])
-    arrays = (mean, basis, whiten, np.concatenate(centres) @ whiten, np.array([noise]), medians, outsiders)
+    arrays = (mean, basis, whiten, np.concatenate(centres) @ whiten, np.array([noise]), medians, outliers)
     return Typical(*(array.astype(np.float32) for array in arrays))
 
 
@@ -114,7 +114,7 @@ def to_bytes(typical: Typical) -> bytes:
     """Serialise; the large arrays in half precision."""
     from safetensors.numpy import save
 
-    large = ("basis", "prototypes", "whiten", "outsiders")
+    large = ("basis", "prototypes", "whiten", "outliers")
     return save(
         {
             name: np.ascontiguousarray(array, np.float16 if name in large else np.float32)

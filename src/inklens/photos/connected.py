@@ -1,4 +1,4 @@
-"""Ink -> the parts that belong to the digit: lines taken out, specks and borders left out."""
+"""Connected components of ink, and those that make up the digit: lines taken out, specks and borders left out."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from scipy import ndimage
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
-EIGHT = np.ones((3, 3), bool)
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 LINE_SHARE = 0.8  # of the picture's side: a run of ink this long may be a printed line
-SPECK_SHARE = 0.02  # of the largest part's area: less is a speck
-JOIN_GAP = 0.12  # of the digit's extent: parts nearer than this belong together
-FLAW = 0.04  # of the digit's extent: a smaller hole is a flaw
-STACK_GAP = 0.3  # the same for parts above one another, such as the bar of a 5
-MOST_PARTS = 5_000  # the largest; a page of noise has a hundred thousand
+SPECK_SHARE = 0.02  # of the largest component's area: less is a speck
+JOIN_GAP = 0.12  # of the digit's extent: components nearer than this belong together
+FLAW_EXTENT = 0.04  # of the digit's extent: a smaller hole is a flaw
+STACK_GAP = 0.3  # the same for components above one another, such as the bar of a 5
+MAX_COMPONENTS = 5_000  # the largest are kept; a page of noise has a hundred thousand
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """One connected piece of ink."""
+class Component:
+    """One connected component of the ink (eight neighbours)."""
 
     label: int
     box: Box
@@ -33,9 +33,12 @@ class Part:
         return max(right - left, bottom - top)
 
 
-def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
-    """Return labels and parts of a mask, eight-connected, largest first, `MOST_PARTS` at most."""
-    labels, count = ndimage.label(mask, EIGHT)
+def label(mask: np.ndarray) -> tuple[np.ndarray, list[Component]]:
+    """Return labels (rows, cols) and components of a mask, eight-connected, largest first.
+
+    At most `MAX_COMPONENTS` are returned; the labels count all of them.
+    """
+    labels, count = ndimage.label(mask, EIGHT_NEIGHBOURS)
     if count == 0:
         return labels, []
     areas = np.bincount(labels[mask], minlength=count + 1)
@@ -43,19 +46,26 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Part]]:
     contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
     rim = np.bincount(labels[outline(mask)], minlength=count + 1)
     places = ndimage.find_objects(labels)
-    parts = []
-    for number in 1 + np.argsort(-areas[1:], kind="stable")[:MOST_PARTS]:
+    components = []
+    for number in 1 + np.argsort(-areas[1:], kind="stable")[:MAX_COMPONENTS]:
         rows, cols = places[number - 1]
         box = (cols.start, rows.start, cols.stop, rows.stop)
         touching = contact[:, number]
         border = touching.sum() / max(rim[number], 1)
         along = touching.max() / max(rows.stop - rows.start, cols.stop - cols.start)
-        parts.append(Part(int(number), box, int(areas[number]), float(border), float(along)))
-    return labels, parts
+        components.append(Component(int(number), box, int(areas[number]), float(border), float(along)))
+    return labels, components
 
 
-def grown(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
-    """Return the mask with every pixel spread over some rows and columns round it."""
+def mask_of(group: list[Component], labels: np.ndarray) -> np.ndarray:
+    """Return the pixels of some components, bool (rows, cols)."""
+    chosen = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    chosen[[component.label for component in group]] = True
+    return chosen[labels]
+
+
+def dilated(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
+    """Dilate a mask with a rectangle of 2 `rows` + 1 by 2 `cols` + 1 pixels."""
     for axis, steps in ((0, rows), (1, cols)):
         for _ in range(steps):
             wider = mask.copy()
@@ -67,7 +77,7 @@ def grown(mask: np.ndarray, rows: int = 1, cols: int = 1) -> np.ndarray:
 
 
 def outline(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels of ink with paper, or the picture's end, beside them."""
+    """Return the pixels of ink with paper, or the picture's border, beside them."""
     inner = np.zeros_like(mask)
     inner[1:-1, 1:-1] = (
         mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
@@ -91,10 +101,10 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
         return mask
     if np.convolve(np.count_nonzero(mask, axis=1), (1, 1, 1)).max() < length:  # no three rows have ink enough
         return mask
-    run = _long_runs(grown(mask, 1, 0), length)
+    run = _long_runs(dilated(mask, 1, 0), length)
     if not run.any():
         return mask
-    bands, count = ndimage.label(grown(run) & mask, EIGHT)
+    bands, count = ndimage.label(dilated(run) & mask, EIGHT_NEIGHBOURS)
     result = mask.copy()
     runs = _run_lengths(mask)
     for number in range(1, count + 1):
@@ -127,39 +137,39 @@ def _run_lengths(mask: np.ndarray) -> np.ndarray:
     return np.where(mask, next_gap - last_gap - 1, 0)
 
 
-def main_groups(parts: list[Part], shape: tuple[int, ...]) -> list[list[Part]]:
-    """Choose the part most likely to be a digit, with all that lies near it, and without what the border cuts off.
+def main_groups(components: list[Component], shape: tuple[int, ...]) -> list[list[Component]]:
+    """Choose the component most likely to be a digit, with all that lies near it, and without what the border cuts off.
 
-    Never simply the largest: that may be the page's edge. A part counts by its area, less if it lies along the
+    Never simply the largest: that may be the page's edge. A component counts by its area, less if it lies along the
     border or far from the middle.
     """
-    if not parts:
+    if not components:
         return []
-    main = max(parts, key=lambda part: part.area * _standing(part, shape))
-    groups = [grow([main], parts), grow([main], [part for part in parts if part.border == 0])]
+    main = max(components, key=lambda component: component.area * _standing(component, shape))
+    groups = [grow([main], components), grow([main], [component for component in components if component.border == 0])]
     return groups if len(groups[0]) != len(groups[1]) else groups[:1]
 
 
-def grow(group: list[Part], parts: list[Part]) -> list[Part]:
-    """Add the parts that lie near enough to a group to belong to it."""
+def grow(group: list[Component], components: list[Component]) -> list[Component]:
+    """Add the components that lie near enough to a group to belong to it."""
     group, chosen = list(group), set(group)
-    rest = [part for part in parts if part not in chosen and part.border < 0.3]
-    smallest = SPECK_SHARE * max(part.area for part in group)
-    rest = [part for part in rest if part.area >= smallest]
+    rest = [component for component in components if component not in chosen and component.border < 0.3]
+    smallest = SPECK_SHARE * max(component.area for component in group)
+    rest = [component for component in rest if component.area >= smallest]
     near = group
     while near:
         box = union(group)
-        near = [part for part in rest if belongs(part.box, box)]
+        near = [component for component in rest if belongs(component.box, box)]
         group += near
         chosen = set(near)
-        rest = [part for part in rest if part not in chosen]
+        rest = [component for component in rest if component not in chosen]
     return group
 
 
-def rivals(group: list[Part], others: tuple[Part, ...]) -> int:
-    """Count the other parts that are about as large as the digit, and neither cut off by the border nor round it."""
-    extent = max(part.extent for part in group)
-    area = sum(part.area for part in group)
+def rivals(group: list[Component], others: tuple[Component, ...]) -> int:
+    """Count the other components about as large as the digit, neither cut off by the border nor round it."""
+    extent = max(component.extent for component in group)
+    area = sum(component.area for component in group)
     box = union(group)
     near_in_size = (p for p in others if 0.5 < p.extent / extent < 2 and p.area > 0.25 * area)
     return sum(p.border == 0 and not _surrounds(p.box, box) for p in near_in_size)
@@ -170,27 +180,27 @@ def _surrounds(outer: Box, inner: Box) -> bool:
 
 
 def holes(mask: np.ndarray) -> int:
-    """Count the holes in a piece of ink that are wider than a flaw of the paper."""
+    """Count the holes in a component that are wider than a flaw of the paper."""
     labels, count = ndimage.label(~np.pad(mask, 1))
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    return int((areas > (FLAW * max(mask.shape)) ** 2).sum()) - 1
+    return int((areas > (FLAW_EXTENT * max(mask.shape)) ** 2).sum()) - 1
 
 
-def union(group: list[Part]) -> Box:
-    """Return the box round all parts."""
-    left, top, right, bottom = zip(*(part.box for part in group), strict=True)
+def union(group: list[Component]) -> Box:
+    """Return the box round all components."""
+    left, top, right, bottom = zip(*(component.box for component in group), strict=True)
     return min(left), min(top), max(right), max(bottom)
 
 
-def _standing(part: Part, shape: tuple[int, ...]) -> float:
+def _standing(component: Component, shape: tuple[int, ...]) -> float:
     """Return a weight from 0 to 1: away from the border, near the middle."""
-    left, top, right, bottom = part.box
+    left, top, right, bottom = component.box
     off = max(abs((left + right) / shape[1] - 1), abs((top + bottom) / shape[0] - 1))
-    return max(0.02, 1 - 3 * part.border) * (1 - 0.6 * off**2)
+    return max(0.02, 1 - 3 * component.border) * (1 - 0.6 * off**2)
 
 
 def belongs(box: Box, group: Box) -> bool:
-    """Say whether a part lies near enough to a digit to belong to it."""
+    """Say whether a component lies near enough to a digit to belong to it."""
     gap_x = max(box[0] - group[2], group[0] - box[2])
     gap_y = max(box[1] - group[3], group[1] - box[3])
     extent = max(group[2] - group[0], group[3] - group[1])
