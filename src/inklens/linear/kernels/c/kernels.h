@@ -8,6 +8,8 @@
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
 #define EXPORT(name) __attribute__((visibility("default"))) JOIN(name, ISA)
 
 #if defined(__AVX512F__)
