@@ -26,21 +26,6 @@ enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
 enum { UNPACKED = 2048 };      /* values of a panel that are unpacked at a time; a group has at most 4 PANEL */
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
 
-typedef struct {
-  int32_t mode, n_classes, lanes, n_threads, square; /* square: BACK folds x^2 */
-  const void *coef;       /* (p, L) in the pass's type */
-  const void *intercept;  /* (L) */
-  const int32_t *codes;   /* (n) */
-  const double *weights;  /* (n) */
-  void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here */
-  void *proba;            /* (n, L): written by LOSS, read by HESSIAN */
-  void *residual;         /* (n, L): where given, LOSS and HESSIAN write what they would fold back, and fold nothing */
-  double *gradient;       /* (p, L) */
-  double *class_sums;     /* (L) */
-  double *loss;           /* (1) */
-  void *workspace;        /* n_threads * workspace_bytes() */
-} pass_t;
-
 static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
   /* equal shares of the non-zeros, in whole tiles or panels */
   int64_t n = rows->n_rows, at = n * thread / n_threads;
@@ -61,7 +46,7 @@ static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
 static int64_t private_bytes(int64_t n_features, int32_t lanes) {
   return ((n_features + 1) * (int64_t)lanes * (8 + 8) + 4096 + 63) / 64 * 64;
 }
-int64_t EXPORT(workspace_bytes)(int64_t n_features, int32_t lanes) { return private_bytes(n_features, lanes); }
+int64_t EXPORT(workspace_bytes)(int64_t n_features, int64_t lanes) { return private_bytes(n_features, (int32_t)lanes); }
 
 #ifdef BASELINE
 /* The best instruction set that this processor runs. */
@@ -324,8 +309,8 @@ static void T(share)(void *argument, int thread) {
   free(buffer);
 }
 
-/* Run one pass; 0, or 1 when memory ran out. */
-int EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
+/* Run one pass; returns DONE, NO_MEMORY, or 2 for a number of threads that cannot be. */
+int64_t EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
   double loss[MAX_THREADS] = {0};
   int failed[MAX_THREADS] = {0}, any = 0, n = pass->n_threads;
   T(work_t) work = {rows, pass, loss, failed};
