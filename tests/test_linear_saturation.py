@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
 from inklens.linear.fitting import remark
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear.kernels import library as kernels
 from inklens.linear.methods import interior
 from inklens.linear.methods import prox_newton as sparse_newton
 from inklens.linear.methods import sampling as saturation
@@ -115,7 +115,7 @@ def test_sampling_keeps_the_curvature_of_sure_rows(lead):
     light = saturation.lightest(problem, RowArray.of(proba), len(features), 10.0, is_far=True)
     assert light > 0.0
     exact = pair_hessian(problem.rows, proba, problem.weights, pairs).astype(float)
-    sampled = pair_hessian(problem.rows, proba, problem.weights, pairs, light=light, seed=1).astype(float)
+    sampled = pair_hessian(problem.rows, proba, problem.weights, pairs, sampling_threshold=light, seed=1).astype(float)
     values, vectors = np.linalg.eigh(exact)
     curved = vectors[:, values > 1e-3 * values.max()]  # not those in which all classes move alike
     least = np.linalg.eigvalsh(

@@ -7,7 +7,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from inklens.linear.driver import solve
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear.kernels import library as kernels
 from inklens.linear.methods import faces, subproblem
 from inklens.linear.methods import prox_newton as sparse_newton
 from inklens.linear.methods.quadratic import Quadratic
@@ -273,7 +273,9 @@ def test_pair_hessian_is_the_hessian():
 def test_sampled_hessian_is_semidefinite_and_right_on_average():
     rows, proba, weights, pairs = some_rows(1)
     exact = brute_hessian(rows, proba, weights, pairs)
-    draws = [subproblem.pair_hessian(rows, proba, weights, pairs, light=0.3, seed=seed) for seed in range(300)]
+    draws = [
+        subproblem.pair_hessian(rows, proba, weights, pairs, sampling_threshold=0.3, seed=seed) for seed in range(300)
+    ]
     assert all(np.linalg.eigvalsh(draw.astype(float))[0] > -1e-4 * np.abs(exact).max() for draw in draws[:20])
     noise = np.std(draws, axis=0) / np.sqrt(len(draws))
     assert (np.abs(np.mean(draws, axis=0) - exact) <= 6.0 * noise + 2e-3 * np.abs(exact).max()).all()
@@ -306,12 +308,12 @@ def test_subproblems_reach_their_optimality_conditions(q):
     np.testing.assert_allclose(pull, gradient + hessian @ v, atol=1e-4)
     assert v[-1] == 0.0
     assert v.any()
-    assert subproblem.breach(gradient + hessian @ v, v, l1, l2) <= 1.1e-5
+    assert subproblem.kkt_violation(gradient + hessian @ v, v, l1, l2) <= 1.1e-5
     group = np.full(q, 3.0)
     v, pull = subproblem.solve_grouped(hessian, gradient, w, group, l2[:q], tolerance=1e-5)
     np.testing.assert_allclose(pull, gradient + hessian @ v, atol=1e-4)
     assert v.any()
-    assert subproblem.group_breach(gradient + hessian @ v, v, group, l2[:q]) <= 1.1e-5
+    assert subproblem.group_kkt_violation(gradient + hessian @ v, v, group, l2[:q]) <= 1.1e-5
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -376,7 +378,9 @@ def sampled_model(seed, chosen):
     problem = Problem(Rows.of(X), codes, np.ones(2000), 5, penalty_of(1.0))
     point = sparse_newton.Point.of(problem, rng.normal(size=(5, 30)) / 10 * chosen, np.zeros(5), np.float64)
     pairs = Pairs(*np.nonzero(chosen))
-    model = subproblem.newton_model(problem.rows, point.at.proba, problem.weights, pairs, light=0.25, seed=seed)
+    model = subproblem.newton_model(
+        problem.rows, point.at.proba, problem.weights, pairs, sampling_threshold=0.25, seed=seed
+    )
     proba = np.asarray(point.at.proba)
     return problem, point, pairs, model, problem.rows.transpose_product(proba * (1.0 - proba), squared=True)
 

@@ -12,7 +12,7 @@ from scipy import linalg
 
 from inklens.linear.methods import dual_ascent
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.systems import Metric, Portrait, conjugate_gradient, metric_at, times_hessian
+from inklens.linear.methods.systems import Metric, SubsampledHessian, conjugate_gradient, metric_at, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -100,7 +100,7 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
 
 def _portrayed(problem: Problem) -> Iterator[Iterate]:
     """Yield points of a rough fit to the rows that stand for all."""
-    small = problem.portrait
+    small = problem.subsample
     for iterate in newton(
         small, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
     ):
@@ -171,7 +171,7 @@ class Step(NamedTuple):
     n_products: int
 
 
-def _newton_step(problem: Problem, point: Point, metric: Metric | Portrait, accuracy: float) -> Step:
+def _newton_step(problem: Problem, point: Point, metric: Metric | SubsampledHessian, accuracy: float) -> Step:
     penalty, curve = problem.penalty, times_hessian(problem, point.at.proba)
     l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
 

@@ -186,9 +186,9 @@ def _surrogate(
         problem.weights,
         pairs,
         fit_intercept=problem.fit_intercept,
-        light=light,
+        sampling_threshold=light,
         seed=seed,
-        steady=damping,
+        intercept_damping=damping,
     )
     curvature = _restore_curvature(problem, point, model) if light > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from inklens.linear.methods.subproblem import minimise
+
 
 def inner(G: np.ndarray, direction: np.ndarray) -> float:
     """Return <G, direction>; most columns of a direction are 0.
@@ -83,11 +85,11 @@ class Quadratic:
         moving = ~model.is_intercept
         v, gradient = (np.zeros(len(moving)) for _ in range(2))
         v[moving], gradient[moving] = self.point.coef[pairs] + self.direction[pairs], self.slope[pairs]
-        felt = gradient - model.follow @ self.still
-        u, pull = self.penalty.solve_quadratic(model, felt, v, tolerance)
+        felt = gradient - model.intercept_response @ self.still
+        u, pull = minimise(model, self.penalty, felt, v, tolerance)
         direction = np.zeros_like(self.direction)
         direction[pairs] = (u - v)[moving]
-        moves = -(u - v) @ model.follow - model.inverse @ self.still
+        moves = -(u - v) @ model.intercept_response - model.intercept_inverse @ self.still
         if outside:
             direction += self._alone(surrogate)
         return direction, moves, -(0.5 * float((felt + pull) @ (u - v)) + self._growth(direction))

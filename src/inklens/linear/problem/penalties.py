@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from inklens.linear.methods import subproblem
-
 SHRINK = 1.0 - 4.0 * np.finfo(float).eps  # keeps a scaled dual point inside its domain after rounding
 
 
@@ -96,19 +94,6 @@ class ElasticNet:
         breach[used] = np.abs(G[used] - l2 * own - l1 * np.sign(own))
         return float(_ratio(breach, self.l1).max(initial=0.0))
 
-    def solve_quadratic(
-        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
-
-        Intercepts stay at 0.
-        """
-        l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
-        l1[model.is_intercept] = np.inf
-        return subproblem.solve_elementwise(
-            model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads, faces=model.faces
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class GroupLasso:
@@ -189,20 +174,6 @@ class GroupLasso:
         outside = np.maximum(np.linalg.norm(pull, axis=0) - self.group, 0.0)
         return float(_ratio(np.where(norms > 0.0, inside, outside), self.group).max(initial=0.0))
 
-    def solve_quadratic(
-        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
-
-        Intercepts stay at 0.
-        """
-        q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
-        group, l2 = (_per_pair(size, model)[:q] for size in (self.group, self.l2))
-        group[model.is_intercept[:q]] = np.inf
-        return subproblem.solve_grouped(
-            model.hessian, gradient, w, group, l2, tolerance=tolerance, n_threads=model.n_threads
-        )
-
 
 def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLasso:
     """Return l1_ratio * (||W||_1, or sum_j ||W_.j||_2 with `group`) + (1 - l1_ratio)/2 ||W||^2."""
@@ -233,10 +204,3 @@ def _largest_scale(size: np.ndarray, bound: Any) -> float:
     if not over.any():
         return 1.0
     return float((np.broadcast_to(bound, size.shape)[over] / size[over]).min() * SHRINK)
-
-
-def _per_pair(size: Any, model: subproblem.Model) -> np.ndarray:
-    """Return a number per feature, or one for all, as a number per pair."""
-    if np.ndim(size) == 0:
-        return np.full(len(model.is_intercept), float(size))
-    return np.append(size, 0.0)[model.pairs.features]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from inklens.errors import DataError
-from inklens.linear.kernels.compiled import loss_of_scores
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
+from inklens.linear.softmax import loss_of_scores
 
 WEAKEST = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 FAINTEST = 1e-20  # smallest: below, the loss runs out of float32
@@ -104,9 +104,9 @@ class Problem:
         return self.over(rows, self.rows.take(rows), self._raised(rows))
 
     @property
-    def portrait(self) -> "Problem":
+    def subsample(self) -> "Problem":
         """The problem on some thousand rows in memory: enough for second derivatives of rows that are not held."""
-        chosen, rows = self.rows.portrait
+        chosen, rows = self.rows.subsample
         return self.over(chosen, rows, self._raised(chosen))
 
     def over(self, chosen: np.ndarray, rows: Rows, weights: np.ndarray) -> "Problem":
