@@ -222,7 +222,7 @@ def test_callback_stops():
 def test_the_engine_follows_from_the_problem():
     """Decision 20: the counts of a dense Hessian, n (K (q + 1))^2 + (K (q + 1))^3 / 3, decide."""
     from inklens.linear import driver as solvers
-    from inklens.linear.methods import interior, newton
+    from inklens.linear.methods import interior, newton, prox_newton
     from inklens.linear.problem.penalties import GroupLasso
 
     def problem(n_samples, n_features, penalty):
@@ -237,9 +237,9 @@ def test_the_engine_follows_from_the_problem():
     for penalty in (ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0)):
         for shape in ((30, 4), (3000, 400), (30, 2000)):
             small = size(*shape) <= 5e9
-            method = solvers.choose(problem(*shape, penalty), 1e-4)
-            assert method is (interior.proximal_then_interior if small else interior.proximal_newton), shape
-    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0)), 1e-4) is newton.newton
-    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0)), 1e-4) is newton.continuation
+            method = solvers.choose(problem(*shape, penalty))
+            assert method is (interior.PROXIMAL_THEN_INTERIOR if small else prox_newton.PROXIMAL_NEWTON), shape
+    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0))) is newton.NEWTON
+    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0))) is newton.CONTINUATION
     for shape in ((150, 4), (1000, 50), (2000, 60), (3000, 30)):
         assert newton.is_tiny(problem(*shape, ElasticNet(0.0, 1.0))) == (size(*shape) <= 3e7), shape

@@ -8,9 +8,9 @@ from scipy.optimize import minimize
 
 from inklens.linear.driver import solve
 from inklens.linear.kernels import library as kernels
-from inklens.linear.methods import faces, subproblem
-from inklens.linear.methods import prox_newton as sparse_newton
-from inklens.linear.methods.quadratic import Quadratic
+from inklens.linear.methods import faces, prox_newton, subproblem
+from inklens.linear.methods.points import Point
+from inklens.linear.methods.quadratic import Quadratic, Surrogate
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem.problem import Problem
@@ -323,7 +323,7 @@ def test_penalties_conjugate_prox_and_violation(name):
     for _ in range(50):
         W, V = rng.normal(size=(2, 3, 4))
         G = penalty.prox(W, 1.0)
-        assert penalty.violation(G, W - G) <= 1e-12
+        assert penalty.kkt_violation(G, W - G) <= 1e-12
         assert penalty.value(G) + penalty.conjugate(0.999999 * (W - G)) + 1e-5 >= (G * (W - G)).sum()
         scale = penalty.largest_feasible_scale(V)
         assert np.isfinite(penalty.conjugate(scale * V))
@@ -363,8 +363,8 @@ def test_a_product_with_the_true_hessian_brings_the_step_nearer_to_the_true_mode
     problem, point, pairs, model, curvature = sampled_model(seed, np.ones((5, 30), dtype=bool))
 
     def value(curvature):
-        surrogate = sparse_newton.Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
-        step = sparse_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
+        surrogate = Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
+        step = prox_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
         return model_value(problem, point, step.coef, step.intercept)
 
     assert value(curvature) < value(None)
@@ -376,7 +376,7 @@ def sampled_model(seed, chosen):
     X = rng.normal(size=(2000, 30)) + rng.normal(size=(5, 30))[np.arange(2000) % 5] / 3
     codes = (np.arange(2000) % 5).astype(np.int32)
     problem = Problem(Rows.of(X), codes, np.ones(2000), 5, penalty_of(1.0))
-    point = sparse_newton.Point.of(problem, rng.normal(size=(5, 30)) / 10 * chosen, np.zeros(5), np.float64)
+    point = Point.of(problem, rng.normal(size=(5, 30)) / 10 * chosen, np.zeros(5), np.float64)
     pairs = Pairs(*np.nonzero(chosen))
     model = subproblem.newton_model(
         problem.rows, point.at.proba, problem.weights, pairs, sampling_threshold=0.25, seed=seed
@@ -394,25 +394,25 @@ def model_value(problem, point, coef, intercept):
 
 @pytest.mark.skipif(kernels.active() == "numpy", reason="NumPy's Hessians are never sampled")
 @pytest.mark.parametrize("seed", range(4))
-def test_no_answer_raises_the_quadratic_and_those_outside_the_working_set_lower_it_further(seed):
+def test_no_solution_raises_the_quadratic_and_steps_outside_the_working_set_lower_it_further(seed):
     chosen = np.random.default_rng(seed).random((5, 30)) < 0.8
     problem, point, pairs, model, curvature = sampled_model(seed, chosen)
-    surrogate = sparse_newton.Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
+    surrogate = Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
     values = {}
     for outside in (False, True):
         quadratic = Quadratic(problem, problem.penalty, point)
         values[outside] = [problem.penalty.value(point.coef)]
         for _ in range(12):
-            direction, moves, _ = quadratic.answer(surrogate, 1e-4, outside)
+            direction, intercept_step, _ = quadratic.solve_model(surrogate, 1e-4, outside)
             assert outside or not direction[~chosen].any()
-            quadratic.add(direction, moves)
-            values[outside].append(model_value(problem, point, quadratic.direction, quadratic.moves))
-            fallen = values[outside][0] - values[outside][-1]
-            assert quadratic.fall() == pytest.approx(fallen, rel=1e-9)
+            quadratic.add(direction, intercept_step)
+            values[outside].append(model_value(problem, point, quadratic.direction, quadratic.intercept_step))
+            decrease = values[outside][0] - values[outside][-1]
+            assert quadratic.predicted_decrease() == pytest.approx(decrease, rel=1e-9)
         assert (np.diff(values[outside]) <= 1e-12 * abs(values[outside][0])).all()
     assert values[True][-1] < values[False][-1]
     start = Quadratic(problem, problem.penalty, point)
-    assert quadratic.breach(pairs.features) < 0.1 * start.breach(pairs.features)
+    assert quadratic.kkt_violation(pairs.features) < 0.1 * start.kkt_violation(pairs.features)
 
 
 @pytest.mark.parametrize("n_changes", [0, 1, 2, 8])
