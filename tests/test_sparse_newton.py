@@ -1,11 +1,17 @@
 """Laws of the sparse engines: proofs below the truth, optima that an independent method finds, zeros that are zeros."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import array_api_strict
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 
+from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
 from inklens.linear.kernels import library as kernels
 from inklens.linear.methods import faces, prox_newton, subproblem
@@ -329,6 +335,84 @@ def test_penalties_conjugate_prox_and_violation(name):
         assert np.isfinite(penalty.conjugate(scale * V))
         assert penalty.value(W) + penalty.conjugate(scale * V) >= (W * scale * V).sum() - 1e-12
         assert penalty.scaled(2.0).value(W) == pytest.approx(2.0 * penalty.value(W))
+
+
+# ---- the room of a Hessian -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_working_set_that_has_no_room_takes_turns_and_reaches_the_optimum(name, monkeypatch):
+    """Room for fewer coefficients than the optimum has non-zeros: every one of them has its turn."""
+    problem = random_problem(5, "plain", PENALTIES[name])
+    optimum = solve(problem, tol=1e-6)
+    n_used = np.count_nonzero(optimum.coef)
+    room = max(problem.n_classes, n_used // 2)
+    monkeypatch.setattr(prox_newton, "max_pairs", lambda problem: room)
+    monkeypatch.setattr(solvers, "choose", lambda problem: prox_newton.PROXIMAL_NEWTON)
+    sizes, build = [], subproblem.newton_model
+
+    def measured(rows, proba, weights, pairs, **options):
+        sizes.append(len(pairs.classes))
+        return build(rows, proba, weights, pairs, **options)
+
+    monkeypatch.setattr(subproblem, "newton_model", measured)
+    solution = solve(problem, tol=1e-4, max_iter=2000)
+    assert n_used > room == max(sizes)
+    assert solution.status == "certified", solution.gap
+    assert solution.lower_bound <= optimum.objective * (1.0 + 1e-12)
+
+
+def test_without_room_the_largest_violations_come_first_and_all_classes_of_a_feature_together(monkeypatch):
+    problem = random_problem(5, "plain", PENALTIES["l1"])
+    rng = np.random.default_rng(0)
+    coef = rng.normal(size=(problem.n_classes, problem.rows.n_features)) * problem.free
+    monkeypatch.setattr(prox_newton, "max_pairs", lambda problem: 2 * problem.n_classes)
+    for penalty in (PENALTIES["l1"], PENALTIES["group"]):
+        point = Point.of(problem, coef, np.zeros(problem.n_classes), np.float64)
+        violations = penalty.kkt_violations(coef, -point.at.gradient)
+        assert violations.max() == penalty.kkt_violation(coef, -point.at.gradient)
+        pairs, is_partial = prox_newton._working_set(problem, penalty, point, violations.max())
+        inside = np.zeros(coef.shape, dtype=bool)
+        inside[pairs] = True
+        assert is_partial
+        assert inside.sum() == 2 * problem.n_classes
+        assert (np.diff(pairs.classes) >= 0).all()
+        assert violations[inside].min() >= violations[~inside].max()
+        assert not penalty.is_grouped or (inside.all(axis=0) | ~inside.any(axis=0)).all()
+
+
+WIDE_TEXT = """
+import time
+import numpy as np
+from text_rows import text_rows
+from inklens.linear.driver import solve
+from inklens.linear.problem.build import make_problem
+from inklens.linear.rows.rows import Rows
+X, codes = text_rows()
+codes = np.random.default_rng(1).integers(0, 6, len(codes))  # no word tells anything: every one of many is wanted
+problem = make_problem(Rows.of(X), codes, np.ones(len(codes)), 6, C=10.0, l1_ratio=1.0)
+def most():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+rng = np.random.default_rng(2)
+start = rng.normal(size=(6, 20_000)) * (rng.random((6, 20_000)) < 0.15), np.zeros(6)  # 18,000 non-zeros: 1.3 GB
+before, began = most(), time.perf_counter()
+found = solve(problem, tol=1e-3, time_budget=10.0, start=start)
+print(time.perf_counter() - began, most() - before, found.lower_bound, found.objective, found.status)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the resident size is counted differently elsewhere")
+def test_wide_text_under_a_weak_penalty_ends_in_time_and_in_memory():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", WIDE_TEXT], check=True, capture_output=True, text=True, env=environment
+    )
+    seconds, megabytes, lower_bound, objective = map(float, done.stdout.split()[:4])
+    assert seconds <= 11.2
+    assert megabytes < 600.0
+    assert 0.0 < lower_bound <= objective
 
 
 # ---- certified zeros -------------------------------------------------------------------------------------------------

@@ -38,6 +38,9 @@ NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this
 GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
 MIN_PAIRS = 300  # of a working set, while far
 MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
+USED_SHARE = (
+    0.5  # of the room, up to which non-zeros are all in; beyond, they would leave none to zeros that violate more
+)
 
 # How well the model is solved, in thresholds of KKT violation.
 MAX_TOLERANCE = 2.0  # of a solution, while far
@@ -228,7 +231,7 @@ def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: fl
         return Pairs(*np.nonzero(chosen)), False
     is_used = np.isinf(ratio)
     rank = np.where(chosen, np.where(is_used, 0.0, ratio - 1.0), -np.inf)
-    if np.count_nonzero(is_used) > room:  # else all of them fit, and zeros take the rest of the room
+    if np.count_nonzero(is_used) > USED_SHARE * room:
         rank[is_used] = penalty.kkt_violations(point.coef, -point.at.gradient)[is_used]
     else:
         rank[is_used] = np.inf
