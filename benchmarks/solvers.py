@@ -25,7 +25,7 @@ from scipy import sparse
 
 from inklens import SoftmaxRegression
 from inklens.datasets import load_dataset
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear.kernels import library as kernels
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax

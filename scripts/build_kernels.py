@@ -36,7 +36,7 @@ def build(folder: Path) -> Path | None:
     """Return the library's path, or None where no compiler works."""
     library = folder / "_kernels.so"
     sources = sorted(folder.glob("c/*.c"))
-    newest = max(file.stat().st_mtime for file in [*sources, *folder.glob("c/*.h"), Path(__file__)])
+    newest = max(file.stat().st_mtime for file in [*folder.glob("c/*"), Path(__file__)])
     if library.exists() and library.stat().st_mtime >= newest:
         return library
     for compiler in filter(None, [os.environ.get("CC"), "cc", "gcc", "clang"]):

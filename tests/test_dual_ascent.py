@@ -6,14 +6,15 @@ from scipy import optimize, sparse
 from scipy.special import entr, logsumexp, softmax
 
 from inklens import SoftmaxRegression
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear.kernels import library
+from inklens.linear.kernels.choice import REFERENCE
 from inklens.linear.methods import dual_ascent
 from inklens.linear.methods.dual_ascent import _Ascent, ascend
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
 
-pytestmark = pytest.mark.skipif(kernels.active() == "numpy", reason="a compiled method")
+pytestmark = pytest.mark.skipif(library.active() == "numpy", reason="a compiled method")
 
 
 def made(kind="text", n_samples=120, n_features=60, n_classes=4, l2=1.0, fit_intercept=True, seed=0):
@@ -33,7 +34,7 @@ def made(kind="text", n_samples=120, n_features=60, n_classes=4, l2=1.0, fit_int
 def dual_parts(state):
     """Return float64 probabilities and (Y - Q)' diag(c) of a state."""
     problem = state.problem
-    proba = state.proba[:, : problem.n_classes].astype(np.float64)
+    proba = state.dual.proba[:, : problem.n_classes].astype(np.float64)
     residual = -proba
     residual[np.arange(len(proba)), problem.codes] += 1.0
     return proba, residual * problem.weights[:, None]
@@ -50,7 +51,7 @@ def test_coefficients_are_those_of_the_dual_probabilities(kind, n_classes):
         proba, residual = dual_parts(state)
         np.testing.assert_allclose(proba.sum(axis=1), 1.0, atol=1e-5)
         assert (proba >= 0.0).all()
-        assert (state.proba[:, n_classes:] == 0.0).all()
+        assert (state.dual.proba[:, n_classes:] == 0.0).all()
         np.testing.assert_allclose(
             coef, np.where(problem.free, residual.T @ X / 0.3, 0.0), atol=3e-4 * max(1.0, np.abs(coef).max())
         )
@@ -74,7 +75,7 @@ def test_a_visit_of_one_row_maximises_the_dual():
         return weight * -entr(q).sum() + (weight * np.linalg.norm(x) * np.linalg.norm(residual)) ** 2 / (2.0 * l2)
 
     best = optimize.minimize(negative_dual, np.zeros(n_classes), method="BFGS", options={"gtol": 1e-10})
-    np.testing.assert_allclose(state.proba[0, :n_classes], softmax(best.x), atol=2e-5)
+    np.testing.assert_allclose(state.dual.proba[0, :n_classes], softmax(best.x), atol=2e-5)
 
 
 @pytest.mark.parametrize("kind", ["text", "ink"])
@@ -111,7 +112,7 @@ def test_text_ends_at_the_optimum(fit_intercept):
 
 
 def test_rows_of_one_block_and_of_many_reach_the_same_optimum(monkeypatch):
-    monkeypatch.setattr(dual_ascent, "SLOW", np.inf)
+    monkeypatch.setattr(dual_ascent, "SLOW_RATIO", np.inf)
     problem, X = made("text", n_samples=240, n_features=200)
     blocks = Rows.of([sparse.csr_matrix(X[:100]), sparse.csr_matrix(X[100:101]), X[101:]])
     whole = [*ascend(problem)][-1]
@@ -122,7 +123,7 @@ def test_rows_of_one_block_and_of_many_reach_the_same_optimum(monkeypatch):
 def test_numpy_kernels_and_missing_penalties_go_without(monkeypatch):
     problem, _ = made(l2=0.0)
     assert [*ascend(problem)] == []
-    monkeypatch.setattr(kernels, "active", lambda: "numpy")
+    monkeypatch.setattr("inklens.linear.rows.layouts.backend_of", lambda _: REFERENCE)
     assert [*ascend(made()[0])] == []
 
 
@@ -137,7 +138,7 @@ def test_tiny_penalties_are_certified(C):
 @pytest.mark.parametrize("name", ["dual_squares", "dual_epoch"])
 def test_memory_that_ran_out_is_an_error_and_no_wrong_start(name, monkeypatch):
     problem, _ = made()
-    call = kernels.call
-    monkeypatch.setattr(kernels, "call", lambda f, *arguments: 1 if f == name else call(f, *arguments))
+    call = library.call
+    monkeypatch.setattr(library, "call", lambda f, *arguments: 1 if f == name else call(f, *arguments))
     with pytest.raises(MemoryError):
         next(ascend(problem))

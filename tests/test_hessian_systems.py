@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inklens.linear.kernels import compiled as kernels
-from inklens.linear.methods.systems import SAMPLE_ROWS, build_metric, metric_at, solve_system, times_hessian
+from inklens.linear.methods.systems import ROWS_PER_COLUMN, build_metric, metric_at, solve_system, times_hessian
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.row_arrays import RowArray
@@ -26,7 +25,6 @@ def system(seed, n_samples=200, n_features=6, n_classes=3):
     return problem, vector, proba, np.array([curve(v).ravel() for v in basis])
 
 
-@pytest.mark.skipif(kernels.active() == "numpy", reason="lengths of rows are known to compiled kernels")
 @pytest.mark.parametrize("seed", range(3))
 def test_a_rare_large_value_keeps_its_curvature(seed):
     """Rows are sampled for the preconditioner; the few in which a pixel has ink at all must not be left out."""
@@ -37,7 +35,7 @@ def test_a_rare_large_value_keeps_its_curvature(seed):
     problem = Problem(Rows.of(X), rng.integers(0, 3, 4000), np.ones(4000), 3, penalty_of(0.0))
     proba = np.full((4000, 3), 1.0 / 3.0)
     metric = build_metric(problem, proba)
-    assert SAMPLE_ROWS * 31 < 4000
+    assert ROWS_PER_COLUMN * 31 < 4000
     pushed = np.zeros((3, 31))
     pushed[:, 29] = 2.0, -1.0, -1.0
     exact = 1.0 + 5 * 60.0**2 * 2.0 / 9.0  # ridge and curvature p (1 - p)
@@ -63,15 +61,15 @@ def test_solutions_are_those_of_the_dense_system(seed):
 def test_rows_that_stand_for_all_give_nearly_the_solution_of_all(seed, monkeypatch):
     """Preconditioned by half of the rows, drawn by weight, the matrix has a small condition number."""
     problem, vector, proba, H = system(seed, n_samples=2000)
-    monkeypatch.setattr("inklens.linear.rows.rows.PORTRAIT", 1000)
+    monkeypatch.setattr("inklens.linear.rows.rows.SUBSAMPLE_ROWS", 1000)
     made = RowArray(proba.parts, lambda _: np.asarray(proba), proba.shape[1], proba.dtype)  # as if it were not held
-    portrait = metric_at(problem, vector, made)
-    assert portrait.problem.rows.n_samples == pytest.approx(1000, rel=0.2)
-    assert portrait.problem.weights.sum() == pytest.approx(problem.weights.sum(), rel=0.1)
+    subsampled = metric_at(problem, vector, made)
+    assert subsampled.problem.rows.n_samples == pytest.approx(1000, rel=0.2)
+    assert subsampled.problem.weights.sum() == pytest.approx(problem.weights.sum(), rel=0.1)
     rng = np.random.default_rng(seed)
     ratios = []
     for _ in range(20):
         v = centred(rng, vector.shape)
-        again = portrait.solve((H @ v.ravel()).reshape(v.shape))
+        again = subsampled.solve((H @ v.ravel()).reshape(v.shape))
         ratios.append(np.vdot(again, v) / np.vdot(v, v))
     assert 0.5 < min(ratios) <= max(ratios) < 2.0

@@ -1,4 +1,4 @@
-"""Arrays of other libraries: the twin on the array API is the compiled pass, and a fit on it the fit on NumPy.
+"""Arrays of other libraries: the reference on the array API is the compiled pass, and a fit on it the fit on NumPy.
 
 array-api-strict allows what the standard promises and nothing else; torch is tested where it is installed.
 """
@@ -14,12 +14,13 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.estimators import SoftmaxRegression
-from inklens.linear.kernels import compiled as kernels
-from inklens.linear.kernels import reference as twin
+from inklens.linear.kernels import library, reference
+from inklens.linear.kernels.backend import PairColumns
+from inklens.linear.kernels.choice import REFERENCE
 from inklens.linear.model_selection import SoftmaxRegressionCV
 from inklens.linear.path import softmax_path
 from inklens.linear.rows import layouts
-from inklens.linear.rows.layouts import dense_storage, make_block
+from inklens.linear.rows.layouts import dense_storage, make_block, sparse_storage
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import softmax
 
@@ -36,10 +37,10 @@ MAKERS = {
 }
 
 
-@pytest.fixture(params=["twin", "shared memory"], autouse=True)
+@pytest.fixture(params=["reference", "shared memory"], autouse=True)
 def path(request, monkeypatch):
-    """The twin as on any device, and compiled passes over the same memory where there is one."""
-    monkeypatch.setattr(layouts, "SHARE_MEMORY", request.param == "shared memory" and kernels.active() != "numpy")
+    """The reference as on any device, and compiled passes over the same memory where there is one."""
+    monkeypatch.setattr(layouts, "SHARE_MEMORY", request.param == "shared memory" and library.active() != "numpy")
     return request.param
 
 
@@ -65,7 +66,7 @@ def problem(n_samples=120, n_features=9, n_classes=4, seed=0):
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64, np.int16, np.bool_])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_product_is_that_of_the_numpy_rows(make, kind, dtype, monkeypatch):
-    monkeypatch.setattr(twin, "CHUNK", 200)  # several chunks
+    monkeypatch.setattr(reference, "CHUNK", 200)  # several chunks
     X, coef, intercept, codes, weights = problem()
     X = X.astype(kind)
     here, there = Rows.of(X, scale=0.5), Rows.of(make(X), scale=0.5)
@@ -99,21 +100,22 @@ def test_every_product_is_that_of_the_numpy_rows(make, kind, dtype, monkeypatch)
 
 @pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_twin_is_the_compiled_pass(layout, dtype):
-    if kernels.active() == "numpy":
+def test_the_reference_is_the_compiled_pass(layout, dtype):
+    if library.active() == "numpy":
         pytest.skip("no compiled kernels")
     X, coef, intercept, codes, weights = problem()
     X = layout(X.astype(float))
     rtol = 2e-5 if dtype == np.float32 else 1e-12
     compiled = Rows.of(X).loss_and_gradient(coef, intercept, codes, weights, dtype=dtype)
     scores, proba = np.empty((2, X.shape[0], len(coef)), dtype)
-    found = twin.loss_pass(X, coef, intercept, codes, weights, scores, proba)
+    storage = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
+    found = REFERENCE.loss_pass(storage, coef, intercept, codes, weights, scores, proba)
     assert abs(found.loss - compiled.loss) <= rtol * compiled.loss
     np.testing.assert_allclose(found.gradient, compiled.gradient, rtol=rtol, atol=50 * rtol)
     np.testing.assert_allclose(proba, compiled.proba, rtol=10 * rtol, atol=rtol)
     along = Rows.of(X).hessian_product(proba, weights, coef, intercept)[0]
     np.testing.assert_allclose(
-        twin.hessian_pass(X, proba, weights, coef, intercept).gradient, along, rtol=rtol, atol=50 * rtol
+        REFERENCE.hessian_pass(storage, proba, weights, coef, intercept).gradient, along, rtol=rtol, atol=50 * rtol
     )
 
 
@@ -139,19 +141,24 @@ def test_gradient_and_curvature_are_derivatives(make):
 
 @LIBRARIES
 def test_second_derivatives_as_matrices(make, monkeypatch):
-    monkeypatch.setattr(twin, "CHUNK", 500)
+    monkeypatch.setattr(reference, "CHUNK", 500)
     X, coef, _, _, weights = problem()
     proba, x = softmax(X @ coef.T), np.column_stack([X, np.ones(len(X))])
-    grams = Rows.of([make(X), X]).class_grams(np.array([1, 4]), None, np.vstack([proba, proba]).astype(np.float32))
-    for k, gram in enumerate(grams):
+    grams = np.zeros((proba.shape[1], 4, 5), dtype=np.float32)  # larger than it needs to be
+    curvature = np.vstack([proba, proba]).astype(np.float32)
+    Rows.of([make(X), X]).add_class_grams(np.array([1, 4]), None, curvature, grams)
+    for k, gram in enumerate(grams[:, :3, :3]):
         chosen = x[:, [1, 4, 9]]
-        np.testing.assert_allclose(gram, 2.0 * chosen.T @ (chosen * proba[:, [k]]), rtol=1e-4)
+        np.testing.assert_allclose(np.tril(gram), np.tril(2.0 * chosen.T @ (chosen * proba[:, [k]])), rtol=1e-4)
     classes, features = np.array([0, 0, 1, 3]), np.array([2, 9, 2, 5])
     spread = x[:, features] * proba[:, classes]
     wanted = -(spread.T @ (spread * weights[:, None]))
     same = classes[:, None] == classes
     wanted += same * (x[:, features].T @ (spread * weights[:, None]))
-    found = twin.pair_hessian(make(x.astype(np.float32)), features, classes, proba, weights)
+    used, place = np.unique(features, return_inverse=True)
+    found = np.zeros((4, 4), dtype=np.float32)
+    storage = dense_storage(make(X))
+    REFERENCE.pair_hessian(storage, np.arange(len(X)), PairColumns(used, place, classes, 4), proba, weights, found)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
 
 
@@ -230,7 +237,7 @@ def test_memory_is_shared_not_copied(path):
     for make in (torch.asarray if torch else array_api_strict.asarray, array_api_strict.asarray):
         given = make(X)
         values = make_block(dense_storage(given)).exact.values
-        assert isinstance(values, np.ndarray) == (path == "shared memory" and kernels.active() != "numpy")
+        assert isinstance(values, np.ndarray) == (path == "shared memory" and library.active() != "numpy")
         if isinstance(values, np.ndarray):
             assert np.shares_memory(values, arrays.to_numpy(given))
 

@@ -1,6 +1,9 @@
 """Proofs: bounds that never exceed an independent optimum, separation re-checked in exact integers, existence."""
 
+import json
+from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -10,7 +13,12 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
+from inklens import linear
+from inklens.linear import deadline
+from inklens.linear import driver as solvers
 from inklens.linear.driver import FitInterrupted, solve
+from inklens.linear.methods import newton
+from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -215,14 +223,110 @@ def test_interrupt_keeps_the_best_point():
     assert solution.lower_bound <= solution.objective < 400 * np.log(5)
 
 
+def method_of(points):
+    """A method that yields what a generator function of (problem, coef, intercept, tol) does, on any problem."""
+    return GeneratorMethod(points, lambda problem: True)
+
+
+def test_a_step_that_never_ends_is_cut_by_the_time_budget(monkeypatch):
+    """Whether points came before it or none did: the best so far comes back, with a bound that holds."""
+
+    def endless(n_points):
+        def points(problem, coef, intercept, tol):
+            yield from islice(newton.newton(problem, coef, intercept, tol), n_points)
+            while True:
+                deadline.check()
+
+        return points
+
+    problem = slow_problem()
+    optimum = solve(problem, tol=1e-8)
+    objectives = []
+    for n_points in (0, 1, 3):
+        monkeypatch.setattr(solvers, "METHODS", (method_of(endless(n_points)),))
+        solution = solve(problem, tol=1e-8, time_budget=0.5)
+        assert solution.status == "stopped"
+        assert solution.n_iter == n_points
+        assert solution.seconds < 5.0
+        assert 0.0 <= solution.lower_bound <= optimum.objective <= solution.objective
+        objectives.append(solution.objective)
+    assert objectives[0] == pytest.approx(len(problem.codes) * np.log(5), rel=1e-12)
+    assert objectives[0] > objectives[1] > objectives[2]
+    assert deadline.remaining() == np.inf
+
+
+@pytest.mark.parametrize("n_points", [0, 2])
+def test_interrupt_inside_a_step_keeps_the_best_point(monkeypatch, n_points):
+    def interrupted(problem, coef, intercept, tol):
+        yield from islice(newton.newton(problem, coef, intercept, tol), n_points)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(solvers, "METHODS", (method_of(interrupted),))
+    with pytest.raises(FitInterrupted) as caught:
+        solve(slow_problem(), tol=0.0)
+    solution = caught.value.solution
+    assert (solution.n_iter, solution.status) == (n_points, "stopped")
+    assert 0.0 <= solution.lower_bound <= solution.objective <= 400 * np.log(5) * (1 + 1e-12)
+
+
+def test_without_a_penalty_a_start_that_nothing_followed_is_never_certified(monkeypatch):
+    """A bound over the coefficients near zero says nothing of the others."""
+
+    def nothing(problem, coef, intercept, tol):
+        return iter(())
+
+    X = np.arange(12.0).reshape(6, 2)
+    problem = Problem(Rows.of(X), np.arange(6) % 2, np.ones(6), 2, ElasticNet(0.0, 0.0))
+    monkeypatch.setattr(solvers, "METHODS", (method_of(nothing),))
+    assert solve(problem, tol=1e-3).status == "stopped"
+
+
+def test_the_proof_of_existence_ends_with_its_time():
+    rng = np.random.default_rng(0)
+    problem = Problem(Rows.of(rng.normal(size=(200, 3))), np.arange(200) % 3, np.ones(200), 3, ElasticNet(0.0, 0.0))
+    found = solve(problem, tol=1e-8)
+    proba = problem.evaluate(found.coef, found.intercept, dtype=np.float64).proba
+    assert certificates.unpenalised_bound(problem, found.coef, proba)[1] is True
+    bound, exists = certificates.unpenalised_bound(problem, found.coef, proba, seconds=0.0)
+    assert exists is None
+    assert 0.0 < bound <= found.objective
+
+
+def test_status_is_its_string_and_the_remark_says_what_to_try():
+    problem = slow_problem()
+    stopped, certified = solve(problem, tol=0.0, max_iter=1), solve(problem, tol=1e-3)
+    assert (str(stopped.status), f"{certified.status}") == ("stopped", "certified")
+    assert json.dumps([stopped.status, certified.status]) == '["stopped", "certified"]'
+    assert "raise max_iter or time_budget, or tol" in stopped.remark(0.0)
+    assert certified.remark(1e-3) == ""
+
+
+def test_problems_made_of_one_share_its_facts_and_others_do_not():
+    problem = slow_problem()
+    assert problem.at(2.0).facts is problem.facts
+    half = problem.over(np.arange(0, 400, 2))
+    assert half.weights.sum() == pytest.approx(problem.weights.sum())
+    np.testing.assert_array_equal(half.free, problem.free)
+    np.testing.assert_allclose(half.magnitudes, problem.rows.dense(dtype=np.float64)[::2].sum(axis=0) * 2)
+    heavier = replace(problem.at(2.0), weights=3.0 * problem.weights)
+    np.testing.assert_allclose(heavier.magnitudes, 3.0 * problem.magnitudes)
+    np.testing.assert_allclose(heavier.class_weights, 3.0 * problem.class_weights)
+
+
+def test_the_face_of_the_numerical_core_names_what_there_is():
+    for name in linear.__all__:
+        assert getattr(linear, name).__name__ == name
+    with pytest.raises(AttributeError):
+        linear.no_such_name
+
+
 def test_callback_stops():
     assert solve(slow_problem(), tol=0.0, callback=lambda solution: solution.n_iter >= 3).n_iter == 3
 
 
 def test_the_engine_follows_from_the_problem():
     """Decision 20: the counts of a dense Hessian, n (K (q + 1))^2 + (K (q + 1))^3 / 3, decide."""
-    from inklens.linear import driver as solvers
-    from inklens.linear.methods import interior, newton
+    from inklens.linear.methods import interior, prox_newton
     from inklens.linear.problem.penalties import GroupLasso
 
     def problem(n_samples, n_features, penalty):
@@ -237,9 +341,9 @@ def test_the_engine_follows_from_the_problem():
     for penalty in (ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0)):
         for shape in ((30, 4), (3000, 400), (30, 2000)):
             small = size(*shape) <= 5e9
-            method = solvers.choose(problem(*shape, penalty), 1e-4)
-            assert method is (interior.proximal_then_interior if small else interior.proximal_newton), shape
-    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0)), 1e-4) is newton.newton
-    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0)), 1e-4) is newton.continuation
+            method = solvers.choose(problem(*shape, penalty))
+            assert method is (interior.PROXIMAL_THEN_INTERIOR if small else prox_newton.PROXIMAL_NEWTON), shape
+    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0))) is newton.NEWTON
+    assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0))) is newton.CONTINUATION
     for shape in ((150, 4), (1000, 50), (2000, 60), (3000, 30)):
         assert newton.is_tiny(problem(*shape, ElasticNet(0.0, 1.0))) == (size(*shape) <= 3e7), shape

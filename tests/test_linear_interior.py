@@ -9,7 +9,7 @@ from test_sparse_newton import PENALTIES, SHAPES, oracle, random_problem
 from inklens import SoftmaxRegression
 from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
-from inklens.linear.methods import interior
+from inklens.linear.methods import interior, prox_newton
 from inklens.linear.methods.newton import solve_positive
 
 
@@ -23,7 +23,7 @@ def solve_by(method, problem, monkeypatch, **limits):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bound_is_below_and_objective_at_the_oracle_s_optimum(name, shape, monkeypatch):
     problem = random_problem(3, shape, PENALTIES[name])
-    solution = solve_by(interior.interior_point, problem, monkeypatch, tol=1e-7, max_iter=300)
+    solution = solve_by(interior.INTERIOR_POINT, problem, monkeypatch, tol=1e-7, max_iter=300)
     best = oracle(problem)
     assert solution.status == "certified", solution.gap
     assert solution.lower_bound <= best * (1.0 + 1e-12)
@@ -32,8 +32,8 @@ def test_bound_is_below_and_objective_at_the_oracle_s_optimum(name, shape, monke
 
 def cross_examine(problem, monkeypatch):
     """Two methods that share nothing but the formula: each one's bound lies below the other's objective."""
-    walls = solve_by(interior.interior_point, problem, monkeypatch, tol=1e-7, max_iter=300)
-    sets = solve_by(interior.proximal_newton, problem, monkeypatch, tol=1e-7, max_iter=300)
+    walls = solve_by(interior.INTERIOR_POINT, problem, monkeypatch, tol=1e-7, max_iter=300)
+    sets = solve_by(prox_newton.PROXIMAL_NEWTON, problem, monkeypatch, tol=1e-7, max_iter=300)
     assert walls.lower_bound <= sets.objective * (1.0 + 1e-12)
     assert sets.lower_bound <= walls.objective * (1.0 + 1e-12)
     return walls, sets

@@ -1,9 +1,12 @@
 """Passes over rows: the same numbers from every layout, type, thread count and instruction set; true derivatives."""
 
+import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,8 @@ from scipy import sparse
 
 from inklens.errors import DataError
 from inklens.linear.driver import solve
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear.kernels import compiled_packing, library
+from inklens.linear.kernels.choice import backend_of, numpy_backend
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows import layouts
@@ -110,20 +114,92 @@ def test_every_layout_gives_the_same_pass(layout, density, dtype):
     np.testing.assert_allclose(at.proba, proba, rtol=20 * rtol, atol=rtol)
 
 
-def test_a_library_of_other_sources_is_not_used(monkeypatch):
-    called = {"pass_f32", "pass_f64"}
-    for path in Path(kernels.__file__).parents[1].rglob("*.py"):
-        called |= set(re.findall(r"""\b(?:call|function)\(\s*"(\w+)\"""", path.read_text()))
-    assert called == set(kernels.FUNCTIONS), "kernels.FUNCTIONS lists the compiled functions that are called"
-    active = kernels.active()
-    monkeypatch.setattr(kernels, "FUNCTIONS", (*kernels.FUNCTIONS, "of_next_year"))
-    kernels.active.cache_clear()
+@contextmanager
+def other_library(monkeypatch, **changes):
+    """Let the library be looked for, and compared, anew."""
+    caches = library.library, library.active, library.function, numpy_backend
+    before = library.active()
+    for name, value in changes.items():
+        monkeypatch.setattr(library, name, value)
+    for cached in caches:
+        cached.cache_clear()
     try:
-        assert kernels.active() == "numpy"
+        yield
     finally:
         monkeypatch.undo()
-        kernels.active.cache_clear()
-    assert kernels.active() == active
+        for cached in caches:
+            cached.cache_clear()
+    assert library.active() == before
+
+
+def assert_numpy_runs(reason):
+    """One warning says why and what to do; later calls are silent, and fits still work."""
+    with pytest.warns(UserWarning, match=f"NumPy kernels run.*{reason}.*install inklens again"):
+        assert library.active() == "numpy"
+    assert backend_of(np.zeros(3)).name == "numpy"
+    X = pixels()
+    at = Rows.of(X).loss_and_gradient(*case(*X.shape), dtype=np.float64)
+    assert at.loss == pytest.approx(reference(X, *case(*X.shape))[0], rel=1e-12)
+
+
+NEEDS_LIBRARY = pytest.mark.skipif(library.active() == "numpy", reason="no compiled kernels")
+
+
+@NEEDS_LIBRARY
+def test_a_struct_of_another_layout_is_noticed(monkeypatch):
+    """Each number that library and Python exchange: version, sizes, where fields start."""
+    right = library.expected_abi()
+    assert len(right) == 2 + 3 + sum(len(s._fields_) for s in (library.CRows, library.CPass, library.CPairJob))
+    for place in range(len(right)):
+        wrong = [number + (i == place) for i, number in enumerate(right)]
+        with other_library(monkeypatch, expected_abi=lambda wrong=wrong: wrong):
+            if place in (0, 5, len(right) - 1):
+                assert_numpy_runs("built from other sources")
+            else:
+                with pytest.warns(UserWarning, match="other sources"):
+                    assert library.active() == "numpy"
+
+
+@NEEDS_LIBRARY
+def test_a_field_that_only_python_has_is_noticed(monkeypatch):
+    class Longer(ctypes.Structure):
+        _fields_ = (*library.CPairJob._fields_, ("of_next_year", ctypes.c_int64))
+
+    with other_library(monkeypatch, CPairJob=Longer):
+        assert_numpy_runs("built from other sources")
+
+
+def test_a_library_that_cannot_be_loaded_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("INKLENS_KERNELS", raising=False)
+    (tmp_path / "_kernels.so").write_bytes(b"half a file")
+    with other_library(monkeypatch, LIBRARY=tmp_path / "_kernels.so"):
+        assert_numpy_runs("cannot be loaded")
+
+
+def test_no_library_is_no_reason_to_warn(monkeypatch, tmp_path):
+    with other_library(monkeypatch, LIBRARY=tmp_path / "_kernels.so"):
+        assert library.active() == "numpy"
+
+
+@NEEDS_LIBRARY
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+def test_the_sources_compile_without_warnings():
+    sources = sorted(library.LIBRARY.with_name("c").glob("*.c"))
+    flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-DISA=plain", "-DBASELINE"]
+    assert len(sources) >= 8
+    for source in sources:
+        done = subprocess.run(["gcc", *flags, source], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+@NEEDS_LIBRARY
+def test_a_library_of_other_sources_is_not_used(monkeypatch):
+    called = {"pass_f32", "pass_f64"}
+    for path in Path(library.__file__).parents[1].rglob("*.py"):
+        called |= set(re.findall(r"""\b(?:call|run)\(\s*"(\w+)\"""", path.read_text()))
+    assert called == set(library.FUNCTIONS), "library.FUNCTIONS lists the compiled functions that are called"
+    with other_library(monkeypatch, FUNCTIONS=(*library.FUNCTIONS, "of_next_year")):
+        assert_numpy_runs("built from other sources")
 
 
 def test_input_is_never_written_to():
@@ -235,17 +311,17 @@ def test_scores_of_ten_thousand(dtype):
 def test_other_kernels_agree(name):
     """The same pass in a process that is forced to other kernels."""
     script = (
-        "import numpy as np; import test_linear_kernels as t; from inklens.linear.kernels import compiled as kernels\n"
+        "import numpy as np; import test_linear_kernels as t; from inklens.linear.kernels import library\n"
         "from inklens.linear.rows import rows as blocks\n"
         "X = t.pixels(); rows = blocks.Rows.of(X); a = rows.loss_and_gradient(*t.case(*X.shape))\n"
         "h = rows.hessian_product(a.proba, t.case(*X.shape)[3], *t.case(*X.shape)[:2])[0]\n"
-        "print(kernels.active(), repr(a.loss), repr(float(np.linalg.norm(a.gradient))), repr(float(np.linalg.norm(h))))"
+        "print(library.active(), repr(a.loss), repr(float(np.linalg.norm(a.gradient))), repr(float(np.linalg.norm(h))))"
     )
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     environment = {**os.environ, "INKLENS_KERNELS": name, "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     active, *values = done.stdout.split()
-    assert active == name or kernels.active() in ("numpy", "neon", "plain")
+    assert active == name or library.active() in ("numpy", "neon", "plain")
     X = pixels()
     rows = Rows.of(X)
     at = rows.loss_and_gradient(*case(*X.shape))
@@ -261,12 +337,12 @@ def test_other_kernels_agree(name):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_sparse_rows_by_columns(n_classes, density, n_features, n_columns, dtype, monkeypatch):
     """Panels of rows, and the transpose of wide rows: the same pass, Hessian, squares and sums as the formula."""
-    monkeypatch.setattr(layouts, "QUADS_BELOW", {2: 0.0, 4: np.inf}[n_columns])
+    monkeypatch.setattr(compiled_packing, "QUADS_BELOW", {2: 0.0, 4: np.inf}[n_columns])
     X = pixels(n_samples=700, n_features=n_features, density=density)
     X[:, 5] = 0
     rows = Rows.of(sparse.csr_array(X.astype(float)))
     layout = rows.blocks[0].storage(dtype)
-    assert kernels.active() == "numpy" or (layout.transpose if density < 0.03 else layout.panels) is not None
+    assert library.active() == "numpy" or (layout.transpose if density < 0.03 else layout.panels) is not None
     assert layout.panels is None or layout.panels.values.shape[1] == n_columns
     coef, intercept, codes, weights = case(*X.shape, n_classes)
     rtol = 3e-5 if dtype == np.float32 else 1e-11

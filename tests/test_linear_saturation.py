@@ -6,11 +6,8 @@ from sklearn.datasets import load_digits
 
 from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
-from inklens.linear.fitting import remark
-from inklens.linear.kernels import compiled as kernels
-from inklens.linear.methods import interior
-from inklens.linear.methods import prox_newton as sparse_newton
-from inklens.linear.methods import sampling as saturation
+from inklens.linear.kernels import library as kernels
+from inklens.linear.methods import interior, prox_newton, sampling
 from inklens.linear.methods.stalling import Progress
 from inklens.linear.methods.subproblem import Pairs, pair_hessian
 from inklens.linear.problem.penalties import penalty_of
@@ -53,9 +50,9 @@ def sure_rows(lead, n_samples=3000, n_features=8, n_classes=4):
 def test_working_sets_reach_weak_penalties_alone(C, scale, penalty, monkeypatch):
     """Without the interior-point method, which is the judge: each bound lies below the other's objective."""
     problem = digits_problem(120, C, PENALTIES[penalty], scale)
-    sets = solve_by(sparse_newton.proximal_newton, problem, monkeypatch, tol=1e-3, max_iter=100)
+    sets = solve_by(prox_newton.PROXIMAL_NEWTON, problem, monkeypatch, tol=1e-3, max_iter=100)
     assert sets.status == "certified", sets.gap
-    walls = solve_by(interior.interior_point, problem, monkeypatch, tol=1e-4, max_iter=60)
+    walls = solve_by(interior.INTERIOR_POINT, problem, monkeypatch, tol=1e-4, max_iter=60)
     assert walls.status == "certified"
     assert sets.lower_bound <= walls.objective * (1.0 + 1e-12)
     assert walls.lower_bound <= sets.objective * (1.0 + 1e-12)
@@ -82,7 +79,7 @@ def test_certified_zeros_are_zero_at_an_independent_optimum(penalty, monkeypatch
     proven = 0
     for C, n_samples in ((0.05, 120), (1.0, 90), (100.0, 60)):
         problem = digits_problem(n_samples, C, PENALTIES[penalty], 1 / 16)
-        optimum = solve_by(interior.interior_point, problem, monkeypatch, tol=1e-9, max_iter=200)
+        optimum = solve_by(interior.INTERIOR_POINT, problem, monkeypatch, tol=1e-9, max_iter=200)
         assert optimum.status == "certified"
         for tol in (1e-2, 1e-4, 1e-6):
             solution = solve(problem, tol=tol)
@@ -98,11 +95,11 @@ def test_certified_zeros_are_zero_at_an_independent_optimum(penalty, monkeypatch
 # ---- what they rest on -----------------------------------------------------------------------------------------------
 
 
-def test_undecided_is_what_the_class_pairs_weigh():
+def test_class_pair_weight_is_what_the_class_pairs_weigh():
     problem, proba = sure_rows(2.0, n_samples=20)
     pairs = [(k, m) for k in range(4) for m in range(k)]
     expected = sum(problem.weights @ (proba[:, k] * proba[:, m]) for k, m in pairs)
-    assert saturation.undecided(problem, RowArray.of(proba)) == pytest.approx(expected, rel=1e-12)
+    assert sampling.class_pair_weight(problem, RowArray.of(proba)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.skipif(kernels.active() == "numpy", reason="NumPy's Hessians are never sampled")
@@ -112,10 +109,10 @@ def test_sampling_keeps_the_curvature_of_sure_rows(lead):
     problem, proba = sure_rows(lead)
     features, classes = np.tile(np.arange(8), 4), np.repeat(np.arange(4), 8)
     pairs = Pairs(classes, features)
-    light = saturation.lightest(problem, RowArray.of(proba), len(features), 10.0, is_far=True)
+    light = sampling.sampling_threshold(problem, RowArray.of(proba), len(features), 10.0, is_far=True)
     assert light > 0.0
     exact = pair_hessian(problem.rows, proba, problem.weights, pairs).astype(float)
-    sampled = pair_hessian(problem.rows, proba, problem.weights, pairs, light=light, seed=1).astype(float)
+    sampled = pair_hessian(problem.rows, proba, problem.weights, pairs, sampling_threshold=light, seed=1).astype(float)
     values, vectors = np.linalg.eigh(exact)
     curved = vectors[:, values > 1e-3 * values.max()]  # not those in which all classes move alike
     least = np.linalg.eigvalsh(
@@ -140,10 +137,10 @@ def test_hessians_of_sure_rows_are_semidefinite(lead):
 def test_rounding_probabilities_to_float32_costs_a_gradient_what_is_foretold(lead):
     problem, proba = sure_rows(lead)
     rounding = (proba - proba.astype(np.float32)) * problem.weights[:, None]
-    off = float(problem.penalty.strength(problem.rows.transpose_product(rounding)).max())
-    noise = saturation.float32_noise(problem)
+    off = float(problem.penalty.threshold_ratio(problem.rows.transpose_product(rounding)).max())
+    noise = sampling.float32_noise(problem)
     assert 0.02 * noise <= off <= 3.0 * noise
-    assert saturation.float32_noise(problem.at(2.0)) == pytest.approx(2.0 * noise, rel=1e-12)
+    assert sampling.float32_noise(problem.at(2.0)) == pytest.approx(2.0 * noise, rel=1e-12)
 
 
 # ---- giving up -------------------------------------------------------------------------------------------------------
@@ -151,21 +148,21 @@ def test_rounding_probabilities_to_float32_costs_a_gradient_what_is_foretold(lea
 
 def test_a_fit_that_gets_nowhere_ends_with_its_bound(monkeypatch):
     """Steps that are a thousandth of what they should be: it must not run for ever."""
-    whole = sparse_newton._newton_step
+    whole = prox_newton._newton_step
 
     def tiny(*arguments):
         step = whole(*arguments)
         return step._replace(coef=step.coef * 1e-3, intercept=step.intercept * 1e-3)
 
     problem = digits_problem(100, 100.0, PENALTIES["l1"])
-    monkeypatch.setattr(sparse_newton, "_newton_step", tiny)
-    monkeypatch.setattr(sparse_newton, "LOST", 20)
-    lost = solve_by(sparse_newton.proximal_newton, problem, monkeypatch, tol=1e-6, max_iter=3000)
+    monkeypatch.setattr(prox_newton, "_newton_step", tiny)
+    monkeypatch.setattr(prox_newton, "MAX_LOST_ROUNDS", 20)
+    lost = solve_by(prox_newton.PROXIMAL_NEWTON, problem, monkeypatch, tol=1e-6, max_iter=3000)
     assert (lost.status, lost.exhausted) == ("stopped", True)
     assert lost.n_iter < 3000
     monkeypatch.undo()
     assert 0.0 <= lost.lower_bound <= solve(problem, tol=1e-6).objective <= lost.objective
-    assert "raise tol" in remark(lost, 1e-6)
+    assert "raise tol" in lost.remark(1e-6)
 
 
 def test_progress_counts_rounds_since_anything_halved():

@@ -144,7 +144,7 @@ def test_fits_end_at_the_optimum_of_the_rows_in_memory(file, name, kind):
 def test_few_rows_stand_for_all_while_solving_and_all_are_fitted(file, monkeypatch, name):
     """Some columns have ink in one row only, which the few miss; without a penalty they would have no optimum."""
     monkeypatch.setattr(blocks, "PORTRAIT", 100)
-    monkeypatch.setattr(newton, "TINY", 0)
+    monkeypatch.setattr(newton, "DENSE_WORK", 0)
     X = matrix(np.uint8, n_samples=1000, n_features=30)
     if name == "l2":
         X[:, :5] = 0

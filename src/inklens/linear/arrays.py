@@ -8,17 +8,23 @@ Python array API standard 2024.12, https://data-apis.org/array-api.
 
 import contextlib
 import sys
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from inklens.errors import DataError
 
+# NumPy's array, SciPy's sparse matrix, or what follows the array API standard. Nothing that all of these share is worth
+# a Protocol: operators return the library's own type, and functions are asked of `namespace`.
+Array: TypeAlias = Any
+
 PROCESSOR = 1  # DLPack's number of the device whose memory is this process's (kDLCPU)
 
 
-def is_foreign(X: Any) -> bool:
+def is_foreign(X: object) -> bool:
     """Tell whether X is an array of another library.
 
     >>> is_foreign(np.zeros(3)), is_foreign([1.0]), is_foreign(sparse.eye_array(2))
@@ -30,7 +36,7 @@ def is_foreign(X: Any) -> bool:
     return hasattr(X, "__array_namespace__") or (torch is not None and isinstance(X, torch.Tensor))
 
 
-def namespace(x: Any) -> Any:
+def namespace(x: Array) -> ModuleType:
     """Return the module whose functions take `x`: NumPy, or the array API of its library."""
     if not is_foreign(x):
         return np
@@ -39,7 +45,7 @@ def namespace(x: Any) -> Any:
     return array_api_compat.array_namespace(x)
 
 
-def require_real(X: Any) -> Any:
+def require_real(X: Array) -> Array:
     """Return a foreign matrix without gradients to follow; raise where it is not dense and real."""
     if getattr(X, "requires_grad", False):
         X = X.detach()
@@ -51,7 +57,7 @@ def require_real(X: Any) -> Any:
     return X
 
 
-def require_float64(X: Any) -> None:
+def require_float64(X: Array) -> None:
     """Raise where proofs cannot be computed on the array's device."""
     xp = namespace(X)
     try:
@@ -65,15 +71,15 @@ def require_float64(X: Any) -> None:
         )
 
 
-def is_in_memory(X: Any) -> bool:
+def is_in_memory(X: Array) -> bool:
     """Tell whether NumPy can look at the array's memory."""
     try:
-        return X.__dlpack_device__()[0] == PROCESSOR
+        return bool(X.__dlpack_device__()[0] == PROCESSOR)
     except (AttributeError, TypeError, ValueError, BufferError, RuntimeError):
         return False
 
 
-def to_numpy(x: Any) -> np.ndarray:
+def to_numpy(x: Array) -> np.ndarray:
     """Return the values as a NumPy array in this process's memory, without a copy where they are there already."""
     if not is_foreign(x):
         return np.asarray(x)
@@ -86,7 +92,7 @@ def to_numpy(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
-def like(x: Any, values: np.ndarray, dtype: Any) -> Any:
+def like(x: Array, values: np.ndarray, dtype: npt.DTypeLike) -> Array:
     """Return NumPy values in that type, in the library and on the device of `x`."""
     values = np.ascontiguousarray(values, dtype=dtype)
     if not is_foreign(x):
@@ -98,7 +104,7 @@ def like(x: Any, values: np.ndarray, dtype: Any) -> Any:
     return namespace(x).asarray(values, device=array_api_compat.device(x))
 
 
-def cast(x: Any, dtype: Any) -> Any:
+def cast(x: Array, dtype: npt.DTypeLike) -> Array:
     """Return x in one of NumPy's types, without a copy where it has it."""
     if not is_foreign(x):
         return x.astype(dtype, copy=False)
@@ -106,7 +112,7 @@ def cast(x: Any, dtype: Any) -> Any:
     return xp.astype(x, getattr(xp, np.dtype(dtype).name), copy=False)
 
 
-def take(x: Any, indices: np.ndarray, axis: int) -> Any:
+def take(x: Array, indices: np.ndarray, axis: int) -> Array:
     """Return some rows (axis 0) or columns (axis 1) of a matrix."""
     if is_foreign(x):
         return namespace(x).take(x, like(x, indices, np.int64), axis=axis)

@@ -6,15 +6,15 @@ l2 / s^2. s is a power of two, and m is subtracted only where x lies in [m/2, 2m
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs.certificates import Separation
 from inklens.linear.proofs.dual import DualPoint
 
-LARGE = 1e4  # columns that reach further are scaled to about 1
-NARROW = 0.01  # columns whose values spread less than this share of their middle are centred
+MAX_UNSCALED = 1e4  # columns that reach further are scaled to about 1
+NARROW_RATIO = 0.01  # columns whose values spread less than this share of their middle are centred
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class Conditioning:
         rows = problem.rows
         low, high = rows.low, rows.high
         middle = 0.5 * (low + high)
-        narrow = ~rows.constant & (high - low < NARROW * np.abs(middle)) & problem.fit_intercept
+        narrow = ~rows.constant & (high - low < NARROW_RATIO * np.abs(middle)) & problem.fit_intercept
         shift = np.where(narrow, middle, 0.0)
         size = np.maximum(np.abs(low - shift), np.abs(high - shift))
-        scale = np.where(size > LARGE, np.exp2(np.ceil(np.log2(np.maximum(size, 1.0)))), 1.0)
+        scale = np.where(size > MAX_UNSCALED, np.exp2(np.ceil(np.log2(np.maximum(size, 1.0)))), 1.0)
         if not narrow.any() and (scale == 1.0).all():
             return None
         return cls(shift, scale)
@@ -47,17 +47,22 @@ class Conditioning:
         """Return coefficients in the new coordinates."""
         return coef * self.scale, intercept + coef @ self.shift
 
-    def restore(self, solution: Any) -> Any:
-        """Return a solution in the coordinates of the data."""
-        coef, intercept = self._back(solution.coef, solution.intercept)
-        dual, separation = solution.dual, solution.separation
-        if dual is not None:
-            direction = (None, None) if dual.direction is None else self._back(*dual[2:])
-            dual = DualPoint(*self._back(*dual[:2]), *direction)
-        if separation is not None:
-            separation = separation._replace(coef=coef, intercept=intercept)
-        return replace(solution, coef=coef, intercept=intercept, dual=dual, separation=separation)
-
-    def _back(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def restore(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients in the coordinates of the data."""
         coef = coef / self.scale
         return coef, intercept - coef @ self.shift
+
+    def restore_dual(self, dual: DualPoint | None) -> DualPoint | None:
+        """Return a dual point in the coordinates of the data."""
+        if dual is None:
+            return None
+        point = self.restore(dual.coef, dual.intercept)
+        if dual.direction is None or dual.intercept_direction is None:
+            return DualPoint(*point)
+        return DualPoint(*point, *self.restore(dual.direction, dual.intercept_direction))
+
+    def restore_separation(self, separation: Separation | None) -> Separation | None:
+        """Return a separating direction in the coordinates of the data; the margin is that of the same scores."""
+        if separation is None:
+            return None
+        return Separation(*self.restore(separation.coef, separation.intercept), separation.margin)

@@ -5,19 +5,42 @@ be; the driver proves it.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import numpy as np
 
+from inklens.linear import deadline
 from inklens.linear.conditioning import Conditioning
-from inklens.linear.methods import newton
+from inklens.linear.methods import interior, newton, prox_newton
 from inklens.linear.methods.iterate import Iterate
+from inklens.linear.methods.method import Method
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
 
-PROOF_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
+DISPLAY_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
+PROOF_HALF_PASSES = 6.0  # of the last proof, in float64: the loss, the dual point and its direction, their gradient
+PROOF_RATE = 1e9  # multiply-adds per second and thread that these make at least, until a proof has been timed
+MIN_STEP_SECONDS = 0.1  # for a first point, however small the time budget
+MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
+
+# The first that accepts a problem solves it.
+METHODS: tuple[Method, ...] = (
+    interior.PROXIMAL_THEN_INTERIOR,
+    prox_newton.PROXIMAL_NEWTON,
+    newton.CONTINUATION,
+    newton.NEWTON,
+)
+
+
+class Status(StrEnum):
+    """How a fit ended; equal to its plain string. `Solution.remark` has the sentence, and what to try next."""
+
+    CERTIFIED = "certified"  # within tol of the optimum, proven
+    SEPARATED = "separated"  # the classes are, proven: without a penalty no optimum exists
+    STOPPED = "stopped"  # a limit came first, or the method could get no further
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -36,7 +59,7 @@ class Solution:
     intercept: np.ndarray
     objective: float
     lower_bound: float = 0.0
-    status: str = "stopped"
+    status: Status = Status.STOPPED
     separation: certificates.Separation | None = None
     exists: bool | None = None  # without a penalty: whether an optimum exists, None where that is undetermined
     dual: DualPoint | None = None
@@ -46,6 +69,7 @@ class Solution:
     n_passes: float = 0.0
     seconds: float = 0.0
     method: str = ""
+    is_penalised: bool = True
     history: list[tuple[float, float, float, float]] = field(default_factory=list)  # seconds, passes, objective, bound
 
     @property
@@ -60,16 +84,32 @@ class Solution:
             return 0.0
         return max(0.0, (self.objective - self.lower_bound) / self.objective)
 
+    def remark(self, tol: float) -> str:
+        """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
+        if self.status == Status.STOPPED:
+            remedy = (
+                "more rounds prove no more in float64: raise tol, or bring columns and weights to similar sizes"
+                if self.exhausted
+                else "raise max_iter or time_budget, or tol"
+            )
+            if not self.is_penalised and not self.exists:
+                remedy += "; whether an optimum exists without a penalty is undetermined: a finite C has one"
+            return (
+                f"stopped at a proven gap of {self.gap:.1e} instead of tol={tol:.1e} "
+                f"(gradient {self.gradient_norm:.1e}); {remedy}"
+            )
+        if self.separation is not None:
+            return (
+                f"the classes are linearly separable (proven, margin {self.separation.margin:.3g}), so without a "
+                "penalty no finite optimum exists: larger coefficients always fit better; separating ones are "
+                "returned; give a finite C for an optimum"
+            )
+        return ""
 
-def choose(problem: Problem, tol: float) -> Callable[..., Iterator[Iterate]]:
+
+def choose(problem: Problem) -> Method:
     """Return the method for a problem; nobody else has to choose."""
-    if not problem.penalty.is_smooth:
-        from inklens.linear.methods import interior
-
-        return interior.proximal_then_interior if interior.is_small(problem) else interior.proximal_newton
-    if not problem.is_penalised:
-        return newton.continuation
-    return newton.newton
+    return next(method for method in METHODS if method.accepts(problem))
 
 
 def solve(
@@ -83,38 +123,30 @@ def solve(
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
-    ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there.
+    ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
+    budget ends steps in the middle; the last proof, for which time is kept, is always made.
 
     Raises
     ------
     FitInterrupted
-        On Ctrl-C once there is a point to return; it carries the solution.
+        On Ctrl-C; it carries the best solution so far, the start if there is no better one.
     """
     if start is None:
         start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
         start = np.where(problem.free, start[0], 0.0), start[1]
+    began = time.perf_counter()
     conditioning = Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
-    run = _Run(problem, tol, Solution(start[0], start[1], objective=np.inf), conditioning)
-    method = choose(problem, tol)
-    run.best.method = method.__name__
+    method = choose(problem)
+    best = Solution(
+        coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
+    )
+    run = _Run(problem, tol, best, conditioning, began, time_budget)
     try:
-        for point in method(problem, *start, tol):
-            run.take(point)
-            run.best.exhausted = point.stationary
-            if run.is_done(point):
-                break
-            if callback is not None:
-                run.prove_for_display()
-                if callback(run.restored()):
-                    break
-            if point.stationary or run.best.n_iter >= max_iter or run.is_late(time_budget):
-                break
+        run.follow(method, start, max_iter, callback)
     except KeyboardInterrupt:
-        if run.point is None:
-            raise
         raise FitInterrupted(run.finish()) from None
     return run.finish()
 
@@ -122,18 +154,55 @@ def solve(
 class _Run:
     """The state of one fit: the best point, and the proofs about it."""
 
-    def __init__(self, problem: Problem, tol: float, best: Solution, conditioning: Conditioning | None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        tol: float,
+        best: Solution,
+        conditioning: Conditioning | None,
+        began: float,
+        time_budget: float | None,
+    ) -> None:
         self.problem, self.tol, self.best, self.conditioning = problem, tol, best, conditioning
-        self.began = time.perf_counter()
+        self.began, self.time_budget = began, time_budget
         self.proving = 0.0  # seconds spent on proofs
-        self.point: Iterate | None = None
+        self.reserved = 0.0 if time_budget is None else _proof_seconds(problem)  # for the last proof
+        self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
 
+    def follow(
+        self,
+        method: Method,
+        start: tuple[np.ndarray, np.ndarray],
+        max_iter: int,
+        callback: Callable[[Solution], object] | None,
+    ) -> None:
+        """Take the method's points until one is proven, or a limit comes first; a step that is late is given up."""
+        points = method.iterates(self.problem, *start, self.tol)
+        while True:
+            try:
+                with deadline.scope(self.seconds_for_steps):
+                    point = next(points, None)
+            except deadline.OutOfTime:
+                return
+            if point is None:
+                return
+            self.take(point)
+            self.best.exhausted = point.stationary
+            if self.is_done(point):
+                return
+            if callback is not None:
+                self.prove_for_display()
+                if callback(self.restored()):
+                    return
+            if point.stationary or self.best.n_iter >= max_iter or self.is_late:
+                return
+
     def take(self, point: Iterate) -> None:
-        """Keep the lowest objective and the highest bound; both only ever improve."""
+        """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
         best = self.best
         best.n_iter += 1
-        if point.objective <= best.objective or self.proven is False:
+        if point.objective <= best.objective or not self.proven:
             best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
             self.point, self.proven = point, False
         self._record()
@@ -142,17 +211,17 @@ class _Run:
         """Prove what the method believes; tell whether that is enough."""
         best = self.best
         if point.separation is not None:
-            best.separation, best.exists, best.status = point.separation, False, "separated"
+            best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
         if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary:
             self.prove()
             if best.gap <= self.tol:
-                best.status = "certified"
-        return best.status == "certified"
+                best.status = Status.CERTIFIED
+        return best.status == Status.CERTIFIED
 
     def prove(self) -> None:
         """Compute objective and bound of the best point in float64, rounding included."""
-        if self.point is None or self.proven:
+        if self.proven:
             return
         began = time.perf_counter()
         best, point = self.best, self.point
@@ -163,47 +232,78 @@ class _Run:
                 best.lower_bound, best.dual = found.lower_bound, found.dual
         else:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
-            best.objective, best.gradient_norm = at.loss, certificates.violation(self.problem, point.coef, at)
-            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, at.proba)
+            best.objective = at.loss
+            best.gradient_norm = certificates.proximal_gradient_norm(self.problem, point.coef, at)
+            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, at.proba, self.seconds_left)
             # Without existence a bound is about coefficients around its own point, so that of another does not count.
             best.lower_bound = max(best.lower_bound, bound) if exists else bound
             best.exists = exists or best.exists
         self.proven = True
-        self.proving += time.perf_counter() - began
+        took = time.perf_counter() - began
+        self.proving += took
+        self.reserved = took
         self._record()
 
     def prove_for_display(self) -> None:
         """Prove the current point when proofs have cost little so far."""
-        if self.proving <= PROOF_SHARE * self.seconds:
+        if self.proving <= DISPLAY_SHARE * self.seconds:
             self.prove()
 
     def finish(self) -> Solution:
         """Return the solution, proven."""
-        if self.best.status == "separated":
+        if self.best.status == Status.SEPARATED:
             at = self.problem.evaluate(self.best.coef, self.best.intercept, dtype=np.float64)
             self.best.objective = at.loss
-            self.best.gradient_norm = certificates.violation(self.problem, self.best.coef, at)
+            self.best.gradient_norm = certificates.proximal_gradient_norm(self.problem, self.best.coef, at)
         else:
             self.prove()
-            if self.best.gap <= self.tol:
-                self.best.status = "certified"
+            # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
+            if self.best.gap <= self.tol and (self.problem.is_penalised or self.best.n_iter):
+                self.best.status = Status.CERTIFIED
         self.best.seconds = self.seconds
         return self.restored()
 
     def restored(self) -> Solution:
         """Return the best point in the coordinates of the data."""
-        return self.best if self.conditioning is None else self.conditioning.restore(self.best)
-
-    def is_late(self, time_budget: float | None) -> bool:
-        """Tell whether the time budget is used up."""
-        return time_budget is not None and self.seconds > time_budget
+        best, conditioning = self.best, self.conditioning
+        if conditioning is None:
+            return best
+        coef, intercept = conditioning.restore(best.coef, best.intercept)
+        separation = conditioning.restore_separation(best.separation)
+        return replace(
+            best, coef=coef, intercept=intercept, dual=conditioning.restore_dual(best.dual), separation=separation
+        )
 
     @property
     def seconds(self) -> float:
         """Seconds since the fit began."""
         return time.perf_counter() - self.began
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the time budget is used up; None without one."""
+        return None if self.time_budget is None else self.time_budget - self.seconds
+
+    @property
+    def seconds_for_steps(self) -> float | None:
+        """Seconds that steps may take, less what the last proof will."""
+        if self.time_budget is None:
+            return None
+        left = self.time_budget - min(self.reserved, MAX_RESERVED_SHARE * self.time_budget) - self.seconds
+        return left if self.best.n_iter else max(left, MIN_STEP_SECONDS)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether no time is left for steps."""
+        left = self.seconds_for_steps
+        return left is not None and left <= 0.0
+
     def _record(self) -> None:
         best = self.best
         best.seconds, best.n_passes = self.seconds, self.problem.rows.n_passes
         best.history.append((best.seconds, best.n_passes, best.objective, best.lower_bound))
+
+
+def _proof_seconds(problem: Problem) -> float:
+    """Return about how long a proof will take, before one has been timed."""
+    return PROOF_HALF_PASSES * problem.rows.cost(problem.n_classes) / (PROOF_RATE * problem.rows.n_threads)

@@ -1,26 +1,34 @@
 """`SoftmaxRegression`: the solver behind scikit-learn's estimator contract."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ParamSpec, Self, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import compute_class_weight
+from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_is_fitted, validate_data
 
 from inklens.errors import DataError
 from inklens.linear import arrays
-from inklens.linear.driver import FitInterrupted, Solution, solve
-from inklens.linear.fitting import make_problem, remark
+from inklens.linear.driver import FitInterrupted, Solution, Status, solve
+from inklens.linear.problem.build import make_problem
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.rows import Rows, is_matrix
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Callback: TypeAlias = Callable[[Solution], object]
+ClassWeight: TypeAlias = Mapping[object, float] | str | None
+RandomState: TypeAlias = int | np.random.RandomState | None
 
 try:  # experimental since scikit-learn 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -29,11 +37,12 @@ except ImportError:
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's."""
 
-    def with_callbacks(method):
+    def with_callbacks(method: Callable[P, T]) -> Callable[P, T]:
         """Leave the method as it is."""
         return method
 
 
+Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
 NUMBERS = (np.float64, np.float32, np.uint8)
 
 
@@ -134,18 +143,18 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        C=1.0,
-        l1_ratio=0.0,
-        group=False,
-        tol=1e-4,
-        fit_intercept=True,
-        class_weight=None,
-        max_iter=10_000,
-        time_budget=None,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-    ):
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        group: bool = False,
+        tol: float = 1e-4,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        max_iter: int = 10_000,
+        time_budget: float | None = None,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.C = C
         self.l1_ratio = l1_ratio
         self.group = group
@@ -158,9 +167,16 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, callback=None):
+    @with_callbacks  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(
+        self,
+        X: Matrix,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+    ) -> Self:
         """Fit to X (n_samples, n_features) and y (n_samples,).
 
         Parameters
@@ -189,7 +205,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         with all_or_nothing(self):
             return self._fit(X, y, sample_weight, callback)
 
-    def _fit(self, X, y, sample_weight, callback):
+    def _fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, callback: Callback | None) -> Self:
         rows, y = self._validated(X, y)
         check_classification_targets(y)
         if arrays.is_foreign(sample_weight):
@@ -226,12 +242,12 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 self._keep(interruption.solution, classes)
                 raise
         self._keep(solution, classes)
-        text = remark(solution, self.tol)
+        text = solution.remark(self.tol)
         if text:
             warnings.warn(text, ConvergenceWarning, stacklevel=5)
         return self
 
-    def _validated(self, X, y) -> tuple[Rows, np.ndarray]:
+    def _validated(self, X: Matrix, y: npt.ArrayLike) -> tuple[Rows, np.ndarray]:
         """Return X as `Rows` and y as a one-dimensional array, checked by scikit-learn's rules where they apply."""
         if arrays.is_foreign(y):
             y = arrays.to_numpy(y)
@@ -252,7 +268,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
         )  # fmt: skip
-        return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
+        return Rows.of(X, n_threads=_n_threads(self.n_jobs)), np.asarray(y)
 
     def _start(self, classes: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray] | None:
         if not self.warm_start or not hasattr(self, "coef_"):
@@ -265,34 +281,34 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self.coef_, self.intercept_ = solution.coef, solution.intercept
         self.objective_, self.lower_bound_ = float(solution.objective), float(solution.lower_bound)
-        self.dual_gap_, self.status_, self.separated_ = float(solution.gap), solution.status, solution.separated
+        self.dual_gap_, self.status_, self.separated_ = float(solution.gap), solution.status.value, solution.separated
         self.margin_ = solution.separation.margin if solution.separation is not None else None
         self.mle_exists_, self.dual_point_ = solution.exists, solution.dual
-        self.converged_, self.gradient_norm_ = solution.status == "certified", solution.gradient_norm
+        self.converged_, self.gradient_norm_ = solution.status == Status.CERTIFIED, solution.gradient_norm
         self.n_iter_, self.n_passes_, self.history_ = solution.n_iter, solution.n_passes, solution.history
 
-    def decision_function(self, X):
+    def decision_function(self, X: Matrix) -> arrays.Array:
         """Return the scores z_k = b_k + w_k . x, (n_samples, n_classes); for two classes z_1 - z_0, (n_samples,)."""
         raw = self._raw(X)
         return raw[:, 1] - raw[:, 0] if len(self.classes_) == 2 else raw
 
-    def predict(self, X):
+    def predict(self, X: Matrix) -> np.ndarray:
         """Return the label of the largest score, (n_samples,)."""
         raw = self._raw(X)
-        return self.classes_[arrays.to_numpy(arrays.namespace(raw).argmax(raw, axis=1))]
+        return np.asarray(self.classes_[arrays.to_numpy(arrays.namespace(raw).argmax(raw, axis=1))])
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Matrix) -> arrays.Array:
         """Return softmax probabilities, (n_samples, n_classes), in the order of `classes_`.
 
         For torch tensors, CuPy and JAX arrays the answer is one, too, on the same device.
         """
         return softmax(self._raw(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Matrix) -> arrays.Array:
         """Return log-probabilities, (n_samples, n_classes)."""
         return log_softmax(self._raw(X))
 
-    def _raw(self, X) -> Any:
+    def _raw(self, X: Matrix) -> arrays.Array:
         check_is_fitted(self)
         if arrays.is_foreign(X):
             values = make_block(dense_storage(X)).exact.matrix
@@ -304,14 +320,14 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
 
 @contextmanager
-def all_or_nothing(estimator: Any) -> Iterator[None]:
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
     """Undo what a fit has changed if it fails; a fit that was interrupted keeps its best point."""
     before = dict(vars(estimator))
     try:
@@ -327,9 +343,11 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
 class _Watching:
     """Passes each step on to a plain callback and to scikit-learn's callbacks."""
 
-    def __init__(self, estimator: Any, X: Any, y: np.ndarray, classes: np.ndarray, callback: Callable | None) -> None:
+    def __init__(
+        self, estimator: BaseEstimator, X: Matrix, y: np.ndarray, classes: np.ndarray, callback: Callback | None
+    ) -> None:
         self.estimator, self.data, self.classes, self.callback = estimator, {"X": X, "y": y}, classes, callback
-        self.context: Any = None
+        self.context: Any = None  # scikit-learn's, which has no types
 
     def __enter__(self) -> Callable[[Solution], bool] | None:
         if getattr(self.estimator, "_skl_callbacks", None):
@@ -365,4 +383,4 @@ def _n_threads(n_jobs: int | None) -> int | None:
         return n_jobs
     from joblib import effective_n_jobs
 
-    return effective_n_jobs(n_jobs)
+    return int(effective_n_jobs(n_jobs))

@@ -1,10 +1,13 @@
 """`SoftmaxRegressionCV`: choose C and l1_ratio by cross-validation along certified paths."""
 
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import _fit_context
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -12,7 +15,14 @@ from sklearn.utils.validation import _check_sample_weight
 
 from inklens.classes import stratified_folds
 from inklens.errors import DataError
-from inklens.linear.estimators import SoftmaxRegression, all_or_nothing
+from inklens.linear.estimators import (
+    Callback,
+    ClassWeight,
+    Matrix,
+    RandomState,
+    SoftmaxRegression,
+    all_or_nothing,
+)
 from inklens.linear.path import fit_points, path_grid
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem, check_strength
@@ -94,21 +104,21 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     def __init__(
         self,
         *,
-        Cs=20,
-        C_max=10.0,
-        l1_ratios=(1.0,),
-        cv=5,
-        scoring="neg_log_loss",
-        rule="one_se",
-        group=False,
-        tol=1e-4,
-        path_tol=1e-3,
-        fit_intercept=True,
-        class_weight=None,
-        max_iter=10_000,
-        random_state=0,
-        n_jobs=None,
-    ):
+        Cs: int | Sequence[float] = 20,
+        C_max: float = 10.0,
+        l1_ratios: Sequence[float] = (1.0,),
+        cv: int | BaseCrossValidator | Iterable[tuple[np.ndarray, np.ndarray]] = 5,
+        scoring: str = "neg_log_loss",
+        rule: str = "one_se",
+        group: bool = False,
+        tol: float = 1e-4,
+        path_tol: float = 1e-3,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        max_iter: int = 10_000,
+        random_state: RandomState = 0,
+        n_jobs: int | None = None,
+    ) -> None:
         self.Cs = Cs
         self.C_max = C_max
         self.l1_ratios = l1_ratios
@@ -124,8 +134,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Choose C and l1_ratio, then fit to all of X (n_samples, n_features) and y (n_samples,).
 
         Raises
@@ -136,7 +146,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         with all_or_nothing(self):
             return self._fit(X, y, sample_weight, None)
 
-    def _fit(self, X, y, sample_weight, callback):
+    def _fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, callback: Callback | None) -> Self:
         rows, y = self._validated(X, y)
         check_classification_targets(y)
         given = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
@@ -195,7 +205,15 @@ class SoftmaxRegressionCV(SoftmaxRegression):
                 raise DataError(f"training fold {number} lacks a class; use fewer folds, or stratified ones")
         return folds
 
-    def _search(self, rows: Rows, codes, weights, given, ratio: float, folds) -> tuple[np.ndarray, ...]:
+    def _search(
+        self,
+        rows: Rows,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        given: np.ndarray,
+        ratio: float,
+        folds: list[tuple[np.ndarray, np.ndarray]],
+    ) -> tuple[np.ndarray, ...]:
         """Return the values of C, and score and gap of each at each fold, (n_Cs, n_folds)."""
         n_classes = int(codes.max()) + 1
 

@@ -6,9 +6,11 @@ Shapes: coefs (n_points, n_classes, n_features), intercepts (n_points, n_classes
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from scipy import sparse
 
 from inklens.errors import DataError
 from inklens.linear import arrays
@@ -17,9 +19,13 @@ from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.rows import Rows
 
-BISECTIONS = 8  # refinements of C when the number of features is limited
-BOUNDARY = 1e-6  # the first point keeps this share of distance, so that rounding lets nothing in
-WEAKEST_RIDGE = 1e-4  # a path without L1 starts at this share of its largest C: it never zeroes anything
+Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
+
+N_BISECTIONS = 8  # refinements of C when the number of features is limited
+BOUNDARY_SHARE = (
+    1e-6  # of C: the first point keeps this distance from where a feature enters, so that rounding lets nothing in
+)
+FIRST_SHARE = 1e-4  # of its largest C, where a path without L1 starts: it never zeroes anything
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,22 +63,24 @@ class SoftmaxPath:
     @property
     def gaps(self) -> np.ndarray:
         """Proven (objective - lower bound) / objective of each point, (n_points,)."""
-        return np.maximum(0.0, self.objectives - self.lower_bounds) / np.maximum(self.objectives, np.finfo(float).tiny)
+        return np.asarray(
+            np.maximum(0.0, self.objectives - self.lower_bounds) / np.maximum(self.objectives, np.finfo(float).tiny)
+        )
 
     @property
     def in_use(self) -> np.ndarray:
         """Which features have a coefficient that is not zero, (n_points, n_features)."""
-        return (self.coefs != 0.0).any(axis=1)
+        return np.asarray((self.coefs != 0.0).any(axis=1))
 
     @property
     def n_features_used(self) -> np.ndarray:
         """Number of features in use at each point, (n_points,)."""
-        return self.in_use.sum(axis=1)
+        return np.asarray(self.in_use.sum(axis=1))
 
     @property
     def n_nonzeros(self) -> np.ndarray:
         """Number of coefficients that are not zero, (n_points,)."""
-        return np.count_nonzero(self.coefs, axis=(1, 2))
+        return np.asarray(np.count_nonzero(self.coefs, axis=(1, 2)))
 
     @property
     def entry_order(self) -> np.ndarray:
@@ -92,8 +100,8 @@ class SoftmaxPath:
 
 
 def softmax_path(
-    X: Any,
-    y: Any,
+    X: Matrix,
+    y: npt.ArrayLike,
     *,
     Cs: int | Sequence[float] = 60,
     C: float = 1.0,
@@ -102,7 +110,7 @@ def softmax_path(
     tol: float = 1e-3,
     max_pixels: int | None = None,
     fit_intercept: bool = True,
-    sample_weight: Any = None,
+    sample_weight: npt.ArrayLike | None = None,
     n_jobs: int | None = None,
     callback: Callable[[int, float, Solution], object] | None = None,
 ) -> SoftmaxPath:
@@ -208,11 +216,11 @@ def path_grid(problem: Problem, Cs: int | Sequence[float], C: float) -> np.ndarr
 def emptiest_C(problem: Problem, C: float) -> float:
     """Return the largest C at which no feature enters; for a penalty without thresholds a small share of `C`."""
     if problem.penalty.is_smooth:
-        return C * WEAKEST_RIDGE
+        return C * FIRST_SHARE
     empty = np.zeros((problem.n_classes, problem.rows.n_features))
     at = problem.evaluate(empty, _empty_intercept(problem), dtype=np.float64)
-    strongest = float(problem.penalty.strength(at.gradient).max(initial=0.0))
-    return (1.0 - BOUNDARY) / strongest if strongest > 0.0 else C
+    largest = float(problem.penalty.threshold_ratio(at.gradient).max(initial=0.0))
+    return (1.0 - BOUNDARY_SHARE) / largest if largest > 0.0 else C
 
 
 def _empty_intercept(problem: Problem) -> np.ndarray:
@@ -220,10 +228,18 @@ def _empty_intercept(problem: Problem) -> np.ndarray:
     if not problem.fit_intercept:
         return np.zeros(problem.n_classes)
     logs = np.log(problem.class_weights)
-    return logs - logs.mean()
+    return np.asarray(logs - logs.mean())
 
 
-def _problem(X, y, l1_ratio, group, fit_intercept, sample_weight, n_jobs) -> tuple[Problem, np.ndarray]:
+def _problem(
+    X: Matrix,
+    y: npt.ArrayLike,
+    l1_ratio: float,
+    group: bool,
+    fit_intercept: bool,
+    sample_weight: npt.ArrayLike | None,
+    n_jobs: int | None,
+) -> tuple[Problem, np.ndarray]:
     """Return the problem at C = 1, and the classes."""
     rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=n_jobs)
     classes, codes = np.unique(arrays.to_numpy(y), return_inverse=True)
@@ -250,7 +266,7 @@ def _refined(
     """Bisect between the last point within the limit and the first beyond it; return the points within, ascending."""
     low, start = found[-1] if found else (too_many / 2.0, None)
     within = []
-    for _ in range(BISECTIONS):
+    for _ in range(N_BISECTIONS):
         middle = float(np.sqrt(low * too_many))
         solution = solve(problem.at(middle), tol=tol, start=None if start is None else (start.coef, start.intercept))
         if _n_features_used(solution) <= max_pixels:

@@ -5,43 +5,57 @@ The answers are arrays of the library that the argument is an array of.
 Shapes: X (n_samples, n_features), coef (n_classes, n_features), intercept (n_classes,).
 """
 
-from typing import Any
-
 import numpy as np
 from scipy import sparse
 
-from inklens.linear import arrays
-from inklens.linear.kernels import reference as twin
+from inklens.linear.arrays import Array, cast, is_foreign, like, namespace
+from inklens.linear.kernels.reference import chunks
 
 
-def raw_prediction(X: Any, coef: np.ndarray, intercept: np.ndarray) -> Any:
+def raw_prediction(X: Array, coef: np.ndarray, intercept: np.ndarray) -> Array:
     """Return the scores z_ik = b_k + w_k . x_i, shape (n_samples, n_classes).
 
     >>> raw_prediction(np.array([[1.0, 2.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.0]))
     array([[1.5, 2. ]])
     """
-    if not sparse.issparse(X):
-        return twin.raw_prediction(X if arrays.is_foreign(X) else np.asarray(X), coef, intercept)
-    return np.asarray(X @ coef.T) + intercept
+    if sparse.issparse(X):
+        return np.asarray(X @ coef.T) + intercept
+    X = X if is_foreign(X) else np.asarray(X)
+    W, b = like(X, coef.T, np.float64), like(X, intercept, np.float64)
+    if not X.shape[0]:
+        return like(X, np.empty((0, len(coef))), np.float64)
+    return namespace(X).concat([cast(X[part, :], np.float64) @ W + b for part in chunks(X)])
 
 
-def log_softmax(raw: Any) -> Any:
+def log_softmax(raw: Array) -> Array:
     """Return log p_k = z_k - log sum_l exp z_l for each row, safe for scores of any size.
 
     >>> log_softmax(np.array([[1e4, 0.0]]))
     array([[ 0.e+00, -1.e+04]])
     """
-    xp = arrays.namespace(raw)
+    xp = namespace(raw)
     shifted = raw - xp.max(raw, axis=1, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
 
 
-def softmax(raw: Any) -> Any:
+def softmax(raw: Array) -> Array:
     """Return p_k = exp z_k / sum_l exp z_l for each row.
 
     >>> softmax(np.array([[0.0, np.log(3)]]))
     array([[0.25, 0.75]])
     """
-    xp = arrays.namespace(raw)
+    xp = namespace(raw)
     exponentials = xp.exp(raw - xp.max(raw, axis=1, keepdims=True))
     return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
+
+
+def loss_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:
+    """Return sum_i c_i [logsumexp(z_i) - z_i,yi].
+
+    >>> round(loss_of_scores(np.array([[0.0, 0.0]]), np.array([1]), np.array([2.0])), 4)  # 2 log 2
+    1.3863
+    """
+    largest = z.max(axis=1, keepdims=True)
+    own = z[np.arange(len(z)), codes] - largest[:, 0]
+    total = np.exp(z - largest).sum(axis=1).astype(np.float64)
+    return float(weights @ (np.log(total) - own))

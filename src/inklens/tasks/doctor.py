@@ -49,7 +49,7 @@ def examine() -> list[Finding]:
 def _speed() -> list[Finding]:
     """Which kernels the solver runs, and on how many threads."""
     try:
-        from inklens.linear.kernels.compiled import active, library
+        from inklens.linear.kernels.library import active, library
         from inklens.linear.rows.rows import default_threads
     except ImportError as error:
         return [Finding("kernels", "missing", f"NumPy or SciPy cannot be imported: {error}", ok=False)]

@@ -13,7 +13,7 @@ from inklens.datasets.relabel import read_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
 from inklens.linear.driver import FitInterrupted, Solution, solve
-from inklens.linear.fitting import make_problem, remark
+from inklens.linear.problem.build import make_problem
 from inklens.linear.rows.rows import Rows
 from inklens.reader import DigitReader
 from inklens.tasks.model_rows import Size, feature_rows, rows_of, scale_pixels, split_rows, with_added
@@ -234,7 +234,7 @@ def _judge(fitted: _Fitted, dataset: Dataset, halves: _Halves, data: dict, *, fe
         "objective": solution.objective,
         "lower_bound": solution.lower_bound,
         "relative_gap": solution.gap,
-        "status": solution.status,
+        "status": solution.status.value,
         "passes": solution.n_passes,
     }
     zeros = int((solution.coef == 0.0).sum())
@@ -257,7 +257,7 @@ def _judge(fitted: _Fitted, dataset: Dataset, halves: _Halves, data: dict, *, fe
         },
         dual=solution.dual,
     )
-    text = "" if fitted.interrupted else remark(solution, asked["tol"])
+    text = "" if fitted.interrupted else solution.remark(asked["tol"])
     return Fit(
         reader, **certificate, zeros=zeros, accuracy=accuracy, seconds=fitted.seconds,
         warnings=(text,) if text else (), interrupted=fitted.interrupted,

@@ -1,35 +1,31 @@
-"""The passes over rows, once more, on the array API standard: reference, fallback, and path to other devices.
+"""The kernels once more, in as few lines as they take on the array API standard: reference, fallback, other devices.
 
-`kernels.c` computes the same where it was compiled and the rows are NumPy's; these functions run wherever the rows are:
-NumPy arrays and SciPy matrices, torch or JAX tensors, CuPy arrays. The rows stay there; what goes in and comes out are
-NumPy arrays (coefficients, scores, probabilities).
+The C library computes the same where it was compiled and the rows are NumPy's; these functions run wherever the rows
+are: NumPy arrays and SciPy matrices, torch or JAX tensors, CuPy arrays. The rows stay there; what goes in and comes out
+are NumPy arrays (coefficients, scores, probabilities).
 
-Shapes: rows (n_samples, n_features), coef (n_classes, n_features), intercept (n_classes,), codes and weights
-(n_samples,), scores and proba (n_samples, n_classes).
+Shapes are those of `backend.py`.
 """
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from inklens.linear import arrays
-from inklens.linear.arrays import cast, like, namespace, to_numpy
+from inklens.linear import arrays, deadline
+from inklens.linear.arrays import Array, cast, like, namespace, to_numpy
+from inklens.linear.kernels.backend import DualAscentState, LossPass, PairColumns
+from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
+BYTES_CHUNK = 1 << 12  # rows that `to_bytes` takes at a time
 
 
-class LossPass(NamedTuple):
-    """What one fused pass computes."""
-
-    loss: float
-    gradient: np.ndarray  # (n_classes, n_features) float64
-    class_sums: np.ndarray  # (n_classes,) float64: sum_i c_i (p_i - y_i)
-
-
-def chunks(rows: Any, width: int | None = None) -> Iterator[slice]:
+def chunks(rows: Array, width: int | None = None) -> Iterator[slice]:
     """Yield slices over the rows such that `width` entries of each (all of them) make up at most CHUNK."""
     n_samples, n_features = rows.shape
     step = max(1, CHUNK // max(1, width or n_features))
@@ -39,49 +35,328 @@ def chunks(rows: Any, width: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + step, n_samples))
 
 
-# ---- one pass --------------------------------------------------------------------------------------------------------
+class Reference:
+    """A `Backend` on the array API; it has no state. Numbers of threads are the libraries' own business."""
+
+    name = "numpy"
+    visits_rows = False
+
+    # ---- passes over rows --------------------------------------------------------------------------------------------
+
+    def scores(
+        self, storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray, n_threads: int = 1
+    ) -> None:
+        rows = storage.matrix
+        W, b = like(rows, coef.T, out.dtype), like(rows, intercept, out.dtype)
+        for part in chunks(rows):
+            out[part] = to_numpy(cast(rows[part, :], out.dtype) @ W + b)
+
+    def loss_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        scores_out: np.ndarray,
+        proba_out: np.ndarray,
+        n_threads: int = 1,
+    ) -> LossPass:
+        rows, dtype = storage.matrix, proba_out.dtype
+        W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
+        loss, gradient, sums = 0.0, np.zeros(coef.shape), np.zeros(len(coef))
+        for part in chunks(rows):
+            X = cast(rows[part, :], dtype)
+            z = X @ W + b
+            own, c = like(z, codes[part], np.int32), like(z, weights[part], np.float64)
+            part_loss, proba, residual = loss_and_residual(z, own, c)
+            scores_out[part], proba_out[part] = to_numpy(z), to_numpy(proba)
+            loss += part_loss
+            gradient += to_numpy(residual.T @ X)
+            sums += _class_sums(residual)
+        return LossPass(loss, gradient, sums)
+
+    def hessian_pass(
+        self,
+        storage: Storage,
+        proba: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        n_threads: int = 1,
+    ) -> LossPass:
+        rows, dtype = storage.matrix, proba.dtype
+        D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
+        product, sums = np.zeros(direction.shape), np.zeros(len(direction))
+        for part in chunks(rows):
+            X = cast(rows[part, :], dtype)
+            along = X @ D + d
+            p, c = like(along, proba[part], dtype), like(along, weights[part], dtype)
+            xp = namespace(along)
+            curved = p * (along - xp.sum(p * along, axis=1, keepdims=True)) * c[:, None]
+            product += to_numpy(curved.T @ X)
+            sums += _class_sums(curved)
+        return LossPass(0.0, product, sums)
+
+    def transpose_pass(
+        self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
+    ) -> np.ndarray:
+        rows = storage.matrix
+        product = np.zeros((residual.shape[1], rows.shape[1]))
+        for part in chunks(rows):
+            X = cast(rows[part, :], residual.dtype)
+            R = like(rows, residual[part], residual.dtype)
+            product += to_numpy(R.T @ (_square(X) if squared else X))
+        return product
+
+    def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
+        rows = storage.matrix
+        squared_unit = like(rows, unit.astype(np.float64) ** 2, np.float64)
+        for part in chunks(rows):
+            out[part] = to_numpy(_square(cast(rows[part, :], np.float64)) @ squared_unit)
+
+    def dual_lanes(self, n_classes: int) -> int:
+        raise NotImplementedError(NO_VISITS)
+
+    def dual_epoch(
+        self,
+        storage: Storage,
+        order: np.ndarray,
+        unit: np.ndarray,
+        weights: np.ndarray,
+        squares: np.ndarray,
+        leverage: np.ndarray,
+        n_classes: int,
+        state: DualAscentState,
+    ) -> None:
+        raise NotImplementedError(NO_VISITS)
+
+    # ---- layout ------------------------------------------------------------------------------------------------------
+
+    def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
+        rows = storage.values
+        xp = namespace(rows)
+        has_nan = bool(xp.isdtype(rows.dtype, "real floating"))
+        low, high, n_nonzeros = np.full(rows.shape[1], np.inf), np.full(rows.shape[1], -np.inf), 0
+        for part in chunks(rows):
+            X = rows[part, :]
+            if has_nan and not bool(xp.all(xp.isfinite(X))):
+                return None
+            low = np.minimum(low, to_numpy(xp.min(X, axis=0)))
+            high = np.maximum(high, to_numpy(xp.max(X, axis=0)))
+            n_nonzeros += int(xp.sum(cast(X != 0, np.int64)))
+        return Inspection(low, high, n_nonzeros)
+
+    def pack(self, storage: Storage, n_threads: int = 1) -> tuple[Storage, bool]:
+        matrix = sparse.csr_array(storage.values)
+        narrow = np.uint16 if matrix.shape[1] <= 1 << 16 else np.int32
+        exact = Storage(
+            matrix.data, matrix.indices.astype(narrow), matrix.indptr.astype(np.int64), matrix.shape, storage.backend
+        )
+        packed = single(exact)
+        return packed, packed is exact or bool((packed.values == exact.values).all())
+
+    def to_bytes(self, values: np.ndarray, unit: float, error: float, n_threads: int = 1) -> np.ndarray | None:
+        out = np.empty(values.shape, dtype=np.uint8)
+        for start in range(0, len(values), BYTES_CHUNK):
+            part = values[start : start + BYTES_CHUNK]
+            multiples = np.clip(np.nan_to_num(np.rint(part / unit)), 0.0, 255.0)
+            if not (np.abs(multiples * unit - part) <= error * part).all():
+                return None
+            out[start : start + BYTES_CHUNK] = multiples
+        return out
+
+    def with_columns(self, storage: Storage, inspection: Inspection) -> Storage:
+        return storage
+
+    # ---- second derivatives as matrices ------------------------------------------------------------------------------
+
+    def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
+        class_grams(X, curvature, out)
+
+    def factor_blocks(self, A: np.ndarray, n_threads: int = 1) -> None:
+        size = A.shape[1]
+        for block in A:
+            deadline.check()
+            lower = np.tril(block[:, :size]).astype(np.float64)
+            symmetric = lower + np.tril(lower, -1).T
+            symmetric[np.arange(size), np.arange(size)] *= 1.0 + 1e-6  # float32's rounding may have left it singular
+            block[:, :size] = np.linalg.inv(symmetric)
+
+    def solve_blocks(self, A: np.ndarray, x: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        return np.asarray(np.einsum("kij,kj->ki", A[:, :, : A.shape[1]], x))
+
+    def pair_hessian(
+        self,
+        storage: Storage,
+        chosen: np.ndarray,
+        pairs: PairColumns,
+        proba: np.ndarray,
+        weights: np.ndarray,
+        hessian: np.ndarray,
+        *,
+        scale: float = 1.0,
+        sampling_threshold: float = 0.0,
+        seed: int = 0,
+        n_threads: int = 1,
+    ) -> None:
+        """As in `Backend`; no pair is sampled.
+
+        1 - p_ik is the sum of the other classes: rounded differences would leave the matrix indefinite where rows are
+        sure.
+        """
+        X = with_ones(select(storage, chosen, pairs.used[:-1], np.float32) * scale)
+        edges = np.searchsorted(pairs.classes, np.arange(pairs.n_classes + 1))
+        others = proba @ (1.0 - np.eye(pairs.n_classes, dtype=proba.dtype))
+        for part in chunks(X, width=len(pairs.place)):
+            deadline.check()
+            wide = arrays.take(X[part, :], pairs.place, axis=1)
+            weighted = wide * like(X, proba[part][:, pairs.classes], np.float32)
+            scaled = weighted * like(X, weights[part, None], np.float32)
+            product = -to_numpy(weighted.T @ scaled)
+            for k, (first, last) in enumerate(pairwise(edges)):
+                own = slice(int(first), int(last))
+                rest = like(X, others[part, k, None], np.float32)
+                product[own, own] = to_numpy(wide[:, own].T @ (scaled[:, own] * rest))
+            hessian += product
+
+    # ---- the quadratic subproblem ------------------------------------------------------------------------------------
+
+    def subtract_product(self, H: np.ndarray, left: np.ndarray, right: np.ndarray, n_threads: int = 1) -> None:
+        H -= (left @ right).astype(np.float32)
+
+    def symmetric_product(self, H: np.ndarray, x: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        return np.asarray(H @ x)
+
+    def gram_descent(
+        self,
+        H: np.ndarray,
+        gradient: np.ndarray,
+        w: np.ndarray,
+        l1: np.ndarray,
+        l2: np.ndarray,
+        *,
+        tolerance: float,
+        max_sweeps: int,
+        n_threads: int = 1,
+    ) -> None:
+        for _ in range(max_sweeps):
+            largest = 0.0
+            for j in np.flatnonzero(np.isfinite(l1)):
+                curvature = H[j, j] + l2[j]
+                target = H[j, j] * w[j] - gradient[j]
+                if curvature <= 0.0:
+                    continue
+                step = np.sign(target) * max(abs(target) - l1[j], 0.0) / curvature - w[j]
+                w[j] += step
+                gradient += step * H[j]
+                largest = max(largest, abs(step) * curvature / l1[j])
+            if largest <= tolerance:
+                return
+            deadline.check()
+
+    def group_descent(
+        self,
+        H: np.ndarray,
+        gradient: np.ndarray,
+        w: np.ndarray,
+        group: np.ndarray,
+        l2: np.ndarray,
+        *,
+        tolerance: float,
+        max_sweeps: int,
+        n_threads: int = 1,
+    ) -> None:
+        group_descent(H, gradient, w, group, l2, tolerance, max_sweeps)
+
+    def factor_face(
+        self,
+        H: np.ndarray,
+        active: np.ndarray,
+        ridge: np.ndarray,
+        curvature: np.ndarray | None = None,
+        n_threads: int = 1,
+    ) -> "ReferenceFactor | None":
+        deadline.check()
+        face = H[np.ix_(active, active)] + np.diag(ridge)
+        if curvature is not None:
+            n_classes, _, q = curvature.shape
+            each = np.arange(q)
+            for k in range(n_classes):
+                for m in range(n_classes):
+                    face[k * q + each, m * q + each] -= curvature[k, m]
+        try:
+            return ReferenceFactor(*cho_factor(face))
+        except LinAlgError:
+            return None
 
 
-def raw_prediction(rows: Any, coef: np.ndarray, intercept: np.ndarray) -> Any:
-    """Return the scores z_ik = b_k + w_k . x_i in float64, in the library and on the device of the rows."""
-    W, b = like(rows, coef.T, np.float64), like(rows, intercept, np.float64)
-    if not rows.shape[0]:
-        return like(rows, np.empty((0, len(coef))), np.float64)
-    return namespace(rows).concat([cast(rows[part, :], np.float64) @ W + b for part in chunks(rows)])
+NO_VISITS = "the reference does not visit rows one by one: ask `visits_rows` first"
 
 
-def scores(rows: Any, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray) -> None:
-    """Write z_i = W x_i + b into `out`, in its type."""
-    W, b = like(rows, coef.T, out.dtype), like(rows, intercept, out.dtype)
-    for part in chunks(rows):
-        out[part] = to_numpy(cast(rows[part, :], out.dtype) @ W + b)
+class ReferenceFactor(NamedTuple):
+    """SciPy's Cholesky factor."""
+
+    factor: np.ndarray
+    is_lower: bool
+
+    def solve(self, side: np.ndarray) -> np.ndarray:
+        """Return the inverse times a vector, (m,)."""
+        return np.asarray(cho_solve(self, side))
+
+    def solve_many(self, sides: np.ndarray, n_threads: int) -> np.ndarray:
+        """Return the inverse times some vectors, (m, n)."""
+        return np.asarray(cho_solve(self, sides))
 
 
-def loss_pass(
-    rows: Any,
-    coef: np.ndarray,
-    intercept: np.ndarray,
-    codes: np.ndarray,
-    weights: np.ndarray,
-    scores_out: np.ndarray,
-    proba_out: np.ndarray,
-) -> LossPass:
-    """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; write scores and probabilities, in their type."""
-    dtype = proba_out.dtype
-    W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
-    loss, gradient, sums = 0.0, np.zeros(coef.shape), np.zeros(len(coef))
-    for part in chunks(rows):
-        X = cast(rows[part, :], dtype)
-        z = X @ W + b
-        lost, proba, residual = loss_and_residual(z, like(z, codes[part], np.int32), like(z, weights[part], np.float64))
-        scores_out[part], proba_out[part] = to_numpy(z), to_numpy(proba)
-        loss += lost
-        gradient += to_numpy(residual.T @ X)
-        sums += _class_sums(residual)
-    return LossPass(loss, gradient, sums)
+# ---- functions that the compiled backend uses as well ----------------------------------------------------------------
 
 
-def loss_and_residual(z: Any, codes: Any, weights: Any) -> tuple[float, Any, Any]:
+def class_grams(X: Storage, curvature: np.ndarray, out: np.ndarray) -> None:
+    """See `Backend.class_grams`."""
+    columns = X.matrix.toarray() if X.indices is not None else X.values
+    ones = with_ones(columns)
+    roots = like(ones, np.sqrt(curvature), np.float32)
+    size = ones.shape[1]
+    for k in range(curvature.shape[1]):
+        deadline.check()
+        weighted = ones * roots[:, k : k + 1]
+        out[k, :size, :size] += to_numpy(namespace(ones).matmul(weighted.T, weighted))
+
+
+def group_descent(
+    H: np.ndarray,
+    gradient: np.ndarray,
+    w: np.ndarray,
+    group: np.ndarray,
+    l2: np.ndarray,
+    tolerance: float,
+    max_sweeps: int,
+) -> None:
+    """See `Backend.group_descent`: proximal gradient steps, one group after the other."""
+    q = len(group)
+    for _ in range(max_sweeps):
+        largest = 0.0
+        for j in np.flatnonzero(np.isfinite(group)):
+            curvature = float(np.abs(H[j::q, j::q]).sum(axis=1).max()) + l2[j]
+            if curvature <= 0.0:
+                continue
+            trial = w[j::q] - (gradient[j::q] + l2[j] * w[j::q]) / curvature
+            length = float(np.linalg.norm(trial))
+            kept = max(0.0, 1.0 - group[j] / (curvature * length)) if length > 0.0 else 0.0
+            step = kept * trial - w[j::q]
+            w[j::q] += step
+            gradient += step @ H[j::q]
+            largest = max(largest, float(np.abs(step).max()) * curvature / group[j])
+        if largest <= tolerance:
+            return
+        deadline.check()
+
+
+# ---- parts of a pass -------------------------------------------------------------------------------------------------
+
+
+def loss_and_residual(z: Array, codes: Array, weights: Array) -> tuple[float, Array, Array]:
     """Return the loss that belongs to scores z, the probabilities, and c_i (p_i - y_i); no pass over the data."""
     xp = namespace(z)
     shifted = z - xp.max(z, axis=1, keepdims=True)
@@ -96,100 +371,13 @@ def loss_and_residual(z: Any, codes: Any, weights: Any) -> tuple[float, Any, Any
     return float(xp.sum(weights * lead)), proba, residual * cast(weights, _numpy_dtype(z))[:, None]
 
 
-def hessian_pass(
-    rows: Any, proba: np.ndarray, weights: np.ndarray, direction: np.ndarray, intercept_direction: np.ndarray
-) -> LossPass:
-    """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
-    dtype = proba.dtype
-    D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
-    product, sums = np.zeros(direction.shape), np.zeros(len(direction))
-    for part in chunks(rows):
-        X = cast(rows[part, :], dtype)
-        along = X @ D + d
-        p, c = like(along, proba[part], dtype), like(along, weights[part], dtype)
-        xp = namespace(along)
-        curved = p * (along - xp.sum(p * along, axis=1, keepdims=True)) * c[:, None]
-        product += to_numpy(curved.T @ X)
-        sums += _class_sums(curved)
-    return LossPass(0.0, product, sums)
-
-
-def transpose_pass(rows: Any, residual: np.ndarray, *, squared: bool = False) -> np.ndarray:
-    """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
-    product = np.zeros((residual.shape[1], rows.shape[1]))
-    for part in chunks(rows):
-        X = cast(rows[part, :], residual.dtype)
-        R = like(rows, residual[part], residual.dtype)
-        product += to_numpy(R.T @ (_square(X) if squared else X))
-    return product
-
-
-def _class_sums(residual: Any) -> np.ndarray:
+def _class_sums(residual: Array) -> np.ndarray:
     return to_numpy(namespace(residual).sum(cast(residual, np.float64), axis=0))
 
 
-def _square(X: Any) -> Any:
+def _square(X: Array) -> Array:
     return X.multiply(X) if sparse.issparse(X) else X * X
 
 
-def _numpy_dtype(z: Any) -> Any:
+def _numpy_dtype(z: Array) -> npt.DTypeLike:
     return np.float64 if z.dtype == namespace(z).float64 else np.float32
-
-
-# ---- second derivatives as matrices ----------------------------------------------------------------------------------
-
-
-def class_grams(X: Any, curvature: np.ndarray) -> np.ndarray:
-    """Return X' diag(h_k) X for every class k, (n_classes, n_columns, n_columns) float32; curvature h >= 0."""
-    xp = namespace(X)
-    roots = like(X, np.sqrt(curvature), np.float32)
-    grams = np.empty((curvature.shape[1], X.shape[1], X.shape[1]), dtype=np.float32)
-    for k in range(curvature.shape[1]):
-        weighted = X * roots[:, k : k + 1]
-        grams[k] = to_numpy(xp.matmul(weighted.T, weighted))
-    return grams
-
-
-def pair_hessian(X: Any, places: np.ndarray, classes: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m), (n_pairs, n_pairs) float32.
-
-    `X` holds the columns in use, `places` the column of each pair, `classes` (ascending) its class. 1 - p_ik is the sum
-    of the other classes: rounded differences would leave the matrix indefinite where rows are sure.
-    """
-    n_classes = proba.shape[1]
-    hessian = np.zeros((len(places), len(places)), dtype=np.float32)
-    edges = np.searchsorted(classes, np.arange(n_classes + 1))
-    others = proba @ (1.0 - np.eye(n_classes, dtype=proba.dtype))
-    for part in chunks(X, width=len(places)):
-        wide = arrays.take(X[part, :], places, axis=1)
-        weighted = wide * like(X, proba[part][:, classes], np.float32)
-        scaled = weighted * like(X, weights[part, None], np.float32)
-        product = -to_numpy(weighted.T @ scaled)
-        for k, (first, last) in enumerate(pairwise(edges)):
-            own = slice(int(first), int(last))
-            product[own, own] = to_numpy(wide[:, own].T @ (scaled[:, own] * like(X, others[part, k, None], np.float32)))
-        hessian += product
-    return hessian
-
-
-# ---- at the border ---------------------------------------------------------------------------------------------------
-
-
-def is_finite(rows: Any) -> bool:
-    """Tell whether no value is NaN or infinite."""
-    xp = namespace(rows)
-    if not xp.isdtype(rows.dtype, "real floating"):
-        return True
-    return all(bool(xp.all(xp.isfinite(rows[part, :]))) for part in chunks(rows))
-
-
-def extremes(rows: Any) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return smallest and largest value of each column, and the number of values that are not 0."""
-    xp = namespace(rows)
-    low, high, n_nonzeros = np.full(rows.shape[1], np.inf), np.full(rows.shape[1], -np.inf), 0
-    for part in chunks(rows):
-        X = rows[part, :]
-        low = np.minimum(low, to_numpy(xp.min(X, axis=0)))
-        high = np.maximum(high, to_numpy(xp.max(X, axis=0)))
-        n_nonzeros += int(xp.sum(cast(X != 0, np.int64)))
-    return low, high, n_nonzeros

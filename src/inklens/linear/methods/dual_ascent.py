@@ -18,17 +18,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear import deadline
+from inklens.linear.kernels.backend import DualAscentState
+from inklens.linear.kernels.buffers import aligned
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import softmax_gap
 
-MOST_CLASSES = 256  # what the kernel has room for
-LEVERAGE = 0.3  # of the mean |x_i|^2 that the intercept's feature adds to it
+MAX_CLASSES = 256  # what the kernel has room for
+LEVERAGE = 0.3  # share of the mean |x_i|^2 that the intercept's feature adds to it
 MAX_EPOCHS = 30
-UNSEEN = 2  # epochs before the first look at the objective
-NO_ROOM = "dual ascent found no memory for one row"
-SLOW = 0.5  # an epoch that leaves more than this share of the gap is the last
+BLIND_EPOCHS = 2  # before the first look at the objective, which costs a pass
+SLOW_RATIO = 0.5  # of the gap: an epoch that leaves more of it is the last
 
 
 def ascend(problem: Problem) -> Iterator[Iterate]:
@@ -41,8 +42,9 @@ def ascend(problem: Problem) -> Iterator[Iterate]:
         return
     nothing = problem.weights.sum() * np.log(problem.n_classes)
     for epoch in range(MAX_EPOCHS):
+        deadline.check()
         state.visit_all()
-        if epoch < UNSEEN:
+        if epoch < BLIND_EPOCHS:
             continue
         coef, intercept = state.point()
         if not np.isfinite(coef).all():  # values that float32 cannot hold
@@ -52,7 +54,7 @@ def ascend(problem: Problem) -> Iterator[Iterate]:
         if not objective < nothing:  # no coefficients at all would be better
             continue
         yield Iterate(coef, intercept, objective, gap)
-        if gap > SLOW * last:
+        if gap > SLOW_RATIO * last:
             return
         last = gap
 
@@ -65,54 +67,54 @@ class _Ascent:
     unit: np.ndarray  # (n_features,) float32: one over the root of the penalty, 0 for columns that may not move
     squares: np.ndarray  # (n_samples,) |x_i|^2 in these units, and what the intercept's feature adds
     leverage: np.ndarray  # (1,) float32: what it adds
-    W: np.ndarray
-    proba: np.ndarray
-    centre: np.ndarray  # (lanes,) of the intercept's proximal step
-    offset: np.ndarray  # (lanes,) of the intercept from there
+    dual: DualAscentState
     random: np.random.Generator
 
     @classmethod
     def of(cls, problem: Problem) -> "_Ascent | None":
         """Return the start, W = 0; None where the method does not suit the problem."""
         rows, l2 = problem.rows, np.broadcast_to(problem.penalty.l2, problem.rows.n_features)
-        if problem.n_classes > MOST_CLASSES or (l2[problem.free] <= 0.0).any():
+        visits_rows = all(block.fast.backend.visits_rows for block in rows.blocks)
+        if not visits_rows or problem.n_classes > MAX_CLASSES or (l2[problem.free] <= 0.0).any():
             return None
         unit = np.zeros(rows.n_features, dtype=np.float32)
         unit[problem.free] = rows.scale / np.sqrt(l2[problem.free])
         squares = rows.row_squares(unit)
-        if squares is None:
-            return None
         coupling = float(problem.weights @ squares)
         if coupling <= 0.0:
             return None
         leverage = LEVERAGE * coupling / problem.weights.sum() if problem.fit_intercept else 0.0
-        lanes = kernels.call("dual_lanes", problem.n_classes)
-        W = kernels.aligned((rows.n_features, lanes), np.float32)
-        proba = kernels.aligned((rows.n_samples, lanes), np.float32)
+        lanes = rows.blocks[0].fast.backend.dual_lanes(problem.n_classes)
+        W = aligned((rows.n_features, lanes), np.float32)
+        proba = aligned((rows.n_samples, lanes), np.float32)
         W[:], proba[:] = 0.0, 0.0
         proba[np.arange(rows.n_samples), problem.codes] = 1.0
-        centre, offset = kernels.aligned((2, lanes), np.float32)
+        centre, offset = aligned((2, lanes), np.float32)
         centre[:], offset[:] = 0.0, 0.0
         return cls(
-            problem, unit, squares + leverage, np.full(1, leverage, dtype=np.float32), W, proba, centre, offset,
-            np.random.default_rng(0),
+            problem, unit, squares + leverage, np.full(1, leverage, dtype=np.float32),
+            DualAscentState(W, proba, centre, offset), np.random.default_rng(0),
         )  # fmt: skip
 
     def visit_all(self) -> None:
         """Visit each row once, in a new order."""
-        self.centre += self.offset
-        for block, part in self.problem.rows.parts():
-            failed = kernels.call(
-                "dual_epoch", kernels.describe(block.fast), self.random.permutation(block.n_samples), self.unit,
-                self.problem.weights[part], self.squares[part], self.problem.n_classes, self.W, self.proba[part],
-                self.centre, self.offset, self.leverage,
-            )  # fmt: skip
-            if failed:
-                raise MemoryError(NO_ROOM)
+        dual, problem = self.dual, self.problem
+        dual.centre[:] += dual.offset
+        for block, part in problem.rows.parts():
+            block.fast.backend.dual_epoch(
+                block.fast,
+                self.random.permutation(block.n_samples),
+                self.unit,
+                problem.weights[part],
+                self.squares[part],
+                self.leverage,
+                problem.n_classes,
+                dual._replace(proba=dual.proba[part]),
+            )
         self.problem.rows.n_passes += 1.0
 
     def point(self) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients and intercept as the problem has them."""
         n_classes = self.problem.n_classes
         unit = self.unit.astype(np.float64) / self.problem.rows.scale
-        return self.W.T[:n_classes] * unit, (self.centre + self.offset)[:n_classes].astype(np.float64)
+        return self.dual.W.T[:n_classes] * unit, (self.dual.centre + self.dual.offset)[:n_classes].astype(np.float64)

@@ -3,23 +3,22 @@
 Shapes: hessian (n_pairs, n_pairs) float32, active (m,) places in it, ascending; vectors (m,).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear.kernels.backend import FaceFactor
+from inklens.linear.kernels.choice import backend_of
 
-RIDGE = 1e-5  # of the diagonal, added before a factor is taken: float32's rounding must not make it indefinite
-CHANGES = 1 / 32  # share of its coordinates by which a face may differ from the one whose factor solves it
+RELATIVE_RIDGE = 1e-5  # of the diagonal, added before a factor is taken: float32's rounding must not make it indefinite
+MAX_CHANGED_SHARE = 1 / 32  # of its coordinates by which a face may differ from the one whose factor solves it
 
 
 class Factor(NamedTuple):
     """Cholesky factor of a model's Hessian over a face."""
 
     active: np.ndarray  # (m,) places in the model
-    compiled: np.ndarray | None
-    by_scipy: Any = None
+    factor: FaceFactor
 
     @classmethod
     def of(
@@ -28,51 +27,20 @@ class Factor(NamedTuple):
         active: np.ndarray,
         ridge: np.ndarray,
         n_threads: int,
-        bend: np.ndarray | None = None,
+        curvature: np.ndarray | None = None,
     ) -> "Factor | None":
-        """Factor the Hessian over `active` + ridge - bend; None where rounding made the matrix indefinite.
+        """Factor the Hessian over `active` + ridge - curvature; None where rounding made the matrix indefinite.
 
-        `bend` (n_classes, n_classes, q) belongs to entries (k q + j, l q + j).
+        `curvature` (n_classes, n_classes, q) belongs to entries (k q + j, l q + j).
         """
         diagonal = hessian.diagonal()[active].astype(np.float64)
-        ridge = ridge + RIDGE * diagonal + np.finfo(np.float32).tiny
-        if kernels.active() != "numpy":
-            out = kernels.aligned((kernels.call("factor_size", len(active)),), np.float32)
-            width = 1 if bend is None else bend.shape[2]
-            arguments = (len(hessian), hessian, len(active), active, ridge, bend, width, out, n_threads)
-            return None if kernels.call("factor_face", *arguments) else cls(active, out)
-        face = hessian[np.ix_(active, active)] + np.diag(ridge)
-        if bend is not None:
-            n_classes, _, q = bend.shape
-            each = np.arange(q)
-            for k in range(n_classes):
-                for m in range(n_classes):
-                    face[k * q + each, m * q + each] -= bend[k, m]
-        try:
-            return cls(active, None, cho_factor(face))
-        except LinAlgError:
-            return None
+        ridge = ridge + RELATIVE_RIDGE * diagonal + np.finfo(np.float32).tiny
+        factor = backend_of(hessian).factor_face(hessian, active, ridge, curvature, n_threads)
+        return None if factor is None else cls(active, factor)
 
     def solve(self, slope: np.ndarray) -> np.ndarray:
         """Return the inverse times a vector, (m,)."""
-        if self.compiled is None:
-            return cho_solve(self.by_scipy, slope)
-        solution = np.array(slope, dtype=np.float64)
-        kernels.call("solve_factored", len(solution), self.compiled, solution)
-        return solution
-
-    def solve_many(self, sides: np.ndarray, n_threads: int) -> np.ndarray:
-        """Return the inverse times some vectors, (m, n)."""
-        if self.compiled is None:
-            return cho_solve(self.by_scipy, sides)
-        lanes = kernels.call("solve_lanes")
-        groups = -(-sides.shape[1] // lanes)
-        laid = kernels.aligned((groups, len(sides), lanes), np.float32)
-        padded = np.zeros((len(sides), groups * lanes))
-        padded[:, : sides.shape[1]] = sides
-        laid[...] = padded.reshape(len(sides), groups, lanes).swapaxes(0, 1)
-        kernels.call("solve_many", len(sides), self.compiled, groups, laid, n_threads)
-        return laid.swapaxes(0, 1).reshape(padded.shape)[:, : sides.shape[1]].astype(np.float64)
+        return self.factor.solve(slope)
 
 
 class Faces:
@@ -85,7 +53,7 @@ class Faces:
         self, hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray, slope: np.ndarray, n_threads: int
     ) -> np.ndarray | None:
         """Return (hessian over `active` + ridge)^-1 slope; None where rounding made the matrix indefinite."""
-        if self.factor is not None and len(np.setxor1d(self.factor.active, active)) <= CHANGES * len(active):
+        if self.factor is not None and len(np.setxor1d(self.factor.active, active)) <= MAX_CHANGED_SHARE * len(active):
             return _bordered(self.factor, hessian, active, ridge, slope, n_threads)
         self.factor = Factor.of(hessian, active, ridge, n_threads)
         return None if self.factor is None else self.factor.solve(slope)
@@ -107,11 +75,11 @@ def _bordered(
     border[np.flatnonzero(~own), n + np.arange(n_left)] = 1.0
     corner = np.zeros((n + n_left, n + n_left))
     corner[:n, :n] = hessian[np.ix_(joined, joined)]
-    corner[range(n), range(n)] += ridge[~stayed] + RIDGE * corner.diagonal()[:n]
+    corner[range(n), range(n)] += ridge[~stayed] + RELATIVE_RIDGE * corner.diagonal()[:n]
     known = np.zeros(len(old))
     known[own] = slope[stayed]
     rest = np.append(slope[~stayed], np.zeros(n_left))
-    x, through = factor.solve(known), factor.solve_many(border, n_threads)
+    x, through = factor.solve(known), factor.factor.solve_many(border, n_threads)
     try:
         z = np.linalg.solve(corner - border.T @ through, rest - border.T @ x)
     except np.linalg.LinAlgError:

@@ -17,24 +17,26 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from inklens.linear import deadline
 from inklens.linear.methods.iterate import Iterate
+from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.methods.newton import dense_hessian, is_tiny, solve_positive
 from inklens.linear.methods.prox_newton import proximal_newton
-from inklens.linear.problem.penalties import ElasticNet, GroupLasso
+from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, entropy
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import log_softmax
 
-FALL = 5.0  # the barrier falls by this factor after a good step
-GOOD = 0.3  # a step of at least this length is one
-SUFFICIENT = 0.01  # share of the linear decrease that a step must keep (Armijo)
-SHRINK = 0.5
-MAX_SHRINKS = 40
-PATIENCE = 20  # rounds in which neither barrier nor gap fall before the method gives up
-ROUNDS = 50  # of proximal Newton before it counts as lost; it needs 5 to 20 where its models are sound
-ROUNDS_IF_TINY = 30  # where a round here costs no more than one of those
-LARGEST = 5e9  # multiply-adds of a round up to which the method is worth it
+BARRIER_RATIO = 5.0  # the barrier falls by this factor after a good step
+ACCEPTED_LENGTH = 0.3  # share of a Newton step from which it was a good one
+SUFFICIENT_SHARE = 0.01  # of the linear decrease, that a step must keep (Armijo)
+SHRINK_RATIO = 0.5  # of a step that does not lower the barrier function enough
+MAX_SHRINKS = 40  # 2^-40 of a step is none
+MAX_STALLED_ROUNDS = 20  # rounds in which neither barrier nor gap fall before the method gives up
+MAX_NEWTON_ROUNDS = 50  # of proximal Newton before it counts as lost; it needs 5 to 20 where its models are sound
+MAX_NEWTON_ROUNDS_IF_TINY = 30  # where a round here costs no more than one of those
+MAX_ROUND_WORK = 5e9  # multiply-adds of a round up to which the method is worth it
 
 
 class _Small(NamedTuple):
@@ -43,7 +45,7 @@ class _Small(NamedTuple):
     X: np.ndarray  # (n_samples, q + 1)
     codes: np.ndarray
     weights: np.ndarray  # sum to 1
-    penalty: ElasticNet | GroupLasso
+    penalty: Penalty
     columns: np.ndarray
     units: np.ndarray  # largest value of each column, about
     total: float  # weight
@@ -60,13 +62,13 @@ class _Small(NamedTuple):
         X = np.column_stack([X / units, np.full(len(X), float(problem.fit_intercept))])
         return cls(X, problem.codes, problem.weights / total, penalty, columns, units, total, problem.fit_intercept)
 
-    def pull(self, proba: np.ndarray) -> np.ndarray:
+    def dual_gradient(self, proba: np.ndarray) -> np.ndarray:
         """Return (Y - P)' diag(c) X, minus the gradient of the loss, (n_classes, q + 1)."""
         residual = -proba * self.weights[:, None]
         own = np.arange(len(proba)), self.codes
         residual[own] = 0.0
         residual[own] = -residual.sum(axis=1)  # 1 - p_own without cancellation
-        return residual.T @ self.X
+        return np.asarray(residual.T @ self.X)
 
     def loss(self, z: np.ndarray) -> float:
         """Return the mean loss of scores z."""
@@ -76,14 +78,14 @@ class _Small(NamedTuple):
 def is_small(problem: Problem) -> bool:
     """Tell whether a round costs little enough."""
     size = problem.n_classes * (int(problem.free.sum()) + 1)
-    affordable = problem.rows.n_samples * size**2 + size**3 / 3 <= LARGEST
+    affordable = problem.rows.n_samples * size**2 + size**3 / 3 <= MAX_ROUND_WORK
     return affordable and problem.rows.holds(problem.n_classes)
 
 
 def proximal_then_interior(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield the points of proximal Newton, and where that gets nowhere those of the interior-point method."""
     best = Iterate(coef, intercept, np.inf)
-    most = ROUNDS_IF_TINY if is_tiny(problem) else ROUNDS
+    most = MAX_NEWTON_ROUNDS_IF_TINY if is_tiny(problem) else MAX_NEWTON_ROUNDS
     for n_rounds, best in enumerate(proximal_newton(problem, coef, intercept, tol), 1):
         yield best._replace(stationary=False)
         if best.stationary or n_rounds == most:
@@ -103,6 +105,7 @@ def interior_point(problem: Problem, coef: np.ndarray, intercept: np.ndarray, to
     mu, stalled, least = np.log(K) / max(1, 2 * l1.size), 0, np.inf
     u = np.minimum(2.0 * mu / l1, 1.0) if l1.size else np.ones(l1.shape)
     while True:
+        deadline.check()
         gap, G = _gap(small, v)
         rounded = _rounded(v, G, l1, penalty)
         objective = small.loss(small.X @ rounded.T) + penalty.value(rounded[:, :-1])
@@ -111,10 +114,10 @@ def interior_point(problem: Problem, coef: np.ndarray, intercept: np.ndarray, to
         dual = DualPoint(*behind, *(np.zeros_like(part) for part in behind))
         stalled, least, before = stalled + 1 if gap > 0.99 * least else 0, min(gap, least), mu
         v, u, length = _step(small, v, u, l1, mu)
-        if length >= GOOD:
-            mu = min(mu, max(gap / max(1, 2 * l1.size), mu / FALL) / FALL)
+        if length >= ACCEPTED_LENGTH:
+            mu = min(mu, max(gap / max(1, 2 * l1.size), mu / BARRIER_RATIO) / BARRIER_RATIO)
         stalled = 0 if mu < 0.9 * before else stalled
-        stationary = stalled == PATIENCE or length == 0.0
+        stationary = stalled == MAX_STALLED_ROUNDS or length == 0.0
         yield Iterate(*point, objective * small.total, (objective - bound) * small.total, dual, stationary)
 
 
@@ -125,16 +128,16 @@ def _gap(small: _Small, v: np.ndarray) -> tuple[float, np.ndarray]:
     proba = RowArray.of(np.exp(log_softmax(z)))
     if small.fit_intercept:
         proba = balance(proba, codes, weights)
-    G = small.pull(np.asarray(proba))[:, :-1]
+    G = small.dual_gradient(np.asarray(proba))[:, :-1]
     bound = best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))
     return small.loss(z) + small.penalty.value(v[:, :-1]) - bound, G
 
 
-def _rounded(v: np.ndarray, G: np.ndarray, l1: np.ndarray, penalty: ElasticNet | GroupLasso) -> np.ndarray:
-    """Return v with a coefficient (a feature) at 0 where it is smaller, in its units, than its lack of pull."""
-    size, pull = penalty.sizes(v[:, :-1]), penalty.sizes(G) / l1
+def _rounded(v: np.ndarray, G: np.ndarray, l1: np.ndarray, penalty: Penalty) -> np.ndarray:
+    """Return v with a coefficient (a feature) at 0 where it is smaller than its gradient's lack to the threshold."""
+    size, ratio = penalty.sizes(v[:, :-1]), penalty.sizes(G) / l1
     out = v.copy()
-    out[:, :-1] *= size > np.maximum(1.0 - pull, 0.0) * size.max(initial=0.0)
+    out[:, :-1] *= size > np.maximum(1.0 - ratio, 0.0) * size.max(initial=0.0)
     return out
 
 
@@ -151,17 +154,17 @@ def _step(
     penalty, w = small.penalty, v[:, :-1]
     z = small.X @ v.T
     proba = np.exp(log_softmax(z))
-    gradient = -small.pull(proba)
+    gradient = -small.dual_gradient(proba)
     size = penalty.sizes(w)
     slack, spread = (u - size) * (u + size), u**2 + size**2
-    pull_u = l1 - 2.0 * mu * u / slack
+    gradient_u = l1 - 2.0 * mu * u / slack
     gradient[:, :-1] += penalty.gradient(w) + 2.0 * mu * w / slack
     target = -gradient
-    target[:, :-1] -= 2.0 * u * w / spread * pull_u  # the bounds are eliminated
-    direction = _solve(small, proba, _bend(penalty, w, slack, spread, mu), target)
+    target[:, :-1] -= 2.0 * u * w / spread * gradient_u  # the bounds are eliminated
+    direction = _solve(small, proba, _added_curvature(penalty, w, slack, spread, mu), target)
     along_w = penalty.inner(w, direction[:, :-1])
-    direction_u = (-pull_u * slack**2 / (2.0 * mu) + 2.0 * u * along_w) / spread
-    slope = float(np.vdot(gradient, direction) + np.vdot(pull_u, direction_u))
+    direction_u = (-gradient_u * slack**2 / (2.0 * mu) + 2.0 * u * along_w) / spread
+    slope = float(np.vdot(gradient, direction) + np.vdot(gradient_u, direction_u))
 
     def value(t: float) -> float:
         there, bounds = w + t * direction[:, :-1], u + t * direction_u
@@ -175,35 +178,36 @@ def _step(
     along = small.X @ direction.T
     before = value(0.0)
     rounding = 1e-15 * (1.0 + abs(before))
-    for t in SHRINK ** np.arange(MAX_SHRINKS):
-        if value(t) <= before + SUFFICIENT * t * slope + rounding:
+    for t in SHRINK_RATIO ** np.arange(MAX_SHRINKS):
+        if value(t) <= before + SUFFICIENT_SHARE * t * slope + rounding:
             return v + t * direction, u + t * direction_u, float(t)
     return v, u, 0.0
 
 
-def _bend(
-    penalty: ElasticNet | GroupLasso, w: np.ndarray, slack: np.ndarray, spread: np.ndarray, mu: float
-) -> np.ndarray:
+def _added_curvature(penalty: Penalty, w: np.ndarray, slack: np.ndarray, spread: np.ndarray, mu: float) -> np.ndarray:
     """Return the penalty's and the barrier's curvature, bounds eliminated, (n_classes, n_classes, q)."""
     K, q = w.shape
     ridge = np.broadcast_to(penalty.l2, (K, q))
     if penalty.is_grouped:
-        return np.eye(K)[:, :, None] * (ridge + 2.0 * mu / slack) - 4.0 * mu * w[:, None] * w[None] / (slack * spread)
+        return np.asarray(
+            np.eye(K)[:, :, None] * (ridge + 2.0 * mu / slack) - 4.0 * mu * w[:, None] * w[None] / (slack * spread)
+        )
     return np.eye(K)[:, :, None] * (ridge + 2.0 * mu / spread)
 
 
-def _solve(small: _Small, proba: np.ndarray, bend: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the direction d with (Hessian of the loss + bend) d = target.
+def _solve(small: _Small, proba: np.ndarray, added: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the direction d with (Hessian of the loss + added) d = target.
 
     The loss has no curvature where all classes move alike, the barrier may have 1e-16 times that of the loss: only in
     coordinates of their own, the first row of a Helmert matrix, is it not lost in rounding.
     """
     K, width = target.shape
     turn = linalg.helmert(K, full=True)
+    deadline.check()
     blocks = dense_hessian(small.X, proba, small.weights).reshape(K, width, K, width)
     blocks = np.tensordot(turn, np.tensordot(blocks, turn, axes=(2, 1)), axes=1).transpose(0, 1, 3, 2)
     blocks[0] = blocks[:, :, 0] = 0.0
-    turned = np.einsum("ak,kmj,bm->abj", turn, bend, turn)
+    turned = np.einsum("ak,kmj,bm->abj", turn, added, turn)
     each = np.arange(width - 1)
     for a in range(K):
         for b in range(K):
@@ -212,4 +216,10 @@ def _solve(small: _Small, proba: np.ndarray, bend: np.ndarray, target: np.ndarra
     if not small.fit_intercept:
         blocks[:, -1, :, -1] = np.eye(K)
     hessian = blocks.reshape(K * width, K * width)
-    return turn.T @ solve_positive(hessian, (turn @ target).ravel()).reshape(K, width)
+    return np.asarray(turn.T @ solve_positive(hessian, (turn @ target).ravel()).reshape(K, width))
+
+
+PROXIMAL_THEN_INTERIOR = GeneratorMethod(
+    proximal_then_interior, lambda problem: not problem.penalty.is_smooth and is_small(problem)
+)
+INTERIOR_POINT = GeneratorMethod(interior_point, lambda problem: not problem.penalty.is_smooth)

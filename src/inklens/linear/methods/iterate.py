@@ -1,9 +1,10 @@
 """What a method offers to the driver."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from inklens.linear.proofs.certificates import Separation
 from inklens.linear.proofs.dual import DualPoint
 
 
@@ -16,4 +17,4 @@ class Iterate(NamedTuple):
     gap: float = np.inf  # estimate of objective - lower bound
     dual: DualPoint | None = None  # the dual point behind the estimate; None: softmax at the point
     stationary: bool = False  # the method cannot improve
-    separation: Any = None  # proof that no optimum exists, without a penalty
+    separation: Separation | None = None  # proof that no optimum exists, without a penalty

@@ -1,47 +1,46 @@
-"""Truncated Newton for L2 and no penalty; `hessian_systems.py` solves for its steps.
+"""Truncated Newton for L2 and no penalty; `systems.py` solves for its steps.
 
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy import linalg
 
+from inklens.linear import deadline
 from inklens.linear.methods import dual_ascent
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.systems import Metric, Portrait, conjugate_gradient, metric_at, times_hessian
+from inklens.linear.methods.line_search import search
+from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.points import Point, Step
+from inklens.linear.methods.systems import Metric, SubsampledHessian, conjugate_gradient, metric_at, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised, softmax_gap
-from inklens.linear.rows.rows import Evaluation
 
-ASCENT_ROWS = 20  # rows per column that are enough for a start
-TINY = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
+ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
+DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
-ROUGH_START = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
-STALE = 2.0  # the preconditioner is built anew when the conjugate gradient needs this many times the steps of its first
-START = 1e-3  # first penalty without a penalty, in mean absolute column sums
-FALL = 0.03  # of the penalty from one stage to the next
-STAGES = 7
+SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
+STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
+FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
+L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
+N_STAGES = 7  # after which no penalty is left
 EASY = 300.0  # mean c_i |x_i|^2 / l2 up to which a cold start needs no larger penalty first
-DROP = 10.0  # by how much a larger penalty falls at most from one stage to the next
-ROUGH = 1.0  # relative duality gap that ends the stage of a larger penalty
-MAX_FINAL_STEPS = 60
-STAGE_GAP = 10.0  # relative duality gap that ends a stage
-FLOAT32_FLOOR = 1e-6  # foretold relative progress below which passes run in float64
+STAGE_RATIO = 10.0  # by how much a larger penalty falls at most from one stage to the next
+LARGER_PENALTY_GAP = 1.0  # relative, that ends the stage of a larger penalty
+MAX_FINAL_STEPS = 60  # without a penalty: where neither separation nor an optimum is found in these, nothing is
+STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
+FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
+SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo)
+LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
 
 
-class Point(NamedTuple):
-    """Coefficients with what one pass tells about them."""
-
-    vector: np.ndarray
-    at: Evaluation
-    objective: float
-    gradient: np.ndarray  # of the objective
+Preconditioner: TypeAlias = Metric | SubsampledHessian
 
 
 # ---- the method ------------------------------------------------------------------------------------------------------
@@ -52,19 +51,18 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
 
     Where rows are not held, some that stand for all are fitted first.
     """
-    vector = np.column_stack([coef, intercept])
-    is_cold = not vector.any() and not is_tiny(problem)
+    is_cold = not coef.any() and not intercept.any() and not is_tiny(problem)
     is_held = problem.rows.holds(problem.n_classes)
     stages = _stages(problem) if is_cold and is_held else [problem]
-    for iterate in (_ascended(stages[0]) if is_held else _portrayed(problem)) if is_cold else ():
+    for iterate in (_ascended(stages[0]) if is_held else _fitted_to_subsample(problem)) if is_cold else ():
         yield _under(problem, stages[0], iterate)
-        vector = np.column_stack([iterate.coef, iterate.intercept])
+        coef, intercept = iterate.coef, iterate.intercept
     for stage in stages:
         is_last = stage is problem
-        for point, _, iterate in _iterate(stage, vector, None, tol if is_last else ROUGH):
-            vector = point
+        for _, iterate in _iterate(stage, coef, intercept, None, tol if is_last else LARGER_PENALTY_GAP):
+            coef, intercept = iterate.coef, iterate.intercept
             yield _under(problem, stage, iterate)
-            if not is_last and iterate.gap <= ROUGH * iterate.objective:
+            if not is_last and iterate.gap <= LARGER_PENALTY_GAP * iterate.objective:
                 break
 
 
@@ -74,7 +72,7 @@ def _stages(problem: Problem) -> list[Problem]:
     l2 = np.broadcast_to(problem.penalty.l2, free.shape)[free]
     squares = problem.rows.column_squares(problem.weights)[free]
     factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
-    n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(DROP)))
+    n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(STAGE_RATIO)))
     return [*(problem.at(factor ** (k / n_steps - 1.0)) for k in range(n_steps)), problem]
 
 
@@ -88,107 +86,100 @@ def _under(problem: Problem, stage: Problem, iterate: Iterate) -> Iterate:
 
 def _ascended(problem: Problem) -> Iterator[Iterate]:
     """Yield points of dual ascent, on some of the rows where these are many."""
-    n_samples, n_wanted = problem.rows.n_samples, ASCENT_ROWS * max(100, int(problem.free.sum()))
+    n_samples, n_wanted = problem.rows.n_samples, ROWS_PER_COLUMN * max(100, int(problem.free.sum()))
     if n_samples <= 2 * n_wanted:
         yield from dual_ascent.ascend(problem)
         return
-    part = problem.restrict(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
+    part = problem.over(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
     for iterate in dual_ascent.ascend(part):
         yield iterate._replace(objective=np.inf, gap=np.inf)
     problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / n_samples
 
 
-def _portrayed(problem: Problem) -> Iterator[Iterate]:
+def _fitted_to_subsample(problem: Problem) -> Iterator[Iterate]:
     """Yield points of a rough fit to the rows that stand for all."""
-    small = problem.portrait
+    small = problem.subsample
     for iterate in newton(
         small, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
     ):
         yield iterate._replace(objective=np.inf, gap=np.inf)
-        if iterate.gap <= ROUGH_START * iterate.objective or iterate.stationary:
+        if iterate.gap <= SUBSAMPLE_GAP * iterate.objective or iterate.stationary:
             return
 
 
-def _iterate(problem: Problem, vector, metric, tol: float) -> Iterator[tuple[np.ndarray, Metric, Iterate]]:
-    exact = is_tiny(problem)
-    dtype, stalled, steps, first_steps = np.float64 if exact else np.float32, 0, 0, None
-    point = _evaluate(problem, vector, dtype)
+def _iterate(
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioner: Preconditioner | None, tol: float
+) -> Iterator[tuple[Preconditioner | None, Iterate]]:
+    """Yield Newton iterates, each with the preconditioner that was in use."""
+    penalty, exact = problem.penalty, is_tiny(problem)
+    dtype: npt.DTypeLike = np.float64 if exact else np.float32
+    stalled, n_products, first_products = 0, 0, None
+    point = Point.of(problem, np.ascontiguousarray(coef), intercept, dtype)
     while True:
+        deadline.check()
+        before = point.objective(penalty)
         if exact:
             step = _exact_step(problem, point)
         else:
-            if (
-                metric is None
-                or point.at.proba.held is None
-                or (first_steps is not None and steps > STALE * first_steps)
-            ):
-                metric, first_steps = metric_at(problem, point.vector, point.at.proba), None
-            step = _newton_step(problem, point, metric, 0.1 * tol * point.objective)
-            steps = step.n_products
-            first_steps = steps if first_steps is None else first_steps
-        whole = _evaluate(problem, point.vector + step.direction, dtype)
+            is_stale = first_products is not None and n_products > STALE_RATIO * first_products
+            if preconditioner is None or point.at.proba.held is None or is_stale:
+                vector = np.column_stack([point.coef, point.intercept])
+                preconditioner, first_products = metric_at(problem, vector, point.at.proba), None
+            step = _newton_step(problem, point, preconditioner, 0.1 * tol * before)
+            n_products = step.n_products
+            first_products = n_products if first_products is None else first_products
+        whole = step.from_point(problem, point, dtype)
         gap, dual = np.inf, None
         if not problem.is_penalised:
-            gap = step.foretold - min(whole.objective, point.objective)
-        elif step.foretold <= max(20.0 * tol, 1e-8) * point.objective:
+            gap = step.predicted_decrease - min(whole.objective(penalty), before)
+        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
             gap, dual = _linearised(problem, point, step, whole)
-        following = _search(problem, point, step, whole, dtype)
-        stalled = 0 if following.objective < point.objective * (1.0 - 1e-14) else stalled + 1
-        if dtype == np.float32 and (stalled or step.foretold <= FLOAT32_FLOOR * point.objective):
+        point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
+        after = point.objective(penalty)
+        stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
+        if dtype == np.float32 and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
             dtype, stalled = np.float64, 0
-            following = _evaluate(problem, following.vector, dtype)
-        point = following
-        W, b = point.vector[:, :-1], point.vector[:, -1]
-        gap = gap + point.objective
+            point = Point.of(problem, point.coef, point.intercept, dtype)
+            after = point.objective(penalty)
+        gap = gap + after
         if problem.is_penalised:
-            gap = min(gap, softmax_gap(problem.penalty, W, point.at.gradient))
-        yield point.vector, metric, Iterate(W, b, point.objective, gap, dual, stalled >= 2)
+            gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
+        yield preconditioner, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
 
 
-def _evaluate(problem: Problem, vector: np.ndarray, dtype) -> Point:
-    W = np.ascontiguousarray(vector[:, :-1])
-    at = problem.evaluate(W, vector[:, -1], dtype=dtype)
-    gradient = np.column_stack([at.gradient + problem.penalty.gradient(W), at.intercept_gradient])
-    return Point(vector, at, at.loss + problem.penalty.value(W), gradient)
-
-
-def _linearised(problem: Problem, point: Point, step: "Step", whole: Point) -> tuple[float, DualPoint]:
+def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
     """Return minus the bound that the Newton step's own dual point gives, and the point."""
     bound = dual_value(problem, linearised(point.at, whole.at))
-    W, b = point.vector[:, :-1], point.vector[:, -1]
-    return -bound, DualPoint(W, b, step.direction[:, :-1], step.direction[:, -1])
+    return -bound, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
 
 
 # ---- one step --------------------------------------------------------------------------------------------------------
 
 
-class Step(NamedTuple):
-    """A Newton direction, and what its model foretells."""
-
-    direction: np.ndarray
-    foretold: float  # fall of the objective
-    slope: float  # directional derivative
-    n_products: int
-
-
-def _newton_step(problem: Problem, point: Point, metric: Metric | Portrait, accuracy: float) -> Step:
-    penalty, curve = problem.penalty, times_hessian(problem, point.at.proba)
+def _newton_step(problem: Problem, point: Point, preconditioner: Preconditioner, accuracy: float) -> Step:
+    penalty, gradient = problem.penalty, point.gradient(problem.penalty)
     l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
 
     def is_close(residual: np.ndarray, size: float) -> bool:
         """The model is minimal up to `accuracy`, and so is the gap of the dual point that the step gives."""
         return size <= accuracy and float((residual[:, :-1] ** 2 / l2).sum()) <= accuracy
 
-    scale = max(point.objective, np.finfo(float).tiny)
-    direction, n_products = conjugate_gradient(curve, metric.solve, -point.gradient, is_close, scale)
-    slope = float(np.vdot(point.gradient, direction))
-    return Step(direction, -0.5 * slope, slope, n_products)
+    scale = max(point.objective(penalty), np.finfo(float).tiny)
+    product = times_hessian(problem, point.at.proba)
+    direction, n_products = conjugate_gradient(product, preconditioner.solve, -gradient, is_close, scale)
+    return _step_along(direction, gradient, n_products)
+
+
+def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int) -> Step:
+    """Return the step that minimises a quadratic with this gradient, (n_classes, n_features + 1)."""
+    slope = float(np.vdot(gradient, direction))
+    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, n_products=n_products)
 
 
 def is_tiny(problem: Problem) -> bool:
     """Tell whether a dense Hessian over all coefficients costs less than the steps that it saves."""
     size = problem.n_classes * (int(problem.free.sum()) + 1)
-    return problem.rows.n_samples * size**2 + size**3 / 3 <= TINY
+    return problem.rows.n_samples * size**2 + size**3 / 3 <= DENSE_WORK
 
 
 def _exact_step(problem: Problem, point: Point) -> Step:
@@ -202,16 +193,15 @@ def _exact_step(problem: Problem, point: Point) -> Step:
     gauge, each = np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12) / K, np.arange(q)
     hessian.reshape(K, q, K, q)[:, each, :, each] += (gauge * (1.0 / K))[:, None, None]
     place = np.append(columns, problem.rows.n_features)
-    gradient = point.gradient[:, place]
+    gradient = point.gradient(problem.penalty)
     if not problem.fit_intercept:
         hessian[q - 1 :: q, :] = hessian[:, q - 1 :: q] = 0.0
         diagonal[q - 1 :: q] = 1.0
     hessian.ravel()[:: K * q + 1] += diagonal
-    direction = np.zeros_like(point.gradient)
-    direction[:, place] = -solve_positive(hessian, gradient.ravel()).reshape(K, q)
+    direction = np.zeros_like(gradient)
+    direction[:, place] = -solve_positive(hessian, gradient[:, place].ravel()).reshape(K, q)
     direction -= direction.mean(axis=0)
-    slope = float(np.vdot(point.gradient, direction))
-    return Step(direction, -0.5 * slope, slope, 1)
+    return _step_along(direction, gradient, 1)
 
 
 def dense_hessian(X: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -220,9 +210,10 @@ def dense_hessian(X: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.n
     spread = ((proba * np.sqrt(weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
     hessian = -(spread.T @ spread)
     for k in range(K):
+        deadline.check()
         own = slice(k * q, (k + 1) * q)
         hessian[own, own] += X.T @ (X * (proba[:, k] * weights)[:, None])
-    return hessian
+    return np.asarray(hessian)
 
 
 def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -239,25 +230,9 @@ def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
             factor = linalg.cho_factor(scaled, check_finite=False)
         except linalg.LinAlgError:
             continue
-        return scale * linalg.cho_solve(factor, scale * target, check_finite=False)
+        return np.asarray(scale * linalg.cho_solve(factor, scale * target, check_finite=False))
     values, vectors = linalg.eigh(scaled, check_finite=False)
-    return scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1])))
-
-
-def _search(problem: Problem, point: Point, step: Step, whole: Point, dtype) -> Point:
-    """Return the point after the whole step, or after a part of it where the objective would not fall (Armijo).
-
-    Scores are linear in the coefficients, so trying a part of the step costs no pass where they are held.
-    """
-    rounding = (1e-14 if dtype == np.float64 else 1e-7) * point.objective
-    if whole.objective <= point.objective + 1e-4 * step.slope + rounding:
-        return whole
-    for t in 0.5 ** np.arange(1, 40):
-        vector = point.vector + t * step.direction
-        loss = problem.loss_between(point.at.scores, whole.at.scores, t)
-        if loss + problem.penalty.value(vector[:, :-1]) <= point.objective + 1e-4 * t * step.slope:
-            return _evaluate(problem, vector, dtype)
-    return point
+    return np.asarray(scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1]))))
 
 
 # ---- no penalty ------------------------------------------------------------------------------------------------------
@@ -269,17 +244,22 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     The unpenalised loss of the points is reported. On separable data the last point separates the classes.
     """
     scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
-    first = START * float(scale.mean()) if scale.any() else 1.0
-    vector, metric = np.column_stack([coef, intercept]), None
-    for l2 in [*(first * FALL ** np.arange(STAGES)), 0.0]:
-        stage = replace(problem, penalty=ElasticNet(0.0, l2))
-        stage.__dict__["free"] = problem.free
-        for n_steps, (point, found, iterate) in enumerate(_iterate(stage, vector, metric, tol if l2 == 0.0 else 0.1)):
-            W, b = iterate.coef, iterate.intercept
-            loss = iterate.objective - stage.penalty.value(W)
-            proof = certificates.separation(problem.rows, problem.codes, W, b) if loss < problem.weights.sum() else None
+    first = FIRST_L2 * float(scale.mean()) if scale.any() else 1.0
+    preconditioner: Preconditioner | None = None
+    for l2 in [*(first * L2_RATIO ** np.arange(N_STAGES)), 0.0]:
+        stage = problem.under(ElasticNet(0.0, l2))
+        points = _iterate(stage, coef, intercept, preconditioner, tol if l2 == 0.0 else 0.1)
+        for n_steps, (latest, iterate) in enumerate(points):
+            preconditioner = latest
+            coef, intercept = iterate.coef, iterate.intercept
+            loss = iterate.objective - stage.penalty.value(coef)
+            is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
+            proof = certificates.separation(problem.rows, problem.codes, coef, intercept) if is_low else None
             ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
-            yield Iterate(W, b, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
-            vector, metric = point, found
+            yield Iterate(coef, intercept, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
             if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break
+
+
+NEWTON = GeneratorMethod(newton, lambda problem: problem.penalty.is_smooth and problem.is_penalised)
+CONTINUATION = GeneratorMethod(continuation, lambda problem: not problem.is_penalised)

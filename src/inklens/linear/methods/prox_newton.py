@@ -3,7 +3,7 @@
 Each round: the gradient tells which coefficients want to move (the working set), the exact Hessian over these is summed
 over the class pairs that are still undecided (`pair_hessian.c`), the quadratic subproblem is solved in Gram form, and
 the step is taken if the objective falls. Far from the optimum the penalty starts larger and comes down as fast as the
-gradient allows; where rows are sure of their class the way goes on beyond a step, as the loss is nearly exponential and
+gradient allows; where rows are saturated the way goes on beyond a step, as the loss is nearly exponential and
 Newton's steps too short by a logarithm. Near it, the step's own linearised dual point proves the bound (`dual.py`).
 
 Lee, Sun, Saunders (2014), SIAM J. Optim. 24, for proximal Newton; Friedman, Hastie, Tibshirani (2010), section 2.5, for
@@ -12,100 +12,98 @@ working sets.
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from inklens.linear.methods import sampling as saturation
-from inklens.linear.methods import subproblem
+from inklens.linear import deadline
+from inklens.linear.methods import sampling, subproblem
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.quadratic import Quadratic, inner
+from inklens.linear.methods.line_search import search
+from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.points import Point, Step
+from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
 from inklens.linear.methods.subproblem import Pairs
+from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised
 from inklens.linear.rows.row_arrays import RowArray
-from inklens.linear.rows.rows import Evaluation
 
-PULL = 16.0  # thresholds: where the strongest pull starts; 8 takes two rounds more on 60,000 digits, 25 three
-NEAR = 0.9  # a zero coefficient joins the working set when its pull exceeds this share of the threshold
-GROWTH = 2.0  # the working set is at most this many times the non-zeros, while far
-SMALLEST_SET = 300
-COARSEST = 2.0  # breach of the subproblem's optimality conditions, in thresholds, while far
-FORCING = 0.1  # and as a share of the violation, near
-EXACT_BELOW = 0.02  # violation, in thresholds, from which passes run in float64
-EXACT_NOISE = 30.0  # and in multiples of what rounding to float32 does to it
-SHARE = 0.3  # of the gap to be proven may be lost to a rough solution of the model
-CORRECTED_BELOW = 4.0  # violation, in thresholds, from which a step by a sampled Hessian is corrected by the true one
-KEEP = 0.35  # a model whose step left this share of the violation serves for another
-CORRECTIONS = 8  # of a step that may prove what is asked for
-AIM = 0.5  # of the gap that is asked for: where corrections of a step that may prove it end
-INNER = 0.3  # share of the breach that is left which an answer of the surrogate may leave
-SLOWEST = 0.8  # two corrections that leave this share of the breach are the last
-DAMPING = 4.0  # factor on the damping of the model after a step that had to be shortened; its inverse after a good one
+# The penalty on the way down to the one that is asked for.
+START_RATIO = 16.0  # thresholds: where the largest gradient starts; 8 takes two rounds more on 60,000 digits, 25 three
+
+# The working set.
+NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this share of the threshold
+GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
+MIN_PAIRS = 300  # of a working set, while far
+MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
+USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
+
+# How well the model is solved, in thresholds of KKT violation.
+MAX_TOLERANCE = 2.0  # of a solution, while far
+MIN_TOLERANCE = 1e-6  # what float32 can tell
+FORCING_RATIO = 0.1  # of a solution's KKT violation to the point's, near
+INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corrected
+LOSS_SHARE = 0.3  # of the gap to be proven that a rough solution of the model may cost
+
+# Precision.
+FLOAT64_VIOLATION = 0.02  # thresholds of KKT violation, from which passes run in float64
+FLOAT64_NOISE = 30.0  # and in multiples of what rounding to float32 does to it
+ROUNDING_FLOAT32 = 1e-7  # of the objective: differences below say nothing
+
+# Corrections of a step by products with the true Hessian, where the model's is sampled.
+CORRECTED_VIOLATION = 4.0  # thresholds of KKT violation, below which a step is corrected
+MAX_CORRECTIONS = 8  # of a step that may prove what is asked for
+TARGET_SHARE = 0.5  # of the gap that is asked for: where corrections of a step that may prove it end
+SLOW_RATIO = 0.8  # two corrections that leave this share of the KKT violation are the last
+
+# Reuse, damping and length of steps.
+KEPT_VIOLATION = 0.35  # a model whose step left this share of the KKT violation serves for another
+DAMPING_RATIO = 4.0  # of the damping after a step that had to be shortened; its inverse after a good one
 LEAST_DAMPING = 0.01  # in units of the model's own curvature
-GOOD = 0.5  # share of the fall that was foretold
-EAGER = 1.05  # far away, a step that gained more than this times what was foretold is tried at greater lengths
-LONGEST = 8.0  # times its own length
-FARTHEST = 1e4  # a step moves nothing by more than this times the largest coefficient
-SUFFICIENT = 1e-3  # share of the linear decrease that a step must keep (Armijo)
-PATIENCE = 4  # rounds without any fall of the objective before the method gives up
-LOST = 100  # rounds in which neither penalty, violation nor gap halve
+ACCEPTED_RATIO = 0.5  # of the decrease to the predicted one, from which a step was good
+LENGTHENED_RATIO = (
+    1.05  # of the decrease to the predicted one, beyond which a step far away is tried at greater lengths
+)
+MAX_LENGTH = 8.0  # times the step's own
+MAX_MOVE = 1e4  # times the largest coefficient: a step moves nothing by more
+SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
 
-
-class Point(NamedTuple):
-    """Coefficients with what one pass tells about them."""
-
-    coef: np.ndarray
-    intercept: np.ndarray
-    at: Evaluation
-
-    @classmethod
-    def of(cls, problem: Problem, coef: np.ndarray, intercept: np.ndarray, dtype: Any) -> "Point":
-        """Evaluate the loss; one pass."""
-        return cls(coef, intercept, problem.evaluate(coef, intercept, dtype=dtype))
-
-    def objective(self, penalty: Any) -> float:
-        """Return loss plus penalty."""
-        return self.at.loss + penalty.value(self.coef)
-
-
-class Step(NamedTuple):
-    """A proximal Newton direction, and the fall of the objective that its model foretells."""
-
-    coef: np.ndarray
-    intercept: np.ndarray
-    foretold: float
-    slope: float  # directional derivative of the objective
-    lag: float  # estimate of the gap that its dual point leaves
+# Giving up.
+MAX_STALLED_ROUNDS = 4  # without any fall of the objective
+MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
 
 
 def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield ever better points for a penalty with thresholds."""
-    dtype: Any = np.float32
+    dtype: npt.DTypeLike = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(LOST)
-    noise = EXACT_NOISE * saturation.float32_noise(problem)
+    factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
+    noise = FLOAT64_NOISE * sampling.float32_noise(problem)
     for seed in count():
+        deadline.check()
         factor = _continuation(problem.penalty, point, factor)
         penalty = problem.penalty.scaled(factor)
-        violation = penalty.violation(point.coef, -point.at.gradient)
-        if dtype == np.float32 and violation < max(EXACT_BELOW if factor == 1.0 else 0.0, noise / factor):
+        violation = penalty.kkt_violation(point.coef, -point.at.gradient)
+        if dtype == np.float32 and violation < max(FLOAT64_VIOLATION if factor == 1.0 else 0.0, noise / factor):
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
-        if surrogate is None or not surrogate.serves(penalty, point, factor, violation):
+        if surrogate is None or not _serves(surrogate, penalty, point, factor, violation):
+            surrogate = None  # its memory is wanted for the next
             surrogate = _surrogate(problem, penalty, point, factor, violation, seed, damping)
-        surrogate = surrogate._replace(violation=violation)
+        surrogate = surrogate._replace(kkt_violation=violation)
         step = _newton_step(problem, penalty, point, surrogate, tol)
-        whole = Point.of(problem, point.coef + step.coef, point.intercept + step.intercept, dtype)
+        whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, None
-        if factor == 1.0 and step.lag <= max(tol, 1e-9) * before:
+        if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
             bound = dual_value(problem, linearised(point.at, whole.at))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
-        start, (point, length) = point, _search(problem, penalty, point, step, whole, dtype)
+        start = point
+        point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         if length < 1.0:
-            damping, surrogate = max(DAMPING * damping, LEAST_DAMPING), None
+            damping, surrogate = max(DAMPING_RATIO * damping, LEAST_DAMPING), None
         else:
             damping = _relaxed(damping, step, start.objective(penalty) - point.objective(penalty), before)
             if factor > 1.0:
@@ -114,25 +112,29 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
         gap = objective - bound
         is_lost = progress.is_lost(factor, violation if factor == 1.0 else np.inf, gap)
-        yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=stalled == PATIENCE or is_lost)
+        ends = stalled == MAX_STALLED_ROUNDS or is_lost
+        yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=ends)
 
 
-def _relaxed(damping: float, step: Step, fell: float, scale: float) -> float:
-    """Return the damping after a whole step: less where the objective fell as foretold, rounding aside."""
-    if fell + 1e-7 * scale < GOOD * step.foretold:
+def _relaxed(damping: float, step: Step, decrease: float, scale: float) -> float:
+    """Return the damping after a whole step: less where the objective fell as predicted, rounding aside."""
+    if decrease + ROUNDING_FLOAT32 * scale < ACCEPTED_RATIO * step.predicted_decrease:
         return damping
-    return damping / DAMPING if damping > LEAST_DAMPING else 0.0
+    return damping / DAMPING_RATIO if damping > LEAST_DAMPING else 0.0
 
 
-def _lengthened(problem: Problem, penalty: Any, start: Point, step: Step, point: Point, dtype: Any) -> Point:
-    """Return the point after a step, or after several times the step where rows are sure and the objective falls on.
+def _lengthened(
+    problem: Problem, penalty: Penalty, start: Point, step: Step, point: Point, dtype: npt.DTypeLike
+) -> Point:
+    """Return the point after a step, or after several times the step where rows are saturated and it still falls.
 
+    The loss of saturated rows is nearly exponential along a step, and Newton's steps too short by a logarithm.
     Coefficients that reach zero stay there.
     """
-    if start.objective(penalty) - point.objective(penalty) <= EAGER * step.foretold:
+    if start.objective(penalty) - point.objective(penalty) <= LENGTHENED_RATIO * step.predicted_decrease:
         return point
     more = 1.0
-    while more < LONGEST and saturation.are_sure(problem, point.at.proba):
+    while more < MAX_LENGTH and sampling.is_saturated(problem, point.at.proba):
         target = point.coef + more * step.coef
         coef = np.where(np.sign(target) == np.sign(point.coef), target, 0.0)
         trial = Point.of(problem, coef, point.intercept + more * step.intercept, dtype)
@@ -142,60 +144,58 @@ def _lengthened(problem: Problem, penalty: Any, start: Point, step: Step, point:
     return point
 
 
-def _continuation(penalty: Any, point: Point, factor: float) -> float:
-    """Return the factor on the penalty, at least 1, that leaves the strongest pull at PULL thresholds."""
-    pull = point.at.gradient
+def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
+    """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds."""
+    gradient = point.at.gradient
     if np.isfinite(factor):
-        pull = pull + factor * penalty.gradient(point.coef)
-    return min(factor, max(1.0, float(penalty.strength(pull).max(initial=0.0)) / PULL))
+        gradient = gradient + factor * penalty.gradient(point.coef)
+    return min(factor, max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO))
 
 
-class Surrogate(NamedTuple):
-    """The loss's Newton model over a working set, kept for as long as its steps do well."""
+# ---- the model -------------------------------------------------------------------------------------------------------
 
-    pairs: Pairs  # without the intercepts
-    model: subproblem.Model
-    factor: float  # on the penalty, when it was built
-    violation: float  # at the last point that it served
-    damped: bool
-    curvature: np.ndarray | None  # the true Hessian's diagonal, (n_classes, n_features), where the model's is sampled
 
-    def serves(self, penalty: Any, point: Point, factor: float, violation: float) -> bool:
-        """Tell whether the last step with it did well, and nothing outside the working set wants to move."""
-        if self.damped or factor != self.factor or not 0.0 < violation <= KEEP * self.violation:
-            return False
-        pull = np.where(penalty.support(point.coef), 0.0, penalty.strength(point.at.gradient))
-        pull[self.pairs] = 0.0
-        return float(pull.max(initial=0.0)) <= 1.0
+def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float, violation: float) -> bool:
+    """Tell whether the last step with a surrogate did well, and nothing outside the working set wants to move."""
+    if surrogate.is_damped or factor != surrogate.factor:
+        return False
+    if not 0.0 < violation <= KEPT_VIOLATION * surrogate.kkt_violation:
+        return False
+    if surrogate.is_partial:  # the violation is that of all coefficients, and they take turns
+        return False
+    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(point.at.gradient))
+    ratio[surrogate.pairs] = 0.0
+    return float(ratio.max(initial=0.0)) <= 1.0
 
-    def corrections(self, violation: float) -> int:
-        """Return how often a step may be corrected by products with the true Hessian."""
-        if self.curvature is None or self.factor > 1.0 or violation >= CORRECTED_BELOW:
-            return 0
-        return 1 if self.damped else CORRECTIONS
+
+def _n_corrections(surrogate: Surrogate) -> int:
+    """Return how often a step may be corrected by products with the true Hessian."""
+    if surrogate.curvature is None or surrogate.factor > 1.0 or surrogate.kkt_violation >= CORRECTED_VIOLATION:
+        return 0
+    return 1 if surrogate.is_damped else MAX_CORRECTIONS
 
 
 def _surrogate(
-    problem: Problem, penalty: Any, point: Point, factor: float, violation: float, seed: int, damping: float
+    problem: Problem, penalty: Penalty, point: Point, factor: float, violation: float, seed: int, damping: float
 ) -> Surrogate:
-    pairs = _working_set(problem, penalty, point, violation)
-    light = saturation.lightest(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
+    pairs, is_partial = _working_set(problem, penalty, point, violation)
+    threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
     model = subproblem.newton_model(
         problem.rows,
         point.at.proba,
         problem.weights,
         pairs,
         fit_intercept=problem.fit_intercept,
-        light=light,
+        sampling_threshold=threshold,
         seed=seed,
-        steady=damping,
+        intercept_damping=damping,
     )
-    curvature = _restore_curvature(problem, point, model) if light > 0.0 else None
+    curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
-    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature)
+    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial)
 
 
-def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:
+def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:
     """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away.
 
     Returns the true diagonal over all coefficients.
@@ -210,87 +210,122 @@ def _restore_curvature(problem: Problem, point: Point, model: subproblem.Model) 
     return exact
 
 
+def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: float) -> tuple[Pairs, bool]:
+    """Return the non-zeros and the zeros with the largest gradients, by class; and whether non-zeros are missing.
+
+    No more than the Hessian has room for: then those that violate their conditions most, the rest held for this round.
+    As the largest violation always has room, every coefficient has its turn for as long as it wants one.
+    """
+    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(point.at.gradient))
+    ratio[:, ~problem.free] = 0.0
+    least = NEAR_RATIO
+    if violation > 1.0:
+        limit = max(MIN_PAIRS, int(GROWTH_RATIO * np.count_nonzero(point.coef)))
+        if np.count_nonzero(ratio > least) > limit:
+            least = np.partition(ratio.ravel(), -limit)[-limit]
+    chosen = ratio >= least
+    room = max_pairs(problem)
+    if np.count_nonzero(chosen) <= room:
+        return Pairs(*np.nonzero(chosen)), False
+    is_used = np.isinf(ratio)
+    rank = np.where(chosen, np.where(is_used, 0.0, ratio - 1.0), -np.inf)
+    if np.count_nonzero(is_used) > USED_SHARE * room:
+        rank[is_used] = penalty.kkt_violations(point.coef, -point.at.gradient)[is_used]
+    else:
+        rank[is_used] = np.inf
+    some = _largest(rank, room, penalty.is_grouped)
+    return Pairs(*np.nonzero(some)), bool((is_used & ~some).any())
+
+
+def _largest(rank: np.ndarray, room: int, is_grouped: bool) -> np.ndarray:
+    """Return which entries of rank (n_classes, n_features) are the `room` largest; for groups, whole columns."""
+    n_classes = len(rank)
+    by = rank.max(axis=0) if is_grouped else rank.ravel()
+    n_kept = max(1, room // n_classes) if is_grouped else room
+    some = np.zeros(len(by), dtype=bool)
+    some[np.argpartition(by, -n_kept)[-n_kept:]] = True
+    return np.broadcast_to(some, rank.shape) if is_grouped else some.reshape(rank.shape)
+
+
+def max_pairs(problem: Problem) -> int:
+    """Return how many coefficients a Hessian of MAX_HESSIAN_BYTES has room for, beside the intercepts.
+
+    >>> from inklens.linear.rows.rows import Rows
+    >>> from inklens.linear.problem.penalties import penalty_of
+    >>> max_pairs(Problem(Rows.of(np.eye(2)), np.array([0, 1]), np.ones(2), 2, penalty_of(1.0)))
+    6474
+    """
+    n_pairs = int((MAX_HESSIAN_BYTES / np.dtype(np.float32).itemsize) ** 0.5)
+    return max(1, n_pairs - problem.n_classes * problem.fit_intercept)
+
+
+# ---- its solution ----------------------------------------------------------------------------------------------------
+
+
 @np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below
-def _newton_step(problem: Problem, penalty: Any, point: Point, surrogate: Surrogate, tol: float) -> Step:
+def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     objective, value = point.objective(penalty), penalty.value(point.coef)
-    finest = _breach_that_costs(SHARE * tol * objective, penalty, point, len(surrogate.model.is_intercept))
-    tolerance = max(min(COARSEST, FORCING * surrogate.violation), finest, 1e-6)
-    model = Quadratic(problem, penalty, point)
-    limit = surrogate.corrections(surrogate.violation)
-    foretold, lag = _follow(model, surrogate, (tolerance, finest), limit, tol * objective)
-    direction, moves = model.direction, model.moves
-    grown = penalty.value(point.coef + direction) - value
-    reach = FARTHEST * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
-    longest = max(np.abs(direction).max(), np.abs(moves).max())
+    finest = _violation_that_costs(LOSS_SHARE * tol * objective, penalty, point, len(surrogate.model.is_intercept))
+    tolerance = max(min(MAX_TOLERANCE, FORCING_RATIO * surrogate.kkt_violation), finest, MIN_TOLERANCE)
+    quadratic = Quadratic(problem, penalty, point)
+    n_corrections = _n_corrections(surrogate)
+    decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)
+    direction, intercept_step = quadratic.direction, quadratic.intercept_step
+    growth = penalty.value(point.coef + direction) - value
+    reach = MAX_MOVE * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
+    longest = max(np.abs(direction).max(), np.abs(intercept_step).max())
     if not longest <= reach:  # a model without curvature somewhere; NaN lands here as well
         shorter = reach / longest if np.isfinite(longest) else 0.0
-        direction, moves = (shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, moves))
-        grown, foretold, lag = penalty.value(point.coef + direction) - value, np.inf, np.inf
-    slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ moves) + grown
-    return Step(direction, moves, foretold, slope, lag)
+        direction, intercept_step = (
+            shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, intercept_step)
+        )
+        growth, decrease, lag = penalty.value(point.coef + direction) - value, np.inf, np.inf
+    slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ intercept_step) + growth
+    return Step(direction, intercept_step, decrease, slope, lag)
 
 
-def _follow(
-    model: Quadratic, surrogate: Surrogate, tolerances: tuple[float, float], limit: int, wanted: float
+def _solve_corrected(
+    quadratic: Quadratic,
+    surrogate: Surrogate,
+    tolerances: tuple[float, float],
+    n_corrections: int,
+    wanted: float,
 ) -> tuple[float, float]:
-    """Let the surrogate answer the slope; return what the step foretells to gain, and the gap it may leave.
+    """Add solutions of the surrogate to the step; return its predicted decrease, and the gap it may leave.
 
-    With `limit` the first answer is corrected once by the true slope after it. A step that may prove the gap `wanted`
-    is corrected until its breach of the conditions costs no more than that: the last answers cost less than a round.
+    With corrections the first solution is corrected once by the true gradient after it. A step that may prove the gap
+    `wanted` is corrected until its KKT violation costs no more than that: corrections cost less than a round.
     """
     rough, finest = tolerances
-    before, breach, is_provable = np.inf, surrogate.violation, False
-    for turn in range(limit + 1):
-        tolerance = max(min(rough, INNER * breach), finest / 2.0, 1e-6) if is_provable else rough
-        direction, moves, gain = model.answer(surrogate, tolerance, outside=is_provable)
-        if turn == limit or (turn and not is_provable):
-            foretold = model.fall() + gain
-            model.end_at(direction, moves)
-            return foretold, 2.0 * foretold
-        share = model.add(direction, moves)
-        last, before, breach = before, breach, model.breach(surrogate.pairs.features)
-        lag = 2.0 * model.fall()
-        is_provable = not model.penalty.is_grouped and lag <= (1.0 - 2.0 * SHARE) * wanted
-        size = 0.0 if np.any(model.penalty.l2) else model.value
-        enough = max(finest, (AIM * wanted - lag) / size) if size > 0.0 else finest
-        if share == 0.0 or (is_provable and breach <= enough) or (turn and breach > SLOWEST * last):
+    before, violation, is_provable = np.inf, surrogate.kkt_violation, False
+    for turn in range(n_corrections + 1):
+        tolerance = max(min(rough, INNER_RATIO * violation), finest / 2.0, MIN_TOLERANCE) if is_provable else rough
+        direction, intercept_step, decrease = quadratic.solve_model(surrogate, tolerance, outside=is_provable)
+        if turn == n_corrections or (turn and not is_provable):
+            decrease = quadratic.predicted_decrease() + decrease
+            quadratic.add_unevaluated(direction, intercept_step)
+            return decrease, 2.0 * decrease
+        share = quadratic.add(direction, intercept_step)
+        last, before, violation = before, violation, quadratic.kkt_violation(surrogate.pairs.features)
+        lag = 2.0 * quadratic.predicted_decrease()
+        is_provable = not quadratic.penalty.is_grouped and lag <= (1.0 - 2.0 * LOSS_SHARE) * wanted
+        size = 0.0 if np.any(quadratic.penalty.l2) else quadratic.penalty_value
+        enough = max(finest, (TARGET_SHARE * wanted - lag) / size) if size > 0.0 else finest
+        if share == 0.0 or (is_provable and violation <= enough) or (turn and violation > SLOW_RATIO * last):
             break
-    return model.fall(), lag + size * breach / (1.0 + breach)
+    return quadratic.predicted_decrease(), lag + size * violation / (1.0 + violation)
 
 
-def _breach_that_costs(bound: float, penalty: Any, point: Point, n_pairs: int) -> float:
-    """Return the breach of optimality, in thresholds, that lowers the bound of a step's dual point by `bound`.
+def _violation_that_costs(bound: float, penalty: Penalty, point: Point, n_pairs: int) -> float:
+    """Return the KKT violation, in thresholds, that lowers the bound of a step's dual point by `bound`.
 
     Scaling the dual point back costs the penalty's share of it; under a ridge it need not be scaled, and the conjugate
-    costs at most n_pairs (l1 breach)^2 / (2 l2).
+    costs at most n_pairs (l1 violation)^2 / (2 l2).
     """
     value, ridge = penalty.value(point.coef), float(np.min(penalty.l2))
-    scaled = bound / value if value > 0.0 else COARSEST
-    return max(scaled, np.sqrt(2.0 * ridge * bound / max(1, n_pairs)) / float(np.max(penalty.l1)))
+    scaled = bound / value if value > 0.0 else MAX_TOLERANCE
+    return float(max(scaled, np.sqrt(2.0 * ridge * bound / max(1, n_pairs)) / float(np.max(penalty.l1))))
 
 
-def _working_set(problem: Problem, penalty: Any, point: Point, violation: float) -> Pairs:
-    """Return the non-zeros and the zeros with the strongest pull, sorted by class."""
-    pull = np.where(penalty.support(point.coef), np.inf, penalty.strength(point.at.gradient))
-    pull[:, ~problem.free] = 0.0
-    least = NEAR
-    if violation > 1.0:
-        limit = max(SMALLEST_SET, int(GROWTH * np.count_nonzero(point.coef)))
-        if np.count_nonzero(pull > least) > limit:
-            least = np.partition(pull.ravel(), -limit)[-limit]
-    return Pairs(*np.nonzero(pull >= least))
-
-
-def _search(problem: Problem, penalty: Any, point: Point, step: Step, whole: Point, dtype: Any) -> tuple[Point, float]:
-    """Return the point after the whole step or the share of it that lets the objective fall (Armijo), and the share."""
-    before = point.objective(penalty)
-    rounding = 1e-14 * before if dtype == np.float64 else 1e-7 * before
-    if whole.objective(penalty) <= before + SUFFICIENT * step.slope + rounding:
-        return whole, 1.0
-    for t in 0.5 ** np.arange(1, 30):
-        coef = point.coef + t * step.coef
-        loss = problem.loss_between(point.at.scores, whole.at.scores, t)
-        if loss + penalty.value(coef) <= before + SUFFICIENT * t * step.slope:
-            return Point.of(problem, coef, point.intercept + t * step.intercept, dtype), t
-    return point, 0.0
+PROXIMAL_NEWTON = GeneratorMethod(proximal_newton, lambda problem: not problem.penalty.is_smooth)

@@ -1,8 +1,26 @@
-"""The loss's quadratic expansion at a point, minimised together with the penalty by answers of a rougher one."""
+"""The loss's quadratic expansion at a point, minimised together with the penalty by solutions of a rougher model."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+
+from inklens.linear import deadline
+from inklens.linear.methods.points import Point
+from inklens.linear.methods.subproblem import Model, Pairs, minimise
+from inklens.linear.problem.penalties import Penalty
+from inklens.linear.problem.problem import Problem
+
+
+class Surrogate(NamedTuple):
+    """The loss's Newton model over a working set, kept for as long as its steps do well."""
+
+    pairs: Pairs  # without the intercepts
+    model: Model
+    factor: float  # on the penalty, when it was built
+    kkt_violation: float  # at the last point that it served, in thresholds
+    is_damped: bool
+    curvature: np.ndarray | None  # the true Hessian's diagonal, (n_classes, n_features), where the model's is sampled
+    is_partial: bool = False  # whether non-zeros had no room in the working set
 
 
 def inner(G: np.ndarray, direction: np.ndarray) -> float:
@@ -16,89 +34,97 @@ def inner(G: np.ndarray, direction: np.ndarray) -> float:
 
 
 class Quadratic:
-    """Value and slope of the expansion at the end of a step that grows; one pass for each addition."""
+    """Value and gradient of the expansion at the end of a step that grows; one pass for each addition."""
 
-    def __init__(self, problem: Any, penalty: Any, point: Any) -> None:
+    def __init__(self, problem: Problem, penalty: Penalty, point: Point) -> None:
         self.problem, self.penalty, self.point = problem, penalty, point
-        self.direction, self.moves = np.zeros_like(point.coef), np.zeros_like(point.at.intercept_gradient)
-        self.slope, self.still = point.at.gradient, point.at.intercept_gradient
-        self.value = self.start = penalty.value(point.coef)  # of the penalty, at the end and at the start
+        self.direction, self.intercept_step = np.zeros_like(point.coef), np.zeros_like(point.at.intercept_gradient)
+        self.gradient, self.intercept_gradient = point.at.gradient, point.at.intercept_gradient
+        self.penalty_value = self.penalty_before = penalty.value(point.coef)  # at the end, and at the start
 
-    def fall(self) -> float:
+    def predicted_decrease(self) -> float:
         """Return by how much expansion and penalty are lower at the end than at the start."""
         start = self.point.at
-        both = inner(start.gradient, self.direction) + inner(self.slope, self.direction)
-        both += float((start.intercept_gradient + self.still) @ self.moves)
-        return -(0.5 * both + self.value - self.start)
+        both = inner(start.gradient, self.direction) + inner(self.gradient, self.direction)
+        both += float((start.intercept_gradient + self.intercept_gradient) @ self.intercept_step)
+        return -(0.5 * both + self.penalty_value - self.penalty_before)
 
-    def breach(self, features: np.ndarray) -> float:
-        """Return the breach of the optimality conditions at the end, in thresholds; nothing else than `features` moves.
+    def kkt_violation(self, features: np.ndarray) -> float:
+        """Return the largest KKT violation at the end, in thresholds; nothing else than `features` moves.
 
         Coefficients of other features that do move are held to no more than the others.
         """
         penalty, own = self.penalty, np.unique(features)
         at = self.point.coef[:, own] + self.direction[:, own]
-        breach = penalty.over(own, self.slope.shape[1]).violation(at, -self.slope[:, own])
-        beyond = np.delete(penalty.strength(self.slope), own, axis=1)
-        return max(breach, float(beyond.max(initial=0.0)) - 1.0)
+        inside = penalty.over(own, self.gradient.shape[1]).kkt_violation(at, -self.gradient[:, own])
+        outside = np.delete(penalty.threshold_ratio(self.gradient), own, axis=1)
+        return max(inside, float(outside.max(initial=0.0)) - 1.0)
 
-    def add(self, direction: np.ndarray, moves: np.ndarray) -> float:
-        """Lengthen the step by the share of (direction, moves), at most 1, that lowers the sum; return the share."""
+    def add(self, direction: np.ndarray, intercept_step: np.ndarray) -> float:
+        """Lengthen the step by the share, at most 1, of a direction that lowers the sum most; return the share."""
+        deadline.check()
         problem = self.problem
-        product, sums = problem.rows.hessian_product(self.point.at.proba, problem.weights, direction, moves)
+        product, sums = problem.rows.hessian_product(self.point.at.proba, problem.weights, direction, intercept_step)
         product[:, ~problem.free] = 0.0
         sums = sums * problem.fit_intercept
-        bend = inner(product, direction) + float(moves @ sums)
-        grown = self._growth(direction)
-        fall = -inner(self.slope, direction) - float(self.still @ moves) - grown  # convex: share * fall at least
-        if not fall > 0.0:
+        curvature = inner(product, direction) + float(intercept_step @ sums)
+        growth = self._penalty_growth(direction)
+        # The sum is convex: a share of the direction lowers its linear part by that share of this at least.
+        decrease = -inner(self.gradient, direction) - float(self.intercept_gradient @ intercept_step) - growth
+        if not decrease > 0.0:
             return 0.0
         share = 1.0
-        if fall < bend:
-            share = fall / bend
+        if decrease < curvature:
+            share = decrease / curvature
             direction, product = share * direction, share * product
-            grown = self._growth(direction)
-        self.direction, self.moves = self.direction + direction, self.moves + share * moves
-        self.value += grown
-        self.slope, self.still = self.slope + product, self.still + share * sums
+            growth = self._penalty_growth(direction)
+        self.direction = self.direction + direction
+        self.intercept_step = self.intercept_step + share * intercept_step
+        self.penalty_value += growth
+        self.gradient = self.gradient + product
+        self.intercept_gradient = self.intercept_gradient + share * sums
         return share
 
-    def _growth(self, direction: np.ndarray) -> float:
+    def _penalty_growth(self, direction: np.ndarray) -> float:
         """Return by how much a longer step raises the penalty."""
         columns = np.flatnonzero(direction.any(axis=0))
         penalty = self.penalty.over(columns, direction.shape[1])
         at = self.point.coef[:, columns] + self.direction[:, columns]
         return float(penalty.value(at + direction[:, columns]) - penalty.value(at))
 
-    def end_at(self, direction: np.ndarray, moves: np.ndarray) -> None:
-        """Lengthen the step for the last time: the slope there stays unknown, and the pass is saved."""
-        self.direction, self.moves = self.direction + direction, self.moves + moves
+    def add_unevaluated(self, direction: np.ndarray, intercept_step: np.ndarray) -> None:
+        """Lengthen the step for the last time: the gradient there stays unknown, and the pass is saved."""
+        self.direction, self.intercept_step = self.direction + direction, self.intercept_step + intercept_step
 
-    def answer(self, surrogate: Any, tolerance: float, outside: bool = False) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return the step that the surrogate takes from here, and the fall that it foretells.
+    def solve_model(
+        self, surrogate: Surrogate, tolerance: float, outside: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the step that minimises the surrogate from here, and the decrease that it predicts.
 
-        Coefficients outside the working set that want to move do so each for itself, by the true curvature.
+        With `outside`, coefficients outside the working set that violate their conditions move as well, each for itself
+        by the true curvature.
         """
         pairs, model = surrogate.pairs, surrogate.model
         moving = ~model.is_intercept
         v, gradient = (np.zeros(len(moving)) for _ in range(2))
-        v[moving], gradient[moving] = self.point.coef[pairs] + self.direction[pairs], self.slope[pairs]
-        felt = gradient - model.follow @ self.still
-        u, pull = self.penalty.solve_quadratic(model, felt, v, tolerance)
+        v[moving], gradient[moving] = self.point.coef[pairs] + self.direction[pairs], self.gradient[pairs]
+        reduced_gradient = gradient - model.intercept_response @ self.intercept_gradient  # intercepts eliminated
+        u, end_gradient = minimise(model, self.penalty, reduced_gradient, v, tolerance)
         direction = np.zeros_like(self.direction)
         direction[pairs] = (u - v)[moving]
-        moves = -(u - v) @ model.follow - model.inverse @ self.still
-        if outside:
-            direction += self._alone(surrogate)
-        return direction, moves, -(0.5 * float((felt + pull) @ (u - v)) + self._growth(direction))
+        intercept_step = -(u - v) @ model.intercept_response - model.intercept_inverse @ self.intercept_gradient
+        if outside and surrogate.curvature is not None:
+            direction += self._coordinate_steps(surrogate.pairs, surrogate.curvature)
+        change = 0.5 * float((reduced_gradient + end_gradient) @ (u - v)) + self._penalty_growth(direction)
+        return direction, intercept_step, -change
 
-    def _alone(self, surrogate: Any) -> np.ndarray:
-        """Return the steps of what lies outside the working set, (n_classes, n_features)."""
-        penalty, curvature, at = self.penalty, surrogate.curvature, self.point.coef + self.direction
+    def _coordinate_steps(self, pairs: Pairs, curvature: np.ndarray) -> np.ndarray:
+        """Return proximal steps of single coefficients outside the working set, (n_classes, n_features)."""
+        penalty, at = self.penalty, self.point.coef + self.direction
         curvature = np.broadcast_to(curvature.max(axis=0), at.shape) if penalty.is_grouped else curvature
-        outside = (penalty.strength(self.slope) > 1.0) | penalty.support(at)
+        outside = (penalty.threshold_ratio(self.gradient) > 1.0) | penalty.support(at)
         outside &= self.problem.free & (curvature > 0.0)
-        outside[surrogate.pairs] = False
+        outside[pairs] = False
         steps = 1.0 / np.where(outside, curvature, np.inf)
         steps = steps[0] if penalty.is_grouped else steps
-        return np.where(outside, penalty.prox(at - steps * self.slope, steps) - at, 0.0)
+        return np.where(outside, penalty.prox(at - steps * self.gradient, steps) - at, 0.0)

@@ -1,4 +1,4 @@
-"""Rows that are sure of their class: how finely they must be sampled and read.
+"""Saturated rows, whose class is nearly certain: how finely they must be sampled and read.
 
 Under a weak penalty nearly every row is decided, its loss is about exp(-lead), and both curvature and slope are small
 differences of numbers near 1. What may be left out, or rounded away, is a share of what is left, not of the rows.
@@ -9,15 +9,16 @@ import numpy as np
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.row_arrays import RowArray
 
-LIGHT = 1.4e-5  # class pairs of rows lighter than this times the non-zeros per column, in mean row weights, are sampled
-EARLY = 4.0  # times lighter than that, on the way down to the penalty asked for
-LIGHTEST = 0.25  # and never from more than this
-KEPT = 8.0  # class pairs of rows kept for each coefficient, or more: fewer leave directions without curvature
-WHOLE = 1e-3  # violation, in thresholds, below which nothing is sampled
-OPEN = 0.05  # mean sum of a row's class pairs p_k p_l, k < l, below which rows count as sure
+THRESHOLD_PER_NONZERO = 1.4e-5  # mean row weights, for each non-zero of a column: lighter class pairs are sampled
+FAR_RATIO = 4.0  # on the threshold, on the way down to the penalty that is asked for
+MAX_THRESHOLD = 0.25  # mean row weights: the most that the threshold may be
+PAIRS_PER_COEFFICIENT = 8.0  # kept for each coefficient, or more: fewer leave directions without curvature
+FULL_VIOLATION = 3.0  # thresholds: nearer than that, the threshold falls with the KKT violation
+UNSAMPLED_VIOLATION = 1e-3  # KKT violation, in thresholds, below which nothing is sampled
+SATURATED_WEIGHT = 0.05  # mean sum of a row's class pairs p_k p_l, k < l, below which rows are saturated
 
 
-def undecided(problem: Problem, proba: RowArray) -> float:
+def class_pair_weight(problem: Problem, proba: RowArray) -> float:
     """Return sum_i c_i sum_{k<l} p_ik p_il, what all class pairs of all rows weigh together."""
     return 0.5 * sum(
         float(problem.weights[part] @ (1.0 - np.einsum("ik,ik->i", p, p, dtype=np.float64)))
@@ -25,22 +26,24 @@ def undecided(problem: Problem, proba: RowArray) -> float:
     )
 
 
-def are_sure(problem: Problem, proba: RowArray) -> bool:
+def is_saturated(problem: Problem, proba: RowArray) -> bool:
     """Tell whether most rows are decided, so that the loss is nearly exponential along a step."""
-    return undecided(problem, proba) < OPEN * float(problem.weights.sum())
+    return class_pair_weight(problem, proba) < SATURATED_WEIGHT * float(problem.weights.sum())
 
 
-def lightest(problem: Problem, proba: RowArray, n_pairs: int, violation: float, *, is_far: bool) -> float:
+def sampling_threshold(problem: Problem, proba: RowArray, n_pairs: int, kkt_violation: float, *, is_far: bool) -> float:
     """Return the weight below which class pairs of rows are sampled in a Hessian over `n_pairs` coefficients.
 
-    Sampling keeps `undecided / lightest` class pairs, or a few more, each worth one direction of curvature.
+    Sampling keeps `class_pair_weight / sampling_threshold` class pairs, or a few more, each worth one direction of
+    curvature.
     """
-    if violation <= WHOLE:
+    if kkt_violation <= UNSAMPLED_VIOLATION:
         return 0.0
     rows = problem.rows
-    share = LIGHT * rows.n_nonzeros / max(1, rows.n_features) * (EARLY if is_far else 1.0)
-    coarsest = float(problem.weights.mean()) * min(LIGHTEST, share)
-    return min(1.0, violation / 3.0) * min(coarsest, undecided(problem, proba) / (KEPT * max(1, n_pairs)))
+    share = THRESHOLD_PER_NONZERO * rows.n_nonzeros / max(1, rows.n_features) * (FAR_RATIO if is_far else 1.0)
+    coarsest = float(problem.weights.mean()) * min(MAX_THRESHOLD, share)
+    sparsest = class_pair_weight(problem, proba) / (PAIRS_PER_COEFFICIENT * max(1, n_pairs))
+    return min(1.0, kkt_violation / FULL_VIOLATION) * min(coarsest, sparsest)
 
 
 def float32_noise(problem: Problem) -> float:
@@ -57,4 +60,4 @@ def float32_noise(problem: Problem) -> float:
     rows = problem.rows
     largest = np.maximum(np.abs(rows.low), np.abs(rows.high)) * problem.weights.max(initial=0.0)
     noise = 2.0**-24 * np.sqrt(largest * problem.magnitudes) * problem.free
-    return float(problem.penalty.strength(noise[None]).max(initial=0.0))
+    return float(problem.penalty.threshold_ratio(noise[None]).max(initial=0.0))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-HALF = 0.5  # what counts as an advance: a number that falls to this share of what it was at the last one
+ADVANCE_RATIO = 0.5  # what counts as an advance: a number that falls to this share of what it was at the last one
 
 
 class Progress:
@@ -22,7 +22,7 @@ class Progress:
         now = np.array(numbers)
         if not len(self.least):
             self.least = np.full(len(now), np.inf)
-        fallen = np.isfinite(now) & (now <= HALF * self.least)
+        fallen = np.isfinite(now) & (now <= ADVANCE_RATIO * self.least)
         self.least[fallen] = now[fallen]
         self.n_rounds = 0 if fallen.any() else self.n_rounds + 1
         return self.n_rounds >= self.most_rounds

@@ -5,25 +5,27 @@
 Shapes: pairs are sorted by class; H (n_pairs, n_pairs) float32, vectors (n_pairs,).
 """
 
-import ctypes
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from inklens.linear.kernels import compiled as kernels
-from inklens.linear.kernels import reference as twin
+from inklens.linear import deadline
+from inklens.linear.kernels.backend import Backend, PairColumns
+from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods.faces import Faces, Factor
-from inklens.linear.rows.layouts import select, with_ones
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
-MAX_FACES = 14  # rounds of sweeps and face steps
-QUICK = 0.5  # sweeps that leave this share of the breach are better than a face step
-FACE_SHRINKS = 8
-LARGEST_BLOCK = 160  # coordinates of a block in `descent.c`
-FIRST_SWEEPS = 8
-LATER_SWEEPS = 3
+MAX_ROUNDS = 14  # of sweeps and face steps
+SLOW_RATIO = 0.5  # of the KKT violation: sweeps that leave more of it are followed by a face step
+FIRST_SWEEPS = 8  # find the signs
+LATER_SWEEPS = 3  # after a face step, which needs less repair
+MAX_SHRINKS = 8  # of a face step that does not lower the model
+SHRINK_RATIO = 0.4
+SWEEP_ACCURACY = 0.25  # of the tolerance: coordinates are compared when their block is taken up, not at the end
+NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
+INTERCEPT_RIDGE = 1e-6  # of the intercepts' mean curvature: their Hessian may be singular beyond the direction of ones
 
 
 class Pairs(NamedTuple):
@@ -36,40 +38,35 @@ class Pairs(NamedTuple):
 class Model(NamedTuple):
     """The loss's Hessian over pairs with the intercepts eliminated.
 
-    When the pairs move by d, the best intercepts move by -follow' d - inverse g for their gradient g, and what the
-    pairs feel of it is the slope -follow g. The intercepts' own rows stay in the matrix, unused: taking them out would
-    copy it.
+    When the pairs move by d, the best intercepts move by -intercept_response' d - intercept_inverse g for their
+    gradient g, and that changes the pairs' gradient by -intercept_response g. The intercepts' own rows stay in the
+    matrix, unused: taking them out would copy it.
     """
 
     hessian: np.ndarray  # (n_pairs, n_pairs) float32, intercepts included
     pairs: Pairs  # sorted by class; the intercept of a class comes after its features, as feature number n_features
     is_intercept: np.ndarray  # (n_pairs,)
-    follow: np.ndarray  # (n_pairs, n_classes) float64, 0 for the intercepts
-    inverse: np.ndarray  # (n_classes, n_classes): pseudo-inverse of the intercepts' own Hessian
+    intercept_response: np.ndarray  # (n_pairs, n_classes) float64, 0 for the intercepts
+    intercept_inverse: np.ndarray  # (n_classes, n_classes): pseudo-inverse of the intercepts' own Hessian
     diagonal: np.ndarray  # (n_pairs,) as it was before the intercepts were eliminated
     n_threads: int
     faces: Faces
 
 
-class _Job(ctypes.Structure):
-    _fields_ = (
-        ("rows", ctypes.c_void_p),
-        ("n_rows", ctypes.c_int64),
-        ("n_pairs", ctypes.c_int64),
-        ("n_classes", ctypes.c_int32),
-        ("n_threads", ctypes.c_int32),
-        *((name, ctypes.c_void_p) for name in ("chosen", "first", "feature", "proba", "weights")),
-        ("scale", ctypes.c_float),
-        ("light", ctypes.c_float),
-        ("seed", ctypes.c_uint32),
-        ("hessian", ctypes.c_void_p),
-        ("slot", ctypes.c_void_p),
-        ("n_slots", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("class_list", "order")),
-        *((name, ctypes.c_int64) for name in ("span", "span_end", "from", "to", "n_blocks")),
-        *((name, ctypes.c_int64) for name in ("next_class", "next_row_block", "next_block")),
-        ("failed", ctypes.c_int32),
-    )
+class Thresholds(Protocol):
+    """A penalty l1 |v| + l2 |v|^2 / 2 of coefficients, or of the norms of each feature's coefficients."""
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether a feature's coefficients are thresholded together."""
+
+    @property
+    def l1(self) -> float | np.ndarray:
+        """A number, or one per feature."""
+
+    @property
+    def l2(self) -> float | np.ndarray:
+        """A number, or one per feature."""
 
 
 # ---- the Hessian -----------------------------------------------------------------------------------------------------
@@ -82,13 +79,14 @@ def newton_model(
     pairs: Pairs,
     *,
     fit_intercept: bool = True,
-    light: float = 0.0,
+    sampling_threshold: float = 0.0,
     seed: int = 0,
-    steady: float = 0.0,
+    intercept_damping: float = 0.0,
 ) -> Model:
-    """Return the model of the loss at `proba`; edges lighter than `light` are sampled (see `pair_hessian.c`).
+    """Return the model of the loss at `proba`; lighter edges than `sampling_threshold` are sampled.
 
-    `steady`, in units of the intercepts' mean curvature, is added to that along each.
+    An edge is a row's weight c_i p_ik p_il between two classes (see `pair_hessian.c`). `intercept_damping`, in units of
+    the intercepts' mean curvature, is added to that along each.
     """
     n_classes = proba.shape[1]
     if fit_intercept:
@@ -96,61 +94,87 @@ def newton_model(
         pairs = Pairs(
             np.insert(pairs.classes, ends, np.arange(n_classes)), np.insert(pairs.features, ends, rows.n_features)
         )
-    hessian = pair_hessian(rows, proba, weights, pairs, light, seed)
+    hessian = pair_hessian(rows, proba, weights, pairs, sampling_threshold, seed)
     is_intercept = pairs.features == rows.n_features
     diagonal = hessian.diagonal().copy()
-    border = np.ascontiguousarray(hessian[:, is_intercept], dtype=np.float64)
     if not fit_intercept:
-        still = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
-        return Model(hessian, pairs, is_intercept, *still, diagonal, rows.n_threads, Faces())
-    own = border[is_intercept]
-    size = np.trace(own) / n_classes + np.finfo(np.float32).tiny
-    ridge = size / n_classes  # along (1, ..., 1), where `own` and `border` are 0
-    centring = np.eye(n_classes) - 1.0 / n_classes
-    inverse = centring @ np.linalg.inv(own + ridge + (1e-6 + steady) * size * np.eye(n_classes)) @ centring
+        response, inverse = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
+        return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads, Faces())
+    border = np.ascontiguousarray(hessian[:, is_intercept], dtype=np.float64)
+    inverse = _intercept_inverse(border[is_intercept], intercept_damping)
     border[is_intercept] = 0.0
-    follow = border @ inverse
-    if kernels.active() == "numpy":
-        hessian -= (border @ follow.T).astype(np.float32)
-    else:
-        kernels.call(
-            "subtract_product", len(hessian), n_classes, hessian, border, np.ascontiguousarray(follow.T), rows.n_threads
-        )
-    return Model(hessian, pairs, is_intercept, follow, inverse, diagonal, rows.n_threads, Faces())
+    response = border @ inverse
+    backend_of(hessian).subtract_product(hessian, border, response.T, rows.n_threads)
+    return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads, Faces())
+
+
+def _intercept_inverse(hessian: np.ndarray, damping: float) -> np.ndarray:
+    """Return the pseudo-inverse of the intercepts' own Hessian, which is 0 along (1, ..., 1)."""
+    n_classes = len(hessian)
+    size = np.trace(hessian) / n_classes + np.finfo(np.float32).tiny
+    along_ones = size / n_classes  # added to every entry: makes it regular, and the centring takes it away again
+    centring = np.eye(n_classes) - 1.0 / n_classes
+    regular = hessian + along_ones + (INTERCEPT_RIDGE + damping) * size * np.eye(n_classes)
+    return np.asarray(centring @ np.linalg.inv(regular) @ centring)
 
 
 def pair_hessian(
-    rows: Rows, proba: RowArray | np.ndarray, weights: np.ndarray, pairs: Pairs, light: float = 0.0, seed: int = 0
+    rows: Rows,
+    proba: RowArray | np.ndarray,
+    weights: np.ndarray,
+    pairs: Pairs,
+    sampling_threshold: float = 0.0,
+    seed: int = 0,
 ) -> np.ndarray:
     """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features is all ones."""
-    n_classes = proba.shape[1]
     hessian = np.zeros((len(pairs.classes), len(pairs.classes)), dtype=np.float32)
-    first = np.searchsorted(pairs.classes, np.arange(n_classes + 1)).astype(np.int64)
-    used, places = np.unique(np.append(pairs.features, rows.n_features), return_inverse=True)
-    features = places[:-1].astype(np.int32)
-    slot = np.full(rows.n_features + 1, len(used) - 1, dtype=np.int32)
-    slot[used] = np.arange(len(used))
-    for block, part, own in rows.parts(proba):
-        fast = block.fast
-        open_rows = 1.0 - own.max(axis=1) > 0.02 * light / max(weights.max(), np.finfo(float).tiny)
-        chosen = np.flatnonzero(open_rows & (weights[part] > 0.0))
-        if not fast.is_compiled:
-            X = with_ones(select(fast, chosen, used[:-1], np.float32) * rows.scale)
-            hessian += twin.pair_hessian(X, features, pairs.classes, own[chosen], weights[part][chosen])
-            continue
-        p = np.ascontiguousarray(own[chosen].T, dtype=np.float32)
-        c = np.ascontiguousarray(weights[part][chosen], dtype=np.float32)
-        described = kernels.describe(fast)
-        arrays = (chosen, first, features, p, c)
-        job = _Job(
-            ctypes.addressof(described), len(chosen), len(features), n_classes, rows.n_threads,
-            *(kernels.pointer(array) for array in arrays), rows.scale, light, seed & 0xFFFFFFFF,
-            kernels.pointer(hessian), kernels.pointer(slot), len(used) - 1,
-        )  # fmt: skip
-        if kernels.function("pair_hessian", (ctypes.c_void_p,))(ctypes.byref(job)):
-            raise MemoryError(f"no memory for the Hessian over {len(features)} coefficients")
-        seed += 1
+    used, place = np.unique(np.append(pairs.features, rows.n_features), return_inverse=True)
+    columns = PairColumns(used, place[:-1].astype(np.int32), pairs.classes, proba.shape[1])
+    largest_weight = max(weights.max(), np.finfo(float).tiny)
+    for number, (block, part, own) in enumerate(rows.parts_with(proba)):
+        is_open = 1.0 - own.max(axis=1) > NEGLIGIBLE_OPENNESS * sampling_threshold / largest_weight
+        chosen = np.flatnonzero(is_open & (weights[part] > 0.0))
+        block.fast.backend.pair_hessian(
+            block.fast,
+            chosen,
+            columns,
+            own[chosen],
+            weights[part][chosen],
+            hessian,
+            scale=rows.scale,
+            sampling_threshold=sampling_threshold,
+            seed=seed + number,
+            n_threads=rows.n_threads,
+        )
     return hessian
+
+
+# ---- its minimum -----------------------------------------------------------------------------------------------------
+
+
+def minimise(
+    model: Model, penalty: Thresholds, gradient: np.ndarray, w: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the minimiser of the quadratic model plus penalty over the model's pairs, and the model's gradient there.
+
+    `gradient` is that of the model at w. Intercepts stay at 0. The KKT violation at the minimiser is at most
+    `tolerance`, in units of the threshold.
+    """
+    l1, l2 = (_per_pair(size, model) for size in (penalty.l1, penalty.l2))
+    l1[model.is_intercept] = np.inf
+    if penalty.is_grouped:
+        q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
+        return solve_grouped(model.hessian, gradient, w, l1[:q], l2[:q], tolerance=tolerance, n_threads=model.n_threads)
+    return solve_elementwise(
+        model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads, faces=model.faces
+    )
+
+
+def _per_pair(size: float | np.ndarray, model: Model) -> np.ndarray:
+    """Return a number per feature, or one for all, as a number per pair."""
+    if np.ndim(size) == 0:
+        return np.full(len(model.is_intercept), float(size))
+    return np.asarray(np.append(size, 0.0)[model.pairs.features])
 
 
 # ---- its descent: elementwise penalty --------------------------------------------------------------------------------
@@ -167,78 +191,54 @@ def solve_elementwise(
     n_threads: int = 1,
     faces: "Faces | None" = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the minimiser v up to a breach of `tolerance`, in units of l1, of the optimality conditions.
-
-    Also returns the gradient of the quadratic at v.
+    """Return the minimiser v up to a KKT violation of `tolerance`, in units of l1, and the quadratic's gradient there.
 
     Coordinate descent finds the signs; then Newton steps on their face (one Cholesky each), cut off where a coefficient
     would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
     """
     g, v = gradient.copy(), w.copy()
-    faces = Faces() if faces is None else faces
+    faces, backend = Faces() if faces is None else faces, backend_of(hessian)
 
     def descend(sweeps: int) -> float:
-        _descend(hessian, g, v, l1, l2, tolerance / 4, sweeps, n_threads)
-        return breach(g, v, l1, l2)
+        backend.gram_descent(
+            hessian, g, v, l1, l2, tolerance=SWEEP_ACCURACY * tolerance, max_sweeps=sweeps, n_threads=n_threads
+        )
+        return kkt_violation(g, v, l1, l2)
 
-    _alternate(descend, lambda: _face_step(hessian, g, v, l1, l2, n_threads, faces), tolerance)
+    _alternate(descend, lambda: _face_step(backend, hessian, g, v, l1, l2, n_threads, faces), tolerance)
     return v, g
 
 
 def _alternate(descend: Callable[[int], float], face_step: Callable[[], bool], tolerance: float) -> None:
-    """Sweep while that shrinks the breach quickly, else step on the face, until the breach is within tolerance."""
+    """Sweep while that shrinks the KKT violation quickly, else step on the face, until it is within tolerance."""
     before, now = np.inf, descend(FIRST_SWEEPS)
-    for _ in range(MAX_FACES):
+    for _ in range(MAX_ROUNDS):
         if now <= tolerance:
             return
-        slow = now > QUICK * before
+        deadline.check()
+        slow = now > SLOW_RATIO * before
         stepped = slow and face_step()
         before, now = (np.inf if slow else now), descend(LATER_SWEEPS if stepped else FIRST_SWEEPS)
 
 
-def breach(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> float:
-    """Return the largest breach of the optimality conditions, in units of l1."""
+def kkt_violation(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> float:
+    """Return the largest violation of the optimality conditions (KKT), in units of l1."""
     moves = np.isfinite(l1)
     gradient, v, l1, l2 = (vector[moves] for vector in (gradient, v, l1, l2))
     slope = gradient + l2 * v
-    breaches = np.where(v != 0.0, np.abs(slope + l1 * np.sign(v)), np.maximum(np.abs(slope) - l1, 0.0)) / l1
-    return float(breaches.max(initial=0.0))
-
-
-def _descend(
-    hessian: np.ndarray,
-    gradient: np.ndarray,
-    w: np.ndarray,
-    l1: np.ndarray,
-    l2: np.ndarray,
-    tolerance: float,
-    max_sweeps: int,
-    n_threads: int,
-) -> None:
-    """Run coordinate descent in place on `gradient` (of the quadratic, at w) and `w`."""
-    if kernels.active() != "numpy":
-        types = (ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, ctypes.c_int64, ctypes.c_int64)
-        arrays = (kernels.pointer(array) for array in (hessian, gradient, w, l1, l2))
-        if kernels.function("gram_descent", types)(len(w), *arrays, tolerance, max_sweeps, n_threads) < 0:
-            raise MemoryError("no memory for a block of the subproblem")
-        return
-    for _ in range(max_sweeps):
-        largest = 0.0
-        for j in np.flatnonzero(np.isfinite(l1)):
-            curvature = hessian[j, j] + l2[j]
-            target = hessian[j, j] * w[j] - gradient[j]
-            if curvature <= 0.0:
-                continue
-            step = np.sign(target) * max(abs(target) - l1[j], 0.0) / curvature - w[j]
-            w[j] += step
-            gradient += step * hessian[j]
-            largest = max(largest, abs(step) * curvature / l1[j])
-        if largest <= tolerance:
-            return
+    violations = np.where(v != 0.0, np.abs(slope + l1 * np.sign(v)), np.maximum(np.abs(slope) - l1, 0.0)) / l1
+    return float(violations.max(initial=0.0))
 
 
 def _face_step(
-    hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray, n_threads: int, faces: Faces
+    backend: Backend,
+    hessian: np.ndarray,
+    g: np.ndarray,
+    v: np.ndarray,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    n_threads: int,
+    faces: Faces,
 ) -> bool:
     """Take the Newton step that keeps the signs of v, shortened until the model falls; tell whether there was one."""
     active = np.flatnonzero(v)
@@ -247,25 +247,16 @@ def _face_step(
     direction = faces.solve(hessian, active, l2[active], -slope, n_threads)
     if direction is None:
         return False
-    for shrink in range(FACE_SHRINKS):
-        target = v[active] + 0.4**shrink * direction
+    for shrink in range(MAX_SHRINKS):
+        target = v[active] + SHRINK_RATIO**shrink * direction
         step = np.zeros_like(v)
         step[active] = np.where(np.sign(target) == signs, target, 0.0) - v[active]
-        moved, pull = step[active], product(hessian, step, n_threads)
-        if moved @ (slope + 0.5 * (pull[active] + l2[active] * moved)) < 0.0:
+        moved, change = step[active], backend.symmetric_product(hessian, step, n_threads)
+        if moved @ (slope + 0.5 * (change[active] + l2[active] * moved)) < 0.0:
             v += step
-            g += pull
+            g += change
             return True
     return False
-
-
-def product(hessian: np.ndarray, vector: np.ndarray, n_threads: int) -> np.ndarray:
-    """Return hessian @ vector."""
-    if kernels.active() == "numpy":
-        return hessian @ vector
-    out = np.empty_like(vector)
-    kernels.call("symmetric_product", len(vector), hessian, vector, out, n_threads)
-    return out
 
 
 # ---- its descent: one group per feature ------------------------------------------------------------------------------
@@ -281,25 +272,27 @@ def solve_grouped(
     tolerance: float,
     n_threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the minimiser for the penalty sum_j group_j |v_j|, up to a breach of `tolerance` in units of `group`.
+    """Return the minimiser for the penalty sum_j group_j |v_j|, up to a KKT violation of `tolerance` in its units.
 
     `group` and `l2` hold one number per feature (q,), the other vectors (n_classes * q,) in order of the classes. Block
     descent finds the features; Newton steps on the smooth function over these follow (one Cholesky each).
     """
-    g, v = gradient.copy(), w.copy()
+    g, v, backend = gradient.copy(), w.copy(), backend_of(hessian)
     if len(group) == 0:
         return v, g
 
     def descend(sweeps: int) -> float:
-        _descend_groups(hessian, g, v, group, l2, tolerance / 4, sweeps, n_threads)
-        return group_breach(g, v, group, l2)
+        backend.group_descent(
+            hessian, g, v, group, l2, tolerance=SWEEP_ACCURACY * tolerance, max_sweeps=sweeps, n_threads=n_threads
+        )
+        return group_kkt_violation(g, v, group, l2)
 
-    _alternate(descend, lambda: _group_face_step(hessian, g, v, group, l2, n_threads), tolerance)
+    _alternate(descend, lambda: _group_face_step(backend, hessian, g, v, group, l2, n_threads), tolerance)
     return v, g
 
 
-def group_breach(gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray) -> float:
-    """Return the largest breach of the optimality conditions, in units of `group`."""
+def group_kkt_violation(gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray) -> float:
+    """Return the largest violation of the optimality conditions (KKT), in units of `group`."""
     moves = np.isfinite(group)
     g, v = (vector.reshape(-1, len(group))[:, moves] for vector in (gradient, v))
     norms, slope = np.linalg.norm(v, axis=0), g + l2[moves] * v
@@ -309,44 +302,14 @@ def group_breach(gradient: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.
     return float((np.where(norms > 0.0, inside, outside) / group[moves]).max(initial=0.0))
 
 
-def _descend_groups(
+def _group_face_step(
+    backend: Backend,
     hessian: np.ndarray,
-    gradient: np.ndarray,
+    g: np.ndarray,
     v: np.ndarray,
     group: np.ndarray,
     l2: np.ndarray,
-    tolerance: float,
-    max_sweeps: int,
     n_threads: int,
-) -> None:
-    """Run block coordinate descent in place."""
-    q = len(group)
-    n_classes = len(v) // q
-    if kernels.active() != "numpy" and n_classes <= LARGEST_BLOCK:
-        types = (ctypes.c_int64, ctypes.c_int64, *(ctypes.c_void_p,) * 5, ctypes.c_double, *(ctypes.c_int64,) * 2)
-        arrays = (kernels.pointer(array) for array in (hessian, gradient, v, group, l2))
-        if kernels.function("group_descent", types)(q, n_classes, *arrays, tolerance, max_sweeps, n_threads) < 0:
-            raise MemoryError("no memory for a block of the subproblem")
-        return
-    for _ in range(max_sweeps):
-        largest = 0.0
-        for j in np.flatnonzero(np.isfinite(group)):
-            curvature = float(np.abs(hessian[j::q, j::q]).sum(axis=1).max()) + l2[j]
-            if curvature <= 0.0:
-                continue
-            trial = v[j::q] - (gradient[j::q] + l2[j] * v[j::q]) / curvature
-            length = float(np.linalg.norm(trial))
-            kept = max(0.0, 1.0 - group[j] / (curvature * length)) if length > 0.0 else 0.0
-            step = kept * trial - v[j::q]
-            v[j::q] += step
-            gradient += step @ hessian[j::q]
-            largest = max(largest, float(np.abs(step).max()) * curvature / group[j])
-        if largest <= tolerance:
-            return
-
-
-def _group_face_step(
-    hessian: np.ndarray, g: np.ndarray, v: np.ndarray, group: np.ndarray, l2: np.ndarray, n_threads: int
 ) -> bool:
     """Take a Newton step over the features in use, shortened until the model falls; tell whether there was one."""
     q = len(group)
@@ -354,21 +317,21 @@ def _group_face_step(
     active = (np.arange(len(v) // q)[:, None] * q + used).ravel()
     blocks = v[active].reshape(-1, len(used))
     norms = np.linalg.norm(blocks, axis=0)
-    unit, bend = blocks / norms, group[used] / norms  # the norm's Hessian is group / |v_j| (I - unit unit')
+    unit, steepness = blocks / norms, group[used] / norms  # the norm's Hessian is group / |v_j| (I - unit unit')
     slope = (g[active].reshape(blocks.shape) + group[used] * unit + l2[used] * blocks).ravel()
-    curved = bend * unit[:, None] * unit[None]
-    factor = Factor.of(hessian, active, np.tile(l2[used] + bend, len(blocks)), n_threads, curved)
+    curvature = steepness * unit[:, None] * unit[None]
+    factor = Factor.of(hessian, active, np.tile(l2[used] + steepness, len(blocks)), n_threads, curvature)
     if factor is None:
         return False
     direction = factor.solve(-slope)
-    for shrink in range(FACE_SHRINKS):
+    for shrink in range(MAX_SHRINKS):
         step = np.zeros_like(v)
-        step[active] = 0.4**shrink * direction
-        pull, moved = product(hessian, step, n_threads), step[active].reshape(blocks.shape)
+        step[active] = SHRINK_RATIO**shrink * direction
+        change, moved = backend.symmetric_product(hessian, step, n_threads), step[active].reshape(blocks.shape)
         longer = group[used] @ (np.linalg.norm(blocks + moved, axis=0) - norms)
-        smooth = (g[active] + 0.5 * pull[active]) @ step[active] + (l2[used] * moved * (blocks + 0.5 * moved)).sum()
+        smooth = (g[active] + 0.5 * change[active]) @ step[active] + (l2[used] * moved * (blocks + 0.5 * moved)).sum()
         if longer + smooth < 0.0:
             v += step
-            g += pull
+            g += change
             return True
     return False

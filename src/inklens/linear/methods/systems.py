@@ -12,19 +12,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inklens.linear.kernels import compiled as kernels
+from inklens.linear import deadline
+from inklens.linear.kernels.choice import backend_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.row_arrays import RowArray
 
-MAX_BLOCK = 1500  # columns with a full block; the others, those with the least curvature, get their diagonal
-HEAVY = 1.0  # of the columns of wide data, those with more curvature than this many times the penalty's enter the block
-SAMPLE_ROWS = 3  # rows per block column in the preconditioner's Gram matrices
-UNEVEN = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
-FORCING = 0.2  # the conjugate gradient stops when the residual has fallen to this share
-MAX_CG = 60
-LEAST_RIDGE = np.float32(1e-6)  # on a block's diagonal, relatively: float32 cannot factor what is closer to singular
-SOLVE_WORK = 1_000_000  # entries of the factors below which one thread solves
-PORTRAIT_ACCURACY = 0.03  # of solutions with the rows that stand for all
+MAX_BLOCK_COLUMNS = 1500  # with a full block; the others, those with the least curvature, get their diagonal
+HEAVY_CURVATURE = 1.0  # times the penalty's: of wide data, columns with more than that enter the block
+ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices
+LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
+FORCING_RATIO = 0.2  # of the residual, at which the conjugate gradient stops
+MAX_PRODUCTS = 60  # with the Hessian, in one conjugate gradient
+RELATIVE_RIDGE = np.float32(1e-6)  # on a block's diagonal: float32 cannot factor what is closer to singular
+INTERCEPT_RIDGE = 1e-3  # on the intercept's and the spare diagonals, relatively; the intercepts' gauge is singular
+MIN_ENTRIES_FOR_THREADS = 1_000_000  # of the factors, below which one thread solves
+SUBSAMPLE_ACCURACY = 0.03  # of solutions with the rows that stand for all
+THRESHOLD_ROUNDS = 8  # in which rows become certain to be drawn; few take more than two
 
 
 # ---- solving ---------------------------------------------------------------------------------------------------------
@@ -45,10 +48,11 @@ def conjugate_gradient(
     x, residual = np.zeros_like(target), target
     z = precondition(residual)
     direction, size = z, float(np.vdot(residual, z))
-    forcing = min(FORCING, np.sqrt(size / scale)) ** 2 * size
-    for n_products in range(1, MAX_CG + 1):
+    forcing = min(FORCING_RATIO, np.sqrt(size / scale)) ** 2 * size
+    for n_products in range(1, MAX_PRODUCTS + 1):
         if size <= 0.0:
             return x, n_products
+        deadline.check()
         product = curve(direction)
         curvature = float(np.vdot(direction, product))
         if curvature <= 0.0:  # rounding: what there is must do
@@ -91,7 +95,7 @@ def solve_system(
 class Metric(NamedTuple):
     """One Cholesky factor per class over the `head` columns and the intercept, diagonals for the `tail`."""
 
-    factors: np.ndarray  # (n_classes, q, stride) float32, lower, diagonals inverted (compiled) or as they are (NumPy)
+    factors: np.ndarray  # (n_classes, q, stride) float32: what the backend made of the blocks
     head: np.ndarray  # columns of the block, the intercept last
     tail: np.ndarray
     tail_inverse: np.ndarray  # (n_classes, n_tail)
@@ -103,12 +107,13 @@ class Metric(NamedTuple):
         out = np.zeros_like(v)
         block = np.zeros(self.factors.shape[:2], dtype=np.float32)
         block[:, : len(self.head)] = v[:, self.head]
-        out[:, self.head] = _solve_blocks(self.factors, block, self.n_threads)[:, : len(self.head)]
+        solved = backend_of(self.factors).solve_blocks(self.factors, block, self.n_threads)
+        out[:, self.head] = solved[:, : len(self.head)]
         out[:, self.tail] = v[:, self.tail] * self.tail_inverse
-        return out - out.mean(axis=0)
+        return np.asarray(out - out.mean(axis=0))
 
 
-class Portrait(NamedTuple):
+class SubsampledHessian(NamedTuple):
     """The Hessian over rows that stand for all, where a product with all costs more than a solution with these."""
 
     problem: Problem
@@ -116,11 +121,11 @@ class Portrait(NamedTuple):
     metric: Metric
 
     def solve(self, v: np.ndarray) -> np.ndarray:
-        """Return the solution of the smaller system, to PORTRAIT_ACCURACY."""
-        return solve_system(self.problem, self.proba, self.metric, v, PORTRAIT_ACCURACY)
+        """Return the solution of the smaller system, to SUBSAMPLE_ACCURACY."""
+        return solve_system(self.problem, self.proba, self.metric, v, SUBSAMPLE_ACCURACY)
 
 
-def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric | Portrait:
+def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric | SubsampledHessian:
     """Return the preconditioner at coefficients with these probabilities.
 
     Where rows are not held, it takes two readings: one for the rows that weigh most there, one to take them.
@@ -129,11 +134,11 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric |
         return build_metric(problem, proba.held)
     spread = RowArray.combine(lambda part, p: p * (1.0 - p) * problem.weights[part, None], proba)
     importance = np.concatenate([rows.max(axis=1).astype(np.float32) for _, rows in spread.readings()])
-    rows, factor = _sample(importance, problem.rows.n_portrait)
+    rows, factor = _sample(importance, problem.rows.n_subsample)
     rows = np.arange(len(importance)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
     own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
-    return Portrait(small, own, build_metric(small, np.asarray(own)))
+    return SubsampledHessian(small, own, build_metric(small, np.asarray(own)))
 
 
 def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
@@ -146,42 +151,42 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
     columns = np.flatnonzero(problem.free)
     tail = np.empty(0, dtype=np.intp)
     tail_inverse = np.empty((problem.n_classes, 0))
-    if len(columns) > MAX_BLOCK:
+    if len(columns) > MAX_BLOCK_COLUMNS:
         diagonal = problem.rows.transpose_product(curvature, squared=True)
-        heavy = np.partition(diagonal.max(axis=0), -MAX_BLOCK)[-MAX_BLOCK]
-        in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY * l2))
+        heavy = np.partition(diagonal.max(axis=0), -MAX_BLOCK_COLUMNS)[-MAX_BLOCK_COLUMNS]
+        in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY_CURVATURE * l2))
         columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
         tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
-    n_wanted = SAMPLE_ROWS * (len(columns) + 1)
+    n_wanted = ROWS_PER_COLUMN * (len(columns) + 1)
     importance = curvature.max(axis=1)
     rows, factor = _sample(importance if n_wanted >= len(proba) else importance * _lengths(problem), n_wanted)
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     q = len(columns) + 1
     size, stride = -(-q // 4) * 4, -(-q // 16) * 16
     factors = np.zeros((problem.n_classes, size, stride), dtype=np.float32)
-    _class_grams(problem, columns, rows, used, factors)
+    problem.rows.add_class_grams(columns, rows, used, factors)
     place = np.arange(q - 1)
     diagonal = factors[:, place, place]
-    ridge = np.maximum(l2[columns].astype(np.float32), LEAST_RIDGE * diagonal)
+    ridge = np.maximum(l2[columns].astype(np.float32), RELATIVE_RIDGE * diagonal)
     factors[:, place, place] += np.where(ridge > 0.0, ridge, diagonal.max(initial=1.0))  # else: short steps
     place = np.arange(q - 1, size)
-    factors[:, place, place] += np.float32(1e-6) + 1e-3 * factors[:, place, place]
+    factors[:, place, place] += np.float32(1e-6) + INTERCEPT_RIDGE * factors[:, place, place]
     if not problem.fit_intercept:
         factors[:, q - 1, : q - 1] = 0.0
-    _factor_blocks(factors, problem.rows.n_threads)
-    n_threads = problem.rows.n_threads if factors.size > SOLVE_WORK else 1
+    backend_of(factors).factor_blocks(factors, problem.rows.n_threads)
+    n_threads = problem.rows.n_threads if factors.size > MIN_ENTRIES_FOR_THREADS else 1
     return Metric(factors, np.append(columns, n_features), tail, tail_inverse, n_threads)
 
 
-def _lengths(problem: Problem) -> np.ndarray | np.float32:
+def _lengths(problem: Problem) -> np.ndarray:
     """Return |x_i|^2 in units of its mean, (n_samples,), or 1 where rows are about as long as each other.
 
     A rare pixel that was standardised has values of 50 or more: without the rows that hold them it has no curvature.
     """
     squares = problem.rows.row_squares(problem.free.astype(np.float32))
-    if squares is None or squares.max() <= UNEVEN * squares.mean():
-        return np.float32(1.0)
-    return (squares / squares.mean()).astype(np.float32)
+    if squares.max() <= LONG_ROW * squares.mean():
+        return np.ones(1, dtype=np.float32)
+    return np.asarray(squares / squares.mean(), dtype=np.float32)
 
 
 def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
@@ -189,7 +194,7 @@ def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, n
     if n_wanted >= len(importance):
         return None, np.ones(len(importance), dtype=np.float32)
     threshold = float(importance.sum()) / n_wanted
-    for _ in range(8):  # rows that are certain to enter leave the others more room
+    for _ in range(THRESHOLD_ROUNDS):  # rows that are certain to enter leave the others more room
         certain = importance >= threshold
         room = n_wanted - int(certain.sum())
         if room <= 0:
@@ -198,41 +203,3 @@ def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, n
     probability = np.minimum(1.0, importance / max(threshold, np.finfo(np.float32).tiny))
     rows = np.flatnonzero(np.random.default_rng(0).random(len(importance)) < probability)
     return rows, (1.0 / probability[rows]).astype(np.float32)
-
-
-def _class_grams(problem: Problem, columns: np.ndarray, rows, curvature: np.ndarray, out: np.ndarray) -> None:
-    """Write [X 1]' diag(w_k) [X 1] for every class k into the lower triangles of `out`."""
-    data, q = problem.rows, len(columns)
-    if kernels.active() != "numpy" and data.is_sparse:
-        X = data.csr(columns, rows)
-        weights = np.zeros((len(curvature), -(-out.shape[0] // 16) * 16), dtype=np.float32)
-        weights[:, : out.shape[0]] = curvature
-        grams = out if out.shape[1] == q + 1 else np.empty((out.shape[0], q + 1, out.shape[2]), dtype=np.float32)
-        kernels.call(
-            "class_grams", X.values, X.indices, X.indptr, *X.shape, weights, out.shape[0], grams, out.shape[2],
-            data.n_threads,
-        )  # fmt: skip
-        out[:, : q + 1] = grams
-        return
-    out[:, : q + 1, : q + 1] = data.class_grams(columns, rows, curvature)
-
-
-def _factor_blocks(A: np.ndarray, n_threads: int) -> None:
-    """Replace each lower triangle by its Cholesky factor."""
-    if kernels.active() != "numpy":
-        kernels.call("factor_blocks", A, *A.shape, n_threads)
-        return
-    size = A.shape[1]
-    for block in A:
-        lower = np.tril(block[:, :size]).astype(np.float64)
-        symmetric = lower + np.tril(lower, -1).T
-        symmetric[np.arange(size), np.arange(size)] *= 1.0 + 1e-6
-        block[:, :size] = np.linalg.inv(symmetric)
-
-
-def _solve_blocks(A: np.ndarray, x: np.ndarray, n_threads: int) -> np.ndarray:
-    """Return the blocks' inverses times x (n_classes, q); x is overwritten."""
-    if kernels.active() != "numpy":
-        kernels.call("solve_blocks", A, x, *A.shape, n_threads)
-        return x
-    return np.einsum("kij,kj->ki", A[:, :, : A.shape[1]], x)

@@ -5,13 +5,89 @@ one number per feature.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 
-from inklens.linear.methods import subproblem
+PerFeature: TypeAlias = float | np.ndarray  # one number for all features, or (n_features,)
 
 SHRINK = 1.0 - 4.0 * np.finfo(float).eps  # keeps a scaled dual point inside its domain after rounding
+
+
+class Penalty(Protocol):
+    """What a convex penalty g(W) offers to methods and proofs.
+
+    What is *thresholded together* is a single coefficient under L1 and a column of W under the group penalty: it is
+    zero at an optimum where the size of its gradient stays below the threshold `l1`.
+    """
+
+    # ---- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def l1(self) -> PerFeature:
+        """Threshold: what keeps a coefficient (the norm of a column) at zero."""
+
+    @property
+    def l2(self) -> PerFeature:
+        """Ridge: the factor of ||W||^2 / 2."""
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether g has a gradient everywhere."""
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether the coefficients of a feature are thresholded together."""
+
+    # ---- the function ------------------------------------------------------------------------------------------------
+
+    def value(self, W: np.ndarray) -> float:
+        """Return g(W)."""
+
+    def gradient(self, W: np.ndarray) -> np.ndarray:
+        """Return the gradient of the smooth part, l2 W, in the shape of W."""
+
+    def prox(self, W: np.ndarray, step: PerFeature) -> np.ndarray:
+        """Return argmin_V ||V - W||^2 / (2 step) + g(V), in the shape of W."""
+
+    def conjugate(self, G: np.ndarray) -> float:
+        """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
+
+    def largest_feasible_scale(self, G: np.ndarray) -> float:
+        """Return the largest s <= 1 with g*(s G) finite."""
+
+    # ---- the same penalty of other variables -------------------------------------------------------------------------
+
+    def scaled(self, factor: float) -> Self:
+        """Return factor * g."""
+
+    def in_units(self, scale: np.ndarray) -> Self:
+        """Return the same penalty as a function of W' = scale * W, scale (n_features,)."""
+
+    def over(self, columns: np.ndarray, n_features: int) -> Self:
+        """Return the penalty of some columns, out of n_features, alone."""
+
+    # ---- what is thresholded together: (n_classes, n_features), or (1, n_features) for groups ------------------------
+
+    def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        """Return the products <a, b> of what is thresholded together."""
+
+    def sizes(self, W: np.ndarray) -> np.ndarray:
+        """Return the sizes |w| of what is thresholded together."""
+
+    # ---- optimality, always (n_classes, n_features) ------------------------------------------------------------------
+
+    def support(self, W: np.ndarray) -> np.ndarray:
+        """Return which coefficients are not held at zero."""
+
+    def threshold_ratio(self, G: np.ndarray) -> np.ndarray:
+        """Return the size of the gradient over the threshold: a zero stays one up to 1."""
+
+    def kkt_violations(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Return by how much each coefficient violates the optimality condition G in dg(W), in thresholds."""
+
+    def kkt_violation(self, W: np.ndarray, G: np.ndarray) -> float:
+        """Return the largest of `kkt_violations`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +98,8 @@ class ElasticNet:
     3.0
     """
 
-    l1: Any
-    l2: Any
+    l1: PerFeature
+    l2: PerFeature
 
     is_grouped = False
 
@@ -41,9 +117,9 @@ class ElasticNet:
         """Return the gradient of the smooth part, l2 W."""
         return self.l2 * W
 
-    def prox(self, W: np.ndarray, step: float) -> np.ndarray:
+    def prox(self, W: np.ndarray, step: PerFeature) -> np.ndarray:
         """Return argmin_V ||V - W||^2 / (2 step) + g(V)."""
-        return np.sign(W) * np.maximum(np.abs(W) - step * self.l1, 0.0) / (1.0 + step * self.l2)
+        return np.asarray(np.sign(W) * np.maximum(np.abs(W) - step * self.l1, 0.0) / (1.0 + step * self.l2))
 
     def conjugate(self, G: np.ndarray) -> float:
         """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
@@ -75,39 +151,30 @@ class ElasticNet:
 
     def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
         """Return the products <a, b> of what is thresholded together, (n_classes, n_features)."""
-        return A * B
+        return np.asarray(A * B)
 
     def sizes(self, W: np.ndarray) -> np.ndarray:
         """Return the sizes of what is thresholded together, (n_classes, n_features)."""
-        return np.abs(W)
+        return np.asarray(np.abs(W))
 
-    def strength(self, G: np.ndarray) -> np.ndarray:
-        """Return how hard -G pulls each coefficient off zero, 1 at the threshold, (n_classes, n_features)."""
+    def threshold_ratio(self, G: np.ndarray) -> np.ndarray:
+        """Return |G| / l1."""
         return _ratio(np.abs(G), self.l1)
 
     def support(self, W: np.ndarray) -> np.ndarray:
         """Return which coefficients are not held at zero, (n_classes, n_features)."""
-        return W != 0.0
+        return np.asarray(W != 0.0)
 
-    def violation(self, W: np.ndarray, G: np.ndarray) -> float:
-        """Return the largest breach of the optimality conditions G in dg(W), in units of the threshold."""
-        breach, used = np.maximum(np.abs(G) - self.l1, 0.0), W != 0.0
+    def kkt_violations(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Return |G - l2 W - l1 sign W| / l1 where W is not 0, and what |G| exceeds l1 by, in thresholds, elsewhere."""
+        excess, used = np.maximum(np.abs(G) - self.l1, 0.0), W != 0.0
         l1, l2, own = _where_not_zero(W, self.l1, self.l2)
-        breach[used] = np.abs(G[used] - l2 * own - l1 * np.sign(own))
-        return float(_ratio(breach, self.l1).max(initial=0.0))
+        excess[used] = np.abs(G[used] - l2 * own - l1 * np.sign(own))
+        return _ratio(excess, self.l1)
 
-    def solve_quadratic(
-        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
-
-        Intercepts stay at 0.
-        """
-        l1, l2 = (_per_pair(size, model) for size in (self.l1, self.l2))
-        l1[model.is_intercept] = np.inf
-        return subproblem.solve_elementwise(
-            model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads, faces=model.faces
-        )
+    def kkt_violation(self, W: np.ndarray, G: np.ndarray) -> float:
+        """Return the largest of `kkt_violations`."""
+        return float(self.kkt_violations(W, G).max(initial=0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,14 +187,14 @@ class GroupLasso:
     5.0
     """
 
-    group: Any
-    l2: Any
+    group: PerFeature
+    l2: PerFeature
 
     is_smooth = False
     is_grouped = True
 
     @property
-    def l1(self) -> Any:
+    def l1(self) -> PerFeature:
         """The threshold that a column's norm of the gradient must pass."""
         return self.group
 
@@ -139,11 +206,11 @@ class GroupLasso:
         """Return the gradient of the smooth part, l2 W."""
         return self.l2 * W
 
-    def prox(self, W: np.ndarray, step: float) -> np.ndarray:
+    def prox(self, W: np.ndarray, step: PerFeature) -> np.ndarray:
         """Return argmin_V ||V - W||^2 / (2 step) + g(V)."""
         norms = np.linalg.norm(W, axis=0)
         kept = np.maximum(norms - step * self.group, 0.0)
-        return W * _ratio(kept, norms) / (1.0 + step * self.l2)
+        return np.asarray(W * _ratio(kept, norms) / (1.0 + step * self.l2))
 
     def conjugate(self, G: np.ndarray) -> float:
         """Return g*(G) = sup_W <G, W> - g(W); infinite outside its domain."""
@@ -167,41 +234,31 @@ class GroupLasso:
 
     def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
         """Return the products <a_j, b_j> of the columns, (1, n_features)."""
-        return (A * B).sum(axis=0, keepdims=True)
+        return np.asarray((A * B).sum(axis=0, keepdims=True))
 
     def sizes(self, W: np.ndarray) -> np.ndarray:
         """Return the norms of the columns, (1, n_features)."""
-        return np.linalg.norm(W, axis=0, keepdims=True)
+        return np.asarray(np.linalg.norm(W, axis=0, keepdims=True))
 
-    def strength(self, G: np.ndarray) -> np.ndarray:
-        """Return how hard -G pulls each feature off zero, 1 at the threshold, (n_classes, n_features)."""
+    def threshold_ratio(self, G: np.ndarray) -> np.ndarray:
+        """Return |G_.j| / group, the same for every class."""
         return np.broadcast_to(_ratio(np.linalg.norm(G, axis=0), self.group), G.shape)
 
     def support(self, W: np.ndarray) -> np.ndarray:
         """Return which coefficients are not held at zero, (n_classes, n_features)."""
         return np.broadcast_to((W != 0.0).any(axis=0), W.shape)
 
-    def violation(self, W: np.ndarray, G: np.ndarray) -> float:
-        """Return the largest breach of the optimality conditions G in dg(W), in units of the threshold."""
-        pull = G - self.l2 * W
+    def kkt_violations(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
+        """Return each column's distance from the subdifferential, in thresholds, the same for every class."""
+        gradient = G - self.l2 * W
         norms = np.linalg.norm(W, axis=0)
-        inside = np.linalg.norm(pull - self.group * W * _ratio(1.0, norms), axis=0)
-        outside = np.maximum(np.linalg.norm(pull, axis=0) - self.group, 0.0)
-        return float(_ratio(np.where(norms > 0.0, inside, outside), self.group).max(initial=0.0))
+        inside = np.linalg.norm(gradient - self.group * W * _ratio(1.0, norms), axis=0)
+        outside = np.maximum(np.linalg.norm(gradient, axis=0) - self.group, 0.0)
+        return np.broadcast_to(_ratio(np.where(norms > 0.0, inside, outside), self.group), W.shape)
 
-    def solve_quadratic(
-        self, model: subproblem.Model, gradient: np.ndarray, w: np.ndarray, tolerance: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser of the quadratic model plus g over the model's pairs, and the model's gradient there.
-
-        Intercepts stay at 0.
-        """
-        q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
-        group, l2 = (_per_pair(size, model)[:q] for size in (self.group, self.l2))
-        group[model.is_intercept[:q]] = np.inf
-        return subproblem.solve_grouped(
-            model.hessian, gradient, w, group, l2, tolerance=tolerance, n_threads=model.n_threads
-        )
+    def kkt_violation(self, W: np.ndarray, G: np.ndarray) -> float:
+        """Return the largest of `kkt_violations`."""
+        return float(self.kkt_violations(W, G).max(initial=0.0))
 
 
 def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLasso:
@@ -211,15 +268,16 @@ def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLas
     return ElasticNet(l1_ratio, 1.0 - l1_ratio)
 
 
-def _where_not_zero(W: np.ndarray, *per_feature: Any) -> tuple[np.ndarray, ...]:
+def _where_not_zero(W: np.ndarray, *per_feature: PerFeature) -> tuple[np.ndarray, ...]:
     """Return numbers per feature, or for all, and W, each at the entries of W that are not 0; most are, in text."""
     used = np.flatnonzero(W != 0.0)
-    return *(
-        np.broadcast_to(size, W.shape).ravel()[used] if np.ndim(size) else size for size in per_feature
-    ), W.ravel()[used]
+    sizes = (
+        np.broadcast_to(size, W.shape).ravel()[used] if np.ndim(size) else np.asarray(size) for size in per_feature
+    )
+    return *sizes, W.ravel()[used]
 
 
-def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
+def _ratio(numerator: PerFeature, denominator: PerFeature) -> np.ndarray:
     """Return numerator / denominator, 0 where the denominator is 0."""
     if np.ndim(denominator) == 0 and denominator != 0.0:
         return np.asarray(numerator / denominator, dtype=float)
@@ -227,16 +285,9 @@ def _ratio(numerator: Any, denominator: Any) -> np.ndarray:
     return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator != 0.0)
 
 
-def _largest_scale(size: np.ndarray, bound: Any) -> float:
+def _largest_scale(size: np.ndarray, bound: PerFeature) -> float:
     """Return the largest s <= 1 with s * size <= bound everywhere, also after rounding."""
     over = size > bound
     if not over.any():
         return 1.0
     return float((np.broadcast_to(bound, size.shape)[over] / size[over]).min() * SHRINK)
-
-
-def _per_pair(size: Any, model: subproblem.Model) -> np.ndarray:
-    """Return a number per feature, or one for all, as a number per pair."""
-    if np.ndim(size) == 0:
-        return np.full(len(model.is_intercept), float(size))
-    return np.append(size, 0.0)[model.pairs.features]

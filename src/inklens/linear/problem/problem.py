@@ -6,20 +6,21 @@ Shapes: codes (n_samples,) in 0..n_classes-1, weights c (n_samples,), coef W (n_
 intercept b (n_classes,).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.errors import DataError
-from inklens.linear.kernels.compiled import loss_of_scores
+from inklens.linear.problem.penalties import Penalty
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
+from inklens.linear.softmax import loss_of_scores
 
-WEAKEST = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
-FAINTEST = 1e-20  # smallest: below, the loss runs out of float32
-FAINTEST_ALONE = 1e-12  # smallest total weight without a penalty, where no other term sets a scale
+MAX_WEIGHT = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
+MIN_WEIGHT = 1e-20  # smallest: below, the loss runs out of float32
+MIN_WEIGHT_UNPENALISED = 1e-12  # smallest total weight without a penalty, where no other term sets a scale
 
 
 def check_strength(C: float, weights: np.ndarray) -> None:
@@ -28,46 +29,95 @@ def check_strength(C: float, weights: np.ndarray) -> None:
         raise DataError("weights of samples and classes must be finite and at least 0")
     with np.errstate(over="ignore", under="ignore"):
         total = float(weights.sum() if np.isinf(C) else C * weights.sum())
-    if np.isinf(C) and not FAINTEST_ALONE <= total <= WEAKEST:
+    if np.isinf(C) and not MIN_WEIGHT_UNPENALISED <= total <= MAX_WEIGHT:
         raise DataError(
-            f"the weights sum to {total:g}, outside {FAINTEST_ALONE:g} to {WEAKEST:g}; multiply all by one factor: "
-            "without a penalty only their ratios matter"
+            f"the weights sum to {total:g}, outside {MIN_WEIGHT_UNPENALISED:g} to {MAX_WEIGHT:g}; multiply all by one "
+            "factor: without a penalty only their ratios matter"
         )
-    if not FAINTEST <= total <= WEAKEST:
-        remedy = "a smaller C, or C=inf for no penalty" if total > WEAKEST else "a larger C"
+    if not MIN_WEIGHT <= total <= MAX_WEIGHT:
+        remedy = "a smaller C, or C=inf for no penalty" if total > MAX_WEIGHT else "a larger C"
         raise DataError(
-            f"C times the sum of the sample weights must lie between {FAINTEST:g} and {WEAKEST:g}, so that neither "
-            f"loss nor penalty vanishes in rounding; got C={C:g} and {total:g}; give {remedy}"
+            f"C times the sum of the sample weights must lie between {MIN_WEIGHT:g} and {MAX_WEIGHT:g}, so that "
+            f"neither loss nor penalty vanishes in rounding; got C={C:g} and {total:g}; give {remedy}"
         )
 
 
 @dataclass(frozen=True, eq=False)
+class Facts:
+    """What rows, labels and weights tell under every penalty: read once, and shared along a path.
+
+    `free_columns` are known where the rows are some of those of another problem.
+    """
+
+    rows: Rows
+    codes: np.ndarray
+    weights: np.ndarray
+    n_classes: int
+    fit_intercept: bool
+    free_columns: np.ndarray | None = None
+
+    @cached_property
+    def free(self) -> np.ndarray:
+        """Columns whose coefficients may differ from 0; a constant column is the intercept's business."""
+        if self.free_columns is not None:
+            return self.free_columns
+        return np.asarray(~self.rows.constant | ((self.rows.high != 0.0) & (not self.fit_intercept)))
+
+    @cached_property
+    def class_weights(self) -> np.ndarray:
+        """Total weight of each class, (n_classes,)."""
+        return np.bincount(self.codes, self.weights, minlength=self.n_classes)
+
+    @cached_property
+    def magnitudes(self) -> np.ndarray:
+        """sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient."""
+        return self.rows.absolute().column_sums(self.weights)
+
+
+@dataclass(frozen=True, eq=False)
 class Problem:
-    """Rows, labels, weights and penalty of one fit."""
+    """Rows, labels, weights and penalty of one fit.
+
+    `known` are facts that hold for this problem, too; `dataclasses.replace` takes none over.
+    """
 
     rows: Rows
     codes: np.ndarray  # int32
     weights: np.ndarray  # float64
     n_classes: int
-    penalty: Any
+    penalty: Penalty
     fit_intercept: bool = True
+    known: InitVar[Facts | None] = None
+    facts: Facts = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known: Facts | None) -> None:
         """Bring labels and weights to the types that the kernels read."""
         object.__setattr__(self, "codes", np.ascontiguousarray(self.codes, dtype=np.int32))
         object.__setattr__(self, "weights", np.ascontiguousarray(self.weights, dtype=np.float64))
+        facts = known or Facts(self.rows, self.codes, self.weights, self.n_classes, self.fit_intercept)
+        object.__setattr__(self, "facts", facts)
 
     @property
     def is_penalised(self) -> bool:
         """Whether any coefficient costs anything."""
-        return any(np.any(getattr(self.penalty, name, 0.0)) for name in ("l1", "l2"))
+        return bool(np.any(self.penalty.l1) or np.any(self.penalty.l2))
 
-    @cached_property
+    @property
     def free(self) -> np.ndarray:
-        """Columns whose coefficients may differ from 0; a constant column is the intercept's business."""
-        return ~self.rows.constant | ((self.rows.high != 0.0) & (not self.fit_intercept))
+        """Columns whose coefficients may differ from 0, (n_features,)."""
+        return self.facts.free
 
-    def evaluate(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: Any = np.float32) -> Evaluation:
+    @property
+    def class_weights(self) -> np.ndarray:
+        """Total weight of each class, (n_classes,)."""
+        return self.facts.class_weights
+
+    @property
+    def magnitudes(self) -> np.ndarray:
+        """sum_i c_i |x_ij|, (n_features,)."""
+        return self.facts.magnitudes
+
+    def evaluate(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> Evaluation:
         """Return loss, gradient, scores and probabilities; gradients of what may not move are 0."""
         at = self.rows.loss_and_gradient(coef, intercept, self.codes, self.weights, dtype=dtype)
         at.gradient[:, ~self.free] = 0.0
@@ -81,40 +131,29 @@ class Problem:
         scores = RowArray.combine(lambda _, z, after: z + t * (after - z), start, end)
         return sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
 
-    # ---- what certificates need, read once ---------------------------------------------------------------------------
+    # ---- problems made of this one -----------------------------------------------------------------------------------
 
-    @cached_property
-    def class_weights(self) -> np.ndarray:
-        """Total weight of each class, (n_classes,)."""
-        return np.bincount(self.codes, self.weights, minlength=self.n_classes)
-
-    @cached_property
-    def magnitudes(self) -> np.ndarray:
-        """sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient."""
-        return self.rows.absolute().column_sums(self.weights)
+    def under(self, penalty: Penalty) -> "Problem":
+        """Return the problem with another penalty; nothing is read again."""
+        return replace(self, penalty=penalty, known=self.facts)
 
     def at(self, C: float) -> "Problem":
-        """Return loss + penalty / C, which has the optimum of C * loss + penalty; nothing is read again."""
-        scaled = replace(self, penalty=self.penalty.scaled(1.0 / C))
-        scaled.__dict__.update(free=self.free, class_weights=self.class_weights, magnitudes=self.magnitudes)
-        return scaled
+        """Return loss + penalty / C, which has the optimum of C * loss + penalty."""
+        return self.under(self.penalty.scaled(1.0 / C))
 
-    def restrict(self, rows: np.ndarray) -> "Problem":
-        """Return the problem on some rows (sorted indices), their weights scaled to the same total."""
-        return self.over(rows, self.rows.take(rows), self._raised(rows))
+    def over(self, chosen: np.ndarray, rows: Rows | None = None, weights: np.ndarray | None = None) -> "Problem":
+        """Return the problem on some rows (sorted indices); what may move stays the same.
+
+        `rows` are these rows where they have been taken already. Without `weights` theirs are scaled to the same total.
+        """
+        rows, codes = self.rows.take(chosen) if rows is None else rows, self.codes[chosen]
+        if weights is None:
+            weights = self.weights[chosen]
+            weights = weights * (self.weights.sum() / weights.sum())
+        known = Facts(rows, codes, weights, self.n_classes, self.fit_intercept, self.free)
+        return replace(self, rows=rows, codes=codes, weights=weights, known=known)
 
     @property
-    def portrait(self) -> "Problem":
+    def subsample(self) -> "Problem":
         """The problem on some thousand rows in memory: enough for second derivatives of rows that are not held."""
-        chosen, rows = self.rows.portrait
-        return self.over(chosen, rows, self._raised(chosen))
-
-    def over(self, chosen: np.ndarray, rows: Rows, weights: np.ndarray) -> "Problem":
-        """Return the problem on the chosen rows, which are these, with other weights."""
-        some = replace(self, rows=rows, codes=self.codes[chosen], weights=weights)
-        some.__dict__["free"] = self.free
-        return some
-
-    def _raised(self, chosen: np.ndarray) -> np.ndarray:
-        weights = self.weights[chosen]
-        return weights * (self.weights.sum() / weights.sum())
+        return self.over(*self.rows.subsample)

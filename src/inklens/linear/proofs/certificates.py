@@ -14,16 +14,20 @@ Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classe
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.special import entr
 
+from inklens.linear import deadline
+from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, class_sums, entropy, pull
+from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, class_sums, dual_gradient, entropy
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax
 
-RADIUS = 10.0  # without a penalty the bound holds over all coefficients with norms up to this many times the solution's
-LARGEST_EXISTENCE = 1500  # coefficients up to which existence of an unpenalised optimum is looked for
+RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
+MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
+MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
 
 class Certificate(NamedTuple):
@@ -66,10 +70,10 @@ def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: Dua
     else:
         proba = dual.proba(problem.rows)
     bound = max(0.0, _bound(problem, proba) - slack)
-    return Certificate(objective, bound, dual, violation(problem, coef, at))
+    return Certificate(objective, bound, dual, proximal_gradient_norm(problem, coef, at))
 
 
-def violation(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
+def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
     """Return the largest change that a proximal gradient step of length 1 makes."""
     moved = problem.penalty.prox(coef - at.gradient, 1.0) - coef
     return float(max(np.abs(moved).max(initial=0.0), np.abs(at.intercept_gradient).max(initial=0.0)))
@@ -77,11 +81,19 @@ def violation(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
 
 def _bound(problem: Problem, proba: RowArray) -> float:
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
-    G = pull(problem, proba)
+    G = dual_gradient(problem, proba)
     return dual_bound(problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes, leak)
 
 
-def dual_bound(penalty, proba: RowArray, codes, weights, G, magnitudes, leak: float = 0.0) -> float:
+def dual_bound(
+    penalty: Penalty,
+    proba: RowArray,
+    codes: np.ndarray,
+    weights: np.ndarray,
+    G: np.ndarray,
+    magnitudes: np.ndarray,
+    leak: float = 0.0,
+) -> float:
     """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
 
     `leak` is the share of probability by which the class sums may still be wrong.
@@ -117,11 +129,17 @@ def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[R
 def _score_rounding(magnitudes: np.ndarray, weights: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> float:
     """Return a bound on the error of the loss: scores are sums of n_features + 1 products, logs and sums follow."""
     reach = float(magnitudes @ np.abs(coef).max(axis=0, initial=0.0)) + float(weights.sum()) * np.abs(intercept).max()
-    return 2.0 * gamma(len(magnitudes) + len(coef) + 20) * (reach + float(weights.sum()) * np.log(len(coef)))
+    return float(2.0 * gamma(len(magnitudes) + len(coef) + 20) * (reach + float(weights.sum()) * np.log(len(coef))))
 
 
 def lower_bound(
-    X, codes: np.ndarray, weights: np.ndarray, penalty, dual: DualPoint, *, fit_intercept: bool = True
+    X: np.ndarray | sparse.sparray | sparse.spmatrix,
+    codes: np.ndarray,
+    weights: np.ndarray,
+    penalty: Penalty,
+    dual: DualPoint,
+    *,
+    fit_intercept: bool = True,
 ) -> float:
     """Return the proven lower bound that a dual point gives, with plain NumPy: an independent check of a saved model.
 
@@ -131,7 +149,7 @@ def lower_bound(
         The rows, in float64.
     codes, weights : ndarray (n_samples,)
         Class of each row, and its weight in the loss (C times sample weight).
-    penalty : ElasticNet or GroupLasso
+    penalty : Penalty
     dual : DualPoint
         Coefficients, and the direction along which the softmax is moved (or None).
 
@@ -171,7 +189,7 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
         own = np.arange(len(z)), codes[part]
         others = z.copy()
         others[own] = -np.inf
-        return z[own] - others.max(axis=1)
+        return np.asarray(z[own] - others.max(axis=1))
 
     leads = RowArray.combine(lead, rows.row_scores(coef, intercept, dtype=np.float64))
     if not all((found > 0.0).all() for _, found in leads.readings()):
@@ -184,15 +202,22 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
     return Separation(coef, intercept, margin) if margin > 0.0 else None
 
 
-def unpenalised_bound(problem: Problem, coef: np.ndarray, proba: RowArray) -> tuple[float, bool | None]:
+def unpenalised_bound(
+    problem: Problem, coef: np.ndarray, proba: RowArray, seconds: float | None = None
+) -> tuple[float, bool | None]:
     """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
 
-    Without that proof the bound holds over all coefficients whose norm ||W||_1 is at most RADIUS times that of `coef`.
+    That proof is given up after so many seconds; without it the bound holds over all coefficients whose norm ||W||_1 is
+    at most RADIUS_RATIO times that of `coef`.
     """
-    bound = existence(problem, np.asarray(proba)) if proba.held is not None else None
+    try:
+        with deadline.scope(seconds):
+            bound = existence(problem, np.asarray(proba)) if proba.held is not None else None
+    except deadline.OutOfTime:
+        bound = None
     if bound is not None:
         return bound, True
-    return norm_bounded(problem, proba, RADIUS * float(np.abs(coef).sum())), None
+    return norm_bounded(problem, proba, RADIUS_RATIO * float(np.abs(coef).sum())), None
 
 
 def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
@@ -201,7 +226,7 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     The Frank-Wolfe gap: sum_i c_i H(p_i) - radius max |G|.
     """
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
-    G = pull(problem, proba)
+    G = dual_gradient(problem, proba)
     relative = gamma(len(proba) + 8 * problem.n_classes + 20) + 2.0 * leak
     widest = float((np.abs(G) + relative * problem.magnitudes)[:, problem.free].max(initial=0.0))
     sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
@@ -219,13 +244,13 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     n_classes = problem.n_classes
     columns = np.flatnonzero(problem.free)
     size = (n_classes - 1) * (len(columns) + problem.fit_intercept)
-    if size == 0 or size > LARGEST_EXISTENCE or problem.rows.n_samples * size**2 > 2e10:
+    if size == 0 or size > MAX_EXISTENCE_COEFFICIENTS or problem.rows.n_samples * size**2 > MAX_EXISTENCE_WORK:
         return None
     X = problem.rows.dense(columns, dtype=np.float64)
     X /= np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny)
     if problem.fit_intercept:
         X = np.column_stack([X, np.ones(len(X))])
-    moves = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
+    Q_blocks = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
     G = np.zeros((n_classes - 1, X.shape[1]))
     u = proba * problem.weights[:, None]
     for own in range(n_classes):
@@ -233,6 +258,7 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
         for k in range(n_classes):
             if k == own:
                 continue
+            deadline.check()
             spread = X[rows] * u[rows, k, None]
             product, total = spread.T @ spread, spread.sum(axis=0)
             for a, sign_a in ((own, 1.0), (k, -1.0)):
@@ -241,9 +267,10 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
                 G[a] += sign_a * total
                 for b, sign_b in ((own, 1.0), (k, -1.0)):
                     if b < n_classes - 1:
-                        moves[a, :, b, :] += sign_a * sign_b * product
-    Q = moves.reshape(size, size)
+                        Q_blocks[a, :, b, :] += sign_a * sign_b * product
+    Q = Q_blocks.reshape(size, size)
     rounding = (gamma(len(X) * n_classes) + size**2 * np.finfo(float).eps) * float(np.trace(Q))
+    deadline.check()
     least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
     norm = np.linalg.norm(G) + gamma(len(X) * n_classes + 4) * float(np.linalg.norm(np.abs(X).T @ u))
     if least <= 0.0 or not (proba > 0.0).all():
@@ -255,4 +282,4 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
         return None
     sure = float(problem.weights @ entr(proba).sum(axis=1))
     change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
-    return max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change))
+    return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change)))

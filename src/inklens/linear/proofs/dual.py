@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import entr
 
+from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
@@ -47,7 +48,7 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     """
     mean = (proba * along).sum(axis=1, keepdims=True)
     point = proba * np.maximum(1.0 + along - mean, 0.0)
-    return point / point.sum(axis=1, keepdims=True)
+    return np.asarray(point / point.sum(axis=1, keepdims=True))
 
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
@@ -80,12 +81,12 @@ def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> RowArray
     return RowArray.combine(lambda _, p: p @ mix, proba)
 
 
-def softmax_gap(penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
+def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
     """Return the gap at the softmax itself, g(W) + g*(G) - <G, W> with G = -gradient; no repair for the intercept."""
     return penalty.value(coef) + penalty.conjugate(-gradient) + float(np.vdot(gradient, coef))
 
 
-def pull(problem: Problem, proba: RowArray) -> np.ndarray:
+def dual_gradient(problem: Problem, proba: RowArray) -> np.ndarray:
     """Return G = (Y - P)' diag(c) X, (n_classes, n_features), in the type of `proba`; half a pass."""
 
     def residual(part: slice, p: np.ndarray) -> np.ndarray:
@@ -93,7 +94,7 @@ def pull(problem: Problem, proba: RowArray) -> np.ndarray:
         own = np.arange(len(p)), problem.codes[part]
         out[own] = 0.0
         out[own] = -out.sum(axis=1)  # 1 - p_own without cancellation
-        return out
+        return np.asarray(out)
 
     return problem.rows.transpose_product(RowArray.combine(residual, proba))
 
@@ -108,9 +109,9 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
     return total
 
 
-def best_scaled(penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
+def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
     """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
-    safe = min(1.0, 1.0 / max(1.0, float(penalty.strength(G).max(initial=0.0))))
+    safe = min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))
     return max(value(scale) for scale in {penalty.largest_feasible_scale(G), safe})
 
 
@@ -123,5 +124,5 @@ def dual_value(problem: Problem, proba: RowArray) -> float:
     codes, weights, penalty = problem.codes, problem.weights, problem.penalty
     if problem.fit_intercept:
         proba = balance(proba, codes, weights)
-    G = pull(problem, proba)
+    G = dual_gradient(problem, proba)
     return best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))

@@ -13,7 +13,7 @@ import numpy as np
 from inklens.linear.problem.penalties import GroupLasso
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.certificates import balanced, gamma
-from inklens.linear.proofs.dual import DualPoint, entropy, pull
+from inklens.linear.proofs.dual import DualPoint, dual_gradient, entropy
 
 
 def certified_zeros(problem: Problem, objective: float, dual: DualPoint) -> np.ndarray:
@@ -45,16 +45,15 @@ def certified_zeros(problem: Problem, objective: float, dual: DualPoint) -> np.n
     if problem.fit_intercept:
         proba, leak = balanced(proba, problem.codes, weights)
     relative = gamma(len(proba) + 8 * problem.n_classes + 20) + 2.0 * leak
-    widest = np.abs(pull(problem, proba)) + relative * problem.magnitudes
+    widest = np.abs(dual_gradient(problem, proba)) + relative * problem.magnitudes
     scale = penalty.largest_feasible_scale(widest)
     sure = entropy(proba, problem.codes, weights, scale)
     slack = relative * problem.n_classes * (float(weights.sum()) + sure + objective)
     gap = max(0.0, objective - sure + penalty.conjugate(scale * widest) + slack)
     share = 1.0 if isinstance(penalty, GroupLasso) else 0.5
     reach = np.sqrt(share * gap) * _radii(problem) / np.where(penalty.l1 == 0.0, 1.0, penalty.l1)
-    return (penalty.strength(scale * widest) + reach < 1.0) & np.broadcast_to(
-        np.asarray(penalty.l1) > 0.0, widest.shape
-    )
+    has_threshold = np.broadcast_to(np.asarray(penalty.l1) > 0.0, widest.shape)
+    return np.asarray((penalty.threshold_ratio(scale * widest) + reach < 1.0) & has_threshold)
 
 
 def _radii(problem: Problem) -> np.ndarray:

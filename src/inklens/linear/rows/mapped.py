@@ -6,12 +6,11 @@ for, and reads the rest from the file again.
 
 import mmap
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 
-def is_mapped(values: Any) -> bool:
+def is_mapped(values: object) -> bool:
     """Tell whether an array looks at a memory-mapped file, as a view of any depth.
 
     >>> is_mapped(np.zeros(3)[1:])
@@ -37,7 +36,7 @@ def release(values: np.ndarray) -> None:
     file.madvise(mmap.MADV_DONTNEED, start, min(last - begin, len(file)) - start)
 
 
-def _owners(values: Any) -> Iterator[Any]:
+def _owners(values: object) -> Iterator[object]:
     """Yield the array and whose memory it looks at, down to the last."""
     while values is not None:
         yield values

@@ -5,9 +5,9 @@ file with millions of rows they are computed a block at a time, from coefficient
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 
 class RowArray:
@@ -21,9 +21,12 @@ class RowArray:
 
     held: np.ndarray | None = None
 
-    def __init__(self, parts: Sequence[slice], make: Callable[[int], np.ndarray], n_columns: int, dtype: Any) -> None:
+    def __init__(
+        self, parts: Sequence[slice], make: Callable[[int], np.ndarray], n_columns: int, dtype: npt.DTypeLike
+    ) -> None:
         self.parts, self._make = parts, make
-        self.shape, self.dtype = (parts[-1].stop, n_columns), np.dtype(dtype)
+        self.shape: tuple[int, int] = (parts[-1].stop, n_columns)
+        self.dtype = np.empty(0, dtype).dtype
 
     @classmethod
     def of(cls, held: np.ndarray, parts: Sequence[slice] | None = None) -> "RowArray":
@@ -65,7 +68,7 @@ class RowArray:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         """Return the whole."""
         whole = np.concatenate([rows for _, rows in self.readings()]) if self.held is None else self.held
         return np.array(whole, dtype=dtype, copy=copy)

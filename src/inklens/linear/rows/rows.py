@@ -16,37 +16,39 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import arrays
-from inklens.linear.kernels import compiled as kernels
-from inklens.linear.kernels import reference as twin
-from inklens.linear.kernels.compiled import Storage
+from inklens.linear import arrays, deadline
+from inklens.linear.arrays import Array
+from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
+from inklens.linear.kernels.choice import numpy_backend
+from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
 from inklens.linear.rows.layouts import (
     Block,
-    Inspection,
     StreamedBlock,
     bytes_of,
     dense_storage,
     inspect,
     make_block,
     make_blocks,
-    select,
-    single,
     sparse_storage,
-    take,
-    with_ones,
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import softmax
 
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
-PORTRAIT = 20_000  # rows that stand for all where these are not held
+SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
+LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
+
+NOTHING = np.zeros(())  # a sum takes shape and memory order of the first array that is added to it
+
+AnyBlock: TypeAlias = Block | StreamedBlock
 
 
 class Evaluation(NamedTuple):
@@ -71,14 +73,14 @@ class Rows:
            [ 0.2]])
     """
 
-    blocks: list[Block | StreamedBlock]
+    blocks: list[AnyBlock]
     scale: float = 1.0
     n_threads: int = 1
     n_passes: float = field(default=0.0, init=False)
-    _spare: kernels.Spare = field(default_factory=kernels.Spare, init=False, repr=False)
+    _spare: Spare = field(default_factory=Spare, init=False, repr=False)
 
     @classmethod
-    def of(cls, X: Any, *, scale: float = 1.0, n_threads: int | None = None) -> "Rows":
+    def of(cls, X: Array, *, scale: float = 1.0, n_threads: int | None = None) -> "Rows":
         """Return the rows of an array, a sparse matrix, a memory map, or of a list of these stacked on each other.
 
         Parameters
@@ -102,7 +104,7 @@ class Rows:
         whole = bytes_of(X, n_threads)
         if whole is not None:
             return cls(make_blocks(whole[0], n_threads), float(scale) * whole[1], n_threads)
-        blocks: list[Block | StreamedBlock] = []
+        blocks: list[AnyBlock] = []
         for number, part in enumerate(parts):
             blocks += make_blocks(part, n_threads, first_row=sum(block.n_samples for block in blocks))
             if blocks[-1].shape[1] != blocks[0].shape[1]:
@@ -143,7 +145,7 @@ class Rows:
     def is_sparse(self) -> bool:
         """Whether the passes skip zeros."""
         return all(
-            block.skip_zeros if isinstance(block, StreamedBlock) else block.fast.layout != kernels.DENSE
+            block.skip_zeros if isinstance(block, StreamedBlock) else block.fast.layout != DENSE
             for block in self.blocks
         )
 
@@ -157,30 +159,35 @@ class Rows:
         """Tell whether scores and probabilities are kept in memory."""
         if any(block.is_streamed for block in self.blocks):
             return False
-        return len(self.blocks) == 1 or self.n_samples * kernels.lanes(n_classes) * 8 <= HELD
+        return len(self.blocks) == 1 or self.n_samples * lanes(n_classes) * 8 <= HELD
+
+    @property
+    def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest values as stored, times scale, which may be negative."""
+        low = np.min([block.inspection.low for block in self.blocks], axis=0)
+        high = np.max([block.inspection.high for block in self.blocks], axis=0)
+        return np.asarray(low * self.scale), np.asarray(high * self.scale)
 
     @cached_property
     def low(self) -> np.ndarray:
         """Smallest value of each column, (n_features,)."""
-        extremes = [block.inspection.low for block in self.blocks], [block.inspection.high for block in self.blocks]
-        return np.min([np.min(side, axis=0) * self.scale for side in extremes], axis=0)
+        return np.asarray(np.minimum(*self._scaled_extremes))
 
     @cached_property
     def high(self) -> np.ndarray:
         """Largest value of each column, (n_features,)."""
-        extremes = [block.inspection.low for block in self.blocks], [block.inspection.high for block in self.blocks]
-        return np.max([np.max(side, axis=0) * self.scale for side in extremes], axis=0)
+        return np.asarray(np.maximum(*self._scaled_extremes))
 
     @cached_property
     def constant(self) -> np.ndarray:
         """Mask of the columns with one value only, (n_features,)."""
-        return self.low == self.high
+        return np.asarray(self.low == self.high)
 
     @cached_property
     def _absolute(self) -> "Rows":
         if (self.low >= 0.0).all():
             return self
-        blocks: list[Block | StreamedBlock] = []
+        blocks: list[AnyBlock] = []
         for block in self.blocks:
             if isinstance(block, StreamedBlock):
                 low, high, n_nonzeros = block.inspection
@@ -198,34 +205,37 @@ class Rows:
     def cost(self, n_classes: int) -> float:
         """Return the multiply-adds of one half of a pass."""
         size = self.n_nonzeros if self.is_sparse else self.n_samples * self.n_features
-        return float(size) * kernels.lanes(n_classes)
+        return float(size) * lanes(n_classes)
 
     # ---- products with the rows --------------------------------------------------------------------------------------
 
-    def scores(self, coef: np.ndarray, intercept: np.ndarray | None = None, *, dtype: Any = np.float32) -> np.ndarray:
+    def scores(
+        self, coef: np.ndarray, intercept: np.ndarray | None = None, *, dtype: npt.DTypeLike = np.float32
+    ) -> np.ndarray:
         """Return z_i = W x_i + b, (n_samples, n_classes); half a pass."""
         intercept = np.zeros(len(coef)) if intercept is None else intercept
-        out = kernels.empty_scores(self.n_samples, len(coef), dtype, self._spare)
+        out = empty_scores(self.n_samples, len(coef), dtype, self._spare)
         for block, part in self.parts():
             self._write_scores(block, coef, intercept, out[part])
         return out
 
-    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: Any = np.float32) -> RowArray:
+    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
         """Return the scores, held or to be computed when they are read; half a pass for each reading."""
         if self.holds(len(coef)):
             return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices)
 
         def make(i: int) -> np.ndarray:
             block = self.blocks[i]
-            out = kernels.empty_scores(block.n_samples, len(coef), dtype, self._spare)
+            out = empty_scores(block.n_samples, len(coef), dtype, self._spare)
             self._write_scores(block, coef, intercept, out)
             block.release()
             return out
 
         return RowArray(self.slices, make, len(coef), dtype)
 
-    def _write_scores(self, block: Block | StreamedBlock, coef: np.ndarray, intercept: np.ndarray, out) -> None:
-        kernels.scores(block.storage(out.dtype), coef * self.scale, intercept, out, self._threads(len(coef)))
+    def _write_scores(self, block: AnyBlock, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray) -> None:
+        storage = block.storage(out.dtype)
+        storage.backend.scores(storage, coef * self.scale, intercept, out, self._threads(len(coef)))
         self.n_passes += 0.5 * block.n_samples / max(1, self.n_samples)
 
     def loss_and_gradient(
@@ -235,18 +245,19 @@ class Rows:
         codes: np.ndarray,
         weights: np.ndarray,
         *,
-        dtype: Any = np.float32,
+        dtype: npt.DTypeLike = np.float32,
     ) -> Evaluation:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass."""
         n_classes, is_held = len(coef), self.holds(len(coef))
         longest = self.n_samples if is_held else max(block.n_samples for block in self.blocks)
-        scores, proba = (kernels.empty_scores(longest, n_classes, dtype, self._spare) for _ in range(2))
-        gradient: Any = None
+        scores, proba = (empty_scores(longest, n_classes, dtype, self._spare) for _ in range(2))
+        gradient = NOTHING
         loss, sums = 0.0, np.zeros(n_classes)
         for block, part in self.parts():
             place = part if is_held else slice(0, block.n_samples)
-            found = kernels.loss_pass(
-                block.storage(dtype),
+            storage = block.storage(dtype)
+            found = storage.backend.loss_pass(
+                storage,
                 coef * self.scale,
                 intercept,
                 codes[part],
@@ -256,7 +267,7 @@ class Rows:
                 self._threads(n_classes),
             )
             loss, sums = loss + found.loss, sums + found.class_sums
-            gradient = found.gradient if gradient is None else gradient + found.gradient
+            gradient = gradient + found.gradient
         self.n_passes += 1.0
         if is_held:
             kept = RowArray.of(scores, self.slices), RowArray.of(proba, self.slices)
@@ -277,18 +288,19 @@ class Rows:
         The pass has the type of `proba`.
         """
         n_classes = len(direction)
-        product: Any = None
+        product = NOTHING
         sums = np.zeros(n_classes)
-        for block, part, own in self.parts(proba):
-            found = kernels.hessian_pass(
-                block.storage(proba.dtype),
+        for block, part, own in self.parts_with(proba):
+            storage = block.storage(proba.dtype)
+            found = storage.backend.hessian_pass(
+                storage,
                 own,
                 weights[part],
                 direction * self.scale,
                 intercept_direction,
                 self._threads(n_classes),
             )
-            product = found.gradient if product is None else product + found.gradient
+            product = product + found.gradient
             sums = sums + found.class_sums
         self.n_passes += 1.0
         return product * self.scale, sums
@@ -298,37 +310,33 @@ class Rows:
 
         With `squared`, every entry of X is squared first.
         """
-        product: Any = None
-        for block, _, own in self.parts(residual):
+        product = NOTHING
+        for block, _, own in self.parts_with(residual):
             storage, threads = block.storage(residual.dtype), self._threads(residual.shape[1])
-            found = kernels.transpose_pass(storage, own, threads, squared=squared)
-            product = found if product is None else product + found
+            found = storage.backend.transpose_pass(storage, own, threads, squared=squared)
+            product = product + found
         self.n_passes += 0.5
         return product * (self.scale**2 if squared else self.scale)
 
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""
-        return self.transpose_product(np.ascontiguousarray(weights, dtype=np.float64)[:, None])[0]
+        return self.transpose_product(weights.astype(np.float64)[:, None]).ravel()
 
     def column_squares(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
-        return self.transpose_product(np.ascontiguousarray(weights, dtype=np.float64)[:, None], squared=True)[0]
+        return self.transpose_product(weights.astype(np.float64)[:, None], squared=True).ravel()
 
-    def row_squares(self, unit: np.ndarray) -> np.ndarray | None:
-        """Return sum_j (unit_j x_ij / scale)^2, (n_samples,), `unit` in float32; None without compiled kernels."""
+    def row_squares(self, unit: np.ndarray) -> np.ndarray:
+        """Return sum_j (unit_j x_ij / scale)^2, (n_samples,), `unit` in float32."""
         squares = np.empty(self.n_samples)
         for block, part in self.parts():
-            fast = block.fast
-            if not fast.is_compiled:
-                return None
-            if kernels.call("dual_squares", kernels.describe(fast), unit, squares[part]):
-                raise MemoryError("no memory for one row")
+            block.fast.backend.row_squares(block.fast, unit, squares[part])
         return squares
 
     # ---- parts of the matrix -----------------------------------------------------------------------------------------
 
     def dense(
-        self, columns: np.ndarray | None = None, rows: np.ndarray | None = None, dtype: Any = np.float32
+        self, columns: np.ndarray | None = None, rows: np.ndarray | None = None, dtype: npt.DTypeLike = np.float32
     ) -> np.ndarray:
         """Return some columns of some rows (sorted indices) as a scaled array of its own, (n_rows, n_columns)."""
         pieces = []
@@ -336,11 +344,11 @@ class Rows:
             inside = None if rows is None else _within(rows, part)
             pieces.append(arrays.to_numpy(select(block.storage(dtype), inside, columns, dtype)))
         stacked = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        return stacked * np.dtype(dtype).type(self.scale)
+        return np.asarray(np.multiply(stacked, self.scale, dtype=dtype))
 
     def standardised(self, shift: np.ndarray, scale: np.ndarray) -> "Rows":
         """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros."""
-        blocks: list[Block | StreamedBlock] = []
+        blocks: list[AnyBlock] = []
         for block in self.blocks:
             inspection = Inspection(
                 (block.inspection.low * self.scale - shift) / scale,
@@ -360,10 +368,10 @@ class Rows:
 
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout; many rows of a file stay there."""
-        if all(block.is_streamed for block in self.blocks) and len(rows) <= 2 * self.n_portrait:
+        if all(block.is_streamed for block in self.blocks) and len(rows) <= 2 * self.n_subsample:
             gathered = np.concatenate([block.exact.values[_within(rows, part)] for block, part in self.parts()])
             return Rows([make_block(dense_storage(gathered), self.n_threads)], self.scale, self.n_threads)
-        blocks: list[Block | StreamedBlock] = []
+        blocks: list[AnyBlock] = []
         for block, part in self.parts():
             inside = _within(rows, part)
             if not len(inside) and self.blocks[1:]:
@@ -390,49 +398,64 @@ class Rows:
                 storage = sparse_storage(sparse.csr_array(dense))
             elif rows is not None:
                 storage = take(storage, _within(rows, part))
-            assert storage.indices is not None and storage.indptr is not None  # noqa: PT018 (for the type checker)
-            found, size = place[storage.indices], np.diff(storage.indptr)
+            used, starts = storage.csr
+            found, size = place[used], np.diff(starts)
             kept = found >= 0
             if not kept.all():
-                size = np.diff(np.concatenate([[0], np.cumsum(kept)])[storage.indptr])
+                size = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])
                 storage, found = storage._replace(values=storage.values[kept]), found[kept]
             values.append(storage.values.astype(np.float32) * np.float32(self.scale))
             indices.append(found)
             sizes.append(size)
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
-        return Storage(np.concatenate(values), np.concatenate(indices), indptr, (len(indptr) - 1, len(columns)))
+        shape = len(indptr) - 1, len(columns)
+        return Storage(np.concatenate(values), np.concatenate(indices), indptr, shape, numpy_backend())
 
-    def class_grams(self, columns: np.ndarray, rows: np.ndarray | None, curvature: np.ndarray) -> np.ndarray:
-        """Return [X 1]' diag(h_k) [X 1] over some columns and rows, (n_classes, q + 1, q + 1) float32.
+    def add_class_grams(
+        self, columns: np.ndarray, rows: np.ndarray | None, curvature: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Add [X 1]' diag(h_k) [X 1] over some columns and rows to the lower triangles of `out`, one for each class.
 
-        `curvature` h (n_rows, n_classes) float32 belongs to the rows taken.
+        `curvature` h (n_rows, n_classes) float32 belongs to the rows taken; out is (n_classes, q + 1, q + 1) float32 or
+        larger.
         """
-        grams, first = np.zeros((curvature.shape[1], len(columns) + 1, len(columns) + 1), dtype=np.float32), 0
+        if self.is_sparse and not any(block.fast.is_foreign for block in self.blocks):
+            X = self.csr(columns, rows)
+            X.backend.class_grams(X, curvature, out, self.n_threads)
+            return
+        first = 0
         for block, part in self.parts():
             inside = None if rows is None else _within(rows, part)
-            X = with_ones(select(block.fast, inside, columns, np.float32) * self.scale)
-            grams += twin.class_grams(X, curvature[first : first + X.shape[0]])
+            values = select(block.fast, inside, columns, np.float32) * self.scale
+            X = Storage(values, None, None, tuple(values.shape), block.fast.backend)
+            X.backend.class_grams(X, curvature[first : first + X.shape[0]], out, self.n_threads)
             first += X.shape[0]
-        return grams
 
     @cached_property
-    def portrait(self) -> tuple[np.ndarray, "Rows"]:
+    def subsample(self) -> tuple[np.ndarray, "Rows"]:
         """Some rows, drawn evenly, and what they hold, in memory."""
-        drawn = np.random.default_rng(0).choice(self.n_samples, self.n_portrait, replace=False, shuffle=False)
+        drawn = np.random.default_rng(0).choice(self.n_samples, self.n_subsample, replace=False, shuffle=False)
         drawn.sort()
         return drawn, self.take(drawn)
 
     @property
-    def n_portrait(self) -> int:
+    def n_subsample(self) -> int:
         """Number of rows that may stand for all."""
-        return min(PORTRAIT, max(1000, HELD // (8 * max(1, self.n_features))), self.n_samples)
+        fit = max(LEAST_SUBSAMPLE_ROWS, HELD // (8 * max(1, self.n_features)))
+        return min(SUBSAMPLE_ROWS, fit, self.n_samples)
 
-    def parts(self, *arrays: RowArray | np.ndarray) -> Iterator[tuple[Any, ...]]:
-        """Yield the blocks, each with the place of its rows, and these rows of arrays."""
-        row_arrays = [x if isinstance(x, RowArray) else RowArray.of(x, self.slices) for x in arrays]
-        for i, (block, part) in enumerate(zip(self.blocks, self.slices, strict=True)):
-            yield block, part, *(array.block(i) for array in row_arrays)
+    def parts(self) -> Iterator[tuple[AnyBlock, slice]]:
+        """Yield the blocks, each with the place of its rows; raise `OutOfTime` between two when the time is over."""
+        for block, part in zip(self.blocks, self.slices, strict=True):
+            deadline.check()
+            yield block, part
             block.release()
+
+    def parts_with(self, values: RowArray | np.ndarray) -> Iterator[tuple[AnyBlock, slice, np.ndarray]]:
+        """Yield the blocks as `parts` does, each with its rows of an array."""
+        row_array = values if isinstance(values, RowArray) else RowArray.of(values, self.slices)
+        for i, (block, part) in enumerate(self.parts()):
+            yield block, part, row_array.block(i)
 
     def _threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""
@@ -449,8 +472,8 @@ def default_threads() -> int:
 def _within(rows: np.ndarray, part: slice) -> np.ndarray:
     """Return those of the sorted row numbers that lie in a block, counted from its start."""
     first, last = np.searchsorted(rows, [part.start, part.stop])
-    return rows[first:last] - part.start
+    return np.asarray(rows[first:last] - part.start)
 
 
-def is_matrix(X: Any) -> bool:
+def is_matrix(X: Array) -> bool:
     return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)

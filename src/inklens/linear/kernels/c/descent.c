@@ -29,50 +29,52 @@ typedef struct {
   float step[BLOCK];
   int n, n_threads;
   double *gradient;
-} follow_t;
+} update_t;
 
 /* One thread's stretch of gradient += sum of step * row, AT_ONCE rows at a time. */
-static void follow_rows(void *task, int thread) {
-  const follow_t *f = task;
-  int64_t from = f->s * thread / f->n_threads, to = f->s * (thread + 1) / f->n_threads;
-  for (int first = 0; first < f->n; first += AT_ONCE) {
-    const float *const *row = f->row + first, *step = f->step + first;
+static void update_rows(void *task, int thread) {
+  const update_t *u = task;
+  int64_t from = u->s * thread / u->n_threads, to = u->s * (thread + 1) / u->n_threads;
+  for (int first = 0; first < u->n; first += AT_ONCE) {
+    const float *const *row = u->row + first, *step = u->step + first;
     for (int64_t m = from; m < to; m++) {
       float sum = 0.0f;
 #pragma GCC unroll 8
       for (int r = 0; r < AT_ONCE; r++) sum += step[r] * row[r][m];
-      f->gradient[m] += (double)sum;
+      u->gradient[m] += (double)sum;
     }
   }
 }
 
 /* gradient += H (w - before), over the rows of the coordinates that moved. */
-static void follow_block(const block_t *b, int64_t s, const float *H, const double *w, double *gradient,
+static void update_gradient(const block_t *b, int64_t s, const float *H, const double *w, double *gradient,
                          int64_t n_threads) {
-  follow_t f = {.s = s, .gradient = gradient};
+  update_t u = {.s = s, .gradient = gradient};
   for (int i = 0; i < b->n; i++) {
     double moved = w[b->at[i]] - b->before[i];
-    if (moved != 0.0) f.row[f.n] = H + b->at[i] * s, f.step[f.n++] = (float)moved;
+    if (moved != 0.0) u.row[u.n] = H + b->at[i] * s, u.step[u.n++] = (float)moved;
   }
-  if (f.n == 0) return;
-  f.n_threads = f.n * s > WORTH_A_THREAD ? (int)n_threads : 1;
-  for (; f.n % AT_ONCE; f.n++) f.row[f.n] = f.row[0], f.step[f.n] = 0.0f;
-  parallel(follow_rows, &f, f.n_threads);
+  if (u.n == 0) return;
+  u.n_threads = u.n * s > WORTH_A_THREAD ? (int)n_threads : 1;
+  for (; u.n % AT_ONCE; u.n++) u.row[u.n] = u.row[0], u.step[u.n] = 0.0f;
+  parallel(update_rows, &u, u.n_threads);
 }
 
 /* Coordinate descent on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2 (Friedman et al. 2010,
  * section 2.2), by blocks.
  *
  * `gradient` is g at w on entry and is kept up with w. Sweeps until no coordinate moved its own slope by more than
- * tolerance * l1 when its block was taken up. Returns the sweeps, or -1 without memory. */
-int EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w, const double *l1, const double *l2,
-                         double tolerance, int64_t max_sweeps, int64_t n_threads) {
-  int sweep = 0;
+ * tolerance * l1 when its block was taken up. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
+int64_t EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w, const double *l1, const double *l2,
+                             double tolerance, int64_t max_sweeps, int64_t n_threads, double seconds) {
+  const double end = end_after(seconds);
   block_t *b = malloc(sizeof(block_t));
-  if (!b) return -1;
-  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+  if (!b) return NO_MEMORY;
+  double largest = INFINITY;
+  for (int64_t sweep = 0; sweep < max_sweeps && largest > tolerance; sweep++) {
     largest = 0.0;
     for (int64_t j = 0; j < s;) {
+      if (is_over(end)) { free(b); return OUT_OF_TIME; }
       for (b->n = 0; j < s && b->n < BLOCK; j++)
         if ((w[j] != 0.0 || fabs(gradient[j]) > l1[j]) && H[j * s + j] + l2[j] > 0.0) b->at[b->n++] = j;
       load_block(b, s, H, gradient, w);
@@ -92,30 +94,33 @@ int EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w,
         }
         if (pass == 0) largest = fmax(largest, most);
       }
-      follow_block(b, s, H, w, gradient, n_threads);
+      update_gradient(b, s, H, w, gradient, n_threads);
     }
   }
   free(b);
-  return sweep;
+  return DONE;
 }
 
 /* The same for sum_j group_j |v_j| + l2_j |v_j|^2 / 2, where group j holds coordinates j, j + q, j + 2q, ... of s = K q,
  * one per class; groups of infinite `group` stay. Each group is minimised by proximal gradient steps with its own
- * curvature. K is at most BLOCK. Returns the sweeps, or -1 without memory. */
-int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, double *gradient, double *w, const double *group,
-                          const double *l2, double tolerance, int64_t max_sweeps, int64_t n_threads) {
-  int64_t s = K * q;
-  int sweep = 0;
+ * curvature. K is at most BLOCK. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
+int64_t EXPORT(group_descent)(int64_t q, int64_t K, const float *H, double *gradient, double *w, const double *group,
+                              const double *l2, double tolerance, int64_t max_sweeps, int64_t n_threads,
+                              double seconds) {
+  const int64_t s = K * q;
+  const double end = end_after(seconds);
   block_t *b = malloc(sizeof(block_t) + 2 * K * sizeof(double));
-  if (!b) return -1;
+  if (!b) return NO_MEMORY;
   double *slope = (double *)(b + 1), *next = slope + K;
-  for (double largest = INFINITY; sweep < max_sweeps && largest > tolerance; sweep++) {
+  double largest = INFINITY;
+  for (int64_t sweep = 0; sweep < max_sweeps && largest > tolerance; sweep++) {
     largest = 0.0;
     for (int64_t j = 0; j < q;) {
+      if (is_over(end)) { free(b); return OUT_OF_TIME; }
       for (b->n = 0; j < q && b->n + K <= BLOCK; j++) {
-        double norm = 0.0, pull = 0.0;
-        for (int64_t at = j; at < s; at += q) norm += w[at] * w[at], pull += gradient[at] * gradient[at];
-        if (isinf(group[j]) || (norm == 0.0 && pull <= group[j] * group[j])) continue;
+        double norm = 0.0, size = 0.0;
+        for (int64_t at = j; at < s; at += q) norm += w[at] * w[at], size += gradient[at] * gradient[at];
+        if (isinf(group[j]) || (norm == 0.0 && size <= group[j] * group[j])) continue;
         for (int64_t at = j; at < s; at += q) b->at[b->n++] = at;
       }
       load_block(b, s, H, gradient, w);
@@ -162,9 +167,9 @@ int EXPORT(group_descent)(int64_t q, int64_t K, const float *H, double *gradient
         }
         if (pass == 0) largest = fmax(largest, most);
       }
-      follow_block(b, s, H, w, gradient, n_threads);
+      update_gradient(b, s, H, w, gradient, n_threads);
     }
   }
   free(b);
-  return sweep;
+  return DONE;
 }

@@ -138,24 +138,27 @@ static inline __attribute__((always_inline)) void visit(const ascent_t *f, int64
   }
 }
 
-/* Visit rows in the given order; 0, 1 without memory, 2 with too many classes. */
+/* Visit rows in the given order. Returns DONE, NO_MEMORY, OUT_OF_TIME, or 2 with too many classes. */
 int64_t EXPORT(dual_epoch)(const rows_t *rows, const int64_t *order, const float *unit, const double *weights,
                            const double *squares, int64_t n_classes, float *W, float *q, float *intercept, float *bias,
-                           const float *leverage) {
+                           const float *leverage, double seconds) {
   const int nv = (int)((n_classes + WIDTH - 1) / WIDTH);
+  const double end = end_after(seconds);
+  int64_t result = DONE;
   ascent_t f = {rows, unit, weights, squares, W, q, intercept, bias, *leverage, NULL, NULL};
   vector spare[MOST];
   if (nv > MOST) return 2;
-  if (make_room(&f)) return 1;
+  if (make_room(&f)) return NO_MEMORY;
   for (int k = 0; k < nv * WIDTH; k++) spare[k / WIDTH][k % WIDTH] = k < n_classes ? 0 : -INFINITY;
   for (int64_t s = 0; s < rows->n_rows; s++) {
+    if (s % 64 == 0 && is_over(end)) { result = OUT_OF_TIME; break; }
     if (nv == 1) visit(&f, order[s], spare, 1); /* constant counts keep a row's vectors in registers */
     else if (nv == 2) visit(&f, order[s], spare, 2);
     else if (nv == 4) visit(&f, order[s], spare, 4);
     else visit(&f, order[s], spare, nv);
   }
   free(f.values);
-  return 0;
+  return result;
 }
 /* squares[i] = |x_i|^2 in units of the columns; 0, or 1 without memory. */
 int64_t EXPORT(dual_squares)(const rows_t *rows, const float *unit, double *squares) {

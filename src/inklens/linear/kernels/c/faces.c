@@ -19,7 +19,16 @@ typedef struct {
   const int64_t *active;
   const double *ridge;
   int64_t from, columns, n_threads, next;
+  double end;     /* of the time for it */
+  int out_of_time;
 } algebra_t;
+
+/* Whether the time is over, which the other threads see for themselves. */
+static inline int is_late(algebra_t *t) {
+  if (!is_over(t->end)) return 0;
+  t->out_of_time = 1;
+  return 1;
+}
 
 static void multiply_share(void *task, int thread) {
   algebra_t *t = task;
@@ -30,15 +39,15 @@ static void multiply_share(void *task, int thread) {
 }
 
 /* y = H x for symmetric H. */
-int EXPORT(symmetric_product)(int64_t s, const float *H, const double *x, double *y, int64_t n_threads) {
+int64_t EXPORT(symmetric_product)(int64_t s, const float *H, const double *x, double *y, int64_t n_threads) {
   algebra_t task = {.s = s, .H = H, .x = x, .y = y, .n_threads = n_threads};
   parallel(multiply_share, &task, (int)n_threads);
-  return 0;
+  return DONE;
 }
 
 static void subtract_share(void *task, int thread) {
   algebra_t *t = task;
-  for (int64_t i = t->s * thread / t->n_threads; i < t->s * (thread + 1) / t->n_threads; i++)
+  for (int64_t i = t->s * thread / t->n_threads; i < t->s * (thread + 1) / t->n_threads && !is_late(t); i++)
     for (int64_t k = 0; k < t->columns; k++) {
       float factor = -(float)t->left[i * t->columns + k];
       float *restrict row = t->out + i * t->s;
@@ -47,17 +56,19 @@ static void subtract_share(void *task, int thread) {
     }
 }
 
-/* H -= left right for left (s, columns), right (columns, s). */
-int EXPORT(subtract_product)(int64_t s, int64_t columns, float *H, const double *left, const double *right,
-                             int64_t n_threads) {
-  algebra_t task = {.s = s, .columns = columns, .out = H, .left = left, .right = right, .n_threads = n_threads};
+/* H -= left right for left (s, columns), right (columns, s). Returns DONE or OUT_OF_TIME. */
+int64_t EXPORT(subtract_product)(int64_t s, int64_t columns, float *H, const double *left, const double *right,
+                                 int64_t n_threads, double seconds) {
+  algebra_t task = {.s = s, .columns = columns, .out = H, .left = left, .right = right, .n_threads = n_threads,
+                    .end = end_after(seconds)};
   parallel(subtract_share, &task, (int)n_threads);
-  return 0;
+  return task.out_of_time ? OUT_OF_TIME : DONE;
 }
 
 static void gather_share(void *task, int thread) {
   algebra_t *t = task;
   for (int64_t a = thread; a < t->m; a += t->n_threads) {
+    if (a / t->n_threads % 64 == 0 && is_late(t)) return;
     const float *row = t->H + t->active[a] * t->s;
     float *out = t->out + a * t->stride;
     for (int64_t b = a; b < t->m; b++) out[b] = row[t->active[b]];
@@ -97,7 +108,7 @@ static void trailing_share(void *task, int thread) {
   for (int r = 0; r < COLUMN_PANEL; r++) rows[r] = t->out + (t->from + r) * t->stride;
   for (;;) {
     int64_t top = right + __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED) * TALL;
-    if (top >= t->m) return;
+    if (top >= t->m || is_late(t)) return;
     int tall = t->m - top < TALL ? (int)(t->m - top) : TALL;
     for (int r = 0; r < COLUMN_PANEL; r++)
       for (int j = 0; j < TALL; j++) left[r * TALL + j] = j < tall ? -rows[r][top + j] : 0.0f;
@@ -123,21 +134,22 @@ static int factor_block(float *A, int64_t stride, int64_t from, int64_t height) 
 /* Numbers that the factor of a face of m coordinates takes. */
 int64_t EXPORT(factor_size)(int64_t m) { return m * ((m + WIDE - 1) / WIDE * WIDE) + WIDE; }
 
-/* Write the Cholesky factor U'U of H[active][:, active] + diag(ridge) - bend into A, factor_size(m) numbers that start on
- * a cache line. `bend` (m / q, m / q, q), or NULL, is taken off entries (k q + j, l q + j). Returns 1 where rounding made
- * the matrix indefinite. */
-int EXPORT(factor_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const double *ridge,
-                        const double *bend, int64_t q, float *A, int64_t n_threads) {
+/* Write the Cholesky factor U'U of H[active][:, active] + diag(ridge) - curvature into A, factor_size(m) numbers that start on
+ * a cache line. `curvature` (m / q, m / q, q), or NULL, is taken off entries (k q + j, l q + j). Returns DONE, INDEFINITE
+ * where rounding made the matrix so, or OUT_OF_TIME. */
+int64_t EXPORT(factor_face)(int64_t s, const float *H, int64_t m, const int64_t *active, const double *ridge,
+                            const double *curvature, int64_t q, float *A, int64_t n_threads, double seconds) {
   int64_t stride = (m + WIDE - 1) / WIDE * WIDE;
   algebra_t task = {.s = s, .m = m, .stride = stride, .H = H, .out = A, .active = active, .ridge = ridge,
-                    .n_threads = n_threads};
+                    .n_threads = n_threads, .end = end_after(seconds)};
   parallel(gather_share, &task, (int)n_threads);
-  for (int64_t k = 0; bend && k < m / q; k++)
+  for (int64_t k = 0; curvature && k < m / q; k++)
     for (int64_t l = k; l < m / q; l++)
-      for (int64_t j = 0; j < q; j++) A[(k * q + j) * stride + l * q + j] -= (float)bend[(k * (m / q) + l) * q + j];
+      for (int64_t j = 0; j < q; j++) A[(k * q + j) * stride + l * q + j] -= (float)curvature[(k * (m / q) + l) * q + j];
   for (int64_t from = 0; from < m; from += COLUMN_PANEL) {
     int64_t height = m - from < COLUMN_PANEL ? m - from : COLUMN_PANEL, below = m - from - height;
-    if (factor_block(A, stride, from, height)) return 1;
+    if (task.out_of_time || is_late(&task)) return OUT_OF_TIME;
+    if (factor_block(A, stride, from, height)) return INDEFINITE;
     if (below == 0) continue;
     task.from = from;
     task.next = 0;
@@ -145,11 +157,11 @@ int EXPORT(factor_face)(int64_t s, const float *H, int64_t m, const int64_t *act
     parallel(panel_share, &task, (int)task.n_threads);
     parallel(trailing_share, &task, (int)task.n_threads);
   }
-  return 0;
+  return task.out_of_time ? OUT_OF_TIME : DONE;
 }
 
 /* Solve U'U y = x in place. */
-int EXPORT(solve_factored)(int64_t m, const float *A, double *x) {
+int64_t EXPORT(solve_factored)(int64_t m, const float *A, double *x) {
   int64_t stride = (m + WIDE - 1) / WIDE * WIDE;
   for (int64_t r = 0; r < m; r++) { /* U' y = x */
     const float *row = A + r * stride;
@@ -174,11 +186,13 @@ static void solve_many_share(void *task, int thread) {
   for (int64_t group = thread; group < t->columns; group += t->n_threads) {
     lanes_t *x = (lanes_t *)t->out + group * t->m;
     for (int64_t r = 0; r < t->m; r++) { /* U' y = x */
+      if (r % 128 == 0 && is_late(t)) return;
       const float *row = t->H + r * t->stride;
       lanes_t own = x[r] = x[r] / row[r];
       for (int64_t j = r + 1; j < t->m; j++) x[j] -= row[j] * own;
     }
     for (int64_t r = t->m - 1; r >= 0; r--) { /* U x = y */
+      if (r % 128 == 0 && is_late(t)) return;
       const float *row = t->H + r * t->stride;
       lanes_t sum[4] = {{0}};
       int64_t j = r + 1;
@@ -193,10 +207,11 @@ static void solve_many_share(void *task, int thread) {
 /* Vectors that `solve_many` takes at a time. */
 int64_t EXPORT(solve_lanes)(void) { return LANES; }
 
-/* Solve U'U Y = X in place for many right-hand sides, solve_lanes() at a time: X (groups, m, lanes), on cache lines. */
-int EXPORT(solve_many)(int64_t m, const float *A, int64_t groups, float *X, int64_t n_threads) {
+/* Solve U'U Y = X in place for many right-hand sides, solve_lanes() at a time: X (groups, m, lanes), on cache lines.
+ * Returns DONE or OUT_OF_TIME. */
+int64_t EXPORT(solve_many)(int64_t m, const float *A, int64_t groups, float *X, int64_t n_threads, double seconds) {
   algebra_t task = {.m = m, .stride = (m + WIDE - 1) / WIDE * WIDE, .H = A, .out = X, .columns = groups,
-                    .n_threads = n_threads};
+                    .n_threads = n_threads, .end = end_after(seconds)};
   parallel(solve_many_share, &task, (int)n_threads);
-  return 0;
+  return task.out_of_time ? OUT_OF_TIME : DONE;
 }

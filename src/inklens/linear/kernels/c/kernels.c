@@ -26,21 +26,6 @@ enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
 enum { UNPACKED = 2048 };      /* values of a panel that are unpacked at a time; a group has at most 4 PANEL */
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
 
-typedef struct {
-  int32_t mode, n_classes, lanes, n_threads, square; /* square: BACK folds x^2 */
-  const void *coef;       /* (p, L) in the pass's type */
-  const void *intercept;  /* (L) */
-  const int32_t *codes;   /* (n) */
-  const double *weights;  /* (n) */
-  void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here */
-  void *proba;            /* (n, L): written by LOSS, read by HESSIAN */
-  void *residual;         /* (n, L): where given, LOSS and HESSIAN write what they would fold back, and fold nothing */
-  double *gradient;       /* (p, L) */
-  double *class_sums;     /* (L) */
-  double *loss;           /* (1) */
-  void *workspace;        /* n_threads * workspace_bytes() */
-} pass_t;
-
 static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
   /* equal shares of the non-zeros, in whole tiles or panels */
   int64_t n = rows->n_rows, at = n * thread / n_threads;
@@ -61,7 +46,7 @@ static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
 static int64_t private_bytes(int64_t n_features, int32_t lanes) {
   return ((n_features + 1) * (int64_t)lanes * (8 + 8) + 4096 + 63) / 64 * 64;
 }
-int64_t EXPORT(workspace_bytes)(int64_t n_features, int32_t lanes) { return private_bytes(n_features, lanes); }
+int64_t EXPORT(workspace_bytes)(int64_t n_features, int64_t lanes) { return private_bytes(n_features, (int32_t)lanes); }
 
 #ifdef BASELINE
 /* The best instruction set that this processor runs. */
@@ -188,225 +173,17 @@ static int64_t T(widest_tile)(const rows_t *rows, int64_t from, int64_t to) {
   return most + 8;
 }
 
-/* ---- multiply-adds with the classes in lanes; `bytes` is the vector, `nv` vectors are done at a time -------------- */
+/* ---- multiply-adds with the classes in lanes, for each vector width -------------------------------------------------- */
 
-/* One vector is by far the commonest; its stride is then a constant. */
-#define DEFINE_PANEL(way, bytes, cols) \
-static void T(way##cols##_##bytes)(const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, \
-                                   int64_t p, const REAL *in, int lanes, REAL *out) { \
-  const int w = (bytes) / sizeof(REAL); \
-  if (lanes == w) T(way##_columns_##bytes)(x, row, starts, from, to, p, in, w, out, 1, cols); \
-  else for (int part = 0; part < lanes; ) { \
-    int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
-    if (nv == 1) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 1, cols); \
-    else if (nv == 2) T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 2, cols); \
-    else T(way##_columns_##bytes)(x, row, starts, from, to, p, in + part, lanes, out + part, 4, cols); \
-    part += nv * w; \
-  } \
-}
-
-#define DEFINE_LANES(bytes) \
-/* Scores (count, L) -> proba, residual c (p - y); returns the loss. `spare` is 0 in the lanes of classes and hugely \
- * negative in the others, `lane` counts the lanes. */ \
-static double T(softmax_##bytes)(const REAL *scores, REAL *proba, REAL *residual, const int32_t *codes, \
-                                 const double *weights, int count, int lanes, const REAL *spare, const INTEGER *lane) { \
-  const int w = (bytes) / sizeof(REAL); \
-  double loss = 0.0; \
-  for (int i = 0; i < count; i++, scores += lanes, proba += lanes, residual += lanes) { \
-    int own = codes[i]; \
-    T(v##bytes) top = *(const T(v##bytes) *)scores + *(const T(v##bytes) *)spare, rest = {0}; \
-    for (int v = w; v < lanes; v += w) \
-      top = T(larger_##bytes)(top, *(const T(v##bytes) *)(scores + v) + *(const T(v##bytes) *)(spare + v)); \
-    REAL largest = T(largest_##bytes)(top); \
-    for (int v = 0; v < lanes; v += w) { \
-      T(v##bytes) off = *(const T(v##bytes) *)(spare + v); \
-      T(v##bytes) e = T(exp_##bytes)(*(const T(v##bytes) *)(scores + v) - largest + off); \
-      T(i##bytes) real = off == 0, other = *(const T(i##bytes) *)(lane + v) != own; \
-      e = (T(v##bytes))((T(i##bytes))e & real); \
-      *(T(v##bytes) *)(proba + v) = e; \
-      rest += (T(v##bytes))((T(i##bytes))e & other); \
-    } \
-    REAL others = T(sum_##bytes)(rest), total = others + proba[own], c = (REAL)weights[i]; /* no cancellation */ \
-    REAL share = (REAL)1.0 / total; \
-    for (int v = 0; v < lanes; v += w) { \
-      T(v##bytes) p = *(T(v##bytes) *)(proba + v) * share; \
-      *(T(v##bytes) *)(proba + v) = p; \
-      *(T(v##bytes) *)(residual + v) = p * c; \
-    } \
-    residual[own] = -c * (others * share); \
-    loss += weights[i] * (log((double)total) + ((double)largest - (double)scores[own])); \
-  } \
-  return loss; \
-} \
-/* u_k = c p_k (t_k - sum_l p_l t_l), in place of t; p is 0 in spare lanes */ \
-static void T(curve_##bytes)(REAL *t, const REAL *proba, const double *weights, int count, int lanes) { \
-  const int w = (bytes) / sizeof(REAL); \
-  for (int i = 0; i < count; i++, t += lanes, proba += lanes) { \
-    REAL c = (REAL)weights[i]; \
-    T(v##bytes) sum = *(const T(v##bytes) *)proba * *(T(v##bytes) *)t; \
-    for (int v = w; v < lanes; v += w) sum += *(const T(v##bytes) *)(proba + v) * *(T(v##bytes) *)(t + v); \
-    REAL mean = T(sum_##bytes)(sum); \
-    for (int v = 0; v < lanes; v += w) \
-      *(T(v##bytes) *)(t + v) = *(const T(v##bytes) *)(proba + v) * c * (*(T(v##bytes) *)(t + v) - mean); \
-  } \
-} \
-static inline __attribute__((always_inline)) void T(sparse_forward_##bytes)( \
-    const REAL *x, const int32_t *col, int64_t m, const REAL *W, int lanes, REAL *z, const int nv) { \
-  const int w = (bytes) / sizeof(REAL); \
-  T(v##bytes) a[4], b[4], c[4], d[4]; \
-  for (int v = 0; v < nv; v++) { a[v] = *(const T(v##bytes) *)(z + v * w); b[v] = c[v] = d[v] = a[v] - a[v]; } \
-  int64_t q = 0; \
-  for (; q + 4 <= m; q += 4) { \
-    const REAL *w0 = W + (int64_t)col[q] * lanes, *w1 = W + (int64_t)col[q + 1] * lanes; \
-    const REAL *w2 = W + (int64_t)col[q + 2] * lanes, *w3 = W + (int64_t)col[q + 3] * lanes; \
-    for (int v = 0; v < nv; v++) { \
-      a[v] += x[q] * *(const T(v##bytes) *)(w0 + v * w); \
-      b[v] += x[q + 1] * *(const T(v##bytes) *)(w1 + v * w); \
-      c[v] += x[q + 2] * *(const T(v##bytes) *)(w2 + v * w); \
-      d[v] += x[q + 3] * *(const T(v##bytes) *)(w3 + v * w); \
-    } \
-  } \
-  for (; q < m; q++) \
-    for (int v = 0; v < nv; v++) a[v] += x[q] * *(const T(v##bytes) *)(W + (int64_t)col[q] * lanes + v * w); \
-  for (int v = 0; v < nv; v++) *(T(v##bytes) *)(z + v * w) = (a[v] + b[v]) + (c[v] + d[v]); \
-} \
-static inline __attribute__((always_inline)) void T(sparse_backward_##bytes)( \
-    const REAL *x, const int32_t *col, int64_t m, const REAL *r, int lanes, REAL *G, const int nv) { \
-  const int w = (bytes) / sizeof(REAL); \
-  T(v##bytes) u[4]; \
-  for (int v = 0; v < nv; v++) u[v] = *(const T(v##bytes) *)(r + v * w); \
-  for (int64_t q = 0; q < m; q++) { \
-    REAL *g = G + (int64_t)col[q] * lanes; \
-    for (int v = 0; v < nv; v++) *(T(v##bytes) *)(g + v * w) += x[q] * u[v]; \
-  } \
-} \
-static inline __attribute__((always_inline)) void T(dense_forward_##bytes)( \
-    const REAL *x, int64_t p, const REAL *W, int lanes, REAL *z, const int nv, const int rb) { \
-  const int w = (bytes) / sizeof(REAL); \
-  T(v##bytes) a[8][4]; \
-  for (int i = 0; i < rb; i++) for (int v = 0; v < nv; v++) a[i][v] = *(const T(v##bytes) *)(z + i * lanes + v * w); \
-  for (int64_t j = 0; j < p; j++) \
-    for (int v = 0; v < nv; v++) { \
-      T(v##bytes) weight = *(const T(v##bytes) *)(W + j * lanes + v * w); \
-      for (int i = 0; i < rb; i++) a[i][v] += x[i * p + j] * weight; \
-    } \
-  for (int i = 0; i < rb; i++) for (int v = 0; v < nv; v++) *(T(v##bytes) *)(z + i * lanes + v * w) = a[i][v]; \
-} \
-static inline __attribute__((always_inline)) void T(dense_backward_##bytes)( \
-    const REAL *x, int64_t p, const REAL *r, int lanes, REAL *G, const int nv, const int rb) { \
-  const int w = (bytes) / sizeof(REAL); \
-  T(v##bytes) u[8][4]; \
-  for (int i = 0; i < rb; i++) for (int v = 0; v < nv; v++) u[i][v] = *(const T(v##bytes) *)(r + i * lanes + v * w); \
-  for (int64_t j = 0; j < p; j++) \
-    for (int v = 0; v < nv; v++) { \
-      T(v##bytes) g = *(T(v##bytes) *)(G + j * lanes + v * w); \
-      for (int i = 0; i < rb; i++) g += x[i * p + j] * u[i][v]; \
-      *(T(v##bytes) *)(G + j * lanes + v * w) = g; \
-    } \
-} \
-/* Both ways between the coefficients of `cols` neighbouring columns and the rows of a panel; `x` and `row` begin at the \
- * first entry of group `from`. A score is loaded and stored once for all columns of a group. */ \
-static inline __attribute__((always_inline)) void T(spread_columns_##bytes)( \
-    const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *W, \
-    int lanes, REAL *z, const int nv, const int cols) { \
-  const int w = (bytes) / sizeof(REAL); \
-  for (int64_t j = from; j < to; j++) { \
-    T(v##bytes) own[4][4] = {{{0}}}; \
-    for (int c = 0; c < cols && cols * j + c < p; c++) \
-      for (int v = 0; v < nv; v++) own[c][v] = *(const T(v##bytes) *)(W + (cols * j + c) * lanes + v * w); \
-    for (int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; q < end; q++) \
-      for (int v = 0; v < nv; v++) { \
-        T(v##bytes) sum = *(T(v##bytes) *)(z + row[q] * lanes + v * w); \
-        for (int c = 0; c < cols; c++) sum += x[cols * q + c] * own[c][v]; \
-        *(T(v##bytes) *)(z + row[q] * lanes + v * w) = sum; \
-      } \
-  } \
-} \
-static inline __attribute__((always_inline)) void T(fold_columns_##bytes)( \
-    const REAL *x, const uint8_t *row, const int64_t *starts, int64_t from, int64_t to, int64_t p, const REAL *r, \
-    int lanes, REAL *G, const int nv, const int cols) { \
-  const int w = (bytes) / sizeof(REAL); \
-  for (int64_t j = from; j < to; j++) { \
-    int64_t q = starts[j] - starts[from], end = starts[j + 1] - starts[from]; \
-    if (q == end) continue; \
-    T(v##bytes) even[4][4] = {{{0}}}, odd[4][4] = {{{0}}}; /* two sums at a time hide a multiply-add's latency */ \
-    for (; q + 2 <= end; q += 2) \
-      for (int v = 0; v < nv; v++) { \
-        const T(v##bytes) one = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
-        const T(v##bytes) two = *(const T(v##bytes) *)(r + row[q + 1] * lanes + v * w); \
-        for (int c = 0; c < cols; c++) { \
-          even[c][v] += x[cols * q + c] * one; \
-          odd[c][v] += x[cols * (q + 1) + c] * two; \
-        } \
-      } \
-    if (q < end) \
-      for (int v = 0; v < nv; v++) { \
-        const T(v##bytes) one = *(const T(v##bytes) *)(r + row[q] * lanes + v * w); \
-        for (int c = 0; c < cols; c++) even[c][v] += x[cols * q + c] * one; \
-      } \
-    for (int c = 0; c < cols && cols * j + c < p; c++) \
-      for (int v = 0; v < nv; v++) \
-        *(T(v##bytes) *)(G + (cols * j + c) * lanes + v * w) += even[c][v] + odd[c][v]; \
-  } \
-} \
-DEFINE_PANEL(spread, bytes, 2) \
-DEFINE_PANEL(spread, bytes, 4) \
-DEFINE_PANEL(fold, bytes, 2) \
-DEFINE_PANEL(fold, bytes, 4) \
-static void T(forward_##bytes)(const T(tile_t) *tile, int sparse, int64_t p, int count, const REAL *W, int lanes, \
-                               REAL *z) { \
-  const int w = (bytes) / sizeof(REAL); \
-  for (int part = 0; part < lanes; ) { \
-    int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
-    if (sparse) for (int i = 0; i < count; i++) { \
-      const REAL *x = tile->values + tile->start[i]; \
-      const int32_t *col = tile->columns + tile->start[i]; \
-      int64_t m = tile->start[i + 1] - tile->start[i]; \
-      REAL *zi = z + i * lanes + part; \
-      if (nv == 1) T(sparse_forward_##bytes)(x, col, m, W + part, lanes, zi, 1); \
-      else if (nv == 2) T(sparse_forward_##bytes)(x, col, m, W + part, lanes, zi, 2); \
-      else T(sparse_forward_##bytes)(x, col, m, W + part, lanes, zi, 4); \
-    } else for (int i = 0; i < TILE; ) { /* rows beyond `count` repeat stale values and are dropped */ \
-      const REAL *x = tile->values + i * p; \
-      REAL *zi = z + i * lanes + part; \
-      if (nv == 1) { T(dense_forward_##bytes)(x, p, W + part, lanes, zi, 1, 8); i += 8; } \
-      else if (nv == 2) { T(dense_forward_##bytes)(x, p, W + part, lanes, zi, 2, 4); i += 4; } \
-      else { T(dense_forward_##bytes)(x, p, W + part, lanes, zi, 4, 2); i += 2; } \
-      if (i >= count) break; \
-    } \
-    part += nv * w; \
-  } \
-} \
-static void T(backward_##bytes)(const T(tile_t) *tile, int sparse, int64_t p, int count, const REAL *r, int lanes, \
-                                REAL *G) { \
-  const int w = (bytes) / sizeof(REAL); \
-  for (int part = 0; part < lanes; ) { \
-    int left = (lanes - part) / w, nv = left >= 4 ? 4 : left >= 2 ? 2 : 1; \
-    if (sparse) for (int i = 0; i < count; i++) { \
-      const REAL *x = tile->values + tile->start[i]; \
-      const int32_t *col = tile->columns + tile->start[i]; \
-      int64_t m = tile->start[i + 1] - tile->start[i]; \
-      const REAL *ri = r + i * lanes + part; \
-      if (nv == 1) T(sparse_backward_##bytes)(x, col, m, ri, lanes, G + part, 1); \
-      else if (nv == 2) T(sparse_backward_##bytes)(x, col, m, ri, lanes, G + part, 2); \
-      else T(sparse_backward_##bytes)(x, col, m, ri, lanes, G + part, 4); \
-    } else for (int i = 0; i < TILE; ) { /* residuals beyond `count` are zero */ \
-      const REAL *x = tile->values + i * p, *ri = r + i * lanes + part; \
-      if (nv == 1) { T(dense_backward_##bytes)(x, p, ri, lanes, G + part, 1, 8); i += 8; } \
-      else if (nv == 2) { T(dense_backward_##bytes)(x, p, ri, lanes, G + part, 2, 4); i += 4; } \
-      else { T(dense_backward_##bytes)(x, p, ri, lanes, G + part, 4, 2); i += 2; } \
-      if (i >= count) break; \
-    } \
-    part += nv * w; \
-  } \
-}
-
-DEFINE_LANES(16)
+#define BYTES 16
+#include "lanes.inc"
 #if VECTOR_BYTES >= 32
-DEFINE_LANES(32)
+#define BYTES 32
+#include "lanes.inc"
 #endif
 #if VECTOR_BYTES >= 64
-DEFINE_LANES(64)
+#define BYTES 64
+#include "lanes.inc"
 #endif
 
 typedef void (*T(panel_t))(const REAL *, const uint8_t *, const int64_t *, int64_t, int64_t, int64_t, const REAL *, int,
@@ -532,8 +309,8 @@ static void T(share)(void *argument, int thread) {
   free(buffer);
 }
 
-/* Run one pass; 0, or 1 when memory ran out. */
-int EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
+/* Run one pass; returns DONE, NO_MEMORY, or 2 for a number of threads that cannot be. */
+int64_t EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
   double loss[MAX_THREADS] = {0};
   int failed[MAX_THREADS] = {0}, any = 0, n = pass->n_threads;
   T(work_t) work = {rows, pass, loss, failed};
@@ -555,8 +332,6 @@ int EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
 
 #undef CONVERT
 #undef COMPRESS
-#undef DEFINE_LANES
-#undef DEFINE_PANEL
 #undef CHOSEN
 #undef T
 #endif

@@ -1,13 +1,17 @@
-/* What kernel files share: names per instruction set, vector width, rows, and threads that share one task. */
+/* What kernel files share: names per instruction set, vector width, rows, deadlines, and threads that share one task. */
 #ifndef INKLENS_KERNELS_H
 #define INKLENS_KERNELS_H
 
+#include <math.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <time.h>
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
 #define EXPORT(name) __attribute__((visibility("default"))) JOIN(name, ISA)
 
 #if defined(__AVX512F__)
@@ -37,6 +41,55 @@ typedef struct {
   const int64_t *panel_starts;
   int64_t panel_columns;     /* of a group */
 } rows_t;
+
+/* One pass over rows, see kernels.c. */
+typedef struct {
+  int32_t mode, n_classes, lanes, n_threads, square; /* square: BACK folds x^2 */
+  const void *coef;       /* (p, L) in the pass's type */
+  const void *intercept;  /* (L) */
+  const int32_t *codes;   /* (n) */
+  const double *weights;  /* (n) */
+  void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here */
+  void *proba;            /* (n, L): written by LOSS, read by HESSIAN */
+  void *residual;         /* (n, L): where given, LOSS and HESSIAN write what they would fold back, and fold nothing */
+  double *gradient;       /* (p, L) */
+  double *class_sums;     /* (L) */
+  double *loss;           /* (1) */
+  void *workspace;        /* n_threads * workspace_bytes() */
+} pass_t;
+
+/* The Hessian over (feature, class) pairs that is wanted, see pair_hessian.c. */
+typedef struct {
+  const rows_t *rows;
+  int64_t n_rows, n_pairs;
+  int32_t n_classes, n_threads;
+  const int64_t *chosen;    /* (n_rows): the rows that enter */
+  const int64_t *first;     /* (n_classes + 1): the pairs of class k are first[k] .. first[k+1] - 1 */
+  const int32_t *feature;   /* (n_pairs): slot of each pair */
+  const float *proba;       /* (n_classes, n_rows) */
+  const float *weights;     /* (n_rows) */
+  float scale;              /* the matrix meant is rows * scale */
+  float sampling_threshold; /* lighter edges are sampled */
+  uint32_t seed;
+  float *hessian;           /* (n_pairs, n_pairs): added to */
+  const int32_t *slot;      /* (n_features): place of a column among those in use, or n_slots */
+  int64_t n_slots;          /* columns in use; `feature` counts these, and n_slots stands for ones */
+  double seconds;           /* after which the function returns OUT_OF_TIME */
+} pair_job_t;
+
+/* ---- deadlines: functions that may run long look at the clock between blocks of their work --------------------------- */
+
+enum { DONE = 0, NO_MEMORY = 1, INDEFINITE = 2, OUT_OF_TIME = -9 }; /* what such functions return; see library.py */
+
+static inline double clock_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+static inline double end_after(double seconds) { return seconds < INFINITY ? clock_seconds() + seconds : INFINITY; }
+static inline int is_over(double end) { return end < INFINITY && clock_seconds() >= end; }
+
+/* ---- threads --------------------------------------------------------------------------------------------------------- */
 
 typedef void (*share_t)(void *task, int thread);
 typedef struct { share_t run; void *task; int thread; } start_t;

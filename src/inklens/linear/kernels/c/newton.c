@@ -20,7 +20,8 @@ typedef struct {
   const int64_t *indptr, *column_start;
   const int32_t *entry_row, *entry_at; /* by column: the row of each entry, and its place within the row */
   float *gram;
-  int *failed;
+  double end;       /* of the time for it */
+  int64_t *failed;  /* (n_threads): NO_MEMORY or OUT_OF_TIME */
 } gram_t;
 
 /* strip[j] += u x_j for the first `m` entries of a row */
@@ -36,9 +37,10 @@ static void gram_share(void *argument, int thread) {
   const gram_t *g = argument;
   int64_t p = g->p, L = (g->n_classes + LANES - 1) / LANES * LANES;
   float *strip;
-  if (posix_memalign((void **)&strip, 64, (p + 1) * LANES * sizeof(float))) { g->failed[thread] = 1; return; }
+  if (posix_memalign((void **)&strip, 64, (p + 1) * LANES * sizeof(float))) { g->failed[thread] = NO_MEMORY; return; }
   for (int64_t part = 0; part < L; part += LANES)
     for (int64_t step = thread; step <= p; step += g->n_threads) {
+      if (is_over(g->end)) { g->failed[thread] = OUT_OF_TIME; break; }
       int64_t j = p - step; /* the long strips first; column p is the intercept */
       memset(strip, 0, (j + 1) * LANES * sizeof(float));
       if (j == p) {
@@ -62,10 +64,12 @@ static void gram_share(void *argument, int thread) {
   free(strip);
 }
 
-/* gram[k] = [X 1]' diag(w_k) [X 1] for CSR rows X (n, p): n_classes matrices of (p + 1, stride). */
+/* gram[k] = [X 1]' diag(w_k) [X 1] for CSR rows X (n, p): n_classes matrices of (p + 1, stride). Returns DONE,
+ * NO_MEMORY or OUT_OF_TIME. */
 int64_t EXPORT(class_grams)(const float *values, const int32_t *columns, const int64_t *indptr, int64_t n, int64_t p,
-                            const float *weights, int64_t n_classes, float *gram, int64_t stride, int64_t n_threads) {
-  int failed[MAX_THREADS] = {0}, any = 0;
+                            const float *weights, int64_t n_classes, float *gram, int64_t stride, int64_t n_threads,
+                            double seconds) {
+  int64_t failed[MAX_THREADS] = {DONE}, any = DONE;
   int64_t size = indptr[n];
   int64_t *start = calloc(p + 2, sizeof(int64_t));
   int32_t *entry = malloc((2 * size + 1) * sizeof(int32_t));
@@ -79,10 +83,10 @@ int64_t EXPORT(class_grams)(const float *values, const int32_t *columns, const i
         entry[size + to] = (int32_t)(e - indptr[i]);
       }
     gram_t g = {n, p, n_classes, stride, n_threads, values, weights, columns, indptr, start, entry, entry + size,
-                gram, failed};
+                gram, end_after(seconds), failed};
     parallel(gram_share, &g, (int)n_threads);
-    for (int t = 0; t < n_threads; t++) any |= failed[t];
-  } else any = 1;
+    for (int t = 0; t < n_threads; t++) if (failed[t]) any = failed[t];
+  } else any = NO_MEMORY;
   free(start);
   free(entry);
   return any;
@@ -167,11 +171,14 @@ static void solve(const float *restrict A, int64_t q, int64_t stride, float *res
   }
 }
 
-typedef struct { float *A, *x; int64_t n_classes, q, stride, n_threads; } blocks_t;
+typedef struct { float *A, *x; int64_t n_classes, q, stride, n_threads; double end; int out_of_time; } blocks_t;
 
 static void factor_share(void *argument, int thread) {
-  const blocks_t *b = argument;
-  for (int64_t k = thread; k < b->n_classes; k += b->n_threads) factor(b->A + k * b->q * b->stride, b->q, b->stride);
+  blocks_t *b = argument;
+  for (int64_t k = thread; k < b->n_classes; k += b->n_threads) {
+    if (is_over(b->end)) { b->out_of_time = 1; return; }
+    factor(b->A + k * b->q * b->stride, b->q, b->stride);
+  }
 }
 static void solve_share(void *argument, int thread) {
   const blocks_t *b = argument;
@@ -179,15 +186,15 @@ static void solve_share(void *argument, int thread) {
     solve(b->A + k * b->q * b->stride, b->q, b->stride, b->x + k * b->q);
 }
 
-/* Factor n_classes matrices (q, stride) in place; q is a multiple of 4. */
-int64_t EXPORT(factor_blocks)(float *A, int64_t n_classes, int64_t q, int64_t stride, int64_t n_threads) {
-  blocks_t b = {A, NULL, n_classes, q, stride, n_threads};
+/* Factor n_classes matrices (q, stride) in place; q is a multiple of 4. Returns DONE or OUT_OF_TIME. */
+int64_t EXPORT(factor_blocks)(float *A, int64_t n_classes, int64_t q, int64_t stride, int64_t n_threads, double seconds) {
+  blocks_t b = {A, NULL, n_classes, q, stride, n_threads, end_after(seconds), 0};
   parallel(factor_share, &b, (int)n_threads);
-  return 0;
+  return b.out_of_time ? OUT_OF_TIME : DONE;
 }
 /* x (n_classes, q) <- the blocks' inverses times x. */
 int64_t EXPORT(solve_blocks)(const float *A, float *x, int64_t n_classes, int64_t q, int64_t stride, int64_t n_threads) {
-  blocks_t b = {(float *)A, x, n_classes, q, stride, n_threads};
+  blocks_t b = {(float *)A, x, n_classes, q, stride, n_threads, INFINITY, 0};
   parallel(solve_share, &b, (int)n_threads);
-  return 0;
+  return DONE;
 }

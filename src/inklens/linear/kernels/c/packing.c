@@ -4,6 +4,7 @@
  *
  * Integers are 64 bits wide at this border. Types: 0 uint8, 1 float, 2 double, as in kernels.c. Rows have unit column stride.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels.h"

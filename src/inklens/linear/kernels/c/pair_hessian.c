@@ -2,8 +2,8 @@
  *
  * A row's softmax Hessian diag(p) - p p' is the Laplacian of the complete graph over the classes with edge weights
  * p_k p_l. So the Hessian over pairs is a sum over edges (k, l) of X_k' diag(c p_k p_l) X_l, and most edges of a
- * confident row weigh next to nothing. Edges lighter than `light` are kept with probability weight / light and then
- * weigh `light`: unbiased, and still a Laplacian, so the Hessian stays positive semi-definite.
+ * confident row weigh next to nothing. Edges lighter than `sampling_threshold` are kept with probability weight /
+ * threshold and then weigh the threshold: unbiased, and still a Laplacian, so the Hessian stays positive semi-definite.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,27 +23,22 @@ typedef struct {
 } class_t;
 
 typedef struct {
-  const rows_t *rows;
-  int64_t n_rows, n_pairs;
-  int32_t n_classes, n_threads;
-  const int64_t *chosen;  /* (n_rows): the rows that enter */
-  const int64_t *first;   /* (n_classes + 1): the pairs of class k are first[k] .. first[k+1] - 1 */
-  const int32_t *feature; /* (n_pairs): slot of each pair */
-  const float *proba;     /* (n_classes, n_rows) */
-  const float *weights;   /* (n_rows) */
-  float scale, light;     /* the matrix meant is rows * scale */
-  uint32_t seed;
-  float *hessian;         /* (n_pairs, n_pairs): added to */
-  const int32_t *slot;    /* (n_features): place of a column among those in use, or n_slots */
-  int64_t n_slots;        /* columns in use; `feature` counts these, and n_slots stands for ones */
-  /* filled here */
+  pair_job_t job;
   class_t *classes;
   int64_t *order;         /* blocks, heavy ones first */
   int64_t span, span_end; /* rows whose edges are summed at a time */
   int64_t from, to;       /* of these, the rows at hand */
   int64_t n_blocks, next_class, next_row_block, next_block;
-  int32_t failed;
+  double end;             /* of the time for it */
+  int32_t failed;         /* DONE, NO_MEMORY or OUT_OF_TIME */
 } hessian_t;
+
+/* Whether the time is over, which all threads are told. */
+static inline int is_late(hessian_t *h) {
+  if (!is_over(h->end)) return 0;
+  h->failed = OUT_OF_TIME;
+  return 1;
+}
 
 /* A number in [0, 1) from row, edge and seed: the same on every thread and machine (murmur3's finaliser). */
 static inline float chance(uint32_t row, uint32_t edge, uint32_t seed) {
@@ -54,14 +49,14 @@ static inline float chance(uint32_t row, uint32_t edge, uint32_t seed) {
 
 /* Weights with which the edges (k, l) of rows from .. from + n - 1 enter; 0 drops one. */
 static void edge_weights(const hessian_t *h, int k, int l, int64_t from, int n, float *restrict out) {
-  const float *restrict pk = h->proba + k * h->n_rows + from, *restrict pl = h->proba + l * h->n_rows + from;
-  const float *restrict weights = h->weights + from;
-  uint32_t edge = (uint32_t)(k > l ? k * h->n_classes + l : l * h->n_classes + k), seed = h->seed;
-  float light = h->light;
+  const float *restrict pk = h->job.proba + k * h->job.n_rows + from, *restrict pl = h->job.proba + l * h->job.n_rows + from;
+  const float *restrict weights = h->job.weights + from;
+  uint32_t edge = (uint32_t)(k > l ? k * h->job.n_classes + l : l * h->job.n_classes + k), seed = h->job.seed;
+  float threshold = h->job.sampling_threshold;
   for (int i = 0; i < n; i++) {
     float weight = weights[i] * pk[i] * pl[i];
-    float sampled = weight > light * chance((uint32_t)from + (uint32_t)i, edge, seed) ? light : 0.0f;
-    out[i] = weight >= light ? weight : sampled;
+    float sampled = weight > threshold * chance((uint32_t)from + (uint32_t)i, edge, seed) ? threshold : 0.0f;
+    out[i] = weight >= threshold ? weight : sampled;
   }
 }
 
@@ -71,14 +66,14 @@ static void sum_edges(void *task, int thread) {
   (void)thread;
   for (;;) {
     int64_t k = __atomic_fetch_add(&h->next_class, 1, __ATOMIC_RELAXED);
-    if (k >= h->n_classes) return;
+    if (k >= h->job.n_classes || is_late(h)) return;
     class_t *class = h->classes + k;
     if (class->width == 0) continue;
     memset(class->degree, 0, (h->span_end - h->span) * sizeof(float));
     float edge[ROW_BLOCK];
     for (int64_t from = h->span; from < h->span_end; from += ROW_BLOCK) {
       int n = h->span_end - from < ROW_BLOCK ? (int)(h->span_end - from) : ROW_BLOCK;
-      for (int l = 0; l < h->n_classes; l++) {
+      for (int l = 0; l < h->job.n_classes; l++) {
         if (l == k) continue;
         edge_weights(h, (int)k, l, from, n, edge);
         for (int i = 0; i < n; i++) class->degree[from - h->span + i] += edge[i];
@@ -102,38 +97,38 @@ static inline int64_t column_at(const rows_t *rows, int64_t at) {
 
 /* Write the columns in use of row i, times scale, into `out` (n_slots + 1); the last entry is a bin. */
 static void expand(const hessian_t *h, int64_t i, float *out) {
-  const rows_t *rows = h->rows;
+  const rows_t *rows = h->job.rows;
   if (rows->layout >= CSR16) {
-    memset(out, 0, h->n_slots * sizeof(float));
+    memset(out, 0, h->job.n_slots * sizeof(float));
     for (int64_t at = rows->indptr[i]; at < rows->indptr[i + 1]; at++)
-      out[h->slot[column_at(rows, at)]] = h->scale * value_at(rows, at);
+      out[h->job.slot[column_at(rows, at)]] = h->job.scale * value_at(rows, at);
   } else {
-    for (int64_t j = 0; j < rows->n_features; j++) out[h->slot[j]] = h->scale * value_at(rows, i * rows->row_stride + j);
+    for (int64_t j = 0; j < rows->n_features; j++) out[h->job.slot[j]] = h->job.scale * value_at(rows, i * rows->row_stride + j);
   }
 }
 
 /* Move on by as many rows as fit `capacity` floats once packed, a block of rows at least. */
 static void take_rows(hessian_t *h, float *packed, int64_t capacity) {
   int64_t size = 0;
-  for (int k = 0; k < h->n_classes; k++) {
+  for (int k = 0; k < h->job.n_classes; k++) {
     h->classes[k].before += h->classes[k].kept;
     h->classes[k].kept = 0;
   }
   for (h->from = h->to; h->to < h->span_end; h->to += ROW_BLOCK) {
     int64_t last = h->to + ROW_BLOCK < h->span_end ? h->to + ROW_BLOCK : h->span_end, more = 0;
-    int32_t kept[h->n_classes];
-    for (int k = 0; k < h->n_classes; k++) {
+    int32_t kept[h->job.n_classes];
+    for (int k = 0; k < h->job.n_classes; k++) {
       kept[k] = 0;
       if (h->classes[k].width == 0) continue;
       for (int64_t i = h->to; i < last; i++) kept[k] += h->classes[k].place[i - h->span] >= 0;
       more += kept[k] * h->classes[k].stride;
     }
     if (size + more > capacity && h->to > h->from) break;
-    for (int k = 0; k < h->n_classes; k++) h->classes[k].kept += kept[k];
+    for (int k = 0; k < h->job.n_classes; k++) h->classes[k].kept += kept[k];
     size += more;
   }
   if (h->to > h->span_end) h->to = h->span_end;
-  for (int k = 0; k < h->n_classes; k++) {
+  for (int k = 0; k < h->job.n_classes; k++) {
     h->classes[k].packed = packed;
     packed += h->classes[k].kept * h->classes[k].stride;
   }
@@ -147,19 +142,19 @@ static inline float *packed_row(const hessian_t *h, const class_t *class, int64_
 static void pack_rows(void *task, int thread) {
   hessian_t *h = task;
   (void)thread;
-  float *row = malloc((h->n_slots + 1) * sizeof(float));
-  if (!row) { h->failed = 1; return; }
+  float *row = malloc((h->job.n_slots + 1) * sizeof(float));
+  if (!row) { h->failed = NO_MEMORY; return; }
   for (;;) {
     int64_t from = h->from + __atomic_fetch_add(&h->next_row_block, 1, __ATOMIC_RELAXED) * ROW_BLOCK;
-    if (from >= h->to) break;
+    if (from >= h->to || is_late(h)) break;
     int64_t to = from + ROW_BLOCK < h->to ? from + ROW_BLOCK : h->to;
     for (int64_t i = from; i < to; i++) {
-      expand(h, h->chosen[i], row);
-      row[h->n_slots] = 1.0f;
-      for (int k = 0; k < h->n_classes; k++) {
+      expand(h, h->job.chosen[i], row);
+      row[h->job.n_slots] = 1.0f;
+      for (int k = 0; k < h->job.n_classes; k++) {
         const class_t *class = h->classes + k;
         if (class->width == 0 || class->place[i - h->span] < 0) continue;
-        const int32_t *feature = h->feature + h->first[k];
+        const int32_t *feature = h->job.feature + h->job.first[k];
         float *out = packed_row(h, class, i);
         for (int64_t j = 0; j < class->width; j++) out[j] = row[feature[j]];
         for (int64_t j = class->width; j < class->stride; j++) out[j] = 0.0f;
@@ -188,8 +183,9 @@ static inline int any_not_zero(const float *x, int n) {
 
 /* Add up to DEPTH weighted rows to a block: a strip of TALL columns of the left rows at a time, against WIDE columns of
  * the right ones. Rows that are all zero there, as paper is, are left out. `strips` holds (stride / TALL, DEPTH, TALL). */
-static void add_rows(int depth, const float *weight, const float **left_rows, const float **right_rows, int64_t tall,
-                     int64_t wide, int symmetric, float *strips, mask_t *inked, float *block, int64_t stride) {
+static void add_rows(hessian_t *h, int depth, const float *weight, const float **left_rows, const float **right_rows,
+                     int64_t tall, int64_t wide, int symmetric, float *strips, mask_t *inked, float *block,
+                     int64_t stride) {
   for (int64_t top = 0; top < tall; top += TALL) {
     float *strip = strips + top * DEPTH;
     memset(inked[top / TALL], 0, sizeof(mask_t));
@@ -199,7 +195,7 @@ static void add_rows(int depth, const float *weight, const float **left_rows, co
       for (int j = 0; j < TALL; j++) strip[r * TALL + j] = weight[r] * left_rows[r][top + j];
     }
   }
-  for (int64_t side = 0; side < wide; side += WIDE) {
+  for (int64_t side = 0; side < wide && !is_late(h); side += WIDE) {
     int own = wide - side < WIDE ? (int)(wide - side) : WIDE, parts = (own + LANES - 1) / LANES;
     mask_t right = {0};
     for (int r = 0; r < depth; r++)
@@ -214,20 +210,20 @@ static void add_rows(int depth, const float *weight, const float **left_rows, co
 static int same_features(const hessian_t *h, int k, int l) {
   int64_t width = h->classes[k].width;
   return width == h->classes[l].width &&
-         !memcmp(h->feature + h->first[k], h->feature + h->first[l], width * sizeof(int32_t));
+         !memcmp(h->job.feature + h->job.first[k], h->job.feature + h->job.first[l], width * sizeof(int32_t));
 }
 
 /* Block (k, l) of the Hessian, l <= k: +X_k' diag(degree_k) X_k on the diagonal, -X_k' diag(edge) X_l off it. */
 static int add_block(hessian_t *h, int k, int l) {
   const class_t *left = h->classes + k, *right = h->classes + l;
-  int64_t tall = left->width, wide = right->width, n_pairs = h->n_pairs;
+  int64_t tall = left->width, wide = right->width, n_pairs = h->job.n_pairs;
   if (tall == 0 || wide == 0) return 0;
   int symmetric = same_features(h, k, l);
   float *strips = malloc(left->stride * (DEPTH * sizeof(float) + sizeof(mask_t))), edge[ROW_BLOCK], weight[DEPTH];
   if (!strips) return 1;
   mask_t *inked = (mask_t *)(strips + left->stride * DEPTH);
   const float *left_rows[DEPTH], *right_rows[DEPTH];
-  float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
+  float *block = h->job.hessian + h->job.first[k] * n_pairs + h->job.first[l];
   int depth = 0, n_kept = 0, next = 0, kept[ROW_BLOCK];
   for (int64_t from = h->from - ROW_BLOCK;;) {
     while (next == n_kept && from + ROW_BLOCK < h->to) { /* the next rows that have this edge */
@@ -249,7 +245,8 @@ static int add_block(hessian_t *h, int k, int l) {
       if (depth < DEPTH) continue;
     }
     if (depth == 0) break;
-    add_rows(depth, weight, left_rows, right_rows, tall, wide, symmetric, strips, inked, block, n_pairs);
+    if (is_late(h)) break;
+    add_rows(h, depth, weight, left_rows, right_rows, tall, wide, symmetric, strips, inked, block, n_pairs);
     depth = 0;
   }
   free(strips);
@@ -258,9 +255,9 @@ static int add_block(hessian_t *h, int k, int l) {
 
 /* Complete block (k, l): what was left out as symmetric, and its mirror image. */
 static void mirror_block(hessian_t *h, int k, int l) {
-  int64_t tall = h->classes[k].width, wide = h->classes[l].width, n_pairs = h->n_pairs;
-  float *block = h->hessian + h->first[k] * n_pairs + h->first[l];
-  float *mirror = h->hessian + h->first[l] * n_pairs + h->first[k];
+  int64_t tall = h->classes[k].width, wide = h->classes[l].width, n_pairs = h->job.n_pairs;
+  float *block = h->job.hessian + h->job.first[k] * n_pairs + h->job.first[l];
+  float *mirror = h->job.hessian + h->job.first[l] * n_pairs + h->job.first[k];
   if (k != l && same_features(h, k, l))
     for (int64_t a = 0; a < tall; a++)
       for (int64_t b = 0; b < a; b++) block[b * n_pairs + a] = block[a * n_pairs + b];
@@ -273,29 +270,30 @@ static void add_blocks(void *task, int thread) {
   (void)thread;
   for (;;) {
     int64_t at = __atomic_fetch_add(&h->next_block, 1, __ATOMIC_RELAXED);
-    if (at >= h->n_blocks) return;
-    int k = (int)(h->order[at] / h->n_classes), l = (int)(h->order[at] % h->n_classes);
-    if (add_block(h, k, l)) h->failed = 1;
-    if (h->to == h->n_rows) mirror_block(h, k, l);
+    if (at >= h->n_blocks || is_late(h)) return;
+    int k = (int)(h->order[at] / h->job.n_classes), l = (int)(h->order[at] % h->job.n_classes);
+    if (add_block(h, k, l)) h->failed = NO_MEMORY;
+    if (h->to == h->job.n_rows) mirror_block(h, k, l);
   }
 }
 
-/* Hessian of sum_i c_i logsumexp(z_i) over pairs, exact where every edge weighs at least `light`. Rows are taken as many
- * at a time as fit PACKED_BYTES. Returns 0, or 1 without memory. */
-int EXPORT(pair_hessian)(hessian_t *h) {
-  int32_t K = h->n_classes;
+/* Hessian of sum_i c_i logsumexp(z_i) over pairs, exact where every edge weighs at least `sampling_threshold`. Rows
+ * are taken as many at a time as fit PACKED_BYTES. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
+int64_t EXPORT(pair_hessian)(const pair_job_t *job) {
+  hessian_t own = {.job = *job, .end = end_after(job->seconds)}, *h = &own;
+  int32_t K = h->job.n_classes;
   int64_t n_blocks = (int64_t)K * (K + 1) / 2, width = 0;
   h->classes = calloc(K, sizeof(class_t));
   h->order = malloc(n_blocks * sizeof(int64_t));
   h->n_blocks = 0;
   h->failed = !h->classes || !h->order;
   for (int k = 0; k < K && !h->failed; k++) {
-    h->classes[k].width = h->first[k + 1] - h->first[k];
+    h->classes[k].width = h->job.first[k + 1] - h->job.first[k];
     h->classes[k].stride = (h->classes[k].width + WHOLE - 1) / WHOLE * WHOLE;
     width += h->classes[k].stride;
     h->order[h->n_blocks++] = (int64_t)k * K + k; /* diagonal blocks are the heavy ones */
   }
-  int64_t span = h->n_rows < SPAN ? h->n_rows : SPAN, capacity = PACKED_BYTES / sizeof(float);
+  int64_t span = h->job.n_rows < SPAN ? h->job.n_rows : SPAN, capacity = PACKED_BYTES / sizeof(float);
   if (capacity < ROW_BLOCK * width) capacity = ROW_BLOCK * width;
   if (capacity > span * width) capacity = span * width;
   float *packed = NULL;
@@ -307,17 +305,17 @@ int EXPORT(pair_hessian)(hessian_t *h) {
     h->failed = !class->place || !class->degree;
     for (int l = 0; l < k; l++) h->order[h->n_blocks++] = (int64_t)k * K + l;
   }
-  for (h->to = 0; h->to < h->n_rows && !h->failed;) {
+  for (h->to = 0; h->to < h->job.n_rows && !h->failed;) {
     if (h->to == h->span_end) {
       h->span = h->to;
-      h->span_end = h->to + span < h->n_rows ? h->to + span : h->n_rows;
+      h->span_end = h->to + span < h->job.n_rows ? h->to + span : h->job.n_rows;
       h->next_class = 0;
-      parallel(sum_edges, h, h->n_threads);
+      parallel(sum_edges, h, h->job.n_threads);
     }
     take_rows(h, packed, capacity);
     h->next_block = h->next_row_block = 0;
-    parallel(pack_rows, h, h->n_threads);
-    if (!h->failed) parallel(add_blocks, h, h->n_threads);
+    parallel(pack_rows, h, h->job.n_threads);
+    if (!h->failed) parallel(add_blocks, h, h->job.n_threads);
   }
   free(packed);
   for (int k = 0; k < K && h->classes; k++) {

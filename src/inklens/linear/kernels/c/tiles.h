@@ -14,7 +14,7 @@ enum { TALL = 8 };
 #else
 enum { TALL = 4 };
 #endif
-enum { WIDE = 3 * LANES, WHOLE = LANES > TALL ? LANES : TALL, DEPTH = 128 };
+enum { WIDE = 3 * LANES, WHOLE = (int)LANES > (int)TALL ? (int)LANES : (int)TALL, DEPTH = 128 };
 
 typedef uint64_t mask_t[DEPTH / 64]; /* rows of a tile that count: bit r % 64 of number r / 64 */
 

@@ -1,20 +1,17 @@
-"""From labelled rows to a problem that float64 can solve, and what there is to say about its solution.
-
-The command line fits with this alone; `SoftmaxRegression` puts scikit-learn's contract around it.
-"""
+"""From labelled rows to a problem that float64 can solve."""
 
 import numpy as np
 
 from inklens.errors import DataError
-from inklens.linear.driver import Solution
-from inklens.linear.methods import newton
 from inklens.linear.problem.penalties import ElasticNet, penalty_of
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.rows import Rows
 
-LARGEST = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
-LARGEST_L1 = 1e7  # under a penalty with thresholds: a column's threshold falls with its scale, into the rounding
-SMALLEST = 1e-10  # of the largest value under a penalty: below, any coefficient that matters costs more than it gains
+MAX_VALUE = 1e12  # of a value: beyond, products of columns leave what float32 curvature and float64 proofs can hold
+MAX_VALUE_UNDER_L1 = (
+    1e7  # under a penalty with thresholds: a column's threshold falls with its scale, into the rounding
+)
+MIN_VALUE = 1e-10  # of the largest value under a penalty: below, any coefficient that matters costs more than it gains
 
 
 def make_problem(
@@ -38,7 +35,7 @@ def make_problem(
     unpenalised = bool(np.isinf(C))
     check_strength(C, weights)
     smooth = unpenalised or l1_ratio == 0.0
-    _check_magnitudes(rows, LARGEST if smooth else LARGEST_L1, 0.0 if unpenalised else SMALLEST)
+    _check_magnitudes(rows, MAX_VALUE if smooth else MAX_VALUE_UNDER_L1, 0.0 if unpenalised else MIN_VALUE)
     return Problem(
         rows=rows,
         codes=codes,
@@ -67,26 +64,3 @@ def _check_magnitudes(rows: Rows, upper: float, lower: float) -> None:
             f"the largest value in X is {largest:.3g}: coefficients that could use such small values are penalised "
             f"away, and every row would get the same probabilities; {remedy}"
         )
-
-
-def remark(solution: Solution, tol: float) -> str:
-    """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
-    if solution.status == "stopped":
-        remedy = (
-            "more rounds prove no more in float64: raise tol, or bring columns and weights to similar sizes"
-            if solution.exhausted
-            else "raise max_iter or time_budget, or tol"
-        )
-        if solution.method == newton.continuation.__name__ and not solution.exists:
-            remedy += "; whether an optimum exists without a penalty is undetermined: a finite C has one"
-        return (
-            f"stopped at a proven gap of {solution.gap:.1e} instead of tol={tol:.1e} "
-            f"(gradient {solution.gradient_norm:.1e}); {remedy}"
-        )
-    if solution.separation is not None:
-        return (
-            f"the classes are linearly separable (proven, margin {solution.separation.margin:.3g}), so without a "
-            "penalty no finite optimum exists: larger coefficients always fit better; separating ones are returned; "
-            "give a finite C for an optimum"
-        )
-    return ""

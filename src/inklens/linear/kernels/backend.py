@@ -1,0 +1,220 @@
+"""What the kernels compute, whoever does it: `compiled.py` by the C library, `reference.py` on the array API.
+
+A backend is chosen once per storage (`choice.py`) and knows all primitives over rows and on dense matrices; nothing
+else asks which one runs. What goes in and comes out are NumPy arrays; the rows stay where they are.
+
+Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights (n_samples,), scores and proba
+(n_samples, n_classes), H (n, n) float32 symmetric, vectors over its coordinates (n,) float64.
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from inklens.linear.kernels.storage import Inspection, Storage
+
+
+class LossPass(NamedTuple):
+    """What one fused pass computes."""
+
+    loss: float
+    gradient: np.ndarray  # (n_classes, n_features) float64
+    class_sums: np.ndarray  # (n_classes,) float64: sum_i c_i (p_i - y_i)
+
+
+class PairColumns(NamedTuple):
+    """The (feature, class) pairs of a Hessian, sorted by class, and the columns of the data that they use."""
+
+    used: np.ndarray  # (n_used,) columns of the data, ascending; number n_features, the column of ones, is the last
+    place: np.ndarray  # (n_pairs,) int32: the feature of each pair among those used
+    classes: np.ndarray  # (n_pairs,) ascending
+    n_classes: int
+
+
+class FaceFactor(Protocol):
+    """Cholesky factor of a Hessian over a face."""
+
+    def solve(self, side: np.ndarray) -> np.ndarray:
+        """Return the inverse times a vector, (m,)."""
+
+    def solve_many(self, sides: np.ndarray, n_threads: int) -> np.ndarray:
+        """Return the inverse times some vectors, (m, n)."""
+
+
+class DualAscentState(NamedTuple):
+    """What dual ascent changes row by row, see `dual_ascent.py`; all float32 on cache lines."""
+
+    W: np.ndarray  # (n_features, lanes): coefficients in the units of their columns
+    proba: np.ndarray  # (n_samples, lanes): dual probabilities
+    centre: np.ndarray  # (lanes,): of the intercept's proximal step
+    offset: np.ndarray  # (lanes,): of the intercept from there
+
+
+class Backend(Protocol):
+    """The primitives. Functions that may run long raise `deadline.OutOfTime` when the scope's time is over."""
+
+    @property
+    def name(self) -> str:
+        """avx512, avx2, neon or plain (compiled for these instructions), or numpy."""
+
+    @property
+    def visits_rows(self) -> bool:
+        """Whether rows can be visited one at a time at a reasonable speed, as dual ascent does."""
+
+    # ---- passes over rows --------------------------------------------------------------------------------------------
+
+    def scores(
+        self, storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray, n_threads: int = 1
+    ) -> None:
+        """Write z_i = W x_i + b into `out`, in its type."""
+
+    def loss_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        scores_out: np.ndarray,
+        proba_out: np.ndarray,
+        n_threads: int = 1,
+    ) -> LossPass:
+        """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; write scores and probabilities, in their type."""
+
+    def hessian_pass(
+        self,
+        storage: Storage,
+        proba: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        n_threads: int = 1,
+    ) -> LossPass:
+        """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
+
+    def transpose_pass(
+        self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
+    ) -> np.ndarray:
+        """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
+
+    def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
+        """Write sum_j (unit_j x_ij)^2, (n_samples,), for float32 `unit` (n_features,)."""
+
+    def dual_lanes(self, n_classes: int) -> int:
+        """Return the number of lanes of `DualAscentState`; only where `visits_rows`."""
+
+    def dual_epoch(
+        self,
+        storage: Storage,
+        order: np.ndarray,
+        unit: np.ndarray,
+        weights: np.ndarray,
+        squares: np.ndarray,
+        leverage: np.ndarray,
+        n_classes: int,
+        state: DualAscentState,
+    ) -> None:
+        """Maximise the dual over each row's probabilities, one row after the other; only where `visits_rows`."""
+
+    # ---- layout ------------------------------------------------------------------------------------------------------
+
+    def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
+        """Read every value of dense rows once; return None where one is not finite."""
+
+    def pack(self, storage: Storage, n_threads: int = 1) -> tuple[Storage, bool]:
+        """Return dense rows as CSR, uint8 or float32, and whether no value changed."""
+
+    def to_bytes(self, values: np.ndarray, unit: float, error: float, n_threads: int = 1) -> np.ndarray | None:
+        """Return float64 values as whole multiples, 0 to 255, of `unit`, which they are up to `error`, relatively.
+
+        None where one is none.
+        """
+
+    def with_columns(self, storage: Storage, inspection: Inspection) -> Storage:
+        """Return sparse rows laid out by columns as well, where that makes passes quicker; others as they are."""
+
+    # ---- second derivatives as matrices ------------------------------------------------------------------------------
+
+    def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
+        """Add [X 1]' diag(h_k) [X 1] for every class k to the lower triangles of `out`, whose rows may be longer.
+
+        `X` holds float32, curvature h >= 0 is (n_samples, n_classes) float32.
+        """
+
+    def factor_blocks(self, A: np.ndarray, n_threads: int = 1) -> None:
+        """Replace each lower triangle of A (n_blocks, q, stride) by what `solve_blocks` wants: a factor or inverse."""
+
+    def solve_blocks(self, A: np.ndarray, x: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        """Return the blocks' inverses times x (n_blocks, q) float32; x may be overwritten."""
+
+    def pair_hessian(
+        self,
+        storage: Storage,
+        chosen: np.ndarray,
+        pairs: PairColumns,
+        proba: np.ndarray,
+        weights: np.ndarray,
+        hessian: np.ndarray,
+        *,
+        scale: float = 1.0,
+        sampling_threshold: float = 0.0,
+        seed: int = 0,
+        n_threads: int = 1,
+    ) -> None:
+        """Add sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m) to `hessian`.
+
+        The sum is over the chosen rows, to which `proba` and `weights` belong; x is the data times `scale`.
+        """
+
+    # ---- the quadratic subproblem ------------------------------------------------------------------------------------
+
+    def subtract_product(self, H: np.ndarray, left: np.ndarray, right: np.ndarray, n_threads: int = 1) -> None:
+        """Subtract left right (n, k) (k, n) from H."""
+
+    def symmetric_product(self, H: np.ndarray, x: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        """Return H x."""
+
+    def gram_descent(
+        self,
+        H: np.ndarray,
+        gradient: np.ndarray,
+        w: np.ndarray,
+        l1: np.ndarray,
+        l2: np.ndarray,
+        *,
+        tolerance: float,
+        max_sweeps: int,
+        n_threads: int = 1,
+    ) -> None:
+        """Descend by coordinates on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2.
+
+        `gradient` (g at w) and `w` are changed in place. Stops after a sweep in which no coordinate moved its own
+        gradient by more than tolerance * l1. Coordinates of infinite l1 stay.
+        """
+
+    def group_descent(
+        self,
+        H: np.ndarray,
+        gradient: np.ndarray,
+        w: np.ndarray,
+        group: np.ndarray,
+        l2: np.ndarray,
+        *,
+        tolerance: float,
+        max_sweeps: int,
+        n_threads: int = 1,
+    ) -> None:
+        """The same for sum_j group_j |v_j| + l2_j |v_j|^2 / 2, where group j is coordinates j, j + q, j + 2q, ..."""
+
+    def factor_face(
+        self,
+        H: np.ndarray,
+        active: np.ndarray,
+        ridge: np.ndarray,
+        curvature: np.ndarray | None = None,
+        n_threads: int = 1,
+    ) -> FaceFactor | None:
+        """Factor H over `active` + diag(ridge) - curvature; None where rounding made that indefinite.
+
+        `curvature` (n_classes, n_classes, q) belongs to entries (k q + j, l q + j).
+        """

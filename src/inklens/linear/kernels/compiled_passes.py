@@ -1,0 +1,146 @@
+"""Passes over rows by the C library: `kernels.c`, `dual_ascent.c`."""
+
+import numpy as np
+import numpy.typing as npt
+
+from inklens.linear import deadline
+from inklens.linear.kernels import library
+from inklens.linear.kernels.backend import DualAscentState, LossPass
+from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, pad, padded
+from inklens.linear.kernels.storage import Storage
+
+SCORES, LOSS, HESSIAN, BACK = range(4)  # modes of a pass, as in `kernels.c`
+
+Arrays = dict[str, np.ndarray]  # by their names in `pass_t`
+
+
+class CompiledPasses:
+    """The passes of a `Backend`."""
+
+    def scores(
+        self, storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray, n_threads: int = 1
+    ) -> None:
+        buffer = padded(out, out.dtype)
+        W, b = padded(coef.T, out.dtype), pad(intercept, out.dtype)
+        _run(storage, SCORES, len(coef), out.dtype, n_threads, {"coef": W, "intercept": b, "scores": buffer})
+        if not np.shares_memory(buffer, out):
+            out[...] = buffer[:, : len(coef)]
+
+    def loss_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        scores_out: np.ndarray,
+        proba_out: np.ndarray,
+        n_threads: int = 1,
+    ) -> LossPass:
+        dtype = proba_out.dtype
+        arrays = {"scores": padded(scores_out, dtype), "proba": padded(proba_out, dtype)}
+        W, b = pad(coef.T, dtype), pad(intercept, dtype)
+        given = {"coef": W, "intercept": b, "codes": codes, "weights": weights}
+        result = self._folded(storage, LOSS, len(coef), dtype, n_threads, given | arrays)
+        for name, out in (("scores", scores_out), ("proba", proba_out)):
+            if not np.shares_memory(arrays[name], out):
+                out[...] = arrays[name][:, : len(coef)]
+        return result
+
+    def hessian_pass(
+        self,
+        storage: Storage,
+        proba: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        n_threads: int = 1,
+    ) -> LossPass:
+        dtype = proba.dtype
+        W, b = pad(direction.T, dtype), pad(intercept_direction, dtype)
+        arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
+        return self._folded(storage, HESSIAN, len(direction), dtype, n_threads, arrays)
+
+    def _folded(
+        self,
+        storage: Storage,
+        mode: int,
+        n_classes: int,
+        dtype: npt.DTypeLike,
+        n_threads: int,
+        arrays: Arrays,
+    ) -> LossPass:
+        """Run a pass over the rows; wide ones leave their residuals to a second one over the columns."""
+        if storage.transpose is None:
+            return _run(storage, mode, n_classes, dtype, n_threads, arrays)
+        residual = empty_scores(storage.shape[0], n_classes, dtype)
+        found = _run(storage, mode, n_classes, dtype, n_threads, {**arrays, "residual": padded(residual, dtype)})
+        return found._replace(gradient=self.transpose_pass(storage, residual, n_threads))
+
+    def transpose_pass(
+        self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
+    ) -> np.ndarray:
+        dtype = residual.dtype
+        if storage.transpose is not None:  # X' residual is what scores of the columns are
+            columns = storage.transpose
+            if squared:
+                columns = columns._replace(values=columns.values.astype(dtype) ** 2)
+            out = empty_scores(storage.shape[1], residual.shape[1], dtype)
+            self.scores(columns, residual.T, np.zeros(residual.shape[1]), out, n_threads)
+            return out.T.astype(np.float64)
+        buffer = padded(residual, dtype)
+        return _run(storage, BACK, residual.shape[1], dtype, n_threads, {"scores": buffer}, square=squared).gradient
+
+    def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
+        library.run("dual_squares", library.describe(storage), unit, out, needs="one row")
+
+    def dual_lanes(self, n_classes: int) -> int:
+        return library.call("dual_lanes", n_classes)
+
+    def dual_epoch(
+        self,
+        storage: Storage,
+        order: np.ndarray,
+        unit: np.ndarray,
+        weights: np.ndarray,
+        squares: np.ndarray,
+        leverage: np.ndarray,
+        n_classes: int,
+        state: DualAscentState,
+    ) -> None:
+        library.run(
+            "dual_epoch", library.describe(storage), order, unit, weights, squares, n_classes, state.W, state.proba,
+            state.centre, state.offset, leverage, deadline.remaining(), needs="one row of dual ascent",
+        )  # fmt: skip
+
+
+def _run(
+    storage: Storage,
+    mode: int,
+    n_classes: int,
+    dtype: npt.DTypeLike,
+    n_threads: int,
+    arrays: Arrays,
+    *,
+    square: bool = False,
+) -> LossPass:
+    """Run a compiled pass; arrays are already padded, in `dtype` and contiguous."""
+    n_features = storage.shape[1]
+    width = lanes(n_classes)
+    gradient = sums = workspace = None
+    loss = np.zeros(1)
+    if mode != SCORES:
+        n_features = 0 if "residual" in arrays else n_features
+        gradient, sums = np.empty((n_features, width)), np.empty(width)
+        size = library.call("workspace_bytes", n_features, width)
+        workspace = aligned((size * n_threads,), np.uint8)
+    job = library.CPass(mode, n_classes, width, n_threads, square)
+    for name, array in arrays.items():
+        setattr(job, name, library.pointer(array))
+    job.gradient, job.class_sums, job.loss = library.pointer(gradient), library.pointer(sums), library.pointer(loss)
+    job.workspace = library.pointer(workspace)
+    name = "pass_f32" if dtype == np.float32 else "pass_f64"
+    library.run(name, library.describe(storage), job, needs="the sums of a pass over the rows")
+    if gradient is None or sums is None:
+        return LossPass(0.0, np.empty((n_classes, 0)), np.empty(n_classes))
+    return LossPass(float(loss[0]), gradient[:, :n_classes].T, sums[:n_classes])

@@ -1,0 +1,211 @@
+"""The C library: found, compared with what Python expects of it, and called.
+
+It is used where it was built, can be loaded and agrees with this module (`inklens_abi` in `abi.c`); else a warning says
+why not, once, and the reference does its work. ``INKLENS_KERNELS=numpy`` (or ``plain``, ``avx2``, ...) in the
+environment before the first import forces one.
+"""
+
+import ctypes
+import os
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from inklens.linear import deadline
+from inklens.linear.kernels.storage import VALUE_TYPES, Storage
+
+LIBRARY = Path(__file__).with_name("_kernels.so")
+REMEDY = "install inklens again (in a clone: python scripts/build_kernels.py)"
+ABI_VERSION = 2  # as in `abi.c`; counts changes of the functions' arguments and results
+NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
+FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
+    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "to_bytes", "make_panels", "class_grams",
+    "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent",
+    "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
+    "dual_squares", "dual_epoch",
+)  # fmt: skip
+
+CFunction = Callable[..., int]
+Argument = np.ndarray | ctypes.Structure | float | np.number | None  # int is a float to the type checker
+
+
+class CRows(ctypes.Structure):
+    """rows_t of `kernels.h`."""
+
+    _fields_ = (
+        ("n_rows", ctypes.c_int64),
+        ("n_features", ctypes.c_int64),
+        ("layout", ctypes.c_int32),
+        ("value_type", ctypes.c_int32),
+        ("values", ctypes.c_void_p),
+        ("row_stride", ctypes.c_int64),
+        ("indices", ctypes.c_void_p),
+        ("indptr", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("panel_values", "panel_rows", "panel_starts")),
+        ("panel_columns", ctypes.c_int64),
+    )
+
+
+class CPass(ctypes.Structure):
+    """pass_t of `kernels.h`."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads", "square")),
+        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
+        *((name, ctypes.c_void_p) for name in ("residual", "gradient", "class_sums", "loss")),
+        ("workspace", ctypes.c_void_p),
+    )
+
+
+class CPairJob(ctypes.Structure):
+    """pair_job_t of `kernels.h`."""
+
+    _fields_ = (
+        ("rows", ctypes.c_void_p),
+        ("n_rows", ctypes.c_int64),
+        ("n_pairs", ctypes.c_int64),
+        ("n_classes", ctypes.c_int32),
+        ("n_threads", ctypes.c_int32),
+        *((name, ctypes.c_void_p) for name in ("chosen", "first", "feature", "proba", "weights")),
+        ("scale", ctypes.c_float),
+        ("sampling_threshold", ctypes.c_float),
+        ("seed", ctypes.c_uint32),
+        ("hessian", ctypes.c_void_p),
+        ("slot", ctypes.c_void_p),
+        ("n_slots", ctypes.c_int64),
+        ("seconds", ctypes.c_double),
+    )
+
+
+# ---- which kernels run -----------------------------------------------------------------------------------------------
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """Return the compiled kernels, or None where they were not built or cannot be loaded (a warning then says so)."""
+    if os.environ.get("INKLENS_KERNELS") == "numpy" or not LIBRARY.exists():
+        return None
+    try:
+        return ctypes.CDLL(str(LIBRARY))
+    except OSError as error:  # another machine's library, or half a file
+        warnings.warn(
+            f"the slower NumPy kernels run, since {LIBRARY.name} cannot be loaded ({error}); {REMEDY}", stacklevel=2
+        )
+        return None
+
+
+@cache
+def active() -> str:
+    """Return the name of the kernels in use: avx512, avx2, neon, plain or numpy.
+
+    >>> active() in {"avx512", "avx2", "neon", "plain", "numpy"}
+    True
+    """
+    found = library()
+    if found is None:
+        return "numpy"
+    name = _instruction_set(found) if _agrees(found) else None
+    if name is None:
+        warnings.warn(
+            f"the slower NumPy kernels run, since {LIBRARY.name} was built from other sources; {REMEDY}", stacklevel=2
+        )
+        return "numpy"
+    return name
+
+
+def expected_abi() -> list[int]:
+    """Return what `inklens_abi` tells of a library that agrees: version, sizes of structs and where fields start."""
+    numbers = [ABI_VERSION]
+    for structure in (CRows, CPass, CPairJob):
+        names = [field[0] for field in structure._fields_]
+        numbers += [ctypes.sizeof(structure), *(getattr(structure, name).offset for name in names)]
+    return [*numbers, -1]
+
+
+def _agrees(found: ctypes.CDLL) -> bool:
+    if not hasattr(found, "inklens_abi"):
+        return False
+    found.inklens_abi.restype = ctypes.POINTER(ctypes.c_int64)
+    numbers = found.inklens_abi()
+    # `all` stops at the first difference, and so never reads beyond the end of the library's list
+    return all(numbers[i] == number for i, number in enumerate(expected_abi()))
+
+
+def _instruction_set(found: ctypes.CDLL) -> str | None:
+    """Return the best set of instructions for which the library has every function."""
+    if not hasattr(found, "inklens_isa"):
+        return None
+    found.inklens_isa.restype = ctypes.c_char_p
+    wanted = os.environ.get("INKLENS_KERNELS") or found.inklens_isa().decode()
+    order = ["avx512", "avx2", "neon", "plain"]
+    candidates = order[order.index(wanted) :] if wanted in order else ["plain"]
+    for name in candidates:
+        if all(hasattr(found, f"{function}_{name}") for function in FUNCTIONS):
+            return name
+    return None
+
+
+# ---- calling it ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def function(name: str, argtypes: tuple[type, ...] = (), restype: type = ctypes.c_int64) -> CFunction:
+    """Return the compiled function `name` of the instruction set in use."""
+    found = getattr(library(), f"{name}_{active()}")
+    found.argtypes, found.restype = argtypes, restype
+    typed: CFunction = found
+    return typed
+
+
+def pointer(array: np.ndarray | None) -> int | None:
+    """Return the address of the first element."""
+    return None if array is None else array.ctypes.data
+
+
+def call(name: str, *arguments: Argument) -> int:
+    """Call a compiled function that takes arrays, structures and numbers, and return its integer.
+
+    Raises `OutOfTime` where that is the function's answer.
+    """
+    types, values = zip(*map(_as_c, arguments), strict=True) if arguments else ((), ())
+    result = function(name, types)(*values)
+    if result == OUT_OF_TIME:
+        raise deadline.OutOfTime
+    return result
+
+
+def run(name: str, *arguments: Argument, needs: str) -> None:
+    """Call a function that answers 0; raise MemoryError, naming what it `needs` memory for, where it found none."""
+    result = call(name, *arguments)
+    if result == NO_MEMORY:
+        raise MemoryError(f"no memory for {needs}")
+    if result:
+        raise ValueError(f"{name} does not take these arguments: it answered {result}")
+
+
+def _as_c(argument: Argument) -> tuple[type, int | float | None]:
+    if argument is None or isinstance(argument, np.ndarray):
+        return ctypes.c_void_p, pointer(argument)
+    if isinstance(argument, ctypes.Structure):
+        return ctypes.c_void_p, ctypes.addressof(argument)
+    if isinstance(argument, float | np.floating):
+        return ctypes.c_double, float(argument)
+    return ctypes.c_int64, int(argument)
+
+
+def describe(storage: Storage) -> CRows:
+    """Return the C description of rows; the arrays must outlive it."""
+    stride = storage.values.strides[0] // storage.values.itemsize if storage.indices is None else 0
+    return CRows(
+        *storage.shape,
+        storage.layout,
+        VALUE_TYPES[storage.values.dtype],
+        pointer(storage.values),
+        stride,
+        pointer(storage.indices),
+        pointer(storage.indptr),
+        *(() if storage.panels is None else (*map(pointer, storage.panels), storage.panels.values.shape[1])),
+    )

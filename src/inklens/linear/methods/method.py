@@ -1,0 +1,52 @@
+"""How methods meet the driver, which knows nothing else of them.
+
+A method knows mathematics only: it yields ever better points with its own belief about the gap. Tolerance, limits,
+proofs, status and history are the driver's. A new method is one more entry in the driver's table.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from inklens.linear.methods.iterate import Iterate
+from inklens.linear.problem.problem import Problem
+
+# From (problem, coef, intercept, tol) to ever better points; `tol` is the relative gap that the driver asks for.
+Iterates: TypeAlias = Callable[[Problem, np.ndarray, np.ndarray, float], Iterator[Iterate]]
+
+
+class Method(Protocol):
+    """One way from a start to an optimum."""
+
+    @property
+    def name(self) -> str:
+        """What `Solution.method` says."""
+
+    def accepts(self, problem: Problem) -> bool:
+        """Tell whether the method solves this problem, and is worth it there."""
+
+    def iterates(self, problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+        """Yield ever better points; never ends by itself before a point is `stationary`."""
+
+
+@dataclass(frozen=True)
+class GeneratorMethod:
+    """A method made of a generator function and of a condition on the problem."""
+
+    generator: Iterates
+    condition: Callable[[Problem], bool]
+
+    @property
+    def name(self) -> str:
+        """The generator's name."""
+        return self.generator.__name__
+
+    def accepts(self, problem: Problem) -> bool:
+        """Tell whether the condition holds."""
+        return self.condition(problem)
+
+    def iterates(self, problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+        """Yield the generator's points."""
+        return self.generator(problem, coef, intercept, tol)

@@ -1,0 +1,46 @@
+"""Where a method stands, and the steps that it takes from there."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from inklens.linear.problem.penalties import Penalty
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.rows import Evaluation
+
+
+class Point(NamedTuple):
+    """Coefficients with what one pass tells about them."""
+
+    coef: np.ndarray  # (n_classes, n_features)
+    intercept: np.ndarray  # (n_classes,)
+    at: Evaluation
+
+    @classmethod
+    def of(cls, problem: Problem, coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike) -> "Point":
+        """Evaluate the loss; one pass."""
+        return cls(coef, intercept, problem.evaluate(coef, intercept, dtype=dtype))
+
+    def objective(self, penalty: Penalty) -> float:
+        """Return loss plus penalty."""
+        return self.at.loss + penalty.value(self.coef)
+
+    def gradient(self, penalty: Penalty) -> np.ndarray:
+        """Return the gradient of a smooth objective, (n_classes, n_features + 1), the intercept in the last column."""
+        return np.column_stack([self.at.gradient + penalty.gradient(self.coef), self.at.intercept_gradient])
+
+
+class Step(NamedTuple):
+    """A direction, and what the model that it minimises predicts of it."""
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    predicted_decrease: float  # of the objective, by the whole step
+    slope: float  # directional derivative of the objective
+    dual_lag: float = np.inf  # estimate of the gap that the step's own dual point leaves
+    n_products: int = 0  # with the Hessian, that it took
+
+    def from_point(self, problem: Problem, point: Point, dtype: npt.DTypeLike) -> Point:
+        """Return the point after the whole step; one pass."""
+        return Point.of(problem, point.coef + self.coef, point.intercept + self.intercept, dtype)
