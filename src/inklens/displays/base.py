@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from inklens.displays.sheet import Hover, Sheet, any_script
+from inklens.displays.scene import Hover, Scene, any_script
+from inklens.displays.style import default_style
 from inklens.errors import DataError, ParameterError
 from inklens.storage import write_bytes
 
@@ -22,14 +22,6 @@ NARROW = 3.4  # inches; a phone held upright, 360 CSS pixels less its margins
 PNG_DOTS_PER_INCH = 200
 SCALE_QUANTILE = 0.99  # share of non-zero values that the default colour scale covers
 SPARSE_QUANTILE = 0.95  # where most values are zero: a lone pixel needs a stronger colour than a shape to be told
-
-# A fixed salt and no date make the same figure the same bytes; pictures stay separate and unblurred.
-_SVG_SETTINGS = {
-    "svg.hashsalt": "inklens",
-    "svg.fonttype": "none",
-    "svg.image_inline": True,
-    "image.composite_image": False,
-}
 
 
 class Display(ABC):
@@ -97,12 +89,12 @@ class Display(ABC):
     def _write(self, buffer: io.BytesIO, **options: Any) -> None:
         if not hasattr(self, "figure_"):
             self.plot()
-        with matplotlib.rc_context(_SVG_SETTINGS), any_script():  # type: ignore[arg-type]
+        with default_style(), any_script():
             self.figure_.savefig(buffer, **options)
 
-    def _finish(self, sheet: Sheet) -> Self:
-        sheet.finish()
-        self.ax_, self.figure_, self._hovers = sheet.ax, sheet.figure, sheet.hovers
+    def _finish(self, scene: Scene) -> Self:
+        scene.finish()
+        self.ax_, self.figure_, self._hovers = scene.ax, scene.figure, scene.hovers
         return self
 
 
