@@ -6,12 +6,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Literal, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from inklens.displays.estimators import LinearWeights
 from inklens.displays.scene import Hover, Scene, any_script
 from inklens.displays.style import default_style
 from inklens.errors import DataError, ParameterError
@@ -56,14 +57,14 @@ class Display(ABC):
         With `hover`, the values of single pixels show where the pointer rests, in displays that have such.
         """
         buffer = io.BytesIO()
-        self._write(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": self.alt})
+        self._write(buffer, "svg", metadata={"Date": None, "Creator": None, "Title": self.alt})
         text = buffer.getvalue().decode()
         return text.replace("</svg>", f"{_hover_layer(self._hovers)}</svg>") if hover and self._hovers else text
 
     def to_png(self, *, dpi: float = PNG_DOTS_PER_INCH) -> bytes:
         """Return the figure as a PNG file."""
         buffer = io.BytesIO()
-        self._write(buffer, format="png", dpi=dpi, metadata={"Software": None, "Description": self.alt})
+        self._write(buffer, "png", dpi=dpi, metadata={"Software": None, "Description": self.alt})
         return buffer.getvalue()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -86,11 +87,18 @@ class Display(ABC):
     def _repr_svg_(self) -> str:
         return self.to_svg()
 
-    def _write(self, buffer: io.BytesIO, **options: Any) -> None:
+    def _write(
+        self,
+        buffer: io.BytesIO,
+        kind: str,
+        *,
+        metadata: dict[str, str | None],
+        dpi: float | Literal["figure"] = "figure",
+    ) -> None:
         if not hasattr(self, "figure_"):
             self.plot()
         with default_style(), any_script():
-            self.figure_.savefig(buffer, **options)
+            self.figure_.savefig(buffer, format=kind, metadata=metadata, dpi=dpi)
 
     def _finish(self, scene: Scene) -> Self:
         scene.finish()
@@ -108,7 +116,7 @@ def _hover_layer(hovers: Sequence[Hover]) -> str:
     return f'<g class="values" fill="none" pointer-events="all">{"".join(parts)}</g>\n'
 
 
-def class_weights(estimator: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def class_weights(estimator: LinearWeights) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return coefficients (n_classes, n_features), intercepts (n_classes,) and class names of a linear classifier.
 
     A two-class model with one row w, as scikit-learn's, is the softmax of -w/2 and w/2.
@@ -120,7 +128,7 @@ def class_weights(estimator: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
     return coef, intercept, names
 
 
-def class_numbers(y: Sequence[Any] | np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+def class_numbers(y: Sequence[object] | np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """Return the place of each label among the names.
 
     >>> class_numbers([10, 2], ["2", "10"]).tolist()

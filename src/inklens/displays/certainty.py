@@ -1,7 +1,7 @@
 """How sure the answers are: stated against real probability, and sets that hold the truth as promised."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,9 @@ from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.evaluation import Calibration
 
 LINE_HEIGHT = TEXT * LEADING
 LARGEST_PANEL = 250.0  # points
@@ -67,7 +70,9 @@ class CalibrationDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_calibration(cls, seen: Any, *, after: Any = None, words: Sequence[str] | None = None) -> Self:
+    def from_calibration(
+        cls, seen: "Calibration", *, after: "Calibration | None" = None, words: Sequence[str] | None = None
+    ) -> Self:
         """Take the bins of a `Calibration`, and of another one after temperature scaling."""
         bins = seen.bins
         return cls(

@@ -1,6 +1,6 @@
 """The smallest change that makes a model answer another class: before, what changes, after."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,9 @@ from inklens.displays.palettes import LINE, MUTED, PREDICTED, TRUE, ink_pixels
 from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Scene, grid, wrap
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.explanations import Flip
 
 ADDED = TRUE  # blue
 ERASED = PREDICTED  # orange; told apart from blue with every common kind of colour vision
@@ -84,7 +87,7 @@ class FlipDisplay(Display):
         self.title = title or _WHAT[norm][0] + (" of a plausible change" if plausible else "")
 
     @classmethod
-    def from_flip(cls, flip: Any, *, radius: float | None = None, title: str | None = None) -> Self:
+    def from_flip(cls, flip: "Flip", *, radius: float | None = None, title: str | None = None) -> Self:
         """Take the numbers of a `Flip`."""
         from inklens.linear.softmax import softmax
 

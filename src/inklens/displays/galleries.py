@@ -1,12 +1,13 @@
 """Pictures in rows: samples of every class, the steps of a recipe, the mistakes of a model."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
+from inklens.displays.estimators import LinearClassifier
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
@@ -126,6 +127,16 @@ class RecipeStepsDisplay(Display):
         return scene.words(left, below, wrap(answer, side, bold=True), weight=BOLD) if answer else below
 
 
+class Mistake(TypedDict):
+    """A misread image in numbers."""
+
+    number: int | None
+    true: str
+    predicted: str
+    p_true: float
+    p_predicted: float
+
+
 class MisclassifiedDisplay(Display):
     """Images that the model misread, with the maps of the predicted and the true class and all probabilities.
 
@@ -171,7 +182,7 @@ class MisclassifiedDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: LinearClassifier,
         X: np.ndarray,
         y: np.ndarray,
         *,
@@ -218,7 +229,7 @@ class MisclassifiedDisplay(Display):
         )
 
     @property
-    def cases(self) -> list[dict[str, Any]]:
+    def cases(self) -> list[Mistake]:
         """The mistakes in numbers: `number` (or None), `true`, `predicted`, `p_true`, `p_predicted`."""
         numbers = [None] * len(self.true) if self.index is None else self.index.tolist()
         return [

@@ -1,12 +1,13 @@
 """How good a model is: confusion between classes, and accuracy and zeros against the strength C."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, class_numbers
+from inklens.displays.estimators import Classifier, Penalised
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, text_on
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, shorten, text_width
 from inklens.displays.style import in_default_style
@@ -58,7 +59,9 @@ class ConfusionMatrixDisplay(Display):
         return cls(counts, class_names=names, normalize=normalize)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: np.ndarray, y: np.ndarray, *, normalize: str | None = None) -> Self:
+    def from_estimator(
+        cls, estimator: Classifier, X: np.ndarray, y: np.ndarray, *, normalize: str | None = None
+    ) -> Self:
         """Predict `X` and count against `y`."""
         names = [str(name) for name in estimator.classes_]
         return cls.from_predictions(y, estimator.predict(X), class_names=names, normalize=normalize)
@@ -160,7 +163,7 @@ class StrengthDisplay(Display):
     @classmethod
     def from_estimators(
         cls,
-        estimators: Sequence[Any],
+        estimators: Sequence[Penalised],
         *,
         train: tuple[np.ndarray, np.ndarray],
         test: tuple[np.ndarray, np.ndarray],

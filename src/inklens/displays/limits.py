@@ -1,13 +1,14 @@
 """What no model can know from the data: pixels that they say nothing about, and the direction that separates them."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Protocol, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
+from inklens.displays.estimators import LinearWeights
 from inklens.displays.maps import ADDS, SUBTRACTS, map_rows
 from inklens.displays.palettes import LINE, PREDICTED, TRUE
 from inklens.displays.scene import LEADING, TEXT, Scene, grid, shorten, signed_legend
@@ -20,6 +21,29 @@ STATES = (
     (TRUE, "could rise for ever: only images of the class have ink here"),
     ("#ffffff", "held from both sides"),
 )
+
+
+class Decided(Protocol):
+    """Which coefficients the data decide."""
+
+    @property
+    def states(self) -> np.ndarray:
+        """State of each coefficient, (n_classes, n_features)."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names."""
+
+    def in_words(self) -> list[str]:
+        """Say it."""
+
+
+class Separating(LinearWeights, Protocol):
+    """A `SoftmaxRegression` whose status is "separated"."""
+
+    @property
+    def margin_(self) -> float:
+        """Smallest lead of a row's own class."""
 
 
 class SilenceDisplay(Display):
@@ -47,7 +71,7 @@ class SilenceDisplay(Display):
         self.sentences = list(sentences)
 
     @classmethod
-    def from_silence(cls, silence: Any, *, image_shape: tuple[int, int]) -> Self:
+    def from_silence(cls, silence: Decided, *, image_shape: tuple[int, int]) -> Self:
         """Take the states of a `Silence`."""
         return cls(as_maps(silence.states, image_shape), class_names=silence.classes, sentences=silence.in_words())
 
@@ -111,7 +135,7 @@ class SeparationDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, image_shape: tuple[int, int], n_samples: int) -> Self:
+    def from_estimator(cls, estimator: Separating, *, image_shape: tuple[int, int], n_samples: int) -> Self:
         """Take the direction of a `SoftmaxRegression` whose status is "separated"."""
         return cls(
             as_maps(estimator.coef_, image_shape),

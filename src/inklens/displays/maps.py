@@ -1,12 +1,13 @@
 """Signed maps: what a model learned, what it did with one image, and one model beside another."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
+from inklens.displays.estimators import LinearWeights
 from inklens.displays.palettes import INK, LINE, NEITHER, PREDICTED, signed_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Grid, Scene, grid, number, shorten, signed_legend
 from inklens.displays.style import in_default_style
@@ -38,7 +39,7 @@ class CoefficientMapsDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, image_shape: tuple[int, int]) -> Self:
+    def from_estimator(cls, estimator: LinearWeights, *, image_shape: tuple[int, int]) -> Self:
         """Take the coefficients of a fitted linear classifier."""
         coef, _, names = class_weights(estimator)
         return cls(as_maps(coef, image_shape), class_names=names)
@@ -106,7 +107,7 @@ class MapComparisonDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimators(cls, estimators: dict[str, Any], *, image_shape: tuple[int, int]) -> Self:
+    def from_estimators(cls, estimators: Mapping[str, LinearWeights], *, image_shape: tuple[int, int]) -> Self:
         """Take the coefficients of fitted linear classifiers, given by title."""
         weights = {title: class_weights(estimator) for title, estimator in estimators.items()}
         names = next(iter(weights.values()))[2]
@@ -237,7 +238,7 @@ class EvidenceDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, x: np.ndarray, *, image_shape: tuple[int, int]) -> Self:
+    def from_estimator(cls, estimator: LinearWeights, x: np.ndarray, *, image_shape: tuple[int, int]) -> Self:
         """Take coefficients from a fitted linear classifier and one row of features x."""
         coef, intercept, names = class_weights(estimator)
         return cls(

@@ -1,12 +1,13 @@
 """The probabilities of one image, and the whole calculation that leads to them."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights
+from inklens.displays.estimators import Classifier, LinearClassifier
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, number, shorten, text_width
 from inklens.displays.style import in_default_style
@@ -40,7 +41,7 @@ class ProbabilityBarsDisplay(Display):
         self.true = true
 
     @classmethod
-    def from_estimator(cls, estimator: Any, x: np.ndarray, *, true: str | None = None) -> Self:
+    def from_estimator(cls, estimator: Classifier, x: np.ndarray, *, true: str | None = None) -> Self:
         """Ask a fitted classifier about one row of features."""
         proba = estimator.predict_proba(np.reshape(x, (1, -1)))[0]
         return cls(proba, class_names=[str(name) for name in estimator.classes_], true=true)
@@ -121,7 +122,7 @@ class ByHandDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, x: np.ndarray, *, image_shape: tuple[int, int], true: str | None = None
+        cls, estimator: LinearClassifier, x: np.ndarray, *, image_shape: tuple[int, int], true: str | None = None
     ) -> Self:
         """Calculate from a fitted softmax regression and one row of features."""
         coef, intercept, names = class_weights(estimator)

@@ -1,6 +1,6 @@
 """How far the digits of a data set are from another answer."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +9,9 @@ from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED, TRUE
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.explanations.radii import Robustness
 
 TITLES = {
     "l1": ("Ink in all (L1)", "full pixels of ink"),
@@ -42,7 +45,7 @@ class RadiiDisplay(Display):
         self.right = right
 
     @classmethod
-    def from_robustness(cls, robustness: Any, *, right: np.ndarray | None = None) -> Self:
+    def from_robustness(cls, robustness: "Robustness", *, right: np.ndarray | None = None) -> Self:
         """Take the radii of a `Robustness`, among changes that keep the ink in 0..1."""
         return cls(robustness.boxed, right=right)
 

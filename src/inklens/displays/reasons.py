@@ -1,7 +1,7 @@
 """Why one class and not another: what the ink says, and what missing ink would say."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +10,9 @@ from inklens.displays.base import WIDE, Display, symmetric_scale
 from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_colormap, signed_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, signed_legend, wrap
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.explanations import Evidence
 
 CAPTIONS = ("the picture", "what its ink adds", "what new ink would add")
 STROKES_CAPTION = "the strokes that matter most"
@@ -60,7 +63,7 @@ class ReasonsDisplay(Display):
         self.strokes = strokes
 
     @classmethod
-    def from_evidence(cls, evidence: Any, a: str | None = None, b: str | None = None) -> Self:
+    def from_evidence(cls, evidence: "Evidence", a: str | None = None, b: str | None = None) -> Self:
         """Take the numbers of an `Evidence`; by default the answer against its rival."""
         a = evidence.label if a is None else a
         b = (evidence.rival if a == evidence.label else evidence.label) if b is None else b
@@ -72,7 +75,7 @@ class ReasonsDisplay(Display):
             intercept=evidence.log_odds(a, b) - float(contributions.sum()),
             names=(a, b),
             words=evidence.in_words(a, b),
-            strokes=evidence.strokes(a, b) if hasattr(evidence, "strokes") else None,
+            strokes=strokes(a, b) if (strokes := getattr(evidence, "strokes", None)) else None,
         )
 
     @property

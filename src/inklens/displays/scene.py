@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import matplotlib.textpath
 import numpy as np
@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+from matplotlib.typing import ColorType
 
 from inklens.displays.palettes import INK, LINE, signed_colormap
 from inklens.displays.style import FONT
@@ -40,6 +41,17 @@ class Hover(NamedTuple):
     width: float
     height: float
     text: str
+
+
+Side = Literal["left", "center", "right"]
+
+
+class TextStyle(TypedDict, total=False):
+    """How words look."""
+
+    ha: Side
+    weight: str
+    color: str
 
 
 class Scene:
@@ -85,9 +97,9 @@ class Scene:
                 x, y = MARGIN + left + col * right, MARGIN + top + row * down
                 self.hovers.append(Hover(x, y, right, down, text))
 
-    def words(self, left: float, top: float, text: str, *, size: float = TEXT, ha: str = "left", **style: Any) -> float:
+    def words(self, left: float, top: float, text: str, *, size: float = TEXT, **style: Unpack[TextStyle]) -> float:
         """Write lines of text whose first line hangs from `top`; return where the next line would hang."""
-        style.setdefault("color", INK)
+        looks: TextStyle = {"ha": "left", "color": INK, **style}
         for number, line in enumerate(text.split("\n")):
             baseline = top + size + number * size * LEADING
             self.ax.text(
@@ -95,10 +107,9 @@ class Scene:
                 baseline,
                 line,
                 size=size,
-                ha=ha,
                 va="baseline",
                 parse_math=False,
-                **style,
+                **looks,
             )
         below = top + len(text.split("\n")) * size * LEADING
         self._reach(below)
@@ -108,7 +119,9 @@ class Scene:
         """Write a line that reads upward, at `x`, its middle (or with va="bottom" its beginning) at `y`."""
         self.ax.text(x, y, text, size=TEXT, rotation=90, ha="center", va=va, color=color, parse_math=False)
 
-    def paragraph(self, top: float, text: str, *, size: float = TEXT, left: float = 0, **style: Any) -> float:
+    def paragraph(
+        self, top: float, text: str, *, size: float = TEXT, left: float = 0, **style: Unpack[TextStyle]
+    ) -> float:
         """Write text wrapped to the scene's width."""
         bold = style.get("weight") == BOLD
         return self.words(left, top, wrap(text, self.width - left, size, bold=bold), size=size, **style)
@@ -133,7 +146,7 @@ class Scene:
         """Draw a horizontal line."""
         self.ax.plot([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], *, colour: Any, width: float) -> None:
+    def line(self, start: tuple[float, float], end: tuple[float, float], *, colour: ColorType, width: float) -> None:
         """Draw a line between two places."""
         self.ax.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=width, solid_capstyle="round")
 
@@ -267,6 +280,13 @@ def number(value: float, form: str = ".2f") -> str:
     return format(value, form).replace("-", "−")
 
 
+def scale_labels(scene: Scene, top: float, width: float, texts: tuple[str, str, str]) -> None:
+    """Write what the left end, the middle and the right end of a colour scale mean."""
+    sides: tuple[Side, Side, Side] = ("left", "center", "right")
+    for place, text, side in zip((0.0, 0.5, 1.0), texts, sides, strict=True):
+        scene.words(place * width, top, text, ha=side)
+
+
 def signed_legend(
     scene: Scene,
     top: float,
@@ -284,9 +304,7 @@ def signed_legend(
     scene.picture(0, top, bar_width, bar_height, pixels)
     scene.box(0, top, bar_width, bar_height, edge=LINE)
     ends = ("full", "full") if scale is None else (f"≤ −{scale:.2g}", f"≥ {scale:.2g}")
-    for share, text in ((0.0, ends[0]), (0.5, "0"), (1.0, ends[1])):
-        ha = {0.0: "left", 0.5: "center", 1.0: "right"}[share]
-        scene.words(share * bar_width, top + bar_height + 1, text, ha=ha)
+    scale_labels(scene, top + bar_height + 1, bar_width, (ends[0], "0", ends[1]))
     colour_adds, colour_subtracts = palette.split("-")
     sentences = [f"{colour_adds}: {adds}", f"{colour_subtracts}: {subtracts}", f"{pale}: hardly matters"]
     left = bar_width + 14

@@ -1,7 +1,7 @@
 """How sure the coefficients are: which are chosen again on other rows, and which stand out from their own scatter."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,8 +11,12 @@ from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.maps import map_rows, picture_rows
 from inklens.displays.palettes import INK, LINE, MUTED, signed_colormap
 from inklens.displays.path import NEVER, ORDER
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, scale_labels, wrap
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.evaluation import Stability
+    from inklens.evaluation.curvature import Curvature
 
 LINE_HEIGHT = TEXT * LEADING
 SIDE = 168.0  # points: the map over pixels
@@ -61,7 +65,7 @@ class StabilityDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_stability(cls, found: Any, *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
+    def from_stability(cls, found: "Stability", *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
         """Take the shares of a `Stability`."""
         return cls(
             as_maps(found.positive, image_shape),
@@ -193,7 +197,7 @@ class UncertaintyDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_curvature(cls, found: Any, *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
+    def from_curvature(cls, found: "Curvature", *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
         """Take coefficients, sampling deviations and what the data say from a `Curvature`."""
         return cls(
             as_maps(found.coef, image_shape),
@@ -299,8 +303,7 @@ def _sign_legend(scene: Scene, top: float, palette: str) -> float:
     bar = min(150.0, scene.width * 0.6)
     scene.picture(0, top, bar, 9, signed_colormap(palette)(np.linspace(0, 1, 129), bytes=True)[None, :, :3])
     scene.box(0, top, bar, 9, edge=LINE)
-    for share, text, ha in ((0.0, "always −", "left"), (0.5, "0", "center"), (1.0, "always +", "right")):
-        scene.words(share * bar, top + 10, text, ha=ha)
+    scale_labels(scene, top + 10, bar, ("always −", "0", "always +"))
     adds, subtracts = palette.split("-")
     words = f"{adds}: adds to the class · {subtracts}: subtracts · pale: chosen now and then · black: in no refit"
     left, y = (bar + 14, top - 2) if scene.width - bar > 214 else (0.0, top + 10 + LINE_HEIGHT)

@@ -7,7 +7,8 @@ from typing import ParamSpec, TypeVar
 
 import matplotlib
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide on every machine
 
@@ -42,5 +43,5 @@ def in_default_style(function: Callable[P, R]) -> Callable[P, R]:
 @lru_cache(maxsize=1)
 def _parameters() -> dict[str, object]:
     """Return all parameters but the backend, which is no matter of style and which `rc_context` does not restore."""
-    defaults = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
-    return {**defaults, **_SETTINGS}
+    parameters: dict[str, object] = dict(matplotlib.rcParamsDefault.items())
+    return {name: value for name, value in (parameters | _SETTINGS).items() if not name.startswith("backend")}

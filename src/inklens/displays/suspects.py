@@ -1,7 +1,7 @@
 """Images that a person should look at: doubtful labels, one cell of a confusion matrix, near-duplicates."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,9 @@ from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixel
 from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, shorten, signed_legend, wrap
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.datasets.near import NearDuplicates
 
 LINE_HEIGHT = TEXT * LEADING
 CARD = 200.0  # points that a card with two pictures likes to have
@@ -231,7 +234,13 @@ class NearDuplicatesDisplay(Display):
 
     @classmethod
     def from_near(
-        cls, found: Any, X_train: np.ndarray, X_test: np.ndarray, image_shape: tuple[int, int], *, most: int = 12
+        cls,
+        found: "NearDuplicates",
+        X_train: np.ndarray,
+        X_test: np.ndarray,
+        image_shape: tuple[int, int],
+        *,
+        most: int = 12,
     ) -> Self:
         """Take the closest pairs of a `NearDuplicates`."""
         rows = slice(0, most)

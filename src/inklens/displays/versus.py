@@ -1,7 +1,7 @@
 """Two models on the same rows: their accuracies, their difference, and the pictures on which they part."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,9 @@ from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.evaluation import Comparison
 
 LINE_HEIGHT = TEXT * LEADING
 N_PICTURES = 18  # of each kind
@@ -61,7 +64,7 @@ class ModelComparisonDisplay(Display):
     @classmethod
     def from_comparison(
         cls,
-        found: Any,
+        found: "Comparison",
         *,
         names: tuple[str, str],
         images: np.ndarray,

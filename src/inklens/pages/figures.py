@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -37,7 +38,7 @@ class ReportFigure:
     display: Display
     caption: str
     width: float = WIDE
-    options: dict[str, bool] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     def html(self) -> Markup:
         """Return the figure element; which arrangement is seen is the style sheet's choice."""
