@@ -92,6 +92,8 @@ def test_within_a_page_every_word_and_picture_is_kept(figure):
     assert words(inline) == words(whole)
     assert inline.get("role") == "img"
     assert inline.get("aria-label") == "what"
+    titles = [e.text for e in whole.iter() if e.tag == "{http://www.w3.org/2000/svg}title"]
+    assert [e.text for e in inline.iter("title")] == titles[1:], "the values of pixels stay; the figure's title goes"
     for tag in ("image", "path", "use", "rect"):
         kept = [e for e in inline.iter() if e.tag == tag]
         had = [e for e in whole.iter() if e.tag.rpartition("}")[2] == tag]
