@@ -10,7 +10,7 @@ from inklens.displays import (
     StabilityDisplay,
     UncertaintyDisplay,
 )
-from inklens.displays.sheet import MARGIN
+from inklens.displays.scene import MARGIN
 from inklens.evaluation import Calibration, Comparison
 
 

@@ -42,7 +42,7 @@ from inklens.displays import (
     UncertaintyDisplay,
     VotesDisplay,
 )
-from inklens.displays.sheet import any_script
+from inklens.displays.scene import any_script
 from inklens.errors import OutputError, ParameterError
 from inklens.evaluation import Calibration, Comparison
 

@@ -10,7 +10,7 @@ from inklens import DigitReader, SoftmaxRegression, load_dataset
 from inklens.datasets import Split
 from inklens.explanations import robustness
 from inklens.pages import Chapter, render
-from inklens.pages.reasons import AFTER, TITLES, Reasons, Subject, tell_reasons
+from inklens.pages.reasons import AFTER, TITLES, Reasons, Subject, reasons_chapters
 
 
 def subject(rows, shape, *, l1_ratio=0.0, C=0.1):
@@ -28,7 +28,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def told(digits):
-    return tell_reasons(subject(digits, (28, 28)))
+    return reasons_chapters(subject(digits, (28, 28)))
 
 
 def page_of(reasons):
@@ -85,11 +85,11 @@ def test_the_numbers_of_every_chapter_are_json(told, digits):
 
 
 def test_what_a_model_cannot_have_is_left_out(digits):
-    sparse = tell_reasons(subject(digits, (28, 28), l1_ratio=1.0, C=1.0))
+    sparse = reasons_chapters(subject(digits, (28, 28), l1_ratio=1.0, C=1.0))
     assert "votes" not in sparse.facts
     assert "why" in sparse.facts
     assert "votes" not in page_of(sparse)
-    some = tell_reasons(subject(digits, (28, 28)), ["why"])
+    some = reasons_chapters(subject(digits, (28, 28)), ["why"])
     assert list(some.facts) == ["why"]
 
 
@@ -99,7 +99,7 @@ def test_any_classes_and_any_shape():
     y = np.array(["no & never", "<yes>"])[(X[:, :5].mean(axis=1) + rng.normal(0, 20, 90) > 127).astype(int)]
     index = np.arange(90)
     rows = Split(X[:60], X[60:], y[:60], y[60:], index[:60], index[60:])
-    reasons = tell_reasons(subject(rows, (4, 10)))
+    reasons = reasons_chapters(subject(rows, (4, 10)))
     page = page_of(reasons)
     assert {"why", "flips", "votes", "limits", "labels"} <= reasons.facts.keys()
     assert "<yes>" not in page

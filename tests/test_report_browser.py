@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 import inklens.tutorial.fits as fits_module
 from inklens.datasets.dataset import Dataset
-from inklens.tutorial.run import run_tutorial
+from inklens.tutorial.page import run_tutorial
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -12,7 +12,7 @@ import inklens.tutorial.certainty as sure_module
 import inklens.tutorial.fits as fits_module
 from inklens.datasets.dataset import Dataset
 from inklens.errors import DataError, ParameterError, PhotoError
-from inklens.tutorial.run import run_tutorial
+from inklens.tutorial.page import run_tutorial
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "image", "path", "use", "rect"}
 
@@ -138,7 +138,7 @@ def test_numbers_are_json_and_agree_with_the_models(run):
     result, out, _ = run
     numbers = json.loads((out / "numbers.json").read_text(encoding="utf-8"))
     X_test, y_test = result.X_test, result.split.y_test
-    assert numbers["evaluation"]["accuracy"] == np.mean(result.fits.gentle.model.predict(X_test) == y_test)
+    assert numbers["evaluation"]["accuracy"] == np.mean(result.fits.l2.model.predict(X_test) == y_test)
     assert len(set(result.accuracy_three_ways)) == 1
     for fit in (numbers["fits"]["gentle"], numbers["fits"]["sparse"], *numbers["strengths"]):
         assert fit["lower_bound"] <= fit["objective"]
@@ -150,9 +150,7 @@ def test_numbers_are_json_and_agree_with_the_models(run):
 def test_how_sure_it_is_agrees_with_the_models(run):
     result, out, _ = run
     found = json.loads((out / "numbers.json").read_text(encoding="utf-8"))["how_sure"]
-    right = [
-        fit.model.predict(result.X_test) == result.split.y_test for fit in (result.fits.gentle, result.fits.sparse)
-    ]
+    right = [fit.model.predict(result.X_test) == result.split.y_test for fit in (result.fits.l2, result.fits.l1)]
     assert found["answers"]["accuracy"]["value"] == np.mean(right[0])
     assert found["versus"]["only_a_right"] == np.sum(right[0] & ~right[1])
     assert found["versus"]["only_b_right"] == np.sum(right[1] & ~right[0])
@@ -163,18 +161,18 @@ def test_how_sure_it_is_agrees_with_the_models(run):
 def test_the_loose_fit_is_not_below_the_proven_bound(run):
     """Two implementations of one objective: scikit-learn's coefficients cannot beat our bound."""
     result, _, _ = run
-    assert result.fits.loose.objective >= result.fits.loose.lower_bound
-    assert result.fits.loose.objective >= result.fits.sparse.objective * (1 - result.fits.sparse.gap) - 1e-9
+    assert result.fits.saga.objective >= result.fits.saga.lower_bound
+    assert result.fits.saga.objective >= result.fits.l1.objective * (1 - result.fits.l1.gap) - 1e-9
 
 
 def test_the_objective_of_the_loose_fit_is_that_of_the_estimator(run):
     """Our formula for saga's objective, applied to our own coefficients, gives what the estimator reports."""
     result, _, _ = run
-    model = result.fits.sparse.model
+    model = result.fits.l1.model
     log_proba = model.predict_log_proba(result.X_train)
     codes = np.searchsorted(model.classes_, result.split.y_train)
     loss = -log_proba[np.arange(len(codes)), codes].sum()
-    assert model.C * loss + np.abs(model.coef_).sum() == pytest.approx(result.fits.sparse.objective, rel=1e-9)
+    assert model.C * loss + np.abs(model.coef_).sum() == pytest.approx(result.fits.l1.objective, rel=1e-9)
 
 
 def test_progress_counts_up_to_the_end(run):
@@ -198,14 +196,14 @@ def test_the_strengths_go_from_many_zeros_to_few(run):
 def test_changes_of_mind_are_answered_as_they_say(run):
     """By the model itself; a stroke takes no less ink than is proven to be needed."""
     result, _, _ = run
-    model = result.fits.gentle.model
-    for found in filter(None, (result.mind.least, result.mind.stroke)):
+    model = result.fits.l2.model
+    for found in filter(None, (result.counterfactuals.least, result.counterfactuals.stroke)):
         before, after = model.predict([found.frame.ravel(), found.flipped.ravel()])
         assert (before, after) == (found.source, found.target)
         assert found.source != found.target
         assert 0 <= found.flipped.min() <= found.flipped.max() <= 1
-        assert found.ink_changed >= result.mind.least.lower_bound - 1e-9
-    assert result.mind.least.optimal
+        assert found.ink_changed >= result.counterfactuals.least.lower_bound - 1e-9
+    assert result.counterfactuals.least.optimal
 
 
 def test_every_answer_is_in_the_table(run):

@@ -57,7 +57,7 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
       inklens demo --data mnist --train 7500 --test 2500 --seed 9 --out mnist-report
     """
     from inklens.datasets import load_dataset
-    from inklens.tutorial.run import run_tutorial
+    from inklens.tutorial.page import run_tutorial
 
     with progress_bar() as progress:
         dataset = load_dataset(data, progress=progress)

@@ -6,14 +6,15 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Literal, Self
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from inklens.displays.sheet import Hover, Sheet, any_script
+from inklens.displays.estimators import LinearWeights
+from inklens.displays.scene import Hover, Scene, any_script
+from inklens.displays.style import default_style
 from inklens.errors import DataError, ParameterError
 from inklens.storage import write_bytes
 
@@ -22,14 +23,6 @@ NARROW = 3.4  # inches; a phone held upright, 360 CSS pixels less its margins
 PNG_DOTS_PER_INCH = 200
 SCALE_QUANTILE = 0.99  # share of non-zero values that the default colour scale covers
 SPARSE_QUANTILE = 0.95  # where most values are zero: a lone pixel needs a stronger colour than a shape to be told
-
-# A fixed salt and no date make the same figure the same bytes; pictures stay separate and unblurred.
-_SVG_SETTINGS = {
-    "svg.hashsalt": "inklens",
-    "svg.fonttype": "none",
-    "svg.image_inline": True,
-    "image.composite_image": False,
-}
 
 
 class Display(ABC):
@@ -64,14 +57,14 @@ class Display(ABC):
         With `hover`, the values of single pixels show where the pointer rests, in displays that have such.
         """
         buffer = io.BytesIO()
-        self._write(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": self.alt})
+        self._write(buffer, "svg", metadata={"Date": None, "Creator": None, "Title": self.alt})
         text = buffer.getvalue().decode()
         return text.replace("</svg>", f"{_hover_layer(self._hovers)}</svg>") if hover and self._hovers else text
 
     def to_png(self, *, dpi: float = PNG_DOTS_PER_INCH) -> bytes:
         """Return the figure as a PNG file."""
         buffer = io.BytesIO()
-        self._write(buffer, format="png", dpi=dpi, metadata={"Software": None, "Description": self.alt})
+        self._write(buffer, "png", dpi=dpi, metadata={"Software": None, "Description": self.alt})
         return buffer.getvalue()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -94,15 +87,22 @@ class Display(ABC):
     def _repr_svg_(self) -> str:
         return self.to_svg()
 
-    def _write(self, buffer: io.BytesIO, **options: Any) -> None:
+    def _write(
+        self,
+        buffer: io.BytesIO,
+        kind: str,
+        *,
+        metadata: dict[str, str | None],
+        dpi: float | Literal["figure"] = "figure",
+    ) -> None:
         if not hasattr(self, "figure_"):
             self.plot()
-        with matplotlib.rc_context(_SVG_SETTINGS), any_script():  # type: ignore[arg-type]
-            self.figure_.savefig(buffer, **options)
+        with default_style(), any_script():
+            self.figure_.savefig(buffer, format=kind, metadata=metadata, dpi=dpi)
 
-    def _finish(self, sheet: Sheet) -> Self:
-        sheet.finish()
-        self.ax_, self.figure_, self._hovers = sheet.ax, sheet.figure, sheet.hovers
+    def _finish(self, scene: Scene) -> Self:
+        scene.finish()
+        self.ax_, self.figure_, self._hovers = scene.ax, scene.figure, scene.hovers
         return self
 
 
@@ -116,7 +116,7 @@ def _hover_layer(hovers: Sequence[Hover]) -> str:
     return f'<g class="values" fill="none" pointer-events="all">{"".join(parts)}</g>\n'
 
 
-def class_weights(estimator: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def class_weights(estimator: LinearWeights) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return coefficients (n_classes, n_features), intercepts (n_classes,) and class names of a linear classifier.
 
     A two-class model with one row w, as scikit-learn's, is the softmax of -w/2 and w/2.
@@ -128,7 +128,7 @@ def class_weights(estimator: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
     return coef, intercept, names
 
 
-def class_numbers(y: Sequence[Any] | np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+def class_numbers(y: Sequence[object] | np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """Return the place of each label among the names.
 
     >>> class_numbers([10, 2], ["2", "10"]).tolist()

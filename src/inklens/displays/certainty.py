@@ -1,7 +1,7 @@
 """How sure the answers are: stated against real probability, and sets that hold the truth as promised."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,11 @@ from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, text_width, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
+from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.evaluation import Calibration
 
 LINE_HEIGHT = TEXT * LEADING
 LARGEST_PANEL = 250.0  # points
@@ -66,7 +70,9 @@ class CalibrationDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_calibration(cls, seen: Any, *, after: Any = None, words: Sequence[str] | None = None) -> Self:
+    def from_calibration(
+        cls, seen: "Calibration", *, after: "Calibration | None" = None, words: Sequence[str] | None = None
+    ) -> Self:
         """Take the bins of a `Calibration`, and of another one after temperature scaling."""
         bins = seen.bins
         return cls(
@@ -93,22 +99,23 @@ class CalibrationDisplay(Display):
         ]
         return f"Calibration curve: {'; '.join(points)}. {' '.join(self.words)}".strip()
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
-        """Draw the curve over a histogram, and the words beside it or, on a narrow sheet, beneath."""
-        sheet = Sheet(ax, width)
-        side = min(sheet.width - 52, LARGEST_PANEL)
-        sheet.words(0, 0, "share of the answers that are right", weight=BOLD)
-        curve = sheet.axes(38, LINE_HEIGHT + 4, side, side, below=0)
+        """Draw the curve over a histogram, and the words beside it or, on a narrow scene, beneath."""
+        scene = Scene(ax, width)
+        side = min(scene.width - 52, LARGEST_PANEL)
+        scene.words(0, 0, "share of the answers that are right", weight=BOLD)
+        curve = scene.axes(38, LINE_HEIGHT + 4, side, side, below=0)
         self._curve(curve)
         top = LINE_HEIGHT + side + 16
-        sheet.words(0, top, "how many answers", weight=BOLD)
-        self._histogram(sheet.axes(38, top + LINE_HEIGHT + 4, side, HISTOGRAM, below=36))
+        scene.words(0, top, "how many answers", weight=BOLD)
+        self._histogram(scene.axes(38, top + LINE_HEIGHT + 4, side, HISTOGRAM, below=36))
         left = side + 38 + 28
-        if sheet.width - left >= ROOM_BESIDE:
-            self._words(sheet, left, LINE_HEIGHT + 4)
+        if scene.width - left >= ROOM_BESIDE:
+            self._words(scene, left, LINE_HEIGHT + 4)
         else:
-            self._words(sheet, 0, top + LINE_HEIGHT + HISTOGRAM + 50)
-        return self._finish(sheet)
+            self._words(scene, 0, top + LINE_HEIGHT + HISTOGRAM + 50)
+        return self._finish(scene)
 
     def _curve(self, axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
@@ -133,20 +140,20 @@ class CalibrationDisplay(Display):
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.set_xlabel("stated probability of the answer", fontsize=TEXT, color=INK)
 
-    def _words(self, sheet: Sheet, left: float, top: float) -> float:
+    def _words(self, scene: Scene, left: float, top: float) -> float:
         entries = [("o", TRUE, "as it states them, with 95 % intervals")]
         if self.after is not None:
             entries.append(("s", PREDICTED, "after temperature scaling"))
-        room = sheet.width - left
+        room = scene.width - left
         for marker, colour, words in entries:
             face = colour if marker == "o" else "none"
-            sheet.ax.plot([left + 5], [top + 7], marker, color=colour, markersize=5, mfc=face)
-            top = sheet.words(left + 14, top, wrap(words, room - 14)) + 2
+            scene.ax.plot([left + 5], [top + 7], marker, color=colour, markersize=5, mfc=face)
+            top = scene.words(left + 14, top, wrap(words, room - 14)) + 2
         dotted = "on the dotted line stated and real agree; below it the model is too sure"
-        sheet.ax.plot([left, left + 10], [top + 7, top + 7], ":", color=MUTED, linewidth=1)
-        top = sheet.words(left + 14, top, wrap(dotted, room - 14), color=MUTED) + 8
+        scene.ax.plot([left, left + 10], [top + 7, top + 7], ":", color=MUTED, linewidth=1)
+        top = scene.words(left + 14, top, wrap(dotted, room - 14), color=MUTED) + 8
         for sentence in self.words:
-            top = sheet.words(left, top, wrap(sentence, room)) + 5
+            top = scene.words(left, top, wrap(sentence, room)) + 5
         return top
 
 
@@ -241,17 +248,18 @@ class PredictionSetsDisplay(Display):
             f"{'; '.join(sizes)}. Examples: {'; '.join(examples) or 'none with several classes'}."
         )
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw a bar for each size, and the examples with their sets."""
-        sheet = Sheet(ax, width)
-        top = sheet.paragraph(0, self._headline(), size=TITLE, weight=BOLD) + 4
+        scene = Scene(ax, width)
+        top = scene.paragraph(0, self._headline(), size=TITLE, weight=BOLD) + 4
         for sentence in self.words:
-            top = sheet.paragraph(top, sentence) + 2
-        top = self._bars(sheet, top + 4)
+            top = scene.paragraph(top, sentence) + 2
+        top = self._bars(scene, top + 4)
         if len(self.images):
-            top = sheet.paragraph(top + 6, "Pictures that got more than one answer", weight=BOLD) + 4
-            self._examples(sheet, top)
-        return self._finish(sheet)
+            top = scene.paragraph(top + 6, "Pictures that got more than one answer", weight=BOLD) + 4
+            self._examples(scene, top)
+        return self._finish(scene)
 
     def _headline(self) -> str:
         return (
@@ -259,40 +267,40 @@ class PredictionSetsDisplay(Display):
             f"A set has {self.sizes.mean():.2f} classes on average."
         )
 
-    def _bars(self, sheet: Sheet, top: float) -> float:
+    def _bars(self, scene: Scene, top: float) -> float:
         left = max(text_width(_of_size(size)) for size, _, _ in self.table) + 8
         notes = [f"{n:,} rows, {hits / n:.1%} with the truth" for _, n, hits in self.table]
-        room = sheet.width - left
+        room = scene.width - left
         beside = room > 260
         longest = room - (max(map(text_width, notes)) + 8 if beside else 0)
         most = max(n for _, n, _ in self.table)
         for (size, n, hits), note in zip(self.table, notes, strict=True):
-            sheet.words(0, top, _of_size(size))
+            scene.words(0, top, _of_size(size))
             whole = max(longest * n / most, 1.0)
-            sheet.box(left, top + 1, whole, 10, colour=PREDICTED)
-            sheet.box(left, top + 1, whole * hits / n, 10, colour=TRUE)
+            scene.box(left, top + 1, whole, 10, colour=PREDICTED)
+            scene.box(left, top + 1, whole * hits / n, 10, colour=TRUE)
             if beside:
-                sheet.words(left + whole + 6, top, note, color=MUTED)
+                scene.words(left + whole + 6, top, note, color=MUTED)
                 top += LINE_HEIGHT + 4
             else:
-                top = sheet.words(left, top + 12, wrap(note, room), color=MUTED) + 4
+                top = scene.words(left, top + 12, wrap(note, room), color=MUTED) + 4
         for colour, words in ((TRUE, "the set holds the truth"), (PREDICTED, "it does not")):
-            sheet.box(0, top + 2, 9, 9, colour=colour)
-            top = sheet.words(14, top, words)
+            scene.box(0, top + 2, 9, 9, colour=colour)
+            top = scene.words(14, top, words)
         return top
 
-    def _examples(self, sheet: Sheet, top: float) -> None:
-        tiles = grid(len(self.images), self.images.shape[1:], sheet.width, captions=["4, 7 or 9"], largest=64, gap=10)
+    def _examples(self, scene: Scene, top: float) -> None:
+        tiles = grid(len(self.images), self.images.shape[1:], scene.width, captions=["4, 7 or 9"], largest=64, gap=10)
         for first in range(0, len(self.images), tiles.columns):
             below = top
             for k in range(first, min(first + tiles.columns, len(self.images))):
                 left, room = tiles.left(k), tiles.caption - 2
-                sheet.picture(left, top, tiles.tile_width, tiles.tile_height, ink_pixels(self.images[k]))
-                sheet.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
+                scene.picture(left, top, tiles.tile_width, tiles.tile_height, ink_pixels(self.images[k]))
+                scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
                 centre, y = left + tiles.tile_width / 2, top + tiles.tile_height + 2
-                y = sheet.words(centre, y, wrap(self.answers[k], room, bold=True), ha="center", weight=BOLD)
+                y = scene.words(centre, y, wrap(self.answers[k], room, bold=True), ha="center", weight=BOLD)
                 note = shorten(f"it is {self.truths[k]}", room)
-                below = max(below, sheet.words(centre, y, note, ha="center", color=INK if self.kept[k] else PREDICTED))
+                below = max(below, scene.words(centre, y, note, ha="center", color=INK if self.kept[k] else PREDICTED))
             top = below + 8
 
 

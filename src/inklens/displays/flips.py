@@ -1,6 +1,6 @@
 """The smallest change that makes a model answer another class: before, what changes, after."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,11 @@ from matplotlib.colors import to_rgb
 from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import LINE, MUTED, PREDICTED, TRUE, ink_pixels
 from inklens.displays.probabilities import percent
-from inklens.displays.sheet import BOLD, LEADING, TEXT, Grid, Sheet, grid, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Scene, grid, wrap
+from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.explanations import Flip
 
 ADDED = TRUE  # blue
 ERASED = PREDICTED  # orange; told apart from blue with every common kind of colour vision
@@ -83,7 +87,7 @@ class FlipDisplay(Display):
         self.title = title or _WHAT[norm][0] + (" of a plausible change" if plausible else "")
 
     @classmethod
-    def from_flip(cls, flip: Any, *, radius: float | None = None, title: str | None = None) -> Self:
+    def from_flip(cls, flip: "Flip", *, radius: float | None = None, title: str | None = None) -> Self:
         """Take the numbers of a `Flip`."""
         from inklens.linear.softmax import softmax
 
@@ -151,10 +155,11 @@ class FlipDisplay(Display):
             f"{self.erased:.2f} erased. {' '.join(self.sentences)}"
         )
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw before, change and after beside each other, and the words beneath."""
-        sheet = Sheet(ax, width)
-        tiles = grid(3, self.before.shape, sheet.width, smallest=60, largest=206, gap=12)
+        scene = Scene(ax, width)
+        tiles = grid(3, self.before.shape, scene.width, smallest=60, largest=206, gap=12)
         captions = (
             (f"before: {self.answers[0]}", percent(self.proba[0])),
             ("what changes", ""),
@@ -163,31 +168,31 @@ class FlipDisplay(Display):
         below = 0.0
         pictures = (ink_pixels(self.before), change_pixels(self.before, self.after), ink_pixels(self.after))
         for k, (caption, pixels) in enumerate(zip(captions, pictures, strict=True)):
-            below = max(below, self._tile(sheet, tiles, k, caption, pixels))
-        below = self._legend(sheet, below + 8)
+            below = max(below, self._tile(scene, tiles, k, caption, pixels))
+        below = self._legend(scene, below + 8)
         for sentence in self.sentences:
-            below = sheet.paragraph(below + 3, sentence)
-        return self._finish(sheet)
+            below = scene.paragraph(below + 3, sentence)
+        return self._finish(scene)
 
-    def _tile(self, sheet: Sheet, tiles: Grid, k: int, caption: tuple[str, str], pixels: np.ndarray) -> float:
+    def _tile(self, scene: Scene, tiles: Grid, k: int, caption: tuple[str, str], pixels: np.ndarray) -> float:
         left, top = tiles.left(k), tiles.row(k) * (tiles.tile_height + 5 * TEXT * LEADING)
-        sheet.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
-        sheet.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
+        scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
+        scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
         centre, below = left + tiles.tile_width / 2, top + tiles.tile_height + 2
-        below = sheet.words(centre, below, wrap(caption[0], tiles.step - 6, bold=True), ha="center", weight=BOLD)
-        return sheet.words(centre, below, caption[1], ha="center") if caption[1] else below
+        below = scene.words(centre, below, wrap(caption[0], tiles.step - 6, bold=True), ha="center", weight=BOLD)
+        return scene.words(centre, below, caption[1], ha="center") if caption[1] else below
 
-    def _legend(self, sheet: Sheet, top: float) -> float:
+    def _legend(self, scene: Scene, top: float) -> float:
         """Name the two colours, below each other where they do not fit side by side."""
         left = 0.0
         for colour, words in ((ADDED, f"ink added, {self.added:.2f}"), (ERASED, f"ink erased, {self.erased:.2f}")):
-            sheet.box(left, top + 1, 9, 9, colour=colour)
-            sheet.words(left + 14, top, words)
+            scene.box(left, top + 1, 9, 9, colour=colour)
+            scene.words(left + 14, top, words)
             left += 120
         words = "grey: ink that stays"
-        if sheet.width < left + 110:
+        if scene.width < left + 110:
             left, top = 0.0, top + TEXT * LEADING
-        return sheet.words(left, top, words, color=MUTED)
+        return scene.words(left, top, words, color=MUTED)
 
     def _proof(self) -> str:
         if self.proven:

@@ -1,15 +1,17 @@
 """Pictures in rows: samples of every class, the steps of a recipe, the mistakes of a model."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
+from inklens.displays.estimators import LinearClassifier
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, text_width, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
+from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
     from inklens.datasets import Dataset
@@ -52,20 +54,21 @@ class SampleGalleryDisplay(Display):
         n_classes, per_class = self.images.shape[:2]
         return f"{per_class} images of each of {n_classes} classes: {', '.join(self.class_names)}."
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw one column of images per class."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         n_classes, per_class = self.images.shape[:2]
-        tiles = grid(n_classes, self.images.shape[2:], sheet.width, captions=self.class_names, gap=4)
+        tiles = grid(n_classes, self.images.shape[2:], scene.width, captions=self.class_names, gap=4)
         block = LINE_HEIGHT + per_class * (tiles.tile_height + 3) + 8
         for k, images in enumerate(self.images):
             left, top = tiles.left(k), tiles.row(k) * block
             name = shorten(self.class_names[k], tiles.caption)
-            top = sheet.words(left + tiles.tile_width / 2, top, name, ha="center")
+            top = scene.words(left + tiles.tile_width / 2, top, name, ha="center")
             for image in images:
-                sheet.picture(left, top, tiles.tile_width, tiles.tile_height, ink_pixels(image))
+                scene.picture(left, top, tiles.tile_width, tiles.tile_height, ink_pixels(image))
                 top += tiles.tile_height + 3
-        return self._finish(sheet)
+        return self._finish(scene)
 
 
 class RecipeStepsDisplay(Display):
@@ -100,27 +103,38 @@ class RecipeStepsDisplay(Display):
         ]
         return f"{len(self.pictures)} pictures: " + "; ".join(steps) + "."
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw the pictures in rows, captions beneath."""
-        sheet = Sheet(ax, width)
-        tiles = grid(len(self.pictures), (1, 1), sheet.width, smallest=72, largest=120, gap=10)
+        scene = Scene(ax, width)
+        tiles = grid(len(self.pictures), (1, 1), scene.width, smallest=72, largest=120, gap=10)
         top = 0.0
         for first in range(0, len(self.pictures), tiles.columns):
             numbers = range(first, min(first + tiles.columns, len(self.pictures)))
-            top = max(self._step(sheet, n, tiles.left(n), top, tiles.tile_width) for n in numbers) + 10
-        return self._finish(sheet)
+            top = max(self._step(scene, n, tiles.left(n), top, tiles.tile_width) for n in numbers) + 10
+        return self._finish(scene)
 
-    def _step(self, sheet: Sheet, number: int, left: float, top: float, side: float) -> float:
+    def _step(self, scene: Scene, number: int, left: float, top: float, side: float) -> float:
         picture = self.pictures[number]
         pixels = picture if picture.ndim == 3 else ink_pixels(picture)
         rows, cols = pixels.shape[:2]
         width, height = side * min(1, cols / rows), side * min(1, rows / cols)
         at_left, at_top = left + (side - width) / 2, top + (side - height) / 2
-        sheet.picture(at_left, at_top, width, height, pixels)
-        sheet.box(at_left, at_top, width, height, edge=LINE)
-        below = sheet.words(left, top + side + 3, wrap(f"{number + 1}. {self.captions[number]}", side))
+        scene.picture(at_left, at_top, width, height, pixels)
+        scene.box(at_left, at_top, width, height, edge=LINE)
+        below = scene.words(left, top + side + 3, wrap(f"{number + 1}. {self.captions[number]}", side))
         answer = self.answers[number]
-        return sheet.words(left, below, wrap(answer, side, bold=True), weight=BOLD) if answer else below
+        return scene.words(left, below, wrap(answer, side, bold=True), weight=BOLD) if answer else below
+
+
+class Mistake(TypedDict):
+    """A misread image in numbers."""
+
+    number: int | None
+    true: str
+    predicted: str
+    p_true: float
+    p_predicted: float
 
 
 class MisclassifiedDisplay(Display):
@@ -168,7 +182,7 @@ class MisclassifiedDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: LinearClassifier,
         X: np.ndarray,
         y: np.ndarray,
         *,
@@ -215,7 +229,7 @@ class MisclassifiedDisplay(Display):
         )
 
     @property
-    def cases(self) -> list[dict[str, Any]]:
+    def cases(self) -> list[Mistake]:
         """The mistakes in numbers: `number` (or None), `true`, `predicted`, `p_true`, `p_predicted`."""
         numbers = [None] * len(self.true) if self.index is None else self.index.tolist()
         return [
@@ -242,58 +256,59 @@ class MisclassifiedDisplay(Display):
             f"class's map, the true class's map and its probabilities: {'; '.join(cases) or 'none'}."
         )
 
+    @in_default_style
     def plot(
         self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
     ) -> Self:
         """Draw one card per image; bars are coloured predicted, true, neither."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         scale = symmetric_scale(self.coef, scale=scale)
-        top = self._key(sheet, palette)
-        columns = max(1, int((sheet.width + 24) // 260))
-        card_width = (sheet.width + 24) / columns - 24
+        top = self._key(scene, palette)
+        columns = max(1, int((scene.width + 24) // 260))
+        card_width = (scene.width + 24) / columns - 24
         for first in range(0, len(self.images), columns):
             numbers = range(first, min(first + columns, len(self.images)))
             top = max(
-                self._card(sheet, n, (n - first) * (card_width + 24), top, card_width, scale, palette) for n in numbers
+                self._card(scene, n, (n - first) * (card_width + 24), top, card_width, scale, palette) for n in numbers
             )
-        return self._finish(sheet)
+        return self._finish(scene)
 
-    def _key(self, sheet: Sheet, palette: str) -> float:
+    def _key(self, scene: Scene, palette: str) -> float:
         adds, subtracts = colour_words(palette)
         left, top = 0.0, 0.0
         for colour, word in ((PREDICTED, "predicted"), (TRUE, "true"), (NEITHER, "neither")):
-            sheet.box(left, 2, 9, 9, colour=colour)
-            top = sheet.words(left + 13, 0, word)
+            scene.box(left, 2, 9, 9, colour=colour)
+            top = scene.words(left + 13, 0, word)
             left += 75
         words = f"In the two maps, {adds} ink adds to the class and {subtracts} ink subtracts."
-        return sheet.paragraph(top + 2, words) + 8
+        return scene.paragraph(top + 2, words) + 8
 
     def _card(
-        self, sheet: Sheet, number: int, left: float, top: float, width: float, scale: float, palette: str
+        self, scene: Scene, number: int, left: float, top: float, width: float, scale: float, palette: str
     ) -> float:
         true, predicted, proba = self.true[number], self.predicted[number], self.proba[number]
         names = self.class_names
         which = "" if self.index is None else f"image {self.index[number]}"
         room = width - text_width(which, TEXT) - 6
         title = shorten(f"{names[true]} read as {names[predicted]}", room, TITLE, bold=True)
-        sheet.words(left + width, top + TITLE - TEXT, which, ha="right", color=MUTED)
-        top = sheet.words(left, top, title, size=TITLE, weight=BOLD)
+        scene.words(left + width, top + TITLE - TEXT, which, ha="right", color=MUTED)
+        top = scene.words(left, top, title, size=TITLE, weight=BOLD)
         maps = (signed_pixels(self.coef[k], scale, palette=palette, black_zeros=True) for k in (predicted, true))
         captions = ("image", "predicted", "true")
         tiles = grid(3, self.images.shape[1:], width, captions=captions, largest=110)
         for i, (pixels, caption) in enumerate(zip((ink_pixels(self.images[number]), *maps), captions, strict=True)):
-            sheet.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels)
+            scene.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels)
             middle = left + tiles.left(i) + tiles.tile_width / 2
-            sheet.words(middle, top + tiles.tile_height + 2, caption, ha="center")
+            scene.words(middle, top + tiles.tile_height + 2, caption, ha="center")
         below = top + tiles.tile_height + LINE_HEIGHT + 4
         colours = [PREDICTED if k == predicted else TRUE if k == true else NEITHER for k in range(len(proba))]
-        below = upright_bars(sheet, left, below, width, proba, names, colours)
+        below = upright_bars(scene, left, below, width, proba, names, colours)
         odds = " · ".join(f"{names[k]}: {percent(float(proba[k]))}" for k in (predicted, true))
-        return sheet.words(left, below + 1, shorten(odds, width)) + 16
+        return scene.words(left, below + 1, shorten(odds, width)) + 16
 
 
 def upright_bars(
-    sheet: Sheet,
+    scene: Scene,
     left: float,
     top: float,
     width: float,
@@ -307,14 +322,14 @@ def upright_bars(
     """Draw upright bars on a 0..1 scale; of many classes only the `most` probable, in class order."""
     shown = np.sort(np.argsort(-proba, kind="stable")[:most])
     step = width / len(shown)
-    sheet.rule(top, left=left, right=left + width)
-    sheet.rule(top + height, left=left, right=left + width)
+    scene.rule(top, left=left, right=left + width)
+    scene.rule(top + height, left=left, right=left + width)
     for place, k in enumerate(shown):
         bar = float(proba[k]) * height
-        sheet.box(left + (place + 0.15) * step, top + height - bar, 0.7 * step, bar, colour=colours[k])
+        scene.box(left + (place + 0.15) * step, top + height - bar, 0.7 * step, bar, colour=colours[k])
         name = shorten(names[k], max(step - 2, TEXT))
-        sheet.words(left + (place + 0.5) * step, top + height + 1, name, ha="center")
+        scene.words(left + (place + 0.5) * step, top + height + 1, name, ha="center")
     below = top + height + 1 + LINE_HEIGHT
     if len(shown) == len(proba):
         return below
-    return sheet.words(left, below, f"the {len(shown)} likeliest of {len(proba)} classes", color=MUTED)
+    return scene.words(left, below, f"the {len(shown)} likeliest of {len(proba)} classes", color=MUTED)

@@ -1,14 +1,16 @@
 """How good a model is: confusion between classes, and accuracy and zeros against the strength C."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, class_numbers
+from inklens.displays.estimators import Classifier, Penalised
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, text_on
-from inklens.displays.sheet import BOLD, LEADING, TEXT, Sheet, shorten, text_width
+from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, shorten, text_width
+from inklens.displays.style import in_default_style
 from inklens.errors import ParameterError
 
 LINE_HEIGHT = TEXT * LEADING
@@ -57,7 +59,9 @@ class ConfusionMatrixDisplay(Display):
         return cls(counts, class_names=names, normalize=normalize)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: np.ndarray, y: np.ndarray, *, normalize: str | None = None) -> Self:
+    def from_estimator(
+        cls, estimator: Classifier, X: np.ndarray, y: np.ndarray, *, normalize: str | None = None
+    ) -> Self:
         """Predict `X` and count against `y`."""
         names = [str(name) for name in estimator.classes_]
         return cls.from_predictions(y, estimator.predict(X), class_names=names, normalize=normalize)
@@ -81,31 +85,32 @@ class ConfusionMatrixDisplay(Display):
             f"Most frequent confusions: {'; '.join(words) or 'none'}."
         )
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = 6.0) -> Self:
         """Draw the matrix; where the cells are too small for numbers, only their colours."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         n = len(self.class_names)
-        name_width = min(max(text_width(name, TEXT) for name in self.class_names), sheet.width * 0.25) + 6
+        name_width = min(max(text_width(name, TEXT) for name in self.class_names), scene.width * 0.25) + 6
         left = LINE_HEIGHT + name_width
-        cell = min((sheet.width - left - 1) / n, 44.0)
-        top = self._column_names(sheet, left, cell)
+        cell = min((scene.width - left - 1) / n, 44.0)
+        top = self._column_names(scene, left, cell)
         shares = self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
         colours = [[_shade(shares[i, j], right=i == j) for j in range(n)] for i in range(n)]
-        sheet.picture(left, top, n * cell, n * cell, np.array(colours, dtype=np.uint8))
+        scene.picture(left, top, n * cell, n * cell, np.array(colours, dtype=np.uint8))
         if cell > TEXT:
-            sheet.lattice(left, top, n, cell)
+            scene.lattice(left, top, n, cell)
         texts = self._texts(cell - 2)
         every = max(1, int(np.ceil(LINE_HEIGHT / cell)))
         for i in range(n):
             middle = top + (i + 0.5) * cell - TEXT * 0.65
             if i % every == 0:
-                sheet.words(left - 6, middle, shorten(self.class_names[i], name_width - 6), ha="right")
+                scene.words(left - 6, middle, shorten(self.class_names[i], name_width - 6), ha="right")
             for j in range(n):
                 if texts is not None and texts[i][j]:
                     x = left + (j + 0.5) * cell
-                    sheet.words(x, middle, texts[i][j], ha="center", color=text_on(colours[i][j]))
-        sheet.turned(5, top + n * cell / 2, "true class", color=MUTED)
-        return self._finish(sheet)
+                    scene.words(x, middle, texts[i][j], ha="center", color=text_on(colours[i][j]))
+        scene.turned(5, top + n * cell / 2, "true class", color=MUTED)
+        return self._finish(scene)
 
     def _texts(self, room: float) -> list[list[str]] | None:
         """Return what to write in the cells, without leading zeros where room is short; None if nothing fits."""
@@ -118,19 +123,19 @@ class ConfusionMatrixDisplay(Display):
                 return texts
         return None
 
-    def _column_names(self, sheet: Sheet, left: float, cell: float) -> float:
+    def _column_names(self, scene: Scene, left: float, cell: float) -> float:
         """Write the predictions above the columns, upright if they fit, else turned."""
-        top = sheet.words(left, 0, "predicted class", color=MUTED)
+        top = scene.words(left, 0, "predicted class", color=MUTED)
         names = [shorten(name, 80) for name in self.class_names]
         longest = max(text_width(name, TEXT) for name in names)
         if longest <= cell - 2:
             for j, name in enumerate(names):
-                sheet.words(left + (j + 0.5) * cell, top, name, ha="center")
+                scene.words(left + (j + 0.5) * cell, top, name, ha="center")
             return top + LINE_HEIGHT
         every = max(1, int(np.ceil(LINE_HEIGHT / cell)))
         for j, name in list(enumerate(names))[::every]:
             x = left + (j + 0.5) * cell
-            sheet.turned(x, top + longest + 2, name, va="bottom")
+            scene.turned(x, top + longest + 2, name, va="bottom")
         return top + longest + 6
 
 
@@ -158,7 +163,7 @@ class StrengthDisplay(Display):
     @classmethod
     def from_estimators(
         cls,
-        estimators: Sequence[Any],
+        estimators: Sequence[Penalised],
         *,
         train: tuple[np.ndarray, np.ndarray],
         test: tuple[np.ndarray, np.ndarray],
@@ -180,17 +185,18 @@ class StrengthDisplay(Display):
         ]
         return f"Zeros and accuracy against C. {'; '.join(points)}."
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
-        """Draw the two curves, side by side or (on a narrow sheet) one above the other."""
-        sheet = Sheet(ax, width)
-        beside = sheet.width > 420
-        panel = sheet.width / 2 - 50 if beside else sheet.width - 42
+        """Draw the two curves, side by side or (on a narrow scene) one above the other."""
+        scene = Scene(ax, width)
+        beside = scene.width > 420
+        panel = scene.width / 2 - 50 if beside else scene.width - 42
         height = 150.0
-        zeros = sheet.axes(36, LINE_HEIGHT + 6, panel, height, below=36)
-        sheet.words(0, 0, "coefficients that are exactly zero", weight=BOLD)
-        left, top = (sheet.width / 2 + 10, 0.0) if beside else (0.0, height + LINE_HEIGHT + 48)
-        accuracy = sheet.axes(left + 36, top + LINE_HEIGHT + 6, panel, height, below=36)
-        sheet.words(left, top, "accuracy", weight=BOLD)
+        zeros = scene.axes(36, LINE_HEIGHT + 6, panel, height, below=36)
+        scene.words(0, 0, "coefficients that are exactly zero", weight=BOLD)
+        left, top = (scene.width / 2 + 10, 0.0) if beside else (0.0, height + LINE_HEIGHT + 48)
+        accuracy = scene.axes(left + 36, top + LINE_HEIGHT + 6, panel, height, below=36)
+        scene.words(left, top, "accuracy", weight=BOLD)
         zeros.plot(self.C, self.zeros, marker="o", color=INK)
         accuracy.plot(self.C, self.train_accuracy, marker="s", color=PREDICTED, label="training images")
         accuracy.plot(self.C, self.test_accuracy, marker="o", color=TRUE, label="test images")
@@ -200,7 +206,7 @@ class StrengthDisplay(Display):
             self._style(axes, panel)
         zeros.set(ylim=(-0.03, 1.03), yticks=np.linspace(0, 1, 5))
         accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 1.01))
-        return self._finish(sheet)
+        return self._finish(scene)
 
     def _style(self, axes: Axes, panel: float) -> None:
         axes.set_xscale("log")

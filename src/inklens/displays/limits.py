@@ -1,16 +1,18 @@
 """What no model can know from the data: pixels that they say nothing about, and the direction that separates them."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Protocol, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
+from inklens.displays.estimators import LinearWeights
 from inklens.displays.maps import ADDS, SUBTRACTS, map_rows
 from inklens.displays.palettes import LINE, PREDICTED, TRUE
-from inklens.displays.sheet import LEADING, TEXT, Sheet, grid, shorten, signed_legend
+from inklens.displays.scene import LEADING, TEXT, Scene, grid, shorten, signed_legend
+from inklens.displays.style import in_default_style
 
 # States of a coefficient, as `explanations.identifiability` numbers them, with the colour and the words of each.
 STATES = (
@@ -19,6 +21,29 @@ STATES = (
     (TRUE, "could rise for ever: only images of the class have ink here"),
     ("#ffffff", "held from both sides"),
 )
+
+
+class Decided(Protocol):
+    """Which coefficients the data decide."""
+
+    @property
+    def states(self) -> np.ndarray:
+        """State of each coefficient, (n_classes, n_features)."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names."""
+
+    def in_words(self) -> list[str]:
+        """Say it."""
+
+
+class Separating(LinearWeights, Protocol):
+    """A `SoftmaxRegression` whose status is "separated"."""
+
+    @property
+    def margin_(self) -> float:
+        """Smallest lead of a row's own class."""
 
 
 class SilenceDisplay(Display):
@@ -46,7 +71,7 @@ class SilenceDisplay(Display):
         self.sentences = list(sentences)
 
     @classmethod
-    def from_silence(cls, silence: Any, *, image_shape: tuple[int, int]) -> Self:
+    def from_silence(cls, silence: Decided, *, image_shape: tuple[int, int]) -> Self:
         """Take the states of an `Identifiability`."""
         return cls(as_maps(silence.states, image_shape), class_names=silence.classes, sentences=silence.in_words())
 
@@ -60,25 +85,26 @@ class SilenceDisplay(Display):
         counts = [f"{int((self.states == k).sum())} {words}" for k, (_, words) in enumerate(STATES)]
         return f"One map per class of what the data decide. Coefficients: {'; '.join(counts)}."
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw one map per class in flat colours, with what they mean."""
-        sheet = Sheet(ax, width)
-        tiles = grid(len(self.states), self.states.shape[1:], sheet.width, captions=self.class_names)
+        scene = Scene(ax, width)
+        tiles = grid(len(self.states), self.states.shape[1:], scene.width, captions=self.class_names)
         colours = np.array([[round(255 * channel) for channel in to_rgb(colour)] for colour, _ in STATES], np.uint8)
         block = TEXT * LEADING + tiles.tile_height + 6
         for k, states in enumerate(self.states):
             left, top = tiles.left(k), tiles.row(k) * block
             name = shorten(self.class_names[k], tiles.caption)
-            top = sheet.words(left + tiles.tile_width / 2, top, name, ha="center")
-            sheet.picture(left, top, tiles.tile_width, tiles.tile_height, colours[states])
-            sheet.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
+            top = scene.words(left + tiles.tile_width / 2, top, name, ha="center")
+            scene.picture(left, top, tiles.tile_width, tiles.tile_height, colours[states])
+            scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
         below = tiles.rows * block + 2
         for colour, words in STATES:
-            sheet.box(0, below + 2, 9, 9, colour=colour, edge=LINE)
-            below = sheet.paragraph(below, words, left=14) + 1
+            scene.box(0, below + 2, 9, 9, colour=colour, edge=LINE)
+            below = scene.paragraph(below, words, left=14) + 1
         for sentence in self.sentences:
-            below = sheet.paragraph(below + 3, sentence)
-        return self._finish(sheet)
+            below = scene.paragraph(below + 3, sentence)
+        return self._finish(scene)
 
 
 class SeparationDisplay(Display):
@@ -109,7 +135,7 @@ class SeparationDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, image_shape: tuple[int, int], n_samples: int) -> Self:
+    def from_estimator(cls, estimator: Separating, *, image_shape: tuple[int, int], n_samples: int) -> Self:
         """Take the direction of a `SoftmaxRegression` whose status is "separated"."""
         return cls(
             as_maps(estimator.coef_, image_shape),
@@ -139,17 +165,18 @@ class SeparationDisplay(Display):
             f"that separates them. {self.sentence}"
         )
 
+    @in_default_style
     def plot(
         self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
     ) -> Self:
         """Draw one map per class on one scale, and what they prove."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         unit = self.unit
         unit[:, (self.direction == self.direction[0]).all(axis=0)] = 0.0  # the same for all classes: not used
         scale = symmetric_scale(unit, scale=scale)
-        tiles = grid(len(unit), unit.shape[1:], sheet.width, captions=self.class_names)
-        top = map_rows(sheet, 0, tiles, unit, self.class_names, scale, palette, True)
+        tiles = grid(len(unit), unit.shape[1:], scene.width, captions=self.class_names)
+        top = map_rows(scene, 0, tiles, unit, self.class_names, scale, palette, True)
         zeros = "the pixel takes no part" if np.any(unit == 0) else None
-        top = signed_legend(sheet, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
-        sheet.paragraph(top + 4, self.sentence)
-        return self._finish(sheet)
+        top = signed_legend(scene, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
+        scene.paragraph(top + 4, self.sentence)
+        return self._finish(scene)

@@ -1,14 +1,16 @@
 """Signed maps: what a model learned, what it did with one image, and one model beside another."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
+from inklens.displays.estimators import LinearWeights
 from inklens.displays.palettes import INK, LINE, NEITHER, PREDICTED, signed_pixels
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Grid, Sheet, grid, number, shorten, signed_legend
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Grid, Scene, grid, number, shorten, signed_legend
+from inklens.displays.style import in_default_style
 
 ADDS = "ink here adds to the class"
 SUBTRACTS = "ink here subtracts"
@@ -37,7 +39,7 @@ class CoefficientMapsDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, image_shape: tuple[int, int]) -> Self:
+    def from_estimator(cls, estimator: LinearWeights, *, image_shape: tuple[int, int]) -> Self:
         """Take the coefficients of a fitted linear classifier."""
         coef, _, names = class_weights(estimator)
         return cls(as_maps(coef, image_shape), class_names=names)
@@ -55,6 +57,7 @@ class CoefficientMapsDisplay(Display):
             f"coefficients ({self.n_zeros / self.coef.size:.0%}) are exactly zero and painted black."
         )
 
+    @in_default_style
     def plot(
         self,
         *,
@@ -79,13 +82,13 @@ class CoefficientMapsDisplay(Display):
         black_zeros : bool
             Paint exact zeros in black; otherwise they are white like all small values.
         """
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         scale = symmetric_scale(self.coef, scale=scale)
-        tiles = grid(len(self.coef), self.coef.shape[1:], sheet.width, captions=self.class_names)
-        top = map_rows(sheet, 0, tiles, self.coef, self.class_names, scale, palette, black_zeros)
+        tiles = grid(len(self.coef), self.coef.shape[1:], scene.width, captions=self.class_names)
+        top = map_rows(scene, 0, tiles, self.coef, self.class_names, scale, palette, black_zeros)
         zeros = ZEROS if black_zeros and self.n_zeros else None
-        signed_legend(sheet, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
-        return self._finish(sheet)
+        signed_legend(scene, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
+        return self._finish(scene)
 
 
 class MapComparisonDisplay(Display):
@@ -104,7 +107,7 @@ class MapComparisonDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimators(cls, estimators: dict[str, Any], *, image_shape: tuple[int, int]) -> Self:
+    def from_estimators(cls, estimators: Mapping[str, LinearWeights], *, image_shape: tuple[int, int]) -> Self:
         """Take the coefficients of fitted linear classifiers, given by title."""
         weights = {title: class_weights(estimator) for title, estimator in estimators.items()}
         names = next(iter(weights.values()))[2]
@@ -115,6 +118,7 @@ class MapComparisonDisplay(Display):
         zeros = [f"{title}: {np.mean(coef == 0):.1%} exactly zero" for title, coef in self.coefs.items()]
         return f"Coefficient maps of {len(self.class_names)} classes, one model under the other. {'; '.join(zeros)}."
 
+    @in_default_style
     def plot(
         self,
         *,
@@ -133,21 +137,21 @@ class MapComparisonDisplay(Display):
         shared_scale : bool
             One scale for all models; otherwise each has its own, written into its title.
         """
-        sheet = Sheet(ax, width)
-        self._draw(sheet, palette, scale, shared_scale)
-        return self._finish(sheet)
+        scene = Scene(ax, width)
+        self._draw(scene, palette, scale, shared_scale)
+        return self._finish(scene)
 
-    def _draw(self, sheet: Sheet, palette: str, scale: float | None, shared_scale: bool) -> float:
+    def _draw(self, scene: Scene, palette: str, scale: float | None, shared_scale: bool) -> float:
         common = symmetric_scale(*self.coefs.values(), scale=scale) if shared_scale else None
         shape = next(iter(self.coefs.values())).shape[1:]
-        tiles = grid(len(self.class_names), shape, sheet.width, captions=self.class_names)
+        tiles = grid(len(self.class_names), shape, scene.width, captions=self.class_names)
         top = 0.0
         for title, coef in self.coefs.items():
             own = common or symmetric_scale(coef, scale=scale)
             words = f"{title}: {_zero_words(coef)}" + ("" if common else f", full colour ±{own:.2g}")
-            top = sheet.paragraph(top, words, size=TITLE, weight=BOLD) + 2
-            top = map_rows(sheet, top, tiles, coef, self.class_names, own, palette, True) + 4
-        return signed_legend(sheet, top, common, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
+            top = scene.paragraph(top, words, size=TITLE, weight=BOLD) + 2
+            top = map_rows(scene, top, tiles, coef, self.class_names, own, palette, True) + 4
+        return signed_legend(scene, top, common, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
 
 
 class ToleranceDisplay(MapComparisonDisplay):
@@ -181,6 +185,7 @@ class ToleranceDisplay(MapComparisonDisplay):
         ]
         return f"{super().alt} {'; '.join(bounds)}."
 
+    @in_default_style
     def plot(
         self,
         *,
@@ -191,22 +196,22 @@ class ToleranceDisplay(MapComparisonDisplay):
         shared_scale: bool = True,
     ) -> Self:
         """Draw the maps of both fits and, beneath, how far above the best proven bound each stopped."""
-        sheet = Sheet(ax, width)
-        top = self._draw(sheet, palette, scale, shared_scale) + 14
+        scene = Scene(ax, width)
+        top = self._draw(scene, palette, scale, shared_scale) + 14
         bound = max(self.lower_bounds.values())
         longest = max(self.objectives.values())
-        top = sheet.paragraph(top, "Objective where each stopped (lower is better)", size=TITLE, weight=BOLD) + 4
+        top = scene.paragraph(top, "Objective where each stopped (lower is better)", size=TITLE, weight=BOLD) + 4
         for title, objective in self.objectives.items():
-            top = sheet.paragraph(top, f"{title}: {objective:,.2f}, {_above(objective, bound)}")
-            sheet.box(0, top, sheet.width * min(bound, objective) / longest, 11, colour=NEITHER)
-            left = sheet.width * min(bound, objective) / longest
-            sheet.box(left, top, sheet.width * objective / longest - left, 11, colour=PREDICTED)
-            sheet.box(sheet.width * bound / longest - 1, top - 2, 2, 15, colour=INK)
+            top = scene.paragraph(top, f"{title}: {objective:,.2f}, {_above(objective, bound)}")
+            scene.box(0, top, scene.width * min(bound, objective) / longest, 11, colour=NEITHER)
+            left = scene.width * min(bound, objective) / longest
+            scene.box(left, top, scene.width * objective / longest - left, 11, colour=PREDICTED)
+            scene.box(scene.width * bound / longest - 1, top - 2, 2, 15, colour=INK)
             top += 20
-        sheet.paragraph(
+        scene.paragraph(
             top, f"Upright line: no coefficients can go below {bound:,.2f} (proven). Orange: what a stop left undone."
         )
-        return self._finish(sheet)
+        return self._finish(scene)
 
 
 class EvidenceDisplay(Display):
@@ -233,7 +238,7 @@ class EvidenceDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, x: np.ndarray, *, image_shape: tuple[int, int]) -> Self:
+    def from_estimator(cls, estimator: LinearWeights, x: np.ndarray, *, image_shape: tuple[int, int]) -> Self:
         """Take coefficients from a fitted linear classifier and one row of features x."""
         coef, intercept, names = class_weights(estimator)
         return cls(
@@ -258,6 +263,7 @@ class EvidenceDisplay(Display):
             f"Evidence for each class, the learned map above what this image takes from it. Scores: {', '.join(words)}."
         )
 
+    @in_default_style
     def plot(
         self,
         *,
@@ -277,30 +283,30 @@ class EvidenceDisplay(Display):
             Value of the full colours in the upper and the lower maps; by default one that covers
             99 % of the non-zero coefficients, and half of it, since single contributions are smaller.
         """
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         scale = symmetric_scale(self.coef, scale=scale)
         evidence_scale = symmetric_scale(scale=evidence_scale or scale / 2)
         margin = 16.0
         names = self.class_names
-        tiles = grid(len(names), self.image.shape, sheet.width - margin, captions=names, smallest=40)
+        tiles = grid(len(names), self.image.shape, scene.width - margin, captions=names, smallest=40)
         block = 2 * TEXT * LEADING + 2 * tiles.tile_height + 14
         for k in range(len(self.coef)):
-            self._column(sheet, k, margin + tiles.left(k), tiles.row(k) * block, tiles, scale, evidence_scale, palette)
+            self._column(scene, k, margin + tiles.left(k), tiles.row(k) * block, tiles, scale, evidence_scale, palette)
         for row in range(tiles.rows):
             top = row * block + 2 * TEXT * LEADING
-            sheet.words(8, top - TEXT * LEADING, "z", ha="center")
+            scene.words(8, top - TEXT * LEADING, "z", ha="center")
             for label, centre in (("w", top + tiles.tile_height / 2), ("x · w", top + 1.5 * tiles.tile_height + 4)):
-                sheet.turned(8, centre, label)
-        below = sheet.paragraph(
+                scene.turned(8, centre, label)
+        below = scene.paragraph(
             tiles.rows * block,
             f"Full colour is ±{scale:.2g} in the upper maps (w) and ±{evidence_scale:.2g} in the lower ones (x · w).",
         )
-        signed_legend(sheet, below + 4, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=None)
-        return self._finish(sheet)
+        signed_legend(scene, below + 4, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=None)
+        return self._finish(scene)
 
     def _column(
         self,
-        sheet: Sheet,
+        scene: Scene,
         k: int,
         left: float,
         top: float,
@@ -313,17 +319,17 @@ class EvidenceDisplay(Display):
         centre = left + tiles.tile_width / 2
         weight = BOLD if best else "normal"
         name = shorten(self.class_names[k], tiles.caption, bold=best)
-        top = sheet.words(centre, top, name, ha="center", weight=weight)
-        top = sheet.words(centre, top, number(self.scores[k], ".1f"), ha="center", weight=weight)
+        top = scene.words(centre, top, name, ha="center", weight=weight)
+        top = scene.words(centre, top, number(self.scores[k], ".1f"), ha="center", weight=weight)
         size = (tiles.tile_width, tiles.tile_height)
-        sheet.picture(left, top, *size, signed_pixels(self.coef[k], scale, palette=palette, black_zeros=False))
-        sheet.box(left, top, *size, edge=LINE)
+        scene.picture(left, top, *size, signed_pixels(self.coef[k], scale, palette=palette, black_zeros=False))
+        scene.box(left, top, *size, edge=LINE)
         top += tiles.tile_height + 4
         lower = signed_pixels(self.contributions[k], evidence_scale, palette=palette, black_zeros=False)
-        sheet.picture(left, top, *size, lower)
-        sheet.box(left, top, *size, edge=LINE)
+        scene.picture(left, top, *size, lower)
+        scene.box(left, top, *size, edge=LINE)
         inked = zip(*np.nonzero(self.contributions[k]), strict=True)
-        sheet.hover(left, top, *size, {(row, col): self._value(k, row, col) for row, col in inked}, self.image.shape)
+        scene.hover(left, top, *size, {(row, col): self._value(k, row, col) for row, col in inked}, self.image.shape)
 
     def _value(self, k: int, row: int, col: int) -> str:
         ink, weight = self.image[row, col], self.coef[k, row, col]
@@ -331,7 +337,7 @@ class EvidenceDisplay(Display):
 
 
 def map_rows(
-    sheet: Sheet,
+    scene: Scene,
     top: float,
     tiles: Grid,
     coef: np.ndarray,
@@ -342,18 +348,18 @@ def map_rows(
 ) -> float:
     """Place one titled map per class from `top` down; return where the next thing would stand."""
     pictures = [signed_pixels(values, scale, palette=palette, black_zeros=black_zeros) for values in coef]
-    return picture_rows(sheet, top, tiles, pictures, names)
+    return picture_rows(scene, top, tiles, pictures, names)
 
 
-def picture_rows(sheet: Sheet, top: float, tiles: Grid, pictures: Sequence[np.ndarray], names: Sequence[str]) -> float:
+def picture_rows(scene: Scene, top: float, tiles: Grid, pictures: Sequence[np.ndarray], names: Sequence[str]) -> float:
     """Place titled RGB pictures from `top` down; return where the next thing would stand."""
     block = TEXT * LEADING + tiles.tile_height + 6
     for k, pixels in enumerate(pictures):
         left, y = tiles.left(k), top + tiles.row(k) * block
         name = shorten(names[k], tiles.caption)
-        y = sheet.words(left + tiles.tile_width / 2, y, name, ha="center")
-        sheet.picture(left, y, tiles.tile_width, tiles.tile_height, pixels)
-        sheet.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
+        y = scene.words(left + tiles.tile_width / 2, y, name, ha="center")
+        scene.picture(left, y, tiles.tile_width, tiles.tile_height, pixels)
+        scene.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
     return top + tiles.rows * block
 
 

@@ -11,7 +11,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.maps import ADDS, SUBTRACTS, ZEROS, map_rows
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, signed_legend, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, signed_legend, wrap
+from inklens.displays.style import in_default_style
 from inklens.errors import DataError
 
 if TYPE_CHECKING:
@@ -126,19 +127,20 @@ class PathDisplay(Display):
         pixels = f"{self.n_pixels[point]:,} of {self.coefs[0, 0].size:,} pixels"
         return ", ".join([f"C = {self.C[point]:.3g}: {pixels}", *right])
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red") -> Self:
-        """Draw the charts (one above the other on a narrow sheet), the order of entry and the maps."""
-        sheet = Sheet(ax, width)
-        top = self._charts(sheet)
-        top = self._entries(sheet, top)
-        self._maps(sheet, top + 14, palette)
-        return self._finish(sheet)
+        """Draw the charts (one above the other on a narrow scene), the order of entry and the maps."""
+        scene = Scene(ax, width)
+        top = self._charts(scene)
+        top = self._entries(scene, top)
+        self._maps(scene, top + 14, palette)
+        return self._finish(scene)
 
-    def _charts(self, sheet: Sheet) -> float:
-        beside = sheet.width > 420
-        step = sheet.width / 2 + 10 if beside else 0.0
-        panel = sheet.width / 2 - 50 if beside else sheet.width - 42
-        used = self._chart(sheet, 0, 0, panel, "in use")
+    def _charts(self, scene: Scene) -> float:
+        beside = scene.width > 420
+        step = scene.width / 2 + 10 if beside else 0.0
+        panel = scene.width / 2 - 50 if beside else scene.width - 42
+        used = self._chart(scene, 0, 0, panel, "in use")
         size = self.coefs[0].size
         pixels = size // len(self.coefs[0])
         self._curve(used, self.n_pixels / pixels, INK, "-", f"pixels (of {pixels:,})")
@@ -149,15 +151,15 @@ class PathDisplay(Display):
         if not self.accuracies:
             return below
         top = 0.0 if beside else below
-        right = self._chart(sheet, step, top, panel, "accuracy")
+        right = self._chart(scene, step, top, panel, "accuracy")
         for name, values in self.accuracies.items():
             self._curve(right, values, COLOURS.get(name, INK), "--" if name == "training" else "-", f"{name} images")
         self._legend(right, "lower right")
         return top + below
 
-    def _chart(self, sheet: Sheet, left: float, top: float, panel: float, title: str) -> Axes:
-        sheet.words(left, top, title, weight=BOLD)
-        axes = sheet.axes(left + 36, top + LINE_HEIGHT + 6, panel, CHART_HEIGHT, below=36)
+    def _chart(self, scene: Scene, left: float, top: float, panel: float, title: str) -> Axes:
+        scene.words(left, top, title, weight=BOLD)
+        axes = scene.axes(left + 36, top + LINE_HEIGHT + 6, panel, CHART_HEIGHT, below=36)
         low, high = self.C[0], self.C[-1]
         axes.set(xscale="log", xlim=(low, high) if low < high else (low / 2, high * 2))
         ticks = round_values(*axes.get_xlim(), most=max(2, int(panel // 52)))
@@ -180,51 +182,51 @@ class PathDisplay(Display):
         legend = axes.legend(frameon=False, fontsize=TEXT, labelcolor=INK, loc=place, handlelength=1.8)
         legend.set_in_layout(False)
 
-    def _entries(self, sheet: Sheet, top: float) -> float:
+    def _entries(self, scene: Scene, top: float) -> float:
         """Draw each pixel in the colour of its place in the order, and the colours' meaning beside or beneath."""
-        top = sheet.paragraph(top, "The order in which pixels enter", size=TITLE, weight=BOLD) + 3
+        top = scene.paragraph(top, "The order in which pixels enter", size=TITLE, weight=BOLD) + 3
         rows, cols = self.coefs.shape[2:]
-        side = min(sheet.width, 168.0)
+        side = min(scene.width, 168.0)
         width, height = side * min(1, cols / rows), side * min(1, rows / cols)
-        sheet.picture(0, top, width, height, order_pixels(self.entry_ranks))
-        sheet.box(0, top, width, height, edge=LINE)
-        if sheet.width - width > 200:
-            return max(top + height, self._order_legend(sheet, width + 18, top))
-        return self._order_legend(sheet, 0, top + height + 8)
+        scene.picture(0, top, width, height, order_pixels(self.entry_ranks))
+        scene.box(0, top, width, height, edge=LINE)
+        if scene.width - width > 200:
+            return max(top + height, self._order_legend(scene, width + 18, top))
+        return self._order_legend(scene, 0, top + height + 8)
 
-    def _order_legend(self, sheet: Sheet, left: float, top: float) -> float:
-        room = sheet.width - left
+    def _order_legend(self, scene: Scene, left: float, top: float) -> float:
+        room = scene.width - left
         count, size = len(self.entry_order), self.entry_ranks.size
         if count:
             bar = min(190.0, room)
-            sheet.picture(left, top, bar, 9, order_pixels(np.arange(1, 257)[None]))
-            sheet.box(left, top, bar, 9, edge=LINE)
-            sheet.words(left, top + 10, "first", color=INK)
-            sheet.words(left + bar, top + 10, f"last of {count:,}", ha="right")
+            scene.picture(left, top, bar, 9, order_pixels(np.arange(1, 257)[None]))
+            scene.box(left, top, bar, 9, edge=LINE)
+            scene.words(left, top + 10, "first", color=INK)
+            scene.words(left + bar, top + 10, f"last of {count:,}", ha="right")
             top += 10 + LINE_HEIGHT + 6
         if count < size:
-            sheet.box(left, top + 1, 9, 9, colour="#{:02x}{:02x}{:02x}".format(*NEVER), edge=LINE)
+            scene.box(left, top + 1, 9, 9, colour="#{:02x}{:02x}{:02x}".format(*NEVER), edge=LINE)
             never = f"never up to C = {self.C[-1]:.3g}: {size - count:,} of {size:,} pixels"
-            top = sheet.words(left + 14, top - 1, wrap(never, room - 14)) + 4
+            top = scene.words(left + 14, top - 1, wrap(never, room - 14)) + 4
         words = (
             "The stronger the penalty, the fewer pixels earn their place. As C grows they come in one after the "
             "other: the dark ones are those that tell most on their own."
         )
-        return sheet.words(left, top, wrap(words, min(room, 330)), color=MUTED)
+        return scene.words(left, top, wrap(words, min(room, 330)), color=MUTED)
 
-    def _maps(self, sheet: Sheet, top: float, palette: str) -> None:
+    def _maps(self, scene: Scene, top: float, palette: str) -> None:
         names = self.class_names[:MOST_CLASSES]
-        tiles = grid(len(names), self.coefs.shape[2:], sheet.width, captions=names, smallest=34, largest=58)
-        top = sheet.paragraph(top, "The maps at the points marked by dots", size=TITLE, weight=BOLD) + 4
+        tiles = grid(len(names), self.coefs.shape[2:], scene.width, captions=names, smallest=34, largest=58)
+        top = scene.paragraph(top, "The maps at the points marked by dots", size=TITLE, weight=BOLD) + 4
         for point in self.stages:
             coef = self.coefs[point]
             scale = symmetric_scale(coef)
             title = f"{self._point_words(point)}; full colour ±{scale:.2g}"
-            top = sheet.paragraph(top, title, weight=BOLD) + 2
-            top = map_rows(sheet, top, tiles, coef[: len(names)], names, scale, palette, True) + 4
+            top = scene.paragraph(top, title, weight=BOLD) + 2
+            top = map_rows(scene, top, tiles, coef[: len(names)], names, scale, palette, True) + 4
         if len(names) < len(self.class_names):
-            top = sheet.paragraph(top, f"The first {len(names)} of {len(self.class_names)} classes.", color=MUTED) + 4
-        signed_legend(sheet, top, None, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
+            top = scene.paragraph(top, f"The first {len(names)} of {len(self.class_names)} classes.", color=MUTED) + 4
+        signed_legend(scene, top, None, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
 
 
 def order_pixels(ranks: np.ndarray) -> np.ndarray:

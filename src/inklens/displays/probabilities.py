@@ -1,14 +1,16 @@
 """The probabilities of one image, and the whole calculation that leads to them."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights
+from inklens.displays.estimators import Classifier, LinearClassifier
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
-from inklens.displays.sheet import BOLD, LEADING, TEXT, Sheet, number, shorten, text_width
+from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, number, shorten, text_width
+from inklens.displays.style import in_default_style
 from inklens.errors import DataError
 
 LINE_HEIGHT = TEXT * LEADING
@@ -39,7 +41,7 @@ class ProbabilityBarsDisplay(Display):
         self.true = true
 
     @classmethod
-    def from_estimator(cls, estimator: Any, x: np.ndarray, *, true: str | None = None) -> Self:
+    def from_estimator(cls, estimator: Classifier, x: np.ndarray, *, true: str | None = None) -> Self:
         """Ask a fitted classifier about one row of features."""
         proba = estimator.predict_proba(np.reshape(x, (1, -1)))[0]
         return cls(proba, class_names=[str(name) for name in estimator.classes_], true=true)
@@ -50,20 +52,21 @@ class ProbabilityBarsDisplay(Display):
         words = ", ".join(f"{self.class_names[k]} {self.proba[k]:.1%}" for k in order)
         return f"Probabilities: {words}." + (f" The right answer is {self.true}." if self.true is not None else "")
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE / 2) -> Self:
         """Draw one bar to the right per class, coloured predicted, true, neither."""
-        sheet = Sheet(ax, width)
-        left = min(max(text_width(name, TEXT) for name in self.class_names), sheet.width * 0.35) + 6
-        room = sheet.width - left - text_width("> 99.9%", TEXT) - 4
+        scene = Scene(ax, width)
+        left = min(max(text_width(name, TEXT) for name in self.class_names), scene.width * 0.35) + 6
+        room = scene.width - left - text_width("> 99.9%", TEXT) - 4
         for k, (name, p) in enumerate(zip(self.class_names, self.proba, strict=True)):
             top = k * 16.0
             colour = PREDICTED if k == self.proba.argmax() else TRUE if name == self.true else NEITHER
-            sheet.words(left - 6, top, shorten(name, left - 6), ha="right")
-            sheet.box(left, top + 1, room * float(p), 11, colour=colour)
-            sheet.words(left + room * float(p) + 4, top, percent(float(p)))
-        sheet.ax.plot([left, left], [0, 16 * len(self.proba)], color=LINE, linewidth=0.8)
-        sheet.paragraph(16.0 * len(self.proba) + 2, self._key(), color=MUTED)
-        return self._finish(sheet)
+            scene.words(left - 6, top, shorten(name, left - 6), ha="right")
+            scene.box(left, top + 1, room * float(p), 11, colour=colour)
+            scene.words(left + room * float(p) + 4, top, percent(float(p)))
+        scene.ax.plot([left, left], [0, 16 * len(self.proba)], color=LINE, linewidth=0.8)
+        scene.paragraph(16.0 * len(self.proba) + 2, self._key(), color=MUTED)
+        return self._finish(scene)
 
     def _key(self) -> str:
         if self.true is None:
@@ -119,7 +122,7 @@ class ByHandDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, x: np.ndarray, *, image_shape: tuple[int, int], true: str | None = None
+        cls, estimator: LinearClassifier, x: np.ndarray, *, image_shape: tuple[int, int], true: str | None = None
     ) -> Self:
         """Calculate from a fitted softmax regression and one row of features."""
         coef, intercept, names = class_weights(estimator)
@@ -166,35 +169,36 @@ class ByHandDisplay(Display):
         )
         return f"By hand: {steps}. The answer is {self.label}" + (f", the truth {self.true}." if self.true else ".")
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
-        """Draw the image beside (on a narrow sheet: above) the table of the calculation."""
-        sheet = Sheet(ax, width)
-        beside = sheet.width > 420
-        side = min(150.0, sheet.width / 2)
+        """Draw the image beside (on a narrow scene: above) the table of the calculation."""
+        scene = Scene(ax, width)
+        beside = scene.width > 420
+        side = min(150.0, scene.width / 2)
         rows, cols = self.image.shape
         picture_width, picture_height = side * min(1, cols / rows), side * min(1, rows / cols)
-        sheet.picture(0, 0, picture_width, picture_height, ink_pixels(self.image))
+        scene.picture(0, 0, picture_width, picture_height, ink_pixels(self.image))
         truth = f"label: {self.true}" if self.true is not None else "image x"
-        below = sheet.words(0, picture_height + 3, shorten(truth, side), weight=BOLD)
+        below = scene.words(0, picture_height + 3, shorten(truth, side), weight=BOLD)
         left, top = (side + 24, 0.0) if beside else (0.0, below + 8)
-        below = self._table(sheet, left, top)
+        below = self._table(scene, left, top)
         total = f"sum of the exponentials: {_short(float(self.exponentials.sum()))}"
         check = f"largest difference from predict_proba: {self.difference:.0e} (at most 1e-12)"
         for line in (total, f"highest probability: {self.label}", check):
-            below = sheet.paragraph(below + 2, line, left=left)
-        return self._finish(sheet)
+            below = scene.paragraph(below + 2, line, left=left)
+        return self._finish(scene)
 
-    def _table(self, sheet: Sheet, left: float, top: float) -> float:
+    def _table(self, scene: Scene, left: float, top: float) -> float:
         shift = " − max" if self.scores.max() > 300 else ""
         heads = ("b", "w·x", "z = b + w·x", f"exp(z{shift})", "softmax")
-        if sheet.width - left < 420:
+        if scene.width - left < 420:
             heads = ("b", "w·x", "z", f"exp(z{shift})", "p")
-        columns = np.array([0.27, 0.44, 0.62, 0.82, 1.0]) * min(sheet.width - left, 460) + left
-        sheet.words(left, top, "class", color=MUTED)
+        columns = np.array([0.27, 0.44, 0.62, 0.82, 1.0]) * min(scene.width - left, 460) + left
+        scene.words(left, top, "class", color=MUTED)
         for right, head in zip(columns, heads, strict=True):
-            sheet.words(right, top, head, ha="right", color=MUTED)
+            scene.words(right, top, head, ha="right", color=MUTED)
         top += LINE_HEIGHT + 2
-        sheet.rule(top, left=left, right=columns[-1])
+        scene.rule(top, left=left, right=columns[-1])
         own_line = max(text_width(name, bold=True) for name in self.class_names) > columns[0] - 36 - left
         for k, name in enumerate(self.class_names):
             cells = (
@@ -205,13 +209,13 @@ class ByHandDisplay(Display):
                 f"{self.softmax[k]:.4f}",
             )
             weight = BOLD if name == self.label else "normal"
-            room = (sheet.width if own_line else columns[0] - 36) - left
-            below = sheet.words(left, top + 3, shorten(name, room, bold=True), weight=weight)
+            room = (scene.width if own_line else columns[0] - 36) - left
+            below = scene.words(left, top + 3, shorten(name, room, bold=True), weight=weight)
             top = below - 3 if own_line else top
             for right, cell in zip(columns, cells, strict=True):
-                sheet.words(right, top + 3, cell, ha="right", weight=weight)
+                scene.words(right, top + 3, cell, ha="right", weight=weight)
             top += LINE_HEIGHT + 3
-        sheet.rule(top + 2, left=left, right=columns[-1])
+        scene.rule(top + 2, left=left, right=columns[-1])
         return top + 4
 
 

@@ -1,13 +1,17 @@
 """How far the digits of a data set are from another answer."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED, TRUE
-from inklens.displays.sheet import BOLD, LEADING, TEXT, Sheet
+from inklens.displays.scene import BOLD, LEADING, TEXT, Scene
+from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.explanations.radii import Robustness
 
 TITLES = {
     "l1": ("Ink in all (L1)", "full pixels of ink"),
@@ -41,7 +45,7 @@ class RadiiDisplay(Display):
         self.right = right
 
     @classmethod
-    def from_robustness(cls, robustness: Any, *, right: np.ndarray | None = None) -> Self:
+    def from_robustness(cls, robustness: "Robustness", *, right: np.ndarray | None = None) -> Self:
         """Take the radii of a `Robustness`, among changes that keep the ink in 0..1."""
         return cls(robustness.boxed, right=right)
 
@@ -69,29 +73,30 @@ class RadiiDisplay(Display):
         n = len(next(iter(self.radii.values())))
         return f"Share of {n:,} images whose answer survives every change, by size. {' '.join(self.sentences)}"
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw one falling curve per measure."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         left = 42.0
-        columns = len(self.radii) if sheet.width >= len(self.radii) * (150 + GAP) else 1
-        panel = (sheet.width - left - (columns - 1) * (GAP + left)) / columns - 6
+        columns = len(self.radii) if scene.width >= len(self.radii) * (150 + GAP) else 1
+        panel = (scene.width - left - (columns - 1) * (GAP + left)) / columns - 6
         block = TEXT * LEADING + PANEL_HEIGHT + 2.6 * TEXT * LEADING
         for number, measure in enumerate(self.radii):
             x = left + number % columns * (panel + 6 + GAP + left)
-            self._panel(sheet, measure, x, number // columns * block, panel)
+            self._panel(scene, measure, x, number // columns * block, panel)
         below = -(-len(self.radii) // columns) * block + 6
         for sentence in self.sentences:
-            below = sheet.paragraph(below + 2, sentence)
+            below = scene.paragraph(below + 2, sentence)
         what = "the answer" if self.right is None else "a right answer"
-        sheet.paragraph(
+        scene.paragraph(
             below + 3, f"Height: share of images that keep {what} under every change of that size.", color=MUTED
         )
-        return self._finish(sheet)
+        return self._finish(scene)
 
-    def _panel(self, sheet: Sheet, measure: str, left: float, top: float, width: float) -> None:
+    def _panel(self, scene: Scene, measure: str, left: float, top: float, width: float) -> None:
         title, unit = TITLES[measure]
-        top = sheet.words(left, top, title, weight=BOLD)
-        inner = sheet.axes(left, top + 4, width, PANEL_HEIGHT, below=2.2 * TEXT * LEADING)
+        top = scene.words(left, top, title, weight=BOLD)
+        inner = scene.axes(left, top + 4, width, PANEL_HEIGHT, below=2.2 * TEXT * LEADING)
         values = self.radii[measure]
         finite = values[np.isfinite(values)]
         largest = float(np.quantile(finite, REACH)) if len(finite) else 1.0

@@ -1,14 +1,18 @@
 """Why one class and not another: what the ink says, and what missing ink would say."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, symmetric_scale
 from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_colormap, signed_pixels
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, signed_legend, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, signed_legend, wrap
+from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.explanations import Evidence
 
 CAPTIONS = ("the picture", "what its ink adds", "what new ink would add")
 STROKES_CAPTION = "the strokes that matter most"
@@ -59,7 +63,7 @@ class ReasonsDisplay(Display):
         self.strokes = strokes
 
     @classmethod
-    def from_evidence(cls, evidence: Any, a: str | None = None, b: str | None = None) -> Self:
+    def from_evidence(cls, evidence: "Evidence", a: str | None = None, b: str | None = None) -> Self:
         """Take the numbers of an `Evidence`; by default the answer against its rival."""
         a = evidence.label if a is None else a
         b = (evidence.rival if a == evidence.label else evidence.label) if b is None else b
@@ -71,7 +75,7 @@ class ReasonsDisplay(Display):
             intercept=evidence.log_odds(a, b) - float(contributions.sum()),
             names=(a, b),
             words=evidence.in_words(a, b),
-            strokes=evidence.strokes(a, b) if hasattr(evidence, "strokes") else None,
+            strokes=strokes(a, b) if (strokes := getattr(evidence, "strokes", None)) else None,
         )
 
     @property
@@ -92,6 +96,7 @@ class ReasonsDisplay(Display):
     def alt(self) -> str:
         return " ".join([f"Why {self.names[0]} and not {self.names[1]}.", self.sum, *map(_sentence, self.words)])
 
+    @in_default_style
     def plot(
         self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
     ) -> Self:
@@ -104,7 +109,7 @@ class ReasonsDisplay(Display):
         scale : float, optional
             Value of the full colours; by default one that covers 99 % of the contributions that are not 0.
         """
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         a, b = self.names
         maps = [self.contributions] if self.missing is None else [self.contributions, self.missing]
         scale = symmetric_scale(*maps, scale=scale)
@@ -113,25 +118,25 @@ class ReasonsDisplay(Display):
         if self.strokes is not None:
             pictures.append(255 - ink_pixels(FAINT * self.image))
             captions[2] = STROKES_CAPTION
-        top = sheet.paragraph(0, f"Why {a} and not {b}", size=TITLE, weight=BOLD) + 6
-        tiles = grid(len(pictures), self.image.shape, sheet.width, smallest=60, largest=206, gap=12)
+        top = scene.paragraph(0, f"Why {a} and not {b}", size=TITLE, weight=BOLD) + 6
+        tiles = grid(len(pictures), self.image.shape, scene.width, smallest=60, largest=206, gap=12)
         below = top
         for k, (caption, pixels) in enumerate(zip(captions, pictures, strict=False)):
             left, upper = tiles.left(k), top + tiles.row(k) * (tiles.tile_height + 3 * TEXT * LEADING)
-            sheet.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
-            sheet.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)
+            scene.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
+            scene.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)
             if k == 2 and self.strokes is not None:
-                self._draw_strokes(sheet, left, upper, tiles.tile_height / self.image.shape[0], palette)
+                self._draw_strokes(scene, left, upper, tiles.tile_height / self.image.shape[0], palette)
             elif k:
                 texts = self._values() if k == 1 else self._values_of_new_ink()
-                sheet.hover(left, upper, tiles.tile_width, tiles.tile_height, texts, self.image.shape)
+                scene.hover(left, upper, tiles.tile_width, tiles.tile_height, texts, self.image.shape)
             words = wrap(caption, tiles.step - 6, bold=True)
-            end = sheet.words(
+            end = scene.words(
                 left + tiles.tile_width / 2, upper + tiles.tile_height + 2, words, ha="center", weight=BOLD
             )
             below = max(below, end)
         below = signed_legend(
-            sheet,
+            scene,
             below + 8,
             scale,
             palette=palette,
@@ -140,10 +145,10 @@ class ReasonsDisplay(Display):
             zeros=None,
             pale="white, or grey where there is ink",
         )
-        below = sheet.paragraph(below + 3, self.sum)
+        below = scene.paragraph(below + 3, self.sum)
         for sentence in map(_sentence, [*self.words, GAUGE] if self.words else []):
-            below = sheet.paragraph(below + 3, sentence, color=MUTED if sentence == _sentence(GAUGE) else INK)
-        return self._finish(sheet)
+            below = scene.paragraph(below + 3, sentence, color=MUTED if sentence == _sentence(GAUGE) else INK)
+        return self._finish(scene)
 
     def _over_ink(self, values: np.ndarray, scale: float, palette: str) -> np.ndarray:
         """Colour a map; ink shows in pale grey through what hardly matters, so that the eye finds its place."""
@@ -151,7 +156,7 @@ class ReasonsDisplay(Display):
         pale = np.clip(1.0 - np.abs(values) / scale, 0.0, 1.0) * FAINT * self.image
         return np.rint(coloured * (1.0 - pale[..., None])).astype(np.uint8)
 
-    def _draw_strokes(self, sheet: Sheet, left: float, top: float, pixel: float, palette: str) -> None:
+    def _draw_strokes(self, scene: Scene, left: float, top: float, pixel: float, palette: str) -> None:
         """Draw each stroke along its edge, the weaker ones first."""
         assert self.strokes is not None
         largest = float(np.abs(self.strokes[:, 4]).max(initial=0.0))
@@ -160,7 +165,7 @@ class ReasonsDisplay(Display):
             colour = signed_colormap(palette)(0.5 + 0.5 * np.sign(adds) * (0.45 + 0.55 * share))
             x, y = left + (col + 0.5) * pixel, top + (row + 0.5) * pixel
             dx, dy = right * pixel, down * pixel
-            sheet.line((x - dx, y - dy), (x + dx, y + dy), colour=colour, width=0.8 + (THICKEST - 0.8) * share)
+            scene.line((x - dx, y - dy), (x + dx, y + dy), colour=colour, width=0.8 + (THICKEST - 0.8) * share)
 
     def _values(self) -> dict[tuple[int, int], str]:
         """Say of every pixel that speaks what it has, what it adds and how it ranks."""

@@ -1,7 +1,7 @@
 """How sure the coefficients are: which are chosen again on other rows, and which stand out from their own scatter."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,12 @@ from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.maps import map_rows, picture_rows
 from inklens.displays.palettes import INK, LINE, MUTED, signed_colormap
 from inklens.displays.path import NEVER, ORDER
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, scale_labels, wrap
+from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.evaluation import Stability
+    from inklens.evaluation.curvature import Curvature
 
 LINE_HEIGHT = TEXT * LEADING
 SIDE = 168.0  # points: the map over pixels
@@ -60,7 +65,7 @@ class StabilityDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_stability(cls, found: Any, *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
+    def from_stability(cls, found: "Stability", *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
         """Take the shares of a `Stability`."""
         return cls(
             as_maps(found.positive, image_shape),
@@ -94,37 +99,38 @@ class StabilityDisplay(Display):
             f"none. {' '.join(self.words)}"
         ).strip()
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red") -> Self:
         """Draw a signed map per class, the map over pixels, and how many coefficients reach each share."""
-        sheet = Sheet(ax, width)
-        tiles = grid(len(self.class_names), self.in_use.shape, sheet.width, captions=self.class_names)
+        scene = Scene(ax, width)
+        tiles = grid(len(self.class_names), self.in_use.shape, scene.width, captions=self.class_names)
         title = f"How often {self.n_refits} refits on other rows choose each coefficient, and with which sign"
-        top = sheet.paragraph(0, title, size=TITLE, weight=BOLD) + 3
+        top = scene.paragraph(0, title, size=TITLE, weight=BOLD) + 3
         signed = np.where(self.frequency == 0.0, 0.0, self.positive - self.negative + np.finfo(float).tiny)
-        top = map_rows(sheet, top, tiles, signed, self.class_names, 1.0, palette, True)
-        top = _sign_legend(sheet, top, palette) + 10
-        top = self._pixels(sheet, top)
+        top = map_rows(scene, top, tiles, signed, self.class_names, 1.0, palette, True)
+        top = _sign_legend(scene, top, palette) + 10
+        top = self._pixels(scene, top)
         for sentence in self.words:
-            top = sheet.paragraph(top + 3, sentence)
-        return self._finish(sheet)
+            top = scene.paragraph(top + 3, sentence)
+        return self._finish(scene)
 
-    def _pixels(self, sheet: Sheet, top: float) -> float:
+    def _pixels(self, scene: Scene, top: float) -> float:
         """Draw the map over pixels and, beside or beneath it, the curve over shares."""
-        beside = sheet.width > 420
+        beside = scene.width > 420
         rows, cols = self.in_use.shape
-        side = min(SIDE, sheet.width)
+        side = min(SIDE, scene.width)
         wide, high = side * min(1, cols / rows), side * min(1, rows / cols)
         title = "How often each pixel is used"
-        sheet.words(0, top, wrap(title, max(side + 20, 170), TITLE, bold=True), size=TITLE, weight=BOLD)
+        scene.words(0, top, wrap(title, max(side + 20, 170), TITLE, bold=True), size=TITLE, weight=BOLD)
         y = top + TITLE * LEADING + 3
-        sheet.picture(0, y, wide, high, share_pixels(self.in_use))
-        sheet.box(0, y, wide, high, edge=LINE)
+        scene.picture(0, y, wide, high, share_pixels(self.in_use))
+        scene.box(0, y, wide, high, edge=LINE)
         used = zip(*np.nonzero(self.in_use), strict=True)
-        sheet.hover(0, y, wide, high, {(i, j): self._value(i, j) for i, j in used}, self.in_use.shape)
-        below = _share_legend(sheet, y + high + 4, "rarely", "always", "never")
+        scene.hover(0, y, wide, high, {(i, j): self._value(i, j) for i, j in used}, self.in_use.shape)
+        below = _share_legend(scene, y + high + 4, "rarely", "always", "never")
         left = side + 40 if beside else 0.0
         start = top if beside else below + 10
-        return max(below, self._curve(sheet, left, start, sheet.width - left)) + 6
+        return max(below, self._curve(scene, left, start, scene.width - left)) + 6
 
     def _value(self, row: int, col: int) -> str:
         """Say how often a pixel is used, and for which class most often."""
@@ -133,11 +139,11 @@ class StabilityDisplay(Display):
         most = f"{'against' if sign else 'for'} {self.class_names[k]} in {shares.max():.0%}"
         return f"{row}, {col}: used in {self.in_use[row, col]:.0%} of the refits, most often {most}"
 
-    def _curve(self, sheet: Sheet, left: float, top: float, room: float) -> float:
+    def _curve(self, scene: Scene, left: float, top: float, room: float) -> float:
         words = wrap("coefficients chosen in at least that share of the refits", room, bold=True)
-        y = sheet.words(left, top, words, weight=BOLD)
+        y = scene.words(left, top, words, weight=BOLD)
         height = 120.0
-        axes = sheet.axes(left + 44, y + 6, room - 62, height, below=36)
+        axes = scene.axes(left + 44, y + 6, room - 62, height, below=36)
         shares = np.arange(1, self.n_refits + 1) / self.n_refits
         axes.step(shares, [self.at_least(s) for s in shares], where="post", color=INK, linewidth=1.6)
         axes.set(xlim=(0, 1.0), ylim=(0, None), xticks=np.linspace(0, 1, 5))
@@ -191,7 +197,7 @@ class UncertaintyDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_curvature(cls, found: Any, *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
+    def from_curvature(cls, found: "Curvature", *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
         """Take coefficients, sampling deviations and what the data say from a `Curvature`."""
         return cls(
             as_maps(found.coef, image_shape),
@@ -221,54 +227,55 @@ class UncertaintyDisplay(Display):
             f"{' '.join(self.words)}"
         ).strip()
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red") -> Self:
         """Draw what stands out above the deviations, and the map of what the data say."""
-        sheet = Sheet(ax, width)
-        tiles = grid(len(self.class_names), self.coef.shape[1:], sheet.width, captions=self.class_names)
+        scene = Scene(ax, width)
+        tiles = grid(len(self.class_names), self.coef.shape[1:], scene.width, captions=self.class_names)
         scale, spread = symmetric_scale(self.coef), symmetric_scale(self.deviation)
         title = f"Coefficients more than two deviations from zero ({self.n_clear:,} of {self.coef.size:,})"
-        top = sheet.paragraph(0, title, size=TITLE, weight=BOLD) + 3
+        top = scene.paragraph(0, title, size=TITLE, weight=BOLD) + 3
         shown = np.where(self.clear, self.coef, 0.0)
-        below = map_rows(sheet, top, tiles, shown, self.class_names, scale, palette, False)
+        below = map_rows(scene, top, tiles, shown, self.class_names, scale, palette, False)
         for k, clear in enumerate(self.clear):
             left, y = tiles.left(k), top + TEXT * LEADING + tiles.row(k) * (below - top) / tiles.rows
             texts = {(row, col): self._value(k, row, col) for row, col in zip(*np.nonzero(clear), strict=True)}
-            sheet.hover(left, y, tiles.tile_width, tiles.tile_height, texts, clear.shape)
+            scene.hover(left, y, tiles.tile_width, tiles.tile_height, texts, clear.shape)
         top = below
         adds, subtracts = palette.split("-")
         legend = f"{adds} adds, {subtracts} subtracts, full colour ±{scale:.2g}; white cannot be told from zero."
-        top = sheet.paragraph(top, legend) + 10
-        top = sheet.paragraph(top, f"Standard deviation {self.kind}", size=TITLE, weight=BOLD) + 3
+        top = scene.paragraph(top, legend) + 10
+        top = scene.paragraph(top, f"Standard deviation {self.kind}", size=TITLE, weight=BOLD) + 3
         pictures = [share_pixels(values / spread) for values in self.deviation]
-        top = picture_rows(sheet, top, tiles, pictures, self.class_names)
-        top = _share_legend(sheet, top, "small", f"≥ {spread:.2g}", "exactly 0")
+        top = picture_rows(scene, top, tiles, pictures, self.class_names)
+        top = _share_legend(scene, top, "small", f"≥ {spread:.2g}", "exactly 0")
         if self.known is not None:
-            top = self._known(sheet, top + 8)
+            top = self._known(scene, top + 8)
         for sentence in self.words:
-            top = sheet.paragraph(top + 3, sentence)
-        return self._finish(sheet)
+            top = scene.paragraph(top + 3, sentence)
+        return self._finish(scene)
 
     def _value(self, k: int, row: int, col: int) -> str:
         coef, deviation = self.coef[k, row, col], self.deviation[k, row, col]
         return f"{row}, {col}: {number(coef, '+.3f')} ± {deviation:.3f} for {self.class_names[k]}"
 
-    def _known(self, sheet: Sheet, top: float) -> float:
+    def _known(self, scene: Scene, top: float) -> float:
         assert self.known is not None
-        top = sheet.paragraph(top, "Where the data say something", size=TITLE, weight=BOLD) + 3
+        top = scene.paragraph(top, "Where the data say something", size=TITLE, weight=BOLD) + 3
         rows, cols = self.known.shape
-        side = min(SIDE, sheet.width)
+        side = min(SIDE, scene.width)
         wide, high = side * min(1, cols / rows), side * min(1, rows / cols)
         largest = float(self.known.max())
-        sheet.picture(0, top, wide, high, share_pixels(self.known / (largest or 1.0)))
-        sheet.box(0, top, wide, high, edge=LINE)
+        scene.picture(0, top, wide, high, share_pixels(self.known / (largest or 1.0)))
+        scene.box(0, top, wide, high, edge=LINE)
         words = (
             "How much of what the penalty leaves open the data settle, pixel by pixel: dark blue hardly anything, "
             f"yellow {largest:.0%}, grey nothing at all, since no image has ink there."
         )
-        if sheet.width - side > 200:
-            sheet.words(side + 18, top, wrap(words, min(sheet.width - side - 18, 330)), color=MUTED)
+        if scene.width - side > 200:
+            scene.words(side + 18, top, wrap(words, min(scene.width - side - 18, 330)), color=MUTED)
             return top + high + 4
-        return sheet.words(0, top + high + 4, wrap(words, sheet.width), color=MUTED)
+        return scene.words(0, top + high + 4, wrap(words, scene.width), color=MUTED)
 
 
 def share_pixels(shares: np.ndarray) -> np.ndarray:
@@ -282,23 +289,22 @@ def share_pixels(shares: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _share_legend(sheet: Sheet, top: float, low: str, high: str, never: str) -> float:
-    sheet.picture(0, top, 120, 9, share_pixels(np.linspace(1 / 255, 1, 255)[None]))
-    sheet.box(0, top, 120, 9, edge=LINE)
-    sheet.words(0, top + 10, low)
-    sheet.words(120, top + 10, high, ha="right")
-    sheet.box(132, top, 9, 9, colour="#{:02x}{:02x}{:02x}".format(*NEVER), edge=LINE)
-    return max(sheet.words(145, top - 2, never), top + 10 + LINE_HEIGHT)
+def _share_legend(scene: Scene, top: float, low: str, high: str, never: str) -> float:
+    scene.picture(0, top, 120, 9, share_pixels(np.linspace(1 / 255, 1, 255)[None]))
+    scene.box(0, top, 120, 9, edge=LINE)
+    scene.words(0, top + 10, low)
+    scene.words(120, top + 10, high, ha="right")
+    scene.box(132, top, 9, 9, colour="#{:02x}{:02x}{:02x}".format(*NEVER), edge=LINE)
+    return max(scene.words(145, top - 2, never), top + 10 + LINE_HEIGHT)
 
 
-def _sign_legend(sheet: Sheet, top: float, palette: str) -> float:
+def _sign_legend(scene: Scene, top: float, palette: str) -> float:
     """Say what the colours of a signed share mean."""
-    bar = min(150.0, sheet.width * 0.6)
-    sheet.picture(0, top, bar, 9, signed_colormap(palette)(np.linspace(0, 1, 129), bytes=True)[None, :, :3])
-    sheet.box(0, top, bar, 9, edge=LINE)
-    for share, text, ha in ((0.0, "always −", "left"), (0.5, "0", "center"), (1.0, "always +", "right")):
-        sheet.words(share * bar, top + 10, text, ha=ha)
+    bar = min(150.0, scene.width * 0.6)
+    scene.picture(0, top, bar, 9, signed_colormap(palette)(np.linspace(0, 1, 129), bytes=True)[None, :, :3])
+    scene.box(0, top, bar, 9, edge=LINE)
+    scale_labels(scene, top + 10, bar, ("always −", "0", "always +"))
     adds, subtracts = palette.split("-")
     words = f"{adds}: adds to the class · {subtracts}: subtracts · pale: chosen now and then · black: in no refit"
-    left, y = (bar + 14, top - 2) if sheet.width - bar > 214 else (0.0, top + 10 + LINE_HEIGHT)
-    return max(sheet.words(left, y, wrap(words, sheet.width - left)), top + 10 + LINE_HEIGHT)
+    left, y = (bar + 14, top - 2) if scene.width - bar > 214 else (0.0, top + 10 + LINE_HEIGHT)
+    return max(scene.words(left, y, wrap(words, scene.width - left)), top + 10 + LINE_HEIGHT)

@@ -1,7 +1,7 @@
 """Images that a person should look at: doubtful labels, one cell of a confusion matrix, near-duplicates."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,11 @@ from matplotlib.axes import Axes
 from inklens.displays.base import WIDE, Display, symmetric_scale
 from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, shorten, signed_legend, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, shorten, signed_legend, wrap
+from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.datasets.near import NearDuplicates
 
 LINE_HEIGHT = TEXT * LEADING
 CARD = 200.0  # points that a card with two pictures likes to have
@@ -65,44 +69,45 @@ class LabelErrorsDisplay(Display):
         doubted = f"{self.n_suspects:,} doubted labels among {self.n_samples:,}"
         return f"{len(cases)} of {doubted}: {'; '.join(cases) or 'none'}."
 
+    @in_default_style
     def plot(
         self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
     ) -> Self:
         """Draw one card per image: the image, and what its ink adds to the suggested class against the given one."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         heading = f"{self.n_suspects:,} of {self.n_samples:,} labels are doubted"
-        top = sheet.paragraph(0, heading, size=TITLE, weight=BOLD) + 6
+        top = scene.paragraph(0, heading, size=TITLE, weight=BOLD) + 6
         if not self.rows:
-            sheet.paragraph(top, "Every label is at least as likely as any other that a model would give.")
-            return self._finish(sheet)
+            scene.paragraph(top, "Every label is at least as likely as any other that a model would give.")
+            return self._finish(scene)
         scale = symmetric_scale(self.contributions, scale=scale)
-        columns = max(1, int((sheet.width + GAP) // (min(CARD, sheet.width) + GAP)))
-        card = (sheet.width + GAP) / columns - GAP
+        columns = max(1, int((scene.width + GAP) // (min(CARD, scene.width) + GAP)))
+        card = (scene.width + GAP) / columns - GAP
         for first in range(0, len(self.rows), columns):
             cards = range(first, min(first + columns, len(self.rows)))
-            top = max(self._card(sheet, n, (n - first) * (card + GAP), top, card, scale, palette) for n in cards) + 10
+            top = max(self._card(scene, n, (n - first) * (card + GAP), top, card, scale, palette) for n in cards) + 10
         signed_legend(
-            sheet, top, scale, palette=palette, adds="speaks for the suggested class", subtracts="for the given label",
+            scene, top, scale, palette=palette, adds="speaks for the suggested class", subtracts="for the given label",
             zeros=None,
         )  # fmt: skip
-        return self._finish(sheet)
+        return self._finish(scene)
 
-    def _card(self, sheet: Sheet, n: int, left: float, top: float, width: float, scale: float, palette: str) -> float:
+    def _card(self, scene: Scene, n: int, left: float, top: float, width: float, scale: float, palette: str) -> float:
         title = f"row {self.rows[n]:,}: {self.given[n]}, or {self.suggested[n]}?"
-        top = sheet.words(left, top, shorten(title, width, bold=True), weight=BOLD) + 1
+        top = scene.words(left, top, shorten(title, width, bold=True), weight=BOLD) + 1
         tiles = grid(2, self.images.shape[1:], width, largest=92)
         pictures = (
             ink_pixels(self.images[n]),
             signed_pixels(self.contributions[n], scale, palette=palette, black_zeros=False),
         )
         for k, pixels in enumerate(pictures):
-            sheet.picture(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, pixels)
-            sheet.box(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, edge=LINE)
+            scene.picture(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, pixels)
+            scene.box(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, edge=LINE)
         odds = (
             f"{self.given[n]}: {percent(float(self.proba_given[n]))} · "
             f"{self.suggested[n]}: {percent(float(self.proba_suggested[n]))}"
         )
-        return sheet.words(left, top + tiles.tile_height + 2, shorten(odds, width), color=MUTED)
+        return scene.words(left, top + tiles.tile_height + 2, shorten(odds, width), color=MUTED)
 
 
 class ConfusionCellDisplay(Display):
@@ -165,15 +170,16 @@ class ConfusionCellDisplay(Display):
     def alt(self) -> str:
         return f"{self.sentence} {len(self.images)} of them are shown: {', '.join(self.captions) or 'none'}."
 
+    @in_default_style
     def plot(
         self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red", scale: float | None = None
     ) -> Self:
         """Draw the mean image and the mean evidence, and under them the images."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         answer = self.names[1]
-        top = sheet.paragraph(0, self.sentence, weight=BOLD) + 6
+        top = scene.paragraph(0, self.sentence, weight=BOLD) + 6
         if not self.n_images:
-            return self._finish(sheet)
+            return self._finish(scene)
         scale = symmetric_scale(self.mean_contributions, scale=scale)
         pictures = (
             ("their mean", ink_pixels(self.mean_image)),
@@ -182,29 +188,29 @@ class ConfusionCellDisplay(Display):
                 signed_pixels(self.mean_contributions, scale, palette=palette, black_zeros=False),
             ),
         )
-        tiles = grid(2, self.mean_image.shape, sheet.width, smallest=90, largest=130, gap=12)
+        tiles = grid(2, self.mean_image.shape, scene.width, smallest=90, largest=130, gap=12)
         below = top
         for k, (caption, pixels) in enumerate(pictures):
             left = tiles.left(k)
-            sheet.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
-            sheet.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
+            scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
+            scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
             words = wrap(caption, tiles.tile_width)
-            below = max(below, sheet.words(left, top + tiles.tile_height + 2, words, color=MUTED))
+            below = max(below, scene.words(left, top + tiles.tile_height + 2, words, color=MUTED))
         below = signed_legend(
-            sheet, below + 5, scale, palette=palette, adds=f"speaks for {answer}", subtracts=f"for {self.against}",
+            scene, below + 5, scale, palette=palette, adds=f"speaks for {answer}", subtracts=f"for {self.against}",
             zeros=None,
         )  # fmt: skip
-        self._gallery(sheet, below + 6)
-        return self._finish(sheet)
+        self._gallery(scene, below + 6)
+        return self._finish(scene)
 
-    def _gallery(self, sheet: Sheet, top: float) -> None:
-        tiles = grid(len(self.images), self.images.shape[1:], sheet.width, captions=self.captions, largest=64)
+    def _gallery(self, scene: Scene, top: float) -> None:
+        tiles = grid(len(self.images), self.images.shape[1:], scene.width, captions=self.captions, largest=64)
         block = tiles.tile_height + LINE_HEIGHT + 6
         for k, pixels in enumerate(self.images):
             left, y = tiles.left(k), top + tiles.row(k) * block
-            sheet.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(pixels))
+            scene.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(pixels))
             caption = shorten(self.captions[k], tiles.caption)
-            sheet.words(left + tiles.tile_width / 2, y + tiles.tile_height + 1, caption, ha="center")
+            scene.words(left + tiles.tile_width / 2, y + tiles.tile_height + 1, caption, ha="center")
 
 
 class NearDuplicatesDisplay(Display):
@@ -228,7 +234,13 @@ class NearDuplicatesDisplay(Display):
 
     @classmethod
     def from_near(
-        cls, found: Any, X_train: np.ndarray, X_test: np.ndarray, image_shape: tuple[int, int], *, most: int = 12
+        cls,
+        found: "NearDuplicates",
+        X_train: np.ndarray,
+        X_test: np.ndarray,
+        image_shape: tuple[int, int],
+        *,
+        most: int = 12,
     ) -> Self:
         """Take the closest pairs of a `NearDuplicates`."""
         rows = slice(0, most)
@@ -246,24 +258,25 @@ class NearDuplicatesDisplay(Display):
     def alt(self) -> str:
         return f"{self.sentence}. Test image beside training image: {', '.join(self.captions) or 'none'}."
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw the pairs, test image left, training image right."""
-        sheet = Sheet(ax, width)
-        top = sheet.paragraph(0, f"{self.sentence}.", size=TITLE, weight=BOLD) + 4
+        scene = Scene(ax, width)
+        top = scene.paragraph(0, f"{self.sentence}.", size=TITLE, weight=BOLD) + 4
         if not len(self.pairs):
-            return self._finish(sheet)
-        top = sheet.paragraph(top, "Left: the test image. Right: the training image.", color=MUTED) + 4
+            return self._finish(scene)
+        top = scene.paragraph(top, "Left: the test image. Right: the training image.", color=MUTED) + 4
         rows, cols = self.pairs.shape[2:]
         tiles = grid(
-            len(self.pairs), (rows, 2 * cols), sheet.width, captions=self.captions, smallest=90, largest=130, gap=14
+            len(self.pairs), (rows, 2 * cols), scene.width, captions=self.captions, smallest=90, largest=130, gap=14
         )
         block = tiles.tile_height + LINE_HEIGHT + 8
         for k, (test, train) in enumerate(self.pairs):
             left, y = tiles.left(k), top + tiles.row(k) * block
             both = np.concatenate([ink_pixels(test), ink_pixels(train)], axis=1)
-            sheet.picture(left, y, tiles.tile_width, tiles.tile_height, both)
+            scene.picture(left, y, tiles.tile_width, tiles.tile_height, both)
             middle = left + tiles.tile_width / 2
-            sheet.box(middle - 0.5, y, 1.0, tiles.tile_height, colour=LINE)
+            scene.box(middle - 0.5, y, 1.0, tiles.tile_height, colour=LINE)
             caption = shorten(self.captions[k], tiles.caption)
-            sheet.words(middle, y + tiles.tile_height + 1, caption, ha="center", color=INK)
-        return self._finish(sheet)
+            scene.words(middle, y + tiles.tile_height + 1, caption, ha="center", color=INK)
+        return self._finish(scene)

@@ -1,7 +1,7 @@
 """Two models on the same rows: their accuracies, their difference, and the pictures on which they part."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,11 @@ from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, ink_pixels
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, shorten, text_width
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width
+from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.evaluation import Comparison
 
 LINE_HEIGHT = TEXT * LEADING
 N_PICTURES = 18  # of each kind
@@ -60,7 +64,7 @@ class ModelComparisonDisplay(Display):
     @classmethod
     def from_comparison(
         cls,
-        found: Any,
+        found: "Comparison",
         *,
         names: tuple[str, str],
         images: np.ndarray,
@@ -95,37 +99,38 @@ class ModelComparisonDisplay(Display):
             f"these. {' '.join(self.words)}"
         ).strip()
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw the intervals, side by side or one above the other, the words, and both galleries."""
-        sheet = Sheet(ax, width)
-        beside = sheet.width > 420
-        room = sheet.width / 2 - 12 if beside else sheet.width
-        below = self._accuracies(sheet, 0.0, 0.0, room)
-        left, top = (sheet.width / 2 + 12, 0.0) if beside else (0.0, below + 8)
-        below = max(below, self._difference(sheet, left, top, room)) + 6
+        scene = Scene(ax, width)
+        beside = scene.width > 420
+        room = scene.width / 2 - 12 if beside else scene.width
+        below = self._accuracies(scene, 0.0, 0.0, room)
+        left, top = (scene.width / 2 + 12, 0.0) if beside else (0.0, below + 8)
+        below = max(below, self._difference(scene, left, top, room)) + 6
         for sentence in self.words:
-            below = sheet.paragraph(below, sentence) + 3
+            below = scene.paragraph(below, sentence) + 3
         for k in (0, 1):
-            below = self._gallery(sheet, below + 8, k)
-        return self._finish(sheet)
+            below = self._gallery(scene, below + 8, k)
+        return self._finish(scene)
 
-    def _accuracies(self, sheet: Sheet, left: float, top: float, room: float) -> float:
-        y = sheet.words(left, top, "accuracy, with 95 % intervals", weight=BOLD)
+    def _accuracies(self, scene: Scene, left: float, top: float, room: float) -> float:
+        y = scene.words(left, top, "accuracy, with 95 % intervals", weight=BOLD)
         name_width = min(max(text_width(name) for name in self.names), room * 0.4) + 8
-        axes = sheet.axes(left + name_width, y + 4, room - name_width - 22, 44, below=AFTER)
+        axes = scene.axes(left + name_width, y + 4, room - name_width - 22, 44, below=AFTER)
         for k, (colour, (value, low, high)) in enumerate(zip((TRUE, PREDICTED), self.accuracies, strict=True)):
             _interval(axes, value, low, high, 1 - k, colour)
-            sheet.words(left, y + 4 + 44 * (0.25 + 0.5 * k) - TEXT * 0.7, shorten(self.names[k], name_width - 8))
+            scene.words(left, y + 4 + 44 * (0.25 + 0.5 * k) - TEXT * 0.7, shorten(self.names[k], name_width - 8))
         axes.set(ylim=(-0.5, 1.5), yticks=[])
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(4 if room > 200 else 3))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
         return y + 4 + 44 + AFTER
 
-    def _difference(self, sheet: Sheet, left: float, top: float, room: float) -> float:
+    def _difference(self, scene: Scene, left: float, top: float, room: float) -> float:
         title = "difference on the same rows, in points"
-        y = sheet.words(left, top, title, weight=BOLD)
-        axes = sheet.axes(left + 12, y + 4, room - 34, 44, below=AFTER)
+        y = scene.words(left, top, title, weight=BOLD)
+        axes = scene.axes(left + 12, y + 4, room - 34, 44, below=AFTER)
         value, low, high = self.difference * 100
         _interval(axes, value, low, high, 0, INK)
         axes.axvline(0.0, color=MUTED, linewidth=1, linestyle=":")
@@ -136,28 +141,28 @@ class ModelComparisonDisplay(Display):
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.3g}".replace("-", "−") if value else "0")
         y += 4 + 44 + LINE_HEIGHT + 6
         half = (room - 22) / 2 - 4
-        sheet.words(left, y, shorten(f"← {self.names[1]} better", half), color=PREDICTED)
-        return sheet.words(left + room - 10, y, shorten(f"{self.names[0]} better →", half), ha="right", color=TRUE)
+        scene.words(left, y, shorten(f"← {self.names[1]} better", half), color=PREDICTED)
+        return scene.words(left + room - 10, y, shorten(f"{self.names[0]} better →", half), ha="right", color=TRUE)
 
-    def _gallery(self, sheet: Sheet, top: float, k: int) -> float:
+    def _gallery(self, scene: Scene, top: float, k: int) -> float:
         part, other = self.only[k], self.names[1 - k]
         shown = f", {len(part.images)} of them" if part.n_rows > len(part.images) else ""
         title = f"Only {self.names[k]} is right: {part.n_rows:,} rows{shown}"
-        top = sheet.paragraph(top, title, size=TITLE, weight=BOLD) + 1
+        top = scene.paragraph(top, title, size=TITLE, weight=BOLD) + 1
         if not part.n_rows:
             return top
-        top = sheet.paragraph(top, f"Bold: the truth. Beneath: what {other} said.", color=MUTED) + 3
+        top = scene.paragraph(top, f"Bold: the truth. Beneath: what {other} said.", color=MUTED) + 3
         names = [*part.truths, *part.mistakes]
-        tiles = grid(len(part.images), part.images.shape[1:], sheet.width, captions=names, largest=58, gap=8)
+        tiles = grid(len(part.images), part.images.shape[1:], scene.width, captions=names, largest=58, gap=8)
         block = tiles.tile_height + 2 * LINE_HEIGHT + 8
         for i, image in enumerate(part.images):
             left, y = tiles.left(i), top + tiles.row(i) * block
-            sheet.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(image))
-            sheet.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
+            scene.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(image))
+            scene.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
             centre = left + tiles.tile_width / 2
             truth, mistake = shorten(part.truths[i], tiles.caption, bold=True), shorten(part.mistakes[i], tiles.caption)
-            y = sheet.words(centre, y + tiles.tile_height + 1, truth, ha="center", weight=BOLD)
-            sheet.words(centre, y, mistake, ha="center", color=PREDICTED if k == 0 else TRUE)
+            y = scene.words(centre, y + tiles.tile_height + 1, truth, ha="center", weight=BOLD)
+            scene.words(centre, y, mistake, ha="center", color=PREDICTED if k == 0 else TRUE)
         return top + tiles.rows * block
 
 

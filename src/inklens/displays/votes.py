@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, ink_pixels
-from inklens.displays.sheet import BOLD, LEADING, TEXT, TITLE, Sheet, grid, number, shorten
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, shorten
+from inklens.displays.style import in_default_style
 
 
 class VotesDisplay(Display):
@@ -78,36 +79,37 @@ class VotesDisplay(Display):
             f"{listed(self.labels_for)}. Strongest against: {listed(self.labels_against)}."
         )
 
+    @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw the image, and under it both groups, each picture with its label and its vote."""
-        sheet = Sheet(ax, width)
+        scene = Scene(ax, width)
         side = 84.0
         rows, cols = self.image.shape
-        sheet.picture(0, 0, side * min(1, cols / rows), side * min(1, rows / cols), ink_pixels(self.image))
+        scene.picture(0, 0, side * min(1, cols / rows), side * min(1, rows / cols), ink_pixels(self.image))
         title = f"{self.n_samples:,} training images vote on {self.name}"
         left = side * min(1, cols / rows) + 12
-        below = sheet.paragraph(0, title, left=left, size=TITLE, weight=BOLD)
-        below = max(sheet.paragraph(below + 3, self.sum, left=left), side * min(1, rows / cols)) + 10
+        below = scene.paragraph(0, title, left=left, size=TITLE, weight=BOLD)
+        below = max(scene.paragraph(below + 3, self.sum, left=left), side * min(1, rows / cols)) + 10
         groups = (
             ("push for it most", self.images_for, self.labels_for, self.votes_for),
             ("push against it most", self.images_against, self.labels_against, self.votes_against),
         )
         for heading, images, labels, votes in groups:
-            below = sheet.paragraph(below, f"These {len(images)} {heading}", weight=BOLD) + 4
-            below = self._group(sheet, below, images, labels, votes) + 6
-        return self._finish(sheet)
+            below = scene.paragraph(below, f"These {len(images)} {heading}", weight=BOLD) + 4
+            below = self._group(scene, below, images, labels, votes) + 6
+        return self._finish(scene)
 
-    def _group(self, sheet: Sheet, top: float, images: np.ndarray, labels: list[str], votes: np.ndarray) -> float:
+    def _group(self, scene: Scene, top: float, images: np.ndarray, labels: list[str], votes: np.ndarray) -> float:
         if not len(images):
             return top
-        tiles = grid(len(images), self.image.shape, sheet.width, captions=["+0.000", *labels], largest=56)
+        tiles = grid(len(images), self.image.shape, scene.width, captions=["+0.000", *labels], largest=56)
         block = tiles.tile_height + 2 * TEXT * LEADING + 8
         for k, pixels in enumerate(images):
             left, y = tiles.left(k), top + tiles.row(k) * block
-            sheet.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(pixels))
-            sheet.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
+            scene.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(pixels))
+            scene.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
             centre = left + tiles.tile_width / 2
             label = shorten(labels[k], tiles.caption, bold=True)
-            y = sheet.words(centre, y + tiles.tile_height + 1, label, ha="center", weight=BOLD, color=INK)
-            sheet.words(centre, y, shorten(number(votes[k], "+.2g"), tiles.caption), ha="center", color=INK)
+            y = scene.words(centre, y + tiles.tile_height + 1, label, ha="center", weight=BOLD, color=INK)
+            scene.words(centre, y, shorten(number(votes[k], "+.2g"), tiles.caption), ha="center", color=INK)
         return top + tiles.rows * block

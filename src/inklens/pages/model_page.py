@@ -2,14 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from inklens import __version__
 from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
 from inklens.pages import Chapter, ReportFigure, confusion_figures, render, replaced_folder
-from inklens.pages.reasons import TITLES, Subject, tell_reasons
+from inklens.pages.reasons import TITLES, Subject, reasons_chapters
+from inklens.progress import Progress
 from inklens.reader import DigitReader
 from inklens.storage import write_text
 from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
@@ -32,7 +32,7 @@ def write_model_page(
     data: str | None = None,
     part: str = "test",
     stability: bool = False,
-    progress: Callable | None = None,
+    progress: Progress | None = None,
 ) -> Judgement:
     """Judge a model and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
 
@@ -56,7 +56,7 @@ def write_model_page(
         judged = evaluate(reader, data=data, part=part, progress=progress)
         coefficients = judge_coefficients(reader, data=data, progress=progress) if stability else None
         sure = _Sure(_answers(reader, judged, part), coefficients)
-        reasons = tell_reasons(*_subject(reader, data))
+        reasons = reasons_chapters(*_subject(reader, data))
         figures = {f.name: f for f in (*_figures(reader, judged), *sure.figures(), *reasons.figures)}
         context = {**_context(reader, judged, part, figures), **sure.context(), "r": reasons}
         page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
@@ -96,14 +96,14 @@ class _Sure:
             found.append(("coefficients", self.coefficients.display()))
         return [ReportFigure(name, display, SURE_CAPTIONS[name]) for name, display in found]
 
-    def context(self) -> dict[str, Any]:
+    def context(self) -> dict[str, object]:
         """Return what the template speaks of."""
         found = self.coefficients
         shown = found is not None and found.has_maps
         by_curvature = found is not None and found.by_curvature
         return {"answers": self.answers, "coefficients": shown, "by_curvature": by_curvature}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain numbers."""
         parts = {"answers": self.answers, "coefficients": self.coefficients}
         return {name: None if part is None else part.to_json() for name, part in parts.items()}
@@ -147,7 +147,7 @@ def _figures(reader: DigitReader, judged: Judgement) -> list[ReportFigure]:
     ]
 
 
-def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[str, ReportFigure]) -> dict[str, Any]:
+def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[str, ReportFigure]) -> dict[str, object]:
     fit, data = reader.recorded("fit"), reader.recorded("data")
     return {
         "reader": reader,

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from inklens.displays.probabilities import percent
 
@@ -17,22 +16,28 @@ class Chapter:
     template: str
 
 
-def render(template: str, *, chapters: Sequence[Chapter], context: Mapping[str, Any]) -> str:
+def render(
+    template: str, *, chapters: Sequence[Chapter], context: Mapping[str, object], package: str | None = None
+) -> str:
     """Return the page as text; all words from outside are escaped.
 
     Parameters
     ----------
     template : str
-        Name of the page's template in ``pages/templates``.
+        Name of the page's template.
     chapters : sequence of Chapter
         In reading order; also the table of contents.
     context : dict
         What the templates may speak of.
+    package : str, optional
+        A package with templates beside those of ``pages``, named after it: ``tutorial/data.html`` for
+        "inklens.tutorial".
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 
+    own = {} if package is None else {package.rpartition(".")[2]: PackageLoader(package)}
     environment = Environment(
-        loader=PackageLoader("inklens.pages"),
+        loader=ChoiceLoader([PackageLoader("inklens.pages"), PrefixLoader(own)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -5,7 +5,7 @@ A chapter that a model or its data cannot have (votes without an L2 penalty, exa
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from inklens.reader import DigitReader
 from inklens.tasks.doubts import Judged, judge_labels
 from inklens.tasks.explaining import Poll, flip_frame, stroke_frame, vote
 from inklens.tasks.model_rows import scale_pixels
+
+if TYPE_CHECKING:
+    from inklens.linear.estimators import SoftmaxRegression
 
 PEN = 2.0  # pixels; a fine felt pen on a frame of 28 x 28
 MOST_CELLS = 6  # confusions that a page opens
@@ -78,7 +81,7 @@ class Subject:
     rows: Split
     frame: np.ndarray
     words: str
-    separating: Any = None
+    separating: "SoftmaxRegression | None" = None
 
     @property
     def test_frames(self) -> np.ndarray:
@@ -92,13 +95,13 @@ class Reasons:
 
     words: str
     figures: list[ReportFigure] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def chapters(self) -> list[Chapter]:
         """Return the chapters that have something to tell, in reading order."""
         return [Chapter(id, TITLES[id], f"reasons/{id}.html") for id in TITLES if id in self.facts]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the numbers of the chapters, by chapter."""
         return {name: {key: _plain(value) for key, value in facts.items()} for name, facts in self.facts.items()}
 
@@ -112,31 +115,32 @@ class Reasons:
         return placed
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return a fact as JSON can hold it; near-duplicates are counted."""
     if isinstance(value, NearDuplicates):
         return len(value)
     return value.to_json() if hasattr(value, "to_json") else value
 
 
-def tell_reasons(subject: Subject, names: Sequence[str] = tuple(TITLES)) -> Reasons:
+def reasons_chapters(subject: Subject, names: Sequence[str] = tuple(TITLES)) -> Reasons:
     """Compute the named chapters, as far as the subject can have them."""
     reasons = Reasons(subject.words)
     for name in names:
         try:
-            told = _TELLERS[name](subject)
+            built = _BUILDERS[name](subject)
         except InklensError:
             continue
-        if told is not None:
-            reasons.facts[name], figures = told
+        if built is not None:
+            reasons.facts[name], figures = built
             reasons.figures += figures
     return reasons
 
 
-Told = tuple[dict[str, Any], list[ReportFigure]] | None
+Facts = dict[str, object]
+Built = tuple[Facts, list[ReportFigure]] | None  # facts and figures of a chapter, if it has any
 
 
-def _cells(s: Subject) -> Told:
+def _cells(s: Subject) -> Built:
     judged = Judged(s.reader, s.rows.test_index, s.test_frames, s.rows.y_test)
     confusions = judged.evaluation.frequent_confusions(MOST_CELLS)
     if not confusions:
@@ -158,7 +162,7 @@ def _cells(s: Subject) -> Told:
     }, figures
 
 
-def _why(s: Subject) -> Told:
+def _why(s: Subject) -> Built:
     evidence = explain(s.reader, s.frame)
     display = ReasonsDisplay.from_evidence(evidence)
     facts = {"label": evidence.label, "rival": evidence.rival, "exact": display.missing is not None}
@@ -166,12 +170,12 @@ def _why(s: Subject) -> Told:
     return facts, [ReportFigure("why", display, caption)]
 
 
-def _flips(s: Subject) -> Told:
+def _flips(s: Subject) -> Built:
     found, radii = flip_frame(s.reader, s.frame)
     radius = radii.get("l1", {}).get("boxed")
     display = FlipDisplay.from_flip(found, radius=radius)
     figures = [ReportFigure("flip", display, "Before, the change, and after it.")]
-    facts: dict[str, Any] = {"flip": found, "radius": radius, "stroke": None}
+    facts: Facts = {"flip": found, "radius": radius, "stroke": None}
     if s.reader.features != "pixels":
         return facts, figures
     try:
@@ -185,7 +189,7 @@ def _flips(s: Subject) -> Told:
     return facts, figures
 
 
-def _radii(s: Subject) -> Told:
+def _radii(s: Subject) -> Built:
     frames, y = s.test_frames[:MOST_RADII], s.rows.y_test[:MOST_RADII]
     radii = robustness(s.reader, frames)
     distribution = RadiiDisplay.from_robustness(radii, right=s.reader.predict(frames) == y)
@@ -195,14 +199,14 @@ def _radii(s: Subject) -> Told:
     return {"n": len(frames), "medians": finite}, [ReportFigure("radii", distribution, caption)]
 
 
-def _votes(s: Subject) -> Told:
+def _votes(s: Subject) -> Built:
     shape = s.reader.image_shape
     poll: Poll = vote(s.reader, s.rows, s.frame, image_shape=shape)
     caption = "Each training image with its label and what it adds to the score."
     return {"poll": poll}, [ReportFigure("votes", poll.display(most=VOTERS), caption)]
 
 
-def _limits(s: Subject) -> Told:
+def _limits(s: Subject) -> Built:
     found, shape = identifiability(s.rows.X_train, s.rows.y_train), s.reader.image_shape
     figures = [
         ReportFigure(
@@ -218,7 +222,7 @@ def _limits(s: Subject) -> Told:
     return {"sentences": found.in_words(), "separated": s.separating is not None}, figures
 
 
-def _labels(s: Subject) -> Told:
+def _labels(s: Subject) -> Built:
     kept = np.flatnonzero(s.rows.train_index >= 0)
     X, y, index = s.rows.X_train[kept], s.rows.y_train[kept], s.rows.train_index[kept]
     errors, folds = judge_labels(s.reader, X, y, folds=FOLDS, seed=0)
@@ -238,7 +242,7 @@ def _labels(s: Subject) -> Told:
         n_samples=len(y),
     )
     figures = [ReportFigure("labels", display, "The most doubtful labels, and what the ink says for another class.")]
-    facts: dict[str, Any] = {"n_suspects": len(errors.suspects), "n_rows": len(y), "folds": FOLDS, "twins": None}
+    facts: Facts = {"n_suspects": len(errors.suspects), "n_rows": len(y), "folds": FOLDS, "twins": None}
     if len(s.rows.y_train) * len(s.rows.y_test) <= MOST_PAIRS:
         twins = near_duplicates(s.rows.X_train, s.rows.X_test, shape)
         facts["twins"] = twins
@@ -250,7 +254,7 @@ def _labels(s: Subject) -> Told:
     return facts, figures
 
 
-_TELLERS: dict[str, Callable[[Subject], Told]] = {
+_BUILDERS: dict[str, Callable[[Subject], Built]] = {
     "cells": _cells,
     "why": _why,
     "flips": _flips,

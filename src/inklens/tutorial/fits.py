@@ -4,13 +4,20 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from inklens.datasets import Split
+from inklens.displays.estimators import LinearWeights
+from inklens.linear.rows.rows import Rows
 from inklens.tasks.model_rows import pixel_rows, scale_pixels
 from inklens.tasks.paths import PathRun, path_accuracies
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+    from inklens.linear.estimators import SoftmaxRegression
 
 READ_C = 0.1  # the gentle L2 penalty of the model that is read: on these digits it tests best of 1, 0.1, 0.03, 0.01
 SPARSE_C = 1.0  # the tutorial's L1 fit
@@ -21,15 +28,46 @@ LOOSE_TOL = 0.1  # the tutorial's setting for saga
 SECONDS_PER_FIT = 30.0  # then the best so far is shown, with its bound
 SECONDS_PER_PATH = 120.0  # then the path ends early
 
-Halves = tuple[Any, np.ndarray, Any, np.ndarray]  # X_train, y_train, X_test, y_test; X as pixels in [0, 1] or Rows
+Halves = tuple[Rows | np.ndarray, np.ndarray, Rows | np.ndarray, np.ndarray]  # X_train, y_train, X_test, y_test
+RowHalves = tuple[Rows, np.ndarray, Rows, np.ndarray]
+
+
+class PenalisedModel(LinearWeights, Protocol):
+    """A fitted linear classifier and what it was told to minimise."""
+
+    @property
+    def C(self) -> float:
+        """Inverse strength of the penalty."""
+
+    @property
+    def l1_ratio(self) -> float:
+        """Share of L1 in it."""
+
+    @property
+    def tol(self) -> float:
+        """When to stop."""
+
+
+class Estimator(PenalisedModel, Protocol):
+    """One that can be fitted and scored."""
+
+    def fit(self, X: Rows | np.ndarray, y: np.ndarray, /) -> object:
+        """Fit."""
+
+    def score(self, X: Rows | np.ndarray, y: np.ndarray, /) -> float:
+        """Return the share of right answers."""
+
+
+Model = TypeVar("Model", bound=PenalisedModel, covariant=True)
+Scored = TypeVar("Scored", bound=Estimator)
 
 
 @dataclass(frozen=True, eq=False)
-class FittedModel:
+class FittedModel(Generic[Model]):
     """A fitted softmax regression with what it cost and how often it is right."""
 
     title: str
-    model: Any
+    model: Model
     seconds: float
     train_accuracy: float
     test_accuracy: float
@@ -61,7 +99,7 @@ class FittedModel:
         """Whether the fit proved that no finite optimum exists."""
         return getattr(self.model, "status_", "") == "separated"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the numbers."""
         return {
             "title": self.title,
@@ -104,23 +142,23 @@ class _PathPoint:
 class Fits:
     """All fits of a run.
 
-    `plain` is the fit without a penalty, `gentle` the L2 fit that is read, `sparse` the L1 fit, `loose` scikit-learn's
-    saga at the tutorial's tolerance, `path` the L1 path along C, `strengths` its points at round values.
+    `l2` is the model that the page reads, `saga` scikit-learn's solver at the tutorial's tolerance on the problem of
+    `l1`, `path` the L1 path along C, `strengths` its points at round values.
     """
 
-    plain: FittedModel
-    gentle: FittedModel
-    sparse: FittedModel
-    loose: FittedModel
+    unpenalised: "FittedModel[SoftmaxRegression]"
+    l2: "FittedModel[SoftmaxRegression]"
+    l1: "FittedModel[SoftmaxRegression]"
+    saga: "FittedModel[LogisticRegression]"
     path: PathRun
-    strengths: tuple[FittedModel, ...]
+    strengths: tuple[FittedModel[PenalisedModel], ...]
 
     @property
-    def compared(self) -> dict[str, FittedModel]:
-        """The four fits by name, in the order of the page."""
-        return {name: getattr(self, name) for name in ("plain", "gentle", "sparse", "loose")}
+    def compared(self) -> dict[str, FittedModel[PenalisedModel]]:
+        """The four fits by their names in ``numbers.json``, in the order of the page."""
+        return {"plain": self.unpenalised, "gentle": self.l2, "sparse": self.l1, "loose": self.saga}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the numbers of every fit."""
         return {
             "fits": {name: fit.to_json() for name, fit in self.compared.items()},
@@ -138,27 +176,29 @@ def fit_all(rows: Split, image_shape: tuple[int, int], step: Callable[[str], Non
     """Fit every model of the tutorial; `step` is told what comes next."""
     halves = (pixel_rows(rows.X_train), rows.y_train, pixel_rows(rows.X_test), rows.y_test)
     step("fitting without a penalty")
-    plain = _fit("no penalty", halves, C=np.inf, tol=TIGHT)
+    unpenalised = _fit("no penalty", halves, C=np.inf, tol=TIGHT)
     step("fitting with a gentle L2 penalty")
-    gentle = _fit(f"L2, C = {READ_C:g}", halves, C=READ_C, tol=TIGHT)
+    l2 = _fit(f"L2, C = {READ_C:g}", halves, C=READ_C, tol=TIGHT)
     step("fitting with an L1 penalty")
-    sparse = _fit(f"L1, C = {SPARSE_C:g}", halves, C=SPARSE_C, l1_ratio=1.0, tol=TIGHT)
+    l1 = _fit(f"L1, C = {SPARSE_C:g}", halves, C=SPARSE_C, l1_ratio=1.0, tol=TIGHT)
     path = _follow(halves, image_shape, step)
     step("fitting as the tutorial does, with saga at tol = 0.1")
     floats = (scale_pixels(rows.X_train), rows.y_train, scale_pixels(rows.X_test), rows.y_test)
-    loose = _fit_saga(floats, bound=sparse.lower_bound)
-    return Fits(plain, gentle, sparse, loose, path, _at_strengths(path, sparse))
+    saga = _fit_saga(floats, bound=l1.lower_bound)
+    return Fits(unpenalised, l2, l1, saga, path, _at_strengths(path, l1))
 
 
-def _fit(title: str, halves: Halves, **parameters: Any) -> FittedModel:
+def _fit(
+    title: str, halves: Halves, *, C: float, tol: float, l1_ratio: float = 0.0
+) -> "FittedModel[SoftmaxRegression]":
     from inklens.linear.estimators import SoftmaxRegression
 
-    model = SoftmaxRegression(time_budget=SECONDS_PER_FIT, **parameters)
+    model = SoftmaxRegression(C=C, l1_ratio=l1_ratio, tol=tol, time_budget=SECONDS_PER_FIT)
     seconds = _timed_fit(model, halves)
     return _record(title, model, seconds, halves, model.objective_, model.lower_bound_)
 
 
-def _follow(halves: Halves, image_shape: tuple[int, int], step: Callable[[str], None]) -> PathRun:
+def _follow(halves: RowHalves, image_shape: tuple[int, int], step: Callable[[str], None]) -> PathRun:
     """Follow the L1 penalty from the C at which the first pixel enters to a weak one."""
     from inklens.linear.path import softmax_path
 
@@ -166,7 +206,7 @@ def _follow(halves: Halves, image_shape: tuple[int, int], step: Callable[[str], 
     first = float(softmax_path(X_train, y_train, Cs=1, C=STRENGTHS[-1], tol=READABLE).Cs[0])
     Cs, began = _path_Cs(first), time.perf_counter()
 
-    def follow_on(index: int, C: float, _: Any) -> bool:
+    def follow_on(index: int, C: float, _: object) -> bool:
         if index + 1 < len(Cs):
             step(f"following the L1 penalty, C = {Cs[index + 1]:.2g}")
         return time.perf_counter() - began > SECONDS_PER_PATH
@@ -185,9 +225,10 @@ def _path_Cs(first: float) -> list[float]:
     return Cs.tolist()
 
 
-def _at_strengths(run: PathRun, sparse: FittedModel) -> tuple[FittedModel, ...]:
+def _at_strengths(run: PathRun, l1: "FittedModel[SoftmaxRegression]") -> tuple[FittedModel[PenalisedModel], ...]:
     """Return the points of the path at round values of C, with the tighter fit in its place."""
-    path, found = run.path, {SPARSE_C: sparse}
+    path = run.path
+    found: dict[float, FittedModel[PenalisedModel]] = {SPARSE_C: l1}
     for point, C in enumerate(path.Cs):
         if C in STRENGTHS and C != SPARSE_C:
             found[float(C)] = FittedModel(
@@ -208,7 +249,7 @@ def _at_strengths(run: PathRun, sparse: FittedModel) -> tuple[FittedModel, ...]:
     return tuple(found[C] for C in sorted(found))
 
 
-def _fit_saga(halves: Halves, *, bound: float) -> FittedModel:
+def _fit_saga(halves: Halves, *, bound: float) -> "FittedModel[LogisticRegression]":
     """Fit as the tutorial does; the bound is that of the same problem, proven by the tight fit."""
     from sklearn.linear_model import LogisticRegression
 
@@ -224,7 +265,7 @@ def _fit_saga(halves: Halves, *, bound: float) -> FittedModel:
     return _record(title, model, seconds, halves, objective, bound)
 
 
-def _timed_fit(model: Any, halves: Halves) -> float:
+def _timed_fit(model: Estimator, halves: Halves) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # status, bound and separation are reported from the model itself
         began = time.perf_counter()
@@ -232,7 +273,9 @@ def _timed_fit(model: Any, halves: Halves) -> float:
         return time.perf_counter() - began
 
 
-def _record(title: str, model: Any, seconds: float, halves: Halves, objective: float, bound: float) -> FittedModel:
+def _record(
+    title: str, model: Scored, seconds: float, halves: Halves, objective: float, bound: float
+) -> FittedModel[Scored]:
     X_train, y_train, X_test, y_test = halves
     return FittedModel(
         title=title,

@@ -5,17 +5,18 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from inklens.datasets import Dataset, Split
 from inklens.displays import FlipDisplay
 from inklens.displays.base import class_weights
+from inklens.displays.estimators import LinearClassifier, LinearWeights
 from inklens.displays.probabilities import percent
 from inklens.errors import NoFlipError, PhotoError
 from inklens.explanations import Flip
 from inklens.photos import Picture, decode, normalise
+from inklens.photos.normalise import Step
 from inklens.reader import DigitReader
 from inklens.tasks.explaining import flip_frame, stroke_frame
 from inklens.tasks.model_rows import scale_pixels
@@ -32,7 +33,7 @@ class RecipeReading:
 
     recipe: str
     title: str
-    steps: tuple[Any, ...]
+    steps: tuple[Step, ...]
     answers: list[str | None]
     frame: np.ndarray
     proba: np.ndarray
@@ -46,7 +47,7 @@ class RecipeReading:
 
 
 @dataclass(frozen=True, eq=False)
-class OwnPicture:
+class UserPicture:
     """The reader's picture, or one that was made from a held-out image.
 
     `shape` is (rows, cols) of the picture as given; `readings` are by recipe; `refusal` says why a reading is missing.
@@ -76,7 +77,7 @@ class OwnPicture:
         ]
         return [*said, *([f"{self.origin}: {self.refusal}"] if self.refusal else [])]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the answers."""
         return {
             "origin": self.origin,
@@ -107,8 +108,8 @@ def open_photo(photo: str | os.PathLike[str] | None) -> tuple[str, Picture] | No
 
 
 def read_own(
-    model: Any, dataset: Dataset, rows: Split, *, picture: tuple[str, Picture] | None, pixel_filter: float
-) -> OwnPicture:
+    model: LinearClassifier, dataset: Dataset, rows: Split, *, picture: tuple[str, Picture] | None, pixel_filter: float
+) -> UserPicture:
     """Read the given picture by both recipes, or one made from a test image that the model reads rightly."""
     truth = None
     if picture is None:
@@ -119,7 +120,7 @@ def read_own(
     else:
         name, pixels = picture
     width, height = pixels.size
-    own = partial(OwnPicture, name, picture is None, truth, (height, width))
+    own = partial(UserPicture, name, picture is None, truth, (height, width))
     if dataset.image_shape != (28, 28):
         return own({}, "the recipes make frames of 28 x 28 pixels, and these images have another size")
     readings, refusal = {}, ""
@@ -131,7 +132,7 @@ def read_own(
     return own(readings, refusal)
 
 
-def _readable_image(model: Any, rows: Split) -> int:
+def _readable_image(model: LinearClassifier, rows: Split) -> int:
     """Choose the first test image that is read rightly and surely, else the surest."""
     proba = model.predict_proba(scale_pixels(rows.X_test))
     right = model.classes_[proba.argmax(axis=1)] == rows.y_test
@@ -139,7 +140,7 @@ def _readable_image(model: Any, rows: Split) -> int:
     return int(sure[0]) if len(sure) else int(np.where(right, proba.max(axis=1), 0).argmax())
 
 
-def _read_with(recipe: str, model: Any, picture: Picture, pixel_filter: float) -> RecipeReading:
+def _read_with(recipe: str, model: LinearClassifier, picture: Picture, pixel_filter: float) -> RecipeReading:
     made = normalise(picture, recipe=recipe, pixel_filter=pixel_filter)
     proba = model.predict_proba(made.frame.reshape(1, -1))[0]
     return RecipeReading(
@@ -154,7 +155,7 @@ def _read_with(recipe: str, model: Any, picture: Picture, pixel_filter: float) -
     )
 
 
-def _answer(model: Any, picture: np.ndarray, shape: tuple[int, ...]) -> str | None:
+def _answer(model: LinearClassifier, picture: np.ndarray, shape: tuple[int, ...]) -> str | None:
     """What the model says of a step's picture, if it has the size of a frame."""
     if picture.shape != shape:
         return None
@@ -163,7 +164,7 @@ def _answer(model: Any, picture: np.ndarray, shape: tuple[int, ...]) -> str | No
 
 
 @dataclass(frozen=True, eq=False)
-class MindChange:
+class Counterfactuals:
     """What would change an answer: the least ink of all, and one stroke of a pen; None where nothing does it."""
 
     least: Flip | None
@@ -181,7 +182,7 @@ class MindChange:
         found = {name: getattr(self, name) for name in titles}
         return {name: FlipDisplay.from_flip(flip, title=titles[name]) for name, flip in found.items() if flip}
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the sizes of both."""
         names = ("source", "target", "added", "erased", "ink_changed", "lower_bound", "optimal", "pixels_changed")
         return {
@@ -190,19 +191,19 @@ class MindChange:
         }
 
 
-def change_mind(model: Any, frame: np.ndarray) -> MindChange:
+def counterfactuals(model: LinearWeights, frame: np.ndarray) -> Counterfactuals:
     """Find the smallest change of a frame, and the smallest single stroke, that make the model answer otherwise."""
     coef, intercept, names = class_weights(model)
     reader = DigitReader(coef, intercept, tuple(names), frame.shape)
     try:
         least = flip_frame(reader, frame, margin=MARGIN)[0]
     except NoFlipError:
-        return MindChange(None, None)
+        return Counterfactuals(None, None)
     try:
-        return MindChange(least, stroke_frame(reader, frame, width=PEN, margin=MARGIN)[0])
+        return Counterfactuals(least, stroke_frame(reader, frame, width=PEN, margin=MARGIN)[0])
     except NoFlipError:
-        return MindChange(least, None)
+        return Counterfactuals(least, None)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value

@@ -1,11 +1,13 @@
-"""The tutorial's figures and chapters, written into a folder."""
+"""The tutorial as a page: its figures and chapters, written into a folder."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
 from inklens import __version__
+from inklens.datasets import Dataset
 from inklens.displays import (
     ByHandDisplay,
     CoefficientMapsDisplay,
@@ -18,13 +20,15 @@ from inklens.displays import (
     ToleranceDisplay,
 )
 from inklens.displays.base import as_maps, class_weights
-from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render
-from inklens.pages.reasons import TITLES, Subject, tell_reasons
+from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render, replaced_folder
+from inklens.pages.reasons import TITLES, Subject, reasons_chapters
+from inklens.progress import Progress
 from inklens.reader import DigitReader
 from inklens.storage import write_text
+from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
-from inklens.tutorial.fits import FittedModel
-from inklens.tutorial.run import Tutorial
+from inklens.tutorial.fits import FittedModel, PenalisedModel
+from inklens.tutorial.run import PIXEL_FILTER, Tutorial, compute_tutorial, n_steps
 
 CHAPTERS = [
     Chapter("data", "Look at the data", "tutorial/data.html"),
@@ -53,12 +57,48 @@ SURE_CAPTIONS = {
 N_FIRST = 10  # first images shown with their labels
 
 
+def run_tutorial(
+    dataset: Dataset,
+    *,
+    train: Size = None,
+    test: Size = None,
+    seed: int = 9,
+    out: str | os.PathLike[str],
+    photo: str | os.PathLike[str] | None = None,
+    pixel_filter: float = PIXEL_FILTER,
+    progress: Progress | None = None,
+) -> Tutorial:
+    """Run the whole tutorial and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
+
+    Parameters
+    ----------
+    dataset, train, test, seed, photo, pixel_filter, progress
+        As for `compute_tutorial`.
+    out : path
+        A new or empty folder, or one with an older report, which is replaced as a whole at the end.
+
+    Raises
+    ------
+    ParameterError, DataError, PhotoError, OutputError
+        Nothing is written then, and an older report stays.
+    """
+    with replaced_folder(out) as folder:
+        result = compute_tutorial(
+            dataset, train=train, test=test, seed=seed, photo=photo, pixel_filter=pixel_filter, progress=progress
+        )
+        write_page(result, folder)
+        if progress is not None:
+            progress(n_steps(), n_steps(), "done")
+    return result
+
+
 def write_page(tutorial: Tutorial, folder: Path) -> None:
     """Write index.html, numbers.json, predictions.csv and the figures."""
-    reasons = tell_reasons(_subject(tutorial), [name for name in TITLES if name != "flips"])
+    reasons = reasons_chapters(_subject(tutorial), [name for name in TITLES if name != "flips"])
     figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
     page = render(
-        "tutorial.html",
+        "tutorial/tutorial.html",
+        package="inklens.tutorial",
         chapters=reasons.among(CHAPTERS),
         context={
             "t": tutorial,
@@ -93,19 +133,17 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
 
 def _subject(t: Tutorial) -> Subject:
     """Return the model that is read, and the picture that its reasons are told about."""
-    coef, intercept, names = class_weights(t.fits.gentle.model)
-    best = t.own.readings.get("faithful") or next(iter(t.own.readings.values()), None)
-    fitted = {"C": t.fits.gentle.model.C, "l1_ratio": 0.0, "group": False, "tol": t.fits.gentle.model.tol}
+    coef, intercept, names = class_weights(t.fits.l2.model)
+    best, words = t.own.best, f"test image {t.sample}"
+    if best is not None:
+        words = "the made picture" if t.own.made else "the picture of your own"
+    fitted = {"C": t.fits.l2.model.C, "l1_ratio": 0.0, "group": False, "tol": t.fits.l2.model.tol}
     return Subject(
         DigitReader(coef, intercept, tuple(names), t.dataset.image_shape, provenance={"fit": fitted}),
         t.split,
-        best.frame if best else t.by_hand.image,
-        "the picture of your own"
-        if best and not t.own.made
-        else "the made picture"
-        if best
-        else f"test image {t.sample}",
-        t.fits.plain.model if t.fits.plain.separated else None,
+        t.picture,
+        words,
+        t.fits.unpenalised.model if t.fits.unpenalised.separated else None,
     )
 
 
@@ -138,13 +176,13 @@ def _model_figures(t: Tutorial) -> list[ReportFigure]:
     return [
         ReportFigure(
             "maps-no-penalty",
-            CoefficientMapsDisplay(_maps(t, t.fits.plain), class_names=t.classes),
+            CoefficientMapsDisplay(_maps(t, t.fits.unpenalised), class_names=t.classes),
             "What the fit without a penalty learned: one coefficient per pixel and class.",
         ),
         ReportFigure(
             "maps",
-            CoefficientMapsDisplay(_maps(t, t.fits.gentle), class_names=t.classes),
-            f"What the fit with a gentle penalty ({t.fits.gentle.title}) learned; the model of all that follows.",
+            CoefficientMapsDisplay(_maps(t, t.fits.l2), class_names=t.classes),
+            f"What the fit with a gentle penalty ({t.fits.l2.title}) learned; the model of all that follows.",
         ),
         ReportFigure("by-hand", hand, f"Test image {t.sample} on its way from pixels to an answer."),
         ReportFigure(
@@ -185,25 +223,25 @@ def _own_figures(t: Tutorial) -> list[ReportFigure]:
                 width=6.0,
             ),
         ]
-    coef, intercept, _ = class_weights(t.fits.gentle.model)
-    frame = t.by_hand.image if t.own.frame is None else t.own.frame
+    coef, intercept, _ = class_weights(t.fits.l2.model)
+    frame = t.picture
     maps = as_maps(coef, t.dataset.image_shape)
     evidence = EvidenceDisplay(frame, coef=maps, intercept=intercept, class_names=t.classes)
     caption = "Above: what the model learned for each class. Below: the same, seen only where this picture has ink."
     figures.append(ReportFigure("evidence", evidence, caption))
     return figures + [
         ReportFigure(f"flip-{kind}", display, MIND_CAPTIONS[kind], width=7.0)
-        for kind, display in t.mind.displays.items()
+        for kind, display in t.counterfactuals.displays.items()
     ]
 
 
 def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
-    tight = f"inklens, gap {t.fits.sparse.gap:.0e}"
+    tight = f"inklens, gap {t.fits.l1.gap:.0e}"
     return [
         ReportFigure(
             "zeros",
             MapComparisonDisplay(
-                {fit.title: _maps(t, fit) for fit in (t.fits.plain, t.fits.sparse)}, class_names=t.classes
+                {fit.title: _maps(t, fit) for fit in (t.fits.unpenalised, t.fits.l1)}, class_names=t.classes
             ),
             "Before and after the L1 penalty. Black is a coefficient that is exactly zero in that very model.",
             options={"shared_scale": False},
@@ -221,10 +259,10 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
         ReportFigure(
             "tolerance",
             ToleranceDisplay(
-                {t.fits.loose.title: _maps(t, t.fits.loose), tight: _maps(t, t.fits.sparse)},
+                {t.fits.saga.title: _maps(t, t.fits.saga), tight: _maps(t, t.fits.l1)},
                 class_names=t.classes,
-                objectives={t.fits.loose.title: t.fits.loose.objective, tight: t.fits.sparse.objective},
-                lower_bounds={t.fits.loose.title: t.fits.loose.lower_bound, tight: t.fits.sparse.lower_bound},
+                objectives={t.fits.saga.title: t.fits.saga.objective, tight: t.fits.l1.objective},
+                lower_bounds={t.fits.saga.title: t.fits.saga.lower_bound, tight: t.fits.l1.lower_bound},
             ),
             "The same problem (L1, C = 1), stopped early and stopped with a proof; each on its own scale.",
             options={"shared_scale": False},
@@ -232,7 +270,7 @@ def _penalty_figures(t: Tutorial) -> list[ReportFigure]:
     ]
 
 
-def _maps(t: Tutorial, fit: FittedModel) -> np.ndarray:
+def _maps(t: Tutorial, fit: FittedModel[PenalisedModel]) -> np.ndarray:
     return as_maps(class_weights(fit.model)[0], t.dataset.image_shape)
 
 

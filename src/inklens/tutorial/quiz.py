@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import Evidence, explain, flip
+from inklens.progress import Progress
 from inklens.reader import DigitReader
 
 KINDS = ("answer", "place", "flip")
@@ -53,7 +53,7 @@ class Question:
     choices: tuple[str, ...]
     right: str
     explanation: tuple[str, ...]
-    numbers: dict[str, Any]
+    numbers: dict[str, object]
     marks: dict[tuple[int, int], str] = field(default_factory=dict)
     after: np.ndarray | None = None
 
@@ -62,7 +62,7 @@ class Question:
 class Score:
     """What was asked, what was said, and how often that was right."""
 
-    rounds: list[dict] = field(default_factory=list)
+    rounds: list[dict[str, object]] = field(default_factory=list)
     ended: str = "finished"  # or "quit", "end of input", "Ctrl-C"
 
     def add(self, question: Question, given: str) -> bool:
@@ -85,14 +85,14 @@ class Score:
     @property
     def right(self) -> int:
         """Right answers."""
-        return sum(entry["right"] for entry in self.rounds)
+        return sum(bool(entry["right"]) for entry in self.rounds)
 
     def __str__(self) -> str:
         if not self.rounds:
             return "no question answered"
         return f"{self.right} of {len(self.rounds)} predicted right"
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens quiz --json``."""
         return {
             "schema_version": 1,
@@ -113,7 +113,7 @@ def quiz_reader(model: str | None) -> DigitReader:
 
 
 def quiz_frames(
-    reader: DigitReader, *, photo: str | None = None, data: str | None = None, progress: Callable | None = None
+    reader: DigitReader, *, photo: str | None = None, data: str | None = None, progress: Progress | None = None
 ) -> tuple[np.ndarray, list[str]]:
     """Return the frames that are asked about, and their names: a photo's, or the test rows of the model's own split."""
     if photo is not None:
@@ -251,4 +251,9 @@ def _capitalised(sentences: list[str]) -> list[str]:
     return [f"{words[0].upper()}{words[1:]}." for words in sentences]
 
 
-_MAKERS: dict[str, Callable] = {"answer": _ask_answer, "place": _ask_place, "flip": _ask_flip}
+Maker = Callable[[DigitReader, np.ndarray, str, np.random.Generator], Question | None]
+_MAKERS: dict[str, Maker] = {
+    "answer": _ask_answer,
+    "place": _ask_place,
+    "flip": _ask_flip,
+}

@@ -1,11 +1,10 @@
-"""The tutorial from the first look at the data to the last penalty, as numbers, figures and one page."""
+"""The tutorial from the first look at the data to the last penalty, as numbers."""
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,20 +14,22 @@ from inklens.datasets.describe import Description, constant_pixels, describe
 from inklens.displays import ByHandDisplay, MisclassifiedDisplay
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import Evaluation
+from inklens.progress import Progress
 from inklens.tasks.model_rows import Size, scale_pixels, split_rows
 from inklens.tutorial.certainty import HowSure, how_sure
 from inklens.tutorial.fits import SPARSE_C, Fits, fit_all, n_fit_steps
-from inklens.tutorial.own_picture import MindChange, OwnPicture, change_mind, open_photo, read_own
+from inklens.tutorial.own_picture import Counterfactuals, UserPicture, counterfactuals, open_photo, read_own
+
+if TYPE_CHECKING:
+    from inklens.linear.estimators import SoftmaxRegression
 
 SAMPLE = 33  # the tutorial's test image
 PIXEL_FILTER = 20.0  # the tutorial's percentile that becomes black
 
-Progress = Callable[[int, int, str], None]
-
 
 @dataclass(frozen=True, eq=False)
 class Tutorial:
-    """All that a run of the tutorial found out; `fits.gentle` is the model that is judged and explained."""
+    """All that a run of the tutorial found out; `fits.l2` is the model that is judged and explained."""
 
     dataset: Dataset
     split: Split
@@ -39,8 +40,8 @@ class Tutorial:
     by_hand: ByHandDisplay
     sample: int
     accuracy_three_ways: tuple[float, float, float]
-    own: OwnPicture
-    mind: MindChange
+    own: UserPicture
+    counterfactuals: Counterfactuals
     sure: HowSure
     pixel_filter: float
     seconds: float
@@ -48,7 +49,7 @@ class Tutorial:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of all arrays."""
-        return tuple(str(name) for name in self.fits.gentle.model.classes_)
+        return tuple(str(name) for name in self.fits.l2.model.classes_)
 
     @property
     def X_train(self) -> np.ndarray:
@@ -74,15 +75,20 @@ class Tutorial:
     def mistakes(self) -> MisclassifiedDisplay:
         """Some of the misread test images."""
         return MisclassifiedDisplay.from_estimator(
-            self.fits.gentle.model, self.X_test, self.split.y_test, image_shape=self.dataset.image_shape
+            self.fits.l2.model, self.X_test, self.split.y_test, image_shape=self.dataset.image_shape
         )
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The frame that is explained: the reader's own picture as read, else the test image, (rows, cols)."""
+        return self.by_hand.image if self.own.frame is None else self.own.frame
 
     @property
     def alpha(self) -> float:
         """Strength per image of the L1 fit, 1 / (C n)."""
         return 1 / (SPARSE_C * len(self.split.y_train))
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> dict[str, object]:
         """Return the run as JSON-ready numbers."""
         hand = self.by_hand
         return {
@@ -110,58 +116,10 @@ class Tutorial:
             },
             "evaluation": self.evaluation.to_json(),
             "own": self.own.to_json(),
-            "change_of_mind": self.mind.to_json(),
+            "change_of_mind": self.counterfactuals.to_json(),
             "how_sure": self.sure.to_json(),
             "seconds": self.seconds,
         }
-
-
-def run_tutorial(
-    dataset: Dataset,
-    *,
-    train: Size = None,
-    test: Size = None,
-    seed: int = 9,
-    out: str | os.PathLike[str],
-    photo: str | os.PathLike[str] | None = None,
-    pixel_filter: float = PIXEL_FILTER,
-    progress: Progress | None = None,
-) -> Tutorial:
-    """Run the whole tutorial and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Any labelled images of at least two classes.
-    train, test : int, float or None
-        Rows of each half, or shares; by default three quarters and the rest.
-    seed : int
-        Of the split and of the random choices in figures.
-    out : path
-        A new or empty folder, or one with an older report, which is replaced as a whole at the end.
-    photo : path, optional
-        A picture of one character by the reader's own hand.
-    pixel_filter : float
-        Percentile of that picture that becomes black in the tutorial's recipe.
-    progress : callable, optional
-        Called as ``progress(done, total, what_comes_next)``.
-
-    Raises
-    ------
-    ParameterError, DataError, PhotoError, OutputError
-        Nothing is written then, and an older report stays.
-    """
-    from inklens.pages import replaced_folder
-    from inklens.tutorial.page import write_page
-
-    with replaced_folder(out) as folder:
-        result = compute_tutorial(
-            dataset, train=train, test=test, seed=seed, photo=photo, pixel_filter=pixel_filter, progress=progress
-        )
-        write_page(result, folder)
-        if progress is not None:
-            progress(_steps(), _steps(), "done")
-    return result
 
 
 def compute_tutorial(
@@ -174,13 +132,34 @@ def compute_tutorial(
     pixel_filter: float = PIXEL_FILTER,
     progress: Progress | None = None,
 ) -> Tutorial:
-    """Carry out the tutorial's steps without writing anything; parameters as for `run_tutorial`."""
+    """Carry out the tutorial's steps and return what they found; nothing is written.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Any labelled images of at least two classes.
+    train, test : int, float or None
+        Rows of each half, or shares; by default three quarters and the rest.
+    seed : int
+        Of the split and of the random choices in figures.
+    photo : path, optional
+        A picture of one character by the reader's own hand.
+    pixel_filter : float
+        Percentile of that picture that becomes black in the tutorial's recipe.
+    progress : Progress, optional
+        Called as ``progress(done, total, what_comes_next)``.
+
+    Raises
+    ------
+    ParameterError, DataError, PhotoError
+        Settings, data or picture that the tutorial cannot use.
+    """
     began = time.perf_counter()
-    ticks = iter(range(_steps()))
+    ticks = iter(range(n_steps()))
 
     def step(what: str) -> None:
         if progress is not None:
-            progress(next(ticks), _steps(), what)
+            progress(next(ticks), n_steps(), what)
 
     step("splitting the data")
     rows = split_rows(dataset, train=train, test=test, seed=seed)
@@ -192,14 +171,14 @@ def compute_tutorial(
     picture = open_photo(photo)
     fits = fit_all(rows, dataset.image_shape, step)
     step("reading the test images")
-    model, X_test, y_test = fits.gentle.model, scale_pixels(rows.X_test), rows.y_test
+    model, X_test, y_test = fits.l2.model, scale_pixels(rows.X_test), rows.y_test
     y_pred = model.predict(X_test)
     sample = min(SAMPLE, len(y_test) - 1)
     by_hand = ByHandDisplay.from_estimator(
         model, X_test[sample], image_shape=dataset.image_shape, true=str(y_test[sample])
     )
     step("fitting again on other images")
-    sure = how_sure(fits.gentle, fits.sparse, dataset, rows)
+    sure = how_sure(fits.l2, fits.l1, dataset, rows)
     own = read_own(model, dataset, rows, picture=picture, pixel_filter=pixel_filter)
     result = Tutorial(
         dataset=dataset,
@@ -212,7 +191,7 @@ def compute_tutorial(
         sample=sample,
         accuracy_three_ways=_three_ways(model, X_test, y_test, y_pred),
         own=own,
-        mind=change_mind(model, by_hand.image if own.frame is None else own.frame),
+        counterfactuals=counterfactuals(model, by_hand.image if own.frame is None else own.frame),
         sure=sure,
         pixel_filter=pixel_filter,
         seconds=time.perf_counter() - began,
@@ -221,7 +200,8 @@ def compute_tutorial(
     return result
 
 
-def _steps() -> int:
+def n_steps() -> int:
+    """Return how many steps `compute_tutorial` tells its progress of."""
     return 4 + n_fit_steps()
 
 
@@ -239,7 +219,9 @@ def _check_classes(dataset: Dataset, rows: Split) -> None:
         )
 
 
-def _three_ways(model: Any, X: np.ndarray, y: np.ndarray, y_pred: np.ndarray) -> tuple[float, float, float]:
+def _three_ways(
+    model: "SoftmaxRegression", X: np.ndarray, y: np.ndarray, y_pred: np.ndarray
+) -> tuple[float, float, float]:
     from sklearn.metrics import accuracy_score
 
     return float(np.mean(y == y_pred)), float(accuracy_score(y, y_pred)), float(model.score(X, y))

@@ -1,4 +1,4 @@
-"""A sheet measured in points on which pictures, words and bars are placed from the top down.
+"""A scene measured in points on which pictures, words and bars are placed from the top down.
 
 All displays lay out on it: they know the width they will be shown at (a page, a phone), wrap their tiles to it,
 and keep every word at its real size.
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, Unpack
 
 import matplotlib.textpath
 import numpy as np
@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+from matplotlib.typing import ColorType
 
 from inklens.displays.palettes import INK, LINE, signed_colormap
+from inklens.displays.style import FONT
 
 POINTS_PER_INCH = 72
 TEXT = 9.5  # points; the smallest text of any display
@@ -28,10 +30,11 @@ MIN_CAPTION = 62.0  # points that a long class name gets before it is cut
 HINTING = 1.02  # glyphs rounded to coarse pixels are this much wider than their outlines
 MARGIN = 2.0  # points around everything, so that no glyph is cut at the edge
 BOLD = "bold"
+PAPER = "paper"  # id of the white background in an SVG
 
 
 class Hover(NamedTuple):
-    """A place on the finished sheet, in points, and what to say there."""
+    """A place on the finished scene, in points, and what to say there."""
 
     x: float
     y: float
@@ -40,7 +43,18 @@ class Hover(NamedTuple):
     text: str
 
 
-class Sheet:
+Side = Literal["left", "center", "right"]
+
+
+class TextStyle(TypedDict, total=False):
+    """How words look."""
+
+    ha: Side
+    weight: str
+    color: str
+
+
+class Scene:
     """Axes whose data units are points, (0, 0) at the top left.
 
     Parameters
@@ -55,6 +69,7 @@ class Sheet:
         self._owns_figure = ax is None
         if ax is None:
             figure = Figure(figsize=(width, 1))
+            figure.patch.set_gid(PAPER)
             ax = figure.add_axes((0, 0, 1, 1))
             self.width = width * POINTS_PER_INCH - 2 * MARGIN
         else:
@@ -82,9 +97,9 @@ class Sheet:
                 x, y = MARGIN + left + col * right, MARGIN + top + row * down
                 self.hovers.append(Hover(x, y, right, down, text))
 
-    def words(self, left: float, top: float, text: str, *, size: float = TEXT, ha: str = "left", **style: Any) -> float:
+    def words(self, left: float, top: float, text: str, *, size: float = TEXT, **style: Unpack[TextStyle]) -> float:
         """Write lines of text whose first line hangs from `top`; return where the next line would hang."""
-        style.setdefault("color", INK)
+        looks: TextStyle = {"ha": "left", "color": INK, **style}
         for number, line in enumerate(text.split("\n")):
             baseline = top + size + number * size * LEADING
             self.ax.text(
@@ -92,10 +107,9 @@ class Sheet:
                 baseline,
                 line,
                 size=size,
-                ha=ha,
                 va="baseline",
                 parse_math=False,
-                **style,
+                **looks,
             )
         below = top + len(text.split("\n")) * size * LEADING
         self._reach(below)
@@ -105,8 +119,10 @@ class Sheet:
         """Write a line that reads upward, at `x`, its middle (or with va="bottom" its beginning) at `y`."""
         self.ax.text(x, y, text, size=TEXT, rotation=90, ha="center", va=va, color=color, parse_math=False)
 
-    def paragraph(self, top: float, text: str, *, size: float = TEXT, left: float = 0, **style: Any) -> float:
-        """Write text wrapped to the sheet's width."""
+    def paragraph(
+        self, top: float, text: str, *, size: float = TEXT, left: float = 0, **style: Unpack[TextStyle]
+    ) -> float:
+        """Write text wrapped to the scene's width."""
         bold = style.get("weight") == BOLD
         return self.words(left, top, wrap(text, self.width - left, size, bold=bold), size=size, **style)
 
@@ -130,7 +146,7 @@ class Sheet:
         """Draw a horizontal line."""
         self.ax.plot([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], *, colour: Any, width: float) -> None:
+    def line(self, start: tuple[float, float], end: tuple[float, float], *, colour: ColorType, width: float) -> None:
         """Draw a line between two places."""
         self.ax.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=width, solid_capstyle="round")
 
@@ -142,7 +158,7 @@ class Sheet:
             self.ax.plot([left + step] * 2, top + ends, color=LINE, linewidth=0.8)
 
     def axes(self, left: float, top: float, width: float, height: float, *, below: float) -> Axes:
-        """Return ordinary axes inside the sheet, for curves, with room below for tick labels."""
+        """Return ordinary axes inside the scene, for curves, with room below for tick labels."""
         self._reach(top + height + below)
         inner = self.ax.inset_axes((left, top, width, height), transform=self.ax.transData)
         inner.tick_params(labelsize=TEXT, colors=INK, color=LINE)
@@ -223,7 +239,9 @@ def any_script() -> Iterator[None]:
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
     """Return the width of a line in points."""
-    font = FontProperties(size=size, weight=BOLD if bold else "normal")
+    font = FontProperties(
+        family=FONT, style="normal", variant="normal", weight=BOLD if bold else "normal", stretch="normal", size=size
+    )
     with any_script():
         width = matplotlib.textpath.text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
     return HINTING * width
@@ -262,8 +280,15 @@ def number(value: float, form: str = ".2f") -> str:
     return format(value, form).replace("-", "−")
 
 
+def scale_labels(scene: Scene, top: float, width: float, texts: tuple[str, str, str]) -> None:
+    """Write what the left end, the middle and the right end of a colour scale mean."""
+    sides: tuple[Side, Side, Side] = ("left", "center", "right")
+    for place, text, side in zip((0.0, 0.5, 1.0), texts, sides, strict=True):
+        scene.words(place * width, top, text, ha=side)
+
+
 def signed_legend(
-    sheet: Sheet,
+    scene: Scene,
     top: float,
     scale: float | None,
     *,
@@ -274,21 +299,19 @@ def signed_legend(
     pale: str = "white",
 ) -> float:
     """Draw the colour scale with what its ends and its black mean; return where the next line would hang."""
-    bar_width, bar_height = min(150.0, sheet.width * 0.6), 9.0
+    bar_width, bar_height = min(150.0, scene.width * 0.6), 9.0
     pixels = signed_colormap(palette)(np.linspace(0, 1, 129), bytes=True)[None, :, :3]
-    sheet.picture(0, top, bar_width, bar_height, pixels)
-    sheet.box(0, top, bar_width, bar_height, edge=LINE)
+    scene.picture(0, top, bar_width, bar_height, pixels)
+    scene.box(0, top, bar_width, bar_height, edge=LINE)
     ends = ("full", "full") if scale is None else (f"≤ −{scale:.2g}", f"≥ {scale:.2g}")
-    for share, text in ((0.0, ends[0]), (0.5, "0"), (1.0, ends[1])):
-        ha = {0.0: "left", 0.5: "center", 1.0: "right"}[share]
-        sheet.words(share * bar_width, top + bar_height + 1, text, ha=ha)
+    scale_labels(scene, top + bar_height + 1, bar_width, (ends[0], "0", ends[1]))
     colour_adds, colour_subtracts = palette.split("-")
     sentences = [f"{colour_adds}: {adds}", f"{colour_subtracts}: {subtracts}", f"{pale}: hardly matters"]
     left = bar_width + 14
-    if sheet.width - left < 200:
+    if scene.width - left < 200:
         left, top = 0, top + bar_height + TEXT * LEADING + 3
-    below = sheet.words(left, top - 2, wrap(" · ".join(sentences), sheet.width - left))
+    below = scene.words(left, top - 2, wrap(" · ".join(sentences), scene.width - left))
     if zeros:
-        sheet.box(left, below + 1, 9, 9, colour="#000000", edge=LINE)
-        below = sheet.words(left + 14, below - 1, wrap(f"black: {zeros}", sheet.width - left - 14))
+        scene.box(left, below + 1, 9, 9, colour="#000000", edge=LINE)
+        below = scene.words(left + 14, below - 1, wrap(f"black: {zeros}", scene.width - left - 14))
     return max(below, top + bar_height + TEXT * LEADING)
