@@ -5,6 +5,7 @@ last digit. On ordinary random problems the slack of a certificate is far below 
 """
 
 from fractions import Fraction
+from dataclasses import replace
 from functools import cache
 
 import mpmath
@@ -195,6 +196,19 @@ def test_no_bound_passes_the_true_optimum_by_even_one_digit(name, kind):
 
 
 @penalised
+def test_without_an_intercept_the_rounding_of_sums_alone_is_counted(name):
+    """Nothing is balanced then, so nothing else keeps the bound down."""
+    for seed in SEEDS:
+        found = case(seed, name, "float64")
+        problem = replace(found.problem, fit_intercept=False)
+        start = solve(problem, tol=1e-9, max_iter=300)
+        optimum, W, _ = exact_optimum(
+            found.X, found.codes, found.weights, found.penalty, start.coef, start.intercept, fit_intercept=False
+        )
+        assert certify(problem, W.astype(float), np.zeros(len(W))).lower_bound <= optimum
+
+
+@penalised
 def test_the_objective_is_exact_up_to_rounding_and_the_gap_covers_it(name):
     for seed in SEEDS:
         found = case(seed, name, "float64")
@@ -214,7 +228,7 @@ def test_the_gap_of_coefficients_that_cancel_covers_the_rounding_of_their_scores
         first = rng.normal(size=12)
         X = np.column_stack([first, 1e-11 * rng.normal(size=12) - first])
         codes, weights = np.tile([0, 1], 6).astype(np.int32), rng.uniform(0.5, 1.0, 12) * 1e12
-        problem = Problem(Rows.of(X), codes, weights, 2, ElasticNet(0.0, 1e-8))
+        problem = Problem(Rows.of(X), codes, weights, 2, ElasticNet(0.0, 0.1))
         near = solve(problem, tol=1e-9, max_iter=40)
         far = near.coef + 1e11 * rng.normal(size=(2, 1))
         found = certify(problem, far, near.intercept, near.dual)

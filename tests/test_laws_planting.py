@@ -64,4 +64,5 @@ def test_every_listed_fault_can_be_planted(planter):
     for planted in faults:
         assert (root / planted.file).read_text().count(planted.old) == 1, planted
         for test in planted.tests:
-            assert (root / test.split("::")[0]).exists(), planted
+            file, *names = test.split("::")
+            assert all(name in (root / file).read_text() for name in names), planted
