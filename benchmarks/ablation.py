@@ -159,9 +159,7 @@ def main() -> None:
             if job.kind in part.kinds.split():
                 cells[part.name][column] = compare(job, part, X, y, options.repeats)
                 print(f"{job.name}: without {part.name}: {cells[part.name][column]}", file=sys.stderr)
-    head = (
-        "Processor time without a part, relative to the whole; passes in brackets. A gap: the fit then ended without proof."
-    )
+    head = "Processor time without a part, relative to the whole; passes in brackets. With a gap: ended without proof."
     body = table(["without", *(job.name for job in jobs)], [[name, *row] for name, row in cells.items()])
     if options.only is None:
         write_section("Ablation", f"{head}\n\n{body}")

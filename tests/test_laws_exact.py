@@ -4,8 +4,8 @@ A few rows of weight up to 1e12: the optimum is known to 40 digits, and what flo
 last digit. On ordinary random problems the slack of a certificate is far below what any float64 judge can see.
 """
 
-from fractions import Fraction
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 
 import mpmath
@@ -213,9 +213,7 @@ def test_the_objective_is_exact_up_to_rounding_and_the_gap_covers_it(name):
     for seed in SEEDS:
         found = case(seed, name, "float64")
         solution = found.solution
-        truth = exact_objective(
-            found.X, found.codes, found.weights, found.penalty, solution.coef, solution.intercept
-        )
+        truth = exact_objective(found.X, found.codes, found.weights, found.penalty, solution.coef, solution.intercept)
         assert abs(solution.objective - truth) <= mpmath.mpf("1e-14") * truth
         assert truth - found.optimum <= mpmath.mpf(solution.objective) - mpmath.mpf(solution.lower_bound)
 
@@ -304,7 +302,9 @@ def test_the_margin_of_a_separation_is_never_above_the_exact_one(kind):
              for row, c in zip(W, b, strict=True)]
             for x in X
         ]  # fmt: skip
-        margin = min(z[own] - max(v for k, v in enumerate(z) if k != own) for z, own in zip(exact_z, codes, strict=True))
+        margin = min(
+            z[own] - max(v for k, v in enumerate(z) if k != own) for z, own in zip(exact_z, codes, strict=True)
+        )
         found = certificates.separation(Rows.of(X), codes, W, b)
         if found is not None:
             told += 1

@@ -213,7 +213,9 @@ def test_a_warm_start_needs_the_same_classes():
     seen = []
     estimator.fit(X, np.array(["b", "c", "d"])[y], callback=lambda solution: seen.append(solution) is None and False)
     cold = []
-    SoftmaxRegression().fit(X, np.array(["b", "c", "d"])[y], callback=lambda found: cold.append(found) is None and False)
+    SoftmaxRegression().fit(
+        X, np.array(["b", "c", "d"])[y], callback=lambda found: cold.append(found) is None and False
+    )
     assert len(seen) == len(cold)
     assert seen[0].history[0][2] == cold[0].history[0][2]
 
