@@ -46,6 +46,8 @@ class CompiledMatrices:
         if X.indices is None:  # dense rows: a matrix product
             reference.class_grams(X, curvature, out)
             return
+        columns, indptr = X.csr
+        columns, values = columns.astype(np.int32, copy=False), X.values.astype(np.float32, copy=False)
         n_samples, n_features = X.shape
         n_classes, size = curvature.shape[1], n_features + 1
         weights = np.zeros((n_samples, -(-n_classes // LANES) * LANES), dtype=np.float32)
@@ -53,7 +55,7 @@ class CompiledMatrices:
         # the kernel writes whole matrices one after the other, rows as long as those of `out`, 0 above the diagonal
         grams = np.zeros((n_classes, size, out.shape[2]), dtype=np.float32)
         library.run(
-            "class_grams", X.values, *X.csr, n_samples, n_features, weights, n_classes, grams, out.shape[2],
+            "class_grams", values, columns, indptr, n_samples, n_features, weights, n_classes, grams, out.shape[2],
             n_threads, deadline.remaining(), needs="rows by columns",
         )  # fmt: skip
         out[:, :size] += grams
