@@ -395,7 +395,7 @@ def most():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 rng = np.random.default_rng(2)
-start = rng.normal(size=(6, 20_000)) * (rng.random((6, 20_000)) < 0.15), np.zeros(6)  # 18,000 non-zeros: 1.3 GB
+start = rng.normal(size=(6, 20_000)) * (rng.random((6, 20_000)) < 0.15), np.zeros(6)  # 18,000 non-zeros
 before, began = most(), time.perf_counter()
 found = solve(problem, tol=1e-3, time_budget=10.0, start=start)
 print(time.perf_counter() - began, most() - before, found.lower_bound, found.objective, found.status)
@@ -411,7 +411,7 @@ def test_wide_text_under_a_weak_penalty_ends_in_time_and_in_memory():
     )
     seconds, megabytes, lower_bound, objective = map(float, done.stdout.split()[:4])
     assert seconds <= 11.2
-    assert megabytes < 600.0
+    assert megabytes < 450.0  # 300; without a limit on the Hessian 570
     assert 0.0 < lower_bound <= objective
 
 

@@ -134,7 +134,7 @@ def _gap(small: _Small, v: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _rounded(v: np.ndarray, G: np.ndarray, l1: np.ndarray, penalty: Penalty) -> np.ndarray:
-    """Return v with a coefficient (a feature) at 0 where it is smaller than its gradient's distance to the threshold."""
+    """Return v with a coefficient (a feature) at 0 where it is smaller than its gradient's lack to the threshold."""
     size, ratio = penalty.sizes(v[:, :-1]), penalty.sizes(G) / l1
     out = v.copy()
     out[:, :-1] *= size > np.maximum(1.0 - ratio, 0.0) * size.max(initial=0.0)

@@ -38,9 +38,7 @@ NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this
 GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
 MIN_PAIRS = 300  # of a working set, while far
 MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
-USED_SHARE = (
-    0.5  # of the room, up to which non-zeros are all in; beyond, they would leave none to zeros that violate more
-)
+USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
 # How well the model is solved, in thresholds of KKT violation.
 MAX_TOLERANCE = 2.0  # of a solution, while far
