@@ -106,7 +106,7 @@ def test_float64_pixels_in_a_file_stay_there(file, monkeypatch):
 
 @pytest.mark.parametrize("n_taken", [7, 450])
 def test_rows_that_are_taken_are_those_rows(file, monkeypatch, n_taken):
-    monkeypatch.setattr(blocks, "PORTRAIT", 100)  # more rows than that stay in the file
+    monkeypatch.setattr(blocks, "SUBSAMPLE_ROWS", 100)  # more rows than that stay in the file
     X = matrix(np.float32)
     rows = Rows.of(file(X))
     chosen = np.sort(np.random.default_rng(0).choice(len(X), n_taken, replace=False))
@@ -143,7 +143,7 @@ def test_fits_end_at_the_optimum_of_the_rows_in_memory(file, name, kind):
 @pytest.mark.parametrize("name", ["l2", "none"])
 def test_few_rows_stand_for_all_while_solving_and_all_are_fitted(file, monkeypatch, name):
     """Some columns have ink in one row only, which the few miss; without a penalty they would have no optimum."""
-    monkeypatch.setattr(blocks, "PORTRAIT", 100)
+    monkeypatch.setattr(blocks, "SUBSAMPLE_ROWS", 100)
     monkeypatch.setattr(newton, "DENSE_WORK", 0)
     X = matrix(np.uint8, n_samples=1000, n_features=30)
     if name == "l2":
@@ -274,7 +274,7 @@ def test_row_arrays_are_the_same_held_or_made_again(seed, sizes):
 MEMORY = """
 import sys
 import numpy as np
-from inklens.linear import layouts
+from inklens.linear.rows import layouts
 from inklens.linear.rows.rows import Rows
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
