@@ -55,12 +55,14 @@ def test_down_and_up_are_where_a_fit_without_a_penalty_goes():
 
 @given(SEEDS)
 def test_the_rank_is_that_of_the_centred_rows_at_any_scale(seed):
+    """Copies of orthogonal columns, and one copy with a thousandth of a further direction."""
     rng = np.random.default_rng(seed)
     rank, n_pixels = int(rng.integers(1, 5)), 7
-    X = rng.normal(size=(30, rank)) @ rng.normal(size=(rank, n_pixels)) * 10.0 ** rng.uniform(-3, 3, n_pixels)
-    X += (
-        1e-4 * np.abs(X).max(axis=0) * (rng.normal(size=(30, 1)) @ rng.normal(size=(1, n_pixels)))
-    )  # one faint direction
+    columns = rng.normal(size=(30, rank + 1))
+    directions = np.linalg.qr(columns - columns.mean(axis=0))[0]
+    X = directions[:, np.append(np.arange(rank), rng.integers(0, rank, n_pixels - rank))]
+    X[:, -1] += 1e-3 * directions[:, rank]
+    X = X * 10.0 ** rng.uniform(-3, 3, n_pixels) + rng.normal(size=n_pixels)
     assert identifiability(X, np.arange(30) % 2).rank == rank + 1
 
 
