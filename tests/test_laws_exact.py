@@ -1,7 +1,7 @@
 """Certificates where rounding decides, judged in exact or 80-digit arithmetic.
 
-A few rows of weight up to 1e12: the optimum is known to 40 digits, and what float64 proves about it must be true in every
-last digit. On ordinary random problems the slack of a certificate is far below what any float64 judge can see.
+A few rows of weight up to 1e12: the optimum is known to 40 digits, and what float64 proves about it must be true in
+every last digit. On ordinary random problems the slack of a certificate is far below what any float64 judge can see.
 """
 
 from dataclasses import replace

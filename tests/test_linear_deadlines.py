@@ -1,6 +1,6 @@
 """Deadlines inside long functions: they come back soon after the time is over, and give back what they took."""
 
-import os
+import ctypes
 import time
 from pathlib import Path
 
@@ -105,16 +105,28 @@ def test_a_long_function_ends_when_its_time_is_over(make):
         work()
 
 
+class Malloc(ctypes.Structure):
+    """glibc's `mallinfo2`."""
+
+    NAMES = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = tuple((name, ctypes.c_size_t) for name in NAMES.split())
+
+
+def bytes_in_use():
+    found = ctypes.CDLL(None).mallinfo2
+    found.restype = Malloc
+    return found().uordblks + found().hblkhd
+
+
 @COMPILED
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="asks glibc what is in use")
 @pytest.mark.parametrize("make", [gram_descent, group_descent, class_grams, hessian_over_pairs, dual_epoch])
 def test_what_was_taken_is_given_back(make):
-    """Address space and threads, after many early ends."""
+    """Memory and threads, after many early ends."""
     work = make()
 
     def taken():
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        return pages * os.sysconf("SC_PAGESIZE"), len(list(Path("/proc/self/task").iterdir()))
+        return bytes_in_use(), len(list(Path("/proc/self/task").iterdir()))
 
     def end_early(times):
         for _ in range(times):
@@ -125,8 +137,8 @@ def test_what_was_taken_is_given_back(make):
     memory, threads = taken()
     end_early(200)
     memory_after, threads_after = taken()
-    assert memory_after - memory < 20e6  # bytes; the smallest block, 100 kB, would have become 20 MB
-    assert threads_after == threads
+    assert memory_after - memory < 5e6  # bytes; the smallest block, 100 kB, would have become 20 MB
+    assert threads_after <= threads
 
 
 def test_results_within_the_time_are_those_without_one():

@@ -25,8 +25,6 @@ SHRINK_RATIO = 0.4
 SWEEP_ACCURACY = 0.25  # of the tolerance: coordinates are compared when their block is taken up, not at the end
 NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
 RELATIVE_RIDGE = 1e-5  # of the diagonal, added before a face is factored: float32 must not make it indefinite
-    1e-5  # of the diagonal, added before a face is factored: float32's rounding must not make it indefinite
-)
 INTERCEPT_RIDGE = 1e-6  # of the intercepts' mean curvature: their Hessian may be singular beyond the direction of ones
 
 
