@@ -17,8 +17,10 @@ import pytest
 from datasets_makers import arff_text, openml_answers, sample
 
 from inklens.datasets import available, clear, fetch, info, load_dataset
-from inklens.datasets.openml.client import OpenML, load_openml
-from inklens.datasets.openml.download import Hosts, Limits, fetch_bytes
+from inklens.datasets.openml import client
+from inklens.datasets.openml.client import OpenML
+from inklens.datasets.openml.download import Limits, fetch_bytes
+from inklens.datasets.sources.source import LoadOptions
 from inklens.errors import DataError, DownloadError, ParameterError
 
 HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)
@@ -176,8 +178,8 @@ def server(monkeypatch, tmp_path):
     server.stop()
 
 
-def load(server, limits=HASTY, **settings):
-    return load_openml("digits@3", server=OpenML(server.url, limits), **settings)
+def load(server, limits=HASTY, *, name="digits@3", offline=False, progress=None):
+    return client.load(name, LoadOptions(offline=offline), progress, server=OpenML(server.url, limits))
 
 
 def assert_right(dataset):
@@ -202,7 +204,7 @@ def test_fetches_once_and_works_offline_ever_after(server, tmp_path):
 
 
 def test_newest_active_version_when_none_is_named(server):
-    assert load_openml("digits", server=OpenML(server.url, HASTY)).source == SPEC
+    assert load(server, name="digits").source == SPEC
 
 
 @pytest.mark.parametrize(
@@ -304,7 +306,7 @@ def test_damaged_cache_without_network_names_path_and_both_hashes(server, tmp_pa
 
 def test_unknown_name_and_offline_are_said(server):
     with pytest.raises(DataError, match="no data set nothing"):
-        load_openml("nothing@1", server=OpenML(server.url, HASTY))
+        load(server, name="nothing@1")
     with pytest.raises(DownloadError, match=r"offline.*inklens data fetch openml:other@1"):
         load_dataset("openml:other@1", offline=True)
 
@@ -373,16 +375,23 @@ def test_list_info_fetch_clear(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://www.openml.org/x", "https://evil.org/x", "https://www.openml.org:8443/x", "file:///etc/passwd"]
+    "url",
+    [
+        "http://www.openml.org/x",
+        "https://evil.org/x",
+        "https://www.openml.org:8443/x",
+        "https://www.openml.org@evil.org/x",
+        "file:///etc/passwd",
+    ],
 )
 def test_only_pinned_hosts_over_https(url):
     with pytest.raises(DownloadError, match="refused"):
-        fetch_bytes(url, hosts=Hosts(("www.openml.org",)))
+        fetch_bytes(url, origins=client.PINNED_ORIGINS)
 
 
 def _load_in_child(url, folder):
     os.environ["INKLENS_CACHE"] = folder
-    load_openml("digits@3", server=OpenML(url, HASTY))
+    client.load("digits@3", LoadOptions(), server=OpenML(url, HASTY))
 
 
 def test_many_processes_end_with_one_good_file(server, tmp_path):

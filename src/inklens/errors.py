@@ -33,7 +33,9 @@ class DataError(InklensError, ValueError):
 
 
 class DownloadError(InklensError, OSError):
-    """The network or the server failed, after all retries."""
+    """The network or the server failed, after all retries; `status` is the server's answer, if there was one."""
+
+    status: int | None = None
 
 
 class PhotoError(InklensError, ValueError):

@@ -1,7 +1,6 @@
 """What a data set is, in numbers and words, before anything is fitted."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -88,7 +87,7 @@ class Description:
     overlap: Overlap | None = None
     notes: tuple[str, ...] = field(default=())
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Return plain values, ready for JSON."""
         return asdict(self)
 
@@ -150,7 +149,8 @@ def describe(dataset: Dataset, split: Split | None = None) -> Description:
 
 def constant_pixels(X: np.ndarray) -> np.ndarray:
     """Return which pixels have one value in every row, bool (n_pixels,)."""
-    return X.min(axis=0) == X.max(axis=0)
+    constant: np.ndarray = X.min(axis=0) == X.max(axis=0)
+    return constant
 
 
 def overlap(

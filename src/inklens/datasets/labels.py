@@ -11,7 +11,7 @@ MAX_LABEL_CHARACTERS = 200  # a longer "label" is a text column taken for labels
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
-def as_labels(values: Sequence | np.ndarray, *, where: str) -> np.ndarray:
+def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarray:
     """Return labels as strings: 3, 3.0, ``" 3"`` and ``b"3"`` all become ``"3"``.
 
     One-hot rows become their column number. `where` names the source in errors.
@@ -49,7 +49,7 @@ def refuse_rows(rows: Iterable[int], *, what: str, where: str) -> None:
         raise DataError(f"{where}: {len(rows)} rows have {what}: row {named}; correct or remove them")
 
 
-def _one_per_row(values, where: str):
+def _one_per_row(values: Sequence[object] | np.ndarray, where: str) -> Sequence[object] | np.ndarray:
     """Flatten a column vector and decode one-hot rows."""
     if not isinstance(values, np.ndarray) or values.ndim == 1:
         return values
@@ -64,7 +64,7 @@ def _is_one_hot(values: np.ndarray) -> bool:
     return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
 
 
-def _label(value) -> str | None:
+def _label(value: object) -> str | None:
     """Return the label as text, or None when it is missing or no label."""
     if isinstance(value, bytes):
         try:

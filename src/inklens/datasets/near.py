@@ -138,7 +138,15 @@ class _Known:
         return sides[0], sides[1]
 
 
-def _keep(best, nearest, moved, test_rows, train_rows, distances, offset) -> None:
+def _keep(
+    best: np.ndarray,
+    nearest: np.ndarray,
+    moved: np.ndarray,
+    test_rows: np.ndarray,
+    train_rows: np.ndarray,
+    distances: np.ndarray,
+    offset: tuple[int, int],
+) -> None:
     """Take over every pair that is closer than what its test row has so far."""
     order = np.argsort(-distances, kind="stable")  # the last, smallest one stays
     closer = order[distances[order] < best[test_rows[order]]]
@@ -147,7 +155,7 @@ def _keep(best, nearest, moved, test_rows, train_rows, distances, offset) -> Non
     moved[test_rows[closer]] = offset
 
 
-def _check(X_train: np.ndarray, X_test: np.ndarray, image_shape, closest: float, shift: int) -> None:
+def _check(X_train: np.ndarray, X_test: np.ndarray, image_shape: tuple[int, int], closest: float, shift: int) -> None:
     if not 0.0 < closest < 1.0:
         raise ParameterError(f"a distance is a share of the ink's norm between 0 and 1, got {closest:g}")
     if not 0 <= shift <= 3:
@@ -177,7 +185,8 @@ def _shift(X: np.ndarray, image_shape: tuple[int, int], offset: tuple[int, int])
 
 def _norms(X: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of every row, exactly but for the root."""
-    return np.sqrt(np.einsum("ij,ij->i", X, X, dtype=np.int64, casting="unsafe").astype(np.float64))
+    squares: np.ndarray = np.einsum("ij,ij->i", X, X, dtype=np.int64, casting="unsafe")
+    return np.sqrt(squares.astype(np.float64))
 
 
 def _basis(X: np.ndarray) -> np.ndarray:

@@ -2,34 +2,67 @@
 
 import difflib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 from urllib.parse import parse_qsl
 
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.openml import cache
 from inklens.datasets.openml.catalogue import KNOWN, Known, find_known, title_of
 from inklens.datasets.pixels import PixelOptions, parse_shape
+from inklens.datasets.sources.source import LoadOptions, Source
 from inklens.errors import DataError, ParameterError
+from inklens.progress import Progress
 
-Progress = Callable[[int, int | None, str], object]
 
+@dataclass(frozen=True)
+class Kind:
+    """One kind of data spec.
+
+    Parameters
+    ----------
+    place : str
+        What stands after the colon: ``"DIR"``, ``"FILE"``, a name, or nothing.
+    text : str
+        What it is.
+    module : str
+        The `Source`, below ``inklens.datasets``; imported only when asked for.
+    on_disk : bool
+        The user's own copy: known data sets are recognised by their content.
+    labelled : bool
+        ``?label=`` names a column.
+    """
+
+    place: str
+    text: str
+    module: str
+    on_disk: bool = True
+    labelled: bool = False
+
+    def source(self) -> Source:
+        """Return what loads data of this kind."""
+        return cast(Source, import_module(f"inklens.datasets.{self.module}"))
+
+
+KINDS = {
+    "embedded": Kind("", "5,000 real MNIST digits inside the package (no network)", "embedded", on_disk=False),
+    "openml": Kind("NAME[@VERSION]", "a data set of images on OpenML", "openml.client", on_disk=False),
+    "idx": Kind("DIR", "a folder with MNIST's four files, .gz or not", "sources.idx"),
+    "folder": Kind("DIR", "a folder with one sub-folder of pictures per class", "sources.folder"),
+    "npz": Kind("FILE", "a NumPy archive with X and y, or x_train, y_train, x_test, y_test", "sources.npz"),
+    "csv": Kind("FILE", "a table with one image per row and a column of labels", "sources.tables", labelled=True),
+    "parquet": Kind("FILE", "a Parquet table (extra: parquet)", "sources.parquet", labelled=True),
+}
 SPECS = {
-    "embedded": "5,000 real MNIST digits inside the package (no network)",
+    "embedded": KINDS["embedded"].text,
     **{known.alias: f"{known.title}, from OpenML" for known in KNOWN},
-    "openml:NAME[@VERSION]": "a data set of images on OpenML",
-    "idx:DIR": "a folder with MNIST's four files, .gz or not",
-    "folder:DIR": "a folder with one sub-folder of pictures per class",
-    "npz:FILE": "a NumPy archive with X and y, or x_train, y_train, x_test, y_test",
-    "csv:FILE": "a table with one image per row and a column of labels",
-    "parquet:FILE": "a Parquet table (extra: parquet)",
+    **{f"{name}:{kind.place}": kind.text for name, kind in KINDS.items() if kind.place},
 }
 ALIASES = {known.alias: known.spec for known in KNOWN}
 SUFFIXES = {".npz": "npz", ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
 OPTIONS = ("shape", "range", "invert", "transpose", "label")
-LABELLED = ("csv", "parquet")  # kinds that take ?label=
 
 
 def load_dataset(
@@ -73,13 +106,13 @@ def load_dataset(
     >>> digits.X.shape, digits.image_shape, digits.classes[:3]
     ((5000, 784), (28, 28), ('0', '1', '2'))
     """
-    kind, rest, options, label = _parse(os.fspath(spec))
-    load = _loader(kind, rest, options, label, progress, cache_dir, offline)
+    kind, rest, options = _parse(os.fspath(spec))
+    options = replace(options, cache_dir=cache_dir, offline=offline)
     try:
-        dataset = load()
+        dataset = KINDS[kind].source().load(rest, options, progress)
     except MemoryError as error:
         raise DataError(f"{spec}: not enough memory for these data; use fewer or smaller images") from error
-    if kind in ("idx", "npz", "folder", "csv", "parquet") and (known := title_of(dataset.checksum)):
+    if KINDS[kind].on_disk and (known := title_of(dataset.checksum)):
         notes = (f"the content is {known.title.split(':')[0]}, byte for byte", *dataset.notes)
         dataset = replace(dataset, name=known.name, licence=known.licence, notes=notes)
     return dataset.subset(subset)
@@ -130,7 +163,11 @@ def available(cache_dir: str | os.PathLike[str] | None = None) -> tuple[DatasetI
     """
     known = [_known_info(entry, cache_dir) for entry in KNOWN]
     listed = {entry.path for entry in known}
-    others = [_cached_info(e) for e in cache.entries(cache_dir) if e.meta() and str(e.folder) not in listed]
+    others = [
+        _cached_info(entry, meta)
+        for entry in cache.entries(cache_dir)
+        if str(entry.folder) not in listed and (meta := entry.meta())
+    ]
     return (_embedded_info(), *known, *others)
 
 
@@ -142,7 +179,7 @@ def info(spec: str, cache_dir: str | os.PathLike[str] | None = None) -> DatasetI
     ParameterError
         Not a named data set; load and `describe` it instead.
     """
-    kind, rest, _, _ = _parse(spec)
+    kind, rest, _ = _parse(spec)
     if kind == "embedded":
         return _embedded_info()
     if kind != "openml":
@@ -150,8 +187,9 @@ def info(spec: str, cache_dir: str | os.PathLike[str] | None = None) -> DatasetI
     name, version = _openml_name(rest)
     if known := find_known(name, version):
         return _known_info(known, cache_dir)
-    entry = cache.Entry.of(f"openml-{name}-{version}", cache_dir)
-    return _cached_info(entry) if entry.meta() else _unknown_info(spec, entry)
+    entry = cache.Entry.of(cache.openml_key(name, version), cache_dir)
+    meta = entry.meta()
+    return _cached_info(entry, meta) if meta else _unknown_info(spec, entry)
 
 
 def fetch(
@@ -172,36 +210,33 @@ def clear(spec: str = "all", cache_dir: str | os.PathLike[str] | None = None) ->
     """
     if spec == "all":
         return sum(entry.remove() for entry in cache.entries(cache_dir))
-    kind, rest, _, _ = _parse(spec)
+    kind, rest, _ = _parse(spec)
     if kind != "openml":
         raise ParameterError(f"{spec!r} is not kept in the cache; clear mnist, openml:NAME[@VERSION] or all")
     name, version = _openml_name(rest)
-    prefix = cache.Entry.of(f"openml-{name}-" + (str(version) if version else ""), cache_dir).folder.name
-    chosen = [
-        entry
-        for entry in cache.entries(cache_dir)
-        if (entry.folder.name == prefix if version else entry.folder.name.rpartition("-")[0] + "-" == prefix)
-    ]
+    chosen = (
+        [cache.Entry.of(cache.openml_key(name, version), cache_dir)] if version else cache.versions(name, cache_dir)
+    )
     return sum(entry.remove() for entry in chosen)
 
 
-def _parse(spec: str) -> tuple[str, str, PixelOptions, str | None]:
-    """Split a spec into kind, path or name, settings of the pixels, and the asked column of labels."""
+def _parse(spec: str) -> tuple[str, str, LoadOptions]:
+    """Split a spec into kind, path or name, and settings."""
     spec = ALIASES.get(spec.strip().lower(), spec.strip())
     kind, colon, rest = spec.partition(":")
-    kinds = {name.partition(":")[0] for name in SPECS} - ALIASES.keys()
-    if kind not in kinds or (kind == "embedded") == bool(colon):
+    if kind not in KINDS or (kind == "embedded") == bool(colon):
         bare = _kind_of_path(spec)
         if bare is None:
             raise ParameterError(_unknown_text(spec))
         kind, rest = bare, spec
     if kind != "embedded" and not rest:
-        raise ParameterError(f"{kind}: names nothing; expected {next(s for s in SPECS if s.startswith(kind))}")
-    rest, options = _settings(rest)
-    label = options.pop("label", None)
-    if label is not None and kind not in LABELLED:
-        raise ParameterError(f"?label= is for {' and '.join(LABELLED)} only, not for {kind}")
-    return kind, rest, _pixel_options(options), label
+        raise ParameterError(f"{kind}: names nothing; expected {kind}:{KINDS[kind].place}")
+    rest, settings = _settings(rest)
+    label = settings.pop("label", None)
+    if label is not None and not KINDS[kind].labelled:
+        labelled = (name for name, each in KINDS.items() if each.labelled)
+        raise ParameterError(f"?label= is for {' and '.join(labelled)} only, not for {kind}")
+    return kind, rest, LoadOptions(_pixel_options(settings), label)
 
 
 def _kind_of_path(spec: str) -> str | None:
@@ -266,37 +301,6 @@ def _yes_no(name: str, text: str) -> bool | None:
     return {"yes": True, "no": False, "auto": None}[text]
 
 
-def _loader(kind, rest, options, label, progress, cache_dir, offline) -> Callable[[], Dataset]:
-    """Return the loader of a kind; each is imported only when asked for."""
-    if kind == "embedded":
-        from inklens.datasets.embedded import load_embedded
-
-        return load_embedded
-    if kind == "openml":
-        from inklens.datasets.openml.client import load_openml
-
-        return partial(load_openml, rest, options=options, progress=progress, cache_dir=cache_dir, offline=offline)
-    if kind == "idx":
-        from inklens.datasets.sources.idx import load_idx
-
-        return partial(load_idx, rest, options=options)
-    if kind == "folder":
-        from inklens.datasets.sources.folder import load_folder
-
-        return partial(load_folder, rest, options=options, progress=progress)
-    if kind == "npz":
-        from inklens.datasets.sources.npz import load_npz
-
-        return partial(load_npz, rest, options=options)
-    if kind == "csv":
-        from inklens.datasets.sources.tables import load_csv
-
-        return partial(load_csv, rest, label=label, options=options)
-    from inklens.datasets.sources.parquet import load_parquet
-
-    return partial(load_parquet, rest, label=label, options=options)
-
-
 def _openml_name(rest: str) -> tuple[str, int | None]:
     from inklens.datasets.openml.client import parse_name
 
@@ -324,8 +328,8 @@ def _embedded_info() -> DatasetInfo:
     )
 
 
-def _known_info(known: Known, cache_dir) -> DatasetInfo:
-    entry = cache.Entry.of(f"openml-{known.name}-{known.version}", cache_dir)
+def _known_info(known: Known, cache_dir: str | os.PathLike[str] | None) -> DatasetInfo:
+    entry = cache.Entry.of(cache.openml_key(known.name, known.version), cache_dir)
     return DatasetInfo(
         known.alias,
         known.title,
@@ -341,20 +345,20 @@ def _known_info(known: Known, cache_dir) -> DatasetInfo:
     )
 
 
-def _cached_info(entry: cache.Entry) -> DatasetInfo:
-    meta = entry.meta() or {}
+def _cached_info(entry: cache.Entry, meta: cache.Meta) -> DatasetInfo:
+    rows, cols = meta["image_shape"]
     return DatasetInfo(
-        meta.get("source", ""),
-        meta.get("name", entry.folder.name),
-        meta.get("licence", "not stated"),
-        meta.get("n_samples"),
+        meta["source"],
+        meta["name"],
+        meta["licence"],
+        meta["n_samples"],
         None,
-        tuple(meta["image_shape"]) if "image_shape" in meta else None,
+        (rows, cols),
         download_bytes=0,
         cached=True,
         cached_bytes=entry.size_bytes(),
         path=str(entry.folder),
-        trust=meta.get("origin", {}).get("trust", "not stated"),
+        trust=meta["origin"]["trust"],
     )
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -24,6 +25,13 @@ MARK = "sha256:"  # keeps spreadsheets from taking a checksum for a number
 MARK_DIGITS = 16
 MAX_FILE_BYTES = 16 * 2**20
 MAX_CHANGES = 20_000  # a model file remembers each
+
+
+class RelabellingJson(TypedDict):
+    """What a model file keeps: new labels by row, and rows left out."""
+
+    labels: dict[str, str]
+    dropped: list[int]
 
 
 @dataclass(frozen=True)
@@ -41,12 +49,12 @@ class Relabelling:
     def __len__(self) -> int:
         return len(self.labels) + len(self.dropped)
 
-    def to_json(self) -> dict:
+    def to_json(self) -> RelabellingJson:
         """Return what a model file keeps."""
         return {"labels": {str(row): label for row, label in self.labels.items()}, "dropped": sorted(self.dropped)}
 
     @classmethod
-    def from_json(cls, document: dict) -> "Relabelling":
+    def from_json(cls, document: RelabellingJson) -> "Relabelling":
         """Take back what `to_json` gave."""
         labels = {int(row): str(label) for row, label in document["labels"].items()}
         return cls(labels, frozenset(int(row) for row in document["dropped"]))

@@ -1,5 +1,6 @@
 """Before any answer: is there a digit as the training data has them?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,7 @@ def judge(frame: np.ndarray, measures: dict[str, float]) -> Verdict:
     return Verdict(like, not reasons, reasons)
 
 
-def _reasons(measures: dict[str, float]):
+def _reasons(measures: dict[str, float]) -> Iterator[str]:
     contrast, noise = measures.get("contrast", 1.0), measures.get("noise", 0.0)
     if contrast < LEAST_CONTRAST or contrast < LEAST_CLEARNESS * noise:
         yield f"too faint: contrast {contrast:.2f} where the paper's own noise is {noise:.2f}"

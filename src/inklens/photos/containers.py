@@ -2,11 +2,17 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, cast
+
+from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from inklens.errors import PhotoError
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 TAKEN = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF"
 
@@ -92,10 +98,10 @@ def _ftyp_kind(data: bytes) -> str:
     )
 
 
-def parser(kind: str) -> Any:
+def parser(kind: str) -> Callable[[IO[bytes]], ImageFile]:
     """Return Pillow's class for a kind; called directly, it never turns a JPEG into a book of pages (MPO)."""
     module, name = _PARSERS[kind]
-    return getattr(import_module(f"PIL.{module}"), name)
+    return cast(Callable[[IO[bytes]], ImageFile], getattr(import_module(f"PIL.{module}"), name))
 
 
 def essential_png(data: bytes) -> bytes:
@@ -166,10 +172,11 @@ def looks_cut_off(data: bytes, kind: str) -> bool:
     return False
 
 
-def check_strips(image: Any, size: int) -> None:
+def check_strips(image: Image.Image, size: int) -> None:
     """Raise ``truncated`` where a TIFF's first page lies beyond the end of the file."""
+    tags = cast("TiffImageFile", image).tag_v2
     for offsets, counts in ((273, 279), (324, 325)):
-        starts, lengths = image.tag_v2.get(offsets, ()), image.tag_v2.get(counts, ())
+        starts, lengths = tags.get(offsets, ()), tags.get(counts, ())
         starts, lengths = (x if isinstance(x, tuple) else (x,) for x in (starts, lengths))
         if any(start + length > size for start, length in zip(starts, lengths, strict=False)):
             raise _cut_off()
@@ -191,7 +198,7 @@ def heif_has_grid(data: bytes) -> bool:
     )
 
 
-def orientation(image: Any, notes: list[str]) -> int:
+def orientation(image: Image.Image, notes: list[str]) -> int:
     """Return the Exif orientation 1 to 8; a broken or absurd tag counts as 1."""
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -229,9 +236,9 @@ def jpeg_scans(data: bytes) -> Scans:
     return Scans(0.0, 0)
 
 
-def check_tiles(image: Any, most_bytes: int) -> None:
+def check_tiles(image: Image.Image, most_bytes: int) -> None:
     """Raise ``corrupt`` where one tile of a TIFF is larger than any whole picture may be."""
-    sides = [image.tag_v2.get(tag, 1) for tag in (322, 323)]  # width and length
+    sides = [cast("TiffImageFile", image).tag_v2.get(tag, 1) for tag in (322, 323)]  # width and length
     if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] * 4 > most_bytes:
         raise PhotoError(
             f"the file is damaged (tiles of {sides[0]} x {sides[1]} pixels); export it again", code="corrupt"

@@ -22,13 +22,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image
 
 from inklens.errors import PhotoError
 from inklens.photos import containers, gray, limits
+
+if TYPE_CHECKING:
+    from PIL.WebPImagePlugin import WebPImageFile
 
 DETAIL = 540  # pixels of the shorter side that reduction leaves: a digit a tenth as high still has 54 rows
 
@@ -71,7 +74,7 @@ class Picture:
     @property
     def scale(self) -> float:
         """Pixels of the photo per pixel of `gray`."""
-        return self.size[0] / self.gray.shape[1]
+        return self.size[0] / int(self.gray.shape[1])
 
 
 def decode(source: Source, *, orientation: int | None = None, detail: int = DETAIL) -> Picture:
@@ -130,7 +133,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
             raise _translated(error, data, kind) from error
 
 
-def _read(source: Any) -> bytes:
+def _read(source: object) -> bytes:
     """Return all bytes of a path, buffer or open file, within the limit."""
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
@@ -182,7 +185,7 @@ def _from_file(data: bytes, kind: str, orientation: int | None, detail: int, not
 def _from_webp(data: bytes, kind: str, orientation: int | None, detail: int, notes: list[str]) -> Picture:
     """Take the decoder's own buffer: by way of Pillow's, a picture is held four times."""
     containers.check_whole(data, kind)
-    image = containers.parser(kind)(io.BytesIO(data))
+    image = cast("WebPImageFile", containers.parser(kind)(io.BytesIO(data)))
     size, mode = image.size, image.rawmode
     limits.check_size(size, mode, kind, stored=len(data))
     tag = containers.orientation(image, notes)

@@ -7,7 +7,7 @@ faithful recipe: one global threshold, MNIST's box, its centre of mass; ``faithf
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self, TypedDict, Unpack
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -74,7 +74,19 @@ class Normalised:
     measures: dict[str, float] = field(default_factory=dict)
 
 
-def normalise(picture: Picture | Source, *, recipe: str = "faithful", **parameters: Any) -> Normalised:
+class Parameters(TypedDict, total=False):
+    """Parameters of a `Normaliser` besides its recipe."""
+
+    pixel_filter: float
+    polarity: str
+    threshold: float | None
+    lines: bool
+    pen: str | float | None
+    centre: bool | None
+    orientation: int | None
+
+
+def normalise(picture: Picture | Source, *, recipe: str = "faithful", **parameters: Unpack[Parameters]) -> Normalised:
     """Turn a photo of one digit into a frame.
 
     Parameters
@@ -193,13 +205,13 @@ class Normaliser:
         """Return ``fit(X).transform(X)``."""
         return self.fit(X).transform(X)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, object]:
         """Return the parameters by name."""
         return {
             name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
         }
 
-    def set_params(self, **parameters: Any) -> Self:
+    def set_params(self, **parameters: object) -> Self:
         """Change parameters by name."""
         known = self.get_params()
         for name, value in parameters.items():
@@ -215,7 +227,7 @@ class Normaliser:
     def __repr__(self) -> str:
         return f"Normaliser({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> object:
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(

@@ -5,22 +5,46 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
 from inklens.errors import DataError, DownloadError, OutputError
+from inklens.progress import Progress
 from inklens.storage import atomic_file, write_text
 
 FORMAT = 1  # raise it when the files change their meaning; older ones are then fetched again
 META, PIXELS, LABELS, LOCK = "meta.json", "X.npy", "y.npy", "lock"
+MAX_WAIT_S = 600.0  # for another process that fetches: MNIST in 10 minutes is 200 kB/s
 POLL_S = 0.1
+
+
+class Origin(TypedDict):
+    """Where a file came from, and who vouches for it."""
+
+    url: str
+    md5: str | None
+    trust: str
+
+
+class Meta(TypedDict):
+    """What ``meta.json`` records."""
+
+    format: int
+    name: str
+    source: str
+    licence: str
+    notes: list[str]
+    n_train: int | None
+    n_samples: int
+    image_shape: tuple[int, int]
+    sha256: dict[str, str]
+    origin: Origin
 
 
 def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -52,13 +76,14 @@ class Entry:
         safe = re.sub(r"[^A-Za-z0-9._-]", lambda match: f"%{ord(match[0]):x}", key)
         return cls(cache_folder(cache_dir) / "datasets" / safe)
 
-    def meta(self) -> dict[str, Any] | None:
+    def meta(self) -> Meta | None:
         """Return what is recorded about the files, or None when nothing (readable) is there."""
         try:
-            meta = json.loads((self.folder / META).read_text(encoding="utf-8"))
+            meta: Meta = json.loads((self.folder / META).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return meta if isinstance(meta, dict) and meta.get("format") == FORMAT else None
+        known = isinstance(meta, dict) and meta.get("format") == FORMAT and Meta.__required_keys__ <= meta.keys()
+        return meta if known else None
 
     def size_bytes(self) -> int:
         """Return the bytes on disk."""
@@ -75,36 +100,40 @@ class Entry:
         meta = self.meta()
         if meta is None:
             raise DataError(f"{str(self.folder)!r} holds no data set")
-        for name, expected in meta["sha256"].items():
-            found = sha256_of(self.folder / name)
-            if found != expected:
-                raise DataError(f"{str(self.folder / name)!r} was changed: expected SHA-256 {expected}, got {found}")
         try:
+            for name in (PIXELS, LABELS):
+                path = self.folder / name
+                expected, found = meta["sha256"][name], sha256_of(path)
+                if found != expected:
+                    raise DataError(f"{str(path)!r} was changed: expected SHA-256 {expected}, got {found}")
+            rows, cols = meta["image_shape"]
             return Dataset(
                 np.load(self.folder / PIXELS, mmap_mode="r"),
                 np.load(self.folder / LABELS, allow_pickle=False),
-                image_shape=tuple(meta["image_shape"]),
+                image_shape=(rows, cols),
                 name=meta["name"],
                 source=meta["source"],
                 licence=meta["licence"],
                 notes=tuple(meta["notes"]),
                 n_train=meta["n_train"],
             )
+        except DataError:
+            raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{str(self.folder)!r} cannot be read: {error}") from error
 
-    def store(self, dataset: Dataset, **origin: Any) -> None:
+    def store(self, dataset: Dataset, origin: Origin) -> None:
         """Write the data set; `meta.json` comes last and makes it valid. Call it under `locked`."""
         (self.folder / META).unlink(missing_ok=True)
         for name, array in ((PIXELS, dataset.X), (LABELS, dataset.y)):
             with atomic_file(self.folder / name) as file:
                 np.save(file, array, allow_pickle=False)
-        meta = {
+        meta: Meta = {
             "format": FORMAT,
             "name": dataset.name,
             "source": dataset.source,
             "licence": dataset.licence,
-            "notes": dataset.notes,
+            "notes": list(dataset.notes),
             "n_train": dataset.n_train,
             "n_samples": len(dataset),
             "image_shape": dataset.image_shape,
@@ -112,7 +141,9 @@ class Entry:
             "origin": origin,
         }
         write_text(self.folder / META, json.dumps(meta, indent=1))
-        self._sweep()
+        for path in self.folder.iterdir():  # left by writers that died; nobody else writes while the lock is held
+            if path.name not in (META, PIXELS, LABELS, LOCK):
+                path.unlink(missing_ok=True)
 
     def remove(self) -> int:
         """Delete the entry; return the bytes that were freed."""
@@ -128,38 +159,48 @@ class Entry:
         return freed
 
     @contextmanager
-    def locked(self, *, timeout_s: float = 600, say=None) -> Iterator[None]:
+    def locked(self, *, max_wait_s: float = MAX_WAIT_S, progress: Progress | None = None) -> Iterator[None]:
         """Be the only process that writes this entry. The system drops the lock when its owner dies."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / LOCK)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            file = open(self.folder / LOCK, "a+b")  # noqa: SIM115, PTH123
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if progress:
+                    progress(0, None, "waiting for another process that fetches the same data")
+                lock.acquire(timeout=max_wait_s, poll_interval=POLL_S)
+        except Timeout:
+            raise DownloadError(
+                f"another process holds {str(self.folder)!r} since {max_wait_s:g} s; end it or wait"
+            ) from None
         except OSError as error:
             raise OutputError(
                 f"cannot write to the cache {str(self.folder)!r}: {error.strerror}; set INKLENS_CACHE to a folder that "
                 "you may write to"
             ) from error
-        with file:
-            self._wait_for(file, timeout_s, say)
-            try:
-                yield
-            finally:
-                _unlock(file)
+        try:
+            yield
+        finally:
+            lock.release()
 
-    def _wait_for(self, file, timeout_s: float, say) -> None:
-        deadline, said = time.monotonic() + timeout_s, False
-        while not _try_lock(file):
-            if time.monotonic() > deadline:
-                raise DownloadError(f"another process holds {str(self.folder)!r} since {timeout_s:g} s; end it or wait")
-            if say and not said:
-                say(0, None, "waiting for another process that fetches the same data")
-                said = True
-            time.sleep(POLL_S)
 
-    def _sweep(self) -> None:
-        """Remove what dead writers left; the lock is held, so nobody writes here now."""
-        for path in self.folder.iterdir():
-            if path.name not in (META, PIXELS, LABELS, LOCK):
-                path.unlink(missing_ok=True)
+def openml_key(name: str, version: int | None) -> str:
+    """Return the key of a data set on OpenML."""
+    return f"openml-{name}-{version}"
+
+
+def versions(name: str, cache_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
+    """Return the entries of all versions of a data set on OpenML, the lowest first."""
+    prefix = Entry.of(f"openml-{name}-", cache_dir).folder.name
+    numbers = {
+        int(number): entry
+        for entry in entries(cache_dir)
+        if entry.folder.name.startswith(prefix) and (number := entry.folder.name.removeprefix(prefix)).isdecimal()
+    }
+    return [numbers[number] for number in sorted(numbers)]
 
 
 def entries(cache_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
@@ -175,32 +216,3 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return f"none ({error.strerror})"
-
-
-try:
-    import fcntl
-
-    def _try_lock(file) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
-
-except ImportError:  # Windows
-    import msvcrt
-
-    def _try_lock(file) -> bool:
-        try:
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-
-    def _unlock(file) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]

@@ -11,19 +11,21 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels
 from inklens.datasets.openml import cache
 from inklens.datasets.openml.arff import parse_arff
 from inklens.datasets.openml.catalogue import Known, find_known
-from inklens.datasets.openml.download import PATIENT, Hosts, Limits, Progress, fetch_bytes, fetch_file
-from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.openml.download import PATIENT, Limits, fetch_bytes, fetch_file, origin_of
+from inklens.datasets.pixels import AS_FOUND
+from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked
 from inklens.errors import DataError, DownloadError, ParameterError
+from inklens.progress import Progress
 
 BASE_URL = "https://www.openml.org"
-PINNED_HOSTS = ("www.openml.org", "openml.org", "api.openml.org", "data.openml.org")
+PINNED_ORIGINS = (BASE_URL, "https://openml.org", "https://api.openml.org", "https://data.openml.org")
 ARFF_PART = "download.part"
 NAME = re.compile(r"[^\s/@?#%]{1,200}")
+NO_RESULTS = 412  # how OpenML says that a search found nothing
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,13 @@ class OpenML:
         return (self.base_url or os.environ.get("INKLENS_OPENML_URL") or "").rstrip("/") or None
 
     @property
-    def hosts(self) -> Hosts:
+    def origins(self) -> tuple[str, ...]:
         """Who may be asked."""
-        return Hosts(PINNED_HOSTS, self.base)
+        return PINNED_ORIGINS if self.base is None else (origin_of(self.base),)
 
     def url(self, path: str) -> str:
         """Return the full address of a path."""
         return (self.base or BASE_URL) + path
-
-    def json(self, path: str) -> Any:
-        """Return an answer of the interface, from scikit-learn's cache when it has it."""
-        stored = _from_sklearn(path)
-        text = stored or fetch_bytes(self.url(path), hosts=self.hosts, limits=self.limits)
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise DownloadError(
-                f"{self.url(path)} answers with {text[:40]!r}, expected JSON; try again later"
-            ) from error
 
 
 SERVER = OpenML()
@@ -82,15 +73,7 @@ def parse_name(text: str) -> tuple[str, int | None]:
     return name, int(version) if version else None
 
 
-def load_openml(
-    text: str,
-    *,
-    options: PixelOptions = AS_FOUND,
-    progress: Progress | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
-    offline: bool = False,
-    server: OpenML = SERVER,
-) -> Dataset:
+def load(place: str, options: LoadOptions, progress: Progress | None = None, *, server: OpenML = SERVER) -> Dataset:
     """Load ``NAME[@VERSION]`` from the cache, from scikit-learn's cache, or from OpenML.
 
     Several processes may ask at once: one fetches, the others wait and read its file.
@@ -100,77 +83,21 @@ def load_openml(
     DataError
         The data are no images, or other than pinned.
     DownloadError
-        Not in a cache and not reachable (or `offline`).
+        Not in a cache and not reachable (or offline).
     """
-    name, version = parse_name(text)
-    known = find_known(name, version)
-    name, version = (known.name, known.version) if known else (name, version)
-    entry = _entry(name, version, cache_dir)
-    dataset, damage = _cached(entry)
-    if dataset is None:
-        try:
-            dataset = _obtain(name, version, known, progress, cache_dir, offline, server)
-        except DownloadError as error:
-            raise DownloadError(f"{damage}; fetching it again: {error}") if damage else error from error
-    if options == AS_FOUND:
+    name, version = parse_name(place)
+    if known := find_known(name, version):
+        name, version = known.name, known.version
+    dataset = _Request(name, version, known, options, progress, server).dataset()
+    if options.pixels == AS_FOUND:
         return dataset
-    X, shape, notes = as_ink(dataset.X, dataset.y, options=options, where=dataset.name)
-    return replace(dataset, X=X, image_shape=shape, notes=(*dataset.notes, *notes))
-
-
-def cache_key(name: str, version: int) -> str:
-    """Return the name of the entry in the cache."""
-    return f"openml-{name}-{version}"
-
-
-def _entry(name: str, version: int | None, cache_dir) -> cache.Entry | None:
-    """Return the entry; without a version the lowest one in the cache."""
-    if version is not None:
-        return cache.Entry.of(cache_key(name, version), cache_dir)
-    prefix = cache.Entry.of(f"openml-{name}-", cache_dir).folder.name
-    versions = {
-        int(number): entry
-        for entry in cache.entries(cache_dir)
-        if entry.folder.name.startswith(prefix)
-        and (number := entry.folder.name.removeprefix(prefix)).isdecimal()
-        and entry.meta()
-    }
-    return versions[min(versions)] if versions else None
-
-
-def _cached(entry: cache.Entry | None) -> tuple[Dataset | None, str]:
-    """Return the cached data set, or None and what is damaged (then it is fetched again)."""
-    if entry is None or entry.meta() is None:
-        return None, ""
-    try:
-        return entry.load(), ""
-    except DataError as error:
-        return None, str(error)
-
-
-def _obtain(name, version, known, progress, cache_dir, offline, server) -> Dataset:
-    """Fetch under the lock, unless another process has just done so."""
-    source = None
-    if version is None:
-        if offline:
-            raise DownloadError(_offline_text(name, version, cache_dir))
-        source = _describe(name, None, server)
-        version = source.version
-    entry = cache.Entry.of(cache_key(name, version), cache_dir)
-    with entry.locked(say=progress):
-        dataset, _ = _cached(entry)
-        if dataset is not None:
-            return dataset
-        arff, origin = _arff(name, version, known, source, entry, progress, offline, server, cache_dir)
-        dataset = _convert(arff, name, version, known, origin)
-        del arff
-        entry.store(dataset, **{"url": origin.url_path, "md5": origin.md5, "trust": origin.trust})
-        return entry.load()
+    again = RawImages(dataset.X, dataset.y, dataset.name, dataset.name, dataset.source).dataset(options.pixels)
+    return replace(dataset, X=again.X, image_shape=again.image_shape, notes=(*dataset.notes, *again.notes))
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where the file is, what it must be, and who says so."""
+class _File:
+    """Where a data set's file is, what it must be, and who says so."""
 
     version: int
     url_path: str
@@ -181,94 +108,149 @@ class _Source:
     trust: str
 
 
-def _arff(name, version, known, source, entry, progress, offline, server, cache_dir) -> tuple[bytes, _Source]:
-    """Return the verified ARFF, from scikit-learn's cache if it is there."""
-    if known and known.md5:
-        source = _Source(version, known.url_path, known.md5, "class", (), known.licence, "pinned checksum")
-    if source is None and offline and not _sklearn_path(_search_path(name, version)).is_file():
-        raise DownloadError(_offline_text(name, version, cache_dir))
-    source = source or _describe(name, version, server)
-    stored = _from_sklearn(source.url_path)
-    if stored is not None and hashlib.md5(stored, usedforsecurity=False).hexdigest() == source.md5:
-        return stored, source
-    if offline:
-        raise DownloadError(_offline_text(name, version, cache_dir))
-    data = fetch_file(
-        server.url(source.url_path),
-        entry.folder / ARFF_PART,
-        md5=source.md5,
-        hosts=server.hosts,
-        limits=server.limits,
-        progress=progress,
-    )
-    return data, source
+@dataclass(frozen=True)
+class _Request:
+    """One data set that was asked for."""
 
+    name: str
+    version: int | None
+    known: Known | None
+    options: LoadOptions
+    progress: Progress | None
+    server: OpenML
 
-def _offline_text(name: str, version: int | None, cache_dir) -> str:
-    asked = f"openml:{name}" + (f"@{version}" if version else "")
-    return (
-        f"{asked} is not in the cache {str(cache.cache_folder(cache_dir))!r} and fetching was switched off (offline); "
-        f"run once with a network: inklens data fetch {asked}"
-    )
-
-
-def _search_path(name: str, version: int | None) -> str:
-    tail = "/status/active/" if version is None else f"/data_version/{version}"
-    return f"/api/v1/json/data/list/data_name/{quote(name)}/limit/2{tail}"
-
-
-def _describe(name: str, version: int | None, server: OpenML) -> _Source:
-    """Ask OpenML's interface which file it is and what its checksum is: trust on first use."""
-    try:
-        found = _search(name, version, server)
-        number = int(found["did"])
-        about = server.json(f"/api/v1/json/data/{number}")["data_set_description"]
-        features = server.json(f"/api/v1/json/data/features/{number}")["data_features"]["feature"]
-        return _Source(
-            version=int(found["version"]),
-            url_path=urlsplit(about["url"]).path,
-            md5=about.get("md5_checksum"),
-            target=about["default_target_attribute"],
-            ignored=tuple(f["name"] for f in features if "true" in (f["is_ignore"], f["is_row_identifier"])),
-            licence=str(about.get("licence") or "not stated"),
-            trust="checksum as OpenML stated it at the first use",
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DownloadError(f"OpenML's description of {name!r} cannot be read ({error!r}); try again later") from error
-
-
-def _search(name: str, version: int | None, server: OpenML) -> Mapping[str, Any]:
-    """Return OpenML's record; a deactivated version counts too when it was asked for by number."""
-    path = _search_path(name, version)
-    for attempt in [path] if version is None else [path, path + "/status/deactivated"]:
+    def dataset(self) -> Dataset:
+        """Return the data set from the cache; what is damaged there is fetched again."""
+        entry, damage = self._entry(), None
+        if entry is not None and entry.meta():
+            try:
+                return entry.load()
+            except DataError as error:
+                damage = error
         try:
-            return server.json(attempt)["data"]["dataset"][0]
+            return self._fetched()
         except DownloadError as error:
-            if getattr(error, "status", None) != 412:  # OpenML: "no results"
-                raise
-    asked = name if version is None else f"{name} in version {version}"
-    raise DataError(f"OpenML has no data set {asked}; look up its name and version on www.openml.org")
+            raise DownloadError(f"{damage}; fetching it again: {error}") if damage else error from error
 
+    def _entry(self) -> cache.Entry | None:
+        """Return the entry; without a version the lowest one in the cache."""
+        if self.version is not None:
+            return cache.Entry.of(cache.openml_key(self.name, self.version), self.options.cache_dir)
+        versions = cache.versions(self.name, self.options.cache_dir)
+        return next((entry for entry in versions if entry.meta()), None)
 
-def _convert(arff: bytes, name: str, version: int, known: Known | None, origin: _Source) -> Dataset:
-    """Parse and normalise."""
-    where = f"openml:{name}@{version}"
-    pixels, values = parse_arff(arff, target=origin.target, ignored=origin.ignored, where=where)
-    y = as_labels(values, where=where)
-    options = PixelOptions(transpose=True if known and known.transposed else None)
-    X, shape, notes = as_ink(pixels, y, options=options, where=where)
-    return Dataset(
-        X,
-        y,
-        image_shape=shape,
-        name=name,
-        source=where,
-        licence=known.licence if known else origin.licence,
-        notes=(f"file verified: {origin.trust}", *notes),
-        n_train=known.n_train if known and known.n_samples == len(y) else None,
-    )
+    def _fetched(self) -> Dataset:
+        """Fetch under the lock, unless another process has just done so."""
+        file = self._pinned() or (None if self.version else self._described())
+        version = file.version if file else self.version
+        entry = cache.Entry.of(cache.openml_key(self.name, version), self.options.cache_dir)
+        with entry.locked(progress=self.progress):
+            try:
+                return entry.load()
+            except DataError:  # not there, or damaged
+                file = file or self._described()
+            dataset = self._converted(self._content(file, entry), file)
+            entry.store(dataset, {"url": file.url_path, "md5": file.md5, "trust": file.trust})
+            return entry.load()
+
+    def _pinned(self) -> _File | None:
+        known = self.known
+        if known is None or known.md5 is None or known.url_path is None:
+            return None
+        return _File(known.version, known.url_path, known.md5, "class", (), known.licence, "pinned checksum")
+
+    def _described(self) -> _File:
+        """Ask OpenML's interface which file it is and what its checksum is: trust on first use."""
+        try:
+            found = self._search()
+            number = int(found["did"])
+            about = self._json(f"/api/v1/json/data/{number}")["data_set_description"]
+            features = self._json(f"/api/v1/json/data/features/{number}")["data_features"]["feature"]
+            return _File(
+                version=int(found["version"]),
+                url_path=urlsplit(about["url"]).path,
+                md5=about.get("md5_checksum"),
+                target=about["default_target_attribute"],
+                ignored=tuple(f["name"] for f in features if "true" in (f["is_ignore"], f["is_row_identifier"])),
+                licence=str(about.get("licence") or "not stated"),
+                trust="checksum as OpenML stated it at the first use",
+            )
+        except DataError:
+            raise
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise DownloadError(
+                f"OpenML's description of {self.name!r} cannot be read ({error!r}); try again later"
+            ) from error
+
+    def _search(self) -> Mapping[str, str]:
+        """Return OpenML's record; a deactivated version counts too when it was asked for by number."""
+        path = f"/api/v1/json/data/list/data_name/{quote(self.name)}/limit/2"
+        if self.version is None:
+            paths, asked = [path + "/status/active/"], self.name
+        else:
+            path += f"/data_version/{self.version}"
+            paths, asked = [path, path + "/status/deactivated"], f"{self.name} in version {self.version}"
+        for path in paths:
+            try:
+                record: Mapping[str, str] = self._json(path)["data"]["dataset"][0]
+                return record
+            except DownloadError as error:
+                if error.status != NO_RESULTS:
+                    raise
+        raise DataError(f"OpenML has no data set {asked}; look up its name and version on www.openml.org")
+
+    def _json(self, path: str) -> Any:
+        """Return an answer of OpenML's interface, from scikit-learn's cache when it has it."""
+        text = _from_sklearn(path)
+        if text is None:
+            self._refuse_offline()
+            text = fetch_bytes(self.server.url(path), origins=self.server.origins, limits=self.server.limits)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise DownloadError(
+                f"{self.server.url(path)} answers with {text[:40]!r}, expected JSON; try again later"
+            ) from error
+
+    def _content(self, file: _File, entry: cache.Entry) -> bytes:
+        """Return the verified ARFF, from scikit-learn's cache if it is there."""
+        stored = _from_sklearn(file.url_path)
+        if stored is not None and hashlib.md5(stored, usedforsecurity=False).hexdigest() == file.md5:
+            return stored
+        self._refuse_offline()
+        return fetch_file(
+            self.server.url(file.url_path),
+            entry.folder / ARFF_PART,
+            md5=file.md5,
+            origins=self.server.origins,
+            limits=self.server.limits,
+            progress=self.progress,
+        )
+
+    def _converted(self, arff: bytes, file: _File) -> Dataset:
+        """Parse and normalise."""
+        where = f"openml:{self.name}@{file.version}"
+        pixels, labels = parse_arff(arff, target=file.target, ignored=file.ignored, where=where)
+        known = self.known
+        return RawImages(
+            pixels,
+            labels,
+            where=where,
+            name=self.name,
+            source=where,
+            licence=known.licence if known else file.licence,
+            notes=(f"file verified: {file.trust}",),
+            n_train=known.n_train if known and known.n_samples == len(labels) else None,
+            transposed=known is not None and known.transposed,
+        ).dataset()
+
+    def _refuse_offline(self) -> None:
+        if self.options.offline:
+            asked = f"openml:{self.name}" + (f"@{self.version}" if self.version else "")
+            raise DownloadError(
+                f"{asked} is not in the cache {str(cache.cache_folder(self.options.cache_dir))!r} and fetching was "
+                f"switched off (offline); run once with a network: inklens data fetch {asked}"
+            )
 
 
 def _sklearn_path(path: str) -> Path:

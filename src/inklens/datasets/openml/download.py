@@ -1,8 +1,8 @@
-"""Fetch one file over HTTP in bounded time: retries with back-off, resume, and only from hosts that are allowed."""
+"""Fetch one file over HTTP in bounded time: retries with back-off, resume, and only from origins that are allowed."""
 
 import hashlib
 import http.client
-import json
+import io
 import queue
 import random
 import threading
@@ -10,20 +10,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
 from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked
 from inklens.errors import DataError, DownloadError, OutputError
-
-Progress = Callable[[int, int | None, str], object]
+from inklens.progress import Progress
 
 CHUNK_BYTES = 64 << 10
+QUEUED_CHUNKS = 16  # 1 MB between the network and the disk
 PROGRESS_BYTES = 64 << 10  # the stall clock starts again each time so much has arrived: about 1 kB/s at least
 MAX_REDIRECTS = 5
-MAX_RESTARTS = 5
-RETRIABLE_STATUS = (408, 425, 429)  # and every 5xx
+MAX_RESTARTS = 5  # from the first byte: a server that cuts off and cannot resume would keep us for ever
+MAX_ANSWER_BYTES = 16 << 20  # of JSON: the features of 10,000 columns take 2 MB
+NO_SUCH_PART = 416
+RETRIABLE_STATUS = (408, 425, 429, NO_SUCH_PART)  # and every 5xx
 
 
 @dataclass(frozen=True)
@@ -48,49 +53,41 @@ class Limits:
 PATIENT = Limits()
 
 
-@dataclass(frozen=True)
-class Hosts:
-    """Who may be asked: ``https`` to pinned hosts, or one other base that the user set."""
-
-    pinned: tuple[str, ...]
-    base: str | None = None
-
-    def check(self, url: str) -> str:
-        """Return the URL if it may be asked."""
-        parts = urlsplit(url)
-        if self.base is not None:
-            allowed = urlsplit(self.base)
-            ok = (parts.scheme, parts.netloc) == (allowed.scheme, allowed.netloc) and parts.scheme in ("http", "https")
-        else:
-            ok = parts.scheme == "https" and parts.hostname in self.pinned and parts.port in (None, 443)
-        if not ok:
-            expected = self.base or f"https to {', '.join(self.pinned)}"
-            raise DownloadError(f"refused to ask {parts.scheme}://{parts.netloc}; allowed is only {expected}")
-        return url
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of an address, such as ``"https://www.openml.org"``."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
-def fetch_bytes(url: str, *, hosts: Hosts, limits: Limits = PATIENT, max_bytes: int = 16 << 20) -> bytes:
+def check_origin(url: str, origins: tuple[str, ...]) -> str:
+    """Return the URL if it may be asked: over HTTP, and of an allowed origin."""
+    if origin_of(url) not in origins or not url.startswith(("https://", "http://")):
+        raise DownloadError(f"refused to ask {origin_of(url)}; allowed is only {', '.join(origins)}")
+    return url
+
+
+def fetch_bytes(url: str, *, origins: tuple[str, ...], limits: Limits = PATIENT) -> bytes:
     """Return a small resource, such as a JSON answer.
 
     Raises
     ------
     DownloadError
-        Not reachable within the limits, refused, or longer than `max_bytes`. A status in the answer is kept as
+        Not reachable within the limits, refused, or longer than `MAX_ANSWER_BYTES`. A status in the answer is kept as
         ``error.status``.
     """
-    data = bytearray()
-
-    def receive(start: int, chunk: bytes) -> None:
-        if start + len(chunk) > max_bytes:
-            raise DownloadError(f"{url} sends more than {max_bytes:,} bytes; expected a short answer")
-        data[start:] = chunk
-
-    _fetch(url, receive, hosts=hosts, limits=limits, resume=_Resume(), progress=None)
-    return bytes(data)
+    answer = io.BytesIO()
+    _Download(url, answer, origins, limits, max_bytes=MAX_ANSWER_BYTES).run()
+    return answer.getvalue()
 
 
 def fetch_file(
-    url: str, part: Path, *, md5: str | None, hosts: Hosts, limits: Limits = PATIENT, progress: Progress | None = None
+    url: str,
+    part: Path,
+    *,
+    md5: str | None,
+    origins: tuple[str, ...],
+    limits: Limits = PATIENT,
+    progress: Progress | None = None,
 ) -> bytes:
     """Fetch a large file by way of `part`, which a later call resumes, and return its verified content.
 
@@ -101,64 +98,48 @@ def fetch_file(
     DownloadError
         Not reachable within the limits, or other content than expected.
     """
-    for attempt in (1, 2):
-        _fetch_part(url, part, hosts=hosts, limits=limits, progress=progress)
+    for _ in range(2):
+        _fetch_part(url, part, origins, limits, progress)
         data, found, reason = _content(part, url)
         part.unlink(missing_ok=True)
-        _state_path(part).unlink(missing_ok=True)
+        _etag_path(part).unlink(missing_ok=True)
         if found == md5 or (md5 is None and not reason):
             return data
-        if attempt == 2:
-            raise DownloadError(
-                f"{url} does not send what was expected: expected md5 {md5}, got {found}{reason}; nothing was kept in "
-                f"{str(part.parent)!r}; try again later"
-            )
-    raise AssertionError("unreachable")
+    raise DownloadError(
+        f"{url} does not send what was expected: expected md5 {md5}, got {found}{reason}; nothing was kept in "
+        f"{str(part.parent)!r}; try again later"
+    )
 
 
-@dataclass
-class _Resume:
-    """How far a file has come, and which version of it (RFC 9110, section 13.1.5)."""
-
-    done: int = 0
-    etag: str | None = None
-
-
-def _fetch_part(url: str, part: Path, *, hosts: Hosts, limits: Limits, progress: Progress | None) -> None:
-    resume = _load_state(part, url)
+def _fetch_part(url: str, part: Path, origins: tuple[str, ...], limits: Limits, progress: Progress | None) -> None:
+    """Fetch what is missing of a part, and record which version of the file it is of."""
+    done, etag = _come_so_far(part)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("r+b" if resume.done else "wb") as file:
-
-            def receive(start: int, chunk: bytes) -> None:
-                file.seek(start)
-                file.truncate()
-                file.write(chunk)
-
+        with part.open("r+b" if done else "wb") as file:
+            download = _Download(url, file, origins, limits, progress=progress, done=done, etag=etag)
             try:
-                _fetch(url, receive, hosts=hosts, limits=limits, resume=resume, progress=progress)
+                download.run()
             finally:
                 file.flush()
-                _state_path(part).write_text(json.dumps({"url": url, "etag": resume.etag}), encoding="utf-8")
+                _etag_path(part).write_text(download.etag or "", encoding="utf-8")
     except DownloadError:
         raise
     except OSError as error:
         raise OutputError(f"cannot write {str(part)!r}: {error.strerror}; make room or set INKLENS_CACHE") from error
 
 
-def _state_path(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
+def _etag_path(part: Path) -> Path:
+    return part.with_suffix(".etag")
 
 
-def _load_state(part: Path, url: str) -> _Resume:
-    """Return how far an earlier call came; from the start when the server named no version of the file."""
+def _come_so_far(part: Path) -> tuple[int, str | None]:
+    """Return how far an earlier call came, and with which version of the file; without a version, from the start."""
     try:
-        state = json.loads(_state_path(part).read_text(encoding="utf-8"))
-        if state["url"] == url and isinstance(state["etag"], str):
-            return _Resume(part.stat().st_size, state["etag"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return _Resume()
+        etag = _etag_path(part).read_text(encoding="utf-8")
+        return (part.stat().st_size, etag) if etag else (0, None)
+    except (OSError, ValueError):
+        return 0, None
 
 
 def _content(part: Path, url: str) -> tuple[bytes, str, str]:
@@ -173,174 +154,176 @@ def _content(part: Path, url: str) -> tuple[bytes, str, str]:
     return data, found, " (the server sent a web page)" if page else ""
 
 
-def _fetch(url: str, receive, *, hosts: Hosts, limits: Limits, resume: _Resume, progress: Progress | None) -> None:
-    """Run attempts until one ends well, or nothing has come for `limits.stall_s`."""
-    clock = _StallClock(limits.stall_s, resume.done)
-    pause, reason = limits.back_off_s, ""
-    while True:
-        try:
-            return _attempt(url, receive, hosts=hosts, limits=limits, resume=resume, clock=clock, progress=progress)
-        except _Transient as error:
-            reason = str(error)
-        if clock.left() <= pause:
-            raise DownloadError(
-                f"cannot fetch {url}: {reason}; no progress for {limits.stall_s:g} s; check the network and try again "
-                "(what has come is kept and resumed), or use --data embedded"
-            )
-        if progress:
-            progress(resume.done, None, f"trying again: {reason}")
-        time.sleep(pause * random.uniform(0.8, 1.0))
-        pause = min(2 * pause, 8 * limits.back_off_s)
-
-
 class _Transient(Exception):
     """A fault that may be gone at the next attempt."""
 
 
-class _StallClock:
-    """Seconds left until the download counts as stalled.
+class _Start(NamedTuple):
+    """Where an answer begins, how long the whole file is, and its version (RFC 9110, section 13.1.5)."""
 
-    Bytes that come again after a start from 0 count as progress only for the first `MAX_RESTARTS`, or a server that
-    cuts off and cannot resume would keep us for ever.
-    """
-
-    def __init__(self, stall_s: float, done: int) -> None:
-        self.stall_s, self.mark, self.since = stall_s, done, time.monotonic()
-        self.restarts = 0
-
-    def start(self, offset: int) -> None:
-        """Note where an answer begins."""
-        if offset < self.mark and self.restarts < MAX_RESTARTS:
-            self.restarts += 1
-            self.mark = offset
-
-    def left(self) -> float:
-        return self.stall_s - (time.monotonic() - self.since)
-
-    def advance(self, done: int) -> None:
-        if done >= self.mark + PROGRESS_BYTES:
-            self.mark, self.since = done, time.monotonic()
+    offset: int
+    total: int | None
+    etag: str | None
 
 
-def _attempt(url, receive, *, hosts, limits, resume, clock, progress) -> None:
-    """Receive the file once, from where the last attempt ended."""
-    total = None
-    for kind, value in _in_thread(_messages(hosts.check(url), resume, hosts, limits), limits, clock):
-        if kind == "start":
-            resume.done, total, resume.etag = value
-            if (total or 0) > MAX_DATA_BYTES:
-                raise DownloadError(f"{url} announces {total:,} bytes; at most {MAX_DATA_BYTES:,} are fetched")
-            clock.start(resume.done)
-        elif kind == "chunk":
-            receive(resume.done, value)
-            resume.done += len(value)
-            if resume.done > MAX_DATA_BYTES:
-                raise DownloadError(f"{url} sends more than {MAX_DATA_BYTES:,} bytes; stopped")
-            clock.advance(resume.done)
-            if progress:
-                progress(resume.done, total, "downloading")
-            if clock.left() <= 0:
-                raise _Transient("the server sends hardly anything")
-        elif kind == "error":
-            raise value
-        elif total is not None and resume.done != total:
-            raise _Transient(f"the connection ended after {resume.done:,} of {total:,} bytes")
-        else:
-            return
+Message = _Start | bytes
 
 
-def _in_thread(messages: Iterator[tuple], limits: Limits, clock: _StallClock) -> Iterator[tuple]:
-    """Run the blocking network calls beside us: name look-up and slow headers have no timeout of their own."""
-    inbox: queue.Queue = queue.Queue(maxsize=16)
-    closed = threading.Event()
+@dataclass
+class _Download:
+    """One file on its way into `sink`."""
+
+    url: str
+    sink: BinaryIO
+    origins: tuple[str, ...]
+    limits: Limits
+    max_bytes: int = MAX_DATA_BYTES
+    progress: Progress | None = None
+    done: int = 0  # bytes that have come
+    etag: str | None = None
+
+    def __post_init__(self) -> None:
+        self._mark, self._since, self._restarts = self.done, time.monotonic(), 0
+
+    def run(self) -> None:
+        """Run attempts until one ends well, or nothing has come for `limits.stall_s`."""
+        pause_s = self.limits.back_off_s
+        while True:
+            try:
+                return self._attempt()
+            except _Transient as error:
+                reason = str(error)
+            if self._left_s() <= pause_s or self._restarts > MAX_RESTARTS:
+                raise DownloadError(
+                    f"cannot fetch {self.url}: {reason}; no progress for {self.limits.stall_s:g} s; check the network "
+                    "and try again (what has come is kept and resumed), or use --data embedded"
+                )
+            if self.progress:
+                self.progress(self.done, None, f"trying again: {reason}")
+            time.sleep(pause_s * random.uniform(0.8, 1.0))
+            pause_s = min(2 * pause_s, 8 * self.limits.back_off_s)
+
+    def _left_s(self) -> float:
+        """Return the seconds until the download counts as stalled."""
+        return self.limits.stall_s - (time.monotonic() - self._since)
+
+    def _attempt(self) -> None:
+        """Receive the file once, from where the last attempt ended."""
+        total = None
+        for message in _in_thread(self._answer(), lambda: min(self.limits.read_s, self._left_s())):
+            if isinstance(message, bytes):
+                self._receive(message, total)
+                continue
+            self._restarts += message.offset < self.done
+            self.done, total, self.etag = message
+            self._mark = min(self._mark, self.done)
+            self._check_length(total or 0)
+        if total not in (None, self.done):
+            raise _Transient(f"the connection ended after {self.done:,} of {total:,} bytes")
+
+    def _receive(self, chunk: bytes, total: int | None) -> None:
+        self._check_length(self.done + len(chunk))
+        self.sink.seek(self.done)
+        self.sink.truncate()
+        self.sink.write(chunk)
+        self.done += len(chunk)
+        if self.done >= self._mark + PROGRESS_BYTES:
+            self._mark, self._since = self.done, time.monotonic()
+        if self.progress:
+            self.progress(self.done, total, "downloading")
+        if self._left_s() <= 0:
+            raise _Transient("the server sends hardly anything")
+
+    def _check_length(self, length: int) -> None:
+        if length > self.max_bytes:
+            raise DownloadError(f"{self.url} sends {length:,} bytes or more; at most {self.max_bytes:,} are fetched")
+
+    def _answer(self) -> Iterator[Message]:
+        """Ask once: where the answer begins, then its bytes."""
+        headers, asked = {"User-Agent": "inklens", "Accept-Encoding": "gzip"}, 0
+        if self.done and self.etag:
+            asked = self.done
+            headers |= {"Range": f"bytes={asked}-", "If-Range": self.etag}
+        request = urllib.request.Request(check_origin(self.url, self.origins), headers=headers)
+        opener = urllib.request.build_opener(_CheckedRedirects(self.origins))
+        try:
+            with opener.open(request, timeout=self.limits.read_s) as response:
+                yield _start(response, asked)
+                while chunk := response.read1(CHUNK_BYTES):
+                    yield chunk
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == NO_SUCH_PART:
+                    yield _Start(0, None, None)  # so the next attempt asks for all
+                raise _refused(error, self.url) from error
+        except DownloadError:
+            raise
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _Transient(f"{type(error).__name__}: {getattr(error, 'reason', error)}") from error
+
+
+def _in_thread(messages: Iterator[Message], patience_s: Callable[[], float]) -> Iterator[Message]:
+    """Run blocking network calls beside us: name look-up and slow headers have no timeout of their own."""
+    inbox: queue.Queue[Message | Exception | None] = queue.Queue(QUEUED_CHUNKS)
+    given_up = threading.Event()
 
     def run() -> None:
-        for message in messages:
-            while not closed.is_set():
-                try:
-                    inbox.put(message, timeout=0.5)
-                    break
-                except queue.Full:
-                    continue
-            if closed.is_set():
-                return messages.close()  # type: ignore[attr-defined]
+        try:
+            for message in messages:
+                inbox.put(message)
+                if given_up.is_set():
+                    return
+            inbox.put(None)
+        except Exception as error:
+            inbox.put(error)
 
     threading.Thread(target=run, daemon=True, name="inklens-download").start()
     try:
-        while True:
-            yield inbox.get(timeout=max(0.01, min(limits.read_s, clock.left())))
+        while (message := inbox.get(timeout=max(0.01, patience := patience_s()))) is not None:
+            if isinstance(message, Exception):
+                raise message
+            yield message
     except queue.Empty:
-        raise _Transient(f"the server was silent for {min(limits.read_s, limits.stall_s):g} s") from None
+        raise _Transient(f"the server was silent for {patience:.3g} s") from None
     finally:
-        closed.set()
+        given_up.set()
+        with suppress(queue.Empty):
+            inbox.get_nowait()  # room for the one message that the thread may be waiting to put
 
 
-def _messages(url: str, resume: _Resume, hosts: Hosts, limits: Limits) -> Iterator[tuple]:
-    """Yield ("start", (offset, total, etag)), ("chunk", bytes) ..., ("end", None); or ("error", exception)."""
-    headers = {"User-Agent": "inklens", "Accept-Encoding": "gzip"}
-    if resume.done and resume.etag:
-        headers |= {"Range": f"bytes={resume.done}-", "If-Range": resume.etag}
-    opener = urllib.request.build_opener(_CheckedRedirects(hosts))
-    try:
-        with opener.open(urllib.request.Request(url, headers=headers), timeout=limits.read_s) as response:
-            yield "start", _start(response, resume.done)
-            while chunk := response.read1(CHUNK_BYTES):
-                yield "chunk", chunk
-            yield "end", None
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code == 416:  # no such part: the next attempt begins at 0
-                resume.etag = None
-            yield "error", _http_error(error, url)
-    except (DownloadError, _Transient) as error:
-        yield "error", error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        yield "error", _Transient(_reason(error))
-
-
-def _start(response, asked: int) -> tuple[int, int | None, str | None]:
-    """Return where the answer begins, how long the whole file is, and its version."""
+def _start(response: http.client.HTTPResponse, asked: int) -> _Start:
+    """Read the head of an answer to a request from byte `asked` on."""
     length = response.headers.get("Content-Length", "")
-    etag = response.headers.get("ETag")
-    etag = etag if etag and not etag.startswith("W/") else None
-    offset = 0
-    if response.status == 206:
-        offset = asked
-        if not response.headers.get("Content-Range", "").startswith(f"bytes {asked}-"):
-            raise _Transient("the server answered with another part than was asked for")
-    return offset, offset + int(length) if length.isdecimal() else None, etag
+    offset = asked if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0  # 0: another version, or no parts
+    if offset and not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+        raise _Transient("the server answered with another part than was asked for")
+    return _Start(offset, offset + int(length) if length.isdecimal() else None, response.headers.get("ETag"))
 
 
-def _http_error(error: urllib.error.HTTPError, url: str) -> Exception:
+def _refused(error: urllib.error.HTTPError, url: str) -> Exception:
+    """Return what a status of failure means: to try again, or not."""
+    text = f"the server answered {error.code} {error.reason}"
     if error.code >= 500 or error.code in RETRIABLE_STATUS:
-        return _Transient(f"the server answered {error.code} {error.reason}")
-    if error.code == 416:
-        return _Transient("the server has no such part")
-    failure = DownloadError(
-        f"cannot fetch {url}: the server answered {error.code} {error.reason}; check name and version"
-    )
-    failure.status = error.code  # type: ignore[attr-defined]
+        return _Transient(text)
+    failure = DownloadError(f"cannot fetch {url}: {text}; check name and version")
+    failure.status = error.code
     return failure
 
 
-def _reason(error: Exception) -> str:
-    inner = getattr(error, "reason", None) or error
-    return f"{type(inner).__name__}: {inner}" if str(inner) else type(inner).__name__
-
-
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects only to hosts that are allowed, and only a few."""
+    """Follow redirects only to origins that are allowed, and only a few."""
 
     max_redirections = MAX_REDIRECTS
-    max_repeats = 2
 
-    def __init__(self, hosts: Hosts) -> None:
-        self._hosts = hosts
+    def __init__(self, origins: tuple[str, ...]) -> None:
+        self._origins = origins
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
         """Check the target before it is asked."""
         try:
-            self._hosts.check(newurl)
+            check_origin(newurl, self._origins)
         except DownloadError:
             fp.close()
             raise

@@ -1,17 +1,21 @@
 """A folder with one sub-folder of pictures per class."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels
-from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import existing, open_regular
 from inklens.errors import DataError
+from inklens.progress import Progress
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
@@ -23,16 +27,12 @@ MAX_KEPT_SIDE = 128  # larger pictures are made smaller even when all have one s
 COMMON_SHAPE = (28, 28)
 MIN_BAD, MAX_BAD_SHARE = 10, 0.01  # unreadable pictures that are skipped before the folder is refused
 
-Progress = Callable[[int, int | None, str], object]
 
-
-def load_folder(
-    folder: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND, progress: Progress | None = None
-) -> Dataset:
+def load(place: str, options: LoadOptions, progress: Progress | None = None) -> Dataset:
     """Load a folder with one sub-folder of pictures per class, or with ``train`` and ``test`` of that kind.
 
     Pictures of one size, at most 128 x 128, stay as they are. Otherwise each is fitted into 28 x 28 (or
-    ``options.shape``): averaged down with its proportions kept, centred on the colour of its border.
+    the shape that was asked for): averaged down with its proportions kept, centred on the colour of its border.
     Colour becomes grey, transparency white. Links that lead out of the folder are not followed.
 
     Raises
@@ -40,23 +40,21 @@ def load_folder(
     DataError
         No such folder, no class, no picture, or too many pictures (over 10 and over 1 %) that cannot be read.
     """
-    folder = existing(folder, kind="folder")
+    folder = existing(place, kind="folder")
     listing = _list_pictures(folder)
     pictures, y, bad = _read_all(listing, folder.resolve(), progress)
     _refuse_if_too_bad(folder, bad, len(listing.paths))
-    images, size_notes = _one_size(pictures, options.shape)
-    labels = as_labels(y, where=str(folder))
-    X, shape, notes = as_ink(images, labels, options=options, where=str(folder))
+    images, size_notes = _one_size(pictures, options.pixels.shape)
     skipped = [f"{len(bad)} pictures were skipped: {'; '.join(bad)}"] if bad else []
-    return Dataset(
-        X,
-        labels,
-        image_shape=shape,
+    return RawImages(
+        images,
+        y,
+        where=str(folder),
         name=folder.resolve().name,
         source=f"folder:{folder}",
-        notes=(*listing.notes, *skipped, *size_notes, *notes),
+        notes=(*listing.notes, *skipped, *size_notes),
         n_train=_n_train(listing, pictures),
-    )
+    ).dataset(options.pixels)
 
 
 @dataclass
@@ -150,7 +148,7 @@ def _decode(path: Path, root: Path) -> np.ndarray:
         return decode_picture(file)
 
 
-def decode_picture(file) -> np.ndarray:
+def decode_picture(file: BinaryIO) -> np.ndarray:
     """Decode a small picture to grey (rows, cols) uint8; whatever goes wrong is a DataError."""
     from PIL import Image
 
@@ -168,7 +166,7 @@ def decode_picture(file) -> np.ndarray:
         raise DataError(f"no readable picture: {error}" if str(error) else "no readable picture") from error
 
 
-def _grey(image) -> np.ndarray:
+def _grey(image: "Image.Image") -> np.ndarray:
     """Turn as the camera says, put transparency on white, and return 8-bit grey."""
     from PIL import Image, ImageOps
 

@@ -2,17 +2,17 @@
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels
-from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import GZIP_MAGIC, MAX_DATA_BYTES, existing, open_regular, unpacked
 from inklens.errors import DataError
+from inklens.progress import Progress
 
 # File: 0 0 type rank | rank big-endian uint32 sizes | values, last dimension fastest
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -21,7 +21,7 @@ HALVES = {"train": ("train",), "test": ("t10k", "test")}
 GZIP_MAX_RATIO = 1032  # deflate cannot pack better
 
 
-def load_idx(folder: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND) -> Dataset:
+def load(place: str, options: LoadOptions, progress: Progress | None = None) -> Dataset:
     """Load a folder with MNIST's four files, packed (.gz) or not: the training half, then the test half.
 
     EMNIST's files (``emnist-digits-train-images-idx3-ubyte.gz``) and Fashion- and Kuzushiji-MNIST's are read alike.
@@ -32,7 +32,7 @@ def load_idx(folder: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND
     DataError
         No such folder, no matching pair of files, or a damaged file; the text names the field.
     """
-    folder = existing(folder, kind="folder")
+    folder = existing(place, kind="folder")
     halves = {half: pair for half, prefixes in HALVES.items() if (pair := _find_pair(folder, prefixes))}
     if not halves:
         raise DataError(
@@ -41,20 +41,17 @@ def load_idx(folder: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND
         )
     parts = {half: _read_pair(*pair) for half, pair in halves.items()}
     images = _joined([part[0] for part in parts.values()], folder)
-    y = as_labels(np.concatenate([part[1] for part in parts.values()]), where=str(folder))
-    if options.transpose is None and "emnist-" in next(iter(halves.values()))[0].name.lower():
-        options = PixelOptions(options.shape, options.range, options.invert, True)
-    X, shape, notes = as_ink(images, y, options=options, where=str(folder))
     missing = [f"the {half} half is missing: only the other half was read" for half in HALVES if half not in halves]
-    return Dataset(
-        X,
-        y,
-        image_shape=shape,
+    return RawImages(
+        images,
+        np.concatenate([part[1] for part in parts.values()]),
+        where=str(folder),
         name=folder.resolve().name,
         source=f"idx:{folder}",
-        notes=(*missing, *notes),
+        notes=tuple(missing),
         n_train=len(parts["train"][1]) if len(parts) == 2 else None,
-    )
+        transposed="emnist-" in next(iter(halves.values()))[0].name.lower(),
+    ).dataset(options.pixels)
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
@@ -108,7 +105,7 @@ class _Reader:
         return data
 
 
-def _read_header(stream: _Reader, name: str) -> tuple[np.dtype, tuple[int, ...]]:
+def _read_header(stream: _Reader, name: str) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
     magic = stream.take(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DataError(
@@ -125,7 +122,7 @@ def _read_header(stream: _Reader, name: str) -> tuple[np.dtype, tuple[int, ...]]
     return np.dtype(TYPES[code]), struct.unpack(f">{rank}I", sizes)
 
 
-def _hex(codes) -> str:
+def _hex(codes: Iterable[int]) -> str:
     return ", ".join(f"0x{code:02x}" for code in codes)
 
 

@@ -1,17 +1,18 @@
 """NumPy archives: ``X, y``, ``images, labels`` or Keras' ``x_train, y_train, x_test, y_test``. Nothing is unpickled."""
 
-import os
 import zipfile
 import zlib
-from typing import IO
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels
-from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import BURST_BYTES, MAX_DATA_BYTES, MAX_RATIO, existing, open_regular
 from inklens.errors import DataError
+from inklens.progress import Progress
 
 LAYOUTS = (
     (("x_train", "y_train"), ("x_test", "y_test")),
@@ -23,7 +24,7 @@ LAYOUTS = (
 MAX_MEMBERS = 1000
 
 
-def load_npz(path: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND) -> Dataset:
+def load(place: str, options: LoadOptions, progress: Progress | None = None) -> Dataset:
     """Load a NumPy archive; names of arrays are compared without regard to case.
 
     Raises
@@ -31,11 +32,10 @@ def load_npz(path: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND) 
     DataError
         No archive, unknown names, pickled objects, sizes that do not agree, or an archive that bursts.
     """
-    path = existing(path, kind="file")
-    arrays = _read_arrays(path)
-    images = [arrays[x] for x, _ in arrays["layout"]]
-    labels = [arrays[y] for _, y in arrays["layout"]]
-    for x, y, (x_name, y_name) in zip(images, labels, arrays["layout"], strict=True):
+    path = existing(place, kind="file")
+    pairs = _read_pairs(path)
+    images, labels = [pair.images for pair in pairs], [pair.labels for pair in pairs]
+    for x, y, (x_name, y_name) in ((pair.images, pair.labels, pair.names) for pair in pairs):
         if x.ndim < 2 or y.ndim < 1 or len(x) != len(y):
             raise DataError(
                 f"{str(path)!r}: {x_name} of shape {x.shape} and {y_name} of shape {y.shape} do not belong together; "
@@ -43,15 +43,26 @@ def load_npz(path: str | os.PathLike[str], *, options: PixelOptions = AS_FOUND) 
             )
     if len({x.shape[1:] for x in images}) > 1 or len({y.shape[1:] for y in labels}) > 1:
         raise DataError(f"{str(path)!r}: training and test arrays differ in shape")
-    y = as_labels(np.concatenate(labels), where=str(path))
-    joined = np.concatenate(images) if len(images) > 1 else images[0]
-    X, shape, notes = as_ink(joined, y, options=options, where=str(path))
-    n_train = len(labels[0]) if len(labels) == 2 else None
-    return Dataset(X, y, image_shape=shape, name=path.stem, source=f"npz:{path}", notes=notes, n_train=n_train)
+    return RawImages(
+        np.concatenate(images) if len(images) > 1 else images[0],
+        np.concatenate(labels),
+        where=str(path),
+        name=path.stem,
+        source=f"npz:{path}",
+        n_train=len(labels[0]) if len(labels) == 2 else None,
+    ).dataset(options.pixels)
 
 
-def _read_arrays(path) -> dict:
-    """Return the wanted arrays by lower-case name, and their layout under ``"layout"``."""
+class _Pair(NamedTuple):
+    """Two arrays that belong together, and their names."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, str]
+
+
+def _read_pairs(path: Path) -> list[_Pair]:
+    """Return the wanted arrays; names in lower case."""
     with open_regular(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
@@ -59,8 +70,10 @@ def _read_arrays(path) -> dict:
                 if len(members) > MAX_MEMBERS:
                     raise DataError(f"{str(path)!r} has {len(members)} members; at most {MAX_MEMBERS} are taken")
                 layout = _find_layout(members, path)
-                wanted = [name for pair in layout for name in pair]
-                arrays = {name: _read_member(archive, members[name], path) for name in wanted}
+                return [
+                    _Pair(_read_member(archive, members[x], path), _read_member(archive, members[y], path), (x, y))
+                    for x, y in layout
+                ]
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -73,10 +86,9 @@ def _read_arrays(path) -> dict:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{str(path)!r} is no readable NumPy archive (.npz): {error}") from error
-    return {**arrays, "layout": layout}
 
 
-def _find_layout(members: dict, path) -> tuple[tuple[str, str], ...]:
+def _find_layout(members: Iterable[str], path: Path) -> tuple[tuple[str, str], ...]:
     for layout in LAYOUTS:
         there = tuple(pair for pair in layout if set(pair) <= set(members))
         if there:
@@ -87,7 +99,7 @@ def _find_layout(members: dict, path) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path) -> np.ndarray:
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
     """Read one array after its declared size has been compared with its header."""
     where = f"{str(path)!r}, array {info.filename!r}"
     burst = info.file_size > BURST_BYTES and info.file_size > MAX_RATIO * max(info.compress_size, 1)
@@ -107,7 +119,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path) -> np.nd
         return np.lib.format.read_array(member, allow_pickle=False)
 
 
-def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, int]:
+def _read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
     version = np.lib.format.read_magic(member)
     if version not in ((1, 0), (2, 0)):
         raise DataError(f"NumPy format {version} is unknown; save with numpy.savez again")

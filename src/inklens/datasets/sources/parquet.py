@@ -2,25 +2,27 @@
 
 import io
 import json
-import os
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels, refuse_rows
-from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.labels import refuse_rows
+from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.sources.tables import LABEL_NAMES
 from inklens.datasets.unpack import MAX_DATA_BYTES, existing, open_regular
 from inklens.errors import DataError, require
+from inklens.progress import Progress
+
+if TYPE_CHECKING:
+    import pyarrow
 
 IMAGE_NAMES = ("image", "img", "pixels", "picture")
 MIN_PYARROW = (14, 0, 1)  # older ones run code from a hostile file (CVE-2023-47248)
 
 
-def load_parquet(
-    path: str | os.PathLike[str], *, label: str | None = None, options: PixelOptions = AS_FOUND
-) -> Dataset:
+def load(place: str, options: LoadOptions, progress: Progress | None = None) -> Dataset:
     """Load a Parquet file; needs the extra ``parquet``.
 
     Raises
@@ -30,12 +32,11 @@ def load_parquet(
     MissingPackageError
         pyarrow is not installed, or too old.
     """
-    pq = require("pyarrow.parquet", extra="parquet")
-    _refuse_old(require("pyarrow", extra="parquet"))
-    path = existing(path, kind="file")
+    _refuse_old(require("pyarrow", extra="parquet").__version__)
+    path = existing(place, kind="file")
     try:
-        table = _read_table(pq, path)
-        images, values, notes = _split(table, label, str(path))
+        table = _read_table(path)
+        images, values, notes = _split(table, options.label, str(path))
         names = _class_names(table)
     except (DataError, ImportError):
         raise
@@ -44,21 +45,23 @@ def load_parquet(
     if names and np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(names):
         values = np.array(names)[values]
         notes.append("labels are the class names that the file declares")
-    y = as_labels(values, where=str(path))
-    X, shape, pixel_notes = as_ink(images, y, options=options, where=str(path))
-    return Dataset(X, y, image_shape=shape, name=path.stem, source=f"parquet:{path}", notes=(*notes, *pixel_notes))
+    return RawImages(
+        images, values, where=str(path), name=path.stem, source=f"parquet:{path}", notes=tuple(notes)
+    ).dataset(options.pixels)
 
 
-def _refuse_old(pyarrow: Any) -> None:
-    version = tuple(int(part) for part in pyarrow.__version__.split(".")[:3] if part.isdecimal())
-    if version < MIN_PYARROW:
-        raise DataError(f"pyarrow {pyarrow.__version__} is not safe for files of others; update it to 14.0.1 or newer")
+def _refuse_old(version: str) -> None:
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
+    if numbers < MIN_PYARROW:
+        raise DataError(f"pyarrow {version} is not safe for files of others; update it to 14.0.1 or newer")
 
 
-def _read_table(pq: Any, path):
+def _read_table(path: Path) -> "pyarrow.Table":
     """Read all columns after the declared sizes have been checked; the lengths are checked afterwards."""
+    from pyarrow.parquet import ParquetFile
+
     with open_regular(path) as file:
-        source = pq.ParquetFile(file)
+        source = ParquetFile(file)
         groups = range(source.metadata.num_row_groups)
         declared = sum(source.metadata.row_group(i).total_byte_size for i in groups)
         if declared > MAX_DATA_BYTES or min(declared, source.metadata.num_rows) < 0:
@@ -70,7 +73,7 @@ def _read_table(pq: Any, path):
     return table
 
 
-def _split(table: Any, asked: str | None, where: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _split(table: "pyarrow.Table", asked: str | None, where: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return images, labels and what was taken for them."""
     columns = {name.lower(): name for name in table.column_names}
     if len(columns) != len(table.column_names):
@@ -92,7 +95,7 @@ def _split(table: Any, asked: str | None, where: str) -> tuple[np.ndarray, np.nd
     return stacked, values, [f"{len(pixels)} columns of pixels, labels from {label!r}"]
 
 
-def _images(column: Any, where: str) -> np.ndarray:
+def _images(column: "pyarrow.ChunkedArray", where: str) -> np.ndarray:
     """Decode a column of encoded pictures, or stack a column of lists."""
     from inklens.datasets.sources.folder import decode_picture
 
@@ -108,7 +111,7 @@ def _images(column: Any, where: str) -> np.ndarray:
     return np.stack(images)
 
 
-def _class_names(table: Any) -> list[str] | None:
+def _class_names(table: "pyarrow.Table") -> list[str] | None:
     """Return the names that Hugging Face's metadata give to the integer labels."""
     try:
         features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]

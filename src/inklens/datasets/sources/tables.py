@@ -2,17 +2,17 @@
 
 import csv
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels, refuse_rows
-from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.labels import refuse_rows
 from inklens.datasets.sources.plain import blocks, parse_block
+from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import existing, read_file
 from inklens.errors import DataError
+from inklens.progress import Progress
 
 LABEL_NAMES = ("label", "class", "target", "digit", "y", "labels", "character")
 INDEX_NAMES = ("", "index", "id", "unnamed: 0", "row")
@@ -21,11 +21,13 @@ MAX_CSV_BYTES = 2 << 30
 MAX_PACKED_CSV_BYTES = 200 << 20
 MAX_COLUMNS = 1 << 20
 
+Table = list[list[str]] | np.ndarray  # fields of text, or (n_rows, n_columns) when all is plain numbers
 
-def load_csv(path: str | os.PathLike[str], *, label: str | None = None, options: PixelOptions = AS_FOUND) -> Dataset:
+
+def load(place: str, options: LoadOptions, progress: Progress | None = None) -> Dataset:
     """Load a table with one image per row, packed (.gz) or not.
 
-    A first line of names is recognised. The column of labels is `label` (a name, ``"first"``, ``"last"`` or a
+    A first line of names is recognised. The column of labels is ``options.label`` (a name, ``"first"``, ``"last"`` or a
     number from 1); without it, the column with a usual name (label, class, target, digit, y), else whichever of
     the first and the last column looks like labels. The notes say which one was taken.
 
@@ -34,21 +36,19 @@ def load_csv(path: str | os.PathLike[str], *, label: str | None = None, options:
     DataError
         Unreadable text, rows of different length, no column of labels, or pixels that are no numbers.
     """
-    path = existing(path, kind="file")
+    path = existing(place, kind="file")
     packed = path.name.lower().endswith(".gz")
     text = decode_text(read_file(path, limit=MAX_PACKED_CSV_BYTES if packed else MAX_CSV_BYTES), name=str(path))
     table, header = _read_table(text, path)
     n_columns = len(table[0])
-    column, column_note = _label_column(label, header, table, path)
+    column, column_note = _label_column(options.label, header, table, path)
     dropped = [i for i in _index_columns(header, table) if i != column]
     pixels, y = _split_columns(table, column, dropped, first_row=1 + (header is not None), where=str(path))
-    labels = as_labels(y, where=str(path))
-    X, shape, notes = as_ink(pixels, labels, options=options, where=str(path))
     index_note = [f"column {dropped[0] + 1} numbers the rows and was left out"] if dropped else []
     head = f"{n_columns} columns, {'with' if header else 'without'} a line of names; {column_note}"
-    return Dataset(
-        X, labels, image_shape=shape, name=path.stem, source=f"csv:{path}", notes=(head, *index_note, *notes)
-    )
+    return RawImages(
+        pixels, y, where=str(path), name=path.stem, source=f"csv:{path}", notes=(head, *index_note)
+    ).dataset(options.pixels)
 
 
 def decode_text(data: bytes, *, name: str) -> str:
@@ -92,12 +92,12 @@ def _encoding(data: bytes) -> str:
     return "utf-8-sig"
 
 
-def _read_table(text: str, path: Path):
+def _read_table(text: str, path: Path) -> tuple[Table, list[str] | None]:
     """Return the rows (lists of text, or a number array when all is plain numbers) and the names, if any."""
     text = text.lstrip("\r\n")
     first_line = text[: text.find("\n") + 1 or len(text)]
     delimiter = max(DELIMITERS, key=first_line.count)
-    rows: list[list[str]] | np.ndarray | None = _plain_numbers(text, first_line, delimiter)
+    rows: Table | None = _plain_numbers(text, first_line, delimiter)
     header = None
     if rows is not None and '"' not in first_line:
         head = read_rows(first_line, delimiter=delimiter, name=str(path))[0]
@@ -140,7 +140,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refuse_ragged(rows, header: list[str] | None, path: Path) -> None:
+def _refuse_ragged(rows: Table, header: list[str] | None, path: Path) -> None:
     n_columns = len(header or rows[0])
     if n_columns < 2 or n_columns > MAX_COLUMNS:
         raise DataError(f"{str(path)!r} has {n_columns} columns; expected a label and the pixels of one image per row")
@@ -153,15 +153,16 @@ def _refuse_ragged(rows, header: list[str] | None, path: Path) -> None:
     )
 
 
-def _label_column(asked: str | None, header, rows, path: Path) -> tuple[int, str]:
+def _label_column(asked: str | None, header: list[str] | None, rows: Table, path: Path) -> tuple[int, str]:
     """Return the column of labels and how it was found."""
     n_columns = len(rows[0])
-    names = [name.strip().lower() for name in header] if header else []
+    titles = [name.strip() for name in header or ()]
+    names = [title.lower() for title in titles]
     if asked is not None:
         return _asked_column(asked, names, n_columns, path), f"labels from column {asked!r}, as asked"
     usual = [names.index(name) for name in LABEL_NAMES if name in names]
     if usual:
-        return usual[0], f"labels from the column named {header[usual[0]].strip()!r}"
+        return usual[0], f"labels from the column named {titles[usual[0]]!r}"
     first, last = (_label_likeness(rows, i) for i in (0, n_columns - 1))
     if max(first, last) <= 0 or (min(first, last) > 0 and abs(first - last) < 0.05):
         raise DataError(
@@ -181,7 +182,7 @@ def _asked_column(asked: str, names: list[str], n_columns: int, path: Path) -> i
     raise DataError(f"{str(path)!r} has no column {asked!r}; name one, or say first, last or a number to {n_columns}")
 
 
-def _label_likeness(rows, column: int) -> float:
+def _label_likeness(rows: Table, column: int) -> float:
     """1 minus the share of the commonest value: near 0 for a pixel in the corner; 0 for values that never repeat."""
     values = rows[:, column].tolist() if isinstance(rows, np.ndarray) else [row[column].strip() for row in rows]
     counts = np.unique(values, return_counts=True)[1]
@@ -191,7 +192,7 @@ def _label_likeness(rows, column: int) -> float:
     return 1.0 if text else float(1 - counts.max() / len(values))
 
 
-def _index_columns(header, rows) -> list[int]:
+def _index_columns(header: list[str] | None, rows: Table) -> list[int]:
     """Return [0] when the first column is called like an index and counts 0, 1, 2 ... or 1, 2, 3 ..."""
     if not header or header[0].strip().lower() not in INDEX_NAMES:
         return []
@@ -202,7 +203,9 @@ def _index_columns(header, rows) -> list[int]:
     return [0] if len(values) > 1 and values[0] in (0, 1) and (np.diff(values) == 1).all() else []
 
 
-def _split_columns(rows, column: int, dropped: list[int], *, first_row: int, where: str):
+def _split_columns(
+    rows: Table, column: int, dropped: list[int], *, first_row: int, where: str
+) -> tuple[np.ndarray, np.ndarray | list[str]]:
     """Return pixels as numbers and labels as they stand."""
     n_columns = len(rows[0])
     kept = [i for i in range(n_columns) if i != column and i not in dropped]
