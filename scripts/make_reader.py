@@ -58,7 +58,7 @@ def frame_of(mask: np.ndarray) -> np.ndarray | None:
     if max(crop.shape) < 8:
         return None
     width = frames.pen_width(crop) / max(crop.shape)
-    return frames.centred(frames.fit_box(frames.with_pen(crop, width, float(np.clip(width, *frames.PEN)))))
+    return frames.centred(frames.fit_box(frames.with_pen(crop, width, float(np.clip(width, *frames.PEN_WIDTHS)))))
 
 
 def redrawn(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:

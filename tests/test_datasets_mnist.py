@@ -94,6 +94,19 @@ def test_split_is_scikit_learns(train, test):
     assert not set(split.train_index) & set(split.test_index)
 
 
+def test_own_halves_are_all_rows_once():
+    X = np.arange(40, dtype=np.uint8).reshape(10, 4)
+    dataset = Dataset(X, np.arange(10), image_shape=(2, 2), name="toy", n_train=7)
+    for split, n_train in ((dataset.own_split(), 7), (dataset.own_split(4), 4)):
+        assert split.train_index.tolist() == list(range(n_train))
+        assert split.test_index.tolist() == list(range(n_train, 10))
+        np.testing.assert_array_equal(split.X_test, X[n_train:])
+        assert split.y_train.tolist() == [str(i) for i in range(n_train)]
+    for n_train in (10, 11):
+        with pytest.raises(ParameterError, match="no training and test halves"):
+            dataset.own_split(n_train)
+
+
 @pytest.mark.parametrize(
     ("train", "test", "words"),
     [

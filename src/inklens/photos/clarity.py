@@ -9,17 +9,17 @@ from inklens.photos.connected import Box, outline
 # contrast  (rows, cols)  float32, 0 paper to 1 as far from paper as can be
 # mask      (rows, cols)  bool, the digit's pixels
 
-NEAR = 3  # pixels beyond a pen's reach that are looked at
-REACH = 0.6  # of a pen's width: from the middle of a stroke to beyond its edge
-DROP = 0.5  # of the ink's contrast: so much must an edge fall
-SMOOTH = 0.7  # pixels: one pixel of noise must not lift the closing
-RAISED = 0.4  # of the ink's contrast: so much darker than both its sides is a stroke
+MARGIN_PIXELS = 3  # pixels beyond a pen's reach that are looked at
+REACH_PENS = 0.6  # of a pen's width: from the middle of a stroke to beyond its edge
+MIN_EDGE_DROP = 0.5  # of the ink's contrast: so much must an edge fall
+BLUR_SIGMA = 0.7  # pixels: one pixel of noise must not lift the closing
+MIN_TOP_HAT = 0.4  # of the ink's contrast: so much darker than both its sides is a stroke
 
 
 def clarity(
     bright: np.ndarray, contrast: np.ndarray, mask: np.ndarray, *, box: Box, pen: float, full: float
 ) -> dict[str, float]:
-    """Return three shares from 0 to 1 that are near 1 for pen strokes, wherever the light comes from.
+    """Return three shares from 0 to 1, near 1 for pen strokes, wherever the light comes from.
 
     ``edges``: how much of the digit's outline the photo really shows as an edge. A shadow or a scribble of which a
     part was taken for paper has an outline where nothing changes.
@@ -35,18 +35,18 @@ def clarity(
     full : float
         Contrast of the middle of a stroke.
     """
-    reach = int(np.ceil(REACH * pen)) + 1
+    reach = int(np.ceil(REACH_PENS * pen)) + 1
     left, top, right, bottom = box
-    pad = reach + NEAR
+    pad = reach + MARGIN_PIXELS
     near = np.s_[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
     inked, tones = mask[near], contrast[near]
     rim = outline(inked)
     size = 2 * reach + 1
     lightest, darkest = (f(bright[near], size)[rim] for f in (ndimage.maximum_filter, ndimage.minimum_filter))
-    edges = (1 - darkest / np.maximum(lightest, 1e-3) > DROP * full).mean() if rim.any() else 0.0
+    edges = (1 - darkest / np.maximum(lightest, 1e-3) > MIN_EDGE_DROP * full).mean() if rim.any() else 0.0
     share = inked.mean()
     sides = _darker_than_both_sides(bright, mask, box, int(np.ceil(pen)))
-    raised = (sides > RAISED * full).mean() if sides.size else 0.0
+    raised = (sides > MIN_TOP_HAT * full).mean() if sides.size else 0.0
     apart = tones[inked].mean() - tones[~inked].mean() if 0 < share < 1 else 0.0
     two_tones = float(share * (1 - share) * apart**2 / max(tones.var(), 1e-9))
     return {"edges": float(edges), "two_tones": two_tones, "both_sides": float(raised)}
@@ -55,10 +55,10 @@ def clarity(
 def _darker_than_both_sides(bright: np.ndarray, mask: np.ndarray, box: Box, pen: int) -> np.ndarray:
     """Return for each pixel of ink its contrast against a grey closing that no stroke of this pen survives."""
     step = max(1, pen // 4)
-    size = 2 * pen // step + NEAR
+    size = 2 * pen // step + MARGIN_PIXELS
     left, top, right, bottom = box
     pad = (size + 2) * step
     near = np.s_[max(0, top - pad) : bottom + pad : step, max(0, left - pad) : right + pad : step]
     seen = bright[near]
-    closed = ndimage.grey_closing(ndimage.gaussian_filter(seen, SMOOTH), size=(size, size), mode="nearest")
+    closed = ndimage.grey_closing(ndimage.gaussian_filter(seen, BLUR_SIGMA), size=(size, size), mode="nearest")
     return (1 - seen / np.maximum(closed, 1e-3))[mask[near]]

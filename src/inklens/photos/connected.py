@@ -7,11 +7,11 @@ from scipy import ndimage
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
-EIGHT = np.ones((3, 3), bool)
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 LINE_SHARE = 0.8  # of the picture's side: a run of ink this long may be a printed line
 SPECK_SHARE = 0.02  # of the largest component's area: less is a speck
 JOIN_GAP = 0.12  # of the digit's extent: components nearer than this belong together
-FLAW = 0.04  # of the digit's extent: a smaller hole is a flaw
+FLAW_EXTENT = 0.04  # of the digit's extent: a smaller hole is a flaw
 STACK_GAP = 0.3  # the same for components above one another, such as the bar of a 5
 MAX_COMPONENTS = 5_000  # the largest are kept; a page of noise has a hundred thousand
 
@@ -38,7 +38,7 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Component]]:
 
     At most `MAX_COMPONENTS` are returned; the labels count all of them.
     """
-    labels, count = ndimage.label(mask, EIGHT)
+    labels, count = ndimage.label(mask, EIGHT_NEIGHBOURS)
     if count == 0:
         return labels, []
     areas = np.bincount(labels[mask], minlength=count + 1)
@@ -104,7 +104,7 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
     run = _long_runs(dilated(mask, 1, 0), length)
     if not run.any():
         return mask
-    bands, count = ndimage.label(dilated(run) & mask, EIGHT)
+    bands, count = ndimage.label(dilated(run) & mask, EIGHT_NEIGHBOURS)
     result = mask.copy()
     runs = _run_lengths(mask)
     for number in range(1, count + 1):
@@ -183,7 +183,7 @@ def holes(mask: np.ndarray) -> int:
     """Count the holes in a component that are wider than a flaw of the paper."""
     labels, count = ndimage.label(~np.pad(mask, 1))
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    return int((areas > (FLAW * max(mask.shape)) ** 2).sum()) - 1
+    return int((areas > (FLAW_EXTENT * max(mask.shape)) ** 2).sum()) - 1
 
 
 def union(group: list[Component]) -> Box:

@@ -20,11 +20,11 @@ from inklens.photos.threads import one_blas_thread
 
 SIDE = 28
 DIRECTIONS = 8  # of the full circle: a stroke's left edge and its right edge are told apart
-SHARPNESS = 3  # power of the projection: halves the response 37 degrees off its direction
+TUNING_POWER = 3  # power of the projection: halves the response 37 degrees off its direction
 LEVELS = ((7, 4.0), (4, 8.0))  # (cells per side, pixels between their centres)
 CENTRE = 14.0  # row and column of the centre of mass
 ROW_SPREAD, COL_SPREAD = 5.2, 4.2  # standard deviation of the ink in pixels, medians of MNIST
-MOST_SCALED = 2.0  # a 1 must not become as wide as a 0
+MAX_SCALE = 2.0  # a 1 must not become as wide as a 0
 BATCH = 256  # frames at a time: the maps of a batch stay in the processor's cache
 
 
@@ -140,8 +140,8 @@ def pose(frames: np.ndarray) -> Pose:
     covariance = (frames @ at * at).sum(axis=1) / mass - row * col
     alpha = covariance / row_variance
     col_variance = np.maximum(by_col @ (at * at) / mass - col * col - alpha * covariance, 0.1)
-    row_step = np.clip(np.sqrt(row_variance) / ROW_SPREAD, 1 / MOST_SCALED, MOST_SCALED)
-    col_step = np.clip(np.sqrt(col_variance) / COL_SPREAD, 1 / MOST_SCALED, MOST_SCALED)
+    row_step = np.clip(np.sqrt(row_variance) / ROW_SPREAD, 1 / MAX_SCALE, MAX_SCALE)
+    col_step = np.clip(np.sqrt(col_variance) / COL_SPREAD, 1 / MAX_SCALE, MAX_SCALE)
     return Pose(row, col, row_step, col_step, alpha)
 
 

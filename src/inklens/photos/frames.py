@@ -10,9 +10,9 @@ from inklens.photos.ink import Ink, quantile
 FRAME_SIDE = 28
 BOX_SIDE = 20
 CENTRE = 14.0  # pixel index of MNIST's centre of mass: each of its images lies within 13.5 to 14.5
-PEN = (0.11, 0.16)  # widths relative to the box that are left as they are; MNIST has a median of 0.137
+PEN_WIDTHS = (0.11, 0.16)  # widths relative to the box that are left as they are; MNIST has a median of 0.137
 DRAWN_SIDE = 80  # pixels of the box in which a pen's width is changed
-COARSE, FINE = 28, 60  # pixels of a digit: up to COARSE its greys are kept, from FINE on its edge is cut sharp
+COARSE_PIXELS, FINE_PIXELS = 28, 60  # of a digit: up to the first its greys are kept, from the second its edge is sharp
 
 
 def redraw(
@@ -27,11 +27,11 @@ def redraw(
     crop = np.s_[top:bottom, left:right]
     mask, contrast = digit[crop], seen.contrast[crop]
     width = pen_width(mask) / max(mask.shape)
-    target = float(np.clip(width, *PEN)) if pen == "auto" else (float(pen) if pen else width)
+    target = float(np.clip(width, *PEN_WIDTHS)) if pen == "auto" else (float(pen) if pen else width)
     if abs(target - width) > 1e-9:
         return with_pen(mask, width, target), width
     near = dilated(mask, 2, 2)
-    sharp = float(np.clip((extent - COARSE) / (FINE - COARSE), 0, 1))
+    sharp = float(np.clip((extent - COARSE_PIXELS) / (FINE_PIXELS - COARSE_PIXELS), 0, 1))
     low = (1 - sharp) * min(3 * seen.noise + 0.04 * seen.full, 0.5 * seen.threshold) + sharp * 0.8 * seen.threshold
     high = (1 - sharp) * max(quantile(contrast[mask], 0.9), low + 0.02) + sharp * 1.2 * seen.threshold
     inked = np.clip((contrast - low) / (high - low), 0, 1) * near

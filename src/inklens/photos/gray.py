@@ -11,8 +11,8 @@ from inklens.errors import PhotoError
 # alpha  (rows, cols)  float32, 0 transparent to 1 opaque; None: all opaque
 
 BAND_PIXELS = 500_000  # at a time: a band in RGBA and as float has some 10 MB
-OVERSHOOT = 0.25  # floats this far outside 0 to 1 are cut to it: sharpening and light do that
-TWELVE_BITS = 4095  # scanners often fill only these of 16
+MAX_OVERSHOOT = 0.25  # floats this far outside 0 to 1 are cut to it: sharpening and light do that
+MAX_12_BIT = 4095  # scanners often fill only these of 16
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 Layers = tuple[np.ndarray, np.ndarray | None]
@@ -109,12 +109,12 @@ def _span(bands: Iterator[np.ndarray], dtype: np.dtype) -> Callable[[np.ndarray]
         if dtype.kind == "f" and not np.isfinite(band).all():
             raise PhotoError("the picture holds NaN or infinity; give finite numbers from 0 to 1", code="bad-value")
         low, high = min(low, float(band.min())), max(high, float(band.max()))
-    if dtype.kind == "f" and low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
+    if dtype.kind == "f" and low >= -MAX_OVERSHOOT and high <= 1 + MAX_OVERSHOOT:
         return _by(0.0, 1.0)
     if low >= 0 and high <= 255 and dtype.itemsize != 2:
         return _by(0.0, 255.0)
     if low >= 0 and dtype.kind == "u" and dtype.itemsize == 2:
-        return _by(0.0, TWELVE_BITS if high <= TWELVE_BITS else 65535.0)
+        return _by(0.0, MAX_12_BIT if high <= MAX_12_BIT else 65535.0)
     return _by(low, max(high - low, np.finfo(np.float64).tiny))
 
 

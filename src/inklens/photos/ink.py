@@ -13,9 +13,9 @@ from scipy import ndimage
 # mask      (rows, cols)  bool, True = ink
 
 PAPER_SIDE = 64  # pixels of the longer side at which paper is estimated: light changes slowly
-CLEAR_SKEW = 0.5  # skewness of the picture from which its sign says what is ink
+MIN_SKEW = 0.5  # skewness of the picture from which its sign says what is ink
 BINS = 256  # of a histogram of grey levels: as many as a byte has
-FAINT = 0.6  # share of the threshold that still counts where it touches clear ink (hysteresis)
+HYSTERESIS_SHARE = 0.6  # share of the threshold that still counts where it touches clear ink (hysteresis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def polarities(gray: np.ndarray) -> list[str]:
     second = "dark" if skew < 0 else "light"
     if first == second:
         return [first]
-    return [second, first] if abs(skew) > CLEAR_SKEW else [first, second]
+    return [second, first] if abs(skew) > MIN_SKEW else [first, second]
 
 
 def stretch(values: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ def find_ink(bright: np.ndarray, name: str, paper: np.ndarray, threshold: float 
     usual = quantile(blank, 0.5)
     noise = 1.48 * quantile(np.abs(blank - usual), 0.5)
     full = quantile(contrast[clear], 0.75)
-    low = max(FAINT * level, min(level, usual + 4 * noise))
+    low = max(HYSTERESIS_SHARE * level, min(level, usual + 4 * noise))
     return Ink(name, contrast, level, full, noise, _touching(smooth > low, clear))
 
 

@@ -13,7 +13,7 @@ MAX_DRAFT_PIXELS = 250_000_000  # a baseline JPEG streams through `draft`, rows 
 MAX_SIDE = 65_500  # libjpeg's own limit
 MAX_GRAY_PIXELS = 4_000_000  # what is kept of a picture
 JPEG_PIXELS_PER_BYTE, MIN_STORED = 400, 4096  # an empty page takes a byte for some 70 pixels
-MAX_SCANNED = 2_000_000_000  # samples, over all scans of a JPEG: some 2 ns each
+MAX_SCANNED_SAMPLES = 2_000_000_000  # samples, over all scans of a JPEG: some 2 ns each
 MAX_RUN_BYTES = 2_000_000  # of a run-length coded BMP, which Pillow decodes in Python
 
 # what decoders hold for a pixel besides Pillow's buffer, or instead of it, measured
@@ -44,7 +44,7 @@ def check_jpeg(size: tuple[int, int], scans: Scans, stored: int) -> None:
         check_pixels(size, MAX_DRAFT_PIXELS)
     else:
         check_pixels(size, int((MAX_DECODED_BYTES - stored) / (2 * scans.held)))
-        if pixels * scans.held * scans.passes > MAX_SCANNED:
+        if pixels * scans.held * scans.passes > MAX_SCANNED_SAMPLES:
             raise too_large(f"{size[0]} x {size[1]} pixels in {scans.passes} scans")
     if pixels > JPEG_PIXELS_PER_BYTE * max(stored, MIN_STORED):
         raise PhotoError("the file is far too short for the size it claims; copy it again", code="truncated")

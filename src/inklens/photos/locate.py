@@ -15,10 +15,10 @@ from inklens.photos.threads import one_blas_thread
 
 PAGE_SIDE = 1400  # a page of thirty digits a line leaves each some 30 pixels
 DIGIT_HEIGHT = (0.45, 2.2)  # of the median height: components outside are marks, lines or blots
-SLIM = 0.12  # of the median height: shorter in both directions is a speck
+SPECK_EXTENT = 0.12  # of the median height: shorter in both directions is a speck
 ROW_GAP = 0.55  # of the median height between the middles of two lines
-WIDE = 1.25  # width over height from which a component may be two digits that touch
-MOST_DIGITS = 600  # more components of a digit's size are no page that a person wrote, and would take seconds
+MIN_SPLIT_ASPECT = 1.25  # width over height from which a component may be two digits that touch
+MAX_DIGITS = 600  # more components of a digit's size are no page that a person wrote, and would take seconds
 CLEAR_WORTH = 0.85  # per digit, from which a page needs no second guess at its paper
 MIN_SPLIT_GAIN = 0.15  # of novelty: by so much lower must that of the halves be
 
@@ -108,9 +108,9 @@ def _groups(components: list[Component]) -> list[list[Component]]:
         return []
     extents = np.array([component.extent for component in standing])
     tall = np.median(extents[extents >= 0.3 * np.percentile(extents, 90)])
-    usable = [p for p in standing if SLIM * tall < p.extent < DIGIT_HEIGHT[1] * tall]
+    usable = [p for p in standing if SPECK_EXTENT * tall < p.extent < DIGIT_HEIGHT[1] * tall]
     bodies = [[component] for component in usable if component.extent >= DIGIT_HEIGHT[0] * tall]
-    if len(bodies) > MOST_DIGITS:
+    if len(bodies) > MAX_DIGITS:
         return []
     _add_marks(bodies, [component for component in usable if component.extent < DIGIT_HEIGHT[0] * tall])
     return _stacked(bodies, tall)
@@ -179,7 +179,7 @@ def _split(found: Found) -> list[Found]:
     """Split two digits that touch, if each half looks more like a digit than the whole."""
     left, top, right, bottom = found.box
     width, height = right - left, bottom - top
-    if width < WIDE * height or width < 16:
+    if width < MIN_SPLIT_ASPECT * height or width < 16:
         return [found]
     profile = ndimage.uniform_filter1d(found.mask[:, left:right].sum(axis=0).astype(float), 3)
     middle = np.s_[width // 4 : width - width // 4]
