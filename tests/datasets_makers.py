@@ -11,6 +11,7 @@ from PIL import Image
 from inklens.datasets import load_dataset
 
 N = 200
+N_TRAIN = 150  # rows of the training half, where a source has halves
 
 
 @cache
@@ -54,7 +55,7 @@ def make_idx(folder, monkeypatch=None, *, packed=True):
     """Write the four files, three quarters of the digits in the training half."""
     X, y = sample()
     folder.mkdir(parents=True, exist_ok=True)
-    for half, rows in (("train", slice(0, 150)), ("t10k", slice(150, None))):
+    for half, rows in (("train", slice(0, N_TRAIN)), ("t10k", slice(N_TRAIN, None))):
         images, labels = X[rows].reshape(-1, 28, 28), y[rows].astype(np.uint8)
         for name, array in ((f"{half}-images-idx3-ubyte", images), (f"{half}-labels-idx1-ubyte", labels)):
             data = idx_bytes(array)
@@ -78,7 +79,11 @@ def make_npz(folder, monkeypatch=None):
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = X.reshape(-1, 28, 28), y.astype(np.uint8)
     np.savez_compressed(
-        folder / "a.npz", x_train=images[:150], y_train=labels[:150], x_test=images[150:], y_test=labels[150:]
+        folder / "a.npz",
+        x_train=images[:N_TRAIN],
+        y_train=labels[:N_TRAIN],
+        x_test=images[N_TRAIN:],
+        y_test=labels[N_TRAIN:],
     )
     return f"npz:{folder / 'a.npz'}"
 

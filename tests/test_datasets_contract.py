@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from datasets_makers import MAKERS, sample
+from datasets_makers import MAKERS, N_TRAIN, sample
 from PIL import Image
 
 from inklens.datasets import describe, load_dataset
@@ -63,6 +63,8 @@ def test_halves_join_to_all(source):
         with pytest.raises(ParameterError, match="no training and test halves"):
             load_dataset(source, subset="test")
         return
+    assert dataset.n_train == N_TRAIN
+    np.testing.assert_array_equal(load_dataset(source, subset="train").X, sample()[0][:N_TRAIN])
     halves = [load_dataset(source, subset=half) for half in ("train", "test")]
     np.testing.assert_array_equal(np.concatenate([half.X for half in halves]), dataset.X)
     np.testing.assert_array_equal(np.concatenate([half.y for half in halves]), dataset.y)
@@ -165,6 +167,12 @@ def test_unclear_ink_is_said(tmp_path):
 def test_labels_become_one_kind(values, tmp_path):
     np.savez(tmp_path / "a.npz", X=sample()[0][:2], y=np.array(values))
     assert load_dataset(f"npz:{tmp_path}/a.npz").y.tolist() == ["3", "3"]
+
+
+def test_one_hot_labels_are_column_numbers(tmp_path):
+    X, y = sample()
+    np.savez(tmp_path / "a.npz", X=X, y=np.eye(10)[y.astype(int)])
+    np.testing.assert_array_equal(load_dataset(f"npz:{tmp_path}/a.npz").y, y)
 
 
 @pytest.mark.parametrize("values", [["1", ""], [1.0, np.nan], [1.0, 2.5], [b"1", b"\xff"], ["1", "x" * 300]])

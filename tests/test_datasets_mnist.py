@@ -158,6 +158,11 @@ def test_duplicates_and_conflicts_are_counted():
     assert describe(dataset, split).overlap.n_test == expected > 0
 
 
+def test_counts_are_of_each_class_the_most_frequent_first():
+    dataset = Dataset(np.zeros((6, 4), np.uint8), np.array(list("bacbcb")), image_shape=(2, 2), name="toy")
+    assert list(dataset.counts.items()) == [("b", 3), ("c", 2), ("a", 1)]
+
+
 def test_overlap_compares_values_not_bytes():
     assert overlap(np.array([[0.0, 1.0]]), np.array([[-0.0, 1.0]])).n_test == 1
     assert overlap(np.array([[0, 1]], np.uint8), np.array([[0.0, 1.0]])).n_test == 1

@@ -9,19 +9,21 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import pytest
 from datasets_makers import arff_text, openml_answers, sample
 
 from inklens.datasets import available, clear, fetch, info, load_dataset
-from inklens.datasets.openml import client
+from inklens.datasets.openml import cache, client
+from inklens.datasets.openml.catalogue import find_known
 from inklens.datasets.openml.client import OpenML
 from inklens.datasets.openml.download import Limits, fetch_bytes
 from inklens.datasets.sources.source import LoadOptions
-from inklens.errors import DataError, DownloadError, ParameterError
+from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
 HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)
 PATIENT = Limits(stall_s=20, read_s=0.8, back_off_s=0.02)  # a busy machine may sleep a second between two bytes
@@ -30,7 +32,7 @@ FILE = "/data/v1/download/5/digits.arff"
 SPEC = "openml:digits@3"
 
 
-@cache
+@lru_cache
 def body():
     """An ARFF of about 400 kB."""
     X, y = sample()
@@ -88,10 +90,10 @@ def reply(handler, data, *, status=200, headers=(), length=None):
 
 
 def send_file(handler, server):
-    """Behave: whole file, or the part that was asked for."""
+    """Behave: whole file, or the part that was asked for when the version is still the same."""
     start = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
     tag = [("ETag", server.etag)] if server.etag else []
-    if start and server.etag:
+    if start and server.etag and handler.headers.get("If-Range") == server.etag:
         part = [("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")]
         reply(handler, server.content[start:], status=206, headers=[*tag, *part])
     else:
@@ -245,6 +247,18 @@ def test_a_later_call_resumes_what_an_earlier_one_left(server):
     assert server.ranges == ["bytes=100000-"]
 
 
+def test_another_version_of_the_file_is_fetched_from_the_start(server):
+    server.faults = [stall_half_way] + [stall] * 50
+    with pytest.raises(DownloadError):
+        load(server)
+    X, y = sample()
+    server.content, server.etag = arff_text(X[:20], y[:20]).encode(), '"v2"'  # shorter than what has come
+    server.answers = {p: json.dumps(a).encode() for p, a in openml_answers(server.content).items()}
+    server.faults, server.ranges = [], []
+    np.testing.assert_array_equal(load(server).X, X[:20])
+    assert server.ranges == ["bytes=100000-"]  # the answer was the whole file, and it was right at once
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -302,6 +316,54 @@ def test_damaged_cache_without_network_names_path_and_both_hashes(server, tmp_pa
         load(server, offline=True)
     for part in (str(path), expected, hashlib.sha256(found).hexdigest()):
         assert part in str(caught.value)
+
+
+def scikit_learn_cache(server, tmp_path, monkeypatch, content):
+    """Fill scikit-learn's cache with the server's answers and another content."""
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "sk"))
+    for path, data in {**server.answers, FILE: content}.items():
+        target = tmp_path / "sk" / "openml" / "openml.org" / (path.strip("/") + ".gz")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(gzip.compress(data, 1))
+
+
+def test_scikit_learns_copy_is_taken_without_a_network(server, tmp_path, monkeypatch):
+    scikit_learn_cache(server, tmp_path, monkeypatch, body())
+    assert_right(load(server, offline=True))
+    assert server.requests == []
+
+
+def test_a_changed_copy_of_scikit_learn_is_passed_over(server, tmp_path, monkeypatch):
+    changed = body()[:-20] + b"7" + body()[-19:]
+    scikit_learn_cache(server, tmp_path, monkeypatch, changed)
+    with pytest.raises(DownloadError, match="offline"):
+        load(server, offline=True)
+    assert_right(load(server))
+    assert server.requests == [FILE]
+
+
+def test_the_pinned_checksum_counts_not_the_servers(server):
+    mnist = find_known("mnist_784", 1)
+    server.answers = {p.replace("digits", mnist.name): answer for p, answer in server.answers.items()}
+    server.answers[mnist.url_path] = body()
+    with pytest.raises(DownloadError, match=mnist.md5):
+        load(server, name="mnist_784@1")
+    assert set(server.requests) == {mnist.url_path}
+
+
+def test_letters_of_emnist_are_turned(server):
+    """Nothing but the catalogue knows that: 47 classes are no digits that could be compared."""
+    emnist = find_known("EMNIST_Balanced", 1)
+    X, _ = sample()
+    y = np.array([str(i % 47) for i in range(len(X))])
+    server.content = arff_text(X, y, classes=[str(i) for i in range(47)]).encode()
+    answers = openml_answers(server.content, name=emnist.name, version=1)
+    about = f"/api/v1/json/data/{answers[next(iter(answers))]['data']['dataset'][0]['did']}"
+    answers[about]["data_set_description"]["url"] = server.url + FILE
+    server.answers = {path: json.dumps(answer).encode() for path, answer in answers.items()}
+    dataset = load(server, name="emnist_balanced")
+    np.testing.assert_array_equal(dataset.images(), X.reshape(-1, 28, 28).transpose(0, 2, 1))
+    np.testing.assert_array_equal(dataset.y, y)
 
 
 def test_unknown_name_and_offline_are_said(server):
@@ -389,25 +451,52 @@ def test_only_pinned_hosts_over_https(url):
         fetch_bytes(url, origins=client.PINNED_ORIGINS)
 
 
+def test_a_second_writer_waits_says_so_and_gives_up_in_time(tmp_path):
+    entry, told = cache.Entry.of("one", tmp_path), []
+
+    def second():
+        with entry.locked(max_wait_s=0.2, progress=lambda *step: told.append(step)):
+            told.append("entered")
+
+    with ThreadPoolExecutor(1) as pool:
+        with entry.locked():
+            with pytest.raises(DownloadError, match=r"holds .*one"):
+                pool.submit(second).result()
+            assert [step[2] for step in told] == ["waiting for another process that fetches the same data"]
+        pool.submit(second).result()
+    assert told[1:] == ["entered"]
+
+
+def test_a_cache_that_cannot_be_written_is_said(server, tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="set INKLENS_CACHE"):
+        load(server)
+
+
 def _load_in_child(url, folder):
     os.environ["INKLENS_CACHE"] = folder
-    client.load("digits@3", LoadOptions(), server=OpenML(url, HASTY))
+    client.load("digits@3", LoadOptions(), server=OpenML(url, Limits(stall_s=60, read_s=30)))
 
 
-def test_many_processes_end_with_one_good_file(server, tmp_path):
+@pytest.mark.slow
+def test_sixteen_processes_fetch_once_and_a_dead_owner_holds_no_lock(server, tmp_path):
     context = multiprocessing.get_context("spawn")
-    children = [context.Process(target=_load_in_child, args=(server.url, str(tmp_path / "cache"))) for _ in range(4)]
+    owner, *others = (
+        context.Process(target=_load_in_child, args=(server.url, str(tmp_path / "cache"))) for _ in range(16)
+    )
     server.faults = [stall_half_way]
-    for child in children:
-        child.start()
+    owner.start()
     deadline = time.monotonic() + 30
     while not server.ranges and time.monotonic() < deadline:
         time.sleep(0.02)
-    for child in children[:2]:
-        os.kill(child.pid, signal.SIGKILL)
-    for child in children:
-        child.join(60)
-    assert [child.exitcode for child in children[2:]] == [0, 0]
+    for other in others:
+        other.start()
+    os.kill(owner.pid, signal.SIGKILL)
+    for child in (owner, *others):
+        child.join(120)
+    assert [child.exitcode for child in others] == [0] * 15
+    assert server.ranges == [None, None]  # the owner's, and one for all others
     before = len(server.requests)
     assert_right(load(server))
     assert len(server.requests) == before
