@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inklens.datasets import load_dataset
+from inklens.datasets import load_dataset, unpack
 from inklens.datasets.sources.idx import read_idx
 from inklens.datasets.sources.tables import decode_text, read_rows
 from inklens.datasets.unpack import read_file
@@ -269,6 +269,22 @@ def test_bombs_stop_within_little_memory(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.npz", "a") as archive:
         archive.writestr("y.npy", b"")
     assert peak_kibibytes_after_refusing(f"csv:{tmp_path / 'bomb.csv.gz'}", f"npz:{tmp_path / 'bomb.npz'}") < 300 << 10
+
+
+def test_only_what_bursts_is_refused_by_its_ratio(monkeypatch):
+    monkeypatch.setattr(unpack, "BURST_BYTES", 1 << 16)
+    noise = np.random.default_rng(0).bytes(1 << 20)
+    sparse = b"".join(noise[i : i + 1] + bytes(99) for i in range(10_000))  # some 60 times, as drawings may be
+
+    def read(*members):
+        data = b"".join(gzip.compress(member) for member in members)
+        return b"".join(unpack.unpacked(io.BytesIO(data), limit=1 << 30, name="x.gz"))
+
+    for honest in ((noise,), (sparse,), (noise, sparse), (bytes(1 << 16),)):
+        assert read(*honest) == b"".join(honest)
+    for bomb in ((bytes(1 << 20),), (sparse, bytes(1 << 24))):
+        with pytest.raises(DataError, match="over 200 times"):
+            read(*bomb)
 
 
 def test_idx_never_allocates_more_than_it_holds(tmp_path):
