@@ -467,6 +467,15 @@ def test_a_second_writer_waits_says_so_and_gives_up_in_time(tmp_path):
     assert told[1:] == ["entered"]
 
 
+def test_what_a_dead_writer_left_is_swept(server, tmp_path):
+    folder = tmp_path / "cache" / "datasets" / "openml-digits-3"
+    folder.mkdir(parents=True)
+    for name in (".X.npy.abc.part", "download.part", "download.part.json"):
+        (folder / name).write_bytes(b"half")
+    assert_right(load(server))
+    assert files_in(tmp_path) == ["X.npy", "lock", "meta.json", "y.npy"]
+
+
 def test_a_cache_that_cannot_be_written_is_said(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "file"))

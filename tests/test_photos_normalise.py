@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from handwriting import STROKES, encoded, photo
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps
 from scipy import ndimage
 
 from inklens.errors import ParameterError, PhotoError
-from inklens.photos import Normaliser, locate, normalise
+from inklens.photos import Normaliser, frames, locate, normalise
+from inklens.photos.ink import find_ink, otsu
 
 
 def frame(source, **parameters):
@@ -194,12 +198,63 @@ def test_a_stroke_has_paper_on_both_sides_and_a_shadow_on_one():
     assert shares[1] < 0.3  # the blur of the edge
 
 
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
+def test_a_bounding_box_holds_all_ink_and_ends_at_it(mask):
+    box = frames.bounding_box(mask)
+    if box is None:
+        assert not mask.any()
+        return
+    left, top, right, bottom = box
+    inside = mask[top:bottom, left:right]
+    assert inside.sum() == mask.sum()
+    assert all(side.any() for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+
+
+@pytest.mark.parametrize("width", range(2, 15))
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_width_of_a_stroke_is_measured(width, turned):
+    mask = np.zeros((110, 40), bool)
+    mask[5:105, 10 : 10 + width] = True
+    assert frames.pen_width(mask.T if turned else mask) == pytest.approx(width, abs=1)
+
+
+@pytest.mark.parametrize("target", [0.08, 0.12, 0.2])
+def test_a_redrawn_stroke_has_the_width_that_was_asked_for(target):
+    y, x = np.mgrid[-1:1:120j, -1:1:120j]
+    ring = np.abs(np.hypot(x, y) - 0.85) < 0.13
+    drawn = frames.with_pen(ring, frames.pen_width(ring) / 120, target) > 0.5
+    assert frames.pen_width(drawn) / max(drawn.shape) == pytest.approx(target, abs=0.02)
+
+
+def test_faint_ink_counts_where_it_touches_clear_ink():
+    contrast = np.zeros((50, 50), np.float32)
+    contrast[10:40, 10:14] = 0.8
+    contrast[10:40, 14:18] = 0.3
+    contrast[10:40, 30:34] = 0.3
+    found = find_ink(1 - contrast, "flat", np.ones_like(contrast), threshold=0.4).mask
+    assert np.array_equal(found, contrast * (np.arange(50) < 20) > 0)
+
+
+@given(arrays(np.float32, 40, elements=st.floats(0, 1, width=32)), st.integers(1, 39))
+def test_otsu_separates_two_groups_and_no_other_threshold_does_better(values, n_dark):
+    def between(level):
+        above = values > level
+        if above.all() or not above.any():
+            return 0.0
+        return above.mean() * (1 - above.mean()) * (values[above].mean() - values[~above].mean()) ** 2
+
+    values = np.minimum((values * 255).round() / 256 + 1 / 512, 1)  # the middle of a bin
+    assert between(otsu(values)) >= max(between(k / 256) for k in range(256)) - 1e-6
+    values[:n_dark], values[n_dark:] = 0.2, 0.7
+    assert 0.2 < otsu(values) < 0.7
+
+
 @pytest.mark.parametrize("recipe", ["faithful", "otsu", "tutorial"])
 def test_every_step_can_be_seen_by_a_classifier(recipe):
     steps = normalise(photo("2"), recipe=recipe).steps
-    frames = [step.as_frame() for step in steps]
-    assert all(each.shape == (28, 28) and each.min() >= 0 and each.max() <= 1 for each in frames)
-    assert np.abs(frames[-1] - steps[-1].picture).max() < 1e-6
+    shown = [step.as_frame() for step in steps]
+    assert all(each.shape == (28, 28) and each.min() >= 0 and each.max() <= 1 for each in shown)
+    assert np.abs(shown[-1] - steps[-1].picture).max() < 1e-6
 
 
 def test_a_scikit_learn_transformer():
