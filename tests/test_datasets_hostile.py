@@ -357,6 +357,32 @@ def test_folder_of_different_sizes_follows_one_rule(tmp_path):
     assert load_dataset(f"folder:{tmp_path}?shape=10x12").image_shape == (10, 12)
 
 
+@pytest.mark.parametrize("shape", [(10, 20), (20, 10), (9, 9), (200, 120)])
+def test_a_picture_of_another_size_is_centred_on_the_colour_of_its_border(tmp_path, shape):
+    picture = np.full(shape, 40, np.uint8)
+    picture[1:-1, 1:-1] = 250
+    for name, array in (("a", picture), ("b", np.zeros((5, 5), np.uint8))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(array).save(tmp_path / name / "1.png")
+    image = load_dataset(f"folder:{tmp_path}?invert=no").images(0)
+    assert image[0, 0] == image[-1, -1] == 40
+    for axis in (0, 1):
+        inked = np.flatnonzero((image > 45).any(axis=axis))
+        assert abs(inked[0] - (27 - inked[-1])) <= 1
+
+
+def test_only_a_column_that_counts_is_an_index(tmp_path):
+    X, y = sample()
+    for numbers, n_left_out in ((range(50), 1), (range(1, 51), 1), (range(0, 100, 2), 0), (range(5, 55), 0)):
+        with (tmp_path / "a.csv").open("w") as file:
+            file.write("id,label," + ",".join(f"p{i}" for i in range(784 - 1 + n_left_out)) + "\n")
+            for number, label, row in zip(numbers, y, X.tolist(), strict=False):
+                file.write(f"{number},{label},{','.join(map(str, row[: 783 + n_left_out]))}\n")
+        dataset = load_dataset(f"csv:{tmp_path / 'a.csv'}")
+        assert any("left out" in note for note in dataset.notes) == bool(n_left_out)
+        assert dataset.image_shape == (28, 28)
+
+
 def test_folder_with_halves(tmp_path):
     make_folder(tmp_path)
     (tmp_path / "both" / "test").mkdir(parents=True)

@@ -226,3 +226,11 @@ def test_reading_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_picture_as_seen(orientation):
+    stored = np.zeros((20, 30), np.uint8)
+    picture = decode(stored, orientation=orientation)
+    assert picture.size == ((30, 20) if orientation < 5 else (20, 30))
+    assert picture.gray.shape == picture.size[::-1]
