@@ -234,3 +234,10 @@ def test_the_size_is_that_of_the_picture_as_seen(orientation):
     picture = decode(stored, orientation=orientation)
     assert picture.size == ((30, 20) if orientation < 5 else (20, 30))
     assert picture.gray.shape == picture.size[::-1]
+
+
+def test_colours_become_luminance():
+    colours = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    luma = colours / 255 @ [0.299, 0.587, 0.114]  # ITU-R BT.601
+    for source in (colours, colours / 255, Image.fromarray(colours), encoded(colours, "PNG")):
+        assert np.abs(decode(source).gray - luma).max() < 1 / 255

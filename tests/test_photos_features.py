@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from inklens.errors import DataError, ParameterError
 from inklens.photos import FEATURES, compute, normalise, stroke_layout
-from inklens.photos.features import COL_SPREAD, ROW_SPREAD, deskew, edge_maps
+from inklens.photos.features import COL_SPREAD, ROW_SPREAD, deskew, edge_maps, pose
 
 FRAMES = np.array([normalise(photo(label)).frame for label in STROKES], np.float32)
 
@@ -62,6 +62,35 @@ def test_the_layout_names_every_stroke_feature():
     maps = edge_maps(spot)[0]
     row, col = ndimage.center_of_mass(maps.sum(axis=0))
     assert (row, col) == pytest.approx((9, 20))
+
+
+def test_a_stroke_feature_is_the_average_edge_where_its_cell_says():
+    at = np.arange(28)
+
+    def window(centre, width):
+        weights = np.maximum(0, 1 - 2 * np.abs(at - centre) / width)
+        return weights / weights.sum()
+
+    for frame, row in zip(FRAMES, compute(FRAMES, "strokes"), strict=True):
+        maps = edge_maps(deskew(frame[None]))[0].astype(float)
+        expected = np.array(
+            [
+                window(c.row, c.width) @ maps[round(c.direction_degrees / 45)] @ window(c.col, c.width)
+                for c in stroke_layout()
+            ]
+        )
+        expected = np.cbrt(expected) / (np.sqrt((np.cbrt(expected) ** 2).mean()) + 1e-3)
+        assert np.abs(row - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("shear", [-0.3, 0.0, 0.25])
+def test_deskewing_is_interpolation_at_the_places_of_the_pose(shear):
+    for frame in FRAMES:
+        slanted = ndimage.affine_transform(frame, [[1, 0], [shear, 1]], [0, -14 * shear], order=1)
+        row, col = (places[0].astype(float) for places in pose(slanted[None]).positions())
+        places = np.broadcast_to(row[:, None], col.shape), col
+        expected = ndimage.map_coordinates(np.pad(slanted, 28), [p + 28 for p in places], order=1)
+        assert np.abs(deskew(slanted[None])[0] - expected).max() < 1e-4
 
 
 def test_bad_frames():

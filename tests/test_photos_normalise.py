@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from inklens.errors import ParameterError, PhotoError
-from inklens.photos import Normaliser, frames, locate, normalise
+from inklens.photos import Normaliser, compute, connected, frames, locate, normalise, typical
 from inklens.photos.ink import find_ink, otsu
 
 
@@ -196,6 +196,71 @@ def test_a_stroke_has_paper_on_both_sides_and_a_shadow_on_one():
     ]
     assert shares[0] > 0.9
     assert shares[1] < 0.3  # the blur of the edge
+
+
+def test_a_box_is_in_pixels_of_the_photo_however_large():
+    small = normalise(photo("2")).box
+    large = normalise(np.kron(photo("2"), np.ones((5, 5), np.uint8))).box  # reduced before it is searched
+    assert np.abs(np.array(large) - 5 * np.array(small)).max() <= 15
+
+
+@pytest.mark.parametrize("label", ["2", "3", "7", "0"])
+def test_a_small_digit_is_looked_at_from_nearer(label):
+    near = photo(label, size=(110, 90), box=72, pen=8)
+    page = np.full((2200, 2200), near[0, 0], np.uint8)
+    page[300:410, 900:990] = near
+    far = normalise(page)
+    assert apart(far.frame, frame(near)) < 12
+    assert far.like_training > 0.5
+
+
+SIGNS = {
+    "cross": lambda x, y: ((abs(x - y) < 0.12) | (abs(x + y) < 0.12)) & (np.maximum(abs(x), abs(y)) < 0.7),
+    "H": lambda x, y: (abs(abs(x) - 0.45) < 0.09) & (abs(y) < 0.7) | (abs(y) < 0.09) & (abs(x) < 0.5),
+    "hash": lambda x, y: (
+        ((abs(abs(x) - 0.3) < 0.07) | (abs(abs(y) - 0.3) < 0.07)) & (np.maximum(abs(x), abs(y)) < 0.75)
+    ),
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_signs_that_are_no_digits_are_outliers(sign):
+    y, x = np.mgrid[-1:1:120j, -1:1:120j]
+    picture = np.where(SIGNS[sign](x, y), 0.1, 0.9)
+    result = normalise(picture)
+    assert not result.accepted
+    assert result.reasons[-1].startswith("not like a digit: likeness")
+    known, rows = typical.shipped(), compute(result.frame[None], "strokes")
+    assert known.outlier_proba(rows)[0] > 0.9
+    assert known.novelty(result.frame[None])[0] > known.distance(rows)[0] + 1
+    digits = np.array([frame(photo(label)) for label in "237"])
+    assert known.outlier_proba(compute(digits, "strokes")).max() < 0.5
+
+
+def test_a_digit_that_the_border_cuts_off_is_said():
+    left, _, right, _ = normalise(photo("1")).box
+    reasons = normalise(photo("1")[:, (left + right) // 2 :]).reasons
+    assert any(reason.startswith("cut off") for reason in reasons)
+
+
+def test_holes_are_those_a_person_counts():
+    y, x = np.mgrid[-1:1:100j, -1:1:100j]
+    ring, disc = np.abs(np.hypot(x, y) - 0.7) < 0.2, np.hypot(x, y) < 0.9
+    flawed = disc.copy()
+    flawed[50, 50] = False
+    eight = np.vstack([ring, ring])
+    assert [connected.holes(mask) for mask in (disc, flawed, ring, eight)] == [0, 0, 1, 2]
+
+
+def test_a_line_is_taken_out_and_what_crosses_it_stays():
+    stem, line = np.zeros((2, 120, 120), bool)
+    stem[20:100, 50:60] = True
+    line[70:72] = True
+    for turned in (False, True):
+        mask = connected.without_lines((stem | line).T if turned else stem | line)
+        mask = mask.T if turned else mask
+        assert mask[stem].all()
+        assert (mask & ~stem).sum() < 0.1 * line.sum()
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9))))
