@@ -44,11 +44,13 @@ class Server:
 
     def __init__(self):
         self.answers = {path: json.dumps(answer).encode() for path, answer in openml_answers(body()).items()}
-        self.content, self.faults, self.requests, self.ranges, self.etag = body(), [], [], [], '"v1"'
+        self.content, self.faults, self.requests, self.ranges, self.statuses = body(), [], [], [], []
+        self.etag = '"v1"'
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            statuses = outer.statuses
 
             def log_message(self, *_):
                 pass
@@ -81,6 +83,8 @@ class Server:
 
 
 def reply(handler, data, *, status=200, headers=(), length=None):
+    if handler.path == FILE:
+        handler.statuses.append(status)
     handler.send_response(status)
     handler.send_header("Content-Length", str(len(data) if length is None else length))
     for name, value in headers:
@@ -236,6 +240,7 @@ def test_resumes_where_it_was_cut_off(server):
     server.faults = [cut_off]
     load(server)
     assert server.ranges == [None, "bytes=150000-"]
+    assert server.statuses == [200, 206]
 
 
 def test_a_later_call_resumes_what_an_earlier_one_left(server):

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from inklens.errors import ParameterError, PhotoError
 from inklens.photos import Normaliser, compute, connected, frames, locate, normalise, typical
-from inklens.photos.ink import find_ink, otsu
+from inklens.photos.ink import find_ink, is_dark, otsu
 
 
 def frame(source, **parameters):
@@ -312,6 +312,24 @@ def test_otsu_separates_two_groups_and_no_other_threshold_does_better(values, n_
     assert between(otsu(values)) >= max(between(k / 256) for k in range(256)) - 1e-6
     values[:n_dark], values[n_dark:] = 0.2, 0.7
     assert 0.2 < otsu(values) < 0.7
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_otsu_is_the_best_threshold_between_bins_that_are_all_filled(seed):
+    rng = np.random.default_rng(seed)
+    tones = np.concatenate([rng.normal(0.3, 0.12, 20_000), rng.normal(0.6, 0.15, 9_000)]).clip(0, 1)
+    values = ((tones * 255).round() + 0.5) / 256  # the middle of a bin
+
+    def between(level):
+        above = values > level
+        return above.mean() * (1 - above.mean()) * (values[above].mean() - values[~above].mean()) ** 2
+
+    assert otsu(values) == max((k / 256 for k in range(1, 255)), key=between)
+
+
+def test_the_border_and_most_of_a_picture_are_paper():
+    assert is_dark(photo("3") / 255)
+    assert not is_dark(1 - photo("3") / 255)
 
 
 @pytest.mark.parametrize("recipe", ["faithful", "otsu", "tutorial"])

@@ -134,12 +134,13 @@ def test_an_error_in_the_middle_sends_nothing():
 def test_standard_output_keeps_its_order(tmp_path, redirected):
     code = "from inklens.storage import write_text\nprint('a')\nwrite_text('/dev/stdout', 'b\\n')\nprint('c')"
     path = tmp_path / "out"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     path.write_bytes(b"" if redirected != "append" else b"0\n")
     if redirected == "pipe":
-        seen = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        seen = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=buffered).stdout
     else:
         with path.open("ab" if redirected == "append" else "wb") as file:
-            subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+            subprocess.run([sys.executable, "-c", code], stdout=file, check=True, env=buffered)
         seen = path.read_bytes()
     assert seen == (b"0\n" if redirected == "append" else b"") + b"a\nb\nc\n"
 
