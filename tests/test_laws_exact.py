@@ -1,11 +1,11 @@
 """Certificates where rounding decides, judged in exact or 80-digit arithmetic.
 
-A few rows of weight up to 1e12: the optimum is known to 40 digits, and what float64 proves about it must be true in every
-last digit. On ordinary random problems the slack of a certificate is far below what any float64 judge can see.
+A few rows of weight up to 1e12: the optimum is known to 40 digits, and what float64 proves about it must be true in
+every last digit. On ordinary random problems the slack of a certificate is far below what any float64 judge can see.
 """
 
-from fractions import Fraction
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 
 import mpmath
@@ -197,7 +197,7 @@ def test_no_bound_passes_the_true_optimum_by_even_one_digit(name, kind):
 
 @penalised
 def test_without_an_intercept_the_rounding_of_sums_alone_is_counted(name):
-    """Nothing is balanced then, so nothing else keeps the bound down."""
+    """Nothing is balanced then: of a saved model, which has no slack for scores either, nothing else holds it down."""
     for seed in SEEDS:
         found = case(seed, name, "float64")
         problem = replace(found.problem, fit_intercept=False)
@@ -205,7 +205,10 @@ def test_without_an_intercept_the_rounding_of_sums_alone_is_counted(name):
         optimum, W, _ = exact_optimum(
             found.X, found.codes, found.weights, found.penalty, start.coef, start.intercept, fit_intercept=False
         )
-        assert certify(problem, W.astype(float), np.zeros(len(W))).lower_bound <= optimum
+        W, b = W.astype(float), np.zeros(len(W))
+        assert certify(problem, W, b).lower_bound <= optimum
+        saved = found.X, found.codes, found.weights, found.penalty, DualPoint(W, b)
+        assert certificates.lower_bound(*saved, fit_intercept=False) <= optimum
 
 
 @penalised
@@ -213,9 +216,7 @@ def test_the_objective_is_exact_up_to_rounding_and_the_gap_covers_it(name):
     for seed in SEEDS:
         found = case(seed, name, "float64")
         solution = found.solution
-        truth = exact_objective(
-            found.X, found.codes, found.weights, found.penalty, solution.coef, solution.intercept
-        )
+        truth = exact_objective(found.X, found.codes, found.weights, found.penalty, solution.coef, solution.intercept)
         assert abs(solution.objective - truth) <= mpmath.mpf("1e-14") * truth
         assert truth - found.optimum <= mpmath.mpf(solution.objective) - mpmath.mpf(solution.lower_bound)
 
@@ -304,7 +305,9 @@ def test_the_margin_of_a_separation_is_never_above_the_exact_one(kind):
              for row, c in zip(W, b, strict=True)]
             for x in X
         ]  # fmt: skip
-        margin = min(z[own] - max(v for k, v in enumerate(z) if k != own) for z, own in zip(exact_z, codes, strict=True))
+        margin = min(
+            z[own] - max(v for k, v in enumerate(z) if k != own) for z, own in zip(exact_z, codes, strict=True)
+        )
         found = certificates.separation(Rows.of(X), codes, W, b)
         if found is not None:
             told += 1
