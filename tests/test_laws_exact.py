@@ -197,7 +197,7 @@ def test_no_bound_passes_the_true_optimum_by_even_one_digit(name, kind):
 
 @penalised
 def test_without_an_intercept_the_rounding_of_sums_alone_is_counted(name):
-    """Nothing is balanced then, so nothing else keeps the bound down."""
+    """Nothing is balanced then: of a saved model, which has no slack for scores either, nothing else holds it down."""
     for seed in SEEDS:
         found = case(seed, name, "float64")
         problem = replace(found.problem, fit_intercept=False)
@@ -205,7 +205,10 @@ def test_without_an_intercept_the_rounding_of_sums_alone_is_counted(name):
         optimum, W, _ = exact_optimum(
             found.X, found.codes, found.weights, found.penalty, start.coef, start.intercept, fit_intercept=False
         )
-        assert certify(problem, W.astype(float), np.zeros(len(W))).lower_bound <= optimum
+        W, b = W.astype(float), np.zeros(len(W))
+        assert certify(problem, W, b).lower_bound <= optimum
+        saved = found.X, found.codes, found.weights, found.penalty, DualPoint(W, b)
+        assert certificates.lower_bound(*saved, fit_intercept=False) <= optimum
 
 
 @penalised

@@ -165,8 +165,8 @@ def test_the_two_rules_differ_and_the_standard_error_is_what_parts_them():
     scores = best.scores_[0]
     mean, error = scores.mean(axis=1), scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
     top = mean.argmax()
-    assert best.C_ == best.Cs_[0, top]
-    assert careful.C_ == min(C for C, m in zip(best.Cs_[0], mean, strict=True) if m >= mean[top] - error[top])
+    assert best.Cs_[0, top] == best.C_
+    assert min(C for C, m in zip(best.Cs_[0], mean, strict=True) if m >= mean[top] - error[top]) == careful.C_
     assert np.allclose(best.standard_errors_[0], error)
 
 
@@ -210,12 +210,9 @@ def test_a_warm_start_needs_the_same_classes():
     names = np.array(["a", "b", "c"])
     estimator = SoftmaxRegression(warm_start=True).fit(X, names[y])
     assert estimator.fit(X, names[y]).n_iter_ <= 2
-    seen = []
-    estimator.fit(X, np.array(["b", "c", "d"])[y], callback=lambda solution: seen.append(solution) is None and False)
-    cold = []
-    SoftmaxRegression().fit(
-        X, np.array(["b", "c", "d"])[y], callback=lambda found: cold.append(found) is None and False
-    )
+    others, seen, cold = np.array(["b", "c", "d"])[y], [], []
+    estimator.fit(X, others, callback=seen.append)
+    SoftmaxRegression().fit(X, others, callback=cold.append)
     assert len(seen) == len(cold)
     assert seen[0].history[0][2] == cold[0].history[0][2]
 
