@@ -1,28 +1,16 @@
-"""`DigitReader`: normaliser + features + classifier + provenance, in one file that cannot run code.
+"""`DigitReader`: a linear model with its normaliser and what is recorded of its fit, kept in one file."""
 
-A model file is a safetensors container: the tensors ``coef`` (n_classes, n_features) and ``intercept`` (n_classes,),
-those of the dual point that proves its lower bound (``dual.coef``, ...), and one JSON header. The header carries a
-SHA-256 over everything else, and a file is accepted only if writing its contents again gives the same bytes: every
-flipped bit is noticed.
-"""
-
-import hashlib
-import json
 import os
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
+from inklens.model.file import SCHEMA_VERSION, dual_point, dual_tensors, pack, read_file, unpack
 from inklens.model.linear_model import LinearModel
 from inklens.storage import write_bytes
-
-SCHEMA_VERSION = 1
-MAX_FILE_BYTES = 64 * 2**20  # a model of 62 classes on 784 strokes has 0.4 MB
-MAX_HEADER_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -179,7 +167,7 @@ class DigitReader(LinearModel):
         tensors: dict[str, np.ndarray] = {
             "coef": np.ascontiguousarray(self.coef, dtype=dtype),
             "intercept": np.ascontiguousarray(self.intercept, dtype=dtype),
-            **_dual_tensors(self.dual),
+            **dual_tensors(self.dual),
         }
         header = {
             "schema_version": SCHEMA_VERSION,
@@ -190,7 +178,7 @@ class DigitReader(LinearModel):
             "recipe": self.recipe,
             "provenance": self.provenance,
         }
-        return _pack(tensors, header)
+        return pack(tensors, header)
 
     def save(self, path: str | os.PathLike[str], *, dtype: type = np.float64) -> None:
         """Write the model as one whole file (`.inklens`).
@@ -211,14 +199,7 @@ class DigitReader(LinearModel):
         ModelFileError
             No such file, not a model, damaged, or written by a newer inklens.
         """
-        try:
-            with Path(path).open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ModelFileError(
-                f"cannot read the model {str(path)!r}: {reason}; make one with: inklens fit -o FILE"
-            ) from error
+        data = read_file(path)
         try:
             return cls.from_bytes(data)
         except ModelFileError as error:
@@ -227,7 +208,7 @@ class DigitReader(LinearModel):
     @classmethod
     def from_bytes(cls, data: bytes) -> "DigitReader":
         """Read a model from a file's bytes."""
-        tensors, header = _unpack(data)
+        tensors, header = unpack(data)
         try:
             return cls(
                 coef=tensors["coef"].astype(np.float64),
@@ -238,62 +219,7 @@ class DigitReader(LinearModel):
                 recipe=str(header["recipe"]),
                 provenance=dict(header["provenance"]),
                 version=str(header["inklens"]),
-                dual=_dual_point(tensors),
+                dual=dual_point(tensors),
             )
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise ModelFileError(f"is not a usable model: {error}") from error
-
-
-def _dual_tensors(dual: DualPoint | None) -> dict[str, np.ndarray]:
-    """Return the parts of a dual point in float64, so that the bound is proven again to the last digits."""
-    parts = {} if dual is None else dual._asdict()
-    return {
-        f"dual.{name}": np.ascontiguousarray(part, dtype=np.float64) for name, part in parts.items() if part is not None
-    }
-
-
-def _dual_point(tensors: dict[str, np.ndarray]) -> DualPoint | None:
-    parts = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("dual.")}
-    return DualPoint(**parts) if parts else None
-
-
-def _pack(tensors: dict[str, np.ndarray], header: dict) -> bytes:
-    from safetensors.numpy import save
-
-    signed = {**header, "sha256": _digest(tensors, header)}
-    return save(tensors, metadata={"inklens": json.dumps(signed, sort_keys=True, ensure_ascii=True)})
-
-
-def _unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    if len(data) > MAX_FILE_BYTES:
-        raise ModelFileError(f"is larger than {MAX_FILE_BYTES // 2**20} MiB, so it is no inklens model")
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > min(MAX_HEADER_BYTES, len(data) - 8):
-        raise ModelFileError("is not an inklens model (no safetensors header)")
-    try:
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["inklens"])
-        version = int(header["schema_version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelFileError("is not an inklens model, or its header is damaged") from error
-    if version > SCHEMA_VERSION:
-        raise ModelFileError(f"was written by a newer inklens (file version {version}); update inklens to read it")
-    try:
-        tensors = load(data)
-        digest = header.pop("sha256")
-        intact = digest == _digest(tensors, header) and _pack(tensors, header) == data
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelFileError(f"is damaged: {error}") from error
-    if not intact:
-        raise ModelFileError("is damaged (its checksum does not fit); copy it again or fit the model again")
-    return tensors, header
-
-
-def _digest(tensors: dict[str, np.ndarray], header: dict) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return digest.hexdigest()
