@@ -12,12 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inklens import DigitReader, SoftmaxRegression, load_dataset
+from inklens.classes import stratified_folds
 from inklens.datasets import Dataset
 from inklens.datasets.near import near_duplicates
 from inklens.datasets.relabel import Relabelling, mark, read_relabel, write_relabel
 from inklens.errors import DataError, ParameterError
-from inklens.explanations.label_errors import LabelErrors, deal, out_of_fold
-from inklens.explanations.silence import DOWN, HELD, OPEN, UP, silence
+from inklens.explanations.identifiability import (
+    DIVERGES_DOWN,
+    DIVERGES_UP,
+    IDENTIFIED,
+    UNIDENTIFIED,
+    identifiability,
+)
+from inklens.explanations.label_errors import LabelErrors, out_of_fold
 from inklens.linear.rows.rows import Rows
 from inklens.tasks.model_rows import feature_rows
 
@@ -48,7 +55,7 @@ def doubts_of(dataset, X, y, *, features, C):
     rows = feature_rows(X, features=features, image_shape=(28, 28))
     model = SoftmaxRegression(C=C, tol=1e-2).fit(rows, y)
     reader = DigitReader(model.coef_, model.intercept_, dataset.classes, (28, 28), features=features)
-    folds = out_of_fold(reader, rows, y, parameters={"C": C, "tol": 1e-3})
+    folds = out_of_fold(reader, rows, y, estimator=SoftmaxRegression(C=C, tol=1e-3))
     return LabelErrors(dataset.classes, np.searchsorted(dataset.classes, y), folds.proba), folds
 
 
@@ -80,7 +87,7 @@ def test_no_row_is_judged_by_a_model_that_saw_it():
     X, y = rng.integers(0, 256, (60, 9), dtype=np.uint8), np.array(["a", "b", "c"])[np.arange(60) % 3]
     reader = DigitReader(np.zeros((3, 9)), np.zeros(3), ("a", "b", "c"), (3, 3))
     rows, folds = Rows.of(X, scale=1 / 255), 4
-    judged = out_of_fold(reader, rows, y, parameters={"C": 1.0, "tol": 1e-8}, folds=folds, seed=3)
+    judged = out_of_fold(reader, rows, y, estimator=SoftmaxRegression(C=1.0, tol=1e-8), folds=folds, seed=3)
     for number in range(folds):
         seen = judged.fold != number
         alone = SoftmaxRegression(C=1.0, tol=1e-8).fit(X[seen] / 255, y[seen])
@@ -91,21 +98,27 @@ def test_no_row_is_judged_by_a_model_that_saw_it():
 
 
 @given(SEEDS, st.integers(2, 5), st.integers(1, 6))
-def test_every_class_is_dealt_evenly(seed, folds, n_classes):
+def test_folds_are_stratified(seed, folds, n_classes):
     rng = np.random.default_rng(seed)
     codes = np.repeat(np.arange(n_classes), rng.integers(2, 30, n_classes))
-    fold = deal(codes, folds, seed=seed)
+    fold = stratified_folds(codes, folds, np.random.default_rng(seed))
     for code in range(n_classes):
         counts = np.bincount(fold[codes == code], minlength=folds)
         assert counts.max() - counts.min() <= 1
         assert (counts < (codes == code).sum()).all()  # so each training part knows the class
+    sizes = np.bincount(fold, minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
 
 
-def test_a_class_with_one_row_cannot_be_judged():
+def test_labels_that_cannot_be_judged_are_named():
+    reader = DigitReader(np.zeros((2, 4)), np.zeros(2), ("a", "b"), (2, 2))
+    rows, fit = Rows.of(np.eye(4)), SoftmaxRegression()
     with pytest.raises(DataError, match="single row"):
-        deal(np.array([0, 0, 1]), 2, seed=0)
+        out_of_fold(reader, rows, np.array(list("aaab")), estimator=fit, folds=2)
     with pytest.raises(ParameterError, match="2 folds"):
-        deal(np.array([0, 0, 1, 1]), 1, seed=0)
+        out_of_fold(reader, rows, np.array(list("aabb")), estimator=fit, folds=1)
+    with pytest.raises(DataError, match="'c'"):
+        out_of_fold(reader, rows, np.array(list("aabc")), estimator=fit, folds=2)
 
 
 @given(SEEDS)
@@ -310,7 +323,7 @@ def test_near_duplicates_are_told_on_the_command_line(tmp_path):
     assert embedded.stdout.startswith("0 of 100 test images")
 
 
-# ------------------------------------------------------------------------------------------------- silence
+# ------------------------------------------------------------------------------------------------- identifiability
 
 
 @given(SEEDS)
@@ -321,7 +334,7 @@ def test_states_are_what_the_loss_does(seed):
     X = rng.integers(0, 4, (n, n_pixels)) * (rng.random((n, n_pixels)) < 0.5)
     X[:, 0] = 2
     y = np.arange(n) % n_classes
-    found = silence(X, y)
+    found = identifiability(X, y)
     W = rng.normal(size=(n_classes, n_pixels))
 
     def loss(coef):
@@ -336,10 +349,10 @@ def test_states_are_what_the_loss_does(seed):
                 moved[k, j] += step
                 far[step] = loss(moved) - loss(W)
             state = found.states[k, j]
-            assert (far[-1000.0] <= 1e-12) == (state in (OPEN, DOWN))
-            assert (far[1000.0] <= 1e-12) == (state in (OPEN, UP))
-            assert (state == OPEN) == (X[:, j].min() == X[:, j].max())
-    assert set(np.unique(found.states)) <= {OPEN, DOWN, UP, HELD}
+            assert (far[-1000.0] <= 1e-12) == (state in (UNIDENTIFIED, DIVERGES_DOWN))
+            assert (far[1000.0] <= 1e-12) == (state in (UNIDENTIFIED, DIVERGES_UP))
+            assert (state == UNIDENTIFIED) == (X[:, j].min() == X[:, j].max())
+    assert set(np.unique(found.states)) <= {UNIDENTIFIED, DIVERGES_DOWN, DIVERGES_UP, IDENTIFIED}
     centred = X - X.mean(axis=0)
     assert found.rank == np.linalg.matrix_rank(centred, tol=1e-9)
     assert found.n_constant == int((np.ptp(X, axis=0) == 0).sum())

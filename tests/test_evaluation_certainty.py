@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from inklens.evaluation import (
     covered,
     mcnemar,
     paired_difference,
-    share,
+    proportion,
 )
 from inklens.linear.softmax import softmax
 
@@ -31,14 +32,14 @@ def scores(n, n_classes, rng, spread=2.0):
     return spread * rng.normal(size=(n, n_classes))
 
 
-# ---- shares ----------------------------------------------------------------------------------------------------------
+# ---- proportions -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 7, 60])
-def test_exact_intervals_cover_every_share_and_wilson_covers_on_average(n):
+def test_exact_intervals_cover_every_proportion_and_wilson_covers_on_average(n):
     weights = {}
     for method in ("exact", "wilson"):
-        found = [share(k, n, method=method) for k in range(n + 1)]
+        found = [proportion(k, n, method=method) for k in range(n + 1)]
         truths = np.linspace(0.001, 0.999, 400)
         law = stats.binom.pmf(np.arange(n + 1)[:, None], n, truths)
         inside = np.array([[x.low <= p <= x.high for p in truths] for x in found])
@@ -48,20 +49,20 @@ def test_exact_intervals_cover_every_share_and_wilson_covers_on_average(n):
 
 
 def test_the_exact_interval_is_the_inverted_binomial_test():
-    found = share(9, 30, method="exact")
+    found = proportion(9, 30, method="exact")
     assert stats.binom.sf(8, 30, found.low) == pytest.approx(0.025)
     assert stats.binom.cdf(9, 30, found.high) == pytest.approx(0.025)
 
 
-def test_shares_of_nothing_and_wrong_levels():
-    nothing = share(0, 0)
+def test_proportions_of_nothing_and_wrong_levels():
+    nothing = proportion(0, 0)
     assert np.isnan(nothing.value)
     assert (nothing.low, nothing.high) == (0.0, 1.0)
     for confidence in (0.0, 1.0, 95.0):
         with pytest.raises(ParameterError, match="between 0 and 1"):
-            share(1, 2, confidence=confidence)
+            proportion(1, 2, confidence=confidence)
     with pytest.raises(ParameterError, match="wilson"):
-        share(1, 2, method="wald")
+        proportion(1, 2, method="wald")
 
 
 # ---- two models ------------------------------------------------------------------------------------------------------
@@ -292,6 +293,65 @@ def test_too_few_rows_to_promise_give_every_class():
         Conformal.fit(proba, codes, method="smallest")
 
 
+@pytest.mark.parametrize("method", ["threshold", "cumulative"])
+@pytest.mark.parametrize(("n", "coverage"), [(20, 0.9), (19, 0.9), (9, 0.8), (39, 0.95), (30, 0.5)])
+def test_exactly_the_promised_rows_are_covered_when_each_is_left_out_once(method, n, coverage):
+    """Of n + 1 exchangeable rows with distinct scores, ceil((n + 1) coverage) are covered by the rule of the others."""
+    rng = np.random.default_rng(n)
+    proba = np.sort(rng.dirichlet([1.0] * 4, n + 1), axis=1)
+    codes = np.zeros(n + 1, dtype=int)  # the least likely class: never the one that is always in the set
+    hits = 0
+    for i in range(n + 1):
+        rest = np.arange(n + 1) != i
+        rule = Conformal.fit(proba[rest], codes[rest], coverage=coverage, method=method)
+        hits += int(rule.sets(proba[[i]])[0, 0])
+    exact = Fraction(str(coverage)) * (n + 1)
+    assert hits == -(-exact.numerator // exact.denominator)  # ceil
+
+
+def test_a_cumulative_score_is_the_mass_of_the_likelier_classes():
+    proba = np.array([[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]])
+    for limit, members in ((0.0, [[1, 0, 0], [0, 1, 0]]), (0.5, [[1, 1, 0], [0, 1, 0]]), (0.7, [[1, 1, 0], [0, 1, 1]])):
+        assert Conformal(limit, 0.9, 10, "cumulative").sets(proba).astype(int).tolist() == members
+
+
+@pytest.mark.parametrize(("n", "coverage"), [(20, 0.9), (200, 0.8)])
+def test_the_range_of_coverage_inverts_the_law_of_an_order_statistic(n, coverage):
+    """The k-th of n uniform scores is below c with the probability that at least k of them are: a binomial tail."""
+    rng = np.random.default_rng(0)
+    proba = rng.dirichlet([1.0] * 3, n)
+    low, high = Conformal.fit(proba, draw_labels(proba, rng), coverage=coverage).coverage_range(0.9)
+    exact = Fraction(str(coverage)) * (n + 1)
+    k = -(-exact.numerator // exact.denominator)
+    assert stats.binom.sf(k - 1, n, low) == pytest.approx(0.05)
+    assert stats.binom.sf(k - 1, n, high) == pytest.approx(0.95)
+
+
+def test_the_p_value_is_never_zero_and_is_one_where_nothing_could_be_better():
+    proba = np.tile([0.999, 0.001], (50, 1))
+    assert Calibration(proba, np.ones(50, dtype=int)).p_value == 1 / 1001  # all wrong, all sure
+    certain = np.tile([1.0, 0.0], (50, 1))
+    assert Calibration(certain, np.zeros(50, dtype=int)).p_value == 1.0
+
+
+def test_what_chance_brings_is_the_error_of_true_probabilities():
+    """By simulation with other draws, where half of the answers are sure and half are not."""
+    rng = np.random.default_rng(12)
+    confidence = np.where(np.arange(400) % 2, 0.99, 0.55)
+    proba = np.column_stack([confidence, 1 - confidence])
+    seen = Calibration(proba, np.zeros(400, dtype=int))
+    errors = []
+    for _ in range(2000):
+        right = rng.random(400) < confidence
+        errors.append(sum(abs((right - confidence)[confidence == c].sum()) for c in (0.55, 0.99)) / 400)
+    assert seen.chance_error == pytest.approx(np.mean(errors), rel=0.05)
+
+
+def test_a_temperature_divides_the_scores():
+    z = np.array([[2.0, 0.0]])
+    assert Temperature(2.0).proba(z) == pytest.approx(softmax(np.array([[1.0, 0.0]])))
+
+
 @pytest.mark.parametrize("method", ["wilson", "exact"])
 def test_intervals_are_scipy_s(method):
     from scipy.stats import binomtest
@@ -299,6 +359,6 @@ def test_intervals_are_scipy_s(method):
     for n_samples in (1, 2, 7, 100, 70_000):
         for count in {0, 1, n_samples // 3, n_samples - 1, n_samples}:
             for confidence in (0.5, 0.95, 0.999):
-                found = share(count, n_samples, confidence=confidence, method=method)
+                found = proportion(count, n_samples, confidence=confidence, method=method)
                 wanted = binomtest(count, n_samples).proportion_ci(confidence, method=method)
                 np.testing.assert_allclose([found.low, found.high], [wanted.low, wanted.high], rtol=1e-9, atol=1e-12)

@@ -222,7 +222,7 @@ def test_settings_that_cannot_work_are_refused_with_the_way_out():
         stability(fitted(X, y, C=np.inf, tol=1e-2), X, y)
     with pytest.raises(DataError, match="fewer than two rows"):
         list(resamples(np.array([0, 0, 1]), 2))
-    with pytest.raises(DataError, match="no class 'd'"):
+    with pytest.raises(DataError, match=r"none of the model's classes: 'd'"):
         stability(model, X, np.where(y == "a", "d", y))
     with pytest.raises(DataError, match="6 columns"):
         stability(model, X[:, :5], y)

@@ -11,7 +11,7 @@ from scipy.optimize import linprog, minimize
 from inklens import DigitReader, flip, load_dataset
 from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import usual_ink
-from inklens.explanations.flips import MARGIN, NORMS, lead
+from inklens.explanations.flips import MARGIN, NORMS, class_margin
 from inklens.explanations.programs import Program, least_energy_bound, least_ink, least_ink_bound, rounding
 from inklens.explanations.radii import robustness
 
@@ -62,7 +62,7 @@ def test_every_flip_flips_in_the_box_and_its_bound_is_below_its_cost(seed, norm,
     assert to in (None, found.target)
     assert found.flipped.min() >= 0.0
     assert found.flipped.max() <= 1.0
-    assert lead(reader.raw_prediction(found.flipped[None])[0], reader.classes.index(found.target)) >= MARGIN
+    assert class_margin(reader.raw_prediction(found.flipped[None])[0], reader.classes.index(found.target)) >= MARGIN
     assert 0.0 <= found.lower_bound <= found.cost
     assert found.added + found.erased == pytest.approx(found.ink_changed)
     if norm != "pixels":

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from inklens import DigitReader, flip
 from inklens.errors import NoFlipError, ParameterError
-from inklens.explanations.flips import MARGIN, lead
+from inklens.explanations.flips import MARGIN, class_margin
 from inklens.explanations.strokes import DIRECTIONS, coverage, strokes
 
 
@@ -33,7 +33,7 @@ def test_every_stroke_flips_and_costs_no_less_than_the_proven_bound(seed, width)
         assert np.all(np.abs(change) <= covered + 1e-12)
         assert reader.predict(stroke.flipped[None])[0] == stroke.target
         z = reader.raw_prediction(stroke.flipped[None])[0]
-        assert stroke.margin == pytest.approx(lead(z, reader.classes.index(stroke.target)), abs=1e-9)
+        assert stroke.margin == pytest.approx(class_margin(z, reader.classes.index(stroke.target)), abs=1e-9)
         assert stroke.margin >= MARGIN
         assert stroke.ink == pytest.approx(np.abs(change).sum())
         assert stroke.ink >= flip(reader, frame, stroke.target).lower_bound - 1e-9
@@ -55,7 +55,7 @@ def test_no_other_stroke_of_the_grid_takes_less_ink(seed):
                 for kind, flipped in (("draw", np.maximum(frame, covered)), ("erase", np.minimum(frame, 1 - covered))):
                     z = reader.raw_prediction(flipped[None])[0]
                     target = reader.classes[int(z.argmax())]
-                    if target != source and lead(z, int(z.argmax())) >= 2 * MARGIN:
+                    if target != source and class_margin(z, int(z.argmax())) >= 2 * MARGIN:
                         ink = np.abs(flipped - frame).sum()
                         every[kind, target] = min(ink, every.get((kind, target), np.inf))
     for key, ink in every.items():

@@ -12,7 +12,7 @@ from inklens.displays.maps import ADDS, SUBTRACTS, map_rows
 from inklens.displays.palettes import LINE, PREDICTED, TRUE
 from inklens.displays.sheet import LEADING, TEXT, Sheet, grid, shorten, signed_legend
 
-# States of a coefficient, as `explanations.silence` numbers them, with the colour and the words of each.
+# States of a coefficient, as `explanations.identifiability` numbers them, with the colour and the words of each.
 STATES = (
     ("#000000", "any value: this pixel never changes"),
     (PREDICTED, "could sink for ever: no image of the class has ink here, others have"),
@@ -47,7 +47,7 @@ class SilenceDisplay(Display):
 
     @classmethod
     def from_silence(cls, silence: Any, *, image_shape: tuple[int, int]) -> Self:
-        """Take the states of a `Silence`."""
+        """Take the states of an `Identifiability`."""
         return cls(as_maps(silence.states, image_shape), class_names=silence.classes, sentences=silence.in_words())
 
     @property

@@ -1,4 +1,4 @@
-"""How good is a model, and how sure may one be of that: counts, intervals, calibration, sets, and its coefficients."""
+"""How good a model is, with its uncertainty: counts, intervals, calibration, conformal sets, and its coefficients."""
 
 from inklens.evaluation.calibration import Bin, Calibration, Temperature
 from inklens.evaluation.chance import weak_share
@@ -6,7 +6,7 @@ from inklens.evaluation.comparison import Comparison, mcnemar, paired_difference
 from inklens.evaluation.conformal import Conformal, covered, set_in_words
 from inklens.evaluation.counts import Evaluation, confusion_matrix, most_confident_mistakes
 from inklens.evaluation.curvature import Curvature, curvature
-from inklens.evaluation.intervals import Share, share
+from inklens.evaluation.intervals import Proportion, proportion
 from inklens.evaluation.stability import Stability, stability
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Conformal",
     "Curvature",
     "Evaluation",
-    "Share",
+    "Proportion",
     "Stability",
     "Temperature",
     "confusion_matrix",
@@ -25,8 +25,8 @@ __all__ = [
     "mcnemar",
     "most_confident_mistakes",
     "paired_difference",
+    "proportion",
     "set_in_words",
-    "share",
     "stability",
     "weak_share",
 ]

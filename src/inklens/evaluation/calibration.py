@@ -1,34 +1,35 @@
-"""Are the probabilities true? Of the answers given with 90 %, nine in ten should be right.
+"""Is a model calibrated? Of the answers given with probability 90 %, nine in ten should be right.
 
 Shapes: proba (n_samples, n_classes), codes (n_samples,) column of each row's true class.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.errors import DataError, ParameterError
-from inklens.evaluation.intervals import Share, share
+from inklens.evaluation.intervals import Proportion, proportion
 
 N_BINS = 10
-N_SIMULATIONS = 1000  # of a perfectly calibrated model, for what chance alone brings
-LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.01, 100.0  # beyond, softmax is one-hot or uniform
+N_SIMULATIONS = 1000  # of a perfectly calibrated model; the p-value is resolved to 0.001
+SIMULATION_BLOCK = 100  # simulations held in memory at a time
+SMALLEST_TEMPERATURE, LARGEST_TEMPERATURE = 0.01, 100.0  # beyond, softmax is one-hot or uniform
 TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The answers given with about the same probability, and how many of them are right."""
+    """The answers whose stated probability falls in one interval, and how many of them are right."""
 
     low: float
     high: float
     n_samples: int
     mean_confidence: float
-    right: Share
+    right: Proportion
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain numbers."""
         return {
             "low": self.low,
@@ -41,7 +42,7 @@ class Bin:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How far the stated probability of the answer can be taken at its word.
+    """The stated probabilities of the answers against the proportion that is right.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class Calibration:
     References
     ----------
     Guo, Pleiss, Sun, Weinberger (2017), ICML, for the expected calibration error; Bröcker and Smith (2007), Weather and
-    Forecasting 22, for comparing it with what chance brings.
+    Forecasting 22, for comparing it with its distribution under perfect calibration.
 
     Examples
     --------
@@ -78,23 +79,23 @@ class Calibration:
         return len(self.codes)
 
     @cached_property
-    def confidence(self) -> np.ndarray:
+    def confidence(self) -> npt.NDArray[np.float64]:
         """Probability of each answer, (n_samples,)."""
-        return self.proba.max(axis=1)
+        return np.asarray(self.proba.max(axis=1), dtype=np.float64)
 
     @cached_property
-    def right(self) -> np.ndarray:
+    def right(self) -> npt.NDArray[np.bool_]:
         """Whether each answer is right, (n_samples,)."""
-        return self.proba.argmax(axis=1) == self.codes
+        return np.asarray(self.proba.argmax(axis=1) == self.codes)
 
     @property
-    def accuracy(self) -> Share:
-        """Share of right answers."""
-        return share(int(self.right.sum()), self.n_samples)
+    def accuracy(self) -> Proportion:
+        """Proportion of right answers."""
+        return proportion(int(self.right.sum()), self.n_samples)
 
     @property
     def mean_confidence(self) -> float:
-        """Share of right answers that the model expects."""
+        """Proportion of right answers that the model expects."""
         return float(self.confidence.mean())
 
     @cached_property
@@ -102,26 +103,26 @@ class Calibration:
         """The bins that hold an answer."""
         edges = np.linspace(0.0, 1.0, self.n_bins + 1)
         found = []
-        for b in np.unique(self._place):
-            inside = self._place == b
-            right = share(int(self.right[inside].sum()), int(inside.sum()))
+        for b in np.unique(self._bin):
+            inside = self._bin == b
+            right = proportion(int(self.right[inside].sum()), int(inside.sum()))
             mean = float(self.confidence[inside].mean())
             found.append(Bin(float(edges[b]), float(edges[b + 1]), int(inside.sum()), mean, right))
         return found
 
     @cached_property
     def expected_error(self) -> float:
-        """Expected calibration error: how far share right and mean confidence of a bin differ, mean over answers."""
+        """Expected calibration error: mean over answers of |proportion right - mean confidence| of their bin."""
         return float(self._errors(self.right[None])[0])
 
     @cached_property
     def chance_error(self) -> float:
-        """The same error in the mean over simulations in which the probabilities are true: what chance brings."""
+        """Mean of that error over simulations of a perfectly calibrated model: what sampling noise alone gives."""
         return float(self._simulated.mean())
 
     @cached_property
     def p_value(self) -> float:
-        """Share of the simulations, were the probabilities true, with an error at least as large as the one seen."""
+        """Monte Carlo p-value of perfect calibration: simulations with at least the error seen, which counts as one."""
         return float((1 + np.sum(self._simulated >= self.expected_error)) / (1 + N_SIMULATIONS))
 
     @property
@@ -155,7 +156,7 @@ class Calibration:
         )
         return sentences
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return everything as plain numbers."""
         return {
             "n_samples": self.n_samples,
@@ -170,30 +171,30 @@ class Calibration:
         }
 
     @cached_property
-    def _place(self) -> np.ndarray:
-        return np.minimum((self.confidence * self.n_bins).astype(int), self.n_bins - 1)
+    def _bin(self) -> npt.NDArray[np.int64]:
+        return np.minimum((self.confidence * self.n_bins).astype(np.int64), self.n_bins - 1)
 
     @cached_property
     def _simulated(self) -> np.ndarray:
         """Errors of draws in which each answer is right with its stated probability."""
         rng, blocks = np.random.default_rng(0), []
-        for start in range(0, N_SIMULATIONS, 100):
-            draws = min(100, N_SIMULATIONS - start)
+        for start in range(0, N_SIMULATIONS, SIMULATION_BLOCK):
+            draws = min(SIMULATION_BLOCK, N_SIMULATIONS - start)
             blocks.append(self._errors(rng.random((draws, self.n_samples)) < self.confidence))
         return np.concatenate(blocks)
 
     def _errors(self, right: np.ndarray) -> np.ndarray:
         """Return the error of each row of outcomes, (n_draws, n_samples) in, (n_draws,) out."""
         total = np.zeros(len(right))
-        for b in np.unique(self._place):
-            inside = self._place == b
+        for b in np.unique(self._bin):
+            inside = self._bin == b
             total += np.abs((right[:, inside] - self.confidence[inside]).sum(axis=1))
         return total / self.n_samples
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """One number T by which all scores are divided, so that probabilities are neither too sure nor too cautious.
+    """Temperature scaling: all scores are divided by one T, so that probabilities are neither over- nor underconfident.
 
     No answer changes, only how sure it is: T > 1 tones down, T < 1 sharpens.
 
@@ -241,26 +242,26 @@ class Temperature:
         check_rows(z, codes)
         own = z[np.arange(len(z)), codes].mean()
 
-        def slope(sharpness: float) -> float:
+        def slope(inverse_temperature: float) -> float:
             """Derivative of the mean loss by 1 / T: mean over rows of E_p[z] - z_true."""
-            return float((softmax(sharpness * z) * z).sum(axis=1).mean() - own)
+            return float((softmax(inverse_temperature * z) * z).sum(axis=1).mean() - own)
 
-        low, high = 1.0 / LARGEST_TEMPERATURE, 1.0 / LEAST_TEMPERATURE
+        low, high = 1.0 / LARGEST_TEMPERATURE, 1.0 / SMALLEST_TEMPERATURE
         if slope(low) >= 0.0:
             return cls(LARGEST_TEMPERATURE, len(z))
         if slope(high) <= 0.0:
-            return cls(LEAST_TEMPERATURE, len(z))
+            return cls(SMALLEST_TEMPERATURE, len(z))
         return cls(1.0 / float(brentq(slope, low, high, xtol=1e-12, rtol=1e-12)), len(z))
 
     def proba(self, z: np.ndarray) -> np.ndarray:
         """Return softmax(z / T), (n_samples, n_classes)."""
         from inklens.linear.softmax import softmax
 
-        return softmax(np.asarray(z, dtype=np.float64) / self.value)
+        return np.asarray(softmax(np.asarray(z, dtype=np.float64) / self.value))
 
 
 def check_rows(values: np.ndarray, codes: np.ndarray) -> None:
-    """Refuse no rows, or labels that do not fit the rows."""
+    """Raise where there are no rows, or where the codes do not fit them."""
     if values.ndim != 2 or len(values) != len(codes) or not len(codes):
         raise DataError(f"expected one row of numbers per label and at least one, got {values.shape} and {len(codes)}")
     if not 0 <= int(np.min(codes)) <= int(np.max(codes)) < values.shape[1]:

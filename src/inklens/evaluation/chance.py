@@ -1,12 +1,12 @@
 r"""How many coefficients may be stable by chance: Shah and Samworth's bounds for complementary pairs of halves.
 
 A coefficient that a fit on half of the rows chooses with probability at most theta is called weak. In B pairs of halves
-it is chosen in a share of the 2 B fits; the chance that this share reaches the threshold tau is bounded
+it is chosen in a proportion of the 2 B fits; the probability that this proportion reaches the threshold tau is bounded
 
-- whatever its law, by theta^2 / (2 tau - 1) (Markov's inequality, for the share of pairs in which both halves agree);
+- whatever its law, by theta^2 / (2 tau - 1) (Markov's inequality, for the pairs in which both halves choose it);
 - for laws with one peak, by less;
-- for r-concave laws (those whose r-th power is convex, r < 0), by still less: r = -1/2 for the share of pairs, r = -1/4
-  for the share of fits, the authors' choice, which holds for all binomial laws and many with heavier tails.
+- for r-concave laws (those whose r-th power is convex, r < 0), by still less: r = -1/2 for pairs, r = -1/4
+  for fits, the authors' choice, which holds for all binomial laws and many with heavier tails.
 
 Shah and Samworth (2013), J. R. Stat. Soc. B 75: theorems 1 and 2, equation 8 and appendix A.4.
 """
@@ -19,8 +19,8 @@ import numpy as np
 from inklens.errors import ParameterError
 
 Law = Literal["any", "unimodal", "r-concave"]
-FLATTEST = 1e5  # of the parameter a below: the law hardly falls
-STEEPEST = 1e-5
+LARGEST_OFFSET = 1e5  # of the parameter a below: the law hardly falls
+SMALLEST_OFFSET = 1e-5  # the law falls at once
 
 
 @lru_cache(maxsize=256)
@@ -30,7 +30,7 @@ def weak_share(threshold: float, theta: float, n_pairs: int, law: Law = "r-conca
     Parameters
     ----------
     threshold : float
-        Share of the fits, in (0.5, 1].
+        Proportion of the fits, in (0.5, 1].
     theta : float
         Largest probability with which a weak coefficient is chosen, in (0, 1).
     n_pairs : int
@@ -89,15 +89,17 @@ def tail(mean: float, least: int, n: int, r: float) -> float:
     def reached(a: float, k: int) -> float:
         """Tail of the law with a step at k + 1 whose mean is the target."""
         law = (a + np.arange(k + 1.0)) ** power
-        return 1.0 - (k + 1.0 - target) * law[:least].sum() / float((k + 1.0 - np.arange(k + 1.0)) @ law)
+        return 1.0 - (k + 1.0 - target) * float(law[:least].sum()) / float((k + 1.0 - np.arange(k + 1.0)) @ law)
 
-    def shape(k: int, flattest: float) -> float:
+    def offset(k: int, largest: float) -> float:
         """The parameter at which the law on 0..k has the wanted mean."""
-        return brentq(excess, STEEPEST, flattest, args=(k,), xtol=1e-12) if excess(flattest, k) > 0.0 else flattest
+        if excess(largest, k) <= 0.0:
+            return largest
+        return float(brentq(excess, SMALLEST_OFFSET, largest, args=(k,), xtol=1e-12))
 
-    best, flatter = 0.0, shape(least - 1, FLATTEST)
+    best, flatter = 0.0, offset(least - 1, LARGEST_OFFSET)
     for k in range(least - 1, n):  # laws that end before `least` have no tail
-        steeper = shape(k + 1, flatter)
+        steeper = offset(k + 1, flatter)
         found = minimize_scalar(lambda a, k=k: -reached(a, k), bounds=(steeper, flatter), method="bounded")
         best = max(best, -found.fun, reached(steeper, k), reached(flatter, k))
         flatter = steeper

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from inklens.errors import DataError
-from inklens.evaluation.intervals import CONFIDENCE, Share, check_level, share
+from inklens.evaluation.intervals import CONFIDENCE, Proportion, check_level, proportion
 
-SURE = 0.05  # p-value below which the difference is called more than chance
-EDGE = 1.0 - 1e-12  # the largest difference that is tried
-FAR = 1e9  # standard errors: where a difference is impossible
+SIGNIFICANCE_LEVEL = 0.05  # p-value below which the difference is called more than chance
+LARGEST_DIFFERENCE = 1.0 - 1e-12  # end of the bracket; at 1 the restricted variance is 0
+IMPOSSIBLE_SCORE = 1e9  # standard errors; stands for infinity where a difference is impossible
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +67,10 @@ class Comparison:
         return len(self.right_a)
 
     @property
-    def accuracies(self) -> tuple[Share, Share]:
+    def accuracies(self) -> tuple[Proportion, Proportion]:
         """Accuracy of a and of b, each with its interval."""
         a, b = (
-            share(int(right.sum()), self.n_samples, confidence=self.confidence)
+            proportion(int(right.sum()), self.n_samples, confidence=self.confidence)
             for right in (self.right_a, self.right_b)
         )
         return a, b
@@ -96,7 +96,7 @@ class Comparison:
         return int((~self.right_a & ~self.right_b).sum())
 
     @property
-    def difference(self) -> Share:
+    def difference(self) -> Proportion:
         """Accuracy of a minus accuracy of b, with the interval of `paired_difference`."""
         return paired_difference(len(self.only_a), len(self.only_b), self.n_samples, confidence=self.confidence)
 
@@ -108,7 +108,7 @@ class Comparison:
     @property
     def is_decided(self) -> bool:
         """Whether the difference is more than chance would bring (p below 0.05)."""
-        return self.p_value < SURE
+        return self.p_value < SIGNIFICANCE_LEVEL
 
     def in_words(self, name_a: str = "A", name_b: str = "B") -> list[str]:
         """Say who is better, by how much, and how sure that is."""
@@ -138,7 +138,7 @@ class Comparison:
             + (": more than chance." if self.is_decided else f": these rows do not tell {name_a} from {name_b}.")
         )
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return everything as plain numbers."""
         a, b = self.accuracies
         return {
@@ -172,7 +172,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
-def paired_difference(only_a: int, only_b: int, n_samples: int, *, confidence: float = CONFIDENCE) -> Share:
+def paired_difference(only_a: int, only_b: int, n_samples: int, *, confidence: float = CONFIDENCE) -> Proportion:
     """Return (only_a - only_b) / n_samples with Tango's score interval.
 
     The interval holds the differences that the score test does not reject; at 0 that test is McNemar's.
@@ -196,14 +196,15 @@ def paired_difference(only_a: int, only_b: int, n_samples: int, *, confidence: f
     value = (only_a - only_b) / n_samples
 
     def score(difference: float) -> float:
-        """How far the counts lie above `difference`, in standard errors under it."""
+        """The score statistic of H0: true difference = `difference`, with the nuisance q at its restricted MLE."""
         linear = -only_a - only_b + (2 * n_samples - only_a + only_b) * difference
         constant = -only_b * difference * (1.0 - difference)
         q = (np.sqrt(max(linear**2 - 8.0 * n_samples * constant, 0.0)) - linear) / (4.0 * n_samples)
         variance = n_samples * (2.0 * q + difference * (1.0 - difference))
         excess = only_a - only_b - n_samples * difference
-        return excess / np.sqrt(variance) if variance > 0.0 else np.sign(excess) * FAR
+        return float(excess / np.sqrt(variance) if variance > 0.0 else np.sign(excess) * IMPOSSIBLE_SCORE)
 
-    low = brentq(lambda d: score(d) - critical, -EDGE, value) if score(-EDGE) > critical else -1.0
-    high = brentq(lambda d: score(d) + critical, value, EDGE) if score(EDGE) < -critical else 1.0
-    return Share(value, float(low), float(high), confidence)
+    least, most = -LARGEST_DIFFERENCE, LARGEST_DIFFERENCE
+    low = brentq(lambda d: score(d) - critical, least, value) if score(least) > critical else -1.0
+    high = brentq(lambda d: score(d) + critical, value, most) if score(most) < -critical else 1.0
+    return Proportion(value, float(low), float(high), confidence)

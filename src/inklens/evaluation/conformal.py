@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.errors import ParameterError
 from inklens.evaluation.calibration import check_rows
 from inklens.evaluation.counts import join
 from inklens.evaluation.intervals import check_level
 
-ROUNDING = 1e-12  # of probabilities: ties that differ by less are ties
+ROUNDING = 1e-12  # of probabilities: scores that differ by less are tied
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Conformal:
         check_level(coverage, "coverage")
         check_rows(proba, codes)
         scores = np.sort(_scores(proba, method)[np.arange(len(codes)), codes])
-        rank = int(np.ceil((len(codes) + 1) * coverage - ROUNDING))
+        rank = _rank(len(codes), coverage)
         limit = float(scores[rank - 1]) if rank <= len(codes) else np.inf
         return cls(limit, coverage, len(codes), method)
 
@@ -94,7 +95,7 @@ class Conformal:
         """
         from scipy.stats import beta
 
-        rank = int(np.ceil((self.n_samples + 1) * self.coverage - ROUNDING))
+        rank = _rank(self.n_samples, self.coverage)
         if rank > self.n_samples:
             return 1.0, 1.0
         low, high = beta.interval(confidence, rank, self.n_samples + 1 - rank)
@@ -102,7 +103,7 @@ class Conformal:
 
 
 def covered(sets: np.ndarray, codes: np.ndarray) -> float:
-    """Return the share of rows whose set holds the true class."""
+    """Return the proportion of rows whose set holds the true class."""
     return float(sets[np.arange(len(codes)), codes].mean())
 
 
@@ -115,14 +116,19 @@ def set_in_words(members: np.ndarray, classes: Sequence[str]) -> str:
     return join([str(name) for name, inside in zip(classes, members, strict=True) if inside], "or")
 
 
-def _scores(proba: np.ndarray, method: str) -> np.ndarray:
-    """Return how strange each class would be, (n_samples, n_classes)."""
+def _rank(n_samples: int, coverage: float) -> int:
+    """Return k = ceil((n + 1) coverage): the k-th smallest score is the limit. The 1 stands for the new row itself."""
+    return int(np.ceil((n_samples + 1) * coverage - ROUNDING))
+
+
+def _scores(proba: np.ndarray, method: str) -> npt.NDArray[np.float64]:
+    """Return the nonconformity score of each class, (n_samples, n_classes)."""
     if method == "threshold":
-        return 1.0 - proba
+        return 1.0 - np.asarray(proba, dtype=np.float64)
     if method != "cumulative":
         raise ParameterError(f"expected method 'threshold' or 'cumulative', got {method!r}")
     order = np.argsort(-proba, axis=1, kind="stable")
     ordered = np.take_along_axis(proba, order, axis=1)
-    scores = np.empty_like(ordered)
+    scores = np.empty(ordered.shape)
     np.put_along_axis(scores, order, ordered.cumsum(axis=1) - ordered, axis=1)
     return scores

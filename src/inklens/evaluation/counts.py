@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
+from inklens.classes import encode
 from inklens.errors import DataError
-from inklens.evaluation.intervals import CONFIDENCE, Share, share
+from inklens.evaluation.intervals import CONFIDENCE, Proportion, proportion
 
 
 def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> np.ndarray:
@@ -29,14 +31,9 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[s
     """
     if len(y_true) != len(y_pred):
         raise DataError(f"{len(y_true)} true labels but {len(y_pred)} predictions; give one prediction per sample")
-    code = {str(label): k for k, label in enumerate(classes)}
-    unknown = sorted({str(label) for label in (*np.unique(y_true), *np.unique(y_pred))} - code.keys())
-    if unknown:
-        raise DataError(
-            f"labels {unknown} are not among the model's classes {list(code)}; evaluate on data of its kind"
-        )
-    counts = np.zeros((len(code), len(code)), dtype=np.int64)
-    np.add.at(counts, ([code[str(t)] for t in y_true], [code[str(p)] for p in y_pred]), 1)
+    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    names = [str(label) for label in classes]
+    np.add.at(counts, (encode(np.asarray(y_true).astype(str), names), encode(np.asarray(y_pred).astype(str), names)), 1)
     return counts
 
 
@@ -58,7 +55,7 @@ class Evaluation:
     (0.9, [2, 0], [0.8, 1.0])
     """
 
-    confusion: np.ndarray
+    confusion: npt.NDArray[np.int64]
     classes: Sequence[str]
 
     @classmethod
@@ -73,46 +70,46 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers; NaN without samples."""
+        """Proportion of right answers; NaN without samples."""
         return float(np.trace(self.confusion) / self.n_samples) if self.n_samples else float("nan")
 
-    def accuracy_interval(self, confidence: float = CONFIDENCE) -> Share:
+    def accuracy_interval(self, confidence: float = CONFIDENCE) -> Proportion:
         """Return the accuracy with its Wilson interval."""
-        return share(int(np.trace(self.confusion)), self.n_samples, confidence=confidence)
+        return proportion(int(np.trace(self.confusion)), self.n_samples, confidence=confidence)
 
     @cached_property
-    def true_positives(self) -> np.ndarray:
+    def true_positives(self) -> npt.NDArray[np.int64]:
         """Samples of class k predicted as k, (n_classes,)."""
         return np.diag(self.confusion)
 
     @cached_property
-    def false_positives(self) -> np.ndarray:
+    def false_positives(self) -> npt.NDArray[np.int64]:
         """Samples of other classes predicted as k, (n_classes,)."""
-        return self.confusion.sum(axis=0) - self.true_positives
+        return np.asarray(self.confusion.sum(axis=0) - self.true_positives)
 
     @cached_property
-    def false_negatives(self) -> np.ndarray:
+    def false_negatives(self) -> npt.NDArray[np.int64]:
         """Samples of class k predicted as another, (n_classes,)."""
-        return self.confusion.sum(axis=1) - self.true_positives
+        return np.asarray(self.confusion.sum(axis=1) - self.true_positives)
 
     @cached_property
-    def true_negatives(self) -> np.ndarray:
+    def true_negatives(self) -> npt.NDArray[np.int64]:
         """Samples of other classes predicted as any class but k, (n_classes,)."""
         return self.n_samples - self.true_positives - self.false_positives - self.false_negatives
 
     @cached_property
-    def normalised(self) -> np.ndarray:
+    def normalised(self) -> npt.NDArray[np.float64]:
         """Confusion with rows that sum to 1 (0 for a class without samples), (n_classes, n_classes)."""
         return _ratio(self.confusion, self.confusion.sum(axis=1, keepdims=True))
 
     @cached_property
-    def recall(self) -> np.ndarray:
+    def recall(self) -> npt.NDArray[np.float64]:
         """TP / (TP + FN): accuracy within each true class, (n_classes,)."""
         return _ratio(self.true_positives, self.confusion.sum(axis=1))
 
     @cached_property
-    def precision(self) -> np.ndarray:
-        """TP / (TP + FP): share of right answers among the answers k, (n_classes,)."""
+    def precision(self) -> npt.NDArray[np.float64]:
+        """TP / (TP + FP): proportion of right answers among the answers k, (n_classes,)."""
         return _ratio(self.true_positives, self.confusion.sum(axis=0))
 
     def easiest(self, count: int = 3) -> list[str]:
@@ -132,13 +129,13 @@ class Evaluation:
 
     def in_words(self) -> list[str]:
         """Say which classes are easy, which hard, and what is taken for what."""
-        share = dict(zip(self.classes, self.recall, strict=True))
+        recall = dict(zip(self.classes, self.recall, strict=True))
         count = min(3, len(self.classes) // 2)
         right = int(self.true_positives.sum())
         sentences = [
             f"{right} of {self.n_samples} right: accuracy {self.accuracy:.4f}{self._interval()}.",
-            f"Easiest: {join(f'{c} ({share[c]:.0%} right)' for c in self.easiest(count))}.",
-            f"Hardest: {join(f'{c} ({share[c]:.0%} right)' for c in self.hardest(count))}.",
+            f"Easiest: {join(f'{c} ({recall[c]:.0%} right)' for c in self.easiest(count))}.",
+            f"Hardest: {join(f'{c} ({recall[c]:.0%} right)' for c in self.hardest(count))}.",
         ]
         confusions = [
             f"{t} taken for {p} ({n} times)" if n > 1 else f"{t} taken for {p} (once)"
@@ -146,7 +143,7 @@ class Evaluation:
         ]
         return [*sentences, f"Most frequent confusions: {join(confusions)}." if confusions else "No mistakes at all."]
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return everything as plain numbers and strings."""
         counts = {
             "tp": self.true_positives,
@@ -189,7 +186,7 @@ def most_confident_mistakes(y_true: np.ndarray, y_pred: np.ndarray, proba: np.nd
     return wrong[np.argsort(-proba[wrong].max(axis=1), kind="stable")]
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
 
 

@@ -1,13 +1,14 @@
-r"""How sure the coefficients of an L2 fit are, from the curvature of its objective (Laplace's approximation).
+r"""Standard deviations of the coefficients of an L2 fit, from the Hessian of its objective (Laplace's approximation).
 
 With H the Hessian of the objective :math:`C \sum_i s_i loss_i + \|W\|^2 / 2` at its optimum, and :math:`H_0` the part
 of the data in it, in units in which the loss is -log likelihood:
 
 .. math:: \Sigma_{posterior} = C H^{-1}, \qquad \Sigma_{sampling} = C H^{-1} H_0 H^{-1}
 
-The first is what prior (the penalty, a normal law of variance C for each coefficient) and data together leave open:
-where the data say nothing, a coefficient is as unsure as the prior, sqrt(C). The second is how much the fit would move
-with other rows of the same kind: where the data say nothing, the penalty holds it at 0 and it would not move at all.
+The first is the posterior covariance given the rows and the prior (the penalty is a normal prior of variance C for each
+coefficient): where the rows are uninformative, a coefficient keeps the prior's deviation, sqrt(C). The second is the
+covariance of the estimate over repeated samples: where the rows are uninformative, the penalty holds the coefficient
+at 0, and it does not vary at all.
 
 Softmax scores do not change when the same vector is added to every class. All deviations are those of coefficients
 centred over the classes, which is how an L2 fit returns them.
@@ -16,27 +17,26 @@ Shapes: coef and deviations (n_classes, n_features); vectors of both parts (n_cl
 last.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.errors import DataError, ParameterError
-from inklens.evaluation.fitted import problem_of
+from inklens.evaluation.fitted import FittedEstimator, problem_of
 from inklens.linear.methods.systems import build_metric, solve_system
 from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import softmax
+from inklens.progress import Progress
 
-LARGEST_EXACT = 7_500  # coefficients up to which the Hessian is inverted: 450 MB in float64, some seconds
-CHUNK = 8_192  # rows that are widened to float64 at a time
-BLOCK = 512  # rows of a matrix that are squared at a time
-NEGLIGIBLE = 1e-10  # share of the penalty's curvature that all left-out rows may add up to
-SINGULAR = 1e-12  # squared ratio of a Cholesky factor's pivots below which a matrix is called singular
+MAX_INVERTED = 7_500  # coefficients up to which the Hessian is inverted: 450 MB in float64, some seconds
+CHUNK_ROWS = 8_192  # rows that are widened to float64 at a time
+BLOCK_ROWS = 512  # rows of a matrix that are squared at a time
+NEGLIGIBLE_CURVATURE = 1e-10  # share of the penalty's curvature that all left-out rows may add up to
+SINGULAR_RATIO = 1e-12  # squared ratio of a Cholesky factor's pivots below which a matrix is called singular
 N_DRAWS = 200  # deviations to 5 %
-ACCURATE = 1e-3  # relative residual of the solves behind a draw
-
-Progress = Callable[[int, int, str], None]
+SOLVE_TOL = 1e-3  # relative residual of the solves behind a draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +57,9 @@ class Curvature:
         Random draws behind the numbers; 0: the Hessian was inverted, they are exact.
     """
 
-    coef: np.ndarray
-    posterior: np.ndarray
-    sampling: np.ndarray
+    coef: npt.NDArray[np.float64]
+    posterior: npt.NDArray[np.float64]
+    sampling: npt.NDArray[np.float64]
     intercept_posterior: np.ndarray
     intercept_sampling: np.ndarray
     prior: float
@@ -71,18 +71,18 @@ class Curvature:
         return 1.0 / np.sqrt(2.0 * self.n_draws) if self.n_draws else 0.0
 
     @property
-    def clear(self) -> np.ndarray:
+    def clear(self) -> npt.NDArray[np.bool_]:
         """Whether a coefficient is more than two sampling deviations from zero, bool."""
         return (np.abs(self.coef) > 2.0 * self.sampling) & (self.sampling > 0.0)
 
     @property
-    def known(self) -> np.ndarray:
-        """Share of the prior variance that the data remove, from 0 (they say nothing) to 1, (n_classes, n_features)."""
+    def known(self) -> npt.NDArray[np.float64]:
+        """Proportion of the prior variance that the data remove, from 0 to 1, (n_classes, n_features)."""
         return np.clip(1.0 - (self.posterior / self.prior) ** 2, 0.0, 1.0)
 
     @property
     def effective(self) -> float:
-        """How many free coefficients the data determine: the trace of H^-1 H_0 over features."""
+        """Effective number of parameters: the trace of H^-1 H_0 over features."""
         return float((1.0 - 1.0 / len(self.coef)) * self.known.sum())
 
     def in_words(self) -> list[str]:
@@ -95,7 +95,7 @@ class Curvature:
             f"The data settle about {self.effective:,.0f} of {free:,} free coefficients; the penalty settles the rest.",
         ]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the summary as plain numbers."""
         return {
             "coefficients": self.coef.size,
@@ -109,11 +109,11 @@ class Curvature:
 
 
 def curvature(
-    model: Any,
-    X: Any,
-    y: Any,
+    model: FittedEstimator,
+    X: Rows | npt.ArrayLike,
+    y: npt.ArrayLike,
     *,
-    sample_weight: Any = None,
+    sample_weight: npt.ArrayLike | None = None,
     n_draws: int | None = None,
     random_state: int = 0,
     progress: Progress | None = None,
@@ -166,7 +166,7 @@ def curvature(
     coef = model.coef_ - model.coef_.mean(axis=0)
     proba = softmax(problem.rows.scores(coef, model.intercept_, dtype=np.float64))
     size = problem.n_classes * (int(problem.free.sum()) + 1)
-    if n_draws is None and size <= LARGEST_EXACT:
+    if n_draws is None and size <= MAX_INVERTED:
         variances = _by_inversion(problem, proba, progress)
     else:
         n_draws = n_draws or N_DRAWS
@@ -187,8 +187,8 @@ def hessian(problem: Problem, proba: np.ndarray) -> np.ndarray:
     q = len(columns) + problem.fit_intercept
     blocks = np.zeros((K, q, K, q))
     least = _negligible(problem)
-    for start in range(0, len(proba), CHUNK):
-        chosen = np.arange(start, min(start + CHUNK, len(proba)))
+    for start in range(0, len(proba), CHUNK_ROWS):
+        chosen = np.arange(start, min(start + CHUNK_ROWS, len(proba)))
         X = problem.rows.dense(columns, chosen, dtype=np.float64)
         X = np.column_stack([X, np.ones(len(X))]) if problem.fit_intercept else X
         p, c = proba[chosen], problem.weights[chosen]
@@ -209,7 +209,7 @@ def _negligible(problem: Problem) -> float:
     """Return a weight so small that all rows of such weight together leave the penalised Hessian what it is."""
     largest = np.maximum(np.abs(problem.rows.low), np.abs(problem.rows.high))
     reach = problem.rows.n_samples * problem.n_classes * (1.0 + float((largest**2).sum()))
-    return NEGLIGIBLE * problem.penalty.l2 / reach
+    return NEGLIGIBLE_CURVATURE * float(problem.penalty.l2) / reach
 
 
 # ---- exact -----------------------------------------------------------------------------------------------------------
@@ -235,23 +235,23 @@ def _by_inversion(problem: Problem, proba: np.ndarray, progress: Progress | None
     H[penalised, penalised] += l2
     _say(progress, 1, 2, "inverting the curvature")
     factor, failed = lapack.dpotrf(H.T, lower=1, overwrite_a=1)
-    if failed or factor.diagonal().min() ** 2 <= SINGULAR * factor.diagonal().max() ** 2:
+    if failed or factor.diagonal().min() ** 2 <= SINGULAR_RATIO * factor.diagonal().max() ** 2:
         raise DataError(
             "the rows leave some coefficients undetermined, so without a penalty their deviation is infinite; "
             "fit with a finite C"
         )
     inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
     diagonal, gauge = inverse.diagonal().reshape(K, q), 1.0 / (K * ridge)
-    pulled = l2 * _row_squares(inverse, penalised).reshape(K, q)  # l2 H^-1 H^-1: what the penalty takes from H^-1
-    posterior, sampling = diagonal - gauge, diagonal - pulled - np.where(has_prior, 0.0, gauge)
+    shrinkage = l2 * _row_squares(inverse, penalised).reshape(K, q)  # l2 H^-1 H^-1: what the penalty takes from H^-1
+    posterior, sampling = diagonal - gauge, diagonal - shrinkage - np.where(has_prior, 0.0, gauge)
     return _on_all_columns(problem, posterior), _on_all_columns(problem, sampling, unknown=0.0)
 
 
 def _row_squares(lower: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Return sum_j A_ij^2 over chosen columns of a symmetric A given by its lower triangle, (n_rows,)."""
     total = np.zeros(len(lower))
-    for start in range(0, len(lower), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, len(lower), BLOCK_ROWS):
+        part = slice(start, start + BLOCK_ROWS)
         total[part] += np.square(np.tril(lower[part], start)[:, columns]).sum(axis=1)
         total += np.square(np.tril(lower[part], start - 1)[columns[part]]).sum(axis=0)  # A_ij = A_ji for rows j > i
     return total
@@ -288,17 +288,17 @@ def _by_draws(
     for draw in range(n_draws):
         _say(progress, draw, n_draws, "drawing coefficients")
         noise = rng.standard_normal(proba.shape)
-        swayed = np.sqrt(proba) * noise
-        swayed = roots * (swayed - proba * swayed.sum(axis=1, keepdims=True))  # of covariance diag(p) - p p'
+        perturbed = np.sqrt(proba) * noise
+        perturbed = roots * (perturbed - proba * perturbed.sum(axis=1, keepdims=True))  # of covariance diag(p) - p p'
         data = np.zeros(totals.shape[1:])
-        data[:, :-1] = problem.rows.transpose_product(swayed) * problem.free
-        data[:, -1] = swayed.sum(axis=0) * problem.fit_intercept
+        data[:, :-1] = problem.rows.transpose_product(perturbed) * problem.free
+        data[:, -1] = perturbed.sum(axis=0) * problem.fit_intercept
         prior = np.zeros_like(data)
         prior[:, :-1] = np.sqrt(l2) * rng.standard_normal(data[:, :-1].shape) * problem.free
-        sampled = solve_system(problem, single, metric, data, ACCURATE)
+        sampled = solve_system(problem, single, metric, data, SOLVE_TOL)
         totals[1] += sampled**2
         if l2:
-            sampled = sampled + solve_system(problem, single, metric, prior - prior.mean(axis=0), ACCURATE)
+            sampled = sampled + solve_system(problem, single, metric, prior - prior.mean(axis=0), SOLVE_TOL)
         totals[0] += sampled**2
     posterior, sampling = totals / n_draws
     place = np.append(np.flatnonzero(problem.free), [problem.rows.n_features] * problem.fit_intercept).astype(int)

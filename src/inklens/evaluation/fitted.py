@@ -1,16 +1,33 @@
-"""The problem that a fitted model solved, so that its rows can be asked again."""
+"""The optimisation problem that a fitted model solved, on the rows that it was fitted on."""
 
-from typing import Any
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from inklens.classes import encode
 from inklens.errors import DataError, ParameterError
 from inklens.linear.problem.penalties import ElasticNet, penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
 
 
-def problem_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Problem:
+class FittedEstimator(Protocol):
+    """What is read from a fitted `SoftmaxRegression`, or from anything with scikit-learn's names for the same."""
+
+    C: float
+    l1_ratio: float
+    group: bool
+    fit_intercept: bool
+    class_weight: object
+    coef_: np.ndarray  # (n_classes, n_features)
+    intercept_: np.ndarray  # (n_classes,)
+    classes_: np.ndarray  # (n_classes,)
+
+
+def problem_of(
+    model: FittedEstimator, X: Rows | npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+) -> Problem:
     """Return the problem of a fitted `SoftmaxRegression` on the rows that it was fitted on.
 
     Raises
@@ -18,21 +35,16 @@ def problem_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Problem
     ParameterError, DataError
         The model weighs classes, or the rows are not of its shape and classes.
     """
-    if getattr(model, "class_weight", None) is not None:
+    if model.class_weight is not None:
         raise ParameterError("give the class weights as sample_weight, one number per row, and class_weight=None")
-    rows = X if isinstance(X, Rows) else Rows.of(X)
-    if rows.n_features != model.coef_.shape[1] or rows.n_samples != len(y):
+    rows, labels = X if isinstance(X, Rows) else Rows.of(X), np.asarray(y)
+    if rows.n_features != model.coef_.shape[1] or rows.n_samples != len(labels):
         raise DataError(
             f"expected the rows of the fit, with {model.coef_.shape[1]} columns and one label each, got "
-            f"{rows.n_samples} rows of {rows.n_features} columns and {len(y)} labels"
+            f"{rows.n_samples} rows of {rows.n_features} columns and {len(labels)} labels"
         )
-    y = np.asarray(y)
-    codes = np.minimum(np.searchsorted(model.classes_, y), len(model.classes_) - 1)
-    if not (model.classes_[codes] == y).all():
-        raise DataError(
-            f"the model has no class '{y[model.classes_[codes] != y][0]}'; give the rows that it was fitted on"
-        )
-    weights = np.ones(len(y)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+    codes = encode(labels, model.classes_)
+    weights = np.ones(len(labels)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
     unpenalised = not np.isfinite(model.C)
     return Problem(
         rows,
@@ -40,5 +52,5 @@ def problem_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Problem
         weights if unpenalised else model.C * weights,
         len(model.classes_),
         ElasticNet(0.0, 0.0) if unpenalised else penalty_of(model.l1_ratio, group=model.group),
-        getattr(model, "fit_intercept", True),
+        model.fit_intercept,
     )

@@ -1,4 +1,4 @@
-"""Shares with their confidence intervals: an accuracy is an estimate, and says how good an estimate."""
+"""Proportions with their confidence intervals: an accuracy is an estimate, and says how good an estimate."""
 
 import math
 from typing import Literal, NamedTuple
@@ -8,8 +8,8 @@ from inklens.errors import ParameterError
 CONFIDENCE = 0.95
 
 
-class Share(NamedTuple):
-    """A share that was counted, and the interval that holds the true one with the stated confidence."""
+class Proportion(NamedTuple):
+    """An observed proportion, and the interval that holds the true one with the stated confidence."""
 
     value: float
     low: float
@@ -24,24 +24,24 @@ class Share(NamedTuple):
         return self._asdict()
 
 
-def share(
+def proportion(
     count: int,
     n_samples: int,
     *,
     confidence: float = CONFIDENCE,
     method: Literal["wilson", "exact"] = "wilson",
-) -> Share:
+) -> Proportion:
     """Return count / n_samples with its confidence interval.
 
     Parameters
     ----------
     count, n_samples : int
-        How many of how many independent samples; the share of none is unknown, with the interval 0 to 1.
+        Successes and independent samples; the proportion of no samples is NaN, with the interval 0 to 1.
     confidence : float
         In (0, 1).
     method : {"wilson", "exact"}
-        Wilson (1927) covers the stated confidence on average over the true share; Clopper and Pearson (1934) covers
-        it for every true share, and is wider.
+        Wilson (1927) has the stated coverage on average over the true proportion; Clopper and Pearson (1934) has
+        at least that coverage for every true proportion, and is wider.
 
     References
     ----------
@@ -49,9 +49,9 @@ def share(
 
     Examples
     --------
-    >>> print(share(90, 100))
+    >>> print(proportion(90, 100))
     90.00% (82.56% to 94.48%)
-    >>> print(share(90, 100, method="exact"))
+    >>> print(proportion(90, 100, method="exact"))
     90.00% (82.38% to 95.10%)
     """
     from scipy.special import betaincinv, ndtri
@@ -60,7 +60,7 @@ def share(
     if method not in ("wilson", "exact"):
         raise ParameterError(f"expected method 'wilson' or 'exact', got {method!r}")
     if n_samples == 0:
-        return Share(float("nan"), 0.0, 1.0, confidence)
+        return Proportion(float("nan"), 0.0, 1.0, confidence)
     p, tail = count / n_samples, (1.0 - confidence) / 2.0
     if method == "wilson":
         z = float(ndtri(1.0 - tail))
@@ -72,7 +72,7 @@ def share(
     else:  # Clopper and Pearson
         low = betaincinv(count, n_samples - count + 1, tail) if count else 0.0
         high = betaincinv(count + 1, n_samples - count, 1.0 - tail) if count < n_samples else 1.0
-    return Share(p, float(low) if count else 0.0, float(high) if count < n_samples else 1.0, confidence)
+    return Proportion(p, float(low) if count else 0.0, float(high) if count < n_samples else 1.0, confidence)
 
 
 def check_level(level: float, name: str) -> None:

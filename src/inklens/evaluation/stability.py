@@ -1,33 +1,36 @@
-"""How sure the coefficients of a sparse fit are: the same fit on other rows, many times.
+"""Stability selection: the same sparse fit on many resamples of the rows.
 
-An L1 fit says of every coefficient whether it is needed. With other rows of the same kind it would say so of others:
-the share of refits in which a coefficient is not zero tells how far the choice can be trusted.
+An L1 fit selects coefficients, and on other rows of the same kind it would select others: the proportion of refits in
+which a coefficient is not zero tells how far its selection can be trusted.
 
 Shapes: coef and all maps (n_classes, n_features).
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from inklens.classes import stratified_folds
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation.chance import Law, weak_share
-from inklens.evaluation.fitted import problem_of
+from inklens.evaluation.fitted import FittedEstimator, problem_of
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows, default_threads
+from inklens.progress import Progress
 
-Progress = Callable[[int, int, str], None]
+COUNT_ROUNDING = 1e-9  # of a proportion of refits: 0.9 of 10 refits is 9, whatever the last digit
 Draw = tuple[np.ndarray, np.ndarray]  # rows, and how often each counts
 
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """What refits on resampled rows say of each coefficient.
+    """How often refits on resampled rows select each coefficient, and how much it varies.
 
     With two classes L1 leaves open how a feature's effect is shared between its two coefficients; `in_use` does not
     depend on that.
@@ -37,11 +40,11 @@ class Stability:
     coef : array (n_classes, n_features)
         The model whose coefficients are in question.
     positive, negative : array (n_classes, n_features)
-        Share of refits in which a coefficient is above, and below, zero.
+        Proportion of refits in which a coefficient is above, and below, zero.
     mean, deviation : array (n_classes, n_features)
         Mean over the refits, and standard deviation.
     in_use : array (n_features,)
-        Share of refits in which a feature has a coefficient for any class.
+        Proportion of refits in which a feature has a coefficient for any class.
     n_candidates : int
         Coefficients that could be chosen: those of features that vary.
     gaps : array (n_refits,)
@@ -52,9 +55,9 @@ class Stability:
         Time for all refits.
     """
 
-    coef: np.ndarray
-    positive: np.ndarray
-    negative: np.ndarray
+    coef: npt.NDArray[np.float64]
+    positive: npt.NDArray[np.float64]
+    negative: npt.NDArray[np.float64]
     mean: np.ndarray
     deviation: np.ndarray
     in_use: np.ndarray
@@ -69,13 +72,13 @@ class Stability:
         return len(self.gaps)
 
     @property
-    def frequency(self) -> np.ndarray:
-        """Share of refits in which a coefficient is not zero."""
+    def frequency(self) -> npt.NDArray[np.float64]:
+        """Proportion of refits in which a coefficient is not zero."""
         return self.positive + self.negative
 
     @property
-    def signed(self) -> np.ndarray:
-        """Share of refits above zero minus share below it, -1 to 1."""
+    def signed(self) -> npt.NDArray[np.float64]:
+        """Proportion of refits above zero minus the proportion below it, -1 to 1."""
         return self.positive - self.negative
 
     @property
@@ -83,9 +86,9 @@ class Stability:
         """Mean number of coefficients that a refit chooses."""
         return float(self.frequency.sum())
 
-    def stable(self, threshold: float = 0.9) -> np.ndarray:
-        """Return which coefficients at least that share of the refits chooses, bool."""
-        return self.frequency >= threshold - 1e-9
+    def stable(self, threshold: float = 0.9) -> npt.NDArray[np.bool_]:
+        """Return which coefficients are nonzero in at least that proportion of the refits, bool."""
+        return self.frequency >= threshold - COUNT_ROUNDING
 
     def expected_by_chance(self, threshold: float = 0.9, *, law: Law = "r-concave") -> float:
         """Return a bound on how many of the stable coefficients are expected to be weak ones that came up by chance.
@@ -123,7 +126,7 @@ class Stability:
             )
         return sentences
 
-    def to_json(self, threshold: float = 0.9) -> dict[str, Any]:
+    def to_json(self, threshold: float = 0.9) -> dict[str, object]:
         """Return everything as plain numbers."""
         laws: tuple[Law, ...] = ("any", "unimodal", "r-concave") if self.scheme == "halves" else ()
         return {
@@ -140,21 +143,21 @@ class Stability:
 
 
 def stability(
-    model: Any,
-    X: Any,
-    y: Any,
+    model: FittedEstimator,
+    X: Rows | npt.ArrayLike,
+    y: npt.ArrayLike,
     *,
     n_refits: int = 50,
     scheme: Literal["halves", "bootstrap"] = "halves",
     tol: float = 1e-2,
-    sample_weight: Any = None,
+    sample_weight: npt.ArrayLike | None = None,
     random_state: int = 0,
     progress: Progress | None = None,
 ) -> Stability:
     """Fit the same model again on resampled rows, each refit warm-started from the model and proven to `tol`.
 
-    Rows are drawn class by class, so that every refit sees every class in its share. Refits run side by side on the
-    cores that the process may use, and the result does not depend on their number.
+    Rows are drawn class by class, so that every refit keeps the proportions of the classes. Refits run in parallel on
+    the cores that the process may use, and the result does not depend on their number.
 
     Parameters
     ----------
@@ -229,23 +232,22 @@ def resamples(codes: np.ndarray, n_refits: int, *, scheme: str = "halves", rando
     if min(len(rows) for rows in members) < 2:
         raise DataError("a class has fewer than two rows, so not every resample can hold it; give more rows")
     rng = np.random.default_rng(random_state)
-    for number in range(n_refits if scheme == "bootstrap" else -(-n_refits // 2)):
+    for _ in range(n_refits if scheme == "bootstrap" else -(-n_refits // 2)):
         if scheme == "bootstrap":
             counts = np.zeros(len(codes))
             for rows in members:
                 np.add.at(counts, rng.choice(rows, len(rows)), 1.0)
             yield np.flatnonzero(counts), counts[counts > 0.0]
             continue
-        dealt = [rng.permutation(rows) for rows in members]
-        extra = (number + np.cumsum([len(rows) % 2 for rows in members])) % 2  # who gets the odd row, in turn
-        cuts = [(len(rows) + more) // 2 for rows, more in zip(dealt, extra, strict=True)]
-        for first in (True, False):
-            parts = [rows[:cut] if first else rows[cut:] for rows, cut in zip(dealt, cuts, strict=True)]
-            chosen = np.sort(np.concatenate(parts))
+        half_of = stratified_folds(codes, 2, rng)
+        for half in (0, 1):
+            chosen = np.flatnonzero(half_of == half)
             yield chosen, np.ones(len(chosen))
 
 
-def _refits(problem: Problem, draws: Iterator[Draw], start: tuple, tol: float) -> Iterator[Solution]:
+def _refits(
+    problem: Problem, draws: Iterator[Draw], start: tuple[np.ndarray, np.ndarray], tol: float
+) -> Iterator[Solution]:
     """Yield the fits in the order of the draws; on the way out, whatever the reason, none is left running."""
 
     def refit(draw: Draw) -> Solution:

@@ -2,20 +2,20 @@
 
 from inklens.explanations.evidence import Evidence, SpreadEvidence, StrokeEvidence, explain
 from inklens.explanations.flips import Flip, flip
+from inklens.explanations.identifiability import Identifiability, identifiability
 from inklens.explanations.label_errors import LabelErrors, OutOfFold, out_of_fold
 from inklens.explanations.plausible import usual_ink
 from inklens.explanations.radii import Robustness, robustness
-from inklens.explanations.silence import Silence, silence
 from inklens.explanations.strokes import Stroke, strokes
 from inklens.explanations.votes import Voters, Votes
 
 __all__ = [
     "Evidence",
     "Flip",
+    "Identifiability",
     "LabelErrors",
     "OutOfFold",
     "Robustness",
-    "Silence",
     "SpreadEvidence",
     "Stroke",
     "StrokeEvidence",
@@ -23,9 +23,9 @@ __all__ = [
     "Votes",
     "explain",
     "flip",
+    "identifiability",
     "out_of_fold",
     "robustness",
-    "silence",
     "strokes",
     "usual_ink",
 ]

@@ -10,10 +10,12 @@ probabilities, intercept (n_classes,).
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.errors import ParameterError
 from inklens.explanations.places import places, sentences
 from inklens.linear.softmax import softmax
+from inklens.model.linear_model import LinearModel
 
 STROKES = 20  # strokes that are drawn
 HALF_STROKE = 0.3  # of a cell's width
@@ -44,25 +46,25 @@ class Evidence:
     1.0
     """
 
-    frame: np.ndarray
+    frame: npt.NDArray[np.float64]
     classes: tuple[str, ...]
-    coef: np.ndarray
-    intercept: np.ndarray
+    coef: npt.NDArray[np.float64]
+    intercept: npt.NDArray[np.float64]
 
     @property
-    def contributions(self) -> np.ndarray:
+    def contributions(self) -> npt.NDArray[np.float64]:
         """Products x * w_k for every class; their sum over pixels plus b_k is z_k."""
         return self.coef * self.frame
 
     @property
-    def z(self) -> np.ndarray:
+    def z(self) -> npt.NDArray[np.float64]:
         """Raw predictions."""
-        return self.contributions.sum(axis=(1, 2)) + self.intercept
+        return np.asarray(self.contributions.sum(axis=(1, 2)) + self.intercept)
 
     @property
-    def probabilities(self) -> np.ndarray:
+    def probabilities(self) -> npt.NDArray[np.float64]:
         """Softmax of `z`."""
-        return softmax(self.z[None])[0]
+        return np.asarray(softmax(self.z[None])[0])
 
     @property
     def label(self) -> str:
@@ -74,34 +76,35 @@ class Evidence:
         """The class with the second largest z."""
         return self.classes[int(np.argsort(-self.z, kind="stable")[1])]
 
-    def between(self, a: str, b: str, *, baseline: np.ndarray | None = None) -> np.ndarray:
+    def between(self, a: str, b: str, *, baseline: np.ndarray | None = None) -> npt.NDArray[np.float64]:
         """Return x * (w_a - w_b), whose sum plus b_a - b_b is log p_a / p_b.
 
         Independent of the softmax gauge: adding one vector to all w_k changes nothing here. With a `baseline` frame
         (paper by default) it is (x - baseline) * (w_a - w_b), whose sum is the log-odds less those of the baseline.
         """
         i, j = self._index(a), self._index(b)
-        return (self.coef[i] - self.coef[j]) * (self.frame if baseline is None else self.frame - baseline)
+        ink = self.frame if baseline is None else self.frame - baseline
+        return np.asarray((self.coef[i] - self.coef[j]) * ink)
 
     def log_odds(self, a: str, b: str) -> float:
         """Return log p_a / p_b."""
         return float(self.z[self._index(a)] - self.z[self._index(b)])
 
     @property
-    def centred(self) -> np.ndarray:
+    def centred(self) -> npt.NDArray[np.float64]:
         """Contributions x * (w_k - mean of w over the classes), (n_classes, rows, cols).
 
         The gauge in which the classes' contributions of a pixel sum to 0: what it adds to one it takes from others.
         """
-        return (self.coef - self.coef.mean(axis=0)) * self.frame
+        return np.asarray((self.coef - self.coef.mean(axis=0)) * self.frame)
 
-    def missing(self, a: str, b: str | None = None) -> np.ndarray | None:
+    def missing(self, a: str, b: str | None = None) -> npt.NDArray[np.float64] | None:
         """Return what new ink would add, per pixel filled to the full: (1 - x) * (w_a - w_b).
 
         To the log-odds of a against b; without b, to the score of a with weights centred over the classes.
         """
         other = self.coef.mean(axis=0) if b is None else self.coef[self._index(b)]
-        return (1.0 - self.frame) * (self.coef[self._index(a)] - other)
+        return np.asarray((1.0 - self.frame) * (self.coef[self._index(a)] - other))
 
     def rank(self, a: str, b: str) -> np.ndarray:
         """Return (row, col) of all inked pixels, those that matter most between a and b first, (n_inked, 2)."""
@@ -119,7 +122,7 @@ class Evidence:
         """Return why a and not b, place by place, as sentences; the strongest reasons first, and what would help b."""
         return sentences(places(self, a, b), a, b, most=most)
 
-    def to_json(self, against: str | None = None) -> dict:
+    def to_json(self, against: str | None = None) -> dict[str, object]:
         """Return the document of ``inklens explain --json`` without the file name.
 
         Its "comparison" sets the answer beside its rival, or beside the class `against`.
@@ -134,7 +137,7 @@ class Evidence:
             "comparison": self._comparison(self.label, against or self.rival),
         }
 
-    def _comparison(self, a: str, b: str) -> dict:
+    def _comparison(self, a: str, b: str) -> dict[str, object]:
         missing = self.missing(a, b)
         return {
             "for": a,
@@ -163,31 +166,31 @@ class SpreadEvidence(Evidence):
         Where in the frame each comes from; sums to 1 for every feature that is not 0.
     """
 
-    values: np.ndarray
-    shares: np.ndarray
+    values: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
 
     @property
-    def contributions(self) -> np.ndarray:
+    def contributions(self) -> npt.NDArray[np.float64]:
         """What the ink at each pixel adds to each class, (n_classes, rows, cols)."""
         return self._spread(self.coef)
 
-    def between(self, a: str, b: str, *, baseline: np.ndarray | None = None) -> np.ndarray:
+    def between(self, a: str, b: str, *, baseline: np.ndarray | None = None) -> npt.NDArray[np.float64]:
         """Return what the ink at each pixel adds to log p_a / p_b, less the intercepts; paper is the only baseline."""
         if baseline is not None:
             raise ParameterError(
                 "evidence of a straightened frame is measured against bare paper; leave the baseline out"
             )
-        return self._spread(self.coef[[self._index(a)]] - self.coef[[self._index(b)]])[0]
+        return np.asarray(self._spread(self.coef[[self._index(a)]] - self.coef[[self._index(b)]])[0])
 
     @property
-    def centred(self) -> np.ndarray:
+    def centred(self) -> npt.NDArray[np.float64]:
         """The contributions with weights centred over the classes, (n_classes, rows, cols)."""
         return self._spread(self.coef - self.coef.mean(axis=0))
 
     def missing(self, a: str, b: str | None = None) -> None:
         """Return None: new ink would move the whole straightened frame. Ask for a flip instead."""
 
-    def _spread(self, weights: np.ndarray) -> np.ndarray:
+    def _spread(self, weights: np.ndarray) -> npt.NDArray[np.float64]:
         return ((weights * self.values) @ self.shares).reshape(-1, *self.frame.shape)
 
 
@@ -212,21 +215,21 @@ class StrokeEvidence(SpreadEvidence):
         """
         adds = (self.coef[self._index(a)] - self.coef[self._index(b)]) * self.values
         order = np.argsort(-np.abs(adds), kind="stable")[:most]
-        return np.column_stack([self.edges, adds])[order[adds[order] != 0.0]]
+        return np.asarray(np.column_stack([self.edges, adds])[order[adds[order] != 0.0]])
 
-    def _spread(self, weights: np.ndarray) -> np.ndarray:
+    def _spread(self, weights: np.ndarray) -> npt.NDArray[np.float64]:
         from inklens.photos import lay_back
 
         return lay_back(super()._spread(weights), self.frame)
 
 
-def explain(reader, photo_or_frame) -> Evidence:
+def explain(reader: LinearModel, photo_or_frame: object) -> Evidence:
     """Return the evidence for one picture.
 
     Parameters
     ----------
-    reader : DigitReader
-        The model.
+    reader : LinearModel
+        The model, such as a `DigitReader`.
     photo_or_frame : path, bytes, picture, or float array of the model's image shape in [0, 1]
         An array of the model's shape is taken as a frame (ink = 1); anything else is normalised first.
 
@@ -259,7 +262,7 @@ def _inked(frame: np.ndarray) -> np.ndarray:
     where = straightening(frame)
     ink = where * frame.ravel()
     totals = ink.sum(axis=1, keepdims=True)
-    return np.divide(ink, totals, out=where, where=totals > 0.0)
+    return np.asarray(np.divide(ink, totals, out=where, where=totals > 0.0))
 
 
 def _strokes_of(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

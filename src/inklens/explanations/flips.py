@@ -11,65 +11,32 @@ checked by running the model, and its lower bound is 0: nothing is proven.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from decimal import ROUND_CEILING, Context
+from typing import TypedDict
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import programs, searched
 from inklens.explanations.programs import EPS, Program, Solved
+from inklens.model.linear_model import LinearModel
 
-MARGIN = 1e-6  # log-odds; enough to win in any order of summation, too little to see
-PROVEN = 1e-6  # relative gap up to which a flip is called optimal
-NEAREST = 3  # classes with the highest scores that a search tries when none is asked for
-TRIES = 5  # each asks for a hundred times more than rounding can take away
+MARGIN = 1e-6  # log-odds; exceeds the rounding of a score in any order of summation, and changes no probability visibly
+OPTIMAL_GAP = 1e-6  # relative gap up to which a flip is called optimal
+MAX_SEARCHED = 3  # classes with the highest scores that a search tries when none is asked for
+MAX_TRIES = 5  # each asks for a hundred times more than rounding can take away
 
 
 @dataclass(frozen=True, eq=False)
-class Flip:
-    """A changed frame that the model answers differently, and how small a change could be at best.
+class InkChange:
+    """A frame before and after, ink = 1, and what was changed."""
 
-    Parameters
-    ----------
-    frame, flipped : array (rows, cols)
-        Before and after, ink = 1.
-    classes : tuple of str
-        Class names, in the order of the scores.
-    z_before, z_after : array (n_classes,)
-        Raw predictions of the model itself.
-    target : str
-        The class that was asked for, or the nearest.
-    norm : {"ink", "energy", "pixels"}
-        What was to be small.
-    lower_bound : float
-        No change of less than this, in the same measure as `cost`, reaches the target with the margin.
-    highest : array (rows, cols), optional
-        The most ink that each pixel was allowed, where only plausible changes were; 1 everywhere if not given.
-        The lower bound is one for changes within it.
-    """
-
-    frame: np.ndarray
-    flipped: np.ndarray
-    classes: tuple[str, ...]
-    z_before: np.ndarray
-    z_after: np.ndarray
-    target: str
-    norm: str
-    lower_bound: float
-    highest: np.ndarray | None = None
+    frame: npt.NDArray[np.float64]  # (rows, cols)
+    flipped: npt.NDArray[np.float64]  # (rows, cols)
 
     @property
-    def plausible(self) -> bool:
-        """Whether only plausible changes were allowed."""
-        return self.highest is not None
-
-    @property
-    def source(self) -> str:
-        """The answer before."""
-        return self.classes[int(self.z_before.argmax())]
-
-    @property
-    def change(self) -> np.ndarray:
+    def change(self) -> npt.NDArray[np.float64]:
         """Ink added (positive) and erased (negative), (rows, cols)."""
         return self.flipped - self.frame
 
@@ -93,6 +60,48 @@ class Flip:
         """Number of pixels that differ."""
         return int(np.count_nonzero(self.change))
 
+
+@dataclass(frozen=True, eq=False)
+class Flip(InkChange):
+    """A changed frame that the model answers differently, and how small a change could be at best.
+
+    Parameters
+    ----------
+    frame, flipped : array (rows, cols)
+        Before and after, ink = 1.
+    classes : tuple of str
+        Class names, in the order of the scores.
+    z_before, z_after : array (n_classes,)
+        Raw predictions of the model itself.
+    target : str
+        The class that was asked for, or the nearest.
+    norm : {"ink", "energy", "pixels"}
+        What was to be small.
+    lower_bound : float
+        No change of less than this, in the same measure as `cost`, reaches the target with the margin.
+    highest : array (rows, cols), optional
+        The most ink that each pixel was allowed, where only plausible changes were; 1 everywhere if not given.
+        The lower bound is one for changes within it.
+    """
+
+    classes: tuple[str, ...]
+    z_before: np.ndarray
+    z_after: np.ndarray
+    target: str
+    norm: str
+    lower_bound: float
+    highest: np.ndarray | None = None
+
+    @property
+    def plausible(self) -> bool:
+        """Whether only plausible changes were allowed."""
+        return self.highest is not None
+
+    @property
+    def source(self) -> str:
+        """The answer before."""
+        return self.classes[int(self.z_before.argmax())]
+
     @property
     def cost(self) -> float:
         """The size of the change in the norm that was asked for; "energy" is the sum of squares."""
@@ -106,14 +115,14 @@ class Flip:
     @property
     def optimal(self) -> bool:
         """Whether the proof closes: the gap is at most 1e-6."""
-        return self.gap <= PROVEN
+        return self.gap <= OPTIMAL_GAP
 
     @property
     def margin(self) -> float:
         """Log-odds of the target against the next best class, after."""
-        return lead(self.z_after, self.classes.index(self.target))
+        return class_margin(self.z_after, self.classes.index(self.target))
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens flip --json`` without the file name."""
         return {
             "from": self.source,
@@ -139,8 +148,8 @@ class Flip:
 
 
 def flip(
-    reader,
-    photo_or_frame,
+    reader: LinearModel,
+    photo_or_frame: object,
     to: str | None = None,
     *,
     norm: str = "ink",
@@ -151,8 +160,8 @@ def flip(
 
     Parameters
     ----------
-    reader : DigitReader
-        The model. Only on pixels can a flip be proven; on other features it is searched.
+    reader : LinearModel
+        The model, such as a `DigitReader`. Only on pixels can a flip be proven; on other features it is searched.
     photo_or_frame : path, bytes, picture, or float array of the model's image shape in [0, 1]
         As for `explain`.
     to : str, optional
@@ -198,24 +207,24 @@ def flip(
     if reader.features == "pixels":
         found = _cheapest(task, _by_distance(reader, z, targets))
     else:
-        found = _searched(task, sorted(targets, key=lambda k: -z[k])[:NEAREST])
+        found = _searched(task, sorted(targets, key=lambda k: -z[k])[:MAX_SEARCHED])
     after = reader.raw_prediction(found.flipped[None])[0]
     target, highest = reader.classes[found.target], None if plausible is None else task.highest(found.target)
     return Flip(frame, found.flipped, reader.classes, z, after, target, norm, found.lower_bound, highest)
 
 
-def lead(z: np.ndarray, target: int) -> float:
-    """Return by how much a class beats the best of the others.
+def class_margin(z: np.ndarray, target: int) -> float:
+    """Return the margin of a class: its score less the largest of the others.
 
-    >>> lead(np.array([1.0, 4.0, 2.5]), 1)
+    >>> class_margin(np.array([1.0, 4.0, 2.5]), 1)
     1.5
     """
     return float(z[target] - np.delete(z, target).max())
 
 
-def _check(reader, to: str | None, norm: str, margin: float) -> None:
-    if to is not None and to not in reader.classes:
-        raise ParameterError(f"expected a class out of {', '.join(reader.classes)}, got {to!r}")
+def _check(model: LinearModel, to: str | None, norm: str, margin: float) -> None:
+    if to is not None and to not in model.classes:
+        raise ParameterError(f"expected a class out of {', '.join(model.classes)}, got {to!r}")
     if norm not in NORMS:
         raise ParameterError(f"expected a norm out of {', '.join(NORMS)}, got {norm!r}")
     if not 0.0 <= margin < np.inf:
@@ -254,7 +263,12 @@ class Norm:
     bound: Callable[[Program, np.ndarray], float]
 
 
-def _per_pixel(program: Program) -> dict[str, Any]:
+class _Costs(TypedDict):
+    cost_add: npt.NDArray[np.float64]
+    cost_erase: npt.NDArray[np.float64]
+
+
+def _per_pixel(program: Program) -> _Costs:
     """Costs with which a fully changed pixel costs 1 either way: the relaxation of counting pixels."""
     return {
         "cost_add": 1.0 / np.where(program.addable > 0.0, program.addable, 1.0),
@@ -274,7 +288,7 @@ def _fewest_pixels(program: Program, cutoff: float) -> Solved:
     for pixel in np.argsort(fraction, kind="stable")[np.count_nonzero(change == 0.0) :]:
         kept = change != 0.0
         kept[pixel] = False
-        less = Program(program.A, program.r, program.erasable * kept, program.addable * kept, program.sizes)
+        less = Program(program.A, program.r, program.erasable * kept, program.addable * kept, program.magnitudes)
         shorter = programs.least_ink(less, **_per_pixel(less))
         change = change if shorter.change is None else shorter.change
     return Solved(change, relaxed.multipliers)
@@ -307,7 +321,7 @@ NORMS = {
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    reader: Any  # a DigitReader
+    model: LinearModel
     frame: np.ndarray
     norm_name: str
     margin: float
@@ -323,13 +337,13 @@ class _Task:
 
     def program(self, target: int) -> Program:
         """Write down what `target` needs against every other class."""
-        coef, intercept, x = self.reader.coef, self.reader.intercept, self.frame.ravel()
+        coef, intercept, x = self.model.coef, self.model.intercept, self.frame.ravel()
         A = coef[target] - np.delete(coef, target, axis=0)
         ahead = intercept[target] - np.delete(intercept, target)
         weights = np.abs(coef).sum(axis=1)
-        sizes = self.margin + np.abs(intercept).max() + np.abs(intercept[target]) + weights[target]
+        magnitudes = self.margin + np.abs(intercept).max() + np.abs(intercept[target]) + weights[target]
         addable = self.highest(target).ravel() - x
-        return Program(A, self.margin - ahead - A @ x, x, addable, sizes + np.delete(weights, target))
+        return Program(A, self.margin - ahead - A @ x, x, addable, magnitudes + np.delete(weights, target))
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,10 +354,10 @@ class _Found:
     lower_bound: float
 
 
-def _by_distance(reader, z: np.ndarray, targets: list[int]) -> list[int]:
+def _by_distance(model: LinearModel, z: np.ndarray, targets: list[int]) -> list[int]:
     """Order targets by the least ink that the difference to the present answer alone would need, without the box."""
     source = int(z.argmax())
-    steepest = np.abs(reader.coef - reader.coef[source]).max(axis=1)
+    steepest = np.abs(model.coef - model.coef[source]).max(axis=1)
     needed = (z[source] - z) / np.maximum(steepest, EPS)
     return sorted(targets, key=lambda k: needed[k])
 
@@ -371,7 +385,7 @@ def _searched(task: _Task, targets: list[int]) -> _Found:
     best = None
     for target in targets:
         flipped = searched.search(
-            task.reader,
+            task.model,
             task.frame,
             target,
             norm=task.norm_name,
@@ -383,7 +397,7 @@ def _searched(task: _Task, targets: list[int]) -> _Found:
             if best is None or cost < best.cost:
                 best = _Found(target, flipped, cost, 0.0)
     if best is None:
-        names = " or ".join(repr(task.reader.classes[k]) for k in targets)
+        names = " or ".join(repr(task.model.classes[k]) for k in targets)
         kind, wider = ("picture", "") if task.limits is None else ("plausible picture", "any change instead, ")
         raise NoFlipError(
             f"the search found no {kind} that is read as {names} with a margin of {task.margin:g}; one may exist: "
@@ -394,28 +408,30 @@ def _searched(task: _Task, targets: list[int]) -> _Found:
 
 def _solve(task: _Task, program: Program, target: int, cutoff: float) -> tuple[Solved, np.ndarray | None]:
     """Solve with a little more than is needed, until the model itself answers with the margin."""
-    extra = 16.0 * EPS * program.sizes
+    extra = 16.0 * EPS * program.magnitudes
     solved = Solved(None, np.zeros(len(program.r)))
-    for _ in range(TRIES):
-        needs = Program(program.A, program.r + extra, program.erasable, program.addable, program.sizes)
+    for _ in range(MAX_TRIES):
+        needs = Program(program.A, program.r + extra, program.erasable, program.addable, program.magnitudes)
         solved = task.norm.solve(needs, cutoff)
         if solved.change is None:
             return solved, None
         flipped = np.clip(task.frame + solved.change.reshape(task.frame.shape), 0.0, task.highest(target))
-        if lead(task.reader.raw_prediction(flipped[None])[0], target) >= task.margin:
+        if class_margin(task.model.raw_prediction(flipped[None])[0], target) >= task.margin:
             return solved, flipped
         extra *= 100.0
     return solved, None
 
 
 def _largest_margin(task: _Task, program: Program, farkas: np.ndarray) -> float:
-    """Return a margin that no frame exceeds: for shares h, min_l margin_l <= h . margins <= the most in the box."""
-    shares = farkas / farkas.sum()
-    return float(task.margin + program.most(shares) - shares @ program.r + programs.rounding(program, shares))
+    """Return a margin that no frame exceeds: min_l margin_l <= max over the box of h . margins, sum h = 1."""
+    weights = farkas / farkas.sum()
+    return float(
+        task.margin + program.largest_gain(weights) - weights @ program.r + programs.rounding(program, weights)
+    )
 
 
 def _no_flip(task: _Task, out_of_reach: dict[int, float]) -> str:
-    names = task.reader.classes
+    names = task.model.classes
     if not out_of_reach:
         return f"found no flip in {programs.MAX_ROUNDS} rounds; scale the weights to ordinary sizes"
     (target, margin) = max(out_of_reach.items(), key=lambda item: item[1])
@@ -425,5 +441,14 @@ def _no_flip(task: _Task, out_of_reach: dict[int, float]) -> str:
         kind, wider = "no plausible picture, with no more ink than the limits give each pixel,", ", or for any change"
     return (
         f"{kind} is read as {whom} with a margin of {task.margin:g}: proven, its log-odds against some other class "
-        f"stay below {margin:.4g}; ask for another class or margin{wider}"
+        f"stay below {_round_up(margin):.4g}; ask for another class or margin{wider}"
     )
+
+
+def _round_up(margin: float) -> float:
+    """Return the least number of four digits that is not below: rounded to nearest, the text could claim too much.
+
+    >>> _round_up(2.5891), _round_up(-2.5891)
+    (2.59, -2.589)
+    """
+    return float(Context(prec=4, rounding=ROUND_CEILING).create_decimal_from_float(margin))

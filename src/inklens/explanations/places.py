@@ -1,13 +1,16 @@
 """Reasons by place: the ink of a digit in nine named parts, and what each adds and takes, in words."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from inklens.explanations.evidence import Evidence
+
 ROWS = ("top", "middle", "bottom")
 COLUMNS = ("left", "", "right")
-SLIM = 0.4  # an ink box narrower than this share of its height is named by rows alone
+SLIM = 0.4  # an ink box narrower than this part of its height is named by rows alone
 LEAST = 0.05  # log-odds; places that matter less are left out of the words
 
 
@@ -71,7 +74,7 @@ def _part(row: int, col: int) -> str:
     return f"{ROWS[row]} {COLUMNS[col]}".strip()
 
 
-def places(evidence: Any, a: str, b: str) -> list[Place]:
+def places(evidence: "Evidence", a: str, b: str) -> list[Place]:
     """Return the parts of the digit, the one that matters most between a and b first; together they hold all ink."""
     names = named_parts(evidence.frame)
     to_a, to_b = (evidence.centred[evidence.classes.index(c)] for c in (a, b))

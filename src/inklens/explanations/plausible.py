@@ -14,7 +14,9 @@ from inklens.errors import ParameterError
 QUANTILE = 0.99  # of a class's images; the darkest 1 in 100 of a pixel are taken for accidents
 
 
-def usual_ink(images: np.ndarray, labels: Sequence, *, quantile: float = QUANTILE) -> dict[str, np.ndarray]:
+def usual_ink(
+    images: np.ndarray, labels: Sequence[object] | np.ndarray, *, quantile: float = QUANTILE
+) -> dict[str, np.ndarray]:
     """Return for each class the ink that a pixel of its images usually stays below.
 
     Parameters
@@ -24,7 +26,7 @@ def usual_ink(images: np.ndarray, labels: Sequence, *, quantile: float = QUANTIL
     labels : sequence (n_images,)
         Their classes.
     quantile : float
-        Share of a class's images that have at most this ink in a pixel, above 0 and at most 1.
+        Proportion of a class's images that have at most this ink in a pixel, above 0 and at most 1.
 
     Returns
     -------

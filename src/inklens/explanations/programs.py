@@ -16,6 +16,9 @@ import numpy as np
 MAX_ROUNDS = 5000  # per program; ten classes need about ten
 FEASIBLE = 1e-11  # by how much a pixel may leave its bounds and still count as inside
 PIVOT = 1e-9  # smallest pivot, relative to the largest of its row
+MAX_HALVINGS = 60  # of a step: beyond, it is below the rounding of the multipliers
+SUFFICIENT_RISE = 1e-4  # of what the gradient predicts (Armijo)
+RIDGE = 1e-14  # of the squared gains: keeps the dual's Hessian regular where no pixel is free
 EPS = float(np.finfo(float).eps)
 
 
@@ -31,7 +34,7 @@ class Program:
         Gains that are needed.
     erasable, addable : array (n,)
         Largest change downward and upward, in [0, 1].
-    sizes : array (m,)
+    magnitudes : array (m,)
         Sum of the absolute values of all terms that A d and r were computed from; it scales the rounding errors.
     """
 
@@ -39,10 +42,10 @@ class Program:
     r: np.ndarray
     erasable: np.ndarray
     addable: np.ndarray
-    sizes: np.ndarray
+    magnitudes: np.ndarray
 
-    def most(self, multipliers: np.ndarray) -> float:
-        """Return the largest multipliers . A d over all allowed changes d."""
+    def largest_gain(self, multipliers: np.ndarray) -> float:
+        """Return the maximum of multipliers . A d over all allowed changes d."""
         g = multipliers @ self.A
         return float(self.addable @ np.maximum(g, 0.0) + self.erasable @ np.maximum(-g, 0.0))
 
@@ -166,7 +169,8 @@ class _DualSimplex:
 
     @staticmethod
     def _proof(multipliers: np.ndarray) -> np.ndarray:
-        return np.maximum(multipliers, 0.0)
+        """Return multipliers that prove a bound: none may be negative, not even by rounding."""
+        return np.asarray(np.maximum(multipliers, 0.0))
 
 
 def least_ink_bound(
@@ -182,8 +186,8 @@ def least_ink_bound(
     """
     g = multipliers @ program.A
     gained = multipliers @ program.r
-    given = program.addable @ np.maximum(g - cost_add, 0.0) + program.erasable @ np.maximum(-g - cost_erase, 0.0)
-    return float(gained - given - rounding(program, multipliers))
+    spent = program.addable @ np.maximum(g - cost_add, 0.0) + program.erasable @ np.maximum(-g - cost_erase, 0.0)
+    return float(gained - spent - rounding(program, multipliers))
 
 
 # ---------------------------------------------------------------------------------------------- least energy
@@ -208,7 +212,7 @@ def least_energy(program: Program, *, cutoff: float = np.inf) -> Solved:
         change = np.clip(g, -program.erasable, program.addable)
         missing = program.r - program.A @ change  # gradient of the dual
         active = (multipliers > 0.0) | (missing > 0.0)
-        if np.all(np.where(multipliers > 0.0, np.abs(missing), missing) <= 4.0 * EPS * program.sizes):
+        if np.all(np.where(multipliers > 0.0, np.abs(missing), missing) <= 4.0 * EPS * program.magnitudes):
             return Solved(change, multipliers)
         if value > largest:  # dearer than any change that is allowed: none reaches r
             return Solved(None, multipliers, farkas=multipliers)
@@ -225,21 +229,23 @@ def least_energy(program: Program, *, cutoff: float = np.inf) -> Solved:
 
 def _newton_step(A: np.ndarray, free: np.ndarray, missing: np.ndarray, active: np.ndarray) -> np.ndarray:
     hessian = A[:, free] @ A[:, free].T / 2.0
-    ridge = 1e-14 * max(float((A**2).sum()), EPS)  # of all pixels: where none is free, the dual is linear
+    ridge = RIDGE * max(float((A**2).sum()), EPS)  # of all pixels: where none is free, the dual is linear
     step = np.zeros(len(missing))
     step[active] = np.linalg.solve(hessian + ridge * np.eye(len(hessian)), missing[active])
     return step
 
 
-def _ascend(program: Program, start: np.ndarray, end: np.ndarray, gradient: np.ndarray, value: float):
-    """Halve the projected step until the dual rises by a fair share of what its gradient promises."""
-    share = 1.0
-    for _ in range(60):
-        multipliers = np.maximum(start + share * (end - start), 0.0)
+def _ascend(
+    program: Program, start: np.ndarray, end: np.ndarray, gradient: np.ndarray, value: float
+) -> tuple[np.ndarray, float]:
+    """Backtrack along the projected step until the dual rises enough (Armijo)."""
+    fraction = 1.0
+    for _ in range(MAX_HALVINGS):
+        multipliers = np.maximum(start + fraction * (end - start), 0.0)
         rise = _energy_dual(program, multipliers) - value
-        if rise >= 1e-4 * float(gradient @ (multipliers - start)) and rise > 0.0:
+        if rise >= SUFFICIENT_RISE * float(gradient @ (multipliers - start)) and rise > 0.0:
             return multipliers, rise
-        share /= 2.0
+        fraction /= 2.0
     return start, 0.0
 
 
@@ -263,4 +269,4 @@ def rounding(program: Program, multipliers: np.ndarray) -> float:
     Higham (2002), Accuracy and Stability of Numerical Algorithms, eq. 3.3 and 3.5.
     """
     m, n = program.A.shape
-    return float(4.0 * (n + m + 10) * EPS * (multipliers @ program.sizes))
+    return float(4.0 * (n + m + 10) * EPS * (multipliers @ program.magnitudes))

@@ -8,12 +8,15 @@ half-space a . d >= z_s - z_t with a = w_t - w_s per class t, so the radius is t
 and, where ink must stay in 0..1, the root of a concave piecewise linear function.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inklens.errors import DataError, ParameterError
+from inklens.model.linear_model import LinearModel
 
+STEP_TOL = 1e-15  # relative; a smaller Newton step is below the rounding of the root
 MEASURES = ("l1", "l2", "linf")
 MAX_STEPS = 200  # of Newton's method, which ends by itself after as many steps as pixels saturate one after another
 
@@ -34,14 +37,14 @@ class Robustness:
     boxed: dict[str, np.ndarray]
     free: dict[str, np.ndarray]
 
-    def quantiles(self, levels=(0.05, 0.25, 0.5, 0.75, 0.95)) -> dict[str, dict[float, float]]:
-        """Return how the boxed radii are distributed: the value that a share of the frames stays below."""
+    def quantiles(self, levels: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)) -> dict[str, dict[float, float]]:
+        """Return quantiles of the boxed radii: such a proportion of the frames does not exceed them."""
         return {
             name: {level: float(np.quantile(radii, level, method="lower")) for level in levels}
             for name, radii in self.boxed.items()
         }
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, dict[str, list[float]]]:
         """Return all radii, by whether the ink must stay in 0..1."""
         return {
             kind: {name: radii.tolist() for name, radii in part.items()}
@@ -49,7 +52,7 @@ class Robustness:
         }
 
 
-def robustness(reader, frames: np.ndarray) -> Robustness:
+def robustness(reader: LinearModel, frames: np.ndarray) -> Robustness:
     """Return the exact robustness radii of frames (n_frames, rows, cols) in [0, 1].
 
     References
@@ -82,7 +85,9 @@ def robustness(reader, frames: np.ndarray) -> Robustness:
     return found
 
 
-def _radii(gains: np.ndarray, X: np.ndarray, needs: np.ndarray, source: int, name: str):
+def _radii(
+    gains: np.ndarray, X: np.ndarray, needs: np.ndarray, source: int, name: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Take the least distance over all targets; the boxed one is computed only where the free one could win."""
     others = [k for k in range(len(gains)) if k != source]
     sizes = {"l1": np.abs(gains).max(axis=1), "l2": np.linalg.norm(gains, axis=1), "linf": np.abs(gains).sum(axis=1)}
@@ -102,21 +107,21 @@ def _radii(gains: np.ndarray, X: np.ndarray, needs: np.ndarray, source: int, nam
 def _boxed_l1(gain: np.ndarray, X: np.ndarray, needs: np.ndarray) -> np.ndarray:
     """Spend the box of the steepest pixel first, then of the next, until the need is met."""
     order = np.argsort(-np.abs(gain), kind="stable")
-    steep, widths = np.abs(gain[order]), _widths(gain, X)[:, order]
-    gained = np.cumsum(steep * widths, axis=1)
+    slopes, widths = np.abs(gain[order]), _widths(gain, X)[:, order]
+    gained = np.cumsum(slopes * widths, axis=1)
     last = (gained < needs[:, None]).sum(axis=1)  # pixels that are spent wholly
     met = last < len(gain)
     last = np.minimum(last, len(gain) - 1)
     rows = np.arange(len(X))
     spent = np.cumsum(widths, axis=1)[rows, last] - widths[rows, last]
-    missing = needs - (gained[rows, last] - (steep * widths)[rows, last])
-    return np.where(met, spent + missing / np.where(steep[last] > 0.0, steep[last], 1.0), np.inf)
+    missing = needs - (gained[rows, last] - (slopes * widths)[rows, last])
+    return np.where(met, spent + missing / np.where(slopes[last] > 0.0, slopes[last], 1.0), np.inf)
 
 
 def _boxed_l2(gain: np.ndarray, X: np.ndarray, needs: np.ndarray) -> np.ndarray:
-    widths, steep = _widths(gain, X), np.abs(gain)
-    scale = _root(steep, steep, widths, needs)
-    changes = np.minimum(np.where(np.isfinite(scale), scale, 0.0)[:, None] * steep, widths)
+    widths, slopes = _widths(gain, X), np.abs(gain)
+    scale = _root(slopes, slopes, widths, needs)
+    changes = np.minimum(np.where(np.isfinite(scale), scale, 0.0)[:, None] * slopes, widths)
     return np.where(np.isfinite(scale), np.linalg.norm(changes, axis=1), np.inf)
 
 
@@ -129,22 +134,22 @@ def _widths(gain: np.ndarray, X: np.ndarray) -> np.ndarray:
     return np.where(gain > 0.0, 1.0 - X, X)
 
 
-def _root(steep: np.ndarray, pace: np.ndarray, widths: np.ndarray, needs: np.ndarray) -> np.ndarray:
-    """Return t with sum_j steep_j min(t pace_j, width_j) = need for each row, infinity where the box is too small.
+def _root(slopes: np.ndarray, rates: np.ndarray, widths: np.ndarray, needs: np.ndarray) -> np.ndarray:
+    """Return t with sum_j slope_j min(t rate_j, width_j) = need for each row, infinity where the box is too small.
 
     The sum is concave in t, so Newton's method from 0 rises towards the root and meets it after finitely many steps.
     """
     t = np.zeros(len(needs))
-    t[widths @ steep < needs] = np.inf
+    t[widths @ slopes < needs] = np.inf
     for _ in range(MAX_STEPS):
         rows = np.flatnonzero(np.isfinite(t))
-        reached = t[rows, None] * pace
+        reached = t[rows, None] * rates
         growing = reached < widths[rows]
-        value = np.where(growing, reached, widths[rows]) @ steep
-        slope = growing @ (steep * pace)
-        step = np.where(slope > 0.0, (needs[rows] - value) / np.where(slope > 0.0, slope, 1.0), 0.0)
+        value = np.where(growing, reached, widths[rows]) @ slopes
+        rise = growing @ (slopes * rates)
+        step = np.where(rise > 0.0, (needs[rows] - value) / np.where(rise > 0.0, rise, 1.0), 0.0)
         t[rows] += np.maximum(step, 0.0)
-        if not np.any(step > 1e-15 * t[rows]):
+        if not np.any(step > STEP_TOL * t[rows]):
             break
     return t
 

@@ -11,17 +11,17 @@ change more ink, and scores are linear in the change, so each length costs only 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from inklens.errors import ParameterError
-from inklens.explanations.flips import MARGIN, lead
+from inklens.explanations.flips import MARGIN, class_margin
+from inklens.model.linear_model import LinearModel
 
 DIRECTIONS = 12  # every 15 degrees of half a turn; the other half is the same stroke from its other end
 NARROWEST, WIDEST = 0.5, 10.0  # pixels
-SPARE = 1e-9  # log-odds that sums in another order may take away
+ROUNDING_MARGIN = 1e-9  # log-odds that sums in another order may take away
 
 # rows, cols of a frame; starts are all its pixels; z (n_classes, rows, cols): scores after the stroke from each start
 
@@ -62,14 +62,14 @@ class Stroke:
         """Length of the pen's path in pixels."""
         return float(np.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1]))
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return everything but the changed frame."""
         names = ("kind", "start", "end", "width", "length", "target", "ink", "margin")
         return {name: getattr(self, name) for name in names}
 
 
 def strokes(
-    reader: Any, photo_or_frame: Any, to: str | None = None, *, width: float = 2.0, margin: float = MARGIN
+    reader: LinearModel, photo_or_frame: object, to: str | None = None, *, width: float = 2.0, margin: float = MARGIN
 ) -> list[Stroke]:
     """Return the strokes that flip the answer, least ink first: the best of each kind for each class.
 
@@ -78,7 +78,7 @@ def strokes(
 
     Parameters
     ----------
-    reader : DigitReader
+    reader : LinearModel
         A model on pixels.
     photo_or_frame
         As for `explain`.
@@ -111,7 +111,7 @@ def strokes(
     maps = reader.coef.reshape(len(z), *frame.shape)
     found = []
     for kind, free, sign in (("draw", 1.0 - frame, 1.0), ("erase", frame, -1.0)):
-        for target, start, end in _best(free, sign * maps, z, wanted, width, margin + SPARE):
+        for target, start, end in _best(free, sign * maps, z, wanted, width, margin + ROUNDING_MARGIN):
             stroke = Stroke(kind, start, end, width, reader.classes[target], 0.0, 0.0, frame)
             found.append(_apply(reader, stroke, frame, target))
     return sorted((stroke for stroke in found if stroke.margin >= margin), key=lambda stroke: stroke.ink)
@@ -127,28 +127,28 @@ def coverage(
     """
     row, col = np.indices(image_shape)
     along = np.array(end, dtype=float) - start
-    share = ((row - start[0]) * along[0] + (col - start[1]) * along[1]) / max(float(along @ along), 1e-300)
-    share = np.clip(share, 0.0, 1.0)
-    distance = np.hypot(row - start[0] - share * along[0], col - start[1] - share * along[1])
-    return np.clip(width / 2 + 0.5 - distance, 0.0, 1.0)
+    fraction = ((row - start[0]) * along[0] + (col - start[1]) * along[1]) / max(float(along @ along), 1e-300)
+    fraction = np.clip(fraction, 0.0, 1.0)
+    distance = np.hypot(row - start[0] - fraction * along[0], col - start[1] - fraction * along[1])
+    return np.asarray(np.clip(width / 2 + 0.5 - distance, 0.0, 1.0))
 
 
-def _check(reader: Any, to: str | None, width: float, margin: float) -> None:
-    if reader.features != "pixels":
-        raise ParameterError(f"strokes need a model on pixels, this one is on {reader.features!r}")
-    if to is not None and to not in reader.classes:
-        raise ParameterError(f"expected a class out of {', '.join(reader.classes)}, got {to!r}")
+def _check(model: LinearModel, to: str | None, width: float, margin: float) -> None:
+    if model.features != "pixels":
+        raise ParameterError(f"strokes need a model on pixels, this one is on {model.features!r}")
+    if to is not None and to not in model.classes:
+        raise ParameterError(f"expected a class out of {', '.join(model.classes)}, got {to!r}")
     if not NARROWEST <= width <= WIDEST:
         raise ParameterError(f"a pen is {NARROWEST:g} to {WIDEST:g} pixels wide, got {width:g}")
     if not 0.0 <= margin < np.inf:
         raise ParameterError(f"a margin is in log-odds and at least 0, got {margin:g}")
 
 
-def _apply(reader: Any, stroke: Stroke, frame: np.ndarray, target: int) -> Stroke:
+def _apply(model: LinearModel, stroke: Stroke, frame: np.ndarray, target: int) -> Stroke:
     """Draw the stroke for good and let the model judge it."""
     covered = coverage(stroke.start, stroke.end, stroke.width, frame.shape)
     flipped = np.maximum(frame, covered) if stroke.kind == "draw" else np.minimum(frame, 1.0 - covered)
-    margin = lead(reader.raw_prediction(flipped[None])[0], target)
+    margin = class_margin(model.raw_prediction(flipped[None])[0], target)
     return replace(stroke, ink=float(np.abs(flipped - frame).sum()), margin=margin, flipped=flipped)
 
 
@@ -160,7 +160,7 @@ def _best(
     `free` is what a full cover changes at each pixel: a cover c changes max(0, c - (1 - free)).
     """
     least: np.ndarray = np.where(wanted, np.inf, -np.inf)  # (n_classes,)
-    where: dict[int, tuple] = {}
+    where: dict[int, tuple[int, tuple[float, float], tuple[float, float]]] = {}
     for direction in range(DIRECTIONS):
         step = _step(direction)
         for length, (scores, ink) in enumerate(_lengthen(free, maps, z, direction, width)):

@@ -8,13 +8,16 @@ with y_i the one-hot label and p_i the model's probabilities of row i. A fit tha
 remainder, which is computed, not assumed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from inklens.classes import encode
 from inklens.errors import DataError, ParameterError
 from inklens.linear.softmax import raw_prediction, softmax
+from inklens.model.linear_model import LinearModel
 
 BLOCK_ROWS = 4096  # rows that are converted to float64 at a time
 FULL_INK = 255.0
@@ -30,27 +33,28 @@ class Votes:
         Class names.
     similarity : array (n_samples,)
         x_i . x, the ink that row i shares with the frame.
-    strength : array (n_samples, n_classes)
-        C s_i (y_ik - p_ik): how much row i still pulls, for its own class and against the others.
+    residual_weight : array (n_samples, n_classes)
+        C s_i (y_ik - p_ik): the weighted residual of row i, positive for its own class.
     intercept, remainder : array (n_classes,)
         What the votes leave of z: z = intercept + sum of votes + remainder.
     """
 
     classes: tuple[str, ...]
-    similarity: np.ndarray
-    strength: np.ndarray
-    intercept: np.ndarray
-    remainder: np.ndarray
+    similarity: npt.NDArray[np.float64]
+    residual_weight: npt.NDArray[np.float64]
+    intercept: npt.NDArray[np.float64]
+    remainder: npt.NDArray[np.float64]
 
     @property
-    def z(self) -> np.ndarray:
+    def z(self) -> npt.NDArray[np.float64]:
         """Raw predictions, summed from the votes."""
-        return self.intercept + self.similarity @ self.strength + self.remainder
+        return np.asarray(self.intercept + self.similarity @ self.residual_weight + self.remainder)
 
-    def of(self, a: str, b: str | None = None) -> np.ndarray:
+    def of(self, a: str, b: str | None = None) -> npt.NDArray[np.float64]:
         """Return each row's vote for class a, or for a against b, (n_samples,)."""
-        pull = self.strength[:, self._index(a)]
-        return self.similarity * (pull if b is None else pull - self.strength[:, self._index(b)])
+        weight = self.residual_weight[:, self._index(a)]
+        weight = weight if b is None else weight - self.residual_weight[:, self._index(b)]
+        return np.asarray(self.similarity * weight)
 
     def strongest(self, a: str, b: str | None = None, *, most: int = 20) -> tuple[np.ndarray, np.ndarray]:
         """Return the row numbers that push most for and most against, the strongest first."""
@@ -80,7 +84,7 @@ class Voters:
 
     Parameters
     ----------
-    reader : DigitReader
+    reader : LinearModel
         A model on pixels, fitted with an L2 penalty.
     X : uint8 array (n_samples, n_pixels)
         The rows that it was fitted on, ink 0..255.
@@ -108,24 +112,24 @@ class Voters:
     """
 
     def __init__(
-        self, reader: Any, X: np.ndarray, y: np.ndarray, *, C: float, sample_weight: np.ndarray | None = None
+        self, reader: LinearModel, X: np.ndarray, y: np.ndarray, *, C: float, sample_weight: np.ndarray | None = None
     ) -> None:
         _check(reader, X, y, C)
         self.reader = reader
         self.y = y
         self._pixels = np.ascontiguousarray(X.T)  # (n_pixels, n_samples): a frame needs only its inked pixels
         weights = np.ones(len(y)) if sample_weight is None else sample_weight
-        self.strength = np.empty((len(y), len(reader.classes)))
+        self.residual_weight = np.empty((len(y), len(reader.classes)))
         represented = np.zeros_like(reader.coef)
-        own = np.array(reader.classes) == np.asarray(y)[:, None]
+        own = np.arange(len(reader.classes)) == encode(y, reader.classes)[:, None]
         for rows in _blocks(len(y)):
             block = X[rows] / FULL_INK
             proba = softmax(raw_prediction(block, reader.coef, reader.intercept))
-            self.strength[rows] = C * weights[rows, None] * (own[rows] - proba)
-            represented += self.strength[rows].T @ block
+            self.residual_weight[rows] = C * weights[rows, None] * (own[rows] - proba)
+            represented += self.residual_weight[rows].T @ block
         self.unexplained = reader.coef - represented  # (n_classes, n_pixels); 0 at the optimum
 
-    def votes(self, photo_or_frame: Any) -> Votes:
+    def votes(self, photo_or_frame: object) -> Votes:
         """Return every row's vote on one picture."""
         x = self.reader.frame(photo_or_frame).ravel()
         inked = np.flatnonzero(x)
@@ -133,22 +137,19 @@ class Voters:
         for rows in _blocks(len(self.y)):
             similarity[rows] = (x[inked] / FULL_INK) @ self._pixels[inked, rows].astype(np.float64)
         remainder = self.unexplained @ x
-        return Votes(self.reader.classes, similarity, self.strength, self.reader.intercept, remainder)
+        return Votes(self.reader.classes, similarity, self.residual_weight, self.reader.intercept, remainder)
 
 
-def _blocks(n_samples: int):
+def _blocks(n_samples: int) -> Iterator[slice]:
     return (slice(start, min(start + BLOCK_ROWS, n_samples)) for start in range(0, n_samples, BLOCK_ROWS))
 
 
-def _check(reader: Any, X: np.ndarray, y: np.ndarray, C: float) -> None:
-    if reader.features != "pixels":
-        raise ParameterError(f"votes need a model on pixels, this one is on {reader.features!r}")
+def _check(model: LinearModel, X: np.ndarray, y: np.ndarray, C: float) -> None:
+    if model.features != "pixels":
+        raise ParameterError(f"votes need a model on pixels, this one is on {model.features!r}")
     if not 0.0 < C < np.inf:
         raise ParameterError(f"votes exist under an L2 penalty of finite strength, got C={C:g}")
-    if X.dtype != np.uint8 or X.shape != (len(y), reader.coef.shape[1]):
+    if X.dtype != np.uint8 or X.shape != (len(y), model.coef.shape[1]):
         raise DataError(
-            f"expected the training rows as uint8 of shape ({len(y)}, {reader.coef.shape[1]}), got {X.dtype} {X.shape}"
+            f"expected the training rows as uint8 of shape ({len(y)}, {model.coef.shape[1]}), got {X.dtype} {X.shape}"
         )
-    unknown = set(np.unique(y)) - set(reader.classes)
-    if unknown:
-        raise DataError(f"the model has no class {sorted(unknown)[0]!r}; give the rows that it was fitted on")

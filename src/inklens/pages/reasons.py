@@ -22,7 +22,7 @@ from inklens.displays import (
 )
 from inklens.displays.base import as_maps
 from inklens.errors import InklensError
-from inklens.explanations import explain, robustness, silence
+from inklens.explanations import explain, identifiability, robustness
 from inklens.pages import Chapter, ReportFigure
 from inklens.reader import DigitReader
 from inklens.tasks.doubts import Judged, judge_labels
@@ -203,7 +203,7 @@ def _votes(s: Subject) -> Told:
 
 
 def _limits(s: Subject) -> Told:
-    found, shape = silence(s.rows.X_train, s.rows.y_train), s.reader.image_shape
+    found, shape = identifiability(s.rows.X_train, s.rows.y_train), s.reader.image_shape
     figures = [
         ReportFigure(
             "silence",

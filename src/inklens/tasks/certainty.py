@@ -13,13 +13,13 @@ from inklens.evaluation import (
     Calibration,
     Conformal,
     Curvature,
-    Share,
+    Proportion,
     Stability,
     Temperature,
     covered,
     curvature,
+    proportion,
     set_in_words,
-    share,
     stability,
 )
 from inklens.reader import DigitReader
@@ -64,15 +64,15 @@ class Certainty:
     notes: tuple[str, ...] = ()
 
     @property
-    def accuracy(self) -> Share:
+    def accuracy(self) -> Proportion:
         """Share of right answers."""
         return self.before.accuracy
 
     @property
-    def coverage(self) -> Share:
+    def coverage(self) -> Proportion:
         """Share of the rows whose set holds the truth."""
         n = len(self.sets)
-        return share(round(covered(self.sets, self.after.codes) * n), n)
+        return proportion(round(covered(self.sets, self.after.codes) * n), n)
 
     def proba(self, frames: np.ndarray) -> np.ndarray:
         """Return probabilities after the temperature, (n_frames, n_classes)."""

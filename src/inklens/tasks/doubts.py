@@ -68,7 +68,7 @@ class Doubts:
         return {
             "n_rows": len(self.index),
             "n_suspects": len(self.errors.suspects),
-            "folds": len(self.folds.readers),
+            "folds": len(self.folds.models),
             "largest_gap": max(self.folds.gaps),
             "thresholds": dict(zip(self.errors.classes, self.errors.thresholds.tolist(), strict=True)),
             "joint": self.errors.joint.tolist(),
@@ -136,6 +136,8 @@ def judge_labels(
     reader: DigitReader, X: np.ndarray, y: np.ndarray, *, folds: int, seed: int, progress: Callable | None = None
 ) -> tuple[LabelErrors, OutOfFold]:
     """Return what the labels y of the uint8 rows X look like to models of K folds, and these models."""
+    from inklens.linear.estimators import SoftmaxRegression
+
     fitted = reader.recorded("fit")
     parameters = {
         "C": float(fitted.get("C", 1.0)),
@@ -145,7 +147,8 @@ def judge_labels(
         "time_budget": SECONDS_PER_FOLD,
     }
     rows = feature_rows(X, features=reader.features, image_shape=reader.image_shape)
-    judged = out_of_fold(reader, rows, y, parameters=parameters, folds=folds, seed=seed, progress=progress)
+    fit = SoftmaxRegression(**parameters)
+    judged = out_of_fold(reader, rows, y, estimator=fit, folds=folds, seed=seed, progress=progress)
     codes = np.searchsorted(np.array(reader.classes), y)
     return LabelErrors(reader.classes, codes, judged.proba), judged
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from inklens.datasets import load_dataset
 from inklens.explanations import Robustness, robustness
-from inklens.explanations.silence import Silence, silence
+from inklens.explanations.identifiability import Identifiability, identifiability
 from inklens.reader import DigitReader
 from inklens.tasks.doubts import judged_rows
 from inklens.tasks.model_rows import Size, pixel_rows, split_rows
@@ -22,7 +22,7 @@ SECONDS = 60.0  # for the fit without a penalty
 class Limits:
     """What training rows leave open without a penalty."""
 
-    silence: Silence
+    silence: Identifiability
     model: Any  # SoftmaxRegression with C=inf
     n_samples: int
     image_shape: tuple[int, int]
@@ -97,7 +97,8 @@ def find_limits(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status tells
         model.fit(pixel_rows(rows.X_train), rows.y_train)
-    return Limits(silence(rows.X_train, rows.y_train), model, len(rows.y_train), dataset.image_shape, dataset.name)
+    found = identifiability(rows.X_train, rows.y_train)
+    return Limits(found, model, len(rows.y_train), dataset.image_shape, dataset.name)
 
 
 @dataclass(frozen=True, eq=False)
