@@ -11,7 +11,7 @@ from sklearn.preprocessing import MinMaxScaler
 from inklens import SoftmaxRegression, load_dataset
 from inklens.errors import ParameterError
 from inklens.tasks.models import evaluate, fit
-from inklens.tasks.scaling import MinMax
+from inklens.model.scaling import MinMax
 from inklens.tasks.verification import verify
 
 SIZES = {"train": 300, "test": 200, "seed": 9}

@@ -1,16 +1,27 @@
 """`DigitReader`: a linear model with its normaliser and what is recorded of its fit, kept in one file."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
-from inklens.model.file import SCHEMA_VERSION, dual_point, dual_tensors, pack, read_file, unpack
+from inklens.model.file import SCHEMA_VERSION, dual_point, dual_tensors, entries_of, pack, read_file, unpack
 from inklens.model.linear_model import LinearModel
+from inklens.model.records import DataRecord, FitRecord
 from inklens.storage import write_bytes
+
+if TYPE_CHECKING:
+    from inklens.photos import Normalised, Normaliser, Picture, Step
+    from inklens.photos.decode import Source
+
+SHIPPED_READER = "reader.inklens"
 
 
 @dataclass(frozen=True)
@@ -25,9 +36,9 @@ class Reading:
     accepted: bool
     reasons: tuple[str, ...]  # why it was not accepted, in words
     frame: np.ndarray = field(repr=False, compare=False)
-    steps: tuple = field(default=(), repr=False, compare=False)
+    steps: "tuple[Step, ...]" = field(default=(), repr=False, compare=False)
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return the entry of ``inklens read --json``."""
         return {
             "label": self.label,
@@ -73,12 +84,12 @@ class DigitReader(LinearModel):
     """
 
     recipe: str = "faithful"
-    provenance: dict = field(default_factory=dict)
+    provenance: Mapping[str, object] = field(default_factory=dict)
     version: str = __version__
     dual: DualPoint | None = None
-    settings: dict = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def recorded(self, part: str) -> dict:
+    def recorded(self, part: str) -> Mapping[str, object]:
         """Return a part of the provenance ("data", "fit", "accuracy"); empty where it is missing or free text.
 
         Examples
@@ -88,7 +99,29 @@ class DigitReader(LinearModel):
         {}
         """
         found = self.provenance.get(part)
-        return found if isinstance(found, dict) else {}
+        return found if isinstance(found, Mapping) else {}
+
+    @cached_property
+    def fit_record(self) -> FitRecord | None:
+        """How it was fitted; None where the file does not say so."""
+        return FitRecord.from_json(self.provenance.get("fit"))
+
+    @cached_property
+    def data_record(self) -> DataRecord:
+        """Which rows it was fitted on, as far as the file says so."""
+        return DataRecord.from_json(self.provenance.get("data"))
+
+    def require_fit_record(self) -> FitRecord:
+        """Return how it was fitted.
+
+        Raises
+        ------
+        DataError
+            The file does not say so.
+        """
+        if self.fit_record is None:
+            raise DataError("this model does not say how it was fitted; fit it again with inklens fit")
+        return self.fit_record
 
     # ------------------------------------------------------------------ photos
 
@@ -96,12 +129,12 @@ class DigitReader(LinearModel):
         """Return the same model with another recipe for photos; None keeps its own."""
         return self if recipe is None else replace(self, recipe=recipe)
 
-    def with_parameters(self, *, recipe: str | None = None, **settings) -> "DigitReader":
+    def with_parameters(self, *, recipe: str | None = None, **settings: Any) -> "DigitReader":
         """Return the same model with another recipe, and other parameters of the `Normaliser`, for photos."""
         return replace(self.with_recipe(recipe), settings={**self.settings, **settings})
 
     @property
-    def normaliser(self):
+    def normaliser(self) -> "Normaliser":
         """The `Normaliser` for its photos."""
         from inklens.photos import Normaliser
 
@@ -109,9 +142,11 @@ class DigitReader(LinearModel):
 
     def frame(self, photo_or_frame: object) -> np.ndarray:
         """Return the frame of a photo; an array of the model's shape is one already."""
-        return super().frame(photo_or_frame) if self.is_frame(photo_or_frame) else self._normalise(photo_or_frame).frame
+        if self.is_frame(photo_or_frame):
+            return super().frame(photo_or_frame)
+        return self._normalise(cast("Source", photo_or_frame)).frame  # which refuses what is no picture
 
-    def read(self, photo, *, many: bool | None = False) -> list[Reading]:
+    def read(self, photo: "Picture | Source", *, many: bool | None = False) -> list[Reading]:
         """Read one picture: a path, bytes, a binary file, an array or a PIL image.
 
         Parameters
@@ -126,7 +161,7 @@ class DigitReader(LinearModel):
         """
         return [reading for line in self.read_lines(photo, many=many) for reading in line]
 
-    def read_lines(self, photo, *, many: bool | None = None) -> list[list[Reading]]:
+    def read_lines(self, photo: "Picture | Source", *, many: bool | None = None) -> list[list[Reading]]:
         """Read a picture as lines from top to bottom, each from left to right."""
         from inklens.photos import locate
 
@@ -135,7 +170,7 @@ class DigitReader(LinearModel):
         proba = iter(self.predict_proba(np.array([seen.frame for line in lines for seen in line])))
         return [[self._reading(seen, next(proba)) for seen in line] for line in lines]
 
-    def _reading(self, seen, proba: np.ndarray) -> Reading:
+    def _reading(self, seen: "Normalised", proba: np.ndarray) -> Reading:
         best = int(proba.argmax())
         return Reading(
             label=self.classes[best],
@@ -149,7 +184,7 @@ class DigitReader(LinearModel):
             steps=tuple(seen.steps),
         )
 
-    def _normalise(self, photo):
+    def _normalise(self, photo: "Picture | Source") -> "Normalised":
         self._check_shape()
         return self.normaliser.normalise(photo)
 
@@ -169,7 +204,7 @@ class DigitReader(LinearModel):
             "intercept": np.ascontiguousarray(self.intercept, dtype=dtype),
             **dual_tensors(self.dual),
         }
-        header = {
+        header: dict[str, object] = {
             "schema_version": SCHEMA_VERSION,
             "inklens": self.version,
             "classes": list(self.classes),
@@ -189,6 +224,28 @@ class DigitReader(LinearModel):
             The file cannot be written; an older file of that name is untouched.
         """
         write_bytes(path, self.to_bytes(dtype))
+
+    @classmethod
+    def shipped(cls) -> "DigitReader":
+        """Return the reader that comes with the package: ten digits, fitted on strokes of MNIST.
+
+        Raises
+        ------
+        ModelFileError
+            This installation was built without it.
+
+        Examples
+        --------
+        >>> DigitReader.shipped().classes
+        ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+        """
+        try:
+            return cls.from_bytes((files("inklens") / SHIPPED_READER).read_bytes())
+        except FileNotFoundError as error:
+            raise ModelFileError(
+                "this installation has no reader of its own; make a model with inklens fit -o FILE and name it with "
+                "--model"
+            ) from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "DigitReader":
@@ -213,13 +270,8 @@ class DigitReader(LinearModel):
             return cls(
                 coef=tensors["coef"].astype(np.float64),
                 intercept=tensors["intercept"].astype(np.float64),
-                classes=tuple(str(label) for label in header["classes"]),
-                image_shape=(int(header["image_shape"][0]), int(header["image_shape"][1])),
-                features=str(header["features"]),
-                recipe=str(header["recipe"]),
-                provenance=dict(header["provenance"]),
-                version=str(header["inklens"]),
                 dual=dual_point(tensors),
+                **entries_of(header),
             )
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"is not a usable model: {error}") from error

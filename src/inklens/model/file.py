@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -104,3 +105,36 @@ def _digest(tensors: Tensors, header: Mapping[str, object]) -> str:
         digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
         digest.update(np.ascontiguousarray(tensors[name]).tobytes())
     return digest.hexdigest()
+
+
+class Entries(TypedDict):
+    """What a header says of the model itself."""
+
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int]
+    features: str
+    recipe: str
+    provenance: Mapping[str, object]
+    version: str
+
+
+def entries_of(header: Mapping[str, object]) -> Entries:
+    """Return the entries of a header.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        One is missing or of the wrong type.
+    """
+    classes, shape, provenance = header["classes"], header["image_shape"], header["provenance"]
+    if not isinstance(classes, list) or not isinstance(shape, list) or not isinstance(provenance, dict):
+        raise TypeError("expected lists of classes and of the image's sides, and a provenance by name")
+    rows, cols = (int(side) for side in shape)
+    return Entries(
+        classes=tuple(str(label) for label in classes),
+        image_shape=(rows, cols),
+        features=str(header["features"]),
+        recipe=str(header["recipe"]),
+        provenance=provenance,
+        version=str(header["inklens"]),
+    )

@@ -11,8 +11,8 @@ from inklens.datasets import Dataset, Split, load_dataset
 from inklens.datasets.relabel import Relabelling
 from inklens.errors import DataError, ParameterError
 from inklens.linear.rows.rows import Rows
+from inklens.model.scaling import PIXEL_SCALE, MinMax
 from inklens.reader import DigitReader
-from inklens.tasks.scaling import PIXEL_SCALE, MinMax
 
 Size = int | float | None
 

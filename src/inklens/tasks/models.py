@@ -15,10 +15,10 @@ from inklens.evaluation import Evaluation
 from inklens.linear.driver import FitInterrupted, Solution, solve
 from inklens.linear.fitting import make_problem, remark
 from inklens.linear.rows.rows import Rows
+from inklens.model.scaling import MinMax
 from inklens.reader import DigitReader
 from inklens.tasks.model_rows import Size, feature_rows, rows_of, scale_pixels, split_rows, with_added
 from inklens.tasks.predictions import predictions_csv
-from inklens.tasks.scaling import MinMax
 
 STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
 
