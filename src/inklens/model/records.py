@@ -134,6 +134,16 @@ class FitRecord:
             rows, codes, np.ones(len(codes)), n_classes, C=self.C, l1_ratio=self.l1_ratio, group=self.group
         )
 
+    def fitted_estimator(
+        self, coef: np.ndarray, intercept: np.ndarray, classes: tuple[str, ...]
+    ) -> "SoftmaxRegression":
+        """Return the estimator as the fit left it; rows and coefficients as the penalty sees them."""
+        from inklens.linear.estimators import SoftmaxRegression
+
+        model = SoftmaxRegression(C=self.C, l1_ratio=self.l1_ratio, group=self.group, tol=self.tol)
+        model.coef_, model.intercept_, model.classes_ = coef, intercept, np.array(classes)
+        return model
+
     def estimator(self, *, tol: float | None = None, time_budget: float | None = None) -> "SoftmaxRegression":
         """Return an estimator that fits rows of ink, or of features of it, just as this fit did."""
         from inklens.linear.estimators import SoftmaxRegression
@@ -156,6 +166,10 @@ class AddedRecord:
     folder: str
     rows: int
     checksum: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return what a model file keeps."""
+        return {"folder": self.folder, "rows": self.rows, "checksum": self.checksum}
 
 
 @dataclass(frozen=True)
@@ -189,6 +203,22 @@ class DataRecord:
     has_own_split: bool = False
     added: AddedRecord | None = None
     relabelled: Relabelling | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return what a model file keeps, without what is missing."""
+        entries: dict[str, object] = {
+            "spec": self.spec,
+            "seed": self.seed,
+            "train": self.train,
+            "test": self.test,
+            "relabel": None if self.relabelled is None else self.relabelled.to_json(),
+            "add": None if self.added is None else self.added.to_json(),
+            "name": self.name,
+            "checksum": self.checksum,
+            "licence": self.licence,
+            "split": "own" if self.has_own_split else None,
+        }
+        return {name: value for name, value in entries.items() if value is not None}
 
     @classmethod
     def from_json(cls, record: object) -> "DataRecord":

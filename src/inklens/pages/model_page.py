@@ -13,8 +13,9 @@ from inklens.pages.reasons import TITLES, Subject, tell_reasons
 from inklens.reader import DigitReader
 from inklens.storage import write_text
 from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
-from inklens.tasks.model_rows import rows_of, scale_pixels
-from inklens.tasks.models import Judgement, evaluate
+from inklens.tasks.judging import Judgement, evaluate
+from inklens.tasks.model_rows import scale_pixels
+from inklens.tasks.session import Session
 
 SAMPLE = 33  # the test image whose reasons are told; the tutorial's
 SURE_CAPTIONS = {
@@ -72,10 +73,11 @@ def write_model_page(
 
 def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:
     """Return what the reasons are told about, and which chapters: on other data than the fit's, not those about it."""
-    _, rows, notes = rows_of(reader, data)
+    session = Session.of(reader, data=data)
+    rows = session.split
     sample = min(SAMPLE, len(rows.y_test) - 1)
     frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
-    names = ("cells", "why", "flips", "radii") if notes else tuple(TITLES)
+    names = ("cells", "why", "flips", "radii") if session.foreign else tuple(TITLES)
     return Subject(reader, rows, frame, f"test image {sample}"), names
 
 
