@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
 from inklens.model.file import SCHEMA_VERSION, dual_point, dual_tensors, entries_of, pack, read_file, unpack
-from inklens.model.linear_model import LinearModel
+from inklens.model.linear_model import LinearClassifier, LinearModel
 from inklens.model.records import DataRecord, FitRecord
 from inklens.storage import write_bytes
 
@@ -224,6 +224,29 @@ class DigitReader(LinearModel):
             The file cannot be written; an older file of that name is untouched.
         """
         write_bytes(path, self.to_bytes(dtype))
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: LinearClassifier, *, image_shape: tuple[int, int], features: str = "pixels"
+    ) -> Self:
+        """Return a fitted linear classifier as a reader; a `SoftmaxRegression` also tells how it was fitted.
+
+        Parameters
+        ----------
+        estimator, image_shape, features
+            As for `LinearModel.from_estimator`: fitted on frames in [0, 1], or on features of them, each row once.
+
+        Examples
+        --------
+        >>> from inklens import SoftmaxRegression
+        >>> X, y = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), ["right", "left", "left", "right"]
+        >>> reader = DigitReader.from_estimator(SoftmaxRegression(C=2.0).fit(X, y), image_shape=(1, 2))
+        >>> reader.predict(X[:2, None]).tolist(), reader.fit_record.C
+        (['right', 'left'], 2.0)
+        """
+        reader = super().from_estimator(estimator, image_shape=image_shape, features=features)
+        record = FitRecord.of_estimator(estimator)
+        return reader if record is None else replace(reader, provenance={"fit": record.to_json()})
 
     @classmethod
     def shipped(cls) -> "DigitReader":

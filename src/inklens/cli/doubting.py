@@ -1,5 +1,7 @@
 """`inklens labels`, `inklens refit` and `inklens mistakes`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from inklens.cli.output import (
@@ -12,6 +14,9 @@ from inklens.cli.output import (
     progress_bar,
     say,
 )
+
+if TYPE_CHECKING:
+    from inklens.tasks.session import Part
 
 figure_option = click.option(
     "-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG)."
@@ -59,9 +64,8 @@ def labels(
         session = Session.of(DigitReader.load(model), data=data, progress=progress)
         found = suspect_labels(session, **options, progress=progress)
     if relabel:
-        say(
-            f"wrote {found.save_table(relabel, session)}: decide in it, then: inklens refit {model} --relabel {relabel} -o FILE"
-        )
+        path = found.save_table(relabel, session)
+        say(f"wrote {path}: decide in it, then: inklens refit {model} --relabel {relabel} -o FILE")
     if out:
         say(f"wrote {found.display(most=most).save(out)}")
     if as_json:
@@ -135,7 +139,7 @@ def refit(model: str, data: str | None, relabel: str, out: str, as_json: bool) -
 @most_option
 @figure_option
 @json_option
-def mistakes(model: str, cell, data: str | None, part: str, most: int, out: str | None, as_json: bool) -> None:
+def mistakes(model: str, cell, data: str | None, part: "Part", most: int, out: str | None, as_json: bool) -> None:
     """Open one cell of MODEL's confusion matrix: its images, and what their ink says on average.
 
     \b

@@ -99,6 +99,28 @@ class FitRecord:
             zeros=entry.count("zeros", 0) if "zeros" in record else None,
         )
 
+    @classmethod
+    def of_estimator(cls, estimator: object) -> "FitRecord | None":
+        """Return what a fitted `SoftmaxRegression` tells; None for other models, weighed classes, or no intercept."""
+        from inklens.linear.estimators import SoftmaxRegression
+
+        if not isinstance(estimator, SoftmaxRegression) or estimator.class_weight is not None:
+            return None
+        if not estimator.fit_intercept:
+            return None
+        fitted = estimator
+        proven = Certificate(fitted.objective_, fitted.lower_bound_, fitted.dual_gap_, fitted.status_)
+        zeros = int((fitted.coef_ == 0.0).sum())
+        return cls(
+            float(fitted.C),
+            float(fitted.l1_ratio),
+            bool(fitted.group),
+            float(fitted.tol),
+            certificate=proven,
+            passes=float(fitted.n_passes_),
+            zeros=zeros,
+        )
+
     def to_json(self) -> dict[str, object]:
         """Return what a model file keeps."""
         proven = self.certificate

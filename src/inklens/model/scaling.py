@@ -64,4 +64,4 @@ class MinMax:
 
     @property
     def _inverse(self) -> np.ndarray:
-        return np.divide(1.0, self.span, out=np.zeros_like(self.span), where=self.span > 0)
+        return np.asarray(np.divide(1.0, self.span, out=np.zeros_like(self.span), where=self.span > 0))

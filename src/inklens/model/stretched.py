@@ -19,6 +19,7 @@ class StretchedRegression(SoftmaxRegression):
 
     Examples
     --------
+    >>> import numpy as np
     >>> X, y = np.array([[0.0, 0.5], [0.2, 0.5], [0.4, 0.0], [0.6, 0.0]]), ["a", "a", "b", "b"]
     >>> model, plain = StretchedRegression(), SoftmaxRegression().fit(X / [0.6, 0.5], y)
     >>> bool(np.allclose(model.fit(X, y).coef_, plain.coef_ / [0.6, 0.5], atol=1e-4))

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from inklens.storage import write_text
 from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
 from inklens.tasks.judging import Judgement, evaluate
 from inklens.tasks.model_rows import scale_pixels
-from inklens.tasks.session import Session
+from inklens.tasks.session import Part, Session
 
 SAMPLE = 33  # the test image whose reasons are told; the tutorial's
 SURE_CAPTIONS = {
@@ -31,7 +31,7 @@ def write_model_page(
     *,
     out: str | os.PathLike[str],
     data: str | None = None,
-    part: str = "test",
+    part: Part = "test",
     stability: bool = False,
     progress: Callable | None = None,
 ) -> Judgement:
@@ -167,7 +167,7 @@ def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[st
     }
 
 
-def _card(reader: DigitReader, fit: dict, data: dict) -> list[tuple[str, str]]:
+def _card(reader: DigitReader, fit: Mapping[str, Any], data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of the card that the model file can fill."""
     split = None
     if "train" in data:

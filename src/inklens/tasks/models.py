@@ -117,13 +117,13 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
-    sizes = {"train": len(rows.y_train), "test": len(rows.y_test)}
+    n_train, n_test = len(rows.y_train), len(rows.y_test)
     relabelled = None if relabel is None else read_relabel(relabel, dataset)
     rows, added = rows if relabelled is None else relabelled.apply(rows), None
     if add is not None:
         rows, added = with_added(rows, add, dataset.image_shape)
     data_record = DataRecord(
-        dataset.name, data, dataset.checksum, dataset.licence, **sizes, seed=seed, added=added, relabelled=relabelled
+        dataset.name, data, dataset.checksum, dataset.licence, n_train, n_test, seed, added=added, relabelled=relabelled
     )
     halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
     if max_pixels is not None:
@@ -219,14 +219,9 @@ def _fit_rows(
         raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
     problem = asked.problem(halves.X_train, codes, len(classes))
     known = start is not None and start.coef.shape[1] == halves.X_train.n_features and start.classes == tuple(classes)
+    begin = (start.coef, start.intercept) if start is not None and known else None
     try:
-        solution = solve(
-            problem,
-            tol=asked.tol,
-            time_budget=time_budget,
-            start=(start.coef, start.intercept) if start and known else None,
-            callback=callback,
-        )
+        solution = solve(problem, tol=asked.tol, time_budget=time_budget, start=begin, callback=callback)
     except FitInterrupted as interruption:
         solution, interrupted = interruption.solution, True
     return _Fitted(solution, classes, asked, time.perf_counter() - began, interrupted)
@@ -255,6 +250,15 @@ def _judge(fitted: _Fitted, halves: _Halves, data: DataRecord, *, image_shape: t
     )
     text = "" if fitted.interrupted else remark(solution, fitted.asked.tol)
     return Fit(
-        reader, **proven.numbers(), status=proven.status, passes=solution.n_passes, zeros=zeros, accuracy=accuracy,
-        seconds=fitted.seconds, warnings=(text,) if text else (), interrupted=fitted.interrupted,
-    )  # fmt: skip
+        reader,
+        proven.objective,
+        proven.lower_bound,
+        proven.relative_gap,
+        proven.status,
+        passes=solution.n_passes,
+        zeros=zeros,
+        accuracy=accuracy,
+        seconds=fitted.seconds,
+        warnings=(text,) if text else (),
+        interrupted=fitted.interrupted,
+    )

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from inklens.datasets import Dataset, Split
-from inklens.displays.base import class_weights
 from inklens.evaluation import Comparison, Stability, stability
 from inklens.reader import DigitReader
 from inklens.tasks.certainty import FEWEST_ROWS, Certainty, certainty_of
@@ -70,8 +69,7 @@ def how_sure(gentle: Any, sparse: Any, dataset: Dataset, rows: Split) -> HowSure
         With an L2 and an L1 penalty, on the same rows.
     """
     X_test = scale_pixels(rows.X_test)
-    coef, intercept, names = class_weights(gentle.model)
-    reader = DigitReader(coef, intercept, tuple(names), dataset.image_shape)
+    reader = DigitReader.from_estimator(gentle.model, image_shape=dataset.image_shape)
     answers = None
     if len(rows.y_test) >= FEWEST_ROWS:
         answers = certainty_of(reader, X_test.reshape(-1, *dataset.image_shape), rows.y_test)
@@ -79,4 +77,4 @@ def how_sure(gentle: Any, sparse: Any, dataset: Dataset, rows: Split) -> HowSure
     if np.unique(rows.y_train, return_counts=True)[1].min() > 1:
         pixels = stability(sparse.model, pixel_rows(rows.X_train), rows.y_train, n_refits=N_REFITS)
     versus = Comparison.from_predictions(rows.y_test, gentle.model.predict(X_test), sparse.model.predict(X_test))
-    return HowSure(answers, versus, (gentle.title, sparse.title), pixels, tuple(names), dataset.image_shape)
+    return HowSure(answers, versus, (gentle.title, sparse.title), pixels, reader.classes, dataset.image_shape)

@@ -93,11 +93,9 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
 
 def _subject(t: Tutorial) -> Subject:
     """Return the model that is read, and the picture that its reasons are told about."""
-    coef, intercept, names = class_weights(t.fits.gentle.model)
     best = t.own.readings.get("faithful") or next(iter(t.own.readings.values()), None)
-    fitted = {"C": t.fits.gentle.model.C, "l1_ratio": 0.0, "group": False, "tol": t.fits.gentle.model.tol}
     return Subject(
-        DigitReader(coef, intercept, tuple(names), t.dataset.image_shape, provenance={"fit": fitted}),
+        DigitReader.from_estimator(t.fits.gentle.model, image_shape=t.dataset.image_shape),
         t.split,
         best.frame if best else t.by_hand.image,
         "the picture of your own"
