@@ -10,8 +10,9 @@ from sklearn.preprocessing import MinMaxScaler
 
 from inklens import SoftmaxRegression, load_dataset
 from inklens.errors import ParameterError
-from inklens.tasks.models import evaluate, fit
-from inklens.tasks.scaling import MinMax
+from inklens.model.scaling import MinMax
+from inklens.tasks.judging import evaluate
+from inklens.tasks.models import fit
 from inklens.tasks.verification import verify
 
 SIZES = {"train": 300, "test": 200, "seed": 9}

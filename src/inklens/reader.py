@@ -1,28 +1,27 @@
-"""`DigitReader`: normaliser + features + classifier + provenance, in one file that cannot run code.
+"""`DigitReader`: a linear model with its normaliser and what is recorded of its fit, kept in one file."""
 
-A model file is a safetensors container: the tensors ``coef`` (n_classes, n_features) and ``intercept`` (n_classes,),
-those of the dual point that proves its lower bound (``dual.coef``, ...), and one JSON header. The header carries a
-SHA-256 over everything else, and a file is accepted only if writing its contents again gives the same bytes: every
-flipped bit is noticed.
-"""
-
-import hashlib
-import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
-from inklens.model.linear_model import LinearModel
+from inklens.model.file import SCHEMA_VERSION, dual_point, dual_tensors, entries_of, pack, read_file, unpack
+from inklens.model.linear_model import LinearClassifier, LinearModel
+from inklens.model.records import DataRecord, FitRecord
 from inklens.storage import write_bytes
 
-SCHEMA_VERSION = 1
-MAX_FILE_BYTES = 64 * 2**20  # a model of 62 classes on 784 strokes has 0.4 MB
-MAX_HEADER_BYTES = 2**20
+if TYPE_CHECKING:
+    from inklens.photos import Normalised, Normaliser, Picture, Step
+    from inklens.photos.decode import Source
+
+SHIPPED_READER = "reader.inklens"
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,9 @@ class Reading:
     accepted: bool
     reasons: tuple[str, ...]  # why it was not accepted, in words
     frame: np.ndarray = field(repr=False, compare=False)
-    steps: tuple = field(default=(), repr=False, compare=False)
+    steps: "tuple[Step, ...]" = field(default=(), repr=False, compare=False)
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return the entry of ``inklens read --json``."""
         return {
             "label": self.label,
@@ -85,12 +84,12 @@ class DigitReader(LinearModel):
     """
 
     recipe: str = "faithful"
-    provenance: dict = field(default_factory=dict)
+    provenance: Mapping[str, object] = field(default_factory=dict)
     version: str = __version__
     dual: DualPoint | None = None
-    settings: dict = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def recorded(self, part: str) -> dict:
+    def recorded(self, part: str) -> Mapping[str, object]:
         """Return a part of the provenance ("data", "fit", "accuracy"); empty where it is missing or free text.
 
         Examples
@@ -100,7 +99,29 @@ class DigitReader(LinearModel):
         {}
         """
         found = self.provenance.get(part)
-        return found if isinstance(found, dict) else {}
+        return found if isinstance(found, Mapping) else {}
+
+    @cached_property
+    def fit_record(self) -> FitRecord | None:
+        """How it was fitted; None where the file does not say so."""
+        return FitRecord.from_json(self.provenance.get("fit"))
+
+    @cached_property
+    def data_record(self) -> DataRecord:
+        """Which rows it was fitted on, as far as the file says so."""
+        return DataRecord.from_json(self.provenance.get("data"))
+
+    def require_fit_record(self) -> FitRecord:
+        """Return how it was fitted.
+
+        Raises
+        ------
+        DataError
+            The file does not say so.
+        """
+        if self.fit_record is None:
+            raise DataError("this model does not say how it was fitted; fit it again with inklens fit")
+        return self.fit_record
 
     # ------------------------------------------------------------------ photos
 
@@ -108,12 +129,12 @@ class DigitReader(LinearModel):
         """Return the same model with another recipe for photos; None keeps its own."""
         return self if recipe is None else replace(self, recipe=recipe)
 
-    def with_parameters(self, *, recipe: str | None = None, **settings) -> "DigitReader":
+    def with_parameters(self, *, recipe: str | None = None, **settings: Any) -> "DigitReader":
         """Return the same model with another recipe, and other parameters of the `Normaliser`, for photos."""
         return replace(self.with_recipe(recipe), settings={**self.settings, **settings})
 
     @property
-    def normaliser(self):
+    def normaliser(self) -> "Normaliser":
         """The `Normaliser` for its photos."""
         from inklens.photos import Normaliser
 
@@ -121,9 +142,11 @@ class DigitReader(LinearModel):
 
     def frame(self, photo_or_frame: object) -> np.ndarray:
         """Return the frame of a photo; an array of the model's shape is one already."""
-        return super().frame(photo_or_frame) if self.is_frame(photo_or_frame) else self._normalise(photo_or_frame).frame
+        if self.is_frame(photo_or_frame):
+            return super().frame(photo_or_frame)
+        return self._normalise(cast("Source", photo_or_frame)).frame  # which refuses what is no picture
 
-    def read(self, photo, *, many: bool | None = False) -> list[Reading]:
+    def read(self, photo: "Picture | Source", *, many: bool | None = False) -> list[Reading]:
         """Read one picture: a path, bytes, a binary file, an array or a PIL image.
 
         Parameters
@@ -138,7 +161,7 @@ class DigitReader(LinearModel):
         """
         return [reading for line in self.read_lines(photo, many=many) for reading in line]
 
-    def read_lines(self, photo, *, many: bool | None = None) -> list[list[Reading]]:
+    def read_lines(self, photo: "Picture | Source", *, many: bool | None = None) -> list[list[Reading]]:
         """Read a picture as lines from top to bottom, each from left to right."""
         from inklens.photos import locate
 
@@ -147,7 +170,7 @@ class DigitReader(LinearModel):
         proba = iter(self.predict_proba(np.array([seen.frame for line in lines for seen in line])))
         return [[self._reading(seen, next(proba)) for seen in line] for line in lines]
 
-    def _reading(self, seen, proba: np.ndarray) -> Reading:
+    def _reading(self, seen: "Normalised", proba: np.ndarray) -> Reading:
         best = int(proba.argmax())
         return Reading(
             label=self.classes[best],
@@ -161,7 +184,7 @@ class DigitReader(LinearModel):
             steps=tuple(seen.steps),
         )
 
-    def _normalise(self, photo):
+    def _normalise(self, photo: "Picture | Source") -> "Normalised":
         self._check_shape()
         return self.normaliser.normalise(photo)
 
@@ -179,9 +202,9 @@ class DigitReader(LinearModel):
         tensors: dict[str, np.ndarray] = {
             "coef": np.ascontiguousarray(self.coef, dtype=dtype),
             "intercept": np.ascontiguousarray(self.intercept, dtype=dtype),
-            **_dual_tensors(self.dual),
+            **dual_tensors(self.dual),
         }
-        header = {
+        header: dict[str, object] = {
             "schema_version": SCHEMA_VERSION,
             "inklens": self.version,
             "classes": list(self.classes),
@@ -190,7 +213,7 @@ class DigitReader(LinearModel):
             "recipe": self.recipe,
             "provenance": self.provenance,
         }
-        return _pack(tensors, header)
+        return pack(tensors, header)
 
     def save(self, path: str | os.PathLike[str], *, dtype: type = np.float64) -> None:
         """Write the model as one whole file (`.inklens`).
@@ -203,6 +226,51 @@ class DigitReader(LinearModel):
         write_bytes(path, self.to_bytes(dtype))
 
     @classmethod
+    def from_estimator(
+        cls, estimator: LinearClassifier, *, image_shape: tuple[int, int], features: str = "pixels"
+    ) -> Self:
+        """Return a fitted linear classifier as a reader; a `SoftmaxRegression` also tells how it was fitted.
+
+        Parameters
+        ----------
+        estimator, image_shape, features
+            As for `LinearModel.from_estimator`: fitted on frames in [0, 1], or on features of them, each row once.
+
+        Examples
+        --------
+        >>> from inklens import SoftmaxRegression
+        >>> X, y = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), ["right", "left", "left", "right"]
+        >>> reader = DigitReader.from_estimator(SoftmaxRegression(C=2.0).fit(X, y), image_shape=(1, 2))
+        >>> reader.predict(X[:2, None]).tolist(), reader.fit_record.C
+        (['right', 'left'], 2.0)
+        """
+        reader = super().from_estimator(estimator, image_shape=image_shape, features=features)
+        record = FitRecord.of_estimator(estimator)
+        return reader if record is None else replace(reader, provenance={"fit": record.to_json()})
+
+    @classmethod
+    def shipped(cls) -> "DigitReader":
+        """Return the reader that comes with the package: ten digits, fitted on strokes of MNIST.
+
+        Raises
+        ------
+        ModelFileError
+            This installation was built without it.
+
+        Examples
+        --------
+        >>> DigitReader.shipped().classes
+        ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')
+        """
+        try:
+            return cls.from_bytes((files("inklens") / SHIPPED_READER).read_bytes())
+        except FileNotFoundError as error:
+            raise ModelFileError(
+                "this installation has no reader of its own; make a model with inklens fit -o FILE and name it with "
+                "--model"
+            ) from error
+
+    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "DigitReader":
         """Read a model file; nothing in it can run code.
 
@@ -211,14 +279,7 @@ class DigitReader(LinearModel):
         ModelFileError
             No such file, not a model, damaged, or written by a newer inklens.
         """
-        try:
-            with Path(path).open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ModelFileError(
-                f"cannot read the model {str(path)!r}: {reason}; make one with: inklens fit -o FILE"
-            ) from error
+        data = read_file(path)
         try:
             return cls.from_bytes(data)
         except ModelFileError as error:
@@ -227,73 +288,13 @@ class DigitReader(LinearModel):
     @classmethod
     def from_bytes(cls, data: bytes) -> "DigitReader":
         """Read a model from a file's bytes."""
-        tensors, header = _unpack(data)
+        tensors, header = unpack(data)
         try:
             return cls(
                 coef=tensors["coef"].astype(np.float64),
                 intercept=tensors["intercept"].astype(np.float64),
-                classes=tuple(str(label) for label in header["classes"]),
-                image_shape=(int(header["image_shape"][0]), int(header["image_shape"][1])),
-                features=str(header["features"]),
-                recipe=str(header["recipe"]),
-                provenance=dict(header["provenance"]),
-                version=str(header["inklens"]),
-                dual=_dual_point(tensors),
+                dual=dual_point(tensors),
+                **entries_of(header),
             )
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"is not a usable model: {error}") from error
-
-
-def _dual_tensors(dual: DualPoint | None) -> dict[str, np.ndarray]:
-    """Return the parts of a dual point in float64, so that the bound is proven again to the last digits."""
-    parts = {} if dual is None else dual._asdict()
-    return {
-        f"dual.{name}": np.ascontiguousarray(part, dtype=np.float64) for name, part in parts.items() if part is not None
-    }
-
-
-def _dual_point(tensors: dict[str, np.ndarray]) -> DualPoint | None:
-    parts = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("dual.")}
-    return DualPoint(**parts) if parts else None
-
-
-def _pack(tensors: dict[str, np.ndarray], header: dict) -> bytes:
-    from safetensors.numpy import save
-
-    signed = {**header, "sha256": _digest(tensors, header)}
-    return save(tensors, metadata={"inklens": json.dumps(signed, sort_keys=True, ensure_ascii=True)})
-
-
-def _unpack(data: bytes) -> tuple[dict[str, np.ndarray], dict]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    if len(data) > MAX_FILE_BYTES:
-        raise ModelFileError(f"is larger than {MAX_FILE_BYTES // 2**20} MiB, so it is no inklens model")
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > min(MAX_HEADER_BYTES, len(data) - 8):
-        raise ModelFileError("is not an inklens model (no safetensors header)")
-    try:
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["inklens"])
-        version = int(header["schema_version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelFileError("is not an inklens model, or its header is damaged") from error
-    if version > SCHEMA_VERSION:
-        raise ModelFileError(f"was written by a newer inklens (file version {version}); update inklens to read it")
-    try:
-        tensors = load(data)
-        digest = header.pop("sha256")
-        intact = digest == _digest(tensors, header) and _pack(tensors, header) == data
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelFileError(f"is damaged: {error}") from error
-    if not intact:
-        raise ModelFileError("is damaged (its checksum does not fit); copy it again or fit the model again")
-    return tensors, header
-
-
-def _digest(tensors: dict[str, np.ndarray], header: dict) -> str:
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return digest.hexdigest()

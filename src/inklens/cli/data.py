@@ -132,7 +132,7 @@ def twins(spec: str, out: str | None, as_json: bool, **options) -> None:
       inklens data twins idx:mnist
       inklens data twins folder:letters --test 0.3 -o twins.png
     """
-    from inklens.tasks.doubts import find_twins
+    from inklens.tasks.twins import find_twins
 
     with progress_bar() as progress:
         found = find_twins(spec, **options, progress=progress)

@@ -1,5 +1,7 @@
 """`inklens labels`, `inklens refit` and `inklens mistakes`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from inklens.cli.output import (
@@ -12,6 +14,9 @@ from inklens.cli.output import (
     progress_bar,
     say,
 )
+
+if TYPE_CHECKING:
+    from inklens.tasks.session import Part
 
 figure_option = click.option(
     "-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG)."
@@ -34,7 +39,9 @@ most_option = click.option(
 )
 @figure_option
 @json_option
-def labels(model: str, most: int, relabel: str | None, out: str | None, as_json: bool, **options) -> None:
+def labels(
+    model: str, data: str | None, most: int, relabel: str | None, out: str | None, as_json: bool, **options
+) -> None:
     """Find training rows of MODEL that are probably labelled wrong, and say why.
 
     Every label is judged by a model like MODEL that was fitted without the row. How many labels are wrong is estimated
@@ -50,12 +57,15 @@ def labels(model: str, most: int, relabel: str | None, out: str | None, as_json:
     In the table, write a class name into the column "decision", or "drop", or leave it empty to keep the label.
     """
     from inklens.reader import DigitReader
-    from inklens.tasks.doubts import doubt_labels
+    from inklens.tasks.labels import suspect_labels
+    from inklens.tasks.session import Session
 
     with progress_bar() as progress:
-        found = doubt_labels(DigitReader.load(model), **options, progress=progress)
+        session = Session.of(DigitReader.load(model), data=data, progress=progress)
+        found = suspect_labels(session, **options, progress=progress)
     if relabel:
-        say(f"wrote {found.save_table(relabel)}: decide in it, then: inklens refit {model} --relabel {relabel} -o FILE")
+        path = found.save_table(relabel, session)
+        say(f"wrote {path}: decide in it, then: inklens refit {model} --relabel {relabel} -o FILE")
     if out:
         say(f"wrote {found.display(most=most).save(out)}")
     if as_json:
@@ -96,7 +106,7 @@ def refit(model: str, data: str | None, relabel: str, out: str, as_json: bool) -
     Rows and split stay; the new model remembers the corrections, so that evaluate and verify use them too.
     """
     from inklens.reader import DigitReader
-    from inklens.tasks.doubts import refit as run
+    from inklens.tasks.refitting import refit as run
 
     with progress_bar() as progress, fit_monitor() as monitor:
         changed = run(DigitReader.load(model), relabel, out=out, data=data, progress=progress, callback=monitor)
@@ -129,7 +139,7 @@ def refit(model: str, data: str | None, relabel: str, out: str, as_json: bool) -
 @most_option
 @figure_option
 @json_option
-def mistakes(model: str, cell, data: str | None, part: str, most: int, out: str | None, as_json: bool) -> None:
+def mistakes(model: str, cell, data: str | None, part: "Part", most: int, out: str | None, as_json: bool) -> None:
     """Open one cell of MODEL's confusion matrix: its images, and what their ink says on average.
 
     \b
@@ -138,16 +148,17 @@ def mistakes(model: str, cell, data: str | None, part: str, most: int, out: str 
       inklens mistakes digits.inklens --cell 4 9 -o fours-read-as-nines.png
     """
     from inklens.reader import DigitReader
-    from inklens.tasks.doubts import judged_rows
+    from inklens.tasks.judging import evaluate
+    from inklens.tasks.mistakes import open_cell
 
     with progress_bar() as progress:
-        judged = judged_rows(DigitReader.load(model), data=data, part=part, progress=progress)
+        judged = evaluate(DigitReader.load(model), data=data, part=part, progress=progress)
     for note in judged.notes:
         say(f"inklens: {note}")
     frequent = judged.evaluation.frequent_confusions(10)
     if not cell and not frequent:
         raise click.UsageError("there is no mistake to show; name a --cell", click.get_current_context())
-    opened = judged.cell(*(cell or frequent[0][:2]))
+    opened = open_cell(judged, *(cell or frequent[0][:2]))
     display = opened.display(most=most)
     if out:
         say(f"wrote {display.save(out)}")

@@ -146,7 +146,7 @@ def evaluate(model: str, figures: str | None, predictions: str | None, as_json: 
       inklens evaluate sparse.inklens --figures figures
     """
     from inklens.reader import DigitReader
-    from inklens.tasks.models import evaluate as run
+    from inklens.tasks.judging import evaluate as run
 
     with progress_bar() as progress:
         judged = run(DigitReader.load(model), **options, progress=progress)
@@ -207,8 +207,8 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"schema_version": 1, "model": model, **found.to_json()})
     else:
-        names = ("objective", "lower_bound", "relative_gap")
-        rows = [[name.replace("_", " "), f"{found.stated[name]:.9g}", f"{getattr(found, name):.9g}"] for name in names]
+        names, stated = ("objective", "lower_bound", "relative_gap"), found.stated.numbers()
+        rows = [[name.replace("_", " "), f"{stated[name]:.9g}", f"{getattr(found, name):.9g}"] for name in names]
         print_table(["", "stated", "computed again"], rows)
         if found.separated is not None:
             click.echo(f"separates the training rows: {'yes' if found.separated else 'NO'}")

@@ -260,7 +260,8 @@ def _row_squares(lower: np.ndarray, columns: np.ndarray) -> np.ndarray:
 def _on_all_columns(problem: Problem, variances: np.ndarray, unknown: float | None = None) -> np.ndarray:
     """Put variances in their columns; where a column has one value only, the prior's, or `unknown`."""
     if unknown is None:
-        prior = 1.0 / problem.penalty.l2 if problem.penalty.l2 > 0.0 else np.inf
+        l2 = float(np.max(problem.penalty.l2))  # one number here
+        prior = 1.0 / l2 if l2 > 0.0 else np.inf
         unknown = (1.0 - 1.0 / problem.n_classes) * prior
     out = np.full((problem.n_classes, problem.rows.n_features + 1), unknown)
     columns = np.flatnonzero(problem.free)

@@ -7,11 +7,28 @@ Shapes: frames (n_frames, rows, cols) in [0, 1], coef (n_classes, n_features), i
 """
 
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 
 from inklens.errors import DataError
 from inklens.linear.softmax import raw_prediction, softmax
+
+
+class LinearClassifier(Protocol):
+    """What scikit-learn's linear classifiers have once they are fitted."""
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """(n_classes, n_features), or one row for two classes."""
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """(n_classes,), or one number for two classes."""
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """(n_classes,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +64,35 @@ class LinearModel:
     image_shape: tuple[int, int]
     features: str = "pixels"
 
+    @classmethod
+    def from_estimator(
+        cls, estimator: "LinearClassifier", *, image_shape: tuple[int, int], features: str = "pixels"
+    ) -> Self:
+        """Return a fitted linear classifier, such as scikit-learn's, as a model of frames.
+
+        Parameters
+        ----------
+        estimator : LinearClassifier
+            With `coef_`, `intercept_` and `classes_`. A two-class model with one row w, as scikit-learn's, is the
+            softmax of -w/2 and w/2.
+        image_shape, features
+            What `estimator` was fitted on: frames in [0, 1], or features of them.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+        >>> fitted = LogisticRegression().fit(X, ["right", "left", "left", "right"])
+        >>> model = LinearModel.from_estimator(fitted, image_shape=(1, 2))
+        >>> bool(np.allclose(model.predict_proba(X[:, None]), fitted.predict_proba(X)))
+        True
+        """
+        coef, intercept = np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_)
+        classes = tuple(str(name) for name in estimator.classes_)
+        if len(coef) == 1 and len(classes) == 2:
+            coef, intercept = np.vstack([-coef / 2, coef / 2]), np.append(-intercept / 2, intercept / 2)
+        return cls(coef, intercept, classes, image_shape, features)
+
     def __post_init__(self) -> None:
         n_classes, n_features = len(self.classes), self._count_features()
         if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
@@ -75,15 +121,15 @@ class LinearModel:
 
     def raw_prediction(self, frames: np.ndarray) -> np.ndarray:
         """Return scores z (n_frames, n_classes)."""
-        return raw_prediction(self.transform(frames), self.coef, self.intercept)
+        return np.asarray(raw_prediction(self.transform(frames), self.coef, self.intercept))
 
     def predict_proba(self, frames: np.ndarray) -> np.ndarray:
         """Return probabilities (n_frames, n_classes)."""
-        return softmax(self.raw_prediction(frames))
+        return np.asarray(softmax(self.raw_prediction(frames)))
 
     def predict(self, frames: np.ndarray) -> np.ndarray:
         """Return labels (n_frames,)."""
-        return np.asarray(self.classes)[self.raw_prediction(frames).argmax(axis=1)]
+        return np.asarray(np.array(self.classes)[self.raw_prediction(frames).argmax(axis=1)])
 
     def frame(self, photo_or_frame: object) -> np.ndarray:
         """Return a ready frame as float64.

@@ -13,8 +13,9 @@ from inklens.progress import Progress
 from inklens.reader import DigitReader
 from inklens.storage import write_text
 from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
-from inklens.tasks.model_rows import rows_of, scale_pixels
-from inklens.tasks.models import Judgement, evaluate
+from inklens.tasks.judging import Judgement, evaluate
+from inklens.tasks.model_rows import scale_pixels
+from inklens.tasks.session import Part, Session
 
 SAMPLE = 33  # the test image whose reasons are told; the tutorial's
 SURE_CAPTIONS = {
@@ -30,7 +31,7 @@ def write_model_page(
     *,
     out: str | os.PathLike[str],
     data: str | None = None,
-    part: str = "test",
+    part: Part = "test",
     stability: bool = False,
     progress: Progress | None = None,
 ) -> Judgement:
@@ -72,10 +73,11 @@ def write_model_page(
 
 def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:
     """Return what the reasons are told about, and which chapters: on other data than the fit's, not those about it."""
-    _, rows, notes = rows_of(reader, data)
+    session = Session.of(reader, data=data)
+    rows = session.split
     sample = min(SAMPLE, len(rows.y_test) - 1)
     frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
-    names = ("cells", "why", "flips", "radii") if notes else tuple(TITLES)
+    names = ("cells", "why", "flips", "radii") if session.foreign else tuple(TITLES)
     return Subject(reader, rows, frame, f"test image {sample}"), names
 
 
@@ -154,7 +156,7 @@ def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[st
         "j": judged,
         "fit": fit,
         "data": data,
-        "card": _card(reader, fit, data),
+        "card": _card(reader),
         "rows": ROWS[part],
         "zero_share": float((reader.coef == 0.0).mean()),
         "title": f"A softmax model of {data.get('name', 'small images')}",
@@ -165,23 +167,25 @@ def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[st
     }
 
 
-def _card(reader: DigitReader, fit: dict, data: dict) -> list[tuple[str, str]]:
+def _card(reader: DigitReader) -> list[tuple[str, str]]:
     """Return the rows of the card that the model file can fill."""
+    fit, data = reader.fit_record, reader.data_record
+    proven = fit.certificate if fit is not None else None
+    accuracies = {half: share for half, share in reader.recorded("accuracy").items() if isinstance(share, float)}
     split = None
-    if "train" in data:
-        split = f"{data['train']:,} for training, {data['test']:,} for testing, seed {data['seed']}"
-    accuracies = reader.recorded("accuracy")
+    if data.train is not None and data.test is not None:
+        split = f"{data.train:,} for training, {data.test:,} for testing, seed {data.seed}"
     names = {
-        "data": data.get("name"),
+        "data": data.name,
         "rows": split,
         "features": reader.features,
-        "scale of the pixels": fit.get("scale"),
-        "C": fit.get("C"),
-        "share of L1 in the penalty": fit.get("l1_ratio"),
-        "objective": _decimal(fit.get("objective")),
-        "proven lower bound": _decimal(fit.get("lower_bound")),
-        "relative gap": f"{fit['relative_gap']:.1e}" if fit.get("relative_gap") is not None else None,
-        "status": fit.get("status"),
+        "scale of the pixels": fit.scale if fit and fit.scale == "min-max" else None,
+        "C": None if fit is None else fit.C,
+        "share of L1 in the penalty": None if fit is None else fit.l1_ratio,
+        "objective": _decimal(proven and proven.objective),
+        "proven lower bound": _decimal(proven and proven.lower_bound),
+        "relative gap": None if proven is None else f"{proven.relative_gap:.1e}",
+        "status": proven and proven.status,
         "coefficients that are exactly zero": f"{int((reader.coef == 0).sum()):,} of {reader.coef.size:,}",
         **{f"right on its {half} rows, as the file says": f"{share:.2%}" for half, share in accuracies.items()},
         "made by": f"inklens {reader.version}",

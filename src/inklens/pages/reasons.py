@@ -13,7 +13,6 @@ from inklens.datasets import Split
 from inklens.datasets.near import NearDuplicates, near_duplicates
 from inklens.displays import (
     FlipDisplay,
-    LabelErrorsDisplay,
     NearDuplicatesDisplay,
     RadiiDisplay,
     ReasonsDisplay,
@@ -25,8 +24,10 @@ from inklens.errors import InklensError
 from inklens.explanations import explain, identifiability, robustness
 from inklens.pages import Chapter, ReportFigure
 from inklens.reader import DigitReader
-from inklens.tasks.doubts import Judged, judge_labels
 from inklens.tasks.explaining import Poll, flip_frame, stroke_frame, vote
+from inklens.tasks.judging import Judgement
+from inklens.tasks.labels import judge_labels
+from inklens.tasks.mistakes import open_cell
 from inklens.tasks.model_rows import scale_pixels
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ Built = tuple[Facts, list[ReportFigure]] | None  # facts and figures of a chapte
 
 
 def _cells(s: Subject) -> Built:
-    judged = Judged(s.reader, s.rows.test_index, s.test_frames, s.rows.y_test)
+    judged = Judgement(s.reader, s.rows.test_index, s.test_frames, s.rows.y_test)
     confusions = judged.evaluation.frequent_confusions(MOST_CELLS)
     if not confusions:
         return None
@@ -151,7 +152,7 @@ def _cells(s: Subject) -> Built:
         figures.append(
             ReportFigure(
                 name,
-                judged.cell(true, answer).display(most=IN_CELL),
+                open_cell(judged, true, answer).display(most=IN_CELL),
                 f"Images of {true} that were read as {answer}, the surest first, with the probability of the answer.",
             )
         )
@@ -223,26 +224,10 @@ def _limits(s: Subject) -> Built:
 
 
 def _labels(s: Subject) -> Built:
-    kept = np.flatnonzero(s.rows.train_index >= 0)
-    X, y, index = s.rows.X_train[kept], s.rows.y_train[kept], s.rows.train_index[kept]
-    errors, folds = judge_labels(s.reader, X, y, folds=FOLDS, seed=0)
-    shown, shape = errors.suspects[:MOST_DOUBTS], s.reader.image_shape
-    frames = scale_pixels(X[shown]).reshape(-1, *shape)
-    names = [(errors.classes[errors.codes[i]], errors.classes[errors.suggested[i]]) for i in shown]
-    maps = [folds.explain(i, frame).between(b, a) for i, frame, (a, b) in zip(shown, frames, names, strict=True)]
-    display = LabelErrorsDisplay(
-        frames,
-        contributions=np.array(maps).reshape(-1, *shape),
-        rows=index[shown].tolist(),
-        given=[given for given, _ in names],
-        suggested=[suggested for _, suggested in names],
-        proba_given=errors.self_confidence[shown],
-        proba_suggested=errors.proba[shown, errors.suggested[shown]],
-        n_suspects=len(errors.suspects),
-        n_samples=len(y),
-    )
+    found, shape = judge_labels(s.reader, s.rows, folds=FOLDS, seed=0), s.reader.image_shape
+    errors, display = found.errors, found.display(most=MOST_DOUBTS)
     figures = [ReportFigure("labels", display, "The most doubtful labels, and what the ink says for another class.")]
-    facts: Facts = {"n_suspects": len(errors.suspects), "n_rows": len(y), "folds": FOLDS, "twins": None}
+    facts: Facts = {"n_suspects": len(errors.suspects), "n_rows": len(found.index), "folds": FOLDS, "twins": None}
     if len(s.rows.y_train) * len(s.rows.y_test) <= MOST_PAIRS:
         twins = near_duplicates(s.rows.X_train, s.rows.X_test, shape)
         facts["twins"] = twins

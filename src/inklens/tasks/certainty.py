@@ -1,13 +1,14 @@
 """How sure are the answers, and the coefficients: what ``inklens certainty`` and ``inklens stability`` do."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from inklens.classes import encode
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation import (
     Calibration,
@@ -22,9 +23,11 @@ from inklens.evaluation import (
     set_in_words,
     stability,
 )
+from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.tasks.model_rows import Size, as_fitted, feature_rows, rows_of
-from inklens.tasks.models import evaluate
+from inklens.tasks.judging import evaluate
+from inklens.tasks.model_rows import Size
+from inklens.tasks.session import Session
 
 Method = Literal["threshold", "cumulative"]
 Scheme = Literal["auto", "curvature", "halves", "bootstrap"]
@@ -169,7 +172,7 @@ def judge_certainty(
     seed: int | None = None,
     coverage: float = 0.95,
     method: Method = "threshold",
-    progress: Callable | None = None,
+    progress: Progress | None = None,
 ) -> Certainty:
     """Judge on the test rows of the model's own split, or of `data`, how sure its answers are.
 
@@ -212,7 +215,7 @@ def certainty_of(
             f"least {FEWEST_ROWS} with --test"
         )
     z = reader.raw_prediction(frames)
-    codes = np.array([reader.classes.index(str(label)) for label in y])
+    codes = encode(y, reader.classes)
     stated = Temperature(1.0).proba(z)
     after, sets = np.empty_like(z), np.empty(z.shape, dtype=bool)
     order = np.random.default_rng(0).permutation(len(y))
@@ -327,7 +330,7 @@ def judge_coefficients(
     by: Scheme = "auto",
     refits: int = 50,
     tol: float = 1e-2,
-    progress: Callable | None = None,
+    progress: Progress | None = None,
 ) -> CoefficientCertainty:
     """Ask the model's own training rows how sure its coefficients are.
 
@@ -346,32 +349,15 @@ def judge_coefficients(
     ParameterError, DataError
         No such method for this penalty, or `data` is not what the model was fitted on.
     """
-    fitted = reader.recorded("fit")
-    if not {"C", "l1_ratio"} <= fitted.keys():
-        raise DataError("this model does not say how it was fitted; fit it again with inklens fit")
+    record = reader.require_fit_record()
     if by == "auto":
-        by = "curvature" if fitted["l1_ratio"] == 0.0 and fitted["C"] != "inf" else "halves"
-    _, rows, notes = rows_of(reader, data, progress=progress)
-    if notes:
-        raise DataError(f"{notes[0]}; only the rows of the fit can tell, name them with --data")
-    X, y, model = rows.X_train, rows.y_train, _estimator(reader, fitted)
-    if fitted.get("scale") == "min-max":  # the penalty saw stretched pixels, and so do the answers
-        X, model.coef_, model.intercept_ = as_fitted(reader, X)
-    else:
-        X = feature_rows(X, features=reader.features, image_shape=reader.image_shape)
+        by = "curvature" if record.has_l2_only else "halves"
+    session = Session.of(reader, data=data, progress=progress)
+    session.require_rows_of_fit("only the rows of the fit can tell, name them with --data")
+    rows, weights = session.training_rows()  # the penalty may have seen stretched pixels, and so do the answers
+    model, y = record.fitted_estimator(*weights, reader.classes), session.split.y_train
     if by == "curvature":
-        return CoefficientCertainty(reader, curvature(model, X, y, progress=progress))
-    return CoefficientCertainty(reader, stability(model, X, y, n_refits=refits, scheme=by, tol=tol, progress=progress))
-
-
-def _estimator(reader: DigitReader, fitted: dict[str, Any]) -> Any:
-    """Return the model as the estimator that it was."""
-    from inklens.linear.estimators import SoftmaxRegression
-
-    model = SoftmaxRegression(
-        C=np.inf if fitted["C"] == "inf" else float(fitted["C"]),
-        l1_ratio=fitted["l1_ratio"],
-        group=fitted.get("group", False),
+        return CoefficientCertainty(reader, curvature(model, rows, y, progress=progress))
+    return CoefficientCertainty(
+        reader, stability(model, rows, y, n_refits=refits, scheme=by, tol=tol, progress=progress)
     )
-    model.coef_, model.intercept_, model.classes_ = reader.coef, reader.intercept, np.array(reader.classes)
-    return model

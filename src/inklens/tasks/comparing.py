@@ -1,6 +1,6 @@
 """Judge two models on the same rows, none of which either has seen: what ``inklens compare`` does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ import numpy as np
 
 from inklens.errors import DataError, InklensError
 from inklens.evaluation import Comparison
+from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.tasks.model_rows import Size, rows_of, scale_pixels
+from inklens.tasks.model_rows import Size, scale_pixels
+from inklens.tasks.session import Session
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def compare(
     train: Size = None,
     test: Size = None,
     seed: int | None = None,
-    progress: Callable | None = None,
+    progress: Progress | None = None,
 ) -> Versus:
     """Let both models answer the test rows of the first one's split, or of `data`, less all that either was fitted on.
 
@@ -93,7 +95,8 @@ def compare(
         Different classes or image shapes, or no row is left.
     """
     _check_same_kind(a, b, names)
-    dataset, rows, _ = rows_of(a, data, train=train, test=test, seed=seed, progress=progress)
+    session = Session.of(a, data=data, train=train, test=test, seed=seed, progress=progress)
+    dataset, rows = session.dataset, session.split
     fresh = np.ones(len(rows.y_test), dtype=bool)
     notes: list[str] = []
     for reader, name in zip((a, b), names, strict=True):
@@ -150,10 +153,10 @@ def _unseen(reader: DigitReader, name: str, X: np.ndarray, notes: list[str]) -> 
 
 def _training_rows(reader: DigitReader) -> Iterator[bytes]:
     """Return the pixels of each row that a model was fitted on; nothing is downloaded for that."""
-    _, rows, notes = rows_of(reader, None, offline=True)
-    if notes:
-        raise DataError(f"{notes[0]}, or they have changed since")
-    return (row.tobytes() for row in rows.X_train)
+    session = Session.of(reader, offline=True)
+    if session.foreign:
+        raise DataError(f"{session.foreign}, or they have changed since")
+    return (row.tobytes() for row in session.split.X_train)
 
 
 def _size(reader: DigitReader) -> dict[str, int]:

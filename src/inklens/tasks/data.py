@@ -1,13 +1,13 @@
 """Look at data before fitting: what ``inklens data info`` does."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from inklens.datasets import DatasetInfo, describe, info, load_dataset
 from inklens.errors import ParameterError
+from inklens.progress import Progress
 
 
-def look(spec: str, *, load: bool | None = None, progress: Callable | None = None) -> tuple[dict, list[str]]:
+def look(spec: str, *, load: bool | None = None, progress: Progress | None = None) -> tuple[dict, list[str]]:
     """Return facts for a program and sentences for a person.
 
     Parameters

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from inklens.datasets import Split
-from inklens.errors import DataError, NoFlipError, ParameterError
+from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes, usual_ink
 from inklens.reader import DigitReader
 from inklens.tasks.reading import STDIN
+from inklens.tasks.session import Session
 
 Radii = dict[str, dict[str, float]]  # by measure, then "boxed" or "free"
 
@@ -28,7 +29,7 @@ def picture_frame(
         The picture cannot be read, or there is no such row.
     """
     if sample is not None:
-        from inklens.tasks.models import sample_frame
+        from inklens.tasks.judging import sample_frame
 
         frame, label = sample_frame(reader, sample, data=data)
         return frame, f"test row {sample}, a {label}"
@@ -67,11 +68,9 @@ def training_ink(reader: DigitReader, data: str | None = None) -> dict[str, np.n
     They are those of `data`, else of the model's own data, else (a model that does not name its data) of the digits
     that come with the package.
     """
-    from inklens.tasks.model_rows import rows_of
-
-    named = isinstance(reader.provenance.get("data"), dict) and "spec" in reader.provenance["data"]
-    dataset, rows, _ = rows_of(reader, data or (None if named else "embedded"))
-    return usual_ink(rows.X_train.reshape(-1, *dataset.image_shape), rows.y_train)
+    session = Session.of(reader, data=data or (None if reader.data_record.spec else "embedded"))
+    X, y, _ = session.half("train")
+    return usual_ink(X.reshape(-1, *session.dataset.image_shape), y)
 
 
 def flip_frame(reader: DigitReader, frame: np.ndarray, to: str | None = None, **options: Any) -> tuple[Flip, Radii]:
@@ -182,27 +181,27 @@ def poll(
     ParameterError, DataError
         The model has no L2 penalty, or `data` is not what it was fitted on.
     """
-    from inklens.tasks.model_rows import rows_of
-
     _check_penalty(reader)
-    dataset, rows, notes = rows_of(reader, data)
-    if notes:
-        raise DataError(f"{notes[0]}; only the rows of the fit vote, name them with --data")
-    return vote(reader, rows, frame, a, b, image_shape=dataset.image_shape)
+    session = Session.of(reader, data=data)
+    session.require_rows_of_fit("only the rows of the fit vote, name them with --data")
+    return vote(reader, session.split, frame, a, b, image_shape=session.dataset.image_shape)
 
 
-def _check_penalty(reader: DigitReader) -> None:
-    fitted = reader.recorded("fit")
-    if fitted.get("l1_ratio", 0.0) != 0.0 or fitted.get("C", "inf") == "inf":
+def _check_penalty(reader: DigitReader) -> float:
+    """Return the model's C where its training rows can vote."""
+    record = reader.fit_record
+    if record is None or not record.has_l2_only:
+        settings = "unknown settings" if record is None else f"C={record.C:g}, l1_ratio={record.l1_ratio:g}"
         raise ParameterError(
             "votes exist under an L2 penalty, where a score is a sum over the training rows; this model was fitted "
-            f"with C={fitted.get('C', 'unknown')}, l1_ratio={fitted.get('l1_ratio', 'unknown')}; fit one with --C 1"
+            f"with {settings}; fit one with --C 1"
         )
-    if fitted.get("scale") == "min-max":
+    if record.is_stretched:
         raise ParameterError(
             "votes are counted in plain ink, and this model was fitted on stretched pixels (--scale min-max); "
             "fit one with --scale 255"
         )
+    return record.C
 
 
 def vote(
@@ -215,9 +214,7 @@ def vote(
     image_shape: tuple[int, int],
 ) -> Poll:
     """Let the training rows of a split, those of the fit, vote on a frame; as `poll`."""
-    _check_penalty(reader)
-    C = float(reader.provenance["fit"]["C"])
-    votes = Voters(reader, rows.X_train, rows.y_train, C=C).votes(frame)
+    votes = Voters(reader, rows.X_train, rows.y_train, C=_check_penalty(reader)).votes(frame)
     answer = reader.classes[int(votes.z.argmax())]
     votes.shares(a or answer, b)
     images = rows.X_train.reshape(-1, *image_shape)

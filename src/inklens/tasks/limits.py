@@ -1,7 +1,6 @@
 """What the data cannot tell: separation, pixels without a say; and how near digits are to another answer."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ import numpy as np
 from inklens.datasets import load_dataset
 from inklens.explanations import Robustness, robustness
 from inklens.explanations.identifiability import Identifiability, identifiability
+from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.tasks.doubts import judged_rows
+from inklens.tasks.judging import evaluate
 from inklens.tasks.model_rows import Size, pixel_rows, split_rows
+from inklens.tasks.session import Part
 
 SECONDS = 60.0  # for the fit without a penalty
 
@@ -82,7 +83,7 @@ class Limits:
 
 
 def find_limits(
-    data: str, *, train: Size = None, test: Size = None, seed: int = 9, progress: Callable | None = None
+    data: str, *, train: Size = None, test: Size = None, seed: int = 9, progress: Progress | None = None
 ) -> Limits:
     """Fit the training rows without a penalty and see which coefficients they decide."""
     import warnings
@@ -139,10 +140,10 @@ class Radii:
 
 
 def measure_radii(
-    reader: DigitReader, *, data: str | None = None, part: str = "test", progress: Callable | None = None
+    reader: DigitReader, *, data: str | None = None, part: Part = "test", progress: Progress | None = None
 ) -> Radii:
     """Return the exact robustness radii of a part of a model's own split, or of `data`."""
-    judged = judged_rows(reader, data=data, part=part, progress=progress)
+    judged = evaluate(reader, data=data, part=part, progress=progress)
     found = robustness(reader, judged.frames)
-    answers = np.array(reader.classes)[judged.proba.argmax(axis=1)]
-    return Radii(found, answers == judged.y_true, judged.rows, judged.y_true, answers, judged.notes)
+    right = judged.y_pred == judged.y_true
+    return Radii(found, right, judged.index, judged.y_true, judged.y_pred, judged.notes)

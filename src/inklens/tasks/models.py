@@ -1,25 +1,24 @@
-"""Fit a model from a data spec, and judge it: what ``inklens fit`` and ``inklens evaluate`` do."""
+"""Fit a model from a data spec: what ``inklens fit`` does."""
 
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from inklens.datasets import Dataset, Split, load_dataset
+from inklens.datasets import Split, load_dataset
 from inklens.datasets.relabel import read_relabel
 from inklens.errors import DataError, ParameterError
-from inklens.evaluation import Evaluation
 from inklens.linear.driver import FitInterrupted, Solution, solve
-from inklens.linear.problem.build import make_problem
 from inklens.linear.rows.rows import Rows
+from inklens.model.records import Certificate, DataRecord, FitRecord
+from inklens.model.scaling import MinMax
+from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.tasks.model_rows import Size, feature_rows, rows_of, scale_pixels, split_rows, with_added
-from inklens.tasks.predictions import predictions_csv
-from inklens.tasks.scaling import MinMax
+from inklens.tasks.model_rows import Size, feature_rows, split_rows, with_added
 
+Callback = Callable[[Solution], object]
 STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
 
 
@@ -40,7 +39,7 @@ class Fit:
     warnings: tuple[str, ...] = ()
     interrupted: bool = False  # by Ctrl-C: the best model so far
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens fit --json``."""
         names = (
             "objective",
@@ -74,8 +73,8 @@ def fit(
     scale: str = "255",
     tol: float = 1e-4,
     time_budget: float | None = None,
-    progress: Callable | None = None,
-    callback: Callable | None = None,
+    progress: Progress | None = None,
+    callback: Callback | None = None,
 ) -> Fit:
     """Load, split, scale, fit, judge and save.
 
@@ -117,23 +116,23 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
-    sizes = {"train": len(rows.y_train), "test": len(rows.y_test)}
-    added: dict[str, Any] = {}
-    if relabel is not None:
-        changed = read_relabel(relabel, dataset)
-        rows, added = changed.apply(rows), {"relabel": changed.to_json()}
+    n_train, n_test = len(rows.y_train), len(rows.y_test)
+    relabelled = None if relabel is None else read_relabel(relabel, dataset)
+    rows, added = rows if relabelled is None else relabelled.apply(rows), None
     if add is not None:
-        rows, record = with_added(rows, add, dataset.image_shape)
-        added |= record
+        rows, added = with_added(rows, add, dataset.image_shape)
+    data_record = DataRecord(
+        dataset.name, data, dataset.checksum, dataset.licence, n_train, n_test, seed, added=added, relabelled=relabelled
+    )
     halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
     if max_pixels is not None:
         C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
-    parameters: dict[str, Any] = {"l1_ratio": l1_ratio, "group": group, "tol": tol, "time_budget": time_budget}
-    fitted = _fit_rows(halves, {"C": C, **parameters}, callback, start)
+    asked = FitRecord(C, l1_ratio, group, tol, "255" if halves.stretch is None else "min-max")
+    fitted = _fit_rows(halves, asked, time_budget, callback, start)
     while max_pixels is not None and not fitted.interrupted and fitted.solution.coef.any(axis=0).sum() > max_pixels:
-        C *= STEP_DOWN  # within `tol`, a fit may use a few pixels more than the path's
-        fitted = _fit_rows(halves, {"C": C, **parameters}, callback)
-    result = _judge(fitted, dataset, halves, {"spec": data, "seed": seed, **sizes, **added}, features=features)
+        asked = replace(asked, C=asked.C * STEP_DOWN)  # within `tol`, a fit may use a few pixels more than the path's
+        fitted = _fit_rows(halves, asked, time_budget, callback)
+    result = _judge(fitted, halves, data_record, image_shape=dataset.image_shape, features=features)
     if out is not None:
         result.reader.save(out)
     return replace(result, model=None if out is None else os.fspath(out))
@@ -175,7 +174,7 @@ class _Halves:
         return cls(next(made), rows.y_train, next(made), rows.y_test, stretch)
 
 
-def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, **options: Any) -> float:
+def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, group: bool, tol: float) -> float:
     """Follow the path until a model would use too many pixels."""
     from inklens.linear.path import softmax_path
 
@@ -183,7 +182,9 @@ def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, *
         raise ParameterError("without L1 every pixel is used; give an --l1-ratio above 0 with --max-pixels, such as 1")
     if not np.isfinite(C):
         raise ParameterError("without a penalty every pixel is used; give a finite --C with --max-pixels")
-    path = softmax_path(halves.X_train, halves.y_train, C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, **options)
+    path = softmax_path(
+        halves.X_train, halves.y_train, C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, group=group, tol=tol
+    )
     return float(path.Cs[-1])
 
 
@@ -193,7 +194,7 @@ class _Fitted:
 
     solution: Solution
     classes: np.ndarray
-    parameters: dict[str, Any]
+    asked: FitRecord
     seconds: float
     interrupted: bool  # by Ctrl-C
 
@@ -204,116 +205,59 @@ class _Fitted:
 
 
 def _fit_rows(
-    halves: _Halves, parameters: dict[str, Any], callback: Callable | None, start: DigitReader | None = None
+    halves: _Halves,
+    asked: FitRecord,
+    time_budget: float | None,
+    callback: Callback | None,
+    start: DigitReader | None = None,
 ) -> _Fitted:
     """Fit the training half; scikit-learn, whose import takes longer than most fits, is not needed for it."""
     y, interrupted, began = halves.y_train, False, time.perf_counter()
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:
         raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
-    limits = {name: parameters[name] for name in ("tol", "time_budget")}
-    penalty = {name: value for name, value in parameters.items() if name not in limits}
-    problem = make_problem(halves.X_train, codes, np.ones(len(y)), len(classes), **penalty)
+    problem = asked.problem(halves.X_train, codes, len(classes))
     known = start is not None and start.coef.shape[1] == halves.X_train.n_features and start.classes == tuple(classes)
+    begin = (start.coef, start.intercept) if start is not None and known else None
     try:
-        solution = solve(
-            problem, **limits, start=(start.coef, start.intercept) if start and known else None, callback=callback
-        )
+        solution = solve(problem, tol=asked.tol, time_budget=time_budget, start=begin, callback=callback)
     except FitInterrupted as interruption:
         solution, interrupted = interruption.solution, True
-    return _Fitted(solution, classes, parameters, time.perf_counter() - began, interrupted)
+    return _Fitted(solution, classes, asked, time.perf_counter() - began, interrupted)
 
 
-def _judge(fitted: _Fitted, dataset: Dataset, halves: _Halves, data: dict, *, features: str) -> Fit:
-    solution, asked = fitted.solution, fitted.parameters
+def _judge(fitted: _Fitted, halves: _Halves, data: DataRecord, *, image_shape: tuple[int, int], features: str) -> Fit:
+    solution = fitted.solution
     accuracy = {
         "train": fitted.accuracy(halves.X_train, halves.y_train),
         "test": fitted.accuracy(halves.X_test, halves.y_test),
     }
-    certificate: dict[str, Any] = {
-        "objective": solution.objective,
-        "lower_bound": solution.lower_bound,
-        "relative_gap": solution.gap,
-        "status": solution.status.value,
-        "passes": solution.n_passes,
-    }
+    proven = Certificate(solution.objective, solution.lower_bound, solution.gap, solution.status.value)
     zeros = int((solution.coef == 0.0).sum())
-    names = ("l1_ratio", "group", "tol")
-    parameters = {"C": asked["C"] if np.isfinite(asked["C"]) else "inf", **{name: asked[name] for name in names}}
     coef, intercept = solution.coef, solution.intercept
     if halves.stretch is not None:
-        parameters["scale"] = "min-max"
         coef, intercept = halves.stretch.to_ink(coef, intercept)
+    record = replace(fitted.asked, certificate=proven, passes=solution.n_passes, zeros=zeros)
     reader = DigitReader(
         coef,
         intercept,
         tuple(str(label) for label in fitted.classes),
-        dataset.image_shape,
+        image_shape,
         features=features,
-        provenance={
-            "data": {**data, "name": dataset.name, "checksum": dataset.checksum, "licence": dataset.licence},
-            "fit": {**parameters, **certificate, "zeros": zeros},
-            "accuracy": accuracy,
-        },
+        provenance={"data": data.to_json(), "fit": record.to_json(), "accuracy": accuracy},
         dual=solution.dual,
     )
-    text = "" if fitted.interrupted else solution.remark(asked["tol"])
+    text = "" if fitted.interrupted else solution.remark(fitted.asked.tol)
     return Fit(
-        reader, **certificate, zeros=zeros, accuracy=accuracy, seconds=fitted.seconds,
-        warnings=(text,) if text else (), interrupted=fitted.interrupted,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Judgement:
-    """A model's answers on a set of rows."""
-
-    evaluation: Evaluation
-    proba: np.ndarray  # (n_samples, n_classes)
-    y_true: np.ndarray
-    y_pred: np.ndarray
-    frames: np.ndarray  # (n_samples, rows, cols) in [0, 1]
-    index: np.ndarray  # (n_samples,) rows of the data set
-    notes: tuple[str, ...] = ()
-
-    @property
-    def predictions(self) -> str:
-        """Every answer, as CSV."""
-        return predictions_csv(self.y_true, self.proba, self.evaluation.classes, index=self.index)
-
-
-def evaluate(
-    reader: DigitReader,
-    *,
-    data: str | None = None,
-    part: str = "test",
-    train: Size = None,
-    test: Size = None,
-    seed: int | None = None,
-    progress: Callable | None = None,
-) -> Judgement:
-    """Judge a model on rows of a data set; by default on the test rows of its own split.
-
-    Parameters
-    ----------
-    part : {"test", "train", "all"}
-        Which rows.
-    """
-    dataset, rows, notes = rows_of(reader, data, train=train, test=test, seed=seed, progress=progress)
-    X, y, index = {
-        "test": (rows.X_test, rows.y_test, rows.test_index),
-        "train": (rows.X_train, rows.y_train, rows.train_index),
-        "all": (dataset.X, dataset.y, np.arange(len(dataset))),
-    }[part]
-    frames = scale_pixels(X).reshape(len(X), *dataset.image_shape)
-    proba = reader.predict_proba(frames)
-    y_pred = np.array(reader.classes)[proba.argmax(axis=1)]
-    return Judgement(Evaluation.from_predictions(y, y_pred, reader.classes), proba, y, y_pred, frames, index, notes)
-
-
-def sample_frame(reader: DigitReader, sample: int, *, data: str | None = None, progress: Callable | None = None):
-    """Return (frame, label) of one test row of the model's own split, or of `data` split the same way."""
-    dataset, rows, _ = rows_of(reader, data, progress=progress)
-    if not 0 <= sample < len(rows.y_test):
-        raise ParameterError(f"--sample must lie in 0..{len(rows.y_test) - 1} (the test rows), got {sample}")
-    return scale_pixels(rows.X_test[sample]).reshape(dataset.image_shape), str(rows.y_test[sample])
+        reader,
+        proven.objective,
+        proven.lower_bound,
+        proven.relative_gap,
+        proven.status,
+        passes=solution.n_passes,
+        zeros=zeros,
+        accuracy=accuracy,
+        seconds=fitted.seconds,
+        warnings=(text,) if text else (),
+        interrupted=fitted.interrupted,
+    )

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
-from inklens.errors import ModelFileError, PhotoError
+from inklens.errors import PhotoError
 from inklens.explanations import Evidence
 from inklens.explanations import explain as explain_picture
 from inklens.reader import DigitReader, Reading
 
-SHIPPED_READER = "reader.inklens"
 STDIN = "-"
 PICTURES_PER_JOB = 25  # to start a process takes as long as to read some twenty pictures
 
@@ -50,15 +48,7 @@ class PictureReading:
 
 def load_reader(path: str | os.PathLike[str] | None = None) -> DigitReader:
     """Load a model file, or the reader that ships with the package."""
-    if path is not None:
-        return DigitReader.load(path)
-    shipped = files("inklens") / SHIPPED_READER
-    try:
-        return DigitReader.from_bytes(shipped.read_bytes())
-    except FileNotFoundError as error:
-        raise ModelFileError(
-            "this installation has no reader of its own; make a model with inklens fit -o FILE and name it with --model"
-        ) from error
+    return DigitReader.shipped() if path is None else DigitReader.load(path)
 
 
 def read(

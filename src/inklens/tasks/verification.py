@@ -1,18 +1,20 @@
 """A model's certificate, computed again from its file and its data: what ``inklens verify`` does."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from inklens.errors import DataError
 from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax, raw_prediction
+from inklens.model.records import Certificate
+from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.tasks.model_rows import as_fitted, rows_of
+from inklens.tasks.session import Session, Weights
 
 VERIFY_TOLERANCE = 1e-7  # relative, for rounding: NumPy adds in another order than the kernels
 
@@ -21,7 +23,7 @@ VERIFY_TOLERANCE = 1e-7  # relative, for rounding: NumPy adds in another order t
 class Verification:
     """Objective and bound as the file states them, and as they were computed again."""
 
-    stated: dict[str, float]
+    stated: Certificate
     objective: float
     lower_bound: float
     separated: bool | None = None  # None: the file does not claim it
@@ -36,18 +38,18 @@ class Verification:
         """Whether the objective is what the file states, and a bound nearly as good as the stated one is proven."""
         allowed = VERIFY_TOLERANCE * max(self.objective, np.finfo(float).tiny)
         return (
-            abs(self.objective - self.stated["objective"]) <= allowed
-            and self.lower_bound >= self.stated["lower_bound"] - allowed
+            abs(self.objective - self.stated.objective) <= allowed
+            and self.lower_bound >= self.stated.lower_bound - allowed
             and self.separated is not False
         )
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens verify --json`` without the file name."""
         computed = {name: getattr(self, name) for name in ("objective", "lower_bound", "relative_gap")}
-        return {"holds": self.holds, "stated": self.stated, "computed": computed, "separated": self.separated}
+        return {"holds": self.holds, "stated": self.stated.numbers(), "computed": computed, "separated": self.separated}
 
 
-def verify(reader: DigitReader, *, data: str | None = None, progress: Callable | None = None) -> Verification:
+def verify(reader: DigitReader, *, data: str | None = None, progress: Progress | None = None) -> Verification:
     """Compute a model's objective and lower bound again from its file and its data, in float64 and plain NumPy.
 
     Nothing of the solver is used: coefficients give the objective, the dual point in the file gives the bound. A file
@@ -58,38 +60,38 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Callable |
     DataError
         The data are not those of the fit, or the file holds no certificate.
     """
-    from inklens.linear.problem.penalties import ElasticNet, penalty_of
-    from inklens.linear.proofs import certificates
-
-    fitted = reader.recorded("fit")
-    if "objective" not in fitted:
+    record, stated = reader.fit_record, None if reader.fit_record is None else reader.fit_record.certificate
+    if record is None or stated is None:
         raise DataError("this model file holds no certificate; fit it again with inklens fit")
-    recorded = reader.recorded("data")
-    if "checksum" not in recorded:
+    known = reader.data_record
+    if known.checksum is None:
         raise DataError(
             "this model states a certificate, but its file does not say which rows it was fitted on, so nothing can be "
             "computed again; verify a model made by inklens fit, or the reader that ships"
         )
-    if data is None and "spec" not in recorded:
-        raise DataError(f"this model was fitted on {recorded['name']}; name a copy, as --data mnist or --data idx:DIR")
-    _, rows, notes = rows_of(reader, data, progress=progress)
-    if notes:
-        raise DataError(f"{notes[0]}; a certificate speaks of its own rows only, name them with --data")
-    unpenalised = fitted["C"] == "inf"
-    penalty = ElasticNet(0.0, 0.0) if unpenalised else penalty_of(fitted["l1_ratio"], group=fitted["group"])
-    weights = np.full(len(rows.y_train), 1.0 if unpenalised else float(fitted["C"]))
-    codes = np.searchsorted(np.array(reader.classes), rows.y_train).astype(np.int32)
-    X, coef, intercept = as_fitted(reader, rows.X_train)
+    if data is None and known.spec is None:
+        raise DataError(f"this model was fitted on {known.name}; name a copy, as --data mnist or --data idx:DIR")
+    session = Session.of(reader, data=data, progress=progress)
+    session.require_rows_of_fit("a certificate speaks of its own rows only, name them with --data")
+    X, weights = session.exact_training_rows()
+    problem = record.problem(Rows.of(X), session.training_codes, len(reader.classes))
+    objective, proba = _objective(problem, X, *weights)
+    if stated.status == "separated":
+        separates = certificates.separation(problem.rows, problem.codes, *weights) is not None
+        return Verification(stated, objective, 0.0, separates)
+    return Verification(stated, objective, _lower_bound(problem, X, proba, weights, reader.dual))
+
+
+def _objective(problem: Problem, X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the objective, and the probabilities (n_samples, n_classes), in plain NumPy."""
     log_proba = log_softmax(raw_prediction(X, coef, intercept))
-    objective = -float(weights @ log_proba[np.arange(len(codes)), codes]) + penalty.value(coef)
-    bound, separated = 0.0, None
-    if fitted["status"] == "separated":
-        separated = certificates.separation(Rows.of(X), codes, coef, intercept) is not None
-    elif reader.dual is not None or not unpenalised:
-        dual = reader.dual or DualPoint(coef, intercept)  # of the coefficients themselves, where the file has no other
-        bound = certificates.lower_bound(X, codes, weights, penalty, dual)
-    else:
-        problem = Problem(Rows.of(X), codes, weights, len(reader.classes), penalty)
-        bound, _ = certificates.unpenalised_bound(problem, coef, RowArray.of(np.exp(log_proba)))
-    stated = {name: fitted[name] for name in ("objective", "lower_bound", "relative_gap")}
-    return Verification(stated, objective, float(bound), separated)
+    losses = -log_proba[np.arange(len(X)), problem.codes]
+    return float(problem.weights @ losses) + problem.penalty.value(coef), np.exp(log_proba)
+
+
+def _lower_bound(problem: Problem, X: np.ndarray, proba: np.ndarray, weights: Weights, dual: DualPoint | None) -> float:
+    if dual is not None or problem.is_penalised:
+        point = dual or DualPoint(*weights)  # of the coefficients themselves, where the file has no other
+        return float(certificates.lower_bound(X, problem.codes, problem.weights, problem.penalty, point))
+    bound, _ = certificates.unpenalised_bound(problem, weights[0], RowArray.of(proba))
+    return float(bound)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inklens.datasets import Dataset, Split
-from inklens.displays.base import Display, class_weights
+from inklens.displays.base import Display
 from inklens.evaluation import Comparison, Stability, stability
 from inklens.reader import DigitReader
 from inklens.tasks.certainty import FEWEST_ROWS, Certainty, certainty_of
@@ -76,8 +76,7 @@ def how_sure(
         With an L2 and an L1 penalty, on the same rows.
     """
     X_test = scale_pixels(rows.X_test)
-    coef, intercept, names = class_weights(l2.model)
-    reader = DigitReader(coef, intercept, tuple(names), dataset.image_shape)
+    reader = DigitReader.from_estimator(l2.model, image_shape=dataset.image_shape)
     answers = None
     if len(rows.y_test) >= FEWEST_ROWS:
         answers = certainty_of(reader, X_test.reshape(-1, *dataset.image_shape), rows.y_test)
@@ -85,4 +84,4 @@ def how_sure(
     if np.unique(rows.y_train, return_counts=True)[1].min() > 1:
         pixels = stability(l1.model, pixel_rows(rows.X_train), rows.y_train, n_refits=N_REFITS)
     versus = Comparison.from_predictions(rows.y_test, l2.model.predict(X_test), l1.model.predict(X_test))
-    return HowSure(answers, versus, (l2.title, l1.title), pixels, tuple(names), dataset.image_shape)
+    return HowSure(answers, versus, (l2.title, l1.title), pixels, reader.classes, dataset.image_shape)

@@ -10,7 +10,6 @@ import numpy as np
 
 from inklens.datasets import Dataset, Split
 from inklens.displays import FlipDisplay
-from inklens.displays.base import class_weights
 from inklens.displays.estimators import LinearClassifier, LinearWeights
 from inklens.displays.probabilities import percent
 from inklens.errors import NoFlipError, PhotoError
@@ -193,8 +192,7 @@ class Counterfactuals:
 
 def counterfactuals(model: LinearWeights, frame: np.ndarray) -> Counterfactuals:
     """Find the smallest change of a frame, and the smallest single stroke, that make the model answer otherwise."""
-    coef, intercept, names = class_weights(model)
-    reader = DigitReader(coef, intercept, tuple(names), frame.shape)
+    reader = DigitReader.from_estimator(model, image_shape=frame.shape)
     try:
         least = flip_frame(reader, frame, margin=MARGIN)[0]
     except NoFlipError:

@@ -133,13 +133,11 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
 
 def _subject(t: Tutorial) -> Subject:
     """Return the model that is read, and the picture that its reasons are told about."""
-    coef, intercept, names = class_weights(t.fits.l2.model)
     best, words = t.own.best, f"test image {t.sample}"
     if best is not None:
         words = "the made picture" if t.own.made else "the picture of your own"
-    fitted = {"C": t.fits.l2.model.C, "l1_ratio": 0.0, "group": False, "tol": t.fits.l2.model.tol}
     return Subject(
-        DigitReader(coef, intercept, tuple(names), t.dataset.image_shape, provenance={"fit": fitted}),
+        DigitReader.from_estimator(t.fits.l2.model, image_shape=t.dataset.image_shape),
         t.split,
         t.picture,
         words,

@@ -118,10 +118,10 @@ def quiz_frames(
     """Return the frames that are asked about, and their names: a photo's, or the test rows of the model's own split."""
     if photo is not None:
         return reader.frame(photo)[None], [photo]
-    from inklens.tasks.doubts import judged_rows
+    from inklens.tasks.judging import evaluate
 
-    judged = judged_rows(reader, data=data, progress=progress)
-    names = [f"row {row}, a {label}" for row, label in zip(judged.rows, judged.y_true, strict=True)]
+    judged = evaluate(reader, data=data, progress=progress)
+    names = [f"row {row}, a {label}" for row, label in zip(judged.index, judged.y_true, strict=True)]
     return judged.frames, names
 
 

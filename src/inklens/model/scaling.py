@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inklens.linear.rows.rows import Rows
+
 PIXEL_SCALE = 255.0  # uint8 ink to [0, 1], as the tutorial scales it
 
 
@@ -38,9 +40,18 @@ class MinMax:
         low, high = X.min(axis=0) / PIXEL_SCALE, X.max(axis=0) / PIXEL_SCALE
         return cls(low, high - low)
 
+    @classmethod
+    def of_rows(cls, rows: Rows) -> "MinMax":
+        """Find the ranges of rows of ink in [0, 1]."""
+        return cls(rows.low, rows.high - rows.low)
+
+    def stretch(self, rows: Rows) -> Rows:
+        """Return the rows that the ranges were found in, stretched."""
+        return rows.standardised(self.low, np.where(self.span > 0, self.span, 1.0))
+
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return uint8 rows stretched, float32; test rows may leave [0, 1]."""
-        return ((X / PIXEL_SCALE - self.low) * self._inverse).astype(np.float32)
+        return np.asarray((X / PIXEL_SCALE - self.low) * self._inverse, dtype=np.float32)
 
     def to_ink(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients and intercepts for plain ink from those for stretched pixels."""
@@ -49,8 +60,8 @@ class MinMax:
 
     def from_ink(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients and intercepts for stretched pixels from those for plain ink."""
-        return coef * self.span, intercept + coef @ self.low
+        return coef * self.span, np.asarray(intercept + coef @ self.low)
 
     @property
     def _inverse(self) -> np.ndarray:
-        return np.divide(1.0, self.span, out=np.zeros_like(self.span), where=self.span > 0)
+        return np.asarray(np.divide(1.0, self.span, out=np.zeros_like(self.span), where=self.span > 0))

@@ -1,0 +1,48 @@
+"""Model files written by the first release's code load, answer, verify and are written again byte for byte."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inklens.datasets import load_dataset
+from inklens.reader import DigitReader
+from inklens.tasks.reading import load_reader
+from inklens.tasks.verification import verify
+
+GOLDEN = Path(__file__).parent / "golden"
+RECORDED = json.loads((GOLDEN / "recorded.json").read_text(encoding="utf-8"))
+FILES = sorted(RECORDED.keys() - {"shipped"})
+
+
+@pytest.fixture(autouse=True)
+def beside_the_data(monkeypatch):
+    monkeypatch.chdir(GOLDEN)
+
+
+def test_every_file_is_recorded():
+    assert {path.stem for path in GOLDEN.glob("*.inklens")} == set(FILES)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_answers_are_the_recorded_ones(name):
+    model = load_reader() if name == "shipped" else DigitReader.load(f"{name}.inklens")
+    frames = load_dataset(RECORDED[name]["data"]).X[:3].reshape(3, *model.image_shape) / 255
+    assert model.predict_proba(frames) == pytest.approx(np.array(RECORDED[name]["proba"]), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_writing_again_gives_the_same_bytes(name):
+    model = DigitReader.load(f"{name}.inklens")
+    dtype = np.float32 if name == "upright" else np.float64
+    assert model.to_bytes(dtype) == Path(f"{name}.inklens").read_bytes()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_certificates_hold(name):
+    found, recorded = verify(DigitReader.load(f"{name}.inklens")), RECORDED[name]
+    assert found.holds
+    assert found.separated == recorded["separated"]
+    assert found.objective == pytest.approx(recorded["objective"], rel=1e-10)
+    assert found.lower_bound == pytest.approx(recorded["lower_bound"], rel=1e-8, abs=1e-8)
