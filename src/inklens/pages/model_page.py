@@ -182,10 +182,10 @@ def _card(reader: DigitReader) -> list[tuple[str, str]]:
         "scale of the pixels": fit.scale if fit and fit.scale == "min-max" else None,
         "C": None if fit is None else fit.C,
         "share of L1 in the penalty": None if fit is None else fit.l1_ratio,
-        "objective": _decimal(proven and proven.objective),
-        "proven lower bound": _decimal(proven and proven.lower_bound),
+        "objective": None if proven is None else _decimal(proven.objective),
+        "proven lower bound": None if proven is None else _decimal(proven.lower_bound),
         "relative gap": None if proven is None else f"{proven.relative_gap:.1e}",
-        "status": proven and proven.status,
+        "status": None if proven is None else proven.status,
         "coefficients that are exactly zero": f"{int((reader.coef == 0).sum()):,} of {reader.coef.size:,}",
         **{f"right on its {half} rows, as the file says": f"{share:.2%}" for half, share in accuracies.items()},
         "made by": f"inklens {reader.version}",
@@ -193,5 +193,5 @@ def _card(reader: DigitReader) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in names.items() if value is not None]
 
 
-def _decimal(value: float | None) -> str | None:
-    return None if value is None else f"{value:,.4f}"
+def _decimal(value: float) -> str:
+    return f"{value:,.4f}"
