@@ -248,7 +248,7 @@ def test_squares_of_scaled_bytes_are_those_of_the_values():
 def test_some_rows_weigh_as_much_as_all():
     X, codes, weights = noisy()
     problem = Problem(Rows.of(X), codes, weights, 3, ElasticNet(0.0, 1.0))
-    some = problem.restrict(np.arange(0, 90, 7))
+    some = problem.over(np.arange(0, 90, 7))
     assert some.weights.sum() == pytest.approx(weights.sum(), rel=1e-12)
     assert np.allclose(some.weights / weights[::7], some.weights[0] / weights[0])
 

@@ -10,7 +10,7 @@ from law_jobs import digits, standardised, text
 from sklearn.exceptions import ConvergenceWarning
 
 from inklens import SoftmaxRegression
-from inklens.linear.kernels.compiled import active
+from inklens.linear.kernels.library import active
 from inklens.linear.methods import prox_newton
 
 compiled = pytest.mark.skipif(active() == "numpy", reason="counts are those of the compiled kernels")

@@ -112,7 +112,7 @@ class Calibration:
 
     @cached_property
     def expected_error(self) -> float:
-        """Expected calibration error: mean over answers of |proportion right - mean confidence| of their bin."""
+        """Expected calibration error: the mean over answers of how far right and confidence differ in their bin."""
         return float(self._errors(self.right[None])[0])
 
     @cached_property
