@@ -54,12 +54,14 @@ def test_no_coefficient_loses_its_curvature_to_sampling(monkeypatch):
     """A pixel inked in one row has no curvature left where that row was not drawn: its coefficient would run away."""
     build, seen = prox_newton._surrogate, []
 
-    def watched(*arguments):
-        surrogate = build(*arguments)
-        if surrogate.curvature is not None:  # sampled
-            model = surrogate.model
+    def watched(problem, penalty, point, *others):
+        surrogate = build(problem, penalty, point, *others)
+        if surrogate.is_sampled:
+            model, p = surrogate.model, np.asarray(point.at.proba)
             moving = ~model.is_intercept
-            seen.append((np.diag(model.hessian)[moving] / surrogate.curvature[surrogate.pairs]).min(initial=np.inf))
+            spread = (p * (1.0 - p) * problem.weights[:, None]).astype(p.dtype)
+            exact = problem.rows.transpose_product(spread, squared=True)[surrogate.pairs]
+            seen.append((np.diag(model.hessian)[moving] / exact).min(initial=np.inf))
         return surrogate
 
     monkeypatch.setattr(prox_newton, "_surrogate", watched)
