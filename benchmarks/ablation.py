@@ -23,7 +23,7 @@ from solvers import pixels, text_like
 from inklens import SoftmaxRegression
 
 BUDGET = 60.0  # seconds of one fit; what takes longer has no ratio, but is said
-METHODS, ROWS = "inklens.linear.methods.", "inklens.linear.rows."
+METHODS, PACKING = "inklens.linear.methods.", "inklens.linear.kernels.compiled_packing"
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ PARTS = [
     Part("kept models", "L1", ((METHODS + "prox_newton", "KEPT_VIOLATION", 0.0),)),
     Part("corrections", "L1", ((METHODS + "prox_newton", "MAX_CORRECTIONS", 0),)),
     Part("all corrections but one", "L1", ((METHODS + "prox_newton", "MAX_CORRECTIONS", 1),)),
-    Part("bordered faces", "L1", ((METHODS + "faces", "CHANGES", -1.0),)),
+    Part("bordered faces", "L1", ((METHODS + "faces", "MAX_CHANGED_SHARE", -1.0),)),
     Part("damping", "L1", ((METHODS + "prox_newton", "LEAST_DAMPING", 0.0),)),
     Part("dual ascent", "L2", ((METHODS + "dual_ascent", "ascend", _nothing),)),
     Part("larger penalties first", "L2", ((METHODS + "newton", "EASY", np.inf),)),
-    Part("panels", "L1 L2", ((ROWS + "layouts", "MAX_PANEL_DENSITY", 0.0),)),
-    Part("transposed copies", "L1 L2", ((ROWS + "layouts", "WIDE_BELOW", 0.0),)),
+    Part("panels", "L1 L2", ((PACKING, "PANEL", 1 << 40),)),
+    Part("transposed copies", "L1 L2", ((PACKING, "WIDE_BELOW", 0.0),)),
 ]
 
 

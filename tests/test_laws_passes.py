@@ -54,13 +54,12 @@ def test_no_coefficient_loses_its_curvature_to_sampling(monkeypatch):
     """A pixel inked in one row has no curvature left where that row was not drawn: its coefficient would run away."""
     build, seen = prox_newton._surrogate, []
 
-    def watched(problem, penalty, point, *others):
-        surrogate = build(problem, penalty, point, *others)
-        if surrogate.is_sampled:
-            model, p = surrogate.model, np.asarray(point.at.proba)
+    def watched(*arguments):
+        surrogate = build(*arguments)
+        if surrogate.curvature is not None:  # sampled
+            model = surrogate.model
             moving = ~model.is_intercept
-            spread = (p * (1.0 - p) * problem.weights[:, None]).astype(p.dtype)
-            exact = problem.rows.transpose_product(spread, squared=True)[surrogate.pairs]
+            exact = surrogate.curvature[surrogate.pairs]
             seen.append((np.diag(model.hessian)[moving] / exact).min(initial=np.inf))
         return surrogate
 

@@ -48,6 +48,12 @@ def factor_face():
     return lambda: numpy_backend().factor_face(H, np.arange(n), np.full(n, 1.0), n_threads=N_THREADS)
 
 
+def solve_many():
+    H, n = positive_definite(600), 600
+    factor = numpy_backend().factor_face(H, np.arange(n), np.full(n, 1.0))
+    return lambda: factor.solve_many(np.ones((n, 3000)), N_THREADS)
+
+
 def subtract_product():
     H, left = np.zeros((2000, 2000), np.float32), np.ones((2000, 200))
     return lambda: numpy_backend().subtract_product(H, left, left.T, N_THREADS)
@@ -88,7 +94,7 @@ def dual_epoch():
 
 
 LONG = [
-    gram_descent, group_descent, factor_face, subtract_product, class_grams, factor_blocks,
+    gram_descent, group_descent, factor_face, solve_many, subtract_product, class_grams, factor_blocks,
     hessian_over_pairs, dual_epoch,
 ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
 from inklens.linear.kernels import library as kernels
-from inklens.linear.methods import prox_newton, subproblem
+from inklens.linear.methods import faces, prox_newton, subproblem
 from inklens.linear.methods.points import Point
 from inklens.linear.methods.quadratic import Quadratic, Surrogate
 from inklens.linear.methods.subproblem import Pairs
@@ -444,18 +444,18 @@ def test_radius_bounds_the_distance_to_the_optimal_gradient():
 @pytest.mark.parametrize("seed", range(4))
 def test_a_product_with_the_true_hessian_brings_the_step_nearer_to_the_true_model(seed):
     """A step by a sampled Hessian, corrected, is lower on loss's own second-order model plus penalty."""
-    problem, point, pairs, model = sampled_model(seed, np.ones((5, 30), dtype=bool))
+    problem, point, pairs, model, curvature = sampled_model(seed, np.ones((5, 30), dtype=bool))
 
-    def value(is_sampled):
-        surrogate = Surrogate(pairs, model, 1.0, 1e-3, False, is_sampled)
+    def value(curvature):
+        surrogate = Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
         step = prox_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
         return model_value(problem, point, step.coef, step.intercept)
 
-    assert value(True) < value(False)
+    assert value(curvature) < value(None)
 
 
 def sampled_model(seed, chosen):
-    """Return a problem, a point, the pairs that are chosen, and their sampled model."""
+    """Return a problem, a point, the pairs that are chosen, their sampled model, and the true curvature."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(2000, 30)) + rng.normal(size=(5, 30))[np.arange(2000) % 5] / 3
     codes = (np.arange(2000) % 5).astype(np.int32)
@@ -465,7 +465,8 @@ def sampled_model(seed, chosen):
     model = subproblem.newton_model(
         problem.rows, point.at.proba, problem.weights, pairs, sampling_threshold=0.25, seed=seed
     )
-    return problem, point, pairs, model
+    proba = np.asarray(point.at.proba)
+    return problem, point, pairs, model, problem.rows.transpose_product(proba * (1.0 - proba), squared=True)
 
 
 def model_value(problem, point, coef, intercept):
@@ -477,19 +478,42 @@ def model_value(problem, point, coef, intercept):
 
 @pytest.mark.skipif(kernels.active() == "numpy", reason="NumPy's Hessians are never sampled")
 @pytest.mark.parametrize("seed", range(4))
-def test_no_solution_of_a_sampled_model_raises_the_quadratic(seed):
+def test_no_solution_raises_the_quadratic_and_steps_outside_the_working_set_lower_it_further(seed):
     chosen = np.random.default_rng(seed).random((5, 30)) < 0.8
-    problem, point, pairs, model = sampled_model(seed, chosen)
-    surrogate = Surrogate(pairs, model, 1.0, 1e-3, False, True)
-    quadratic = Quadratic(problem, problem.penalty, point)
-    values = [problem.penalty.value(point.coef)]
-    for _ in range(12):
-        direction, intercept_step, _ = quadratic.solve_model(surrogate, 1e-4)
-        assert not direction[~chosen].any()
-        quadratic.add(direction, intercept_step)
-        values.append(model_value(problem, point, quadratic.direction, quadratic.intercept_step))
-        assert quadratic.predicted_decrease() == pytest.approx(values[0] - values[-1], rel=1e-9)
-    assert (np.diff(values) <= 1e-12 * abs(values[0])).all()
-    before = problem.penalty.kkt_violations(point.coef, -point.at.gradient)[chosen].max()
-    after = problem.penalty.kkt_violations(point.coef + quadratic.direction, -quadratic.gradient)[chosen].max()
-    assert after < 0.1 * before
+    problem, point, pairs, model, curvature = sampled_model(seed, chosen)
+    surrogate = Surrogate(pairs, model, 1.0, 1e-3, False, curvature)
+    values = {}
+    for outside in (False, True):
+        quadratic = Quadratic(problem, problem.penalty, point)
+        values[outside] = [problem.penalty.value(point.coef)]
+        for _ in range(12):
+            direction, intercept_step, _ = quadratic.solve_model(surrogate, 1e-4, outside)
+            assert outside or not direction[~chosen].any()
+            quadratic.add(direction, intercept_step)
+            values[outside].append(model_value(problem, point, quadratic.direction, quadratic.intercept_step))
+            decrease = values[outside][0] - values[outside][-1]
+            assert quadratic.predicted_decrease() == pytest.approx(decrease, rel=1e-9)
+        assert (np.diff(values[outside]) <= 1e-12 * abs(values[outside][0])).all()
+    assert values[True][-1] < values[False][-1]
+    start = Quadratic(problem, problem.penalty, point)
+    assert quadratic.kkt_violation(pairs.features) < 0.1 * start.kkt_violation(pairs.features)
+
+
+@pytest.mark.parametrize("n_changes", [0, 1, 2, 8])
+def test_the_factor_of_one_face_solves_its_neighbours(n_changes):
+    rng = np.random.default_rng(n_changes)
+    A = rng.normal(size=(400, 320))
+    hessian, order, ridge = (A.T @ A).astype(np.float32), rng.permutation(320), rng.random(320)
+    left, joined = n_changes // 2, n_changes - n_changes // 2
+    first, other = np.sort(order[:300]), np.sort(order[left : 300 + joined])
+    kept = faces.Faces()
+    for active in (first, other, first):
+        slope = rng.normal(size=len(active))
+        solution = kept.solve(hessian, active, ridge[active], slope, 2)
+        matrix = hessian[np.ix_(active, active)] + np.diag(ridge[active])
+        expected = np.linalg.solve(matrix, slope)
+        np.testing.assert_allclose(solution, expected, atol=1e-2 * np.abs(expected).max())
+    assert np.array_equal(kept.factor.active, first)  # one factor served all
+    far = np.sort(order[20:])
+    kept.solve(hessian, far, ridge[far], np.ones(300), 2)
+    assert np.array_equal(kept.factor.active, far)

@@ -37,6 +37,9 @@ class FaceFactor(Protocol):
     def solve(self, side: np.ndarray) -> np.ndarray:
         """Return the inverse times a vector, (m,)."""
 
+    def solve_many(self, sides: np.ndarray, n_threads: int) -> np.ndarray:
+        """Return the inverse times some vectors, (m, n)."""
+
 
 class DualAscentState(NamedTuple):
     """What dual ascent changes row by row, see `dual_ascent.py`; all float32 on cache lines."""

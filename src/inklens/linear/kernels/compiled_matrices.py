@@ -27,6 +27,17 @@ class CompiledFactor(NamedTuple):
         library.call("solve_factored", len(solution), self.factor, solution)
         return solution
 
+    def solve_many(self, sides: np.ndarray, n_threads: int) -> np.ndarray:
+        """Return the inverse times some vectors, (m, n), in float32."""
+        lanes = library.call("solve_lanes")
+        groups = -(-sides.shape[1] // lanes)
+        laid = aligned((groups, len(sides), lanes), np.float32)
+        padded = np.zeros((len(sides), groups * lanes))
+        padded[:, : sides.shape[1]] = sides
+        laid[...] = padded.reshape(len(sides), groups, lanes).swapaxes(0, 1)
+        library.call("solve_many", len(sides), self.factor, groups, laid, n_threads, deadline.remaining())
+        return laid.swapaxes(0, 1).reshape(padded.shape)[:, : sides.shape[1]].astype(np.float64)
+
 
 class CompiledMatrices:
     """Matrices of a `Backend`."""

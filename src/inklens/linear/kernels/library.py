@@ -24,7 +24,7 @@ NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
     "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "to_bytes", "make_panels", "class_grams",
     "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent",
-    "group_descent", "factor_size", "factor_face", "solve_factored", "dual_lanes",
+    "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
     "dual_squares", "dual_epoch",
 )  # fmt: skip
 

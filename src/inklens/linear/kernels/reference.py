@@ -304,6 +304,10 @@ class ReferenceFactor(NamedTuple):
         """Return the inverse times a vector, (m,)."""
         return np.asarray(cho_solve(self, side))
 
+    def solve_many(self, sides: np.ndarray, n_threads: int) -> np.ndarray:
+        """Return the inverse times some vectors, (m, n)."""
+        return np.asarray(cho_solve(self, sides))
+
 
 # ---- functions that the compiled backend uses as well ----------------------------------------------------------------
 

@@ -44,6 +44,7 @@ USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would le
 MAX_TOLERANCE = 2.0  # of a solution, while far
 MIN_TOLERANCE = 1e-6  # what float32 can tell
 FORCING_RATIO = 0.1  # of a solution's KKT violation to the point's, near
+INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corrected
 LOSS_SHARE = 0.3  # of the gap to be proven that a rough solution of the model may cost
 
 # Precision.
@@ -51,8 +52,11 @@ FLOAT64_VIOLATION = 0.02  # thresholds of KKT violation, from which passes run i
 FLOAT64_NOISE = 30.0  # and in multiples of what rounding to float32 does to it
 ROUNDING_FLOAT32 = 1e-7  # of the objective: differences below say nothing
 
-# A step by a sampled Hessian is corrected once by a product with the true one.
-CORRECTED_VIOLATION = 4.0  # thresholds of KKT violation, below which that is worth a pass
+# Corrections of a step by products with the true Hessian, where the model's is sampled.
+CORRECTED_VIOLATION = 4.0  # thresholds of KKT violation, below which a step is corrected
+MAX_CORRECTIONS = 8  # of a step that may prove what is asked for
+TARGET_SHARE = 0.5  # of the gap that is asked for: where corrections of a step that may prove it end
+SLOW_RATIO = 0.8  # two corrections that leave this share of the KKT violation are the last
 
 # Reuse, damping and length of steps.
 KEPT_VIOLATION = 0.35  # a model whose step left this share of the KKT violation serves for another
@@ -164,9 +168,11 @@ def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float,
     return float(ratio.max(initial=0.0)) <= 1.0
 
 
-def _is_correctable(surrogate: Surrogate) -> bool:
-    """Tell whether a product with the true Hessian improves the surrogate's step enough to pay."""
-    return surrogate.is_sampled and surrogate.factor == 1.0 and surrogate.kkt_violation < CORRECTED_VIOLATION
+def _n_corrections(surrogate: Surrogate) -> int:
+    """Return how often a step may be corrected by products with the true Hessian."""
+    if surrogate.curvature is None or surrogate.factor > 1.0 or surrogate.kkt_violation >= CORRECTED_VIOLATION:
+        return 0
+    return 1 if surrogate.is_damped else MAX_CORRECTIONS
 
 
 def _surrogate(
@@ -184,14 +190,16 @@ def _surrogate(
         seed=seed,
         intercept_damping=damping,
     )
-    if threshold > 0.0:
-        restore_diagonal(problem, point, model)
+    curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
-    return Surrogate(pairs, model, factor, violation, damping > 0.0, threshold > 0.0, is_partial)
+    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial)
 
 
-def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) -> None:
-    """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away."""
+def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:
+    """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away.
+
+    Returns the true diagonal over all coefficients.
+    """
     curvature = RowArray.combine(
         lambda part, p: p * (1.0 - p) * problem.weights[part, None].astype(p.dtype), point.at.proba
     )
@@ -199,6 +207,7 @@ def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) ->
     moving = ~model.is_intercept
     lost = exact[model.pairs.classes[moving], model.pairs.features[moving]] - model.diagonal[moving]
     model.hessian.ravel()[:: len(moving) + 1][moving] += np.maximum(lost, 0.0).astype(np.float32)
+    return exact
 
 
 def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: float) -> tuple[Pairs, bool]:
@@ -260,8 +269,9 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
     finest = _violation_that_costs(LOSS_SHARE * tol * objective, penalty, point, len(surrogate.model.is_intercept))
     tolerance = max(min(MAX_TOLERANCE, FORCING_RATIO * surrogate.kkt_violation), finest, MIN_TOLERANCE)
     quadratic = Quadratic(problem, penalty, point)
-    decrease = _solve(quadratic, surrogate, tolerance)
-    direction, intercept_step, lag = quadratic.direction, quadratic.intercept_step, 2.0 * decrease
+    n_corrections = _n_corrections(surrogate)
+    decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)
+    direction, intercept_step = quadratic.direction, quadratic.intercept_step
     growth = penalty.value(point.coef + direction) - value
     reach = MAX_MOVE * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
     longest = max(np.abs(direction).max(), np.abs(intercept_step).max())
@@ -275,20 +285,36 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
     return Step(direction, intercept_step, decrease, slope, lag)
 
 
-def _solve(quadratic: Quadratic, surrogate: Surrogate, tolerance: float) -> float:
-    """Add the surrogate's solution to the step, corrected once where that pays; return its predicted decrease.
+def _solve_corrected(
+    quadratic: Quadratic,
+    surrogate: Surrogate,
+    tolerances: tuple[float, float],
+    n_corrections: int,
+    wanted: float,
+) -> tuple[float, float]:
+    """Add solutions of the surrogate to the step; return its predicted decrease, and the gap it may leave.
 
-    The error of a sampled Hessian is what keeps a step's dual point from proving anything. One product with the true
-    one gives the exact length of the first part, and the true gradient that the second part starts from.
+    With corrections the first solution is corrected once by the true gradient after it. A step that may prove the gap
+    `wanted` is corrected until its KKT violation costs no more than that: corrections cost less than a round.
     """
-    direction, intercept_step, decrease = quadratic.solve_model(surrogate, tolerance)
-    if _is_correctable(surrogate):
-        if quadratic.add(direction, intercept_step) == 0.0:
-            return quadratic.predicted_decrease()
-        direction, intercept_step, decrease = quadratic.solve_model(surrogate, tolerance)
-    decrease += quadratic.predicted_decrease()
-    quadratic.add_unevaluated(direction, intercept_step)
-    return decrease
+    rough, finest = tolerances
+    before, violation, is_provable = np.inf, surrogate.kkt_violation, False
+    for turn in range(n_corrections + 1):
+        tolerance = max(min(rough, INNER_RATIO * violation), finest / 2.0, MIN_TOLERANCE) if is_provable else rough
+        direction, intercept_step, decrease = quadratic.solve_model(surrogate, tolerance, outside=is_provable)
+        if turn == n_corrections or (turn and not is_provable):
+            decrease = quadratic.predicted_decrease() + decrease
+            quadratic.add_unevaluated(direction, intercept_step)
+            return decrease, 2.0 * decrease
+        share = quadratic.add(direction, intercept_step)
+        last, before, violation = before, violation, quadratic.kkt_violation(surrogate.pairs.features)
+        lag = 2.0 * quadratic.predicted_decrease()
+        is_provable = not quadratic.penalty.is_grouped and lag <= (1.0 - 2.0 * LOSS_SHARE) * wanted
+        size = 0.0 if np.any(quadratic.penalty.l2) else quadratic.penalty_value
+        enough = max(finest, (TARGET_SHARE * wanted - lag) / size) if size > 0.0 else finest
+        if share == 0.0 or (is_provable and violation <= enough) or (turn and violation > SLOW_RATIO * last):
+            break
+    return quadratic.predicted_decrease(), lag + size * violation / (1.0 + violation)
 
 
 def _violation_that_costs(bound: float, penalty: Penalty, point: Point, n_pairs: int) -> float:

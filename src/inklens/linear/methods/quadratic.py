@@ -19,7 +19,7 @@ class Surrogate(NamedTuple):
     factor: float  # on the penalty, when it was built
     kkt_violation: float  # at the last point that it served, in thresholds
     is_damped: bool
-    is_sampled: bool  # whether class pairs of rows were left out of the Hessian
+    curvature: np.ndarray | None  # the true Hessian's diagonal, (n_classes, n_features), where the model's is sampled
     is_partial: bool = False  # whether non-zeros had no room in the working set
 
 
@@ -48,6 +48,17 @@ class Quadratic:
         both = inner(start.gradient, self.direction) + inner(self.gradient, self.direction)
         both += float((start.intercept_gradient + self.intercept_gradient) @ self.intercept_step)
         return -(0.5 * both + self.penalty_value - self.penalty_before)
+
+    def kkt_violation(self, features: np.ndarray) -> float:
+        """Return the largest KKT violation at the end, in thresholds; nothing else than `features` moves.
+
+        Coefficients of other features that do move are held to no more than the others.
+        """
+        penalty, own = self.penalty, np.unique(features)
+        at = self.point.coef[:, own] + self.direction[:, own]
+        inside = penalty.over(own, self.gradient.shape[1]).kkt_violation(at, -self.gradient[:, own])
+        outside = np.delete(penalty.threshold_ratio(self.gradient), own, axis=1)
+        return max(inside, float(outside.max(initial=0.0)) - 1.0)
 
     def add(self, direction: np.ndarray, intercept_step: np.ndarray) -> float:
         """Lengthen the step by the share, at most 1, of a direction that lowers the sum most; return the share."""
@@ -85,8 +96,14 @@ class Quadratic:
         """Lengthen the step for the last time: the gradient there stays unknown, and the pass is saved."""
         self.direction, self.intercept_step = self.direction + direction, self.intercept_step + intercept_step
 
-    def solve_model(self, surrogate: Surrogate, tolerance: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return the step that minimises the surrogate from here, and the decrease that it predicts."""
+    def solve_model(
+        self, surrogate: Surrogate, tolerance: float, outside: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the step that minimises the surrogate from here, and the decrease that it predicts.
+
+        With `outside`, coefficients outside the working set that violate their conditions move as well, each for itself
+        by the true curvature.
+        """
         pairs, model = surrogate.pairs, surrogate.model
         moving = ~model.is_intercept
         v, gradient = (np.zeros(len(moving)) for _ in range(2))
@@ -96,5 +113,18 @@ class Quadratic:
         direction = np.zeros_like(self.direction)
         direction[pairs] = (u - v)[moving]
         intercept_step = -(u - v) @ model.intercept_response - model.intercept_inverse @ self.intercept_gradient
+        if outside and surrogate.curvature is not None:
+            direction += self._coordinate_steps(surrogate.pairs, surrogate.curvature)
         change = 0.5 * float((reduced_gradient + end_gradient) @ (u - v)) + self._penalty_growth(direction)
         return direction, intercept_step, -change
+
+    def _coordinate_steps(self, pairs: Pairs, curvature: np.ndarray) -> np.ndarray:
+        """Return proximal steps of single coefficients outside the working set, (n_classes, n_features)."""
+        penalty, at = self.penalty, self.point.coef + self.direction
+        curvature = np.broadcast_to(curvature.max(axis=0), at.shape) if penalty.is_grouped else curvature
+        outside = (penalty.threshold_ratio(self.gradient) > 1.0) | penalty.support(at)
+        outside &= self.problem.free & (curvature > 0.0)
+        outside[pairs] = False
+        steps = 1.0 / np.where(outside, curvature, np.inf)
+        steps = steps[0] if penalty.is_grouped else steps
+        return np.where(outside, penalty.prox(at - steps * self.gradient, steps) - at, 0.0)

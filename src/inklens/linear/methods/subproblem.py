@@ -11,8 +11,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from inklens.linear import deadline
-from inklens.linear.kernels.backend import Backend, FaceFactor, PairColumns
+from inklens.linear.kernels.backend import Backend, PairColumns
 from inklens.linear.kernels.choice import backend_of
+from inklens.linear.methods.faces import Faces, Factor
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
@@ -24,7 +25,6 @@ MAX_SHRINKS = 8  # of a face step that does not lower the model
 SHRINK_RATIO = 0.4
 SWEEP_ACCURACY = 0.25  # of the tolerance: coordinates are compared when their block is taken up, not at the end
 NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
-RELATIVE_RIDGE = 1e-5  # of the diagonal, added before a face is factored: float32 must not make it indefinite
 INTERCEPT_RIDGE = 1e-6  # of the intercepts' mean curvature: their Hessian may be singular beyond the direction of ones
 
 
@@ -50,6 +50,7 @@ class Model(NamedTuple):
     intercept_inverse: np.ndarray  # (n_classes, n_classes): pseudo-inverse of the intercepts' own Hessian
     diagonal: np.ndarray  # (n_pairs,) as it was before the intercepts were eliminated
     n_threads: int
+    faces: Faces
 
 
 class Thresholds(Protocol):
@@ -98,13 +99,13 @@ def newton_model(
     diagonal = hessian.diagonal().copy()
     if not fit_intercept:
         response, inverse = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
-        return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads)
+        return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads, Faces())
     border = np.ascontiguousarray(hessian[:, is_intercept], dtype=np.float64)
     inverse = _intercept_inverse(border[is_intercept], intercept_damping)
     border[is_intercept] = 0.0
     response = border @ inverse
     backend_of(hessian).subtract_product(hessian, border, response.T, rows.n_threads)
-    return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads)
+    return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads, Faces())
 
 
 def _intercept_inverse(hessian: np.ndarray, damping: float) -> np.ndarray:
@@ -164,7 +165,9 @@ def minimise(
     if penalty.is_grouped:
         q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
         return solve_grouped(model.hessian, gradient, w, l1[:q], l2[:q], tolerance=tolerance, n_threads=model.n_threads)
-    return solve_elementwise(model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads)
+    return solve_elementwise(
+        model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads, faces=model.faces
+    )
 
 
 def _per_pair(size: float | np.ndarray, model: Model) -> np.ndarray:
@@ -186,6 +189,7 @@ def solve_elementwise(
     *,
     tolerance: float,
     n_threads: int = 1,
+    faces: "Faces | None" = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the minimiser v up to a KKT violation of `tolerance`, in units of l1, and the quadratic's gradient there.
 
@@ -193,7 +197,7 @@ def solve_elementwise(
     would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
     """
     g, v = gradient.copy(), w.copy()
-    backend = backend_of(hessian)
+    faces, backend = Faces() if faces is None else faces, backend_of(hessian)
 
     def descend(sweeps: int) -> float:
         backend.gram_descent(
@@ -201,7 +205,7 @@ def solve_elementwise(
         )
         return kkt_violation(g, v, l1, l2)
 
-    _alternate(descend, lambda: _face_step(backend, hessian, g, v, l1, l2, n_threads), tolerance)
+    _alternate(descend, lambda: _face_step(backend, hessian, g, v, l1, l2, n_threads, faces), tolerance)
     return v, g
 
 
@@ -226,19 +230,6 @@ def kkt_violation(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.nd
     return float(violations.max(initial=0.0))
 
 
-def factor_face(
-    hessian: np.ndarray, active: np.ndarray, ridge: np.ndarray, n_threads: int, curvature: np.ndarray | None = None
-) -> FaceFactor | None:
-    """Factor the Hessian over the `active` coordinates + ridge - curvature; None where rounding made it indefinite.
-
-    A face is the coordinates that are not zero, with their signs: `active` (m,) ascending places, `ridge` (m,).
-    `curvature` (n_classes, n_classes, q) belongs to entries (k q + j, l q + j).
-    """
-    diagonal = hessian.diagonal()[active].astype(np.float64)
-    ridge = ridge + RELATIVE_RIDGE * diagonal + np.finfo(np.float32).tiny
-    return backend_of(hessian).factor_face(hessian, active, ridge, curvature, n_threads)
-
-
 def _face_step(
     backend: Backend,
     hessian: np.ndarray,
@@ -247,15 +238,15 @@ def _face_step(
     l1: np.ndarray,
     l2: np.ndarray,
     n_threads: int,
+    faces: Faces,
 ) -> bool:
     """Take the Newton step that keeps the signs of v, shortened until the model falls; tell whether there was one."""
     active = np.flatnonzero(v)
     signs = np.sign(v[active])
     slope = g[active] + l1[active] * signs + l2[active] * v[active]
-    factor = factor_face(hessian, active, l2[active], n_threads)
-    if factor is None:
+    direction = faces.solve(hessian, active, l2[active], -slope, n_threads)
+    if direction is None:
         return False
-    direction = factor.solve(-slope)
     for shrink in range(MAX_SHRINKS):
         target = v[active] + SHRINK_RATIO**shrink * direction
         step = np.zeros_like(v)
@@ -329,7 +320,7 @@ def _group_face_step(
     unit, steepness = blocks / norms, group[used] / norms  # the norm's Hessian is group / |v_j| (I - unit unit')
     slope = (g[active].reshape(blocks.shape) + group[used] * unit + l2[used] * blocks).ravel()
     curvature = steepness * unit[:, None] * unit[None]
-    factor = factor_face(hessian, active, np.tile(l2[used] + steepness, len(blocks)), n_threads, curvature)
+    factor = Factor.of(hessian, active, np.tile(l2[used] + steepness, len(blocks)), n_threads, curvature)
     if factor is None:
         return False
     direction = factor.solve(-slope)

@@ -1,4 +1,4 @@
-/* Dense algebra on the quadratic subproblem's Hessian: products, and Cholesky factors of its faces (`subproblem.py`).
+/* Dense algebra on the quadratic subproblem's Hessian: products, and Cholesky factors of its faces (`faces.py`).
  *
  * Matrices in float, vectors in double, on threads that sleep when they wait.
  */
@@ -179,4 +179,39 @@ int64_t EXPORT(solve_factored)(int64_t m, const float *A, double *x) {
     x[r] = (x[r] - sum) / row[r];
   }
   return 0;
+}
+
+static void solve_many_share(void *task, int thread) {
+  algebra_t *t = task;
+  for (int64_t group = thread; group < t->columns; group += t->n_threads) {
+    lanes_t *x = (lanes_t *)t->out + group * t->m;
+    for (int64_t r = 0; r < t->m; r++) { /* U' y = x */
+      if (r % 128 == 0 && is_late(t)) return;
+      const float *row = t->H + r * t->stride;
+      lanes_t own = x[r] = x[r] / row[r];
+      for (int64_t j = r + 1; j < t->m; j++) x[j] -= row[j] * own;
+    }
+    for (int64_t r = t->m - 1; r >= 0; r--) { /* U x = y */
+      if (r % 128 == 0 && is_late(t)) return;
+      const float *row = t->H + r * t->stride;
+      lanes_t sum[4] = {{0}};
+      int64_t j = r + 1;
+      for (; j + 4 <= t->m; j += 4)
+        for (int q = 0; q < 4; q++) sum[q] += row[j + q] * x[j + q];
+      for (; j < t->m; j++) sum[0] += row[j] * x[j];
+      x[r] = (x[r] - ((sum[0] + sum[1]) + (sum[2] + sum[3]))) / row[r];
+    }
+  }
+}
+
+/* Vectors that `solve_many` takes at a time. */
+int64_t EXPORT(solve_lanes)(void) { return LANES; }
+
+/* Solve U'U Y = X in place for many right-hand sides, solve_lanes() at a time: X (groups, m, lanes), on cache lines.
+ * Returns DONE or OUT_OF_TIME. */
+int64_t EXPORT(solve_many)(int64_t m, const float *A, int64_t groups, float *X, int64_t n_threads, double seconds) {
+  algebra_t task = {.m = m, .stride = (m + WIDE - 1) / WIDE * WIDE, .H = A, .out = X, .columns = groups,
+                    .n_threads = n_threads, .end = end_after(seconds)};
+  parallel(solve_many_share, &task, (int)n_threads);
+  return task.out_of_time ? OUT_OF_TIME : DONE;
 }
