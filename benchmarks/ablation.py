@@ -98,7 +98,7 @@ PARTS = [
     Part("damping", "L1", ((METHODS + "prox_newton", "LEAST_DAMPING", 0.0),)),
     Part("dual ascent", "L2", ((METHODS + "dual_ascent", "ascend", _nothing),)),
     Part("larger penalties first", "L2", ((METHODS + "newton", "EASY", np.inf),)),
-    Part("panels", "L1 L2", ((PACKING, "PANEL", 1 << 40),)),
+    Part("panels and transposed copies", "L1 L2", ((PACKING, "PANEL", 1 << 40),)),
     Part("transposed copies", "L1 L2", ((PACKING, "WIDE_BELOW", 0.0),)),
 ]
 

@@ -1,6 +1,5 @@
 """`inklens demo` and `inklens report`."""
 
-import json
 from pathlib import Path
 
 import click
@@ -107,11 +106,10 @@ def report(model: str, out: str, as_json: bool, **options) -> None:
     from inklens.reader import DigitReader
 
     with progress_bar() as progress:
-        judged = write_model_page(DigitReader.load(model), out=out, **options, progress=progress)
+        written = write_model_page(DigitReader.load(model), out=out, **options, progress=progress)
     page = Path(out) / "index.html"
     if as_json:
-        numbers = json.loads((Path(out) / "numbers.json").read_text(encoding="utf-8"))
-        return print_json({**numbers, "report": str(page), "notes": list(judged.notes)})
-    for note in judged.notes:
+        return print_json({**written.numbers, "report": str(page), "notes": list(written.judged.notes)})
+    for note in written.judged.notes:
         say(f"inklens: {note}")
     click.echo(f"The report: {click.format_filename(str(page))}")

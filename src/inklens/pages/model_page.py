@@ -26,6 +26,14 @@ SURE_CAPTIONS = {
 ROWS = {"test": "test images", "train": "training images", "all": "images"}
 
 
+@dataclass(frozen=True, eq=False)
+class ModelPage:
+    """What a page about a model says, as it was written."""
+
+    judged: Judgement
+    numbers: dict[str, object]  # what numbers.json holds
+
+
 def write_model_page(
     reader: DigitReader,
     *,
@@ -34,7 +42,7 @@ def write_model_page(
     part: Part = "test",
     stability: bool = False,
     progress: Progress | None = None,
-) -> Judgement:
+) -> "ModelPage":
     """Judge a model and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
 
     Parameters
@@ -63,12 +71,16 @@ def write_model_page(
         page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
         for figure in figures.values():
             figure.save(folder / "figures")
-        numbers = {"schema_version": 1, "provenance": reader.provenance, "evaluation": judged.evaluation.to_json()}
+        numbers: dict[str, object] = {
+            "schema_version": 1,
+            "provenance": reader.provenance,
+            "evaluation": judged.evaluation.to_json(),
+        }
         numbers["how_sure"], numbers["reasons"] = sure.to_json(), reasons.to_json()
         write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "predictions.csv", judged.predictions)
         write_text(folder / "index.html", page)
-    return judged
+    return ModelPage(judged, numbers)
 
 
 def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:

@@ -3,13 +3,14 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from inklens.errors import ParameterError, PhotoError
+from inklens.progress import Progress
 from inklens.storage import write_bytes
 
 FORBIDDEN = set('/\\:*?"<>|') | {chr(code) for code in range(32)}
@@ -22,7 +23,7 @@ def collect(
     label: str,
     folder: str | os.PathLike[str],
     recipe: str = "faithful",
-    progress: Callable | None = None,
+    progress: Progress | None = None,
     **parameters: Any,
 ) -> tuple[list[Path], list[PhotoError]]:
     """Normalise pictures of one digit each and keep the frames as ``folder/label/NAME.png``.

@@ -1,7 +1,6 @@
 """Follow a model from the strongest penalty to a weak one: what ``inklens path`` does."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from inklens.datasets import load_dataset
 from inklens.errors import ParameterError
 from inklens.linear.path import SoftmaxPath, softmax_path
 from inklens.linear.rows.rows import Rows
+from inklens.progress import Progress
 from inklens.tasks.model_rows import Size, pixel_rows, split_rows
 from inklens.tasks.models import check_parameters
 
@@ -78,7 +78,7 @@ def follow(
     group: bool = False,
     max_pixels: int | None = None,
     tol: float = 1e-3,
-    progress: Callable | None = None,
+    progress: Progress | None = None,
 ) -> PathRun:
     """Fit along C, every point proven, and judge each point.
 

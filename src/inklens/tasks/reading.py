@@ -11,6 +11,7 @@ from pathlib import Path
 from inklens.errors import PhotoError
 from inklens.explanations import Evidence
 from inklens.explanations import explain as explain_picture
+from inklens.progress import Progress
 from inklens.reader import DigitReader, Reading
 
 STDIN = "-"
@@ -57,7 +58,7 @@ def read(
     reader: DigitReader,
     many: bool | None = None,
     jobs: int = 1,
-    progress: Callable | None = None,
+    progress: Progress | None = None,
 ) -> list[PictureReading]:
     """Read every picture; one that cannot be read becomes an entry with an error, and the rest is still read.
 

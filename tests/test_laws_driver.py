@@ -1,0 +1,52 @@
+"""Laws of the driver: what it keeps of the points that a method yields, and what their bounds are about."""
+
+import numpy as np
+
+from inklens import SoftmaxRegression
+from inklens.linear import driver
+from inklens.linear.methods.iterate import Iterate
+from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.problem.penalties import ElasticNet
+from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.rows import Rows
+
+
+def solved_by(monkeypatch, problem, points, tol):
+    """Solve by a method that yields these points, each time claiming that they are optimal, and then gives up."""
+
+    def method(problem, coef, intercept, tol):
+        for number, (coef, intercept) in enumerate(points):
+            at = problem.evaluate(coef, intercept, dtype=np.float64)
+            objective = at.loss + problem.penalty.value(coef)
+            yield Iterate(coef, intercept, objective, gap=0.0, stationary=number == len(points) - 1)
+
+    monkeypatch.setattr(driver, "METHODS", (GeneratorMethod(method, lambda problem: True),))
+    return driver.solve(problem, tol=tol)
+
+
+def test_a_worse_point_does_not_take_the_place_of_a_proven_one(monkeypatch):
+    X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    problem = Problem(Rows.of(X), np.array([0, 1, 1, 0]), np.ones(4), 2, ElasticNet(0.0, 1.0))
+    good = driver.solve(problem, tol=1e-3)
+    far = good.coef + 1.0
+    found = solved_by(monkeypatch, problem, [(good.coef, good.intercept), (far, good.intercept)], tol=0.0)
+    np.testing.assert_array_equal(found.coef, good.coef)
+    assert found.lower_bound <= found.objective <= good.objective * (1 + 1e-12)
+
+
+def test_without_a_penalty_a_bound_is_about_its_own_point(monkeypatch):
+    """Separable rows: a bound among small coefficients is far above the loss of large ones."""
+    problem = Problem(Rows.of(np.array([[0.0], [1.0]])), np.array([0, 1]), np.ones(2), 2, ElasticNet(0.0, 0.0))
+    direction, middle = np.array([[-1.0], [1.0]]), np.array([0.5, -0.5])
+    points = [(size * direction, size * middle) for size in (1e-3, 3.0)]
+    found = solved_by(monkeypatch, problem, points, tol=1e-12)
+    np.testing.assert_array_equal(found.coef, points[1][0])
+    assert found.lower_bound <= found.objective
+
+
+def test_the_decision_of_two_classes_is_positive_for_the_second():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = np.where(X[:, 0] + 0.5 * rng.normal(size=60) > 0.0, "yes", "no")
+    model = SoftmaxRegression().fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[(model.decision_function(X) > 0.0).astype(int)])
