@@ -292,6 +292,24 @@ def test_lost_output_is_an_error(model):
     assert "Traceback" not in done.stderr
 
 
+def run_closed(streams, *args):
+    command = " ".join([sys.executable, "-m", "inklens", *map(str, args), streams])
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("args", [("data", "list"), ("--help",), ("doctor", "--json"), ("fit", "--help")], ids=" ".join)
+def test_a_closed_output_is_one_clear_error(args):
+    clear_error(run_closed(">&-", *args), 1, "closed")
+    assert run_closed(">&- 2>&-", *args).returncode == 1
+
+
+def test_what_is_to_be_written_is_written_whatever_is_closed(tmp_path):
+    for number, (streams, code) in enumerate({"2>&-": 0, ">&-": 1, ">&- 2>&-": 1}.items()):
+        out = tmp_path / f"{number}.inklens"
+        assert run_closed(streams, "fit", *SMALL, "--tol", "1e-2", "-o", out).returncode == code
+        assert DigitReader.load(out).classes == tuple("0123456789")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_with_its_code_and_leaves_nothing_half_written(number, code, tmp_path):

@@ -67,7 +67,8 @@ def test_no_backend_is_loaded_and_no_settings_file_is_followed(tmp_path):
         "print(hashlib.sha256(D(x, zeros=x, train_accuracy=x, test_accuracy=x).to_svg().encode()).hexdigest())"
     )
     found = set()
-    for settings in ({}, {"MPLBACKEND": "module://no_such_backend", "MATPLOTLIBRC": str(rc)}):
+    backends = ("module://no_such_backend", "module://matplotlib_inline.backend_inline", "no_such_backend")
+    for settings in ({}, *({"MPLBACKEND": backend, "MATPLOTLIBRC": str(rc)} for backend in backends)):
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("MPLBACKEND", "MATPLOTLIBRC"))}
         done = subprocess.run(
             [sys.executable, "-c", code], env={**environment, **settings}, capture_output=True, text=True, check=True

@@ -89,7 +89,18 @@ def main(args: list[str] | None = None) -> NoReturn:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _leave)
-    sys.exit(_run(args))
+    lost = _replace_closed_streams()
+    code = _run(args)
+    sys.exit(_say("standard output is closed: what was to be printed is lost", 1) if lost and code == 0 else code)
+
+
+def _replace_closed_streams() -> bool:
+    """Put a sink in the place of a stream that the caller has closed; tell whether it was standard output."""
+    lost = sys.stdout is None
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 (for the whole run)
+    return lost
 
 
 def _leave(number: int, frame: object) -> NoReturn:
@@ -117,7 +128,7 @@ def _run(args: list[str] | None) -> int:
     except BrokenPipeError:
         return _drop_stdout()
     except OSError as error:
-        if sys.stdout in (None,) or error.filename is not None:
+        if error.filename is not None:
             return _say(f"{error.filename!r}: {error.strerror}", 1)
         _drop_stdout()
         return _say(f"cannot write the output: {error.strerror}", 1)

@@ -5,6 +5,7 @@ draws with matplotlib's object-oriented figure (pyplot is never touched), ``alt`
 writes SVG or PNG.
 """
 
+import inklens.displays.headless  # noqa: F401 (first: matplotlib looks at the environment once)
 from inklens.displays.base import NARROW, WIDE, Display
 from inklens.displays.certainty import CalibrationDisplay, PredictionSetsDisplay
 from inklens.displays.flips import FlipDisplay
