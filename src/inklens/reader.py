@@ -57,14 +57,8 @@ class DigitReader(LinearModel):
 
     Parameters
     ----------
-    coef : array (n_classes, n_features)
-    intercept : array (n_classes,)
-    classes : tuple of str
-        Names, in the order of the rows of `coef`.
-    image_shape : (int, int)
-        Rows and columns of a frame.
-    features : {"pixels", "upright", "strokes"}
-        What the linear model is fed.
+    coef, intercept, classes, image_shape, features
+        As for `LinearModel`.
     recipe : {"faithful", "otsu", "tutorial"}
         How a photo becomes a frame.
     provenance : dict

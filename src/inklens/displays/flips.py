@@ -11,6 +11,7 @@ from inklens.displays.palettes import LINE, MUTED, PREDICTED, TRUE, ink_pixels
 from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Scene, grid, wrap
 from inklens.displays.style import in_default_style
+from inklens.explanations.flips import InkChange
 
 if TYPE_CHECKING:
     from inklens.explanations import Flip
@@ -110,17 +111,21 @@ class FlipDisplay(Display):
     @property
     def change(self) -> np.ndarray:
         """Ink added (positive) and erased (negative)."""
-        return self.after - self.before
+        return self._ink.change
 
     @property
     def added(self) -> float:
         """Ink added, in full pixels."""
-        return float(np.maximum(self.change, 0.0).sum())
+        return self._ink.added
 
     @property
     def erased(self) -> float:
         """Ink erased, in full pixels."""
-        return float(np.maximum(-self.change, 0.0).sum())
+        return self._ink.erased
+
+    @property
+    def _ink(self) -> InkChange:
+        return InkChange(self.before, self.after)
 
     @property
     def proven(self) -> bool:
@@ -131,10 +136,10 @@ class FlipDisplay(Display):
     def sentences(self) -> list[str]:
         """What the change is and what is proven of it, in words."""
         unit = _WHAT[self.norm][1]
-        pixels = int(np.count_nonzero(self.change))
+        pixels = self._ink.pixels_changed
         what = f"{self.title}: {unit.format(self._size(self.cost))} "
         if self.norm == "pixels":
-            what += f"change, ink of {self.added + self.erased:.2f} full pixels in all"
+            what += f"change, ink of {self._ink.ink_changed:.2f} full pixels in all"
         else:
             what += f"changed, in {pixels} pixel{'s' if pixels != 1 else ''}"
         said = [f"{what}."]

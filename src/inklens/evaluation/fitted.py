@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from inklens.classes import encode
 from inklens.errors import DataError, ParameterError
-from inklens.linear.problem.penalties import ElasticNet, penalty_of
+from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
 
@@ -45,12 +45,13 @@ def problem_of(
         )
     codes = encode(labels, model.classes_)
     weights = np.ones(len(labels)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
-    unpenalised = not np.isfinite(model.C)
-    return Problem(
+    return make_problem(
         rows,
         codes,
-        weights if unpenalised else model.C * weights,
+        weights,
         len(model.classes_),
-        ElasticNet(0.0, 0.0) if unpenalised else penalty_of(model.l1_ratio, group=model.group),
-        model.fit_intercept,
+        C=model.C,
+        l1_ratio=model.l1_ratio,
+        group=model.group,
+        fit_intercept=model.fit_intercept,
     )
