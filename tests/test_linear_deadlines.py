@@ -82,7 +82,7 @@ def hessian_over_pairs():
 def dual_epoch():
     rows = Rows.of(np.random.default_rng(0).normal(size=(20_000, 100)))
     fast, backend = rows.blocks[0].fast, numpy_backend()
-    lanes = backend.dual_lanes(10)
+    lanes = backend.visitor.lanes(10)
     W, q, centre, offset = (aligned((n, lanes), np.float32) for n in (100, 20_000, 1, 1))
     for array in (W, q, centre, offset):
         array[:] = 0.0
@@ -90,7 +90,7 @@ def dual_epoch():
     unit, leverage = np.ones(100, np.float32), np.zeros(1, np.float32)
     weights, squares, order = np.ones(20_000), np.full(20_000, 100.0), np.random.default_rng(0).permutation(20_000)
     state = DualAscentState(W, q, centre, offset)
-    return lambda: backend.dual_epoch(fast, order, unit, weights, squares, leverage, 10, state)
+    return lambda: backend.visitor.epoch(fast, order, unit, weights, squares, leverage, 10, state)
 
 
 LONG = [

@@ -11,6 +11,7 @@ from sklearn.preprocessing import MinMaxScaler
 from inklens import SoftmaxRegression, load_dataset
 from inklens.errors import ParameterError
 from inklens.model.scaling import MinMax
+from inklens.model.stretched import StretchedRegression
 from inklens.tasks.judging import evaluate
 from inklens.tasks.models import fit
 from inklens.tasks.verification import verify
@@ -74,3 +75,13 @@ def test_predictions_are_the_models_answers_to_the_rows_they_name(rows):
         p = {name: float(line[f"p_{name}"]) for name in result.reader.classes}
         assert max(p, key=p.get) == line["answer"]
         assert sum(p.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_stretched_fit_that_fails_says_why_and_changes_nothing():
+    rng = np.random.default_rng(0)
+    model = StretchedRegression(warm_start=True).fit(rng.random((30, 2)), np.arange(30) % 2)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="class"):
+        model.fit(rng.random((30, 3)), np.zeros(30))
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy.typing as npt
 
-from inklens.linear.driver import Solution
+from inklens.linear.driver import FitInterrupted, Solution
 from inklens.linear.estimators import SoftmaxRegression, all_or_nothing
 from inklens.linear.rows.rows import Rows
 from inklens.model.scaling import MinMax
@@ -42,7 +42,11 @@ class StretchedRegression(SoftmaxRegression):
                 self.coef_, self.intercept_ = stretch.from_ink(self.coef_, self.intercept_)
             try:
                 super().fit(stretch.stretch(rows), y, sample_weight, callback=callback)
-            finally:  # after Ctrl-C the best point so far is kept
-                if hasattr(self, "coef_"):
-                    self.coef_, self.intercept_ = stretch.to_ink(self.coef_, self.intercept_)
+            except FitInterrupted:  # the best point so far is kept
+                self._to_ink(stretch)
+                raise
+            self._to_ink(stretch)
         return self
+
+    def _to_ink(self, stretch: MinMax) -> None:
+        self.coef_, self.intercept_ = stretch.to_ink(self.coef_, self.intercept_)

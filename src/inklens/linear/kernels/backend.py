@@ -50,6 +50,26 @@ class DualAscentState(NamedTuple):
     offset: np.ndarray  # (lanes,): of the intercept from there
 
 
+class RowVisitor(Protocol):
+    """Dual coordinate ascent, one row after the other (`methods/dual_ascent.py`)."""
+
+    def lanes(self, n_classes: int) -> int:
+        """Return the number of lanes of a `DualAscentState`."""
+
+    def epoch(
+        self,
+        storage: Storage,
+        order: np.ndarray,
+        unit: np.ndarray,
+        weights: np.ndarray,
+        squares: np.ndarray,
+        leverage: np.ndarray,
+        n_classes: int,
+        state: DualAscentState,
+    ) -> None:
+        """Maximise the dual over each row's probabilities, in that order."""
+
+
 class Backend(Protocol):
     """The primitives. Functions that may run long raise `deadline.OutOfTime` when the scope's time is over."""
 
@@ -58,8 +78,8 @@ class Backend(Protocol):
         """avx512, avx2, neon or plain (compiled for these instructions), or numpy."""
 
     @property
-    def visits_rows(self) -> bool:
-        """Whether rows can be visited one at a time at a reasonable speed, as dual ascent does."""
+    def visitor(self) -> RowVisitor | None:
+        """What visits rows one at a time; None where that would be slower than passes over all."""
 
     # ---- passes over rows --------------------------------------------------------------------------------------------
 
@@ -99,22 +119,6 @@ class Backend(Protocol):
 
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         """Write sum_j (unit_j x_ij)^2, (n_samples,), for float32 `unit` (n_features,)."""
-
-    def dual_lanes(self, n_classes: int) -> int:
-        """Return the number of lanes of `DualAscentState`; only where `visits_rows`."""
-
-    def dual_epoch(
-        self,
-        storage: Storage,
-        order: np.ndarray,
-        unit: np.ndarray,
-        weights: np.ndarray,
-        squares: np.ndarray,
-        leverage: np.ndarray,
-        n_classes: int,
-        state: DualAscentState,
-    ) -> None:
-        """Maximise the dual over each row's probabilities, one row after the other; only where `visits_rows`."""
 
     # ---- layout ------------------------------------------------------------------------------------------------------
 

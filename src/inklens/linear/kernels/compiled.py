@@ -3,13 +3,13 @@
 from inklens.linear.kernels import library
 from inklens.linear.kernels.compiled_matrices import CompiledMatrices
 from inklens.linear.kernels.compiled_packing import CompiledPacking
-from inklens.linear.kernels.compiled_passes import CompiledPasses
+from inklens.linear.kernels.compiled_passes import CompiledPasses, CompiledVisitor
 
 
 class Compiled(CompiledPasses, CompiledPacking, CompiledMatrices):
     """A `Backend` on the C library; it has no state."""
 
-    visits_rows = True
+    visitor = CompiledVisitor()
 
     @property
     def name(self) -> str:

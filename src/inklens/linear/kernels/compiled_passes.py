@@ -94,10 +94,14 @@ class CompiledPasses:
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         library.run("dual_squares", library.describe(storage), unit, out, needs="one row")
 
-    def dual_lanes(self, n_classes: int) -> int:
+
+class CompiledVisitor:
+    """A `RowVisitor`."""
+
+    def lanes(self, n_classes: int) -> int:
         return library.call("dual_lanes", n_classes)
 
-    def dual_epoch(
+    def epoch(
         self,
         storage: Storage,
         order: np.ndarray,

@@ -18,7 +18,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array, cast, like, namespace, to_numpy
-from inklens.linear.kernels.backend import DualAscentState, LossPass, PairColumns
+from inklens.linear.kernels.backend import LossPass, PairColumns
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
@@ -39,7 +39,7 @@ class Reference:
     """A `Backend` on the array API; it has no state. Numbers of threads are the libraries' own business."""
 
     name = "numpy"
-    visits_rows = False
+    visitor = None  # a row at a time is slow in Python
 
     # ---- passes over rows --------------------------------------------------------------------------------------------
 
@@ -114,22 +114,6 @@ class Reference:
         squared_unit = like(rows, unit.astype(np.float64) ** 2, np.float64)
         for part in chunks(rows):
             out[part] = to_numpy(_square(cast(rows[part, :], np.float64)) @ squared_unit)
-
-    def dual_lanes(self, n_classes: int) -> int:
-        raise NotImplementedError(NO_VISITS)
-
-    def dual_epoch(
-        self,
-        storage: Storage,
-        order: np.ndarray,
-        unit: np.ndarray,
-        weights: np.ndarray,
-        squares: np.ndarray,
-        leverage: np.ndarray,
-        n_classes: int,
-        state: DualAscentState,
-    ) -> None:
-        raise NotImplementedError(NO_VISITS)
 
     # ---- layout ------------------------------------------------------------------------------------------------------
 
@@ -289,9 +273,6 @@ class Reference:
             return ReferenceFactor(*cho_factor(face))
         except LinAlgError:
             return None
-
-
-NO_VISITS = "the reference does not visit rows one by one: ask `visits_rows` first"
 
 
 class ReferenceFactor(NamedTuple):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inklens.linear import deadline
-from inklens.linear.kernels.backend import DualAscentState
+from inklens.linear.kernels.backend import DualAscentState, RowVisitor
 from inklens.linear.kernels.buffers import aligned
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.problem.problem import Problem
@@ -64,6 +64,7 @@ class _Ascent:
     """Coefficients, in the units of their columns, and dual probabilities between two visits."""
 
     problem: Problem
+    visitor: RowVisitor
     unit: np.ndarray  # (n_features,) float32: one over the root of the penalty, 0 for columns that may not move
     squares: np.ndarray  # (n_samples,) |x_i|^2 in these units, and what the intercept's feature adds
     leverage: np.ndarray  # (1,) float32: what it adds
@@ -74,8 +75,8 @@ class _Ascent:
     def of(cls, problem: Problem) -> "_Ascent | None":
         """Return the start, W = 0; None where the method does not suit the problem."""
         rows, l2 = problem.rows, np.broadcast_to(problem.penalty.l2, problem.rows.n_features)
-        visits_rows = all(block.fast.backend.visits_rows for block in rows.blocks)
-        if not visits_rows or problem.n_classes > MAX_CLASSES or (l2[problem.free] <= 0.0).any():
+        visitor = rows.visitor
+        if visitor is None or problem.n_classes > MAX_CLASSES or (l2[problem.free] <= 0.0).any():
             return None
         unit = np.zeros(rows.n_features, dtype=np.float32)
         unit[problem.free] = rows.scale / np.sqrt(l2[problem.free])
@@ -84,7 +85,7 @@ class _Ascent:
         if coupling <= 0.0:
             return None
         leverage = LEVERAGE * coupling / problem.weights.sum() if problem.fit_intercept else 0.0
-        lanes = rows.blocks[0].fast.backend.dual_lanes(problem.n_classes)
+        lanes = visitor.lanes(problem.n_classes)
         W = aligned((rows.n_features, lanes), np.float32)
         proba = aligned((rows.n_samples, lanes), np.float32)
         W[:], proba[:] = 0.0, 0.0
@@ -92,7 +93,7 @@ class _Ascent:
         centre, offset = aligned((2, lanes), np.float32)
         centre[:], offset[:] = 0.0, 0.0
         return cls(
-            problem, unit, squares + leverage, np.full(1, leverage, dtype=np.float32),
+            problem, visitor, unit, squares + leverage, np.full(1, leverage, dtype=np.float32),
             DualAscentState(W, proba, centre, offset), np.random.default_rng(0),
         )  # fmt: skip
 
@@ -101,7 +102,7 @@ class _Ascent:
         dual, problem = self.dual, self.problem
         dual.centre[:] += dual.offset
         for block, part in problem.rows.parts():
-            block.fast.backend.dual_epoch(
+            self.visitor.epoch(
                 block.fast,
                 self.random.permutation(block.n_samples),
                 self.unit,

@@ -25,6 +25,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array
+from inklens.linear.kernels.backend import RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
@@ -148,6 +149,12 @@ class Rows:
             block.skip_zeros if isinstance(block, StreamedBlock) else block.fast.layout != DENSE
             for block in self.blocks
         )
+
+    @property
+    def visitor(self) -> RowVisitor | None:
+        """What visits the rows one at a time; None where some block's backend does not."""
+        visitors = [block.fast.backend.visitor for block in self.blocks]
+        return visitors[0] if all(visitors) else None
 
     @cached_property
     def slices(self) -> list[slice]:
