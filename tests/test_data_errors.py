@@ -310,6 +310,16 @@ def test_no_near_duplicate_is_missed(seed, shift, closest):
     assert (np.diff(found.distances) >= 0).all()
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_several_near_duplicates_the_nearest_is_told(order):
+    rng = np.random.default_rng(0)
+    test = rng.integers(100, 156, (1, 36)).astype(np.uint8)
+    noise = np.array([2, 8, 20])[np.array(order)]
+    train = np.concatenate([test + size * rng.choice([-1, 1], (1, 36)) for size in noise]).astype(np.uint8)
+    found = near_duplicates(train, test, (6, 6), closest=0.5, shift=0)
+    assert found.train_rows.tolist() == [noise.argmin()]
+
+
 def test_near_duplicates_are_told_on_the_command_line(tmp_path):
     X = load_dataset("embedded").images(slice(0, 600, 20))
     twin = np.roll(X[3], 1, axis=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.model_selection import KFold
 from sklearn.utils import compute_class_weight
 
@@ -16,7 +16,7 @@ from inklens.linear.path import fit_points
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
-from inklens.linear.proofs.dual import DualPoint
+from inklens.linear.proofs.dual import DualPoint, balance
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
@@ -253,10 +253,12 @@ def test_some_rows_weigh_as_much_as_all():
     assert np.allclose(some.weights / weights[::7], some.weights[0] / weights[0])
 
 
-def test_absolute_values_of_a_file_reach_down_to_zero_where_signs_differ(tmp_path):
+def test_absolute_values_of_a_file_reach_down_to_zero_where_signs_differ(tmp_path, monkeypatch):
+    monkeypatch.setattr("inklens.linear.rows.layouts.PACK_UP_TO", 100)
     X = np.column_stack([np.linspace(-2.0, 5.0, 40), np.linspace(-9.0, -3.0, 40), np.linspace(1.0, 2.0, 40)])
     np.save(tmp_path / "rows.npy", X)
     rows = Rows.of(np.load(tmp_path / "rows.npy", mmap_mode="r")).absolute()
+    assert all(block.is_streamed for block in rows.blocks)
     assert np.all(rows.low <= np.abs(X).min(axis=0))
     assert np.allclose(rows.high, np.abs(X).max(axis=0))
 
@@ -297,3 +299,26 @@ def test_a_dual_point_without_direction_is_the_softmax():
     W, b = np.random.default_rng(6).normal(size=(3, 5)), np.array([0.3, -0.1, 0.0])
     proba = np.asarray(DualPoint(W, b).proba(Rows.of(X)))
     assert np.allclose(proba, np.exp(log_softmax(X @ W.T + b, axis=1)), rtol=1e-12)
+
+
+def test_balanced_probabilities_have_the_sums_of_the_labels():
+    _, codes, weights = noisy(n=200, K=4)
+    codes[codes == 3] = 0  # a class that no row has
+    proba = np.random.default_rng(1).dirichlet(np.ones(4), 200)
+    found = np.asarray(balance(RowArray.of(proba), codes, weights))
+    assert np.allclose(weights @ found, np.bincount(codes, weights, minlength=4), atol=1e-10)
+    assert np.allclose(found.sum(axis=1), 1.0)
+    assert found.min() >= 0.0
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_no_probabilities_prove_an_optimum_where_classes_are_separable(fit_intercept):
+    """However they are chosen: the curvature is positive here, only the distance to a dual point is too large."""
+    rng = np.random.default_rng(2)
+    codes = np.arange(120) % 3
+    X = np.eye(3)[codes] + 0.1 * rng.random((120, 3))
+    problem = Problem(Rows.of(X), codes, np.ones(120), 3, ElasticNet(0.0, 0.0), fit_intercept)
+    for sharpness in (0.0, 1.0, 3.0):
+        for _ in range(5):
+            z = sharpness * X + 0.3 * rng.normal(size=(120, 3))
+            assert certificates.existence(problem, softmax(z, axis=1)) is None
