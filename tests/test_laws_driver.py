@@ -50,3 +50,11 @@ def test_the_decision_of_two_classes_is_positive_for_the_second():
     y = np.where(X[:, 0] + 0.5 * rng.normal(size=60) > 0.0, "yes", "no")
     model = SoftmaxRegression().fit(X, y)
     np.testing.assert_array_equal(model.predict(X), model.classes_[(model.decision_function(X) > 0.0).astype(int)])
+
+
+def test_passes_are_those_of_the_fit():
+    rng = np.random.default_rng(0)
+    rows, y = Rows.of(rng.random((300, 20))), rng.integers(0, 3, 300)
+    first, second = (SoftmaxRegression().fit(rows, y) for _ in range(2))
+    assert first.n_passes_ == second.n_passes_ > 0.0
+    assert first.history_[-1][1] == second.history_[-1][1]

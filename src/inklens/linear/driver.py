@@ -166,6 +166,7 @@ class _Run:
         self.problem, self.tol, self.best, self.conditioning = problem, tol, best, conditioning
         self.began, self.time_budget = began, time_budget
         self.proving = 0.0  # seconds spent on proofs
+        self.passes_before = problem.rows.n_passes  # by other fits on the same rows
         self.reserved = 0.0 if time_budget is None else _proof_seconds(problem)  # for the last proof
         self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
@@ -300,7 +301,7 @@ class _Run:
 
     def _record(self) -> None:
         best = self.best
-        best.seconds, best.n_passes = self.seconds, self.problem.rows.n_passes
+        best.seconds, best.n_passes = self.seconds, self.problem.rows.n_passes - self.passes_before
         best.history.append((best.seconds, best.n_passes, best.objective, best.lower_bound))
 
 

@@ -1,5 +1,6 @@
 """`SoftmaxRegression`: the solver behind scikit-learn's estimator contract."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -206,6 +207,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return self._fit(X, y, sample_weight, callback)
 
     def _fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, callback: Callback | None) -> Self:
+        began = time.perf_counter()
         rows, y = self._validated(X, y)
         check_classification_targets(y)
         if arrays.is_foreign(sample_weight):
@@ -234,7 +236,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                     problem,
                     tol=self.tol,
                     max_iter=self.max_iter,
-                    time_budget=self.time_budget,
+                    time_budget=self._budget_left(began),
                     start=self._start(classes, rows.n_features),
                     callback=watch,
                 )
@@ -246,6 +248,12 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if text:
             warnings.warn(text, ConvergenceWarning, stacklevel=5)
         return self
+
+    def _budget_left(self, began: float) -> float | None:
+        """Return what reading and laying out the rows has left of the budget."""
+        if self.time_budget is None:
+            return None
+        return max(float(self.time_budget) - (time.perf_counter() - began), np.finfo(float).tiny)
 
     def _validated(self, X: Matrix, y: npt.ArrayLike) -> tuple[Rows, np.ndarray]:
         """Return X as `Rows` and y as a one-dimensional array, checked by scikit-learn's rules where they apply."""
