@@ -220,11 +220,11 @@ def test_damaged_embedded_sheet_is_refused(tmp_path, monkeypatch):
 
 def test_a_pair_at_the_very_limit_is_a_near_duplicate():
     """Rounding in the screening must never rule out what the exact distance keeps."""
-    X, _ = sample()
+    X = sample()[0].reshape(-1, 28, 28)[:, 4:24:2, 4:24:2].reshape(-1, 100)
     noise = np.random.default_rng(0).integers(-25, 26, X.shape)
     noisy = np.clip(X + noise * (X > 0), 0, 255).astype(np.uint8)
     for train, test in zip(X[:40], noisy[:40], strict=True):
         a, b = train.astype(float), test.astype(float)
         distance = np.linalg.norm(a - b) / max(np.linalg.norm(a), np.linalg.norm(b))
         for closest, n_found in ((distance * (1 + 1e-12), 1), (distance * (1 - 1e-12), 0)):
-            assert len(near_duplicates(train[None], test[None], (28, 28), closest=closest, shift=0)) == n_found
+            assert len(near_duplicates(train[None], test[None], (10, 10), closest=closest, shift=0)) == n_found
