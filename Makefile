@@ -28,8 +28,9 @@ test: $(READY)  ## all tests
 	@$(BIN)/python scripts/build_kernels.py
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: $(READY)  ## ruff and mypy
+lint: $(READY)  ## ruff, mypy, and the kernels without a warning (COMPILERS="gcc clang-19" for these)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/python scripts/build_kernels.py --check $(COMPILERS)
 
 bench: $(READY)  ## measure, and write benchmarks/RESULTS.md (NAMES="solvers ablation" for some)
 	@$(BIN)/python scripts/build_kernels.py

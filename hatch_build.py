@@ -1,4 +1,4 @@
-"""Build hook: compile the kernels ahead of time; without a C compiler the package still installs."""
+"""Build hook of wheels: compile the kernels ahead of time; without a C compiler the package still installs."""
 
 import sys
 import sysconfig
@@ -14,13 +14,13 @@ class KernelBuildHook(BuildHookInterface):
     """Put the shared library beside its sources and tag the wheel `py3-none-<platform>`."""
 
     def initialize(self, version, build_data):
-        """Compile, or say on stderr that the NumPy kernels will be used."""
+        """Compile, or pack the text that says why not."""
         sys.path.insert(0, str(ROOT / "scripts"))
         from build_kernels import build
 
-        library = build(FOLDER)
-        if library is None:
+        built = build(FOLDER)
+        build_data["artifacts"].append(str(built.relative_to(ROOT)))
+        if built.suffix != ".so":
             return
-        build_data["artifacts"].append(str(library.relative_to(ROOT)))
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"

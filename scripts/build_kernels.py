@@ -1,12 +1,19 @@
 """Compile the kernels into a plain shared library that ctypes loads.
 
     python scripts/build_kernels.py
+    python scripts/build_kernels.py --check gcc clang-19
 
 Every C file of `src/inklens/linear/kernels/c` is compiled once per instruction set; the library holds them all and
-picks at run time. Uses the compiler named by CC, else cc, gcc or clang. Without one it says so and leaves nothing
-behind: the NumPy kernels then do the same work.
+picks at run time. Uses the compiler named by CC, else cc, gcc or clang. What is built carries a fingerprint of the
+sources and of the target, and is built anew when either differs. Where no compiler works, what was tried is kept in
+`_kernels.failed` beside the sources, for the warning and for `inklens doctor`; the NumPy kernels then do the same work.
+
+With `--check` nothing is built: each compiler (default: gcc and clang, where there) must take every file without a
+warning.
 """
 
+import argparse
+import hashlib
 import os
 import platform
 import shlex
@@ -14,10 +21,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FLAGS = ["-O3", "-fPIC", "-std=gnu11", "-fno-math-errno", "-fvisibility=hidden", "-pthread"]
+STRICT = ["-O1", "-Wall", "-Wextra", "-Werror"]
 
 # Baseline first: it also holds the function that asks the processor what it can run.
 INSTRUCTION_SETS = {
@@ -26,47 +35,78 @@ INSTRUCTION_SETS = {
         "avx2": ["-mavx2", "-mfma"],
         "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"],
     },
+    "windows": {"plain": []},  # GCC aligns no vector wider than 16 bytes on the stack there (GCC bug 54412)
     "arm64": {"neon": []},
     "other": {"plain": []},
 }
 FAMILIES = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm64", "arm64": "arm64"}
+FAMILY = "windows" if sys.platform == "win32" else FAMILIES.get(platform.machine(), "other")
+FOLDER = Path(__file__).parents[1] / "src/inklens/linear/kernels"
 
 
-def build(folder: Path) -> Path | None:
-    """Return the library's path, or None where no compiler works."""
-    library = folder / "_kernels.so"
-    sources = sorted(folder.glob("c/*.c"))
-    newest = max(file.stat().st_mtime for file in [*folder.glob("c/*"), Path(__file__)])
-    if library.exists() and library.stat().st_mtime >= newest:
+def build(folder: Path) -> Path:
+    """Return the library's path; where no compiler works, that of a text which says what was tried."""
+    library, failure = folder / "_kernels.so", folder / "_kernels.failed"
+    built_from = fingerprint(folder)
+    if library.exists() and built_from.encode() in library.read_bytes():
         return library
+    tried = []
     for compiler in filter(None, [os.environ.get("CC"), "cc", "gcc", "clang"]):
         command = shlex.split(compiler)
         if not shutil.which(command[0]):
             continue
         partial = library.with_suffix(f".{os.getpid()}.so")
         try:
-            _compile(command, sources, partial)
+            _compile(command, _sources(folder), partial, [f'-DBUILT_FROM="{built_from}"'])
         except subprocess.CalledProcessError as error:
             partial.unlink(missing_ok=True)
+            tried.append(f"{compiler}: {_first_error(error.stderr)}")
             print(f"inklens: {compiler} could not build the kernels:\n{error.stderr[-2000:]}", file=sys.stderr)
             continue
         partial.replace(library)
+        failure.unlink(missing_ok=True)
         return library
     library.unlink(missing_ok=True)  # an older one lacks what the Python side calls
+    failure.write_text("; ".join(tried) or "no C compiler was found", encoding="utf-8")
     print("inklens: no working C compiler, so the slower NumPy kernels will be used", file=sys.stderr)
-    return None
+    return failure
 
 
-def _compile(command: list[str], sources: list[Path], library: Path) -> None:
+def fingerprint(folder: Path) -> str:
+    """Return what tells one build from another: of the sources, this script, and the machine that they are for."""
+    digest = hashlib.sha256(f"{sys.platform} {platform.machine()}".encode())
+    for file in [*sorted(folder.glob("c/*")), Path(__file__)]:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return f"inklens kernels {digest.hexdigest()}"
+
+
+def check(folder: Path, compilers: Iterable[str]) -> None:
+    """Compile every file with all warnings as errors; exit with what the first compiler that objects says."""
+    for compiler in compilers:
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                _compile(shlex.split(compiler), _sources(folder), Path(scratch) / "checked.so", STRICT)
+            except FileNotFoundError:
+                sys.exit(f"there is no compiler {compiler}; install it, or name others")
+            except subprocess.CalledProcessError as error:
+                sys.exit(f"{compiler} objects to the kernels:\n{error.stderr}")
+        print(f"Kernels: no warning from {compiler}")
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(folder.glob("c/*.c"))
+
+
+def _compile(command: list[str], sources: list[Path], library: Path, extra: list[str]) -> None:
     """Compile each source for each instruction set that the compiler knows, then link."""
-    sets = INSTRUCTION_SETS[FAMILIES.get(platform.machine(), "other")]
+    sets = INSTRUCTION_SETS[FAMILY]
     with tempfile.TemporaryDirectory() as scratch:
 
         def compile_one(job: tuple[Path, str]) -> str:
             source, name = job
             target = Path(scratch) / f"{source.stem}.{name}.o"
             baseline = ["-DBASELINE"] if name == next(iter(sets)) else []
-            options = [*FLAGS, *sets[name], f"-DISA={name}", *baseline]
+            options = [*FLAGS, *sets[name], f"-DISA={name}", *baseline, *extra]
             subprocess.run(
                 [*command, *options, "-c", str(source), "-o", str(target)], check=True, capture_output=True, text=True
             )
@@ -85,5 +125,23 @@ def _accepts(command: list[str], flags: list[str], scratch: str) -> bool:
     return subprocess.run([*command, *flags, *options], capture_output=True).returncode == 0
 
 
+def _first_error(text: str) -> str:
+    """Return the compiler's first error, without the path of the file."""
+    lines = text.strip().splitlines() or ["it failed without a word"]
+    said = next((line for line in lines if "error" in line), lines[0])
+    return said.removeprefix(f"{FOLDER}{os.sep}")[:300]
+
+
+def main() -> None:
+    """Build, or check."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", nargs="*", metavar="COMPILER", help="build nothing; no file may raise a warning")
+    options = parser.parse_args()
+    if options.check is None:
+        build(FOLDER)
+    else:
+        check(FOLDER, options.check or filter(shutil.which, ("gcc", "clang")))
+
+
 if __name__ == "__main__":
-    build(Path(__file__).parents[1] / "src/inklens/linear/kernels")
+    main()

@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from inklens import SoftmaxRegression, SoftmaxRegressionCV, softmax_path
-from inklens.errors import DataError
+from inklens.errors import DataError, ScaleWarning
 
 PENALTIES = [{}, {"l1_ratio": 1.0}, {"l1_ratio": 0.5}, {"l1_ratio": 1.0, "group": True}]
 X, y = load_iris(return_X_y=True)
@@ -144,7 +144,9 @@ def problems(draw):
 def check(case):
     X, y, weights, parameters = case
     try:
-        fitted(X, y, weights, tol=1e-3, max_iter=150, **parameters)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScaleWarning)
+            fitted(X, y, weights, tol=1e-3, max_iter=150, **parameters)
     except DataError as refusal:
         reason = str(refusal)
     else:

@@ -12,6 +12,8 @@
     ├── OutputError (OSError)              a result that could not be written
     └── MissingPackageError (ImportError)  an optional package is not installed
 
+    ScaleWarning (UserWarning)             columns so small that no fit under this penalty can use them
+
 The text says what was expected, what came and what to do. On the command line a `ParameterError` ends with
 exit code 2 (wrong usage), every other one with 1.
 """
@@ -68,6 +70,10 @@ class OutputError(InklensError, OSError):
 
 class MissingPackageError(InklensError, ImportError):
     """An optional package is not installed."""
+
+
+class ScaleWarning(UserWarning):
+    """Columns so small that a fit is right about its objective, and still blind to what they tell."""
 
 
 def require(module: str, *, extra: str) -> ModuleType:

@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from inklens.linear import deadline
-from inklens.linear.conditioning import Conditioning
+from inklens.linear.conditioning import Conditioning, silence, silenced
 from inklens.linear.methods import interior, newton, prox_newton
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Method
@@ -70,6 +70,7 @@ class Solution:
     seconds: float = 0.0
     method: str = ""
     is_penalised: bool = True
+    scale_remark: str = ""  # on columns too small to be used under the penalty
     history: list[tuple[float, float, float, float]] = field(default_factory=list)  # seconds, passes, objective, bound
 
     @property
@@ -136,13 +137,15 @@ def solve(
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
         start = np.where(problem.free, start[0], 0.0), start[1]
     began = time.perf_counter()
+    scale_remark = silence(silenced(problem))
     conditioning = Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
     method = choose(problem)
     best = Solution(
-        coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
-    )
+        coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised,
+        scale_remark=scale_remark,
+    )  # fmt: skip
     run = _Run(problem, tol, best, conditioning, began, time_budget)
     try:
         run.follow(method, start, max_iter, callback)

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_is_fitted, validate_data
 
-from inklens.errors import DataError
+from inklens.errors import DataError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.driver import FitInterrupted, Solution, Status, solve
 from inklens.linear.problem.build import make_problem
@@ -247,6 +247,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         text = solution.remark(self.tol)
         if text:
             warnings.warn(text, ConvergenceWarning, stacklevel=5)
+        if solution.scale_remark:
+            warnings.warn(solution.scale_remark, ScaleWarning, stacklevel=5)
         return self
 
     def _budget_left(self, began: float) -> float | None:

@@ -23,7 +23,7 @@ from inklens.linear.estimators import (
     SoftmaxRegression,
     all_or_nothing,
 )
-from inklens.linear.path import fit_points, path_grid
+from inklens.linear.path import fit_points, path_grid, warn_of_gaps
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.rows import Rows
@@ -168,6 +168,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         searched = [self._search(rows, codes.astype(np.int32), weights, given, ratio, folds) for ratio in ratios]
         self.Cs_, self.scores_, self.path_gaps_ = (np.stack(part) for part in zip(*searched, strict=True))
         chosen_ratio, chosen_C = self._choose()
+        warn_of_gaps(np.repeat(self.Cs_, self.scores_.shape[2]), self.path_gaps_.ravel(), self.path_tol)
         self.l1_ratio_, self.C_ = float(ratios[chosen_ratio]), float(self.Cs_[chosen_ratio, chosen_C])
         final = SoftmaxRegression(
             C=self.C_, l1_ratio=self.l1_ratio_, group=self.group, tol=self.tol, fit_intercept=self.fit_intercept,

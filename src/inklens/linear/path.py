@@ -4,6 +4,7 @@ Shapes: coefs (n_points, n_classes, n_features), intercepts (n_points, n_classes
 """
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -143,6 +144,11 @@ def softmax_path(
     callback : callable, default=None
         Called as ``callback(index, C, solution)`` after each point; ends the path when it returns True.
 
+    Warns
+    -----
+    ConvergenceWarning
+        Where points stopped short of `tol`; `SoftmaxPath.gaps` has what is proven of each.
+
     Raises
     ------
     DataError
@@ -173,6 +179,7 @@ def softmax_path(
         found.append((value, solution))
         if callback is not None and callback(index, value, solution):
             break
+    warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
     return SoftmaxPath(
         Cs=np.array([value for value, _ in found]),
         coefs=np.stack([solution.coef for _, solution in found]),
@@ -194,6 +201,20 @@ def fit_points(problem: Problem, grid: np.ndarray, tol: float) -> Iterator[tuple
         solution = solve(problem.at(value), tol=tol, start=start)
         start = solution.coef, solution.intercept
         yield float(value), solution
+
+
+def warn_of_gaps(Cs: np.ndarray, gaps: np.ndarray, tol: float) -> None:
+    """Warn where fits on the way, one a value of C, are proven less than promised."""
+    open_ = gaps > tol
+    if open_.any():
+        from sklearn.exceptions import ConvergenceWarning  # here, where it is needed: scikit-learn loads slowly
+
+        warnings.warn(
+            f"{open_.sum()} of {len(gaps)} fits stopped short of tol={tol:.1e}, the worst at C={Cs[gaps.argmax()]:.3g} "
+            f"with a proven gap of {gaps.max():.1e}; raise tol, end at a smaller C, or bring columns to similar sizes",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def path_grid(problem: Problem, Cs: int | Sequence[float], C: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -49,16 +50,15 @@ def examine() -> list[Finding]:
 def _speed() -> list[Finding]:
     """Which kernels the solver runs, and on how many threads."""
     try:
-        from inklens.linear.kernels.library import active, library
+        from inklens.linear.kernels.library import REMEDY, choice
         from inklens.linear.rows.rows import default_threads
     except ImportError as error:
         return [Finding("kernels", "missing", f"NumPy or SciPy cannot be imported: {error}", ok=False)]
-    advice = ""
-    if library() is not None and active() == "numpy":
-        advice = "the compiled kernels belong to other sources: install inklens again (in a clone: make test)"
-    elif library() is None:
-        advice = "for faster fits: install a C compiler (Debian: apt install gcc), then install inklens again"
-    return [Finding("kernels", KERNELS[active()], advice), Finding("threads", str(default_threads()))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the finding says it
+        found = choice()
+    advice = f"{found.reason}; {REMEDY}" if found.reason else ""
+    return [Finding("kernels", KERNELS[found.name], advice), Finding("threads", str(default_threads()))]
 
 
 def _data_cache() -> Finding:

@@ -247,7 +247,7 @@ def _judge(fitted: _Fitted, halves: _Halves, data: DataRecord, *, image_shape: t
         provenance={"data": data.to_json(), "fit": record.to_json(), "accuracy": accuracy},
         dual=solution.dual,
     )
-    text = "" if fitted.interrupted else solution.remark(fitted.asked.tol)
+    remarks = "" if fitted.interrupted else solution.remark(fitted.asked.tol), solution.scale_remark
     return Fit(
         reader,
         proven.objective,
@@ -258,6 +258,6 @@ def _judge(fitted: _Fitted, halves: _Halves, data: DataRecord, *, image_shape: t
         zeros=zeros,
         accuracy=accuracy,
         seconds=fitted.seconds,
-        warnings=(text,) if text else (),
+        warnings=tuple(filter(None, remarks)),
         interrupted=fitted.interrupted,
     )

@@ -1,14 +1,15 @@
 """The C library: found, compared with what Python expects of it, and called.
 
 It is used where it was built, can be loaded and agrees with this module (`inklens_abi` in `abi.c`); else a warning says
-why not, once, and the reference does its work. ``INKLENS_KERNELS=numpy`` (or ``plain``, ``avx2``, ...) in the
-environment before the first import forces one.
+why not, once, with what the compiler said, and the reference does its work. ``INKLENS_KERNELS=numpy`` (or ``plain``,
+``avx2``, ...) in the environment before the first import forces one.
 """
 
 import ctypes
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from inklens.linear import deadline
 from inklens.linear.kernels.storage import VALUE_TYPES, Storage
 
 LIBRARY = Path(__file__).with_name("_kernels.so")
-REMEDY = "install inklens again (in a clone: python scripts/build_kernels.py)"
+FAILURE = Path(__file__).with_name("_kernels.failed")  # what scripts/build_kernels.py tried, where no compiler worked
+REMEDY = "with a C compiler (Debian: apt install gcc) install inklens again (in a clone: make test)"
 ABI_VERSION = 2  # as in `abi.c`; counts changes of the functions' arguments and results
 NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
@@ -83,37 +85,47 @@ class CPairJob(ctypes.Structure):
 # ---- which kernels run -----------------------------------------------------------------------------------------------
 
 
-@cache
-def library() -> ctypes.CDLL | None:
-    """Return the compiled kernels, or None where they were not built or cannot be loaded (a warning then says so)."""
-    if os.environ.get("INKLENS_KERNELS") == "numpy" or not LIBRARY.exists():
-        return None
-    try:
-        return ctypes.CDLL(str(LIBRARY))
-    except OSError as error:  # another machine's library, or half a file
-        warnings.warn(
-            f"the slower NumPy kernels run, since {LIBRARY.name} cannot be loaded ({error}); {REMEDY}", stacklevel=2
-        )
-        return None
+@dataclass(frozen=True)
+class Choice:
+    """Which kernels run: a library and its set of instructions, or "numpy" and why."""
+
+    library: ctypes.CDLL | None
+    name: str
+    reason: str = ""  # why the library is not used; nothing where it is, or where the environment asks for NumPy
 
 
 @cache
+def choice() -> Choice:
+    """Find the kernels that run. Where a library should, but cannot, a warning says why."""
+    found = _look()
+    if found.reason:
+        warnings.warn(f"the slower NumPy kernels run, since {found.reason}; {REMEDY}", stacklevel=2)
+    return found
+
+
 def active() -> str:
     """Return the name of the kernels in use: avx512, avx2, neon, plain or numpy.
 
     >>> active() in {"avx512", "avx2", "neon", "plain", "numpy"}
     True
     """
-    found = library()
-    if found is None:
-        return "numpy"
+    return choice().name
+
+
+def _look() -> Choice:
+    if os.environ.get("INKLENS_KERNELS") == "numpy":
+        return Choice(None, "numpy")
+    if not LIBRARY.exists():
+        tried = FAILURE.read_text(encoding="utf-8") if FAILURE.exists() else "nobody has tried"
+        return Choice(None, "numpy", f"the compiled ones were not built ({tried})")
+    try:
+        found = ctypes.CDLL(str(LIBRARY))
+    except OSError as error:  # another machine's library, or half a file
+        return Choice(None, "numpy", f"{LIBRARY.name} cannot be loaded ({error})")
     name = _instruction_set(found) if _agrees(found) else None
     if name is None:
-        warnings.warn(
-            f"the slower NumPy kernels run, since {LIBRARY.name} was built from other sources; {REMEDY}", stacklevel=2
-        )
-        return "numpy"
-    return name
+        return Choice(None, "numpy", f"{LIBRARY.name} was built from other sources")
+    return Choice(found, name)
 
 
 def expected_abi() -> list[int]:
@@ -154,7 +166,7 @@ def _instruction_set(found: ctypes.CDLL) -> str | None:
 @cache
 def function(name: str, argtypes: tuple[type, ...] = (), restype: type = ctypes.c_int64) -> CFunction:
     """Return the compiled function `name` of the instruction set in use."""
-    found = getattr(library(), f"{name}_{active()}")
+    found = getattr(choice().library, f"{name}_{choice().name}")
     found.argtypes, found.restype = argtypes, restype
     typed: CFunction = found
     return typed

@@ -9,7 +9,7 @@ enum { ABI_VERSION = 2 }; /* count up with every change of a function's argument
 #define AT(type, field) (int64_t)offsetof(type, field)
 
 /* ABI_VERSION, then for every struct that Python mirrors its size and where each field starts; -1 ends the list. */
-__attribute__((visibility("default"))) const int64_t *inklens_abi(void) {
+VISIBLE const int64_t *inklens_abi(void) {
   static const int64_t numbers[] = {
     ABI_VERSION,
     SIZE(rows_t), AT(rows_t, n_rows), AT(rows_t, n_features), AT(rows_t, layout), AT(rows_t, value_type),
@@ -28,5 +28,12 @@ __attribute__((visibility("default"))) const int64_t *inklens_abi(void) {
   };
   return numbers;
 }
+
+#ifndef BUILT_FROM
+#define BUILT_FROM "unknown sources"
+#endif
+
+/* The fingerprint that scripts/build_kernels.py looks for before it builds anew. */
+VISIBLE const char *inklens_built_from(void) { return BUILT_FROM; }
 
 #endif

@@ -50,7 +50,7 @@ int64_t EXPORT(workspace_bytes)(int64_t n_features, int64_t lanes) { return priv
 
 #ifdef BASELINE
 /* The best instruction set that this processor runs. */
-__attribute__((visibility("default"))) const char *inklens_isa(void) {
+VISIBLE const char *inklens_isa(void) {
 #if defined(__x86_64__) || defined(__i386__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))

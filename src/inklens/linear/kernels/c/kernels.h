@@ -6,13 +6,22 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
+#ifdef _WIN32
+#include <malloc.h>
+#endif
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
 #define PASTE2(a, b) a##b
 #define PASTE(a, b) PASTE2(a, b)
-#define EXPORT(name) __attribute__((visibility("default"))) JOIN(name, ISA)
+#ifdef _WIN32
+#define VISIBLE __declspec(dllexport)
+#else
+#define VISIBLE __attribute__((visibility("default")))
+#endif
+#define EXPORT(name) VISIBLE JOIN(name, ISA)
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -88,6 +97,20 @@ static inline double clock_seconds(void) {
 }
 static inline double end_after(double seconds) { return seconds < INFINITY ? clock_seconds() + seconds : INFINITY; }
 static inline int is_over(double end) { return end < INFINITY && clock_seconds() >= end; }
+
+/* ---- memory that vectors of any width may be read from ---------------------------------------------------------------- */
+
+enum { ALIGNMENT = 64 };
+
+#ifdef _WIN32
+static inline void *aligned_new(size_t bytes) { return _aligned_malloc(bytes, ALIGNMENT); }
+static inline void aligned_free(void *memory) { _aligned_free(memory); }
+#else
+static inline void *aligned_new(size_t bytes) {
+  return aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+}
+static inline void aligned_free(void *memory) { free(memory); }
+#endif
 
 /* ---- threads --------------------------------------------------------------------------------------------------------- */
 

@@ -36,8 +36,8 @@ static inline void add_row(float *restrict strip, const float *x, const int32_t 
 static void gram_share(void *argument, int thread) {
   const gram_t *g = argument;
   int64_t p = g->p, L = (g->n_classes + LANES - 1) / LANES * LANES;
-  float *strip;
-  if (posix_memalign((void **)&strip, 64, (p + 1) * LANES * sizeof(float))) { g->failed[thread] = NO_MEMORY; return; }
+  float *strip = aligned_new((p + 1) * LANES * sizeof(float));
+  if (!strip) { g->failed[thread] = NO_MEMORY; return; }
   for (int64_t part = 0; part < L; part += LANES)
     for (int64_t step = thread; step <= p; step += g->n_threads) {
       if (is_over(g->end)) { g->failed[thread] = OUT_OF_TIME; break; }
@@ -61,7 +61,7 @@ static void gram_share(void *argument, int thread) {
         for (int64_t l = 0; l <= j; l++) row[l] = strip[l * LANES + k];
       }
     }
-  free(strip);
+  aligned_free(strip);
 }
 
 /* gram[k] = [X 1]' diag(w_k) [X 1] for CSR rows X (n, p): n_classes matrices of (p + 1, stride). Returns DONE,

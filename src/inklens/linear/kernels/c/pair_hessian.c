@@ -296,8 +296,8 @@ int64_t EXPORT(pair_hessian)(const pair_job_t *job) {
   int64_t span = h->job.n_rows < SPAN ? h->job.n_rows : SPAN, capacity = PACKED_BYTES / sizeof(float);
   if (capacity < ROW_BLOCK * width) capacity = ROW_BLOCK * width;
   if (capacity > span * width) capacity = span * width;
-  float *packed = NULL;
-  h->failed = h->failed || posix_memalign((void **)&packed, 64, (capacity + 1) * sizeof(float));
+  float *packed = h->failed ? NULL : aligned_new((capacity + 1) * sizeof(float));
+  h->failed = h->failed || !packed;
   for (int k = 0; k < K && !h->failed; k++) {
     class_t *class = h->classes + k;
     class->place = malloc((span + 1) * sizeof(int32_t));
@@ -317,7 +317,7 @@ int64_t EXPORT(pair_hessian)(const pair_job_t *job) {
     parallel(pack_rows, h, h->job.n_threads);
     if (!h->failed) parallel(add_blocks, h, h->job.n_threads);
   }
-  free(packed);
+  if (packed) aligned_free(packed);
   for (int k = 0; k < K && h->classes; k++) {
     free(h->classes[k].place);
     free(h->classes[k].degree);
