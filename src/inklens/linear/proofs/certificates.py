@@ -37,6 +37,7 @@ class Certificate(NamedTuple):
     lower_bound: float
     dual: DualPoint
     gradient_norm: float  # largest violation of the optimality conditions, by a proximal step of length 1
+    gradient: np.ndarray  # of the loss
 
 
 class Separation(NamedTuple):
@@ -70,7 +71,7 @@ def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: Dua
     else:
         proba = dual.proba(problem.rows)
     bound = max(0.0, _bound(problem, proba) - slack)
-    return Certificate(objective, bound, dual, proximal_gradient_norm(problem, coef, at))
+    return Certificate(objective, bound, dual, proximal_gradient_norm(problem, coef, at), at.gradient)
 
 
 def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
