@@ -1,4 +1,4 @@
-"""What the set-up builds: kernels keyed by sources and target, else what the compiler said; an sdist of sources alone."""
+"""What the set-up builds: kernels keyed by sources and target, or what the compiler said; an sdist of sources only."""
 
 import ctypes
 import os
