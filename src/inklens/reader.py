@@ -38,6 +38,13 @@ class Reading:
     frame: np.ndarray = field(repr=False, compare=False)
     steps: "tuple[Step, ...]" = field(default=(), repr=False, compare=False)
 
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """What to do about the reasons, in words."""
+        from inklens.photos.checks import remedies
+
+        return remedies(self.reasons)
+
     def to_json(self) -> dict[str, object]:
         """Return the entry of ``inklens read --json``."""
         return {
@@ -48,6 +55,7 @@ class Reading:
             "like_training": self.like_training,
             "accepted": self.accepted,
             "reasons": list(self.reasons),
+            "remedies": list(self.remedies),
         }
 
 
@@ -165,15 +173,18 @@ class DigitReader(LinearModel):
         return [[self._reading(seen, next(proba)) for seen in line] for line in lines]
 
     def _reading(self, seen: "Normalised", proba: np.ndarray) -> Reading:
+        from inklens.photos.checks import reasons_for
+
         best = int(proba.argmax())
+        reasons = reasons_for(self.classes, seen.reasons)
         return Reading(
             label=self.classes[best],
             probability=float(proba[best]),
             probabilities={c: float(p) for c, p in zip(self.classes, proba, strict=True)},
             box=seen.box,
             like_training=seen.like_training,
-            accepted=seen.accepted,
-            reasons=tuple(seen.reasons),
+            accepted=not reasons,
+            reasons=reasons,
             frame=seen.frame,
             steps=tuple(seen.steps),
         )

@@ -3,6 +3,7 @@
 import click
 
 from inklens.cli.output import data_option, json_option, print_json, print_table, progress_bar, say, split_options
+from inklens.cli.photos import anyway_option
 
 
 @click.command()
@@ -27,8 +28,9 @@ from inklens.cli.output import data_option, json_option, print_json, print_table
     help="Smallest sets on average, or sets whose size follows how hard a picture is.",
 )
 @click.option("--figures", type=click.Path(file_okay=False), metavar="DIR", help="Write calibration.svg and sets.svg.")
+@anyway_option
 @json_option
-def certainty(model: str, images: tuple[str, ...], figures: str | None, as_json: bool, **options) -> None:
+def certainty(model: str, images: tuple[str, ...], figures: str | None, anyway: bool, as_json: bool, **options) -> None:
     """Say how sure the answers of MODEL are: intervals, calibration, and sets such as "4 or 9" with a promise.
 
     Without --data, the test rows of the model's own split are taken. They set a temperature (one number that makes
@@ -49,7 +51,7 @@ def certainty(model: str, images: tuple[str, ...], figures: str | None, as_json:
     reader = DigitReader.load(model)
     with progress_bar() as progress:
         found = judge_certainty(reader, **options, progress=progress)
-        answers = sets_of_pictures(found, images)
+        answers = sets_of_pictures(found, images, anyway=anyway)
     if figures:
         say("\n".join(f"wrote {path}" for path in found.save_figures(figures)))
     if as_json:

@@ -5,7 +5,7 @@ from functools import partial
 import click
 
 from inklens.cli.output import json_option, model_option, print_json, print_table, say
-from inklens.cli.photos import given, recipe_options
+from inklens.cli.photos import anyway_option, digit_option, given, recipe_options
 
 
 def picture_options(command):
@@ -14,6 +14,8 @@ def picture_options(command):
         click.argument("image", required=False, type=click.Path(allow_dash=True)),
         click.option("--sample", type=int, metavar="N", help="Take test row N of the model's data, not a picture."),
         click.option("--data", metavar="SPEC", help="Where rows of data come from.  [default: the model's own data]"),
+        digit_option,
+        anyway_option,
     ]
     for option in reversed(options):
         command = option(command)
@@ -21,14 +23,22 @@ def picture_options(command):
 
 
 def load_frame(model, image, sample, data, settings):
-    """Return the reader, the frame that was asked for and its name; `settings` is how a photo becomes one."""
+    """Return the reader, the frame that was asked for and its name.
+
+    `settings` is how a photo becomes a frame, which of its digits is taken, and whether a refused one is.
+    """
     from inklens.tasks.explaining import picture_frame
     from inklens.tasks.reading import load_reader
 
+    digit, anyway = settings.pop("digit"), settings.pop("anyway")
+
     if (image is None) == (sample is None):
         raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
+    if image is None and (digit or anyway):
+        raise click.UsageError("--digit and --anyway are for pictures, not for --sample", click.get_current_context())
     reader = load_reader(model).with_parameters(**given(settings))
-    return reader, *picture_frame(reader, image, sample=sample, data=data)
+    which = {"digit": digit, "anyway": anyway, "tell": lambda note: say(f"inklens: {note}")}
+    return reader, *picture_frame(reader, image, sample=sample, data=data, **which)
 
 
 @click.command()

@@ -14,6 +14,7 @@ from inklens.cli.output import (
     say,
     split_options,
 )
+from inklens.cli.photos import anyway_option
 
 
 def _out_option(default: str):
@@ -32,6 +33,7 @@ def _out_option(default: str):
 @data_option()
 @split_options()
 @click.option("--photo", type=click.Path(dir_okay=False), metavar="FILE", help="A digit in your own hand.")
+@anyway_option
 @click.option(
     "--pixel-filter",
     type=click.FloatRange(0, 100),

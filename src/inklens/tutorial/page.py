@@ -65,6 +65,7 @@ def run_tutorial(
     seed: int = 9,
     out: str | os.PathLike[str],
     photo: str | os.PathLike[str] | None = None,
+    anyway: bool = False,
     pixel_filter: float = PIXEL_FILTER,
     progress: Progress | None = None,
 ) -> Tutorial:
@@ -72,7 +73,7 @@ def run_tutorial(
 
     Parameters
     ----------
-    dataset, train, test, seed, photo, pixel_filter, progress
+    dataset, train, test, seed, photo, anyway, pixel_filter, progress
         As for `compute_tutorial`.
     out : path
         A new or empty folder, or one with an older report, which is replaced as a whole at the end.
@@ -84,7 +85,14 @@ def run_tutorial(
     """
     with replaced_folder(out) as folder:
         result = compute_tutorial(
-            dataset, train=train, test=test, seed=seed, photo=photo, pixel_filter=pixel_filter, progress=progress
+            dataset,
+            train=train,
+            test=test,
+            seed=seed,
+            photo=photo,
+            anyway=anyway,
+            pixel_filter=pixel_filter,
+            progress=progress,
         )
         write_page(result, folder)
         if progress is not None:

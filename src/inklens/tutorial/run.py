@@ -129,6 +129,7 @@ def compute_tutorial(
     test: Size = None,
     seed: int = 9,
     photo: str | os.PathLike[str] | None = None,
+    anyway: bool = False,
     pixel_filter: float = PIXEL_FILTER,
     progress: Progress | None = None,
 ) -> Tutorial:
@@ -144,6 +145,8 @@ def compute_tutorial(
         Of the split and of the random choices in figures.
     photo : path, optional
         A picture of one character by the reader's own hand.
+    anyway : bool, default=False
+        Take that picture even where no digit is found on it.
     pixel_filter : float
         Percentile of that picture that becomes black in the tutorial's recipe.
     progress : Progress, optional
@@ -168,7 +171,7 @@ def compute_tutorial(
         raise ParameterError(
             f"the pixel filter is a percentile from 0 to 100, got {pixel_filter:g}; 20 is the tutorial's"
         )
-    picture = open_photo(photo)
+    picture = open_photo(photo, classes=dataset.classes, anyway=anyway)
     fits = fit_all(rows, dataset.image_shape, step)
     step("reading the test images")
     model, X_test, y_test = fits.l2.model, scale_pixels(rows.X_test), rows.y_test
