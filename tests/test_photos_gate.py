@@ -191,6 +191,13 @@ def test_every_reason_has_a_remedy():
     assert checks.remedies(page) == (checks.REMEDIES["not a page of handwriting"], checks.REMEDIES["blank"])
 
 
+def test_what_the_tutorials_recipe_lost_is_no_fault_of_the_writer(tmp_path):
+    Image.fromarray(photo("4", size=(400, 700), box=60, at=(20, 30))).save(tmp_path / "corner.png")
+    _, out, _ = run("read", "--recipe", "tutorial", tmp_path / "corner.png")
+    assert "let --recipe faithful find the digit" in out
+    assert run("read", tmp_path / "corner.png")[1].split(": ")[1].startswith("4")
+
+
 def test_letters_need_not_look_like_digits(reader):
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 150)
     canvas = Image.new("L", (240, 240), 235)

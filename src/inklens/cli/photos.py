@@ -100,7 +100,7 @@ def read(
     with progress_bar() as progress:
         results = run(images, reader=reader, many=many, jobs=jobs or os.cpu_count() or 1, progress=progress)
     if results[0].digits and (steps or boxes):
-        _draw(images[0], results[0].digits, reader, steps, boxes)
+        _draw(images[0], results[0].digits, reader, steps, boxes, anyway=anyway)
     if as_json:
         print_json({"schema_version": 1, "images": [result.to_json() for result in results]})
     else:
@@ -110,13 +110,16 @@ def read(
         raise click.exceptions.Exit(1)
 
 
-def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | None) -> None:
+def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | None, *, anyway: bool) -> None:
+    from dataclasses import replace
+
     from inklens.tasks.figures import save_boxes, save_steps
 
     if steps:
         say(f"wrote {save_steps(digits[0], steps, reader=reader)}")
     if boxes:
-        say(f"wrote {save_boxes(picture, digits, boxes, orientation=reader.settings.get('orientation'))}")
+        shown = [digit if digit.accepted or anyway else replace(digit, label="") for digit in digits]
+        say(f"wrote {save_boxes(picture, shown, boxes, orientation=reader.settings.get('orientation'))}")
 
 
 def _print(result, *, anyway: bool) -> None:

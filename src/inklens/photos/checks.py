@@ -28,11 +28,12 @@ REMEDIES = {  # by the first words of a reason; those that say most come first
     "too faint": "take a darker pen, or more light",
     "several digits": "cut the picture to one digit, or read it as a page with --many",
     "not like a digit": "photograph a digit from 0 to 9 written by hand and upright, no screen, print or thing",
+    "not like a digit after the tutorial's recipe": "let --recipe faithful find the digit and centre it",
     "cut off": "leave paper on all sides of the digit",
     "too thick": "take a thinner pen, or write larger",
     "unclear": "write with a dark pen on plain paper, and keep shadows and other marks out of the picture",
 }
-OF_DIGITS_ONLY = ("not a page of handwriting", "not like a digit")  # these compare with digits
+OF_DIGITS_ONLY = tuple(kind for kind in REMEDIES if kind.startswith("not "))  # these compare with digits
 ALONE = ("not a page of handwriting", "blank")  # nothing else needs to be said
 MAX_TOLD = 2  # reasons in a line for people
 DIGITS = frozenset("0123456789")
@@ -70,7 +71,8 @@ def judge(frame: np.ndarray, measures: dict[str, float]) -> Verdict:
     like = float(typical.shipped().likeness(frame[None])[0])
     reasons = tuple(_reasons(measures))
     if like < MIN_LIKENESS:
-        reasons += (f"not like a digit: likeness {like:.2f} to the training data",)
+        after = " after the tutorial's recipe" if measures.get("squeezed") else ""
+        reasons += (f"not like a digit{after}: likeness {like:.2f} to the training data",)
     return Verdict(like, not reasons, reasons)
 
 
