@@ -13,15 +13,15 @@ from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes, usual_ink
 from inklens.reader import DigitReader
 from inklens.tasks.reading import STDIN
-from inklens.tasks.session import Session
+from inklens.tasks.session import Part, Session, row_name
 
 Radii = dict[str, dict[str, float]]  # by measure, then "boxed" or "free"
 
 
 def picture_frame(
-    reader: DigitReader, picture: str | None, *, sample: int | None = None, data: str | None = None
+    reader: DigitReader, picture: str | None, *, sample: int | None = None, part: Part = "test", data: str | None = None
 ) -> tuple[np.ndarray, str]:
-    """Return the frame of a picture ("-": standard input) or of a test row, and its name for people.
+    """Return the frame of a picture ("-": standard input) or of a row of data, and its name for people.
 
     Raises
     ------
@@ -31,8 +31,8 @@ def picture_frame(
     if sample is not None:
         from inklens.tasks.judging import sample_frame
 
-        frame, label = sample_frame(reader, sample, data=data)
-        return frame, f"test row {sample}, a {label}"
+        frame, label = sample_frame(reader, sample, part=part, data=data)
+        return frame, f"{row_name(part, sample)}, a {label}"
     assert picture is not None
     return reader.frame(sys.stdin.buffer.read() if picture == STDIN else picture), os.fsencode(picture).decode(
         "utf-8", "backslashreplace"
@@ -143,7 +143,16 @@ class Poll:
             "n_rows": len(every),
             "shares": self.votes.shares(self.a, self.b),
             "strongest": {
-                side: [{"row": int(self.index[i]), "label": str(self.labels[i]), "vote": float(every[i])} for i in rows]
+                side: [
+                    {
+                        "part": "train",
+                        "sample": int(i),
+                        "row": int(self.index[i]),
+                        "label": str(self.labels[i]),
+                        "vote": float(every[i]),
+                    }
+                    for i in rows
+                ]
                 for side, rows in sides
             },
         }

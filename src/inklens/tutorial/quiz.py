@@ -119,9 +119,10 @@ def quiz_frames(
     if photo is not None:
         return reader.frame(photo)[None], [photo]
     from inklens.tasks.judging import evaluate
+    from inklens.tasks.session import row_name
 
     judged = evaluate(reader, data=data, progress=progress)
-    names = [f"row {row}, a {label}" for row, label in zip(judged.index, judged.y_true, strict=True)]
+    names = [f"{row_name(judged.part, i)}, a {label}" for i, label in enumerate(judged.y_true)]
     return judged.frames, names
 
 
