@@ -141,7 +141,8 @@ def _scores(evidence) -> list[list[str]]:
     "--pen",
     type=click.FloatRange(0.5, 10),
     metavar="WIDTH",
-    help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide.",
+    help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide "
+    "(on features other than pixels, the best that a search finds).",
 )
 @click.option(
     "--all",
@@ -171,6 +172,7 @@ def flip(
     reaches that answer; with --plausible, no change that puts ink only where training images have it (those of
     --data, else of the model, else the digits in the package). With fewest pixels a smaller change may exist where
     the bound lies below the result; the strokes of --pen are searched one by one, and the bound is that of any change.
+    For models on other features than pixels, such as the reader that ships, all of this is searched, nothing proven.
     """
     from inklens.tasks.explaining import flip_frame, save_flip, stroke_frame, training_ink
 

@@ -96,7 +96,7 @@ def stroke_frame(
             "try a wider pen, a smaller margin, or no --pen"
         )
     best, z = found[0], reader.raw_prediction(np.stack([frame, found[0].flipped]))
-    bound = flip(reader, frame, to, margin=margin).lower_bound
+    bound = flip(reader, frame, to, margin=margin).lower_bound if reader.features == "pixels" else 0.0
     result = Flip(frame, best.flipped, reader.classes, z[0], z[1], best.target, "ink", bound)
     return result, _radii(reader, frame), found
 
