@@ -1,6 +1,6 @@
 """Every command that README, documentation, help and terminal print runs as printed, in order, in a fresh folder.
 
-The pictures are drawn, the digits are the first 600 of the package's, and what would be downloaded is made of them.
+The pictures are drawn, the digits are the first 300 of the package's, and what would be downloaded is made of them.
 Pages with all their figures are made elsewhere (test_tutorial_run, test_cli_contract); here, their commands only check
 what they were given, and refits are few.
 """
@@ -39,7 +39,7 @@ PICTURES = (
     "drawing.png",
 )
 FOLDERS_OF_MNIST = ("DIR", "FOLDER")  # what stands for a folder of the reader's own
-ROWS, LARGE = 600, 10_000
+ROWS, LARGE = 300, 10_000
 REFITS = 2
 CODES = {"inklens verify src/inklens/reader.inklens --data idx:FOLDER": 1}  # which are not the digits that it names
 
@@ -132,7 +132,7 @@ def folder(small, tmp_path, monkeypatch):
         Image.fromarray(255 - digit).resize((280, 280)).save(here / name)
     for name in FOLDERS_OF_MNIST:
         (here / name).mkdir()
-        for half, rows in (("train", slice(0, 450)), ("t10k", slice(450, ROWS))):
+        for half, rows in (("train", slice(0, 220)), ("t10k", slice(220, ROWS))):
             images, labels = small.X[rows].reshape(-1, 28, 28), small.y[rows].astype(np.uint8)
             (here / name / f"{half}-images-idx3-ubyte").write_bytes(idx_bytes(images))
             (here / name / f"{half}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
@@ -177,11 +177,11 @@ def test_examples_of_help_run_in_order(name, folder, monkeypatch, capfd):
 
 
 def test_hints_in_the_terminal_run_and_are_about_the_same_rows(folder, monkeypatch, capfd):
-    made = "demo --data idx:FOLDER --train 400 --test 200 --seed 4 -o first"
+    made = "demo --data idx:FOLDER --train 200 --test 90 --seed 4 -o first"
     hints = execute(f"inklens {made}", monkeypatch, capfd)
     assert len(hints) >= 4
     for hint in hints:
         if " fit " in hint or " demo " in hint:
-            assert "--data idx:FOLDER --train 400 --test 200 --seed 4" in hint
+            assert "--data idx:FOLDER --train 200 --test 90 --seed 4" in hint
     for hint in hints:
         execute(hint, monkeypatch, capfd)

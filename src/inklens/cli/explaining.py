@@ -6,6 +6,7 @@ import click
 
 from inklens.cli.limits import show_radii
 from inklens.cli.output import (
+    DataSpec,
     Renamed,
     json_option,
     model_option,
@@ -26,7 +27,12 @@ def picture_options(command):
         click.argument("image", required=False, type=click.Path(allow_dash=True)),
         click.option("--sample", type=int, metavar="N", help="Take row N (from 0) of the half --part of the data."),
         part_option,
-        click.option("--data", metavar="SPEC", help="Where rows of data come from.  [default: the model's own data]"),
+        click.option(
+            "--data",
+            type=DataSpec(),
+            metavar="SPEC",
+            help="Where rows of data come from.  [default: the model's own data]",
+        ),
     ]
     for option in reversed(options):
         command = option(command)

@@ -28,7 +28,7 @@ def limits(out: str | None, as_json: bool, **options) -> None:
     \b
     Examples:
       inklens data limits
-      inklens data limits --train 400 --test 100 -o limits
+      inklens data limits --train 0.5 --test 0.25 -o limits
     """
     from inklens.tasks.limits import find_limits
 

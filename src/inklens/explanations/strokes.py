@@ -27,6 +27,7 @@ DIRECTIONS = 12  # every 15 degrees of half a turn; the other half is the same s
 NARROWEST, WIDEST = 0.5, 10.0  # pixels
 COARSE = 3  # pixels between starts, and between lengths, where the model judges every stroke: some 10,000 of them
 BATCH = 500  # strokes that it judges at once
+BATCH_ROUNDING = 1e-3  # log-odds by which float32 features of a batch and of one frame may differ
 REFINEMENTS = 6  # moves of the ends by one pixel, at most
 ROUNDING_MARGIN = 1e-9  # log-odds that sums in another order may take away
 
@@ -117,7 +118,9 @@ def strokes(
     wanted = np.ones(len(z), dtype=bool) if to is None else np.array([c == to for c in reader.classes])
     wanted[int(z.argmax())] = False
     if reader.features != "pixels":
-        return sorted(_search(reader, frame, wanted, width, margin), key=lambda stroke: stroke.ink)
+        searched = _search(reader, frame, wanted, width, margin + BATCH_ROUNDING)
+        alone = (_apply(reader, stroke, frame, reader.classes.index(stroke.target)) for stroke in searched)
+        return sorted((stroke for stroke in alone if stroke.margin >= margin), key=lambda stroke: stroke.ink)
     maps = reader.coef.reshape(len(z), *frame.shape)
     found = []
     for kind, free, sign in (("draw", 1.0 - frame, 1.0), ("erase", frame, -1.0)):

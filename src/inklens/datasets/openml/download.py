@@ -205,8 +205,8 @@ class _Download:
                 if time.monotonic() - self._since + pause_s > self.limits.unreachable_s:
                     raise DownloadError(
                         f"cannot reach {self.url}: {error}; this machine seems to be offline: use --data embedded "
-                        "(real digits, no network), a copy on disk such as idx:DIR, or fetch it where there is a network: "
-                        "inklens data fetch mnist"
+                        "(real digits, no network), a copy on disk such as idx:DIR, or fetch it where there is a "
+                        "network: inklens data fetch mnist"
                     ) from error
                 reason = str(error)
             except _Transient as error:
