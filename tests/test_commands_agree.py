@@ -8,9 +8,11 @@ import time
 import click
 import numpy as np
 import pytest
+from PIL import Image
 
 from inklens import DigitReader, SoftmaxRegression, load_dataset
 from inklens.cli.main import COMMANDS, OLDER, _run, inklens
+from inklens.cli.output import program_name
 from inklens.explanations.flips import MARGIN
 from inklens.explanations.strokes import strokes
 
@@ -172,6 +174,36 @@ def test_an_option_has_one_meaning():
                 kind = "path" if kind in ("file", "directory") else kind
                 kinds.setdefault(name, set()).add((parameter.is_flag, parameter.nargs, kind))
     assert {name: found for name, found in kinds.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("called", "typed"),
+    [
+        ("bin/inklens", "bin/inklens"),
+        ("{here}/bin/inklens", "bin/inklens"),
+        ("/nowhere/my tools/inklens", "'/nowhere/my tools/inklens'"),
+        ("{path}/inklens", "inklens"),
+        ("/nowhere/pytest", "inklens"),
+    ],
+)
+def test_hints_name_the_program_as_it_was_called(called, typed, tmp_path, monkeypatch):
+    for folder in ("here/bin", "path"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "inklens").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setattr("sys.argv", [called.format(here=tmp_path / "here", path=tmp_path / "path")])
+    assert program_name() == typed
+
+
+def test_a_model_of_another_size_says_what_to_do_instead(tmp_path, capfd):
+    DigitReader(np.eye(2, 64), np.zeros(2), ("a", "b"), (8, 8)).save(tmp_path / "m.inklens")
+    Image.fromarray(255 - load_dataset("embedded").images(4)).resize((200, 200)).save(tmp_path / "photo.png")
+    for command in ("explain", "flip"):
+        code, out, err = run(capfd, command, "--model", tmp_path / "m.inklens", tmp_path / "photo.png")
+        assert (code, out) == (1, "")
+        assert "28 x 28" in err
+        assert "--data embedded" in err
 
 
 @pytest.mark.parametrize("options", [["--coverage", "0.9"], ["-n", "3"], ["photo.png"]])

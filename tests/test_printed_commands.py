@@ -61,6 +61,17 @@ def mentions_in(text):
     return re.findall(r"`(inklens (?:[a-z]|-)[^`]*)`", text)
 
 
+def exists(mention):
+    """Whether a mention, such as `inklens fit --scale min-max`, names commands and options that there are."""
+    words, command = mention.split()[1:], inklens
+    while words and isinstance(command, click.Group):
+        command = command.get_command(click.Context(command), words.pop(0))
+        if command is None:
+            return False
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    return {word.split("=")[0] for word in words if word.startswith("-") and len(word) > 1} <= known
+
+
 def pages_of_help():
     """Yield the words of each command and its help, of groups and their commands."""
     context = click.Context(inklens, info_name="inklens")
@@ -165,6 +176,14 @@ def execute(command, monkeypatch, capfd):
 def test_commands_of_a_document_run_in_order(document, folder, monkeypatch, capfd):
     for command in commands_in(document.read_text(encoding="utf-8")):
         execute(command, monkeypatch, capfd)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_the_running_text_exist(document):
+    mentions = mentions_in(document.read_text(encoding="utf-8"))
+    assert [mention for mention in mentions if not exists(mention)] == []
+    assert not exists("inklens fit --penalty l1")
+    assert not exists("inklens data frobnicate")
 
 
 @pytest.mark.parametrize("name", ["inklens", *COMMANDS])
