@@ -241,6 +241,23 @@ def test_the_gap_of_coefficients_that_cancel_covers_the_rounding_of_their_scores
     assert too_low
 
 
+@pytest.mark.parametrize("lead", [0.0, 4.0, 8.0, 12.0])
+def test_the_rounding_of_a_loss_is_within_its_bound_however_sure_the_rows_are(lead):
+    """Scores are differences of products of 1e11, off by 1e-6 and more; a row that is sure adds as much less."""
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        first, codes = rng.normal(size=12), np.tile([0, 1], 6).astype(np.int32)
+        X = np.column_stack([first, 1e-11 * (lead * (2 * codes - 1) + rng.normal(size=12)) - first])
+        problem = Problem(Rows.of(X), codes, rng.uniform(0.5, 1.0, 12), 2, ElasticNet(0.0, 1.0))
+        W, b = 1e11 * rng.uniform(0.5, 1.0, (1, 2)) * np.array([[-0.5], [0.5]]), rng.normal(size=2)
+        W[:, 1] = W[:, 0]
+        at = problem.evaluate(W, b, dtype=np.float64)
+        truth = exact_objective(X, codes, problem.weights, ElasticNet(0.0, 0.0), W, b)
+        bound = certificates.loss_rounding(problem, W, b, at)
+        assert abs(at.loss - truth) <= bound
+        assert bound <= 1e-2 * truth + 1e-13  # and so it says something
+
+
 @penalised
 def test_rows_that_are_nearly_sure_cost_the_proof_nothing(name):
     """Classes far apart, a penalty that is a billionth of the weights: sums of residuals of 1e-9, not of weights."""
@@ -251,6 +268,7 @@ def test_rows_that_are_nearly_sure_cost_the_proof_nothing(name):
         weights = rng.uniform(0.5, 1.0, len(codes)) * 10.0 ** rng.uniform(7, 9)
         problem = Problem(Rows.of(X), codes, weights, int(codes.max()) + 1, PENALTIES[name])
         solution = solve(problem, tol=1e-6)
+        assert solution.n_iter < 500
         optimum, W, b = exact_optimum(X, codes, weights, problem.penalty, solution.coef, solution.intercept)
         W, b = W.astype(float), b.astype(float)
         for bound in (

@@ -68,7 +68,7 @@ def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: Dua
     """
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
-    slack = _loss_rounding(problem, coef, intercept, at)
+    slack = loss_rounding(problem, coef, intercept, at)
     if dual is None or dual.direction is None:
         dual, proba = DualPoint(coef, intercept), at.proba
     else:
@@ -143,7 +143,7 @@ def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[R
     return proba, leak if np.isfinite(leak) else 1.0
 
 
-def _loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at: Evaluation) -> float:
+def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at: Evaluation) -> float:
     """Return a bound on the error of the loss: scores are sums of n_features + 1 products, logs and sums follow.
 
     Where all scores are known to d, a row's loss is known to (e^2d - 1) times its residual.
