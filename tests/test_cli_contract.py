@@ -14,17 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import run
 from PIL import Image
 
 from inklens import DigitReader, load_dataset
 from inklens.cli.main import COMMANDS
 
 SMALL = ["--train", "300", "--test", "200"]
-
-
-def run(*args, **options):
-    options = {"capture_output": True, "text": True, "timeout": 120} | options
-    return subprocess.run([sys.executable, "-m", "inklens", *map(str, args)], **options)
 
 
 def clear_error(done, code, *words):
@@ -400,7 +396,7 @@ def test_doctor_says_what_is_there():
 
 
 def test_doctor_says_which_kernels_run_and_how_to_get_faster_ones():  # test_linear_kernels.py: without a compiler
-    done = run("doctor", env={**os.environ, "INKLENS_KERNELS": "numpy"})
+    done = run("doctor", fresh=True, env={**os.environ, "INKLENS_KERNELS": "numpy"})
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("kernels")]
     assert "NumPy" in line
     assert "unset" in line
