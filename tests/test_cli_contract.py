@@ -341,7 +341,7 @@ def test_a_signal_ends_with_its_code_and_leaves_nothing_half_written(number, cod
 
 def test_a_poor_environment_is_enough(model, picture):
     poor = {"PATH": os.environ["PATH"], "LANG": "C", "NO_COLOR": "1", "COLUMNS": "20", "HOME": "/nonexistent"}
-    done = run("read", "--model", model[0], picture, env=poor)
+    done = run("read", "--model", model[0], picture, fresh=True, env=poor)
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
 
