@@ -56,11 +56,15 @@ def mnist(n_rows: int) -> Callable[[], tuple]:
     return make
 
 
-def standardised() -> tuple:
-    """Return pixels of mean 0 and deviation 1: those that are seldom lit reach 50."""
-    X, y = mnist(7500)()
-    spread = X.std(axis=0)
-    return (X - X.mean(axis=0))[:, spread > 0] / spread[spread > 0], y
+def standardised(n_rows: int) -> Callable[[], tuple]:
+    """Return the maker of pixels of mean 0 and deviation 1: those that are seldom lit reach 50."""
+
+    def make():
+        X, y = mnist(n_rows)()
+        spread = X.std(axis=0)
+        return (X - X.mean(axis=0))[:, spread > 0] / spread[spread > 0], y
+
+    return make
 
 
 def text() -> tuple:
@@ -73,11 +77,14 @@ JOBS = [
     Job("7,500 L2", mnist(7500), "L2", tol=1e-4),
     Job("2,000 L1, C = 1e4", mnist(2000), "L1", C=1e4),
     Job("2,000 L2, C = 1e4", mnist(2000), "L2", C=1e4),
-    Job("standardised L1, C = 0.01", standardised, "L1", C=0.01),
-    Job("standardised L2, C = 10", standardised, "L2", C=10.0, tol=1e-4),
+    Job("standardised L1, C = 0.01", standardised(7500), "L1", C=0.01),
+    Job("standardised L2, C = 10", standardised(7500), "L2", C=10.0, tol=1e-4),
+    Job("3,000 standardised L1, C = 0.1", standardised(3000), "L1", C=0.1),
+    Job("7,500 L1, C = 100", mnist(7500), "L1", C=100.0),
     Job("text L1", text, "L1"),
     Job("text L2", text, "L2"),
     Job("60,000 L1", mnist(60_000), "L1"),
+    Job("60,000 L1, C = 10", mnist(60_000), "L1", C=10.0),
     Job("60,000 L2", mnist(60_000), "L2", tol=1e-4),
 ]
 

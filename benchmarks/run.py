@@ -22,7 +22,7 @@ def main(names: list[str]) -> None:
     failed = []
     for name in names or known:
         print(f"benchmark: {name}", file=sys.stderr)
-        if subprocess.run([sys.executable, str(HERE / f"{name}.py")], cwd=HERE).returncode:
+        if subprocess.run([sys.executable, str(HERE / f"{name}.py")]).returncode:
             failed.append(name)
     print((HERE / "RESULTS.md").read_text(encoding="utf-8"))
     if failed:

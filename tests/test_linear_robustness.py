@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from inklens import SoftmaxRegression
+from inklens.errors import ScaleWarning
 from inklens.linear.driver import FitInterrupted
 from inklens.linear.rows.rows import Rows
 
@@ -130,6 +131,49 @@ def test_columns_far_from_zero(blobs, offset):
     shifted = SoftmaxRegression(tol=1e-6).fit(X + offset, y)
     assert shifted.status_ == "certified"
     np.testing.assert_allclose(shifted.predict_proba(X + offset), plain.predict_proba(X), atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def told_by_one_column():
+    """Noise, and a column that tells two classes apart."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 500)
+    return np.column_stack([rng.normal(size=500), y + 0.25 * rng.normal(size=500)]), y
+
+
+@pytest.mark.parametrize("exponent", [0, -1, -2, -3, -4, -7, -13, -30, -100, -300])
+@pytest.mark.parametrize("penalty", [*PENALTIES, "none"])
+def test_one_tiny_column_is_used_or_named(told_by_one_column, penalty, exponent):
+    """Whatever the unit of the column that matters: its classes are told apart, or a warning says why not."""
+    X, y = told_by_one_column
+    X = X * [1.0, 10.0**exponent]
+    parameters = {"C": np.inf} if penalty == "none" else PENALTIES[penalty]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = SoftmaxRegression(**parameters).fit(X, y)
+    is_named = [(w.category, str(w.message)[:8]) for w in caught] == [(ScaleWarning, "column 1")]
+    assert is_named or caught == []
+    assert is_named or model.score(X, y) >= 0.95
+    if exponent == 0 or penalty == "none":
+        assert not is_named
+
+
+@pytest.mark.parametrize("factor", [1e-2, 1e-30])
+def test_a_tiny_column_of_noise_is_no_reason_to_warn(told_by_one_column, factor):
+    X, y = told_by_one_column
+    SoftmaxRegression().fit(X * [factor, 1.0], y)  # warnings are errors here
+
+
+def test_a_single_tiny_value_without_a_penalty():
+    """One row can leave its 29 fellows: infimum 29 entropies at 14 : 15, whatever the unit."""
+    y = np.array([0] * 15 + [1] * 15)
+    infimum = -14 * np.log(14 / 29) - 15 * np.log(15 / 29)
+    for value in (1.0, 1e-20, 1e-300):
+        X = np.zeros((30, 2))
+        X[3] = value
+        model = SoftmaxRegression(C=np.inf).fit(X, y)
+        assert model.lower_bound_ <= infimum * (1 + 1e-12)
+        assert model.objective_ <= infimum * (1 + 1e-4)
 
 
 # ---- N4, N6, N7, N8 --------------------------------------------------------------------------------------------------

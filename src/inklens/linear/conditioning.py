@@ -4,8 +4,8 @@ With x' = (x - m) / s, w' = s w and b' = b + w . m the scores are the same numbe
 l2 / s^2. s is a power of two, and m is subtracted only where x lies in [m/2, 2m], so that no bit of the data is lost
 (Sterbenz 1974, theorem 4.3.1). The solved problem is unchanged.
 
-Small columns are left as they are under a penalty, which presses their coefficients to zero, units being a part of the
-problem; `silenced` finds those that this keeps out of every answer.
+Small columns are left as they are under a penalty, which presses their coefficients to zero: units are a part of that
+problem. `unheard` finds those that would have something to say.
 """
 
 from dataclasses import dataclass, replace
@@ -17,8 +17,10 @@ from inklens.linear.proofs.certificates import Separation
 from inklens.linear.proofs.dual import DualPoint
 
 MAX_UNSCALED = 1e4  # columns that reach further are scaled to about 1
-SMALL = 1e-4  # columns that reach no further are scaled to about 1 without a penalty, and may be silenced under one
-SILENCED_SHIFT = 1e-3  # of a score: columns that can move none by more add nothing to an answer
+TINY = 1e-3  # columns that reach no further are scaled to about 1 where no penalty depends on units
+MIN_SCALE = 1e-290  # of a column, so that its coefficient in the units of the data stays a number
+SMALL = 0.03  # a column of that span feels a penalty a thousand times as much as one of span 1
+AGREEMENT = 0.02  # of residuals with a column, as a share of the largest possible: what is lost if it is not used
 NARROW_RATIO = 0.01  # columns whose values spread less than this share of their middle are centred
 
 
@@ -40,8 +42,8 @@ class Conditioning:
         size = np.maximum(np.abs(low - shift), np.abs(high - shift))
         hostile = size > MAX_UNSCALED
         if not problem.is_penalised:
-            hostile |= (size > 0.0) & (size < SMALL)
-        scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, size, 1.0)))), 1.0)
+            hostile |= (size > 0.0) & (size < TINY)
+        scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, np.maximum(size, MIN_SCALE), 1.0)))), 1.0)
         if not narrow.any() and (scale == 1.0).all():
             return None
         return cls(shift, scale)
@@ -76,31 +78,27 @@ class Conditioning:
         return Separation(*self.restore(separation.coef, separation.intercept), separation.margin)
 
 
-def silenced(problem: Problem) -> np.ndarray:
-    """Return which columns can, at the optimum, move no score by more than `SILENCED_SHIFT`, (n_features,).
+def unheard(problem: Problem, gradient: np.ndarray) -> np.ndarray:
+    """Return which small columns still agree with the residuals at an optimum, (n_features,).
 
-    Residuals of a row lie in [-1, 1] and, with an intercept, sum to 0 over the rows; so the gradient of a coefficient
-    is at most s = sum_i c_i * span, the coefficient at most (s - l1) / l2, and what it moves span times that.
+    A gradient G_kj = sum_i c_i r_ik x_ij is at most sum_i c_i times the column's span. Where a column of span 1 has a
+    large share of that, a larger coefficient pays; where a small one has, the penalty on its units forbids it.
     """
-    rows, penalty = problem.rows, problem.penalty
-    span = rows.high - rows.low if problem.fit_intercept else np.maximum(np.abs(rows.low), np.abs(rows.high))
-    if not (problem.is_penalised and (span < SMALL).any()):
-        return np.zeros(rows.n_features, dtype=bool)
-    sharing = np.sqrt(2.0) if penalty.is_grouped else 1.0  # of a row's residuals, the norm over the classes
-    excess = np.maximum(sharing * problem.weights.sum() * span - penalty.l1, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        moved = np.where(excess > 0.0, excess / penalty.l2, 0.0) * span
-    return np.asarray(~rows.constant & (span < SMALL) & (moved < SILENCED_SHIFT))
+    span = problem.rows.high - problem.rows.low
+    possible = np.where(span > 0.0, problem.weights.sum() * span, np.inf)
+    chance = 1.0 / np.sqrt(problem.rows.n_samples)  # twice the deviation of the agreement with noise, at most
+    agreement = np.abs(gradient).max(axis=0, initial=0.0) / possible
+    return np.asarray((span < SMALL) & (agreement > max(AGREEMENT, chance)))
 
 
-def silence(columns: np.ndarray) -> str:
-    """Return the sentence about silenced columns; nothing where there are none."""
+def remark_on(columns: np.ndarray) -> str:
+    """Return the sentence about columns that are unheard; nothing where there are none."""
     named = np.flatnonzero(columns)
     if not len(named):
         return ""
     which = ", ".join(map(str, named[:3])) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
-    subject = f"columns {which} (counted from 0) hold" if len(named) > 1 else f"column {which} (counted from 0) holds"
+    subject = f"columns {which} (counted from 0) tell" if len(named) > 1 else f"column {which} (counted from 0) tells"
     return (
-        f"{subject} values so small that this penalty keeps them out of every answer, whatever they tell; bring "
+        f"{subject} classes apart, but in values so small that this penalty keeps their coefficients near 0; bring "
         "columns to similar sizes, for example with sklearn.preprocessing.StandardScaler, or raise C"
     )

@@ -12,7 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from inklens.linear import deadline
-from inklens.linear.conditioning import Conditioning, silence, silenced
+from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.methods import interior, newton, prox_newton
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Method
@@ -137,15 +137,13 @@ def solve(
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
         start = np.where(problem.free, start[0], 0.0), start[1]
     began = time.perf_counter()
-    scale_remark = silence(silenced(problem))
     conditioning = Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
     method = choose(problem)
     best = Solution(
-        coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised,
-        scale_remark=scale_remark,
-    )  # fmt: skip
+        coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
+    )
     run = _Run(problem, tol, best, conditioning, began, time_budget)
     try:
         run.follow(method, start, max_iter, callback)
@@ -232,6 +230,7 @@ class _Run:
         if self.problem.is_penalised:
             found = certificates.certify(self.problem, point.coef, point.intercept, point.dual)
             best.objective, best.gradient_norm = found.objective, found.gradient_norm
+            best.scale_remark = remark_on(unheard(self.problem, found.gradient))
             if found.lower_bound > best.lower_bound:
                 best.lower_bound, best.dual = found.lower_bound, found.dual
         else:

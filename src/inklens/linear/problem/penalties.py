@@ -143,7 +143,7 @@ class ElasticNet:
 
     def in_units(self, scale: np.ndarray) -> "ElasticNet":
         """Return the same penalty as a function of W' = scale * W."""
-        return ElasticNet(self.l1 / scale, self.l2 / scale**2)
+        return ElasticNet(self.l1 / scale, self.l2 / scale / scale)
 
     def over(self, columns: np.ndarray, n_features: int) -> "ElasticNet":
         """Return the penalty of some columns alone."""
@@ -226,7 +226,7 @@ class GroupLasso:
 
     def in_units(self, scale: np.ndarray) -> "GroupLasso":
         """Return the same penalty as a function of W' = scale * W."""
-        return GroupLasso(self.group / scale, self.l2 / scale**2)
+        return GroupLasso(self.group / scale, self.l2 / scale / scale)
 
     def over(self, columns: np.ndarray, n_features: int) -> "GroupLasso":
         """Return the penalty of some columns alone."""
