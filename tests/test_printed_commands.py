@@ -134,6 +134,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.tutorial.page.run_tutorial", tutorial_for_nothing)
     monkeypatch.setattr("inklens.pages.model_page.write_model_page", page_for_nothing)
     monkeypatch.setattr("inklens.tasks.certainty.stability", lambda *args, **options: few_refits(args, options))
+    monkeypatch.setattr("inklens.tasks.limits.SECONDS", 0.5)
     monkeypatch.setattr("inklens.tasks.certainty.curvature", lambda *_, **__: scatter())
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
