@@ -3,11 +3,10 @@
 import csv
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from command import run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,11 +28,6 @@ from inklens.linear.rows.rows import Rows
 from inklens.tasks.model_rows import feature_rows
 
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def run(*args, **options):
-    options = {"capture_output": True, "text": True, "timeout": 120} | options
-    return subprocess.run([sys.executable, "-m", "inklens", *map(str, args)], **options)
 
 
 def read_table(path):

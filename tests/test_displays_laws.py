@@ -240,7 +240,7 @@ def test_a_doubtful_label_is_named_before_the_suggestion():
         n_suspects=1,
         n_samples=9,
     ).plot()
-    assert "row 12: four, or nine?" in words(display)
+    assert "training row 12: four, or nine?" in words(display)
     assert "four: 2.0% · nine: 90.0%" in words(display)
     blue = pictures(display)[1][4][0, 0]
     assert blue[2] > blue[0]

@@ -327,3 +327,9 @@ def test_bounds_are_the_numbers_of_the_paper():
     theta = found.frequency.sum() / found.n_candidates
     assert found.n_candidates == 3 * 5  # the constant column is none
     assert found.expected_by_chance(0.9) == pytest.approx(15 * weak_share(0.9, theta, 5))
+
+
+def test_a_bound_for_a_tiny_share_is_no_error():
+    """Few refits on many features: the bound that assumes nothing remains."""
+    for n_pairs in (1, 2, 25):
+        assert 0.0 < weak_share(0.9, 1e-6, n_pairs) <= weak_share(0.9, 1e-6, n_pairs, "any")

@@ -1,19 +1,13 @@
 """`inklens explain`, `inklens flip` and `inklens votes` as scripts see them."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from command import run
 from PIL import Image
 
 from inklens import DigitReader, load_dataset
-
-
-def run(*args, **options):
-    options = {"capture_output": True, "text": True, "timeout": 120} | options
-    return subprocess.run([sys.executable, "-m", "inklens", *map(str, args)], **options)
 
 
 @pytest.fixture(scope="module")

@@ -241,6 +241,46 @@ def test_the_gap_of_coefficients_that_cancel_covers_the_rounding_of_their_scores
     assert too_low
 
 
+@pytest.mark.parametrize("lead", [0.0, 4.0, 8.0, 12.0])
+def test_the_rounding_of_a_loss_is_within_its_bound_however_sure_the_rows_are(lead):
+    """Scores are differences of products of 1e11, off by 1e-6 and more; a row that is sure adds as much less."""
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        first, codes = rng.normal(size=12), np.tile([0, 1], 6).astype(np.int32)
+        X = np.column_stack([first, 1e-11 * (lead * (2 * codes - 1) + rng.normal(size=12)) - first])
+        problem = Problem(Rows.of(X), codes, rng.uniform(0.5, 1.0, 12), 2, ElasticNet(0.0, 1.0))
+        W, b = 1e11 * rng.uniform(0.5, 1.0, (1, 2)) * np.array([[-0.5], [0.5]]), rng.normal(size=2)
+        W[:, 1] = W[:, 0]
+        at = problem.evaluate(W, b, dtype=np.float64)
+        truth = exact_objective(X, codes, problem.weights, ElasticNet(0.0, 0.0), W, b)
+        bound = certificates.loss_rounding(problem, W, b, at)
+        assert abs(at.loss - truth) <= bound
+        assert bound <= 1e-2 * truth + 1e-13  # and so it says something
+
+
+@penalised
+def test_rows_that_are_nearly_sure_cost_the_proof_nothing(name):
+    """Classes far apart, a penalty that is a billionth of the weights: sums of residuals of 1e-9, not of weights."""
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        codes = np.tile(np.arange(2 + seed % 2), 4).astype(np.int32)
+        X = rng.normal(size=(len(codes), 2)) + 8.0 * np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, -1.0]])[codes]
+        weights = rng.uniform(0.5, 1.0, len(codes)) * 10.0 ** rng.uniform(7, 9)
+        problem = Problem(Rows.of(X), codes, weights, int(codes.max()) + 1, PENALTIES[name])
+        solution = solve(problem, tol=1e-6)
+        assert solution.n_iter < 500
+        optimum, W, b = exact_optimum(X, codes, weights, problem.penalty, solution.coef, solution.intercept)
+        W, b = W.astype(float), b.astype(float)
+        for bound in (
+            solution.lower_bound,
+            certify(problem, W, b).lower_bound,
+            certificates.lower_bound(X, codes, weights, problem.penalty, DualPoint(W, b)),
+        ):
+            assert optimum * (1 - mpmath.mpf("2e-6")) <= bound <= optimum
+        truth = exact_objective(X, codes, weights, problem.penalty, solution.coef, solution.intercept)
+        assert truth - optimum <= mpmath.mpf(solution.objective) - mpmath.mpf(solution.lower_bound)
+
+
 @penalised
 def test_misplaced_probability_is_counted(name):
     """A dual point whose class sums are wrong by a known share: unheeded, its value passes the optimum."""
@@ -275,9 +315,11 @@ def test_the_share_that_balancing_leaves_misplaced_is_bounded_exactly():
         codes = np.r_[np.arange(K), rng.integers(0, K, n - K)]
         weights = 10.0 ** rng.uniform(-12, 12, n)
         proba, leak = certificates.balanced(RowArray.of(_softmax(3.0 * rng.normal(size=(n, K)))), codes, weights)
-        P, c = np.asarray(proba), [Fraction(float(value)) for value in weights]
+        P, c = [[Fraction(float(value)) for value in row] for row in np.asarray(proba)], [*map(Fraction, weights)]
+        for row, own in zip(P, codes, strict=True):
+            row[own] = 1 - sum(value for k, value in enumerate(row) if k != own)
         for k in range(K):
-            present = sum(weight * Fraction(float(value)) for weight, value in zip(c, P[:, k], strict=True))
+            present = sum(weight * row[k] for weight, row in zip(c, P, strict=True))
             wanted = sum(weight for weight, own in zip(c, codes, strict=True) if own == k)
             if leak < 1.0:
                 assert abs(present - wanted) <= Fraction(leak) * present

@@ -197,7 +197,8 @@ class DigitReader(LinearModel):
         if self.image_shape != (28, 28):
             raise DataError(
                 f"photos are normalised to 28 x 28 pixels, but this model takes {self.image_shape[0]} x "
-                f"{self.image_shape[1]}; give it ready frames"
+                f"{self.image_shape[1]}; fit one on 28 x 28 images, as those of --data embedded, or ask this "
+                "one about its own data (--sample N), in Python about ready frames"
             )
 
     # ------------------------------------------------------------------ files

@@ -1,20 +1,30 @@
-"""`inklens data list|info|twins|fetch|clear`."""
+"""`inklens data list|info|limits|twins|fetch|clear`."""
 
 from dataclasses import asdict
 
 import click
 
-from inklens.cli.output import DataSpec, json_option, print_json, print_table, progress_bar, say, split_options
+from inklens.cli.limits import limits
+from inklens.cli.output import (
+    DataSpec,
+    json_option,
+    out_option,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    split_options,
+)
 
 
 @click.group()
 def data() -> None:
-    """List, inspect, fetch or clear data sets.
+    """List, inspect, fetch or clear data sets; say what they leave open.
 
     \b
     Examples:
       inklens data list
-      inklens data info csv:digits.csv
+      inklens data info embedded
       inklens data fetch mnist
     """
 
@@ -58,7 +68,7 @@ def info(spec: str, load: bool | None, as_json: bool) -> None:
     \b
     Examples:
       inklens data info embedded
-      inklens data info idx:mnist --json
+      inklens data info idx:FOLDER --json
     """
     from inklens.tasks.data import look
 
@@ -119,7 +129,7 @@ def clear(spec: str, as_json: bool) -> None:
     help="Largest distance, as a share of the ink's norm.",
 )
 @click.option("--shift", type=click.IntRange(0, 3), default=1, show_default=True, help="Largest shift in pixels.")
-@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the closest pairs there.")
+@out_option("Draw the closest pairs there (SVG or PNG).")
 @json_option
 def twins(spec: str, out: str | None, as_json: bool, **options) -> None:
     """Find test images of SPEC that nearly repeat a training image, after a tiny shift.
@@ -129,8 +139,8 @@ def twins(spec: str, out: str | None, as_json: bool, **options) -> None:
 
     \b
     Examples:
-      inklens data twins idx:mnist
-      inklens data twins folder:letters --test 0.3 -o twins.png
+      inklens data twins embedded --test 0.3 -o twins.png
+      inklens data twins idx:FOLDER
     """
     from inklens.tasks.twins import find_twins
 
@@ -143,11 +153,14 @@ def twins(spec: str, out: str | None, as_json: bool, **options) -> None:
         return print_json({"schema_version": 1, "data": spec, **found.to_json()})
     click.echo(f"{display.sentence}, {found.n_conflicting} of them with another label.")
     pairs = [
-        [p["test_row"], p["test_label"], p["train_row"], p["train_label"], f"{p['distance']:.3f}"]
+        [p["test_sample"], p["test_label"], p["train_sample"], p["train_label"], f"{p['distance']:.3f}"]
         for p in found.pairs[:20]
     ]
     if pairs:
         print_table(["test row", "label", "training row", "label", "distance"], pairs)
+
+
+data.add_command(limits)
 
 
 def _number(value: int | None) -> str:

@@ -4,16 +4,35 @@ from functools import partial
 
 import click
 
-from inklens.cli.output import json_option, model_option, print_json, print_table, say
+from inklens.cli.limits import show_radii
+from inklens.cli.output import (
+    DataSpec,
+    Renamed,
+    json_option,
+    model_option,
+    most_option,
+    out_option,
+    part_option,
+    print_json,
+    print_table,
+    refuse_given,
+    say,
+)
 from inklens.cli.photos import anyway_option, digit_option, given, recipe_options
 
 
 def picture_options(command):
-    """IMAGE, or --sample N of --data."""
+    """IMAGE, or --sample N of a half of --data."""
     options = [
         click.argument("image", required=False, type=click.Path(allow_dash=True)),
-        click.option("--sample", type=int, metavar="N", help="Take test row N of the model's data, not a picture."),
-        click.option("--data", metavar="SPEC", help="Where rows of data come from.  [default: the model's own data]"),
+        click.option("--sample", type=int, metavar="N", help="Take row N (from 0) of the half --part of the data."),
+        part_option,
+        click.option(
+            "--data",
+            type=DataSpec(),
+            metavar="SPEC",
+            help="Where rows of data come from.  [default: the model's own data]",
+        ),
         digit_option,
         anyway_option,
     ]
@@ -22,7 +41,7 @@ def picture_options(command):
     return command
 
 
-def load_frame(model, image, sample, data, settings):
+def load_frame(model, image, sample, part, data, settings):
     """Return the reader, the frame that was asked for and its name.
 
     `settings` is how a photo becomes a frame, which of its digits is taken, and whether a refused one is.
@@ -36,16 +55,18 @@ def load_frame(model, image, sample, data, settings):
         raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
     if image is None and (digit or anyway):
         raise click.UsageError("--digit and --anyway are for pictures, not for --sample", click.get_current_context())
+    if sample is None:
+        refuse_given(click.get_current_context(), "goes with --sample", "part")
     reader = load_reader(model).with_parameters(**given(settings))
     which = {"digit": digit, "anyway": anyway, "tell": lambda note: say(f"inklens: {note}")}
-    return reader, *picture_frame(reader, image, sample=sample, data=data, **which)
+    return reader, *picture_frame(reader, image, sample=sample, part=part, data=data, **which)
 
 
 @click.command()
 @model_option
 @picture_options
 @click.option("--against", metavar="CLASS", help="Compare the answer with this class.  [default: the runner-up]")
-@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the evidence (SVG or PNG).")
+@out_option("Draw the evidence (SVG or PNG).")
 @click.option(
     "--view",
     type=click.Choice(["between", "classes"]),
@@ -54,21 +75,26 @@ def load_frame(model, image, sample, data, settings):
     help="Draw the answer against another class, or the maps of every class.",
 )
 @click.option(
-    "--scale",
+    "--colour-range",
+    "scale",
+    cls=Renamed,
+    formerly=("--scale",),
     type=click.FloatRange(min=0, min_open=True),
+    metavar="R",
     default=0.5,
     show_default=True,
     help="With --view classes: colour range of the contributions, relative to the weights'.",
 )
 @recipe_options
 @json_option
-def explain(model, image, sample, data, against, out, view, scale, as_json: bool, **settings) -> None:
+def explain(model, image, sample, part, data, against, out, view, scale, as_json: bool, **settings) -> None:
     """Show why IMAGE got its answer: what each pixel adds to it against another class, and to each class.
 
     \b
     Examples:
       inklens explain photo.jpg -o why.png
       inklens explain photo.jpg --against 9
+      inklens fit --l1-ratio 1 -o sparse.inklens
       inklens explain --model sparse.inklens --sample 33 -o maps.svg --view classes
 
     The contributions of a class, summed over all pixels, plus its intercept are its score z; softmax of the scores
@@ -76,7 +102,7 @@ def explain(model, image, sample, data, against, out, view, scale, as_json: bool
     """
     from inklens.tasks.explaining import explain_frame, save_explanation
 
-    reader, frame, name = load_frame(model, image, sample, data, settings)
+    reader, frame, name = load_frame(model, image, sample, part, data, settings)
     evidence, against = explain_frame(reader, frame, against)
     if out:
         say(f"wrote {save_explanation(evidence, out, against=against, view=view, scale=scale)}")
@@ -131,34 +157,48 @@ def _scores(evidence) -> list[list[str]]:
     "--pen",
     type=click.FloatRange(0.5, 10),
     metavar="WIDTH",
-    help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide.",
+    help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide "
+    "(on features other than pixels, the best that a search finds).",
 )
-@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw it there (SVG or PNG).")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="For each row of --part, how far another answer is (models on pixels).",
+)
+@out_option("Draw it there (SVG or PNG).")
 @partial(recipe_options, without="pen")  # here, --pen is that of the stroke to draw
 @json_option
-def flip(model, image, sample, data, to, norm, margin, plausible, pen, out, as_json: bool, **settings) -> None:
+def flip(
+    model, image, sample, part, data, to, norm, margin, plausible, pen, every, out, as_json: bool, **settings
+) -> None:
     """Find the smallest change of ink that makes the model answer another class, and prove that none is smaller.
 
     \b
     Examples:
       inklens flip photo.jpg
       inklens flip photo.jpg --to 9 -o flip.png
-      inklens flip --model sparse.inklens --sample 33 --norm pixels
       inklens flip photo.jpg --to 9 --plausible -o flip.png
       inklens flip photo.jpg --pen 2 -o stroke.png
+      inklens fit --l1-ratio 1 -o sparse.inklens
+      inklens flip --model sparse.inklens --sample 33 --norm pixels
+      inklens flip --model sparse.inklens --all -o radii.svg
 
     The ink of the changed picture stays between paper and full ink. The lower bound is a proof: no change of less
     reaches that answer; with --plausible, no change that puts ink only where training images have it (those of
     --data, else of the model, else the digits in the package). With fewest pixels a smaller change may exist where
     the bound lies below the result; the strokes of --pen are searched one by one, and the bound is that of any change.
+    For models on other features than pixels, such as the reader that ships, all of this is searched, nothing proven.
     """
     from inklens.tasks.explaining import flip_frame, save_flip, stroke_frame, training_ink
 
+    if every:
+        return _flip_all(model, out, as_json, part=part, data=data)
     if pen is not None and norm != "ink":
         raise click.UsageError("--pen counts ink; leave out --norm", click.get_current_context())
     if pen is not None and plausible:
         raise click.UsageError("--pen draws whole strokes; leave out --plausible", click.get_current_context())
-    reader, frame, name = load_frame(model, image, sample, data, settings)
+    reader, frame, name = load_frame(model, image, sample, part, data, settings)
     drawable: list = []
     if pen is None:
         limits = training_ink(reader, data) if plausible else None
@@ -175,6 +215,15 @@ def flip(model, image, sample, data, to, norm, margin, plausible, pen, out, as_j
     print_table(["", ""], _lines(found, radii), left=(0, 1))
     if drawable:
         print_table(["stroke", "to", "ink", "from row, col", "to row, col", "margin"], [_row(s) for s in drawable])
+
+
+def _flip_all(model: str | None, out: str | None, as_json: bool, **options) -> None:
+    ctx = click.get_current_context()
+    others = {parameter.name for parameter in ctx.command.params} - {"model", "part", "data", "every", "out", "as_json"}
+    refuse_given(ctx, "does not go with --all", *others)
+    if model is None:
+        raise click.UsageError("--all takes a model that says which rows it was fitted on; name it with --model", ctx)
+    show_radii(model, out, as_json, **options)
 
 
 def _row(stroke) -> list[str]:
@@ -207,24 +256,27 @@ def _lines(found, radii) -> list[list[str]]:
 @picture_options
 @click.option("--for", "a", metavar="CLASS", help="Whose score to take apart.  [default: the answer]")
 @click.option("--against", "b", metavar="CLASS", help="Take apart the log-odds against this class instead.")
-@click.option("-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, help="Images each way.")
-@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw them there (SVG or PNG).")
+@most_option
+@out_option("Draw them there (SVG or PNG).")
 @recipe_options
 @json_option
-def votes(model, image, sample, data, a, b, most, out, as_json: bool, **settings) -> None:
+def votes(model, image, sample, part, data, a, b, most, out, as_json: bool, **settings) -> None:
     """Show which training images speak for and against an answer.
 
     \b
     Examples:
+      inklens fit --C 0.1 -o dense.inklens
       inklens votes --model dense.inklens photo.jpg -o votes.png
       inklens votes --model dense.inklens --sample 33 --against 9
 
     Under an L2 penalty a score is exactly a sum over the training images: each adds its likeness to the picture times
     what the model still gets wrong about it. What a fit left short of its optimum is stated as the remainder.
+    The reader that ships does not hold its training images; a model of your own finds its.
     """
     from inklens.tasks.explaining import poll
+    from inklens.tasks.session import row_name
 
-    reader, frame, name = load_frame(model, image, sample, data, settings)
+    reader, frame, name = load_frame(model, image, sample, part, data, settings)
     result = poll(reader, frame, a, b, data=data)
     if out:
         say(f"wrote {result.save(out, most=most)}")
@@ -236,5 +288,7 @@ def votes(model, image, sample, data, a, b, most, out, as_json: bool, **settings
     shares = [[words, f"{document['shares'][part]:+.6g}"] for part, words in rows.items()]
     print_table(["", ""], [*shares, ["sum", f"{document['shares']['total']:+.6g}"]])
     for side, entries in document["strongest"].items():
-        strongest = ", ".join(f"row {e['row']} (a {e['label']}) {e['vote']:+.3g}" for e in entries[:5])
+        strongest = ", ".join(
+            f"{row_name(e['part'], e['sample'])} (a {e['label']}) {e['vote']:+.3g}" for e in entries[:5]
+        )
         click.echo(f"strongest {side}: {strongest or 'none'}")

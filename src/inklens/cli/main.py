@@ -9,33 +9,53 @@ from typing import NoReturn
 import click
 
 from inklens import __version__
+from inklens.cli.foreign import option_of_today
 from inklens.errors import InklensError, ParameterError
 
-# name: (module, one line for `inklens --help`); a module is imported only when its command runs.
-COMMANDS = {
-    "demo": ("tutorial", "Run the whole tutorial on real digits and write a report."),
-    "fit": ("models", "Fit a softmax regression and prove how close to the optimum it stopped."),
-    "evaluate": ("models", "Judge a model: accuracy, counts per class, confusions."),
-    "certainty": ("certainty", 'Say how sure the answers are: intervals, calibration, sets such as "4 or 9".'),
-    "stability": ("certainty", "Say how sure the coefficients are: would other rows give the same map?"),
-    "compare": ("certainty", "Judge two models on the same rows, and say whether that could be chance."),
-    "read": ("photos", "Read handwritten digits from photos, scans or drawings."),
-    "explain": ("explaining", "Show why a picture got its answer, pixel by pixel."),
-    "flip": ("explaining", "Find the smallest change of ink that gives another answer."),
-    "votes": ("explaining", "Show which training images speak for and against an answer."),
-    "radii": ("limits", "Measure how far each digit is from another answer."),
-    "labels": ("doubting", "Find training rows that are probably labelled wrong."),
-    "refit": ("doubting", "Fit a model again with corrected labels, and say what changed."),
-    "mistakes": ("doubting", "Open one cell of the confusion matrix: its images and their evidence."),
-    "limits": ("limits", "Say what the data leave open: separation, pixels without a say."),
-    "quiz": ("quiz", "Predict what the model says, then see its exact answer."),
-    "collect": ("photos", "Keep your own digits, ready to be fitted."),
-    "path": ("models", "Follow coefficients and zeros from strong to weak penalty."),
-    "report": ("tutorial", "Write a page about a fitted model."),
-    "verify": ("models", "Recompute a model's objective and proven bound from its file."),
-    "data": ("data", "List, inspect, fetch or clear data sets."),
-    "doctor": ("doctor", "Say what this installation can do and how fast it will be."),
-    "completion": ("completion", "Print the completion script for your shell."),
+# heading: name: (module, one line for `inklens --help`); a module is imported only when its command runs.
+GROUPS = {
+    "Start": {
+        "demo": ("tutorial", "Run the whole tutorial on real digits and write a report."),
+        "doctor": ("doctor", "Say what this installation can do and how fast it will be."),
+        "completion": ("completion", "Print the completion script for your shell."),
+    },
+    "Read": {
+        "read": ("photos", "Read handwritten digits from photos, scans or drawings."),
+        "collect": ("photos", "Keep your own digits, ready to be fitted."),
+    },
+    "Fit": {
+        "fit": ("models", "Fit a softmax regression and prove how close to the optimum it stopped."),
+        "path": ("models", "Follow coefficients and zeros from strong to weak penalty."),
+    },
+    "Understand": {
+        "explain": ("explaining", "Show why a picture got its answer, pixel by pixel."),
+        "flip": ("explaining", "Find the smallest change of ink that gives another answer, for one digit or for all."),
+        "votes": ("explaining", "Show which training images speak for and against an answer."),
+        "quiz": ("quiz", "Predict what the model says, then see its exact answer."),
+        "report": ("tutorial", "Write a page about a fitted model."),
+    },
+    "Judge": {
+        "evaluate": ("judging", "Judge a model: accuracy, confusions, single mistakes, and how sure it is."),
+        "compare": ("certainty", "Judge two models on the same rows, and say whether that could be chance."),
+        "stability": ("certainty", "Say how sure the coefficients are: would other rows give the same map?"),
+    },
+    "Data": {
+        "data": ("data", "List, inspect, fetch or clear data sets; say what they leave open."),
+        "labels": ("doubting", "Find training rows that are probably labelled wrong, and fit without these errors."),
+    },
+    "Trust": {
+        "verify": ("models", "Recompute a model's objective and proven bound from its file."),
+    },
+}
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
+
+# Older names that still run, with the same options and JSON: (module, what to write today).
+OLDER = {
+    "certainty": ("judging", "evaluate MODEL --certainty"),
+    "mistakes": ("judging", "evaluate MODEL --mistakes TRUE ANSWER"),
+    "limits": ("limits", "data limits"),
+    "radii": ("limits", "flip --model MODEL --all"),
+    "refit": ("doubting", "labels MODEL --refit CSV -o FILE"),
 }
 
 
@@ -48,18 +68,19 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        return getattr(import_module(f"inklens.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        module, _ = COMMANDS.get(cmd_name) or OLDER.get(cmd_name) or (None, None)
+        return None if module is None else getattr(import_module(f"inklens.cli.{module}"), cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write names and lines without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))  # one column in all groups
+        for heading, group in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), line) for name, (_, line) in group.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """Find the command, or name the nearest one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in {*COMMANDS, *OLDER} and not args[0].startswith("-"):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
@@ -68,9 +89,14 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="inklens %(version)s")
-def inklens() -> None:
+@click.pass_context
+def inklens(ctx: click.Context) -> None:
     """See-through classification of small images.
 
     \b
@@ -82,6 +108,8 @@ def inklens() -> None:
 
     Every command takes --help; most take --json.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -113,6 +141,9 @@ def _run(args: list[str] | None) -> int:
         code = inklens.main(args, prog_name="inklens", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except click.NoSuchOption as error:
+        today = option_of_today(error, sys.argv[1:] if args is None else args)
+        return _say(today or _usage(error), 2)
     except click.UsageError as error:
         return _say(_usage(error), 2)
     except click.ClickException as error:

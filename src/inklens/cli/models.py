@@ -1,4 +1,6 @@
-"""`inklens fit`, `evaluate`, `path` and `verify`."""
+"""`inklens fit`, `path` and `verify`."""
+
+import shlex
 
 import click
 
@@ -6,11 +8,12 @@ from inklens.cli.output import (
     data_option,
     fit_monitor,
     json_option,
-    part_option,
+    out_option,
     print_json,
     print_table,
     progress_bar,
     say,
+    say_next,
     split_options,
 )
 
@@ -76,9 +79,7 @@ from inklens.cli.output import (
     metavar="SECONDS",
     help="Stop then, with the best model so far and its bound.",
 )
-@click.option(
-    "-o", "--out", type=click.Path(dir_okay=False), required=True, metavar="FILE", help="The model (.inklens)."
-)
+@out_option("The model (.inklens).", metavar="FILE", required=True)
 @json_option
 def fit(as_json: bool, **options) -> None:
     """Fit a softmax regression and prove how close to the optimum it stopped.
@@ -88,7 +89,7 @@ def fit(as_json: bool, **options) -> None:
       inklens fit -o digits.inklens
       inklens fit --C 1 --l1-ratio 1 --tol 1e-3 -o sparse.inklens
       inklens fit --l1-ratio 1 --group --max-pixels 60 -o sixty.inklens
-      inklens fit --data idx:mnist --train 7500 --test 2500 --seed 9 --C inf -o none.inklens
+      inklens fit --data mnist --train 7500 --test 2500 --seed 9 --C inf -o none.inklens
 
     The objective is C * (sum of the rows' losses) + penalty, the intercept unpenalised.
     """
@@ -109,81 +110,25 @@ def fit(as_json: bool, **options) -> None:
 
 def _print_fit(result) -> None:
     n_coef = result.reader.coef.size
-    print_table(
-        ["", ""],
-        [
-            ["objective", f"{result.objective:.6f}"],
-            ["proven lower bound", f"{result.lower_bound:.6f}"],
-            ["relative gap", f"{result.relative_gap:.2e}  ({result.status})"],
-            ["coefficients exactly 0", f"{result.zeros} of {n_coef} ({result.zeros / n_coef:.1%})"],
-            ["accuracy, training rows", f"{result.accuracy['train']:.4f}"],
-            ["accuracy, test rows", f"{result.accuracy['test']:.4f}"],
-            ["passes over the data", f"{result.passes:g}"],
-            ["seconds", f"{result.seconds:.2f}"],
-            ["model", result.model],
-        ],
-        left=(0, 1),
+    rows = [
+        *result.in_words(),
+        ["objective", f"{result.objective:.6f}"],
+        ["proven lower bound", f"{result.lower_bound:.6f}"],
+        ["coefficients exactly 0", f"{result.zeros} of {n_coef} ({result.zeros / n_coef:.1%})"],
+        ["accuracy, training rows", f"{result.accuracy['train']:.4f}"],
+        ["accuracy, test rows", f"{result.accuracy['test']:.4f}"],
+        ["stopped", result.stop_in_words()],
+        ["passes over the data", f"{result.passes:g}"],
+        ["seconds", f"{result.seconds:.2f}"],
+        ["model", result.model],
+    ]
+    print_table(["", ""], rows, left=(0, 1))
+    model = shlex.quote(result.model)
+    say_next(
+        (f"evaluate {model}", "how good it is, class by class"),
+        (f"explain --model {model} --sample 0", "why test row 0 gets its answer"),
+        (f"report {model}", "all of it as a page"),
     )
-
-
-@click.command()
-@click.argument("model", type=click.Path(dir_okay=False))
-@data_option(default=None)
-@part_option
-@split_options(seed=None)
-@click.option("--figures", type=click.Path(file_okay=False), metavar="DIR", help="Write the confusion matrices there.")
-@click.option(
-    "--predictions", type=click.Path(dir_okay=False), metavar="CSV", help="Write every answer with its probabilities."
-)
-@json_option
-def evaluate(model: str, figures: str | None, predictions: str | None, as_json: bool, **options) -> None:
-    """Judge MODEL: accuracy, TP, TN, FP and FN per class, confusions in numbers and words.
-
-    Without --data, the test rows of the model's own split are taken.
-
-    \b
-    Example:
-      inklens evaluate sparse.inklens --figures figures
-    """
-    from inklens.reader import DigitReader
-    from inklens.tasks.judging import evaluate as run
-
-    with progress_bar() as progress:
-        judged = run(DigitReader.load(model), **options, progress=progress)
-    scores = judged.evaluation
-    if figures:
-        from inklens.tasks.figures import save_confusions
-
-        say("\n".join(f"wrote {path}" for path in save_confusions(scores, figures)))
-    if predictions:
-        from inklens.storage import write_text
-
-        write_text(predictions, judged.predictions)
-        say(f"wrote {predictions}")
-    if as_json:
-        return print_json({"schema_version": 1, "model": model, **scores.to_json(), "notes": list(judged.notes)})
-    for note in judged.notes:
-        say(f"inklens: {note}")
-    counts = zip(
-        scores.classes,
-        scores.true_positives,
-        scores.true_negatives,
-        scores.false_positives,
-        scores.false_negatives,
-        scores.recall,
-        scores.precision,
-        strict=True,
-    )
-    print_table(
-        ["class", "TP", "TN", "FP", "FN", "recall", "precision"],
-        [[name, *map(int, numbers[:4]), f"{numbers[4]:.3f}", f"{numbers[5]:.3f}"] for name, *numbers in counts],
-    )
-    print_table(
-        ["true \\ predicted", *scores.classes],
-        [[name, *map(int, row)] for name, row in zip(scores.classes, scores.confusion, strict=True)],
-        title="\nConfusion",
-    )
-    click.echo("\n" + "\n".join(scores.in_words()))
 
 
 @click.command()
@@ -196,7 +141,8 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
     Exit code 0 if they are what the file states, 1 if not. The solver is not used.
 
     \b
-    Example:
+    Examples:
+      inklens fit --l1-ratio 1 -o sparse.inklens
       inklens verify sparse.inklens
     """
     from inklens.reader import DigitReader
@@ -237,7 +183,7 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="End where more than N pixels would be used."
 )
 @click.option("--tol", type=float, default=1e-3, show_default=True, metavar="T", help="Promised gap of every point.")
-@click.option("-o", "--out", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw the path (SVG or PNG).")
+@out_option("Draw the path (SVG or PNG).")
 @json_option
 def path(as_json: bool, out: str | None, **options) -> None:
     """Follow the model from a penalty that uses no pixel to a weak one, every point proven.

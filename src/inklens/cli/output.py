@@ -1,16 +1,23 @@
 """What commands share: printing, progress on stderr, and option types."""
 
 import json
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 DATA_HELP = (
     "embedded (5,000 real digits in the package), mnist, fashion-mnist, kuzushiji-mnist, emnist, "
     "openml:NAME[@VERSION], idx:DIR, folder:DIR, npz:FILE, csv:FILE or parquet:FILE."
 )
+
+
+SEED = 9  # of the split, unless another is asked for: the tutorial's
 
 
 class RowCount(click.ParamType):
@@ -46,6 +53,27 @@ class DataSpec(click.ParamType):
         return [CompletionItem(start) for start in starts if start.startswith(incomplete)]
 
 
+class Renamed(click.Option):
+    """An option that also answers to older names, which help does not show."""
+
+    def __init__(self, *args, formerly: tuple[str, ...], **settings) -> None:
+        super().__init__(*args, **settings)
+        self.formerly = formerly
+
+    def add_to_parser(self, parser, ctx) -> None:
+        """Add the option, and its older names."""
+        super().add_to_parser(parser, ctx)
+        parser.add_option(self, self.formerly, dest=self.name, action="store", nargs=self.nargs)
+
+
+def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
+    """-o, --out: where the result goes, a file unless the metavar is DIR."""
+    kind = click.Path(file_okay=False) if metavar == "DIR" else click.Path(dir_okay=False)
+    return click.option(
+        "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
+    )
+
+
 def data_option(default: str | None = "embedded"):
     """--data."""
     return click.option(
@@ -53,7 +81,7 @@ def data_option(default: str | None = "embedded"):
     )
 
 
-def split_options(*, seed: int | None = 9):
+def split_options(*, seed: int | None = SEED):
     """--train, --test, --seed; without a default seed, the model's own split is the default."""
     own = "the model's own" if seed is None else None
     options = [
@@ -73,6 +101,9 @@ def split_options(*, seed: int | None = 9):
 part_option = click.option(
     "--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Rows of the split."
 )
+most_option = click.option(
+    "-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="Images to show."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 model_option = click.option(
     "--model",
@@ -80,6 +111,37 @@ model_option = click.option(
     metavar="FILE",
     help="A model made by inklens fit.  [default: the reader that ships]",
 )
+
+
+def refuse_given(ctx: click.Context, why: str, *names: str) -> None:
+    """Refuse parameters that were given but would be ignored; `why` follows the option's name."""
+    for parameter in ctx.command.params:
+        if parameter.name in names and ctx.get_parameter_source(parameter.name) is not ParameterSource.DEFAULT:
+            given = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(ctx)
+            if ctx.params[parameter.name] not in (None, ()):
+                raise click.UsageError(f"{given} {why}", ctx)
+
+
+def sample_options(sample: int, part: str) -> str:
+    """Return the options that name one row to `inklens explain`, `flip` and `votes`."""
+    return f"--sample {sample}" + ("" if part == "test" else f" --part {part}")
+
+
+def program_name() -> str:
+    """Return the program as the user called it, fit to be typed again: ``inklens``, or its path."""
+    called = sys.argv[0] if sys.argv else ""
+    if Path(called).name == "__main__.py":
+        return f"{_typed(sys.executable)} -m inklens"
+    return _typed(called) if Path(called).stem == "inklens" else "inklens"
+
+
+def _typed(program: str) -> str:
+    """Return its name where the shell finds it, else the shortest path from here."""
+    found = shutil.which(Path(program).name)
+    if found and Path(found).absolute() == Path(program).absolute():
+        return Path(program).name
+    path, here = Path(program), Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def print_json(document: dict) -> None:
@@ -112,6 +174,21 @@ def print_table(header: list[str], rows: list[list], *, title: str | None = None
 def say(message: str) -> None:
     """Print a line for a person on stderr."""
     click.echo(message, err=True)
+
+
+def say_next(*commands: tuple[str, str]) -> None:
+    """Offer commands, ready to be typed, with what they are for; on stderr, so that scripts do not see them."""
+    lines = [f"{program_name()} {command}" for command, _ in commands]
+    width = max(map(len, lines))
+    offered = [f"  {line:<{width}}  # {purpose}" for line, (_, purpose) in zip(lines, commands, strict=True)]
+    say("\n".join(["", "Try next:", *offered]))
+
+
+def split_of_run(*, data: str, train: float | None, test: float | None, seed: int | None, **_: object) -> str:
+    """Return the options that give another command the same rows; those with their default value are left out."""
+    options = {"--data": None if data == "embedded" else data, "--train": train, "--test": test}
+    options["--seed"] = None if seed in (None, SEED) else seed
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
 
 
 @contextmanager

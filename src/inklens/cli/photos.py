@@ -4,7 +4,7 @@ import os
 
 import click
 
-from inklens.cli.output import json_option, model_option, print_json, progress_bar, say
+from inklens.cli.output import Renamed, json_option, model_option, out_option, print_json, progress_bar, say
 
 UNREAD = "?"  # stands for a sign that gets no answer
 
@@ -47,7 +47,8 @@ def recipe_options(command, *, without: str = ""):
                                   type=click.FloatRange(0, 1, min_open=True, max_open=True),
                                   help="Contrast to paper (0 to 1) from which a pixel is ink.  [default: Otsu's]"),
         "lines": click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
-        "pen": click.option("--pen", type=PenWidth(), help="Width of strokes relative to the box; none: as they are."),
+        "pen": click.option("--stroke-width", "pen", cls=Renamed, formerly=("--pen",), type=PenWidth(),
+                            help="Width of strokes relative to the box; none: as they are."),
         "centre": click.option("--centre/--no-centre", default=None, help="Centre of mass in the middle, or not."),
         "orientation": click.option("--orientation", type=click.IntRange(1, 8),
                                     help="In place of the file's Exif tag."),
@@ -156,9 +157,9 @@ def _refusal(reading) -> str:
 @recipe_options
 @anyway_option
 @click.option("--label", required=True, help="What is written on these pictures, such as 7.")
-@click.option("--to", "folder", default="my-digits", show_default=True, type=click.Path(file_okay=False),
-              metavar="DIR", help="Where the digits are kept, one sub-folder a label.")  # fmt: skip
-def collect(images: tuple[str, ...], label: str, folder: str, anyway: bool, **settings) -> None:
+@out_option("Where the digits are kept, one sub-folder a label.", metavar="DIR", formerly=("--to",),
+            default="my-digits", show_default=True)  # fmt: skip
+def collect(images: tuple[str, ...], label: str, out: str, anyway: bool, **settings) -> None:
     """Keep your own digits, ready to be fitted.
 
     \b
@@ -170,7 +171,7 @@ def collect(images: tuple[str, ...], label: str, folder: str, anyway: bool, **se
     from inklens.tasks.collecting import collect as run
 
     with progress_bar() as progress:
-        kept, refused = run(images, label=label, folder=folder, anyway=anyway, progress=progress, **given(settings))
+        kept, refused = run(images, label=label, folder=out, anyway=anyway, progress=progress, **given(settings))
     for path in kept:
         click.echo(click.format_filename(str(path)))
     for error in refused:

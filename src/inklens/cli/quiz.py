@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from inklens.cli.output import json_option, print_json, progress_bar, say
+from inklens.cli.output import DataSpec, json_option, print_json, progress_bar, say
 from inklens.cli.photos import anyway_option, digit_option
 
 LEAVE = ("q", "quit", "exit")
@@ -18,7 +18,9 @@ LEAVE = ("q", "quit", "exit")
     help="A model made by inklens fit.  [default: one fitted to the embedded digits' pixels]",
 )
 @click.option("--photo", type=click.Path(), metavar="FILE", help="Ask about a digit in your own hand.")
-@click.option("--data", metavar="SPEC", help="Where the digits come from.  [default: the model's own test rows]")
+@click.option(
+    "--data", type=DataSpec(), metavar="SPEC", help="Where the digits come from.  [default: the model's own test rows]"
+)
 @click.option("--rounds", type=click.IntRange(1, 1000), help="Questions.  [default: 6; with --photo 3]")
 @click.option(
     "--ask", "kinds", multiple=True, type=click.Choice(["answer", "place", "flip"]), help="Only such questions."

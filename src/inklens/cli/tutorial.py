@@ -1,5 +1,6 @@
 """`inklens demo` and `inklens report`."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -7,26 +8,22 @@ import click
 from inklens.cli.output import (
     data_option,
     json_option,
+    out_option,
     part_option,
     print_json,
     print_table,
     progress_bar,
     say,
+    say_next,
+    split_of_run,
     split_options,
 )
 from inklens.cli.photos import anyway_option
 
 
 def _out_option(default: str):
-    return click.option(
-        "-o",
-        "--out",
-        type=click.Path(file_okay=False),
-        default=default,
-        show_default=True,
-        metavar="DIR",
-        help="The report's folder; an older report there is replaced as a whole.",
-    )
+    help = "The report's folder; an older report there is replaced as a whole."
+    return out_option(help, metavar="DIR", default=default, show_default=True)
 
 
 @click.command()
@@ -55,7 +52,7 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
     Examples:
       inklens demo
       inklens demo --photo my-seven.jpg
-      inklens demo --data mnist --train 7500 --test 2500 --seed 9 --out mnist-report
+      inklens demo --data mnist --train 7500 --test 2500 --seed 9 -o mnist-report
     """
     from inklens.datasets import load_dataset
     from inklens.tutorial.page import run_tutorial
@@ -78,12 +75,15 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
     if options["photo"]:
         click.echo("\n" + "\n".join(result.own.in_words()))
     click.echo(f"\nThe report: {click.format_filename(str(page))}")
-    say(
-        "\nTry next:\n"
-        "  inklens demo --photo FILE                        your own digit in the same report\n"
-        "  inklens fit --C 10 --l1-ratio 1 -o more.inklens  C up: more pixels, closer to the training rows\n"
-        "  inklens fit --C 0.1 --l1-ratio 1 -o few.inklens  C down: fewer pixels, a simpler model\n"
-        "  inklens evaluate few.inklens                     what that costs"
+    rows = split_of_run(data=data, **options)
+    model = Path(out) / "model.inklens"
+    say_next(
+        *[(f"explain --model {shlex.quote(str(model))} --sample 0", "why the page's model says so of test row 0")]
+        * model.exists(),
+        (f"fit --C 10 --l1-ratio 1{rows} -o more.inklens", "C up: more pixels, closer to the training rows"),
+        (f"fit --C 0.1 --l1-ratio 1{rows} -o few.inklens", "C down: fewer pixels, a simpler model"),
+        ("evaluate few.inklens", "what that costs"),
+        (f"demo --photo my-digit.jpg{rows} -o {shlex.quote(out)}", "your own digit in the same report"),
     )
 
 
@@ -101,7 +101,8 @@ def report(model: str, out: str, as_json: bool, **options) -> None:
 
     \b
     Examples:
-      inklens report sparse.inklens --out sparse-report
+      inklens fit --l1-ratio 1 -o sparse.inklens
+      inklens report sparse.inklens -o sparse-report
       inklens report sparse.inklens --stability
     """
     from inklens.pages.model_page import write_model_page

@@ -30,7 +30,7 @@ class LabelErrorsDisplay(Display):
     contributions : array (n, rows, cols)
         What the ink adds to the log-odds of the suggested class against the given one.
     rows : sequence of int
-        Row numbers in the data set.
+        Numbers of the training rows.
     given, suggested : sequence of str
         The label as it is, and the one that the model would give.
     proba_given, proba_suggested : array (n,)
@@ -65,7 +65,7 @@ class LabelErrorsDisplay(Display):
     @property
     def alt(self) -> str:
         named = zip(self.rows, self.given, self.suggested, strict=True)
-        cases = [f"row {row}, labelled {given}, looks like {suggested}" for row, given, suggested in named]
+        cases = [f"training row {row}, labelled {given}, looks like {suggested}" for row, given, suggested in named]
         doubted = f"{self.n_suspects:,} doubted labels among {self.n_samples:,}"
         return f"{len(cases)} of {doubted}: {'; '.join(cases) or 'none'}."
 
@@ -93,7 +93,7 @@ class LabelErrorsDisplay(Display):
         return self._finish(scene)
 
     def _card(self, scene: Scene, n: int, left: float, top: float, width: float, scale: float, palette: str) -> float:
-        title = f"row {self.rows[n]:,}: {self.given[n]}, or {self.suggested[n]}?"
+        title = f"training row {self.rows[n]:,}: {self.given[n]}, or {self.suggested[n]}?"
         top = scene.words(left, top, shorten(title, width, bold=True), weight=BOLD) + 1
         tiles = grid(2, self.images.shape[1:], width, largest=92)
         pictures = (

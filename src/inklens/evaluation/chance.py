@@ -86,6 +86,9 @@ def tail(mean: float, least: int, n: int, r: float) -> float:
         law = (a + np.arange(k + 1.0)) ** power
         return float(np.arange(k + 1.0) @ law / law.sum()) - target
 
+    if excess(SMALLEST_OFFSET, n) > 0.0:
+        return 1.0  # so small a mean that no law of this kind is steep enough: nothing is said
+
     def reached(a: float, k: int) -> float:
         """Tail of the law with a step at k + 1 whose mean is the target."""
         law = (a + np.arange(k + 1.0)) ** power

@@ -6,11 +6,15 @@ The pen is round, `width` pixels wide; its ink falls off over the last pixel. A 
 
 Every pixel centre is tried as a start, with `DIRECTIONS` directions and all lengths in whole pixels. Longer strokes
 change more ink, and scores are linear in the change, so each length costs only the pixels at the stroke's tip.
+
+On features that are not linear in the ink the model itself judges every stroke that is tried, so fewer are: those of a
+coarser grid, least ink first, and then those near the best.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice, product
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,6 +25,10 @@ from inklens.model.linear_model import LinearModel
 
 DIRECTIONS = 12  # every 15 degrees of half a turn; the other half is the same stroke from its other end
 NARROWEST, WIDEST = 0.5, 10.0  # pixels
+COARSE = 3  # pixels between starts, and between lengths, where the model judges every stroke: some 10,000 of them
+BATCH = 500  # strokes that it judges at once
+BATCH_ROUNDING = 1e-3  # log-odds by which float32 features of a batch and of one frame may differ
+REFINEMENTS = 6  # moves of the ends by one pixel, at most
 ROUNDING_MARGIN = 1e-9  # log-odds that sums in another order may take away
 
 # rows, cols of a frame; starts are all its pixels; z (n_classes, rows, cols): scores after the stroke from each start
@@ -73,13 +81,14 @@ def strokes(
 ) -> list[Stroke]:
     """Return the strokes that flip the answer, least ink first: the best of each kind for each class.
 
-    All straight strokes of the pen on the grid of starts, directions and lengths were tried. No change at all, of any
-    shape, can take less ink than the lower bound of `flip`.
+    On pixels, all straight strokes of the pen on the grid of starts, directions and lengths were tried. No change at
+    all, of any shape, can take less ink than the lower bound of `flip`. On other features a coarser grid was searched,
+    and a stroke with less ink may exist.
 
     Parameters
     ----------
     reader : LinearModel
-        A model on pixels.
+        On any features.
     photo_or_frame
         As for `explain`.
     to : str, optional
@@ -92,7 +101,7 @@ def strokes(
     Raises
     ------
     ParameterError
-        A width out of range, an unknown class, a margin below 0, or a model on other features.
+        A width out of range, an unknown class, or a margin below 0.
 
     Examples
     --------
@@ -108,6 +117,10 @@ def strokes(
     z = reader.raw_prediction(frame[None])[0]
     wanted = np.ones(len(z), dtype=bool) if to is None else np.array([c == to for c in reader.classes])
     wanted[int(z.argmax())] = False
+    if reader.features != "pixels":
+        searched = _search(reader, frame, wanted, width, margin + BATCH_ROUNDING)
+        alone = (_apply(reader, stroke, frame, reader.classes.index(stroke.target)) for stroke in searched)
+        return sorted((stroke for stroke in alone if stroke.margin >= margin), key=lambda stroke: stroke.ink)
     maps = reader.coef.reshape(len(z), *frame.shape)
     found = []
     for kind, free, sign in (("draw", 1.0 - frame, 1.0), ("erase", frame, -1.0)):
@@ -134,8 +147,6 @@ def coverage(
 
 
 def _check(model: LinearModel, to: str | None, width: float, margin: float) -> None:
-    if model.features != "pixels":
-        raise ParameterError(f"strokes need a model on pixels, this one is on {model.features!r}")
     if to is not None and to not in model.classes:
         raise ParameterError(f"expected a class out of {', '.join(model.classes)}, got {to!r}")
     if not NARROWEST <= width <= WIDEST:
@@ -146,10 +157,78 @@ def _check(model: LinearModel, to: str | None, width: float, margin: float) -> N
 
 def _apply(model: LinearModel, stroke: Stroke, frame: np.ndarray, target: int) -> Stroke:
     """Draw the stroke for good and let the model judge it."""
-    covered = coverage(stroke.start, stroke.end, stroke.width, frame.shape)
-    flipped = np.maximum(frame, covered) if stroke.kind == "draw" else np.minimum(frame, 1.0 - covered)
+    flipped = _changed(stroke, frame)
     margin = class_margin(model.raw_prediction(flipped[None])[0], target)
     return replace(stroke, ink=float(np.abs(flipped - frame).sum()), margin=margin, flipped=flipped)
+
+
+def _changed(stroke: Stroke, frame: np.ndarray) -> np.ndarray:
+    covered = coverage(stroke.start, stroke.end, stroke.width, frame.shape)
+    return np.asarray(np.maximum(frame, covered) if stroke.kind == "draw" else np.minimum(frame, 1.0 - covered))
+
+
+# ---- features that are not linear in the ink -------------------------------------------------------------------------
+
+
+def _search(model: LinearModel, frame: np.ndarray, wanted: np.ndarray, width: float, margin: float) -> Iterator[Stroke]:
+    """Yield a stroke of each kind for each wanted class that the coarse grid reaches, made smaller where that works."""
+    classes = {name for name, is_wanted in zip(model.classes, wanted, strict=True) if is_wanted}
+    for kind in ("draw", "erase"):
+        blank = Stroke(kind, (0.0, 0.0), (0.0, 0.0), width, "", 0.0, 0.0, frame)
+        tried = (replace(blank, start=start, end=end) for start, end in _coarse_grid(frame.shape))
+        ordered, found = iter(_least_ink_first(tried, frame)), set[str]()
+        while found < classes and (batch := list(islice(ordered, BATCH))):
+            for stroke in _judged(model, batch):
+                if stroke.margin >= margin and stroke.target in classes - found:
+                    found.add(stroke.target)
+                    yield _refined(model, stroke, frame, margin)
+
+
+def _coarse_grid(image_shape: tuple[int, int]) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
+    rows, cols = image_shape
+    for direction, length in product(range(DIRECTIONS), range(0, max(image_shape), COARSE)):
+        step = _step(direction)
+        for row, col in product(range(0, rows, COARSE), range(0, cols, COARSE)):
+            end = (row + length * step[0], col + length * step[1])
+            if (length or not direction) and _is_inside(end, image_shape):
+                yield (float(row), float(col)), end
+
+
+def _is_inside(place: tuple[float, float], image_shape: tuple[int, int]) -> bool:
+    return all(0.0 <= coordinate <= size - 1 for coordinate, size in zip(place, image_shape, strict=True))
+
+
+def _least_ink_first(strokes: Iterator[Stroke], frame: np.ndarray) -> list[Stroke]:
+    """Draw strokes, and return those that change ink, in the order of how much."""
+    drawn = [replace(stroke, flipped=_changed(stroke, frame)) for stroke in strokes]
+    drawn = [replace(stroke, ink=float(np.abs(stroke.flipped - frame).sum())) for stroke in drawn]
+    return sorted((stroke for stroke in drawn if stroke.ink > 0.0), key=lambda stroke: stroke.ink)
+
+
+def _judged(model: LinearModel, strokes: Sequence[Stroke]) -> list[Stroke]:
+    """Return drawn strokes with the answers of the model and their margins."""
+    z = model.raw_prediction(np.stack([stroke.flipped for stroke in strokes]))
+    best = z.argmax(axis=1).tolist()
+    return [
+        replace(stroke, target=model.classes[k], margin=class_margin(scores, k))
+        for stroke, scores, k in zip(strokes, z, best, strict=True)
+    ]
+
+
+def _refined(model: LinearModel, stroke: Stroke, frame: np.ndarray, margin: float) -> Stroke:
+    """Move both ends by a pixel while that takes less ink and keeps the answer."""
+    moves = list(product((-1.0, 0.0, 1.0), repeat=4))
+    for _ in range(REFINEMENTS):
+        (r0, c0), (r1, c1) = stroke.start, stroke.end
+        moved = (replace(stroke, start=(r0 + a, c0 + b), end=(r1 + c, c1 + d)) for a, b, c, d in moves)
+        inside = (s for s in moved if _is_inside(s.start, frame.shape) and _is_inside(s.end, frame.shape))
+        smaller = [s for s in _least_ink_first(inside, frame) if s.ink < stroke.ink]
+        judged = _judged(model, smaller) if smaller else []
+        better = next((s for s in judged if s.target == stroke.target and s.margin >= margin), None)
+        if better is None:
+            break
+        stroke = better
+    return stroke
 
 
 def _best(

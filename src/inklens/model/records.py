@@ -135,6 +135,17 @@ class FitRecord:
             **({} if self.zeros is None else {"zeros": self.zeros}),
         }
 
+    def penalty_in_words(self) -> str:
+        """Name the penalty and its strength.
+
+        >>> FitRecord(C=0.5, l1_ratio=1.0).penalty_in_words(), FitRecord(C=math.inf).penalty_in_words()
+        ('L1, C = 0.5', 'none (C = inf)')
+        """
+        if not self.is_penalised:
+            return "none (C = inf)"
+        kind = {0.0: "L2", 1.0: "L1"}.get(self.l1_ratio, f"elastic net with {self.l1_ratio:.0%} L1")
+        return f"{kind}{', one choice of pixels for all classes' if self.group else ''}, C = {self.C:g}"
+
     @property
     def is_penalised(self) -> bool:
         """Whether C is finite."""

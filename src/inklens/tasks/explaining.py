@@ -13,7 +13,7 @@ from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes, usual_ink
 from inklens.reader import DigitReader
 from inklens.tasks.reading import choose_digit
-from inklens.tasks.session import Session
+from inklens.tasks.session import Part, Session, row_name
 
 Radii = dict[str, dict[str, float]]  # by measure, then "boxed" or "free"
 
@@ -23,12 +23,13 @@ def picture_frame(
     picture: str | None,
     *,
     sample: int | None = None,
+    part: Part = "test",
     data: str | None = None,
     digit: int | None = None,
     anyway: bool = False,
     tell: Callable[[str], object] | None = None,
 ) -> tuple[np.ndarray, str]:
-    """Return the frame of a digit of a picture ("-": standard input) or of a test row, and its name for people.
+    """Return the frame of a digit of a picture ("-": standard input) or of a row of data, and its name for people.
 
     `digit`, `anyway` are those of `choose_digit`; `tell` is given what a person should know before the answer.
 
@@ -40,8 +41,8 @@ def picture_frame(
     if sample is not None:
         from inklens.tasks.judging import sample_frame
 
-        frame, label = sample_frame(reader, sample, data=data)
-        return frame, f"test row {sample}, a {label}"
+        frame, label = sample_frame(reader, sample, part=part, data=data)
+        return frame, f"{row_name(part, sample)}, a {label}"
     assert picture is not None
     chosen = choose_digit(picture, reader=reader, number=digit, anyway=anyway)
     for note in chosen.notes:
@@ -107,7 +108,7 @@ def stroke_frame(
             "try a wider pen, a smaller margin, or no --pen"
         )
     best, z = found[0], reader.raw_prediction(np.stack([frame, found[0].flipped]))
-    bound = flip(reader, frame, to, margin=margin).lower_bound
+    bound = flip(reader, frame, to, margin=margin).lower_bound if reader.features == "pixels" else 0.0
     result = Flip(frame, best.flipped, reader.classes, z[0], z[1], best.target, "ink", bound)
     return result, _radii(reader, frame), found
 
@@ -154,7 +155,16 @@ class Poll:
             "n_rows": len(every),
             "shares": self.votes.shares(self.a, self.b),
             "strongest": {
-                side: [{"row": int(self.index[i]), "label": str(self.labels[i]), "vote": float(every[i])} for i in rows]
+                side: [
+                    {
+                        "part": "train",
+                        "sample": int(i),
+                        "row": int(self.index[i]),
+                        "label": str(self.labels[i]),
+                        "vote": float(every[i]),
+                    }
+                    for i in rows
+                ]
                 for side, rows in sides
             },
         }

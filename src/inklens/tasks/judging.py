@@ -28,6 +28,8 @@ class Judgement:
     y_true : str array (n_samples,)
     notes : tuple of str
         What a person should know of the rows.
+    part : {"test", "train", "all"}
+        Which half they are; a row's number is its place in it.
     """
 
     reader: DigitReader
@@ -35,6 +37,7 @@ class Judgement:
     frames: np.ndarray
     y_true: np.ndarray
     notes: tuple[str, ...] = ()
+    part: Part = "test"
 
     @cached_property
     def proba(self) -> np.ndarray:
@@ -81,15 +84,20 @@ def evaluate(
 def judge(session: Session, part: Part = "test") -> Judgement:
     """Judge the model of a session on a part of its rows."""
     _, y, index = session.half(part)
-    return Judgement(session.reader, index, session.frames(part), y, session.notes)
+    return Judgement(session.reader, index, session.frames(part), y, session.notes, part)
 
 
 def sample_frame(
-    reader: DigitReader, sample: int, *, data: str | None = None, progress: Progress | None = None
+    reader: DigitReader,
+    sample: int,
+    *,
+    part: Part = "test",
+    data: str | None = None,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, str]:
-    """Return frame and label of one test row of the model's own split, or of `data` split the same way."""
+    """Return frame and label of one row of a half of the model's own split, or of `data` split the same way."""
     session = Session.of(reader, data=data, progress=progress)
-    X, y, _ = session.half("test")
+    X, y, _ = session.half(part)
     if not 0 <= sample < len(y):
-        raise ParameterError(f"--sample must lie in 0..{len(y) - 1} (the test rows), got {sample}")
+        raise ParameterError(f"--sample must lie in 0..{len(y) - 1} (--part {part}), got {sample}")
     return scale_pixels(X[sample]).reshape(session.dataset.image_shape), str(y[sample])

@@ -34,6 +34,7 @@ class SuspectLabels:
     folds: OutOfFold
     index: np.ndarray  # (n_samples,) rows of the data set
     frames: np.ndarray  # (n_samples, rows, cols) uint8
+    samples: np.ndarray  # (n_samples,) their numbers among the training rows
 
     def frame(self, i: int) -> np.ndarray:
         """Return the frame of row i of those judged, in [0, 1]."""
@@ -51,6 +52,8 @@ class SuspectLabels:
         """Return one suspect as the JSON document lists it."""
         given, suggested = self.names(i)
         return {
+            "part": "train",
+            "sample": int(self.samples[i]),
             "row": int(self.index[i]),
             "given": given,
             "suggested": suggested,
@@ -82,7 +85,7 @@ class SuspectLabels:
         return LabelErrorsDisplay(
             scale_pixels(self.frames[shown]),
             contributions=np.array(evidence).reshape(len(shown), *self.frames.shape[1:]),
-            rows=self.index[shown].tolist(),
+            rows=self.samples[shown].tolist(),
             given=[self.names(i)[0] for i in shown],
             suggested=[self.names(i)[1] for i in shown],
             proba_given=self.errors.self_confidence[shown],
@@ -130,4 +133,4 @@ def judge_labels(
         progress=progress,
     )
     errors = LabelErrors(reader.classes, encode(y, reader.classes), judged.proba)
-    return SuspectLabels(errors, judged, split.train_index[kept], X.reshape(-1, *reader.image_shape))
+    return SuspectLabels(errors, judged, split.train_index[kept], X.reshape(-1, *reader.image_shape), kept)

@@ -112,6 +112,7 @@ class Radii:
     labels: np.ndarray
     answers: np.ndarray
     notes: tuple[str, ...] = ()
+    part: Part = "test"  # the half that they are of; a row's number is its place in it
 
     def to_json(self) -> dict:
         """Return the document of ``inklens radii --json`` without the file name."""
@@ -122,6 +123,7 @@ class Radii:
                 name: {f"{level:g}": value for level, value in levels.items()}
                 for name, levels in self.robustness.quantiles().items()
             },
+            "part": self.part,
             "rows": self.rows.tolist(),
             "labels": self.labels.tolist(),
             "answers": self.answers.tolist(),
@@ -146,4 +148,4 @@ def measure_radii(
     judged = evaluate(reader, data=data, part=part, progress=progress)
     found = robustness(reader, judged.frames)
     right = judged.y_pred == judged.y_true
-    return Radii(found, right, judged.index, judged.y_true, judged.y_pred, judged.notes)
+    return Radii(found, right, judged.index, judged.y_true, judged.y_pred, judged.notes, part)

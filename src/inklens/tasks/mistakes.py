@@ -8,6 +8,7 @@ import numpy as np
 from inklens.errors import ParameterError
 from inklens.explanations import explain
 from inklens.tasks.judging import Judgement
+from inklens.tasks.session import Part
 
 if TYPE_CHECKING:
     from inklens.displays import ConfusionCellDisplay
@@ -20,6 +21,8 @@ class Cell:
     true: str
     answer: str
     against: str  # what the evidence compares the answer with
+    part: Part  # the half that they are of
+    samples: np.ndarray  # (n,) their numbers in that half
     rows: np.ndarray  # (n,) rows of the data set; below 0 for rows that were added to it
     frames: np.ndarray  # (n, rows, cols) in [0, 1]
     proba: np.ndarray  # (n, n_classes)
@@ -35,7 +38,7 @@ class Cell:
 
     def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens mistakes --json`` without the file name."""
-        images = zip(self.rows.tolist(), self.probability.tolist(), strict=True)
+        images = zip(self.samples.tolist(), self.rows.tolist(), self.probability.tolist(), strict=True)
         return {
             "true": self.true,
             "answer": self.answer,
@@ -44,7 +47,8 @@ class Cell:
             "n_true": self.n_true,
             "log_odds": self.log_odds,
             "contributions": self.contributions.tolist(),
-            "images": [{"row": row, "probability": probability} for row, probability in images],
+            "part": self.part,
+            "images": [{"sample": i, "row": row, "probability": probability} for i, row, probability in images],
         }
 
     def display(self, *, most: int = 20) -> "ConfusionCellDisplay":
@@ -87,6 +91,8 @@ def open_cell(judged: Judgement, true: str, answer: str) -> Cell:
         true,
         answer,
         against,
+        judged.part,
+        inside,
         judged.index[inside],
         judged.frames[inside],
         judged.proba[inside],

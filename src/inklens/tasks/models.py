@@ -4,12 +4,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from inklens.datasets import Split, load_dataset
 from inklens.datasets.relabel import read_relabel
-from inklens.errors import DataError, ParameterError
+from inklens.errors import DataError, OutputError, ParameterError
 from inklens.linear.driver import FitInterrupted, Solution, solve
 from inklens.linear.rows.rows import Rows
 from inklens.model.records import Certificate, DataRecord, FitRecord
@@ -38,6 +39,56 @@ class Fit:
     model: str | None = None
     warnings: tuple[str, ...] = ()
     interrupted: bool = False  # by Ctrl-C: the best model so far
+    seconds_allowed: float | None = None
+
+    @property
+    def features_used(self) -> int:
+        """Features (pixels, for a model on pixels) with a coefficient that is not 0 in some class."""
+        return int((self.reader.coef != 0.0).any(axis=0).sum())
+
+    def in_words(self) -> list[list[str]]:
+        """Say what was fitted to what, as pairs of a name and its value."""
+        asked, data = self.reader.require_fit_record(), self.reader.data_record
+        added = f" + {data.added.rows:,} of {data.added.folder}" if data.added else ""
+        used = f"{self.reader.features}, {self.features_used:,} of {self.reader.coef.shape[1]:,} used"
+        if asked.is_stretched:
+            used += ", each stretched to its range (min-max)"
+        return [
+            ["penalty", asked.penalty_in_words()],
+            ["features", used],
+            ["data", str(data.name)],
+            ["rows", f"{data.train:,}{added} training, {data.test:,} test, shuffled with seed {data.seed}"],
+        ]
+
+    def stop_in_words(self) -> str:
+        """Say where the fit stopped, and why there."""
+        gap, tol = f"gap {self.relative_gap:.2e}", self.reader.require_fit_record().tol
+        if self.status == "certified":
+            return f"{gap}, proven to be at most tol = {tol:g} (certified)"
+        if self.status == "separated":
+            return f"{gap}: a direction separates the classes, so the objective has no smallest value (separated)"
+        if self.interrupted:
+            return f"{gap}, above tol = {tol:g}: by Ctrl-C (stopped)"
+        if self.seconds_allowed is not None:
+            return f"{gap}, above tol = {tol:g}: the time budget of {self.seconds_allowed:g} s was over (stopped)"
+        return f"{gap}, above tol = {tol:g}: no further progress (stopped)"
+
+    def fitted_json(self) -> dict[str, object]:
+        """Return what was fitted to what, and why it stopped there."""
+        asked, data = self.reader.require_fit_record(), self.reader.data_record
+        return {
+            "C": asked.C if asked.is_penalised else "inf",
+            "l1_ratio": asked.l1_ratio,
+            "group": asked.group,
+            "tol": asked.tol,
+            "penalty": asked.penalty_in_words(),
+            "features": self.reader.features,
+            "scale": asked.scale,
+            "n_features": self.reader.coef.shape[1],
+            "features_used": self.features_used,
+            "rows": {"train": data.train, "test": data.test, "added": 0 if data.added is None else data.added.rows},
+            "stopped": self.stop_in_words(),
+        }
 
     def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens fit --json``."""
@@ -52,7 +103,8 @@ class Fit:
             "accuracy",
             "model",
         )
-        return {"schema_version": 1, **{name: getattr(self, name) for name in names}, "warnings": list(self.warnings)}
+        numbers = {name: getattr(self, name) for name in names}
+        return {"schema_version": 1, **numbers, "fitted": self.fitted_json(), "warnings": list(self.warnings)}
 
 
 def fit(
@@ -114,6 +166,8 @@ def fit(
     ('certified', True)
     """
     check_parameters(C, l1_ratio, tol)
+    if out is not None:
+        _check_folder(out)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
     n_train, n_test = len(rows.y_train), len(rows.y_test)
@@ -135,7 +189,17 @@ def fit(
     result = _judge(fitted, halves, data_record, image_shape=dataset.image_shape, features=features)
     if out is not None:
         result.reader.save(out)
-    return replace(result, model=None if out is None else os.fspath(out))
+    return replace(result, model=None if out is None else os.fspath(out), seconds_allowed=time_budget)
+
+
+def _check_folder(out: str | os.PathLike[str]) -> None:
+    """Refuse a file in a folder that is not there: a misspelt path should cost no fit."""
+    folder = Path(out).parent
+    if not folder.is_dir():
+        raise OutputError(
+            f"cannot write {os.fspath(out)!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name "
+            "another file"
+        )
 
 
 def check_parameters(C: float, l1_ratio: float, tol: float) -> None:

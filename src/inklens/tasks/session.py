@@ -20,6 +20,22 @@ Half = tuple[np.ndarray, np.ndarray, np.ndarray]  # X uint8 (n_samples, n_pixels
 Weights = tuple[np.ndarray, np.ndarray]  # coef, intercept
 
 
+NO_ROWS = (  # true of the reader that ships, and of files by hand
+    "this model does not say which rows it was fitted on; name data with --data, or make a model that does: "
+    "inklens fit --C 0.1 -o dense.inklens, and then --model dense.inklens"
+)
+ROW_NAMES: dict[Part, str] = {"test": "test row", "train": "training row", "all": "row"}
+
+
+def row_name(part: Part, sample: int) -> str:
+    """Return what a person calls one row: its number within its half, counted from 0, as ``--sample`` takes it.
+
+    >>> row_name("test", 33), row_name("train", 7)
+    ('test row 33', 'training row 7')
+    """
+    return f"{ROW_NAMES[part]} {sample}"
+
+
 @dataclass(frozen=True, eq=False)
 class Session:
     """A model and a data set, split as the model's fit split it, or as asked.
@@ -62,7 +78,7 @@ class Session:
         record = reader.data_record
         spec = data or record.spec
         if spec is None:
-            raise ParameterError("this model does not say what it was fitted on; name the data with --data")
+            raise ParameterError(NO_ROWS)
         dataset = load_dataset(spec, progress=progress, offline=offline)
         _check_shape(reader, dataset)
         is_same = dataset.checksum == record.checksum

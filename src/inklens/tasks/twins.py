@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Twins:
-    """Near-duplicates across a split, with the rows that they are in the data set."""
+    """Near-duplicates across a split, by their numbers in the halves and by their rows in the data set."""
 
     found: NearDuplicates
     halves: Split
@@ -27,6 +27,8 @@ class Twins:
         """All pairs, the closest first."""
         return [
             {
+                "test_sample": int(i),
+                "train_sample": int(j),
                 "test_row": int(self.halves.test_index[i]),
                 "train_row": int(self.halves.train_index[j]),
                 "test_label": str(self.halves.y_test[i]),

@@ -131,9 +131,10 @@ def quiz_frames(
         frame, name = picture_frame(reader, photo, **which)
         return frame[None], [name]
     from inklens.tasks.judging import evaluate
+    from inklens.tasks.session import row_name
 
     judged = evaluate(reader, data=data, progress=progress)
-    names = [f"row {row}, a {label}" for row, label in zip(judged.index, judged.y_true, strict=True)]
+    names = [f"{row_name(judged.part, i)}, a {label}" for i, label in enumerate(judged.y_true)]
     return judged.frames, names
 
 

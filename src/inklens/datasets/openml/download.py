@@ -1,10 +1,12 @@
 """Fetch one file over HTTP in bounded time: retries with back-off, resume, and only from origins that are allowed."""
 
+import errno
 import hashlib
 import http.client
 import io
 import queue
 import random
+import socket
 import threading
 import time
 import urllib.error
@@ -28,6 +30,7 @@ MAX_REDIRECTS = 5
 MAX_RESTARTS = 5  # from the first byte: a server that cuts off and cannot resume would keep us for ever
 MAX_ANSWER_BYTES = 16 << 20  # of JSON: the features of 10,000 columns take 2 MB
 NO_SUCH_PART = 416
+NO_NETWORK = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 RETRIABLE_STATUS = (408, 425, 429, NO_SUCH_PART)  # and every 5xx
 
 
@@ -43,11 +46,14 @@ class Limits:
         Seconds of silence before one attempt is given up.
     back_off_s : float
         First pause between attempts; it doubles each time, up to 8 times.
+    unreachable_s : float
+        Seconds before giving up where there is no way to the server at all: no network, or no name server.
     """
 
     stall_s: float = 60.0
     read_s: float = 15.0
     back_off_s: float = 0.5
+    unreachable_s: float = 1.5
 
 
 PATIENT = Limits()
@@ -158,6 +164,10 @@ class _Transient(Exception):
     """A fault that may be gone at the next attempt."""
 
 
+class _Unreachable(_Transient):
+    """There is no way to the server: no network, or nobody knows its name."""
+
+
 class _Start(NamedTuple):
     """Where an answer begins, how long the whole file is, and its version (RFC 9110, section 13.1.5)."""
 
@@ -191,6 +201,14 @@ class _Download:
         while True:
             try:
                 return self._attempt()
+            except _Unreachable as error:
+                if time.monotonic() - self._since + pause_s > self.limits.unreachable_s:
+                    raise DownloadError(
+                        f"cannot reach {self.url}: {error}; this machine seems to be offline: use --data embedded "
+                        "(real digits, no network), a copy on disk such as idx:DIR, or fetch it where there is a "
+                        "network: inklens data fetch mnist"
+                    ) from error
+                reason = str(error)
             except _Transient as error:
                 reason = str(error)
             if self._left_s() <= pause_s or self._restarts > MAX_RESTARTS:
@@ -259,6 +277,9 @@ class _Download:
         except DownloadError:
             raise
         except (OSError, http.client.HTTPException, ValueError) as error:
+            cause = getattr(error, "reason", error)
+            if isinstance(cause, socket.gaierror) or getattr(cause, "errno", None) in NO_NETWORK:
+                raise _Unreachable(str(cause)) from error
             raise _Transient(f"{type(error).__name__}: {getattr(error, 'reason', error)}") from error
 
 

@@ -112,7 +112,8 @@ def interior_point(problem: Problem, coef: np.ndarray, intercept: np.ndarray, to
         bound = small.loss(small.X @ v.T) + penalty.value(v[:, :-1]) - gap
         point, behind = (_in_full(small, vector, n_features) for vector in (rounded, v))
         dual = DualPoint(*behind, *(np.zeros_like(part) for part in behind))
-        stalled, least, before = stalled + 1 if gap > 0.99 * least else 0, min(gap, least), mu
+        is_lower = gap < least - 0.01 * abs(least)  # rounding takes the gap below 0
+        stalled, least, before = 0 if is_lower else stalled + 1, min(gap, least), mu
         v, u, length = _step(small, v, u, l1, mu)
         if length >= ACCEPTED_LENGTH:
             mu = min(mu, max(gap / max(1, 2 * l1.size), mu / BARRIER_RATIO) / BARRIER_RATIO)

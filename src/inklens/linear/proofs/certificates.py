@@ -6,7 +6,9 @@ those of Y (the intercept is not penalised)
     objective(W, b)  >=  sum_i c_i H(p_i) - g*(G),      H(p) = -sum_k p_k log p_k.
 
 Every quantity is computed in float64 from the values as given, up to `layouts.ROUNDED` = 4 u of each; |error of a sum
-of n terms| <= gamma_n sum |terms| with gamma_n = n u / (1 - n u), u = 2^-53 (Higham 2002, section 3.1).
+of n terms| <= gamma_n sum |terms| with gamma_n = n u / (1 - n u), u = 2^-53 (Higham 2002, section 3.1). The terms are
+residuals, not probabilities: with p_own = 1 - sum of the others, as `dual.py` means it, a row that is sure to 1e-9 adds
+a billionth of what its weight would.
 
 Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classes, n_features).
 """
@@ -20,11 +22,12 @@ from scipy.special import entr
 from inklens.linear import deadline
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, class_sums, dual_gradient, entropy
+from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, dual_gradient, entropy, flows, others
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax
 
+SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
@@ -65,7 +68,7 @@ def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: Dua
     """
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
-    slack = _score_rounding(problem.magnitudes, problem.weights, coef, intercept)
+    slack = loss_rounding(problem, coef, intercept, at)
     if dual is None or dual.direction is None:
         dual, proba = DualPoint(coef, intercept), at.proba
     else:
@@ -99,16 +102,28 @@ def dual_bound(
 
     `leak` is the share of probability by which the class sums may still be wrong.
     """
-    n_samples, n_classes = proba.shape
+    n_classes = proba.shape[1]
+    relative, shift = _rounding(proba, codes, leak)
     total = float(weights.sum())
-    relative = gamma(n_samples + 8 * n_classes + 20) + 2.0 * leak
-    widest = np.abs(G) + relative * magnitudes
+    widest = np.abs(G) + shift * magnitudes
 
     def value(scale: float) -> float:
         sure = entropy(proba, codes, weights, scale)
-        return sure - relative * n_classes * (total + sure) - penalty.conjugate(scale * widest)
+        return sure - n_classes * (shift * total + relative * sure) - penalty.conjugate(scale * widest)
 
     return best_scaled(penalty, widest, value)
+
+
+def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
+    """Return the largest probability that a row gives to classes other than its own, at most 1."""
+    found = (float(others(p, codes[part]).sum(axis=1).max(initial=0.0)) for part, p in proba.readings())
+    return min(1.0, max(found, default=1.0))
+
+
+def _rounding(proba: RowArray, codes: np.ndarray, leak: float) -> tuple[float, float]:
+    """Return the error of sums over rows, relative to their terms, and relative to the terms' weights alone."""
+    relative = gamma(len(proba) + 8 * proba.shape[1] + 20)
+    return relative + 2.0 * leak, relative * largest_residual(proba, codes) + 2.0 * leak
 
 
 def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
@@ -118,19 +133,28 @@ def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[R
     """
     n_classes = proba.shape[1]
     wanted = np.bincount(codes, weights, minlength=n_classes)
+    gained, given = flows(proba, codes, weights)
     for _ in range(2):
-        proba = balance(proba, codes, weights)
-    present = class_sums(proba, weights)
-    unsure = np.abs(present - wanted) + gamma(len(proba) + 2 * n_classes) * (present + wanted)
+        proba = balance(proba, codes, weights, gained - given)
+        gained, given = flows(proba, codes, weights)
+    unsure = np.abs(gained - given) + gamma(len(proba) + 2 * n_classes) * (gained + given)
     with np.errstate(divide="ignore", invalid="ignore"):
-        leak = float(np.max(np.where(unsure > 0.0, unsure / present, 0.0)))
+        leak = float(np.max(np.where(unsure > 0.0, unsure / (wanted + gained - given), 0.0)))
     return proba, leak if np.isfinite(leak) else 1.0
 
 
-def _score_rounding(magnitudes: np.ndarray, weights: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> float:
-    """Return a bound on the error of the loss: scores are sums of n_features + 1 products, logs and sums follow."""
-    reach = float(magnitudes @ np.abs(coef).max(axis=0, initial=0.0)) + float(weights.sum()) * np.abs(intercept).max()
-    return float(2.0 * gamma(len(magnitudes) + len(coef) + 20) * (reach + float(weights.sum()) * np.log(len(coef))))
+def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at: Evaluation) -> float:
+    """Return a bound on the error of the loss: scores are sums of n_features + 1 products, logs and sums follow.
+
+    Where all scores are known to d, a row's loss is known to (e^2d - 1) times its residual.
+    """
+    n_samples, n_classes, n_features = len(problem.codes), *coef.shape
+    widest, constant, total = np.abs(coef).max(axis=0, initial=0.0), np.abs(intercept).max(), problem.weights.sum()
+    of_scores = gamma(n_features + n_classes + 20)
+    farthest = np.maximum(np.abs(problem.rows.low), np.abs(problem.rows.high)) @ widest + constant
+    largest = 1.2 * largest_residual(at.proba, problem.codes) if of_scores * farthest <= SURE_OF_SCORES else 1.0
+    moved = 2.0 * min(1.0, largest) * of_scores * (problem.magnitudes @ widest + total * constant)
+    return float(moved + gamma(n_classes + 12) * total + gamma(n_samples + 20) * at.loss)
 
 
 def lower_bound(
@@ -170,7 +194,9 @@ def lower_bound(
     proba /= proba.sum(axis=1, keepdims=True)
     point, leak = balanced(RowArray.of(proba), codes, weights) if fit_intercept else (RowArray.of(proba), 0.0)
     indicator = np.eye(proba.shape[1])[codes]
-    G = np.asarray(((indicator - np.asarray(point)) * weights[:, None]).T @ X)
+    residual = -others(np.asarray(point), codes)
+    residual += indicator * -residual.sum(axis=1, keepdims=True)
+    G = np.asarray((residual * weights[:, None]).T @ X)
     magnitudes = np.asarray(abs(X).T @ weights)
     bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak)
     return max(0.0, bound)
@@ -228,10 +254,10 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     """
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
     G = dual_gradient(problem, proba)
-    relative = gamma(len(proba) + 8 * problem.n_classes + 20) + 2.0 * leak
-    widest = float((np.abs(G) + relative * problem.magnitudes)[:, problem.free].max(initial=0.0))
+    relative, shift = _rounding(proba, problem.codes, leak)
+    widest = float((np.abs(G) + shift * problem.magnitudes)[:, problem.free].max(initial=0.0))
     sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
-    return max(0.0, sure - relative * problem.n_classes * (total + sure) - radius * widest)
+    return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)
 
 
 def existence(problem: Problem, proba: np.ndarray) -> float | None:

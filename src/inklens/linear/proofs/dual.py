@@ -4,6 +4,9 @@ The linearised dual point at (W, b) along a Newton direction (D, d) is P + U, U_
 its gradient is the Newton model's own, so that it is feasible up to what the model leaves out and its gap is of second
 order in the direction. Rows that leave the simplex are clipped and normalised.
 
+A row is meant as its probabilities of the other classes tell it: its own is 1 less these, and where that is close to 1
+nothing is lost in rounding.
+
 Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction (n_classes,), proba (n_samples,
 n_classes).
 """
@@ -12,7 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr
+from scipy.special import entr, xlog1py
 
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
@@ -62,18 +65,37 @@ def class_sums(proba: RowArray, weights: np.ndarray) -> np.ndarray:
     return sum((weights[part] @ p for part, p in proba.readings()), np.zeros(proba.shape[1]))
 
 
-def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> RowArray:
+def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the classes that a row does not belong to, 0 for its own, (n_rows, n_classes)."""
+    out = p.astype(np.float64)
+    out[np.arange(len(p)), codes] = 0.0
+    return out
+
+
+def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
+    gained, given = np.zeros((2, proba.shape[1]))
+    for part, p in proba.readings():
+        q = others(p, codes[part])
+        gained += weights[part] @ q
+        given += np.bincount(codes[part], weights[part] * q.sum(axis=1), minlength=len(given))
+    return gained, given
+
+
+def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.ndarray | None = None) -> RowArray:
     """Move probability from over- to under-represented classes until the weighted class sums are those of the labels.
 
-    A row-stochastic (n_classes, n_classes) matrix does it, so rows stay in the simplex.
+    A row-stochastic (n_classes, n_classes) matrix does it, so rows stay in the simplex. `excess` is by how much class
+    sums are too large, where that is known without cancellation.
 
     >>> proba = balance(RowArray.of(np.array([[0.9, 0.1], [0.7, 0.3]])), np.array([0, 1]), np.ones(2))
     >>> class_sums(proba, np.ones(2))
     array([1., 1.])
     """
     wanted = np.bincount(codes, weights, minlength=proba.shape[1])
-    present = class_sums(proba, weights)
-    surplus, shortage = np.maximum(present - wanted, 0.0), np.maximum(wanted - present, 0.0)
+    if excess is None:
+        excess = class_sums(proba, weights) - wanted
+    present, surplus, shortage = wanted + excess, np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
     if shortage.sum() == 0.0:
         return proba
     share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
@@ -103,9 +125,10 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
     """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
     total = 0.0
     for part, p in proba.readings():
-        mixed = p.astype(np.float64) * scale
-        mixed[np.arange(len(mixed)), codes[part]] += 1.0 - scale
-        total += float(weights[part] @ entr(mixed).sum(axis=1))
+        q = others(p, codes[part]) * scale
+        given = np.minimum(q.sum(axis=1), 1.0)
+        own = -xlog1py(1.0 - given, -given)
+        total += float(weights[part] @ (entr(q).sum(axis=1) + own))
     return total
 
 
