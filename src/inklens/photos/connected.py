@@ -10,6 +10,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom ar
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 LINE_SHARE = 0.8  # of the picture's side: a run of ink this long may be a printed line
 SPECK_SHARE = 0.02  # of the largest component's area: less is a speck
+SMALL_PRINT_SHARE = 0.15  # of the largest component's area: what lies near and has less may be print in a corner
 JOIN_GAP = 0.12  # of the digit's extent: components nearer than this belong together
 FLAW_EXTENT = 0.04  # of the digit's extent: a smaller hole is a flaw
 STACK_GAP = 0.3  # the same for components above one another, such as the bar of a 5
@@ -147,7 +148,9 @@ def main_groups(components: list[Component], shape: tuple[int, ...]) -> list[lis
         return []
     main = max(components, key=lambda component: component.area * _standing(component, shape))
     groups = [grow([main], components), grow([main], [component for component in components if component.border == 0])]
-    return groups if len(groups[0]) != len(groups[1]) else groups[:1]
+    groups = groups if len(groups[0]) != len(groups[1]) else groups[:1]
+    added = sum(component.area for component in groups[-1]) - main.area
+    return [*groups, [main]] if 0 < added < SMALL_PRINT_SHARE * main.area else groups
 
 
 def grow(group: list[Component], components: list[Component]) -> list[Component]:

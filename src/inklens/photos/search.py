@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from inklens.photos import connected, frames, typical
+from inklens.photos import connected, frames, printed, typical
 from inklens.photos.clarity import clarity
 from inklens.photos.connected import Box, Component
 from inklens.photos.ink import Ink, find_ink, papers, polarities, resize_longer
@@ -22,6 +22,11 @@ MAX_MASK_DIFFERENCE = 0.02  # share of a digit's pixels in which two guesses may
 DOUBT_NOVELTY = 0.3  # added to the novelty under the less likely of two polarities
 LEFT_OVER_NOVELTY = 0.7  # added if all ink were left over
 BORDER_NOVELTY = 2.0  # added if the whole outline lay on the picture's border
+PRINT_MARGIN_PIXELS = 2  # beyond a printed line's ink: its blur
+MAX_PRINT_SHARE = 0.85  # of its ink: more on the lines of a cell is no digit
+PRINT_NOVELTY = 0.3  # added where printed lines were found and left in
+CELL_NOVELTY = 2.0  # added besides if all its ink were lines along two or more sides
+FAINT_SHARE = 0.5  # of the threshold: so faint are lines that still count when the digit is judged
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -46,6 +51,7 @@ class Found:
     group: tuple[Component, ...]
     others: tuple[Component, ...]
     lines: bool  # printed lines were taken out
+    doubt: float = 0.0  # added to its novelty
     rivals: int = 0  # other components in the photo that are as large as a digit
 
     def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
@@ -66,6 +72,7 @@ class Found:
     def measures(self) -> dict[str, float]:
         """Return what the checks before an answer need."""
         left, top, right, bottom = self.box
+        other = self._print()
         return {
             "contrast": self.ink.full,
             "noise": self.ink.noise,
@@ -74,14 +81,26 @@ class Found:
             "rivals": float(self.rivals),
             "left_over": self.left_over,
             **clarity(
-                self.view.bright,
-                self.ink.contrast,
+                self.ink.painted_over(other),
+                np.where(other, 0, self.ink.contrast),
                 self.mask,
                 box=self.box,
                 pen=self._redrawn[1] * max(right - left, bottom - top),
                 full=self.ink.full,
             ),
         }
+
+    def _print(self) -> np.ndarray:
+        """Return the pixels, lines too faint to be ink and a margin with them, that are neither digit nor paper."""
+        ink = self.ink
+        rest = sum((component.border > 0 for component in self.others), 0)
+        faint = ink.contrast > max(FAINT_SHARE * ink.threshold, 4 * ink.noise)
+        lines = faint & ~printed.without_lines(faint | self.mask)
+        margin = PRINT_MARGIN_PIXELS
+        if rest:
+            labels, components = connected.label(ink.mask)
+            lines |= connected.mask_of([c for c in components if c.border > 0], labels)
+        return connected.dilated(lines & ~self.mask, margin, margin) & ~connected.dilated(self.mask, margin, margin)
 
     @property
     def left_over(self) -> float:
@@ -134,7 +153,8 @@ def _best(
     for doubt, ink in enumerate(polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in papers(view.bright):
-            candidates = list(_candidates(view, find_ink(view.bright, name, paper, threshold), lines))
+            seen = find_ink(view.bright, name, paper, threshold)
+            candidates = list(_candidates(view, seen, paper, threshold, lines))
             if not candidates:
                 continue
             novelties = novelty(candidates) + doubt * DOUBT_NOVELTY
@@ -152,18 +172,43 @@ def _same(a: Found, b: Found) -> bool:
     return a.view is b.view and int((a.mask ^ b.mask).sum()) < MAX_MASK_DIFFERENCE * int(a.mask.sum())
 
 
-def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
+def _candidates(view: View, seen: Ink, paper: np.ndarray, threshold: float | None, lines: bool) -> Iterator[Found]:
     """Yield what may be the digit, with printed lines left in and taken out."""
-    cleaned = connected.without_lines(seen.mask) if lines else seen.mask
-    for mask in (seen.mask, cleaned)[: 1 + int((cleaned != seen.mask).any())]:
-        labels, components = connected.label(mask)
-        for group in connected.main_groups(components, mask.shape):
-            digit = connected.mask_of(group, labels)
-            members = set(group)
-            others = tuple(component for component in components if component not in members)
-            taken_out = mask is not seen.mask
-            rivals = connected.rivals(group, others)
-            yield Found(view, seen, digit, connected.union(group), tuple(group), others, taken_out, rivals)
+    rules = printed.printed_lines(seen.mask) if lines else []
+    left = printed.taken_out(seen.mask, rules)
+    print_ = seen.mask & ~left
+    for found in _digits(view, seen, taken_out=False):
+        share = float(print_[found.mask].mean()) if rules else 0.0
+        if share <= MAX_PRINT_SHARE or not all(line.is_outer for line in rules):
+            yield replace(found, doubt=_doubt(rules, share))
+    if rules:
+        yield from _digits(view, _without_print(seen, left, paper, threshold), taken_out=True)
+
+
+def _doubt(rules: list[printed.Line], share: float) -> float:
+    """Return what is added to the novelty of ink in which printed lines were left, a share of it."""
+    if len(rules) < 2:
+        return 0.0
+    crossed = {line.turned for line in rules if line.is_outer}
+    return PRINT_NOVELTY + (CELL_NOVELTY * share if len(crossed) == 2 else 0.0)
+
+
+def _without_print(seen: Ink, left: np.ndarray, paper: np.ndarray, threshold: float | None) -> Ink:
+    """Find the ink again with paper painted over the printed lines: a pale pen beside black lines has its own threshold."""
+    margin = PRINT_MARGIN_PIXELS
+    blur = connected.dilated(seen.mask & ~left, margin, margin) & ~connected.dilated(left, 1, 1)
+    again = find_ink(seen.painted_over(blur), seen.paper, paper, threshold)
+    return replace(again, mask=printed.without_lines(again.mask))
+
+
+def _digits(view: View, seen: Ink, *, taken_out: bool) -> Iterator[Found]:
+    labels, components = connected.label(seen.mask)
+    for group in connected.main_groups(components, seen.mask.shape):
+        digit = connected.mask_of(group, labels)
+        members = set(group)
+        others = tuple(component for component in components if component not in members)
+        rivals = connected.rivals(group, others)
+        yield Found(view, seen, digit, connected.union(group), tuple(group), others, taken_out, rivals=rivals)
 
 
 def novelty(candidates: list[Found]) -> np.ndarray:
@@ -171,4 +216,5 @@ def novelty(candidates: list[Found]) -> np.ndarray:
     frame = np.array([found.frame() for found in candidates], np.float32)
     left_over = np.array([found.left_over for found in candidates])
     border = np.array([max(component.border for component in found.group) for found in candidates])
-    return typical.shipped().novelty(frame) + LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border
+    doubt = np.array([found.doubt for found in candidates])
+    return doubt + typical.shipped().novelty(frame) + LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border
