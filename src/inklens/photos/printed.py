@@ -13,7 +13,7 @@ from inklens.photos.connected import EIGHT_NEIGHBOURS, dilated, label
 # shares of the picture's side
 LINE_SHARE = 0.8  # a run of ink this long is a printed line wherever it lies
 HELD_SHARE = 0.35  # so is a shorter one, if both its ends meet the border or another line
-WIDE_LINE_SHARE = 0.9  # so long is one that is thicker than a pen's stroke
+WIDE_LINE_SHARE = 0.8  # so long is one that is thicker than a pen's stroke
 EDGE_LINE_SHARE = 0.6  # so is one along the border, of which one end does
 PIECE_SHARE = 0.12  # a straight piece of a line, perhaps tilted
 GAP_SHARE = 0.05  # of a line that print or light has broken
@@ -28,7 +28,7 @@ CORNER_SHARE = 0.12  # the same for a box with round corners
 
 MAX_TILT = 0.15  # rise over run: more is a pen's stroke
 MIN_DOTS = 5
-TILTS = np.linspace(-MAX_TILT, MAX_TILT, 31)
+TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)
 MIN_FILLED = 0.25  # share of a line's length that has ink
 MAX_BEND = 0.3  # of its thickness: mean distance from a straight line
 CROSSING = 1.6  # times the line's thickness: a longer run across it is a stroke that crosses

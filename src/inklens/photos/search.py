@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
+from scipy import ndimage
 
 from inklens.photos import connected, frames, printed, typical
 from inklens.photos.clarity import clarity
@@ -27,6 +28,8 @@ MAX_PRINT_SHARE = 0.85  # of its ink: more on the lines of a cell is no digit
 PRINT_NOVELTY = 0.3  # added where printed lines were found and left in
 CELL_NOVELTY = 2.0  # added besides if all its ink were lines along two or more sides
 FAINT_SHARE = 0.5  # of the threshold: so faint are lines that still count when the digit is judged
+ALONE_SHARE = 0.05  # of the ink: with less left over, no printed line needs to be looked for
+CLEAR_TONES = 0.75  # of the variance: from it, the paper round a digit needs no second look
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -72,7 +75,6 @@ class Found:
     def measures(self) -> dict[str, float]:
         """Return what the checks before an answer need."""
         left, top, right, bottom = self.box
-        other = self._print()
         return {
             "contrast": self.ink.full,
             "noise": self.ink.noise,
@@ -80,15 +82,20 @@ class Found:
             "holes": float(connected.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
             "left_over": self.left_over,
-            **clarity(
-                self.ink.painted_over(other),
-                np.where(other, 0, self.ink.contrast),
-                self.mask,
-                box=self.box,
-                pen=self._redrawn[1] * max(right - left, bottom - top),
-                full=self.ink.full,
-            ),
+            **self._clarity(),
         }
+
+    def _clarity(self) -> dict[str, float]:
+        """Return how clearly it stands out from its paper, whatever else is printed there."""
+        left, top, right, bottom = self.box
+        measured = partial(
+            clarity, mask=self.mask, box=self.box, pen=self._redrawn[1] * max(right - left, bottom - top), full=self.ink.full
+        )
+        found = measured(self.ink.bright, self.ink.contrast)
+        if found["two_tones"] >= CLEAR_TONES:
+            return found
+        other = self._print()
+        return measured(self.ink.painted_over(other), np.where(other, 0, self.ink.contrast))
 
     def _print(self) -> np.ndarray:
         """Return the pixels, lines too faint to be ink and a margin with them, that are neither digit nor paper."""
@@ -107,6 +114,11 @@ class Found:
         """Share of the ink that is neither the digit nor on the border."""
         rest = sum(component.area for component in self.others if component.border < 0.3)
         return rest / (rest + sum(component.area for component in self.group))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is hardly any ink besides it."""
+        return not self.rivals and self.left_over < ALONE_SHARE
 
     @property
     def extent(self) -> float:
@@ -154,10 +166,10 @@ def _best(
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in papers(view.bright):
             seen = find_ink(view.bright, name, paper, threshold)
-            candidates = list(_candidates(view, seen, paper, threshold, lines))
+            candidates, novelties = _candidates(view, seen, paper, threshold, lines)
             if not candidates:
                 continue
-            novelties = novelty(candidates) + doubt * DOUBT_NOVELTY
+            novelties = novelties + doubt * DOUBT_NOVELTY
             new = candidates[int(novelties.argmin())]
             agreed = best is not None and _same(new, best)
             if best is None or novelties.min() < least:
@@ -172,17 +184,37 @@ def _same(a: Found, b: Found) -> bool:
     return a.view is b.view and int((a.mask ^ b.mask).sum()) < MAX_MASK_DIFFERENCE * int(a.mask.sum())
 
 
-def _candidates(view: View, seen: Ink, paper: np.ndarray, threshold: float | None, lines: bool) -> Iterator[Found]:
-    """Yield what may be the digit, with printed lines left in and taken out."""
-    rules = printed.printed_lines(seen.mask) if lines else []
+def _candidates(
+    view: View, seen: Ink, paper: np.ndarray, threshold: float | None, lines: bool
+) -> tuple[list[Found], np.ndarray]:
+    """Return what may be the digit, with printed lines left in and taken out, and the novelty of each."""
+    plain = list(_digits(view, seen))
+    strange = _strangeness(plain)
+    novelties = strange + _penalties(plain)
+    if not lines or any(n < ACCEPTED_NOVELTY and found.is_alone for n, found in zip(novelties, plain, strict=True)):
+        return plain, novelties
+    rules = printed.printed_lines(seen.mask)
+    if not rules:
+        return plain, novelties
     left = printed.taken_out(seen.mask, rules)
-    print_ = seen.mask & ~left
-    for found in _digits(view, seen, taken_out=False):
-        share = float(print_[found.mask].mean()) if rules else 0.0
-        if share <= MAX_PRINT_SHARE or not all(line.is_outer for line in rules):
-            yield replace(found, doubt=_doubt(rules, share))
-    if rules:
-        yield from _digits(view, _without_print(seen, left, paper, threshold), taken_out=True)
+    ruled = [_beside_lines(found, seen.mask & ~left, rules) for found in plain]
+    cleaned = list(_digits(view, _without_print(seen, left, paper, threshold), taken_out=True))
+    kept = [k for k, found in enumerate(ruled) if found is not None]
+    both = [found for found in ruled if found is not None] + cleaned
+    return both, np.concatenate([strange[kept], _strangeness(cleaned)]) + _penalties(both)
+
+
+def _beside_lines(found: Found, lines_only: np.ndarray, rules: list[printed.Line]) -> Found | None:
+    """Return what was found without the lines beside it; None if it is nothing but lines along the border itself."""
+    share = float(lines_only[found.mask].mean())
+    if share > MAX_PRINT_SHARE and all(line.is_outer for line in rules):
+        return None
+    labels, _ = ndimage.label(found.ink.mask, connected.EIGHT_NEIGHBOURS)
+    ruled = np.bincount(labels[lines_only], minlength=int(labels.max()) + 1)
+    others = tuple(part for part in found.others if ruled[part.label] <= 0.5 * part.area)
+    return replace(
+        found, others=others, doubt=_doubt(rules, share), rivals=connected.rivals(list(found.group), others)
+    )
 
 
 def _doubt(rules: list[printed.Line], share: float) -> float:
@@ -201,7 +233,7 @@ def _without_print(seen: Ink, left: np.ndarray, paper: np.ndarray, threshold: fl
     return replace(again, mask=printed.without_lines(again.mask))
 
 
-def _digits(view: View, seen: Ink, *, taken_out: bool) -> Iterator[Found]:
+def _digits(view: View, seen: Ink, *, taken_out: bool = False) -> Iterator[Found]:
     labels, components = connected.label(seen.mask)
     for group in connected.main_groups(components, seen.mask.shape):
         digit = connected.mask_of(group, labels)
@@ -211,10 +243,16 @@ def _digits(view: View, seen: Ink, *, taken_out: bool) -> Iterator[Found]:
         yield Found(view, seen, digit, connected.union(group), tuple(group), others, taken_out, rivals=rivals)
 
 
-def novelty(candidates: list[Found]) -> np.ndarray:
-    """Return how unlike a digit each is, (n_candidates,): its frame's novelty, and more for ink that is left over."""
-    frame = np.array([found.frame() for found in candidates], np.float32)
+def _strangeness(candidates: list[Found]) -> np.ndarray:
+    """Return how unlike a digit the frame of each is, (n_candidates,)."""
+    if not candidates:
+        return np.zeros(0)
+    return typical.shipped().novelty(np.array([found.frame() for found in candidates], np.float32))
+
+
+def _penalties(candidates: list[Found]) -> np.ndarray:
+    """Return what is added to each novelty for ink left over, for the border, and for printed lines left in."""
     left_over = np.array([found.left_over for found in candidates])
     border = np.array([max(component.border for component in found.group) for found in candidates])
     doubt = np.array([found.doubt for found in candidates])
-    return doubt + typical.shipped().novelty(frame) + LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border
+    return LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border + doubt
