@@ -117,7 +117,7 @@ def cell(digit: np.ndarray | None, rng: np.random.Generator, kind: str, written:
     side = int(rng.uniform(60, 121))
     sheet = _Sheet(side, rng, Image.new("L", (FINE * side, FINE * side), 0), rng.uniform(-0.04, 0.12) * side)
     PRINTS[kind](sheet)
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 and (digit is not None or written is not None):
         _small_print(sheet)
     printed = np.asarray(sheet.printed, np.float32) / 255
     ink = np.zeros_like(printed)
@@ -216,7 +216,7 @@ def thin_scan(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     paper, darkness = rng.uniform(0.8, 1.0), rng.uniform(0.35, 1.0)
     gray = paper * (1 - darkness * small) + rng.normal(0, rng.uniform(0, 0.02), small.shape)
     if rng.random() < 0.3:
-        gray = (gray < paper * (1 - 0.4 * darkness)).astype(float) if rng.random() < 0.5 else 1 - gray
+        gray = (gray < paper * (1 - 0.2 * darkness)).astype(float) if rng.random() < 0.5 else 1 - gray
     return np.repeat((np.clip(gray, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 

@@ -149,8 +149,10 @@ def main_groups(components: list[Component], shape: tuple[int, ...]) -> list[lis
     main = max(components, key=lambda component: component.area * _standing(component, shape))
     groups = [grow([main], components), grow([main], [component for component in components if component.border == 0])]
     groups = groups if len(groups[0]) != len(groups[1]) else groups[:1]
-    added = sum(component.area for component in groups[-1]) - main.area
-    return [*groups, [main]] if 0 < added < SMALL_PRINT_SHARE * main.area else groups
+    extras = [component for component in groups[-1] if component is not main]
+    apart = all(not _surrounds(main.box, component.box) for component in extras)
+    small = sum(component.area for component in extras) < SMALL_PRINT_SHARE * main.area
+    return [*groups, [main]] if extras and apart and small else groups
 
 
 def grow(group: list[Component], components: list[Component]) -> list[Component]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos.connected import EIGHT_NEIGHBOURS, dilated, label
+from inklens.photos.connected import EIGHT_NEIGHBOURS, Box, dilated, label
 
 # mask  (rows, cols)  bool, True = ink
 
@@ -28,6 +28,7 @@ CORNER_SHARE = 0.12  # the same for a box with round corners
 
 MAX_TILT = 0.15  # rise over run: more is a pen's stroke
 MIN_DOTS = 5
+MIN_STRIPES, STRIPES_SHARE = 4, 0.25  # so many lines across so much of the side are a texture
 TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)
 MIN_FILLED = 0.25  # share of a line's length that has ink
 MAX_BEND = 0.3  # of its thickness: mean distance from a straight line
@@ -96,7 +97,19 @@ def printed_lines(mask: np.ndarray) -> list[Line]:
         return []
     dots = _dots(mask)
     found = [*_straight(mask, dots, turned=False), *_straight(mask.T, dots.T, turned=True)]
-    return [line for line in found if _is_printed(line, [other for other in found if other.turned != line.turned and other.is_outer])]
+    outer = [line for line in found if line.is_outer]
+    lines = [line for line in found if _is_printed(line, [other for other in outer if other.turned != line.turned])]
+    return [] if _is_texture(lines) else lines
+
+
+def _is_texture(lines: list[Line]) -> bool:
+    """Say whether there are so many and so thick lines of one direction that they are stripes."""
+    for turned in (False, True):
+        alike = [line for line in lines if line.turned == turned]
+        inked = sum(line.thickness for line in alike) / alike[0].side[0] if alike else 0.0
+        if len(alike) >= MIN_STRIPES and inked > STRIPES_SHARE:
+            return True
+    return False
 
 
 def _dots(mask: np.ndarray) -> np.ndarray:
@@ -209,17 +222,22 @@ def _without(mask: np.ndarray, lines: list[Line]) -> np.ndarray:
 def _shreds(left: np.ndarray, removed: np.ndarray) -> np.ndarray:
     """Return what hung on the lines and lies along the border: ticks of a comb, corners, ink of the next cell."""
     labels, components = label(left)
-    if len(components) < 2:
-        return np.zeros_like(left)
-    rows, cols = left.shape
-    hung = np.zeros(int(labels.max()) + 1, bool)
+    hung = np.zeros(int(labels.max(initial=0)) + 1, bool)
     hung[np.unique(labels[dilated(removed, 2, 2) & left])] = True
     shreds = np.zeros_like(hung)
-    for component in components[1:]:
+    thin = THIN_SHARE * max(left.shape) + THIN_PIXELS
+    for number, component in enumerate(components):
         x0, y0, x1, y1 = component.box
-        outer = min(x1, cols - x0) <= OUTER_SHARE * cols or min(y1, rows - y0) <= OUTER_SHARE * rows
-        shreds[component.label] = hung[component.label] and outer
+        is_tick = min(x1 - x0, y1 - y0) <= thin
+        shreds[component.label] = hung[component.label] and is_outer(component.box, left.shape) and (number or is_tick)
     return shreds[labels]
+
+
+def is_outer(box: Box, shape: tuple[int, ...]) -> bool:
+    """Say whether a box lies along one side of the picture."""
+    left, top, right, bottom = box
+    rows, cols = shape
+    return min(right, cols - left) <= OUTER_SHARE * cols or min(bottom, rows - top) <= OUTER_SHARE * rows
 
 
 def _closed(mask: np.ndarray, gap: int) -> np.ndarray:

@@ -99,15 +99,13 @@ class Found:
 
     def _print(self) -> np.ndarray:
         """Return the pixels, lines too faint to be ink and a margin with them, that are neither digit nor paper."""
-        ink = self.ink
-        rest = sum((component.border > 0 for component in self.others), 0)
+        ink, margin = self.ink, PRINT_MARGIN_PIXELS
         faint = ink.contrast > max(FAINT_SHARE * ink.threshold, 4 * ink.noise)
-        lines = faint & ~printed.without_lines(faint | self.mask)
-        margin = PRINT_MARGIN_PIXELS
-        if rest:
-            labels, components = connected.label(ink.mask)
-            lines |= connected.mask_of([c for c in components if c.border > 0], labels)
-        return connected.dilated(lines & ~self.mask, margin, margin) & ~connected.dilated(self.mask, margin, margin)
+        other = faint & ~printed.without_lines(faint | self.mask)
+        cut_off = [part for part in self.others if part.border > 0 and printed.is_outer(part.box, self.mask.shape)]
+        if cut_off:
+            other |= connected.mask_of(cut_off, connected.label(ink.mask)[0])
+        return connected.dilated(other & ~self.mask, margin, margin) & ~connected.dilated(self.mask, margin, margin)
 
     @property
     def left_over(self) -> float:
