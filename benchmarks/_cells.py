@@ -112,7 +112,9 @@ def picture(digit: np.ndarray | None, rng: np.random.Generator, kind: str) -> np
     return thin_scan(digit, rng) if kind == "thin scan" and digit is not None else cell(digit, rng, kind)
 
 
-def cell(digit: np.ndarray | None, rng: np.random.Generator, kind: str, written: np.ndarray | None = None) -> np.ndarray:
+def cell(
+    digit: np.ndarray | None, rng: np.random.Generator, kind: str, written: np.ndarray | None = None
+) -> np.ndarray:
     """Return one printed cell, cut out roughly; `written` is other ink than a digit's."""
     side = int(rng.uniform(60, 121))
     sheet = _Sheet(side, rng, Image.new("L", (FINE * side, FINE * side), 0), rng.uniform(-0.04, 0.12) * side)
@@ -221,7 +223,7 @@ def thin_scan(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def no_digits(rng: np.random.Generator, count: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield named pictures without a digit: what `_paper` makes, cells empty or scribbled over, clothes, pieces of photos."""
+    """Yield named pictures without a digit: those of `_paper`, cells without a digit, clothes, parts of photos."""
     made = {"empty cell": _empty, "scribbled cell": _scribbled, "clothes": clothing, "piece of a photo": _piece}
     yield from not_digits(rng, count)
     for name, make in made.items():
@@ -241,7 +243,10 @@ def _scribbled(rng: np.random.Generator) -> np.ndarray:
 def clothing(rng: np.random.Generator) -> np.ndarray:
     """Return a garment's silhouette as catalogues show it: shirt, trousers, dress, bag, shoe or boot."""
     shapes = {
-        "shirt": [(30, 15), (42, 12), (58, 12), (70, 15), (92, 40), (80, 50), (70, 40), (70, 90), (30, 90), (30, 40), (20, 50), (8, 40)],
+        "shirt": [
+            (30, 15), (42, 12), (58, 12), (70, 15), (92, 40), (80, 50),
+            (70, 40), (70, 90), (30, 90), (30, 40), (20, 50), (8, 40),
+        ],
         "trousers": [(32, 8), (68, 8), (74, 94), (56, 94), (50, 36), (44, 94), (26, 94)],
         "dress": [(40, 6), (60, 6), (58, 40), (76, 94), (24, 94), (42, 40)],
         "shoe": [(6, 60), (30, 50), (44, 40), (56, 52), (94, 58), (94, 74), (6, 74)],

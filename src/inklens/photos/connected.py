@@ -102,12 +102,12 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
         return mask
     if np.convolve(np.count_nonzero(mask, axis=1), (1, 1, 1)).max() < length:  # no three rows have ink enough
         return mask
-    run = _long_runs(dilated(mask, 1, 0), length)
+    run = long_runs(dilated(mask, 1, 0), length)
     if not run.any():
         return mask
     bands, count = ndimage.label(dilated(run) & mask, EIGHT_NEIGHBOURS)
     result = mask.copy()
-    runs = _run_lengths(mask)
+    runs = run_lengths(mask)
     for number in range(1, count + 1):
         band = bands == number
         heights = band.sum(axis=0)
@@ -117,9 +117,11 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
     return result
 
 
-def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
+def long_runs(mask: np.ndarray, length: int) -> np.ndarray:
     """Return the pixels in horizontal runs of at least `length` (an opening with a line)."""
     rows, cols = mask.shape
+    if length > cols:
+        return np.zeros_like(mask)
     so_far = np.zeros((rows, cols + 1), np.int32)
     np.cumsum(mask, axis=1, out=so_far[:, 1:])
     starts = so_far[:, length:] - so_far[:, :-length] == length  # (rows, cols - length + 1)
@@ -129,7 +131,7 @@ def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
     return np.cumsum(change, axis=1)[:, :-1] > 0
 
 
-def _run_lengths(mask: np.ndarray) -> np.ndarray:
+def run_lengths(mask: np.ndarray) -> np.ndarray:
     """Return for each pixel the length of the vertical run of ink through it."""
     rows = len(mask)
     at = np.arange(rows, dtype=np.int32)[:, None]

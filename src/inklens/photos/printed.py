@@ -6,30 +6,29 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos.connected import EIGHT_NEIGHBOURS, Box, dilated, label
+from inklens.photos.connected import EIGHT_NEIGHBOURS, Box, dilated, label, long_runs, run_lengths
 
 # mask  (rows, cols)  bool, True = ink
 
-# shares of the picture's side
+# shares of the picture's side; all were set on synthetic cells (`benchmarks/_cells.py`)
 LINE_SHARE = 0.8  # a run of ink this long is a printed line wherever it lies
 HELD_SHARE = 0.35  # so is a shorter one, if both its ends meet the border or another line
-WIDE_LINE_SHARE = 0.8  # so long is one that is thicker than a pen's stroke
 EDGE_LINE_SHARE = 0.6  # so is one along the border, of which one end does
+WIDE_LINE_SHARE = 0.8  # so long must be one that is thicker than a pen's stroke
 PIECE_SHARE = 0.12  # a straight piece of a line, perhaps tilted
 GAP_SHARE = 0.05  # of a line that print or light has broken
 DASH_SHARE, DOT_GAP_SHARE = 0.14, 0.13  # length of a dotted rule's dots or dashes at most, and of what parts them
 OUTER_SHARE = 0.25  # from the border: where a cell's own lines lie
 THIN_SHARE, THIN_PIXELS = 0.06, 2  # thickness of a line; so much of the side, and so many pixels more
 OUTER_THIN_SHARE = 0.2  # the same along the border: thick lines of a puzzle
-MEETING_SHARE = 0.05  # nearer than this, a line's end meets the border or another line
-
-TOUCH_SHARE = 0.01  # the same for a line far from the border
-CORNER_SHARE = 0.12  # the same for a box with round corners
+MEETING_SHARE = 0.05  # nearer than this, a line's end meets the border
+CORNER_SHARE = 0.12  # the same for another line along the border: a box may have round corners
+TOUCH_SHARE = 0.01  # the same for a line far from the border, such as the stem of a 1 in a box, which meets none
 
 MAX_TILT = 0.15  # rise over run: more is a pen's stroke
-MIN_DOTS = 5
-MIN_STRIPES, STRIPES_SHARE = 4, 0.25  # so many lines across so much of the side are a texture
-TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)
+TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)  # tried; a step lifts an end by 2 % of the length
+MIN_DOTS = 5  # of a dotted rule
+MIN_STRIPES, STRIPES_SHARE = 4, 0.25  # so many lines, which cover so much of the side, are a texture
 MIN_FILLED = 0.25  # share of a line's length that has ink
 MAX_BEND = 0.3  # of its thickness: mean distance from a straight line
 CROSSING = 1.6  # times the line's thickness: a longer run across it is a stroke that crosses
@@ -92,7 +91,7 @@ def taken_out(mask: np.ndarray, lines: list[Line]) -> np.ndarray:
 
 
 def printed_lines(mask: np.ndarray) -> list[Line]:
-    """Return the straight runs of ink that no pen makes: they span the picture, or end at its border or at each other."""
+    """Return the straight runs of ink that no pen makes: they span the picture, or end at its border or each other."""
     if min(mask.shape) < SMALLEST_SIDE:
         return []
     dots = _dots(mask)
@@ -128,8 +127,8 @@ def _straight(mask: np.ndarray, dots: np.ndarray, *, turned: bool) -> Iterator[L
     bridged = _closed(dilated(mask, 1, 0), int(GAP_SHARE * cols))
     if dots.any():
         bridged |= _closed(dilated(dots, 1, 0), int(DOT_GAP_SHARE * cols))
-    run = _long_runs(bridged, max(3, int(PIECE_SHARE * cols)))
-    bands, count = ndimage.label(run, EIGHT_NEIGHBOURS)
+    run = long_runs(bridged, max(3, int(PIECE_SHARE * cols)))
+    bands, _ = ndimage.label(run, EIGHT_NEIGHBOURS)
     for number, place in enumerate(ndimage.find_objects(bands), 1):
         if place[1].stop - place[1].start < HELD_SHARE * cols:
             continue
@@ -205,7 +204,7 @@ def _without(mask: np.ndarray, lines: list[Line]) -> np.ndarray:
     turned = lines[0].turned
     seen = mask.T if turned else mask
     result = seen.copy()
-    runs = _run_lengths(seen)
+    runs = run_lengths(seen)
     rows, cols = seen.shape
     for line in lines:
         reach = int(MEETING_SHARE * cols)
@@ -244,27 +243,4 @@ def _closed(mask: np.ndarray, gap: int) -> np.ndarray:
     """Fill gaps of at most so many pixels within the rows."""
     if gap < 1:
         return mask
-    return mask | (~mask & ~_long_runs(~mask, gap + 1))
-
-
-def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
-    """Return the pixels in horizontal runs of at least `length` (an opening with a line)."""
-    rows, cols = mask.shape
-    if length > cols:
-        return np.zeros_like(mask)
-    so_far = np.zeros((rows, cols + 1), np.int32)
-    np.cumsum(mask, axis=1, out=so_far[:, 1:])
-    starts = so_far[:, length:] - so_far[:, :-length] == length  # (rows, cols - length + 1)
-    change = np.zeros((rows, cols + 1), np.int32)
-    change[:, : starts.shape[1]] += starts
-    change[:, length:] -= starts
-    return np.cumsum(change, axis=1)[:, :-1] > 0
-
-
-def _run_lengths(mask: np.ndarray) -> np.ndarray:
-    """Return for each pixel the length of the vertical run of ink through it."""
-    rows = len(mask)
-    at = np.arange(rows, dtype=np.int32)[:, None]
-    last_gap = np.maximum.accumulate(np.where(mask, -1, at), axis=0)
-    next_gap = np.minimum.accumulate(np.where(mask, rows, at)[::-1], axis=0)[::-1]
-    return np.where(mask, next_gap - last_gap - 1, 0)
+    return mask | (~mask & ~long_runs(~mask, gap + 1))

@@ -89,7 +89,11 @@ class Found:
         """Return how clearly it stands out from its paper, whatever else is printed there."""
         left, top, right, bottom = self.box
         measured = partial(
-            clarity, mask=self.mask, box=self.box, pen=self._redrawn[1] * max(right - left, bottom - top), full=self.ink.full
+            clarity,
+            mask=self.mask,
+            box=self.box,
+            pen=self._redrawn[1] * max(right - left, bottom - top),
+            full=self.ink.full,
         )
         found = measured(self.ink.bright, self.ink.contrast)
         if found["two_tones"] >= CLEAR_TONES:
@@ -210,9 +214,7 @@ def _beside_lines(found: Found, lines_only: np.ndarray, rules: list[printed.Line
     labels, _ = ndimage.label(found.ink.mask, connected.EIGHT_NEIGHBOURS)
     ruled = np.bincount(labels[lines_only], minlength=int(labels.max()) + 1)
     others = tuple(part for part in found.others if ruled[part.label] <= 0.5 * part.area)
-    return replace(
-        found, others=others, doubt=_doubt(rules, share), rivals=connected.rivals(list(found.group), others)
-    )
+    return replace(found, others=others, doubt=_doubt(rules, share), rivals=connected.rivals(list(found.group), others))
 
 
 def _doubt(rules: list[printed.Line], share: float) -> float:
@@ -224,7 +226,7 @@ def _doubt(rules: list[printed.Line], share: float) -> float:
 
 
 def _without_print(seen: Ink, left: np.ndarray, paper: np.ndarray, threshold: float | None) -> Ink:
-    """Find the ink again with paper painted over the printed lines: a pale pen beside black lines has its own threshold."""
+    """Find the ink again with paper painted over the lines: beside black ones a pale pen has a threshold of its own."""
     margin = PRINT_MARGIN_PIXELS
     blur = connected.dilated(seen.mask & ~left, margin, margin) & ~connected.dilated(left, 1, 1)
     again = find_ink(seen.painted_over(blur), seen.paper, paper, threshold)
