@@ -17,7 +17,7 @@ EDGE_LINE_SHARE = 0.6  # so is one along the border, of which one end does
 WIDE_LINE_SHARE = 0.8  # so long must be one that is thicker than a pen's stroke
 PIECE_SHARE = 0.12  # a straight piece of a line, perhaps tilted
 GAP_SHARE = 0.05  # of a line that print or light has broken
-DASH_SHARE, DOT_GAP_SHARE = 0.14, 0.13  # length of a dotted rule's dots or dashes at most, and of what parts them
+DASH_SHARE, DOT_GAP_SHARE = 0.22, 0.16  # length of a dotted rule's dots or dashes at most, and of what parts them
 OUTER_SHARE = 0.25  # from the border: where a cell's own lines lie
 THIN_SHARE, THIN_PIXELS = 0.06, 2  # thickness of a line; so much of the side, and so many pixels more
 OUTER_THIN_SHARE = 0.2  # the same along the border: thick lines of a puzzle
@@ -27,7 +27,7 @@ TOUCH_SHARE = 0.01  # the same for a line far from the border, such as the stem 
 
 MAX_TILT = 0.15  # rise over run: more is a pen's stroke
 TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)  # tried; a step lifts an end by 2 % of the length
-MIN_DOTS = 5  # of a dotted rule
+MIN_DOTS = 4  # of a dotted rule
 MIN_STRIPES, STRIPES_SHARE = 4, 0.25  # so many lines, which cover so much of the side, are a texture
 MIN_FILLED = 0.25  # share of a line's length that has ink
 MAX_BEND = 0.3  # of its thickness: mean distance from a straight line
