@@ -1,4 +1,4 @@
-"""Cells of printed grids and thin scans: how many digits are refused or read wrong, and what is accepted without a digit.
+"""Cells of printed grids and thin scans: digits refused or read wrong, and what is accepted without a digit.
 
 INKLENS_MNIST=idx:FOLDER python benchmarks/cells.py
 

@@ -35,6 +35,7 @@ def drawn(*, lines=(), box=None, radius=0, dots=None, turn=0.0):
 
 PRINTS = {
     "one line": drawn(lines=[(0, 88, 96, 88, 3)]),
+    "one upright line": drawn(lines=[(9, 0, 9, 96, 6)]),
     "thick and thin": drawn(lines=[(3, 0, 3, 96, 8), (0, 90, 96, 90, 2), (0, 4, 96, 4, 2)]),
     "tilted": drawn(lines=[(-9, 6, 105, 6, 3), (-9, 90, 105, 90, 3), (6, -9, 6, 105, 3), (90, -9, 90, 105, 3)], turn=3),
     "box": drawn(box=(8, 6, 88, 90)),

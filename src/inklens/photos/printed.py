@@ -28,7 +28,7 @@ TOUCH_SHARE = 0.01  # the same for a line far from the border, such as the stem 
 MAX_TILT = 0.15  # rise over run: more is a pen's stroke
 TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)  # tried; a step lifts an end by 2 % of the length
 MIN_DOTS = 4  # of a dotted rule
-MIN_STRIPES, STRIPES_SHARE = 4, 0.25  # so many lines, which cover so much of the side, are a texture
+MIN_STRIPES, STRIPES_SHARE = 3, 0.25  # so many lines, which cover so much of the side, are a texture
 MIN_FILLED = 0.25  # share of a line's length that has ink
 MAX_BEND = 0.3  # of its thickness: mean distance from a straight line
 CROSSING = 1.6  # times the line's thickness: a longer run across it is a stroke that crosses
@@ -57,6 +57,12 @@ class Line:
         """Whether it lies along the picture's border."""
         middle = self.at((self.start + self.stop) / 2) / self.side[0]
         return min(middle, 1 - middle) < OUTER_SHARE
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether it is as thin as print; along the border and across the picture it may be as thick as a puzzle's."""
+        wide = self.is_outer and self.length >= WIDE_LINE_SHARE * self.side[1]
+        return self.thickness <= (OUTER_THIN_SHARE if wide else THIN_SHARE) * max(self.side) + THIN_PIXELS
 
     def at(self, col: float) -> float:
         """Return the row of its middle."""
@@ -96,15 +102,17 @@ def printed_lines(mask: np.ndarray) -> list[Line]:
         return []
     dots = _dots(mask)
     found = [*_straight(mask, dots, turned=False), *_straight(mask.T, dots.T, turned=True)]
+    if _is_texture(found):
+        return []
+    found = [line for line in found if line.is_thin]
     outer = [line for line in found if line.is_outer]
-    lines = [line for line in found if _is_printed(line, [other for other in outer if other.turned != line.turned])]
-    return [] if _is_texture(lines) else lines
+    return [line for line in found if _is_printed(line, [other for other in outer if other.turned != line.turned])]
 
 
 def _is_texture(lines: list[Line]) -> bool:
-    """Say whether there are so many and so thick lines of one direction that they are stripes."""
+    """Say whether there are so many and so thick lines across the picture that they are stripes."""
     for turned in (False, True):
-        alike = [line for line in lines if line.turned == turned]
+        alike = [line for line in lines if line.turned == turned and line.length >= LINE_SHARE * line.side[1]]
         inked = sum(line.thickness for line in alike) / alike[0].side[0] if alike else 0.0
         if len(alike) >= MIN_STRIPES and inked > STRIPES_SHARE:
             return True
@@ -122,7 +130,7 @@ def _dots(mask: np.ndarray) -> np.ndarray:
 
 
 def _straight(mask: np.ndarray, dots: np.ndarray, *, turned: bool) -> Iterator[Line]:
-    """Yield thin straight runs of ink along the rows, tilted a little at most, dashed or not."""
+    """Yield straight runs of ink along the rows, tilted a little at most, dashed or not."""
     rows, cols = mask.shape
     bridged = _closed(dilated(mask, 1, 0), int(GAP_SHARE * cols))
     if dots.any():
@@ -139,7 +147,7 @@ def _straight(mask: np.ndarray, dots: np.ndarray, *, turned: bool) -> Iterator[L
 
 
 def _fitted(band: np.ndarray, place: tuple[slice, ...], side: tuple[int, int], turned: bool) -> Line | None:
-    """Fit a straight line through the middles of a band's columns; None if it is no thin straight line."""
+    """Fit a straight line through the middles of a band's columns; None if it is not straight."""
     heights = band.sum(axis=0)
     at = np.flatnonzero(heights)
     if len(at) < 3:
@@ -153,10 +161,8 @@ def _fitted(band: np.ndarray, place: tuple[slice, ...], side: tuple[int, int], t
     bend = float(off[straight].mean())
     level += place[0].start - slope * place[1].start
     line = Line(turned, start + place[1].start, stop + place[1].start, float(level), float(slope), thickness, side)
-    wide = line.is_outer and line.length >= WIDE_LINE_SHARE * side[1]
-    thin = (OUTER_THIN_SHARE if wide else THIN_SHARE) * max(side) + THIN_PIXELS
     filled = straight.sum() / (stop - start)
-    if abs(slope) > MAX_TILT or thickness > thin or filled < MIN_FILLED or bend > 0.5 + MAX_BEND * thickness:
+    if abs(slope) > MAX_TILT or filled < MIN_FILLED or bend > 0.5 + MAX_BEND * thickness:
         return None
     return line
 

@@ -106,9 +106,6 @@ class Found:
         ink, margin = self.ink, PRINT_MARGIN_PIXELS
         faint = ink.contrast > max(FAINT_SHARE * ink.threshold, 4 * ink.noise)
         other = faint & ~printed.without_lines(faint | self.mask)
-        cut_off = [part for part in self.others if part.border > 0 and printed.is_outer(part.box, self.mask.shape)]
-        if cut_off:
-            other |= connected.mask_of(cut_off, connected.label(ink.mask)[0])
         return connected.dilated(other & ~self.mask, margin, margin) & ~connected.dilated(self.mask, margin, margin)
 
     @property
