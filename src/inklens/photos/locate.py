@@ -198,7 +198,7 @@ def _crop(view: View, seen: Ink, labels: np.ndarray, group: list[Component]) -> 
         corner=(view.corner[0] + x * view.scale, view.corner[1] + y * view.scale),
     )
     mask = connected.mask_of(group, labels[window])
-    ink = replace(seen, contrast=seen.contrast[window], mask=mask)
+    ink = replace(seen, contrast=seen.contrast[window], mask=mask, bright=seen.bright[window])
     return Found(near, ink, mask, (left - x, top - y, right - x, bottom - y), tuple(group), (), False)
 
 
