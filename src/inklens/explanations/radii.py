@@ -15,14 +15,15 @@ import numpy as np
 
 from inklens.errors import DataError, ParameterError
 from inklens.model.linear_model import LinearModel
+from inklens.reprs import Shown
 
 STEP_TOL = 1e-15  # relative; a smaller Newton step is below the rounding of the root
 MEASURES = ("l1", "l2", "linf")
 MAX_STEPS = 200  # of Newton's method, which ends by itself after as many steps as pixels saturate one after another
 
 
-@dataclass(frozen=True, eq=False)
-class Robustness:
+@dataclass(frozen=True, eq=False, repr=False)
+class Robustness(Shown):
     """Radii of frames: no smaller change gives another answer, and a slightly larger one does.
 
     Parameters
