@@ -192,22 +192,22 @@ def listed(names: Sequence[object], *, most: int = 12) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def percent(share: float) -> str:
-    """Return a probability; what is not certain is never written as 100 %.
+def percent(p: float) -> str:
+    """Write a probability so that neither 0 nor 1 is claimed for what is only near.
 
-    >>> percent(0.5), percent(0.99999), percent(1e-9)
-    ('50.0 %', '> 99.9 %', '< 0.1 %')
+    >>> percent(0.5), percent(0.00001), percent(0.99999)
+    ('50.0%', '< 0.1%', '> 99.9%')
     """
-    if 0.9995 <= share < 1.0:
-        return "> 99.9 %"
-    return "< 0.1 %" if 0.0 < share < 0.0005 else f"{share:.1%}".replace("%", " %")
+    if 0 < p < 0.0005:
+        return "< 0.1%"
+    return "> 99.9%" if 0.9995 <= p < 1 else f"{p:.1%}"
 
 
 def most_likely(classes: Sequence[str], proba: Sequence[float] | np.ndarray, *, most: int = 3) -> str:
     """Return the most probable classes with their probabilities.
 
     >>> most_likely(["4", "9"], [0.25, 0.75])
-    '9 75.0 %, 4 25.0 %'
+    '9 75.0%, 4 25.0%'
     """
     order = np.argsort(-np.asarray(proba), kind="stable")[:most]
     return ", ".join(f"{classes[k]} {percent(float(proba[k]))}" for k in order)
