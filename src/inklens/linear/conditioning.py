@@ -8,6 +8,7 @@ Small columns are left as they are under a penalty, which presses their coeffici
 problem; `silenced` finds those that this keeps out of every answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,13 +94,15 @@ def silenced(problem: Problem) -> np.ndarray:
     return np.asarray(~rows.constant & (span < SMALL) & (moved < SILENCED_SHIFT))
 
 
-def silence(columns: np.ndarray) -> str:
-    """Return the sentence about silenced columns; nothing where there are none."""
+def silence(columns: np.ndarray, names: Sequence[str] | np.ndarray | None = None) -> str:
+    """Return the sentence about silenced columns, by their names or numbers; nothing where there are none."""
     named = np.flatnonzero(columns)
     if not len(named):
         return ""
-    which = ", ".join(map(str, named[:3])) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
-    subject = f"columns {which} (counted from 0) hold" if len(named) > 1 else f"column {which} (counted from 0) holds"
+    which = ", ".join(str(k) if names is None else repr(str(names[k])) for k in named[:3])
+    which += f" and {len(named) - 3:,} more" if len(named) > 3 else ""
+    which += " (counted from 0)" if names is None else ""
+    subject = f"columns {which} hold" if len(named) > 1 else f"column {which} holds"
     return (
         f"{subject} values so small that this penalty keeps them out of every answer, whatever they tell; bring "
         "columns to similar sizes, for example with sklearn.preprocessing.StandardScaler, or raise C"

@@ -70,7 +70,7 @@ class Solution:
     seconds: float = 0.0
     method: str = ""
     is_penalised: bool = True
-    scale_remark: str = ""  # on columns too small to be used under the penalty
+    silenced: np.ndarray | None = None  # which columns are too small to be used under the penalty, (n_features,)
     history: list[tuple[float, float, float, float]] = field(default_factory=list)  # seconds, passes, objective, bound
 
     @property
@@ -84,6 +84,11 @@ class Solution:
         if self.objective <= 0.0:
             return 0.0
         return max(0.0, (self.objective - self.lower_bound) / self.objective)
+
+    @property
+    def scale_remark(self) -> str:
+        """What a person should know of columns too small to be used under the penalty; else nothing."""
+        return "" if self.silenced is None else silence(self.silenced)
 
     def remark(self, tol: float) -> str:
         """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
@@ -101,9 +106,8 @@ class Solution:
             )
         if self.separation is not None:
             return (
-                f"the classes are linearly separable (proven, margin {self.separation.margin:.3g}), so without a "
-                "penalty no finite optimum exists: larger coefficients always fit better; separating ones are "
-                "returned; give a finite C for an optimum"
+                f"the classes are linearly separable (proven, margin {self.separation.margin:.3g}): without a penalty "
+                "no finite optimum exists; give a finite C (the documentation's page on tol, How a fit ends)"
             )
         return ""
 
@@ -137,14 +141,14 @@ def solve(
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
         start = np.where(problem.free, start[0], 0.0), start[1]
     began = time.perf_counter()
-    scale_remark = silence(silenced(problem))
+    too_small = silenced(problem)
     conditioning = Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
     method = choose(problem)
     best = Solution(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised,
-        scale_remark=scale_remark,
+        silenced=too_small,
     )  # fmt: skip
     run = _Run(problem, tol, best, conditioning, began, time_budget)
     try:
