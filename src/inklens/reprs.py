@@ -20,7 +20,8 @@ MOST_PIXELS = 56  # a side; larger pictures are thinned out, so that a card stay
 MOST_FACTS = 12  # lines under the first, so that none prints more than 15
 MOST_TEXT = 100  # characters of one line at a prompt
 MOST_BARS = 12
-TILE_WIDTH = 56  # CSS pixels
+TILE_WIDTH, LARGE_TILE_WIDTH = 56, 100  # CSS pixels; a few pictures are shown larger
+FEW_TILES = 4
 SHADES = 32  # of each sign in a map; few enough to keep the picture small, more than the eye tells apart on a tile
 
 EDGE = "1px solid rgba(128,128,128,.45)"  # is seen on white and on black
@@ -215,6 +216,11 @@ def most_likely(classes: Sequence[str], proba: Sequence[float] | np.ndarray, *, 
 
 def certificate_facts(objective: float, lower_bound: float, gap: float, status: str) -> dict[str, str]:
     """Return what a fit proved, in two lines."""
+    if status == "separated":
+        return {
+            "objective": f"{objective:.6g}",
+            "certificate": "separated: no finite optimum exists, and that is proven",
+        }
     return {
         "objective": f"{objective:.6g}, proven to be at least {lower_bound:.6g}",
         "certificate": f"{status}, relative gap {gap:.1e}",
@@ -261,9 +267,10 @@ def _shortened(line: str) -> str:
 def _tiles_html(tiles: Sequence[Tile], count: int) -> str:
     if not tiles:
         return ""
+    width = LARGE_TILE_WIDTH if count <= FEW_TILES else TILE_WIDTH
     cells = "".join(
         '<span style="text-align:center;font-size:.85em">'
-        f'<img alt="{html.escape(tile.alt)}" title="{html.escape(tile.alt)}" width="{TILE_WIDTH}" '
+        f'<img alt="{html.escape(tile.alt)}" title="{html.escape(tile.alt)}" width="{width}" '
         f'src="data:image/png;base64,{base64.b64encode(tile.png).decode()}" '
         f'style="display:block;image-rendering:pixelated;border:{EDGE};margin:0">{html.escape(tile.caption)}</span>'
         for tile in tiles

@@ -188,10 +188,14 @@ class Evaluation(Shown):
         }
 
     def _card(self) -> Card:
-        facts: dict[str, object] = dict(
-            zip(("accuracy", "easiest", "hardest", "confusions"), self.in_words(), strict=True)
-        )
-        facts["recall"] = listed([f"{c} {r:.1%}" for c, r in zip(self.classes, self.recall, strict=True)], most=10)
+        right, found = int(self.true_positives.sum()), self.accuracy_interval()
+        confusions = [f"{true} taken for {answer} ({count})" for true, answer, count in self.frequent_confusions()]
+        facts: dict[str, object] = {
+            "accuracy": f"{self.accuracy:.4f}, {right} of {self.n_samples} right",
+            "interval": f"{found.low:.4f} to {found.high:.4f} (95 %)",
+            "right of each": listed([f"{c} {r:.0%}" for c, r in zip(self.classes, self.recall, strict=True)]),
+            "confusions": listed(confusions) or "none",
+        }
         return Card(f"Evaluation: {self.n_samples:,} images, {len(self.classes)} classes", facts)
 
     def _interval(self) -> str:

@@ -361,7 +361,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         facts: dict[str, object] = {
             "parameters": repr(self),
             "classes": listed(self.classes_.tolist()),
-            "features": f"{len(names)}: {listed(names, most=8)}",
+            "features": f"{len(names)}: {listed(names, most=8)}" if hasattr(self, "feature_names_in_") else len(names),
             "coefficients": f"{len(self.coef_)} x {len(names)}, {zeros:,} of them exactly zero",
         }
         if hasattr(self, "objective_"):

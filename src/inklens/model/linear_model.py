@@ -236,7 +236,7 @@ class LinearModel(Shown):
         zeros = int((self.coef == 0.0).sum())
         facts = {
             "classes": listed(self.classes),
-            "features": f"{self.features} of {rows} x {cols} pixels",
+            "images": f"{rows} x {cols} pixels",
             "coefficients": f"{len(self.coef)} x {self.coef.shape[1]}, {zeros:,} of them exactly zero",
             **self._proof(),
         }
