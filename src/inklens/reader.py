@@ -53,6 +53,10 @@ class Reading(Shown):
         title = f"Reading: {self.label}, {percent(self.probability)}{sure}"
         return Card(title, facts, [tile], bars=self.probabilities)
 
+    def __repr__(self) -> str:  # one line: readings come as lists
+        left, top, right, bottom = (round(edge) for edge in self.box)
+        return f"<{self._card().title}, at ({left}, {top}) to ({right}, {bottom})>"
+
     def to_json(self) -> dict[str, object]:
         """Return the entry of ``inklens read --json``."""
         return {

@@ -58,6 +58,13 @@ class Stroke(Shown):
     margin: float
     flipped: np.ndarray
 
+    def __repr__(self) -> str:  # one line: strokes come as lists
+        (top, left), (bottom, right) = self.start, self.end
+        return (
+            f"<Stroke: {self.kind} from ({top:.1f}, {left:.1f}) to ({bottom:.1f}, {right:.1f}) for {self.target}, ink of "
+            f"{self.ink:.2f} full pixels>"
+        )
+
     @property
     def length(self) -> float:
         """Length of the pen's path in pixels."""
