@@ -61,8 +61,8 @@ class Stroke(Shown):
     def __repr__(self) -> str:  # one line: strokes come as lists
         (top, left), (bottom, right) = self.start, self.end
         return (
-            f"<Stroke: {self.kind} from ({top:.1f}, {left:.1f}) to ({bottom:.1f}, {right:.1f}) for {self.target}, ink of "
-            f"{self.ink:.2f} full pixels>"
+            f"<Stroke: {self.kind} from ({top:.1f}, {left:.1f}) to ({bottom:.1f}, {right:.1f}) for {self.target}, "
+            f"ink of {self.ink:.2f} full pixels>"
         )
 
     @property

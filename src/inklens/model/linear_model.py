@@ -165,7 +165,7 @@ class LinearModel(Shown):
         """
         stack = self._stacked(frames)
         if self.features == "pixels":
-            return stack.reshape(len(stack), -1)
+            return stack.reshape(len(stack), self._count_features())
         from inklens.photos import compute
 
         return np.asarray(compute(stack, self.features), dtype=np.float64)
