@@ -185,7 +185,7 @@ class ToleranceDisplay(MapComparisonDisplay):
     def from_estimators(  # type: ignore[override]  # it needs what a certified fit tells
         cls, estimators: Mapping[str, Certified], *, image_shape: ImageShape = None
     ) -> Self:
-        """Take coefficients, objectives and bounds of fitted `SoftmaxRegression`s, given by title."""
+        """Take coefficients, objectives and bounds of several fitted `SoftmaxRegression`, given by title."""
         maps = MapComparisonDisplay.from_estimators(estimators, image_shape=image_shape)
         return cls(
             maps.coefs,
