@@ -32,7 +32,7 @@ from inklens.displays import (
 )
 from inklens.errors import DataError, ParameterError, ScaleWarning
 from inklens.evaluation import Evaluation
-from inklens.explanations import LabelErrors, Voters, out_of_fold
+from inklens.explanations import LabelErrors, Voters, out_of_fold, robustness
 from inklens.linear.path import softmax_path
 from inklens.linear.rows.rows import Rows
 
@@ -79,7 +79,7 @@ SCALERS = {
     "RobustScaler": [RobustScaler()],
     "X / 255": [FunctionTransformer(over_byte)],
     "X / 255 and StandardScaler": [FunctionTransformer(over_byte), StandardScaler()],
-    "three in a row": [MinMaxScaler(), "passthrough", StandardScaler()],
+    "three in a row": [MinMaxScaler((1, 3)), "passthrough", StandardScaler()],
 }
 
 
@@ -175,6 +175,7 @@ def test_one_image_may_have_any_usual_shape(reader, rows):
         np.testing.assert_array_equal(reader.predict_proba(image), reader.predict_proba(flat))
     assert reader.predict_proba(flat).shape == (1, 3)
     assert flip(reader, flat).ink_changed == reader.flip(flat.reshape(28, 28)).ink_changed
+    assert reader.read(flat)[0].probabilities == reader.read(flat.reshape(28, 28))[0].probabilities
 
 
 def test_many_images_may_be_rows_or_pictures(reader, rows, clf):
@@ -184,6 +185,9 @@ def test_many_images_may_be_rows_or_pictures(reader, rows, clf):
     strokes = DigitReader.shipped()
     np.testing.assert_array_equal(strokes.predict_proba(X), strokes.predict_proba(X.reshape(-1, 28, 28)))
     assert reader.score(rows.X_test, rows.y_test) == clf.score(X, rows.y_test)
+    for frames in (X[:3], rows.X_test[:3]):
+        radii = robustness(reader, frames).boxed["l1"]
+        np.testing.assert_array_equal(radii, robustness(reader, X[:3].reshape(-1, 28, 28)).boxed["l1"])
 
 
 @pytest.mark.parametrize("shape", [(783,), (27, 28), (2, 27, 28), (2, 783), (1, 1, 28, 28)])
@@ -332,6 +336,16 @@ def test_what_displays_took_is_what_the_models_say(made, rows, clf, reader, phot
     assert np.trace(made["counts"].counts) == int((clf.predict(rows.X_test / 255) == rows.y_test).sum())
     given = dict(zip(rows.train_index.tolist(), rows.y_train.tolist(), strict=True))
     assert [given[row] for row in made["label errors"].rows] == made["label errors"].given
+
+
+def test_displays_know_the_size_of_a_reader_s_images():
+    X, y = np.random.default_rng(0).random((9, 16)), ["a", "b", "c"] * 3
+    fitted = SoftmaxRegression().fit(X, y)
+    reader = DigitReader.from_estimator(fitted, image_shape=(2, 8))
+    assert CoefficientMapsDisplay.from_estimator(reader).coef.shape == (3, 2, 8)
+    assert EvidenceDisplay.from_photo(reader, X[0]).image.shape == (2, 8)
+    assert CoefficientMapsDisplay.from_estimator(fitted).coef.shape == (3, 4, 4)
+    assert CoefficientMapsDisplay.from_estimator(fitted, image_shape=reader).coef.shape == (3, 2, 8)
 
 
 def test_a_cell_is_the_one_that_the_command_opens(rows, reader, made):

@@ -194,7 +194,7 @@ def test_maps_have_the_colours_of_the_figures():
 
 
 def test_a_card_escapes_and_limits_all_that_it_is_given():
-    card = Card("<u>", {f"<{n}>": "<&>\n" * 999 for n in range(99)}, bars={"<i>": 0.5})
+    card = Card("<u>", {f"<b{n}>": "<&>\n" * 999 for n in range(99)}, bars={"<i>": 0.5})
     assert len(card.to_text().splitlines()) <= MOST_LINES
     assert max(map(len, card.to_text().splitlines())) <= 100
     assert Reader(card.to_html()).tags == {"div", "span"}

@@ -195,6 +195,8 @@ class DigitReader(LinearModel):
         from inklens.photos import locate
 
         self._check_shape()
+        if isinstance(photo, np.ndarray) and photo.shape != self.image_shape and self.is_frame(photo):
+            photo = photo.reshape(self.image_shape)  # a row of pixels is the picture that it was
         lines = locate(photo, many=many, normaliser=self.normaliser)
         proba = iter(self.predict_proba(np.array([seen.frame for line in lines for seen in line])))
         return [[self._reading(seen, next(proba)) for seen in line] for line in lines]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inklens.errors import DataError, ParameterError
+from inklens.errors import ParameterError
 from inklens.model.linear_model import LinearModel
 from inklens.reprs import Shown
 
@@ -70,10 +70,7 @@ def robustness(reader: LinearModel, frames: np.ndarray) -> Robustness:
     """
     if reader.features != "pixels":
         raise ParameterError(f"exact radii need a model on pixels, this one is on {reader.features!r}")
-    if frames.ndim != 3 or frames.shape[1:] != reader.image_shape:
-        raise DataError(
-            f"expected frames of shape (n, {reader.image_shape[0]}, {reader.image_shape[1]}), got {frames.shape}"
-        )
+    frames = reader.stack(frames)
     z = reader.raw_prediction(frames)
     X = frames.reshape(len(frames), -1)
     found = Robustness(*({name: np.full(len(X), np.inf) for name in MEASURES} for _ in range(2)))

@@ -163,7 +163,7 @@ class LinearModel(Shown):
         DataError
             Another shape.
         """
-        stack = self._stacked(frames)
+        stack = self.stack(frames)
         if self.features == "pixels":
             return stack.reshape(len(stack), self._count_features())
         from inklens.photos import compute
@@ -218,8 +218,8 @@ class LinearModel(Shown):
         shapes = (self.image_shape, (n_pixels,), (1, n_pixels))
         return isinstance(photo_or_frame, np.ndarray) and photo_or_frame.shape in shapes
 
-    def _stacked(self, frames: np.ndarray) -> np.ndarray:
-        """Return frames as (n_frames, rows, cols), float64."""
+    def stack(self, frames: np.ndarray) -> np.ndarray:
+        """Return frames, in any form that `transform` takes, as float64 (n_frames, rows, cols) in [0, 1]."""
         given, n_pixels = np.asarray(frames), self.image_shape[0] * self.image_shape[1]
         is_many = given.ndim == 3 and given.shape[1:] == self.image_shape
         if not (is_many or self.is_frame(given) or (given.ndim == 2 and given.shape[1] == n_pixels)):
