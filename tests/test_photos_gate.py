@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from inklens import DigitReader, load_dataset
 from inklens.cli.main import inklens
 from inklens.errors import InklensError, ParameterError, PhotoError
-from inklens.photos import checks, locate
+from inklens.photos import checks, locate, normalise
 from inklens.tasks.reading import choose_digit
 
 ROWS = ("372", "413")  # of the page
@@ -241,3 +241,15 @@ def test_probabilities_of_real_pictures_may_be_believed(reader):
         inside = (stated >= low) & (stated < high)
         assert inside.sum() > 20
         assert abs(stated[inside].mean() - right[inside].mean()) < 0.03
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("pen", [6, 12])
+def test_a_bar_across_the_whole_picture_is_no_digit_but_the_same_bar_with_paper_round_it_is_read(turned, pen):
+    picture = np.full((200, 200), 230, np.uint8)
+    picture[:, 100 - pen // 2 : 100 + pen // 2] = 40
+    across = normalise(picture.T if turned else picture)
+    assert not across.accepted
+    assert any("opposite" in reason for reason in across.reasons)
+    picture[:30] = picture[-30:] = 230
+    assert normalise(picture).accepted

@@ -164,6 +164,8 @@ def _reasons(measures: dict[str, float]) -> Iterator[str]:
         yield "unclear: no strokes that stand out from the paper, but shades, as of a shadow or a scribble"
     if measures.get("border", 0.0) > MAX_BORDER_SHARE:
         yield f"cut off: {measures['border']:.0%} of its length lies along the border of the picture"
+    elif measures.get("crosses", 0.0):
+        yield "cut off: it runs from one side of the picture to the opposite one"
     if measures.get("pen", 0.0) > MAX_PEN_WIDTH:
         yield f"too thick: the pen is {measures['pen']:.0%} of the digit's length wide"
     if measures.get("holes", 0) > MAX_HOLES:

@@ -30,6 +30,7 @@ CELL_NOVELTY = 2.0  # added besides if all its ink were lines along two or more 
 FAINT_SHARE = 0.5  # of the threshold: so faint are lines that still count when the digit is judged
 ALONE_SHARE = 0.05  # of the ink: with less left over, no printed line needs to be looked for
 CLEAR_TONES = 0.75  # of the variance: from it, the paper round a digit needs no second look
+EDGE_PIXELS = 1  # of the picture's edge at working size: resizing may fade its outermost row
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -81,6 +82,7 @@ class Found:
             "border": max(component.along for component in self.group),
             "holes": float(connected.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
+            "crosses": float(self.crosses),
             "left_over": self.left_over,
             **self._clarity(),
         }
@@ -113,6 +115,13 @@ class Found:
         """Share of the ink that is neither the digit nor on the border."""
         rest = sum(component.area for component in self.others if component.border < 0.3)
         return rest / (rest + sum(component.area for component in self.group))
+
+    @property
+    def crosses(self) -> bool:
+        """Whether it runs from one side of the picture to the opposite one."""
+        (left, top, right, bottom), (rows, cols) = self.box, self.mask.shape
+        edge = EDGE_PIXELS
+        return (top <= edge and bottom >= rows - edge) or (left <= edge and right >= cols - edge)
 
     @property
     def is_alone(self) -> bool:
