@@ -31,6 +31,7 @@ FAINT_SHARE = 0.5  # of the threshold: so faint are lines that still count when 
 ALONE_SHARE = 0.05  # of the ink: with less left over, no printed line needs to be looked for
 CLEAR_TONES = 0.75  # of the variance: from it, the paper round a digit needs no second look
 EDGE_PIXELS = 1  # of the picture's edge at working size: resizing may fade its outermost row
+MAX_BAR_WIDTH = 0.25  # of its length: wider is a digit in a tight cut
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -118,9 +119,11 @@ class Found:
 
     @property
     def crosses(self) -> bool:
-        """Whether it runs from one side of the picture to the opposite one."""
+        """Whether it is a bar across the whole picture; small scans may be cut to a 1 itself."""
         (left, top, right, bottom), (rows, cols) = self.box, self.mask.shape
-        edge = EDGE_PIXELS
+        edge, across, along = EDGE_PIXELS, *sorted((right - left, bottom - top))
+        if self.view.scale < 1 or across > MAX_BAR_WIDTH * along:
+            return False
         return (top <= edge and bottom >= rows - edge) or (left <= edge and right >= cols - edge)
 
     @property
