@@ -1,5 +1,6 @@
 """The reader's own picture, or one made from a held-out image: both recipes, and what would change the answer."""
 
+import io
 import math
 import os
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from inklens.datasets import Dataset, Split
 from inklens.displays import FlipDisplay
@@ -21,6 +23,7 @@ from inklens.tasks.explaining import flip_frame, stroke_frame
 from inklens.tasks.model_rows import scale_pixels
 from inklens.tutorial.paper import paper_photo
 
+PICTURE = "picture"  # the name of its file beside the page, before the suffix
 PEN = 2.0  # pixels; about as thick as MNIST's lines
 MARGIN = 0.5  # log-odds by which the new answer must lead the next best class
 RECIPES = {"tutorial": "the tutorial's recipe", "faithful": "the faithful recipe"}
@@ -49,13 +52,15 @@ class RecipeReading:
 class UserPicture:
     """The reader's picture, or one that was made from a held-out image.
 
-    `shape` is (rows, cols) of the picture as given; `readings` are by recipe; `refusal` says why a reading is missing.
+    `shape` is (rows, cols) of the picture as given; `readings` are by recipe; `refusal` says why a reading is missing;
+    `file` are name and bytes of the picture.
     """
 
     origin: str
     made: bool
     truth: str | None
     shape: tuple[int, int]
+    file: tuple[str, bytes]
     readings: dict[str, RecipeReading]
     refusal: str = ""
 
@@ -89,8 +94,8 @@ class UserPicture:
         }
 
 
-def open_photo(photo: str | os.PathLike[str] | None) -> tuple[str, Picture] | None:
-    """Return name and pixels of the reader's photo; before any long work, so that a bad file is said at once.
+def open_photo(photo: str | os.PathLike[str] | None) -> tuple[Path, Picture] | None:
+    """Return path and pixels of the reader's photo; before any long work, so that a bad file is said at once.
 
     Raises
     ------
@@ -99,27 +104,36 @@ def open_photo(photo: str | os.PathLike[str] | None) -> tuple[str, Picture] | No
     """
     if photo is None:
         return None
-    name = Path(photo).name
     try:
-        return name, decode(photo)
+        return Path(photo), decode(photo)
     except PhotoError as error:
         raise PhotoError(f"{os.fspath(photo)!r}: {error}", code=error.code) from error
 
 
 def read_own(
-    model: LinearClassifier, dataset: Dataset, rows: Split, *, picture: tuple[str, Picture] | None, pixel_filter: float
+    model: LinearClassifier,
+    dataset: Dataset,
+    rows: Split,
+    *,
+    picture: tuple[Path, Picture] | None,
+    pixel_filter: float,
+    truth: str | None = None,
 ) -> UserPicture:
-    """Read the given picture by both recipes, or one made from a test image that the model reads rightly."""
-    truth = None
+    """Read the given picture by both recipes, or one made from a test image that the model reads rightly.
+
+    `truth` is the class that the given picture was meant to be, if that was said.
+    """
     if picture is None:
         number = _readable_image(model, rows)
         truth = str(rows.y_test[number])
         frame = scale_pixels(rows.X_test[number]).reshape(dataset.image_shape)
-        name, pixels = f"test image {number}, class {truth}", decode(paper_photo(frame))
+        made = _png(paper_photo(frame))
+        name, pixels, file = f"test image {number}, class {truth}", decode(made), (f"{PICTURE}.png", made)
     else:
-        name, pixels = picture
+        path, pixels = picture
+        name, file = path.name, (f"{PICTURE}{path.suffix.lower()}", path.read_bytes())
     width, height = pixels.size
-    own = partial(UserPicture, name, picture is None, truth, (height, width))
+    own = partial(UserPicture, name, picture is None, truth, (height, width), file)
     if dataset.image_shape != (28, 28):
         return own({}, "the recipes make frames of 28 x 28 pixels, and these images have another size")
     readings, refusal = {}, ""
@@ -129,6 +143,12 @@ def read_own(
         except PhotoError as error:
             refusal = f"after {RECIPES[recipe]}: {error}"
     return own(readings, refusal)
+
+
+def _png(gray: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(gray).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _readable_image(model: LinearClassifier, rows: Split) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ from inklens.displays import (
 from inklens.displays.base import as_maps, class_weights
 from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render, replaced_folder
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
+from inklens.pages.shell import MODEL, Shell
 from inklens.progress import Progress
-from inklens.reader import DigitReader
 from inklens.storage import write_text
 from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
@@ -33,9 +34,9 @@ from inklens.tutorial.run import PIXEL_FILTER, Tutorial, compute_tutorial, n_ste
 CHAPTERS = [
     Chapter("data", "Look at the data", "tutorial/data.html"),
     Chapter("prepare", "Hold some images back", "tutorial/prepare.html"),
-    Chapter("fit", "Fit a softmax regression", "tutorial/fit.html"),
     Chapter("maps", "See what it learned", "tutorial/maps.html"),
     Chapter("by-hand", "One image by hand", "tutorial/by_hand.html"),
+    Chapter("fit", "Fit a softmax regression", "tutorial/fit.html"),
     Chapter("judge", "How good is it?", "tutorial/judge.html"),
     Chapter("mistakes", "Look at the mistakes", "tutorial/mistakes.html"),
     Chapter("own", "Read your own picture", "tutorial/own.html"),
@@ -65,17 +66,25 @@ def run_tutorial(
     seed: int = 9,
     out: str | os.PathLike[str],
     photo: str | os.PathLike[str] | None = None,
+    label: str | None = None,
     pixel_filter: float = PIXEL_FILTER,
+    spec: str = "embedded",
+    shell: Shell | None = None,
     progress: Progress | None = None,
 ) -> Tutorial:
-    """Run the whole tutorial and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
+    """Run the whole tutorial and write it into the folder `out`.
+
+    There will be index.html, model.inklens (the model that the page reads), the picture that it reads, numbers.json,
+    predictions.csv and figures/.
 
     Parameters
     ----------
-    dataset, train, test, seed, photo, pixel_filter, progress
+    dataset, train, test, seed, photo, label, pixel_filter, spec, progress
         As for `compute_tutorial`.
     out : path
         A new or empty folder, or one with an older report, which is replaced as a whole at the end.
+    shell : Shell, optional
+        How the page's reader calls the program.
 
     Raises
     ------
@@ -84,16 +93,20 @@ def run_tutorial(
     """
     with replaced_folder(out) as folder:
         result = compute_tutorial(
-            dataset, train=train, test=test, seed=seed, photo=photo, pixel_filter=pixel_filter, progress=progress
-        )
-        write_page(result, folder)
+            dataset, train=train, test=test, seed=seed, photo=photo, label=label, pixel_filter=pixel_filter, spec=spec,
+            progress=progress,
+        )  # fmt: skip
+        write_page(result, folder, shell or Shell())
         if progress is not None:
             progress(n_steps(), n_steps(), "done")
     return result
 
 
-def write_page(tutorial: Tutorial, folder: Path) -> None:
-    """Write index.html, numbers.json, predictions.csv and the figures."""
+def write_page(tutorial: Tutorial, folder: Path, shell: Shell) -> None:
+    """Write index.html, numbers.json, predictions.csv, the model, its picture and the figures."""
+    name, picture = tutorial.own.file
+    (folder / name).write_bytes(picture)
+    tutorial.reader.save(folder / MODEL)
     reasons = reasons_chapters(_subject(tutorial), [name for name in TITLES if name != "flips"])
     figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
     page = render(
@@ -102,8 +115,9 @@ def write_page(tutorial: Tutorial, folder: Path) -> None:
         chapters=reasons.among(CHAPTERS),
         context={
             "t": tutorial,
+            "shell": replace(shell, picture=name),
             "r": reasons,
-            "title": f"Seeing through a classifier: {tutorial.dataset.name}",
+            "title": f"Seeing through a softmax regression: {tutorial.dataset.name}",
             "heading": "Seeing through a classifier",
             "description": _description(tutorial),
             "version": __version__,
@@ -137,7 +151,7 @@ def _subject(t: Tutorial) -> Subject:
     if best is not None:
         words = "the made picture" if t.own.made else "the picture of your own"
     return Subject(
-        DigitReader.from_estimator(t.fits.l2.model, image_shape=t.dataset.image_shape),
+        t.reader,
         t.split,
         t.picture,
         words,
@@ -147,10 +161,15 @@ def _subject(t: Tutorial) -> Subject:
 
 def _description(t: Tutorial) -> str:
     return (
-        f"{len(t.split.y_train):,} images of the data set “{t.dataset.name}” teach a linear model to tell "
-        f"{len(t.classes)} classes apart; {len(t.split.y_test):,} others judge it. Every number on this page comes "
-        "from this run."
+        f"{len(t.split.y_train):,} {_images(t)} of the data set “{t.dataset.name}” teach a softmax regression, that is, "
+        f"logistic regression for {len(t.classes)} classes, to tell them apart; {len(t.split.y_test):,} others judge "
+        "it. Every number on this page comes from this run."
     )
+
+
+def _images(t: Tutorial) -> str:
+    """Return what the images show, where their classes tell."""
+    return "handwritten digits" if set(t.classes) <= set("0123456789") else "images"
 
 
 def _data_figures(t: Tutorial) -> list[ReportFigure]:
