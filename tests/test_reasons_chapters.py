@@ -11,6 +11,7 @@ from inklens.datasets import Split
 from inklens.explanations import robustness
 from inklens.pages import Chapter, render
 from inklens.pages.reasons import AFTER, TITLES, Reasons, Subject, reasons_chapters
+from inklens.pages.shell import Shell
 
 
 def subject(rows, shape, *, l1_ratio=0.0, C=0.1):
@@ -34,7 +35,7 @@ def told(digits):
 def page_of(reasons):
     figures = {figure.name: figure.html() for figure in reasons.figures}
     context = {"r": reasons, "figures": figures, "title": "t", "heading": "h", "description": "d", "version": "0"}
-    return render("page.html", chapters=reasons.chapters(), context=context)
+    return render("page.html", chapters=reasons.chapters(), context={**context, "shell": Shell()})
 
 
 def test_every_chapter_is_told_of_an_l2_model_on_pixels(told):

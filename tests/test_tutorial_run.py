@@ -102,7 +102,8 @@ class Outline(HTMLParser):
 
 def test_writes_page_numbers_and_figures_and_nothing_else(run):
     _, out, _ = run
-    assert {path.name for path in out.iterdir()} == {"index.html", "numbers.json", "predictions.csv", "figures"}
+    files = {"index.html", "model.inklens", "picture.png", "numbers.json", "predictions.csv", "figures"}
+    assert {path.name for path in out.iterdir()} == files
     names = {path.stem for path in (out / "figures").iterdir()}
     assert {"gallery", "maps", "by-hand", "confusion-counts", "mistakes", "evidence", "zeros", "tolerance"} <= names
     assert all((out / "figures" / f"{name}{suffix}").exists() for name in names for suffix in (".svg", ".png"))

@@ -13,19 +13,21 @@ from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
 from inklens.model.file import SCHEMA_VERSION, dual_point, dual_tensors, entries_of, pack, read_file, unpack
-from inklens.model.linear_model import LinearClassifier, LinearModel
+from inklens.model.linear_model import PHOTO_SHAPE, LinearModel
 from inklens.model.records import DataRecord, FitRecord
+from inklens.reprs import Card, Shown, certificate_facts, ink_tile, most_likely, percent
 from inklens.storage import write_bytes
 
 if TYPE_CHECKING:
+    from inklens.explanations import Evidence, Flip
     from inklens.photos import Normalised, Normaliser, Picture, Step
     from inklens.photos.decode import Source
 
 SHIPPED_READER = "reader.inklens"
 
 
-@dataclass(frozen=True)
-class Reading:
+@dataclass(frozen=True, repr=False)
+class Reading(Shown):
     """One digit that was found on a picture, and what the model says of it."""
 
     label: str
@@ -38,6 +40,30 @@ class Reading:
     frame: np.ndarray = field(repr=False, compare=False)
     steps: "tuple[Step, ...]" = field(default=(), repr=False, compare=False)
 
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """What to do about the reasons, in words."""
+        from inklens.photos.checks import remedies
+
+        return remedies(self.reasons)
+
+    def _card(self) -> Card:
+        left, top, right, bottom = (round(edge) for edge in self.box)
+        sure = "" if self.accepted else " (not sure)"
+        facts: dict[str, object] = {
+            "probabilities": most_likely(list(self.probabilities), list(self.probabilities.values())),
+            "found at": f"({left}, {top}) to ({right}, {bottom}), in pixels from the upper left corner",
+            "like training": f"{self.like_training:.2f} of 1",
+        }
+        facts |= {f"reason {number}": reason for number, reason in enumerate(self.reasons, 1)}
+        tile = ink_tile(self.frame, "as the model sees it", alt=f"the frame that was read as {self.label}")
+        title = f"Reading: {self.label}, {percent(self.probability)}{sure}"
+        return Card(title, facts, [tile], bars=self.probabilities)
+
+    def __repr__(self) -> str:  # one line: readings come as lists
+        left, top, right, bottom = (round(edge) for edge in self.box)
+        return f"<{self._card().title}, at ({left}, {top}) to ({right}, {bottom})>"
+
     def to_json(self) -> dict[str, object]:
         """Return the entry of ``inklens read --json``."""
         return {
@@ -48,10 +74,11 @@ class Reading:
             "like_training": self.like_training,
             "accepted": self.accepted,
             "reasons": list(self.reasons),
+            "remedies": list(self.remedies),
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DigitReader(LinearModel):
     """Read pictures of single characters with a softmax regression.
 
@@ -117,6 +144,22 @@ class DigitReader(LinearModel):
             raise DataError("this model does not say how it was fitted; fit it again with inklens fit")
         return self.fit_record
 
+    def _proof(self) -> dict[str, str]:
+        fit, data = self.fit_record, self.data_record
+        facts = {"photos": f"by the {self.recipe} recipe"}
+        if data.name is not None:
+            facts["data"] = data.name if data.train is None else f"{data.train:,} rows of {data.name}"
+        if fit is not None:
+            kind = "group penalty" if fit.group else f"l1_ratio={fit.l1_ratio:g}"
+            facts["penalty"] = f"C={fit.C:g}, {kind}" if fit.is_penalised else "none"
+        if fit is not None and fit.certificate is not None:
+            proven = fit.certificate
+            facts |= certificate_facts(proven.objective, proven.lower_bound, proven.relative_gap, proven.status)
+        scores = {half: share for half, share in self.recorded("accuracy").items() if isinstance(share, float)}
+        if scores:
+            facts["accuracy"] = ", ".join(f"{share:.4f} {half}" for half, share in scores.items())
+        return facts
+
     # ------------------------------------------------------------------ photos
 
     def with_recipe(self, recipe: str | None) -> "DigitReader":
@@ -160,20 +203,65 @@ class DigitReader(LinearModel):
         from inklens.photos import locate
 
         self._check_shape()
+        if isinstance(photo, np.ndarray) and photo.shape != self.image_shape and self.is_frame(photo):
+            photo = photo.reshape(self.image_shape)  # a row of pixels is the picture that it was
         lines = locate(photo, many=many, normaliser=self.normaliser)
         proba = iter(self.predict_proba(np.array([seen.frame for line in lines for seen in line])))
         return [[self._reading(seen, next(proba)) for seen in line] for line in lines]
 
+    def explain(self, photo_or_frame: object) -> "Evidence":
+        """Return why it answers what it answers, pixel by pixel; as `inklens.explain`.
+
+        Parameters
+        ----------
+        photo_or_frame : path, bytes, picture, or array (rows, cols) or (rows * cols,) in [0, 1]
+            An array of the model's shape is a frame (ink = 1); anything else is normalised first.
+
+        Examples
+        --------
+        >>> DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2)).explain(np.array([1.0, 0.0, 0.0, 0.0])).label
+        '0'
+        """
+        from inklens.explanations import explain
+
+        return explain(self, photo_or_frame)
+
+    def flip(
+        self,
+        photo_or_frame: object,
+        to: str | None = None,
+        *,
+        norm: str = "ink",
+        margin: float | None = None,
+        plausible: Mapping[str, np.ndarray] | None = None,
+    ) -> "Flip":
+        """Return the smallest change of ink that makes it answer another class; as `inklens.flip`.
+
+        Examples
+        --------
+        >>> reader = DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2))
+        >>> reader.flip(np.array([[0.5, 0.0], [0.0, 0.0]])).target
+        '1'
+        """
+        from inklens.explanations.flips import MARGIN, flip
+
+        return flip(
+            self, photo_or_frame, to, norm=norm, margin=MARGIN if margin is None else margin, plausible=plausible
+        )
+
     def _reading(self, seen: "Normalised", proba: np.ndarray) -> Reading:
+        from inklens.photos.checks import reasons_for
+
         best = int(proba.argmax())
+        reasons = reasons_for(self.classes, seen.reasons)
         return Reading(
             label=self.classes[best],
             probability=float(proba[best]),
             probabilities={c: float(p) for c, p in zip(self.classes, proba, strict=True)},
             box=seen.box,
             like_training=seen.like_training,
-            accepted=seen.accepted,
-            reasons=tuple(seen.reasons),
+            accepted=not reasons,
+            reasons=reasons,
             frame=seen.frame,
             steps=tuple(seen.steps),
         )
@@ -183,7 +271,7 @@ class DigitReader(LinearModel):
         return self.normaliser.normalise(photo)
 
     def _check_shape(self) -> None:
-        if self.image_shape != (28, 28):
+        if self.image_shape != PHOTO_SHAPE:
             raise DataError(
                 f"photos are normalised to 28 x 28 pixels, but this model takes {self.image_shape[0]} x "
                 f"{self.image_shape[1]}; fit one on 28 x 28 images, as those of --data embedded, or ask this "
@@ -222,25 +310,36 @@ class DigitReader(LinearModel):
 
     @classmethod
     def from_estimator(
-        cls, estimator: LinearClassifier, *, image_shape: tuple[int, int], features: str = "pixels"
+        cls,
+        estimator: object,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        features: str = "pixels",
+        full_ink: float | None = None,
     ) -> Self:
         """Return a fitted linear classifier as a reader; a `SoftmaxRegression` also tells how it was fitted.
 
         Parameters
         ----------
-        estimator, image_shape, features
-            As for `LinearModel.from_estimator`: fitted on frames in [0, 1], or on features of them, each row once.
+        estimator, image_shape, features, full_ink
+            As for `LinearModel.from_estimator`: a `SoftmaxRegression`, scikit-learn's `LogisticRegression`, or a
+            Pipeline of column scalers that ends in one; pictures are square unless `image_shape` says otherwise.
+
+        Raises
+        ------
+        DataError
+            Another kind of model, one that is not fitted, or pictures of another size.
 
         Examples
         --------
         >>> from inklens import SoftmaxRegression
         >>> X, y = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), ["right", "left", "left", "right"]
         >>> reader = DigitReader.from_estimator(SoftmaxRegression(C=2.0).fit(X, y), image_shape=(1, 2))
-        >>> reader.predict(X[:2, None]).tolist(), reader.fit_record.C
+        >>> reader.predict(X[:2]).tolist(), reader.fit_record.C
         (['right', 'left'], 2.0)
         """
-        reader = super().from_estimator(estimator, image_shape=image_shape, features=features)
-        record = FitRecord.of_estimator(estimator)
+        reader = super().from_estimator(estimator, image_shape=image_shape, features=features, full_ink=full_ink)
+        record = FitRecord.of_estimator(estimator) if full_ink in (None, 1.0) else None
         return reader if record is None else replace(reader, provenance={"fit": record.to_json()})
 
     @classmethod

@@ -18,7 +18,7 @@ from inklens.cli.output import (
     refuse_given,
     say,
 )
-from inklens.cli.photos import given, recipe_options
+from inklens.cli.photos import anyway_option, digit_option, given, recipe_options
 
 
 def picture_options(command):
@@ -33,6 +33,8 @@ def picture_options(command):
             metavar="SPEC",
             help="Where rows of data come from.  [default: the model's own data]",
         ),
+        digit_option,
+        anyway_option,
     ]
     for option in reversed(options):
         command = option(command)
@@ -40,16 +42,24 @@ def picture_options(command):
 
 
 def load_frame(model, image, sample, part, data, settings):
-    """Return the reader, the frame that was asked for and its name; `settings` is how a photo becomes one."""
+    """Return the reader, the frame that was asked for and its name.
+
+    `settings` is how a photo becomes a frame, which of its digits is taken, and whether a refused one is.
+    """
     from inklens.tasks.explaining import picture_frame
     from inklens.tasks.reading import load_reader
 
+    digit, anyway = settings.pop("digit"), settings.pop("anyway")
+
     if (image is None) == (sample is None):
         raise click.UsageError("name a picture, or a test row with --sample N", click.get_current_context())
+    if image is None and (digit or anyway):
+        raise click.UsageError("--digit and --anyway are for pictures, not for --sample", click.get_current_context())
     if sample is None:
         refuse_given(click.get_current_context(), "goes with --sample", "part")
     reader = load_reader(model).with_parameters(**given(settings))
-    return reader, *picture_frame(reader, image, sample=sample, part=part, data=data)
+    which = {"digit": digit, "anyway": anyway, "tell": lambda note: say(f"inklens: {note}")}
+    return reader, *picture_frame(reader, image, sample=sample, part=part, data=data, **which)
 
 
 @click.command()

@@ -19,6 +19,7 @@ from inklens.cli.output import (
     say,
     split_options,
 )
+from inklens.cli.photos import anyway_option
 
 
 def set_options(command):
@@ -70,6 +71,7 @@ model_argument = click.argument("model", type=click.Path(dir_okay=False))
     metavar="DIR|FIGURE",
     formerly=("--figures",),
 )
+@anyway_option
 @json_option
 @click.pass_context
 def evaluate(ctx, model, images, certainty: bool, cell, predictions, out, as_json: bool, **options) -> None:
@@ -91,7 +93,7 @@ def evaluate(ctx, model, images, certainty: bool, cell, predictions, out, as_jso
     too, but no promise.
     """
     if not certainty:
-        refuse_given(ctx, "goes with --certainty", "images", "coverage", "method")
+        refuse_given(ctx, "goes with --certainty", "images", "coverage", "method", "anyway")
     if not cell:
         refuse_given(ctx, "goes with --mistakes", "most")
     if certainty or cell:
@@ -99,7 +101,7 @@ def evaluate(ctx, model, images, certainty: bool, cell, predictions, out, as_jso
     split = {name: options[name] for name in ("data", "train", "test", "seed")}
     if certainty:
         refuse_given(ctx, "does not go with --certainty, which takes the test rows", "part", "cell")
-        sets = {name: options[name] for name in ("coverage", "method")}
+        sets = {name: options[name] for name in ("coverage", "method", "anyway")}
         return show_certainty(model, images, out, as_json, **split, **sets)
     if cell:
         return show_mistakes(model, cell, options["most"], out, as_json, part=options["part"], **split)
@@ -148,7 +150,9 @@ def _show_scores(model: str, predictions: str | None, out: str | None, as_json: 
     click.echo("\n" + "\n".join(scores.in_words()))
 
 
-def show_certainty(model: str, images: tuple[str, ...], out: str | None, as_json: bool, **options) -> None:
+def show_certainty(
+    model: str, images: tuple[str, ...], out: str | None, as_json: bool, *, anyway: bool = False, **options
+) -> None:
     """Print how sure the answers are."""
     from inklens.reader import DigitReader
     from inklens.tasks.certainty import judge_certainty, sets_of_pictures
@@ -156,7 +160,7 @@ def show_certainty(model: str, images: tuple[str, ...], out: str | None, as_json
     reader = DigitReader.load(model)
     with progress_bar() as progress:
         found = judge_certainty(reader, **options, progress=progress)
-        answers = sets_of_pictures(found, images)
+        answers = sets_of_pictures(found, images, anyway=anyway)
     if out:
         say("\n".join(f"wrote {path}" for path in found.save_figures(out)))
     if as_json:
@@ -229,6 +233,7 @@ def show_mistakes(model: str, cell, most: int, out: str | None, as_json: bool, *
 @split_options(seed=None)
 @set_options
 @out_option("Draw calibration.svg and sets.svg there.", metavar="DIR", formerly=("--figures",))
+@anyway_option
 @json_option
 def certainty(model: str, images, out: str | None, as_json: bool, **options) -> None:
     """Say how sure the answers are; today: inklens evaluate MODEL --certainty."""

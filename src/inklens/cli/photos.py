@@ -6,6 +6,18 @@ import click
 
 from inklens.cli.output import Renamed, json_option, model_option, out_option, print_json, progress_bar, say
 
+UNREAD = "?"  # stands for a sign that gets no answer
+
+anyway_option = click.option(
+    "--anyway", is_flag=True, help="Answer even where a picture is refused: blank, cut off, not a digit, ..."
+)
+digit_option = click.option(
+    "--digit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Take the Nth digit of the picture, in reading order.  [default: the first that can be read]",
+)
+
 
 class PenWidth(click.ParamType):
     """auto, none, or a width relative to the digit's box."""
@@ -62,8 +74,11 @@ def given(settings: dict) -> dict:
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes for many pictures.  [default: all cores]")
 @click.option("--steps", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw each step of the recipe there.")
 @click.option("--boxes", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw what was found on the picture.")
+@anyway_option
 @json_option
-def read(model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, as_json: bool, **settings) -> None:
+def read(
+    model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, anyway: bool, as_json: bool, **settings
+) -> None:
     """Read handwritten digits from photos, scans or drawings ("-" reads a picture from standard input).
 
     \b
@@ -73,7 +88,8 @@ def read(model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, a
       inklens read --many --boxes found.png page.jpg
       inklens read --recipe tutorial --steps steps.png photo.jpg
 
-    A picture that cannot be read gets an error of its own, the others are read, and the exit code is 1.
+    A picture that cannot be read gets an error of its own, the others are read, and the exit code is 1. A picture
+    without a digit gets a reason and a remedy in place of an answer; --json has both, with "accepted": false.
     """
     from inklens.tasks.reading import load_reader
     from inklens.tasks.reading import read as run
@@ -85,52 +101,65 @@ def read(model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, a
     with progress_bar() as progress:
         results = run(images, reader=reader, many=many, jobs=jobs or os.cpu_count() or 1, progress=progress)
     if results[0].digits and (steps or boxes):
-        _draw(images[0], results[0].digits, reader, steps, boxes)
+        _draw(images[0], results[0].digits, reader, steps, boxes, anyway=anyway)
     if as_json:
         print_json({"schema_version": 1, "images": [result.to_json() for result in results]})
     else:
         for result in results:
-            _print(result)
+            _print(result, anyway=anyway)
     if any(result.error for result in results):
         raise click.exceptions.Exit(1)
 
 
-def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | None) -> None:
+def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | None, *, anyway: bool) -> None:
+    from dataclasses import replace
+
     from inklens.tasks.figures import save_boxes, save_steps
 
     if steps:
         say(f"wrote {save_steps(digits[0], steps, reader=reader)}")
     if boxes:
-        say(f"wrote {save_boxes(picture, digits, boxes, orientation=reader.settings.get('orientation'))}")
+        shown = [digit if digit.accepted or anyway else replace(digit, label="") for digit in digits]
+        say(f"wrote {save_boxes(picture, shown, boxes, orientation=reader.settings.get('orientation'))}")
 
 
-def _print(result) -> None:
+def _print(result, *, anyway: bool) -> None:
     name = click.format_filename(result.path)
     if result.error:
         return say(f"inklens: {name}: {result.error['message']}")
+    if result.refusal and not anyway:
+        return click.echo(f"{name}: {result.refusal}")
     if len(result.digits) == 1:
         (reading,) = result.digits
-        return click.echo(
-            f"{name}: {click.style(reading.label, bold=True)}  {reading.probability:.1%}{_doubt(reading)}"
-        )
-    for line in result.text_lines or ["(nothing)"]:
-        click.echo(f"{name}: {click.style(line, bold=True)}")
+        answer = f"{click.style(reading.label, bold=True)}  {reading.probability:.1%}"
+        return click.echo(f"{name}: {_doubt(reading)}{answer}")
+    for line in result.lines:
+        text = "".join(reading.label if reading.accepted or anyway else UNREAD for reading in line)
+        click.echo(f"{name}: {click.style(text or '(nothing)', bold=True)}")
     for number, reading in enumerate(result.digits, 1):
         if not reading.accepted:
-            click.echo(f"  character {number}, {reading.label}{_doubt(reading)}")
+            what = f"{_doubt(reading)}{reading.label}" if anyway else _refusal(reading)
+            click.echo(f"  digit {number}: {what}")
 
 
 def _doubt(reading) -> str:
-    return "" if reading.accepted else f"  (not sure: {'; '.join(reading.reasons)})"
+    return "" if reading.accepted else f"not sure, {'; '.join(reading.reasons)}: "
+
+
+def _refusal(reading) -> str:
+    from inklens.tasks.reading import refusal
+
+    return refusal(reading.reasons)
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path())
 @recipe_options
+@anyway_option
 @click.option("--label", required=True, help="What is written on these pictures, such as 7.")
 @out_option("Where the digits are kept, one sub-folder a label.", metavar="DIR", formerly=("--to",),
             default="my-digits", show_default=True)  # fmt: skip
-def collect(images: tuple[str, ...], label: str, out: str, **settings) -> None:
+def collect(images: tuple[str, ...], label: str, out: str, anyway: bool, **settings) -> None:
     """Keep your own digits, ready to be fitted.
 
     \b
@@ -142,7 +171,7 @@ def collect(images: tuple[str, ...], label: str, out: str, **settings) -> None:
     from inklens.tasks.collecting import collect as run
 
     with progress_bar() as progress:
-        kept, refused = run(images, label=label, folder=out, progress=progress, **given(settings))
+        kept, refused = run(images, label=label, folder=out, anyway=anyway, progress=progress, **given(settings))
     for path in kept:
         click.echo(click.format_filename(str(path)))
     for error in refused:

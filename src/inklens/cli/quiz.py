@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from inklens.cli.output import DataSpec, json_option, print_json, progress_bar
+from inklens.cli.output import DataSpec, json_option, print_json, progress_bar, say
+from inklens.cli.photos import anyway_option, digit_option
 
 LEAVE = ("q", "quit", "exit")
 
@@ -25,8 +26,10 @@ LEAVE = ("q", "quit", "exit")
     "--ask", "kinds", multiple=True, type=click.Choice(["answer", "place", "flip"]), help="Only such questions."
 )
 @click.option("--seed", type=click.IntRange(0), help="Ask the same questions again.  [default: others each time]")
+@digit_option
+@anyway_option
 @json_option
-def quiz(model, photo, data, rounds, kinds, seed, as_json: bool) -> None:
+def quiz(model, photo, data, rounds, kinds, seed, digit, anyway: bool, as_json: bool) -> None:
     """Predict what the model says, which ink speaks for it and what would change its mind; then see its exact answer.
 
     Type a choice and press Enter; Enter alone shows the answer without a point, q leaves. Answers may come through a
@@ -40,9 +43,12 @@ def quiz(model, photo, data, rounds, kinds, seed, as_json: bool) -> None:
     """
     from inklens.tutorial.quiz import KINDS, Score, questions, quiz_frames, quiz_reader
 
+    if photo is None and (digit or anyway):
+        raise click.UsageError("--digit and --anyway go with --photo", click.get_current_context())
+    which = {"digit": digit, "anyway": anyway, "tell": lambda note: say(f"inklens: {note}")}
     with progress_bar() as progress:
         reader = quiz_reader(model)
-        frames, names = quiz_frames(reader, photo=photo, data=data, progress=progress)
+        frames, names = quiz_frames(reader, photo=photo, data=data, progress=progress, **which)
     score, game = Score(), _Terminal(to_stderr=as_json)
     asked = questions(
         reader, frames, names, rounds=rounds or (3 if photo else 6), seed=_seed(seed), kinds=kinds or KINDS

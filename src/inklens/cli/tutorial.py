@@ -21,6 +21,7 @@ from inklens.cli.output import (
     split_of_run,
     split_options,
 )
+from inklens.cli.photos import anyway_option
 
 
 def _out_option(default: str):
@@ -33,6 +34,7 @@ def _out_option(default: str):
 @split_options()
 @click.option("--photo", type=click.Path(dir_okay=False), metavar="FILE", help="A digit in your own hand.")
 @click.option("--label", metavar="CLASS", help="What the photo was meant to be; the page then says right or wrong.")
+@anyway_option
 @click.option(
     "--pixel-filter",
     type=click.FloatRange(0, 100),

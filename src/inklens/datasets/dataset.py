@@ -1,24 +1,23 @@
 """One shape for all data: `Dataset`, and its split into training and test rows."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from inklens.errors import DataError, ParameterError
+from inklens.reprs import Card, Shown, Tile, ink_tile, listed
 
 # X       (n_samples, n_pixels)  uint8, 0 = paper, 255 = full ink, C-contiguous, read-only
 # y       (n_samples,)           str
 # indices (n_train,), (n_test,)  int64, rows of X
 
 
-class Split(NamedTuple):
-    """Training and test rows with the row numbers they came from."""
-
+class _Halves(NamedTuple):
     X_train: np.ndarray
     X_test: np.ndarray
     y_train: np.ndarray
@@ -27,8 +26,42 @@ class Split(NamedTuple):
     test_index: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+class Split(Shown, _Halves):
+    """Training and test rows with the row numbers they came from; a tuple of six arrays.
+
+    Attributes
+    ----------
+    X_train, X_test : uint8 array (n_train, n_pixels), (n_test, n_pixels)
+    y_train, y_test : str array (n_train,), (n_test,)
+    train_index, test_index : int array (n_train,), (n_test,)
+        Rows of the data set.
+    image_shape : (int, int) or None
+        Rows and columns of one image; None where whoever made the split did not say.
+    """
+
+    image_shape: tuple[int, int] | None = None
+
+    def of_images(self, image_shape: tuple[int, int] | None) -> Self:
+        """Return the split with the size of its images; it stays a tuple of six arrays."""
+        split = type(self)(*self)
+        split.image_shape = image_shape
+        return split
+
+    def _card(self) -> Card:
+        n_train, n_test = len(self.y_train), len(self.y_test)
+        return Card(
+            f"Split: {n_train:,} training and {n_test:,} test images{_size(self.image_shape)}",
+            {
+                "training": _counts_in_words(_counts(self.y_train)),
+                "test": _counts_in_words(_counts(self.y_test)),
+                "pixels": _pixels_in_words(self.X_train),
+            },
+            [] if self.image_shape is None else _examples(self.X_train, self.y_train, self.image_shape),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Shown):
     """Labelled small images.
 
     Parameters
@@ -79,9 +112,7 @@ class Dataset:
     @cached_property
     def counts(self) -> dict[str, int]:
         """Number of images per label, most frequent first."""
-        labels, counts = np.unique(self.y, return_counts=True)
-        order = np.argsort(-counts, kind="stable")
-        return {str(labels[i]): int(counts[i]) for i in order}
+        return _counts(self.y)
 
     @cached_property
     def checksum(self) -> str:
@@ -113,6 +144,31 @@ class Dataset:
             )
         rows = slice(None, self.n_train) if half == "train" else slice(self.n_train, None)
         return replace(self, X=self.X[rows], y=self.y[rows], name=f"{self.name} ({half} half)", n_train=None)
+
+    def only(self, *labels: object) -> "Dataset":
+        """Return the images with one of these labels, in their order.
+
+        Raises
+        ------
+        ParameterError
+            No label was given, or one that does not occur.
+
+        Examples
+        --------
+        >>> from inklens.datasets import load_dataset
+        >>> load_dataset().only("5", "6").counts
+        {'5': 500, '6': 500}
+        """
+        names = [str(label) for label in labels]
+        unknown = [name for name in names if name not in self.classes]
+        if unknown or not names:
+            got = ", ".join(map(repr, unknown)) or "none"
+            raise ParameterError(f"expected labels of {self.name} ({listed(self.classes)}), got {got}")
+        kept = np.isin(self.y, names)
+        n_train = None if self.n_train is None else int(kept[: self.n_train].sum())
+        return replace(
+            self, X=self.X[kept], y=self.y[kept], name=f"{self.name} ({listed(names)} only)", n_train=n_train
+        )
 
     def images(self, index: np.ndarray | slice | int = slice(None)) -> np.ndarray:
         """Return pixels as pictures (..., rows, cols)."""
@@ -167,7 +223,51 @@ class Dataset:
         return self._rows(np.arange(n_train), np.arange(n_train, len(self)))
 
     def _rows(self, train: np.ndarray, test: np.ndarray) -> Split:
-        return Split(self.X[train], self.X[test], self.y[train], self.y[test], train, test)
+        halves = Split(self.X[train], self.X[test], self.y[train], self.y[test], train, test)
+        return halves.of_images(self.image_shape)
+
+    def _card(self) -> Card:
+        facts: dict[str, object] = {
+            "classes": _counts_in_words(self.counts),
+            "pixels": _pixels_in_words(self.X),
+            "source": self.source or "not stated",
+            "licence": self.licence,
+        }
+        if self.n_train is not None:
+            facts["own halves"] = f"{self.n_train:,} training and {len(self) - self.n_train:,} test images"
+        facts |= {f"note {number}": note for number, note in enumerate(self.notes, 1)}
+        title = f"Dataset {self.name}: {len(self):,} images{_size(self.image_shape)}"
+        return Card(title, facts, _examples(self.X, self.y, self.image_shape))
+
+
+def _counts(y: np.ndarray) -> dict[str, int]:
+    """Return the number of rows of each label, most frequent first."""
+    labels, counts = np.unique(y, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {str(labels[i]): int(counts[i]) for i in order}
+
+
+def _counts_in_words(counts: dict[str, int]) -> str:
+    if len(set(counts.values())) == 1:
+        return f"{len(counts)}, each {next(iter(counts.values())):,} times: {listed(list(counts))}"
+    return f"{len(counts)}: {listed([f'{label} ({count:,})' for label, count in counts.items()], most=10)}"
+
+
+def _pixels_in_words(X: np.ndarray) -> str:
+    return f"{X.dtype} array {X.shape}, 0 = paper, 255 = full ink"
+
+
+def _size(image_shape: tuple[int, int] | None) -> str:
+    return "" if image_shape is None else f" of {image_shape[0]} x {image_shape[1]} pixels"
+
+
+def _examples(X: np.ndarray, y: np.ndarray, image_shape: tuple[int, int]) -> Sequence[Tile]:
+    """Return the first image of each class."""
+    labels, first = np.unique(y, return_index=True)
+    return [
+        ink_tile(X[row].reshape(image_shape), str(label), alt=f"an image of {label}")
+        for label, row in zip(labels, first, strict=True)
+    ]
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -6,13 +6,14 @@ import numpy as np
 
 from inklens.datasets.dataset import Dataset, Split
 from inklens.datasets.pixels import paper_share
+from inklens.reprs import Shown
 
 WEAK_SHARE = 0.95  # of the images whose border holds less ink than the middle
 MANY = 10  # row numbers kept as examples
 
 
-@dataclass(frozen=True)
-class Overlap:
+@dataclass(frozen=True, repr=False)
+class Overlap(Shown):
     """Images that are both in the training and in the test rows.
 
     Parameters
@@ -36,8 +37,8 @@ class Overlap:
         return f"{self.n_test} test images also occur among the training images{conflict}: accuracy looks too good"
 
 
-@dataclass(frozen=True)
-class Description:
+@dataclass(frozen=True, repr=False)
+class Description(Shown):
     """What `describe` saw.
 
     Parameters
@@ -159,7 +160,10 @@ def overlap(
     """Count the test rows that also occur, value by value, among the training rows.
 
     >>> overlap(np.array([[0, 1], [2, 3]]), np.array([[2, 3], [4, 5]]))
-    Overlap(n_test=1, test_rows=(0,), n_conflicting=None)
+    Overlap
+      n_test         1
+      test_rows      0
+      n_conflicting  None
     """
     X_train, X_test = _same_type(X_train, X_test)
     labels: dict[bytes, set[str]] = {}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inklens.errors import DataError, ParameterError
+from inklens.reprs import Shown
 
 DIRECTIONS = 40  # of the basis; on MNIST they leave fewer than one pair in a million to look at
 BASIS_ROWS = 10_000  # from which the basis is taken; any basis gives the same pairs
@@ -22,8 +23,8 @@ CLOSEST = 0.15  # share of the norm; on MNIST below it lie only upright strokes,
 _NONE = np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class NearDuplicates:
+@dataclass(frozen=True, eq=False, repr=False)
+class NearDuplicates(Shown):
     """Test rows with a training row nearly equal, the closest first.
 
     Parameters

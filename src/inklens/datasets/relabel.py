@@ -17,6 +17,7 @@ import numpy as np
 
 from inklens.datasets.dataset import Dataset, Split
 from inklens.errors import DataError
+from inklens.reprs import Shown
 from inklens.storage import write_text
 
 COLUMNS = ("row", "given", "suggested", "decision", "data")
@@ -34,8 +35,8 @@ class RelabellingJson(TypedDict):
     dropped: list[int]
 
 
-@dataclass(frozen=True)
-class Relabelling:
+@dataclass(frozen=True, repr=False)
+class Relabelling(Shown):
     """New labels for some rows of a data set, and rows to leave out.
 
     >>> changed = Relabelling({7: "4"}, frozenset({9}))
@@ -63,7 +64,8 @@ class Relabelling:
         """Return the split with the new labels and without the dropped rows."""
         X_train, y_train, train_index = self._half(split.X_train, split.y_train, split.train_index)
         X_test, y_test, test_index = self._half(split.X_test, split.y_test, split.test_index)
-        return Split(X_train, X_test, y_train, y_test, train_index, test_index)
+        halves = Split(X_train, X_test, y_train, y_test, train_index, test_index)
+        return halves.of_images(split.image_shape)
 
     def _half(self, X: np.ndarray, y: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labels = self.new_labels(y, index)

@@ -12,10 +12,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from inklens.displays.estimators import LinearWeights
+from inklens.displays.estimators import ImageShape, LinearWeights
 from inklens.displays.scene import Hover, Scene, any_script
 from inklens.displays.style import default_style
 from inklens.errors import DataError, ParameterError
+from inklens.model.linear_model import square_shape
 from inklens.storage import write_bytes
 
 WIDE = 9.0  # inches; a column on a desk screen or across a printed page
@@ -144,12 +145,26 @@ def class_numbers(y: Sequence[object] | np.ndarray, class_names: Sequence[str]) 
     return np.array([number[label] for label in labels], dtype=int)
 
 
-def as_maps(rows: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
-    """Return rows of pixels (n, rows * cols) as pictures (n, rows, cols)."""
+def as_maps(rows: np.ndarray, image_shape: ImageShape = None, *, like: object = None) -> np.ndarray:
+    """Return rows of pixels (n, rows * cols) as pictures (n, rows, cols).
+
+    The shape is the given one, or that of a data set, split or reader given in its place; else that of `like`, a
+    model that may know one; else a square.
+
+    >>> as_maps(np.zeros((3, 784))).shape, as_maps(np.zeros(6), (2, 3)).shape
+    ((3, 28, 28), (2, 3))
+    """
     rows = np.asarray(rows)
-    if rows.shape[-1] != image_shape[0] * image_shape[1]:
-        raise DataError(f"{rows.shape[-1]} values do not make a picture of {image_shape[0]} x {image_shape[1]} pixels")
-    return rows.reshape(*rows.shape[:-1], *image_shape)
+    n_rows, n_cols = _shape_of(image_shape) or _shape_of(like) or square_shape(rows.shape[-1])
+    if rows.shape[-1] != n_rows * n_cols:
+        raise DataError(f"{rows.shape[-1]} values do not make a picture of {n_rows} x {n_cols} pixels")
+    return rows.reshape(*rows.shape[:-1], n_rows, n_cols)
+
+
+def _shape_of(thing: object) -> tuple[int, int] | None:
+    """Return rows and columns as given, or as a data set, a split or a reader knows them; None for all else."""
+    shape = getattr(thing, "image_shape", thing)
+    return (int(shape[0]), int(shape[1])) if isinstance(shape, tuple | list) else None
 
 
 def symmetric_scale(*values: np.ndarray, scale: float | None = None) -> float:

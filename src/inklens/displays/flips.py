@@ -15,6 +15,7 @@ from inklens.explanations.flips import InkChange
 
 if TYPE_CHECKING:
     from inklens.explanations import Flip
+    from inklens.model.linear_model import LinearModel
 
 ADDED = TRUE  # blue
 ERASED = PREDICTED  # orange; told apart from blue with every common kind of colour vision
@@ -107,6 +108,13 @@ class FlipDisplay(Display):
             title=title,
             plausible=flip.plausible,
         )
+
+    @classmethod
+    def from_photo(cls, reader: "LinearModel", photo_or_frame: object, to: str | None = None) -> Self:
+        """Find the least change of ink on a photo, or on a frame as it is, that makes a reader answer `to`."""
+        from inklens.explanations import flip
+
+        return cls.from_flip(flip(reader, photo_or_frame, to))
 
     @property
     def change(self) -> np.ndarray:

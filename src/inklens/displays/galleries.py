@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
-from inklens.displays.estimators import LinearClassifier
+from inklens.displays.estimators import ImageShape, LinearClassifier, PhotoReader, Read
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
@@ -94,6 +94,21 @@ class RecipeStepsDisplay(Display):
         self.pictures = list(pictures)
         self.captions = list(captions)
         self.answers = list(answers) if answers is not None else [None] * len(self.pictures)
+
+    @classmethod
+    def from_reading(cls, reading: Read, *, reader: PhotoReader | None = None) -> Self:
+        """Take the steps of a `Reading`; with the reader, also what it would say if the recipe ended at each."""
+        captions = [f"{step.name}: {step.note}" if step.note else step.name for step in reading.steps]
+        if reader is None:
+            return cls([step.picture for step in reading.steps], captions=captions)
+        proba = reader.predict_proba(np.array([step.as_frame() for step in reading.steps]))
+        answers = [f"{reader.classes[row.argmax()]}: {percent(float(row.max()))}" for row in proba]
+        return cls([step.picture for step in reading.steps], captions=captions, answers=answers)
+
+    @classmethod
+    def from_photo(cls, reader: PhotoReader, photo: object) -> Self:
+        """Let a reader read a photo of one digit, and take its steps with what it would say after each."""
+        return cls.from_reading(reader.read(photo)[0], reader=reader)
 
     @property
     def alt(self) -> str:
@@ -186,16 +201,16 @@ class MisclassifiedDisplay(Display):
         X: np.ndarray,
         y: np.ndarray,
         *,
-        image_shape: tuple[int, int],
+        image_shape: ImageShape = None,
         n_images: int = 6,
     ) -> Self:
         """Take maps and probabilities from a fitted linear classifier; see `from_predictions`."""
         coef, _, names = class_weights(estimator)
         return cls.from_predictions(
-            as_maps(X, image_shape),
+            as_maps(X, image_shape, like=estimator),
             y,
             proba=estimator.predict_proba(X),
-            coef=as_maps(coef, image_shape),
+            coef=as_maps(coef, image_shape, like=estimator),
             class_names=names,
             n_images=n_images,
         )

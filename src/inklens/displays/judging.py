@@ -1,7 +1,7 @@
 """How good a model is: confusion between classes, and accuracy and zeros against the strength C."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +12,9 @@ from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, text_on
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, shorten, text_width
 from inklens.displays.style import in_default_style
 from inklens.errors import ParameterError
+
+if TYPE_CHECKING:
+    from inklens.evaluation import Evaluation
 
 LINE_HEIGHT = TEXT * LEADING
 
@@ -65,6 +68,11 @@ class ConfusionMatrixDisplay(Display):
         """Predict `X` and count against `y`."""
         names = [str(name) for name in estimator.classes_]
         return cls.from_predictions(y, estimator.predict(X), class_names=names, normalize=normalize)
+
+    @classmethod
+    def from_evaluation(cls, evaluation: "Evaluation", *, normalize: str | None = None) -> Self:
+        """Take the counts of an `Evaluation`."""
+        return cls(evaluation.confusion, class_names=list(evaluation.classes), normalize=normalize)
 
     @property
     def values(self) -> np.ndarray:

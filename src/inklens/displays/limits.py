@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
-from inklens.displays.estimators import LinearWeights
+from inklens.displays.estimators import ImageShape, LinearWeights
 from inklens.displays.maps import ADDS, SUBTRACTS, map_rows
 from inklens.displays.palettes import LINE, PREDICTED, TRUE
 from inklens.displays.scene import LEADING, TEXT, Scene, grid, shorten, signed_legend
@@ -71,7 +71,7 @@ class SilenceDisplay(Display):
         self.sentences = list(sentences)
 
     @classmethod
-    def from_silence(cls, silence: Decided, *, image_shape: tuple[int, int]) -> Self:
+    def from_silence(cls, silence: Decided, *, image_shape: ImageShape = None) -> Self:
         """Take the states of an `Identifiability`."""
         return cls(as_maps(silence.states, image_shape), class_names=silence.classes, sentences=silence.in_words())
 
@@ -135,7 +135,7 @@ class SeparationDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: Separating, *, image_shape: tuple[int, int], n_samples: int) -> Self:
+    def from_estimator(cls, estimator: Separating, *, n_samples: int, image_shape: ImageShape = None) -> Self:
         """Take the direction of a `SoftmaxRegression` whose status is "separated"."""
         return cls(
             as_maps(estimator.coef_, image_shape),

@@ -1,16 +1,19 @@
 """Signed maps: what a model learned, what it did with one image, and one model beside another."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
-from inklens.displays.estimators import LinearWeights
+from inklens.displays.estimators import Certified, ImageShape, LinearWeights
 from inklens.displays.palettes import INK, LINE, NEITHER, PREDICTED, signed_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Grid, Scene, grid, number, shorten, signed_legend
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.model.linear_model import LinearModel
 
 ADDS = "ink here adds to the class"
 SUBTRACTS = "ink here subtracts"
@@ -39,10 +42,10 @@ class CoefficientMapsDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: LinearWeights, *, image_shape: tuple[int, int]) -> Self:
-        """Take the coefficients of a fitted linear classifier."""
+    def from_estimator(cls, estimator: LinearWeights, *, image_shape: ImageShape = None) -> Self:
+        """Take the coefficients of a fitted linear classifier, or of a reader on pixels."""
         coef, _, names = class_weights(estimator)
-        return cls(as_maps(coef, image_shape), class_names=names)
+        return cls(as_maps(coef, image_shape, like=estimator), class_names=names)
 
     @property
     def n_zeros(self) -> int:
@@ -107,11 +110,12 @@ class MapComparisonDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimators(cls, estimators: Mapping[str, LinearWeights], *, image_shape: tuple[int, int]) -> Self:
+    def from_estimators(cls, estimators: Mapping[str, LinearWeights], *, image_shape: ImageShape = None) -> Self:
         """Take the coefficients of fitted linear classifiers, given by title."""
         weights = {title: class_weights(estimator) for title, estimator in estimators.items()}
         names = next(iter(weights.values()))[2]
-        return cls({title: as_maps(w[0], image_shape) for title, w in weights.items()}, class_names=names)
+        maps = {title: as_maps(w[0], image_shape, like=estimators[title]) for title, w in weights.items()}
+        return cls(maps, class_names=names)
 
     @property
     def alt(self) -> str:
@@ -177,6 +181,19 @@ class ToleranceDisplay(MapComparisonDisplay):
         self.objectives = objectives
         self.lower_bounds = lower_bounds
 
+    @classmethod
+    def from_estimators(  # type: ignore[override]  # it needs what a certified fit tells
+        cls, estimators: Mapping[str, Certified], *, image_shape: ImageShape = None
+    ) -> Self:
+        """Take coefficients, objectives and bounds of several fitted `SoftmaxRegression`, given by title."""
+        maps = MapComparisonDisplay.from_estimators(estimators, image_shape=image_shape)
+        return cls(
+            maps.coefs,
+            class_names=maps.class_names,
+            objectives={title: float(fit.objective_) for title, fit in estimators.items()},
+            lower_bounds={title: float(fit.lower_bound_) for title, fit in estimators.items()},
+        )
+
     @property
     def alt(self) -> str:
         bounds = [
@@ -238,12 +255,16 @@ class EvidenceDisplay(Display):
         self.class_names = list(class_names)
 
     @classmethod
-    def from_estimator(cls, estimator: LinearWeights, x: np.ndarray, *, image_shape: tuple[int, int]) -> Self:
-        """Take coefficients from a fitted linear classifier and one row of features x."""
+    def from_estimator(cls, estimator: LinearWeights, x: np.ndarray, *, image_shape: ImageShape = None) -> Self:
+        """Take coefficients from a fitted linear classifier, and one image x, flat or not, in [0, 1]."""
         coef, intercept, names = class_weights(estimator)
-        return cls(
-            as_maps(np.ravel(x), image_shape), coef=as_maps(coef, image_shape), intercept=intercept, class_names=names
-        )
+        coef = as_maps(coef, image_shape, like=estimator)
+        return cls(np.reshape(x, coef.shape[1:]), coef=coef, intercept=intercept, class_names=names)
+
+    @classmethod
+    def from_photo(cls, reader: "LinearModel", photo_or_frame: object) -> Self:
+        """Take what a reader on pixels learned, and what it sees of a photo; or a frame as it is."""
+        return cls.from_estimator(reader, reader.frame(photo_or_frame))
 
     @property
     def contributions(self) -> np.ndarray:

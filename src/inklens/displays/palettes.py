@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from inklens.colours import SIGNED
 from inklens.errors import ParameterError
 
 INK = "#1f2328"
@@ -18,12 +19,7 @@ NEITHER = "#8c959f"
 
 BLACK = (0, 0, 0)
 
-# Signed maps run from "subtracts" over white to "adds"; the name says the colour that adds first.
-_SIGNED = {
-    "blue-red": ("#67001f", "#d6604d", "#fddbc7", "#ffffff", "#d1e5f0", "#4393c3", "#053061"),
-    "blue-orange": ("#7f3b08", "#e08214", "#fee0b6", "#ffffff", "#cfe1f2", "#4a90d9", "#08306b"),
-}
-PALETTES = tuple(_SIGNED)
+PALETTES = tuple(SIGNED)
 
 
 @lru_cache
@@ -33,9 +29,9 @@ def signed_colormap(palette: str) -> LinearSegmentedColormap:
     >>> [float(channel) for channel in signed_colormap("blue-red")(0.5)[:3]]
     [1.0, 1.0, 1.0]
     """
-    if palette not in _SIGNED:
+    if palette not in SIGNED:
         raise ParameterError(f"expected a palette out of {', '.join(PALETTES)}, got {palette!r}")
-    return LinearSegmentedColormap.from_list(palette, _SIGNED[palette], N=257)
+    return LinearSegmentedColormap.from_list(palette, SIGNED[palette], N=257)
 
 
 def colour_words(palette: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
+from inklens.displays.estimators import ImageShape
 from inklens.displays.maps import ADDS, SUBTRACTS, ZEROS, map_rows
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, signed_legend, wrap
@@ -76,7 +77,7 @@ class PathDisplay(Display):
         cls,
         path: "SoftmaxPath",
         *,
-        image_shape: tuple[int, int],
+        image_shape: ImageShape = None,
         accuracies: Mapping[str, Sequence[float] | np.ndarray] | None = None,
     ) -> Self:
         """Take the points of a fitted path; accuracies as for the constructor."""

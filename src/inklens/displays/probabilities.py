@@ -1,17 +1,21 @@
 """The probabilities of one image, and the whole calculation that leads to them."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights
-from inklens.displays.estimators import Classifier, LinearClassifier
+from inklens.displays.estimators import Classifier, ImageShape, LinearClassifier, Read
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, number, shorten, text_width
 from inklens.displays.style import in_default_style
 from inklens.errors import DataError
+from inklens.reprs import percent as percent
+
+if TYPE_CHECKING:
+    from inklens.model.linear_model import LinearModel
 
 LINE_HEIGHT = TEXT * LEADING
 SOFTMAX_TOLERANCE = 1e-12  # largest difference allowed between the calculation by hand and predict_proba
@@ -45,6 +49,16 @@ class ProbabilityBarsDisplay(Display):
         """Ask a fitted classifier about one row of features."""
         proba = estimator.predict_proba(np.reshape(x, (1, -1)))[0]
         return cls(proba, class_names=[str(name) for name in estimator.classes_], true=true)
+
+    @classmethod
+    def from_reading(cls, reading: Read, *, true: str | None = None) -> Self:
+        """Take the probabilities of a `Reading`."""
+        return cls(np.array(list(reading.probabilities.values())), class_names=list(reading.probabilities), true=true)
+
+    @classmethod
+    def from_photo(cls, reader: "LinearModel", photo_or_frame: object, *, true: str | None = None) -> Self:
+        """Let a reader see a photo, or a frame as it is."""
+        return cls.from_estimator(reader, reader.frame(photo_or_frame), true=true)
 
     @property
     def alt(self) -> str:
@@ -122,19 +136,24 @@ class ByHandDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: LinearClassifier, x: np.ndarray, *, image_shape: tuple[int, int], true: str | None = None
+        cls, estimator: LinearClassifier, x: np.ndarray, *, image_shape: ImageShape = None, true: str | None = None
     ) -> Self:
         """Calculate from a fitted softmax regression and one row of features."""
         coef, intercept, names = class_weights(estimator)
         x = np.ravel(x).astype(float)
         return cls(
-            as_maps(x, image_shape),
+            as_maps(x, image_shape, like=estimator),
             intercept=intercept,
             products=coef @ x,
             proba=estimator.predict_proba(x[None])[0],
             class_names=names,
             true=true,
         )
+
+    @classmethod
+    def from_photo(cls, reader: "LinearModel", photo_or_frame: object, *, true: str | None = None) -> Self:
+        """Calculate what a reader on pixels says of a photo, or of a frame as it is."""
+        return cls.from_estimator(reader, reader.frame(photo_or_frame), true=true)
 
     @property
     def scores(self) -> np.ndarray:
@@ -217,17 +236,6 @@ class ByHandDisplay(Display):
             top += LINE_HEIGHT + 3
         scene.rule(top + 2, left=left, right=columns[-1])
         return top + 4
-
-
-def percent(p: float) -> str:
-    """Write a probability so that neither 0 nor 1 is claimed for what is only near.
-
-    >>> percent(0.5), percent(0.00001), percent(0.99999)
-    ('50.0%', '< 0.1%', '> 99.9%')
-    """
-    if 0 < p < 0.0005:
-        return "< 0.1%"
-    return "> 99.9%" if 0.9995 <= p < 1 else f"{p:.1%}"
 
 
 def _short(value: float) -> str:

@@ -13,6 +13,7 @@ from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
     from inklens.explanations import Evidence
+    from inklens.model.linear_model import LinearModel
 
 CAPTIONS = ("the picture", "what its ink adds", "what new ink would add")
 STROKES_CAPTION = "the strokes that matter most"
@@ -77,6 +78,15 @@ class ReasonsDisplay(Display):
             words=evidence.in_words(a, b),
             strokes=strokes(a, b) if (strokes := getattr(evidence, "strokes", None)) else None,
         )
+
+    @classmethod
+    def from_photo(
+        cls, reader: "LinearModel", photo_or_frame: object, a: str | None = None, b: str | None = None
+    ) -> Self:
+        """Explain a photo, or a frame as it is; by default the answer against its rival."""
+        from inklens.explanations import explain
+
+        return cls.from_evidence(explain(reader, photo_or_frame), a, b)
 
     @property
     def sum(self) -> str:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
+from inklens.displays.estimators import ImageShape
 from inklens.displays.maps import map_rows, picture_rows
 from inklens.displays.palettes import INK, LINE, MUTED, signed_colormap
 from inklens.displays.path import NEVER, ORDER
@@ -65,7 +66,7 @@ class StabilityDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_stability(cls, found: "Stability", *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
+    def from_stability(cls, found: "Stability", *, class_names: Sequence[str], image_shape: ImageShape = None) -> Self:
         """Take the shares of a `Stability`."""
         return cls(
             as_maps(found.positive, image_shape),
@@ -197,7 +198,7 @@ class UncertaintyDisplay(Display):
         self.words = list(words)
 
     @classmethod
-    def from_curvature(cls, found: "Curvature", *, class_names: Sequence[str], image_shape: tuple[int, int]) -> Self:
+    def from_curvature(cls, found: "Curvature", *, class_names: Sequence[str], image_shape: ImageShape = None) -> Self:
         """Take coefficients, sampling deviations and what the data say from a `Curvature`."""
         return cls(
             as_maps(found.coef, image_shape),

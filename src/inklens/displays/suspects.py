@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from matplotlib.axes import Axes
 
-from inklens.displays.base import WIDE, Display, symmetric_scale
+from inklens.displays.base import WIDE, Display, class_numbers, symmetric_scale
 from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixels
 from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, shorten, signed_legend, wrap
@@ -14,6 +14,8 @@ from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
     from inklens.datasets.near import NearDuplicates
+    from inklens.explanations import LabelErrors, OutOfFold
+    from inklens.model.linear_model import LinearModel
 
 LINE_HEIGHT = TEXT * LEADING
 CARD = 200.0  # points that a card with two pictures likes to have
@@ -61,6 +63,37 @@ class LabelErrorsDisplay(Display):
         self.proba_suggested = proba_suggested
         self.n_suspects = n_suspects
         self.n_samples = n_samples
+
+    @classmethod
+    def from_label_errors(
+        cls,
+        errors: "LabelErrors",
+        folds: "OutOfFold",
+        images: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+        most: int = 12,
+    ) -> Self:
+        """Take the strongest suspects of `LabelErrors`, and what models that did not see them say.
+
+        `images` (n_samples, rows, cols) are those judged, in [0, 1] or uint8; `rows` their numbers in the data set.
+        """
+        shown = errors.suspects[:most]
+        frames = images[shown] / (255.0 if images.dtype == np.uint8 else 1.0)
+        names = [(errors.classes[errors.codes[i]], errors.classes[errors.suggested[i]]) for i in shown]
+        evidence = [folds.explain(i, frame) for i, frame in zip(shown, frames, strict=True)]
+        maps = [why.between(new, old) for why, (old, new) in zip(evidence, names, strict=True)]
+        return cls(
+            frames,
+            contributions=np.array(maps).reshape(frames.shape),
+            rows=(shown if rows is None else np.asarray(rows)[shown]).tolist(),
+            given=[old for old, _ in names],
+            suggested=[new for _, new in names],
+            proba_given=errors.self_confidence[shown],
+            proba_suggested=errors.proba[shown, errors.suggested[shown]],
+            n_suspects=len(errors.suspects),
+            n_samples=len(images),
+        )
 
     @property
     def alt(self) -> str:
@@ -154,6 +187,39 @@ class ConfusionCellDisplay(Display):
         self.names = names
         self.against = against
         self.log_odds = log_odds
+
+    @classmethod
+    def from_reader(
+        cls, reader: "LinearModel", frames: np.ndarray, y: np.ndarray, *, true: str, answer: str, most: int = 20
+    ) -> Self:
+        """Take the images of class `true` that a reader answers as `answer`, out of frames (n, rows, cols) or rows of
+        their pixels, in [0, 1] or uint8; the surest first.
+        """
+        from inklens.explanations import explain
+
+        is_of, read_as = class_numbers([true, answer], reader.classes)
+        stack = np.reshape(frames, (len(frames), *reader.image_shape))
+        stack = stack / (255.0 if stack.dtype == np.uint8 else 1.0)
+        proba, is_true = reader.predict_proba(stack), np.asarray(y).astype(str) == true
+        inside = np.flatnonzero(is_true & (proba.argmax(axis=1) == read_as))
+        inside = inside[np.argsort(-proba[inside, read_as], kind="stable")]
+        against = true
+        if is_of == read_as:  # right answers are compared with the class that comes second on average
+            means = proba[inside].mean(axis=0) if len(inside) else np.ones(len(reader.classes))
+            against = reader.classes[int(np.where(np.arange(len(means)) == read_as, -1.0, means).argmax())]
+        evidence = [explain(reader, frame) for frame in stack[inside]]
+        blank = np.zeros((1, *reader.image_shape))
+        return cls(
+            stack[inside[:most]],
+            mean_image=np.mean(stack[inside] if len(inside) else blank, axis=0),
+            mean_contributions=np.mean([why.between(answer, against) for why in evidence] or blank, axis=0),
+            captions=[percent(float(p)) for p in proba[inside[:most], read_as]],
+            n_images=len(inside),
+            n_true=int(is_true.sum()),
+            names=(true, answer),
+            against=against,
+            log_odds=float(np.mean([why.log_odds(answer, against) for why in evidence] or [0.0])),
+        )
 
     @property
     def sentence(self) -> str:

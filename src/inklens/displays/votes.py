@@ -1,7 +1,7 @@
 """The training images that push an answer most, each way."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +10,9 @@ from inklens.displays.base import WIDE, Display
 from inklens.displays.palettes import INK, LINE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, shorten
 from inklens.displays.style import in_default_style
+
+if TYPE_CHECKING:
+    from inklens.explanations import Votes
 
 
 class VotesDisplay(Display):
@@ -57,6 +60,37 @@ class VotesDisplay(Display):
         self.votes_against = votes_against
         self.shares = shares
         self.n_samples = n_samples
+
+    @classmethod
+    def from_votes(
+        cls,
+        votes: "Votes",
+        frame: np.ndarray,
+        X: np.ndarray,
+        y: np.ndarray,
+        a: str | None = None,
+        b: str | None = None,
+        *,
+        most: int = 20,
+    ) -> Self:
+        """Take the strongest rows each way of `Votes` on a frame (rows, cols) for class a (by default the answer), or
+        for a against b; X and y are the rows that voted.
+        """
+        a = votes.classes[int(votes.z.argmax())] if a is None else a
+        every, (pro, con) = votes.of(a, b), votes.strongest(a, b, most=most)
+        images, labels = np.reshape(X, (len(X), *np.shape(frame))), np.asarray(y).astype(str)
+        return cls(
+            frame,
+            name=a if b is None else f"{a} against {b}",
+            images_for=images[pro],
+            images_against=images[con],
+            labels_for=labels[pro].tolist(),
+            labels_against=labels[con].tolist(),
+            votes_for=every[pro],
+            votes_against=every[con],
+            shares=votes.shares(a, b),
+            n_samples=len(every),
+        )
 
     @property
     def sum(self) -> str:

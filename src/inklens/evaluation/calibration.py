@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation.intervals import Proportion, proportion
+from inklens.reprs import Shown
 
 N_BINS = 10
 N_SIMULATIONS = 1000  # of a perfectly calibrated model; the p-value is resolved to 0.001
@@ -40,8 +41,8 @@ class Bin:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Shown):
     """The stated probabilities of the answers against the proportion that is right.
 
     Parameters

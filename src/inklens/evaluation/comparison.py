@@ -10,14 +10,15 @@ import numpy as np
 
 from inklens.errors import DataError
 from inklens.evaluation.intervals import CONFIDENCE, Proportion, check_level, proportion
+from inklens.reprs import Shown
 
 SIGNIFICANCE_LEVEL = 0.05  # p-value below which the difference is called more than chance
 LARGEST_DIFFERENCE = 1.0 - 1e-12  # end of the bracket; at 1 the restricted variance is 0
 IMPOSSIBLE_SCORE = 1e9  # standard errors; stands for infinity where a difference is impossible
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Shown):
     """Two models judged on the same rows.
 
     Only rows on which exactly one model is right tell them apart; that pairing is what makes small differences visible.

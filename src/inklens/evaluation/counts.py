@@ -6,6 +6,7 @@ Shapes: y_true, y_pred (n_samples,) labels; confusion (n_classes, n_classes), ro
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,18 @@ import numpy.typing as npt
 from inklens.classes import encode
 from inklens.errors import DataError
 from inklens.evaluation.intervals import CONFIDENCE, Proportion, proportion
+from inklens.reprs import Card, Shown, listed
+
+
+class Classifier(Protocol):
+    """What answers with a label for each row."""
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """(n_classes,)."""
+
+    def predict(self, X: np.ndarray, /) -> np.ndarray:
+        """Return one label per row."""
 
 
 def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> np.ndarray:
@@ -37,8 +50,8 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[s
     return counts
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Shown):
     """All that follows from a confusion matrix.
 
     Parameters
@@ -58,10 +71,18 @@ class Evaluation:
     confusion: npt.NDArray[np.int64]
     classes: Sequence[str]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(str(label) for label in self.classes))
+
+    @classmethod
+    def from_estimator(cls, estimator: Classifier, X: np.ndarray, y: np.ndarray) -> "Evaluation":
+        """Let a fitted classifier, or a reader, predict X, and count its answers against y."""
+        return cls.from_predictions(y, estimator.predict(X), [str(label) for label in estimator.classes_])
+
     @classmethod
     def from_predictions(cls, y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[str]) -> "Evaluation":
         """Count true against predicted labels."""
-        return cls(confusion_matrix(y_true, y_pred, classes), tuple(str(label) for label in classes))
+        return cls(confusion_matrix(y_true, y_pred, classes), classes)
 
     @property
     def n_samples(self) -> int:
@@ -165,6 +186,17 @@ class Evaluation:
             "confusion_normalised": self.normalised.round(4).tolist(),
             "in_words": self.in_words(),
         }
+
+    def _card(self) -> Card:
+        right, found = int(self.true_positives.sum()), self.accuracy_interval()
+        confusions = [f"{true} taken for {answer} ({count})" for true, answer, count in self.frequent_confusions()]
+        facts: dict[str, object] = {
+            "accuracy": f"{self.accuracy:.4f}, {right} of {self.n_samples} right",
+            "interval": f"{found.low:.4f} to {found.high:.4f} (95 %)",
+            "right of each": listed([f"{c} {r:.0%}" for c, r in zip(self.classes, self.recall, strict=True)]),
+            "confusions": listed(confusions) or "none",
+        }
+        return Card(f"Evaluation: {self.n_samples:,} images, {len(self.classes)} classes", facts)
 
     def _interval(self) -> str:
         found = self.accuracy_interval()

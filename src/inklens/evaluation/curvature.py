@@ -29,6 +29,7 @@ from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import softmax
 from inklens.progress import Progress
+from inklens.reprs import Shown
 
 MAX_INVERTED = 7_500  # coefficients up to which the Hessian is inverted: 450 MB in float64, some seconds
 CHUNK_ROWS = 8_192  # rows that are widened to float64 at a time
@@ -39,8 +40,8 @@ N_DRAWS = 200  # deviations to 5 %
 SOLVE_TOL = 1e-3  # relative residual of the solves behind a draw
 
 
-@dataclass(frozen=True, eq=False)
-class Curvature:
+@dataclass(frozen=True, eq=False, repr=False)
+class Curvature(Shown):
     """Coefficients with their standard deviations.
 
     Parameters

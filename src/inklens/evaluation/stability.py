@@ -23,13 +23,14 @@ from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows, default_threads
 from inklens.progress import Progress
+from inklens.reprs import Shown
 
 COUNT_ROUNDING = 1e-9  # of a proportion of refits: 0.9 of 10 refits is 9, whatever the last digit
 Draw = tuple[np.ndarray, np.ndarray]  # rows, and how often each counts
 
 
-@dataclass(frozen=True, eq=False)
-class Stability:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stability(Shown):
     """How often refits on resampled rows select each coefficient, and how much it varies.
 
     With two classes L1 leaves open how a feature's effect is shared between its two coefficients; `in_use` does not

@@ -16,13 +16,14 @@ from inklens.errors import ParameterError
 from inklens.explanations.places import places, sentences
 from inklens.linear.softmax import softmax
 from inklens.model.linear_model import LinearModel
+from inklens.reprs import MAP_NOTE, Card, Shown, Tile, ink_tile, map_scale, map_tile, most_likely
 
 STROKES = 20  # strokes that are drawn
 HALF_STROKE = 0.3  # of a cell's width
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evidence(Shown):
     """Why a model answered what it answered.
 
     Parameters
@@ -137,6 +138,27 @@ class Evidence:
             "comparison": self._comparison(self.label, against or self.rival),
         }
 
+    def _card(self) -> Card:
+        a, b = self.label, self.rival
+        facts = {
+            "probabilities": most_likely(self.classes, self.probabilities),
+            "log-odds": f"{self.log_odds(a, b):+.3f} of {a} against {b}",
+            **{f"reason {number}": words for number, words in enumerate(self.in_words(a, b), 1)},
+        }
+        return Card(f"Evidence: {a} rather than {b}", facts, self._tiles(a, b), MAP_NOTE)
+
+    def _tiles(self, a: str, b: str) -> list[Tile]:
+        """Return the frame, what it gives to either class, and what speaks for one against the other."""
+        given, between = self.contributions, self.between(a, b)
+        i, j = self._index(a), self._index(b)
+        scale = map_scale(np.stack([given[i], given[j], between]))
+        return [
+            ink_tile(self.frame, "the picture", alt="the picture that the model saw"),
+            map_tile(given[i], f"for {a}", scale=scale, alt=f"what its ink adds to the score of {a}"),
+            map_tile(given[j], f"for {b}", scale=scale, alt=f"what its ink adds to the score of {b}"),
+            map_tile(between, f"{a}, not {b}", scale=scale, alt=f"what its ink adds to {a} against {b}"),
+        ]
+
     def _comparison(self, a: str, b: str) -> dict[str, object]:
         missing = self.missing(a, b)
         return {
@@ -151,7 +173,7 @@ class Evidence:
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SpreadEvidence(Evidence):
     """Evidence of a model on features of the straightened frame: w_kf * f for each feature f, laid on the given frame.
 
@@ -194,7 +216,7 @@ class SpreadEvidence(Evidence):
         return ((weights * self.values) @ self.shares).reshape(-1, *self.frame.shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StrokeEvidence(SpreadEvidence):
     """Evidence of a model on `strokes`, which also knows where each stroke's edge lies and how it runs.
 

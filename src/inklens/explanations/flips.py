@@ -20,7 +20,9 @@ import numpy.typing as npt
 from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import programs, searched
 from inklens.explanations.programs import EPS, Program, Solved
+from inklens.linear.softmax import softmax
 from inklens.model.linear_model import LinearModel
+from inklens.reprs import Card, Shown, Tile, ink_tile, map_tile, percent
 
 MARGIN = 1e-6  # log-odds; exceeds the rounding of a score in any order of summation, and changes no probability visibly
 OPTIMAL_GAP = 1e-6  # relative gap up to which a flip is called optimal
@@ -28,8 +30,8 @@ MAX_SEARCHED = 3  # classes with the highest scores that a search tries when non
 MAX_TRIES = 5  # each asks for a hundred times more than rounding can take away
 
 
-@dataclass(frozen=True, eq=False)
-class InkChange:
+@dataclass(frozen=True, eq=False, repr=False)
+class InkChange(Shown):
     """A frame before and after, ink = 1, and what was changed."""
 
     frame: npt.NDArray[np.float64]  # (rows, cols)
@@ -60,8 +62,23 @@ class InkChange:
         """Number of pixels that differ."""
         return int(np.count_nonzero(self.change))
 
+    def _card(self) -> Card:
+        facts = {
+            "ink": f"{self.added:.2f} full pixels added, {self.erased:.2f} erased",
+            "pixels": f"{self.pixels_changed} of {self.frame.size} changed",
+        }
+        return Card(type(self).__name__, facts, self._tiles("before", "after"), "Blue ink is added, red erased.")
 
-@dataclass(frozen=True, eq=False)
+    def _tiles(self, before: str, after: str) -> list[Tile]:
+        change = np.where(self.change == 0.0, 1e-12, self.change)  # unchanged pixels are white, not black
+        return [
+            ink_tile(self.frame, before, alt="the picture before"),
+            map_tile(change, "change", scale=1.0, alt="blue where ink is added, red where it is erased"),
+            ink_tile(self.flipped, after, alt="the picture after"),
+        ]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Flip(InkChange):
     """A changed frame that the model answers differently, and how small a change could be at best.
 
@@ -121,6 +138,24 @@ class Flip(InkChange):
     def margin(self) -> float:
         """Log-odds of the target against the next best class, after."""
         return class_margin(self.z_after, self.classes.index(self.target))
+
+    def _card(self) -> Card:
+        p_before, p_after = softmax(np.stack([self.z_before, self.z_after]))
+        source, target = self.classes.index(self.source), self.classes.index(self.target)
+        proof = (
+            f"no smaller change exists{' within the plausible' if self.plausible else ''} (relative gap {self.gap:.0e})"
+            if self.optimal
+            else f"no change below {self.lower_bound:.4g} does it; this one was searched"
+        )
+        facts = {
+            "before": f"{self.source} {percent(p_before[source])}",
+            "after": f"{self.target} {percent(p_after[target])}",
+            **super()._card().facts,
+            "size": f"{self.cost:.4g} ({self.norm})",
+            "proof": proof,
+        }
+        tiles = self._tiles(f"{self.source} before", f"{self.target} after")
+        return Card(f"Flip: {self.source} becomes {self.target}", facts, tiles, "Blue ink is added, red erased.")
 
     def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens flip --json`` without the file name."""

@@ -15,14 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inklens.reprs import Shown
+
 # States of a coefficient: any value fits; the loss falls towards minus, or plus, infinity; it has a best value.
 UNIDENTIFIED, DIVERGES_DOWN, DIVERGES_UP, IDENTIFIED = 0, 1, 2, 3
 RANK_TOL = 1e-10  # of the largest eigenvalue of the pixels' covariance: below, a direction never occurs
 BLOCK_ROWS = 4096  # rows converted to float64 at a time
 
 
-@dataclass(frozen=True, eq=False)
-class Identifiability:
+@dataclass(frozen=True, eq=False, repr=False)
+class Identifiability(Shown):
     """Which coefficients of a softmax regression labelled rows determine.
 
     Parameters

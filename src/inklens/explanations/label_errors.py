@@ -22,13 +22,14 @@ from inklens.explanations.evidence import Evidence, explain
 from inklens.linear.rows.rows import Rows
 from inklens.model.linear_model import LinearModel
 from inklens.progress import Progress
+from inklens.reprs import Shown
 
 if TYPE_CHECKING:
     from inklens.linear.estimators import SoftmaxRegression
 
 
-@dataclass(frozen=True, eq=False)
-class LabelErrors:
+@dataclass(frozen=True, eq=False, repr=False)
+class LabelErrors(Shown):
     """Suspect labels, from out-of-fold probabilities.
 
     Parameters
@@ -113,8 +114,8 @@ class LabelErrors:
         return ranked[self.log_odds[ranked] > 0.0]
 
 
-@dataclass(frozen=True, eq=False)
-class OutOfFold:
+@dataclass(frozen=True, eq=False, repr=False)
+class OutOfFold(Shown):
     """Models of K folds: row i was not seen by model number ``fold[i]``."""
 
     models: tuple[LinearModel, ...]

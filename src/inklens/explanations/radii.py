@@ -13,16 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inklens.errors import DataError, ParameterError
+from inklens.errors import ParameterError
 from inklens.model.linear_model import LinearModel
+from inklens.reprs import Shown
 
 STEP_TOL = 1e-15  # relative; a smaller Newton step is below the rounding of the root
 MEASURES = ("l1", "l2", "linf")
 MAX_STEPS = 200  # of Newton's method, which ends by itself after as many steps as pixels saturate one after another
 
 
-@dataclass(frozen=True, eq=False)
-class Robustness:
+@dataclass(frozen=True, eq=False, repr=False)
+class Robustness(Shown):
     """Radii of frames: no smaller change gives another answer, and a slightly larger one does.
 
     Parameters
@@ -69,10 +70,7 @@ def robustness(reader: LinearModel, frames: np.ndarray) -> Robustness:
     """
     if reader.features != "pixels":
         raise ParameterError(f"exact radii need a model on pixels, this one is on {reader.features!r}")
-    if frames.ndim != 3 or frames.shape[1:] != reader.image_shape:
-        raise DataError(
-            f"expected frames of shape (n, {reader.image_shape[0]}, {reader.image_shape[1]}), got {frames.shape}"
-        )
+    frames = reader.stack(frames)
     z = reader.raw_prediction(frames)
     X = frames.reshape(len(frames), -1)
     found = Robustness(*({name: np.full(len(X), np.inf) for name in MEASURES} for _ in range(2)))

@@ -22,6 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from inklens.errors import ParameterError
 from inklens.explanations.flips import MARGIN, class_margin
 from inklens.model.linear_model import LinearModel
+from inklens.reprs import Shown
 
 DIRECTIONS = 12  # every 15 degrees of half a turn; the other half is the same stroke from its other end
 NARROWEST, WIDEST = 0.5, 10.0  # pixels
@@ -34,8 +35,8 @@ ROUNDING_MARGIN = 1e-9  # log-odds that sums in another order may take away
 # rows, cols of a frame; starts are all its pixels; z (n_classes, rows, cols): scores after the stroke from each start
 
 
-@dataclass(frozen=True, eq=False)
-class Stroke:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stroke(Shown):
     """One straight stroke and what it does.
 
     Parameters
@@ -64,6 +65,13 @@ class Stroke:
     ink: float
     margin: float
     flipped: np.ndarray
+
+    def __repr__(self) -> str:  # one line: strokes come as lists
+        (top, left), (bottom, right) = self.start, self.end
+        return (
+            f"<Stroke: {self.kind} from ({top:.1f}, {left:.1f}) to ({bottom:.1f}, {right:.1f}) for {self.target}, "
+            f"ink of {self.ink:.2f} full pixels>"
+        )
 
     @property
     def length(self) -> float:

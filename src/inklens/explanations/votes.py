@@ -18,13 +18,14 @@ from inklens.classes import encode
 from inklens.errors import DataError, ParameterError
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.model.linear_model import LinearModel
+from inklens.reprs import Shown
 
 BLOCK_ROWS = 4096  # rows that are converted to float64 at a time
 FULL_INK = 255.0
 
 
-@dataclass(frozen=True, eq=False)
-class Votes:
+@dataclass(frozen=True, eq=False, repr=False)
+class Votes(Shown):
     """What every training row adds to the scores of one frame.
 
     Parameters

@@ -8,6 +8,7 @@ Small columns are left as they are under a penalty, which presses their coeffici
 problem. `unheard` finds those that would have something to say.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,13 +92,15 @@ def unheard(problem: Problem, gradient: np.ndarray) -> np.ndarray:
     return np.asarray((span < SMALL) & (agreement > max(AGREEMENT, chance)))
 
 
-def remark_on(columns: np.ndarray) -> str:
-    """Return the sentence about columns that are unheard; nothing where there are none."""
+def remark_on(columns: np.ndarray, names: Sequence[str] | np.ndarray | None = None) -> str:
+    """Return the sentence about columns that are unheard, by their names or numbers; nothing where there are none."""
     named = np.flatnonzero(columns)
     if not len(named):
         return ""
-    which = ", ".join(map(str, named[:3])) + (f" and {len(named) - 3:,} more" if len(named) > 3 else "")
-    subject = f"columns {which} (counted from 0) tell" if len(named) > 1 else f"column {which} (counted from 0) tells"
+    which = ", ".join(str(k) if names is None else repr(str(names[k])) for k in named[:3])
+    which += f" and {len(named) - 3:,} more" if len(named) > 3 else ""
+    which += " (counted from 0)" if names is None else ""
+    subject = f"columns {which} tell" if len(named) > 1 else f"column {which} tells"
     return (
         f"{subject} classes apart, but in values so small that this penalty keeps their coefficients near 0; bring "
         "columns to similar sizes, for example with sklearn.preprocessing.StandardScaler, or raise C"

@@ -70,7 +70,7 @@ class Solution:
     seconds: float = 0.0
     method: str = ""
     is_penalised: bool = True
-    scale_remark: str = ""  # on columns too small to be used under the penalty
+    unheard: np.ndarray | None = None  # which columns are too small to be used under the penalty, (n_features,)
     history: list[tuple[float, float, float, float]] = field(default_factory=list)  # seconds, passes, objective, bound
 
     @property
@@ -84,6 +84,11 @@ class Solution:
         if self.objective <= 0.0:
             return 0.0
         return max(0.0, (self.objective - self.lower_bound) / self.objective)
+
+    @property
+    def scale_remark(self) -> str:
+        """What a person should know of columns too small to be used under the penalty; else nothing."""
+        return "" if self.unheard is None else remark_on(self.unheard)
 
     def remark(self, tol: float) -> str:
         """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
@@ -101,9 +106,8 @@ class Solution:
             )
         if self.separation is not None:
             return (
-                f"the classes are linearly separable (proven, margin {self.separation.margin:.3g}), so without a "
-                "penalty no finite optimum exists: larger coefficients always fit better; separating ones are "
-                "returned; give a finite C for an optimum"
+                f"the classes are linearly separable (proven, margin {self.separation.margin:.3g}): without a penalty "
+                "no finite optimum exists; give a finite C (the documentation's page on tol, How a fit ends)"
             )
         return ""
 
@@ -230,7 +234,7 @@ class _Run:
         if self.problem.is_penalised:
             found = certificates.certify(self.problem, point.coef, point.intercept, point.dual)
             best.objective, best.gradient_norm = found.objective, found.gradient_norm
-            best.scale_remark = remark_on(unheard(self.problem, found.gradient))
+            best.unheard = unheard(self.problem, found.gradient)
             if found.lower_bound > best.lower_bound:
                 best.lower_bound, best.dual = found.lower_bound, found.dual
         else:

@@ -20,11 +20,13 @@ from sklearn.utils.validation import _check_n_features, _check_sample_weight, ch
 
 from inklens.errors import DataError, ScaleWarning
 from inklens.linear import arrays
+from inklens.linear.conditioning import remark_on
 from inklens.linear.driver import FitInterrupted, Solution, Status, solve
 from inklens.linear.problem.build import make_problem
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.rows import Rows, is_matrix
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
+from inklens.reprs import Card, certificate_facts, listed
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -277,8 +279,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         text = solution.remark(self.tol)
         if text:
             warnings.warn(text, ConvergenceWarning, stacklevel=5)
-        if solution.scale_remark:
-            warnings.warn(solution.scale_remark, ScaleWarning, stacklevel=5)
+        if solution.unheard is not None and solution.unheard.any():
+            names = getattr(self, "feature_names_in_", None)
+            warnings.warn(remark_on(solution.unheard, names), ScaleWarning, stacklevel=5)
         return self
 
     def _budget_left(self, began: float) -> float | None:
@@ -359,6 +362,55 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return np.ascontiguousarray(X.scores(self.coef_, self.intercept_, dtype=np.float64))
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
+
+    def named_coefficients(self) -> dict[str, dict[str, float]]:
+        """Return the coefficients by class and by feature: ``pandas.DataFrame(model.named_coefficients())`` is a table.
+
+        Features have the names of the columns that the fit saw (`feature_names_in_`), else x0, x1, ...
+
+        Examples
+        --------
+        >>> model = SoftmaxRegression().fit([[0.0], [1.0]], ["no", "yes"])
+        >>> sorted(model.named_coefficients()["yes"])
+        ['x0']
+        """
+        check_is_fitted(self)
+        names = self._feature_names()
+        return {
+            str(label): dict(zip(names, row.tolist(), strict=True))
+            for label, row in zip(self.classes_.tolist(), self.coef_, strict=True)
+        }
+
+    def _feature_names(self) -> list[str]:
+        if hasattr(self, "feature_names_in_"):
+            return [str(name) for name in self.feature_names_in_]
+        return [f"x{column}" for column in range(self.coef_.shape[1])]
+
+    def _card(self) -> Card:
+        zeros, names = int((self.coef_ == 0.0).sum()), self._feature_names()
+        facts: dict[str, object] = {
+            "parameters": repr(self),
+            "classes": listed(self.classes_.tolist()),
+            "features": f"{len(names)}: {listed(names, most=8)}" if hasattr(self, "feature_names_in_") else len(names),
+            "coefficients": f"{len(self.coef_)} x {len(names)}, {zeros:,} of them exactly zero",
+        }
+        if hasattr(self, "objective_"):
+            facts |= certificate_facts(self.objective_, self.lower_bound_, self.dual_gap_, self.status_)
+        if hasattr(self, "feature_names_in_"):
+            facts |= {f"largest for {label}": self._largest(k) for k, label in enumerate(self.classes_.tolist()[:5])}
+        return Card(f"{type(self).__name__}: {len(self.classes_)} classes, {len(names)} features", facts)
+
+    def _largest(self, k: int) -> str:
+        names, row = self._feature_names(), self.coef_[k]
+        order = np.argsort(-np.abs(row), kind="stable")[:4]
+        return ", ".join(f"{names[j]} {row[j]:+.3g}" for j in order if row[j] != 0.0) or "none"
+
+    def _repr_html_inner(self) -> str:
+        return self._card().to_html() if hasattr(self, "coef_") else str(super()._repr_html_inner())
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        bundle: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": self._repr_html_inner()} if "text/html" in bundle else bundle
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -19,6 +19,7 @@ from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.rows import Rows
+from inklens.reprs import Card, Shown, listed
 
 Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
 
@@ -29,8 +30,8 @@ BOUNDARY_SHARE = (
 FIRST_SHARE = 1e-4  # of its largest C, where a path without L1 starts: it never zeroes anything
 
 
-@dataclass(frozen=True, eq=False)
-class SoftmaxPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class SoftmaxPath(Shown):
     """Fits along a path of C, weakest fit first.
 
     Attributes
@@ -60,6 +61,18 @@ class SoftmaxPath:
 
     def __len__(self) -> int:
         return len(self.Cs)
+
+    def _card(self) -> Card:
+        used, points = self.n_features_used, np.unique(np.linspace(0, len(self) - 1, 8).round().astype(int))
+        first, last = self.Cs[0], self.Cs[-1]
+        facts = {
+            "penalty": f"{'group, ' if self.group else ''}l1_ratio={self.l1_ratio:g}",
+            "classes": listed(self.classes.tolist()),
+            "features in use": listed([f"{used[k]} at C={self.Cs[k]:.3g}" for k in points]),
+            "proven": f"every point within {self.gaps.max():.1e} of its optimum",
+            "work": f"{self.seconds:.2f} seconds, {self.n_passes:.0f} passes over the rows",
+        }
+        return Card(f"SoftmaxPath: {len(self)} fits from C={first:.3g} to C={last:.3g}", facts)
 
     @property
     def gaps(self) -> np.ndarray:

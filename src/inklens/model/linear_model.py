@@ -6,33 +6,42 @@ known above.
 Shapes: frames (n_frames, rows, cols) in [0, 1], coef (n_classes, n_features), intercept (n_classes,).
 """
 
+import math
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
 from inklens.errors import DataError
 from inklens.linear.softmax import raw_prediction, softmax
+from inklens.model.estimators import weights_of
+from inklens.model.scaling import PIXEL_SCALE
+from inklens.reprs import MAP_NOTE, Card, Shown, listed, map_tiles
+
+PHOTO_SHAPE = (28, 28)  # what photos are normalised to
 
 
-class LinearClassifier(Protocol):
-    """What scikit-learn's linear classifiers have once they are fitted."""
+def square_shape(n_pixels: int) -> tuple[int, int]:
+    """Return rows and columns of square pictures, which pictures are where nothing else is said.
 
-    @property
-    def coef_(self) -> np.ndarray:
-        """(n_classes, n_features), or one row for two classes."""
+    Raises
+    ------
+    DataError
+        No square has so many pixels.
 
-    @property
-    def intercept_(self) -> np.ndarray:
-        """(n_classes,), or one number for two classes."""
+    Examples
+    --------
+    >>> square_shape(784)
+    (28, 28)
+    """
+    side = math.isqrt(n_pixels)
+    if side * side != n_pixels:
+        raise DataError(f"{n_pixels} pixels make no square picture; give image_shape=(rows, columns)")
+    return side, side
 
-    @property
-    def classes_(self) -> np.ndarray:
-        """(n_classes,)."""
 
-
-@dataclass(frozen=True, eq=False)
-class LinearModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearModel(Shown):
     """Softmax regression on frames of one size.
 
     Parameters
@@ -66,17 +75,32 @@ class LinearModel:
 
     @classmethod
     def from_estimator(
-        cls, estimator: "LinearClassifier", *, image_shape: tuple[int, int], features: str = "pixels"
+        cls,
+        estimator: object,
+        *,
+        image_shape: tuple[int, int] | None = None,
+        features: str = "pixels",
+        full_ink: float | None = None,
     ) -> Self:
         """Return a fitted linear classifier, such as scikit-learn's, as a model of frames.
 
         Parameters
         ----------
-        estimator : LinearClassifier
-            With `coef_`, `intercept_` and `classes_`. A two-class model with one row w, as scikit-learn's, is the
-            softmax of -w/2 and w/2.
-        image_shape, features
-            What `estimator` was fitted on: frames in [0, 1], or features of them.
+        estimator : SoftmaxRegression, LogisticRegression, or a Pipeline of column scalers that ends in one
+            Scalers (`MinMaxScaler`, `StandardScaler`, `MaxAbsScaler`, `RobustScaler`, a `FunctionTransformer` such as
+            X / 255) are folded into the coefficients. A two-class model with one row w is the softmax of -w/2 and w/2.
+        image_shape : (int, int), optional
+            Rows and columns of a frame; a square if not given.
+        features : {"pixels", "upright", "strokes"}
+            What the rows of the fit were.
+        full_ink : float, optional
+            The value of full ink in them; if not given, 255 where the first step of a Pipeline shows that it saw values
+            above 1, else 1.
+
+        Raises
+        ------
+        DataError
+            Another kind of model, one that is not fitted, or pictures of another size.
 
         Examples
         --------
@@ -84,16 +108,16 @@ class LinearModel:
         >>> X = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
         >>> fitted = LogisticRegression().fit(X, ["right", "left", "left", "right"])
         >>> model = LinearModel.from_estimator(fitted, image_shape=(1, 2))
-        >>> bool(np.allclose(model.predict_proba(X[:, None]), fitted.predict_proba(X)))
+        >>> bool(np.allclose(model.predict_proba(X), fitted.predict_proba(X)))
         True
         """
-        coef, intercept = np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_)
-        classes = tuple(str(name) for name in estimator.classes_)
-        if len(coef) == 1 and len(classes) == 2:
-            coef, intercept = np.vstack([-coef / 2, coef / 2]), np.append(-intercept / 2, intercept / 2)
-        return cls(coef, intercept, classes, image_shape, features)
+        found = weights_of(estimator, full_ink=full_ink)
+        if image_shape is None:
+            image_shape = square_shape(found.coef.shape[1]) if features == "pixels" else PHOTO_SHAPE
+        return cls(found.coef, found.intercept, found.classes, image_shape, features)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         n_classes, n_features = len(self.classes), self._count_features()
         if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
             raise DataError(
@@ -111,44 +135,116 @@ class LinearModel:
 
         return int(compute(np.zeros((1, *self.image_shape)), self.features).shape[1])
 
+    @property
+    def coef_(self) -> np.ndarray:
+        """As scikit-learn calls `coef`, so that a model goes where a fitted classifier does."""
+        return self.coef
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """As scikit-learn calls `intercept`."""
+        return self.intercept
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """As scikit-learn calls `classes`."""
+        return np.array(self.classes)
+
     def transform(self, frames: np.ndarray) -> np.ndarray:
-        """Return features (n_frames, n_features) of frames."""
+        """Return features (n_frames, n_features) of frames.
+
+        Parameters
+        ----------
+        frames : array (n_frames, rows, cols) or (n_frames, rows * cols), or one frame as (rows, cols) or (rows * cols,)
+            Ink in [0, 1], or uint8 ink from 0 to 255 as data sets hold it.
+
+        Raises
+        ------
+        DataError
+            Another shape.
+        """
+        stack = self.stack(frames)
         if self.features == "pixels":
-            return np.asarray(frames, dtype=np.float64).reshape(len(frames), -1)
+            return stack.reshape(len(stack), self._count_features())
         from inklens.photos import compute
 
-        return np.asarray(compute(frames, self.features), dtype=np.float64)
+        return np.asarray(compute(stack, self.features), dtype=np.float64)
 
     def raw_prediction(self, frames: np.ndarray) -> np.ndarray:
-        """Return scores z (n_frames, n_classes)."""
+        """Return scores z (n_frames, n_classes); frames as for `transform`."""
         return np.asarray(raw_prediction(self.transform(frames), self.coef, self.intercept))
 
     def predict_proba(self, frames: np.ndarray) -> np.ndarray:
-        """Return probabilities (n_frames, n_classes)."""
+        """Return probabilities (n_frames, n_classes); frames as for `transform`."""
         return np.asarray(softmax(self.raw_prediction(frames)))
 
     def predict(self, frames: np.ndarray) -> np.ndarray:
-        """Return labels (n_frames,)."""
+        """Return labels (n_frames,); frames as for `transform`."""
         return np.asarray(np.array(self.classes)[self.raw_prediction(frames).argmax(axis=1)])
 
+    def score(self, frames: np.ndarray, y: np.ndarray) -> float:
+        """Return the share of frames whose label is predicted right."""
+        return float(np.mean(self.predict(frames) == np.asarray(y).astype(str)))
+
     def frame(self, photo_or_frame: object) -> np.ndarray:
-        """Return a ready frame as float64.
+        """Return a ready frame as float64, (rows, cols).
+
+        Parameters
+        ----------
+        photo_or_frame : array (rows, cols), (rows * cols,) or (1, rows * cols)
+            Ink in [0, 1]; a flat row may be uint8 ink from 0 to 255, as data sets hold it.
 
         Raises
         ------
         DataError
             It has another shape, or values outside [0, 1].
         """
-        if not self.is_frame(photo_or_frame):
+        if not isinstance(photo_or_frame, np.ndarray) or not self.is_frame(photo_or_frame):
             raise DataError(
                 f"expected a ready frame, an array of {self.image_shape[0]} x {self.image_shape[1]} pixels; photos are "
                 "read by a DigitReader"
             )
-        frame = np.asarray(photo_or_frame).astype(np.float64)
+        is_row = photo_or_frame.shape != self.image_shape
+        frame = photo_or_frame.reshape(self.image_shape).astype(np.float64)
+        if photo_or_frame.dtype == np.uint8 and is_row:
+            frame /= PIXEL_SCALE
         if not (np.isfinite(frame).all() and frame.min() >= 0.0 and frame.max() <= 1.0):
             raise DataError("a frame holds ink from 0 (paper) to 1; divide 0..255 pixels by 255")
         return frame
 
     def is_frame(self, photo_or_frame: object) -> bool:
-        """Tell whether this is an array of the model's shape, and no photo."""
-        return isinstance(photo_or_frame, np.ndarray) and photo_or_frame.shape == self.image_shape
+        """Tell whether this is one image of the model's shape, or its pixels in a row, and no photo."""
+        n_pixels = self.image_shape[0] * self.image_shape[1]
+        shapes = (self.image_shape, (n_pixels,), (1, n_pixels))
+        return isinstance(photo_or_frame, np.ndarray) and photo_or_frame.shape in shapes
+
+    def stack(self, frames: np.ndarray) -> np.ndarray:
+        """Return frames, in any form that `transform` takes, as float64 (n_frames, rows, cols) in [0, 1]."""
+        given, n_pixels = np.asarray(frames), self.image_shape[0] * self.image_shape[1]
+        is_many = given.ndim == 3 and given.shape[1:] == self.image_shape
+        if not (is_many or self.is_frame(given) or (given.ndim == 2 and given.shape[1] == n_pixels)):
+            rows, cols = self.image_shape
+            raise DataError(
+                f"expected frames of {rows} x {cols} pixels, as an array (n, {rows}, {cols}) or (n, {n_pixels}), got "
+                f"{given.shape}"
+            )
+        stack = given.reshape(-1, *self.image_shape).astype(np.float64, copy=False)
+        return stack / PIXEL_SCALE if given.dtype == np.uint8 else stack
+
+    def _card(self) -> Card:
+        rows, cols = self.image_shape
+        zeros = int((self.coef == 0.0).sum())
+        facts = {
+            "classes": listed(self.classes),
+            "images": f"{rows} x {cols} pixels",
+            "coefficients": f"{len(self.coef)} x {self.coef.shape[1]}, {zeros:,} of them exactly zero",
+            **self._proof(),
+        }
+        tiles = []
+        if self.features == "pixels":
+            tiles = map_tiles(self.coef.reshape(-1, rows, cols), self.classes, what="coefficients of class")
+        return Card(f"{type(self).__name__}: {len(self.classes)} classes on {self.features}", facts, tiles, MAP_NOTE)
+
+    def _proof(self) -> dict[str, str]:
+        """Return what is known of the fit, for the card."""
+        return {}

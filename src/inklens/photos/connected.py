@@ -10,6 +10,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom ar
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 LINE_SHARE = 0.8  # of the picture's side: a run of ink this long may be a printed line
 SPECK_SHARE = 0.02  # of the largest component's area: less is a speck
+SMALL_PRINT_SHARE = 0.15  # of the largest component's area: what lies near and has less may be print in a corner
 JOIN_GAP = 0.12  # of the digit's extent: components nearer than this belong together
 FLAW_EXTENT = 0.04  # of the digit's extent: a smaller hole is a flaw
 STACK_GAP = 0.3  # the same for components above one another, such as the bar of a 5
@@ -101,12 +102,12 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
         return mask
     if np.convolve(np.count_nonzero(mask, axis=1), (1, 1, 1)).max() < length:  # no three rows have ink enough
         return mask
-    run = _long_runs(dilated(mask, 1, 0), length)
+    run = long_runs(dilated(mask, 1, 0), length)
     if not run.any():
         return mask
     bands, count = ndimage.label(dilated(run) & mask, EIGHT_NEIGHBOURS)
     result = mask.copy()
-    runs = _run_lengths(mask)
+    runs = run_lengths(mask)
     for number in range(1, count + 1):
         band = bands == number
         heights = band.sum(axis=0)
@@ -116,9 +117,11 @@ def _without_rules(mask: np.ndarray) -> np.ndarray:
     return result
 
 
-def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
+def long_runs(mask: np.ndarray, length: int) -> np.ndarray:
     """Return the pixels in horizontal runs of at least `length` (an opening with a line)."""
     rows, cols = mask.shape
+    if length > cols:
+        return np.zeros_like(mask)
     so_far = np.zeros((rows, cols + 1), np.int32)
     np.cumsum(mask, axis=1, out=so_far[:, 1:])
     starts = so_far[:, length:] - so_far[:, :-length] == length  # (rows, cols - length + 1)
@@ -128,7 +131,7 @@ def _long_runs(mask: np.ndarray, length: int) -> np.ndarray:
     return np.cumsum(change, axis=1)[:, :-1] > 0
 
 
-def _run_lengths(mask: np.ndarray) -> np.ndarray:
+def run_lengths(mask: np.ndarray) -> np.ndarray:
     """Return for each pixel the length of the vertical run of ink through it."""
     rows = len(mask)
     at = np.arange(rows, dtype=np.int32)[:, None]
@@ -147,7 +150,11 @@ def main_groups(components: list[Component], shape: tuple[int, ...]) -> list[lis
         return []
     main = max(components, key=lambda component: component.area * _standing(component, shape))
     groups = [grow([main], components), grow([main], [component for component in components if component.border == 0])]
-    return groups if len(groups[0]) != len(groups[1]) else groups[:1]
+    groups = groups if len(groups[0]) != len(groups[1]) else groups[:1]
+    extras = [component for component in groups[-1] if component is not main]
+    apart = all(not _surrounds(main.box, component.box) for component in extras)
+    small = sum(component.area for component in extras) < SMALL_PRINT_SHARE * main.area
+    return [*groups, [main]] if extras and apart and small else groups
 
 
 def grow(group: list[Component], components: list[Component]) -> list[Component]:

@@ -28,6 +28,12 @@ class Ink:
     full: float  # contrast of the middle of a stroke
     noise: float  # standard deviation of the paper's contrast
     mask: np.ndarray
+    bright: np.ndarray  # what it was found in
+
+    def painted_over(self, unwanted: np.ndarray) -> np.ndarray:
+        """Return `bright` with paper in place of some pixels."""
+        paper = self.bright / np.maximum(1 - self.contrast, 1e-3)
+        return np.where(unwanted, paper, self.bright).astype(np.float32)
 
 
 def otsu(values: np.ndarray) -> float:
@@ -140,7 +146,7 @@ def find_ink(bright: np.ndarray, name: str, paper: np.ndarray, threshold: float 
     noise = 1.48 * quantile(np.abs(blank - usual), 0.5)
     full = quantile(contrast[clear], 0.75)
     low = max(HYSTERESIS_SHARE * level, min(level, usual + 4 * noise))
-    return Ink(name, contrast, level, full, noise, _touching(smooth > low, clear))
+    return Ink(name, contrast, level, full, noise, _touching(smooth > low, clear), bright)
 
 
 def _touching(faint: np.ndarray, clear: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos import connected, frames, typical
+from inklens.photos import checks, connected, frames, typical
 from inklens.photos.connected import Box, Component
 from inklens.photos.decode import Picture, Source
 from inklens.photos.ink import Ink, closed_paper, find_ink, polarities, resize_longer
@@ -51,15 +51,35 @@ def locate(
     picture = normaliser.decode(picture)
     if normaliser.recipe != "faithful":
         return [[normaliser.normalise(picture)]]
-    if many:
+    single = None if many else normaliser.normalise(picture)
+    if single is not None and (single.accepted or many is False):
+        return [[single]]
+    try:
         lines = _page(picture, normaliser)
-        return lines or [[normaliser.normalise(picture)]]
-    single = normaliser.normalise(picture)
-    if many is None and single.measures.get("rivals", 0) > 0:
-        lines = _page(picture, normaliser)
-        if sum(map(len, lines)) > 1:
-            return lines
-    return [[single]]
+    except _CrowdedError as crowded:
+        return _refused([[single or normaliser.normalise(picture)]], checks.crowded(crowded.n_signs))
+    if single is None:
+        return _judged_page(lines or [[normaliser.normalise(picture)]])
+    least = 2 if single.measures.get("rivals", 0) > 0 else checks.MIN_SIGNS
+    return _judged_page(lines) if sum(map(len, lines)) >= least else [[single]]
+
+
+def _judged_page(lines: list[list[Normalised]]) -> list[list[Normalised]]:
+    signs = [seen for line in lines for seen in line]
+    reason = checks.judge_page(np.array([seen.frame for seen in signs]), np.array([seen.accepted for seen in signs]))
+    return lines if reason is None else _refused(lines, reason)
+
+
+def _refused(lines: list[list[Normalised]], reason: str) -> list[list[Normalised]]:
+    """Refuse every sign for what is wrong with the whole picture."""
+    return [[replace(seen, accepted=False, reasons=(reason, *seen.reasons)) for seen in line] for line in lines]
+
+
+class _CrowdedError(Exception):
+    """More signs on a picture than a hand writes."""
+
+    def __init__(self, n_signs: int) -> None:
+        self.n_signs = n_signs
 
 
 def _page(picture: Picture, normaliser: Normaliser) -> list[list[Normalised]]:
@@ -70,16 +90,23 @@ def _page(picture: Picture, normaliser: Normaliser) -> list[list[Normalised]]:
     view = View(work if polarity == "dark" else 1 - work, (0, 0), scale, polarity)
     best: list[list[Found]] = []
     highest = 0.0
+    crowded: _CrowdedError | None = None
     for share in (0.2, 0.1):
         paper = closed_paper(view.bright, share)
         seen = find_ink(view.bright, f"closing {share:.0%}", paper, normaliser.threshold)
-        lines = _digits(view, seen, normaliser.lines)
+        try:
+            lines = _digits(view, seen, normaliser.lines)
+        except _CrowdedError as error:
+            crowded = error
+            continue
         found = [found for line in lines for found in line]
         worth = _worth(found)
         if worth > highest:
             best, highest = lines, worth
         if found and worth > CLEAR_WORTH * len(found):
             break
+    if not best and crowded:
+        raise crowded
     return [[normaliser.from_found(picture, found) for found in line] for line in best]
 
 
@@ -111,7 +138,7 @@ def _groups(components: list[Component]) -> list[list[Component]]:
     usable = [p for p in standing if SPECK_EXTENT * tall < p.extent < DIGIT_HEIGHT[1] * tall]
     bodies = [[component] for component in usable if component.extent >= DIGIT_HEIGHT[0] * tall]
     if len(bodies) > MAX_DIGITS:
-        return []
+        raise _CrowdedError(len(bodies))
     _add_marks(bodies, [component for component in usable if component.extent < DIGIT_HEIGHT[0] * tall])
     return _stacked(bodies, tall)
 
@@ -171,7 +198,7 @@ def _crop(view: View, seen: Ink, labels: np.ndarray, group: list[Component]) -> 
         corner=(view.corner[0] + x * view.scale, view.corner[1] + y * view.scale),
     )
     mask = connected.mask_of(group, labels[window])
-    ink = replace(seen, contrast=seen.contrast[window], mask=mask)
+    ink = replace(seen, contrast=seen.contrast[window], mask=mask, bright=seen.bright[window])
     return Found(near, ink, mask, (left - x, top - y, right - x, bottom - y), tuple(group), (), False)
 
 

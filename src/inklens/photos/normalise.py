@@ -274,7 +274,7 @@ def _tutorial(picture: Picture, settings: Normaliser) -> Normalised:
     if settings.centre:
         frame = frames.recentred(frame)
         steps.append(Step("centred", frame, f"centre of mass at pixel {CENTRE:g}"))
-    return _judged(frame, tuple(steps), (0, 0, *picture.size), {})
+    return _judged(frame, tuple(steps), (0, 0, *picture.size), {"squeezed": 1.0})
 
 
 def _otsu(picture: Picture, settings: Normaliser) -> Normalised:

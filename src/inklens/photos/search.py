@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
+from scipy import ndimage
 
-from inklens.photos import connected, frames, typical
+from inklens.photos import connected, frames, printed, typical
 from inklens.photos.clarity import clarity
 from inklens.photos.connected import Box, Component
 from inklens.photos.ink import Ink, find_ink, papers, polarities, resize_longer
@@ -22,6 +23,13 @@ MAX_MASK_DIFFERENCE = 0.02  # share of a digit's pixels in which two guesses may
 DOUBT_NOVELTY = 0.3  # added to the novelty under the less likely of two polarities
 LEFT_OVER_NOVELTY = 0.7  # added if all ink were left over
 BORDER_NOVELTY = 2.0  # added if the whole outline lay on the picture's border
+PRINT_MARGIN_PIXELS = 2  # beyond a printed line's ink: its blur
+MAX_PRINT_SHARE = 0.85  # of its ink: more on the lines of a cell is no digit
+PRINT_NOVELTY = 0.3  # added where printed lines were found and left in
+CELL_NOVELTY = 2.0  # added besides if all its ink were lines along two or more sides
+FAINT_SHARE = 0.5  # of the threshold: so faint are lines that still count when the digit is judged
+ALONE_SHARE = 0.05  # of the ink: with less left over, no printed line needs to be looked for
+CLEAR_TONES = 0.75  # of the variance: from it, the paper round a digit needs no second look
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -46,6 +54,7 @@ class Found:
     group: tuple[Component, ...]
     others: tuple[Component, ...]
     lines: bool  # printed lines were taken out
+    doubt: float = 0.0  # added to its novelty
     rivals: int = 0  # other components in the photo that are as large as a digit
 
     def redraw(self, pen: str | float | None = "auto") -> tuple[np.ndarray, float]:
@@ -73,21 +82,42 @@ class Found:
             "holes": float(connected.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
             "left_over": self.left_over,
-            **clarity(
-                self.view.bright,
-                self.ink.contrast,
-                self.mask,
-                box=self.box,
-                pen=self._redrawn[1] * max(right - left, bottom - top),
-                full=self.ink.full,
-            ),
+            **self._clarity(),
         }
+
+    def _clarity(self) -> dict[str, float]:
+        """Return how clearly it stands out from its paper, whatever else is printed there."""
+        left, top, right, bottom = self.box
+        measured = partial(
+            clarity,
+            mask=self.mask,
+            box=self.box,
+            pen=self._redrawn[1] * max(right - left, bottom - top),
+            full=self.ink.full,
+        )
+        found = measured(self.ink.bright, self.ink.contrast)
+        if found["two_tones"] >= CLEAR_TONES:
+            return found
+        other = self._print()
+        return measured(self.ink.painted_over(other), np.where(other, 0, self.ink.contrast))
+
+    def _print(self) -> np.ndarray:
+        """Return the pixels, lines too faint to be ink and a margin with them, that are neither digit nor paper."""
+        ink, margin = self.ink, PRINT_MARGIN_PIXELS
+        faint = ink.contrast > max(FAINT_SHARE * ink.threshold, 4 * ink.noise)
+        other = faint & ~printed.without_lines(faint | self.mask)
+        return connected.dilated(other & ~self.mask, margin, margin) & ~connected.dilated(self.mask, margin, margin)
 
     @property
     def left_over(self) -> float:
         """Share of the ink that is neither the digit nor on the border."""
         rest = sum(component.area for component in self.others if component.border < 0.3)
         return rest / (rest + sum(component.area for component in self.group))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is hardly any ink besides it."""
+        return not self.rivals and self.left_over < ALONE_SHARE
 
     @property
     def extent(self) -> float:
@@ -134,10 +164,11 @@ def _best(
     for doubt, ink in enumerate(polarities(work) if polarity == "auto" else [polarity]):
         view = View(work if ink == "dark" else 1 - work, window, scale, ink)
         for name, paper in papers(view.bright):
-            candidates = list(_candidates(view, find_ink(view.bright, name, paper, threshold), lines))
+            seen = find_ink(view.bright, name, paper, threshold)
+            candidates, novelties = _candidates(view, seen, paper, threshold, lines)
             if not candidates:
                 continue
-            novelties = novelty(candidates) + doubt * DOUBT_NOVELTY
+            novelties = novelties + doubt * DOUBT_NOVELTY
             new = candidates[int(novelties.argmin())]
             agreed = best is not None and _same(new, best)
             if best is None or novelties.min() < least:
@@ -152,23 +183,73 @@ def _same(a: Found, b: Found) -> bool:
     return a.view is b.view and int((a.mask ^ b.mask).sum()) < MAX_MASK_DIFFERENCE * int(a.mask.sum())
 
 
-def _candidates(view: View, seen: Ink, lines: bool) -> Iterator[Found]:
-    """Yield what may be the digit, with printed lines left in and taken out."""
-    cleaned = connected.without_lines(seen.mask) if lines else seen.mask
-    for mask in (seen.mask, cleaned)[: 1 + int((cleaned != seen.mask).any())]:
-        labels, components = connected.label(mask)
-        for group in connected.main_groups(components, mask.shape):
-            digit = connected.mask_of(group, labels)
-            members = set(group)
-            others = tuple(component for component in components if component not in members)
-            taken_out = mask is not seen.mask
-            rivals = connected.rivals(group, others)
-            yield Found(view, seen, digit, connected.union(group), tuple(group), others, taken_out, rivals)
+def _candidates(
+    view: View, seen: Ink, paper: np.ndarray, threshold: float | None, lines: bool
+) -> tuple[list[Found], np.ndarray]:
+    """Return what may be the digit, with printed lines left in and taken out, and the novelty of each."""
+    plain = list(_digits(view, seen))
+    strange = _strangeness(plain)
+    novelties = strange + _penalties(plain)
+    if not lines or any(n < ACCEPTED_NOVELTY and found.is_alone for n, found in zip(novelties, plain, strict=True)):
+        return plain, novelties
+    rules = printed.printed_lines(seen.mask)
+    if not rules:
+        return plain, novelties
+    left = printed.taken_out(seen.mask, rules)
+    ruled = [_beside_lines(found, seen.mask & ~left, rules) for found in plain]
+    cleaned = list(_digits(view, _without_print(seen, left, paper, threshold), taken_out=True))
+    kept = [k for k, found in enumerate(ruled) if found is not None]
+    both = [found for found in ruled if found is not None] + cleaned
+    return both, np.concatenate([strange[kept], _strangeness(cleaned)]) + _penalties(both)
 
 
-def novelty(candidates: list[Found]) -> np.ndarray:
-    """Return how unlike a digit each is, (n_candidates,): its frame's novelty, and more for ink that is left over."""
-    frame = np.array([found.frame() for found in candidates], np.float32)
+def _beside_lines(found: Found, lines_only: np.ndarray, rules: list[printed.Line]) -> Found | None:
+    """Return what was found without the lines beside it; None if it is nothing but lines along the border itself."""
+    share = float(lines_only[found.mask].mean())
+    if share > MAX_PRINT_SHARE and all(line.is_outer for line in rules):
+        return None
+    labels, _ = ndimage.label(found.ink.mask, connected.EIGHT_NEIGHBOURS)
+    ruled = np.bincount(labels[lines_only], minlength=int(labels.max()) + 1)
+    others = tuple(part for part in found.others if ruled[part.label] <= 0.5 * part.area)
+    return replace(found, others=others, doubt=_doubt(rules, share), rivals=connected.rivals(list(found.group), others))
+
+
+def _doubt(rules: list[printed.Line], share: float) -> float:
+    """Return what is added to the novelty of ink in which printed lines were left, a share of it."""
+    if len(rules) < 2:
+        return 0.0
+    crossed = {line.turned for line in rules if line.is_outer}
+    return PRINT_NOVELTY + (CELL_NOVELTY * share if len(crossed) == 2 else 0.0)
+
+
+def _without_print(seen: Ink, left: np.ndarray, paper: np.ndarray, threshold: float | None) -> Ink:
+    """Find the ink again with paper painted over the lines: beside black ones a pale pen has a threshold of its own."""
+    margin = PRINT_MARGIN_PIXELS
+    blur = connected.dilated(seen.mask & ~left, margin, margin) & ~connected.dilated(left, 1, 1)
+    again = find_ink(seen.painted_over(blur), seen.paper, paper, threshold)
+    return replace(again, mask=printed.without_lines(again.mask))
+
+
+def _digits(view: View, seen: Ink, *, taken_out: bool = False) -> Iterator[Found]:
+    labels, components = connected.label(seen.mask)
+    for group in connected.main_groups(components, seen.mask.shape):
+        digit = connected.mask_of(group, labels)
+        members = set(group)
+        others = tuple(component for component in components if component not in members)
+        rivals = connected.rivals(group, others)
+        yield Found(view, seen, digit, connected.union(group), tuple(group), others, taken_out, rivals=rivals)
+
+
+def _strangeness(candidates: list[Found]) -> np.ndarray:
+    """Return how unlike a digit the frame of each is, (n_candidates,)."""
+    if not candidates:
+        return np.zeros(0)
+    return typical.shipped().novelty(np.array([found.frame() for found in candidates], np.float32))
+
+
+def _penalties(candidates: list[Found]) -> np.ndarray:
+    """Return what is added to each novelty for ink left over, for the border, and for printed lines left in."""
     left_over = np.array([found.left_over for found in candidates])
     border = np.array([max(component.border for component in found.group) for found in candidates])
-    return typical.shipped().novelty(frame) + LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border
+    doubt = np.array([found.doubt for found in candidates])
+    return LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border + doubt

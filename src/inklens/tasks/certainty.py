@@ -250,19 +250,19 @@ class PictureSet:
         return {"path": self.name, "set": self.words, "label": self.label, "probability": self.probability}
 
 
-def sets_of_pictures(found: Certainty, pictures: Sequence[str]) -> list[PictureSet]:
+def sets_of_pictures(found: Certainty, pictures: Sequence[str], *, anyway: bool = False) -> list[PictureSet]:
     """Read one digit from each picture ("-": standard input), and return its set after the temperature.
 
     Raises
     ------
     PhotoError
-        A picture cannot be read.
+        A picture cannot be read, or is refused and not taken `anyway`.
     """
     from inklens.tasks.explaining import picture_frame
 
     answers = []
     for picture in pictures:
-        frame, name = picture_frame(found.reader, picture)
+        frame, name = picture_frame(found.reader, picture, anyway=anyway)
         proba = found.proba(frame[None])[0]
         best = int(proba.argmax())
         answers.append(PictureSet(name, found.answers(frame[None])[0], found.reader.classes[best], float(proba[best])))

@@ -23,6 +23,7 @@ def collect(
     label: str,
     folder: str | os.PathLike[str],
     recipe: str = "faithful",
+    anyway: bool = False,
     progress: Progress | None = None,
     **parameters: Any,
 ) -> tuple[list[Path], list[PhotoError]]:
@@ -34,6 +35,8 @@ def collect(
     ----------
     recipe, **parameters
         Those of `Normaliser`.
+    anyway : bool, default=False
+        Keep pictures, too, that do not look like a digit.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def collect(
         if progress is not None:
             progress(done, len(pictures), Path(picture).name)
         try:
-            png = _frame_png(picture, recipe=recipe, **parameters)
+            png = _frame_png(picture, anyway=anyway, recipe=recipe, **parameters)
         except PhotoError as error:
             refused.append(PhotoError(f"{picture}: {error}", code=error.code))
             continue
@@ -73,14 +76,15 @@ def check_label(label: str) -> str:
     return plain
 
 
-def _frame_png(picture: str, **parameters: Any) -> bytes:
+def _frame_png(picture: str, *, anyway: bool, **parameters: Any) -> bytes:
     from PIL import Image
 
     from inklens.photos import normalise
+    from inklens.photos.checks import advice
 
     seen = normalise(picture, **parameters)
-    if not seen.accepted:
-        raise PhotoError(f"not kept: {'; '.join(seen.reasons)}", code="not-a-digit")
+    if not (seen.accepted or anyway):
+        raise PhotoError(f"not kept: {advice(seen.reasons)} (--anyway keeps it)", code="not-a-digit")
     buffer = io.BytesIO()
     Image.fromarray(np.rint(seen.frame * 255).astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,7 +1,7 @@
 """Explain answers and change them: what ``inklens explain``, ``flip`` and ``votes`` do."""
 
 import os
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,31 @@ from inklens.datasets import Split
 from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain, flip, robustness, strokes, usual_ink
 from inklens.reader import DigitReader
-from inklens.tasks.reading import STDIN
+from inklens.tasks.reading import choose_digit
 from inklens.tasks.session import Part, Session, row_name
 
 Radii = dict[str, dict[str, float]]  # by measure, then "boxed" or "free"
 
 
 def picture_frame(
-    reader: DigitReader, picture: str | None, *, sample: int | None = None, part: Part = "test", data: str | None = None
+    reader: DigitReader,
+    picture: str | None,
+    *,
+    sample: int | None = None,
+    part: Part = "test",
+    data: str | None = None,
+    digit: int | None = None,
+    anyway: bool = False,
+    tell: Callable[[str], object] | None = None,
 ) -> tuple[np.ndarray, str]:
-    """Return the frame of a picture ("-": standard input) or of a row of data, and its name for people.
+    """Return the frame of a digit of a picture ("-": standard input) or of a row of data, and its name for people.
+
+    `digit`, `anyway` are those of `choose_digit`; `tell` is given what a person should know before the answer.
 
     Raises
     ------
     PhotoError, ParameterError
-        The picture cannot be read, or there is no such row.
+        The picture cannot be read or is refused, or there is no such row.
     """
     if sample is not None:
         from inklens.tasks.judging import sample_frame
@@ -34,9 +44,11 @@ def picture_frame(
         frame, label = sample_frame(reader, sample, part=part, data=data)
         return frame, f"{row_name(part, sample)}, a {label}"
     assert picture is not None
-    return reader.frame(sys.stdin.buffer.read() if picture == STDIN else picture), os.fsencode(picture).decode(
-        "utf-8", "backslashreplace"
-    )
+    chosen = choose_digit(picture, reader=reader, number=digit, anyway=anyway)
+    for note in chosen.notes:
+        if tell is not None:
+            tell(note)
+    return chosen.reading.frame, chosen.path
 
 
 def explain_frame(reader: DigitReader, frame: np.ndarray, against: str | None = None) -> tuple[Evidence, str]:

@@ -1,4 +1,4 @@
-"""Read pictures and explain answers: what ``inklens read`` and ``inklens explain`` do."""
+"""Read pictures: what ``inklens read`` does, and how every other command gets the digit of a picture."""
 
 import os
 import sys
@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from inklens.errors import PhotoError
-from inklens.explanations import Evidence
-from inklens.explanations import explain as explain_picture
+from inklens.errors import ParameterError, PhotoError
 from inklens.progress import Progress
 from inklens.reader import DigitReader, Reading
 
@@ -30,6 +28,12 @@ class PictureReading:
     def digits(self) -> list[Reading]:
         """Readings in reading order."""
         return [reading for line in self.lines for reading in line]
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the picture as a whole gets no answer, and what to do; None where a digit was accepted."""
+        digits = self.digits
+        return None if not digits or any(digit.accepted for digit in digits) else refusal(digits[0].reasons)
 
     @property
     def text_lines(self) -> list[str]:
@@ -123,9 +127,61 @@ def _read_one(path: str, reader: DigitReader, many: bool | None) -> PictureReadi
         return PictureReading(shown, error={"code": error.code, "message": str(error)})
 
 
-def explain(picture: str, *, reader: DigitReader) -> Evidence:
-    """Return the evidence for one picture file."""
-    return explain_picture(reader, _source(picture))
+@dataclass(frozen=True)
+class ChosenDigit:
+    """One digit of a picture, and how it was chosen."""
+
+    path: str
+    reading: Reading
+    number: int  # in reading order, from 1
+    n_digits: int  # on the picture
+    asked_for: bool  # by number
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know before the answer."""
+        notes = []
+        if self.n_digits > 1 and not self.asked_for:
+            notes.append(
+                f"{self.path}: {self.n_digits} digits found, number {self.number} in reading order is taken; take "
+                "another with --digit N"
+            )
+        if not self.reading.accepted:
+            notes.append(f"{self.path}: not sure: {'; '.join(self.reading.reasons)}")
+        return notes
+
+
+def choose_digit(picture: str, *, reader: DigitReader, number: int | None = None, anyway: bool = False) -> ChosenDigit:
+    """Return one digit of a picture: by its number in reading order, else the first that is accepted.
+
+    Raises
+    ------
+    PhotoError
+        The picture cannot be read, or what was found is refused and not taken `anyway`.
+    ParameterError
+        There is no digit of that number.
+    """
+    path = _shown(picture)
+    readings = [digit for line in reader.read_lines(_source(picture)) for digit in line]
+    if number is not None and not 1 <= number <= len(readings):
+        there = "1 digit was" if len(readings) == 1 else f"{len(readings)} digits were"
+        raise ParameterError(f"expected a digit from 1 to {len(readings)}, got {number}; {there} found on {path}")
+    first = next((n for n, reading in enumerate(readings, 1) if reading.accepted), 1)
+    chosen = ChosenDigit(path, readings[(number or first) - 1], number or first, len(readings), number is not None)
+    if not (chosen.reading.accepted or anyway):
+        raise PhotoError(f"{path}: {refusal(chosen.reading.reasons)}", code="refused")
+    return chosen
+
+
+def refusal(reasons: Iterable[str]) -> str:
+    """Say why there is no answer, and what to do.
+
+    >>> refusal(["blank: no ink was found"])
+    'no answer: blank: no ink was found; write with a dark pen on light paper (--anyway answers all the same)'
+    """
+    from inklens.photos.checks import advice
+
+    return f"no answer: {advice(reasons)} (--anyway answers all the same)"
 
 
 def _source(path: str) -> str | bytes:

@@ -3,6 +3,7 @@
 import io
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,12 @@ from inklens.displays.probabilities import percent
 from inklens.errors import NoFlipError, PhotoError
 from inklens.explanations import Flip
 from inklens.photos import Picture, decode, normalise
+from inklens.photos.checks import reasons_for
 from inklens.photos.normalise import Step
 from inklens.reader import DigitReader
 from inklens.tasks.explaining import flip_frame, stroke_frame
 from inklens.tasks.model_rows import scale_pixels
+from inklens.tasks.reading import refusal
 from inklens.tutorial.paper import paper_photo
 
 PICTURE = "picture"  # the name of its file beside the page, before the suffix
@@ -77,7 +80,9 @@ class UserPicture:
     def in_words(self) -> list[str]:
         """Say what each recipe led to."""
         said = [
-            f"{self.origin} after {r.title}: {r.label} with {percent(r.probability)}" for r in self.readings.values()
+            f"{self.origin} after {r.title}: {f'not sure, {r.reasons[0]}: ' if r.reasons else ''}{r.label} with "
+            f"{percent(r.probability)}"
+            for r in self.readings.values()
         ]
         return [*said, *([f"{self.origin}: {self.refusal}"] if self.refusal else [])]
 
@@ -94,20 +99,26 @@ class UserPicture:
         }
 
 
-def open_photo(photo: str | os.PathLike[str] | None) -> tuple[Path, Picture] | None:
+def open_photo(
+    photo: str | os.PathLike[str] | None, *, classes: Iterable[str], anyway: bool = False
+) -> tuple[Path, Picture] | None:
     """Return path and pixels of the reader's photo; before any long work, so that a bad file is said at once.
 
     Raises
     ------
     PhotoError
-        The file is no picture that can be read; the text names it.
+        The file is no picture that can be read, or holds no digit and is not taken `anyway`; the text names it.
     """
     if photo is None:
         return None
     try:
-        return Path(photo), decode(photo)
+        picture = decode(photo)
+        reasons = () if anyway else reasons_for(classes, normalise(picture).reasons)
+        if reasons:
+            raise PhotoError(refusal(reasons), code="refused")
     except PhotoError as error:
         raise PhotoError(f"{os.fspath(photo)!r}: {error}", code=error.code) from error
+    return Path(photo), picture
 
 
 def read_own(

@@ -67,6 +67,7 @@ def run_tutorial(
     out: str | os.PathLike[str],
     photo: str | os.PathLike[str] | None = None,
     label: str | None = None,
+    anyway: bool = False,
     pixel_filter: float = PIXEL_FILTER,
     spec: str = "embedded",
     shell: Shell | None = None,
@@ -79,7 +80,7 @@ def run_tutorial(
 
     Parameters
     ----------
-    dataset, train, test, seed, photo, label, pixel_filter, spec, progress
+    dataset, train, test, seed, photo, label, anyway, pixel_filter, spec, progress
         As for `compute_tutorial`.
     out : path
         A new or empty folder, or one with an older report, which is replaced as a whole at the end.
@@ -93,8 +94,8 @@ def run_tutorial(
     """
     with replaced_folder(out) as folder:
         result = compute_tutorial(
-            dataset, train=train, test=test, seed=seed, photo=photo, label=label, pixel_filter=pixel_filter, spec=spec,
-            progress=progress,
+            dataset, train=train, test=test, seed=seed, photo=photo, label=label, anyway=anyway,
+            pixel_filter=pixel_filter, spec=spec, progress=progress,
         )  # fmt: skip
         write_page(result, folder, shell or Shell())
         if progress is not None:
@@ -160,10 +161,11 @@ def _subject(t: Tutorial) -> Subject:
 
 
 def _description(t: Tutorial) -> str:
+    n_train, n_test = len(t.split.y_train), len(t.split.y_test)
     return (
-        f"{len(t.split.y_train):,} {_images(t)} of the data set “{t.dataset.name}” teach a softmax regression, that is, "
-        f"logistic regression for {len(t.classes)} classes, to tell them apart; {len(t.split.y_test):,} others judge "
-        "it. Every number on this page comes from this run."
+        f"{n_train:,} {_images(t)} of the data set “{t.dataset.name}” teach a softmax regression, that is, logistic "
+        f"regression for {len(t.classes)} classes, to tell them apart; {n_test:,} others judge it. Every number on "
+        "this page comes from this run."
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -113,11 +114,22 @@ def quiz_reader(model: str | None) -> DigitReader:
 
 
 def quiz_frames(
-    reader: DigitReader, *, photo: str | None = None, data: str | None = None, progress: Progress | None = None
+    reader: DigitReader,
+    *,
+    photo: str | None = None,
+    data: str | None = None,
+    progress: Progress | None = None,
+    **which: Any,
 ) -> tuple[np.ndarray, list[str]]:
-    """Return the frames that are asked about, and their names: a photo's, or the test rows of the model's own split."""
+    """Return the frames that are asked about, and their names: a photo's, or the test rows of the model's own split.
+
+    `which` digit of the photo is said as to `picture_frame`.
+    """
     if photo is not None:
-        return reader.frame(photo)[None], [photo]
+        from inklens.tasks.explaining import picture_frame
+
+        frame, name = picture_frame(reader, photo, **which)
+        return frame[None], [name]
     from inklens.tasks.judging import evaluate
     from inklens.tasks.session import row_name
 

@@ -156,6 +156,7 @@ def compute_tutorial(
     seed: int = 9,
     photo: str | os.PathLike[str] | None = None,
     label: str | None = None,
+    anyway: bool = False,
     pixel_filter: float = PIXEL_FILTER,
     spec: str = "embedded",
     progress: Progress | None = None,
@@ -174,6 +175,8 @@ def compute_tutorial(
         A picture of one character by the reader's own hand.
     label : str, optional
         The class that the picture was meant to be.
+    anyway : bool, default=False
+        Take that picture even where no digit is found on it.
     pixel_filter : float
         Percentile of that picture that becomes black in the tutorial's recipe.
     spec : str
@@ -201,7 +204,7 @@ def compute_tutorial(
             f"the pixel filter is a percentile from 0 to 100, got {pixel_filter:g}; 20 is the tutorial's"
         )
     _check_label(label, photo, dataset.classes)
-    picture = open_photo(photo)
+    picture = open_photo(photo, classes=dataset.classes, anyway=anyway)
     fits = fit_all(rows, dataset.image_shape, step)
     step("reading the test images")
     model, X_test, y_test = fits.l2.model, scale_pixels(rows.X_test), rows.y_test
