@@ -1,5 +1,6 @@
 """The reader's own picture, or one made from a held-out image: both recipes, and what would change the answer."""
 
+import base64
 import io
 import math
 import os
@@ -26,6 +27,16 @@ from inklens.tasks.model_rows import scale_pixels
 from inklens.tasks.reading import refusal
 from inklens.tutorial.paper import paper_photo
 
+CHANNELS = {
+    "1": "one bit, black or white",
+    "L": "one number, its grey level",
+    "LA": "two numbers, grey level and opacity",
+    "P": "one number, its colour in a list",
+    "RGB": "three numbers: red, green and blue",
+    "RGBA": "four numbers: red, green, blue and opacity",
+    "CMYK": "four numbers, one a printing ink",
+}
+THUMBNAIL = 280  # pixels
 PICTURE = "picture"  # the name of its file beside the page, before the suffix
 PEN = 2.0  # pixels; about as thick as MNIST's lines
 MARGIN = 0.5  # log-odds by which the new answer must lead the next best class
@@ -56,7 +67,7 @@ class UserPicture:
     """The reader's picture, or one that was made from a held-out image.
 
     `shape` is (rows, cols) of the picture as given; `readings` are by recipe; `refusal` says why a reading is missing;
-    `file` are name and bytes of the picture.
+    `file` are name and bytes of the picture, `seen` its grey levels as decoded, (rows, cols) in [0, 1].
     """
 
     origin: str
@@ -64,6 +75,7 @@ class UserPicture:
     truth: str | None
     shape: tuple[int, int]
     file: tuple[str, bytes]
+    seen: np.ndarray
     readings: dict[str, RecipeReading]
     refusal: str = ""
 
@@ -71,6 +83,22 @@ class UserPicture:
     def best(self) -> RecipeReading | None:
         """The reading after the recipe that treats the picture as the training images were treated, if there is one."""
         return self.readings.get("faithful") or next(iter(self.readings.values()), None)
+
+    @property
+    def channels(self) -> str:
+        """How the file stores a pixel, in words; nothing where only the decoder knows."""
+        try:
+            with Image.open(io.BytesIO(self.file[1])) as image:
+                return CHANNELS.get(image.mode, "")
+        except OSError:
+            return ""
+
+    @property
+    def thumbnail(self) -> str:
+        """The picture as decoded, at most `THUMBNAIL` pixels a side, as the address of an image within the page."""
+        step = math.ceil(max(self.seen.shape) / THUMBNAIL)
+        gray = np.rint(255 * np.clip(self.seen[::step, ::step], 0, 1)).astype(np.uint8)
+        return "data:image/png;base64," + base64.b64encode(_png(gray)).decode("ascii")
 
     @property
     def frame(self) -> np.ndarray | None:
@@ -144,7 +172,7 @@ def read_own(
         path, pixels = picture
         name, file = path.name, (f"{PICTURE}{path.suffix.lower()}", path.read_bytes())
     width, height = pixels.size
-    own = partial(UserPicture, name, picture is None, truth, (height, width), file)
+    own = partial(UserPicture, name, picture is None, truth, (height, width), file, pixels.gray)
     if dataset.image_shape != (28, 28):
         return own({}, "the recipes make frames of 28 x 28 pixels, and these images have another size")
     readings, refusal = {}, ""
