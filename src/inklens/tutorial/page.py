@@ -55,6 +55,8 @@ SURE_CAPTIONS = {
     **model_page.SURE_CAPTIONS,
     "stability": "The L1 fit, repeated on halves of the training images: which coefficients are chosen again.",
 }
+WRITING_STEPS = 20  # of the progress, beside those of `compute_tutorial`: about as long as as many points of the path
+REASONS_SHARE = 0.5  # of the time that the page takes
 N_FIRST = 10  # first images shown with their labels
 
 
@@ -92,24 +94,48 @@ def run_tutorial(
     ParameterError, DataError, PhotoError, OutputError
         Nothing is written then, and an older report stays.
     """
+    steps = _Steps(progress)
     with replaced_folder(out) as folder:
         result = compute_tutorial(
             dataset, train=train, test=test, seed=seed, photo=photo, label=label, anyway=anyway,
-            pixel_filter=pixel_filter, spec=spec, progress=progress,
+            pixel_filter=pixel_filter, spec=spec, progress=steps.computing,
         )  # fmt: skip
-        write_page(result, folder, shell or Shell())
-        if progress is not None:
-            progress(n_steps(), n_steps(), "done")
+        write_page(result, folder, shell or Shell(), steps)
     return result
 
 
-def write_page(tutorial: Tutorial, folder: Path, shell: Shell) -> None:
+class _Steps:
+    """One progress over the steps of the computation and those of the page."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+
+    def computing(self, done: int, total: int | None, what: str) -> None:
+        """Pass a step of the computation on."""
+        if self.progress is not None:
+            self.progress(done, None if total is None else total + WRITING_STEPS, what)
+
+    def writing(self, share: float, what: str) -> None:
+        """Tell which share of the page is written."""
+        if self.progress is not None:
+            self.progress(n_steps() + int(share * WRITING_STEPS), n_steps() + WRITING_STEPS, what)
+
+
+def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) -> None:
     """Write index.html, numbers.json, predictions.csv, the model, its picture and the figures."""
     name, picture = tutorial.own.file
     (folder / name).write_bytes(picture)
     tutorial.reader.save(folder / MODEL)
-    reasons = reasons_chapters(_subject(tutorial), [name for name in TITLES if name != "flips"])
+    told = [name for name in TITLES if name != "flips"]
+    reasons = reasons_chapters(
+        _subject(tutorial), told, lambda number, title: steps.writing(REASONS_SHARE * number / len(told), title.lower())
+    )
     figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
+    drawn = {}
+    for number, figure in enumerate(figures.values(), 1):
+        drawn[figure.name] = figure.html()
+        figure.save(folder / "figures")
+        steps.writing(REASONS_SHARE + (1.0 - REASONS_SHARE) * number / len(figures), "drawing the figures")
     page = render(
         "tutorial/tutorial.html",
         package="inklens.tutorial",
@@ -122,11 +148,9 @@ def write_page(tutorial: Tutorial, folder: Path, shell: Shell) -> None:
             "heading": "Seeing through a classifier",
             "description": _description(tutorial),
             "version": __version__,
-            "figures": {name: figure.html() for name, figure in figures.items()},
+            "figures": drawn,
         },
     )
-    for figure in figures.values():
-        figure.save(folder / "figures")
     numbers = {**tutorial.numbers(), "reasons": reasons.to_json()}
     write_text(folder / "numbers.json", json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False))
     answers = predictions_csv(tutorial.split.y_test, tutorial.proba, tutorial.classes, index=tutorial.split.test_index)
