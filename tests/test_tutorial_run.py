@@ -179,8 +179,8 @@ def test_the_objective_of_the_loose_fit_is_that_of_the_estimator(run):
 def test_progress_counts_up_to_the_end(run):
     _, _, said = run
     done, total, words = zip(*said, strict=True)
-    assert set(done) == set(range(total[0] + 1))
-    assert list(done) == sorted(done)
+    assert (done[0], done[-1]) == (0, total[0])
+    assert set(np.diff(done)) <= {0, 1, 2}
     assert len(set(total)) == 1
     assert all(words)
 
