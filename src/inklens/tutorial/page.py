@@ -25,7 +25,7 @@ from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, 
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
 from inklens.pages.shell import MODEL, Shell
 from inklens.progress import Progress
-from inklens.storage import write_text
+from inklens.storage import write_bytes, write_text
 from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
 from inklens.tutorial.fits import FittedModel, PenalisedModel
@@ -124,7 +124,7 @@ class _Steps:
 def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) -> None:
     """Write index.html, numbers.json, predictions.csv, the model, its picture and the figures."""
     name, picture = tutorial.own.file
-    (folder / name).write_bytes(picture)
+    write_bytes(folder / name, picture)
     tutorial.reader.save(folder / MODEL)
     told = [name for name in TITLES if name != "flips"]
     reasons = reasons_chapters(
