@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display
+from inklens.displays.numbers import counted
 from inklens.displays.palettes import INK, LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
 from inklens.displays.style import in_default_style
@@ -94,7 +95,7 @@ class CalibrationDisplay(Display):
     @property
     def alt(self) -> str:
         points = [
-            f"{n:,} answers stated with {p:.0%} on average are right in {r:.0%} ({a:.0%} to {b:.0%})"
+            f"{counted(n, 'answer')} stated with {p:.0%} on average are right in {r:.0%} ({a:.0%} to {b:.0%})"
             for n, p, r, a, b in zip(self.counts, self.stated, self.right, self.low, self.high, strict=True)
         ]
         return f"Calibration curve: {'; '.join(points)}. {' '.join(self.words)}".strip()
@@ -141,7 +142,7 @@ class CalibrationDisplay(Display):
         axes.set_xlabel("stated probability of the answer", fontsize=TEXT, color=INK)
 
     def _words(self, scene: Scene, left: float, top: float) -> float:
-        entries = [("o", TRUE, "as it states them, with 95 % intervals")]
+        entries = [("o", TRUE, "as it states them, with 95% intervals")]
         if self.after is not None:
             entries.append(("s", PREDICTED, "after temperature scaling"))
         room = scene.width - left
@@ -269,7 +270,7 @@ class PredictionSetsDisplay(Display):
 
     def _bars(self, scene: Scene, top: float) -> float:
         left = max(text_width(_of_size(size)) for size, _, _ in self.table) + 8
-        notes = [f"{n:,} rows, {hits / n:.1%} with the truth" for _, n, hits in self.table]
+        notes = [f"{counted(n, 'row')}, {hits / n:.1%} with the truth" for _, n, hits in self.table]
         room = scene.width - left
         beside = room > 260
         longest = room - (max(map(text_width, notes)) + 8 if beside else 0)
@@ -305,4 +306,4 @@ class PredictionSetsDisplay(Display):
 
 
 def _of_size(size: int) -> str:
-    return f"{size} {'class' if size == 1 else 'classes'}"
+    return counted(size, "class", "classes")

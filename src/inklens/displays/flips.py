@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display
+from inklens.displays.numbers import percent
 from inklens.displays.palettes import LINE, MUTED, PREDICTED, TRUE, ink_pixels
-from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Scene, grid, wrap
 from inklens.displays.style import in_default_style
 from inklens.explanations.flips import InkChange

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
 from inklens.displays.estimators import LinearClassifier
+from inklens.displays.numbers import percent
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
-from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
 from inklens.displays.style import in_default_style
 

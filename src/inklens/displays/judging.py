@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, class_numbers
 from inklens.displays.estimators import Classifier, Penalised
+from inklens.displays.numbers import share_ticks, times
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, text_on
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, shorten, text_width
 from inklens.displays.style import in_default_style
@@ -78,11 +79,12 @@ class ConfusionMatrixDisplay(Display):
         wrong = self.counts - np.diag(np.diag(self.counts))
         order = [k for k in np.argsort(-wrong.ravel(), kind="stable")[:5] if wrong.ravel()[k]]
         pairs = [np.unravel_index(k, wrong.shape) for k in order]
-        words = [f"{self.class_names[i]} read as {self.class_names[j]} {wrong[i, j]} times" for i, j in pairs]
+        words = [f"{self.class_names[i]} read as {self.class_names[j]} {times(int(wrong[i, j]))}" for i, j in pairs]
+        lead = "Most frequent confusions" if len(self.class_names) > 2 else "Confusions"
         kind = "counts" if self.normalize is None else "shares of each row"
         return (
             f"Confusion matrix, {kind}: {np.trace(self.counts)} of {self.counts.sum()} images right. "
-            f"Most frequent confusions: {'; '.join(words) or 'none'}."
+            f"{lead}: {'; '.join(words) or 'none'}."
         )
 
     @in_default_style
@@ -206,6 +208,8 @@ class StrengthDisplay(Display):
             self._style(axes, panel)
         zeros.set(ylim=(-0.03, 1.03), yticks=np.linspace(0, 1, 5))
         accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 1.01))
+        share_ticks(zeros, "y", most=6)
+        share_ticks(accuracy, "y")
         return self._finish(scene)
 
     def _style(self, axes: Axes, panel: float) -> None:
@@ -215,7 +219,6 @@ class StrengthDisplay(Display):
         axes.set_xticks(ticks, labels=[f"{c:g}" for c in ticks])
         axes.minorticks_off()
         axes.set_xlabel("C (stronger penalty to the left)", fontsize=TEXT, color=INK)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value < 1.0001 else "")
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         axes.set_axisbelow(True)
 

@@ -78,7 +78,7 @@ class CoefficientMapsDisplay(Display):
         palette : {"blue-red", "blue-orange"}
             Colour that adds, colour that subtracts.
         scale : float, optional
-            Value of the full colours; by default it covers 99 % of the non-zero values (95 % where most are zero).
+            Value of the full colours; by default it covers 99% of the non-zero values (95% where most are zero).
         black_zeros : bool
             Paint exact zeros in black; otherwise they are white like all small values.
         """
@@ -281,7 +281,7 @@ class EvidenceDisplay(Display):
             As for `CoefficientMapsDisplay`.
         scale, evidence_scale : float, optional
             Value of the full colours in the upper and the lower maps; by default one that covers
-            99 % of the non-zero coefficients, and half of it, since single contributions are smaller.
+            99% of the non-zero coefficients, and half of it, since single contributions are smaller.
         """
         scene = Scene(ax, width)
         scale = symmetric_scale(self.coef, scale=scale)

@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.maps import ADDS, SUBTRACTS, ZEROS, map_rows
+from inklens.displays.numbers import share_ticks
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, signed_legend, wrap
 from inklens.displays.style import in_default_style
@@ -146,6 +147,7 @@ class PathDisplay(Display):
         self._curve(used, self.n_pixels / pixels, INK, "-", f"pixels (of {pixels:,})")
         self._curve(used, self.n_nonzeros / size, MUTED, "--", f"coefficients (of {size:,})")
         used.set_ylim(bottom=0)
+        share_ticks(used, "y", most=7)
         self._legend(used, "upper left")
         below = LINE_HEIGHT + CHART_HEIGHT + 48
         if not self.accuracies:
@@ -154,6 +156,7 @@ class PathDisplay(Display):
         right = self._chart(scene, step, top, panel, "accuracy")
         for name, values in self.accuracies.items():
             self._curve(right, values, COLOURS.get(name, INK), "--" if name == "training" else "-", f"{name} images")
+        share_ticks(right, "y", most=7)
         self._legend(right, "lower right")
         return top + below
 
@@ -166,7 +169,6 @@ class PathDisplay(Display):
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value < 1.0001 else "")
         axes.set_xlabel("C (stronger penalty to the left)", fontsize=TEXT, color=INK)
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         axes.set_axisbelow(True)

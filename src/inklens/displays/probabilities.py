@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights
 from inklens.displays.estimators import Classifier, LinearClassifier
+from inklens.displays.numbers import percent
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, number, shorten, text_width
 from inklens.displays.style import in_default_style
@@ -217,17 +218,6 @@ class ByHandDisplay(Display):
             top += LINE_HEIGHT + 3
         scene.rule(top + 2, left=left, right=columns[-1])
         return top + 4
-
-
-def percent(p: float) -> str:
-    """Write a probability so that neither 0 nor 1 is claimed for what is only near.
-
-    >>> percent(0.5), percent(0.00001), percent(0.99999)
-    ('50.0%', '< 0.1%', '> 99.9%')
-    """
-    if 0 < p < 0.0005:
-        return "< 0.1%"
-    return "> 99.9%" if 0.9995 <= p < 1 else f"{p:.1%}"
 
 
 def _short(value: float) -> str:

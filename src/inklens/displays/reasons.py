@@ -107,7 +107,7 @@ class ReasonsDisplay(Display):
         ax, width, palette
             As for `CoefficientMapsDisplay`.
         scale : float, optional
-            Value of the full colours; by default one that covers 99 % of the contributions that are not 0.
+            Value of the full colours; by default one that covers 99% of the contributions that are not 0.
         """
         scene = Scene(ax, width)
         a, b = self.names

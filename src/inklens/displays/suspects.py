@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, symmetric_scale
+from inklens.displays.numbers import percent
 from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixels
-from inklens.displays.probabilities import percent
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, shorten, signed_legend, wrap
 from inklens.displays.style import in_default_style
 

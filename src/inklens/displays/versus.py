@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display
+from inklens.displays.numbers import counted, share_ticks
 from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width
 from inklens.displays.style import in_default_style
@@ -95,8 +96,8 @@ class ModelComparisonDisplay(Display):
         value, low, high = self.difference * 100
         return (
             f"{', '.join(shares)}; difference {value:+.2f} points ({low:+.2f} to {high:+.2f}). Only {self.names[0]} is "
-            f"right on {self.only[0].n_rows:,} rows, only {self.names[1]} on {self.only[1].n_rows:,}, with pictures of "
-            f"these. {' '.join(self.words)}"
+            f"right on {counted(self.only[0].n_rows, 'row')}, only {self.names[1]} on {self.only[1].n_rows:,}, with "
+            f"pictures of these. {' '.join(self.words)}"
         ).strip()
 
     @in_default_style
@@ -115,7 +116,7 @@ class ModelComparisonDisplay(Display):
         return self._finish(scene)
 
     def _accuracies(self, scene: Scene, left: float, top: float, room: float) -> float:
-        y = scene.words(left, top, "accuracy, with 95 % intervals", weight=BOLD)
+        y = scene.words(left, top, "accuracy, with 95% intervals", weight=BOLD)
         name_width = min(max(text_width(name) for name in self.names), room * 0.4) + 8
         axes = scene.axes(left + name_width, y + 4, room - name_width - 22, 44, below=AFTER)
         for k, (colour, (value, low, high)) in enumerate(zip((TRUE, PREDICTED), self.accuracies, strict=True)):
@@ -123,8 +124,7 @@ class ModelComparisonDisplay(Display):
             scene.words(left, y + 4 + 44 * (0.25 + 0.5 * k) - TEXT * 0.7, shorten(self.names[k], name_width - 8))
         axes.set(ylim=(-0.5, 1.5), yticks=[])
         axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_locator(MaxNLocator(4 if room > 200 else 3))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
+        share_ticks(axes, "x", most=5 if room > 200 else 4)
         return y + 4 + 44 + AFTER
 
     def _difference(self, scene: Scene, left: float, top: float, room: float) -> float:
@@ -147,7 +147,7 @@ class ModelComparisonDisplay(Display):
     def _gallery(self, scene: Scene, top: float, k: int) -> float:
         part, other = self.only[k], self.names[1 - k]
         shown = f", {len(part.images)} of them" if part.n_rows > len(part.images) else ""
-        title = f"Only {self.names[k]} is right: {part.n_rows:,} rows{shown}"
+        title = f"Only {self.names[k]} is right: {counted(part.n_rows, 'row')}{shown}"
         top = scene.paragraph(top, title, size=TITLE, weight=BOLD) + 1
         if not part.n_rows:
             return top

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from inklens.displays.probabilities import percent
+from inklens.displays.numbers import counted, percent
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, percent=percent, share=_share, gap=_gap, join_words=join_words)
+    environment.filters.update(
+        number=_number, counted=counted, percent=percent, share=_share, gap=_gap, join_words=join_words
+    )
     return environment.get_template(template).render(chapters=chapters, **context)
 
 
