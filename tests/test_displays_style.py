@@ -1,14 +1,16 @@
 """Numbers in one style: whole ticks, singular and plural, a per cent sign beside its number."""
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 import inklens
-from inklens.displays import RadiiDisplay, StrengthDisplay
+from inklens.displays import RadiiDisplay, StrengthDisplay, palettes
 from inklens.displays.numbers import counted, share_ticks
 from inklens.evaluation import Evaluation
 
@@ -71,3 +73,37 @@ def test_two_classes_have_no_superlative():
     words = " ".join(Evaluation(np.array([[9, 1], [2, 8]]), ["no", "yes"]).in_words())
     assert not re.search(r"[Ee]asiest|[Hh]ardest|[Mm]ost", words)
     assert "no (90% right) and yes (80% right)" in words
+
+
+# Machado, Oliveira and Fernandes (2009): full protanopia, deuteranopia, tritanopia, in linear RGB.
+VISION = {
+    "common": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TOGETHER = [("PREDICTED", "TRUE", "NEITHER"), ("TRUE", "MISTAKE"), ("ADDED", "ERASED"), ("FOR", "AGAINST")]
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("roles", TOGETHER, ids=" ".join)
+def test_colours_in_one_figure_are_told_apart(roles, vision):
+    def seen(name):
+        rgb = np.array(to_rgb(getattr(palettes, name)))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        linear = np.clip(np.asarray(VISION[vision]) @ linear, 0, 1)
+        matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        f = np.cbrt(matrix @ linear / [0.9505, 1.0, 1.089])
+        return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+    for first, second in combinations(roles, 2):
+        assert np.linalg.norm(seen(first) - seen(second)) > 20, "20 in CIELAB is seen at a glance"
+
+
+def test_blue_red_and_orange_are_left_to_evidence():
+    roles = [palettes.TRUE, palettes.MISTAKE, palettes.ADDED, palettes.ERASED, palettes.PREDICTED, palettes.NEITHER]
+    hues = np.array([rgb_to_hsv(to_rgb(colour)) for colour in roles])
+    vivid = 360 * hues[hues[:, 1] > 0.5, 0]
+    assert len(vivid) == 4
+    for place, reach in ((15, 25), (215, 25)):  # red to orange, and blue, in degrees
+        assert np.abs((vivid - place + 180) % 360 - 180).min() > reach

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display
 from inklens.displays.numbers import counted
-from inklens.displays.palettes import INK, LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
+from inklens.displays.palettes import FIRST, INK, LINE, MISTAKE, MUTED, NEITHER, SECOND, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
 from inklens.displays.style import in_default_style
 
@@ -121,10 +121,10 @@ class CalibrationDisplay(Display):
     def _curve(self, axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
         if self.after is not None:
-            axes.plot(*self.after, "s--", color=PREDICTED, markersize=4.5, linewidth=1.2, mfc="none")
+            axes.plot(*self.after, "s--", color=SECOND, markersize=4.5, linewidth=1.2, mfc="none")
         errors = np.abs(np.stack([self.right - self.low, self.high - self.right]))
         axes.errorbar(
-            self.stated, self.right, yerr=errors, fmt="o-", color=TRUE, markersize=4.5, linewidth=1.6, capsize=2.5
+            self.stated, self.right, yerr=errors, fmt="o-", color=FIRST, markersize=4.5, linewidth=1.6, capsize=2.5
         )
         axes.set(xlim=(0, 1.015), ylim=(0, 1.015), xticks=np.linspace(0, 1, 6), yticks=np.linspace(0, 1, 6))
         axes.set_xticklabels([])
@@ -142,9 +142,9 @@ class CalibrationDisplay(Display):
         axes.set_xlabel("stated probability of the answer", fontsize=TEXT, color=INK)
 
     def _words(self, scene: Scene, left: float, top: float) -> float:
-        entries = [("o", TRUE, "as it states them, with 95% intervals")]
+        entries = [("o", FIRST, "as it states them, with 95% intervals")]
         if self.after is not None:
-            entries.append(("s", PREDICTED, "after temperature scaling"))
+            entries.append(("s", SECOND, "after temperature scaling"))
         room = scene.width - left
         for marker, colour, words in entries:
             face = colour if marker == "o" else "none"
@@ -278,15 +278,15 @@ class PredictionSetsDisplay(Display):
         for (size, n, hits), note in zip(self.table, notes, strict=True):
             scene.words(0, top, _of_size(size))
             whole = max(longest * n / most, 1.0)
-            scene.box(left, top + 1, whole, 10, colour=PREDICTED)
-            scene.box(left, top + 1, whole * hits / n, 10, colour=TRUE)
+            scene.box(left, top + 1, whole, 10, colour=MISTAKE)
+            scene.box(left, top + 1, whole * hits / n, 10, colour=TRUE, striped=True)
             if beside:
                 scene.words(left + whole + 6, top, note, color=MUTED)
                 top += LINE_HEIGHT + 4
             else:
                 top = scene.words(left, top + 12, wrap(note, room), color=MUTED) + 4
-        for colour, words in ((TRUE, "the set holds the truth"), (PREDICTED, "it does not")):
-            scene.box(0, top + 2, 9, 9, colour=colour)
+        for colour, words in ((TRUE, "the set holds the truth"), (MISTAKE, "it does not")):
+            scene.box(0, top + 2, 9, 9, colour=colour, striped=colour == TRUE)
             top = scene.words(14, top, words)
         return top
 
@@ -300,8 +300,8 @@ class PredictionSetsDisplay(Display):
                 scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
                 centre, y = left + tiles.tile_width / 2, top + tiles.tile_height + 2
                 y = scene.words(centre, y, wrap(self.answers[k], room, bold=True), ha="center", weight=BOLD)
-                note = shorten(f"it is {self.truths[k]}", room)
-                below = max(below, scene.words(centre, y, note, ha="center", color=INK if self.kept[k] else PREDICTED))
+                note = shorten(f"it is {self.truths[k]}{'' if self.kept[k] else ' ✗'}", room)
+                below = max(below, scene.words(centre, y, note, ha="center"))
             top = below + 8
 
 

@@ -277,7 +277,7 @@ class MisclassifiedDisplay(Display):
         adds, subtracts = colour_words(palette)
         left, top = 0.0, 0.0
         for colour, word in ((PREDICTED, "predicted"), (TRUE, "true"), (NEITHER, "neither")):
-            scene.box(left, 2, 9, 9, colour=colour)
+            scene.box(left, 2, 9, 9, colour=colour, striped=colour == TRUE)
             top = scene.words(left + 13, 0, word)
             left += 75
         words = f"In the two maps, {adds} ink adds to the class and {subtracts} ink subtracts."
@@ -326,7 +326,14 @@ def upright_bars(
     scene.rule(top + height, left=left, right=left + width)
     for place, k in enumerate(shown):
         bar = float(proba[k]) * height
-        scene.box(left + (place + 0.15) * step, top + height - bar, 0.7 * step, bar, colour=colours[k])
+        scene.box(
+            left + (place + 0.15) * step,
+            top + height - bar,
+            0.7 * step,
+            bar,
+            colour=colours[k],
+            striped=colours[k] == TRUE,
+        )
         name = shorten(names[k], max(step - 2, TEXT))
         scene.words(left + (place + 0.5) * step, top + height + 1, name, ha="center")
     below = top + height + 1 + LINE_HEIGHT

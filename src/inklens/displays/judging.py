@@ -5,11 +5,12 @@ from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display, class_numbers
 from inklens.displays.estimators import Classifier, Penalised
 from inklens.displays.numbers import share_ticks, times
-from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, text_on
+from inklens.displays.palettes import INK, LINE, MISTAKE, MUTED, TEST, TRAINING, TRUE, text_on
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, shorten, text_width
 from inklens.displays.style import in_default_style
 from inklens.errors import ParameterError
@@ -200,8 +201,16 @@ class StrengthDisplay(Display):
         accuracy = scene.axes(left + 36, top + LINE_HEIGHT + 6, panel, height, below=36)
         scene.words(left, top, "accuracy", weight=BOLD)
         zeros.plot(self.C, self.zeros, marker="o", color=INK)
-        accuracy.plot(self.C, self.train_accuracy, marker="s", color=PREDICTED, label="training images")
-        accuracy.plot(self.C, self.test_accuracy, marker="o", color=TRUE, label="test images")
+        accuracy.plot(
+            self.C,
+            self.train_accuracy,
+            marker="s",
+            linestyle="--",
+            markerfacecolor="none",
+            color=TRAINING,
+            label="training images",
+        )
+        accuracy.plot(self.C, self.test_accuracy, marker="o", color=TEST, label="test images")
         legend = accuracy.legend(frameon=False, fontsize=TEXT, labelcolor=INK, loc="best")
         legend.set_in_layout(False)
         for axes in (zeros, accuracy):
@@ -224,8 +233,8 @@ class StrengthDisplay(Display):
 
 
 def _shade(share: float, *, right: bool) -> tuple[int, int, int]:
-    """White for nothing; blue on the diagonal, orange off it (where a tenth already stands out)."""
-    full = np.array([0, 90, 143] if right else [213, 94, 0])
+    """White for nothing; green on the diagonal, magenta off it (where a tenth already stands out)."""
+    full = 255 * np.array(to_rgb(TRUE if right else MISTAKE))
     amount = share if right else min(1.0, (share / 0.2) ** 0.7)
     red, green, blue = np.rint(255 + (full - 255) * amount).astype(int).tolist()
     return red, green, blue

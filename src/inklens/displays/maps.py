@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
 from inklens.displays.estimators import LinearWeights
-from inklens.displays.palettes import INK, LINE, NEITHER, PREDICTED, signed_pixels
+from inklens.displays.palettes import INK, LINE, MISTAKE, NEITHER, signed_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Grid, Scene, grid, number, shorten, signed_legend
 from inklens.displays.style import in_default_style
 
@@ -205,11 +205,13 @@ class ToleranceDisplay(MapComparisonDisplay):
             top = scene.paragraph(top, f"{title}: {objective:,.2f}, {_above(objective, bound)}")
             scene.box(0, top, scene.width * min(bound, objective) / longest, 11, colour=NEITHER)
             left = scene.width * min(bound, objective) / longest
-            scene.box(left, top, scene.width * objective / longest - left, 11, colour=PREDICTED)
+            scene.box(left, top, scene.width * objective / longest - left, 11, colour=MISTAKE)
             scene.box(scene.width * bound / longest - 1, top - 2, 2, 15, colour=INK)
             top += 20
         scene.paragraph(
-            top, f"Upright line: no coefficients can go below {bound:,.2f} (proven). Orange: what a stop left undone."
+            top,
+            f"Upright line: no coefficients can go below {bound:,.2f} (proven). "
+            "Magenta, to its right: what a stop left undone.",
         )
         return self._finish(scene)
 

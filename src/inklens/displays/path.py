@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.maps import ADDS, SUBTRACTS, ZEROS, map_rows
 from inklens.displays.numbers import share_ticks
-from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE
+from inklens.displays.palettes import INK, LINE, MUTED, TEST, TRAINING
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, signed_legend, wrap
 from inklens.displays.style import in_default_style
 from inklens.errors import DataError
@@ -25,7 +25,7 @@ ORDER = colormaps["viridis"]  # dark to light, even to the eye with every common
 NEVER = (229, 232, 236)  # flat grey, on no colour of the order
 STAGES = (0.1, 1 / 3, 1.0)  # shares of the last point's pixels at which maps are shown
 MOST_CLASSES = 12  # maps in a row of a stage; of more classes only the first are shown
-COLOURS = {"training": PREDICTED, "test": TRUE}
+COLOURS = {"training": TRAINING, "test": TEST}
 
 
 class PathDisplay(Display):

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display
 from inklens.displays.numbers import counted, round_ticks, share_ticks
-from inklens.displays.palettes import INK, LINE, MUTED, TRUE
+from inklens.displays.palettes import INK, LINE, MUTED
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene
 from inklens.displays.style import in_default_style
 
@@ -103,7 +103,7 @@ class RadiiDisplay(Display):
         finite = values[np.isfinite(values)]
         largest = float(np.quantile(finite, REACH)) if len(finite) else 1.0
         sizes = np.linspace(0.0, max(largest, 1e-9), 200)
-        inner.plot(sizes, [self.share(measure, size) for size in sizes], color=TRUE, linewidth=1.8)
+        inner.plot(sizes, [self.share(measure, size) for size in sizes], color=INK, linewidth=1.8)
         middle = float(np.median(values))
         if np.isfinite(middle):
             inner.axvline(middle, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))

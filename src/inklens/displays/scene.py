@@ -30,6 +30,7 @@ MIN_CAPTION = 62.0  # points that a long class name gets before it is cut
 HINTING = 1.02  # glyphs rounded to coarse pixels are this much wider than their outlines
 MARGIN = 2.0  # points around everything, so that no glyph is cut at the edge
 BOLD = "bold"
+STRIPE = "#ffffff"
 PAPER = "paper"  # id of the white background in an SVG
 
 
@@ -135,11 +136,13 @@ class Scene:
         *,
         colour: str | None = None,
         edge: str | None = None,
+        striped: bool = False,
     ) -> None:
-        """Draw a rectangle, filled, outlined or both."""
-        self.ax.add_patch(
-            Rectangle((left, top), width, height, facecolor=colour or "none", edgecolor=edge or "none", linewidth=0.8)
-        )
+        """Draw a rectangle, filled, outlined or both; stripes tell a colour from another without colour."""
+        box = Rectangle((left, top), width, height, facecolor=colour or "none", edgecolor=edge or "none", linewidth=0.8)
+        if striped:
+            box.set(hatch="/////", edgecolor=STRIPE, linewidth=0)
+        self.ax.add_patch(box)
         self._reach(top + height)
 
     def rule(self, top: float, *, left: float = 0, right: float | None = None, colour: str = LINE) -> None:

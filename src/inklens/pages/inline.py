@@ -10,11 +10,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image
 
-from inklens.displays.palettes import INK, LINE, MUTED
+from inklens.displays.palettes import INK, LINE, MISTAKE, MUTED
 from inklens.displays.scene import PAPER
 
-# The three neutral colours become the page's own, so that words are read on light and dark paper alike.
-THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
+# The neutral colours, and one that is too dark at night, become the page's own, so that words are read on light and dark paper alike.
+THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)", MISTAKE: "var(--mistake)"}
 PNG = "data:image/png;base64,"
 MOST_COLOURS = 256  # of a PNG with a palette
 
