@@ -1,8 +1,10 @@
 """Numbers in one style: whole ticks, singular and plural, a per cent sign beside its number."""
 
+import base64
 import re
 from itertools import combinations
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 import inklens
-from inklens.displays import RadiiDisplay, StrengthDisplay, palettes
+from inklens.displays import CoefficientMapsDisplay, RadiiDisplay, StrengthDisplay, palettes
 from inklens.displays.numbers import counted, share_ticks
 from inklens.evaluation import Evaluation
+from inklens.pages import ReportFigure
 
 SOURCE = Path(inklens.__file__).parent
 
@@ -107,3 +110,15 @@ def test_blue_red_and_orange_are_left_to_evidence():
     assert len(vivid) == 4
     for place, reach in ((15, 25), (215, 25)):  # red to orange, and blue, in degrees
         assert np.abs((vivid - place + 180) % 360 - 180).min() > reach
+
+
+def test_a_page_gets_the_values_of_its_maps():
+    coef = np.random.default_rng(0).normal(size=(2, 5, 7)) * np.array([1, 0, 1, 1, 0, 1, 1])
+    root = ElementTree.fromstring(ReportFigure("m", CoefficientMapsDisplay(coef, class_names=["a", "b"]), "c").html())
+    pictures = [image for image in root.iter("image") if "data-what" in image.attrib]
+    assert [image.get("data-what") for image in pictures] == ["coefficient for a", "coefficient for b"] * 2
+    for image, values in zip(pictures[:2], coef, strict=True):
+        steps = np.frombuffer(base64.b64decode(image.get("data-values")), "<i2").reshape(5, 7)
+        assert np.allclose(steps * float(image.get("data-step")), values, atol=1e-4)
+        assert ((steps == 0) == (values == 0)).all(), "only zero is zero"
+    assert [image.get("data-values") for image in pictures[2:]] == ["", ""], "stored once"

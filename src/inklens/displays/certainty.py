@@ -280,6 +280,7 @@ class PredictionSetsDisplay(Display):
             whole = max(longest * n / most, 1.0)
             scene.box(left, top + 1, whole, 10, colour=MISTAKE)
             scene.box(left, top + 1, whole * hits / n, 10, colour=TRUE, striped=True)
+            scene.value(left, top, whole, 12, f"{_of_size(size)}: {note}")
             if beside:
                 scene.words(left + whole + 6, top, note, color=MUTED)
                 top += LINE_HEIGHT + 4

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from inklens.displays.base import WIDE, Display
 from inklens.displays.numbers import percent
 from inklens.displays.palettes import ADDED, ERASED, LINE, MUTED, ink_pixels
-from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Scene, grid, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Reading, Scene, grid, wrap
 from inklens.displays.style import in_default_style
 from inklens.explanations.flips import InkChange
 
@@ -183,7 +183,8 @@ class FlipDisplay(Display):
 
     def _tile(self, scene: Scene, tiles: Grid, k: int, caption: tuple[str, str], pixels: np.ndarray) -> float:
         left, top = tiles.left(k), tiles.row(k) * (tiles.tile_height + 5 * TEXT * LEADING)
-        scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
+        reading = Reading("ink added (+) or erased (−)", self.change) if k == CHANGE else None
+        scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
         if k == CHANGE:
             self._signs(scene, left, top, tiles)
         scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)

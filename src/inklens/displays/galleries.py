@@ -10,7 +10,7 @@ from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_w
 from inklens.displays.estimators import LinearClassifier
 from inklens.displays.numbers import percent
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Reading, Scene, grid, shorten, text_width, wrap
 from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
@@ -297,7 +297,9 @@ class MisclassifiedDisplay(Display):
         captions = ("image", "predicted", "true")
         tiles = grid(3, self.images.shape[1:], width, captions=captions, largest=110)
         for i, (pixels, caption) in enumerate(zip((ink_pixels(self.images[number]), *maps), captions, strict=True)):
-            scene.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels)
+            k = (predicted, true)[i - 1]
+            reading = Reading(f"coefficient for {names[k]}", self.coef[k]) if i else None
+            scene.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
             middle = left + tiles.left(i) + tiles.tile_width / 2
             scene.words(middle, top + tiles.tile_height + 2, caption, ha="center")
         below = top + tiles.tile_height + LINE_HEIGHT + 4
@@ -334,6 +336,7 @@ def upright_bars(
             colour=colours[k],
             striped=colours[k] == TRUE,
         )
+        scene.value(left + place * step, top, step, height, f"{names[k]}: {percent(float(proba[k]))}")
         name = shorten(names[k], max(step - 2, TEXT))
         scene.words(left + (place + 0.5) * step, top + height + 1, name, ha="center")
     below = top + height + 1 + LINE_HEIGHT

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display, class_numbers
 from inklens.displays.estimators import Classifier, Penalised
-from inklens.displays.numbers import share_ticks, times
+from inklens.displays.numbers import counted, percent, share_ticks, times
 from inklens.displays.palettes import INK, LINE, MISTAKE, MUTED, TEST, TRAINING, TRUE, text_on
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, shorten, text_width
 from inklens.displays.style import in_default_style
@@ -109,11 +109,19 @@ class ConfusionMatrixDisplay(Display):
             if i % every == 0:
                 scene.words(left - 6, middle, shorten(self.class_names[i], name_width - 6), ha="right")
             for j in range(n):
+                if self.counts[i, j]:
+                    scene.value(left + j * cell, top + i * cell, cell, cell, self._cell_words(i, j))
                 if texts is not None and texts[i][j]:
                     x = left + (j + 0.5) * cell
                     scene.words(x, middle, texts[i][j], ha="center", color=text_on(colours[i][j]))
         scene.turned(5, top + n * cell / 2, "true class", color=MUTED)
         return self._finish(scene)
+
+    def _cell_words(self, i: int, j: int) -> str:
+        """Say what a cell counts."""
+        share = self.counts[i, j] / self.counts[i].sum()
+        images = counted(int(self.counts[i, j]), "image")
+        return f"{self.class_names[i]} read as {self.class_names[j]}: {images}, {percent(float(share))} of the row"
 
     def _texts(self, room: float) -> list[list[str]] | None:
         """Return what to write in the cells, without leading zeros where room is short; None if nothing fits."""

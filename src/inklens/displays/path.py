@@ -12,7 +12,7 @@ from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.maps import ADDS, SUBTRACTS, ZEROS, map_rows
 from inklens.displays.numbers import share_ticks
 from inklens.displays.palettes import INK, LINE, MUTED, TEST, TRAINING
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, signed_legend, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Reading, Scene, grid, signed_legend, wrap
 from inklens.displays.style import in_default_style
 from inklens.errors import DataError
 
@@ -190,7 +190,8 @@ class PathDisplay(Display):
         rows, cols = self.coefs.shape[2:]
         side = min(scene.width, 168.0)
         width, height = side * min(1, cols / rows), side * min(1, rows / cols)
-        scene.picture(0, top, width, height, order_pixels(self.entry_ranks))
+        reading = Reading("place in the order (0: never enters)", self.entry_ranks)
+        scene.picture(0, top, width, height, order_pixels(self.entry_ranks), reading=reading)
         scene.box(0, top, width, height, edge=LINE)
         if scene.width - width > 200:
             return max(top + height, self._order_legend(scene, width + 18, top))

@@ -65,6 +65,7 @@ class ProbabilityBarsDisplay(Display):
             scene.words(left - 6, top, shorten(name, left - 6), ha="right")
             scene.box(left, top + 1, room * float(p), 11, colour=colour, striped=colour == TRUE)
             scene.words(left + room * float(p) + 4, top, percent(float(p)))
+            scene.value(left, top, room, 13, f"{name}: {percent(float(p))}")
         scene.ax.plot([left, left], [0, 16 * len(self.proba)], color=LINE, linewidth=0.8)
         self._key(scene, 16.0 * len(self.proba) + 4)
         return self._finish(scene)
