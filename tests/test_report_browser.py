@@ -228,3 +228,28 @@ def test_without_script_the_page_reads_the_same(browser, page_url):
         assert page.locator("figure .wide svg").first.is_visible()
         context.close()
     assert texts[0] == texts[1]
+
+
+def test_a_word_of_the_glossary_opens_where_it_stands(page):
+    words = page.locator("main a.term")
+    assert words.count() > 20
+    missing = page.evaluate(
+        "[...document.querySelectorAll('a.term')].filter(a => !document.querySelector(a.hash)).length"
+    )
+    assert missing == 0
+    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+    for k in (0, words.count() // 2):
+        word = words.nth(k)
+        word.focus()
+        before = page.evaluate("scrollY")
+        page.keyboard.press("Enter")
+        meaning = page.locator("#meaning")
+        assert meaning.is_visible()
+        assert page.evaluate("scrollY") == before
+        entry = page.locator(word.get_attribute("href"))
+        assert entry.locator("dd").inner_text() in meaning.inner_text()
+        box, below = word.bounding_box(), meaning.bounding_box()
+        assert 0 <= below["y"] - box["y"] < 80
+        assert 0 <= below["x"] <= below["x"] + below["width"] <= page.viewport_size["width"]
+        page.keyboard.press("Escape")
+        assert not meaning.is_visible()

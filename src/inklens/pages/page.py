@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inklens.displays.numbers import counted, percent
+from inklens.pages.glossary import TERMS, mark_terms
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["glossary"] = TERMS
+    environment.filters["mark_terms"] = mark_terms
     environment.filters.update(
         number=_number, counted=counted, percent=percent, share=_share, gap=_gap, join_words=join_words
     )
