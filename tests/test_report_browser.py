@@ -1,6 +1,7 @@
 """The page in a real browser: nothing overflows, nothing is fetched, everything can be read in both themes."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -153,6 +154,7 @@ def test_prints_on_paper(browser, page_url, tmp_path):
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.close()
     assert pdf.startswith(b"%PDF")
+    assert 5 < len(re.findall(rb"/Type\s*/Page\b", pdf)) < 24
     assert paper == "rgb(255, 255, 255)"
 
 
@@ -253,3 +255,16 @@ def test_a_word_of_the_glossary_opens_where_it_stands(page):
         assert 0 <= below["x"] <= below["x"] + below["width"] <= page.viewport_size["width"]
         page.keyboard.press("Escape")
         assert not meaning.is_visible()
+
+
+def test_what_is_cut_shows_that_it_scrolls(page):
+    found = page.evaluate("""() => [...document.querySelectorAll("main *")]
+        .filter(box => !box.closest("svg") && box.scrollWidth > box.clientWidth + 1 && box.clientWidth)
+        .filter(box => getComputedStyle(box).overflowX !== "visible")
+        .map(box => [box.tagName + "." + box.className, getComputedStyle(box).overflowX,
+                     getComputedStyle(box).backgroundAttachment])""")
+    for name, overflow, attachment in found:
+        if name.startswith("THEAD"):
+            continue  # out of sight on a phone, where each cell carries its heading
+        assert overflow == "auto", name
+        assert attachment.split(", ")[:4] == ["local", "local", "scroll", "scroll"], name

@@ -109,15 +109,15 @@ TERMS = (
         ("Linf",),
     ),
     Term(
-        "log-odds",
-        "The logarithm of how many times likelier one class is than another. Here it is the difference of "
-        "their scores: 0 is a tie, 0.7 is twice as likely, 2.3 ten times, 4.6 a hundred times.",
-    ),
-    Term(
         "log loss",
         "What a fit tries to make small: the sum over the training images of minus the logarithm of the "
         "probability of the right class. Also called cross-entropy.",
         ("cross-entropy",),
+    ),
+    Term(
+        "log-odds",
+        "The logarithm of how many times likelier one class is than another. Here it is the difference of "
+        "their scores: 0 is a tie, 0.7 is twice as likely, 2.3 ten times, 4.6 a hundred times.",
     ),
     Term(
         "lower bound",
