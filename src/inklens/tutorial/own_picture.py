@@ -15,7 +15,7 @@ from PIL import Image
 from inklens.datasets import Dataset, Split
 from inklens.displays import FlipDisplay
 from inklens.displays.estimators import LinearClassifier, LinearWeights
-from inklens.displays.probabilities import percent
+from inklens.displays.numbers import percent
 from inklens.errors import NoFlipError, PhotoError
 from inklens.explanations import Flip
 from inklens.photos import Picture, decode, normalise

@@ -48,7 +48,8 @@ CHAPTERS = [
     Chapter("next", "What to try next", "tutorial/next.html"),
 ]
 MIND_CAPTIONS = {
-    "least": "The smallest change of ink that makes another class win clearly. Blue is added, orange erased.",
+    "least": "The smallest change of ink that makes another class win clearly. "
+    "Added ink is violet with a plus sign, erased ink gold with a cross.",
     "stroke": "The same with one stroke of a pen.",
 }
 SURE_CAPTIONS = {
