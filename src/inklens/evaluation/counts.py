@@ -197,7 +197,7 @@ class Evaluation(Shown):
         confusions = [f"{true} taken for {answer} ({count})" for true, answer, count in self.frequent_confusions()]
         facts: dict[str, object] = {
             "accuracy": f"{self.accuracy:.4f}, {right} of {self.n_samples} right",
-            "interval": f"{found.low:.4f} to {found.high:.4f} (95 %)",
+            "interval": f"{found.low:.4f} to {found.high:.4f} (95%)",
             "right of each": listed([f"{c} {r:.0%}" for c, r in zip(self.classes, self.recall, strict=True)]),
             "confusions": listed(confusions) or "none",
         }
