@@ -39,7 +39,8 @@ def test_ticks_of_shares_are_whole_and_at_least_two(which, low, high):
 
 def test_no_tick_of_a_figure_is_clipped_or_repeated():
     rng = np.random.default_rng(0)
-    values = {name: rng.gamma(3, size, 300) for name, size in (("l1", 2.0), ("l2", 0.4), ("linf", 0.03))}
+    ends = (("l1", 20.0), ("l2", 4.0), ("linf", 0.25))  # axes that end at a tick
+    values = {name: np.minimum(rng.gamma(3, end / 4, 300), end) for name, end in ends}
     narrow_range = np.array([0.886, 0.888, 0.89, 0.893])
     strength = StrengthDisplay(
         np.array([0.01, 0.1, 1, 10]), zeros=narrow_range, train_accuracy=narrow_range, test_accuracy=narrow_range
@@ -114,6 +115,7 @@ def test_blue_red_and_orange_are_left_to_evidence():
 
 def test_a_page_gets_the_values_of_its_maps():
     coef = np.random.default_rng(0).normal(size=(2, 5, 7)) * np.array([1, 0, 1, 1, 0, 1, 1])
+    coef[0, 0, 0] = 1e-9
     root = ElementTree.fromstring(ReportFigure("m", CoefficientMapsDisplay(coef, class_names=["a", "b"]), "c").html())
     pictures = [image for image in root.iter("image") if "data-what" in image.attrib]
     assert [image.get("data-what") for image in pictures] == ["coefficient for a", "coefficient for b"] * 2

@@ -41,7 +41,8 @@ def inline_svg(
     _tell_values(root, readings, again=again)
     width = root.attrib.pop("width")
     del root.attrib["height"]
-    root.attrib = {"role": "img", "aria-label": label, **root.attrib, "style": f"max-width:{width}"}
+    looks = {"preserveAspectRatio": "xMinYMin", "style": f"max-width:{width}"}  # at the left where its height is held
+    root.attrib = {"role": "img", "aria-label": label, **root.attrib, **looks}
     return ElementTree.tostring(root, encoding="unicode")
 
 
