@@ -201,7 +201,7 @@ def test_ink_is_read_off_the_picture(browser, page_url):
     wanted = np.rint(load_digits().data[0].reshape(8, 8) * 255 / 16) / 255
     for row, col in ((0, 0), (2, 3), (5, 4)):
         page.mouse.move(box["x"] + box["width"] * (col + 0.5) / 8, box["y"] + box["height"] * (row + 0.5) / 8)
-        start, _, value = told(page).partition(": ink ")
+        start, _, value = told(page).partition(": ink = ")
         assert start == f"row {row}, column {col}"
         assert float(value) == pytest.approx(wanted[row, col], abs=0.002)
     page.close()

@@ -61,7 +61,7 @@ function said(image, row, col) {
   const value = numbers(image)[row * size(image)[0] + col];
   const place = `row ${row}, column ${col}`;
   if (words) return `${place}, ${what}: ${words.split("|")[value]}`;
-  return `${place}: ${what} ${step ? written(value * step, step !== "1") : written(value)}`;
+  return `${place}: ${what} = ${step ? written(value * step, step !== "1") : written(value)}`;
 }
 
 /** Return the places of a figure in view, in reading order: pictures with values, and pixels or bars with words. */
