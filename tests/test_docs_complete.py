@@ -9,6 +9,7 @@ import pytest
 
 import inklens
 from inklens.cli.main import COMMANDS
+from inklens.pages.glossary import to_rst
 
 ROOT = Path(__file__).parents[1]
 PAGES = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.rst")])
@@ -22,6 +23,11 @@ def test_every_public_name_is_documented():
 def test_every_command_is_shown_in_use():
     missing = [name for name in COMMANDS if f"inklens {name}" not in PAGES]
     assert missing == []
+
+
+def test_the_glossary_is_that_of_the_report():
+    assert (ROOT / "docs/glossary.rst").read_text(encoding="utf-8") == to_rst()
+    assert "glossary" in (ROOT / "docs/index.rst").read_text(encoding="utf-8").split()
 
 
 def test_nothing_speaks_of_one_machine():

@@ -7,7 +7,7 @@ import pytest
 
 from inklens import DigitReader, explain, flip
 from inklens.errors import NoFlipError, ParameterError
-from inklens.explanations import robustness, strokes
+from inklens.explanations import robustness
 from inklens.explanations.searched import linearise
 
 SHAPE = (6, 7)
@@ -96,6 +96,6 @@ def test_what_was_not_found_is_not_called_impossible():
 
 def test_what_needs_pixels_says_so():
     reader, frame = curved_case(5)
-    for function in (explain, strokes, lambda r, f: robustness(r, f[None])):
+    for function in (explain, lambda r, f: robustness(r, f[None])):
         with pytest.raises(ParameterError, match="pixels"):
             function(reader, frame)

@@ -239,15 +239,15 @@ def test_only_names_the_labels_that_there_are(labels):
 def test_names_of_columns_are_kept_and_used():
     pyarrow = pytest.importorskip("pyarrow")
     X = np.random.default_rng(0).normal(size=(60, 2)) * [1.0, 1e-30]
-    y = np.where(X[:, 0] > 0, "yes", "no")
-    with pytest.warns(ScaleWarning, match=r"column 'weight' holds values so small"):
+    y = np.where(X[:, 1] > 0, "yes", "no")
+    with pytest.warns(ScaleWarning, match=r"column 'weight' tells classes apart, but in values so small"):
         model = SoftmaxRegression().fit(pyarrow.table({"height": X[:, 0], "weight": X[:, 1]}), y)
     assert model.feature_names_in_.tolist() == ["height", "weight"]
     table = model.named_coefficients()
     assert list(table) == ["no", "yes"]
     assert table["yes"] == dict(zip(["height", "weight"], model.coef_[1], strict=True))
-    assert "height +" in model._repr_html_()
-    with pytest.warns(ScaleWarning, match=r"column 1 \(counted from 0\) holds"):
+    assert "height" in model._repr_html_()
+    with pytest.warns(ScaleWarning, match=r"column 1 \(counted from 0\) tells"):
         plain = SoftmaxRegression().fit(X, y)
     assert list(plain.named_coefficients()["no"]) == ["x0", "x1"]
 

@@ -1,6 +1,7 @@
 """The page in a real browser: nothing overflows, nothing is fetched, everything can be read in both themes."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -153,4 +154,117 @@ def test_prints_on_paper(browser, page_url, tmp_path):
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.close()
     assert pdf.startswith(b"%PDF")
+    assert 5 < len(re.findall(rb"/Type\s*/Page\b", pdf)) < 24
     assert paper == "rgb(255, 255, 255)"
+
+
+def told(page):
+    shown = page.locator("#value")
+    return shown.inner_text() if shown.is_visible() else None
+
+
+def test_values_are_told_by_pointer_tap_and_keyboard(page):
+    arrangement = "wide" if page.viewport_size["width"] > 900 else "narrow"
+    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+    figure = page.locator(f"#figure-maps .{arrangement} svg")
+    image = figure.locator("image[data-what]").nth(1)
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    x, y = box["x"] + box["width"] * 3.5 / 8, box["y"] + box["height"] * 2.5 / 8
+    (page.mouse.move if arrangement == "wide" else page.mouse.click)(x, y)
+    pointed = told(page)
+    assert pointed.startswith("row 2, column 3: coefficient for ")
+    page.keyboard.press("Escape")
+    assert told(page) is None
+    figure.focus()
+    for key in ("PageDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    assert told(page) == pointed
+    assert page.locator("#value").get_attribute("role") == "status"
+
+
+def test_a_figure_tells_something_wherever_it_has_pictures_or_bars(page):
+    silent = page.evaluate("""() => [...document.querySelectorAll("figure")].filter(figure => {
+        const seen = [...figure.querySelectorAll("svg")].find(svg => svg.checkVisibility());
+        return seen.querySelector("image") && !seen.querySelector("image[data-what], rect[data-said]");
+    }).map(figure => figure.id)""")
+    assert silent == []
+
+
+def test_ink_is_read_off_the_picture(browser, page_url):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(page_url)
+    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+    image = page.locator("#figure-first-images .wide image[data-what=ink]").first
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    wanted = np.rint(load_digits().data[0].reshape(8, 8) * 255 / 16) / 255
+    for row, col in ((0, 0), (2, 3), (5, 4)):
+        page.mouse.move(box["x"] + box["width"] * (col + 0.5) / 8, box["y"] + box["height"] * (row + 0.5) / 8)
+        start, _, value = told(page).partition(": ink = ")
+        assert start == f"row {row}, column {col}"
+        assert float(value) == pytest.approx(wanted[row, col], abs=0.002)
+    page.close()
+
+
+def test_the_images_are_laid_over_the_maps_and_taken_off(browser, page_url):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(page_url)
+    button = page.get_by_role("button", name="Lay the images over the maps")
+    if button.count():
+        button.click()
+        cards = page.locator("#figure-mistakes .wide image[data-what=ink]").count()
+        assert page.locator("#figure-mistakes .wide image.over").count() == 2 * cards
+        button.click()
+        assert page.locator("image.over").count() == 0
+    page.close()
+
+
+def test_without_script_the_page_reads_the_same(browser, page_url):
+    texts = []
+    for script in (True, False):
+        context = browser.new_context(java_script_enabled=script, viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.goto(page_url)
+        texts.append(page.locator("main p").all_inner_texts())
+        assert page.locator("figure .wide svg").first.is_visible()
+        context.close()
+    assert texts[0] == texts[1]
+
+
+def test_a_word_of_the_glossary_opens_where_it_stands(page):
+    words = page.locator("main a.term")
+    assert words.count() > 20
+    missing = page.evaluate(
+        "[...document.querySelectorAll('a.term')].filter(a => !document.querySelector(a.hash)).length"
+    )
+    assert missing == 0
+    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
+    for k in (0, words.count() // 2):
+        word = words.nth(k)
+        word.focus()
+        before = page.evaluate("scrollY")
+        page.keyboard.press("Enter")
+        meaning = page.locator("#meaning")
+        assert meaning.is_visible()
+        assert page.evaluate("scrollY") == before
+        entry = page.locator(word.get_attribute("href"))
+        assert entry.locator("dd").inner_text() in meaning.inner_text()
+        box, below = word.bounding_box(), meaning.bounding_box()
+        assert 0 <= below["y"] - box["y"] < 80
+        assert 0 <= below["x"] <= below["x"] + below["width"] <= page.viewport_size["width"]
+        page.keyboard.press("Escape")
+        assert not meaning.is_visible()
+
+
+def test_what_is_cut_shows_that_it_scrolls(page):
+    found = page.evaluate("""() => [...document.querySelectorAll("main *")]
+        .filter(box => !box.closest("svg") && box.scrollWidth > box.clientWidth + 1 && box.clientWidth)
+        .filter(box => getComputedStyle(box).overflowX !== "visible")
+        .map(box => [box.tagName + "." + box.className, getComputedStyle(box).overflowX,
+                     getComputedStyle(box).backgroundAttachment])""")
+    for name, overflow, attachment in found:
+        if name.startswith("THEAD"):
+            continue  # out of sight on a phone, where each cell carries its heading
+        assert overflow == "auto", name
+        assert attachment.split(", ")[:4] == ["local", "local", "scroll", "scroll"], name

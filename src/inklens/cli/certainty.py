@@ -106,7 +106,7 @@ def _versus(found) -> list[list[str]]:
     a, b = found.comparison.accuracies
     return [
         ["accuracy", f"{a.value:.2%}", f"{b.value:.2%}"],
-        ["95 % interval", *(f"{x.low:.2%} to {x.high:.2%}" for x in (a, b))],
+        ["95% interval", *(f"{x.low:.2%} to {x.high:.2%}" for x in (a, b))],
         ["right where the other is wrong", f"{len(found.comparison.only_a):,}", f"{len(found.comparison.only_b):,}"],
         ["coefficients not 0", *(f"{size['nonzeros']:,} of {size['coefficients']:,}" for size in found.sizes)],
         ["features in use", *(f"{size['features_in_use']:,}" for size in found.sizes)],

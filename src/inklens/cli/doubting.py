@@ -104,7 +104,8 @@ def _refit(model: str, data: str | None, decided: str, out: str, as_json: bool) 
         changed = run(DigitReader.load(model), decided, out=out, data=data, progress=progress, callback=monitor)
     if as_json:
         return print_json(changed.to_json())
-    click.echo(f"{changed.n_relabelled} rows relabelled, {changed.n_dropped} left out; the model is in {out}")
+    rows = f"{changed.n_relabelled} row{'s' * (changed.n_relabelled != 1)}"
+    click.echo(f"{rows} relabelled, {changed.n_dropped} left out; the model is in {out}")
     print_table(
         ["on the corrected labels", "before", "after"],
         [

@@ -146,7 +146,7 @@ def _scores(evidence) -> list[list[str]]:
     type=click.FloatRange(min=0),
     default=1e-6,
     show_default=True,
-    help="Log-odds by which the new answer must win; 3 is 95 % against 5 %.",
+    help="Log-odds by which the new answer must win; 3 is 95% against 5%.",
 )
 @click.option(
     "--plausible",

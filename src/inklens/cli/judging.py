@@ -180,7 +180,7 @@ def _summary(found) -> list[list[str]]:
     sizes = found.to_json()["sets"]["sizes"]
     classes = ", ".join(f"{count:,} of {size}" for size, count in sizes.items())
     return [
-        ["accuracy", f"{found.accuracy} with 95 % confidence"],
+        ["accuracy", f"{found.accuracy} with 95% confidence"],
         ["stated on average", f"{found.before.mean_confidence:.2%}"],
         ["calibration error", f"{found.before.expected_error:.4f}  ({found.before.chance_error:.4f} by chance)"],
         ["log loss, Brier score", f"{found.before.log_loss:.4f}, {found.before.brier_score:.4f}"],

@@ -1,9 +1,11 @@
 """What commands share: printing, progress on stderr, and option types."""
 
 import json
+import os
 import shlex
 import shutil
 import sys
+import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +106,12 @@ part_option = click.option(
 most_option = click.option(
     "-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="Images to show."
 )
+open_option = click.option(
+    "--open/--no-open",
+    "open_page",
+    default=None,
+    help="Open the page in the browser.  [default: on a terminal with a display]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 model_option = click.option(
     "--model",
@@ -133,6 +141,25 @@ def program_name() -> str:
     if Path(called).name == "__main__.py":
         return f"{_typed(sys.executable)} -m inklens"
     return _typed(called) if Path(called).stem == "inklens" else "inklens"
+
+
+def program_anywhere() -> str:
+    """Return the program as any folder can call it: ``inklens`` where the shell finds it, else its whole path."""
+    called = Path(sys.argv[0] if sys.argv else "")
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m inklens"
+    if called.stem != "inklens" or program_name() == "inklens":
+        return "inklens"
+    return shlex.quote(str(called.absolute()))
+
+
+def show_page(page: Path, wanted: bool | None) -> None:
+    """Open a page in the browser: where that is wanted, or on a terminal with a display unless it is not."""
+    has_display = sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    if wanted is None and not (has_display and sys.stdout.isatty()):
+        return
+    if wanted is not False and not webbrowser.open(page.absolute().as_uri()) and wanted:
+        say(f"inklens: no browser could be started; open {click.format_filename(str(page))} in one")
 
 
 def _typed(program: str) -> str:

@@ -8,13 +8,16 @@ import click
 from inklens.cli.output import (
     data_option,
     json_option,
+    open_option,
     out_option,
     part_option,
     print_json,
     print_table,
+    program_anywhere,
     progress_bar,
     say,
     say_next,
+    show_page,
     split_of_run,
     split_options,
 )
@@ -30,6 +33,7 @@ def _out_option(default: str):
 @data_option()
 @split_options()
 @click.option("--photo", type=click.Path(dir_okay=False), metavar="FILE", help="A digit in your own hand.")
+@click.option("--label", metavar="CLASS", help="What the photo was meant to be; the page then says right or wrong.")
 @anyway_option
 @click.option(
     "--pixel-filter",
@@ -40,8 +44,9 @@ def _out_option(default: str):
     help="Share of the photo that the tutorial's recipe makes black.",
 )
 @_out_option("report")
+@open_option
 @json_option
-def demo(data: str, out: str, as_json: bool, **options) -> None:
+def demo(data: str, out: str, open_page: bool | None, as_json: bool, **options) -> None:
     """Run the whole tutorial on real digits and write a report.
 
     Loads and splits the data, fits with and without penalties, proves how near the optimum each fit is, computes one
@@ -51,15 +56,19 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
     \b
     Examples:
       inklens demo
-      inklens demo --photo my-seven.jpg
+      inklens demo --photo my-seven.jpg --label 7
       inklens demo --data mnist --train 7500 --test 2500 --seed 9 -o mnist-report
     """
     from inklens.datasets import load_dataset
+    from inklens.datasets.registry import absolute_spec
+    from inklens.pages.shell import Shell
     from inklens.tutorial.page import run_tutorial
 
+    spec = absolute_spec(data)
+    shell = Shell(program_anywhere(), split_of_run(data=spec, **options).strip())
     with progress_bar() as progress:
         dataset = load_dataset(data, progress=progress)
-        result = run_tutorial(dataset, out=out, **options, progress=progress)
+        result = run_tutorial(dataset, out=out, **options, spec=spec, shell=shell, progress=progress)
     page = Path(out) / "index.html"
     if as_json:
         return print_json({**result.numbers(), "report": str(page)})
@@ -75,6 +84,7 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
     if options["photo"]:
         click.echo("\n" + "\n".join(result.own.in_words()))
     click.echo(f"\nThe report: {click.format_filename(str(page))}")
+    show_page(page, open_page)
     rows = split_of_run(data=data, **options)
     model = Path(out) / "model.inklens"
     say_next(
@@ -93,8 +103,9 @@ def demo(data: str, out: str, as_json: bool, **options) -> None:
 @part_option
 @_out_option("model-report")
 @click.option("--stability", is_flag=True, help="Add how sure the coefficients are (some seconds more).")
+@open_option
 @json_option
-def report(model: str, out: str, as_json: bool, **options) -> None:
+def report(model: str, out: str, open_page: bool | None, as_json: bool, **options) -> None:
     """Write a page about MODEL: its card and certificate, its maps, accuracy and mistakes, and how sure all that is.
 
     Without --data, the model is judged on the test rows of its own split.
@@ -106,13 +117,16 @@ def report(model: str, out: str, as_json: bool, **options) -> None:
       inklens report sparse.inklens --stability
     """
     from inklens.pages.model_page import write_model_page
+    from inklens.pages.shell import Shell
     from inklens.reader import DigitReader
 
+    shell = Shell(program_anywhere())
     with progress_bar() as progress:
-        written = write_model_page(DigitReader.load(model), out=out, **options, progress=progress)
+        written = write_model_page(DigitReader.load(model), out=out, **options, shell=shell, progress=progress)
     page = Path(out) / "index.html"
     if as_json:
         return print_json({**written.numbers, "report": str(page), "notes": list(written.judged.notes)})
     for note in written.judged.notes:
         say(f"inklens: {note}")
     click.echo(f"The report: {click.format_filename(str(page))}")
+    show_page(page, open_page)

@@ -220,6 +220,19 @@ def clear(spec: str = "all", cache_dir: str | os.PathLike[str] | None = None) ->
     return sum(entry.remove() for entry in chosen)
 
 
+def absolute_spec(spec: str) -> str:
+    """Return a spec that means the same in every folder: a path in it becomes absolute.
+
+    >>> absolute_spec("mnist"), absolute_spec("idx:/data/mnist")
+    ('mnist', 'idx:/data/mnist')
+    """
+    kind, rest, _ = _parse(spec)
+    if not KINDS[kind].on_disk:
+        return spec
+    settings = spec.partition("?")[1] + spec.partition("?")[2]
+    return f"{kind}:{Path(rest).expanduser().absolute()}{settings}"
+
+
 def _parse(spec: str) -> tuple[str, str, LoadOptions]:
     """Split a spec into kind, path or name, and settings."""
     spec = ALIASES.get(spec.strip().lower(), spec.strip())

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from inklens.displays.estimators import ImageShape, LinearWeights
-from inklens.displays.scene import Hover, Scene, any_script
+from inklens.displays.scene import Hover, Reading, Scene, any_script
 from inklens.displays.style import default_style
 from inklens.errors import DataError, ParameterError
 from inklens.model.linear_model import square_shape
@@ -42,6 +42,7 @@ class Display(ABC):
     ax_: Axes
     figure_: Figure
     _hovers: Sequence[Hover] = ()
+    _readings: Sequence[Reading | None] = ()
 
     @property
     @abstractmethod
@@ -51,6 +52,16 @@ class Display(ABC):
     @abstractmethod
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
         """Draw."""
+
+    @property
+    def readings(self) -> Sequence[Reading | None]:
+        """What the pixels of each picture in the drawn figure stand for, in the order of the pictures."""
+        return self._readings
+
+    @property
+    def n_hovers(self) -> int:
+        """Number of pixels and bars in the drawn figure that have words of their own."""
+        return len(self._hovers)
 
     def to_svg(self, *, hover: bool = True) -> str:
         """Return the figure as SVG text on white, the same for the same numbers.
@@ -104,6 +115,7 @@ class Display(ABC):
     def _finish(self, scene: Scene) -> Self:
         scene.finish()
         self.ax_, self.figure_, self._hovers = scene.ax, scene.figure, scene.hovers
+        self._readings = scene.readings
         return self
 
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display
-from inklens.displays.palettes import INK, LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
+from inklens.displays.numbers import counted
+from inklens.displays.palettes import FIRST, INK, LINE, MISTAKE, MUTED, NEITHER, SECOND, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
 from inklens.displays.style import in_default_style
 
@@ -94,7 +95,7 @@ class CalibrationDisplay(Display):
     @property
     def alt(self) -> str:
         points = [
-            f"{n:,} answers stated with {p:.0%} on average are right in {r:.0%} ({a:.0%} to {b:.0%})"
+            f"{counted(n, 'answer')} stated with {p:.0%} on average are right in {r:.0%} ({a:.0%} to {b:.0%})"
             for n, p, r, a, b in zip(self.counts, self.stated, self.right, self.low, self.high, strict=True)
         ]
         return f"Calibration curve: {'; '.join(points)}. {' '.join(self.words)}".strip()
@@ -120,10 +121,10 @@ class CalibrationDisplay(Display):
     def _curve(self, axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
         if self.after is not None:
-            axes.plot(*self.after, "s--", color=PREDICTED, markersize=4.5, linewidth=1.2, mfc="none")
+            axes.plot(*self.after, "s--", color=SECOND, markersize=4.5, linewidth=1.2, mfc="none")
         errors = np.abs(np.stack([self.right - self.low, self.high - self.right]))
         axes.errorbar(
-            self.stated, self.right, yerr=errors, fmt="o-", color=TRUE, markersize=4.5, linewidth=1.6, capsize=2.5
+            self.stated, self.right, yerr=errors, fmt="o-", color=FIRST, markersize=4.5, linewidth=1.6, capsize=2.5
         )
         axes.set(xlim=(0, 1.015), ylim=(0, 1.015), xticks=np.linspace(0, 1, 6), yticks=np.linspace(0, 1, 6))
         axes.set_xticklabels([])
@@ -141,9 +142,9 @@ class CalibrationDisplay(Display):
         axes.set_xlabel("stated probability of the answer", fontsize=TEXT, color=INK)
 
     def _words(self, scene: Scene, left: float, top: float) -> float:
-        entries = [("o", TRUE, "as it states them, with 95 % intervals")]
+        entries = [("o", FIRST, "as it states them, with 95% intervals")]
         if self.after is not None:
-            entries.append(("s", PREDICTED, "after temperature scaling"))
+            entries.append(("s", SECOND, "after temperature scaling"))
         room = scene.width - left
         for marker, colour, words in entries:
             face = colour if marker == "o" else "none"
@@ -269,7 +270,7 @@ class PredictionSetsDisplay(Display):
 
     def _bars(self, scene: Scene, top: float) -> float:
         left = max(text_width(_of_size(size)) for size, _, _ in self.table) + 8
-        notes = [f"{n:,} rows, {hits / n:.1%} with the truth" for _, n, hits in self.table]
+        notes = [f"{counted(n, 'row')}, {hits / n:.1%} with the truth" for _, n, hits in self.table]
         room = scene.width - left
         beside = room > 260
         longest = room - (max(map(text_width, notes)) + 8 if beside else 0)
@@ -277,15 +278,16 @@ class PredictionSetsDisplay(Display):
         for (size, n, hits), note in zip(self.table, notes, strict=True):
             scene.words(0, top, _of_size(size))
             whole = max(longest * n / most, 1.0)
-            scene.box(left, top + 1, whole, 10, colour=PREDICTED)
-            scene.box(left, top + 1, whole * hits / n, 10, colour=TRUE)
+            scene.box(left, top + 1, whole, 10, colour=MISTAKE)
+            scene.box(left, top + 1, whole * hits / n, 10, colour=TRUE, striped=True)
+            scene.value(left, top, whole, 12, f"{_of_size(size)}: {note}")
             if beside:
                 scene.words(left + whole + 6, top, note, color=MUTED)
                 top += LINE_HEIGHT + 4
             else:
                 top = scene.words(left, top + 12, wrap(note, room), color=MUTED) + 4
-        for colour, words in ((TRUE, "the set holds the truth"), (PREDICTED, "it does not")):
-            scene.box(0, top + 2, 9, 9, colour=colour)
+        for colour, words in ((TRUE, "the set holds the truth"), (MISTAKE, "it does not")):
+            scene.box(0, top + 2, 9, 9, colour=colour, striped=colour == TRUE)
             top = scene.words(14, top, words)
         return top
 
@@ -299,10 +301,10 @@ class PredictionSetsDisplay(Display):
                 scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
                 centre, y = left + tiles.tile_width / 2, top + tiles.tile_height + 2
                 y = scene.words(centre, y, wrap(self.answers[k], room, bold=True), ha="center", weight=BOLD)
-                note = shorten(f"it is {self.truths[k]}", room)
-                below = max(below, scene.words(centre, y, note, ha="center", color=INK if self.kept[k] else PREDICTED))
+                note = shorten(f"it is {self.truths[k]}{'' if self.kept[k] else ' ✗'}", room)
+                below = max(below, scene.words(centre, y, note, ha="center"))
             top = below + 8
 
 
 def _of_size(size: int) -> str:
-    return f"{size} {'class' if size == 1 else 'classes'}"
+    return counted(size, "class", "classes")

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display
-from inklens.displays.palettes import LINE, MUTED, PREDICTED, TRUE, ink_pixels
-from inklens.displays.probabilities import percent
-from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Scene, grid, wrap
+from inklens.displays.numbers import percent
+from inklens.displays.palettes import ADDED, ERASED, LINE, MUTED, ink_pixels
+from inklens.displays.scene import BOLD, LEADING, TEXT, Grid, Reading, Scene, grid, wrap
 from inklens.displays.style import in_default_style
 from inklens.explanations.flips import InkChange
 
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from inklens.explanations import Flip
     from inklens.model.linear_model import LinearModel
 
-ADDED = TRUE  # blue
-ERASED = PREDICTED  # orange; told apart from blue with every common kind of colour vision
 FAINT = 0.25  # how dark the unchanged ink is drawn under the change
+CHANGE = 1  # place of the picture of the change among the three
+SIGN = 0.6  # width of a sign, in pixels of the picture
+SIGNED = 0.25  # of the largest change, from which a pixel gets its sign
+SIGN_COLOUR = "#ffffff"
 MIN_SHADE = 0.12  # of the full colour, so that the smallest change can just be seen
 
 _WHAT = {
@@ -189,19 +191,33 @@ class FlipDisplay(Display):
 
     def _tile(self, scene: Scene, tiles: Grid, k: int, caption: tuple[str, str], pixels: np.ndarray) -> float:
         left, top = tiles.left(k), tiles.row(k) * (tiles.tile_height + 5 * TEXT * LEADING)
-        scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
+        reading = Reading("ink added (+) or erased (−)", self.change) if k == CHANGE else None
+        scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
+        if k == CHANGE:
+            self._signs(scene, left, top, tiles)
         scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
         centre, below = left + tiles.tile_width / 2, top + tiles.tile_height + 2
         below = scene.words(centre, below, wrap(caption[0], tiles.step - 6, bold=True), ha="center", weight=BOLD)
         return scene.words(centre, below, caption[1], ha="center") if caption[1] else below
 
+    def _signs(self, scene: Scene, left: float, top: float, tiles: Grid) -> None:
+        """Put a plus sign on added and a cross on erased ink, so that colour is not needed to tell them."""
+        rows, cols = self.before.shape
+        high, wide = tiles.tile_height / rows, tiles.tile_width / cols
+        size = (SIGN * min(high, wide)) ** 2
+        seen = np.abs(self.change) >= SIGNED * max(float(np.abs(self.change).max()), 1e-12)
+        for marker, chosen in (("+", seen & (self.change > 0)), ("x", seen & (self.change < 0))):
+            row, col = np.nonzero(chosen)
+            x, y = left + (col + 0.5) * wide, top + (row + 0.5) * high
+            scene.ax.scatter(x, y, s=size, marker=marker, color=SIGN_COLOUR, linewidths=0.8)
+
     def _legend(self, scene: Scene, top: float) -> float:
         """Name the two colours, below each other where they do not fit side by side."""
         left = 0.0
-        for colour, words in ((ADDED, f"ink added, {self.added:.2f}"), (ERASED, f"ink erased, {self.erased:.2f}")):
+        for colour, words in ((ADDED, f"+ ink added, {self.added:.2f}"), (ERASED, f"× ink erased, {self.erased:.2f}")):
             scene.box(left, top + 1, 9, 9, colour=colour)
             scene.words(left + 14, top, words)
-            left += 120
+            left += 130
         words = "grey: ink that stays"
         if scene.width < left + 110:
             left, top = 0.0, top + TEXT * LEADING
@@ -220,10 +236,10 @@ class FlipDisplay(Display):
 
 
 def change_pixels(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Paint the change on paper: ink that stays grey, added ink blue, erased ink orange, the most in full colour.
+    """Paint the change on paper: ink that stays grey, added ink violet, erased ink gold, the most in full colour.
 
     >>> change_pixels(np.array([[0.0, 1.0, 1.0]]), np.array([[1.0, 0.0, 1.0]])).tolist()
-    [[[0, 114, 178], [213, 94, 0], [191, 191, 191]]]
+    [[[122, 79, 181], [176, 141, 0], [191, 191, 191]]]
     """
     change = after - before
     stays = 1.0 - FAINT * np.minimum(before, after)[..., None] * np.ones(3)

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_numbers, class_weights, symmetric_scale
 from inklens.displays.estimators import ImageShape, LinearClassifier, PhotoReader, Read
+from inklens.displays.numbers import percent
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, colour_words, ink_pixels, signed_pixels
-from inklens.displays.probabilities import percent
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Reading, Scene, grid, shorten, text_width, wrap
 from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ class MisclassifiedDisplay(Display):
         adds, subtracts = colour_words(palette)
         left, top = 0.0, 0.0
         for colour, word in ((PREDICTED, "predicted"), (TRUE, "true"), (NEITHER, "neither")):
-            scene.box(left, 2, 9, 9, colour=colour)
+            scene.box(left, 2, 9, 9, colour=colour, striped=colour == TRUE)
             top = scene.words(left + 13, 0, word)
             left += 75
         words = f"In the two maps, {adds} ink adds to the class and {subtracts} ink subtracts."
@@ -312,7 +312,9 @@ class MisclassifiedDisplay(Display):
         captions = ("image", "predicted", "true")
         tiles = grid(3, self.images.shape[1:], width, captions=captions, largest=110)
         for i, (pixels, caption) in enumerate(zip((ink_pixels(self.images[number]), *maps), captions, strict=True)):
-            scene.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels)
+            k = (predicted, true)[i - 1]
+            reading = Reading(f"coefficient for {names[k]}", self.coef[k]) if i else None
+            scene.picture(left + tiles.left(i), top, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
             middle = left + tiles.left(i) + tiles.tile_width / 2
             scene.words(middle, top + tiles.tile_height + 2, caption, ha="center")
         below = top + tiles.tile_height + LINE_HEIGHT + 4
@@ -341,7 +343,15 @@ def upright_bars(
     scene.rule(top + height, left=left, right=left + width)
     for place, k in enumerate(shown):
         bar = float(proba[k]) * height
-        scene.box(left + (place + 0.15) * step, top + height - bar, 0.7 * step, bar, colour=colours[k])
+        scene.box(
+            left + (place + 0.15) * step,
+            top + height - bar,
+            0.7 * step,
+            bar,
+            colour=colours[k],
+            striped=colours[k] == TRUE,
+        )
+        scene.value(left + place * step, top, step, height, f"{names[k]}: {percent(float(proba[k]))}")
         name = shorten(names[k], max(step - 2, TEXT))
         scene.words(left + (place + 0.5) * step, top + height + 1, name, ha="center")
     below = top + height + 1 + LINE_HEIGHT

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from inklens.displays.base import WIDE, Display, class_numbers
 from inklens.displays.estimators import Classifier, Penalised
-from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, text_on
+from inklens.displays.numbers import counted, percent, share_ticks, times
+from inklens.displays.palettes import INK, LINE, MISTAKE, MUTED, TEST, TRAINING, TRUE, text_on
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, shorten, text_width
 from inklens.displays.style import in_default_style
 from inklens.errors import ParameterError
@@ -86,11 +88,12 @@ class ConfusionMatrixDisplay(Display):
         wrong = self.counts - np.diag(np.diag(self.counts))
         order = [k for k in np.argsort(-wrong.ravel(), kind="stable")[:5] if wrong.ravel()[k]]
         pairs = [np.unravel_index(k, wrong.shape) for k in order]
-        words = [f"{self.class_names[i]} read as {self.class_names[j]} {wrong[i, j]} times" for i, j in pairs]
+        words = [f"{self.class_names[i]} read as {self.class_names[j]} {times(int(wrong[i, j]))}" for i, j in pairs]
+        lead = "Most frequent confusions" if len(self.class_names) > 2 else "Confusions"
         kind = "counts" if self.normalize is None else "shares of each row"
         return (
             f"Confusion matrix, {kind}: {np.trace(self.counts)} of {self.counts.sum()} images right. "
-            f"Most frequent confusions: {'; '.join(words) or 'none'}."
+            f"{lead}: {'; '.join(words) or 'none'}."
         )
 
     @in_default_style
@@ -114,11 +117,19 @@ class ConfusionMatrixDisplay(Display):
             if i % every == 0:
                 scene.words(left - 6, middle, shorten(self.class_names[i], name_width - 6), ha="right")
             for j in range(n):
+                if self.counts[i, j]:
+                    scene.value(left + j * cell, top + i * cell, cell, cell, self._cell_words(i, j))
                 if texts is not None and texts[i][j]:
                     x = left + (j + 0.5) * cell
                     scene.words(x, middle, texts[i][j], ha="center", color=text_on(colours[i][j]))
         scene.turned(5, top + n * cell / 2, "true class", color=MUTED)
         return self._finish(scene)
+
+    def _cell_words(self, i: int, j: int) -> str:
+        """Say what a cell counts."""
+        share = self.counts[i, j] / self.counts[i].sum()
+        images = counted(int(self.counts[i, j]), "image")
+        return f"{self.class_names[i]} read as {self.class_names[j]}: {images}, {percent(float(share))} of the row"
 
     def _texts(self, room: float) -> list[list[str]] | None:
         """Return what to write in the cells, without leading zeros where room is short; None if nothing fits."""
@@ -206,14 +217,24 @@ class StrengthDisplay(Display):
         accuracy = scene.axes(left + 36, top + LINE_HEIGHT + 6, panel, height, below=36)
         scene.words(left, top, "accuracy", weight=BOLD)
         zeros.plot(self.C, self.zeros, marker="o", color=INK)
-        accuracy.plot(self.C, self.train_accuracy, marker="s", color=PREDICTED, label="training images")
-        accuracy.plot(self.C, self.test_accuracy, marker="o", color=TRUE, label="test images")
+        accuracy.plot(
+            self.C,
+            self.train_accuracy,
+            marker="s",
+            linestyle="--",
+            markerfacecolor="none",
+            color=TRAINING,
+            label="training images",
+        )
+        accuracy.plot(self.C, self.test_accuracy, marker="o", color=TEST, label="test images")
         legend = accuracy.legend(frameon=False, fontsize=TEXT, labelcolor=INK, loc="best")
         legend.set_in_layout(False)
         for axes in (zeros, accuracy):
             self._style(axes, panel)
         zeros.set(ylim=(-0.03, 1.03), yticks=np.linspace(0, 1, 5))
         accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 1.01))
+        share_ticks(zeros, "y", most=6)
+        share_ticks(accuracy, "y")
         return self._finish(scene)
 
     def _style(self, axes: Axes, panel: float) -> None:
@@ -223,14 +244,13 @@ class StrengthDisplay(Display):
         axes.set_xticks(ticks, labels=[f"{c:g}" for c in ticks])
         axes.minorticks_off()
         axes.set_xlabel("C (stronger penalty to the left)", fontsize=TEXT, color=INK)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value < 1.0001 else "")
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         axes.set_axisbelow(True)
 
 
 def _shade(share: float, *, right: bool) -> tuple[int, int, int]:
-    """White for nothing; blue on the diagonal, orange off it (where a tenth already stands out)."""
-    full = np.array([0, 90, 143] if right else [213, 94, 0])
+    """White for nothing; green on the diagonal, magenta off it (where a tenth already stands out)."""
+    full = 255 * np.array(to_rgb(TRUE if right else MISTAKE))
     amount = share if right else min(1.0, (share / 0.2) ** 0.7)
     red, green, blue = np.rint(255 + (full - 255) * amount).astype(int).tolist()
     return red, green, blue

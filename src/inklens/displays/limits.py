@@ -10,15 +10,15 @@ from matplotlib.colors import to_rgb
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.estimators import ImageShape, LinearWeights
 from inklens.displays.maps import ADDS, SUBTRACTS, map_rows
-from inklens.displays.palettes import LINE, PREDICTED, TRUE
-from inklens.displays.scene import LEADING, TEXT, Scene, grid, shorten, signed_legend
+from inklens.displays.palettes import AGAINST, FOR, LINE
+from inklens.displays.scene import LEADING, TEXT, Reading, Scene, grid, shorten, signed_legend
 from inklens.displays.style import in_default_style
 
 # States of a coefficient, as `explanations.identifiability` numbers them, with the colour and the words of each.
 STATES = (
     ("#000000", "any value: this pixel never changes"),
-    (PREDICTED, "could sink for ever: no image of the class has ink here, others have"),
-    (TRUE, "could rise for ever: only images of the class have ink here"),
+    (AGAINST, "could sink for ever: no image of the class has ink here, others have"),
+    (FOR, "could rise for ever: only images of the class have ink here"),
     ("#ffffff", "held from both sides"),
 )
 
@@ -96,7 +96,8 @@ class SilenceDisplay(Display):
             left, top = tiles.left(k), tiles.row(k) * block
             name = shorten(self.class_names[k], tiles.caption)
             top = scene.words(left + tiles.tile_width / 2, top, name, ha="center")
-            scene.picture(left, top, tiles.tile_width, tiles.tile_height, colours[states])
+            reading = Reading(f"coefficient for {name}", states, [words for _, words in STATES])
+            scene.picture(left, top, tiles.tile_width, tiles.tile_height, colours[states], reading=reading)
             scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
         below = tiles.rows * block + 2
         for colour, words in STATES:

@@ -8,8 +8,20 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
 from inklens.displays.estimators import Certified, ImageShape, LinearWeights
-from inklens.displays.palettes import INK, LINE, NEITHER, PREDICTED, signed_pixels
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Grid, Scene, grid, number, shorten, signed_legend
+from inklens.displays.palettes import INK, LINE, MISTAKE, NEITHER, signed_pixels
+from inklens.displays.scene import (
+    BOLD,
+    LEADING,
+    TEXT,
+    TITLE,
+    Grid,
+    Reading,
+    Scene,
+    grid,
+    number,
+    shorten,
+    signed_legend,
+)
 from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
@@ -81,7 +93,7 @@ class CoefficientMapsDisplay(Display):
         palette : {"blue-red", "blue-orange"}
             Colour that adds, colour that subtracts.
         scale : float, optional
-            Value of the full colours; by default it covers 99 % of the non-zero values (95 % where most are zero).
+            Value of the full colours; by default it covers 99% of the non-zero values (95% where most are zero).
         black_zeros : bool
             Paint exact zeros in black; otherwise they are white like all small values.
         """
@@ -222,11 +234,13 @@ class ToleranceDisplay(MapComparisonDisplay):
             top = scene.paragraph(top, f"{title}: {objective:,.2f}, {_above(objective, bound)}")
             scene.box(0, top, scene.width * min(bound, objective) / longest, 11, colour=NEITHER)
             left = scene.width * min(bound, objective) / longest
-            scene.box(left, top, scene.width * objective / longest - left, 11, colour=PREDICTED)
+            scene.box(left, top, scene.width * objective / longest - left, 11, colour=MISTAKE)
             scene.box(scene.width * bound / longest - 1, top - 2, 2, 15, colour=INK)
             top += 20
         scene.paragraph(
-            top, f"Upright line: no coefficients can go below {bound:,.2f} (proven). Orange: what a stop left undone."
+            top,
+            f"Upright line: no coefficients can go below {bound:,.2f} (proven). "
+            "Magenta, to its right: what a stop left undone.",
         )
         return self._finish(scene)
 
@@ -302,7 +316,7 @@ class EvidenceDisplay(Display):
             As for `CoefficientMapsDisplay`.
         scale, evidence_scale : float, optional
             Value of the full colours in the upper and the lower maps; by default one that covers
-            99 % of the non-zero coefficients, and half of it, since single contributions are smaller.
+            99% of the non-zero coefficients, and half of it, since single contributions are smaller.
         """
         scene = Scene(ax, width)
         scale = symmetric_scale(self.coef, scale=scale)
@@ -343,11 +357,13 @@ class EvidenceDisplay(Display):
         top = scene.words(centre, top, name, ha="center", weight=weight)
         top = scene.words(centre, top, number(self.scores[k], ".1f"), ha="center", weight=weight)
         size = (tiles.tile_width, tiles.tile_height)
-        scene.picture(left, top, *size, signed_pixels(self.coef[k], scale, palette=palette, black_zeros=False))
+        pixels = signed_pixels(self.coef[k], scale, palette=palette, black_zeros=False)
+        scene.picture(left, top, *size, pixels, reading=Reading(f"coefficient for {self.class_names[k]}", self.coef[k]))
         scene.box(left, top, *size, edge=LINE)
         top += tiles.tile_height + 4
         lower = signed_pixels(self.contributions[k], evidence_scale, palette=palette, black_zeros=False)
-        scene.picture(left, top, *size, lower)
+        reading = Reading(f"what the ink adds for {self.class_names[k]}", self.contributions[k])
+        scene.picture(left, top, *size, lower, reading=reading)
         scene.box(left, top, *size, edge=LINE)
         inked = zip(*np.nonzero(self.contributions[k]), strict=True)
         scene.hover(left, top, *size, {(row, col): self._value(k, row, col) for row, col in inked}, self.image.shape)
@@ -366,20 +382,31 @@ def map_rows(
     scale: float,
     palette: str,
     black_zeros: bool,
+    what: str = "coefficient",
 ) -> float:
     """Place one titled map per class from `top` down; return where the next thing would stand."""
     pictures = [signed_pixels(values, scale, palette=palette, black_zeros=black_zeros) for values in coef]
-    return picture_rows(scene, top, tiles, pictures, names)
+    readings = [Reading(f"{what} for {name}", values) for name, values in zip(names, coef, strict=True)]
+    return picture_rows(scene, top, tiles, pictures, names, readings=readings)
 
 
-def picture_rows(scene: Scene, top: float, tiles: Grid, pictures: Sequence[np.ndarray], names: Sequence[str]) -> float:
+def picture_rows(
+    scene: Scene,
+    top: float,
+    tiles: Grid,
+    pictures: Sequence[np.ndarray],
+    names: Sequence[str],
+    *,
+    readings: Sequence[Reading] | None = None,
+) -> float:
     """Place titled RGB pictures from `top` down; return where the next thing would stand."""
     block = TEXT * LEADING + tiles.tile_height + 6
     for k, pixels in enumerate(pictures):
         left, y = tiles.left(k), top + tiles.row(k) * block
         name = shorten(names[k], tiles.caption)
         y = scene.words(left + tiles.tile_width / 2, y, name, ha="center")
-        scene.picture(left, y, tiles.tile_width, tiles.tile_height, pixels)
+        reading = readings[k] if readings else None
+        scene.picture(left, y, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
         scene.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
     return top + tiles.rows * block
 

@@ -1,4 +1,4 @@
-"""Colours: ink and paper, three roles of a class, and signed maps whose exact zeros are black."""
+"""Colours, each with one meaning: neutrals, roles of answers and ink, and signed maps whose exact zeros are black."""
 
 from functools import lru_cache
 
@@ -12,10 +12,17 @@ INK = "#1f2328"
 MUTED = "#57606a"
 LINE = "#c9d1d9"
 
-# Okabe and Ito's palette: told apart with every common kind of colour vision.
-PREDICTED = "#d55e00"
-TRUE = "#0072b2"
-NEITHER = "#8c959f"
+# Blue, red and orange mean evidence for and against, and nothing else. All other roles have a colour of their own, told
+# apart by lightness or hue with every common kind of colour vision, and beside it a shape or a word wherever drawn.
+PREDICTED = INK  # solid
+TRUE = "#009e73"  # green, striped; also right answers
+NEITHER = "#a8b0b9"  # grey
+MISTAKE = "#9c1f6b"  # magenta
+ADDED = "#7a4fb5"  # violet, marked by a plus sign
+ERASED = "#b08d00"  # gold, marked by a cross
+TEST, TRAINING = INK, MUTED  # solid with dots, dashed with squares
+FIRST, SECOND = INK, MUTED  # of two models or states: a dot, an open square
+FOR, AGAINST = "#4393c3", "#d6604d"  # flat colours of the signed maps below
 
 BLACK = (0, 0, 0)
 

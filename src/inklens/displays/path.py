@@ -11,8 +11,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.estimators import ImageShape
 from inklens.displays.maps import ADDS, SUBTRACTS, ZEROS, map_rows
-from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, signed_legend, wrap
+from inklens.displays.numbers import share_ticks
+from inklens.displays.palettes import INK, LINE, MUTED, TEST, TRAINING
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Reading, Scene, grid, signed_legend, wrap
 from inklens.displays.style import in_default_style
 from inklens.errors import DataError
 
@@ -25,7 +26,7 @@ ORDER = colormaps["viridis"]  # dark to light, even to the eye with every common
 NEVER = (229, 232, 236)  # flat grey, on no colour of the order
 STAGES = (0.1, 1 / 3, 1.0)  # shares of the last point's pixels at which maps are shown
 MOST_CLASSES = 12  # maps in a row of a stage; of more classes only the first are shown
-COLOURS = {"training": PREDICTED, "test": TRUE}
+COLOURS = {"training": TRAINING, "test": TEST}
 
 
 class PathDisplay(Display):
@@ -147,6 +148,7 @@ class PathDisplay(Display):
         self._curve(used, self.n_pixels / pixels, INK, "-", f"pixels (of {pixels:,})")
         self._curve(used, self.n_nonzeros / size, MUTED, "--", f"coefficients (of {size:,})")
         used.set_ylim(bottom=0)
+        share_ticks(used, "y", most=7)
         self._legend(used, "upper left")
         below = LINE_HEIGHT + CHART_HEIGHT + 48
         if not self.accuracies:
@@ -155,6 +157,7 @@ class PathDisplay(Display):
         right = self._chart(scene, step, top, panel, "accuracy")
         for name, values in self.accuracies.items():
             self._curve(right, values, COLOURS.get(name, INK), "--" if name == "training" else "-", f"{name} images")
+        share_ticks(right, "y", most=7)
         self._legend(right, "lower right")
         return top + below
 
@@ -167,7 +170,6 @@ class PathDisplay(Display):
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value < 1.0001 else "")
         axes.set_xlabel("C (stronger penalty to the left)", fontsize=TEXT, color=INK)
         axes.grid(axis="y", color=LINE, linewidth=0.6)
         axes.set_axisbelow(True)
@@ -189,7 +191,8 @@ class PathDisplay(Display):
         rows, cols = self.coefs.shape[2:]
         side = min(scene.width, 168.0)
         width, height = side * min(1, cols / rows), side * min(1, rows / cols)
-        scene.picture(0, top, width, height, order_pixels(self.entry_ranks))
+        reading = Reading("place in the order (0: never enters)", self.entry_ranks)
+        scene.picture(0, top, width, height, order_pixels(self.entry_ranks), reading=reading)
         scene.box(0, top, width, height, edge=LINE)
         if scene.width - width > 200:
             return max(top + height, self._order_legend(scene, width + 18, top))

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights
 from inklens.displays.estimators import Classifier, ImageShape, LinearClassifier, Read
+from inklens.displays.numbers import percent
 from inklens.displays.palettes import LINE, MUTED, NEITHER, PREDICTED, TRUE, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene, number, shorten, text_width
 from inklens.displays.style import in_default_style
 from inklens.errors import DataError
-from inklens.reprs import percent as percent
 
 if TYPE_CHECKING:
     from inklens.model.linear_model import LinearModel
@@ -76,18 +76,23 @@ class ProbabilityBarsDisplay(Display):
             top = k * 16.0
             colour = PREDICTED if k == self.proba.argmax() else TRUE if name == self.true else NEITHER
             scene.words(left - 6, top, shorten(name, left - 6), ha="right")
-            scene.box(left, top + 1, room * float(p), 11, colour=colour)
+            scene.box(left, top + 1, room * float(p), 11, colour=colour, striped=colour == TRUE)
             scene.words(left + room * float(p) + 4, top, percent(float(p)))
+            scene.value(left, top, room, 13, f"{name}: {percent(float(p))}")
         scene.ax.plot([left, left], [0, 16 * len(self.proba)], color=LINE, linewidth=0.8)
-        scene.paragraph(16.0 * len(self.proba) + 2, self._key(), color=MUTED)
+        self._key(scene, 16.0 * len(self.proba) + 4)
         return self._finish(scene)
 
-    def _key(self) -> str:
-        if self.true is None:
-            return "orange: the answer"
-        if self.true == self.class_names[int(self.proba.argmax())]:
-            return "orange: the answer, which is right"
-        return "orange: the answer · blue: the right one"
+    def _key(self, scene: Scene, top: float) -> None:
+        is_right = self.true == self.class_names[int(self.proba.argmax())]
+        entries = [(PREDICTED, "the answer, which is right" if is_right else "the answer")]
+        if self.true is not None and not is_right:
+            entries.append((TRUE, "the right one"))
+        left = 0.0
+        for colour, words in entries:
+            scene.box(left, top + 2, 9, 9, colour=colour, striped=colour == TRUE)
+            scene.words(left + 13, top, words, color=MUTED)
+            left += 13 + text_width(words) + 14
 
 
 class ByHandDisplay(Display):

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display
-from inklens.displays.palettes import INK, LINE, MUTED, TRUE
+from inklens.displays.numbers import counted, round_ticks, share_ticks
+from inklens.displays.palettes import INK, LINE, MUTED
 from inklens.displays.scene import BOLD, LEADING, TEXT, Scene
 from inklens.displays.style import in_default_style
 
@@ -20,7 +21,8 @@ TITLES = {
 }
 REACH = 0.995  # quantile at which the curves end
 PANEL_HEIGHT = 130.0  # points
-GAP = 30.0
+GAP = 24.0
+TICK = 14.0  # points; half of the widest label, which stands beyond the end of its axis
 
 
 class RadiiDisplay(Display):
@@ -71,7 +73,7 @@ class RadiiDisplay(Display):
     @property
     def alt(self) -> str:
         n = len(next(iter(self.radii.values())))
-        return f"Share of {n:,} images whose answer survives every change, by size. {' '.join(self.sentences)}"
+        return f"Share of {counted(n, 'image')} whose answer survives every change, by size. {' '.join(self.sentences)}"
 
     @in_default_style
     def plot(self, *, ax: Axes | None = None, width: float = WIDE) -> Self:
@@ -79,10 +81,10 @@ class RadiiDisplay(Display):
         scene = Scene(ax, width)
         left = 42.0
         columns = len(self.radii) if scene.width >= len(self.radii) * (150 + GAP) else 1
-        panel = (scene.width - left - (columns - 1) * (GAP + left)) / columns - 6
+        panel = (scene.width - left - (columns - 1) * (GAP + left)) / columns - TICK
         block = TEXT * LEADING + PANEL_HEIGHT + 2.6 * TEXT * LEADING
         for number, measure in enumerate(self.radii):
-            x = left + number % columns * (panel + 6 + GAP + left)
+            x = left + number % columns * (panel + TICK + GAP + left)
             self._panel(scene, measure, x, number // columns * block, panel)
         below = -(-len(self.radii) // columns) * block + 6
         for sentence in self.sentences:
@@ -101,11 +103,12 @@ class RadiiDisplay(Display):
         finite = values[np.isfinite(values)]
         largest = float(np.quantile(finite, REACH)) if len(finite) else 1.0
         sizes = np.linspace(0.0, max(largest, 1e-9), 200)
-        inner.plot(sizes, [self.share(measure, size) for size in sizes], color=TRUE, linewidth=1.8)
+        inner.plot(sizes, [self.share(measure, size) for size in sizes], color=INK, linewidth=1.8)
         middle = float(np.median(values))
         if np.isfinite(middle):
             inner.axvline(middle, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
-        inner.set(xlim=(0, sizes[-1]), ylim=(0, 1.02), yticks=[0, 0.5, 1], yticklabels=["0 %", "50 %", "100 %"])
-        inner.locator_params(axis="x", nbins=5)
+        inner.set(xlim=(0, sizes[-1]), ylim=(0, 1.02), yticks=[0, 0.5, 1])
+        share_ticks(inner, "y", most=3)
+        round_ticks(inner, "x")
         inner.grid(axis="y", color=LINE, linewidth=0.6)
         inner.set_xlabel(unit, size=TEXT, color=INK, labelpad=2)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, symmetric_scale
 from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_colormap, signed_pixels
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, signed_legend, wrap
+from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Reading, Scene, grid, number, signed_legend, wrap
 from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class ReasonsDisplay(Display):
         ax, width, palette
             As for `CoefficientMapsDisplay`.
         scale : float, optional
-            Value of the full colours; by default one that covers 99 % of the contributions that are not 0.
+            Value of the full colours; by default one that covers 99% of the contributions that are not 0.
         """
         scene = Scene(ax, width)
         a, b = self.names
@@ -133,7 +133,8 @@ class ReasonsDisplay(Display):
         below = top
         for k, (caption, pixels) in enumerate(zip(captions, pictures, strict=False)):
             left, upper = tiles.left(k), top + tiles.row(k) * (tiles.tile_height + 3 * TEXT * LEADING)
-            scene.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels)
+            reading = Reading(f"log-odds of {a} against {b}", maps[k - 1]) if 0 < k <= len(maps) else None
+            scene.picture(left, upper, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
             scene.box(left, upper, tiles.tile_width, tiles.tile_height, edge=LINE)
             if k == 2 and self.strokes is not None:
                 self._draw_strokes(scene, left, upper, tiles.tile_height / self.image.shape[0], palette)

@@ -30,6 +30,7 @@ MIN_CAPTION = 62.0  # points that a long class name gets before it is cut
 HINTING = 1.02  # glyphs rounded to coarse pixels are this much wider than their outlines
 MARGIN = 2.0  # points around everything, so that no glyph is cut at the edge
 BOLD = "bold"
+STRIPE = "#ffffff"
 PAPER = "paper"  # id of the white background in an SVG
 
 
@@ -41,6 +42,14 @@ class Hover(NamedTuple):
     width: float
     height: float
     text: str
+
+
+class Reading(NamedTuple):
+    """What the pixels of a picture stand for, for a page that tells the value under the pointer."""
+
+    what: str
+    values: np.ndarray | None = None  # (rows, cols); None: the picture is grey, and its brightness is the value
+    words: Sequence[str] = ()  # what the values 0, 1, 2 ... mean, where they are states
 
 
 Side = Literal["left", "center", "right"]
@@ -79,11 +88,23 @@ class Scene:
         self.figure = figure
         self.height = 0.0
         self.hovers: list[Hover] = []
+        self.readings: list[Reading | None] = []  # one for each picture, in the order of drawing
         ax.set_axis_off()
         ax.set_autoscale_on(False)
 
-    def picture(self, left: float, top: float, width: float, height: float, pixels: np.ndarray) -> None:
-        """Place an RGB picture (rows, cols, 3), every pixel a crisp square."""
+    def picture(
+        self,
+        left: float,
+        top: float,
+        width: float,
+        height: float,
+        pixels: np.ndarray,
+        *,
+        reading: Reading | None = None,
+    ) -> None:
+        """Place an RGB picture (rows, cols, 3), every pixel a crisp square; a grey one is read as ink."""
+        is_grey = min(pixels.shape[:2]) > 1 and bool((pixels == pixels[..., :1]).all())
+        self.readings.append(reading or (Reading("ink") if is_grey else None))
         self.ax.imshow(pixels, extent=(left, left + width, top + height, top), interpolation="none", aspect="auto")
         self._reach(top + height)
 
@@ -96,6 +117,10 @@ class Scene:
             for (row, col), text in texts.items():
                 x, y = MARGIN + left + col * right, MARGIN + top + row * down
                 self.hovers.append(Hover(x, y, right, down, text))
+
+    def value(self, left: float, top: float, width: float, height: float, text: str) -> None:
+        """Say the value of a bar where the pointer rests on it."""
+        self.hover(left, top, width, height, {(0, 0): text}, (1, 1))
 
     def words(self, left: float, top: float, text: str, *, size: float = TEXT, **style: Unpack[TextStyle]) -> float:
         """Write lines of text whose first line hangs from `top`; return where the next line would hang."""
@@ -135,11 +160,13 @@ class Scene:
         *,
         colour: str | None = None,
         edge: str | None = None,
+        striped: bool = False,
     ) -> None:
-        """Draw a rectangle, filled, outlined or both."""
-        self.ax.add_patch(
-            Rectangle((left, top), width, height, facecolor=colour or "none", edgecolor=edge or "none", linewidth=0.8)
-        )
+        """Draw a rectangle, filled, outlined or both; stripes tell a colour from another without colour."""
+        box = Rectangle((left, top), width, height, facecolor=colour or "none", edgecolor=edge or "none", linewidth=0.8)
+        if striped:
+            box.set(hatch="/////", edgecolor=STRIPE, linewidth=0)
+        self.ax.add_patch(box)
         self._reach(top + height)
 
     def rule(self, top: float, *, left: float = 0, right: float | None = None, colour: str = LINE) -> None:

@@ -108,7 +108,7 @@ class StabilityDisplay(Display):
         title = f"How often {self.n_refits} refits on other rows choose each coefficient, and with which sign"
         top = scene.paragraph(0, title, size=TITLE, weight=BOLD) + 3
         signed = np.where(self.frequency == 0.0, 0.0, self.positive - self.negative + np.finfo(float).tiny)
-        top = map_rows(scene, top, tiles, signed, self.class_names, 1.0, palette, True)
+        top = map_rows(scene, top, tiles, signed, self.class_names, 1.0, palette, True, "share of refits, signed,")
         top = _sign_legend(scene, top, palette) + 10
         top = self._pixels(scene, top)
         for sentence in self.words:

@@ -7,9 +7,21 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, class_numbers, symmetric_scale
+from inklens.displays.numbers import percent
 from inklens.displays.palettes import INK, LINE, MUTED, ink_pixels, signed_pixels
-from inklens.displays.probabilities import percent
-from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, shorten, signed_legend, wrap
+from inklens.displays.scene import (
+    BOLD,
+    LEADING,
+    TEXT,
+    TITLE,
+    Reading,
+    Scene,
+    grid,
+    number,
+    shorten,
+    signed_legend,
+    wrap,
+)
 from inklens.displays.style import in_default_style
 
 if TYPE_CHECKING:
@@ -133,8 +145,10 @@ class LabelErrorsDisplay(Display):
             ink_pixels(self.images[n]),
             signed_pixels(self.contributions[n], scale, palette=palette, black_zeros=False),
         )
+        said = f"what the ink adds for {self.suggested[n]} against {self.given[n]}"
         for k, pixels in enumerate(pictures):
-            scene.picture(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, pixels)
+            reading = Reading(said, self.contributions[n]) if k else None
+            scene.picture(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
             scene.box(left + tiles.left(k), top, tiles.tile_width, tiles.tile_height, edge=LINE)
         odds = (
             f"{self.given[n]}: {percent(float(self.proba_given[n]))} · "
@@ -258,7 +272,8 @@ class ConfusionCellDisplay(Display):
         below = top
         for k, (caption, pixels) in enumerate(pictures):
             left = tiles.left(k)
-            scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels)
+            reading = Reading("evidence of the ink, mean", self.mean_contributions) if k else None
+            scene.picture(left, top, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
             scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
             words = wrap(caption, tiles.tile_width)
             below = max(below, scene.words(left, top + tiles.tile_height + 2, words, color=MUTED))

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from inklens.displays.base import WIDE, Display
-from inklens.displays.palettes import INK, LINE, MUTED, PREDICTED, TRUE, ink_pixels
+from inklens.displays.numbers import counted, share_ticks
+from inklens.displays.palettes import FIRST, INK, LINE, MUTED, SECOND, ink_pixels
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, shorten, text_width
 from inklens.displays.style import in_default_style
 
@@ -95,8 +96,8 @@ class ModelComparisonDisplay(Display):
         value, low, high = self.difference * 100
         return (
             f"{', '.join(shares)}; difference {value:+.2f} points ({low:+.2f} to {high:+.2f}). Only {self.names[0]} is "
-            f"right on {self.only[0].n_rows:,} rows, only {self.names[1]} on {self.only[1].n_rows:,}, with pictures of "
-            f"these. {' '.join(self.words)}"
+            f"right on {counted(self.only[0].n_rows, 'row')}, only {self.names[1]} on {self.only[1].n_rows:,}, with "
+            f"pictures of these. {' '.join(self.words)}"
         ).strip()
 
     @in_default_style
@@ -115,16 +116,15 @@ class ModelComparisonDisplay(Display):
         return self._finish(scene)
 
     def _accuracies(self, scene: Scene, left: float, top: float, room: float) -> float:
-        y = scene.words(left, top, "accuracy, with 95 % intervals", weight=BOLD)
+        y = scene.words(left, top, "accuracy, with 95% intervals", weight=BOLD)
         name_width = min(max(text_width(name) for name in self.names), room * 0.4) + 8
         axes = scene.axes(left + name_width, y + 4, room - name_width - 22, 44, below=AFTER)
-        for k, (colour, (value, low, high)) in enumerate(zip((TRUE, PREDICTED), self.accuracies, strict=True)):
+        for k, (colour, (value, low, high)) in enumerate(zip((FIRST, SECOND), self.accuracies, strict=True)):
             _interval(axes, value, low, high, 1 - k, colour)
             scene.words(left, y + 4 + 44 * (0.25 + 0.5 * k) - TEXT * 0.7, shorten(self.names[k], name_width - 8))
         axes.set(ylim=(-0.5, 1.5), yticks=[])
         axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_locator(MaxNLocator(4 if room > 200 else 3))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
+        share_ticks(axes, "x", most=5 if room > 200 else 4)
         return y + 4 + 44 + AFTER
 
     def _difference(self, scene: Scene, left: float, top: float, room: float) -> float:
@@ -141,13 +141,13 @@ class ModelComparisonDisplay(Display):
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.3g}".replace("-", "−") if value else "0")
         y += 4 + 44 + LINE_HEIGHT + 6
         half = (room - 22) / 2 - 4
-        scene.words(left, y, shorten(f"← {self.names[1]} better", half), color=PREDICTED)
-        return scene.words(left + room - 10, y, shorten(f"{self.names[0]} better →", half), ha="right", color=TRUE)
+        scene.words(left, y, shorten(f"← {self.names[1]} better", half), color=MUTED)
+        return scene.words(left + room - 10, y, shorten(f"{self.names[0]} better →", half), ha="right")
 
     def _gallery(self, scene: Scene, top: float, k: int) -> float:
         part, other = self.only[k], self.names[1 - k]
         shown = f", {len(part.images)} of them" if part.n_rows > len(part.images) else ""
-        title = f"Only {self.names[k]} is right: {part.n_rows:,} rows{shown}"
+        title = f"Only {self.names[k]} is right: {counted(part.n_rows, 'row')}{shown}"
         top = scene.paragraph(top, title, size=TITLE, weight=BOLD) + 1
         if not part.n_rows:
             return top
@@ -162,9 +162,17 @@ class ModelComparisonDisplay(Display):
             centre = left + tiles.tile_width / 2
             truth, mistake = shorten(part.truths[i], tiles.caption, bold=True), shorten(part.mistakes[i], tiles.caption)
             y = scene.words(centre, y + tiles.tile_height + 1, truth, ha="center", weight=BOLD)
-            scene.words(centre, y, mistake, ha="center", color=PREDICTED if k == 0 else TRUE)
+            scene.words(centre, y, mistake, ha="center", color=MUTED)
         return top + tiles.rows * block
 
 
 def _interval(axes: Axes, value: float, low: float, high: float, y: float, colour: str) -> None:
-    axes.errorbar([value], [y], xerr=[[value - low], [high - value]], fmt="o", color=colour, markersize=6, capsize=4)
+    axes.errorbar(
+        [value],
+        [y],
+        xerr=[[value - low], [high - value]],
+        fmt="o" if colour == FIRST else "s",
+        color=colour,
+        markersize=6,
+        capsize=4,
+    )

@@ -1,4 +1,4 @@
-"""Is a model calibrated? Of the answers given with probability 90 %, nine in ten should be right.
+"""Is a model calibrated? Of the answers given with probability 90%, nine in ten should be right.
 
 Shapes: proba (n_samples, n_classes), codes (n_samples,) column of each row's true class.
 """
@@ -153,7 +153,7 @@ class Calibration(Shown):
         surest = self.bins[-1]
         sentences.append(
             f"Of the {surest.n_samples:,} answers given with {surest.low:.0%} or more, {surest.right.value:.1%} are "
-            f"right (95 % interval {surest.right.low:.1%} to {surest.right.high:.1%})."
+            f"right (95% interval {surest.right.low:.1%} to {surest.right.high:.1%})."
         )
         return sentences
 

@@ -134,7 +134,8 @@ class Comparison(Shown):
                 f"confidence the true difference lies between {low:.2%} and {high:.2%}."
             )
         yield (
-            f"If both were equally good, a split of {a + b:,} rows as uneven as {max(a, b):,} to {min(a, b):,} would "
+            f"If both were equally good, a split of {a + b:,} {'row' if a + b == 1 else 'rows'} as uneven as "
+            f"{max(a, b):,} to {min(a, b):,} would "
             f"come by chance with probability {self.p_value:.2g} (exact McNemar test)"
             + (": more than chance." if self.is_decided else f": these rows do not tell {name_a} from {name_b}.")
         )

@@ -151,18 +151,23 @@ class Evaluation(Shown):
     def in_words(self) -> list[str]:
         """Say which classes are easy, which hard, and what is taken for what."""
         recall = dict(zip(self.classes, self.recall, strict=True))
-        count = min(3, len(self.classes) // 2)
         right = int(self.true_positives.sum())
-        sentences = [
-            f"{right} of {self.n_samples} right: accuracy {self.accuracy:.4f}{self._interval()}.",
-            f"Easiest: {join(f'{c} ({recall[c]:.0%} right)' for c in self.easiest(count))}.",
-            f"Hardest: {join(f'{c} ({recall[c]:.0%} right)' for c in self.hardest(count))}.",
-        ]
+        total = f"{right} of {self.n_samples} right: accuracy {self.accuracy:.4f}{self._interval()}."
+
+        def named(classes: list[str]) -> str:
+            return join(f"{c} ({recall[c]:.0%} right)" for c in classes)
+
+        if len(self.classes) < 3:  # no superlatives of one
+            sentences = [total, f"Class by class: {named(self._by_recall())}."]
+        else:
+            count = min(3, len(self.classes) // 2)
+            sentences = [total, f"Easiest: {named(self.easiest(count))}.", f"Hardest: {named(self.hardest(count))}."]
         confusions = [
             f"{t} taken for {p} ({n} times)" if n > 1 else f"{t} taken for {p} (once)"
             for t, p, n in self.frequent_confusions()
         ]
-        return [*sentences, f"Most frequent confusions: {join(confusions)}." if confusions else "No mistakes at all."]
+        lead = "Most frequent confusions" if len(self.classes) > 2 else "Confusions"
+        return [*sentences, f"{lead}: {join(confusions)}." if confusions else "No mistakes at all."]
 
     def to_json(self) -> dict[str, object]:
         """Return everything as plain numbers and strings."""
@@ -192,7 +197,7 @@ class Evaluation(Shown):
         confusions = [f"{true} taken for {answer} ({count})" for true, answer, count in self.frequent_confusions()]
         facts: dict[str, object] = {
             "accuracy": f"{self.accuracy:.4f}, {right} of {self.n_samples} right",
-            "interval": f"{found.low:.4f} to {found.high:.4f} (95 %)",
+            "interval": f"{found.low:.4f} to {found.high:.4f} (95%)",
             "right of each": listed([f"{c} {r:.0%}" for c, r in zip(self.classes, self.recall, strict=True)]),
             "confusions": listed(confusions) or "none",
         }
@@ -200,7 +205,7 @@ class Evaluation(Shown):
 
     def _interval(self) -> str:
         found = self.accuracy_interval()
-        return f" (95 % interval {found.low:.4f} to {found.high:.4f})" if self.n_samples else ""
+        return f" (95% interval {found.low:.4f} to {found.high:.4f})" if self.n_samples else ""
 
     def _by_recall(self) -> list[str]:
         present = np.flatnonzero(self.confusion.sum(axis=1))

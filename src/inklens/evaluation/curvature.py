@@ -162,7 +162,7 @@ def curvature(
             "resamples the rows"
         )
     if n_draws is not None and n_draws < 2:
-        raise ParameterError(f"a deviation needs at least 2 draws, got {n_draws}; 200 give it to 5 %")
+        raise ParameterError(f"a deviation needs at least 2 draws, got {n_draws}; 200 give it to 5%")
     problem = problem_of(model, X, y, sample_weight)
     coef = model.coef_ - model.coef_.mean(axis=0)
     proba = softmax(problem.rows.scores(coef, model.intercept_, dtype=np.float64))

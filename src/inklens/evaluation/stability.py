@@ -114,7 +114,7 @@ class Stability(Shown):
         chosen, kept = self.coef != 0.0, self.stable(threshold)
         rows = "halves of the rows" if self.scheme == "halves" else "bootstrap samples of the rows"
         sentences = [
-            f"{self.n_refits} refits on {rows}, each proven to within {100 * self.gaps.max():.2g} % of its optimum, "
+            f"{self.n_refits} refits on {rows}, each proven to within {100 * self.gaps.max():.2g}% of its optimum, "
             f"choose {self.mean_chosen:,.0f} coefficients on average; the model chose {int(chosen.sum()):,}.",
             f"{int(kept.sum()):,} coefficients are stable: at least {threshold:.0%} of the refits choose them "
             f"({int((kept & chosen).sum()):,} of the model's). {int((self.frequency == 0.0).sum()):,} of "

@@ -263,7 +263,7 @@ def _check(model: LinearModel, to: str | None, norm: str, margin: float) -> None
     if norm not in NORMS:
         raise ParameterError(f"expected a norm out of {', '.join(NORMS)}, got {norm!r}")
     if not 0.0 <= margin < np.inf:
-        raise ParameterError(f"a margin is in log-odds and at least 0, got {margin:g}; 3 is 95 % against 5 %")
+        raise ParameterError(f"a margin is in log-odds and at least 0, got {margin:g}; 3 is 95% against 5%")
 
 
 def _limits(

@@ -15,6 +15,8 @@ from inklens.displays import NARROW, WIDE, ConfusionMatrixDisplay, Display
 from inklens.pages.inline import inline_svg
 from inklens.storage import write_text
 
+MOST_PLACES = 200  # pixels and bars with words of their own, in a phone's arrangement; of more, pictures tell values
+
 
 @dataclass(frozen=True)
 class ReportFigure:
@@ -42,10 +44,16 @@ class ReportFigure:
 
     def html(self) -> Markup:
         """Return the figure element; which arrangement is seen is the style sheet's choice."""
-        beside, below = self._wide_svg, copy.copy(self.display).plot(width=NARROW, **self.options).to_svg(hover=False)
-        wide, narrow = (
-            inline_svg(svg, prefix=f"{self.name}-{arrangement}-", label=self.display.alt)
-            for arrangement, svg in (("w", beside), ("n", below))
+        below = copy.copy(self.display).plot(width=NARROW, **self.options)
+        wide = inline_svg(
+            self._wide_svg, prefix=f"{self.name}-w-", label=self.display.alt, readings=self._wide.readings
+        )
+        narrow = inline_svg(
+            below.to_svg(hover=below.n_hovers <= MOST_PLACES),
+            prefix=f"{self.name}-n-",
+            label=self.display.alt,
+            readings=below.readings,
+            again=len(below.readings) == len(self._wide.readings),
         )
         return Markup(
             f'<figure id="figure-{self.name}">'

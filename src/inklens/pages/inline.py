@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -10,17 +10,24 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image
 
-from inklens.displays.palettes import INK, LINE, MUTED
-from inklens.displays.scene import PAPER
+from inklens.displays.palettes import INK, LINE, MISTAKE, MUTED
+from inklens.displays.scene import PAPER, Reading
 
-# The three neutral colours become the page's own, so that words are read on light and dark paper alike.
-THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)"}
+# The page's own colours replace those that are too dark at night, so that words are read on light and dark paper alike.
+THEMED = {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)", MISTAKE: "var(--mistake)"}
 PNG = "data:image/png;base64,"
+MOST_STEPS = 32767  # of a 16-bit number
 MOST_COLOURS = 256  # of a PNG with a palette
 
 
-def inline_svg(text: str, *, prefix: str, label: str) -> str:
-    """Return a display's SVG as an svg element on no paper, with its own ids, the page's colours and a label."""
+def inline_svg(
+    text: str, *, prefix: str, label: str, readings: Sequence[Reading | None] = (), again: bool = False
+) -> str:
+    """Return a display's SVG as an svg element on no paper, with its own ids, the page's colours and a label.
+
+    What the pixels of its pictures stand for goes along, for the page's script; `again` says that the same pictures, in
+    the same order, already have their values in the figure's other arrangement.
+    """
     root = ElementTree.fromstring(text)
     for element in root.iter():
         _drop_namespaces(element)
@@ -31,9 +38,11 @@ def inline_svg(text: str, *, prefix: str, label: str) -> str:
         _take_colours_of_page(element)
         if element.tag == "image":
             element.set("href", PNG + _compact(element.attrib["href"].removeprefix(PNG)))
+    _tell_values(root, readings, again=again)
     width = root.attrib.pop("width")
     del root.attrib["height"]
-    root.attrib = {"role": "img", "aria-label": label, **root.attrib, "style": f"max-width:{width}"}
+    looks = {"preserveAspectRatio": "xMinYMin", "style": f"max-width:{width}"}  # at the left where its height is held
+    root.attrib = {"role": "img", "aria-label": label, **root.attrib, **looks}
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -78,6 +87,27 @@ def _take_colours_of_page(element: Element) -> None:
     found = _declarations(element)
     if found:
         element.set("style", "; ".join(f"{name}: {THEMED.get(value, value)}" for name, value in found.items()))
+
+
+def _tell_values(root: Element, readings: Sequence[Reading | None], *, again: bool) -> None:
+    """Give each picture its values: 16-bit numbers, little-endian, in base64, to be multiplied by a step."""
+    pictures = list(root.iter("image"))
+    if len(pictures) != len(readings):
+        return
+    for picture, reading in zip(pictures, readings, strict=True):
+        if reading is None:
+            continue
+        picture.set("data-what", reading.what)
+        if reading.values is None:
+            continue
+        largest = float(np.abs(reading.values).max())
+        step = 1.0 if reading.values.dtype.kind in "iu" and largest <= MOST_STEPS else largest / MOST_STEPS or 1.0
+        steps = np.rint(reading.values / step).astype("<i2")
+        steps[(steps == 0) & (reading.values != 0)] = 1  # 0 means exactly zero
+        picture.set("data-values", "" if again else base64.b64encode(steps.tobytes()).decode())
+        picture.set("data-step", f"{step:.9g}")
+        if reading.words:
+            picture.set("data-words", "|".join(reading.words))
 
 
 def _declarations(element: Element) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 import json
 import os
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inklens import __version__
 from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
 from inklens.pages import Chapter, ReportFigure, confusion_figures, render, replaced_folder
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
+from inklens.pages.shell import MODEL, Shell
 from inklens.progress import Progress
 from inklens.reader import DigitReader
 from inklens.storage import write_text
@@ -41,9 +43,12 @@ def write_model_page(
     data: str | None = None,
     part: Part = "test",
     stability: bool = False,
+    shell: Shell | None = None,
     progress: Progress | None = None,
 ) -> "ModelPage":
-    """Judge a model and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
+    """Judge a model and write a page about it into the folder `out`.
+
+    There will be index.html, model.inklens, numbers.json, predictions.csv and figures/.
 
     Parameters
     ----------
@@ -55,6 +60,8 @@ def write_model_page(
         As for `evaluate`.
     stability : bool
         Whether to ask the training rows how sure the coefficients are, which takes some seconds.
+    shell : Shell, optional
+        How the page's reader calls the program.
 
     Raises
     ------
@@ -67,7 +74,12 @@ def write_model_page(
         sure = _Sure(_answers(reader, judged, part), coefficients)
         reasons = reasons_chapters(*_subject(reader, data))
         figures = {f.name: f for f in (*_figures(reader, judged), *sure.figures(), *reasons.figures)}
-        context = {**_context(reader, judged, part, figures), **sure.context(), "r": reasons}
+        context = {
+            **_context(reader, judged, part, figures),
+            **sure.context(),
+            "r": reasons,
+            "shell": _shell(shell, reader),
+        }
         page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
         for figure in figures.values():
             figure.save(folder / "figures")
@@ -79,8 +91,17 @@ def write_model_page(
         numbers["how_sure"], numbers["reasons"] = sure.to_json(), reasons.to_json()
         write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "predictions.csv", judged.predictions)
+        reader.save(folder / MODEL)
         write_text(folder / "index.html", page)
     return ModelPage(judged, numbers)
+
+
+def _shell(shell: Shell | None, reader: DigitReader) -> Shell:
+    """Return how commands of the page name the rows that the model was fitted on."""
+    data = reader.data_record
+    options = {"--data": data.spec, "--train": data.train, "--test": data.test, "--seed": data.seed}
+    named = [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
+    return replace(shell or Shell(), rows=" ".join(named))
 
 
 def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from inklens.displays.probabilities import percent
+from inklens.displays.numbers import counted, percent
+from inklens.pages.glossary import TERMS, mark_terms
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, percent=percent, share=_share, gap=_gap, join_words=join_words)
+    environment.globals["glossary"] = TERMS
+    environment.filters["mark_terms"] = mark_terms
+    environment.filters.update(
+        number=_number, counted=counted, percent=percent, share=_share, gap=_gap, join_words=join_words
+    )
     return environment.get_template(template).render(chapters=chapters, **context)
 
 

@@ -123,10 +123,14 @@ def _plain(value: object) -> object:
     return value.to_json() if hasattr(value, "to_json") else value
 
 
-def reasons_chapters(subject: Subject, names: Sequence[str] = tuple(TITLES)) -> Reasons:
-    """Compute the named chapters, as far as the subject can have them."""
+def reasons_chapters(
+    subject: Subject, names: Sequence[str] = tuple(TITLES), step: Callable[[int, str], None] | None = None
+) -> Reasons:
+    """Compute the named chapters, as far as the subject can have them; `step` is told number and title of the next."""
     reasons = Reasons(subject.words)
-    for name in names:
+    for number, name in enumerate(names):
+        if step is not None:
+            step(number, TITLES[name])
         try:
             built = _BUILDERS[name](subject)
         except InklensError:

@@ -115,7 +115,7 @@ def resize_longer(gray: np.ndarray, side: int, *, enlarge: bool = False) -> np.n
 def papers(bright: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Yield guesses at the paper's brightness under a photo whose ink is dark, by name.
 
-    A flat level suits scans and drawings, a quadratic slow light, a grey closing of 35 % and 15 % of the side
+    A flat level suits scans and drawings, a quadratic slow light, a grey closing of 35% and 15% of the side
     shadows and vignettes (a stroke wider than the closing would be taken for paper).
     """
     small = resize_longer(bright, PAPER_SIDE)

@@ -26,7 +26,7 @@ CORNER_SHARE = 0.12  # the same for another line along the border: a box may hav
 TOUCH_SHARE = 0.01  # the same for a line far from the border, such as the stem of a 1 in a box, which meets none
 
 MAX_TILT = 0.15  # rise over run: more is a pen's stroke
-TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)  # tried; a step lifts an end by 2 % of the length
+TILTS = np.linspace(-MAX_TILT, MAX_TILT, 17)  # tried; a step lifts an end by 2% of the length
 MIN_DOTS = 4  # of a dotted rule
 MIN_STRIPES, STRIPES_SHARE = 3, 0.25  # so many lines, which cover so much of the side, are a texture
 MIN_FILLED = 0.25  # share of a line's length that has ink

@@ -104,7 +104,7 @@ class Certainty:
     def set_words(self) -> list[str]:
         """Say what the sets promise, and what they kept."""
         low, high = self.rule.coverage_range()
-        promised, n = f"{100 * self.rule.coverage:.4g} %", self.rule.n_samples
+        promised, n = f"{100 * self.rule.coverage:.4g}%", self.rule.n_samples
         several, kept = int((self.sets.sum(axis=1) > 1).sum()), self.coverage
         promise = (
             f"The sets promise to hold the truth for {promised} of new pictures from the same source, calibrated on "
@@ -118,7 +118,7 @@ class Certainty:
         return [
             promise,
             f"Calibrated on one half of the rows and judged on the other, in turn, {kept.value:.1%} of the sets hold "
-            f"it (95 % interval {kept.low:.1%} to {kept.high:.1%}); {several:,} of {len(self.sets):,} have more than "
+            f"it (95% interval {kept.low:.1%} to {kept.high:.1%}); {several:,} of {len(self.sets):,} have more than "
             f"one class, {self.sets.sum(axis=1).mean():.2f} on average.",
         ]
 

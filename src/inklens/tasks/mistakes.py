@@ -54,7 +54,7 @@ class Cell:
     def display(self, *, most: int = 20) -> "ConfusionCellDisplay":
         """Return the figure."""
         from inklens.displays import ConfusionCellDisplay
-        from inklens.displays.probabilities import percent
+        from inklens.displays.numbers import percent
 
         return ConfusionCellDisplay(
             self.frames[:most],

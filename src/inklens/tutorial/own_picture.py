@@ -1,5 +1,7 @@
 """The reader's own picture, or one made from a held-out image: both recipes, and what would change the answer."""
 
+import base64
+import io
 import math
 import os
 from collections.abc import Iterable
@@ -8,11 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from inklens.datasets import Dataset, Split
 from inklens.displays import FlipDisplay
 from inklens.displays.estimators import LinearClassifier, LinearWeights
-from inklens.displays.probabilities import percent
+from inklens.displays.numbers import percent
 from inklens.errors import NoFlipError, PhotoError
 from inklens.explanations import Flip
 from inklens.photos import Picture, decode, normalise
@@ -24,6 +27,17 @@ from inklens.tasks.model_rows import scale_pixels
 from inklens.tasks.reading import refusal
 from inklens.tutorial.paper import paper_photo
 
+CHANNELS = {
+    "1": "one bit, black or white",
+    "L": "one number, its grey level",
+    "LA": "two numbers, grey level and opacity",
+    "P": "one number, its colour in a list",
+    "RGB": "three numbers: red, green and blue",
+    "RGBA": "four numbers: red, green, blue and opacity",
+    "CMYK": "four numbers, one a printing ink",
+}
+THUMBNAIL = 280  # pixels
+PICTURE = "picture"  # the name of its file beside the page, before the suffix
 PEN = 2.0  # pixels; about as thick as MNIST's lines
 MARGIN = 0.5  # log-odds by which the new answer must lead the next best class
 RECIPES = {"tutorial": "the tutorial's recipe", "faithful": "the faithful recipe"}
@@ -52,13 +66,16 @@ class RecipeReading:
 class UserPicture:
     """The reader's picture, or one that was made from a held-out image.
 
-    `shape` is (rows, cols) of the picture as given; `readings` are by recipe; `refusal` says why a reading is missing.
+    `shape` is (rows, cols) of the picture as given; `readings` are by recipe; `refusal` says why a reading is missing;
+    `file` are name and bytes of the picture, `seen` its grey levels as decoded, (rows, cols) in [0, 1].
     """
 
     origin: str
     made: bool
     truth: str | None
     shape: tuple[int, int]
+    file: tuple[str, bytes]
+    seen: np.ndarray
     readings: dict[str, RecipeReading]
     refusal: str = ""
 
@@ -66,6 +83,22 @@ class UserPicture:
     def best(self) -> RecipeReading | None:
         """The reading after the recipe that treats the picture as the training images were treated, if there is one."""
         return self.readings.get("faithful") or next(iter(self.readings.values()), None)
+
+    @property
+    def channels(self) -> str:
+        """How the file stores a pixel, in words; nothing where only the decoder knows."""
+        try:
+            with Image.open(io.BytesIO(self.file[1])) as image:
+                return CHANNELS.get(image.mode, "")
+        except OSError:
+            return ""
+
+    @property
+    def thumbnail(self) -> str:
+        """The picture as decoded, at most `THUMBNAIL` pixels a side, as the address of an image within the page."""
+        step = math.ceil(max(self.seen.shape) / THUMBNAIL)
+        gray = np.rint(255 * np.clip(self.seen[::step, ::step], 0, 1)).astype(np.uint8)
+        return "data:image/png;base64," + base64.b64encode(_png(gray)).decode("ascii")
 
     @property
     def frame(self) -> np.ndarray | None:
@@ -96,8 +129,8 @@ class UserPicture:
 
 def open_photo(
     photo: str | os.PathLike[str] | None, *, classes: Iterable[str], anyway: bool = False
-) -> tuple[str, Picture] | None:
-    """Return name and pixels of the reader's photo; before any long work, so that a bad file is said at once.
+) -> tuple[Path, Picture] | None:
+    """Return path and pixels of the reader's photo; before any long work, so that a bad file is said at once.
 
     Raises
     ------
@@ -106,7 +139,6 @@ def open_photo(
     """
     if photo is None:
         return None
-    name = Path(photo).name
     try:
         picture = decode(photo)
         reasons = () if anyway else reasons_for(classes, normalise(picture).reasons)
@@ -114,23 +146,33 @@ def open_photo(
             raise PhotoError(refusal(reasons), code="refused")
     except PhotoError as error:
         raise PhotoError(f"{os.fspath(photo)!r}: {error}", code=error.code) from error
-    return name, picture
+    return Path(photo), picture
 
 
 def read_own(
-    model: LinearClassifier, dataset: Dataset, rows: Split, *, picture: tuple[str, Picture] | None, pixel_filter: float
+    model: LinearClassifier,
+    dataset: Dataset,
+    rows: Split,
+    *,
+    picture: tuple[Path, Picture] | None,
+    pixel_filter: float,
+    truth: str | None = None,
 ) -> UserPicture:
-    """Read the given picture by both recipes, or one made from a test image that the model reads rightly."""
-    truth = None
+    """Read the given picture by both recipes, or one made from a test image that the model reads rightly.
+
+    `truth` is the class that the given picture was meant to be, if that was said.
+    """
     if picture is None:
         number = _readable_image(model, rows)
         truth = str(rows.y_test[number])
         frame = scale_pixels(rows.X_test[number]).reshape(dataset.image_shape)
-        name, pixels = f"test image {number}, class {truth}", decode(paper_photo(frame))
+        made = _png(paper_photo(frame))
+        name, pixels, file = f"test image {number}, class {truth}", decode(made), (f"{PICTURE}.png", made)
     else:
-        name, pixels = picture
+        path, pixels = picture
+        name, file = path.name, (f"{PICTURE}{path.suffix.lower()}", path.read_bytes())
     width, height = pixels.size
-    own = partial(UserPicture, name, picture is None, truth, (height, width))
+    own = partial(UserPicture, name, picture is None, truth, (height, width), file, pixels.gray)
     if dataset.image_shape != (28, 28):
         return own({}, "the recipes make frames of 28 x 28 pixels, and these images have another size")
     readings, refusal = {}, ""
@@ -140,6 +182,12 @@ def read_own(
         except PhotoError as error:
             refusal = f"after {RECIPES[recipe]}: {error}"
     return own(readings, refusal)
+
+
+def _png(gray: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(gray).save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _readable_image(model: LinearClassifier, rows: Split) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,9 @@ from inklens.displays import (
 from inklens.displays.base import as_maps, class_weights
 from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render, replaced_folder
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
+from inklens.pages.shell import MODEL, Shell
 from inklens.progress import Progress
-from inklens.reader import DigitReader
-from inklens.storage import write_text
+from inklens.storage import write_bytes, write_text
 from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
 from inklens.tutorial.fits import FittedModel, PenalisedModel
@@ -33,9 +34,9 @@ from inklens.tutorial.run import PIXEL_FILTER, Tutorial, compute_tutorial, n_ste
 CHAPTERS = [
     Chapter("data", "Look at the data", "tutorial/data.html"),
     Chapter("prepare", "Hold some images back", "tutorial/prepare.html"),
-    Chapter("fit", "Fit a softmax regression", "tutorial/fit.html"),
     Chapter("maps", "See what it learned", "tutorial/maps.html"),
     Chapter("by-hand", "One image by hand", "tutorial/by_hand.html"),
+    Chapter("fit", "Fit a softmax regression", "tutorial/fit.html"),
     Chapter("judge", "How good is it?", "tutorial/judge.html"),
     Chapter("mistakes", "Look at the mistakes", "tutorial/mistakes.html"),
     Chapter("own", "Read your own picture", "tutorial/own.html"),
@@ -47,13 +48,16 @@ CHAPTERS = [
     Chapter("next", "What to try next", "tutorial/next.html"),
 ]
 MIND_CAPTIONS = {
-    "least": "The smallest change of ink that makes another class win clearly. Blue is added, orange erased.",
+    "least": "The smallest change of ink that makes another class win clearly. "
+    "Added ink is violet with a plus sign, erased ink gold with a cross.",
     "stroke": "The same with one stroke of a pen.",
 }
 SURE_CAPTIONS = {
     **model_page.SURE_CAPTIONS,
     "stability": "The L1 fit, repeated on halves of the training images: which coefficients are chosen again.",
 }
+WRITING_STEPS = 20  # of the progress, beside those of `compute_tutorial`: about as long as as many points of the path
+REASONS_SHARE = 0.5  # of the time that the page takes
 N_FIRST = 10  # first images shown with their labels
 
 
@@ -65,61 +69,89 @@ def run_tutorial(
     seed: int = 9,
     out: str | os.PathLike[str],
     photo: str | os.PathLike[str] | None = None,
+    label: str | None = None,
     anyway: bool = False,
     pixel_filter: float = PIXEL_FILTER,
+    spec: str = "embedded",
+    shell: Shell | None = None,
     progress: Progress | None = None,
 ) -> Tutorial:
-    """Run the whole tutorial and write index.html, numbers.json, predictions.csv and figures/ into the folder `out`.
+    """Run the whole tutorial and write it into the folder `out`.
+
+    There will be index.html, model.inklens (the model that the page reads), the picture that it reads, numbers.json,
+    predictions.csv and figures/.
 
     Parameters
     ----------
-    dataset, train, test, seed, photo, anyway, pixel_filter, progress
+    dataset, train, test, seed, photo, label, anyway, pixel_filter, spec, progress
         As for `compute_tutorial`.
     out : path
         A new or empty folder, or one with an older report, which is replaced as a whole at the end.
+    shell : Shell, optional
+        How the page's reader calls the program.
 
     Raises
     ------
     ParameterError, DataError, PhotoError, OutputError
         Nothing is written then, and an older report stays.
     """
+    steps = _Steps(progress)
     with replaced_folder(out) as folder:
         result = compute_tutorial(
-            dataset,
-            train=train,
-            test=test,
-            seed=seed,
-            photo=photo,
-            anyway=anyway,
-            pixel_filter=pixel_filter,
-            progress=progress,
-        )
-        write_page(result, folder)
-        if progress is not None:
-            progress(n_steps(), n_steps(), "done")
+            dataset, train=train, test=test, seed=seed, photo=photo, label=label, anyway=anyway,
+            pixel_filter=pixel_filter, spec=spec, progress=steps.computing,
+        )  # fmt: skip
+        write_page(result, folder, shell or Shell(), steps)
     return result
 
 
-def write_page(tutorial: Tutorial, folder: Path) -> None:
-    """Write index.html, numbers.json, predictions.csv and the figures."""
-    reasons = reasons_chapters(_subject(tutorial), [name for name in TITLES if name != "flips"])
+class _Steps:
+    """One progress over the steps of the computation and those of the page."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+
+    def computing(self, done: int, total: int | None, what: str) -> None:
+        """Pass a step of the computation on."""
+        if self.progress is not None:
+            self.progress(done, None if total is None else total + WRITING_STEPS, what)
+
+    def writing(self, share: float, what: str) -> None:
+        """Tell which share of the page is written."""
+        if self.progress is not None:
+            self.progress(n_steps() + int(share * WRITING_STEPS), n_steps() + WRITING_STEPS, what)
+
+
+def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) -> None:
+    """Write index.html, numbers.json, predictions.csv, the model, its picture and the figures."""
+    name, picture = tutorial.own.file
+    write_bytes(folder / name, picture)
+    tutorial.reader.save(folder / MODEL)
+    told = [name for name in TITLES if name != "flips"]
+    reasons = reasons_chapters(
+        _subject(tutorial), told, lambda number, title: steps.writing(REASONS_SHARE * number / len(told), title.lower())
+    )
     figures = {figure.name: figure for figure in [*tutorial_figures(tutorial), *reasons.figures]}
+    drawn = {}
+    for number, figure in enumerate(figures.values(), 1):
+        drawn[figure.name] = figure.html()
+        figure.save(folder / "figures")
+        steps.writing(REASONS_SHARE + (1.0 - REASONS_SHARE) * number / len(figures), "drawing the figures")
     page = render(
         "tutorial/tutorial.html",
         package="inklens.tutorial",
         chapters=reasons.among(CHAPTERS),
         context={
             "t": tutorial,
+            "shell": replace(shell, picture=name),
             "r": reasons,
-            "title": f"Seeing through a classifier: {tutorial.dataset.name}",
+            "title": f"Seeing through a softmax regression: {tutorial.dataset.name}",
             "heading": "Seeing through a classifier",
             "description": _description(tutorial),
             "version": __version__,
-            "figures": {name: figure.html() for name, figure in figures.items()},
+            "figures": drawn,
         },
     )
-    for figure in figures.values():
-        figure.save(folder / "figures")
     numbers = {**tutorial.numbers(), "reasons": reasons.to_json()}
     write_text(folder / "numbers.json", json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False))
     answers = predictions_csv(tutorial.split.y_test, tutorial.proba, tutorial.classes, index=tutorial.split.test_index)
@@ -145,7 +177,7 @@ def _subject(t: Tutorial) -> Subject:
     if best is not None:
         words = "the made picture" if t.own.made else "the picture of your own"
     return Subject(
-        DigitReader.from_estimator(t.fits.l2.model, image_shape=t.dataset.image_shape),
+        t.reader,
         t.split,
         t.picture,
         words,
@@ -154,11 +186,17 @@ def _subject(t: Tutorial) -> Subject:
 
 
 def _description(t: Tutorial) -> str:
+    n_train, n_test = len(t.split.y_train), len(t.split.y_test)
     return (
-        f"{len(t.split.y_train):,} images of the data set “{t.dataset.name}” teach a linear model to tell "
-        f"{len(t.classes)} classes apart; {len(t.split.y_test):,} others judge it. Every number on this page comes "
-        "from this run."
+        f"{n_train:,} {_images(t)} of the data set “{t.dataset.name}” teach a softmax regression, that is, logistic "
+        f"regression for {len(t.classes)} classes, to tell them apart; {n_test:,} others judge it. Every number on "
+        "this page comes from this run."
     )
+
+
+def _images(t: Tutorial) -> str:
+    """Return what the images show, where their classes tell."""
+    return "handwritten digits" if set(t.classes) <= set("0123456789") else "images"
 
 
 def _data_figures(t: Tutorial) -> list[ReportFigure]:

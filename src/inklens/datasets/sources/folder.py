@@ -38,7 +38,7 @@ def load(place: str, options: LoadOptions, progress: Progress | None = None) -> 
     Raises
     ------
     DataError
-        No such folder, no class, no picture, or too many pictures (over 10 and over 1 %) that cannot be read.
+        No such folder, no class, no picture, or too many pictures (over 10 and over 1%) that cannot be read.
     """
     folder = existing(place, kind="folder")
     listing = _list_pictures(folder)

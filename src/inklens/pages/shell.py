@@ -1,0 +1,61 @@
+"""The commands that a page prints: as they run in the page's folder, on the page's own model, data and split."""
+
+import shlex
+from dataclasses import dataclass
+
+MODEL = "model.inklens"  # beside the page
+
+
+@dataclass(frozen=True)
+class Shell:
+    """How the reader of a page calls the program.
+
+    Parameters
+    ----------
+    program : str
+        ``inklens``, or its path where the shell does not find it by name.
+    rows : str
+        Options that name the run's data and split, such as ``--data mnist --train 7500``; empty for the defaults.
+    picture : str
+        The picture that the page reads, a file beside it; else a name for the reader's own.
+
+    Examples
+    --------
+    >>> shell = Shell(rows="--data mnist")
+    >>> shell.fit("--C 10 -o more.inklens")
+    'inklens fit --data mnist --C 10 -o more.inklens'
+    >>> shell.on_picture("explain", "-o why.png")
+    'inklens explain my-digit.jpg --model model.inklens -o why.png'
+    """
+
+    program: str = "inklens"
+    rows: str = ""
+    picture: str = "my-digit.jpg"
+
+    def __call__(self, command: str) -> str:
+        """Return a command that needs neither model nor rows."""
+        return f"{self.program} {command}"
+
+    def fit(self, options: str) -> str:
+        """Return a fit to the run's rows."""
+        return self(_joined("fit", self.rows, options))
+
+    def demo(self, options: str) -> str:
+        """Return another run of the tutorial on these data; it writes a folder of its own."""
+        return self(_joined("demo", self.rows, options))
+
+    def path(self, options: str) -> str:
+        """Return the path along C on the run's rows."""
+        return self(_joined("path", self.rows, options))
+
+    def on_picture(self, command: str, options: str = "") -> str:
+        """Return a command about the page's picture, answered by the page's model."""
+        return self(_joined(command, shlex.quote(self.picture), f"--model {MODEL}", options))
+
+    def on_model(self, command: str, options: str = "") -> str:
+        """Return a command about the page's model."""
+        return self(_joined(command, MODEL, options))
+
+
+def _joined(*words: str) -> str:
+    return " ".join(filter(None, words))
