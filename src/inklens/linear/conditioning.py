@@ -21,6 +21,7 @@ MAX_UNSCALED = 1e4  # columns that reach further are scaled to about 1
 TINY = 1e-3  # columns that reach no further are scaled to about 1 where no penalty depends on units
 MIN_SCALE = 1e-290  # of a column, so that its coefficient in the units of the data stays a number
 SMALL = 0.03  # a column of that span feels a penalty a thousand times as much as one of span 1
+SURELY = 3.0  # deviations, beyond which an agreement is not chance
 AGREEMENT = 0.02  # of residuals with a column, as a share of the largest possible: what is lost if it is not used
 NARROW_RATIO = 0.01  # columns whose values spread less than this share of their middle are centred
 
@@ -85,11 +86,13 @@ def unheard(problem: Problem, gradient: np.ndarray) -> np.ndarray:
     A gradient G_kj = sum_i c_i r_ik x_ij is at most sum_i c_i times the column's span. Where a column of span 1 has a
     large share of that, a larger coefficient pays; where a small one has, the penalty on its units forbids it.
     """
-    span = problem.rows.high - problem.rows.low
-    possible = np.where(span > 0.0, problem.weights.sum() * span, np.inf)
-    chance = 1.0 / np.sqrt(problem.rows.n_samples)  # twice the deviation of the agreement with noise, at most
+    rows, total = problem.rows, float(problem.weights.sum())
+    span, size = rows.high - rows.low, np.maximum(np.abs(rows.low), np.abs(rows.high))
+    possible = np.where(span > 0.0, total * span, np.inf)
     agreement = np.abs(gradient).max(axis=0, initial=0.0) / possible
-    return np.asarray((span < SMALL) & (agreement > max(AGREEMENT, chance)))
+    # of a column with noise, by chance: its deviation is at most sqrt(max |x| mean |x|), that of a residual 1/2
+    deviation = 0.5 * total * np.sqrt(size * (problem.magnitudes / total)) / possible / np.sqrt(rows.n_samples)
+    return np.asarray((span < SMALL) & (agreement > np.maximum(AGREEMENT, SURELY * deviation)))
 
 
 def remark_on(columns: np.ndarray, names: Sequence[str] | np.ndarray | None = None) -> str:
