@@ -93,7 +93,7 @@ def test_l2_is_certified_and_its_bound_is_below_the_optimum(seed, log_l2, separa
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**9), st.floats(-3, 3), st.booleans(), st.booleans(), st.booleans())
 def test_l2_on_many_more_problems(seed, log_l2, separable, collinear, dense):
     test_l2_is_certified_and_its_bound_is_below_the_optimum.hypothesis.inner_test(
