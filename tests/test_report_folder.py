@@ -1,6 +1,7 @@
 """A report replaces an older one as a whole, or not at all, and nothing else ever."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,48 @@ def test_an_older_report_is_replaced_as_a_whole(tmp_path):
     assert (old / "index.html").read_text() == "new"
     assert not (old / "figures").exists()
     assert only(tmp_path, "report")
+
+
+def test_what_somebody_put_into_an_older_report_stays(tmp_path):
+    """The commands of a page run in its folder, and leave figures and models there."""
+    old = tmp_path / "report"
+    write_report_with_files(old)
+    with replaced_folder(old) as folder:
+        write_report(folder)
+        (folder / "notes.txt").write_text("the report's own")
+    assert only(old, "index.html", "numbers.json", "why.png", "notes.txt", "mine")
+    assert (old / "why.png").read_text() == "a figure"
+    assert (old / "mine" / "more.inklens").read_text() == "a model"
+    assert (old / "notes.txt").read_text() == "the report's own"
+    assert only(tmp_path, "report")
+
+
+def test_nothing_of_somebody_s_is_lost_where_it_cannot_be_moved(tmp_path, monkeypatch):
+    old = tmp_path / "report"
+    write_report_with_files(old)
+
+    def fails(self, target, rename=Path.rename):
+        if self.name == "why.png":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(OutputError, match="Input/output"), replaced_folder(old) as folder:
+        write_report(folder)
+    assert [path.read_text() for path in tmp_path.rglob("why.png")] == ["a figure"]
+
+
+def write_report_with_files(folder):
+    """A report with all that it may hold, and files beside that are somebody's."""
+    folder.mkdir()
+    write_report(folder, "old")
+    for name in ("predictions.csv", "model.inklens", "picture.jpeg"):
+        (folder / name).write_text("old")
+    (folder / "figures").mkdir()
+    (folder / "mine").mkdir()
+    (folder / "mine" / "more.inklens").write_text("a model")
+    (folder / "why.png").write_text("a figure")
+    (folder / "notes.txt").write_text("old")
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError("no"), OSError(28, "No space left on device")])

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
+from inklens.model.estimators import LinearWeights as LinearWeights
+
 if TYPE_CHECKING:
     from inklens.photos import Step
 
@@ -48,22 +50,6 @@ class PhotoReader(Protocol):
 
     def read(self, photo: object, /) -> Sequence[Read]:
         """Return what is on it."""
-
-
-class LinearWeights(Protocol):
-    """Coefficients, intercepts and classes of a fitted linear classifier."""
-
-    @property
-    def coef_(self) -> np.ndarray:
-        """(n_classes, n_features), or one row for two classes."""
-
-    @property
-    def intercept_(self) -> np.ndarray:
-        """(n_classes,), or one value for two classes."""
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """(n_classes,)."""
 
 
 class Classifier(Protocol):

@@ -28,8 +28,8 @@ EXPECTED = (
 
 
 @runtime_checkable
-class LinearClassifier(Protocol):
-    """What scikit-learn's linear classifiers have once they are fitted."""
+class LinearWeights(Protocol):
+    """Coefficients, intercepts and classes of a fitted linear classifier."""
 
     @property
     def coef_(self) -> np.ndarray:
@@ -82,14 +82,14 @@ def weights_of(estimator: object, *, full_ink: float | None = None) -> Weights:
     return found
 
 
-def _parts(estimator: object) -> tuple[list[object], LinearClassifier]:
+def _parts(estimator: object) -> tuple[list[object], LinearWeights]:
     """Return the steps before the classifier, and the classifier."""
     estimator = getattr(estimator, "best_estimator_", estimator)  # of a search over parameters
     chain = [step for _, step in getattr(estimator, "steps", [("", estimator)])]
     *before, last = chain
     if isinstance(last, type) or not hasattr(last, "predict_proba"):
         raise DataError(f"{EXPECTED}; got {_name(last)}, which gives no probabilities")
-    if not isinstance(last, LinearClassifier):
+    if not isinstance(last, LinearWeights):
         state = "that is not fitted; call fit first" if hasattr(last, "fit") and _is_logistic(last) else "with no coef_"
         raise DataError(f"{EXPECTED}; got {_name(last)} {state}")
     return [step for step in before if step is not None and step != "passthrough"], last
@@ -103,7 +103,7 @@ def _name(thing: object) -> str:
     return type(thing).__name__ if not isinstance(thing, type) else f"the class {thing.__name__} itself"
 
 
-def _softmax_of(estimator: LinearClassifier) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _softmax_of(estimator: LinearWeights) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     coef = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
     intercept = np.atleast_1d(np.asarray(estimator.intercept_, dtype=np.float64))
     classes = tuple(str(name) for name in np.asarray(estimator.classes_).tolist())

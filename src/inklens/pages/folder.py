@@ -10,13 +10,15 @@ from pathlib import Path
 from inklens.errors import OutputError
 
 MARKER = "numbers.json"  # with index.html: what tells a report from somebody's folder
+OWN = ("index.html", "numbers.json", "predictions.csv", "model.inklens", "figures", "picture.*")  # what reports hold
 
 
 @contextmanager
 def replaced_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty folder that takes the name `out` when the block ends without an error.
 
-    On any failure, Ctrl-C included, the new folder is removed and an older report stays as it was.
+    Files that are not a report's own, such as those that its commands have made, move from an older report to the new
+    one. On any failure, Ctrl-C included, the new folder is removed and an older report stays as it was.
 
     Raises
     ------
@@ -59,17 +61,28 @@ def _check_replaceable(out: Path) -> None:
 
 
 def _swap(new: Path, out: Path) -> None:
-    """Rename `new` to `out`; an older folder is moved aside first and put back if that fails."""
-    aside = None
-    if out.exists():
-        aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".old"))
-        out.rename(aside / "report")
+    """Rename `new` to `out`; an older folder is moved aside first, and put back if that fails.
+
+    It is removed last, when nothing of somebody else's is in it any more.
+    """
+    if not out.exists():
+        new.rename(out)
+        return
+    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".old"))
+    old = aside / "report"
+    out.rename(old)
     try:
         new.rename(out)
     except BaseException:
-        if aside is not None:
-            (aside / "report").rename(out)
+        old.rename(out)
+        aside.rmdir()
         raise
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
+    _keep_others(old, out)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _keep_others(old: Path, new: Path) -> None:
+    """Move what is not a report's own, and has no namesake in the new one."""
+    for path in old.iterdir():
+        if not any(path.match(name) for name in OWN) and not (new / path.name).exists():
+            path.rename(new / path.name)

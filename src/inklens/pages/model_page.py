@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from inklens import __version__
+from inklens.datasets.registry import absolute_spec
 from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
+from inklens.errors import ParameterError
 from inklens.pages import Chapter, ReportFigure, confusion_figures, render, replaced_folder
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
 from inklens.pages.shell import MODEL, Shell
@@ -72,13 +74,14 @@ def write_model_page(
         judged = evaluate(reader, data=data, part=part, progress=progress)
         coefficients = judge_coefficients(reader, data=data, progress=progress) if stability else None
         sure = _Sure(_answers(reader, judged, part), coefficients)
-        reasons = reasons_chapters(*_subject(reader, data))
+        subject, chapters, sample = _subject(reader, data)
+        reasons = reasons_chapters(subject, chapters)
         figures = {f.name: f for f in (*_figures(reader, judged), *sure.figures(), *reasons.figures)}
         context = {
             **_context(reader, judged, part, figures),
             **sure.context(),
             "r": reasons,
-            "shell": _shell(shell, reader),
+            "shell": _shell(shell, reader, data, sample),
         }
         page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
         for figure in figures.values():
@@ -96,22 +99,28 @@ def write_model_page(
     return ModelPage(judged, numbers)
 
 
-def _shell(shell: Shell | None, reader: DigitReader) -> Shell:
-    """Return how commands of the page name the rows that the model was fitted on."""
-    data = reader.data_record
-    options = {"--data": data.spec, "--train": data.train, "--test": data.test, "--seed": data.seed}
+def _shell(shell: Shell | None, reader: DigitReader, data: str | None, sample: int) -> Shell:
+    """Return how commands in the page's folder name the rows of the fit, and the test row that is explained."""
+    record = reader.data_record
+    try:
+        recorded = None if record.spec is None else absolute_spec(record.spec)
+    except ParameterError:  # a file of another place or time; the rows are those of `data`
+        recorded = record.spec
+    judged = recorded if data is None else absolute_spec(data)
+    options = {"--data": recorded, "--train": record.train, "--test": record.test, "--seed": record.seed}
     named = [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
-    return replace(shell or Shell(), rows=" ".join(named))
+    where = "" if judged in (None, record.spec) else f"--data {shlex.quote(str(judged))}"
+    return replace(shell or Shell(), rows=" ".join(named), data=where, sample=sample)
 
 
-def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str]]:
-    """Return what the reasons are told about, and which chapters: on other data than the fit's, not those about it."""
+def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str], int]:
+    """Return what the reasons are told about, which chapters, and the test row: on other data none about the fit's."""
     session = Session.of(reader, data=data)
     rows = session.split
     sample = min(SAMPLE, len(rows.y_test) - 1)
     frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
     names = ("cells", "why", "flips", "radii") if session.foreign else tuple(TITLES)
-    return Subject(reader, rows, frame, f"test image {sample}"), names
+    return Subject(reader, rows, frame, f"test image {sample}"), names, sample
 
 
 @dataclass(frozen=True, eq=False)

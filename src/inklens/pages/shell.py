@@ -16,21 +16,29 @@ class Shell:
         ``inklens``, or its path where the shell does not find it by name.
     rows : str
         Options that name the run's data and split, such as ``--data mnist --train 7500``; empty for the defaults.
-    picture : str
-        The picture that the page reads, a file beside it; else a name for the reader's own.
+    data : str
+        The option that names the data of the page's model, where its file does not do so in every folder.
+    picture : str or None
+        The picture that the page explains, a file beside it; None where that is a test row.
+    sample : int
+        Which one, then.
 
     Examples
     --------
-    >>> shell = Shell(rows="--data mnist")
+    >>> shell = Shell(rows="--data mnist", picture="picture.png")
     >>> shell.fit("--C 10 -o more.inklens")
     'inklens fit --data mnist --C 10 -o more.inklens'
     >>> shell.on_picture("explain", "-o why.png")
-    'inklens explain my-digit.jpg --model model.inklens -o why.png'
+    'inklens explain picture.png --model model.inklens -o why.png'
+    >>> Shell(sample=33).on_picture("explain")
+    'inklens explain --model model.inklens --sample 33'
     """
 
     program: str = "inklens"
     rows: str = ""
-    picture: str = "my-digit.jpg"
+    data: str = ""
+    picture: str | None = None
+    sample: int = 0
 
     def __call__(self, command: str) -> str:
         """Return a command that needs neither model nor rows."""
@@ -49,12 +57,14 @@ class Shell:
         return self(_joined("path", self.rows, options))
 
     def on_picture(self, command: str, options: str = "") -> str:
-        """Return a command about the page's picture, answered by the page's model."""
-        return self(_joined(command, shlex.quote(self.picture), f"--model {MODEL}", options))
+        """Return a command about what the page explains, answered by the page's model."""
+        if self.picture is not None:
+            return self(_joined(command, shlex.quote(self.picture), f"--model {MODEL}", options))
+        return self(_joined(command, f"--model {MODEL} --sample {self.sample}", self.data, options))
 
     def on_model(self, command: str, options: str = "") -> str:
-        """Return a command about the page's model."""
-        return self(_joined(command, MODEL, options))
+        """Return a command about the page's model and its rows."""
+        return self(_joined(command, f"--model {MODEL}", self.data, options))
 
 
 def _joined(*words: str) -> str:

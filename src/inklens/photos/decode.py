@@ -120,7 +120,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
                 return _from_array(source, orientation, detail, notes)
             if isinstance(source, Image.Image):
                 return _from_image(source, source.format or "image", orientation, detail, notes)
-            data = _read(source)
+            data = read_bytes(source)
             kind = containers.identify(data)
             return _DECODERS.get(kind, _from_file)(data, kind, orientation, detail, notes)
         except PhotoError:
@@ -133,8 +133,8 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
             raise _translated(error, data, kind) from error
 
 
-def _read(source: object) -> bytes:
-    """Return all bytes of a path, buffer or open file, within the limit."""
+def read_bytes(source: object) -> bytes:
+    """Return all bytes of a path, buffer or open file, within the limit; a `PhotoError` says what is wrong."""
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
     elif isinstance(source, str | os.PathLike):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,7 @@ from inklens.errors import NoFlipError, PhotoError
 from inklens.explanations import Flip
 from inklens.photos import Picture, decode, normalise
 from inklens.photos.checks import reasons_for
+from inklens.photos.decode import read_bytes
 from inklens.photos.normalise import Step
 from inklens.reader import DigitReader
 from inklens.tasks.explaining import flip_frame, stroke_frame
@@ -127,10 +129,16 @@ class UserPicture:
         }
 
 
-def open_photo(
-    photo: str | os.PathLike[str] | None, *, classes: Iterable[str], anyway: bool = False
-) -> tuple[Path, Picture] | None:
-    """Return path and pixels of the reader's photo; before any long work, so that a bad file is said at once.
+class Photo(NamedTuple):
+    """The reader's photo: its name, its bytes, and what was decoded of them."""
+
+    name: str
+    data: bytes
+    picture: Picture
+
+
+def open_photo(photo: str | os.PathLike[str] | None, *, classes: Iterable[str], anyway: bool = False) -> Photo | None:
+    """Return the reader's photo; before any long work, so that a bad file is said at once.
 
     Raises
     ------
@@ -140,13 +148,14 @@ def open_photo(
     if photo is None:
         return None
     try:
-        picture = decode(photo)
+        data = read_bytes(photo)
+        picture = decode(data)
         reasons = () if anyway else reasons_for(classes, normalise(picture).reasons)
         if reasons:
             raise PhotoError(refusal(reasons), code="refused")
     except PhotoError as error:
         raise PhotoError(f"{os.fspath(photo)!r}: {error}", code=error.code) from error
-    return Path(photo), picture
+    return Photo(Path(photo).name, data, picture)
 
 
 def read_own(
@@ -154,7 +163,7 @@ def read_own(
     dataset: Dataset,
     rows: Split,
     *,
-    picture: tuple[Path, Picture] | None,
+    picture: Photo | None,
     pixel_filter: float,
     truth: str | None = None,
 ) -> UserPicture:
@@ -169,8 +178,8 @@ def read_own(
         made = _png(paper_photo(frame))
         name, pixels, file = f"test image {number}, class {truth}", decode(made), (f"{PICTURE}.png", made)
     else:
-        path, pixels = picture
-        name, file = path.name, (f"{PICTURE}{path.suffix.lower()}", path.read_bytes())
+        name, data, pixels = picture
+        file = f"{PICTURE}{Path(name).suffix.lower()}", data
     width, height = pixels.size
     own = partial(UserPicture, name, picture is None, truth, (height, width), file, pixels.gray)
     if dataset.image_shape != (28, 28):

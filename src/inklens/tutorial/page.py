@@ -143,7 +143,7 @@ def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) ->
         chapters=reasons.among(CHAPTERS),
         context={
             "t": tutorial,
-            "shell": replace(shell, picture=name),
+            "shell": replace(shell, picture=name if tutorial.own.readings else None, sample=tutorial.sample),
             "r": reasons,
             "title": f"Seeing through a softmax regression: {tutorial.dataset.name}",
             "heading": "Seeing through a classifier",
