@@ -13,10 +13,9 @@ COMMENT, SPACE, WORD, NUMBER = "comment", "space", "word", "number"
 TEXT, REGEX, PUNCTUATION = "text", "regex", "punctuation"
 
 # After these words comes an operand, so that a slash begins a regular expression.
-BEFORE_OPERAND = frozenset(
-    ("return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "instanceof", "do", "else")
-    + ("yield", "await")
-)
+OPERATORS = ("typeof", "in", "of", "delete", "void", "new", "instanceof", "await")
+STATEMENTS = ("return", "case", "throw", "do", "else", "yield")
+BEFORE_OPERAND = frozenset((*OPERATORS, *STATEMENTS))
 BEFORE_CONDITION = frozenset(("if", "while", "for", "with"))  # whose closing parenthesis is no end of a value
 
 PLAIN = re.compile(
