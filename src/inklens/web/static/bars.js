@@ -17,9 +17,12 @@ export class AnswerBars {
     const { app, table } = this;
     const caption = Object.assign(document.createElement('caption'), { className: 'hidden', textContent: app.t('bars.caption') });
     const head = document.createElement('tr');
-    head.className = 'hidden';
+    head.className = 'columns';
     for (const key of ['class', 'bar', 'probability', 'score']) {
-      head.append(Object.assign(document.createElement('th'), { scope: 'col', textContent: app.t(`bars.${key}`) }));
+      const words = Object.assign(document.createElement('span'), { className: 'hidden', textContent: app.t(`bars.${key}`) });
+      const cell = Object.assign(document.createElement('th'), { scope: 'col' });
+      cell.append(words);
+      head.append(cell);
     }
     this.rows = classes.map((name) => {
       const row = document.createElement('tr');
