@@ -33,7 +33,9 @@ export class AnswerBars {
       row.append(label, ...cells);
       return { row, fill, probability: cells[1], score: cells[2] };
     });
-    table.replaceChildren(caption, head, ...this.rows.map(({ row }) => row));
+    const widths = document.createElement('colgroup');
+    for (const key of ['class', 'bar', 'probability', 'score']) widths.append(Object.assign(document.createElement('col'), { className: `of-${key}` }));
+    table.replaceChildren(caption, widths, head, ...this.rows.map(({ row }) => row));
   }
 
   /** @param {{ z: Float64Array, p: Float64Array, best: number }} answer @param {boolean} accepted */
