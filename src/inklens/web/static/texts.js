@@ -1,0 +1,54 @@
+/** The catalogue: every text of the face in every language, by view. */
+import { common } from './texts/common.js';
+import { draw } from './texts/draw.js';
+import { see } from './texts/see.js';
+import { fool } from './texts/fool.js';
+import { penalty } from './texts/penalty.js';
+import { judge } from './texts/judge.js';
+import { train } from './texts/train.js';
+import { learn } from './texts/learn.js';
+import { glossary } from './texts/glossary.js';
+
+const PARTS = { draw, see, fool, penalty, judge, train, learn, glossary };
+
+/** Languages, by code, in their own words. */
+export const LANGUAGES = { en: 'English', de: 'Deutsch' };
+
+/** All texts of a language by key: those of `common` by name, those of views as view.name. @param {string} language */
+export function textsOf(language) {
+  const all = { ...common[language] };
+  for (const [part, texts] of Object.entries(PARTS)) {
+    for (const [name, text] of Object.entries(texts[language])) all[`${part}.${name}`] = text;
+  }
+  return all;
+}
+
+const tables = Object.fromEntries(Object.keys(LANGUAGES).map((language) => [language, textsOf(language)]));
+
+/**
+ * Return a text with its {places} filled; a missing one shows its key, so that nobody overlooks it.
+ * @param {string} language @param {string} key @param {Record<string, unknown>} [values]
+ */
+export function translate(language, key, values = {}) {
+  const text = tables[language]?.[key] ?? tables.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? shown(values[name], language) : place));
+}
+
+function shown(value, language) {
+  return typeof value === 'number' ? value.toLocaleString(language, { maximumFractionDigits: 4 }) : String(value);
+}
+
+/** A number with so many decimals, in the language's way; the minus sign is a true one. @param {number} value @param {number} decimals @param {string} language */
+export function decimal(value, decimals, language) {
+  return value
+    .toLocaleString(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
+    .replace('-', '−');
+}
+
+/** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
+export function percent(share, language) {
+  if (share > 0.999 && share < 1) return language === 'de' ? '> 99,9 %' : '> 99.9%';
+  if (share < 0.001 && share > 0) return language === 'de' ? '< 0,1 %' : '< 0.1%';
+  const text = (100 * share).toLocaleString(language, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+  return language === 'de' ? `${text} %` : `${text}%`;
+}
