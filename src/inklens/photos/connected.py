@@ -148,7 +148,7 @@ def main_groups(components: list[Component], shape: tuple[int, ...]) -> list[lis
     """
     if not components:
         return []
-    main = max(components, key=lambda component: component.area * _standing(component, shape))
+    main = max(components, key=lambda component: component.area * standing(component, shape))
     groups = [grow([main], components), grow([main], [component for component in components if component.border == 0])]
     groups = groups if len(groups[0]) != len(groups[1]) else groups[:1]
     extras = [component for component in groups[-1] if component is not main]
@@ -199,7 +199,7 @@ def union(group: list[Component]) -> Box:
     return min(left), min(top), max(right), max(bottom)
 
 
-def _standing(component: Component, shape: tuple[int, ...]) -> float:
+def standing(component: Component, shape: tuple[int, ...]) -> float:
     """Return a weight from 0 to 1: away from the border, near the middle."""
     left, top, right, bottom = component.box
     off = max(abs((left + right) / shape[1] - 1), abs((top + bottom) / shape[0] - 1))

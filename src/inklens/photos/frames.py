@@ -9,6 +9,7 @@ from inklens.photos.ink import Ink, quantile
 
 FRAME_SIDE = 28
 BOX_SIDE = 20
+TIE = 1e-9  # pixels; of two places equally near, the lower right one, whatever the rounding of sums
 CENTRE = 14.0  # pixel index of MNIST's centre of mass: each of its images lies within 13.5 to 14.5
 PEN_WIDTHS = (0.11, 0.16)  # widths relative to the box that are left as they are; MNIST has a median of 0.137
 DRAWN_SIDE = 80  # pixels of the box in which a pen's width is changed
@@ -116,7 +117,7 @@ def centred(square: np.ndarray, side: int = FRAME_SIDE, centre: float = CENTRE) 
     mass = max(float(square.sum()), 1e-9)
     at = np.arange(len(square))
     middle = (square.sum(axis=1) @ at / mass, square.sum(axis=0) @ at / mass)
-    top, left = (int(np.clip(np.floor(centre + 0.5 - m), 0, side - len(square))) for m in middle)
+    top, left = (int(np.clip(np.floor(centre + 0.5 - m + TIE), 0, side - len(square))) for m in middle)
     frame = np.zeros((side, side))
     frame[top : top + len(square), left : left + len(square)] = square
     return frame

@@ -1,0 +1,796 @@
+/**
+ * The mathematics of a softmax regression on small images: model, features, evidence, flips, path, drawings.
+ *
+ * No imports, no DOM: the studio, the page, a notebook's output and a widget run these same lines, and tests compare
+ * them with Python's.
+ *
+ * Shapes: frame (rows * cols) ink from 0 (paper) to 1; x (F) features; coef (K * F), row by row; z, p (K).
+ */
+
+/**
+ * @typedef {Float32Array | Float64Array} Numbers
+ * @typedef {{coef: Numbers, intercept: Numbers}} Weights
+ * @typedef {{
+ *   classes: string[], rows: number, cols: number, features: string, coef: Float64Array, intercept: Float64Array,
+ *   header: object, path: Path | null, samples: Samples | null, gate: Gate | null
+ * }} Model
+ * @typedef {{
+ *   frame: Numbers, x: Float64Array, z: Float64Array, p: Float64Array, order: number[], best: number, second: number
+ * }} Answer
+ */
+
+// ------------------------------------------------------------------------------------------------ model as bytes
+
+/** What is wrong with bytes that should be a model: what was expected, what came, what to do. */
+export class ModelError extends Error {
+  /** @param {string} problem */
+  constructor(problem) {
+    super(`this is no model for the browser: ${problem}; export the model again`);
+    this.name = 'ModelError';
+  }
+}
+
+const TYPES = {
+  float32: Float32Array, float16: Uint16Array, int16: Int16Array, uint16: Uint16Array, int8: Int8Array,
+  uint8: Uint8Array,
+};
+const FEATURES = ['pixels', 'upright', 'strokes'];
+const MOST_PIXELS = 1 << 20; // of a frame; a header that asks for more is broken
+
+/**
+ * Read a model from the bytes that `inklens.web.payload.web_model` writes.
+ *
+ * @param {ArrayBuffer | ArrayBufferView} bytes
+ * @returns {Model}
+ * @throws {ModelError}
+ */
+export function decodeModel(bytes) {
+  const buffer = ArrayBuffer.isView(bytes)
+    ? bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) : bytes;
+  const { header, start } = readHeader(buffer);
+  const [rows, cols] = checkHeader(header);
+  const tensors = readTensors(header.tensors, buffer, start);
+  const n = { pixels: rows * cols, upright: PIXELS, strokes: STROKES }[header.features];
+  const classes = header.classes.map(String);
+  if (header.features !== 'pixels' && (rows !== SIDE || cols !== SIDE)) {
+    throw new ModelError(`${header.features} are features of ${SIDE} x ${SIDE} pixels, not of ${rows} x ${cols}`);
+  }
+  const model = {
+    classes, rows, cols, features: header.features, header,
+    coef: numbersOf(tensors, 'coef', [classes.length, n]),
+    intercept: numbersOf(tensors, 'intercept', [classes.length]),
+    path: null, samples: null, gate: null,
+  };
+  return model;
+}
+
+/**
+ * @param {ArrayBuffer} buffer
+ * @returns {{header: object, start: number}}
+ */
+function readHeader(buffer) {
+  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < 4) throw new ModelError('it has not even a header');
+  const length = new DataView(buffer).getUint32(0, true);
+  if (length + 4 > buffer.byteLength || length % 8 !== 4) {
+    throw new ModelError(`its header should have ${length} bytes, the whole has ${buffer.byteLength}`);
+  }
+  let header;
+  try {
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array(buffer, 4, length)));
+  } catch {
+    throw new ModelError('its header is not JSON');
+  }
+  return { header, start: 4 + length };
+}
+
+/**
+ * @param {object} header
+ * @returns {number[]} rows and columns
+ */
+function checkHeader(header) {
+  if (header === null || typeof header !== 'object' || header.format !== 'inklens-web') {
+    throw new ModelError('its header does not say inklens-web');
+  }
+  if (header.version !== 1) throw new ModelError(`expected version 1, got ${header.version}`);
+  const { classes, image_shape: shape, features } = header;
+  if (!Array.isArray(classes) || classes.length < 2) throw new ModelError('it names no two classes');
+  const whole = (n) => Number.isInteger(n) && n > 0;
+  if (!Array.isArray(shape) || shape.length !== 2 || !shape.every(whole) || shape[0] * shape[1] > MOST_PIXELS) {
+    throw new ModelError(`expected an image_shape of two whole numbers, got ${JSON.stringify(shape)}`);
+  }
+  if (!FEATURES.includes(features)) throw new ModelError(`expected features ${FEATURES.join(', ')}, got ${features}`);
+  return shape;
+}
+
+/**
+ * @param {object} entries
+ * @param {ArrayBuffer} buffer
+ * @param {number} start
+ * @returns {Object<string, {dtype: string, shape: number[], data: ArrayLike<number>}>}
+ */
+function readTensors(entries, buffer, start) {
+  if (entries === null || typeof entries !== 'object') throw new ModelError('its header lists no arrays');
+  const tensors = {};
+  for (const [name, entry] of Object.entries(entries)) {
+    const { dtype, shape, offset } = entry ?? {};
+    const Type = Object.hasOwn(TYPES, dtype) ? TYPES[dtype] : null;
+    const whole = (n) => Number.isInteger(n) && n >= 0;
+    if (!Type || !Array.isArray(shape) || !shape.every(whole) || !whole(offset) || offset % 8) {
+      throw new ModelError(`its header describes no array ${name}`);
+    }
+    const size = shape.reduce((product, n) => product * n, 1);
+    if (start + offset + size * Type.BYTES_PER_ELEMENT > buffer.byteLength) {
+      throw new ModelError(`it ends within the array ${name}`);
+    }
+    tensors[name] = { dtype, shape, data: new Type(buffer, start + offset, size) };
+  }
+  return tensors;
+}
+
+/**
+ * Return an array as numbers in double precision, checked for its shape; -1 stands for any length.
+ *
+ * @param {Object<string, {dtype: string, shape: number[], data: ArrayLike<number>}>} tensors
+ * @param {string} name
+ * @param {number[]} shape
+ * @returns {Float64Array}
+ */
+function numbersOf(tensors, name, shape) {
+  const found = tensors[name];
+  if (!found || found.shape.length !== shape.length || shape.some((n, i) => n >= 0 && n !== found.shape[i])) {
+    const got = found ? found.shape.join(' x ') : 'none';
+    throw new ModelError(`expected an array ${name} of ${shape.join(' x ')}, got ${got}`);
+  }
+  const values = found.dtype === 'float16' ? Float64Array.from(found.data, fromHalf) : Float64Array.from(found.data);
+  if (!values.every(Number.isFinite)) throw new ModelError(`its array ${name} holds what is no number`);
+  return values;
+}
+
+/** @param {number} bits */
+function fromHalf(bits) {
+  const exponent = (bits >> 10) & 31, fraction = bits & 1023, sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return exponent ? sign * 2 ** (exponent - 25) * (1024 + fraction) : sign * 2 ** -24 * fraction;
+}
+
+// ------------------------------------------------------------------------------------------------ answers
+
+/**
+ * Scores z_k = b_k + sum_j w_kj x_j.
+ *
+ * @param {Weights} weights
+ * @param {Numbers} x
+ * @returns {Float64Array}
+ */
+export function scores({ coef, intercept }, x) {
+  const K = intercept.length, F = x.length, z = new Float64Array(K);
+  for (let k = 0; k < K; k++) {
+    let sum = 0;
+    for (let j = 0, at = k * F; j < F; j++, at++) sum += coef[at] * x[j];
+    z[k] = sum + intercept[k];
+  }
+  return z;
+}
+
+/**
+ * Probabilities p_k = exp(z_k) / sum_l exp(z_l).
+ *
+ * @param {Numbers} z
+ * @returns {Float64Array}
+ */
+export function softmax(z) {
+  let most = -Infinity, sum = 0;
+  for (const value of z) most = Math.max(most, value);
+  const p = new Float64Array(z.length);
+  for (let k = 0; k < z.length; k++) sum += p[k] = Math.exp(z[k] - most);
+  for (let k = 0; k < z.length; k++) p[k] /= sum;
+  return p;
+}
+
+/**
+ * Class numbers, the largest score first; of equal ones the first class first.
+ *
+ * @param {Numbers} z
+ * @returns {number[]}
+ */
+export function order(z) {
+  return Array.from(z, (_, k) => k).sort((a, b) => z[b] - z[a] || a - b);
+}
+
+/**
+ * What a model says of one frame.
+ *
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {Weights} [weights] other coefficients for the same features, such as those of a point of a path
+ * @returns {Answer}
+ */
+export function answer(model, frame, weights = model) {
+  const x = transform(model.features, frame);
+  const z = scores(weights, x);
+  const ranked = order(z);
+  return { frame, x, z, p: softmax(z), order: ranked, best: ranked[0], second: ranked[1] };
+}
+
+// ------------------------------------------------------------------------------------------------ evidence
+
+/**
+ * What the ink of each pixel adds to each score; with the intercept it sums to z, for all three kinds of features.
+ *
+ * @param {Model} model
+ * @param {Answer} given
+ * @param {Weights} [weights]
+ * @returns {Float64Array} (K * pixels)
+ */
+export function evidence(model, given, weights = model) {
+  return spread(model.features, given, weights.coef, weights.intercept.length);
+}
+
+/**
+ * What the ink of each pixel adds to log p_a / p_b, less the intercepts: x (w_a - w_b) on pixels.
+ *
+ * @param {Model} model
+ * @param {Answer} given
+ * @param {number} a
+ * @param {number} b
+ * @param {Weights} [weights]
+ * @returns {Float64Array}
+ */
+export function between(model, given, a, b, weights = model) {
+  return spread(model.features, given, difference(weights.coef, given.x.length, a, b), 1);
+}
+
+/**
+ * What filling each pixel would add: (1 - x) (w_a - w_b); without b, to the score of a in the gauge of the mean class.
+ * Null where features straighten the frame: new ink would move all of it.
+ *
+ * @param {Model} model
+ * @param {Answer} given
+ * @param {number} a
+ * @param {number | null} b
+ * @param {Weights} [weights]
+ * @returns {Float64Array | null}
+ */
+export function missing(model, given, a, b, weights = model) {
+  if (model.features !== 'pixels') return null;
+  const F = given.x.length, K = weights.intercept.length, { coef } = weights;
+  const map = new Float64Array(F);
+  if (b === null) {
+    for (let at = 0; at < K * F; at++) map[at % F] -= coef[at] / K;
+    for (let j = 0; j < F; j++) map[j] += coef[a * F + j];
+  } else {
+    map.set(difference(coef, F, a, b));
+  }
+  for (let j = 0; j < F; j++) map[j] *= 1 - given.frame[j];
+  return map;
+}
+
+/**
+ * Pixels with ink, those whose values in a map are largest in size first.
+ *
+ * @param {Numbers} map
+ * @param {Numbers} frame
+ * @returns {number[]}
+ */
+export function rank(map, frame) {
+  const inked = [];
+  for (let j = 0; j < frame.length; j++) if (frame[j] > 0) inked.push(j);
+  return inked.sort((a, b) => Math.abs(map[b]) - Math.abs(map[a]) || a - b);
+}
+
+/**
+ * @param {Numbers} coef
+ * @param {number} F
+ * @param {number} a
+ * @param {number} b
+ * @returns {Float64Array}
+ */
+function difference(coef, F, a, b) {
+  const row = new Float64Array(F);
+  for (let j = 0; j < F; j++) row[j] = coef[a * F + j] - coef[b * F + j];
+  return row;
+}
+
+/**
+ * Lay sums w . x out over the pixels of the frame that they come from.
+ *
+ * @param {string} features
+ * @param {Answer} given
+ * @param {Numbers} coef (K * F)
+ * @param {number} K
+ * @returns {Float64Array} (K * pixels)
+ */
+function spread(features, given, coef, K) {
+  const F = given.x.length, maps = new Float64Array(K * given.frame.length);
+  if (features === 'pixels') {
+    for (let j = 0; j < F; j++) {
+      if (given.x[j]) for (let k = 0, at = j; k < K; k++, at += F) maps[at] = coef[at] * given.x[j];
+    }
+  }
+  return maps;
+}
+
+// ------------------------------------------------------------------------------------------------ features
+
+const SIDE = 28, PIXELS = SIDE * SIDE;
+const STROKES = 520; // features: 8 directions in 7 x 7 and 4 x 4 cells
+
+/**
+ * What the linear model is fed: the pixels, those of the deskewed frame, or strokes.
+ *
+ * @param {string} features
+ * @param {Numbers} frame
+ * @returns {Float64Array}
+ */
+export function transform(features, frame) {
+  if (features === 'pixels') return Float64Array.from(frame);
+  throw new Error(`expected features ${FEATURES.join(', ')}, got ${features}`);
+}
+
+// ------------------------------------------------------------------------------------------------ drawings
+
+const INKED = 0.5; // ink from which a pixel belongs to a stroke; below lies its soft edge
+const EDGE_PIXELS = 2; // of the soft edge round a stroke
+const FRAME_SIDE = 28, BOX_SIDE = 20; // MNIST's frame, and the square that a digit's longer side fills
+const CENTRE = 14; // pixel of MNIST's centre of mass
+const TIE = 1e-9; // pixels; of two places equally near, the lower right one
+const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are
+const JOIN_GAP = 0.12, STACK_GAP = 0.3; // of the digit's extent: parts nearer than this belong together
+const SPECK_SHARE = 0.02; // of the largest part's area: less is a speck
+const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
+
+/**
+ * @typedef {{name: string, picture: Numbers, rows: number, cols: number, value: number | string | null}} Step
+ * @typedef {{pen: number, border: number, holes: number, rivals: number, left_over: number}} Measures
+ * @typedef {{
+ *   frame: Float64Array, steps: Step[], box: number[] | null, measures: Measures | null, blank: boolean
+ * }} Normalised
+ * @typedef {{
+ *   area: number, left: number, top: number, right: number, bottom: number, touching: number, border: number,
+ *   along: number, runs: number[]
+ * }} Part
+ */
+
+/**
+ * Turn a drawing into a frame as a photo is turned into one: the digit's box, 20 x 20, its centre of mass.
+ *
+ * The twin of `inklens.photos.drawing.normalise_drawing`.
+ *
+ * @param {Numbers} ink 0 paper to 1
+ * @param {number} rows
+ * @param {number} cols
+ * @param {{fill?: number, centre?: boolean}} [options]
+ * @returns {Normalised}
+ */
+export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true } = {}) {
+  const steps = [{ name: 'ink', picture: ink, rows, cols, value: null }];
+  const mask = new Uint8Array(rows * cols);
+  for (let at = 0; at < mask.length; at++) mask[at] = ink[at] >= INKED ? 1 : 0;
+  const parts = components(mask, rows, cols, true);
+  if (!parts.length) {
+    const frame = new Float64Array(FRAME_SIDE * FRAME_SIDE);
+    steps.push({ name: 'frame', picture: frame, rows: FRAME_SIDE, cols: FRAME_SIDE, value: null });
+    return { frame, steps, box: null, measures: null, blank: true };
+  }
+  measureBorders(parts, mask, rows, cols);
+  const group = grow(mainPart(parts, rows, cols), parts);
+  const others = parts.filter((part) => !group.includes(part));
+  const [left, top, right, bottom] = union(group);
+  const height = bottom - top, width = right - left;
+  const own = others.length ? paint(group, rows, cols) : mask;
+  const clean = others.length ? without(ink, own, others, rows, cols) : ink;
+  const digit = crop(clean, cols, left, top, width, height, Float32Array);
+  const shape = crop(own, cols, left, top, width, height, Uint8Array);
+  steps.push({ name: 'digit', picture: digit, rows: height, cols: width, value: Math.max(height, width) });
+  const square = fitBox(digit, height, width, fill);
+  steps.push({ name: 'square', picture: square, rows: fill, cols: fill, value: fill });
+  const frame = placed(square, fill, centre);
+  steps.push({ name: 'frame', picture: frame, rows: FRAME_SIDE, cols: FRAME_SIDE, value: centre ? CENTRE : null });
+  const sum = (list) => list.reduce((total, part) => total + part.area, 0);
+  const measures = {
+    pen: penWidth(shape, height, width) / Math.max(height, width),
+    border: Math.max(...group.map((part) => part.along)),
+    holes: holes(shape, height, width),
+    rivals: rivals(group, others),
+    left_over: sum(others) / sum(parts),
+  };
+  return { frame, steps, box: [left, top, right, bottom], measures, blank: false };
+}
+
+/**
+ * Connected parts of a mask, largest first; runs of its rows are joined, so the work is per run, not per pixel.
+ *
+ * @param {Uint8Array} mask
+ * @param {number} rows
+ * @param {number} cols
+ * @param {boolean} diagonal whether corners touch
+ * @returns {Part[]}
+ */
+function components(mask, rows, cols, diagonal) {
+  const runs = [], parent = [], reach = diagonal ? 0 : 1;
+  const root = (i) => {
+    while (parent[i] !== i) i = parent[i] = parent[parent[i]];
+    return i;
+  };
+  let above = 0;
+  for (let row = 0; row < rows; row++) {
+    const first = parent.length, end = (row + 1) * cols;
+    let other = above;
+    for (let at = row * cols; at < end; at++) {
+      if (!mask[at]) continue;
+      const start = at;
+      while (at < end && mask[at]) at++;
+      const run = parent.length, from = start - row * cols, to = at - row * cols;
+      runs.push(row, from, to);
+      parent.push(run);
+      while (other < first && runs[3 * other + 2] < from + reach) other++;
+      for (let next = other; next < first && runs[3 * next + 1] <= to - reach; next++) {
+        const a = root(next), b = root(run);
+        parent[Math.max(a, b)] = Math.min(a, b);
+      }
+    }
+    above = first;
+  }
+  return gather(runs, parent.map((_, i) => root(i)), rows, cols);
+}
+
+/**
+ * @param {number[]} runs row, start, end (outside) of each
+ * @param {number[]} roots the first run of each run's part
+ * @param {number} rows
+ * @param {number} cols
+ * @returns {Part[]}
+ */
+function gather(runs, roots, rows, cols) {
+  const parts = new Map();
+  roots.forEach((root, run) => {
+    const row = runs[3 * run], start = runs[3 * run + 1], end = runs[3 * run + 2];
+    let part = parts.get(root);
+    if (!part) {
+      part = {
+        area: 0, left: cols, top: row, right: 0, bottom: 0, touching: 0, border: 0, along: 0, runs: [],
+        sides: [0, 0, 0, 0],
+      };
+      parts.set(root, part);
+    }
+    part.area += end - start;
+    part.left = Math.min(part.left, start);
+    part.right = Math.max(part.right, end);
+    part.bottom = row + 1;
+    part.runs.push(row, start, end);
+    if (row === 0) part.sides[0] += end - start;
+    if (row === rows - 1) part.sides[1] += end - start;
+    if (start === 0) part.sides[2]++;
+    if (end === cols) part.sides[3]++;
+  });
+  return [...parts.values()].sort((a, b) => b.area - a.area);
+}
+
+/**
+ * Measure how much of each part's outline lies on the picture's border, and how much of its extent along one side.
+ *
+ * @param {Part[]} parts
+ * @param {Uint8Array} mask
+ * @param {number} rows
+ * @param {number} cols
+ */
+function measureBorders(parts, mask, rows, cols) {
+  for (const part of parts) {
+    const touching = part.sides.reduce((sum, n) => sum + n, 0);
+    part.along = Math.max(...part.sides) / Math.max(part.bottom - part.top, part.right - part.left);
+    part.border = touching ? touching / outline(part, mask, rows, cols) : 0;
+  }
+}
+
+/** Count the pixels of a part with paper, or the picture's border, beside them. */
+function outline({ runs }, mask, rows, cols) {
+  let count = 0;
+  for (let i = 0; i < runs.length; i += 3) {
+    const row = runs[i];
+    for (let col = runs[i + 1]; col < runs[i + 2]; col++) {
+      const at = row * cols + col;
+      const inner = row > 0 && row < rows - 1 && col > 0 && col < cols - 1
+        && mask[at - 1] && mask[at + 1] && mask[at - cols] && mask[at + cols];
+      if (!inner) count++;
+    }
+  }
+  return count;
+}
+
+/** The part most likely to be the digit: by its area, less along the border or far from the middle. */
+function mainPart(parts, rows, cols) {
+  let best = parts[0], most = -1;
+  for (const part of parts) {
+    const off = Math.max(
+      Math.abs((part.left + part.right) / cols - 1), Math.abs((part.top + part.bottom) / rows - 1));
+    const value = part.area * Math.max(0.02, 1 - 3 * part.border) * (1 - 0.6 * off * off);
+    if (value > most) [best, most] = [part, value];
+  }
+  return best;
+}
+
+/** Add the parts that lie near enough to the digit to belong to it. */
+function grow(main, parts) {
+  const group = [main];
+  let rest = parts.filter((part) => part !== main && part.border < 0.3 && part.area >= SPECK_SHARE * main.area);
+  for (let near = group; near.length;) {
+    const box = union(group);
+    near = rest.filter((part) => belongs(part, box));
+    group.push(...near);
+    rest = rest.filter((part) => !near.includes(part));
+  }
+  return group;
+}
+
+function belongs(part, [left, top, right, bottom]) {
+  const gapX = Math.max(part.left - right, left - part.right), gapY = Math.max(part.top - bottom, top - part.bottom);
+  const extent = Math.max(right - left, bottom - top);
+  if (Math.max(gapX, gapY) <= JOIN_GAP * extent) return true;
+  const overlap = Math.min(part.right, right) - Math.max(part.left, left);
+  return overlap >= 0.5 * (part.right - part.left) && gapY <= STACK_GAP * extent;
+}
+
+/** Count the other parts about as large as the digit, neither cut off by the border nor round it. */
+function rivals(group, others) {
+  const extentOf = (part) => Math.max(part.right - part.left, part.bottom - part.top);
+  const extent = Math.max(...group.map(extentOf)), area = group.reduce((sum, part) => sum + part.area, 0);
+  const [left, top, right, bottom] = union(group);
+  return others.filter((part) => {
+    const share = extentOf(part) / extent;
+    const round = part.left <= left && part.top <= top && part.right >= right && part.bottom >= bottom;
+    return share > 0.5 && share < 2 && part.area > 0.25 * area && part.border === 0 && !round;
+  }).length;
+}
+
+/** Count the holes that are wider than a flaw. */
+function holes(mask, rows, cols) {
+  const paper = new Uint8Array((rows + 2) * (cols + 2)).fill(1);
+  for (let row = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++) if (mask[row * cols + col]) paper[(row + 1) * (cols + 2) + col + 1] = 0;
+  }
+  const least = (FLAW_EXTENT * Math.max(rows, cols)) ** 2;
+  return components(paper, rows + 2, cols + 2, false).filter((part) => part.area > least).length - 1;
+}
+
+/** @returns {number[]} left, top, right, bottom of the box round some parts */
+function union(parts) {
+  return [
+    Math.min(...parts.map((part) => part.left)), Math.min(...parts.map((part) => part.top)),
+    Math.max(...parts.map((part) => part.right)), Math.max(...parts.map((part) => part.bottom)),
+  ];
+}
+
+function paint(parts, rows, cols) {
+  const mask = new Uint8Array(rows * cols);
+  for (const { runs } of parts) {
+    for (let i = 0; i < runs.length; i += 3) mask.fill(1, runs[i] * cols + runs[i + 1], runs[i] * cols + runs[i + 2]);
+  }
+  return mask;
+}
+
+/** Take out what belongs to others, with their soft edges. */
+function without(ink, own, others, rows, cols) {
+  const clean = Float32Array.from(ink);
+  for (const { runs } of others) {
+    for (let i = 0; i < runs.length; i += 3) {
+      const low = Math.max(0, runs[i] - EDGE_PIXELS), high = Math.min(rows - 1, runs[i] + EDGE_PIXELS);
+      const from = Math.max(0, runs[i + 1] - EDGE_PIXELS), to = Math.min(cols, runs[i + 2] + EDGE_PIXELS);
+      for (let row = low; row <= high; row++) {
+        for (let at = row * cols + from; at < row * cols + to; at++) if (!own[at]) clean[at] = 0;
+      }
+    }
+  }
+  return clean;
+}
+
+function crop(values, cols, left, top, width, height, Type) {
+  const cut = new Type(width * height);
+  for (let row = 0; row < height; row++) {
+    const from = (top + row) * cols + left;
+    cut.set(values.subarray(from, from + width), row * width);
+  }
+  return cut;
+}
+
+/**
+ * Resample ink so that its longer side fills a square, areas averaged; maximum 1. In single precision, as Pillow does.
+ *
+ * @param {Float32Array} digit
+ * @param {number} height
+ * @param {number} width
+ * @param {number} side
+ * @returns {Float64Array}
+ */
+function fitBox(digit, height, width, side) {
+  const extent = Math.max(height, width), square = new Float32Array(extent * extent);
+  const top = (extent - height) >> 1, left = (extent - width) >> 1;
+  for (let row = 0; row < height; row++) {
+    square.set(digit.subarray(row * width, (row + 1) * width), (top + row) * extent + left);
+  }
+  const small = resample(square, extent, extent, side, side, extent >= side ? BOX : TRIANGLE);
+  let most = 1e-9;
+  for (const value of small) most = Math.max(most, value);
+  return Float64Array.from(small, (value) => Math.min(1, Math.max(0, value / most)));
+}
+
+const BOX = { support: 0.5, at: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
+const TRIANGLE = { support: 1, at: (x) => Math.max(0, 1 - Math.abs(x)) };
+
+/** Resample a picture by a separable filter, along the rows first, each pass rounded to single precision. */
+function resample(picture, rows, cols, outRows, outCols, filter) {
+  let wide = picture;
+  if (cols !== outCols) {
+    wide = new Float32Array(rows * outCols);
+    taps(cols, outCols, filter).forEach(({ first, shares }, out) => {
+      for (let row = 0; row < rows; row++) {
+        let sum = 0;
+        for (let i = 0, at = row * cols + first; i < shares.length; i++, at++) sum += picture[at] * shares[i];
+        wide[row * outCols + out] = sum;
+      }
+    });
+  }
+  if (rows === outRows) return wide;
+  const small = new Float32Array(outRows * outCols);
+  taps(rows, outRows, filter).forEach(({ first, shares }, out) => {
+    for (let col = 0; col < outCols; col++) {
+      let sum = 0;
+      for (let i = 0, at = first * outCols + col; i < shares.length; i++, at += outCols) sum += wide[at] * shares[i];
+      small[out * outCols + col] = sum;
+    }
+  });
+  return small;
+}
+
+/** The inputs that each output averages, and their shares. */
+function taps(size, outSize, filter) {
+  const scale = size / outSize, stretch = Math.max(scale, 1), support = filter.support * stretch;
+  return Array.from({ length: outSize }, (_, out) => {
+    const centre = (out + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - support + 0.5));
+    const end = Math.min(size, Math.trunc(centre + support + 0.5));
+    const shares = [];
+    for (let i = first; i < end; i++) shares.push(filter.at((i - centre + 0.5) / stretch));
+    const sum = shares.reduce((total, share) => total + share, 0);
+    return { first, shares: sum ? shares.map((share) => share / sum) : shares };
+  });
+}
+
+/** Paste a square into a frame: its centre of mass at MNIST's pixel, or the box in the middle. */
+function placed(square, side, centre) {
+  const room = FRAME_SIDE - side;
+  let mass = 0, byRow = 0, byCol = 0;
+  for (let at = 0; at < square.length; at++) {
+    mass += square[at];
+    byRow += square[at] * Math.floor(at / side);
+    byCol += square[at] * (at % side);
+  }
+  const start = (moment) => (centre
+    ? Math.min(room, Math.max(0, Math.floor(CENTRE + 0.5 - moment / Math.max(mass, 1e-9) + TIE))) : room >> 1);
+  const top = start(byRow), left = start(byCol), frame = new Float64Array(FRAME_SIDE * FRAME_SIDE);
+  for (let row = 0; row < side; row++) {
+    frame.set(square.subarray(row * side, (row + 1) * side), (top + row) * FRAME_SIDE + left);
+  }
+  return frame;
+}
+
+/** Mean width of strokes in pixels: across one, the distance to paper averages a quarter of it. */
+function penWidth(mask, rows, cols) {
+  const step = 1 + Math.floor(Math.max(rows, cols) / 120);
+  const height = Math.ceil(rows / step), width = Math.ceil(cols / step);
+  const padded = new Uint8Array((height + 2) * (width + 2));
+  for (let row = 0; row < height; row++) {
+    for (let col = 0; col < width; col++) {
+      padded[(row + 1) * (width + 2) + col + 1] = mask[row * step * cols + col * step];
+    }
+  }
+  return meanWidth(distances(padded, height + 2, width + 2)) * step;
+}
+
+function meanWidth(inside) {
+  let sum = 0, count = 0;
+  for (const squared of inside) {
+    if (squared > 0) {
+      sum += Math.sqrt(squared);
+      count++;
+    }
+  }
+  return count ? Math.max(4 * sum / count - 2, 1) : 1;
+}
+
+const FAR = 1e4; // pixels, beyond any distance in a picture; its square is exact
+
+/**
+ * Squared distance of each pixel of a mask to the nearest outside it.
+ *
+ * Felzenszwalb and Huttenlocher (2012), Distance transforms of sampled functions, Theory of Computing 8.
+ */
+function distances(mask, rows, cols) {
+  const squared = new Float64Array(rows * cols);
+  for (let col = 0; col < cols; col++) {
+    let gap = FAR;
+    for (let at = col; at < squared.length; at += cols) {
+      gap = mask[at] ? gap + 1 : 0;
+      squared[at] = gap;
+    }
+    gap = FAR;
+    for (let at = squared.length - cols + col; at >= 0; at -= cols) {
+      gap = mask[at] ? gap + 1 : 0;
+      squared[at] = Math.min(squared[at], gap) ** 2;
+    }
+  }
+  const places = new Int32Array(cols), starts = new Float64Array(cols + 1), values = new Float64Array(cols);
+  for (let row = 0; row < rows; row++) {
+    const line = squared.subarray(row * cols, (row + 1) * cols);
+    values.set(line);
+    lowerEnvelope(values, line, places, starts);
+  }
+  return squared;
+}
+
+/** out_i = min_j values_j + (i - j)^2 */
+function lowerEnvelope(values, out, places, starts) {
+  const n = values.length;
+  let last = 0;
+  places[0] = 0;
+  starts[0] = -Infinity;
+  starts[1] = Infinity;
+  const meet = (i, j) => (values[i] + i * i - values[j] - j * j) / (2 * (i - j));
+  for (let i = 1; i < n; i++) {
+    let start = meet(i, places[last]);
+    while (start <= starts[last]) start = meet(i, places[--last]);
+    places[++last] = i;
+    starts[last] = start;
+    starts[last + 1] = Infinity;
+  }
+  for (let i = 0, at = 0; i < n; i++) {
+    while (starts[at + 1] < i) at++;
+    out[i] = values[places[at]] + (i - places[at]) ** 2;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ the gate
+
+const MAX_BORDER_SHARE = 0.7; // of the digit's length along one side of the pad
+const MAX_HOLES = 2; // an 8 has two
+const MAX_LEFT_OVER_SHARE = 0.5; // share of the ink that is not the digit's
+const MAX_PEN_WIDTH = 0.35; // relative to the digit's longer side
+
+/**
+ * Whether a drawing is a digit as the training data have them, and why not: decided before any answer.
+ *
+ * Kinds of reasons: blank, several, holes, cut, thick, unclear, unlike.
+ *
+ * @param {Model} model
+ * @param {Normalised} normalised
+ * @returns {{accepted: boolean, like: number | null, reasons: {kind: string, values: object}[]}}
+ */
+export function judge(model, { measures, blank }) {
+  if (blank) return { accepted: false, like: 0, reasons: [{ kind: 'blank', values: {} }] };
+  const reasons = [];
+  const say = (kind, values) => reasons.push({ kind, values });
+  if (measures.border > MAX_BORDER_SHARE) say('cut', { share: measures.border });
+  if (measures.pen > MAX_PEN_WIDTH) say('thick', { share: measures.pen });
+  if (measures.holes > MAX_HOLES) say('holes', { count: measures.holes });
+  if (measures.rivals) say('several', { count: measures.rivals });
+  else if (measures.left_over > MAX_LEFT_OVER_SHARE) say('unclear', { share: measures.left_over });
+  return { accepted: !reasons.length, like: null, reasons };
+}
+
+// ------------------------------------------------------------------------------------------------ proportions
+
+const NORMAL_QUANTILE = 1.959963984540054; // of 97.5 %
+
+/**
+ * The interval that holds the true proportion with 95 % confidence: Wilson (1927).
+ *
+ * @param {number} count
+ * @param {number} n
+ * @returns {number[]} low, high
+ */
+export function wilson(count, n) {
+  if (n === 0) return [0, 1];
+  const p = count / n, z = NORMAL_QUANTILE;
+  const middle = p + z * z / (2 * n), reach = z * Math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2);
+  const scale = 1 + z * z / n;
+  return [count ? (middle - reach) / scale : 0, count < n ? (middle + reach) / scale : 1];
+}
