@@ -37,6 +37,17 @@ def static() -> Folder:
     return files("inklens.web") / "static"
 
 
+def read_static(name: str) -> str:
+    """Return the text of one of the browser's files."""
+    return _file(static(), name).read_text(encoding="utf-8")
+
+
+def _file(folder: Folder, name: str) -> Folder:
+    for part in PurePosixPath(name).parts:
+        folder = folder.joinpath(part)
+    return folder
+
+
 @dataclass
 class Module:
     """One file: its code without imports and exports, what it takes from others, and what it gives."""
@@ -65,11 +76,12 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
         A form of import or export other than those above, a name that is not exported, modules that import each other
         in a circle; the text begins with file and line.
     """
-    modules = list(_in_order(entry, static() if folder is None else folder))
+    folder = static() if folder is None else folder
+    modules = list(_in_order(entry, folder))
     names = {module.name: f"m{number}" for number, module in enumerate(modules)}
     parts = [_wrapped(module, names) for module in modules]
     if any(module.name.startswith(f"{VENDOR}/") for module in modules):
-        parts.insert(0, f"/*\n{(static() if folder is None else folder).joinpath(LICENSES).read_text('utf-8')}*/\n")
+        parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
     last = modules[-1]
     if as_default:
         parts.append(f"export default {names[last.name]};\n")
@@ -120,9 +132,7 @@ def _in_order(entry: str, folder: Folder) -> Iterator[Module]:
 
 def _source(name: str, folder: Folder, above: tuple[str, ...]) -> str:
     try:
-        for part in PurePosixPath(name).parts:
-            folder = folder.joinpath(part)
-        return folder.read_text(encoding="utf-8")
+        return _file(folder, name).read_text(encoding="utf-8")
     except OSError as error:
         raise ModuleError(f"{above[-1] if above else name}:1: there is no module {name}") from error
 
