@@ -21,7 +21,7 @@ from inklens import __version__
 from inklens.errors import ParameterError
 from inklens.reprs import MOST_TILES, map_tiles
 from inklens.web.bundle import joined_once, read_static
-from inklens.web.payload import parse
+from inklens.web.payload import WebReader, parse, web_model
 from inklens.web.tokens import Reader, without_comments
 
 LANGUAGES = ("en", "de")
@@ -32,6 +32,11 @@ KINDS = ("page", "output")  # a file of its own; a frame in a notebook
 
 MAP_SIZE = 112  # CSS pixels, the longer side of a map
 POINTS_OF_C = 4  # significant digits
+
+
+def exported(reader: WebReader, *, title: str | None = None, language: str = "en", kind: str = "page") -> str:
+    """Return the page of a reader; the parameters are those of `document`."""
+    return document(web_model(reader), title=title, language=language, kind=kind)
 
 
 def document(model: bytes, *, title: str | None = None, language: str = "en", kind: str = "page") -> str:

@@ -67,14 +67,13 @@ export class App {
   }
 
   #derive() {
-    const { pad } = this;
     this.normalised = computed(() => {
       const { values, rows, cols } = this.ink.value;
       return this.mode.value === 'drawing' ? normaliseDrawing(values, rows, cols, this.recipe.value) : null;
     });
     this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values);
     this.verdict = computed(() => {
-      const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, steps: [], box: null };
+      const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, blank: this.isBlank.value };
       return judge(this.model.value, seen);
     });
     this.weights = computed(() => weightsOf(this.model.value, this.point.value));
@@ -87,7 +86,6 @@ export class App {
       return true;
     });
     this.pair = computed(() => this.chosen.value ?? [this.answer.value.best, this.answer.value.second]);
-    this.pad = pad;
   }
 
   #followPad() {

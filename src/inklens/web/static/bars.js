@@ -17,9 +17,12 @@ export class AnswerBars {
     const { app, table } = this;
     const caption = Object.assign(document.createElement('caption'), { className: 'hidden', textContent: app.t('bars.caption') });
     const head = document.createElement('tr');
-    head.className = 'hidden';
+    head.className = 'columns';
     for (const key of ['class', 'bar', 'probability', 'score']) {
-      head.append(Object.assign(document.createElement('th'), { scope: 'col', textContent: app.t(`bars.${key}`) }));
+      const words = Object.assign(document.createElement('span'), { className: 'hidden', textContent: app.t(`bars.${key}`) });
+      const cell = Object.assign(document.createElement('th'), { scope: 'col' });
+      cell.append(words);
+      head.append(cell);
     }
     this.rows = classes.map((name) => {
       const row = document.createElement('tr');
@@ -30,7 +33,9 @@ export class AnswerBars {
       row.append(label, ...cells);
       return { row, fill, probability: cells[1], score: cells[2] };
     });
-    table.replaceChildren(caption, head, ...this.rows.map(({ row }) => row));
+    const widths = document.createElement('colgroup');
+    for (const key of ['class', 'bar', 'probability', 'score']) widths.append(Object.assign(document.createElement('col'), { className: `of-${key}` }));
+    table.replaceChildren(caption, widths, head, ...this.rows.map(({ row }) => row));
   }
 
   /** @param {{ z: Float64Array, p: Float64Array, best: number }} answer @param {boolean} accepted */

@@ -7,8 +7,6 @@ const HALF = 256;
 /** From "subtracts" over white to "adds"; the ends and what lies between, as in the report. */
 const SIGNED = ['#67001f', '#d6604d', '#fddbc7', '#ffffff', '#d1e5f0', '#4393c3', '#053061'];
 const BLACK = 0xff000000;
-const PAPER = [252, 251, 248];
-const PEN = [31, 35, 40];
 
 /** @type {Uint32Array} colours of -scale to +scale in 513 steps, as little-endian RGBA */
 const LUT = buildLut();
@@ -25,6 +23,17 @@ function buildLut() {
 
 function packed(r, g, b) {
   return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+/** Shades of ink in 256 steps: white on black as the model sees it, and a pen on paper. */
+const NIGHT = shades([0, 0, 0], [255, 255, 255]);
+const SHEET = shades([252, 251, 248], [31, 35, 40]);
+
+function shades(paper, pen) {
+  return Uint32Array.from({ length: 256 }, (_, step) => {
+    const [r, g, b] = paper.map((channel, k) => Math.round(channel + (step / 255) * (pen[k] - channel)));
+    return packed(r, g, b);
+  });
 }
 
 /** Whether the page is shown dark. */
@@ -67,26 +76,21 @@ export class Painter {
     this.#show();
   }
 
-  /** Paint ink from 0 to 1 in white on black. @param {ArrayLike<number>} ink @param {number} [full] value of full ink */
-  ink(ink, full = 1) {
-    const { pixels } = this;
-    for (let i = 0; i < pixels.length; i += 1) {
-      const grey = Math.round(255 * Math.min(1, Math.max(0, ink[i] / full)));
-      pixels[i] = packed(grey, grey, grey);
-    }
-    this.#show();
+  /** Paint ink from 0 to 1 in white on black. @param {ArrayLike<number>} ink */
+  ink(ink) {
+    this.#shades(ink, NIGHT);
   }
 
-  /**
-   * Paint ink from 0 to 1 as a pen on paper. Paper stays light in dark mode too: it is paper.
-   * @param {ArrayLike<number>} ink
-   */
+  /** Paint ink from 0 to 1 as a pen on paper. Paper stays light in dark mode too: it is paper. @param {ArrayLike<number>} ink */
   paper(ink) {
+    this.#shades(ink, SHEET);
+  }
+
+  #shades(ink, colours) {
     const { pixels } = this;
     for (let i = 0; i < pixels.length; i += 1) {
-      const share = Math.min(1, Math.max(0, ink[i]));
-      const [r, g, b] = PAPER.map((channel, k) => Math.round(channel + share * (PEN[k] - channel)));
-      pixels[i] = packed(r, g, b);
+      const value = ink[i];
+      pixels[i] = colours[value <= 0 ? 0 : value >= 1 ? 255 : (value * 255 + 0.5) | 0];
     }
     this.#show();
   }

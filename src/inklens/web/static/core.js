@@ -15,7 +15,8 @@
  *   header: object, path: Path | null, samples: Samples | null, gate: Gate | null
  * }} Model
  * @typedef {{
- *   frame: Numbers, x: Float64Array, z: Float64Array, p: Float64Array, order: number[], best: number, second: number
+ *   frame: Numbers, x: Float64Array, seen: Seen | null, z: Float64Array, p: Float64Array, order: number[],
+ *   best: number, second: number
  * }} Answer
  */
 
@@ -206,10 +207,10 @@ export function order(z) {
  * @returns {Answer}
  */
 export function answer(model, frame, weights = model) {
-  const x = transform(model.features, frame);
+  const { x, seen } = look(model.features, frame);
   const z = scores(weights, x);
   const ranked = order(z);
-  return { frame, x, z, p: softmax(z), order: ranked, best: ranked[0], second: ranked[1] };
+  return { frame, x, seen, z, p: softmax(z), order: ranked, best: ranked[0], second: ranked[1] };
 }
 
 // ------------------------------------------------------------------------------------------------ evidence
@@ -300,39 +301,287 @@ function difference(coef, F, a, b) {
  * @param {number} K
  * @returns {Float64Array} (K * pixels)
  */
-function spread(features, given, coef, K) {
-  const F = given.x.length, maps = new Float64Array(K * given.frame.length);
+function spread(features, { frame, x, seen }, coef, K) {
+  const F = x.length, maps = new Float64Array(K * frame.length);
   if (features === 'pixels') {
     for (let j = 0; j < F; j++) {
-      if (given.x[j]) for (let k = 0, at = j; k < K; k++, at += F) maps[at] = coef[at] * given.x[j];
+      if (x[j]) for (let k = 0, at = j; k < K; k++, at += F) maps[at] = coef[at] * x[j];
+    }
+    return maps;
+  }
+  const { sources, shares } = origins(frame, seen, features === 'upright');
+  const upright = new Float64Array(PIXELS);
+  for (let k = 0; k < K; k++) {
+    const row = coef.subarray(k * F, (k + 1) * F), map = maps.subarray(k * PIXELS, (k + 1) * PIXELS);
+    if (features === 'upright') for (let j = 0; j < PIXELS; j++) upright[j] = row[j] * x[j];
+    else spreadStrokes(row, x, seen, upright);
+    for (let j = 0, at = 0; j < PIXELS; j++, at += 4) {
+      const value = upright[j];
+      if (!value) continue;
+      map[sources[at]] += value * shares[at];
+      map[sources[at + 1]] += value * shares[at + 1];
+      map[sources[at + 2]] += value * shares[at + 2];
+      map[sources[at + 3]] += value * shares[at + 3];
     }
   }
   return maps;
 }
 
+/**
+ * The four pixels of the frame that each deskewed pixel shows, and their shares, which sum to 1.
+ *
+ * What lies beyond the border counts to the nearest pixel inside. With `inked`, shares are of the ink, where there is any.
+ *
+ * @param {Numbers} frame
+ * @param {Seen} seen
+ * @param {boolean} inked
+ * @returns {{sources: Int32Array, shares: Float64Array}}
+ */
+function origins(frame, { rowAt, colAt }, inked) {
+  const sources = new Int32Array(4 * PIXELS), shares = new Float64Array(4 * PIXELS);
+  const inside = (place) => Math.min(SIDE - 1, Math.max(0, place));
+  for (let i = 0, j = 0, at = 0; i < SIDE; i++) {
+    const row = inside(rowAt[i]), top = Math.min(SIDE - 2, Math.floor(row)), down = row - top;
+    for (let n = 0; n < SIDE; n++, j++, at += 4) {
+      const col = inside(colAt[j]), left = Math.min(SIDE - 2, Math.floor(col)), along = col - left;
+      const first = top * SIDE + left;
+      sources[at] = first;
+      sources[at + 1] = first + 1;
+      sources[at + 2] = first + SIDE;
+      sources[at + 3] = first + SIDE + 1;
+      shares[at] = (1 - down) * (1 - along);
+      shares[at + 1] = (1 - down) * along;
+      shares[at + 2] = down * (1 - along);
+      shares[at + 3] = down * along;
+      if (inked) weighByInk(frame, sources, shares, at);
+    }
+  }
+  return { sources, shares };
+}
+
+function weighByInk(frame, sources, shares, at) {
+  let total = 0;
+  for (let n = at; n < at + 4; n++) total += shares[n] * frame[sources[n]];
+  if (total > 0) for (let n = at; n < at + 4; n++) shares[n] *= frame[sources[n]] / total;
+}
+
+/**
+ * Lay w_f x_f out over the edges of the deskewed frame that feature f averages.
+ *
+ * @param {Numbers} row w (520)
+ * @param {Float64Array} x
+ * @param {Seen} seen
+ * @param {Float64Array} map (784), filled
+ */
+function spreadStrokes(row, x, { edges, totals }, map) {
+  const perEdge = spreadScratch;
+  for (let f = 0; f < STROKES; f++) perEdge[f] = totals[f] > 0 ? row[f] * x[f] / totals[f] : 0;
+  map.fill(0);
+  for (let e = 0; e < edges.count; e++) {
+    const i = edges.pixels[e] / SIDE | 0, j = edges.pixels[e] - i * SIDE, d = edges.directions[e];
+    let sum = 0;
+    for (const { cells, start, cell, share } of WINDOWS) {
+      const low = start + (d * cells + cell[i]) * cells + cell[j];
+      sum += share[2 * i] * (share[2 * j] * perEdge[low] + share[2 * j + 1] * perEdge[low + 1])
+        + share[2 * i + 1] * (share[2 * j] * perEdge[low + cells] + share[2 * j + 1] * perEdge[low + cells + 1]);
+    }
+    map[edges.pixels[e]] += edges.strengths[e] * sum;
+  }
+}
+
 // ------------------------------------------------------------------------------------------------ features
 
-const SIDE = 28, PIXELS = SIDE * SIDE;
-const STROKES = 520; // features: 8 directions in 7 x 7 and 4 x 4 cells
+const SIDE = 28, PIXELS = SIDE * SIDE; // of MNIST's frame
+const CENTRE = 14; // row and column of its centre of mass
+const ROW_SPREAD = 5.2, COL_SPREAD = 4.2; // standard deviation of the ink in pixels, medians of MNIST
+const MAX_SCALE = 2; // a 1 must not become as wide as a 0
+const DIRECTIONS = 8; // of the full circle: a stroke's left edge and its right edge are told apart
+const LEVELS = [[7, 4], [4, 8]]; // cells a side, pixels between their centres
+const STROKES = 520; // 8 directions in 7 x 7 and 4 x 4 cells
+const WINDOWS = windows();
+const COSINES = Array.from({ length: DIRECTIONS / 2 }, (_, k) => Math.cos(2 * Math.PI * k / DIRECTIONS));
+const SINES = Array.from({ length: DIRECTIONS / 2 }, (_, k) => Math.sin(2 * Math.PI * k / DIRECTIONS));
+const spreadScratch = new Float64Array(STROKES);
+
+/**
+ * @typedef {{
+ *   count: number, pixels: Int32Array, directions: Int32Array, strengths: Float64Array
+ * }} Edges
+ * @typedef {{rowAt: Float64Array, colAt: Float64Array, edges: Edges | null, totals: Float64Array | null}} Seen
+ */
 
 /**
  * What the linear model is fed: the pixels, those of the deskewed frame, or strokes.
+ *
+ * The twin of `inklens.photos.features`, in double precision.
  *
  * @param {string} features
  * @param {Numbers} frame
  * @returns {Float64Array}
  */
 export function transform(features, frame) {
-  if (features === 'pixels') return Float64Array.from(frame);
-  throw new Error(`expected features ${FEATURES.join(', ')}, got ${features}`);
+  return look(features, frame).x;
+}
+
+/**
+ * Features, and what was seen on the way.
+ *
+ * @param {string} features
+ * @param {Numbers} frame
+ * @returns {{x: Float64Array, seen: Seen | null}}
+ */
+function look(features, frame) {
+  if (features === 'pixels') return { x: Float64Array.from(frame), seen: null };
+  const { rowAt, colAt } = positions(pose(frame));
+  const upright = deskewed(frame, rowAt, colAt);
+  if (features === 'upright') return { x: upright, seen: { rowAt, colAt, edges: null, totals: null } };
+  const edges = edgesOf(upright), totals = averaged(edges);
+  return { x: strokesOf(totals), seen: { rowAt, colAt, edges, totals } };
+}
+
+/** Where a frame lies and how it stands: centre of mass, rows and columns per deskewed one, columns per row. */
+function pose(frame) {
+  let mass = 0, r = 0, c = 0, rr = 0, cc = 0, rc = 0;
+  for (let i = 0, at = 0; i < SIDE; i++) {
+    for (let j = 0; j < SIDE; j++, at++) {
+      const ink = frame[at];
+      if (!ink) continue;
+      mass += ink;
+      r += ink * i;
+      c += ink * j;
+      rr += ink * i * i;
+      cc += ink * j * j;
+      rc += ink * i * j;
+    }
+  }
+  mass = Math.max(mass, 1e-6);
+  const row = r / mass, col = c / mass;
+  const rowVariance = Math.max(rr / mass - row * row, 0.1), covariance = rc / mass - row * col;
+  const slant = covariance / rowVariance;
+  const colVariance = Math.max(cc / mass - col * col - slant * covariance, 0.1);
+  const held = (scale) => Math.min(MAX_SCALE, Math.max(1 / MAX_SCALE, scale));
+  const rowStep = held(Math.sqrt(rowVariance) / ROW_SPREAD), colStep = held(Math.sqrt(colVariance) / COL_SPREAD);
+  return { row, col, rowStep, colStep, slant };
+}
+
+/** Row (28) and column (784) of the frame that each deskewed pixel shows. */
+function positions({ row, col, rowStep, colStep, slant }) {
+  const rowAt = new Float64Array(SIDE), colAt = new Float64Array(PIXELS);
+  for (let i = 0; i < SIDE; i++) {
+    const rise = (i - CENTRE) * rowStep;
+    rowAt[i] = row + rise;
+    for (let j = 0; j < SIDE; j++) colAt[i * SIDE + j] = col + (j - CENTRE) * colStep + slant * rise;
+  }
+  return { rowAt, colAt };
+}
+
+/** The frame at these places, by linear interpolation: along the columns of ink first, then along each row. */
+function deskewed(frame, rowAt, colAt) {
+  const out = new Float64Array(PIXELS), line = new Float64Array(SIDE + 3); // a blank before, two after
+  for (let i = 0; i < SIDE; i++) {
+    const low = Math.floor(rowAt[i]), share = rowAt[i] - low;
+    const upper = low >= 0 && low < SIDE ? 1 - share : 0, lower = low >= -1 && low < SIDE - 1 ? share : 0;
+    if (!upper && !lower) continue;
+    for (let j = 0; j < SIDE; j++) {
+      line[j + 1] = (upper ? upper * frame[low * SIDE + j] : 0) + (lower ? lower * frame[(low + 1) * SIDE + j] : 0);
+    }
+    for (let j = 0, at = i * SIDE; j < SIDE; j++, at++) {
+      const left = Math.floor(colAt[at]), along = colAt[at] - left;
+      const index = Math.min(SIDE + 1, Math.max(0, left + 1));
+      out[at] = line[index] * (1 - along) + line[index + 1] * along;
+    }
+  }
+  return out;
+}
+
+/**
+ * Edges of a frame: max(0, g . u_k)^3 for gradient g (Sobel) and 8 directions u_k, where it is not 0.
+ *
+ * @param {Float64Array} frame
+ * @returns {Edges}
+ */
+function edgesOf(frame) {
+  const pixels = new Int32Array(DIRECTIONS * PIXELS / 2), directions = new Int32Array(DIRECTIONS * PIXELS / 2);
+  const strengths = new Float64Array(DIRECTIONS * PIXELS / 2);
+  const W = SIDE + 2, padded = edgeScratch;
+  for (let i = 0; i < SIDE; i++) padded.set(frame.subarray(i * SIDE, (i + 1) * SIDE), (i + 1) * W + 1);
+  let count = 0;
+  for (let i = 0, j = 0; i < SIDE; i++) {
+    for (let n = 0, at = (i + 1) * W + 1; n < SIDE; n++, j++, at++) {
+      const a = padded[at - W - 1], b = padded[at - W], c = padded[at - W + 1], d = padded[at - 1];
+      const e = padded[at + 1], f = padded[at + W - 1], g = padded[at + W], h = padded[at + W + 1];
+      const across = (c + 2 * e + h - a - 2 * d - f) / 4, down = (f + 2 * g + h - a - 2 * b - c) / 4;
+      if (across === 0 && down === 0) continue;
+      for (let k = 0; k < DIRECTIONS / 2; k++) {
+        const along = COSINES[k] * across + SINES[k] * down;
+        if (along === 0) continue;
+        pixels[count] = j;
+        directions[count] = along > 0 ? k : k + DIRECTIONS / 2;
+        strengths[count++] = Math.abs(along * along * along);
+      }
+    }
+  }
+  return { count, pixels, directions, strengths };
+}
+
+const edgeScratch = new Float64Array((SIDE + 2) ** 2);
+
+/** Averages of the edges of each direction under the window of each cell, (520). */
+function averaged({ count, pixels, directions, strengths }) {
+  const totals = new Float64Array(STROKES);
+  for (const { cells, start, cell, share } of WINDOWS) {
+    for (let e = 0; e < count; e++) {
+      const i = pixels[e] / SIDE | 0, j = pixels[e] - i * SIDE;
+      const low = start + (directions[e] * cells + cell[i]) * cells + cell[j];
+      const upper = strengths[e] * share[2 * i], lower = strengths[e] * share[2 * i + 1];
+      totals[low] += upper * share[2 * j];
+      totals[low + 1] += upper * share[2 * j + 1];
+      totals[low + cells] += lower * share[2 * j];
+      totals[low + cells + 1] += lower * share[2 * j + 1];
+    }
+  }
+  return totals;
+}
+
+/** Cube roots of the averages, divided by their root mean square. */
+function strokesOf(totals) {
+  const x = new Float64Array(STROKES);
+  let squares = 0;
+  for (let f = 0; f < STROKES; f++) {
+    x[f] = Math.cbrt(totals[f]);
+    squares += x[f] * x[f];
+  }
+  const size = Math.sqrt(squares / STROKES) + 1e-3;
+  for (let f = 0; f < STROKES; f++) x[f] /= size;
+  return x;
+}
+
+/**
+ * Per level the two cells, `cell` and the next, whose triangular windows hold a row (or column), and its shares of them.
+ */
+function windows() {
+  let start = 0;
+  return LEVELS.map(([cells, pitch]) => {
+    const cell = new Int32Array(SIDE), share = new Float64Array(2 * SIDE), sums = new Float64Array(cells);
+    const weight = (i, c) => Math.max(0, 1 - Math.abs(i - ((SIDE - 1) / 2 + (c - (cells - 1) / 2) * pitch)) / pitch);
+    for (let i = 0; i < SIDE; i++) {
+      for (let c = 0; c < cells; c++) sums[c] += weight(i, c);
+      cell[i] = Math.min(cells - 2, Math.max(0, Math.floor((i - (SIDE - 1) / 2) / pitch + (cells - 1) / 2)));
+    }
+    for (let i = 0; i < SIDE; i++) {
+      for (let side = 0; side < 2; side++) share[2 * i + side] = weight(i, cell[i] + side) / sums[cell[i] + side];
+    }
+    const level = { cells, start, cell, share };
+    start += DIRECTIONS * cells * cells;
+    return level;
+  });
 }
 
 // ------------------------------------------------------------------------------------------------ drawings
 
 const INKED = 0.5; // ink from which a pixel belongs to a stroke; below lies its soft edge
 const EDGE_PIXELS = 2; // of the soft edge round a stroke
-const FRAME_SIDE = 28, BOX_SIDE = 20; // MNIST's frame, and the square that a digit's longer side fills
-const CENTRE = 14; // pixel of MNIST's centre of mass
+const BOX_SIDE = 20; // pixels that a digit's longer side fills
 const TIE = 1e-9; // pixels; of two places equally near, the lower right one
 const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are
 const JOIN_GAP = 0.12, STACK_GAP = 0.3; // of the digit's extent: parts nearer than this belong together
@@ -368,8 +617,8 @@ export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = tr
   for (let at = 0; at < mask.length; at++) mask[at] = ink[at] >= INKED ? 1 : 0;
   const parts = components(mask, rows, cols, true);
   if (!parts.length) {
-    const frame = new Float64Array(FRAME_SIDE * FRAME_SIDE);
-    steps.push({ name: 'frame', picture: frame, rows: FRAME_SIDE, cols: FRAME_SIDE, value: null });
+    const frame = new Float64Array(PIXELS);
+    steps.push({ name: 'frame', picture: frame, rows: SIDE, cols: SIDE, value: null });
     return { frame, steps, box: null, measures: null, blank: true };
   }
   measureBorders(parts, mask, rows, cols);
@@ -385,7 +634,7 @@ export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = tr
   const square = fitBox(digit, height, width, fill);
   steps.push({ name: 'square', picture: square, rows: fill, cols: fill, value: fill });
   const frame = placed(square, fill, centre);
-  steps.push({ name: 'frame', picture: frame, rows: FRAME_SIDE, cols: FRAME_SIDE, value: centre ? CENTRE : null });
+  steps.push({ name: 'frame', picture: frame, rows: SIDE, cols: SIDE, value: centre ? CENTRE : null });
   const sum = (list) => list.reduce((total, part) => total + part.area, 0);
   const measures = {
     pen: penWidth(shape, height, width) / Math.max(height, width),
@@ -657,7 +906,7 @@ function taps(size, outSize, filter) {
 
 /** Paste a square into a frame: its centre of mass at MNIST's pixel, or the box in the middle. */
 function placed(square, side, centre) {
-  const room = FRAME_SIDE - side;
+  const room = SIDE - side;
   let mass = 0, byRow = 0, byCol = 0;
   for (let at = 0; at < square.length; at++) {
     mass += square[at];
@@ -666,9 +915,9 @@ function placed(square, side, centre) {
   }
   const start = (moment) => (centre
     ? Math.min(room, Math.max(0, Math.floor(CENTRE + 0.5 - moment / Math.max(mass, 1e-9) + TIE))) : room >> 1);
-  const top = start(byRow), left = start(byCol), frame = new Float64Array(FRAME_SIDE * FRAME_SIDE);
+  const top = start(byRow), left = start(byCol), frame = new Float64Array(PIXELS);
   for (let row = 0; row < side; row++) {
-    frame.set(square.subarray(row * side, (row + 1) * side), (top + row) * FRAME_SIDE + left);
+    frame.set(square.subarray(row * side, (row + 1) * side), (top + row) * SIDE + left);
   }
   return frame;
 }
@@ -793,4 +1042,9 @@ export function wilson(count, n) {
   const middle = p + z * z / (2 * n), reach = z * Math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2);
   const scale = 1 + z * z / n;
   return [count ? (middle - reach) / scale : 0, count < n ? (middle + reach) / scale : 1];
+}
+
+/** Weights of a point of the path; a model without a path has only its own. */
+export function pathPoint(model) {
+  return model;
 }

@@ -12,10 +12,12 @@ export function mountExplainer(root, app) {
   const corner = document.createElement('div');
   corner.className = 'explainer';
   root.append(corner);
+  const holder = root.querySelector('.bar .pick-holder');
 
+  const inside = (element) => corner.contains(element) || holder.contains(element);
   const stop = () => { picking.value = false; };
   const pick = (event) => {
-    if (!picking.value || corner.contains(event.target)) return;
+    if (!picking.value || inside(event.target)) return;
     const found = event.target.closest('[data-explain]');
     event.preventDefault();
     event.stopPropagation();
@@ -24,7 +26,7 @@ export function mountExplainer(root, app) {
   };
   for (const kind of ['click', 'pointerdown']) root.addEventListener(kind, (event) => {
     if (kind === 'click') pick(event);
-    else if (picking.value && !corner.contains(event.target)) event.stopPropagation();
+    else if (picking.value && !inside(event.target)) event.stopPropagation();
   }, { capture: true });
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') {
@@ -33,7 +35,7 @@ export function mountExplainer(root, app) {
     } else if (event.key === '?' && !event.target.matches('input, textarea, select')) {
       const found = event.target.closest?.('[data-explain]');
       told.value = found ? found.dataset.explain : '';
-    } else if (picking.value && event.key === 'Enter' && !corner.contains(event.target)) pick(event);
+    } else if (picking.value && event.key === 'Enter' && !inside(event.target)) pick(event);
   }, { capture: true });
 
   effect(() => {
@@ -42,10 +44,10 @@ export function mountExplainer(root, app) {
       ${told.value === null ? '' : html`<div class="told" role="note" tabindex="-1">
         <p>${told.value ? app.t(`explain.${told.value}`) : app.t('explain.nothing')}</p>
         <button type="button" class="quiet" @click=${() => { told.value = null; }}>${app.t('close')}</button>
-      </div>`}
-      <button type="button" class="pick" aria-pressed=${String(picking.value)} title=${app.t('pick.hint')}
-        @click=${() => { picking.value = !picking.value; told.value = null; app.announce(app.t('pick.hint')); }}
-      >${app.t(picking.value ? 'pick.on' : 'pick')}</button>`, corner);
+      </div>`}`, corner);
+    render(html`<button type="button" class="pick" aria-pressed=${String(picking.value)} title=${app.t('pick.hint')}
+      @click=${() => { picking.value = !picking.value; told.value = null; app.announce(app.t('pick.hint')); }}
+    >${app.t(picking.value ? 'pick.on' : 'pick')}</button>`, holder);
     if (told.value !== null) corner.querySelector('.told')?.focus();
   });
 }

@@ -14,6 +14,7 @@ export function followPointer(canvas, app) {
     canvas.setPointerCapture(pointer);
     app.pad.start(...at(event));
     event.preventDefault();
+    canvas.classList.add('by-hand');
     canvas.focus({ preventScroll: true });
   });
   canvas.addEventListener('pointermove', (event) => {
@@ -43,13 +44,17 @@ export function followKeys(canvas, app) {
   const middle = { row: Math.floor(rows / 2), col: Math.floor(cols / 2), down: false };
   const share = ({ row, col }) => [(col + 0.5) / cols, (row + 0.5) / rows];
   canvas.addEventListener('focus', () => {
-    if (canvas.matches(':focus-visible')) cursor.value = cursor.value ?? middle;
+    if (!canvas.classList.contains('by-hand')) cursor.value = cursor.value ?? middle;
   });
-  canvas.addEventListener('blur', () => { cursor.value = null; });
+  canvas.addEventListener('blur', () => {
+    cursor.value = null;
+    canvas.classList.remove('by-hand');
+  });
   canvas.addEventListener('pointerdown', () => { cursor.value = null; });
   canvas.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey) return undoOrRedo(event, app);
     if (event.altKey) return;
+    canvas.classList.remove('by-hand');
     const was = cursor.value ?? middle;
     const next = act(event, was, app, share);
     if (!next) return;

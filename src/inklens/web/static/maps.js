@@ -32,7 +32,10 @@ export class MapFigure {
     root.classList.add('map-figure');
     root.replaceChildren(this.canvas, this.label);
     if (readout) root.append(this.told);
-    if (readout) this.#listen();
+    if (readout) {
+      this.#listen();
+      this.rest();
+    }
     if (onChoose) this.#choose(onChoose);
     else this.canvas.setAttribute('role', readout ? 'application' : 'img');
   }
@@ -117,7 +120,12 @@ export class MapFigure {
 
   #forget() {
     this.at = null;
-    this.told.textContent = '';
+    this.rest();
+  }
+
+  /** Say how to read the map while no pixel is pointed at. */
+  rest() {
+    this.told.textContent = this.app.t('map.point');
   }
 
   #tell() {

@@ -19,13 +19,15 @@ export function mountShell(root, app) {
   view.tabIndex = -1;
   spoken.setAttribute('role', 'status');
   desk.append(stage, view);
+  const [head, pick] = [part('head'), part('pick-holder')];
+  bar.append(head, pick);
   root.replaceChildren(bar, desk, spoken);
 
   followAddress(app);
   effect(() => {
     document.documentElement.lang = app.language.value;
   });
-  effect(() => render(heading(app), bar));
+  effect(() => render(heading(app), head));
   effect(() => {
     spoken.textContent = app.spoken.value;
   });

@@ -38,17 +38,29 @@ function shown(value, language) {
   return typeof value === 'number' ? value.toLocaleString(language, { maximumFractionDigits: 4 }) : String(value);
 }
 
+/** Formatting is slow where the format is looked up anew, and numbers move with the pen: formats are kept. */
+const formats = new Map();
+
+function format(language, decimals) {
+  const key = `${language}${decimals}`;
+  let found = formats.get(key);
+  if (!found) {
+    found = new Intl.NumberFormat(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    formats.set(key, found);
+  }
+  return found;
+}
+
 /** A number with so many decimals, in the language's way; the minus sign is a true one. @param {number} value @param {number} decimals @param {string} language */
 export function decimal(value, decimals, language) {
-  return value
-    .toLocaleString(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
-    .replace('-', '−');
+  const text = format(language, decimals).format(value);
+  return value < 0 ? text.replace('-', '−') : text;
 }
 
 /** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
 export function percent(share, language) {
-  if (share > 0.999 && share < 1) return language === 'de' ? '> 99,9 %' : '> 99.9%';
-  if (share < 0.001 && share > 0) return language === 'de' ? '< 0,1 %' : '< 0.1%';
-  const text = (100 * share).toLocaleString(language, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-  return language === 'de' ? `${text} %` : `${text}%`;
+  const sign = language === 'de' ? ' %' : '%';
+  if (share > 0.999 && share < 1) return `> ${format(language, 1).format(99.9)}${sign}`;
+  if (share < 0.001 && share > 0) return `< ${format(language, 1).format(0.1)}${sign}`;
+  return `${format(language, 1).format(100 * share)}${sign}`;
 }

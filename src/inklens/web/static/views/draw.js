@@ -26,7 +26,7 @@ function mountSteps(root, app) {
   const list = document.createElement('ol');
   list.className = 'step-list';
   root.append(head, list);
-  const shown = computed(() => app.normalised.value?.steps ?? [{ name: 'frame', picture: app.frame.value, rows: app.model.value.rows, cols: app.model.value.cols, note: '' }]);
+  const shown = computed(() => app.normalised.value?.steps ?? [{ name: 'frame', picture: app.frame.value, rows: app.model.value.rows, cols: app.model.value.cols, value: null }]);
   /** @type {{ item: HTMLElement, painter: Painter, words: HTMLElement }[]} */
   let tiles = [];
   const ends = [
@@ -42,15 +42,40 @@ function mountSteps(root, app) {
       steps.forEach((step, i) => {
         const { painter, words } = tiles[i];
         painter.ink(step.picture);
-        const asFrame = step.asFrame ?? (step.picture.length === app.frame.value.length ? step.picture : null);
-        const said = asFrame && answerOf(app.model.value, asFrame, app.weights.value);
-        const note = app.t(`draw.step.${step.name}`, step.values ?? {});
+        const said = app.isBlank.value ? null : answerOf(app.model.value, asFrame(step, app.model.value), app.weights.value);
+        const note = app.t(`draw.step.${step.name}`, { value: step.value });
         render(html`<strong>${app.t(`draw.name.${step.name}`)}</strong><span>${note}</span>
           ${said ? html`<span class="then">${app.t('draw.then', { label: classes[said.best], share: percent(said.p[said.best], app.language.value) })}</span>` : ''}`, words);
       });
     }),
   ];
   return () => ends.forEach((end) => end());
+}
+
+/** What the model would see if the recipe ended with a step: the whole picture at the frame's size, areas averaged. */
+function asFrame({ picture, rows, cols }, model) {
+  if (rows === model.rows && cols === model.cols) return picture;
+  const frame = new Float64Array(model.rows * model.cols);
+  if (rows <= model.rows && cols <= model.cols) { // the box: laid in the middle
+    const [top, left] = [(model.rows - rows) >> 1, (model.cols - cols) >> 1];
+    for (let i = 0; i < rows; i += 1) for (let j = 0; j < cols; j += 1) frame[(top + i) * model.cols + left + j] = picture[i * cols + j];
+    return frame;
+  }
+  const edges = (n, parts) => Array.from({ length: parts + 1 }, (_, i) => Math.round((i * n) / parts));
+  const [down, across] = [edges(rows, model.rows), edges(cols, model.cols)];
+  for (let i = 0; i < model.rows; i += 1) {
+    for (let j = 0; j < model.cols; j += 1) {
+      let [sum, n] = [0, 0];
+      for (let r = down[i]; r < Math.max(down[i + 1], down[i] + 1) && r < rows; r += 1) {
+        for (let c = across[j]; c < Math.max(across[j + 1], across[j] + 1) && c < cols; c += 1) {
+          sum += picture[r * cols + c];
+          n += 1;
+        }
+      }
+      frame[i * model.cols + j] = n ? sum / n : 0;
+    }
+  }
+  return frame;
 }
 
 function makeTile({ rows, cols }, key) {

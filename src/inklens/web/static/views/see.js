@@ -6,6 +6,7 @@ import { largest } from '../canvas.js';
 import { MapFigure } from '../maps.js';
 import { classChoice } from '../choices.js';
 import { decimal, percent } from '../texts.js';
+import { seen } from '../seen.js';
 import { strokesTable } from './strokes.js';
 
 export const see = {
@@ -13,14 +14,14 @@ export const see = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const parts = Object.fromEntries(['intro', 'why', 'all', 'formula', 'strokes'].map((name) => {
+    const parts = Object.fromEntries(['intro', 'why', 'all', 'sums', 'strokes'].map((name) => {
       const section = document.createElement('section');
       section.className = `block ${name}`;
       root.append(section);
       return [name, section];
     }));
     render(html`<h1>${app.t('see.title')}</h1><p class="lead">${app.t('see.lead')}</p>`, parts.intro);
-    const ends = [mountWhy(parts.why, app), mountAll(parts.all, app), mountFormula(parts.formula, app), strokesTable(parts.strokes, app)];
+    const ends = [mountWhy(parts.why, app), mountAll(parts.all, app), mountFormula(parts.sums, app), strokesTable(parts.strokes, app)];
     return () => ends.forEach((end) => end());
   },
 };
@@ -59,7 +60,7 @@ function mountWhy(root, app) {
       forMap.caption(html`${t('why.caption', { a, b })} ${forMap.saving()}`, t('why.words', { a, b }));
       missingMap.caption(html`${t('missing.caption', { a, b })} ${missingMap.saving()}`, t('missing.caption', { a, b }));
     }),
-    effect(() => render(reasons(app, share.value), words)),
+    seen(words, app, () => render(reasons(app, share.value), words)),
   ];
   return () => ends.forEach((end) => end());
 }
@@ -137,13 +138,17 @@ function mountAll(root, app) {
       <label class="scale" data-explain="see.scale"><span>${t('scale')}</span>
         <input type="range" min="0.2" max="3" step="0.1" .value=${String(zoom.value)} @input=${(event) => { zoom.value = Number(event.target.value); }}>
         <output>${t('scale.is', { scale: decimal(largest(hasWeights ? app.weights.value.coef : given.value) / zoom.value, 2, app.language.value) })}</output></label>`, head)),
-    effect(() => {
+    seen(grid, app, () => {
+      if (!hasWeights) return;
       const { coef } = app.weights.value;
-      const scale = largest(hasWeights ? coef : given.value) / zoom.value;
-      if (hasWeights) tiles.forEach(({ weight }, k) => weight.signed(coef, scale, k * size));
+      const scale = largest(coef) / zoom.value;
+      tiles.forEach(({ weight }, k) => weight.signed(coef, scale, k * size));
+    }),
+    seen(grid, app, () => {
+      const scale = largest(hasWeights ? app.weights.value.coef : given.value) / zoom.value;
       tiles.forEach(({ given: map }, k) => map.signed(given.value, scale, k * size, { zeros: false }));
     }),
-    effect(() => {
+    seen(grid, app, () => {
       const { z, p, best } = app.answer.value;
       const lang = app.language.value;
       tiles.forEach(({ tile, title, weight, given: map }, k) => {
@@ -160,7 +165,7 @@ function mountAll(root, app) {
 
 /** The formula with this digit's numbers. */
 function mountFormula(root, app) {
-  return effect(() => {
+  return seen(root, app, () => {
     const { z, p, best } = app.answer.value;
     const { classes } = app.model.value;
     const { intercept } = app.weights.value;
