@@ -944,6 +944,139 @@ function changeOf({ n, m, count, pixels, signs, widths, state, basis }, values) 
   return change;
 }
 
+// ------------------------------------------------------------------------------------------------ strokes of a pen
+
+const PEN_DIRECTIONS = 12; // every 15 degrees of half a turn; the other half is the same stroke from its other end
+const ROUNDING_MARGIN = 1e-9; // log-odds that sums in another order may take away
+const tipsOf = new Map(); // by size of the frame, width and direction
+
+/**
+ * @typedef {{
+ *   kind: 'draw' | 'erase', start: number[], end: number[], width: number, target: number, ink: number, margin: number,
+ *   flipped: Float64Array
+ * }} Stroke
+ *   start and end are row and column of the ends of the pen's path
+ */
+
+/**
+ * How much of each pixel a round pen covers on a straight path, 0 to 1: clip(width / 2 + 1/2 - distance, 0, 1).
+ *
+ * @param {number[]} start row and column; 0, 0 is the centre of the upper left pixel
+ * @param {number[]} end
+ * @param {number} width
+ * @param {number} rows
+ * @param {number} cols
+ * @returns {Float64Array}
+ */
+export function coverage(start, end, width, rows, cols) {
+  const cover = new Float64Array(rows * cols), down = end[0] - start[0], right = end[1] - start[1];
+  const length = Math.max(down * down + right * right, 1e-300), reach = width / 2 + 0.5;
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++, at++) {
+      const r = row - start[0], c = col - start[1];
+      const along = Math.min(1, Math.max(0, (r * down + c * right) / length));
+      cover[at] = Math.min(1, Math.max(0, reach - Math.hypot(r - along * down, c - along * right)));
+    }
+  }
+  return cover;
+}
+
+/**
+ * The straight stroke with least ink that makes a model on pixels answer `target`; null where no stroke does.
+ *
+ * Every pixel as start, 12 directions, all lengths in whole pixels: drawn, max(x, cover), or erased, min(x, 1 - cover).
+ *
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {number} target
+ * @param {{width?: number, erase?: boolean | null, margin?: number, weights?: Weights}} [options]
+ *   erase true or false for one kind only
+ * @returns {Stroke | null}
+ */
+export function smallestStroke(
+  model, frame, target, { width = 2, erase = null, margin = MARGIN, weights = model } = {},
+) {
+  if (model.features !== 'pixels') throw new Error('the smallest stroke of all needs a model on pixels');
+  const { rows, cols } = model, z = scores(weights, frame);
+  let best = null;
+  for (const erases of erase === null ? [false, true] : [erase]) {
+    const task = { rows, cols, frame, weights, z, target, width, erases, margin: margin + ROUNDING_MARGIN };
+    best = longer(task, best) ?? best;
+  }
+  if (!best) return null;
+  const covered = coverage(best.start, best.end, width, rows, cols);
+  const flipped = Float64Array.from(frame, (x, j) => (best.erases ? Math.min(x, 1 - covered[j]) : Math.max(x, covered[j])));
+  const ink = flipped.reduce((sum, x, j) => sum + Math.abs(x - frame[j]), 0);
+  const { start, end } = best, reached = marginOf(scores(weights, flipped), target);
+  return { kind: best.erases ? 'erase' : 'draw', start, end, width, target, ink, margin: reached, flipped };
+}
+
+/**
+ * Lengthen a stroke from every start in every direction until it flips, or costs more than the best so far.
+ *
+ * Scores are linear in the change, so each length costs only the pixels at the stroke's tip.
+ */
+function longer({ rows, cols, frame, weights, z, target, width, erases, margin }, found) {
+  const K = z.length, F = rows * cols, sign = erases ? -1 : 1, now = new Float64Array(K);
+  const maps = new Float64Array(F * K); // pixel by pixel
+  for (let at = 0; at < K * F; at++) maps[(at % F) * K + (at / F | 0)] = sign * weights.coef[at];
+  let best = null, least = found ? found.ink : Infinity;
+  for (let direction = 0; direction < PEN_DIRECTIONS; direction++) {
+    const angle = direction * Math.PI / PEN_DIRECTIONS, step = [Math.sin(angle), Math.cos(angle)];
+    const tips = penTips(rows, cols, width, direction, step);
+    for (let start = 0; start < F; start++) {
+      const row = start / cols | 0, col = start - row * cols;
+      now.set(z);
+      let ink = 0;
+      for (let length = 0; length < tips.length; length++) {
+        const endRow = row + length * step[0], endCol = col + length * step[1];
+        if (endRow > rows - 1 || endCol > cols - 1 || endRow < 0 || endCol < 0) break;
+        const { down, right, before, after } = tips[length];
+        for (let i = 0; i < down.length; i++) {
+          const r = row + down[i], c = col + right[i];
+          if (r < 0 || r >= rows || c < 0 || c >= cols) continue;
+          const pixel = r * cols + c, taken = erases ? 1 - frame[pixel] : frame[pixel];
+          if (after[i] <= taken) continue;
+          const grown = after[i] - Math.max(before[i], taken);
+          ink += grown;
+          for (let k = 0, at = pixel * K; k < K; k++, at++) now[k] += maps[at] * grown;
+        }
+        if (ink >= least) break;
+        if (ink > 0 && marginOf(now, target) >= margin) {
+          least = ink;
+          best = { start: [row, col], end: [endRow, endCol], ink, erases };
+          break;
+        }
+      }
+    }
+  }
+  return best;
+}
+
+/** Per length the pixels whose cover grows, as rows and columns from the start, and their cover before and after. */
+function penTips(rows, cols, width, direction, step) {
+  const key = `${rows} ${cols} ${width} ${direction}`;
+  if (tipsOf.has(key)) return tipsOf.get(key);
+  const most = Math.max(rows, cols), pad = most + Math.ceil(width) + 1, side = 2 * pad + 1;
+  let covered = new Float64Array(side * side);
+  const tips = Array.from({ length: most }, (_, length) => {
+    const wider = coverage([pad, pad], [pad + length * step[0], pad + length * step[1]], width, side, side);
+    const tip = { down: [], right: [], before: [], after: [] };
+    for (let at = 0; at < wider.length; at++) {
+      if (wider[at] <= covered[at]) continue;
+      tip.down.push((at / side | 0) - pad);
+      tip.right.push(at % side - pad);
+      tip.before.push(covered[at]);
+      tip.after.push(wider[at]);
+    }
+    covered = wider;
+    return tip;
+  });
+  if (tipsOf.size > 4 * PEN_DIRECTIONS) tipsOf.clear();
+  tipsOf.set(key, tips);
+  return tips;
+}
+
 // ------------------------------------------------------------------------------------------------ drawings
 
 const INKED = 0.5; // ink from which a pixel belongs to a stroke; below lies its soft edge
