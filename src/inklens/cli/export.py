@@ -1,9 +1,10 @@
 """`inklens export`."""
 
+import sys
+
 import click
 
-from inklens.cli.output import data_option, json_option, print_json, program_name, progress_bar, refuse_given, say
-from inklens.web.page import LANGUAGES
+from inklens.cli.output import data_option, json_option, print_json, progress_bar, refuse_given, say
 
 STDOUT = "-"
 
@@ -16,8 +17,7 @@ STDOUT = "-"
     required=True,
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help='What the file is, its ending says: .html, a live page; .json, weights, card and certificate. "-": the page on '
-    "standard output.",
+    help='By its ending: .html, a live page; .json, weights, card and certificate. "-": the page on standard output.',
 )
 @click.option(
     "--path",
@@ -46,7 +46,7 @@ STDOUT = "-"
 @click.option(
     "--lang",
     "language",
-    type=click.Choice(LANGUAGES),
+    type=click.Choice(["en", "de"]),
     default="en",
     show_default=True,
     help="The language that the page begins with.",
@@ -93,5 +93,6 @@ def _write(text: str, out: str) -> None:
     from inklens.storage import write_text
 
     if out == STDOUT:
-        return click.get_binary_stream("stdout").write(text.encode())
-    write_text(out, text)
+        sys.stdout.buffer.write(text.encode())
+    else:
+        write_text(out, text)

@@ -156,7 +156,9 @@ def _points(session: Session, asked: int | None) -> tuple[int, tuple[str, ...]]:
 def _path(session: Session, points: int, progress: Progress | None) -> PathRun:
     """Follow a path on the model's training rows up to the model's C; without L1 in its penalty, one with L1 alone."""
     record, rows = session.reader.fit_record, session.split
-    sparse = record is not None and record.l1_ratio > 0.0
+    kind = {"l1_ratio": 1.0, "group": False}
+    if record is not None and record.l1_ratio > 0.0:
+        kind = {"l1_ratio": record.l1_ratio, "group": record.group}
 
     def count(index: int, value: float, solution: Solution) -> None:
         if progress is not None:
@@ -168,10 +170,10 @@ def _path(session: Session, points: int, progress: Progress | None) -> PathRun:
         rows.y_train,
         Cs=points,
         C=record.C if record is not None and record.is_penalised else 1.0,
-        l1_ratio=record.l1_ratio if sparse else 1.0,
-        group=record.group if sparse else False,
+        l1_ratio=kind["l1_ratio"],
+        group=bool(kind["group"]),
         tol=PATH_TOL,
         callback=count,
     )
-    accuracies = (path_accuracies(path, X, y) for X, y in ((X_train, rows.y_train), (X_test, rows.y_test)))
-    return PathRun(path, *accuracies, image_shape=session.reader.image_shape)
+    train_accuracy = path_accuracies(path, X_train, rows.y_train)
+    return PathRun(path, train_accuracy, path_accuracies(path, X_test, rows.y_test), session.reader.image_shape)
