@@ -21,6 +21,6 @@
   addEventListener('message', ({ source, data }) => {
     if (data?.inklens !== 'height') return;
     const frame = [...document.querySelectorAll('details.live iframe')].find(({ contentWindow }) => contentWindow === source);
-    if (frame) frame.style.height = `${Math.ceil(data.height) + 2}px`;
+    if (frame) frame.style.height = `${Math.ceil(data.height)}px`;
   });
 }
