@@ -1,1 +1,1 @@
-"""Models for browsers: a model as bytes, and the modules of JavaScript that read them."""
+"""Models in browsers: a model as bytes, the modules that show it, and one page that holds both."""

@@ -1,0 +1,258 @@
+"""Modules of the face joined into one that imports nothing, for a page without a server and for a widget.
+
+Each module becomes a function that is called once and returns what it exports, so that the names of two modules never
+meet. The forms of import and export are those that the face uses, and no others:
+
+    import { a, b as c } from './x.js';
+    export function f    export async function f    export const x    export class C
+
+A vendored file ends in ``export{a as b}`` instead.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from inklens.web.tokens import COMMENT, PUNCTUATION, SPACE, TEXT, WORD, ModuleError, Reader, Token, without_comments
+
+VENDOR = "vendor"  # the folder of what others wrote
+LICENSES = f"{VENDOR}/LICENSES.txt"
+
+
+class Folder(Protocol):
+    """A folder of modules: a path, or the files of an installed package."""
+
+    def joinpath(self, name: str, /) -> "Folder":
+        """Return a file or folder below."""
+
+    def read_text(self, encoding: str) -> str:
+        """Return a file's text."""
+
+
+def static() -> Folder:
+    """Return the folder with the browser's files."""
+    return files("inklens.web") / "static"
+
+
+def read_static(name: str) -> str:
+    """Return the text of one of the browser's files."""
+    return _file(static(), name).read_text(encoding="utf-8")
+
+
+def _file(folder: Folder, name: str) -> Folder:
+    for part in PurePosixPath(name).parts:
+        folder = folder.joinpath(part)
+    return folder
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a module takes from another, and the line that says so."""
+
+    module: str
+    names: dict[str, str]  # name there: name here
+    line: int
+
+
+@dataclass
+class Module:
+    """One file: its code without imports and exports, what it takes from others, and what it gives."""
+
+    name: str
+    code: str = ""
+    imports: list["Import"] = field(default_factory=list)
+    exports: dict[str, str] = field(default_factory=dict)  # name outside: name inside
+
+
+def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False) -> str:
+    """Return the source of one module that does what `entry` does with all that it imports.
+
+    Parameters
+    ----------
+    entry : str
+        A file below the folder, such as ``"hosts/page.js"``.
+    folder : Path, optional
+        Of the modules; by default, that of the face.
+    as_default : bool
+        Export one object with all that `entry` exports, instead of each by its name.
+
+    Raises
+    ------
+    ModuleError
+        A form of import or export other than those above, a name that is not exported, modules that import each other
+        in a circle; the text begins with file and line.
+    """
+    folder = static() if folder is None else folder
+    modules = list(_in_order(entry, folder))
+    names = {module.name: f"m{number}" for number, module in enumerate(modules)}
+    parts = [_wrapped(module, names) for module in modules]
+    if any(module.name.startswith(f"{VENDOR}/") for module in modules):
+        parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
+    last = modules[-1]
+    if as_default:
+        parts.append(f"export default {names[last.name]};\n")
+    elif last.exports:
+        parts.append(f"export const {{{','.join(last.exports)}}}={names[last.name]};\n")
+    return "".join(parts)
+
+
+@lru_cache(maxsize=8)
+def joined_once(entry: str, *, as_default: bool = False) -> str:
+    """Return a bundle of the face, made once in a process."""
+    return joined(entry, as_default=as_default)
+
+
+def _wrapped(module: Module, names: dict[str, str]) -> str:
+    """Return a module as a function that is called once."""
+    taken = [f"const{_pairs(wanted.names)}={names[wanted.module]};\n" for wanted in module.imports]
+    body = f"{''.join(taken)}{module.code}\nreturn{_pairs(module.exports)};\n"
+    return f"const {names[module.name]}=(()=>{{\n{body}}})();\n"
+
+
+def _pairs(names: dict[str, str]) -> str:
+    """Return names of an object with what they are called here, as JavaScript takes it apart or puts it together."""
+    return "{" + ",".join(there if there == here else f"{there}:{here}" for there, here in names.items()) + "}"
+
+
+def _in_order(entry: str, folder: Folder) -> Iterator[Module]:
+    """Yield each module after all that it imports."""
+    done: dict[str, Module] = {}
+
+    def visit(name: str, above: tuple[str, ...], place: str) -> Iterator[Module]:
+        if name in above:
+            raise ModuleError(f"{place}: modules import each other in a circle: {' -> '.join([*above, name])}")
+        if name in done:
+            return
+        module = read_module(name, _source(name, folder, place))
+        for wanted in module.imports:
+            here = f"{name}:{wanted.line}"
+            yield from visit(wanted.module, (*above, name), here)
+            missing = wanted.names.keys() - done[wanted.module].exports.keys()
+            if missing:
+                raise ModuleError(f"{here}: {wanted.module} does not export {', '.join(sorted(missing))}")
+        done[name] = module
+        yield module
+
+    yield from visit(entry, (), entry)
+
+
+def _source(name: str, folder: Folder, place: str) -> str:
+    try:
+        return _file(folder, name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModuleError(f"{place}: there is no module {name}") from error
+
+
+# ------------------------------------------------------------------------------------------------- one module
+
+
+def read_module(name: str, source: str) -> Module:
+    """Return a module with its imports and exports taken out of its code."""
+    reader = Reader(source, name)
+    tokens = list(reader.tokens())
+    module, kept = Module(name), list[Token]()
+    statement = _Statement(reader, tokens)
+    while statement.at < len(tokens):
+        token = tokens[statement.at]
+        if token.kind == WORD and token.text in ("import", "export") and _is_keyword(tokens, statement.at):
+            if token.depth:
+                raise reader.error(token.at, f"{token.text!r} inside of a function or block; use it at the top level")
+            (_read_import if token.text == "import" else _read_export)(module, statement)
+        else:
+            kept.append(token)
+            statement.at += 1
+    module.code = without_comments(kept)
+    return module
+
+
+def _is_keyword(tokens: list[Token], at: int) -> bool:
+    """Whether a word is no property's name."""
+    before = next((t.text for t in reversed(tokens[:at]) if t.kind not in (SPACE, COMMENT)), "")
+    after = next((t.text for t in tokens[at + 1 :] if t.kind not in (SPACE, COMMENT)), "")
+    return before not in (".", "?.") and not (tokens[at].depth and after == ":")
+
+
+class _Statement:
+    """A place among tokens that moves on as the words of a statement are read."""
+
+    def __init__(self, reader: Reader, tokens: list[Token]) -> None:
+        self.reader, self.tokens, self.at = reader, tokens, 0
+
+    def peek(self) -> Token:
+        """Return the next token that is neither space nor comment."""
+        end = Token(PUNCTUATION, "", len(self.reader.source), 0)
+        return next((t for t in self.tokens[self.at :] if t.kind not in (SPACE, COMMENT)), end)
+
+    def take(self, *expected: str, kind: str | None = None) -> str:
+        """Move beyond the next token, which has to be one of these, or of this kind."""
+        token = self.peek()
+        if (expected and token.text not in expected) or (kind is not None and token.kind != kind):
+            wanted = " or ".join(map(repr, expected)) or f"a {kind}"
+            raise self.reader.error(token.at, f"expected {wanted}, got {token.text!r}; {_FORMS}")
+        self.at = self.tokens.index(token, self.at) + 1
+        return token.text
+
+    def names(self) -> dict[str, str]:
+        """Read ``{ a, b as c }``: the first name of each to the second."""
+        found: dict[str, str] = {}
+        self.take("{")
+        while self.peek().text != "}":
+            first = self.take(kind=WORD)
+            found[first] = first
+            if self.peek().text == "as":
+                self.take("as")
+                found[first] = self.take(kind=WORD)
+            if self.peek().text != "}":
+                self.take(",")
+        self.take("}")
+        return found
+
+
+_FORMS = "modules use import { a, b as c } from './x.js'; and export function, async function, const or class"
+
+
+def _read_import(module: Module, statement: _Statement) -> None:
+    statement.take("import")
+    names = statement.names()
+    statement.take("from")
+    place = statement.peek()
+    text = statement.take(kind=TEXT)[1:-1]
+    statement.take(";")
+    other = _resolved(text, module.name, place, statement.reader)
+    module.imports.append(Import(other, names, statement.reader.line(place.at)))
+
+
+def _resolved(text: str, name: str, place: Token, reader: Reader) -> str:
+    """Return the module that a relative address names."""
+    parts = list(PurePosixPath(name).parent.parts)
+    if not text.startswith(("./", "../")):
+        raise reader.error(place.at, f"{text!r} is no relative address; {_FORMS}")
+    for part in text.split("/"):
+        if part == "..":
+            if not parts:
+                raise reader.error(place.at, f"{text!r} leads out of the folder of modules")
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _read_export(module: Module, statement: _Statement) -> None:
+    """Take ``export`` away from a declaration, or a vendored file's list from its end."""
+    statement.take("export")
+    vendored = module.name.startswith(f"{VENDOR}/")
+    if vendored and statement.peek().text == "{":
+        module.exports |= {outside: inside for inside, outside in statement.names().items()}
+        if statement.peek().text == ";":
+            statement.take(";")
+        return
+    begins = statement.tokens.index(statement.peek(), statement.at)
+    kind = statement.take("function", "async", "const", "class")
+    if kind == "async":
+        statement.take("function")
+    name = statement.take(kind=WORD)
+    module.exports[name] = name
+    statement.at = begins

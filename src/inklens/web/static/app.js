@@ -1,0 +1,223 @@
+/**
+ * The state of the face: a model, a pad, and what follows from them.
+ *
+ * While the pen moves, the pad's version changes many times between two frames of the screen; `ink` follows it once a
+ * frame, and everything else is computed from `ink`. Views read signals in effects and call the functions here.
+ */
+import { signal, computed, effect, batch, untracked } from './vendor/signals-core.js';
+import {
+  answer as answerOf, decodeModel, judge, normaliseDrawing, pathPoint,
+} from './core.js';
+import { Pad } from './pad.js';
+import { mountShell } from './shell.js';
+import { translate } from './texts.js';
+import { draw } from './views/draw.js';
+import { see } from './views/see.js';
+import { fool } from './views/fool.js';
+import { penalty } from './views/penalty.js';
+import { judging } from './views/judge.js';
+import { train } from './views/train.js';
+import { learn } from './views/learn.js';
+
+/** All views, in the order of the tabs. */
+export const VIEWS = [draw, see, fool, penalty, judging, train, learn];
+
+/**
+ * @typedef {{ kind: 'studio' | 'page' | 'output' | 'widget', api?: object, share?: (key: string, value: unknown) => void }} Host
+ * @typedef {{ index: number, label: string | null, name: string }} Sample
+ *   index among the samples of the model (-1: none of them), the true label if known, what a person calls it
+ * @typedef {{ key: string, mount: (root: HTMLElement, app: App) => (() => void) }} View
+ */
+
+const REST_MS = 250; // without a change, after which the pad is at rest
+const WORK_KEPT = 2000; // durations of frame work that are kept for whoever measures
+
+/** The state, and what can be done to it. */
+export class App {
+  /** @param {{ bytes: ArrayBuffer, host: Host, language?: string, views?: string[] }} options */
+  constructor({ bytes, host, language = 'en', views }) {
+    this.host = host;
+    this.views = VIEWS.filter(({ key }) => (views ? views.includes(key) : key !== 'train' || host.api));
+    const first = decodeModel(bytes);
+    this.model = signal(first);
+    /** A second model, shown beside the first. */
+    this.other = signal(null);
+    this.language = signal(language);
+    this.view = signal(this.views[0].key);
+    /** Point of the path that is looked at; null: the model itself. */
+    this.point = signal(null);
+    /** @type {import('./vendor/signals-core.js').Signal<Sample | null>} */
+    this.sample = signal(null);
+    this.pad = new Pad(first.rows, first.cols);
+    this.mode = signal('drawing');
+    /** Parameters of the drawing's normalisation that were changed. */
+    this.recipe = signal({});
+    /** Classes that were chosen to be compared; null: the best and the second. */
+    this.chosen = signal(null);
+    /** Ink that a flip or a hint would change, shown over the pad: { change, flipped, cost, target } or null. */
+    this.ghost = signal(null);
+    /** Counts the moments in which the pad came to rest. */
+    this.settled = signal(0);
+    /** A sentence for the polite live region. */
+    this.spoken = signal('');
+    this.work = [];
+    this.ink = signal({ values: this.pad.ink, rows: this.pad.rows, cols: this.pad.cols });
+    this.#derive();
+    this.#followPad();
+    if (!this.drawsFreely) this.startDrawing();
+  }
+
+  #derive() {
+    this.normalised = computed(() => {
+      const { values, rows, cols } = this.ink.value;
+      return this.mode.value === 'drawing' ? normaliseDrawing(values, rows, cols, this.recipe.value) : null;
+    });
+    this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values);
+    this.verdict = computed(() => {
+      const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, blank: this.isBlank.value };
+      return judge(this.model.value, seen);
+    });
+    this.weights = computed(() => weightsOf(this.model.value, this.point.value));
+    this.answer = computed(() => answerOf(this.model.value, this.frame.value, this.weights.value));
+    this.otherAnswer = computed(() => (this.other.value ? answerOf(this.other.value, this.frame.value) : null));
+    /** Whether there is anything to answer. */
+    this.isBlank = computed(() => {
+      const frame = this.frame.value;
+      for (let i = 0; i < frame.length; i += 1) if (frame[i] > 0) return false;
+      return true;
+    });
+    this.pair = computed(() => this.chosen.value ?? [this.answer.value.best, this.answer.value.second]);
+  }
+
+  #followPad() {
+    let waiting = false;
+    let rest = 0;
+    const follow = () => {
+      waiting = false;
+      const start = performance.now();
+      batch(() => {
+        const { ink, rows, cols } = this.pad;
+        this.ghost.value = null;
+        this.ink.value = { values: ink, rows, cols };
+      });
+      clearTimeout(rest);
+      rest = setTimeout(() => { this.settled.value += 1; }, REST_MS);
+      this.work.push(performance.now() - start);
+      if (this.work.length > WORK_KEPT) this.work.splice(0, WORK_KEPT / 2);
+    };
+    effect(() => {
+      if (this.pad.version.value === 0 || waiting) return;
+      waiting = true;
+      requestAnimationFrame(follow);
+    });
+  }
+
+  /** Show a text of the catalogue in the chosen language. @param {string} key @param {Record<string, unknown>} [values] */
+  t(key, values) {
+    return translate(this.language.value, key, values);
+  }
+
+  /** Have a sentence spoken by screen readers. @param {string} text */
+  announce(text) {
+    this.spoken.value = text;
+  }
+
+  /** Show a view. @param {string} key */
+  go(key) {
+    if (this.views.some((view) => view.key === key)) this.view.value = key;
+  }
+
+  /** Whether drawings can be normalised: MNIST's recipe ends at 28 x 28, models of other sizes are drawn on directly. */
+  get drawsFreely() {
+    const { rows, cols } = this.model.value;
+    return rows === 28 && cols === 28;
+  }
+
+  /** Start on an empty pad: a free drawing, or an empty frame where the model has another size. */
+  startDrawing() {
+    const { rows, cols } = this.model.value;
+    if (!this.drawsFreely) return this.setFrame(new Float64Array(rows * cols));
+    batch(() => {
+      this.mode.value = 'drawing';
+      this.sample.value = null;
+      this.pad.draw();
+      this.#show();
+    });
+  }
+
+  /**
+   * Put a frame on the pad; strokes change it from now on.
+   * @param {ArrayLike<number>} frame @param {Sample | null} [sample]
+   */
+  setFrame(frame, sample = null) {
+    batch(() => {
+      this.mode.value = 'frame';
+      this.sample.value = sample;
+      this.pad.take(frame);
+      this.#show();
+    });
+  }
+
+  /** Show a sample of the model. @param {number} index */
+  showSample(index) {
+    const { samples, classes } = this.model.value;
+    const frame = Float64Array.from(samples.pixels.subarray(index * samples.size, (index + 1) * samples.size), (v) => v / 255);
+    const label = classes[samples.labels[index]] ?? null;
+    this.setFrame(frame, { index, label, name: this.t('sample', { half: samples.half, row: samples.rows[index] }) });
+  }
+
+  /** Go on with what the model sees, so that strokes change it pixel by pixel. */
+  holdFrame() {
+    if (this.mode.value === 'drawing') this.setFrame(this.frame.value, this.sample.value);
+  }
+
+  /** Make a changed frame the pad's, as one step that can be undone. @param {Float64Array} flipped */
+  apply(flipped) {
+    this.holdFrame();
+    this.pad.change(flipped);
+  }
+
+  /** Take over another model. @param {ArrayBuffer} bytes */
+  load(bytes) {
+    const model = decodeModel(bytes);
+    const { rows, cols } = this.model.value;
+    batch(() => {
+      this.point.value = null;
+      this.chosen.value = null;
+      this.model.value = model;
+      if (model.rows === rows && model.cols === cols) return;
+      this.pad.frameRows = model.rows;
+      this.pad.frameCols = model.cols;
+      this.startDrawing();
+    });
+  }
+
+  /** Set a second model beside the first, or take it away. @param {ArrayBuffer | null} bytes */
+  compare(bytes) {
+    this.other.value = bytes ? decodeModel(bytes) : null;
+  }
+
+  /** Show the pad's ink now, without waiting for the screen. */
+  #show() {
+    const { ink, rows, cols } = this.pad;
+    this.ghost.value = null;
+    this.ink.value = { values: ink, rows, cols };
+  }
+}
+
+function weightsOf(model, point) {
+  return point === null ? model : pathPoint(model, point);
+}
+
+/**
+ * Build the face into an element.
+ * @param {HTMLElement} root
+ * @param {{ bytes: ArrayBuffer, host: Host, language?: string, views?: string[] }} options
+ * @returns {App}
+ */
+export function mount(root, options) {
+  const app = new App(options);
+  mountShell(root, app);
+  untracked(() => options.host.share?.('ready', true));
+  return app;
+}

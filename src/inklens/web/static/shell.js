@@ -1,0 +1,96 @@
+/** The frame round all views: heading, tabs, the pad that stays in sight, the view that is open, the live region. */
+import { html, render } from './vendor/lit-html.js';
+import { effect, untracked } from './vendor/signals-core.js';
+import { mountStage } from './stage.js';
+import { mountExplainer } from './explainer.js';
+import { followAddress } from './address.js';
+import { LANGUAGES } from './texts.js';
+
+/**
+ * Build the shell.
+ * @param {HTMLElement} root @param {import('./app.js').App} app
+ */
+export function mountShell(root, app) {
+  root.classList.add('face', `host-${app.host.kind}`);
+  const part = (name, tag = 'div') => Object.assign(document.createElement(tag), { className: name });
+  const [bar, desk, spoken] = [part('bar', 'header'), part('desk'), part('spoken')];
+  const [stage, view] = [part('stage', 'section'), part('view', 'main')];
+  view.id = 'view';
+  view.tabIndex = -1;
+  spoken.setAttribute('role', 'status');
+  desk.append(stage, view);
+  const [head, pick] = [part('head'), part('pick-holder')];
+  bar.append(head, pick);
+  root.replaceChildren(bar, desk, spoken);
+
+  followAddress(app);
+  effect(() => {
+    document.documentElement.lang = app.language.value;
+  });
+  effect(() => render(heading(app), head));
+  effect(() => {
+    spoken.textContent = app.spoken.value;
+  });
+  mountStage(stage, app);
+  mountExplainer(root, app);
+  openViews(view, app);
+}
+
+/** Show the view whose turn it is, built anew in the language of the moment. */
+function openViews(root, app) {
+  let dispose = () => {};
+  effect(() => {
+    const key = app.view.value;
+    void app.language.value;
+    const { mount } = app.views.find((view) => view.key === key) ?? app.views[0];
+    untracked(() => {
+      dispose();
+      const body = document.createElement('div');
+      body.className = `panel panel-${key}`;
+      body.setAttribute('role', 'tabpanel');
+      body.setAttribute('aria-labelledby', `tab-${key}`);
+      root.replaceChildren(body);
+      dispose = mount(body, app);
+    });
+  });
+}
+
+function heading(app) {
+  const { view, views, language } = app;
+  const tabs = views.map(
+    ({ key }) => html`<button
+      type="button" role="tab" id="tab-${key}" class="tab" data-explain=${`tab.${key}`}
+      aria-selected=${String(view.value === key)} aria-controls="view"
+      tabindex=${view.value === key ? 0 : -1}
+      @click=${() => app.go(key)} @keydown=${(event) => moveTab(event, app)}
+    >${app.t(`tab.${key}`)}</button>`,
+  );
+  return html`
+    <a class="skip" href="#view" @click=${(event) => focusView(event)}>${app.t('skip')}</a>
+    <p class="brand"><span class="drop" aria-hidden="true"></span>inklens</p>
+    <div class="tabs" role="tablist" aria-label=${app.t('views')}>${tabs}</div>
+    <label class="language">
+      <span class="hidden">${app.t('language')}</span>
+      <select @change=${(event) => { language.value = event.target.value; }}>
+        ${Object.entries(LANGUAGES).map(
+          ([code, name]) => html`<option value=${code} lang=${code} ?selected=${code === language.value}>${name}</option>`,
+        )}
+      </select>
+    </label>`;
+}
+
+function focusView(event) {
+  event.preventDefault();
+  document.getElementById('view')?.focus();
+}
+
+function moveTab(event, app) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const keys = app.views.map(({ key }) => key);
+  const at = keys.indexOf(app.view.value);
+  const next = { Home: 0, End: keys.length - 1 }[event.key] ?? (step ? (at + step + keys.length) % keys.length : -1);
+  if (next < 0) return;
+  event.preventDefault();
+  app.go(keys[next]);
+  document.getElementById(`tab-${keys[next]}`)?.focus();
+}

@@ -1,0 +1,66 @@
+/** The catalogue: every text of the face in every language, by view. */
+import { common } from './texts/common.js';
+import { draw } from './texts/draw.js';
+import { see } from './texts/see.js';
+import { fool } from './texts/fool.js';
+import { penalty } from './texts/penalty.js';
+import { judge } from './texts/judge.js';
+import { train } from './texts/train.js';
+import { learn } from './texts/learn.js';
+import { glossary } from './texts/glossary.js';
+
+const PARTS = { draw, see, fool, penalty, judge, train, learn, glossary };
+
+/** Languages, by code, in their own words. */
+export const LANGUAGES = { en: 'English', de: 'Deutsch' };
+
+/** All texts of a language by key: those of `common` by name, those of views as view.name. @param {string} language */
+export function textsOf(language) {
+  const all = { ...common[language] };
+  for (const [part, texts] of Object.entries(PARTS)) {
+    for (const [name, text] of Object.entries(texts[language])) all[`${part}.${name}`] = text;
+  }
+  return all;
+}
+
+const tables = Object.fromEntries(Object.keys(LANGUAGES).map((language) => [language, textsOf(language)]));
+
+/**
+ * Return a text with its {places} filled; a missing one shows its key, so that nobody overlooks it.
+ * @param {string} language @param {string} key @param {Record<string, unknown>} [values]
+ */
+export function translate(language, key, values = {}) {
+  const text = tables[language]?.[key] ?? tables.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? shown(values[name], language) : place));
+}
+
+function shown(value, language) {
+  return typeof value === 'number' ? value.toLocaleString(language, { maximumFractionDigits: 4 }) : String(value);
+}
+
+/** Formatting is slow where the format is looked up anew, and numbers move with the pen: formats are kept. */
+const formats = new Map();
+
+function format(language, decimals) {
+  const key = `${language}${decimals}`;
+  let found = formats.get(key);
+  if (!found) {
+    found = new Intl.NumberFormat(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    formats.set(key, found);
+  }
+  return found;
+}
+
+/** A number with so many decimals, in the language's way; the minus sign is a true one. @param {number} value @param {number} decimals @param {string} language */
+export function decimal(value, decimals, language) {
+  const text = format(language, decimals).format(value);
+  return value < 0 ? text.replace('-', '−') : text;
+}
+
+/** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
+export function percent(share, language) {
+  const sign = language === 'de' ? ' %' : '%';
+  if (share > 0.999 && share < 1) return `> ${format(language, 1).format(99.9)}${sign}`;
+  if (share < 0.001 && share > 0) return `< ${format(language, 1).format(0.1)}${sign}`;
+  return `${format(language, 1).format(100 * share)}${sign}`;
+}

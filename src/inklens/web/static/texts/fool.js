@@ -1,0 +1,5 @@
+/** Texts of fool. */
+export const fool = {
+  en: { title: 'fool' },
+  de: { title: 'fool' },
+};

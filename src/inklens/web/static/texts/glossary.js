@@ -1,0 +1,5 @@
+/** Texts of glossary. */
+export const glossary = {
+  en: { title: 'glossary' },
+  de: { title: 'glossary' },
+};

@@ -1,0 +1,5 @@
+/** Texts of judge. */
+export const judge = {
+  en: { title: 'judge' },
+  de: { title: 'judge' },
+};

@@ -1,0 +1,5 @@
+/** Texts of learn. */
+export const learn = {
+  en: { title: 'learn' },
+  de: { title: 'learn' },
+};

@@ -1,0 +1,5 @@
+/** Texts of penalty. */
+export const penalty = {
+  en: { title: 'penalty' },
+  de: { title: 'penalty' },
+};

@@ -1,0 +1,5 @@
+/** Texts of train. */
+export const train = {
+  en: { title: 'train' },
+  de: { title: 'train' },
+};

@@ -1,0 +1,12 @@
+/** learn: not built yet. */
+export const learn = {
+  key: 'learn',
+
+  /** @param {HTMLElement} root @param {import('../app.js').App} app */
+  mount(root, app) {
+    const title = document.createElement('h1');
+    title.textContent = app.t('learn.title');
+    root.append(title);
+    return () => {};
+  },
+};

@@ -1,0 +1,12 @@
+/** penalty: not built yet. */
+export const penalty = {
+  key: 'penalty',
+
+  /** @param {HTMLElement} root @param {import('../app.js').App} app */
+  mount(root, app) {
+    const title = document.createElement('h1');
+    title.textContent = app.t('penalty.title');
+    root.append(title);
+    return () => {};
+  },
+};
