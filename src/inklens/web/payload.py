@@ -229,7 +229,7 @@ def encode_path(run: WebPath, reader: WebReader) -> tuple[dict[str, object], dic
 
     A coefficient is a whole number of steps of max |W| / 32767. What is 0 stays 0, and what is not does not become 0,
     so a coefficient is at most one step off, which is stated as "error". Each coefficient's points lie side by side,
-    with the low and the high bytes apart, and sizes before signs (zigzag): most bytes are then 0, which compresses well.
+    with the low and the high bytes apart, and sizes before signs (zigzag): most bytes are then 0.
     """
     path = run.path
     if path.coefs.shape[1:] != reader.coef.shape or tuple(path.classes.astype(str)) != reader.classes:
