@@ -21,9 +21,11 @@
  *   test_accuracy: number[], l1_ratio: number, entry_order: number[], scale: number, error: number
  * }} Path one proven fit a C, weakest first; `error` is how far a decoded coefficient may be off
  * @typedef {{
- *   labels: string[], predicted: string[], kinds: string[], rows: number[], half: string,
- *   confusion: number[][], n: number, frame: (index: number) => Float64Array
- * }} Samples digits to try, and the confusion matrix of the whole half
+ *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
+ *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number
+ * }} Samples
+ *   digits to try, `size` pixels each, with their classes (-1: none of the model's) and numbers within the half,
+ *   and the confusion matrix of all n rows of the half, true class by answer
  * @typedef {{least: number, likeness: (x: Numbers) => number}} Gate
  *   how much strokes x look like a digit's, 0 to 1, and how much they must
  * @typedef {{
@@ -78,7 +80,8 @@ export function decodeModel(bytes) {
   const entries = [header.path, ...(header.more_paths ?? [])].filter((entry) => entry);
   const paths = entries.map((entry, number) => readPath(entry, tensors, number, classes.length, n));
   return {
-    ...model, paths, path: paths[0] ?? null, samples: readSamples(header.samples, tensors, rows * cols),
+    ...model, paths, path: paths[0] ?? null,
+    samples: readSamples(header.samples, tensors, rows * cols, classes),
     usual: tensors.usual ? inkOf(numbersOf(tensors, 'usual', [classes.length, rows * cols])) : null,
     gate: readGate(header.gate, tensors),
   };
@@ -228,16 +231,21 @@ function wholeSteps(low, high, KF, P) {
 }
 
 /** @returns {Samples | null} */
-function readSamples(entry, tensors, pixels) {
+function readSamples(entry, tensors, size, classes) {
   if (!entry) return null;
   const n = listOf(entry, 'labels', -1).length;
   for (const name of ['predicted', 'kinds', 'rows']) listOf(entry, name, n);
   listOf(entry, 'confusion', -1);
   const found = tensors['samples.pixels'];
-  if (found?.dtype !== 'uint8' || found.data.length !== n * pixels) {
+  if (found?.dtype !== 'uint8' || found.data.length !== n * size) {
     throw new ModelError('its samples have no pixels');
   }
-  return { ...entry, frame: (i) => inkOf(found.data.subarray(i * pixels, (i + 1) * pixels)) };
+  const numbers = (names) => names.map((name) => classes.indexOf(String(name)));
+  return {
+    ...entry, length: n, size, pixels: found.data,
+    labels: numbers(entry.labels), predicted: numbers(entry.predicted),
+    close: entry.kinds.map((kind) => kind === 'close'),
+  };
 }
 
 /** @returns {Gate | null} */
