@@ -8,7 +8,14 @@ const { kind, language } = document.documentElement.dataset;
 try {
   const app = mount(document.getElementById('face'), { bytes, language, host: { kind } });
   Object.defineProperties(globalThis.inklens, Object.getOwnPropertyDescriptors(door(app)));
+  if (window.parent !== window) tellHeight();
   keep(globalThis.inklens);
 } catch (error) {
   fail(error);
+}
+
+/** Tell the page round this frame how high it wants to be. */
+function tellHeight() {
+  const tell = () => parent.postMessage({ inklens: 'height', height: document.body.scrollHeight }, '*');
+  new ResizeObserver(tell).observe(document.body);
 }
