@@ -114,7 +114,10 @@ def deskew(frames: np.ndarray) -> np.ndarray:
 
 
 class Pose(NamedTuple):
-    """Where frames lie and how they stand, arrays (n,): what `deskew` takes away."""
+    """Where frames lie and how they stand, float64 arrays (n,): what `deskew` takes away.
+
+    Variances are differences of large sums: in single precision their rounding would move scores by 1e-4.
+    """
 
     row: np.ndarray  # of the centre of mass
     col: np.ndarray
@@ -124,7 +127,7 @@ class Pose(NamedTuple):
 
     def positions(self) -> tuple[np.ndarray, np.ndarray]:
         """Return row (n, 28) and column (n, 28, 28) of the frame that each deskewed pixel shows."""
-        at = np.arange(SIDE, dtype=np.float32)
+        at = np.arange(SIDE)
         rise = (at - CENTRE) * self.row_step[:, None]
         along = self.col[:, None] + (at - CENTRE) * self.col_step[:, None]
         return self.row[:, None] + rise, along[:, None, :] + (self.slant[:, None] * rise)[:, :, None]
@@ -132,8 +135,8 @@ class Pose(NamedTuple):
 
 def pose(frames: np.ndarray) -> Pose:
     """Measure frames (n, 28, 28)."""
-    at = np.arange(SIDE, dtype=np.float32)
-    by_row, by_col = frames.sum(axis=2), frames.sum(axis=1)
+    at = np.arange(SIDE, dtype=np.float64)
+    by_row, by_col = (frames.sum(axis=axis, dtype=np.float64) for axis in (2, 1))
     mass = np.maximum(by_row.sum(axis=1), 1e-6)
     row, col = by_row @ at / mass, by_col @ at / mass
     row_variance = np.maximum(by_row @ (at * at) / mass - row * row, 0.1)
@@ -146,12 +149,12 @@ def pose(frames: np.ndarray) -> Pose:
 
 
 def _deskewed(frames: np.ndarray) -> np.ndarray:
-    at = np.arange(SIDE, dtype=np.float32)
+    at = np.arange(SIDE)
     source_row, source = pose(frames).positions()
-    weights = np.maximum(0, 1 - np.abs(source_row[:, :, None] - at))  # (n, 28, 28)
+    weights = np.maximum(0, 1 - np.abs(source_row[:, :, None] - at)).astype(np.float32)  # (n, 28, 28)
     rows = weights @ frames
     low = np.floor(source)
-    share = source - low
+    share = (source - low).astype(np.float32)
     index = np.clip(low.astype(np.int32) + 1, 0, SIDE + 1)  # into rows with a blank column before and two after
     padded = np.pad(rows, ((0, 0), (0, 0), (1, 2)))
     left, right = (np.take_along_axis(padded, index + k, axis=2) for k in (0, 1))

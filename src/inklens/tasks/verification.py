@@ -17,6 +17,7 @@ from inklens.reader import DigitReader
 from inklens.tasks.session import Session, Weights
 
 VERIFY_TOLERANCE = 1e-7  # relative, for rounding: NumPy adds in another order than the kernels
+FEATURE_TOLERANCE = 5e-6  # the same where features are computed, in single precision and once with coarser sums
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Verification:
     objective: float
     lower_bound: float
     separated: bool | None = None  # None: the file does not claim it
+    tolerance: float = VERIFY_TOLERANCE
 
     @property
     def relative_gap(self) -> float:
@@ -36,7 +38,7 @@ class Verification:
     @property
     def holds(self) -> bool:
         """Whether the objective is what the file states, and a bound nearly as good as the stated one is proven."""
-        allowed = VERIFY_TOLERANCE * max(self.objective, np.finfo(float).tiny)
+        allowed = self.tolerance * max(self.objective, np.finfo(float).tiny)
         return (
             abs(self.objective - self.stated.objective) <= allowed
             and self.lower_bound >= self.stated.lower_bound - allowed
@@ -76,10 +78,11 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Progress |
     X, weights = session.exact_training_rows()
     problem = record.problem(Rows.of(X), session.training_codes, len(reader.classes))
     objective, proba = _objective(problem, X, *weights)
+    tolerance = VERIFY_TOLERANCE if reader.features == "pixels" else FEATURE_TOLERANCE
     if stated.status == "separated":
         separates = certificates.separation(problem.rows, problem.codes, *weights) is not None
-        return Verification(stated, objective, 0.0, separates)
-    return Verification(stated, objective, _lower_bound(problem, X, proba, weights, reader.dual))
+        return Verification(stated, objective, 0.0, separates, tolerance)
+    return Verification(stated, objective, _lower_bound(problem, X, proba, weights, reader.dual), tolerance=tolerance)
 
 
 def _objective(problem: Problem, X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> tuple[float, np.ndarray]:

@@ -577,6 +577,506 @@ function windows() {
   });
 }
 
+// ------------------------------------------------------------------------------------------------ flips
+
+const MARGIN = 1e-6; // log-odds; exceeds the rounding of a score in any order of summation
+const OPTIMAL_GAP = 1e-6; // relative gap up to which a flip is called optimal
+const EPS = Number.EPSILON;
+const MAX_TRIES = 5; // each asks for a hundred times more than rounding can take away
+const MAX_ROUNDS = 5000; // of the dual simplex; ten classes need about ten
+const FEASIBLE = 1e-11; // by how much a pixel may leave its bounds and still count as inside
+const PIVOT = 1e-9; // smallest pivot, relative to the largest of its row
+
+/**
+ * @typedef {{
+ *   target: number, flipped: Float64Array, change: Float64Array, cost: number, added: number, erased: number,
+ *   lowerBound: number, gap: number, optimal: boolean
+ * }} Flip
+ * @typedef {{margin?: number, highest?: Numbers | null, weights?: Weights}} FlipOptions
+ *   margin in log-odds; the most ink that each pixel may get; other coefficients for the same features
+ */
+
+/**
+ * The smallest change of ink that makes a model on pixels answer `target`, with a bound that no change falls below.
+ *
+ *     minimise sum |d|   subject to   (w_t - w_l) . (x + d) >= margin - (b_t - b_l) for every l,  0 <= x + d <= highest
+ *
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {number} target
+ * @param {FlipOptions} [options]
+ * @returns {Flip | null} null where no such change exists
+ */
+export function leastInk(model, frame, target, options = {}) {
+  const task = flipTask(model, frame, options);
+  const found = solveFlip(task, target, Infinity);
+  return found.flipped ? finished(task, target, found.flipped, found.bound) : null;
+}
+
+/**
+ * The smallest change of ink that makes a model on pixels answer any other class.
+ *
+ * Each class is followed only until its bound shows that it cannot be the nearest.
+ *
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {FlipOptions} [options] `highest` may be a function of the class
+ * @returns {Flip | null}
+ */
+export function nearestFlip(model, frame, options = {}) {
+  const task = flipTask(model, frame, options);
+  let best = null, bound = Infinity;
+  for (const target of byDistance(task)) {
+    const found = solveFlip(task, target, best ? best.cost : Infinity);
+    bound = Math.min(bound, found.bound);
+    if (!found.flipped) continue;
+    const flip = finished(task, target, found.flipped, bound);
+    if (!best || flip.cost < best.cost) best = flip;
+  }
+  return best && finished(task, best.target, best.flipped, bound);
+}
+
+/**
+ * The least ink that must change before another class draws level: exact, and cheap, as only one class counts at a time.
+ *
+ * @param {Model} model on pixels
+ * @param {Numbers} frame
+ * @param {Weights} [weights]
+ * @returns {number} infinite where no change of ink does it
+ */
+export function radius(model, frame, weights = model) {
+  const z = scores(weights, frame), source = order(z)[0], F = frame.length;
+  let least = Infinity;
+  for (let target = 0; target < z.length; target++) {
+    if (target !== source) {
+      const gain = difference(weights.coef, F, target, source);
+      least = Math.min(least, spentUntil(gain, frame, z[source] - z[target]));
+    }
+  }
+  return least;
+}
+
+/** Spend the box of the steepest pixel first, then of the next, until the gain meets the need. */
+function spentUntil(gain, frame, need) {
+  const steepest = Array.from(gain, (_, j) => j).sort((a, b) => Math.abs(gain[b]) - Math.abs(gain[a]) || a - b);
+  let spent = 0;
+  for (const j of steepest) {
+    const slope = Math.abs(gain[j]), width = gain[j] > 0 ? 1 - frame[j] : frame[j];
+    if (slope * width >= need) return need > 0 ? spent + need / slope : spent;
+    spent += width;
+    need -= slope * width;
+  }
+  return Infinity;
+}
+
+/**
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {FlipOptions} options
+ */
+function flipTask(model, frame, { margin = MARGIN, highest = null, weights = model }) {
+  if (model.features !== 'pixels') throw new Error('a proven flip needs a model on pixels; search one instead');
+  const x = Float64Array.from(frame), K = weights.intercept.length, F = x.length;
+  const sizes = new Float64Array(K); // sum of |w| of each class: scales the rounding errors
+  for (let at = 0; at < K * F; at++) sizes[at / F | 0] += Math.abs(weights.coef[at]);
+  return { x, margin, highest, weights, sizes, z: scores(weights, x), K, F };
+}
+
+/** Classes by the least ink that the difference to the present answer alone would need, without the box. */
+function byDistance({ z, weights, F }) {
+  const source = order(z)[0], needed = new Float64Array(z.length);
+  for (let k = 0; k < z.length; k++) {
+    const steepest = difference(weights.coef, F, k, source).reduce((most, g) => Math.max(most, Math.abs(g)), EPS);
+    needed[k] = (z[source] - z[k]) / steepest;
+  }
+  return order(z).filter((k) => k !== source).sort((a, b) => needed[a] - needed[b] || a - b);
+}
+
+/** The most ink of each pixel: never less than there is. */
+function limitsOf({ x, highest }, target) {
+  const most = typeof highest === 'function' ? highest(target) : highest;
+  return most ? x.map((ink, j) => Math.max(ink, most[j])) : new Float64Array(x.length).fill(1);
+}
+
+/**
+ * Solve with a little more than is needed, until the model itself answers with the margin.
+ *
+ * @returns {{flipped: Float64Array | null, bound: number}}
+ */
+function solveFlip(task, target, cutoff) {
+  const { x, margin, weights } = task, highest = limitsOf(task, target), program = programOf(task, target, highest);
+  let extra = 16 * EPS, bound = -Infinity;
+  for (let tries = 0; tries < MAX_TRIES; tries++, extra *= 100) {
+    const needs = program.r.map((r, l) => r + extra * program.magnitudes[l]);
+    const solved = dualSimplex({ ...program, r: needs }, cutoff);
+    if (solved.none) return { flipped: null, bound: Infinity };
+    bound = leastInkBound(program, solved.multipliers);
+    if (!solved.change) return { flipped: null, bound };
+    const flipped = x.map((ink, j) => Math.min(highest[j], Math.max(0, ink + solved.change[j])));
+    if (marginOf(scores(weights, flipped), target) >= margin) return { flipped, bound };
+  }
+  return { flipped: null, bound };
+}
+
+/** By how much a class beats the next best, in log-odds. */
+function marginOf(z, target) {
+  let rival = -Infinity;
+  for (let k = 0; k < z.length; k++) if (k !== target) rival = Math.max(rival, z[k]);
+  return z[target] - rival;
+}
+
+function finished({ x }, target, flipped, bound) {
+  const change = flipped.map((ink, j) => ink - x[j]);
+  let added = 0, erased = 0;
+  for (const d of change) {
+    if (d > 0) added += d;
+    else erased -= d;
+  }
+  const cost = added + erased, lowerBound = Math.max(Math.min(bound, cost), 0);
+  const gap = cost > 0 ? (cost - lowerBound) / cost : 0;
+  return { target, flipped, change, cost, added, erased, lowerBound, gap, optimal: gap <= OPTIMAL_GAP };
+}
+
+/**
+ * What `target` needs against every other class: A d >= r, with -erasable <= d <= addable.
+ *
+ * `magnitudes` sum the absolute values of all terms behind A d and r.
+ */
+function programOf({ x, margin, weights, sizes, K, F }, target, highest) {
+  const m = K - 1, A = new Float64Array(m * F), r = new Float64Array(m), magnitudes = new Float64Array(m);
+  const { coef, intercept } = weights;
+  const largest = intercept.reduce((most, b) => Math.max(most, Math.abs(b)), 0);
+  for (let k = 0, l = 0; k < K; k++) {
+    if (k === target) continue;
+    let gained = 0;
+    for (let j = 0; j < F; j++) {
+      const gain = A[l * F + j] = coef[target * F + j] - coef[k * F + j];
+      gained += gain * x[j];
+    }
+    r[l] = margin - (intercept[target] - intercept[k]) - gained;
+    magnitudes[l++] = margin + largest + Math.abs(intercept[target]) + sizes[target] + sizes[k];
+  }
+  return { A, r, magnitudes, m, n: F, erasable: x, addable: highest.map((most, j) => most - x[j]) };
+}
+
+/**
+ * The lower bound that multipliers prove, less what rounding could have added; any multipliers >= 0 prove one.
+ *
+ *     multipliers . r - sum_j addable_j max(g_j - 1, 0) + erasable_j max(-g_j - 1, 0),   g = A' multipliers
+ *
+ * Rounding: Higham (2002), Accuracy and Stability of Numerical Algorithms, eq. 3.3 and 3.5.
+ */
+function leastInkBound({ A, r, magnitudes, m, n, erasable, addable }, multipliers) {
+  let gained = 0, rounding = 0, spent = 0;
+  for (let l = 0; l < m; l++) {
+    gained += multipliers[l] * r[l];
+    rounding += multipliers[l] * magnitudes[l];
+  }
+  for (let j = 0; j < n; j++) {
+    let g = 0;
+    for (let l = 0; l < m; l++) g += multipliers[l] * A[l * n + j];
+    if (g > 1) spent += addable[j] * (g - 1);
+    else if (g < -1) spent += erasable[j] * (-g - 1);
+  }
+  return gained - spent - 4 * (n + m + 10) * EPS * rounding;
+}
+
+/**
+ * Least ink by an exact dual simplex with bound flipping, as in `inklens.explanations.programs`.
+ *
+ * Columns are ink added, ink erased and slacks; each is basic, or untouched, or `full`. It starts from no change, follows
+ * in each round the edge of the variable furthest outside its bounds, and flips every pixel passed on the way.
+ * Koberstein (2005), The dual simplex method, sections 3.2 (steepest edge) and 3.3 (bound flipping ratio test).
+ *
+ * @returns {{change: Float64Array | null, multipliers: Float64Array, none: boolean}} no change where the bound reached
+ *   `cutoff`, or, with `none`, where no change reaches r
+ */
+function dualSimplex(program, cutoff) {
+  const tableau = tableauOf(program), { m, basis, widths } = tableau;
+  const result = (change, none) => ({ change, none, multipliers: tableau.multipliers.map((v) => Math.max(v, 0)) });
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const inverse = inverseOf(tableau);
+    if (!inverse) return result(null, false);
+    const values = new Float64Array(m);
+    let leaving = -1, steepest = 0, slope = 0;
+    for (let i = 0; i < m; i++) {
+      let norm = 0;
+      for (let l = 0; l < m; l++) {
+        values[i] += inverse[i * m + l] * tableau.rest[l];
+        norm += inverse[i * m + l] ** 2;
+      }
+      const outside = Math.max(-values[i], values[i] - widths[basis[i]]);
+      if (outside > FEASIBLE && outside * outside / norm > steepest) {
+        [leaving, steepest, slope] = [i, outside * outside / norm, outside];
+      }
+    }
+    if (leaving < 0) return result(changeOf(tableau, values), false);
+    const sign = values[leaving] < 0 ? 1 : -1; // +1: below 0, leaves empty; -1: above, leaves full
+    const edge = inverse.subarray(leaving * m, (leaving + 1) * m).map((v) => sign * v);
+    if (!followEdge(tableau, leaving, edge, sign, slope)) return result(null, true);
+    if (tableau.value >= cutoff) break;
+  }
+  return result(null, false);
+}
+
+function tableauOf({ A, r, m, n, erasable, addable }) {
+  const pixels = [], signs = [];
+  let most = 0;
+  const used = new Uint8Array(n);
+  for (let at = 0; at < m * n; at++) {
+    if (A[at]) used[at % n] = 1;
+    most = Math.max(most, Math.abs(A[at]));
+  }
+  for (const [sign, room] of [[1, addable], [-1, erasable]]) {
+    for (let j = 0; j < n; j++) {
+      if (used[j] && room[j] > 0) {
+        pixels.push(j);
+        signs.push(sign);
+      }
+    }
+  }
+  const count = pixels.length, N = count + m, columns = new Float64Array(N * m); // column by column
+  const unit = most ? 2 ** Math.floor(Math.log2(most)) : 1; // of slacks, so that a basis keeps one scale
+  const widths = new Float64Array(N).fill(Infinity), reduced = new Float64Array(N), state = new Uint8Array(N);
+  for (let c = 0; c < count; c++) {
+    for (let l = 0; l < m; l++) columns[c * m + l] = signs[c] * A[l * n + pixels[c]];
+    widths[c] = signs[c] > 0 ? addable[pixels[c]] : erasable[pixels[c]];
+    reduced[c] = 1;
+  }
+  for (let l = 0; l < m; l++) {
+    columns[(count + l) * m + l] = -unit;
+    state[count + l] = BASIC;
+  }
+  return {
+    m, n, N, count, pixels, signs, columns, widths, reduced, state, basis: Array.from(r, (_, l) => count + l),
+    rest: Float64Array.from(r), multipliers: new Float64Array(m), value: 0, row: new Float64Array(N),
+    steps: new Float64Array(N),
+  };
+}
+
+const EMPTY = 0, FULL = 1, BASIC = 2;
+
+/** Inverse of the basis by Gauss and Jordan with pivots from the whole column; null where it is singular. */
+function inverseOf({ m, basis, columns }) {
+  const W = 2 * m, work = new Float64Array(m * W);
+  for (let i = 0; i < m; i++) {
+    for (let l = 0; l < m; l++) work[l * W + i] = columns[basis[i] * m + l];
+    work[i * W + m + i] = 1;
+  }
+  for (let c = 0; c < m; c++) {
+    let pivot = c;
+    for (let i = c + 1; i < m; i++) if (Math.abs(work[i * W + c]) > Math.abs(work[pivot * W + c])) pivot = i;
+    const size = work[pivot * W + c];
+    if (!size) return null;
+    for (let l = 0; l < W; l++) {
+      const value = work[pivot * W + l];
+      work[pivot * W + l] = work[c * W + l];
+      work[c * W + l] = value / size;
+    }
+    for (let i = 0; i < m; i++) {
+      const share = work[i * W + c];
+      if (i !== c && share) for (let l = c; l < W; l++) work[i * W + l] -= share * work[c * W + l];
+    }
+  }
+  const inverse = new Float64Array(m * m);
+  for (let i = 0; i < m; i++) inverse.set(work.subarray(i * W + m, (i + 1) * W), i * m);
+  return inverse;
+}
+
+/** Move the multipliers along -edge to the top of the dual and pivot; false where the dual has no top. */
+function followEdge(tableau, leaving, edge, sign, slope) {
+  const { m, N, columns, widths, reduced, state, row, steps } = tableau;
+  let largest = 0;
+  for (let c = 0; c < N; c++) {
+    let sum = 0;
+    for (let l = 0, at = c * m; l < m; l++, at++) sum += edge[l] * columns[at];
+    row[c] = sum;
+    largest = Math.max(largest, Math.abs(sum));
+  }
+  const falling = (c) => (state[c] === FULL ? row[c] : -row[c]); // how fast a |reduced cost| falls
+  const passed = [];
+  for (let c = 0; c < N; c++) {
+    if (state[c] === BASIC || falling(c) <= PIVOT * largest) continue;
+    steps[c] = Math.abs(reduced[c]) / falling(c);
+    passed.push(c);
+  }
+  passed.sort((a, b) => steps[a] - steps[b] || a - b);
+  let top = 0, before = 0;
+  for (; top < passed.length; top++) {
+    const c = passed[top];
+    tableau.value += slope * (steps[c] - before);
+    before = steps[c];
+    slope -= falling(c) * widths[c];
+    if (slope <= 0) break;
+  }
+  if (top === passed.length) return false;
+  const step = steps[passed[top]];
+  for (let l = 0; l < m; l++) tableau.multipliers[l] -= step * edge[l];
+  for (let c = 0; c < N; c++) reduced[c] += step * row[c];
+  for (let i = 0; i < top; i++) flipColumn(tableau, passed[i]);
+  exchange(tableau, leaving, passed[top], sign < 0);
+  return true;
+}
+
+function flipColumn({ m, columns, widths, rest, state }, c) {
+  const gain = state[c] === FULL ? -widths[c] : widths[c];
+  for (let l = 0; l < m; l++) rest[l] -= columns[c * m + l] * gain;
+  state[c] = state[c] === FULL ? EMPTY : FULL;
+}
+
+function exchange(tableau, leaving, entering, full) {
+  const { basis, state, reduced } = tableau, out = basis[leaving];
+  if (state[entering] === FULL) flipColumn(tableau, entering);
+  basis[leaving] = entering;
+  state[entering] = BASIC;
+  state[out] = EMPTY;
+  reduced[entering] = 0;
+  if (full) flipColumn(tableau, out);
+}
+
+function changeOf({ n, m, count, pixels, signs, widths, state, basis }, values) {
+  const change = new Float64Array(n), amounts = new Float64Array(count);
+  for (let c = 0; c < count; c++) if (state[c] === FULL) amounts[c] = widths[c];
+  for (let i = 0; i < m; i++) {
+    if (basis[i] < count) amounts[basis[i]] = Math.min(widths[basis[i]], Math.max(0, values[i]));
+  }
+  for (let c = 0; c < count; c++) change[pixels[c]] += signs[c] * amounts[c];
+  return change;
+}
+
+// ------------------------------------------------------------------------------------------------ strokes of a pen
+
+const PEN_DIRECTIONS = 12; // every 15 degrees of half a turn; the other half is the same stroke from its other end
+const ROUNDING_MARGIN = 1e-9; // log-odds that sums in another order may take away
+const tipsOf = new Map(); // by size of the frame, width and direction
+
+/**
+ * @typedef {{
+ *   kind: 'draw' | 'erase', start: number[], end: number[], width: number, target: number, ink: number, margin: number,
+ *   flipped: Float64Array
+ * }} Stroke
+ *   start and end are row and column of the ends of the pen's path
+ */
+
+/**
+ * How much of each pixel a round pen covers on a straight path, 0 to 1: clip(width / 2 + 1/2 - distance, 0, 1).
+ *
+ * @param {number[]} start row and column; 0, 0 is the centre of the upper left pixel
+ * @param {number[]} end
+ * @param {number} width
+ * @param {number} rows
+ * @param {number} cols
+ * @returns {Float64Array}
+ */
+export function coverage(start, end, width, rows, cols) {
+  const cover = new Float64Array(rows * cols), down = end[0] - start[0], right = end[1] - start[1];
+  const length = Math.max(down * down + right * right, 1e-300), reach = width / 2 + 0.5;
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++, at++) {
+      const r = row - start[0], c = col - start[1];
+      const along = Math.min(1, Math.max(0, (r * down + c * right) / length));
+      cover[at] = Math.min(1, Math.max(0, reach - Math.hypot(r - along * down, c - along * right)));
+    }
+  }
+  return cover;
+}
+
+/**
+ * The straight stroke with least ink that makes a model on pixels answer `target`; null where no stroke does.
+ *
+ * Every pixel as start, 12 directions, all lengths in whole pixels: drawn, max(x, cover), or erased, min(x, 1 - cover).
+ *
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {number} target
+ * @param {{width?: number, erase?: boolean | null, margin?: number, weights?: Weights}} [options]
+ *   erase true or false for one kind only
+ * @returns {Stroke | null}
+ */
+export function smallestStroke(
+  model, frame, target, { width = 2, erase = null, margin = MARGIN, weights = model } = {},
+) {
+  if (model.features !== 'pixels') throw new Error('the smallest stroke of all needs a model on pixels');
+  const { rows, cols } = model, z = scores(weights, frame);
+  let best = null;
+  for (const erases of erase === null ? [false, true] : [erase]) {
+    const task = { rows, cols, frame, weights, z, target, width, erases, margin: margin + ROUNDING_MARGIN };
+    best = longer(task, best) ?? best;
+  }
+  if (!best) return null;
+  const covered = coverage(best.start, best.end, width, rows, cols);
+  const flipped = Float64Array.from(frame, (x, j) => (best.erases ? Math.min(x, 1 - covered[j]) : Math.max(x, covered[j])));
+  const ink = flipped.reduce((sum, x, j) => sum + Math.abs(x - frame[j]), 0);
+  const { start, end } = best, reached = marginOf(scores(weights, flipped), target);
+  return { kind: best.erases ? 'erase' : 'draw', start, end, width, target, ink, margin: reached, flipped };
+}
+
+/**
+ * Lengthen a stroke from every start in every direction until it flips, or costs more than the best so far.
+ *
+ * Scores are linear in the change, so each length costs only the pixels at the stroke's tip.
+ */
+function longer({ rows, cols, frame, weights, z, target, width, erases, margin }, found) {
+  const K = z.length, F = rows * cols, sign = erases ? -1 : 1, now = new Float64Array(K);
+  const maps = new Float64Array(F * K); // pixel by pixel
+  for (let at = 0; at < K * F; at++) maps[(at % F) * K + (at / F | 0)] = sign * weights.coef[at];
+  let best = null, least = found ? found.ink : Infinity;
+  for (let direction = 0; direction < PEN_DIRECTIONS; direction++) {
+    const angle = direction * Math.PI / PEN_DIRECTIONS, step = [Math.sin(angle), Math.cos(angle)];
+    const tips = penTips(rows, cols, width, direction, step);
+    for (let start = 0; start < F; start++) {
+      const row = start / cols | 0, col = start - row * cols;
+      now.set(z);
+      let ink = 0;
+      for (let length = 0; length < tips.length; length++) {
+        const endRow = row + length * step[0], endCol = col + length * step[1];
+        if (endRow > rows - 1 || endCol > cols - 1 || endRow < 0 || endCol < 0) break;
+        const { down, right, before, after } = tips[length];
+        for (let i = 0; i < down.length; i++) {
+          const r = row + down[i], c = col + right[i];
+          if (r < 0 || r >= rows || c < 0 || c >= cols) continue;
+          const pixel = r * cols + c, taken = erases ? 1 - frame[pixel] : frame[pixel];
+          if (after[i] <= taken) continue;
+          const grown = after[i] - Math.max(before[i], taken);
+          ink += grown;
+          for (let k = 0, at = pixel * K; k < K; k++, at++) now[k] += maps[at] * grown;
+        }
+        if (ink >= least) break;
+        if (ink > 0 && marginOf(now, target) >= margin) {
+          least = ink;
+          best = { start: [row, col], end: [endRow, endCol], ink, erases };
+          break;
+        }
+      }
+    }
+  }
+  return best;
+}
+
+/** Per length the pixels whose cover grows, as rows and columns from the start, and their cover before and after. */
+function penTips(rows, cols, width, direction, step) {
+  const key = `${rows} ${cols} ${width} ${direction}`;
+  if (tipsOf.has(key)) return tipsOf.get(key);
+  const most = Math.max(rows, cols), pad = most + Math.ceil(width) + 1, side = 2 * pad + 1;
+  let covered = new Float64Array(side * side);
+  const tips = Array.from({ length: most }, (_, length) => {
+    const wider = coverage([pad, pad], [pad + length * step[0], pad + length * step[1]], width, side, side);
+    const tip = { down: [], right: [], before: [], after: [] };
+    for (let at = 0; at < wider.length; at++) {
+      if (wider[at] <= covered[at]) continue;
+      tip.down.push((at / side | 0) - pad);
+      tip.right.push(at % side - pad);
+      tip.before.push(covered[at]);
+      tip.after.push(wider[at]);
+    }
+    covered = wider;
+    return tip;
+  });
+  if (tipsOf.size > 4 * PEN_DIRECTIONS) tipsOf.clear();
+  tipsOf.set(key, tips);
+  return tips;
+}
+
 // ------------------------------------------------------------------------------------------------ drawings
 
 const INKED = 0.5; // ink from which a pixel belongs to a stroke; below lies its soft edge
