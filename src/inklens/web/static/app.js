@@ -148,11 +148,17 @@ export class App {
     });
   }
 
-  /** Show a sample of the model. @param {number} index */
-  showSample(index) {
+  /** Frame and true label of a sample of the model. @param {number} index */
+  sampleAt(index) {
     const { samples, classes } = this.model.value;
     const frame = Float64Array.from(samples.pixels.subarray(index * samples.size, (index + 1) * samples.size), (v) => v / 255);
-    const label = classes[samples.labels[index]] ?? null;
+    return { frame, label: classes[samples.labels[index]] ?? null };
+  }
+
+  /** Show a sample of the model. @param {number} index */
+  showSample(index) {
+    const { samples } = this.model.value;
+    const { frame, label } = this.sampleAt(index);
     this.setFrame(frame, { index, label, name: this.t('sample', { half: samples.half, row: samples.rows[index] }) });
   }
 
