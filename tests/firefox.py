@@ -74,7 +74,9 @@ class Firefox:
 
     def draw(self, strokes):
         """Draw with the mouse: each stroke a list of points in the window."""
-        move = [{"type": "pointerMove", "duration": 10, "x": round(x), "y": round(y)} for x, y in itertools.chain(*strokes)]
+        move = [
+            {"type": "pointerMove", "duration": 10, "x": round(x), "y": round(y)} for x, y in itertools.chain(*strokes)
+        ]
         actions, at = [], 0
         for stroke in strokes:
             first, *rest = move[at : at + len(stroke)]

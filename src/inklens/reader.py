@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inklens.explanations import Evidence, Flip
     from inklens.photos import Normalised, Normaliser, Picture, Step
     from inklens.photos.decode import Source
+    from inklens.web.live import LivePage
 
 SHIPPED_READER = "reader.inklens"
 
@@ -248,6 +249,22 @@ class DigitReader(LinearModel):
         return flip(
             self, photo_or_frame, to, norm=norm, margin=MARGIN if margin is None else margin, plausible=plausible
         )
+
+    def live(self, *, title: str | None = None, language: str = "en") -> "LivePage":
+        """Return this model as a page to draw on, which a notebook shows in a frame of its own.
+
+        It lives on when the kernel is gone, and needs no network. A card stays what a reader shows by itself: this page
+        is about a hundred kilobytes, which is too much for every output.
+
+        Examples
+        --------
+        >>> DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2)).live(title="Two pixels")
+        LivePage: Two pixels, ... kB; a notebook shows it alive
+        """
+        from inklens.web.live import LivePage
+        from inklens.web.page import exported
+
+        return LivePage(exported(self, title=title, language=language, kind="output"), title or self._card().title)
 
     def _reading(self, seen: "Normalised", proba: np.ndarray) -> Reading:
         from inklens.photos.checks import reasons_for

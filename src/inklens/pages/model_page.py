@@ -11,6 +11,7 @@ from inklens.datasets.registry import absolute_spec
 from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
 from inklens.errors import ParameterError
 from inklens.pages import Chapter, ReportFigure, confusion_figures, render, replaced_folder
+from inklens.pages.live import Live
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
 from inklens.pages.shell import MODEL, Shell
 from inklens.progress import Progress
@@ -20,6 +21,7 @@ from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty
 from inklens.tasks.judging import Judgement, evaluate
 from inklens.tasks.model_rows import scale_pixels
 from inklens.tasks.session import Part, Session
+from inklens.web.payload import web_model
 
 SAMPLE = 33  # the test image whose reasons are told; the tutorial's
 SURE_CAPTIONS = {
@@ -81,6 +83,7 @@ def write_model_page(
             **_context(reader, judged, part, figures),
             **sure.context(),
             "r": reasons,
+            "live": Live(web_model(reader), str(reader.data_record.name or "a model")),
             "shell": _shell(shell, reader, data, sample),
         }
         page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)

@@ -22,6 +22,7 @@ from inklens.displays import (
 )
 from inklens.displays.base import as_maps, class_weights
 from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render, replaced_folder
+from inklens.pages.live import Live
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
 from inklens.pages.shell import MODEL, Shell
 from inklens.progress import Progress
@@ -30,6 +31,7 @@ from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
 from inklens.tutorial.fits import FittedModel, PenalisedModel
 from inklens.tutorial.run import PIXEL_FILTER, Tutorial, compute_tutorial, n_steps
+from inklens.web.payload import web_model
 
 CHAPTERS = [
     Chapter("data", "Look at the data", "tutorial/data.html"),
@@ -145,6 +147,7 @@ def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) ->
             "t": tutorial,
             "shell": replace(shell, picture=name if tutorial.own.readings else None, sample=tutorial.sample),
             "r": reasons,
+            "live": Live(web_model(tutorial.reader), tutorial.dataset.name),
             "title": f"Seeing through a softmax regression: {tutorial.dataset.name}",
             "heading": "Seeing through a classifier",
             "description": _description(tutorial),

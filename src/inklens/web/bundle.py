@@ -37,13 +37,33 @@ def static() -> Folder:
     return files("inklens.web") / "static"
 
 
+def read_static(name: str) -> str:
+    """Return the text of one of the browser's files."""
+    return _file(static(), name).read_text(encoding="utf-8")
+
+
+def _file(folder: Folder, name: str) -> Folder:
+    for part in PurePosixPath(name).parts:
+        folder = folder.joinpath(part)
+    return folder
+
+
+@dataclass(frozen=True)
+class Import:
+    """What a module takes from another, and the line that says so."""
+
+    module: str
+    names: dict[str, str]  # name there: name here
+    line: int
+
+
 @dataclass
 class Module:
     """One file: its code without imports and exports, what it takes from others, and what it gives."""
 
     name: str
     code: str = ""
-    imports: list[tuple[str, dict[str, str]]] = field(default_factory=list)  # module: {its name: the name here}
+    imports: list["Import"] = field(default_factory=list)
     exports: dict[str, str] = field(default_factory=dict)  # name outside: name inside
 
 
@@ -65,11 +85,12 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
         A form of import or export other than those above, a name that is not exported, modules that import each other
         in a circle; the text begins with file and line.
     """
-    modules = list(_in_order(entry, static() if folder is None else folder))
+    folder = static() if folder is None else folder
+    modules = list(_in_order(entry, folder))
     names = {module.name: f"m{number}" for number, module in enumerate(modules)}
     parts = [_wrapped(module, names) for module in modules]
     if any(module.name.startswith(f"{VENDOR}/") for module in modules):
-        parts.insert(0, f"/*\n{(static() if folder is None else folder).joinpath(LICENSES).read_text('utf-8')}*/\n")
+        parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
     last = modules[-1]
     if as_default:
         parts.append(f"export default {names[last.name]};\n")
@@ -86,45 +107,43 @@ def joined_once(entry: str, *, as_default: bool = False) -> str:
 
 def _wrapped(module: Module, names: dict[str, str]) -> str:
     """Return a module as a function that is called once."""
-    taken = [
-        f"const{{{','.join(outside if outside == here else f'{outside}:{here}' for outside, here in wanted.items())}}}"
-        f"={names[other]};\n"
-        for other, wanted in module.imports
-    ]
-    given = ",".join(
-        outside if outside == inside else f"{outside}:{inside}" for outside, inside in module.exports.items()
-    )
-    return f"const {names[module.name]}=(()=>{{\n{''.join(taken)}{module.code}\nreturn{{{given}}};\n}})();\n"
+    taken = [f"const{_pairs(wanted.names)}={names[wanted.module]};\n" for wanted in module.imports]
+    body = f"{''.join(taken)}{module.code}\nreturn{_pairs(module.exports)};\n"
+    return f"const {names[module.name]}=(()=>{{\n{body}}})();\n"
+
+
+def _pairs(names: dict[str, str]) -> str:
+    """Return names of an object with what they are called here, as JavaScript takes it apart or puts it together."""
+    return "{" + ",".join(there if there == here else f"{there}:{here}" for there, here in names.items()) + "}"
 
 
 def _in_order(entry: str, folder: Folder) -> Iterator[Module]:
     """Yield each module after all that it imports."""
     done: dict[str, Module] = {}
 
-    def visit(name: str, above: tuple[str, ...]) -> Iterator[Module]:
+    def visit(name: str, above: tuple[str, ...], place: str) -> Iterator[Module]:
         if name in above:
-            raise ModuleError(f"{name}:1: modules import each other in a circle: {' -> '.join([*above, name])}")
+            raise ModuleError(f"{place}: modules import each other in a circle: {' -> '.join([*above, name])}")
         if name in done:
             return
-        module = read_module(name, _source(name, folder, above))
-        for other, wanted in module.imports:
-            yield from visit(other, (*above, name))
-            missing = [name for name in wanted if name not in done[other].exports]
+        module = read_module(name, _source(name, folder, place))
+        for wanted in module.imports:
+            here = f"{name}:{wanted.line}"
+            yield from visit(wanted.module, (*above, name), here)
+            missing = wanted.names.keys() - done[wanted.module].exports.keys()
             if missing:
-                raise ModuleError(f"{name}:1: {other} does not export {', '.join(missing)}")
+                raise ModuleError(f"{here}: {wanted.module} does not export {', '.join(sorted(missing))}")
         done[name] = module
         yield module
 
-    yield from visit(entry, ())
+    yield from visit(entry, (), entry)
 
 
-def _source(name: str, folder: Folder, above: tuple[str, ...]) -> str:
+def _source(name: str, folder: Folder, place: str) -> str:
     try:
-        for part in PurePosixPath(name).parts:
-            folder = folder.joinpath(part)
-        return folder.read_text(encoding="utf-8")
+        return _file(folder, name).read_text(encoding="utf-8")
     except OSError as error:
-        raise ModuleError(f"{above[-1] if above else name}:1: there is no module {name}") from error
+        raise ModuleError(f"{place}: there is no module {name}") from error
 
 
 # ------------------------------------------------------------------------------------------------- one module
@@ -197,12 +216,13 @@ _FORMS = "modules use import { a, b as c } from './x.js'; and export function, a
 
 def _read_import(module: Module, statement: _Statement) -> None:
     statement.take("import")
-    wanted = statement.names()
+    names = statement.names()
     statement.take("from")
     place = statement.peek()
     text = statement.take(kind=TEXT)[1:-1]
     statement.take(";")
-    module.imports.append((_resolved(text, module.name, place, statement.reader), wanted))
+    other = _resolved(text, module.name, place, statement.reader)
+    module.imports.append(Import(other, names, statement.reader.line(place.at)))
 
 
 def _resolved(text: str, name: str, place: Token, reader: Reader) -> str:

@@ -75,7 +75,11 @@ class Reader:
 
     def error(self, at: int, what: str) -> ModuleError:
         """Return the error about a place in the source."""
-        return ModuleError(f"{self.name}:{self.source.count(chr(10), 0, at) + 1}: {what}")
+        return ModuleError(f"{self.name}:{self.line(at)}: {what}")
+
+    def line(self, at: int) -> int:
+        """Return the line of a place in the source, from 1."""
+        return self.source.count("\n", 0, at) + 1
 
     def _next(self, at: int) -> Token:
         char, depth = self.source[at], len(self._open)

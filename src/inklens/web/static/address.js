@@ -1,11 +1,16 @@
-/** The state in the address: #view=see&pair=4-9&sample=12&point=30&lang=de, so that a link opens what was seen. */
+/**
+ * The state in the address: #view=see&pair=4-9&sample=12&point=30&lang=de, so that a link opens what was seen. A frame
+ * in another page has no address of its own; there `data-open` of its document says what to begin with, which may also
+ * be row=33 (of the held-out half) or frame=... (a byte of ink a pixel, base64).
+ */
 import { effect } from './vendor/signals-core.js';
 
 /** Take over what the address says, then keep it up to date. @param {import('./app.js').App} app */
 export function followAddress(app) {
+  read(app, document.documentElement.dataset.open ?? '');
   if (!['studio', 'page'].includes(app.host.kind)) return;
-  read(app);
-  addEventListener('hashchange', () => read(app));
+  read(app, location.hash.slice(1));
+  addEventListener('hashchange', () => read(app, location.hash.slice(1)));
   effect(() => {
     const parts = { view: app.view.value };
     if (app.chosen.value) parts.pair = app.chosen.value.map((k) => app.model.value.classes[k]).join('-');
@@ -16,17 +21,30 @@ export function followAddress(app) {
   });
 }
 
-function read(app) {
-  const asked = new URLSearchParams(location.hash.slice(1));
+function read(app, text) {
+  const asked = new URLSearchParams(text);
   const { classes, samples, path } = app.model.value;
   const pair = asked.get('pair')?.split('-').map((name) => classes.indexOf(name));
   if (pair?.length === 2 && pair.every((k) => k >= 0) && pair[0] !== pair[1]) app.chosen.value = pair;
-  const sample = whole(asked.get('sample'), samples?.length ?? 0);
+  const row = asked.get('row') === null ? -1 : Array.from(samples?.rows ?? []).indexOf(Number(asked.get('row')));
+  const sample = row >= 0 ? row : whole(asked.get('sample'), samples?.length ?? 0);
+  const frame = frameOf(asked.get('frame'), app.model.value);
+  if (frame) app.setFrame(frame);
   if (sample !== null && sample !== app.sample.value?.index) app.showSample(sample);
   const point = whole(asked.get('point'), path?.length ?? 0);
   if (point !== null) app.point.value = point;
   if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');
   if (asked.get('view')) app.go(asked.get('view'));
+}
+
+function frameOf(text, { rows, cols }) {
+  if (!text) return null;
+  try {
+    const frame = Float64Array.from(atob(text), (char) => char.charCodeAt(0) / 255);
+    return frame.length === rows * cols ? frame : null;
+  } catch {
+    return null;
+  }
 }
 
 function whole(text, end) {

@@ -67,6 +67,7 @@ export class App {
     this.ink = signal({ values: this.pad.ink, rows: this.pad.rows, cols: this.pad.cols });
     this.#derive();
     this.#followPad();
+    if (!this.drawsFreely) this.startDrawing();
   }
 
   #derive() {
@@ -125,8 +126,16 @@ export class App {
     if (this.views.some((view) => view.key === key)) this.view.value = key;
   }
 
-  /** Start a free drawing on an empty pad. */
+  /** Whether drawings can be normalised: MNIST's recipe ends at 28 x 28, models of other sizes are drawn on directly. */
+  get drawsFreely() {
+    const { rows, cols } = this.model.value;
+    return rows === 28 && cols === 28;
+  }
+
+  /** Start on an empty pad: a free drawing, or an empty frame where the model has another size. */
   startDrawing() {
+    const { rows, cols } = this.model.value;
+    if (!this.drawsFreely) return this.setFrame(new Float64Array(rows * cols));
     batch(() => {
       this.mode.value = 'drawing';
       this.sample.value = null;
@@ -176,10 +185,15 @@ export class App {
   /** Take over another model. @param {ArrayBuffer} bytes */
   load(bytes) {
     const model = decodeModel(bytes);
+    const { rows, cols } = this.model.value;
     batch(() => {
       this.point.value = null;
       this.chosen.value = null;
       this.model.value = model;
+      if (model.rows === rows && model.cols === cols) return;
+      this.pad.frameRows = model.rows;
+      this.pad.frameCols = model.cols;
+      this.startDrawing();
     });
   }
 

@@ -1,0 +1,179 @@
+"""Write a model for those who have no inklens: what ``inklens export`` does."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from inklens.errors import InklensError, ParameterError
+from inklens.linear.driver import Solution
+from inklens.linear.path import softmax_path
+from inklens.progress import Progress
+from inklens.reader import DigitReader
+from inklens.tasks.model_rows import pixel_rows
+from inklens.tasks.paths import PathRun, path_accuracies
+from inklens.tasks.session import Session
+from inklens.web.page import exported
+from inklens.web.weights import weights_document
+
+POINTS = 60  # of a path: a page with so many stays below 300 kB
+SAMPLES = 200  # held-out digits in a page
+MOST_ROWS = 20_000  # of training: with more, a path takes minutes, and is fitted only when asked for
+PATH_TOL = 1e-3  # each point's promise, as of ``inklens path``
+
+
+@dataclass(frozen=True)
+class Export:
+    """A model in another form.
+
+    Parameters
+    ----------
+    text : str
+        The whole file.
+    kind : {"html", "json"}
+    points, samples : int
+        Of the path and of the held-out digits in it.
+    notes : tuple of str
+        What a person should know: what was left out, and why.
+    """
+
+    text: str
+    kind: str
+    points: int = 0
+    samples: int = 0
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """Return the document of ``inklens export --json``."""
+        return {
+            "schema_version": 1,
+            "kind": self.kind,
+            "bytes": len(self.text.encode()),
+            "points": self.points,
+            "samples": self.samples,
+            "notes": list(self.notes),
+        }
+
+
+def kind_of(out: str | os.PathLike[str]) -> str:
+    """Return what a file's name asks for.
+
+    >>> kind_of("page.html"), kind_of("weights.JSON"), kind_of("-")
+    ('html', 'json', 'html')
+    """
+    kinds = {".html": "html", ".htm": "html", ".json": "json", "": "html"}
+    suffix = Path(out).suffix.lower()
+    if suffix not in kinds:
+        raise ParameterError(f"expected a file that ends in .html or .json, got {os.fspath(out)!r}; rename it")
+    return kinds[suffix]
+
+
+def export_weights(reader: DigitReader) -> Export:
+    """Return weights, card and certificate as JSON."""
+    return Export(json.dumps(weights_document(reader), ensure_ascii=False, allow_nan=False) + "\n", "json")
+
+
+def export_page(
+    reader: DigitReader,
+    *,
+    points: int | None = None,
+    samples: int = SAMPLES,
+    gate: bool = True,
+    title: str | None = None,
+    language: str = "en",
+    data: str | None = None,
+    progress: Progress | None = None,
+) -> Export:
+    """Return the model as one page that needs no server and no network.
+
+    Parameters
+    ----------
+    points : int, optional
+        Of a path fitted on the model's own rows; 0 for none; by default `POINTS` where the model is on plain pixels and
+        its rows are known and at most `MOST_ROWS`.
+    samples : int
+        Held-out digits to look at.
+    gate : bool
+        Whether the page knows what digits look like, and refuses to answer for what does not look like one.
+    title, language
+        As for `inklens.web.page.document`.
+    data : str, optional
+        The rows, where the model does not say which they are.
+
+    Raises
+    ------
+    ParameterError
+        A path was asked for that this model cannot have.
+    DataError, DownloadError
+        Data were named that cannot be loaded.
+    """
+    session, notes = _session(reader, data, progress)
+    if session is None:
+        if points:
+            raise ParameterError(f"a path needs the rows that it is fitted on: {'; '.join(notes)}")
+        return Export(exported(reader, title=title, language=language), "html", notes=notes)
+    wanted, why = _points(session, points)
+    run = _path(session, wanted, progress) if wanted else None
+    notes = (*notes, *why)
+    page = exported(reader, title=title, language=language)
+    return Export(page, "html", 0 if run is None else len(run.path), samples, notes)
+
+
+def _session(
+    reader: DigitReader, data: str | None, progress: Progress | None
+) -> tuple[Session | None, tuple[str, ...]]:
+    """Return the model's rows, or why there are none; data that were named have to load."""
+    if data is None and reader.data_record.spec is None:
+        return None, (
+            "the model does not say which rows it was fitted on, so the page has no held-out digits and no path",
+        )
+    try:
+        session = Session.of(reader, data=data, progress=progress)
+    except InklensError as error:
+        if data is not None:
+            raise
+        return None, (f"no held-out digits and no path in the page: {error}",)
+    return session, session.notes
+
+
+def _points(session: Session, asked: int | None) -> tuple[int, tuple[str, ...]]:
+    """Return how many points the path gets, and what to say of that."""
+    reader, record, n_rows = session.reader, session.reader.fit_record, len(session.split.y_train)
+    refusal = None
+    if reader.features != "pixels":
+        refusal = f"a path is followed on pixels, and this model is on {reader.features}"
+    elif record is not None and record.is_stretched:
+        refusal = "a path is followed on plain ink, and this model was fitted on stretched pixels (--scale min-max)"
+    if asked and refusal:
+        raise ParameterError(f"{refusal}; export it with --no-path")
+    if asked is not None or refusal:
+        return (asked or 0), ((f"no path in the page: {refusal}",) if refusal and asked is None else ())
+    if n_rows > MOST_ROWS:
+        return 0, (f"no path in the page: {n_rows:,} rows take a while; ask for it with --path {POINTS}",)
+    return POINTS, ()
+
+
+def _path(session: Session, points: int, progress: Progress | None) -> PathRun:
+    """Follow a path on the model's training rows up to the model's C; without L1 in its penalty, one with L1 alone."""
+    record, rows = session.reader.fit_record, session.split
+    kind = {"l1_ratio": 1.0, "group": False}
+    if record is not None and record.l1_ratio > 0.0:
+        kind = {"l1_ratio": record.l1_ratio, "group": record.group}
+
+    def count(index: int, value: float, solution: Solution) -> None:
+        if progress is not None:
+            progress(index + 1, points, f"path: C = {value:.3g}")
+
+    X_train, X_test = pixel_rows(rows.X_train), pixel_rows(rows.X_test)
+    path = softmax_path(
+        X_train,
+        rows.y_train,
+        Cs=points,
+        C=record.C if record is not None and record.is_penalised else 1.0,
+        l1_ratio=kind["l1_ratio"],
+        group=bool(kind["group"]),
+        tol=PATH_TOL,
+        callback=count,
+    )
+    train_accuracy = path_accuracies(path, X_train, rows.y_train)
+    return PathRun(path, train_accuracy, path_accuracies(path, X_test, rows.y_test), session.reader.image_shape)
