@@ -9,18 +9,29 @@
 
 import json
 import struct
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 
+from inklens.classes import encode
+from inklens.errors import DataError, ParameterError
+from inklens.linear.path import SoftmaxPath
+from inklens.model.linear_model import PHOTO_SHAPE
 from inklens.model.records import FitRecord
+from inklens.photos import checks, typical
 from inklens.reprs import Card
 
 FORMAT, VERSION = "inklens-web", 1
 ALIGNMENT = 8  # bytes; a typed array of a browser starts at a multiple of its element's size
+FULL_INK = 255
+PATH_LEVELS = 32767  # steps from 0 to the largest coefficient of a path: what 16 bits hold beside the sign
+GATE_LEVELS = 127  # 8 bits; likeness moves by 0.05 at most, and no decision further than 0.03 from the limit
+MISTAKE_SHARE, CLOSE_SHARE = 0.4, 0.3  # of the sample digits, at most
 
 Tensors = Mapping[str, np.ndarray]
+Half = tuple[np.ndarray, np.ndarray, np.ndarray]  # X uint8 (n, n_pixels), y (n,), rows of the data set
 
 
 class WebReader(Protocol):
@@ -39,16 +50,82 @@ class WebReader(Protocol):
     @property
     def fit_record(self) -> FitRecord | None: ...
     def recorded(self, part: str) -> Mapping[str, object]: ...
+    def predict_proba(self, frames: np.ndarray) -> np.ndarray: ...
     def _card(self) -> Card: ...
 
 
-def web_model(reader: WebReader) -> bytes:
+class WebSession(Protocol):
+    """Rows that a model is asked about: a `Session`, or what looks like one."""
+
+    def half(self, part: Literal["test", "train", "all"]) -> Half: ...
+
+
+class WebPath(Protocol):
+    """A path with the accuracies of its points: a `PathRun`, or what looks like one."""
+
+    @property
+    def path(self) -> SoftmaxPath: ...
+    @property
+    def train_accuracy(self) -> np.ndarray: ...
+    @property
+    def test_accuracy(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Digits of one half that are shown beside a model, and what it made of the whole half.
+
+    Parameters
+    ----------
+    pixels : uint8 array (n_samples, n_pixels)
+    labels, predicted, kinds : tuple of str
+        True class, answer, and "mistake", "close" or "right".
+    rows : tuple of int
+        Numbers within the half.
+    half : {"test", "train"}
+    confusion : int array (n_classes, n_classes)
+        Counts over the whole half: true class by answer; rows of classes that the model does not know are left out.
+    n_rows : int
+        Rows of the half.
+    """
+
+    pixels: np.ndarray
+    labels: tuple[str, ...]
+    predicted: tuple[str, ...]
+    kinds: tuple[str, ...]
+    rows: tuple[int, ...]
+    half: str
+    confusion: np.ndarray
+    n_rows: int
+
+
+def web_model(
+    reader: WebReader,
+    *,
+    path: WebPath | Sequence[WebPath] | None = None,
+    samples: Samples | None = None,
+    usual: Mapping[str, np.ndarray] | None = None,
+    gate: bool = True,
+) -> bytes:
     """Return a model as bytes for a browser.
 
     Parameters
     ----------
     reader : DigitReader
         Its coefficients travel as float32.
+    path : PathRun, or several with other shares of L1, optional
+        For a slider over C; see `encode_path` for what is lost.
+    samples : Samples, optional
+        Digits to try, as `samples` finds them.
+    usual : mapping from class to array (rows, cols) in [0, 1], optional
+        The most ink that a plausible flip may give a pixel, as `usual_ink` finds it.
+    gate : bool
+        Whether the browser can tell what is no digit; 60 kB compressed. Models of other classes or sizes have none.
+
+    Raises
+    ------
+    DataError
+        Path, samples or limits are not of this model's classes and pixels.
 
     Examples
     --------
@@ -59,7 +136,7 @@ def web_model(reader: WebReader) -> bytes:
     (['a', 'b'], (2, 4))
     """
     tensors = {"coef": _float32(reader.coef), "intercept": _float32(reader.intercept)}
-    header = {
+    header: dict[str, object] = {
         "format": FORMAT,
         "version": VERSION,
         "classes": list(reader.classes),
@@ -70,9 +147,26 @@ def web_model(reader: WebReader) -> bytes:
         "penalty": _penalty(reader.fit_record),
         "accuracy": _accuracy(reader.recorded("accuracy")),
         "path": None,
+        "more_paths": [],
         "samples": None,
         "gate": None,
     }
+    runs = [] if path is None else list(path) if isinstance(path, Sequence) else [path]
+    entries = []
+    for number, run in enumerate(runs):
+        entry, arrays = encode_path(run, reader)
+        entries.append(entry)
+        tensors |= {f"path{number}.{name}": array for name, array in arrays.items()}
+    if entries:
+        header |= {"path": entries[0], "more_paths": entries[1:]}
+    if samples is not None:
+        header["samples"] = _samples(samples, reader)
+        tensors["samples.pixels"] = samples.pixels
+    if usual is not None:
+        tensors["usual"] = _usual(usual, reader)
+    if gate and reader.image_shape == PHOTO_SHAPE and checks.DIGITS.issuperset(reader.classes):
+        header["gate"], arrays = encode_gate(typical.shipped())
+        tensors |= {f"gate.{name}": array for name, array in arrays.items()}
     return pack(header, tensors)
 
 
@@ -125,3 +219,163 @@ def _accuracy(recorded: Mapping[str, object]) -> dict[str, float | None]:
     """Return the accuracies that are known."""
     shares = {half: recorded.get(half) for half in ("train", "test")}
     return {half: share if isinstance(share, float) else None for half, share in shares.items()}
+
+
+# ------------------------------------------------------------------------------------------------- path
+
+
+def encode_path(run: WebPath, reader: WebReader) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    """Return a path's numbers, and its coefficients as 16-bit differences from one point to the next.
+
+    A coefficient is a whole number of steps of max |W| / 32767. What is 0 stays 0, and what is not does not become 0,
+    so a coefficient is at most one step off, which is stated as "error". Each coefficient's points lie side by side,
+    with the low and the high bytes apart, and sizes before signs (zigzag): most bytes are then 0.
+    """
+    path = run.path
+    if path.coefs.shape[1:] != reader.coef.shape or tuple(path.classes.astype(str)) != reader.classes:
+        raise DataError(
+            f"the path has {path.coefs.shape[1]} classes and {path.coefs.shape[2]} pixels, the model "
+            f"{reader.coef.shape[0]} and {reader.coef.shape[1]}; follow a path on the data of the model"
+        )
+    step = max(float(np.abs(path.coefs).max()), float(np.finfo(np.float32).tiny)) / PATH_LEVELS
+    steps = np.rint(path.coefs / step).astype(np.int64)
+    steps = np.where((steps == 0) & (path.coefs != 0.0), np.sign(path.coefs), steps).astype(np.int64)
+    change = np.diff(steps, axis=0, prepend=0).astype(np.int16).reshape(len(path), -1).T  # wraps, and so does its sum
+    size = ((change << 1) ^ (change >> 15)).astype(np.uint16)
+    entry = {
+        "Cs": _short(path.Cs, 9),
+        "gaps": _short(path.gaps, 4),
+        "nonzeros": path.n_nonzeros.tolist(),
+        "pixels": path.n_features_used.tolist(),
+        "train_accuracy": _short(run.train_accuracy, 6),
+        "test_accuracy": _short(run.test_accuracy, 6),
+        "l1_ratio": path.l1_ratio,
+        "group": path.group,
+        "entry_order": path.entry_order.tolist(),
+        "scale": step,
+        "error": float(np.abs(steps * step - path.coefs).max()),
+    }
+    return entry, {
+        "low": (size & 255).astype(np.uint8),
+        "high": (size >> 8).astype(np.uint8),
+        "intercept": _float32(path.intercepts),
+    }
+
+
+def _short(values: np.ndarray, digits: int) -> list[float]:
+    return [float(f"{value:.{digits}g}") for value in values.tolist()]
+
+
+# ------------------------------------------------------------------------------------------------- samples
+
+
+def samples(
+    reader: WebReader, session: WebSession, *, n: int = 120, part: Literal["test", "train"] = "test"
+) -> Samples:
+    """Choose digits to show: mistakes, the surest first; then close calls; then some of each class that are read right.
+
+    Parameters
+    ----------
+    session : Session
+        The model with its rows.
+    n : int
+        How many; fewer where the half has no more.
+
+    Raises
+    ------
+    ParameterError
+        n is below 1.
+    """
+    if n < 1:
+        raise ParameterError(f"expected at least one sample digit, got {n}")
+    X, y, _ = session.half(part)
+    rows, cols = reader.image_shape
+    proba = reader.predict_proba(X.reshape(-1, rows, cols) / FULL_INK)
+    answers, y = proba.argmax(axis=1), np.asarray(y).astype(str)
+    names = np.array(reader.classes)
+    chosen = _choose(proba, names[answers] == y, answers, n)
+    known = np.isin(y, names)
+    confusion = np.zeros((len(names), len(names)), int)
+    np.add.at(confusion, (encode(y[known], reader.classes), answers[known]), 1)
+    picked = np.array(list(chosen), int)
+    return Samples(
+        X[picked].astype(np.uint8),
+        tuple(y[picked].tolist()),
+        tuple(names[answers[picked]].tolist()),
+        tuple(chosen.values()),
+        tuple(picked.tolist()),
+        part,
+        confusion,
+        len(y),
+    )
+
+
+def _choose(proba: np.ndarray, right: np.ndarray, answers: np.ndarray, n: int) -> dict[int, str]:
+    """Return rows with what they are examples of."""
+    first, second = np.sort(proba, axis=1)[:, :-3:-1].T
+    margins = np.where(right, first - second, np.inf)
+    wrong = np.where(right, np.inf, -first)
+    mistakes = np.argsort(wrong, kind="stable")[: min(int((~right).sum()), int(MISTAKE_SHARE * n))]
+    close = np.argsort(margins, kind="stable")[: min(int(right.sum()), int(CLOSE_SHARE * n))]
+    chosen = dict.fromkeys(mistakes.tolist(), "mistake") | dict.fromkeys(close.tolist(), "close")
+    left = [i for i in np.flatnonzero(right).tolist() if i not in chosen]
+    nth = dict.fromkeys(range(proba.shape[1]), 0)  # of its class, so that all classes come in turn
+    turns = []
+    for i in left:
+        turns.append((nth[int(answers[i])], i))
+        nth[int(answers[i])] += 1
+    return chosen | {i: "right" for _, i in sorted(turns)[: max(0, n - len(chosen))]}
+
+
+def _samples(samples: Samples, reader: WebReader) -> dict[str, object]:
+    n_pixels = reader.image_shape[0] * reader.image_shape[1]
+    if samples.pixels.dtype != np.uint8 or samples.pixels.shape != (len(samples.labels), n_pixels):
+        raise DataError(f"expected sample digits as uint8 (n, {n_pixels}), got {samples.pixels.shape}")
+    return {
+        "labels": list(samples.labels),
+        "predicted": list(samples.predicted),
+        "kinds": list(samples.kinds),
+        "rows": list(samples.rows),
+        "half": samples.half,
+        "confusion": samples.confusion.tolist(),
+        "n": samples.n_rows,
+    }
+
+
+def _usual(usual: Mapping[str, np.ndarray], reader: WebReader) -> np.ndarray:
+    """Return the limits of all classes as whole levels, none below what it was, (n_classes, n_pixels)."""
+    absent = [name for name in reader.classes if name not in usual]
+    if absent or any(usual[name].shape != reader.image_shape for name in reader.classes):
+        raise DataError(
+            f"expected usual ink of {reader.image_shape[0]} x {reader.image_shape[1]} pixels for each class"
+            f"{' without ' + ', '.join(absent) if absent else ''}; take it from the training images of the model"
+        )
+    limits = np.stack([usual[name].ravel() for name in reader.classes])
+    return np.ceil(limits * FULL_INK - 1e-9).astype(np.uint8)
+
+
+# ------------------------------------------------------------------------------------------------- gate
+
+
+def encode_gate(gate: typical.Typical) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    """Return what digits look like with 8 bits a number, each column in steps of its largest."""
+    limits: dict[str, object] = {
+        "least": checks.MIN_LIKENESS,
+        "half_likely": typical.HALF_LIKELY_NOVELTY,
+        "steepness": typical.STEEPNESS,
+        "digits": typical.DIGITS,
+        "noise": float(gate.noise[0]),
+        "medians": gate.medians.tolist(),
+    }
+    tensors = {"mean": _float32(gate.mean), "bias": _float32(gate.outliers[-1])}
+    large = {
+        "basis": gate.basis,
+        "whiten": gate.whiten,
+        "prototypes": gate.prototypes,
+        "outliers": gate.outliers[:-1],
+    }
+    for name, values in large.items():
+        steps = np.abs(values).max(axis=0) / GATE_LEVELS
+        tensors[f"{name}.steps"] = _float32(steps)
+        tensors[name] = np.rint(values / steps).astype(np.int8)
+    return limits, tensors

@@ -1,8 +1,8 @@
 /**
  * The mathematics of a softmax regression on small images: model, features, evidence, flips, path, drawings.
  *
- * No imports, no DOM: the studio, the page, a notebook's output and a widget run these same lines, and tests compare
- * them with Python's.
+ * No imports, no DOM: the studio, the page, a notebook's output and a widget run these same lines, and tests
+ * compare them with Python's.
  *
  * Shapes: frame (rows * cols) ink from 0 (paper) to 1; x (F) features; coef (K * F), row by row; z, p (K).
  */
@@ -11,16 +11,30 @@
  * @typedef {Float32Array | Float64Array} Numbers
  * @typedef {{coef: Numbers, intercept: Numbers}} Weights
  * @typedef {{
- *   classes: string[], rows: number, cols: number, features: string, coef: Float64Array, intercept: Float64Array,
- *   header: object, path: Path | null, samples: Samples | null, gate: Gate | null
+ *   classes: string[], rows: number, cols: number, features: string, coef: Float64Array,
+ *   intercept: Float64Array,
+ *   header: object, path: Path | null, paths: Path[], samples: Samples | null, usual: Float64Array | null,
+ *   gate: Gate | null
  * }} Model
+ * @typedef {{
+ *   Cs: number[], gaps: number[], nonzeros: number[], pixels: number[], train_accuracy: number[],
+ *   test_accuracy: number[], l1_ratio: number, entry_order: number[], scale: number, error: number
+ * }} Path one proven fit a C, weakest first; `error` is how far a decoded coefficient may be off
+ * @typedef {{
+ *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
+ *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number
+ * }} Samples
+ *   digits to try, `size` pixels each, with their classes (-1: none of the model's) and numbers in the half,
+ *   and the confusion matrix of all n rows of the half, true class by answer
+ * @typedef {{least: number, likeness: (x: Numbers) => number}} Gate
+ *   how much strokes x look like a digit's, 0 to 1, and how much they must
  * @typedef {{
  *   frame: Numbers, x: Float64Array, seen: Seen | null, z: Float64Array, p: Float64Array, order: number[],
  *   best: number, second: number
  * }} Answer
  */
 
-// ------------------------------------------------------------------------------------------------ model as bytes
+// -------------------------------------------------------------------------------------------- model as bytes
 
 /** What is wrong with bytes that should be a model: what was expected, what came, what to do. */
 export class ModelError extends Error {
@@ -36,6 +50,8 @@ const TYPES = {
   uint8: Uint8Array,
 };
 const FEATURES = ['pixels', 'upright', 'strokes'];
+const FULL_INK = 255;
+const GATE_DIMENSIONS = 64;
 const MOST_PIXELS = 1 << 20; // of a frame; a header that asks for more is broken
 
 /**
@@ -54,15 +70,21 @@ export function decodeModel(bytes) {
   const n = { pixels: rows * cols, upright: PIXELS, strokes: STROKES }[header.features];
   const classes = header.classes.map(String);
   if (header.features !== 'pixels' && (rows !== SIDE || cols !== SIDE)) {
-    throw new ModelError(`${header.features} are features of ${SIDE} x ${SIDE} pixels, not of ${rows} x ${cols}`);
+    throw new ModelError(`expected ${SIDE} x ${SIDE} pixels for ${header.features}, got ${rows} x ${cols}`);
   }
   const model = {
     classes, rows, cols, features: header.features, header,
     coef: numbersOf(tensors, 'coef', [classes.length, n]),
     intercept: numbersOf(tensors, 'intercept', [classes.length]),
-    path: null, samples: null, gate: null,
   };
-  return model;
+  const entries = [header.path, ...(header.more_paths ?? [])].filter((entry) => entry);
+  const paths = entries.map((entry, number) => readPath(entry, tensors, number, classes.length, n));
+  return {
+    ...model, paths, path: paths[0] ?? null,
+    samples: readSamples(header.samples, tensors, rows * cols, classes),
+    usual: tensors.usual ? inkOf(numbersOf(tensors, 'usual', [classes.length, rows * cols])) : null,
+    gate: readGate(header.gate, tensors),
+  };
 }
 
 /**
@@ -70,7 +92,7 @@ export function decodeModel(bytes) {
  * @returns {{header: object, start: number}}
  */
 function readHeader(buffer) {
-  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < 4) throw new ModelError('it has not even a header');
+  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < 4) throw new ModelError('it has no header');
   const length = new DataView(buffer).getUint32(0, true);
   if (length + 4 > buffer.byteLength || length % 8 !== 4) {
     throw new ModelError(`its header should have ${length} bytes, the whole has ${buffer.byteLength}`);
@@ -95,11 +117,11 @@ function checkHeader(header) {
   if (header.version !== 1) throw new ModelError(`expected version 1, got ${header.version}`);
   const { classes, image_shape: shape, features } = header;
   if (!Array.isArray(classes) || classes.length < 2) throw new ModelError('it names no two classes');
-  const whole = (n) => Number.isInteger(n) && n > 0;
-  if (!Array.isArray(shape) || shape.length !== 2 || !shape.every(whole) || shape[0] * shape[1] > MOST_PIXELS) {
+  const isSize = Array.isArray(shape) && shape.length === 2 && shape.every((n) => Number.isInteger(n));
+  if (!isSize || Math.min(...shape) < 1 || shape[0] * shape[1] > MOST_PIXELS) {
     throw new ModelError(`expected an image_shape of two whole numbers, got ${JSON.stringify(shape)}`);
   }
-  if (!FEATURES.includes(features)) throw new ModelError(`expected features ${FEATURES.join(', ')}, got ${features}`);
+  if (!FEATURES.includes(features)) throw new ModelError(`expected ${FEATURES.join(', ')}, got ${features}`);
   return shape;
 }
 
@@ -142,9 +164,111 @@ function numbersOf(tensors, name, shape) {
     const got = found ? found.shape.join(' x ') : 'none';
     throw new ModelError(`expected an array ${name} of ${shape.join(' x ')}, got ${got}`);
   }
-  const values = found.dtype === 'float16' ? Float64Array.from(found.data, fromHalf) : Float64Array.from(found.data);
+  const values = Float64Array.from(found.data, found.dtype === 'float16' ? fromHalf : undefined);
   if (!values.every(Number.isFinite)) throw new ModelError(`its array ${name} holds what is no number`);
   return values;
+}
+
+/** Check a list of the header. */
+function listOf(entry, name, length) {
+  const list = entry?.[name];
+  if (!Array.isArray(list) || (length >= 0 && list.length !== length)) {
+    throw new ModelError(`expected a list ${name}${length >= 0 ? ` of ${length}` : ''} in its header`);
+  }
+  return list;
+}
+
+/**
+ * A path, whose coefficients are decoded when the first point is asked for.
+ *
+ * @returns {Path}
+ */
+function readPath(entry, tensors, number, K, F) {
+  const P = listOf(entry, 'Cs', -1).length;
+  const lists = ['gaps', 'nonzeros', 'pixels', 'train_accuracy', 'test_accuracy'];
+  for (const name of lists) listOf(entry, name, P);
+  listOf(entry, 'entry_order', -1);
+  const bytes = ['low', 'high'].map((name) => {
+    const found = tensors[`path${number}.${name}`];
+    if (found?.dtype === 'uint8' && found.data.length === K * F * P) return found.data;
+    throw new ModelError('its path has no coefficients');
+  });
+  if (!(entry.scale > 0)) throw new ModelError(`expected a scale of its path above 0, got ${entry.scale}`);
+  const intercepts = numbersOf(tensors, `path${number}.intercept`, [P, K]);
+  return { ...entry, coded: { low: bytes[0], high: bytes[1], intercepts, steps: null, points: [] } };
+}
+
+/**
+ * Coefficients and intercepts of a point of a path; decoded once.
+ *
+ * @param {Model} model
+ * @param {number} index
+ * @param {Path} [path]
+ * @returns {Weights}
+ */
+export function pathPoint(model, index, path = model.path) {
+  const { coded } = path, KF = model.coef.length, K = model.intercept.length;
+  if (coded.points[index]) return coded.points[index];
+  coded.steps ??= wholeSteps(coded.low, coded.high, KF, path.Cs.length);
+  const coef = new Float64Array(KF);
+  for (let at = 0, from = index * KF; at < KF; at++) coef[at] = coded.steps[from + at] * path.scale;
+  coded.points[index] = { coef, intercept: coded.intercepts.slice(index * K, (index + 1) * K) };
+  return coded.points[index];
+}
+
+/** Undo zigzag and differences: from each coefficient's points side by side to (P * KF) whole steps. */
+function wholeSteps(low, high, KF, P) {
+  const steps = new Int16Array(P * KF);
+  for (let at = 0, from = 0; at < KF; at++) {
+    let sum = 0;
+    for (let point = 0; point < P; point++, from++) {
+      const size = low[from] | (high[from] << 8);
+      if (size) sum += (size >>> 1) ^ -(size & 1);
+      steps[point * KF + at] = sum; // wraps, as the differences did
+    }
+  }
+  return steps;
+}
+
+/** @returns {Samples | null} */
+function readSamples(entry, tensors, size, classes) {
+  if (!entry) return null;
+  const n = listOf(entry, 'labels', -1).length;
+  for (const name of ['predicted', 'kinds', 'rows']) listOf(entry, name, n);
+  listOf(entry, 'confusion', -1);
+  const found = tensors['samples.pixels'];
+  if (found?.dtype !== 'uint8' || found.data.length !== n * size) {
+    throw new ModelError('its samples have no pixels');
+  }
+  const numbers = (names) => names.map((name) => classes.indexOf(String(name)));
+  return {
+    ...entry, length: n, size, pixels: found.data,
+    labels: numbers(entry.labels), predicted: numbers(entry.predicted),
+    close: entry.kinds.map((kind) => kind === 'close'),
+  };
+}
+
+/** @returns {Gate | null} */
+function readGate(entry, tensors) {
+  if (!entry) return null;
+  const columns = (name, rows, cols) => {
+    const values = numbersOf(tensors, `gate.${name}`, [rows, cols]);
+    const steps = numbersOf(tensors, `gate.${name}.steps`, [cols]);
+    return values.map((value, at) => value * steps[at % cols]);
+  };
+  const kinds = tensors['gate.bias']?.shape[0] ?? 0;
+  const prototypes = columns('prototypes', tensors['gate.prototypes']?.shape[0] ?? -1, GATE_DIMENSIONS);
+  const seen = {
+    mean: numbersOf(tensors, 'gate.mean', [STROKES]), basis: columns('basis', STROKES, GATE_DIMENSIONS),
+    whiten: columns('whiten', GATE_DIMENSIONS, GATE_DIMENSIONS), prototypes,
+    outliers: columns('outliers', STROKES, kinds), bias: numbersOf(tensors, 'gate.bias', [kinds]),
+  };
+  return { ...entry, likeness: (x) => likeness(entry, seen, x) };
+}
+
+/** @param {ArrayLike<number>} levels from 0 to 255 */
+function inkOf(levels) {
+  return Float64Array.from(levels, (level) => level / FULL_INK);
 }
 
 /** @param {number} bits */
@@ -154,7 +278,7 @@ function fromHalf(bits) {
   return exponent ? sign * 2 ** (exponent - 25) * (1024 + fraction) : sign * 2 ** -24 * fraction;
 }
 
-// ------------------------------------------------------------------------------------------------ answers
+// --------------------------------------------------------------------------------------------------- answers
 
 /**
  * Scores z_k = b_k + sum_j w_kj x_j.
@@ -213,10 +337,10 @@ export function answer(model, frame, weights = model) {
   return { frame, x, seen, z, p: softmax(z), order: ranked, best: ranked[0], second: ranked[1] };
 }
 
-// ------------------------------------------------------------------------------------------------ evidence
+// -------------------------------------------------------------------------------------------------- evidence
 
 /**
- * What the ink of each pixel adds to each score; with the intercept it sums to z, for all three kinds of features.
+ * What the ink of each pixel adds to each score; with the intercept it sums to z, whatever the features.
  *
  * @param {Model} model
  * @param {Answer} given
@@ -242,7 +366,7 @@ export function between(model, given, a, b, weights = model) {
 }
 
 /**
- * What filling each pixel would add: (1 - x) (w_a - w_b); without b, to the score of a in the gauge of the mean class.
+ * What filling each pixel would add: (1 - x) (w_a - w_b); without b, to the score of a, weights centred.
  * Null where features straighten the frame: new ink would move all of it.
  *
  * @param {Model} model
@@ -330,7 +454,7 @@ function spread(features, { frame, x, seen }, coef, K) {
 /**
  * The four pixels of the frame that each deskewed pixel shows, and their shares, which sum to 1.
  *
- * What lies beyond the border counts to the nearest pixel inside. With `inked`, shares are of the ink, where there is any.
+ * What lies beyond the border counts to the nearest pixel inside. With `inked`, shares are of the ink.
  *
  * @param {Numbers} frame
  * @param {Seen} seen
@@ -382,14 +506,15 @@ function spreadStrokes(row, x, { edges, totals }, map) {
     let sum = 0;
     for (const { cells, start, cell, share } of WINDOWS) {
       const low = start + (d * cells + cell[i]) * cells + cell[j];
-      sum += share[2 * i] * (share[2 * j] * perEdge[low] + share[2 * j + 1] * perEdge[low + 1])
-        + share[2 * i + 1] * (share[2 * j] * perEdge[low + cells] + share[2 * j + 1] * perEdge[low + cells + 1]);
+      const next = low + cells, left = share[2 * j], right = share[2 * j + 1];
+      sum += share[2 * i] * (left * perEdge[low] + right * perEdge[low + 1])
+        + share[2 * i + 1] * (left * perEdge[next] + right * perEdge[next + 1]);
     }
     map[edges.pixels[e]] += edges.strengths[e] * sum;
   }
 }
 
-// ------------------------------------------------------------------------------------------------ features
+// -------------------------------------------------------------------------------------------------- features
 
 const SIDE = 28, PIXELS = SIDE * SIDE; // of MNIST's frame
 const CENTRE = 14; // row and column of its centre of mass
@@ -407,7 +532,9 @@ const spreadScratch = new Float64Array(STROKES);
  * @typedef {{
  *   count: number, pixels: Int32Array, directions: Int32Array, strengths: Float64Array
  * }} Edges
- * @typedef {{rowAt: Float64Array, colAt: Float64Array, edges: Edges | null, totals: Float64Array | null}} Seen
+ * @typedef {{
+ *   rowAt: Float64Array, colAt: Float64Array, edges: Edges | null, totals: Float64Array | null
+ * }} Seen
  */
 
 /**
@@ -439,7 +566,7 @@ function look(features, frame) {
   return { x: strokesOf(totals), seen: { rowAt, colAt, edges, totals } };
 }
 
-/** Where a frame lies and how it stands: centre of mass, rows and columns per deskewed one, columns per row. */
+/** Where a frame lies and how it stands: centre of mass, rows and columns per deskewed one, slant. */
 function pose(frame) {
   let mass = 0, r = 0, c = 0, rr = 0, cc = 0, rc = 0;
   for (let i = 0, at = 0; i < SIDE; i++) {
@@ -460,7 +587,8 @@ function pose(frame) {
   const slant = covariance / rowVariance;
   const colVariance = Math.max(cc / mass - col * col - slant * covariance, 0.1);
   const held = (scale) => Math.min(MAX_SCALE, Math.max(1 / MAX_SCALE, scale));
-  const rowStep = held(Math.sqrt(rowVariance) / ROW_SPREAD), colStep = held(Math.sqrt(colVariance) / COL_SPREAD);
+  const rowStep = held(Math.sqrt(rowVariance) / ROW_SPREAD);
+  const colStep = held(Math.sqrt(colVariance) / COL_SPREAD);
   return { row, col, rowStep, colStep, slant };
 }
 
@@ -475,7 +603,7 @@ function positions({ row, col, rowStep, colStep, slant }) {
   return { rowAt, colAt };
 }
 
-/** The frame at these places, by linear interpolation: along the columns of ink first, then along each row. */
+/** The frame at these places, by linear interpolation: between two rows first, then between two columns. */
 function deskewed(frame, rowAt, colAt) {
   const out = new Float64Array(PIXELS), line = new Float64Array(SIDE + 3); // a blank before, two after
   for (let i = 0; i < SIDE; i++) {
@@ -483,7 +611,8 @@ function deskewed(frame, rowAt, colAt) {
     const upper = low >= 0 && low < SIDE ? 1 - share : 0, lower = low >= -1 && low < SIDE - 1 ? share : 0;
     if (!upper && !lower) continue;
     for (let j = 0; j < SIDE; j++) {
-      line[j + 1] = (upper ? upper * frame[low * SIDE + j] : 0) + (lower ? lower * frame[(low + 1) * SIDE + j] : 0);
+      const at = low * SIDE + j;
+      line[j + 1] = (upper ? upper * frame[at] : 0) + (lower ? lower * frame[at + SIDE] : 0);
     }
     for (let j = 0, at = i * SIDE; j < SIDE; j++, at++) {
       const left = Math.floor(colAt[at]), along = colAt[at] - left;
@@ -501,8 +630,8 @@ function deskewed(frame, rowAt, colAt) {
  * @returns {Edges}
  */
 function edgesOf(frame) {
-  const pixels = new Int32Array(DIRECTIONS * PIXELS / 2), directions = new Int32Array(DIRECTIONS * PIXELS / 2);
-  const strengths = new Float64Array(DIRECTIONS * PIXELS / 2);
+  const most = DIRECTIONS * PIXELS / 2, pixels = new Int32Array(most), directions = new Int32Array(most);
+  const strengths = new Float64Array(most);
   const W = SIDE + 2, padded = edgeScratch;
   for (let i = 0; i < SIDE; i++) padded.set(frame.subarray(i * SIDE, (i + 1) * SIDE), (i + 1) * W + 1);
   let count = 0;
@@ -557,19 +686,20 @@ function strokesOf(totals) {
 }
 
 /**
- * Per level the two cells, `cell` and the next, whose triangular windows hold a row (or column), and its shares of them.
+ * Per level the two cells, `cell` and the next, whose windows hold a row or column, and its shares of them.
  */
 function windows() {
   let start = 0;
   return LEVELS.map(([cells, pitch]) => {
     const cell = new Int32Array(SIDE), share = new Float64Array(2 * SIDE), sums = new Float64Array(cells);
-    const weight = (i, c) => Math.max(0, 1 - Math.abs(i - ((SIDE - 1) / 2 + (c - (cells - 1) / 2) * pitch)) / pitch);
+    const middle = (SIDE - 1) / 2, centre = (c) => middle + (c - (cells - 1) / 2) * pitch;
+    const weight = (i, c) => Math.max(0, 1 - Math.abs(i - centre(c)) / pitch);
     for (let i = 0; i < SIDE; i++) {
       for (let c = 0; c < cells; c++) sums[c] += weight(i, c);
-      cell[i] = Math.min(cells - 2, Math.max(0, Math.floor((i - (SIDE - 1) / 2) / pitch + (cells - 1) / 2)));
+      cell[i] = Math.min(cells - 2, Math.max(0, Math.floor((i - middle) / pitch + (cells - 1) / 2)));
     }
     for (let i = 0; i < SIDE; i++) {
-      for (let side = 0; side < 2; side++) share[2 * i + side] = weight(i, cell[i] + side) / sums[cell[i] + side];
+      for (const c of [cell[i], cell[i] + 1]) share[2 * i + c - cell[i]] = weight(i, c) / sums[c];
     }
     const level = { cells, start, cell, share };
     start += DIRECTIONS * cells * cells;
@@ -577,7 +707,7 @@ function windows() {
   });
 }
 
-// ------------------------------------------------------------------------------------------------ flips
+// ----------------------------------------------------------------------------------------------------- flips
 
 const MARGIN = 1e-6; // log-odds; exceeds the rounding of a score in any order of summation
 const OPTIMAL_GAP = 1e-6; // relative gap up to which a flip is called optimal
@@ -597,9 +727,9 @@ const PIVOT = 1e-9; // smallest pivot, relative to the largest of its row
  */
 
 /**
- * The smallest change of ink that makes a model on pixels answer `target`, with a bound that no change falls below.
+ * The smallest change of ink that makes a model on pixels answer `target`, with a bound below all of them.
  *
- *     minimise sum |d|   subject to   (w_t - w_l) . (x + d) >= margin - (b_t - b_l) for every l,  0 <= x + d <= highest
+ *     minimise sum |d|  subject to  (w_t - w_l) . (x + d) >= margin - (b_t - b_l),  0 <= x + d <= highest
  *
  * @param {Model} model
  * @param {Numbers} frame
@@ -637,7 +767,7 @@ export function nearestFlip(model, frame, options = {}) {
 }
 
 /**
- * The least ink that must change before another class draws level: exact, and cheap, as only one class counts at a time.
+ * The least ink that must change before another class draws level: exact, as only one class counts at a time.
  *
  * @param {Model} model on pixels
  * @param {Numbers} frame
@@ -658,7 +788,7 @@ export function radius(model, frame, weights = model) {
 
 /** Spend the box of the steepest pixel first, then of the next, until the gain meets the need. */
 function spentUntil(gain, frame, need) {
-  const steepest = Array.from(gain, (_, j) => j).sort((a, b) => Math.abs(gain[b]) - Math.abs(gain[a]) || a - b);
+  const steepest = order(gain.map(Math.abs));
   let spent = 0;
   for (const j of steepest) {
     const slope = Math.abs(gain[j]), width = gain[j] > 0 ? 1 - frame[j] : frame[j];
@@ -669,13 +799,18 @@ function spentUntil(gain, frame, need) {
   return Infinity;
 }
 
+/** @param {Model} model */
+function needPixels({ features }) {
+  if (features !== 'pixels') throw new Error(`expected a model on pixels, got ${features}: search instead`);
+}
+
 /**
  * @param {Model} model
  * @param {Numbers} frame
  * @param {FlipOptions} options
  */
 function flipTask(model, frame, { margin = MARGIN, highest = null, weights = model }) {
-  if (model.features !== 'pixels') throw new Error('a proven flip needs a model on pixels; search one instead');
+  needPixels(model);
   const x = Float64Array.from(frame), K = weights.intercept.length, F = x.length;
   const sizes = new Float64Array(K); // sum of |w| of each class: scales the rounding errors
   for (let at = 0; at < K * F; at++) sizes[at / F | 0] += Math.abs(weights.coef[at]);
@@ -686,8 +821,8 @@ function flipTask(model, frame, { margin = MARGIN, highest = null, weights = mod
 function byDistance({ z, weights, F }) {
   const source = order(z)[0], needed = new Float64Array(z.length);
   for (let k = 0; k < z.length; k++) {
-    const steepest = difference(weights.coef, F, k, source).reduce((most, g) => Math.max(most, Math.abs(g)), EPS);
-    needed[k] = (z[source] - z[k]) / steepest;
+    const gain = difference(weights.coef, F, k, source);
+    needed[k] = (z[source] - z[k]) / gain.reduce((most, g) => Math.max(most, Math.abs(g)), EPS);
   }
   return order(z).filter((k) => k !== source).sort((a, b) => needed[a] - needed[b] || a - b);
 }
@@ -704,7 +839,8 @@ function limitsOf({ x, highest }, target) {
  * @returns {{flipped: Float64Array | null, bound: number}}
  */
 function solveFlip(task, target, cutoff) {
-  const { x, margin, weights } = task, highest = limitsOf(task, target), program = programOf(task, target, highest);
+  const { x, margin, weights } = task, highest = limitsOf(task, target);
+  const program = programOf(task, target, highest);
   let extra = 16 * EPS, bound = -Infinity;
   for (let tries = 0; tries < MAX_TRIES; tries++, extra *= 100) {
     const needs = program.r.map((r, l) => r + extra * program.magnitudes[l]);
@@ -760,7 +896,7 @@ function programOf({ x, margin, weights, sizes, K, F }, target, highest) {
 }
 
 /**
- * The lower bound that multipliers prove, less what rounding could have added; any multipliers >= 0 prove one.
+ * The lower bound that multipliers prove, less what rounding could have added; any that are >= 0 prove one.
  *
  *     multipliers . r - sum_j addable_j max(g_j - 1, 0) + erasable_j max(-g_j - 1, 0),   g = A' multipliers
  *
@@ -784,16 +920,17 @@ function leastInkBound({ A, r, magnitudes, m, n, erasable, addable }, multiplier
 /**
  * Least ink by an exact dual simplex with bound flipping, as in `inklens.explanations.programs`.
  *
- * Columns are ink added, ink erased and slacks; each is basic, or untouched, or `full`. It starts from no change, follows
- * in each round the edge of the variable furthest outside its bounds, and flips every pixel passed on the way.
- * Koberstein (2005), The dual simplex method, sections 3.2 (steepest edge) and 3.3 (bound flipping ratio test).
+ * Columns are ink added, ink erased and slacks; each is basic, untouched or full. It starts from no change;
+ * each round follows the edge of the variable furthest outside its bounds, and flips pixels that it passes.
+ * Koberstein (2005), The dual simplex method, section 3.2 (steepest edge), 3.3 (bound flipping ratio test).
  *
- * @returns {{change: Float64Array | null, multipliers: Float64Array, none: boolean}} no change where the bound reached
- *   `cutoff`, or, with `none`, where no change reaches r
+ * @returns {{change: Float64Array | null, multipliers: Float64Array, none: boolean}}
+ *   no change where the bound reached `cutoff`, or, with `none`, where no change reaches r
  */
 function dualSimplex(program, cutoff) {
   const tableau = tableauOf(program), { m, basis, widths } = tableau;
-  const result = (change, none) => ({ change, none, multipliers: tableau.multipliers.map((v) => Math.max(v, 0)) });
+  const result = (change, none) => (
+    { change, none, multipliers: tableau.multipliers.map((value) => Math.max(value, 0)) });
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const inverse = inverseOf(tableau);
     if (!inverse) return result(null, false);
@@ -944,22 +1081,22 @@ function changeOf({ n, m, count, pixels, signs, widths, state, basis }, values) 
   return change;
 }
 
-// ------------------------------------------------------------------------------------------------ strokes of a pen
+// ------------------------------------------------------------------------------------------ strokes of a pen
 
-const PEN_DIRECTIONS = 12; // every 15 degrees of half a turn; the other half is the same stroke from its other end
+const PEN_DIRECTIONS = 12; // every 15 degrees of half a turn; the rest are the same strokes the other way
 const ROUNDING_MARGIN = 1e-9; // log-odds that sums in another order may take away
 const tipsOf = new Map(); // by size of the frame, width and direction
 
 /**
  * @typedef {{
- *   kind: 'draw' | 'erase', start: number[], end: number[], width: number, target: number, ink: number, margin: number,
- *   flipped: Float64Array
+ *   kind: 'draw' | 'erase', start: number[], end: number[], width: number, target: number, ink: number,
+ *   margin: number, flipped: Float64Array
  * }} Stroke
  *   start and end are row and column of the ends of the pen's path
  */
 
 /**
- * How much of each pixel a round pen covers on a straight path, 0 to 1: clip(width / 2 + 1/2 - distance, 0, 1).
+ * How much of each pixel a round pen covers on a straight path: clip(width / 2 + 1/2 - distance, 0, 1).
  *
  * @param {number[]} start row and column; 0, 0 is the centre of the upper left pixel
  * @param {number[]} end
@@ -984,7 +1121,7 @@ export function coverage(start, end, width, rows, cols) {
 /**
  * The straight stroke with least ink that makes a model on pixels answer `target`; null where no stroke does.
  *
- * Every pixel as start, 12 directions, all lengths in whole pixels: drawn, max(x, cover), or erased, min(x, 1 - cover).
+ * Every pixel as start, 12 directions, all whole lengths: drawn, max(x, cover), or erased, min(x, 1 - cover).
  *
  * @param {Model} model
  * @param {Numbers} frame
@@ -996,7 +1133,7 @@ export function coverage(start, end, width, rows, cols) {
 export function smallestStroke(
   model, frame, target, { width = 2, erase = null, margin = MARGIN, weights = model } = {},
 ) {
-  if (model.features !== 'pixels') throw new Error('the smallest stroke of all needs a model on pixels');
+  needPixels(model);
   const { rows, cols } = model, z = scores(weights, frame);
   let best = null;
   for (const erases of erase === null ? [false, true] : [erase]) {
@@ -1005,7 +1142,8 @@ export function smallestStroke(
   }
   if (!best) return null;
   const covered = coverage(best.start, best.end, width, rows, cols);
-  const flipped = Float64Array.from(frame, (x, j) => (best.erases ? Math.min(x, 1 - covered[j]) : Math.max(x, covered[j])));
+  const stroked = (x, j) => (best.erases ? Math.min(x, 1 - covered[j]) : Math.max(x, covered[j]));
+  const flipped = Float64Array.from(frame, stroked);
   const ink = flipped.reduce((sum, x, j) => sum + Math.abs(x - frame[j]), 0);
   const { start, end } = best, reached = marginOf(scores(weights, flipped), target);
   return { kind: best.erases ? 'erase' : 'draw', start, end, width, target, ink, margin: reached, flipped };
@@ -1053,7 +1191,7 @@ function longer({ rows, cols, frame, weights, z, target, width, erases, margin }
   return best;
 }
 
-/** Per length the pixels whose cover grows, as rows and columns from the start, and their cover before and after. */
+/** Per length the pixels whose cover grows, as rows and columns from the start, and it before and after. */
 function penTips(rows, cols, width, direction, step) {
   const key = `${rows} ${cols} ${width} ${direction}`;
   if (tipsOf.has(key)) return tipsOf.get(key);
@@ -1077,13 +1215,14 @@ function penTips(rows, cols, width, direction, step) {
   return tips;
 }
 
-// ------------------------------------------------------------------------------------------------ drawings
+// -------------------------------------------------------------------------------------------------- drawings
 
 const INKED = 0.5; // ink from which a pixel belongs to a stroke; below lies its soft edge
 const EDGE_PIXELS = 2; // of the soft edge round a stroke
 const BOX_SIDE = 20; // pixels that a digit's longer side fills
 const TIE = 1e-9; // pixels; of two places equally near, the lower right one
-const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are
+const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are; MNIST: 0.137 on median
+const DRAWN_SIDE = 80, MARGIN_PIXELS = 12; // of the box in which a pen's width is changed, and paper round it
 const JOIN_GAP = 0.12, STACK_GAP = 0.3; // of the digit's extent: parts nearer than this belong together
 const SPECK_SHARE = 0.02; // of the largest part's area: less is a speck
 const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
@@ -1108,10 +1247,12 @@ const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
  * @param {Numbers} ink 0 paper to 1
  * @param {number} rows
  * @param {number} cols
- * @param {{fill?: number, centre?: boolean}} [options]
+ * @param {{fill?: number, centre?: boolean, pen?: 'auto' | number | null}} [options]
+ *   pixels that the digit's longer side takes; whether the centre of mass comes to the middle, or the box;
+ *   width of the strokes relative to the digit: auto changes only what MNIST hardly has, null nothing
  * @returns {Normalised}
  */
-export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true } = {}) {
+export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true, pen = 'auto' } = {}) {
   const steps = [{ name: 'ink', picture: ink, rows, cols, value: null }];
   const mask = new Uint8Array(rows * cols);
   for (let at = 0; at < mask.length; at++) mask[at] = ink[at] >= INKED ? 1 : 0;
@@ -1131,13 +1272,20 @@ export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = tr
   const digit = crop(clean, cols, left, top, width, height, Float32Array);
   const shape = crop(own, cols, left, top, width, height, Uint8Array);
   steps.push({ name: 'digit', picture: digit, rows: height, cols: width, value: Math.max(height, width) });
-  const square = fitBox(digit, height, width, fill);
+  const thick = penWidth(shape, height, width) / Math.max(height, width);
+  const wanted = pen === 'auto' ? Math.min(PEN_WIDTHS[1], Math.max(PEN_WIDTHS[0], thick)) : pen ?? thick;
+  let drawn = { picture: digit, rows: height, cols: width };
+  if (Math.abs(wanted - thick) > TIE) {
+    drawn = withPen(shape, height, width, wanted);
+    steps.push({ name: 'pen', ...drawn, value: wanted });
+  }
+  const square = fitBox(drawn.picture, drawn.rows, drawn.cols, fill);
   steps.push({ name: 'square', picture: square, rows: fill, cols: fill, value: fill });
   const frame = placed(square, fill, centre);
   steps.push({ name: 'frame', picture: frame, rows: SIDE, cols: SIDE, value: centre ? CENTRE : null });
   const sum = (list) => list.reduce((total, part) => total + part.area, 0);
   const measures = {
-    pen: penWidth(shape, height, width) / Math.max(height, width),
+    pen: thick,
     border: Math.max(...group.map((part) => part.along)),
     holes: holes(shape, height, width),
     rivals: rivals(group, others),
@@ -1147,7 +1295,7 @@ export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = tr
 }
 
 /**
- * Connected parts of a mask, largest first; runs of its rows are joined, so the work is per run, not per pixel.
+ * Connected parts of a mask, largest first; runs of its rows are joined, so work is per run, not per pixel.
  *
  * @param {Uint8Array} mask
  * @param {number} rows
@@ -1216,7 +1364,7 @@ function gather(runs, roots, rows, cols) {
 }
 
 /**
- * Measure how much of each part's outline lies on the picture's border, and how much of its extent along one side.
+ * Measure how much of each part's outline lies on the picture's border, and of its extent along one side.
  *
  * @param {Part[]} parts
  * @param {Uint8Array} mask
@@ -1261,7 +1409,8 @@ function mainPart(parts, rows, cols) {
 /** Add the parts that lie near enough to the digit to belong to it. */
 function grow(main, parts) {
   const group = [main];
-  let rest = parts.filter((part) => part !== main && part.border < 0.3 && part.area >= SPECK_SHARE * main.area);
+  const isSpeck = (part) => part.area < SPECK_SHARE * main.area;
+  let rest = parts.filter((part) => part !== main && part.border < 0.3 && !isSpeck(part));
   for (let near = group; near.length;) {
     const box = union(group);
     near = rest.filter((part) => belongs(part, box));
@@ -1272,7 +1421,8 @@ function grow(main, parts) {
 }
 
 function belongs(part, [left, top, right, bottom]) {
-  const gapX = Math.max(part.left - right, left - part.right), gapY = Math.max(part.top - bottom, top - part.bottom);
+  const gapX = Math.max(part.left - right, left - part.right);
+  const gapY = Math.max(part.top - bottom, top - part.bottom);
   const extent = Math.max(right - left, bottom - top);
   if (Math.max(gapX, gapY) <= JOIN_GAP * extent) return true;
   const overlap = Math.min(part.right, right) - Math.max(part.left, left);
@@ -1293,9 +1443,9 @@ function rivals(group, others) {
 
 /** Count the holes that are wider than a flaw. */
 function holes(mask, rows, cols) {
-  const paper = new Uint8Array((rows + 2) * (cols + 2)).fill(1);
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++) if (mask[row * cols + col]) paper[(row + 1) * (cols + 2) + col + 1] = 0;
+  const W = cols + 2, paper = new Uint8Array((rows + 2) * W).fill(1);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++, at++) if (mask[at]) paper[(row + 1) * W + col + 1] = 0;
   }
   const least = (FLAW_EXTENT * Math.max(rows, cols)) ** 2;
   return components(paper, rows + 2, cols + 2, false).filter((part) => part.area > least).length - 1;
@@ -1312,7 +1462,10 @@ function union(parts) {
 function paint(parts, rows, cols) {
   const mask = new Uint8Array(rows * cols);
   for (const { runs } of parts) {
-    for (let i = 0; i < runs.length; i += 3) mask.fill(1, runs[i] * cols + runs[i + 1], runs[i] * cols + runs[i + 2]);
+    for (let i = 0; i < runs.length; i += 3) {
+      const from = runs[i] * cols;
+      mask.fill(1, from + runs[i + 1], from + runs[i + 2]);
+    }
   }
   return mask;
 }
@@ -1342,7 +1495,7 @@ function crop(values, cols, left, top, width, height, Type) {
 }
 
 /**
- * Resample ink so that its longer side fills a square, areas averaged; maximum 1. In single precision, as Pillow does.
+ * Resample ink so that its longer side fills a square, areas averaged; maximum 1. All in single precision.
  *
  * @param {Float32Array} digit
  * @param {number} height
@@ -1383,7 +1536,7 @@ function resample(picture, rows, cols, outRows, outCols, filter) {
   taps(rows, outRows, filter).forEach(({ first, shares }, out) => {
     for (let col = 0; col < outCols; col++) {
       let sum = 0;
-      for (let i = 0, at = first * outCols + col; i < shares.length; i++, at += outCols) sum += wide[at] * shares[i];
+      for (let i = 0; i < shares.length; i++) sum += wide[(first + i) * outCols + col] * shares[i];
       small[out * outCols + col] = sum;
     }
   });
@@ -1414,7 +1567,7 @@ function placed(square, side, centre) {
     byCol += square[at] * (at % side);
   }
   const start = (moment) => (centre
-    ? Math.min(room, Math.max(0, Math.floor(CENTRE + 0.5 - moment / Math.max(mass, 1e-9) + TIE))) : room >> 1);
+    ? Math.min(room, Math.max(0, Math.floor(CENTRE + 0.5 - moment / mass + TIE))) : room >> 1);
   const top = start(byRow), left = start(byCol), frame = new Float64Array(PIXELS);
   for (let row = 0; row < side; row++) {
     frame.set(square.subarray(row * side, (row + 1) * side), (top + row) * SIDE + left);
@@ -1435,6 +1588,49 @@ function penWidth(mask, rows, cols) {
   return meanWidth(distances(padded, height + 2, width + 2)) * step;
 }
 
+/** Draw strokes again, `target` of the longer side wide: move the outline along its distance map. */
+function withPen(mask, rows, cols, target) {
+  const factor = DRAWN_SIDE / Math.max(rows, cols), size = (n) => Math.max(2, roundHalfToEven(n * factor));
+  const height = size(rows), width = size(cols), [H, W] = [height, width].map((n) => n + 2 * MARGIN_PIXELS);
+  const smooth = resample(Float32Array.from(mask), rows, cols, height, width, TRIANGLE);
+  const big = new Uint8Array(W * H);
+  for (let row = 0, at = 0; row < height; row++) {
+    for (let col = 0; col < width; col++, at++) {
+      if (smooth[at] > 0.5) big[(row + MARGIN_PIXELS) * W + col + MARGIN_PIXELS] = 1;
+    }
+  }
+  const inside = distances(big, H, W);
+  let change = (target * DRAWN_SIDE - meanWidth(inside)) / 2;
+  if (change < 0) { // a thin stroke must not vanish: keep the middle of each
+    const depths = Float64Array.from(inside.filter((squared) => squared > 0), Math.sqrt).sort();
+    change = Math.max(change, 1 - (depths[Math.trunc(0.8 * (depths.length - 1))] ?? 0));
+  }
+  const reach = Math.max(1, Math.ceil(change + 1)); // beyond which all is paper
+  const outside = distances(big.map((ink) => 1 - ink), H, W, reach);
+  const inked = new Float32Array(W * H);
+  let left = W, top = H, right = 0, bottom = 0;
+  for (let row = 0, at = 0; row < H; row++) {
+    for (let col = 0; col < W; col++, at++) {
+      const ink = Math.min(1, Math.max(0, Math.sqrt(inside[at]) - Math.sqrt(outside[at]) + change + 0.5));
+      inked[at] = ink;
+      if (ink <= 0.5) continue;
+      left = Math.min(left, col);
+      top = Math.min(top, row);
+      right = Math.max(right, col + 1);
+      bottom = row + 1;
+    }
+  }
+  if (!right) return { picture: Float32Array.from(mask), rows, cols };
+  const picture = crop(inked, W, left, top, right - left, bottom - top, Float32Array);
+  return { picture, rows: bottom - top, cols: right - left };
+}
+
+/** As Python rounds. */
+function roundHalfToEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
 function meanWidth(inside) {
   let sum = 0, count = 0;
   for (const squared of inside) {
@@ -1446,58 +1642,37 @@ function meanWidth(inside) {
   return count ? Math.max(4 * sum / count - 2, 1) : 1;
 }
 
-const FAR = 1e4; // pixels, beyond any distance in a picture; its square is exact
-
 /**
- * Squared distance of each pixel of a mask to the nearest outside it.
+ * Squared distance of each pixel of a mask to the nearest outside it, in both directions one after the other.
  *
- * Felzenszwalb and Huttenlocher (2012), Distance transforms of sampled functions, Theory of Computing 8.
+ * @param {Uint8Array} mask
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} [most] distance that need not be exceeded
+ * @returns {Float64Array}
  */
-function distances(mask, rows, cols) {
-  const squared = new Float64Array(rows * cols);
-  for (let col = 0; col < cols; col++) {
-    let gap = FAR;
-    for (let at = col; at < squared.length; at += cols) {
-      gap = mask[at] ? gap + 1 : 0;
-      squared[at] = gap;
-    }
-    gap = FAR;
-    for (let at = squared.length - cols + col; at >= 0; at -= cols) {
-      gap = mask[at] ? gap + 1 : 0;
-      squared[at] = Math.min(squared[at], gap) ** 2;
-    }
+function distances(mask, rows, cols, most = rows + cols) {
+  const squared = new Float64Array(rows * cols), gaps = new Float64Array(rows * cols);
+  for (let at = 0; at < gaps.length; at++) gaps[at] = mask[at] ? (at < cols ? most : gaps[at - cols] + 1) : 0;
+  for (let at = gaps.length - 1; at >= 0; at--) {
+    const gap = at < gaps.length - cols ? Math.min(gaps[at], gaps[at + cols] + 1) : gaps[at];
+    gaps[at] = Math.min(gap, most);
   }
-  const places = new Int32Array(cols), starts = new Float64Array(cols + 1), values = new Float64Array(cols);
-  for (let row = 0; row < rows; row++) {
-    const line = squared.subarray(row * cols, (row + 1) * cols);
-    values.set(line);
-    lowerEnvelope(values, line, places, starts);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++, at++) {
+      let least = gaps[at] * gaps[at];
+      for (let d = 1; d * d < least; d++) {
+        const left = col >= d ? gaps[at - d] : most, right = col + d < cols ? gaps[at + d] : most;
+        const near = Math.min(left, right);
+        least = Math.min(least, d * d + near * near);
+      }
+      squared[at] = least;
+    }
   }
   return squared;
 }
 
-/** out_i = min_j values_j + (i - j)^2 */
-function lowerEnvelope(values, out, places, starts) {
-  const n = values.length;
-  let last = 0;
-  places[0] = 0;
-  starts[0] = -Infinity;
-  starts[1] = Infinity;
-  const meet = (i, j) => (values[i] + i * i - values[j] - j * j) / (2 * (i - j));
-  for (let i = 1; i < n; i++) {
-    let start = meet(i, places[last]);
-    while (start <= starts[last]) start = meet(i, places[--last]);
-    places[++last] = i;
-    starts[last] = start;
-    starts[last + 1] = Infinity;
-  }
-  for (let i = 0, at = 0; i < n; i++) {
-    while (starts[at + 1] < i) at++;
-    out[i] = values[places[at]] + (i - places[at]) ** 2;
-  }
-}
-
-// ------------------------------------------------------------------------------------------------ the gate
+// -------------------------------------------------------------------------------------------------- the gate
 
 const MAX_BORDER_SHARE = 0.7; // of the digit's length along one side of the pad
 const MAX_HOLES = 2; // an 8 has two
@@ -1507,25 +1682,60 @@ const MAX_PEN_WIDTH = 0.35; // relative to the digit's longer side
 /**
  * Whether a drawing is a digit as the training data have them, and why not: decided before any answer.
  *
- * Kinds of reasons: blank, several, holes, cut, thick, unclear, unlike.
+ * Kinds of reasons: blank, several, holes, cut, thick, unclear, unlike. A model without a gate knows no
+ * likeness (null), and one whose classes are no digits has nothing to compare with.
  *
  * @param {Model} model
  * @param {Normalised} normalised
  * @returns {{accepted: boolean, like: number | null, reasons: {kind: string, values: object}[]}}
  */
-export function judge(model, { measures, blank }) {
+export function judge(model, { frame, measures, blank }) {
   if (blank) return { accepted: false, like: 0, reasons: [{ kind: 'blank', values: {} }] };
+  const digits = model.classes.every((name) => /^[0-9]$/.test(name));
+  const like = digits && model.gate ? model.gate.likeness(transform('strokes', frame)) : null;
   const reasons = [];
   const say = (kind, values) => reasons.push({ kind, values });
   if (measures.border > MAX_BORDER_SHARE) say('cut', { share: measures.border });
   if (measures.pen > MAX_PEN_WIDTH) say('thick', { share: measures.pen });
-  if (measures.holes > MAX_HOLES) say('holes', { count: measures.holes });
+  if (digits && measures.holes > MAX_HOLES) say('holes', { count: measures.holes });
   if (measures.rivals) say('several', { count: measures.rivals });
   else if (measures.left_over > MAX_LEFT_OVER_SHARE) say('unclear', { share: measures.left_over });
-  return { accepted: !reasons.length, like: null, reasons };
+  if (like !== null && like < model.gate.least) say('unlike', { like });
+  return { accepted: !reasons.length, like, reasons };
 }
 
-// ------------------------------------------------------------------------------------------------ proportions
+/**
+ * From 0 to 1 how likely strokes x are those of a digit: near a prototype, and not of a sign that is none.
+ *
+ * The twin of `inklens.photos.typical.Typical.likeness`.
+ */
+function likeness({ half_likely: halfLikely, steepness, digits, noise, medians }, seen, x) {
+  const D = GATE_DIMENSIONS, inside = new Float64Array(D), z = new Float64Array(D);
+  const kinds = seen.bias.length, odds = Float64Array.from(seen.bias);
+  let leftOver = 0;
+  for (let f = 0; f < STROKES; f++) {
+    const centred = x[f] - seen.mean[f];
+    leftOver += centred * centred;
+    for (let d = 0, at = f * D; d < D; d++, at++) inside[d] += centred * seen.basis[at];
+    if (x[f]) for (let k = 0, at = f * kinds; k < kinds; k++, at++) odds[k] += x[f] * seen.outliers[at];
+  }
+  for (let d = 0; d < D; d++) {
+    leftOver -= inside[d] * inside[d];
+    for (let e = 0, at = d * D; e < D; e++, at++) z[e] += inside[d] * seen.whiten[at];
+  }
+  let apart = Infinity;
+  for (let from = 0; from < seen.prototypes.length; from += D) {
+    let squares = 0;
+    for (let d = 0; d < D; d++) squares += (z[d] - seen.prototypes[from + d]) ** 2;
+    apart = Math.min(apart, squares);
+  }
+  const distance = (Math.max(apart / medians[0], 0) + Math.max(leftOver / noise / medians[1], 0)) / 2;
+  const far = Math.min(50, Math.max(-50, steepness * (distance - halfLikely)));
+  const none = softmax(odds).subarray(digits).reduce((sum, p) => sum + p, 0);
+  return (1 - none) / (1 + Math.exp(far));
+}
+
+// ----------------------------------------------------------------------------------------------- proportions
 
 const NORMAL_QUANTILE = 1.959963984540054; // of 97.5 %
 
@@ -1542,9 +1752,4 @@ export function wilson(count, n) {
   const middle = p + z * z / (2 * n), reach = z * Math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2);
   const scale = 1 + z * z / n;
   return [count ? (middle - reach) / scale : 0, count < n ? (middle + reach) / scale : 1];
-}
-
-/** Weights of a point of the path; a model without a path has only its own. */
-export function pathPoint(model) {
-  return model;
 }
