@@ -1753,8 +1753,3 @@ export function wilson(count, n) {
   const scale = 1 + z * z / n;
   return [count ? (middle - reach) / scale : 0, count < n ? (middle + reach) / scale : 1];
 }
-
-/** Weights of a point of the path; a model without a path has only its own. */
-export function pathPoint(model) {
-  return model;
-}
