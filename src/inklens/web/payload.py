@@ -282,7 +282,12 @@ def _short(values: np.ndarray, digits: int) -> list[float]:
 
 
 def samples(
-    reader: WebReader, session: WebSession, *, n: int = 120, part: Literal["test", "train"] = "test"
+    reader: WebReader,
+    session: WebSession,
+    *,
+    n: int = 120,
+    part: Literal["test", "train"] = "test",
+    always: Sequence[int] = (),
 ) -> Samples:
     """Choose digits to show: mistakes, the surest first; then close calls; then some of each class that are read right.
 
@@ -292,6 +297,8 @@ def samples(
         The model with its rows.
     n : int
         How many; fewer where the half has no more.
+    always : sequence of int
+        Rows of the half that are among them in any case.
 
     Raises
     ------
@@ -305,7 +312,8 @@ def samples(
     proba = reader.predict_proba(X.reshape(-1, rows, cols) / FULL_INK)
     answers, y = proba.argmax(axis=1), np.asarray(y).astype(str)
     names = np.array(reader.classes)
-    chosen = _choose(proba, names[answers] == y, answers, n)
+    right = names[answers] == y
+    chosen = {row: "close" if right[row] else "mistake" for row in always} | _choose(proba, right, answers, n)
     known = np.isin(y, names)
     confusion = np.zeros((len(names), len(names)), int)
     np.add.at(confusion, (encode(y[known], reader.classes), answers[known]), 1)

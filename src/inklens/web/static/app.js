@@ -56,11 +56,14 @@ export class App {
     this.chosen = signal(null);
     /** Ink that a flip or a hint would change, shown over the pad: { change, flipped, cost, target } or null. */
     this.ghost = signal(null);
+    /** Whether the answer is covered, as while somebody guesses it. */
+    this.covered = signal(false);
     /** Counts the moments in which the pad came to rest. */
     this.settled = signal(0);
     /** A sentence for the polite live region. */
     this.spoken = signal('');
     this.work = [];
+    this.shown = 0; // version of the pad that signals show
     this.ink = signal({ values: this.pad.ink, rows: this.pad.rows, cols: this.pad.cols });
     this.#derive();
     this.#followPad();
@@ -95,11 +98,7 @@ export class App {
     const follow = () => {
       waiting = false;
       const start = performance.now();
-      batch(() => {
-        const { ink, rows, cols } = this.pad;
-        this.ghost.value = null;
-        this.ink.value = { values: ink, rows, cols };
-      });
+      if (this.shown !== this.pad.version.value) batch(() => this.#show());
       clearTimeout(rest);
       rest = setTimeout(() => { this.settled.value += 1; }, REST_MS);
       this.work.push(performance.now() - start);
@@ -158,11 +157,17 @@ export class App {
     });
   }
 
-  /** Show a sample of the model. @param {number} index */
-  showSample(index) {
+  /** Frame and true label of a sample of the model. @param {number} index */
+  sampleAt(index) {
     const { samples, classes } = this.model.value;
     const frame = Float64Array.from(samples.pixels.subarray(index * samples.size, (index + 1) * samples.size), (v) => v / 255);
-    const label = classes[samples.labels[index]] ?? null;
+    return { frame, label: classes[samples.labels[index]] ?? null };
+  }
+
+  /** Show a sample of the model. @param {number} index */
+  showSample(index) {
+    const { samples } = this.model.value;
+    const { frame, label } = this.sampleAt(index);
     this.setFrame(frame, { index, label, name: this.t('sample', { half: samples.half, row: samples.rows[index] }) });
   }
 
@@ -197,9 +202,10 @@ export class App {
     this.other.value = bytes ? decodeModel(bytes) : null;
   }
 
-  /** Show the pad's ink now, without waiting for the screen. */
+  /** Show the pad's ink now; a ghost over it is out of date. */
   #show() {
     const { ink, rows, cols } = this.pad;
+    this.shown = this.pad.version.value;
     this.ghost.value = null;
     this.ink.value = { values: ink, rows, cols };
   }

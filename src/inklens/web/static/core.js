@@ -24,7 +24,7 @@
  *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
  *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number
  * }} Samples
- *   digits to try, `size` pixels each, with their classes (-1: none of the model's) and numbers within the half,
+ *   digits to try, `size` pixels each, with their classes (-1: none of the model's) and numbers in the half,
  *   and the confusion matrix of all n rows of the half, true class by answer
  * @typedef {{least: number, likeness: (x: Numbers) => number}} Gate
  *   how much strokes x look like a digit's, 0 to 1, and how much they must
@@ -1221,7 +1221,8 @@ const INKED = 0.5; // ink from which a pixel belongs to a stroke; below lies its
 const EDGE_PIXELS = 2; // of the soft edge round a stroke
 const BOX_SIDE = 20; // pixels that a digit's longer side fills
 const TIE = 1e-9; // pixels; of two places equally near, the lower right one
-const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are
+const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are; MNIST: 0.137 on median
+const DRAWN_SIDE = 80, MARGIN_PIXELS = 12; // of the box in which a pen's width is changed, and paper round it
 const JOIN_GAP = 0.12, STACK_GAP = 0.3; // of the digit's extent: parts nearer than this belong together
 const SPECK_SHARE = 0.02; // of the largest part's area: less is a speck
 const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
@@ -1246,10 +1247,12 @@ const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
  * @param {Numbers} ink 0 paper to 1
  * @param {number} rows
  * @param {number} cols
- * @param {{fill?: number, centre?: boolean}} [options]
+ * @param {{fill?: number, centre?: boolean, pen?: 'auto' | number | null}} [options]
+ *   pixels that the digit's longer side takes; whether the centre of mass comes to the middle, or the box;
+ *   width of the strokes relative to the digit: auto changes only what MNIST hardly has, null nothing
  * @returns {Normalised}
  */
-export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true } = {}) {
+export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true, pen = 'auto' } = {}) {
   const steps = [{ name: 'ink', picture: ink, rows, cols, value: null }];
   const mask = new Uint8Array(rows * cols);
   for (let at = 0; at < mask.length; at++) mask[at] = ink[at] >= INKED ? 1 : 0;
@@ -1269,13 +1272,20 @@ export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = tr
   const digit = crop(clean, cols, left, top, width, height, Float32Array);
   const shape = crop(own, cols, left, top, width, height, Uint8Array);
   steps.push({ name: 'digit', picture: digit, rows: height, cols: width, value: Math.max(height, width) });
-  const square = fitBox(digit, height, width, fill);
+  const thick = penWidth(shape, height, width) / Math.max(height, width);
+  const wanted = pen === 'auto' ? Math.min(PEN_WIDTHS[1], Math.max(PEN_WIDTHS[0], thick)) : pen ?? thick;
+  let drawn = { picture: digit, rows: height, cols: width };
+  if (Math.abs(wanted - thick) > TIE) {
+    drawn = withPen(shape, height, width, wanted);
+    steps.push({ name: 'pen', ...drawn, value: wanted });
+  }
+  const square = fitBox(drawn.picture, drawn.rows, drawn.cols, fill);
   steps.push({ name: 'square', picture: square, rows: fill, cols: fill, value: fill });
   const frame = placed(square, fill, centre);
   steps.push({ name: 'frame', picture: frame, rows: SIDE, cols: SIDE, value: centre ? CENTRE : null });
   const sum = (list) => list.reduce((total, part) => total + part.area, 0);
   const measures = {
-    pen: penWidth(shape, height, width) / Math.max(height, width),
+    pen: thick,
     border: Math.max(...group.map((part) => part.along)),
     holes: holes(shape, height, width),
     rivals: rivals(group, others),
@@ -1578,6 +1588,49 @@ function penWidth(mask, rows, cols) {
   return meanWidth(distances(padded, height + 2, width + 2)) * step;
 }
 
+/** Draw strokes again, `target` of the longer side wide: move the outline along its distance map. */
+function withPen(mask, rows, cols, target) {
+  const factor = DRAWN_SIDE / Math.max(rows, cols), size = (n) => Math.max(2, roundHalfToEven(n * factor));
+  const height = size(rows), width = size(cols), [H, W] = [height, width].map((n) => n + 2 * MARGIN_PIXELS);
+  const smooth = resample(Float32Array.from(mask), rows, cols, height, width, TRIANGLE);
+  const big = new Uint8Array(W * H);
+  for (let row = 0, at = 0; row < height; row++) {
+    for (let col = 0; col < width; col++, at++) {
+      if (smooth[at] > 0.5) big[(row + MARGIN_PIXELS) * W + col + MARGIN_PIXELS] = 1;
+    }
+  }
+  const inside = distances(big, H, W);
+  let change = (target * DRAWN_SIDE - meanWidth(inside)) / 2;
+  if (change < 0) { // a thin stroke must not vanish: keep the middle of each
+    const depths = Float64Array.from(inside.filter((squared) => squared > 0), Math.sqrt).sort();
+    change = Math.max(change, 1 - (depths[Math.trunc(0.8 * (depths.length - 1))] ?? 0));
+  }
+  const reach = Math.max(1, Math.ceil(change + 1)); // beyond which all is paper
+  const outside = distances(big.map((ink) => 1 - ink), H, W, reach);
+  const inked = new Float32Array(W * H);
+  let left = W, top = H, right = 0, bottom = 0;
+  for (let row = 0, at = 0; row < H; row++) {
+    for (let col = 0; col < W; col++, at++) {
+      const ink = Math.min(1, Math.max(0, Math.sqrt(inside[at]) - Math.sqrt(outside[at]) + change + 0.5));
+      inked[at] = ink;
+      if (ink <= 0.5) continue;
+      left = Math.min(left, col);
+      top = Math.min(top, row);
+      right = Math.max(right, col + 1);
+      bottom = row + 1;
+    }
+  }
+  if (!right) return { picture: Float32Array.from(mask), rows, cols };
+  const picture = crop(inked, W, left, top, right - left, bottom - top, Float32Array);
+  return { picture, rows: bottom - top, cols: right - left };
+}
+
+/** As Python rounds. */
+function roundHalfToEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
 function meanWidth(inside) {
   let sum = 0, count = 0;
   for (const squared of inside) {
@@ -1589,55 +1642,34 @@ function meanWidth(inside) {
   return count ? Math.max(4 * sum / count - 2, 1) : 1;
 }
 
-const FAR = 1e4; // pixels, beyond any distance in a picture; its square is exact
-
 /**
- * Squared distance of each pixel of a mask to the nearest outside it.
+ * Squared distance of each pixel of a mask to the nearest outside it, in both directions one after the other.
  *
- * Felzenszwalb and Huttenlocher (2012), Distance transforms of sampled functions, Theory of Computing 8.
+ * @param {Uint8Array} mask
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} [most] distance that need not be exceeded
+ * @returns {Float64Array}
  */
-function distances(mask, rows, cols) {
-  const squared = new Float64Array(rows * cols);
-  for (let col = 0; col < cols; col++) {
-    let gap = FAR;
-    for (let at = col; at < squared.length; at += cols) {
-      gap = mask[at] ? gap + 1 : 0;
-      squared[at] = gap;
-    }
-    gap = FAR;
-    for (let at = squared.length - cols + col; at >= 0; at -= cols) {
-      gap = mask[at] ? gap + 1 : 0;
-      squared[at] = Math.min(squared[at], gap) ** 2;
-    }
+function distances(mask, rows, cols, most = rows + cols) {
+  const squared = new Float64Array(rows * cols), gaps = new Float64Array(rows * cols);
+  for (let at = 0; at < gaps.length; at++) gaps[at] = mask[at] ? (at < cols ? most : gaps[at - cols] + 1) : 0;
+  for (let at = gaps.length - 1; at >= 0; at--) {
+    const gap = at < gaps.length - cols ? Math.min(gaps[at], gaps[at + cols] + 1) : gaps[at];
+    gaps[at] = Math.min(gap, most);
   }
-  const places = new Int32Array(cols), starts = new Float64Array(cols + 1), values = new Float64Array(cols);
-  for (let row = 0; row < rows; row++) {
-    const line = squared.subarray(row * cols, (row + 1) * cols);
-    values.set(line);
-    lowerEnvelope(values, line, places, starts);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++, at++) {
+      let least = gaps[at] * gaps[at];
+      for (let d = 1; d * d < least; d++) {
+        const left = col >= d ? gaps[at - d] : most, right = col + d < cols ? gaps[at + d] : most;
+        const near = Math.min(left, right);
+        least = Math.min(least, d * d + near * near);
+      }
+      squared[at] = least;
+    }
   }
   return squared;
-}
-
-/** out_i = min_j values_j + (i - j)^2 */
-function lowerEnvelope(values, out, places, starts) {
-  const n = values.length;
-  let last = 0;
-  places[0] = 0;
-  starts[0] = -Infinity;
-  starts[1] = Infinity;
-  const meet = (i, j) => (values[i] + i * i - values[j] - j * j) / (2 * (i - j));
-  for (let i = 1; i < n; i++) {
-    let start = meet(i, places[last]);
-    while (start <= starts[last]) start = meet(i, places[--last]);
-    places[++last] = i;
-    starts[last] = start;
-    starts[last + 1] = Infinity;
-  }
-  for (let i = 0, at = 0; i < n; i++) {
-    while (starts[at + 1] < i) at++;
-    out[i] = values[places[at]] + (i - places[at]) ** 2;
-  }
 }
 
 // -------------------------------------------------------------------------------------------------- the gate

@@ -125,7 +125,7 @@ export class Pad {
 
   /**
    * The ink after each number of marks, from none to all: what every stroke added.
-   * @returns {Float32Array[]}
+   * @returns {(Float32Array | Float64Array)[]}
    */
   history() {
     const ink = this.ink.slice();
@@ -158,7 +158,7 @@ export class Pad {
   }
 
   #bare() {
-    return this.base ? Float32Array.from(this.base) : new Float32Array(this.rows * this.cols);
+    return this.base ? this.base.slice() : new Float32Array(this.rows * this.cols); // a frame stays what it was, to the bit
   }
 
   #redraw() {

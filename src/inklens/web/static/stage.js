@@ -2,6 +2,7 @@
 import { html, render } from './vendor/lit-html.js';
 import { effect, untracked } from './vendor/signals-core.js';
 import { Painter } from './canvas.js';
+import { paintChange } from './change.js';
 import { followKeys, followPointer } from './hand.js';
 import { AnswerBars } from './bars.js';
 import { percent } from './texts.js';
@@ -49,43 +50,11 @@ function mountBoard(board, app) {
     painter.paper(values);
     board.classList.toggle('is-frame', app.mode.value === 'frame');
   });
-  effect(() => paintGhost(ghost, app));
+  effect(() => paintChange(ghost, app.ghost.value?.change ?? null, app.model.value.rows, app.model.value.cols));
   effect(() => cursor.paint(marks));
   effect(() => {
     marks.setAttribute('aria-label', app.t('pad.label'));
     hint.textContent = app.pad.isEmpty && app.ink.value ? app.t('pad.hint') : '';
-  });
-}
-
-/** Ink that would be added (plus signs) and erased (crosses), over the pad. */
-function paintGhost(canvas, app) {
-  const { rows, cols } = app.model.value;
-  const step = 12;
-  canvas.width = cols * step;
-  canvas.height = rows * step;
-  const ghost = app.ghost.value;
-  if (!ghost) return;
-  const context = canvas.getContext('2d');
-  const [added, erased] = ['--added', '--erased'].map((name) => getComputedStyle(canvas).getPropertyValue(name));
-  context.lineWidth = 1.6;
-  ghost.change.forEach((value, at) => {
-    if (Math.abs(value) < 0.004) return;
-    const [x, y] = [(at % cols) * step, Math.floor(at / cols) * step];
-    context.globalAlpha = 0.25 + 0.6 * Math.min(1, Math.abs(value));
-    context.fillStyle = value > 0 ? added : erased;
-    context.fillRect(x, y, step, step);
-    context.globalAlpha = 1;
-    context.strokeStyle = '#fff';
-    context.beginPath();
-    const [m, r] = [step / 2, 2.6];
-    if (value > 0) {
-      context.moveTo(x + m - r, y + m); context.lineTo(x + m + r, y + m);
-      context.moveTo(x + m, y + m - r); context.lineTo(x + m, y + m + r);
-    } else {
-      context.moveTo(x + m - r, y + m - r); context.lineTo(x + m + r, y + m + r);
-      context.moveTo(x + m + r, y + m - r); context.lineTo(x + m - r, y + m + r);
-    }
-    context.stroke();
   });
 }
 
@@ -157,6 +126,14 @@ function mountAnswer(root, app) {
   let timer = 0;
   effect(() => {
     const blank = app.isBlank.value;
+    const covered = app.covered.value && !blank;
+    root.classList.toggle('is-covered', covered);
+    if (covered) {
+      clearTimeout(timer);
+      render(html`<span class="quiet-answer">${app.t('answer.covered')}</span>`, says);
+      render('', reasons);
+      return;
+    }
     const verdict = app.verdict.value;
     const { best, p } = app.answer.value;
     const label = app.model.value.classes[best];

@@ -64,3 +64,8 @@ export function percent(share, language) {
   if (share < 0.001 && share > 0) return `< ${format(language, 1).format(0.1)}${sign}`;
   return `${format(language, 1).format(100 * share)}${sign}`;
 }
+
+/** A small number as a power of ten, such as a gap. @param {number} value */
+export function exponent(value) {
+  return value === 0 ? '0' : value.toExponential(0).replace('-', '−');
+}

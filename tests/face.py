@@ -1,0 +1,220 @@
+"""The face in a real browser: its files served, a page that is watched, a hand that draws.
+
+    from face import NEEDS_BROWSER, DIGITS, browsing, web_bytes
+
+    pytestmark = NEEDS_BROWSER
+
+    @pytest.fixture(scope="module")
+    def face():
+        with browsing(web_bytes(features="pixels"), view="see") as face:
+            yield face
+
+    def test_x(face):
+        face.draw(DIGITS["4"])
+        assert face.value("app.model.value.classes[app.answer.value.best]") == "4"
+
+When `browsing` ends, it fails on a console message, a request to another host, or a layout that jumped.
+"""
+
+import functools
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+import inklens.web
+from inklens.tasks.models import fit
+from inklens.web.payload import web_model
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NEEDS_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
+        reason="no chromium here; install it, or set INKLENS_REQUIRE_BROWSER to fail instead",
+    ),
+]
+STATIC = Path(inklens.web.__file__).parent / "static"
+MOST_SHIFT = 0.02  # cumulative layout shift; 0.1 counts as good on the web
+WIDE = {"width": 1280, "height": 900}
+
+DOCUMENT = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>face</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'self'; img-src 'self' data: blob:; object-src 'none'">
+<link rel="stylesheet" href="/style.css"><link rel="icon" href="data:,"></head>
+<body><div id="face" class="face"></div><script type="module" src="/start.js"></script></body></html>"""
+START = """import { mount } from './app.js';
+import * as core from './core.js';
+const bytes = await (await fetch('/model.bin')).arrayBuffer();
+window.core = core;
+window.app = mount(document.getElementById('face'), { bytes, host: { kind: 'page' } });
+"""
+WATCH = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+Point = tuple[float, float]  # across and down, in shares of the pad's side
+Strokes = Sequence[Sequence[Point]]
+
+# Digits as a hand writes them, one polyline a stroke.
+DIGITS: dict[str, Strokes] = {
+    "0": [[(0.52, 0.14), (0.38, 0.22), (0.30, 0.42), (0.31, 0.64), (0.41, 0.82), (0.56, 0.83), (0.68, 0.66),
+           (0.70, 0.42), (0.63, 0.22), (0.52, 0.14)]],
+    "1": [[(0.54, 0.12), (0.52, 0.40), (0.50, 0.66), (0.48, 0.90)]],
+    "2": [[(0.32, 0.28), (0.40, 0.16), (0.56, 0.14), (0.66, 0.24), (0.64, 0.38), (0.52, 0.55), (0.36, 0.74),
+           (0.28, 0.84), (0.48, 0.82), (0.74, 0.82)]],
+    "3": [[(0.34, 0.18), (0.52, 0.13), (0.66, 0.22), (0.62, 0.38), (0.46, 0.47), (0.64, 0.55), (0.70, 0.70),
+           (0.58, 0.84), (0.42, 0.86), (0.32, 0.78)]],
+    "4": [[(0.36, 0.14), (0.32, 0.34), (0.30, 0.52), (0.48, 0.54), (0.70, 0.50)],
+          [(0.66, 0.14), (0.64, 0.40), (0.61, 0.66), (0.59, 0.90)]],
+    "5": [[(0.68, 0.14), (0.40, 0.15), (0.37, 0.30), (0.35, 0.44), (0.52, 0.42), (0.66, 0.52), (0.68, 0.68),
+           (0.56, 0.84), (0.40, 0.86), (0.29, 0.78)]],
+    "6": [[(0.60, 0.12), (0.45, 0.28), (0.35, 0.50), (0.33, 0.70), (0.42, 0.85), (0.58, 0.86), (0.67, 0.74),
+           (0.62, 0.60), (0.48, 0.56), (0.36, 0.66)]],
+    "7": [[(0.28, 0.18), (0.50, 0.17), (0.72, 0.16), (0.64, 0.36), (0.54, 0.60), (0.46, 0.90)]],
+    "8": [[(0.64, 0.22), (0.50, 0.13), (0.37, 0.22), (0.40, 0.38), (0.54, 0.50), (0.65, 0.66), (0.60, 0.82),
+           (0.46, 0.87), (0.35, 0.76), (0.40, 0.60), (0.54, 0.48), (0.65, 0.34), (0.64, 0.22)]],
+    "9": [[(0.66, 0.30), (0.58, 0.16), (0.44, 0.15), (0.35, 0.28), (0.40, 0.44), (0.54, 0.46), (0.66, 0.32),
+           (0.66, 0.50), (0.62, 0.70), (0.58, 0.90)]],
+}  # fmt: skip
+
+
+@functools.cache
+def web_bytes(*, features: str = "pixels", train: int = 2000, C: float = 0.1) -> bytes:
+    """Return a model of the embedded digits as bytes for a browser, fitted once."""
+    result = fit("embedded", train=train, test=500, C=C, features=features)
+    return web_model(result.reader)
+
+
+@contextmanager
+def served(model: bytes) -> Iterator[str]:
+    """Serve the browser's files, a page and a model; give the page's address."""
+    made = {"/": DOCUMENT, "/start.js": START, "/model.bin": model}
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args) -> None:
+            super().__init__(*args, directory=str(STATIC))
+
+        def do_GET(self) -> None:
+            content = made.get(urlsplit(self.path).path)
+            if content is None:
+                super().do_GET()
+                return
+            body = content if isinstance(content, bytes) else content.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/javascript" if self.path.endswith(".js") else "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
+class Face:
+    """One page with the face, and what went wrong in it."""
+
+    page: object  # of playwright
+    url: str
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, view: str = "draw", **state: str) -> None:
+        """Load the page with a view and a state of its address."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.url}#{urlencode({'view': view, **state})}")
+        self.page.wait_for_function("window.app !== undefined")
+        self.settle()
+
+    def value(self, expression: str, argument: object = None):
+        """Return the value of an expression in the page, such as ``app.answer.value.best``; `given` is the argument."""
+        return self.page.evaluate(
+            f"(given) => {{ const v = {expression}; return ArrayBuffer.isView(v) ? [...v] : v; }}", argument
+        )
+
+    def settle(self) -> None:
+        """Wait until the pad rests and the screen shows it."""
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
+            " const was = app.settled.value; const end = performance.now() + 400;"
+            " const look = () => (app.settled.value !== was || performance.now() > end"
+            "   ? requestAnimationFrame(() => setTimeout(done, 0)) : setTimeout(look, 20)); look(); })))"
+        )
+
+    def clear(self) -> None:
+        """Start a free drawing on an empty pad."""
+        self.page.evaluate("app.startDrawing()")
+
+    def draw(self, strokes: Strokes, *, steps: int = 4, clear: bool = True, settle: bool = True) -> None:
+        """Draw strokes with the mouse."""
+        if clear:
+            self.clear()
+        pad = self.page.locator("#pad")
+        pad.scroll_into_view_if_needed()
+        box = pad.bounding_box()
+
+        def at(point: Point) -> Point:
+            return box["x"] + point[0] * box["width"], box["y"] + point[1] * box["height"]
+
+        for stroke in strokes:
+            self.page.mouse.move(*at(stroke[0]))
+            self.page.mouse.down()
+            for point in stroke[1:]:
+                self.page.mouse.move(*at(point), steps=steps)
+            self.page.mouse.up()
+        if settle:
+            self.settle()
+
+    def check(self) -> None:
+        """Fail on what nobody should see in a page."""
+        shift = self.page.evaluate("window.shift ?? 0")
+        assert not self.faults, self.faults
+        assert shift <= MOST_SHIFT, f"the layout jumped: {shift:.3f}"
+
+
+@contextmanager
+def browsing(
+    model: bytes, *, view: str = "draw", size: Mapping[str, int] = WIDE, dark: bool = False, **options: object
+) -> Iterator[Face]:
+    """Open the face in Chromium; at the end, fail on console messages, foreign requests and layout jumps."""
+    from playwright.sync_api import sync_playwright
+
+    with served(model) as url, sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            context = chromium.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
+            page = context.new_page()
+            face = Face(page, url)
+            page.add_init_script(WATCH)
+            page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
+            page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
+            page.on("request", lambda request: watch(request.url, url, face.faults))
+            face.open(view)
+            yield face
+            face.check()
+        finally:
+            chromium.close()
+
+
+def watch(asked: str, home: str, faults: list[str]) -> None:
+    """Note a request that leaves the page's own host."""
+    if urlsplit(asked).scheme in ("http", "https", "ws", "wss") and urlsplit(asked).netloc != urlsplit(home).netloc:
+        faults.append(f"request: {asked}")
