@@ -49,6 +49,10 @@ export class App {
     this.ghost = signal(null);
     /** Whether the answer is covered, as while somebody guesses it. */
     this.covered = signal(false);
+    /** Class that a flip is asked for, by index; null: the nearest. */
+    this.target = signal(null);
+    /** Cell of the confusion matrix that is open: { t, p }, true class and answer; null: the most frequent mistake. */
+    this.cell = signal(null);
     /** Counts the moments in which the pad came to rest. */
     this.settled = signal(0);
     /** A sentence for the polite live region. */
@@ -180,6 +184,8 @@ export class App {
     batch(() => {
       this.point.value = null;
       this.chosen.value = null;
+      this.target.value = null;
+      this.cell.value = null;
       this.model.value = model;
       if (model.rows === rows && model.cols === cols) return;
       this.pad.frameRows = model.rows;
