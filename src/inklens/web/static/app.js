@@ -77,7 +77,7 @@ export class App {
       const { values, rows, cols } = this.ink.value;
       return this.mode.value === 'drawing' ? normaliseDrawing(values, rows, cols, this.recipe.value) : null;
     });
-    this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values);
+    this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values.slice()); // the pad writes into its own
     this.verdict = computed(() => {
       const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, blank: this.isBlank.value };
       return judge(this.model.value, seen);
