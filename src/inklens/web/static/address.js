@@ -31,7 +31,7 @@ function read(app, text) {
   const frame = frameOf(asked.get('frame'), app.model.value);
   if (frame) app.setFrame(frame);
   if (sample !== null && sample !== app.sample.value?.index) app.showSample(sample);
-  const point = whole(asked.get('point'), path?.length ?? 0);
+  const point = whole(asked.get('point'), path?.Cs.length ?? 0);
   if (point !== null) app.point.value = point;
   if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');
   if (asked.get('view')) app.go(asked.get('view'));

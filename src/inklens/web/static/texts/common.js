@@ -27,20 +27,6 @@ export const common = {
     'explain.tab.draw': 'Draw or bring a picture, and follow it on its way to 28 x 28 pixels.', 'explain.tab.see': 'Why it answers as it does: evidence, pixel by pixel.', 'explain.tab.fool': 'The smallest change of ink that changes its mind, proven.', 'explain.tab.penalty': 'What the penalty does: all optima from the strongest to the weakest.', 'explain.tab.judge': 'How well it does, and on which digits it fails.', 'explain.tab.train': 'Fit models of your own and watch the bound close.', 'explain.tab.learn': 'The tutorial, step by step.',
     // Charts.
     'save.chart': 'Save this chart as {kind}', 'as.table': 'As a table',
-    // Fool it.
-    'explain.fool.margin': 'By how much the other class should win, in probability against the next best. “Just so” is a millionth of the log-odds: the border itself.',
-    'explain.fool.usual': 'New ink only where 99 of 100 training digits of that class have as much: a change that keeps out of corners and margins. What is proven then holds for such changes.',
-    'explain.fool.target': 'The class that the model should answer. From now on the picture is held, and every change of it is measured.',
-    'explain.fool.way.ink': 'Every pixel may be darkened or lightened on its own. The least sum of all changes is the solution of a linear program; its dual proves that none is smaller.',
-    'explain.fool.way.stroke': 'One straight stroke of a round pen, drawn or rubbed out: what a hand could do. All of them are tried, from every pixel in 12 directions.',
-    'explain.fool.pen': 'Width of that pen in pixels of the 28 x 28 picture; MNIST’s own strokes are two to three pixels wide.',
-    'explain.fool.proof': 'The gap is the distance from the ink of this change to a bound that no change falls below, relative to its ink. A gap of 1e−11 is rounding: this is the smallest.',
-    'explain.fool.ghost': 'Shows on the pad what would change: violet with a plus where ink is added, gold with a cross where it is rubbed out. What you have already drawn fades.',
-    'explain.fool.apply': 'Makes the change on the pad, as one step that Undo takes back.',
-    'explain.fool.measure': 'Ink that you have added and rubbed out since the start, as a multiple of the proven least. The line at 1× is that least: nobody gets below it.',
-    'explain.fool.hold': 'Holds what the model sees, so that strokes change it pixel by pixel, and measures from there.', 'explain.fool.restart': 'Puts the digit back as it was when the measuring began.', 'explain.fool.release': 'Takes the digit as it is now for the new start.',
-    'explain.fool.guess.answer': 'A held-out digit is shown; say what the model answers, which need not be what was meant.', 'explain.fool.guess.nearest': 'The class that takes the least ink to reach, by the same proven calculation as above.', 'explain.fool.guess.own': 'Draw or change a digit while the answer is covered, and say what it will be.',
-    'explain.fool.score': 'Right guesses among all since the page was opened.',
   },
   de: {
     skip: 'Zur Ansicht springen', views: 'Ansichten', language: 'Sprache', close: 'Schließen', row: 'Zeile', column: 'Spalte', ink: 'Tinte',
@@ -69,19 +55,5 @@ export const common = {
     'explain.tab.draw': 'Zeichne oder bring ein Bild mit und verfolge seinen Weg zu 28 x 28 Pixeln.', 'explain.tab.see': 'Warum es so antwortet: Belege, Pixel für Pixel.', 'explain.tab.fool': 'Die kleinste Änderung der Tinte, die seine Meinung ändert, bewiesen.', 'explain.tab.penalty': 'Was die Strafe bewirkt: alle Optima von der stärksten bis zur schwächsten.', 'explain.tab.judge': 'Wie gut es ist, und an welchen Ziffern es scheitert.', 'explain.tab.train': 'Eigene Modelle anpassen und zusehen, wie sich die Schranke schließt.', 'explain.tab.learn': 'Das Tutorial, Schritt für Schritt.',
     // Charts.
     'save.chart': 'Dieses Diagramm als {kind} speichern', 'as.table': 'Als Tabelle',
-    // Fool it.
-    'explain.fool.margin': 'Wie deutlich die andere Klasse gewinnen soll, als Wahrscheinlichkeit gegen die nächstbeste. „Gerade so“ ist ein Millionstel der Log-Odds: die Grenze selbst.',
-    'explain.fool.usual': 'Neue Tinte nur, wo 99 von 100 Trainingsziffern dieser Klasse höchstens so viel haben: eine Änderung, die Ecken und Ränder meidet. Der Beweis gilt dann für solche Änderungen.',
-    'explain.fool.target': 'Die Klasse, die das Modell antworten soll. Ab jetzt wird das Bild festgehalten und jede Änderung gemessen.',
-    'explain.fool.way.ink': 'Jedes Pixel darf für sich dunkler oder heller werden. Die kleinste Summe aller Änderungen löst ein lineares Programm; sein Dual beweist, dass keine kleiner ist.',
-    'explain.fool.way.stroke': 'Ein gerader Strich eines runden Stifts, gezeichnet oder radiert: was eine Hand könnte. Alle werden versucht, von jedem Pixel aus in 12 Richtungen.',
-    'explain.fool.pen': 'Breite dieses Stifts in Pixeln des Bildes von 28 x 28; die Striche von MNIST sind zwei bis drei Pixel breit.',
-    'explain.fool.proof': 'Die Lücke ist der Abstand von der Tinte dieser Änderung zu einer Schranke, unter der keine liegt, im Verhältnis zu ihrer Tinte. Eine Lücke von 1e−11 ist Rundung: Das ist die kleinste.',
-    'explain.fool.ghost': 'Zeigt auf der Fläche, was sich ändern würde: violett mit Plus, wo Tinte hinzukommt, gold mit Kreuz, wo sie wegradiert wird. Was du schon gezeichnet hast, verblasst.',
-    'explain.fool.apply': 'Nimmt die Änderung auf der Fläche vor, als einen Schritt, den Zurück wieder nimmt.',
-    'explain.fool.measure': 'Tinte, die du seit dem Beginn hinzugefügt und wegradiert hast, als Vielfaches des bewiesenen Mindestmaßes. Der Strich bei 1× ist dieses Maß: Niemand kommt darunter.',
-    'explain.fool.hold': 'Hält fest, was das Modell sieht, sodass Striche es Pixel für Pixel ändern, und misst von da an.', 'explain.fool.restart': 'Legt die Ziffer zurück, wie sie zu Beginn der Messung war.', 'explain.fool.release': 'Nimmt die Ziffer, wie sie jetzt ist, als neuen Beginn.',
-    'explain.fool.guess.answer': 'Eine Testziffer erscheint; sag, was das Modell antwortet, und das muss nicht sein, was gemeint war.', 'explain.fool.guess.nearest': 'Die Klasse, die mit der wenigsten Tinte zu erreichen ist, nach derselben bewiesenen Rechnung wie oben.', 'explain.fool.guess.own': 'Zeichne oder ändere eine Ziffer, während die Antwort verdeckt ist, und sag, wie sie lauten wird.',
-    'explain.fool.score': 'Richtige Vorhersagen unter allen, seit die Seite offen ist.',
   },
 };
