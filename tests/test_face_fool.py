@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from face import DIGITS, NEEDS_BROWSER, browsing, reader_of, web_bytes
 
-from inklens.explanations import flip, robustness, strokes, usual_ink
+from inklens.explanations import flip, robustness, strokes
 
 pytestmark = NEEDS_BROWSER
 
@@ -97,11 +97,13 @@ def test_the_smallest_stroke_is_pythons(four, reader):
     four.page.get_by_role("button", name="One stroke of a pen").click()
     four.settle()
     for width in (1, 2):
-        four.page.locator("[data-explain=\"fool.pen\"] select").select_option(value=str(width))
+        four.page.locator('[data-explain="fool.pen"] select').select_option(value=str(width))
         four.settle()
         expected = strokes(reader, frame, "9", width=width)[0]
         assert four.value("app.ghost.value.cost") == pytest.approx(expected.ink, rel=1e-9)
-        assert np.allclose(np.array(four.value("app.ghost.value.flipped")).reshape(28, 28), expected.flipped, atol=1e-12)
+        assert np.allclose(
+            np.array(four.value("app.ghost.value.flipped")).reshape(28, 28), expected.flipped, atol=1e-12
+        )
     four.page.get_by_role("button", name="The least ink").click()
 
 
