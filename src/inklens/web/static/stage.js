@@ -17,7 +17,13 @@ export function mountStage(root, app) {
   tools.className = 'tools';
   const answer = document.createElement('div');
   answer.className = 'answer';
-  root.replaceChildren(board, tools, answer);
+  const note = document.createElement('p');
+  note.className = 'note';
+  root.replaceChildren(board, note, tools, answer);
+  effect(() => {
+    note.textContent = app.note.value;
+    note.hidden = app.note.value === '';
+  });
   mountBoard(board, app);
   effect(() => {
     root.setAttribute('aria-label', app.t('stage'));

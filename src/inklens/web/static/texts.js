@@ -51,7 +51,8 @@ function format(language, decimals) {
 /** A number with so many decimals, in the language's way; the minus sign is a true one. @param {number} value @param {number} decimals @param {string} language */
 export function decimal(value, decimals, language) {
   const text = format(language, decimals).format(value);
-  return value < 0 ? text.replace('-', '−') : text;
+  if (!(value < 0)) return text;
+  return /[1-9]/.test(text) ? text.replace('-', '−') : text.replace('-', ''); // what rounds to nought has no sign
 }
 
 /** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
