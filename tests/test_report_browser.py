@@ -3,6 +3,9 @@
 import os
 import re
 import shutil
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -268,3 +271,33 @@ def test_what_is_cut_shows_that_it_scrolls(page):
             continue  # out of sight on a phone, where each cell carries its heading
         assert overflow == "auto", name
         assert attachment.split(", ")[:4] == ["local", "local", "scroll", "scroll"], name
+
+
+def test_every_door_opens_to_a_live_face_that_answers_as_the_model(browser, page_url):
+    from inklens.reader import DigitReader
+
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page_url)
+    doors = page.locator("details.live")
+    assert doors.count() >= 6
+    page.evaluate("document.querySelectorAll('details.live').forEach(door => { door.open = true; })")
+    reader = DigitReader.load(Path(url2pathname(urlparse(page_url).path)).with_name("model.inklens"))
+    answered = 0
+    for number in range(doors.count()):
+        face = doors.nth(number).locator("iframe").content_frame
+        face.locator("#pad").wait_for()
+        frame, z = face.locator("body").evaluate(
+            "() => [Array.from(inklens.app.answer.value.frame), Array.from(inklens.app.answer.value.z)]"
+        )
+        np.testing.assert_allclose(z, reader.raw_prediction(np.reshape(frame, (1, *reader.image_shape)))[0], atol=1e-5)
+        answered += any(frame)
+        opened = parse_qs(doors.nth(number).get_attribute("data-open"))["view"][0]
+        assert face.locator(f"#tab-{opened}").get_attribute("aria-selected") == "true"
+    assert answered >= 2, "the chapters on one picture bring it along"
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+    page.close()

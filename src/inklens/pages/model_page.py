@@ -21,7 +21,7 @@ from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty
 from inklens.tasks.judging import Judgement, evaluate
 from inklens.tasks.model_rows import scale_pixels
 from inklens.tasks.session import Part, Session
-from inklens.web.payload import web_model
+from inklens.web.payload import samples, web_model
 
 SAMPLE = 33  # the test image whose reasons are told; the tutorial's
 SURE_CAPTIONS = {
@@ -83,7 +83,7 @@ def write_model_page(
             **_context(reader, judged, part, figures),
             **sure.context(),
             "r": reasons,
-            "live": Live(web_model(reader), str(reader.data_record.name or "a model")),
+            "live": _live(reader, data),
             "shell": _shell(shell, reader, data, sample),
         }
         page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
@@ -114,6 +114,12 @@ def _shell(shell: Shell | None, reader: DigitReader, data: str | None, sample: i
     named = [f"{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None]
     where = "" if judged in (None, record.spec) else f"--data {shlex.quote(str(judged))}"
     return replace(shell or Shell(), rows=" ".join(named), data=where, sample=sample)
+
+
+def _live(reader: DigitReader, data: str | None) -> Live:
+    """Return the model's face, with test images of the data that it is judged on."""
+    shown = samples(reader, Session.of(reader, data=data))
+    return Live(web_model(reader, samples=shown), str(reader.data_record.name or "a model"))
 
 
 def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str], int]:

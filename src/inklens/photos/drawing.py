@@ -21,7 +21,7 @@ MIN_FILL = 8  # pixels; smaller digits are blots
 
 
 def normalise_drawing(
-    ink: np.ndarray, *, fill: int = BOX_SIDE, centre: bool = True, pen: str | float | None = None
+    ink: np.ndarray, *, fill: int = BOX_SIDE, centre: bool = True, pen: str | float | None = "auto"
 ) -> Normalised:
     """Turn a drawing into a frame, keeping every step.
 

@@ -21,6 +21,7 @@ from inklens.displays import (
     ToleranceDisplay,
 )
 from inklens.displays.base import as_maps, class_weights
+from inklens.explanations.plausible import usual_ink
 from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render, replaced_folder
 from inklens.pages.live import Live
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
@@ -29,9 +30,10 @@ from inklens.progress import Progress
 from inklens.storage import write_bytes, write_text
 from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
+from inklens.tasks.session import Session
 from inklens.tutorial.fits import FittedModel, PenalisedModel
 from inklens.tutorial.run import PIXEL_FILTER, Tutorial, compute_tutorial, n_steps
-from inklens.web.payload import web_model
+from inklens.web.payload import samples, web_model
 
 CHAPTERS = [
     Chapter("data", "Look at the data", "tutorial/data.html"),
@@ -147,7 +149,7 @@ def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) ->
             "t": tutorial,
             "shell": replace(shell, picture=name if tutorial.own.readings else None, sample=tutorial.sample),
             "r": reasons,
-            "live": Live(web_model(tutorial.reader), tutorial.dataset.name),
+            "live": _live(tutorial),
             "title": f"Seeing through a softmax regression: {tutorial.dataset.name}",
             "heading": "Seeing through a classifier",
             "description": _description(tutorial),
@@ -186,6 +188,14 @@ def _subject(t: Tutorial) -> Subject:
         words,
         t.fits.unpenalised.model if t.fits.unpenalised.separated else None,
     )
+
+
+def _live(t: Tutorial) -> Live:
+    """Return the face of this run: its model and path, its test images, and how dark each class usually is where."""
+    rows = Session(t.reader, t.dataset, t.split)
+    usual = usual_ink(t.split.X_train.reshape(-1, *t.dataset.image_shape), t.split.y_train)
+    model = web_model(t.reader, path=t.fits.path, samples=samples(t.reader, rows, always=[t.sample]), usual=usual)
+    return Live(model, t.dataset.name)
 
 
 def _description(t: Tutorial) -> str:

@@ -16,10 +16,12 @@ from typing import Literal, Protocol
 import numpy as np
 
 from inklens.classes import encode
+from inklens.datasets.dataset import Dataset
+from inklens.datasets.relabel import mark
 from inklens.errors import DataError, ParameterError
 from inklens.linear.path import SoftmaxPath
 from inklens.model.linear_model import PHOTO_SHAPE
-from inklens.model.records import FitRecord
+from inklens.model.records import DataRecord, FitRecord
 from inklens.photos import checks, typical
 from inklens.reprs import Card
 
@@ -50,6 +52,8 @@ class WebReader(Protocol):
     def features(self) -> str: ...
     @property
     def fit_record(self) -> FitRecord | None: ...
+    @property
+    def data_record(self) -> DataRecord: ...
     def recorded(self, part: str) -> Mapping[str, object]: ...
     def predict_proba(self, frames: np.ndarray) -> np.ndarray: ...
     def _card(self) -> Card: ...
@@ -58,6 +62,8 @@ class WebReader(Protocol):
 class WebSession(Protocol):
     """Rows that a model is asked about: a `Session`, or what looks like one."""
 
+    @property
+    def dataset(self) -> Dataset: ...
     def half(self, part: Literal["test", "train", "all"]) -> Half: ...
 
 
@@ -111,6 +117,10 @@ class Samples:
         Counts over the whole half: true class by answer; rows of classes that the model does not know are left out.
     n_rows : int
         Rows of the half.
+    index : tuple of int
+        Rows of the data set; empty where no relabel file can name them.
+    data : str, optional
+        What a relabel file says of the data set.
     """
 
     pixels: np.ndarray
@@ -121,6 +131,8 @@ class Samples:
     half: str
     confusion: np.ndarray
     n_rows: int
+    index: tuple[int, ...] = ()
+    data: str | None = None
 
 
 def web_model(
@@ -328,7 +340,12 @@ def _short(values: np.ndarray, digits: int) -> list[float]:
 
 
 def samples(
-    reader: WebReader, session: WebSession, *, n: int = 120, part: Literal["test", "train"] = "test"
+    reader: WebReader,
+    session: WebSession,
+    *,
+    n: int = 120,
+    part: Literal["test", "train"] = "test",
+    always: Sequence[int] = (),
 ) -> Samples:
     """Choose digits to show: mistakes, the surest first; then close calls; then some of each class that are read right.
 
@@ -338,6 +355,8 @@ def samples(
         The model with its rows.
     n : int
         How many; fewer where the half has no more.
+    always : sequence of int
+        Rows of the half that are among them in any case.
 
     Raises
     ------
@@ -346,12 +365,13 @@ def samples(
     """
     if n < 1:
         raise ParameterError(f"expected at least one sample digit, got {n}")
-    X, y, _ = session.half(part)
+    X, y, index = session.half(part)
     rows, cols = reader.image_shape
     proba = reader.predict_proba(X.reshape(-1, rows, cols) / FULL_INK)
     answers, y = proba.argmax(axis=1), np.asarray(y).astype(str)
     names = np.array(reader.classes)
-    chosen = _choose(proba, names[answers] == y, answers, n)
+    right = names[answers] == y
+    chosen = {row: "close" if right[row] else "mistake" for row in always} | _choose(proba, right, answers, n)
     known = np.isin(y, names)
     confusion = np.zeros((len(names), len(names)), int)
     np.add.at(confusion, (encode(y[known], reader.classes), answers[known]), 1)
@@ -365,7 +385,16 @@ def samples(
         part,
         confusion,
         len(y),
+        *_relabelled_by(reader, session, index[picked]),
     )
+
+
+def _relabelled_by(reader: WebReader, session: WebSession, index: np.ndarray) -> tuple[tuple[int, ...], str | None]:
+    """Return the rows as a relabel file names them, and its mark; none where labels were corrected before or images
+    were added: a new file would forget the one, and has no row for the other."""
+    if reader.data_record.relabelled is not None or (index < 0).any():
+        return (), None
+    return tuple(index.tolist()), mark(session.dataset)
 
 
 def _choose(proba: np.ndarray, right: np.ndarray, answers: np.ndarray, n: int) -> dict[int, str]:
@@ -397,6 +426,8 @@ def _samples(samples: Samples, reader: WebReader) -> dict[str, object]:
         "half": samples.half,
         "confusion": samples.confusion.tolist(),
         "n": samples.n_rows,
+        "index": list(samples.index) or None,
+        "data": samples.data,
     }
 
 

@@ -34,7 +34,7 @@ function read(app, text) {
   const along = pathNamed(asked.get('path'), app.model.value);
   const point = whole(asked.get('point'), along?.Cs.length ?? 0);
   if (point !== null) batch(() => {
-    app.path.value = along;
+    app.path.value = along === app.model.value.path ? null : along;
     app.point.value = point;
   });
   if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');

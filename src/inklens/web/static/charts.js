@@ -237,6 +237,13 @@ function cellOf({ value, i, j, x, y, side, cell, largest, text, onChoose }) {
   return group;
 }
 
+/** Put a chart in the place of an older one; an opened table stays open. @param {HTMLElement} holder @param {HTMLElement} chart */
+export function keepOpen(holder, chart) {
+  const isOpen = holder.querySelector('details')?.open ?? false;
+  chart.querySelector('details').open = isOpen;
+  holder.replaceChildren(chart);
+}
+
 /** The figure round a chart: picture, caption, table, files. */
 function figure({ name, words, caption, head, table, summary, height, draw }, app) {
   const root = Object.assign(document.createElement('figure'), { className: 'chart' });

@@ -26,7 +26,7 @@
  *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
  *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number
  * }} Samples
- *   digits to try, `size` pixels each, with their classes (-1: none of the model's) and numbers within the half,
+ *   digits to try, `size` pixels each, with their classes (-1: none of the model's) and numbers in the half,
  *   and the confusion matrix of all n rows of the half, true class by answer
  * @typedef {{least: number, likeness: (x: Numbers) => number}} Gate
  *   how much strokes x look like a digit's, 0 to 1, and how much they must
@@ -1104,7 +1104,7 @@ const tipsOf = new Map(); // by size of the frame, width and direction
 /**
  * @typedef {{
  *   kind: 'draw' | 'erase', start: number[], end: number[], width: number, target: number, ink: number,
- *   margin: number, flipped: Float64Array
+ *   margin: number, flipped: Float64Array, searched: boolean
  * }} Stroke
  *   start and end are row and column of the ends of the pen's path
  */
@@ -1120,21 +1120,34 @@ const tipsOf = new Map(); // by size of the frame, width and direction
  * @returns {Float64Array}
  */
 export function coverage(start, end, width, rows, cols) {
-  const cover = new Float64Array(rows * cols), down = end[0] - start[0], right = end[1] - start[1];
-  const length = Math.max(down * down + right * right, 1e-300), reach = width / 2 + 0.5;
-  for (let row = 0, at = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++, at++) {
-      const r = row - start[0], c = col - start[1];
-      const along = Math.min(1, Math.max(0, (r * down + c * right) / length));
-      cover[at] = Math.min(1, Math.max(0, reach - Math.hypot(r - along * down, c - along * right)));
-    }
-  }
+  const cover = new Float64Array(rows * cols);
+  eachCovered(start, end, width, rows, cols, (at, share) => {
+    cover[at] = share;
+  });
   return cover;
 }
 
+/** Visit the pixels that a stroke may cover, with their cover. */
+function eachCovered(start, end, width, rows, cols, visit) {
+  const down = end[0] - start[0], right = end[1] - start[1], reach = width / 2 + 0.5;
+  const length = Math.max(down * down + right * right, 1e-300);
+  const first = (axis) => Math.max(0, Math.floor(Math.min(start[axis], end[axis]) - reach));
+  const last = (axis, size) => Math.min(size - 1, Math.ceil(Math.max(start[axis], end[axis]) + reach));
+  const left = first(1), lastRow = last(0, rows), lastCol = last(1, cols);
+  for (let row = first(0); row <= lastRow; row++) {
+    for (let col = left; col <= lastCol; col++) {
+      const r = row - start[0], c = col - start[1];
+      const along = Math.min(1, Math.max(0, (r * down + c * right) / length));
+      const distance = Math.sqrt((r - along * down) ** 2 + (c - along * right) ** 2);
+      visit(row * cols + col, Math.min(1, Math.max(0, reach - distance)));
+    }
+  }
+}
+
 /**
- * The straight stroke with least ink that makes a model on pixels answer `target`; null where no stroke does.
+ * The straight stroke with least ink that makes a model answer `target`; null where no stroke does.
  *
+ * On pixels all strokes are tried; on other features a coarser grid, and one with less ink may exist.
  * Every pixel as start, 12 directions, all whole lengths: drawn, max(x, cover), or erased, min(x, 1 - cover).
  *
  * @param {Model} model
@@ -1147,20 +1160,24 @@ export function coverage(start, end, width, rows, cols) {
 export function smallestStroke(
   model, frame, target, { width = 2, erase = null, margin = MARGIN, weights = model } = {},
 ) {
-  needPixels(model);
-  const { rows, cols } = model, z = scores(weights, frame);
+  const { rows, cols } = model, searched = model.features !== 'pixels';
+  const z = scores(weights, transform(model.features, frame));
   let best = null;
   for (const erases of erase === null ? [false, true] : [erase]) {
-    const task = { rows, cols, frame, weights, z, target, width, erases, margin: margin + ROUNDING_MARGIN };
-    best = longer(task, best) ?? best;
+    const task = { model, frame, weights, z, target, width, erases, margin: margin + ROUNDING_MARGIN };
+    const found = searched ? searchedStroke(task) : longer(task, best);
+    if (found && (!best || found.ink < best.ink)) best = found;
   }
   if (!best) return null;
-  const covered = coverage(best.start, best.end, width, rows, cols);
-  const stroked = (x, j) => (best.erases ? Math.min(x, 1 - covered[j]) : Math.max(x, covered[j]));
-  const flipped = Float64Array.from(frame, stroked);
-  const ink = flipped.reduce((sum, x, j) => sum + Math.abs(x - frame[j]), 0);
-  const { start, end } = best, reached = marginOf(scores(weights, flipped), target);
-  return { kind: best.erases ? 'erase' : 'draw', start, end, width, target, ink, margin: reached, flipped };
+  const { start, end, erases } = best, cover = coverage(start, end, width, rows, cols);
+  const flipped = stroked(frame, cover, erases);
+  const reached = marginOf(scores(weights, transform(model.features, flipped)), target);
+  const ink = inkBetween(flipped, frame), kind = erases ? 'erase' : 'draw';
+  return { kind, start, end, width, target, ink, margin: reached, flipped, searched };
+}
+
+function stroked(frame, cover, erases) {
+  return Float64Array.from(frame, (x, j) => (erases ? Math.min(x, 1 - cover[j]) : Math.max(x, cover[j])));
 }
 
 /**
@@ -1168,7 +1185,7 @@ export function smallestStroke(
  *
  * Scores are linear in the change, so each length costs only the pixels at the stroke's tip.
  */
-function longer({ rows, cols, frame, weights, z, target, width, erases, margin }, found) {
+function longer({ model: { rows, cols }, frame, weights, z, target, width, erases, margin }, found) {
   const K = z.length, F = rows * cols, sign = erases ? -1 : 1, now = new Float64Array(K);
   const maps = new Float64Array(F * K); // pixel by pixel
   for (let at = 0; at < K * F; at++) maps[(at % F) * K + (at / F | 0)] = sign * weights.coef[at];
@@ -1229,13 +1246,212 @@ function penTips(rows, cols, width, direction, step) {
   return tips;
 }
 
+// ---------------------------------------------------------------------- searches where scores are not linear
+
+const DIFFERENCE_STEP = 0.1; // ink; far enough to see past rounding
+const EXTRA_MARGIN = 1e-3; // log-odds beyond the margin, which the curvature of the features may take back
+const APPROACHES = 8, REFINEMENTS = 3, BISECTIONS = 12; // at most; 12 halvings place the boundary to 1/4096
+const STEP_FRACTIONS = [1, 0.75, 0.5, 0.25, 0.1]; // of the way to the solution of the linearisation at a flip
+const WORTHWHILE = 0.999; // of the cost: a refinement that saves less is not taken
+const MAX_SEARCHED = 3; // classes with the highest scores that are tried where none is asked for
+
+/**
+ * A small change of ink that makes a model on any features answer `target`; checked by the model, not proven.
+ *
+ * Linearise the scores by differences and solve for the least ink until the answer changes; bisect back, refine
+ * at the flip, and drop what is not needed: `inklens.explanations.searched`, with fewer refinements.
+ *
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {number | null} target null for the cheapest of the three likeliest others
+ * @param {FlipOptions} [options]
+ * @returns {Flip | null} null where none was found; its lower bound is 0
+ */
+export function searchedFlip(model, frame, target, options = {}) {
+  const { margin = MARGIN, highest = null, weights = model } = options;
+  const origin = Float64Array.from(frame), z = scores(weights, transform(model.features, origin));
+  const ranked = order(z), targets = target === null ? ranked.slice(1, 1 + MAX_SEARCHED) : [target];
+  let best = null;
+  for (const wanted of targets) {
+    const upper = limitsOf({ x: origin, highest }, wanted);
+    const search = { model, weights, origin, upper, target: wanted, margin };
+    const flipped = approach(search);
+    if (!flipped) continue;
+    const smaller = trimmed(search, refined(search, bisected(search, flipped)));
+    const found = finished({ x: origin }, wanted, smaller, 0);
+    if (!best || found.cost < best.cost) best = found;
+  }
+  return best;
+}
+
+function reaches({ model, weights, target, margin }, x) {
+  return marginOf(scores(weights, transform(model.features, x)), target) >= margin;
+}
+
+/** The program for the target in the linearisation at x, for changes of `from`. */
+function linearised({ model, weights, upper, target, margin }, x, from) {
+  const n = x.length, K = weights.intercept.length, m = K - 1;
+  const at = (frame) => scores(weights, transform(model.features, frame));
+  const z = at(x), moved = Float64Array.from(x), A = new Float64Array(m * n), r = new Float64Array(m);
+  for (let j = 0; j < n; j++) {
+    const step = x[j] <= 1 - DIFFERENCE_STEP ? DIFFERENCE_STEP : -DIFFERENCE_STEP;
+    moved[j] = x[j] + step;
+    const there = at(moved);
+    moved[j] = x[j];
+    for (let k = 0, l = 0; k < K; k++) {
+      if (k !== target) A[l++ * n + j] = (there[target] - z[target] - there[k] + z[k]) / step;
+    }
+  }
+  const magnitudes = new Float64Array(m);
+  for (let k = 0, l = 0; k < K; k++) {
+    if (k === target) continue;
+    r[l] = margin + EXTRA_MARGIN - (z[target] - z[k]);
+    for (let j = 0; j < n; j++) {
+      r[l] += A[l * n + j] * (x[j] - from[j]);
+      magnitudes[l] += Math.abs(A[l * n + j]);
+    }
+    magnitudes[l] += Math.abs(r[l]);
+    l++;
+  }
+  return { A, r, magnitudes, m, n, erasable: from, addable: upper.map((most, j) => most - from[j]) };
+}
+
+/** Follow linearisations until the answer changes; where they lead nowhere, draw or erase a stroke. */
+function approach(search) {
+  const { model, weights, origin, upper, target, margin } = search;
+  let x = origin;
+  for (let step = 0; step < APPROACHES && !reaches(search, x); step++) {
+    const asked = linearised(search, x, x);
+    let change = null;
+    for (let share = 1; share > 0.005 && !change; share /= 2) { // ask for less where ink does not reach
+      change = dualSimplex({ ...asked, r: asked.r.map((r) => (r > 0 ? share * r : r)) }, Infinity).change;
+    }
+    if (!change) break;
+    x = x.map((ink, j) => Math.min(upper[j], Math.max(0, ink + change[j])));
+  }
+  if (reaches(search, x)) return x;
+  const stroke = smallestStroke(model, origin, target, { margin, weights });
+  return stroke && stroke.flipped.every((ink, j) => ink <= upper[j]) ? stroke.flipped : null;
+}
+
+/** The last point on the way back to the origin that still flips. */
+function bisected(search, flipped) {
+  const { origin } = search, between = (share) => origin.map((ink, j) => ink + share * (flipped[j] - ink));
+  let low = 0, high = 1;
+  for (let step = 0; step < BISECTIONS; step++) {
+    const middle = (low + high) / 2;
+    if (reaches(search, between(middle))) high = middle;
+    else low = middle;
+  }
+  return between(high);
+}
+
+function inkBetween(a, b) {
+  let sum = 0;
+  for (let j = 0; j < a.length; j++) sum += Math.abs(a[j] - b[j]);
+  return sum;
+}
+
+/** Solve the linearisation at the flip from the origin, and go as far that way as it pays, a few times. */
+function refined(search, flipped) {
+  const { origin, upper } = search;
+  for (let round = 0; round < REFINEMENTS; round++) {
+    const { change } = dualSimplex(linearised(search, flipped, origin), Infinity);
+    if (!change) break;
+    const aim = origin.map((ink, j) => Math.min(upper[j], Math.max(0, ink + change[j])));
+    let best = null, least = WORTHWHILE * inkBetween(flipped, origin);
+    for (const share of STEP_FRACTIONS) {
+      const trial = flipped.map((ink, j) => ink + share * (aim[j] - ink)), cost = inkBetween(trial, origin);
+      if (cost < least && reaches(search, trial)) [best, least] = [trial, cost];
+    }
+    if (!best) break;
+    flipped = best;
+  }
+  return flipped;
+}
+
+/** Undo changes in groups of halving size, the smallest changes first, wherever the frame still flips. */
+function trimmed(search, flipped) {
+  const { origin } = search, changed = () => {
+    const list = [];
+    for (let j = 0; j < origin.length; j++) if (flipped[j] !== origin[j]) list.push(j);
+    const size = (j) => Math.abs(flipped[j] - origin[j]);
+    return list.sort((a, b) => size(a) - size(b) || a - b);
+  };
+  for (let size = Math.max(1, changed().length >> 1); size; size >>= 1) {
+    const list = changed();
+    for (let from = 0; from < list.length; from += size) {
+      const without = Float64Array.from(flipped);
+      for (const j of list.slice(from, from + size)) without[j] = origin[j];
+      if (reaches(search, without)) flipped = without;
+    }
+  }
+  return flipped;
+}
+
+const COARSE = 3; // pixels between starts, and between lengths, of strokes that the model judges one by one
+const MAX_JUDGED = 4000; // strokes, some 0.3 seconds
+const STROKE_REFINEMENTS = 6; // moves of the ends by one pixel, at most
+
+/**
+ * A stroke that makes a model on any features answer `target`: of a coarse grid the one with least ink, then
+ * moved by pixels while that takes less. Another with less ink may exist.
+ */
+function searchedStroke({ model, frame, weights, target, width, erases, margin }) {
+  const { rows, cols } = model, search = { model, weights, target, margin };
+  const tried = [];
+  for (let direction = 0; direction < PEN_DIRECTIONS; direction++) {
+    const angle = direction * Math.PI / PEN_DIRECTIONS, step = [Math.sin(angle), Math.cos(angle)];
+    for (let length = direction ? COARSE : 0; length < Math.max(rows, cols); length += COARSE) {
+      for (let at = 0; at < rows * cols; at++) {
+        const row = at / cols | 0, col = at % cols;
+        if (row % COARSE || col % COARSE) continue;
+        tried.push({ start: [row, col], end: [row + length * step[0], col + length * step[1]] });
+      }
+    }
+  }
+  let best = firstThatFlips(search, drawn(tried, frame, rows, cols, width, erases).slice(0, MAX_JUDGED));
+  for (let round = 0; best && round < STROKE_REFINEMENTS; round++) {
+    const smaller = drawn(nudged(best), frame, rows, cols, width, erases).filter(({ ink }) => ink < best.ink);
+    const better = firstThatFlips(search, smaller);
+    if (!better) break;
+    best = better;
+  }
+  return best;
+}
+
+function firstThatFlips(search, strokes) {
+  return strokes.find(({ flipped }) => reaches(search, flipped())) ?? null;
+}
+
+/** All moves of both ends by at most a pixel down or right. */
+function nudged({ start, end }) {
+  const moves = [-1, 0, 1];
+  return moves.flatMap((a) => moves.flatMap((b) => moves.flatMap((c) => moves.map((d) => (
+    { start: [start[0] + a, start[1] + b], end: [end[0] + c, end[1] + d] })))));
+}
+
+/** Strokes inside the frame that change ink, the least first. */
+function drawn(strokes, frame, rows, cols, width, erases) {
+  const inside = ([row, col]) => row >= 0 && col >= 0 && row <= rows - 1 && col <= cols - 1;
+  return strokes.filter(({ start, end }) => inside(start) && inside(end)).map(({ start, end }) => {
+    let ink = 0;
+    eachCovered(start, end, width, rows, cols, (at, cover) => {
+      ink += Math.max(0, cover - (erases ? 1 - frame[at] : frame[at]));
+    });
+    const flipped = () => stroked(frame, coverage(start, end, width, rows, cols), erases);
+    return { start, end, erases, flipped, ink };
+  }).filter(({ ink }) => ink > 0).sort((a, b) => a.ink - b.ink);
+}
+
 // -------------------------------------------------------------------------------------------------- drawings
 
 const INKED = 0.5; // ink from which a pixel belongs to a stroke; below lies its soft edge
 const EDGE_PIXELS = 2; // of the soft edge round a stroke
 const BOX_SIDE = 20; // pixels that a digit's longer side fills
 const TIE = 1e-9; // pixels; of two places equally near, the lower right one
-const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are
+const PEN_WIDTHS = [0.11, 0.16]; // relative to the digit, that are left as they are; MNIST: 0.137 on median
+const DRAWN_SIDE = 80, MARGIN_PIXELS = 12; // of the box in which a pen's width is changed, and paper round it
 const JOIN_GAP = 0.12, STACK_GAP = 0.3; // of the digit's extent: parts nearer than this belong together
 const SPECK_SHARE = 0.02; // of the largest part's area: less is a speck
 const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
@@ -1260,10 +1476,12 @@ const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
  * @param {Numbers} ink 0 paper to 1
  * @param {number} rows
  * @param {number} cols
- * @param {{fill?: number, centre?: boolean}} [options]
+ * @param {{fill?: number, centre?: boolean, pen?: 'auto' | number | null}} [options]
+ *   pixels that the digit's longer side takes; whether the centre of mass comes to the middle, or the box;
+ *   width of the strokes relative to the digit: auto changes only what MNIST hardly has, null nothing
  * @returns {Normalised}
  */
-export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true } = {}) {
+export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true, pen = 'auto' } = {}) {
   const steps = [{ name: 'ink', picture: ink, rows, cols, value: null }];
   const mask = new Uint8Array(rows * cols);
   for (let at = 0; at < mask.length; at++) mask[at] = ink[at] >= INKED ? 1 : 0;
@@ -1283,13 +1501,20 @@ export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = tr
   const digit = crop(clean, cols, left, top, width, height, Float32Array);
   const shape = crop(own, cols, left, top, width, height, Uint8Array);
   steps.push({ name: 'digit', picture: digit, rows: height, cols: width, value: Math.max(height, width) });
-  const square = fitBox(digit, height, width, fill);
+  const thick = penWidth(shape, height, width) / Math.max(height, width);
+  const wanted = pen === 'auto' ? Math.min(PEN_WIDTHS[1], Math.max(PEN_WIDTHS[0], thick)) : pen ?? thick;
+  let drawn = { picture: digit, rows: height, cols: width };
+  if (Math.abs(wanted - thick) > TIE) {
+    drawn = withPen(shape, height, width, wanted);
+    steps.push({ name: 'pen', ...drawn, value: wanted });
+  }
+  const square = fitBox(drawn.picture, drawn.rows, drawn.cols, fill);
   steps.push({ name: 'square', picture: square, rows: fill, cols: fill, value: fill });
   const frame = placed(square, fill, centre);
   steps.push({ name: 'frame', picture: frame, rows: SIDE, cols: SIDE, value: centre ? CENTRE : null });
   const sum = (list) => list.reduce((total, part) => total + part.area, 0);
   const measures = {
-    pen: penWidth(shape, height, width) / Math.max(height, width),
+    pen: thick,
     border: Math.max(...group.map((part) => part.along)),
     holes: holes(shape, height, width),
     rivals: rivals(group, others),
@@ -1592,6 +1817,49 @@ function penWidth(mask, rows, cols) {
   return meanWidth(distances(padded, height + 2, width + 2)) * step;
 }
 
+/** Draw strokes again, `target` of the longer side wide: move the outline along its distance map. */
+function withPen(mask, rows, cols, target) {
+  const factor = DRAWN_SIDE / Math.max(rows, cols), size = (n) => Math.max(2, roundHalfToEven(n * factor));
+  const height = size(rows), width = size(cols), [H, W] = [height, width].map((n) => n + 2 * MARGIN_PIXELS);
+  const smooth = resample(Float32Array.from(mask), rows, cols, height, width, TRIANGLE);
+  const big = new Uint8Array(W * H);
+  for (let row = 0, at = 0; row < height; row++) {
+    for (let col = 0; col < width; col++, at++) {
+      if (smooth[at] > 0.5) big[(row + MARGIN_PIXELS) * W + col + MARGIN_PIXELS] = 1;
+    }
+  }
+  const inside = distances(big, H, W);
+  let change = (target * DRAWN_SIDE - meanWidth(inside)) / 2;
+  if (change < 0) { // a thin stroke must not vanish: keep the middle of each
+    const depths = Float64Array.from(inside.filter((squared) => squared > 0), Math.sqrt).sort();
+    change = Math.max(change, 1 - (depths[Math.trunc(0.8 * (depths.length - 1))] ?? 0));
+  }
+  const reach = Math.max(1, Math.ceil(change + 1)); // beyond which all is paper
+  const outside = distances(big.map((ink) => 1 - ink), H, W, reach);
+  const inked = new Float32Array(W * H);
+  let left = W, top = H, right = 0, bottom = 0;
+  for (let row = 0, at = 0; row < H; row++) {
+    for (let col = 0; col < W; col++, at++) {
+      const ink = Math.min(1, Math.max(0, Math.sqrt(inside[at]) - Math.sqrt(outside[at]) + change + 0.5));
+      inked[at] = ink;
+      if (ink <= 0.5) continue;
+      left = Math.min(left, col);
+      top = Math.min(top, row);
+      right = Math.max(right, col + 1);
+      bottom = row + 1;
+    }
+  }
+  if (!right) return { picture: Float32Array.from(mask), rows, cols };
+  const picture = crop(inked, W, left, top, right - left, bottom - top, Float32Array);
+  return { picture, rows: bottom - top, cols: right - left };
+}
+
+/** As Python rounds. */
+function roundHalfToEven(value) {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+}
+
 function meanWidth(inside) {
   let sum = 0, count = 0;
   for (const squared of inside) {
@@ -1603,55 +1871,34 @@ function meanWidth(inside) {
   return count ? Math.max(4 * sum / count - 2, 1) : 1;
 }
 
-const FAR = 1e4; // pixels, beyond any distance in a picture; its square is exact
-
 /**
- * Squared distance of each pixel of a mask to the nearest outside it.
+ * Squared distance of each pixel of a mask to the nearest outside it, in both directions one after the other.
  *
- * Felzenszwalb and Huttenlocher (2012), Distance transforms of sampled functions, Theory of Computing 8.
+ * @param {Uint8Array} mask
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} [most] distance that need not be exceeded
+ * @returns {Float64Array}
  */
-function distances(mask, rows, cols) {
-  const squared = new Float64Array(rows * cols);
-  for (let col = 0; col < cols; col++) {
-    let gap = FAR;
-    for (let at = col; at < squared.length; at += cols) {
-      gap = mask[at] ? gap + 1 : 0;
-      squared[at] = gap;
-    }
-    gap = FAR;
-    for (let at = squared.length - cols + col; at >= 0; at -= cols) {
-      gap = mask[at] ? gap + 1 : 0;
-      squared[at] = Math.min(squared[at], gap) ** 2;
-    }
+function distances(mask, rows, cols, most = rows + cols) {
+  const squared = new Float64Array(rows * cols), gaps = new Float64Array(rows * cols);
+  for (let at = 0; at < gaps.length; at++) gaps[at] = mask[at] ? (at < cols ? most : gaps[at - cols] + 1) : 0;
+  for (let at = gaps.length - 1; at >= 0; at--) {
+    const gap = at < gaps.length - cols ? Math.min(gaps[at], gaps[at + cols] + 1) : gaps[at];
+    gaps[at] = Math.min(gap, most);
   }
-  const places = new Int32Array(cols), starts = new Float64Array(cols + 1), values = new Float64Array(cols);
-  for (let row = 0; row < rows; row++) {
-    const line = squared.subarray(row * cols, (row + 1) * cols);
-    values.set(line);
-    lowerEnvelope(values, line, places, starts);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++, at++) {
+      let least = gaps[at] * gaps[at];
+      for (let d = 1; d * d < least; d++) {
+        const left = col >= d ? gaps[at - d] : most, right = col + d < cols ? gaps[at + d] : most;
+        const near = Math.min(left, right);
+        least = Math.min(least, d * d + near * near);
+      }
+      squared[at] = least;
+    }
   }
   return squared;
-}
-
-/** out_i = min_j values_j + (i - j)^2 */
-function lowerEnvelope(values, out, places, starts) {
-  const n = values.length;
-  let last = 0;
-  places[0] = 0;
-  starts[0] = -Infinity;
-  starts[1] = Infinity;
-  const meet = (i, j) => (values[i] + i * i - values[j] - j * j) / (2 * (i - j));
-  for (let i = 1; i < n; i++) {
-    let start = meet(i, places[last]);
-    while (start <= starts[last]) start = meet(i, places[--last]);
-    places[++last] = i;
-    starts[last] = start;
-    starts[last + 1] = Infinity;
-  }
-  for (let i = 0, at = 0; i < n; i++) {
-    while (starts[at + 1] < i) at++;
-    out[i] = values[places[at]] + (i - places[at]) ** 2;
-  }
 }
 
 // -------------------------------------------------------------------------------------------------- the gate
@@ -1734,9 +1981,4 @@ export function wilson(count, n) {
   const middle = p + z * z / (2 * n), reach = z * Math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2);
   const scale = 1 + z * z / n;
   return [count ? (middle - reach) / scale : 0, count < n ? (middle + reach) / scale : 1];
-}
-
-/** Weights of a point of the path; a model without a path has only its own. */
-export function pathPoint(model) {
-  return model;
 }

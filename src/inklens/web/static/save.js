@@ -9,10 +9,15 @@ export function download(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-/** Save rows as CSV; a cell with a comma, a quote or a line break is quoted. @param {string} name @param {unknown[][]} rows */
-export function saveCsv(name, rows) {
+/** Rows as CSV; a cell with a comma, a quote or a line break is quoted. @param {unknown[][]} rows */
+export function csvText(rows) {
   const cell = (value) => (/[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
-  download(`${name}.csv`, `${rows.map((row) => row.map(cell).join(',')).join('\n')}\n`, 'text/csv');
+  return `${rows.map((row) => row.map(cell).join(',')).join('\n')}\n`;
+}
+
+/** Save rows as CSV. @param {string} name @param {unknown[][]} rows */
+export function saveCsv(name, rows) {
+  download(`${name}.csv`, csvText(rows), 'text/csv');
 }
 
 /** Save a value as JSON. @param {string} name @param {unknown} value */
@@ -35,7 +40,8 @@ export async function savePng(name, canvas, zoom = 16) {
 /** Save an SVG element with the styles that it has on the page. @param {string} name @param {SVGSVGElement} svg */
 export function saveSvg(name, svg) {
   const copy = /** @type {SVGSVGElement} */ (svg.cloneNode(true));
-  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  const { width, height } = svg.getBoundingClientRect();
+  Object.entries({ xmlns: 'http://www.w3.org/2000/svg', width, height }).forEach(([key, value]) => copy.setAttribute(key, value));
   const [from, to] = [svg, copy].map((tree) => [tree, ...tree.querySelectorAll('*')]);
   from.forEach((element, i) => {
     const style = getComputedStyle(element);

@@ -59,12 +59,12 @@ function asking(app, questions, state) {
   };
   const go = (to) => { state.value = { at: to, guessed }; };
   const score = guessed.filter((choice, i) => choice === questions[i].right).length;
-  return html`<div class="guess-head"><h2>${t('title')}</h2><span class="guess-count">${t('count', { n: at + 1, of: questions.length })}</span></div>
-    <p class="guess-question">${t(`${key}.ask`)}</p>
+  return html`<div class="ask-head"><h2>${t('title')}</h2><span class="ask-count">${t('count', { n: at + 1, of: questions.length })}</span></div>
+    <p class="ask-question">${t(`${key}.ask`)}</p>
     <div class="row" role="group" aria-label=${t(`${key}.ask`)}>${choices.map((choice) => html`<button type="button" aria-pressed=${String(guess === choice)} ?disabled=${guess !== null && guess !== choice} @click=${() => { if (guess === null) take(choice); }}>${t(`${key}.${choice}`)}</button>`)}</div>
-    <div class="guess-answer">${guess === null ? html`<p class="quiet-words">${t('first')}</p>` : html`
+    <div class="ask-answer">${guess === null ? html`<p class="ask-first">${t('first')}</p>` : html`
       <p><strong class=${guess === right ? 'truth right' : 'truth wrong'}>${t(guess === right ? 'right' : 'wrong')}</strong> ${t(`${key}.answer`, values(lang))}</p>
       <div class="row"><button type="button" class="quiet" @click=${() => show(app, point, app.model.value.path)}>${t('show')}</button>
         ${at + 1 < questions.length ? html`<button type="button" class="primary" @click=${() => go(at + 1)}>${t('next')}</button>`
-          : html`<span class="guess-score">${t('score', { n: score, of: questions.length })}</span><button type="button" class="link" @click=${() => { state.value = { at: 0, guessed: questions.map(() => null) }; }}>${t('again')}</button>`}</div>`}</div>`;
+          : html`<span class="ask-score">${t('score', { n: score, of: questions.length })}</span><button type="button" class="link" @click=${() => { state.value = { at: 0, guessed: questions.map(() => null) }; }}>${t('again')}</button>`}</div>`}</div>`;
 }

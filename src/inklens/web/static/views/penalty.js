@@ -8,9 +8,11 @@ import { mountPathChart } from './path_chart.js';
 import { mountEntering } from './entering.js';
 import { mountObjective } from './objective.js';
 import { mountWithoutPath } from './without_path.js';
+import { penalty as texts } from '../texts/penalty.js';
 
 export const penalty = {
   key: 'penalty',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {

@@ -42,7 +42,7 @@ function heading(app, { hasWeights, oneScale, scale }) {
   const t = (key, values) => app.t(`penalty.${key}`, values);
   return html`<h2>${t('maps.title')}</h2><p>${t(hasWeights ? 'maps.text' : 'maps.text.strokes')}</p>
     ${hasWeights ? html`<div class="controls"><label class="check" data-explain="penalty.scale"><input type="checkbox" .checked=${oneScale.value} @change=${(event) => { oneScale.value = event.target.checked; }}><span>${t('maps.scale')}</span></label>
-      <span class="scale-is">${app.t('see.scale.is', { scale: significant(scale, 2, app.language.value) })}</span></div>` : ''}`;
+      <span class="scale-is">${app.t('penalty.maps.scale.is', { scale: significant(scale, 2, app.language.value) })}</span></div>` : ''}`;
 }
 
 function mountTiles(grid, app, { hasWeights, given, scale, pick }) {
@@ -100,7 +100,7 @@ function mountLarge(root, app, { hasWeights, given, scale, shown, picked }) {
   const evident = make('evidence', (at) => app.t('penalty.pixel.given', { ...place(at), x: decimal(app.frame.value[at], 2, app.language.value), product: number(given.value[shown.value * size + at]) }));
   return [
     effect(() => render(html`<h3>${app.t('penalty.large')} ${classChoice(app, shown.value, (k) => { picked.value = k; }, app.t('penalty.large.choose'))}
-      ${picked.value === null ? '' : html`<button type="button" class="link" @click=${() => { picked.value = null; }}>${app.t('see.why.follow')}</button>`}</h3>`, title)),
+      ${picked.value === null ? '' : html`<button type="button" class="link" @click=${() => { picked.value = null; }}>${app.t('penalty.large.follow')}</button>`}</h3>`, title)),
     seen(figures, app, () => {
       const k = shown.value;
       weight?.signed(app.weights.value.coef, scale.value, k * size);

@@ -1,0 +1,223 @@
+/** What is known of the digit on the pad: what it takes to make it any other class, and what was done towards it. */
+import { batch, computed, effect, signal, untracked } from '../vendor/signals-core.js';
+import { answer as answerOf, leastInk, radius, smallestStroke } from '../core.js';
+
+/** How clearly the other class should win: log-odds, against the next best; the first is the least that counts. */
+export const MARGINS = [1e-6, Math.log(3), Math.log(19)]; // even, 75 : 25, 95 : 5
+
+/** Widths of the pen that makes the smallest stroke, in pixels of the frame. */
+export const PENS = [1, 2, 3];
+
+/**
+ * @typedef {import('../core.js').Flip & { kind?: 'draw' | 'erase', start?: number[], end?: number[], width?: number }} Way
+ *   a changed frame; of a stroke, also the stroke
+ * @typedef {{ frame: Float64Array, weights: import('../core.js').Weights, answer: import('../core.js').Answer }} Subject
+ * @typedef {{ base: Float64Array, frame: Float64Array }} Held   the pad's own frame, and the start of all measuring
+ * @typedef {{ spent: number, added: number, erased: number, best: number, reached: boolean, short: number }} Attempt
+ *   ink changed since the start; the answer now; log-odds that are still missing
+ */
+
+/** One digit and the changes of it; kept while other views are open. */
+export class Fooling {
+  /** @param {import('../app.js').App} app */
+  constructor(app) {
+    this.app = app;
+    /** Class that was asked for; null: the nearest. */
+    this.target = signal(null);
+    /** 'ink': pixel by pixel; 'stroke': by one stroke of a pen. */
+    this.way = signal('ink');
+    this.margin = signal(MARGINS[0]);
+    this.pen = signal(PENS[1]);
+    this.usual = signal(false);
+    this.ghosting = signal(false);
+    /** @type {import('../vendor/signals-core.js').Signal<Held | null>} */
+    this.held = signal(null);
+    /** @type {import('../vendor/signals-core.js').Signal<Subject | null>} */
+    this.subject = signal(null);
+    this.#derive();
+  }
+
+  #derive() {
+    const { app } = this;
+    this.isProven = computed(() => app.model.value.features === 'pixels');
+    this.options = computed(() => ({ margin: this.margin.value, weights: app.weights.value }));
+    /** The least ink for each class; null for the present answer, and where no change does it. */
+    this.flips = computed(() => {
+      const subject = this.subject.value;
+      if (!subject || !this.isProven.value) return null;
+      const { frame, answer } = subject;
+      return app.model.value.classes.map((_, k) => (k === answer.best ? null : leastInk(app.model.value, frame, k, { ...this.options.value, highest: this.highest(k) })));
+    });
+    this.radius = computed(() => (this.flips.value ? radius(app.model.value, this.subject.value.frame, app.weights.value) : null));
+    this.nearest = computed(() => nearestOf(this.flips.value, this.subject.value));
+    this.goal = computed(() => {
+      const asked = this.target.value;
+      return asked === null || asked === this.subject.value?.answer.best ? this.nearest.value : asked;
+    });
+    this.least = computed(() => this.flips.value?.[this.goal.value] ?? null);
+    this.stroke = computed(() => this.#stroke());
+    /** The change that is shown. */
+    this.shown = computed(() => (this.way.value === 'stroke' ? this.stroke.value : this.least.value));
+    this.attempt = computed(() => this.#attempt());
+  }
+
+  /** Follow the pad while the view is open. @returns {() => void} ends it */
+  follow() {
+    const { app } = this;
+    const ends = [
+      effect(() => {
+        void app.ink.value;
+        if (this.held.peek() && this.held.peek().base !== app.pad.base) this.held.value = null;
+      }),
+      effect(() => {
+        void app.settled.value;
+        void app.isBlank.value;
+        void app.mode.value;
+        void app.sample.value;
+        void app.model.value;
+        void app.weights.value;
+        void this.held.value;
+        untracked(() => this.#look());
+      }),
+      effect(() => {
+        void app.ink.value;
+        const way = this.ghosting.value && this.held.value ? this.shown.value : null;
+        app.ghost.value = way && { change: remaining(way, app.frame.value), flipped: way.flipped, cost: way.cost, target: way.target };
+      }),
+    ];
+    return () => {
+      ends.forEach((end) => end());
+      app.ghost.value = null;
+    };
+  }
+
+  /** The most ink of a pixel in digits of a class, where only usual ink may be added. @param {number} k */
+  highest(k) {
+    const { usual, rows, cols } = this.app.model.value;
+    return usual && this.usual.value ? usual.subarray(k * rows * cols, (k + 1) * rows * cols) : null;
+  }
+
+  /** Ask for a class: from now on the frame is held, and every change of it is measured. @param {number} k */
+  ask(k) {
+    batch(() => {
+      this.hold();
+      this.target.value = k;
+      this.ghosting.value = true;
+    });
+  }
+
+  /** Measure all changes from what the model sees now. */
+  hold() {
+    if (this.held.value) return;
+    const { app } = this;
+    app.holdFrame();
+    this.held.value = { base: app.pad.base, frame: Float64Array.from(app.frame.value) };
+  }
+
+  /** Show or hide what would change, over the pad. */
+  toggleGhost() {
+    batch(() => {
+      this.hold();
+      this.ghosting.value = !this.ghosting.value;
+    });
+  }
+
+  /** Make the change. */
+  apply() {
+    const { flipped } = this.shown.value;
+    batch(() => {
+      this.hold();
+      this.target.value = this.goal.value;
+    });
+    this.app.apply(flipped);
+  }
+
+  /** Put the start back on the pad. */
+  restart() {
+    const { app, held } = this;
+    const { frame } = held.value;
+    batch(() => {
+      app.setFrame(frame, app.sample.value);
+      held.value = { base: app.pad.base, frame };
+    });
+  }
+
+  /** Take what is on the pad as the new start. */
+  release() {
+    batch(() => {
+      this.held.value = null;
+      this.target.value = null;
+      this.ghosting.value = false;
+    });
+  }
+
+  #look() {
+    const { app } = this;
+    const frame = this.held.value?.frame ?? app.frame.value;
+    const was = this.subject.value;
+    if (!this.held.value && app.isBlank.value) this.subject.value = null;
+    else if (!was || was.weights !== app.weights.value || was.frame.some((ink, j) => ink !== frame[j])) {
+      const copy = Float64Array.from(frame);
+      this.subject.value = { frame: copy, weights: app.weights.value, answer: answerOf(app.model.value, copy, app.weights.value) };
+    }
+  }
+
+  #stroke() {
+    const goal = this.goal.value;
+    if (goal === null || !this.isProven.value) return null;
+    const { frame } = this.subject.value;
+    const found = smallestStroke(this.app.model.value, frame, goal, { ...this.options.value, width: this.pen.value });
+    if (!found) return null;
+    const change = found.flipped.map((ink, j) => ink - frame[j]);
+    return { ...found, ...split(change), change, cost: found.ink, lowerBound: this.least.value?.lowerBound ?? 0 };
+  }
+
+  #attempt() {
+    const held = this.held.value;
+    void this.app.ink.value;
+    if (!held || this.goal.value === null) return null;
+    const { z, best } = this.app.answer.value;
+    const frame = this.app.frame.value;
+    const { added, erased } = split(frame.map((ink, j) => ink - held.frame[j]));
+    const ahead = lead(z, this.goal.value);
+    return { spent: added + erased, added, erased, best, reached: ahead >= this.margin.value, short: Math.max(0, this.margin.value - ahead) };
+  }
+}
+
+const kept = new WeakMap();
+
+/** The one of an app, so that a digit stays as it was while another view is open. @param {import('../app.js').App} app */
+export function foolingOf(app) {
+  if (!kept.has(app)) kept.set(app, new Fooling(app));
+  return kept.get(app);
+}
+
+/** Ink added and erased by a change. @param {ArrayLike<number>} change */
+export function split(change) {
+  let [added, erased] = [0, 0];
+  for (let j = 0; j < change.length; j += 1) if (change[j] > 0) added += change[j]; else erased -= change[j];
+  return { added, erased };
+}
+
+/** By how much a class beats the next best, in log-odds. @param {ArrayLike<number>} z @param {number} k */
+export function lead(z, k) {
+  let rival = -Infinity;
+  for (let l = 0; l < z.length; l += 1) if (l !== k) rival = Math.max(rival, z[l]);
+  return z[k] - rival;
+}
+
+function nearestOf(flips, subject) {
+  if (!subject) return null;
+  if (!flips) return subject.answer.second;
+  let best = null;
+  flips.forEach((flip, k) => { if (flip && (best === null || flip.cost < flips[best].cost)) best = k; });
+  return best ?? subject.answer.second;
+}
+
+/** What is left of a change: as one draws, it fades. */
+function remaining({ change, flipped }, frame) {
+  return change.map((value, j) => {
+    const left = flipped[j] - frame[j];
+    return value > 0 ? Math.max(0, left) : value < 0 ? Math.min(0, left) : 0;
+  });
+}
