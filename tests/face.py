@@ -51,10 +51,11 @@ DOCUMENT = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <link rel="stylesheet" href="/style.css"><link rel="icon" href="data:,"></head>
 <body><div id="face" class="face"></div><script type="module" src="/start.js"></script></body></html>"""
 START = """import { mount } from './app.js';
+import { PAGE_VIEWS } from './views/all.js';
 import * as core from './core.js';
 const bytes = await (await fetch('/model.bin')).arrayBuffer();
 window.core = core;
-window.app = mount(document.getElementById('face'), { bytes, host: { kind: 'page' } });
+window.app = mount(document.getElementById('face'), { bytes, host: { kind: 'page' }, views: PAGE_VIEWS });
 """
 WATCH = """
 window.shift = 0;

@@ -10,23 +10,13 @@ import {
 } from './core.js';
 import { Pad } from './pad.js';
 import { mountShell } from './shell.js';
-import { translate } from './texts.js';
-import { draw } from './views/draw.js';
-import { see } from './views/see.js';
-import { fool } from './views/fool.js';
-import { penalty } from './views/penalty.js';
-import { judging } from './views/judge.js';
-import { train } from './views/train.js';
-import { learn } from './views/learn.js';
-
-/** All views, in the order of the tabs. */
-export const VIEWS = [draw, see, fool, penalty, judging, train, learn];
+import { addTexts, translate } from './texts.js';
 
 /**
  * @typedef {{ kind: 'studio' | 'page' | 'output' | 'widget', api?: object, share?: (key: string, value: unknown) => void }} Host
  * @typedef {{ index: number, label: string | null, name: string }} Sample
  *   index among the samples of the model (-1: none of them), the true label if known, what a person calls it
- * @typedef {{ key: string, mount: (root: HTMLElement, app: App) => (() => void) }} View
+ * @typedef {{ key: string, texts: object, mount: (root: HTMLElement, app: App) => (() => void) }} View
  */
 
 const REST_MS = 250; // without a change, after which the pad is at rest
@@ -34,10 +24,11 @@ const WORK_KEPT = 2000; // durations of frame work that are kept for whoever mea
 
 /** The state, and what can be done to it. */
 export class App {
-  /** @param {{ bytes: ArrayBuffer, host: Host, language?: string, views?: string[] }} options */
-  constructor({ bytes, host, language = 'en', views }) {
+  /** @param {{ bytes: ArrayBuffer, host: Host, views: View[], language?: string }} options */
+  constructor({ bytes, host, views, language = 'en' }) {
     this.host = host;
-    this.views = VIEWS.filter(({ key }) => (views ? views.includes(key) : key !== 'train' || host.api));
+    this.views = views;
+    for (const { key, texts } of views) addTexts(key, texts);
     const first = decodeModel(bytes);
     this.model = signal(first);
     /** A second model, shown beside the first. */
@@ -218,7 +209,7 @@ function weightsOf(model, point) {
 /**
  * Build the face into an element.
  * @param {HTMLElement} root
- * @param {{ bytes: ArrayBuffer, host: Host, language?: string, views?: string[] }} options
+ * @param {{ bytes: ArrayBuffer, host: Host, views: View[], language?: string }} options
  * @returns {App}
  */
 export function mount(root, options) {

@@ -13,13 +13,15 @@
  * @typedef {{
  *   classes: string[], rows: number, cols: number, features: string, coef: Float64Array,
  *   intercept: Float64Array,
- *   header: object, path: Path | null, paths: Path[], samples: Samples | null, usual: Float64Array | null,
+ *   header: object, path: Path | null, paths: Path[], tolerance: Stops | null, samples: Samples | null, usual: Float64Array | null,
  *   gate: Gate | null
  * }} Model
  * @typedef {{
  *   Cs: number[], gaps: number[], nonzeros: number[], pixels: number[], train_accuracy: number[],
  *   test_accuracy: number[], l1_ratio: number, entry_order: number[], scale: number, error: number
  * }} Path one proven fit a C, weakest first; `error` is how far a decoded coefficient may be off
+ * @typedef {Path & {epochs: (number | null)[], tols: (number | null)[]}} Stops
+ *   early stops of a solver at one C: passes over the rows (null: the proven optimum) and the tolerance that stops there
  * @typedef {{
  *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
  *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number
@@ -78,9 +80,10 @@ export function decodeModel(bytes) {
     intercept: numbersOf(tensors, 'intercept', [classes.length]),
   };
   const entries = [header.path, ...(header.more_paths ?? [])].filter((entry) => entry);
-  const paths = entries.map((entry, number) => readPath(entry, tensors, number, classes.length, n));
+  const paths = entries.map((entry, number) => readPath(entry, tensors, `path${number}`, classes.length, n));
   return {
     ...model, paths, path: paths[0] ?? null,
+    tolerance: header.tolerance ? readStops(header.tolerance, tensors, classes.length, n) : null,
     samples: readSamples(header.samples, tensors, rows * cols, classes),
     usual: tensors.usual ? inkOf(numbersOf(tensors, 'usual', [classes.length, rows * cols])) : null,
     gate: readGate(header.gate, tensors),
@@ -183,19 +186,30 @@ function listOf(entry, name, length) {
  *
  * @returns {Path}
  */
-function readPath(entry, tensors, number, K, F) {
+function readPath(entry, tensors, name, K, F) {
   const P = listOf(entry, 'Cs', -1).length;
   const lists = ['gaps', 'nonzeros', 'pixels', 'train_accuracy', 'test_accuracy'];
-  for (const name of lists) listOf(entry, name, P);
+  for (const list of lists) listOf(entry, list, P);
   listOf(entry, 'entry_order', -1);
-  const bytes = ['low', 'high'].map((name) => {
-    const found = tensors[`path${number}.${name}`];
+  const bytes = ['low', 'high'].map((part) => {
+    const found = tensors[`${name}.${part}`];
     if (found?.dtype === 'uint8' && found.data.length === K * F * P) return found.data;
     throw new ModelError('its path has no coefficients');
   });
   if (!(entry.scale > 0)) throw new ModelError(`expected a scale of its path above 0, got ${entry.scale}`);
-  const intercepts = numbersOf(tensors, `path${number}.intercept`, [P, K]);
+  const intercepts = numbersOf(tensors, `${name}.intercept`, [P, K]);
   return { ...entry, coded: { low: bytes[0], high: bytes[1], intercepts, steps: null, points: [] } };
+}
+
+/**
+ * Early stops: a path over a solver's time.
+ *
+ * @returns {Stops}
+ */
+function readStops(entry, tensors, K, F) {
+  const stops = readPath(entry, tensors, 'tolerance', K, F);
+  for (const list of ['epochs', 'tols']) listOf(entry, list, stops.Cs.length);
+  return stops;
 }
 
 /**
@@ -1090,7 +1104,7 @@ const tipsOf = new Map(); // by size of the frame, width and direction
 /**
  * @typedef {{
  *   kind: 'draw' | 'erase', start: number[], end: number[], width: number, target: number, ink: number,
- *   margin: number, flipped: Float64Array
+ *   margin: number, flipped: Float64Array, searched: boolean
  * }} Stroke
  *   start and end are row and column of the ends of the pen's path
  */
@@ -1106,21 +1120,34 @@ const tipsOf = new Map(); // by size of the frame, width and direction
  * @returns {Float64Array}
  */
 export function coverage(start, end, width, rows, cols) {
-  const cover = new Float64Array(rows * cols), down = end[0] - start[0], right = end[1] - start[1];
-  const length = Math.max(down * down + right * right, 1e-300), reach = width / 2 + 0.5;
-  for (let row = 0, at = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++, at++) {
-      const r = row - start[0], c = col - start[1];
-      const along = Math.min(1, Math.max(0, (r * down + c * right) / length));
-      cover[at] = Math.min(1, Math.max(0, reach - Math.hypot(r - along * down, c - along * right)));
-    }
-  }
+  const cover = new Float64Array(rows * cols);
+  eachCovered(start, end, width, rows, cols, (at, share) => {
+    cover[at] = share;
+  });
   return cover;
 }
 
+/** Visit the pixels that a stroke may cover, with their cover. */
+function eachCovered(start, end, width, rows, cols, visit) {
+  const down = end[0] - start[0], right = end[1] - start[1], reach = width / 2 + 0.5;
+  const length = Math.max(down * down + right * right, 1e-300);
+  const first = (axis) => Math.max(0, Math.floor(Math.min(start[axis], end[axis]) - reach));
+  const last = (axis, size) => Math.min(size - 1, Math.ceil(Math.max(start[axis], end[axis]) + reach));
+  const left = first(1), lastRow = last(0, rows), lastCol = last(1, cols);
+  for (let row = first(0); row <= lastRow; row++) {
+    for (let col = left; col <= lastCol; col++) {
+      const r = row - start[0], c = col - start[1];
+      const along = Math.min(1, Math.max(0, (r * down + c * right) / length));
+      const distance = Math.sqrt((r - along * down) ** 2 + (c - along * right) ** 2);
+      visit(row * cols + col, Math.min(1, Math.max(0, reach - distance)));
+    }
+  }
+}
+
 /**
- * The straight stroke with least ink that makes a model on pixels answer `target`; null where no stroke does.
+ * The straight stroke with least ink that makes a model answer `target`; null where no stroke does.
  *
+ * On pixels all strokes are tried; on other features a coarser grid, and one with less ink may exist.
  * Every pixel as start, 12 directions, all whole lengths: drawn, max(x, cover), or erased, min(x, 1 - cover).
  *
  * @param {Model} model
@@ -1133,20 +1160,24 @@ export function coverage(start, end, width, rows, cols) {
 export function smallestStroke(
   model, frame, target, { width = 2, erase = null, margin = MARGIN, weights = model } = {},
 ) {
-  needPixels(model);
-  const { rows, cols } = model, z = scores(weights, frame);
+  const { rows, cols } = model, searched = model.features !== 'pixels';
+  const z = scores(weights, transform(model.features, frame));
   let best = null;
   for (const erases of erase === null ? [false, true] : [erase]) {
-    const task = { rows, cols, frame, weights, z, target, width, erases, margin: margin + ROUNDING_MARGIN };
-    best = longer(task, best) ?? best;
+    const task = { model, frame, weights, z, target, width, erases, margin: margin + ROUNDING_MARGIN };
+    const found = searched ? searchedStroke(task) : longer(task, best);
+    if (found && (!best || found.ink < best.ink)) best = found;
   }
   if (!best) return null;
-  const covered = coverage(best.start, best.end, width, rows, cols);
-  const stroked = (x, j) => (best.erases ? Math.min(x, 1 - covered[j]) : Math.max(x, covered[j]));
-  const flipped = Float64Array.from(frame, stroked);
-  const ink = flipped.reduce((sum, x, j) => sum + Math.abs(x - frame[j]), 0);
-  const { start, end } = best, reached = marginOf(scores(weights, flipped), target);
-  return { kind: best.erases ? 'erase' : 'draw', start, end, width, target, ink, margin: reached, flipped };
+  const { start, end, erases } = best, cover = coverage(start, end, width, rows, cols);
+  const flipped = stroked(frame, cover, erases);
+  const reached = marginOf(scores(weights, transform(model.features, flipped)), target);
+  const ink = inkBetween(flipped, frame), kind = erases ? 'erase' : 'draw';
+  return { kind, start, end, width, target, ink, margin: reached, flipped, searched };
+}
+
+function stroked(frame, cover, erases) {
+  return Float64Array.from(frame, (x, j) => (erases ? Math.min(x, 1 - cover[j]) : Math.max(x, cover[j])));
 }
 
 /**
@@ -1154,7 +1185,7 @@ export function smallestStroke(
  *
  * Scores are linear in the change, so each length costs only the pixels at the stroke's tip.
  */
-function longer({ rows, cols, frame, weights, z, target, width, erases, margin }, found) {
+function longer({ model: { rows, cols }, frame, weights, z, target, width, erases, margin }, found) {
   const K = z.length, F = rows * cols, sign = erases ? -1 : 1, now = new Float64Array(K);
   const maps = new Float64Array(F * K); // pixel by pixel
   for (let at = 0; at < K * F; at++) maps[(at % F) * K + (at / F | 0)] = sign * weights.coef[at];
@@ -1213,6 +1244,204 @@ function penTips(rows, cols, width, direction, step) {
   if (tipsOf.size > 4 * PEN_DIRECTIONS) tipsOf.clear();
   tipsOf.set(key, tips);
   return tips;
+}
+
+// ---------------------------------------------------------------------- searches where scores are not linear
+
+const DIFFERENCE_STEP = 0.1; // ink; far enough to see past rounding
+const EXTRA_MARGIN = 1e-3; // log-odds beyond the margin, which the curvature of the features may take back
+const APPROACHES = 8, REFINEMENTS = 3, BISECTIONS = 12; // at most; 12 halvings place the boundary to 1/4096
+const STEP_FRACTIONS = [1, 0.75, 0.5, 0.25, 0.1]; // of the way to the solution of the linearisation at a flip
+const WORTHWHILE = 0.999; // of the cost: a refinement that saves less is not taken
+const MAX_SEARCHED = 3; // classes with the highest scores that are tried where none is asked for
+
+/**
+ * A small change of ink that makes a model on any features answer `target`; checked by the model, not proven.
+ *
+ * Linearise the scores by differences and solve for the least ink until the answer changes; bisect back, refine
+ * at the flip, and drop what is not needed: `inklens.explanations.searched`, with fewer refinements.
+ *
+ * @param {Model} model
+ * @param {Numbers} frame
+ * @param {number | null} target null for the cheapest of the three likeliest others
+ * @param {FlipOptions} [options]
+ * @returns {Flip | null} null where none was found; its lower bound is 0
+ */
+export function searchedFlip(model, frame, target, options = {}) {
+  const { margin = MARGIN, highest = null, weights = model } = options;
+  const origin = Float64Array.from(frame), z = scores(weights, transform(model.features, origin));
+  const ranked = order(z), targets = target === null ? ranked.slice(1, 1 + MAX_SEARCHED) : [target];
+  let best = null;
+  for (const wanted of targets) {
+    const upper = limitsOf({ x: origin, highest }, wanted);
+    const search = { model, weights, origin, upper, target: wanted, margin };
+    const flipped = approach(search);
+    if (!flipped) continue;
+    const smaller = trimmed(search, refined(search, bisected(search, flipped)));
+    const found = finished({ x: origin }, wanted, smaller, 0);
+    if (!best || found.cost < best.cost) best = found;
+  }
+  return best;
+}
+
+function reaches({ model, weights, target, margin }, x) {
+  return marginOf(scores(weights, transform(model.features, x)), target) >= margin;
+}
+
+/** The program for the target in the linearisation at x, for changes of `from`. */
+function linearised({ model, weights, upper, target, margin }, x, from) {
+  const n = x.length, K = weights.intercept.length, m = K - 1;
+  const at = (frame) => scores(weights, transform(model.features, frame));
+  const z = at(x), moved = Float64Array.from(x), A = new Float64Array(m * n), r = new Float64Array(m);
+  for (let j = 0; j < n; j++) {
+    const step = x[j] <= 1 - DIFFERENCE_STEP ? DIFFERENCE_STEP : -DIFFERENCE_STEP;
+    moved[j] = x[j] + step;
+    const there = at(moved);
+    moved[j] = x[j];
+    for (let k = 0, l = 0; k < K; k++) {
+      if (k !== target) A[l++ * n + j] = (there[target] - z[target] - there[k] + z[k]) / step;
+    }
+  }
+  const magnitudes = new Float64Array(m);
+  for (let k = 0, l = 0; k < K; k++) {
+    if (k === target) continue;
+    r[l] = margin + EXTRA_MARGIN - (z[target] - z[k]);
+    for (let j = 0; j < n; j++) {
+      r[l] += A[l * n + j] * (x[j] - from[j]);
+      magnitudes[l] += Math.abs(A[l * n + j]);
+    }
+    magnitudes[l] += Math.abs(r[l]);
+    l++;
+  }
+  return { A, r, magnitudes, m, n, erasable: from, addable: upper.map((most, j) => most - from[j]) };
+}
+
+/** Follow linearisations until the answer changes; where they lead nowhere, draw or erase a stroke. */
+function approach(search) {
+  const { model, weights, origin, upper, target, margin } = search;
+  let x = origin;
+  for (let step = 0; step < APPROACHES && !reaches(search, x); step++) {
+    const asked = linearised(search, x, x);
+    let change = null;
+    for (let share = 1; share > 0.005 && !change; share /= 2) { // ask for less where ink does not reach
+      change = dualSimplex({ ...asked, r: asked.r.map((r) => (r > 0 ? share * r : r)) }, Infinity).change;
+    }
+    if (!change) break;
+    x = x.map((ink, j) => Math.min(upper[j], Math.max(0, ink + change[j])));
+  }
+  if (reaches(search, x)) return x;
+  const stroke = smallestStroke(model, origin, target, { margin, weights });
+  return stroke && stroke.flipped.every((ink, j) => ink <= upper[j]) ? stroke.flipped : null;
+}
+
+/** The last point on the way back to the origin that still flips. */
+function bisected(search, flipped) {
+  const { origin } = search, between = (share) => origin.map((ink, j) => ink + share * (flipped[j] - ink));
+  let low = 0, high = 1;
+  for (let step = 0; step < BISECTIONS; step++) {
+    const middle = (low + high) / 2;
+    if (reaches(search, between(middle))) high = middle;
+    else low = middle;
+  }
+  return between(high);
+}
+
+function inkBetween(a, b) {
+  let sum = 0;
+  for (let j = 0; j < a.length; j++) sum += Math.abs(a[j] - b[j]);
+  return sum;
+}
+
+/** Solve the linearisation at the flip from the origin, and go as far that way as it pays, a few times. */
+function refined(search, flipped) {
+  const { origin, upper } = search;
+  for (let round = 0; round < REFINEMENTS; round++) {
+    const { change } = dualSimplex(linearised(search, flipped, origin), Infinity);
+    if (!change) break;
+    const aim = origin.map((ink, j) => Math.min(upper[j], Math.max(0, ink + change[j])));
+    let best = null, least = WORTHWHILE * inkBetween(flipped, origin);
+    for (const share of STEP_FRACTIONS) {
+      const trial = flipped.map((ink, j) => ink + share * (aim[j] - ink)), cost = inkBetween(trial, origin);
+      if (cost < least && reaches(search, trial)) [best, least] = [trial, cost];
+    }
+    if (!best) break;
+    flipped = best;
+  }
+  return flipped;
+}
+
+/** Undo changes in groups of halving size, the smallest changes first, wherever the frame still flips. */
+function trimmed(search, flipped) {
+  const { origin } = search, changed = () => {
+    const list = [];
+    for (let j = 0; j < origin.length; j++) if (flipped[j] !== origin[j]) list.push(j);
+    const size = (j) => Math.abs(flipped[j] - origin[j]);
+    return list.sort((a, b) => size(a) - size(b) || a - b);
+  };
+  for (let size = Math.max(1, changed().length >> 1); size; size >>= 1) {
+    const list = changed();
+    for (let from = 0; from < list.length; from += size) {
+      const without = Float64Array.from(flipped);
+      for (const j of list.slice(from, from + size)) without[j] = origin[j];
+      if (reaches(search, without)) flipped = without;
+    }
+  }
+  return flipped;
+}
+
+const COARSE = 3; // pixels between starts, and between lengths, of strokes that the model judges one by one
+const MAX_JUDGED = 4000; // strokes, some 0.3 seconds
+const STROKE_REFINEMENTS = 6; // moves of the ends by one pixel, at most
+
+/**
+ * A stroke that makes a model on any features answer `target`: of a coarse grid the one with least ink, then
+ * moved by pixels while that takes less. Another with less ink may exist.
+ */
+function searchedStroke({ model, frame, weights, target, width, erases, margin }) {
+  const { rows, cols } = model, search = { model, weights, target, margin };
+  const tried = [];
+  for (let direction = 0; direction < PEN_DIRECTIONS; direction++) {
+    const angle = direction * Math.PI / PEN_DIRECTIONS, step = [Math.sin(angle), Math.cos(angle)];
+    for (let length = direction ? COARSE : 0; length < Math.max(rows, cols); length += COARSE) {
+      for (let at = 0; at < rows * cols; at++) {
+        const row = at / cols | 0, col = at % cols;
+        if (row % COARSE || col % COARSE) continue;
+        tried.push({ start: [row, col], end: [row + length * step[0], col + length * step[1]] });
+      }
+    }
+  }
+  let best = firstThatFlips(search, drawn(tried, frame, rows, cols, width, erases).slice(0, MAX_JUDGED));
+  for (let round = 0; best && round < STROKE_REFINEMENTS; round++) {
+    const smaller = drawn(nudged(best), frame, rows, cols, width, erases).filter(({ ink }) => ink < best.ink);
+    const better = firstThatFlips(search, smaller);
+    if (!better) break;
+    best = better;
+  }
+  return best;
+}
+
+function firstThatFlips(search, strokes) {
+  return strokes.find(({ flipped }) => reaches(search, flipped())) ?? null;
+}
+
+/** All moves of both ends by at most a pixel down or right. */
+function nudged({ start, end }) {
+  const moves = [-1, 0, 1];
+  return moves.flatMap((a) => moves.flatMap((b) => moves.flatMap((c) => moves.map((d) => (
+    { start: [start[0] + a, start[1] + b], end: [end[0] + c, end[1] + d] })))));
+}
+
+/** Strokes inside the frame that change ink, the least first. */
+function drawn(strokes, frame, rows, cols, width, erases) {
+  const inside = ([row, col]) => row >= 0 && col >= 0 && row <= rows - 1 && col <= cols - 1;
+  return strokes.filter(({ start, end }) => inside(start) && inside(end)).map(({ start, end }) => {
+    let ink = 0;
+    eachCovered(start, end, width, rows, cols, (at, cover) => {
+      ink += Math.max(0, cover - (erases ? 1 - frame[at] : frame[at]));
+    });
+    const flipped = () => stroked(frame, coverage(start, end, width, rows, cols), erases);
+    return { start, end, erases, flipped, ink };
+  }).filter(({ ink }) => ink > 0).sort((a, b) => a.ink - b.ink);
 }
 
 // -------------------------------------------------------------------------------------------------- drawings

@@ -106,10 +106,10 @@ function buttons(app, fooling) {
     fooling.apply();
     app.announce(app.t('fool.applied', { target: app.model.value.classes[fooling.goal.value] }));
   };
-  return html`<div class="row">
-    <button type="button" aria-pressed=${String(isShown)} data-explain="fool.ghost" @click=${() => fooling.toggleGhost()}>${t('ghost')}</button>
+  return html`<div class="row change-row">
     <button type="button" class="primary" data-explain="fool.apply" ?disabled=${isApplied} @click=${apply}>${t('apply')}</button>
     <button type="button" data-explain="tool.undo" ?disabled=${held.value === null || app.pad.marks.length === 0} @click=${() => app.pad.undo()}>${t('undo')}</button>
+    <label class="check" data-explain="fool.ghost"><input type="checkbox" .checked=${isShown} @change=${() => fooling.toggleGhost()}><span>${t('ghost')}</span></label>
     <button type="button" class="link" @click=${() => saveJson('flip', asJson(app, fooling))}>JSON</button></div>`;
 }
 

@@ -12,6 +12,7 @@ import { mountPicked } from './picked.js';
 import { mountComparing } from './comparing.js';
 import { judgedSamples, nameOf, sampleRows, showRow } from './rows.js';
 import { decide, decisionsOf, DROP, relabelText } from './relabel.js';
+import { judge as texts } from '../texts/judge.js';
 
 const MOST_SUSPECTS = 12; // samples whose labels are doubted, shown at once
 const DOUBTED_FROM = 0.8; // probability of another class from which a label is worth a look
@@ -19,6 +20,7 @@ const RELABEL_FILE = 'relabel.csv';
 
 export const judging = {
   key: 'judge',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {

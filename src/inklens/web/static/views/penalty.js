@@ -1,6 +1,9 @@
 /** penalty: not built yet. */
+import { penalty as texts } from '../texts/penalty.js';
+
 export const penalty = {
   key: 'penalty',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
