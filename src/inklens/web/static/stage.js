@@ -137,7 +137,7 @@ function mountAnswer(root, app) {
   reasons.className = 'reasons';
   const chart = document.createElement('div');
   root.dataset.explain = 'answer';
-  root.replaceChildren(says, reasons, chart);
+  root.replaceChildren(says, chart, reasons);
   const bars = new AnswerBars(chart, app);
   let timer = 0;
   effect(() => {
