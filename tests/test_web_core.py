@@ -353,6 +353,17 @@ def test_what_is_no_single_digit_is_refused_by_both(page, ink, kind):
     assert sorted(found) == sorted(map(kind_of, wanted.reasons))
 
 
+def test_of_two_places_equally_near_both_take_the_same(page):
+    """An even bar has its centre of mass between two pixels, up to the rounding of sums."""
+    for width in (20, 24, 28):
+        pad = place([(40, 100 - width // 2, 120, width)])
+        ink = [text(pad), *pad.shape]
+        code = "([data, rows, cols]) => [...core.normaliseDrawing(inkOf(data), rows, cols, { pen: null }).frame]"
+        frame = normalise_drawing(pad / 255, pen=None).frame
+        assert np.array_equal(page.evaluate(code, ink), frame.ravel())
+        assert np.flatnonzero(frame.any(axis=1)).min() == 5  # the lower one: rows 5 to 24 have their middle at 14.5
+
+
 # ------------------------------------------------------------------------------------------------- flips
 
 
