@@ -1,6 +1,7 @@
 """`inklens export`: what it writes, what it leaves out and says so, and what it refuses."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from command import run
 
 from inklens import DigitReader
+from inklens.tasks.exporting import export_page
 from inklens.tasks.models import fit
+from inklens.web.page import unpacked
 from inklens.web.payload import parse
 from inklens.web.weights import weights_document
 
@@ -26,11 +29,7 @@ def model(tmp_path_factory):
 
 def bytes_of(page):
     """The model in a page."""
-    import base64
-    import gzip
-    import re
-
-    return gzip.decompress(base64.b64decode(re.search(r'id="model">([^<]*)<', page)[1]))
+    return unpacked(re.search(r'id="model">([^<]*)<', page)[1])
 
 
 def refused(done, code, *words):
@@ -89,6 +88,14 @@ def test_a_page_holds_the_model_and_says_how_large_it_is(model, tmp_path):
     assert len(header["path"]["Cs"]) == 5
     assert max(header["path"]["gaps"]) <= 1e-3
     assert len(header["samples"]["labels"]) == document["samples"]
+
+
+def test_a_page_with_all_there_is_stays_small(tmp_path):
+    fit(C=1.0, l1_ratio=1.0, tol=1e-3, out=tmp_path / "m.inklens")
+    page = export_page(DigitReader.load(tmp_path / "m.inklens"))
+    assert (page.points, page.notes) == (60, ())
+    assert page.samples >= 100
+    assert len(page.text.encode()) <= 300_000
 
 
 def test_a_page_goes_to_standard_output(model):

@@ -73,6 +73,8 @@ def test_tokens_are_the_source(name):
         ("a = (b) / c / d; '//'", "a=(b)/c/d;'//'"),
         ("return /'/ ", "return/'/"),
         ("a.in / 2 // b", "a.in/2"),
+        ("a = of / most; b = c / d", "a=of/most;b=c/d"),
+        ("for (const a of /b c/.d) e", "for(const a of/b c/.d)e"),
         ("a = b\n/* c */\nd", "a=b\nd"),
         ("a = b /*\n*/ d", "a=b\nd"),
         ("a\n++b", "a\n++b"),

@@ -32,7 +32,7 @@ STDOUT = "-"
 @click.option(
     "--samples",
     type=click.IntRange(0, 5000),
-    default=200,
+    default=120,
     show_default=True,
     metavar="N",
     help="Held-out digits to look at, the mistakes among them.",

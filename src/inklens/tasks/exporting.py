@@ -5,7 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from inklens.errors import InklensError, ParameterError
+from inklens.explanations import usual_ink
 from inklens.linear.driver import Solution
 from inklens.linear.path import softmax_path
 from inklens.progress import Progress
@@ -13,11 +16,13 @@ from inklens.reader import DigitReader
 from inklens.tasks.model_rows import pixel_rows
 from inklens.tasks.paths import PathRun, path_accuracies
 from inklens.tasks.session import Session
-from inklens.web.page import exported
+from inklens.web.page import document
+from inklens.web.payload import samples as samples_of
+from inklens.web.payload import web_model
 from inklens.web.weights import weights_document
 
 POINTS = 60  # of a path: a page with so many stays below 300 kB
-SAMPLES = 200  # held-out digits in a page
+SAMPLES = 120  # held-out digits in a page: about 30 kB
 MOST_ROWS = 20_000  # of training: with more, a path takes minutes, and is fitted only when asked for
 PATH_TOL = 1e-3  # each point's promise, as of ``inklens path``
 
@@ -111,12 +116,15 @@ def export_page(
     if session is None:
         if points:
             raise ParameterError(f"a path needs the rows that it is fitted on: {'; '.join(notes)}")
-        return Export(exported(reader, title=title, language=language), "html", notes=notes)
+        model = web_model(reader, gate=gate)
+        return Export(document(model, title=title, language=language), "html", notes=notes)
     wanted, why = _points(session, points)
     run = _path(session, wanted, progress) if wanted else None
-    notes = (*notes, *why)
-    page = exported(reader, title=title, language=language)
-    return Export(page, "html", 0 if run is None else len(run.path), samples, notes)
+    shown = samples_of(reader, session, n=samples) if samples else None
+    model = web_model(reader, path=run, samples=shown, usual=_usual(session), gate=gate)
+    page = document(model, title=title, language=language)
+    n_points, n_shown = (0 if run is None else len(run.path)), (0 if shown is None else len(shown.labels))
+    return Export(page, "html", n_points, n_shown, (*notes, *why))
 
 
 def _session(
@@ -134,6 +142,14 @@ def _session(
             raise
         return None, (f"no held-out digits and no path in the page: {error}",)
     return session, session.notes
+
+
+def _usual(session: Session) -> dict[str, np.ndarray] | None:
+    """Return the most ink that is plausible, by class, where every class has training images."""
+    X, y, _ = session.half("train")
+    if set(session.reader.classes) - set(y.astype(str)):
+        return None
+    return usual_ink(X.reshape(-1, *session.dataset.image_shape), y)
 
 
 def _points(session: Session, asked: int | None) -> tuple[int, tuple[str, ...]]:

@@ -1,8 +1,8 @@
 """One HTML file with the whole face and a model in it: no server, no network, nothing beside it.
 
 What the page runs and how it looks is named by hash in its policy, so nothing that a class or a file is called can
-become code. Code and model are gzip in base64, which the page's first script unpacks; without a script, and on paper,
-the page still says what the model is.
+become code. Code, look and model are gzip in base85, which the page's first script unpacks; without a script, and on
+paper, the page still says what the model is.
 """
 
 import base64
@@ -21,22 +21,37 @@ from inklens import __version__
 from inklens.errors import ParameterError
 from inklens.reprs import MOST_TILES, map_tiles
 from inklens.web.bundle import joined_once, read_static
-from inklens.web.payload import WebReader, parse, web_model
-from inklens.web.tokens import Reader, without_comments
+from inklens.web.payload import Samples, WebPath, WebReader, parse, web_model
+from inklens.web.tokens import ModuleError
 
 LANGUAGES = ("en", "de")
 ENTRY, BOOT, TEMPLATE, TEXTS = "hosts/page.js", "hosts/boot.js", "page.html", "texts/page.json"
-STYLES = ("style.css", "hosts/page.css")
+WIDGET, BRIDGE, FRAME = "hosts/widget.js", "hosts/bridge.js", "frame.html"
+VIEWS = ("draw", "see", "fool", "penalty", "judge", "train", "learn")
+STYLE, STILL_STYLE = "style.css", "hosts/page.css"
+LIVE_STYLE = "/* ---- from here on, the live part ---- */"  # in style.css; what stands above serves every page
 FIRST = "document.documentElement.classList.add('live')"  # before anything is painted: what reads without script hides
+SAFE = str.maketrans("&<>", ".:,")  # which Python's base85 leaves free, and hosts/boot.js knows
+UNSAFE = str.maketrans(".:,", "&<>")
 KINDS = ("page", "output")  # a file of its own; a frame in a notebook
 
 MAP_SIZE = 112  # CSS pixels, the longer side of a map
 POINTS_OF_C = 4  # significant digits
 
 
-def exported(reader: WebReader, *, title: str | None = None, language: str = "en", kind: str = "page") -> str:
-    """Return the page of a reader; the parameters are those of `document`."""
-    return document(web_model(reader), title=title, language=language, kind=kind)
+def exported(
+    reader: WebReader,
+    *,
+    path: WebPath | Sequence[WebPath] | None = None,
+    samples: Samples | None = None,
+    gate: bool = True,
+    title: str | None = None,
+    language: str = "en",
+    kind: str = "page",
+) -> str:
+    """Return the page of a reader: the parameters of `inklens.web.payload.web_model`, then those of `document`."""
+    model = web_model(reader, path=path, samples=samples, gate=gate)
+    return document(model, title=title, language=language, kind=kind)
 
 
 def document(model: bytes, *, title: str | None = None, language: str = "en", kind: str = "page") -> str:
@@ -62,8 +77,8 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         raise ParameterError(f"expected one of the languages {', '.join(LANGUAGES)}, got {language!r}")
     header, tensors = parse(model)
     still = _Still(header, tensors, json.loads(read_static(TEXTS))[language])
-    style, boot, code = _style(), _boot(), joined_once(ENTRY)
-    return _template().render(
+    return _template(TEMPLATE).render(
+        **_live_parts(joined_once(ENTRY)),
         language=language,
         kind=kind,
         version=__version__,
@@ -74,13 +89,30 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         more_tiles=still.more_tiles(),
         can=list(still.can()),
         made=still.text("made", version=__version__),
-        policy=policy(scripts=(FIRST, boot, code), style=style),
-        style=style,
-        first=FIRST,
-        boot=boot,
-        code=packed(code.encode()),
-        model=packed(model),
+        model=packed_tightly(model),
     )
+
+
+def widget_module(views: Sequence[str]) -> str:
+    """Return the module of a notebook's widget that shows these views, a frame's document within it."""
+    others = [key for key in VIEWS if key not in views]
+    without = frozenset(f"{folder}/{key}.js" for folder in ("views", "texts") for key in others)
+    code = joined_once(WIDGET, without=without)
+    page = _template(FRAME).render(**_live_parts(code), t=json.loads(read_static(TEXTS))["en"])
+    return f"{joined_once(BRIDGE)}export default widget({json.dumps(page)});\n"
+
+
+def _live_parts(code: str) -> dict[str, str]:
+    """Return what every page that comes to life holds, by the name that templates have for it."""
+    (style, live_style), boot = _styles(), joined_once(BOOT)
+    return {
+        "policy": policy(scripts=(FIRST, boot, code), style=style),
+        "style": style,
+        "first": FIRST,
+        "boot": boot,
+        "live_style": packed_tightly(live_style.encode()),
+        "code": packed_tightly(code.encode()),
+    }
 
 
 def policy(*, scripts: Sequence[str], style: str) -> str:
@@ -102,7 +134,25 @@ def _hash(text: str) -> str:
 
 def packed(data: bytes) -> str:
     """Return bytes as base64 of gzip; the same bytes give the same text."""
-    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
+    return base64.b64encode(_compressed(data)).decode()
+
+
+def packed_tightly(data: bytes) -> str:
+    """Return bytes as base85 of gzip, a sixteenth shorter than base64, in characters that HTML leaves alone."""
+    return base64.b85encode(_compressed(data)).decode().translate(SAFE)
+
+
+def unpacked(text: str) -> bytes:
+    """Return what `packed_tightly` was given.
+
+    >>> unpacked(packed_tightly(b"ink"))
+    b'ink'
+    """
+    return gzip.decompress(base64.b85decode(text.translate(UNSAFE)))
+
+
+def _compressed(data: bytes) -> bytes:
+    return gzip.compress(data, 9, mtime=0)
 
 
 def shown(text: str) -> str:
@@ -209,21 +259,24 @@ class _Still:
 # ------------------------------------------------------------------------------------------------- the same for all
 
 
-@lru_cache(maxsize=1)
-def _template():
+@lru_cache(maxsize=2)
+def _template(name: str):
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(read_static(TEMPLATE))
+    return environment.from_string(read_static(name))
 
 
 @lru_cache(maxsize=1)
-def _boot() -> str:
-    return without_comments(Reader(read_static(BOOT), BOOT).tokens())
+def _styles() -> tuple[str, str]:
+    """Return the look of what reads without a script, and that of the live part."""
+    base, marker, live = read_static(STYLE).partition(LIVE_STYLE)
+    if not marker:
+        raise ModuleError(f"{STYLE}: expected the line {LIVE_STYLE}")
+    return _plain(base + read_static(STILL_STYLE)), _plain(live)
 
 
-@lru_cache(maxsize=1)
-def _style() -> str:
-    """Return the look without comments, and with single spaces."""
-    plain = re.sub(r"/\*.*?\*/", "", "".join(map(read_static, STYLES)), flags=re.DOTALL)
-    return re.sub(r"\s*([{};])\s*", r"\1", re.sub(r"\s+", " ", plain)).strip()
+def _plain(style: str) -> str:
+    """Return a style sheet without comments, and with single spaces."""
+    plain = re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL))
+    return re.sub(r"\s*([{};])\s*", r"\1", plain).strip()

@@ -16,10 +16,12 @@ from typing import Literal, Protocol
 import numpy as np
 
 from inklens.classes import encode
+from inklens.datasets.dataset import Dataset
+from inklens.datasets.relabel import mark
 from inklens.errors import DataError, ParameterError
 from inklens.linear.path import SoftmaxPath
 from inklens.model.linear_model import PHOTO_SHAPE
-from inklens.model.records import FitRecord
+from inklens.model.records import DataRecord, FitRecord
 from inklens.photos import checks, typical
 from inklens.reprs import Card
 
@@ -27,6 +29,7 @@ FORMAT, VERSION = "inklens-web", 1
 ALIGNMENT = 8  # bytes; a typed array of a browser starts at a multiple of its element's size
 FULL_INK = 255
 PATH_LEVELS = 32767  # steps from 0 to the largest coefficient of a path: what 16 bits hold beside the sign
+STOP_LEVELS = 4095  # 12 bits: nearly all coefficients of an early stop are not 0, and compress badly
 GATE_LEVELS = 127  # 8 bits; likeness moves by 0.05 at most, and no decision further than 0.03 from the limit
 MISTAKE_SHARE, CLOSE_SHARE = 0.4, 0.3  # of the sample digits, at most
 
@@ -49,6 +52,8 @@ class WebReader(Protocol):
     def features(self) -> str: ...
     @property
     def fit_record(self) -> FitRecord | None: ...
+    @property
+    def data_record(self) -> DataRecord: ...
     def recorded(self, part: str) -> Mapping[str, object]: ...
     def predict_proba(self, frames: np.ndarray) -> np.ndarray: ...
     def _card(self) -> Card: ...
@@ -57,6 +62,8 @@ class WebReader(Protocol):
 class WebSession(Protocol):
     """Rows that a model is asked about: a `Session`, or what looks like one."""
 
+    @property
+    def dataset(self) -> Dataset: ...
     def half(self, part: Literal["test", "train", "all"]) -> Half: ...
 
 
@@ -65,6 +72,29 @@ class WebPath(Protocol):
 
     @property
     def path(self) -> SoftmaxPath: ...
+    @property
+    def train_accuracy(self) -> np.ndarray: ...
+    @property
+    def test_accuracy(self) -> np.ndarray: ...
+
+
+class WebStops(Protocol):
+    """Early stops of a solver on one L1 problem, the proven optimum last: a `StopRun`, or what looks like one."""
+
+    @property
+    def C(self) -> float: ...
+    @property
+    def epochs(self) -> tuple[int | None, ...]: ...
+    @property
+    def tols(self) -> tuple[float | None, ...]: ...
+    @property
+    def classes(self) -> np.ndarray: ...
+    @property
+    def coefs(self) -> np.ndarray: ...
+    @property
+    def intercepts(self) -> np.ndarray: ...
+    @property
+    def gaps(self) -> np.ndarray: ...
     @property
     def train_accuracy(self) -> np.ndarray: ...
     @property
@@ -87,6 +117,10 @@ class Samples:
         Counts over the whole half: true class by answer; rows of classes that the model does not know are left out.
     n_rows : int
         Rows of the half.
+    index : tuple of int
+        Rows of the data set; empty where no relabel file can name them.
+    data : str, optional
+        What a relabel file says of the data set.
     """
 
     pixels: np.ndarray
@@ -97,12 +131,15 @@ class Samples:
     half: str
     confusion: np.ndarray
     n_rows: int
+    index: tuple[int, ...] = ()
+    data: str | None = None
 
 
 def web_model(
     reader: WebReader,
     *,
     path: WebPath | Sequence[WebPath] | None = None,
+    tolerance: WebStops | None = None,
     samples: Samples | None = None,
     usual: Mapping[str, np.ndarray] | None = None,
     gate: bool = True,
@@ -115,6 +152,8 @@ def web_model(
         Its coefficients travel as float32.
     path : PathRun, or several with other shares of L1, optional
         For a slider over C; see `encode_path` for what is lost.
+    tolerance : StopRun, optional
+        For the same slider over a solver's time, see `inklens.tasks.stops`.
     samples : Samples, optional
         Digits to try, as `samples` finds them.
     usual : mapping from class to array (rows, cols) in [0, 1], optional
@@ -148,6 +187,7 @@ def web_model(
         "accuracy": _accuracy(reader.recorded("accuracy")),
         "path": None,
         "more_paths": [],
+        "tolerance": None,
         "samples": None,
         "gate": None,
     }
@@ -159,6 +199,9 @@ def web_model(
         tensors |= {f"path{number}.{name}": array for name, array in arrays.items()}
     if entries:
         header |= {"path": entries[0], "more_paths": entries[1:]}
+    if tolerance is not None:
+        header["tolerance"], arrays = encode_stops(tolerance, reader)
+        tensors |= {f"tolerance.{name}": array for name, array in arrays.items()}
     if samples is not None:
         header["samples"] = _samples(samples, reader)
         tensors["samples.pixels"] = samples.pixels
@@ -225,23 +268,10 @@ def _accuracy(recorded: Mapping[str, object]) -> dict[str, float | None]:
 
 
 def encode_path(run: WebPath, reader: WebReader) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-    """Return a path's numbers, and its coefficients as 16-bit differences from one point to the next.
-
-    A coefficient is a whole number of steps of max |W| / 32767. What is 0 stays 0, and what is not does not become 0,
-    so a coefficient is at most one step off, which is stated as "error". Each coefficient's points lie side by side,
-    with the low and the high bytes apart, and sizes before signs (zigzag): most bytes are then 0.
-    """
+    """Return a path's numbers, and its coefficients as `_coded` writes them."""
     path = run.path
-    if path.coefs.shape[1:] != reader.coef.shape or tuple(path.classes.astype(str)) != reader.classes:
-        raise DataError(
-            f"the path has {path.coefs.shape[1]} classes and {path.coefs.shape[2]} pixels, the model "
-            f"{reader.coef.shape[0]} and {reader.coef.shape[1]}; follow a path on the data of the model"
-        )
-    step = max(float(np.abs(path.coefs).max()), float(np.finfo(np.float32).tiny)) / PATH_LEVELS
-    steps = np.rint(path.coefs / step).astype(np.int64)
-    steps = np.where((steps == 0) & (path.coefs != 0.0), np.sign(path.coefs), steps).astype(np.int64)
-    change = np.diff(steps, axis=0, prepend=0).astype(np.int16).reshape(len(path), -1).T  # wraps, and so does its sum
-    size = ((change << 1) ^ (change >> 15)).astype(np.uint16)
+    _check_weights(path.coefs, path.classes, reader)
+    numbers, arrays = _coded(path.coefs, PATH_LEVELS)
     entry = {
         "Cs": _short(path.Cs, 9),
         "gaps": _short(path.gaps, 4),
@@ -252,14 +282,54 @@ def encode_path(run: WebPath, reader: WebReader) -> tuple[dict[str, object], dic
         "l1_ratio": path.l1_ratio,
         "group": path.group,
         "entry_order": path.entry_order.tolist(),
-        "scale": step,
-        "error": float(np.abs(steps * step - path.coefs).max()),
+        **numbers,
     }
-    return entry, {
-        "low": (size & 255).astype(np.uint8),
-        "high": (size >> 8).astype(np.uint8),
-        "intercept": _float32(path.intercepts),
+    return entry, {**arrays, "intercept": _float32(path.intercepts)}
+
+
+def encode_stops(stops: WebStops, reader: WebReader) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    """Return early stops as a path over a solver's time: the same lists, with its epochs and tolerances."""
+    _check_weights(stops.coefs, stops.classes, reader)
+    numbers, arrays = _coded(stops.coefs, STOP_LEVELS)
+    entry = {
+        "Cs": [stops.C] * len(stops.coefs),
+        "epochs": list(stops.epochs),
+        "tols": list(stops.tols),
+        "gaps": _short(stops.gaps, 4),
+        "nonzeros": np.count_nonzero(stops.coefs, axis=(1, 2)).tolist(),
+        "pixels": (stops.coefs != 0.0).any(axis=1).sum(axis=1).tolist(),
+        "train_accuracy": _short(stops.train_accuracy, 6),
+        "test_accuracy": _short(stops.test_accuracy, 6),
+        "l1_ratio": 1.0,
+        "group": False,
+        "entry_order": [],
+        **numbers,
     }
+    return entry, {**arrays, "intercept": _float32(stops.intercepts)}
+
+
+def _check_weights(coefs: np.ndarray, classes: np.ndarray, reader: WebReader) -> None:
+    if coefs.shape[1:] != reader.coef.shape or tuple(classes.astype(str)) != reader.classes:
+        raise DataError(
+            f"the path has {coefs.shape[1]} classes and {coefs.shape[2]} pixels, the model "
+            f"{reader.coef.shape[0]} and {reader.coef.shape[1]}; follow a path on the data of the model"
+        )
+
+
+def _coded(coefs: np.ndarray, levels: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Return coefficients as 16-bit differences from one point to the next.
+
+    A coefficient is a whole number of steps of max |W| / levels. What is 0 stays 0, and what is not does not become 0,
+    so a coefficient is at most one step off, which is stated as "error". Each coefficient's points lie side by side,
+    with the low and the high bytes apart, and sizes before signs (zigzag): most bytes are then 0.
+    """
+    step = max(float(np.abs(coefs).max()), float(np.finfo(np.float32).tiny)) / levels
+    steps = np.rint(coefs / step).astype(np.int64)
+    steps = np.where((steps == 0) & (coefs != 0.0), np.sign(coefs), steps).astype(np.int64)
+    change = np.diff(steps, axis=0, prepend=0).astype(np.int16).reshape(len(coefs), -1).T  # wraps, and so does its sum
+    size = ((change << 1) ^ (change >> 15)).astype(np.uint16)
+    numbers = {"scale": step, "error": float(np.abs(steps * step - coefs).max())}
+    return numbers, {"low": (size & 255).astype(np.uint8), "high": (size >> 8).astype(np.uint8)}
 
 
 def _short(values: np.ndarray, digits: int) -> list[float]:
@@ -295,7 +365,7 @@ def samples(
     """
     if n < 1:
         raise ParameterError(f"expected at least one sample digit, got {n}")
-    X, y, _ = session.half(part)
+    X, y, index = session.half(part)
     rows, cols = reader.image_shape
     proba = reader.predict_proba(X.reshape(-1, rows, cols) / FULL_INK)
     answers, y = proba.argmax(axis=1), np.asarray(y).astype(str)
@@ -315,7 +385,19 @@ def samples(
         part,
         confusion,
         len(y),
+        *_relabelled_by(reader, session, index[picked]),
     )
+
+
+def _relabelled_by(reader: WebReader, session: WebSession, index: np.ndarray) -> tuple[tuple[int, ...], str | None]:
+    """Return the rows as a relabel file names them, and its mark.
+
+    There are none where labels were corrected before or images were added: a new file would forget the one, and has no
+    row for the other.
+    """
+    if reader.data_record.relabelled is not None or (index < 0).any():
+        return (), None
+    return tuple(index.tolist()), mark(session.dataset)
 
 
 def _choose(proba: np.ndarray, right: np.ndarray, answers: np.ndarray, n: int) -> dict[int, str]:
@@ -347,6 +429,8 @@ def _samples(samples: Samples, reader: WebReader) -> dict[str, object]:
         "half": samples.half,
         "confusion": samples.confusion.tolist(),
         "n": samples.n_rows,
+        "index": list(samples.index) or None,
+        "data": samples.data,
     }
 
 

@@ -13,7 +13,7 @@ COMMENT, SPACE, WORD, NUMBER = "comment", "space", "word", "number"
 TEXT, REGEX, PUNCTUATION = "text", "regex", "punctuation"
 
 # After these words comes an operand, so that a slash begins a regular expression.
-OPERATORS = ("typeof", "in", "of", "delete", "void", "new", "instanceof", "await")
+OPERATORS = ("typeof", "in", "delete", "void", "new", "instanceof", "await")
 STATEMENTS = ("return", "case", "throw", "do", "else", "yield")
 BEFORE_OPERAND = frozenset((*OPERATORS, *STATEMENTS))
 BEFORE_CONDITION = frozenset(("if", "while", "for", "with"))  # whose closing parenthesis is no end of a value
@@ -117,6 +117,8 @@ class Reader:
         if token.text in (")", "]") and token.kind == PUNCTUATION:
             return self._open.pop()[1] not in BEFORE_CONDITION or token.text == "]"
         if token.kind == WORD:
+            if token.text == "of":  # a name like any other, but in the head of a loop
+                return not (self._open and self._open[-1] == ("(", "for"))
             return self._is_name or token.text not in BEFORE_OPERAND
         if token.kind == TEXT:
             return not token.text.endswith("${")

@@ -13,13 +13,15 @@
  * @typedef {{
  *   classes: string[], rows: number, cols: number, features: string, coef: Float64Array,
  *   intercept: Float64Array,
- *   header: object, path: Path | null, paths: Path[], samples: Samples | null, usual: Float64Array | null,
+ *   header: object, path: Path | null, paths: Path[], tolerance: Stops | null, samples: Samples | null, usual: Float64Array | null,
  *   gate: Gate | null
  * }} Model
  * @typedef {{
  *   Cs: number[], gaps: number[], nonzeros: number[], pixels: number[], train_accuracy: number[],
  *   test_accuracy: number[], l1_ratio: number, entry_order: number[], scale: number, error: number
  * }} Path one proven fit a C, weakest first; `error` is how far a decoded coefficient may be off
+ * @typedef {Path & {epochs: (number | null)[], tols: (number | null)[]}} Stops
+ *   early stops of a solver at one C: passes over the rows (null: the proven optimum) and the tolerance that stops there
  * @typedef {{
  *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
  *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number
@@ -78,9 +80,10 @@ export function decodeModel(bytes) {
     intercept: numbersOf(tensors, 'intercept', [classes.length]),
   };
   const entries = [header.path, ...(header.more_paths ?? [])].filter((entry) => entry);
-  const paths = entries.map((entry, number) => readPath(entry, tensors, number, classes.length, n));
+  const paths = entries.map((entry, number) => readPath(entry, tensors, `path${number}`, classes.length, n));
   return {
     ...model, paths, path: paths[0] ?? null,
+    tolerance: header.tolerance ? readStops(header.tolerance, tensors, classes.length, n) : null,
     samples: readSamples(header.samples, tensors, rows * cols, classes),
     usual: tensors.usual ? inkOf(numbersOf(tensors, 'usual', [classes.length, rows * cols])) : null,
     gate: readGate(header.gate, tensors),
@@ -183,19 +186,30 @@ function listOf(entry, name, length) {
  *
  * @returns {Path}
  */
-function readPath(entry, tensors, number, K, F) {
+function readPath(entry, tensors, name, K, F) {
   const P = listOf(entry, 'Cs', -1).length;
   const lists = ['gaps', 'nonzeros', 'pixels', 'train_accuracy', 'test_accuracy'];
-  for (const name of lists) listOf(entry, name, P);
+  for (const list of lists) listOf(entry, list, P);
   listOf(entry, 'entry_order', -1);
-  const bytes = ['low', 'high'].map((name) => {
-    const found = tensors[`path${number}.${name}`];
+  const bytes = ['low', 'high'].map((part) => {
+    const found = tensors[`${name}.${part}`];
     if (found?.dtype === 'uint8' && found.data.length === K * F * P) return found.data;
     throw new ModelError('its path has no coefficients');
   });
   if (!(entry.scale > 0)) throw new ModelError(`expected a scale of its path above 0, got ${entry.scale}`);
-  const intercepts = numbersOf(tensors, `path${number}.intercept`, [P, K]);
+  const intercepts = numbersOf(tensors, `${name}.intercept`, [P, K]);
   return { ...entry, coded: { low: bytes[0], high: bytes[1], intercepts, steps: null, points: [] } };
+}
+
+/**
+ * Early stops: a path over a solver's time.
+ *
+ * @returns {Stops}
+ */
+function readStops(entry, tensors, K, F) {
+  const stops = readPath(entry, tensors, 'tolerance', K, F);
+  for (const list of ['epochs', 'tols']) listOf(entry, list, stops.Cs.length);
+  return stops;
 }
 
 /**

@@ -1,29 +1,26 @@
-/** The catalogue: every text of the face in every language, by view. */
+/** The catalogue: every text of the face in every language. The shell's own are here, each view brings its own. */
 import { common } from './texts/common.js';
-import { draw } from './texts/draw.js';
-import { see } from './texts/see.js';
-import { fool } from './texts/fool.js';
-import { penalty } from './texts/penalty.js';
-import { judge } from './texts/judge.js';
-import { train } from './texts/train.js';
-import { learn } from './texts/learn.js';
 import { glossary } from './texts/glossary.js';
-
-const PARTS = { draw, see, fool, penalty, judge, train, learn, glossary };
 
 /** Languages, by code, in their own words. */
 export const LANGUAGES = { en: 'English', de: 'Deutsch' };
 
-/** All texts of a language by key: those of `common` by name, those of views as view.name. @param {string} language */
-export function textsOf(language) {
-  const all = { ...common[language] };
-  for (const [part, texts] of Object.entries(PARTS)) {
-    for (const [name, text] of Object.entries(texts[language])) all[`${part}.${name}`] = text;
-  }
-  return all;
-}
+/** @type {Record<string, Record<string, string>>} texts by language and key */
+const tables = Object.fromEntries(Object.keys(LANGUAGES).map((language) => [language, { ...common[language] }]));
+addTexts('glossary', glossary);
 
-const tables = Object.fromEntries(Object.keys(LANGUAGES).map((language) => [language, textsOf(language)]));
+/**
+ * Put a view's texts into the catalogue, under `part.name`; what explains one of its controls under `explain.part.name`.
+ * @param {string} part @param {Record<string, Record<string, string>>} texts by language and name
+ */
+export function addTexts(part, texts) {
+  for (const language of Object.keys(LANGUAGES)) {
+    for (const [name, text] of Object.entries(texts[language])) {
+      const key = name.startsWith('explain.') ? name.replace('explain.', `explain.${part}.`) : `${part}.${name}`;
+      tables[language][key] = text;
+    }
+  }
+}
 
 /**
  * Return a text with its {places} filled; a missing one shows its key, so that nobody overlooks it.
@@ -54,12 +51,13 @@ function format(language, decimals) {
 /** A number with so many decimals, in the language's way; the minus sign is a true one. @param {number} value @param {number} decimals @param {string} language */
 export function decimal(value, decimals, language) {
   const text = format(language, decimals).format(value);
-  return value < 0 ? text.replace('-', '−') : text;
+  if (!(value < 0)) return text;
+  return /[1-9]/.test(text) ? text.replace('-', '−') : text.replace('-', ''); // what rounds to nought has no sign
 }
 
 /** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
 export function percent(share, language) {
-  const sign = language === 'de' ? ' %' : '%';
+  const sign = language === 'de' ? '\u00a0%' : '%';
   if (share > 0.999 && share < 1) return `> ${format(language, 1).format(99.9)}${sign}`;
   if (share < 0.001 && share > 0) return `< ${format(language, 1).format(0.1)}${sign}`;
   return `${format(language, 1).format(100 * share)}${sign}`;

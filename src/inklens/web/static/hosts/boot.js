@@ -1,14 +1,11 @@
 /**
- * Starts an exported page. Code and model stand in the page as base64 of gzip; the code is run as an inline module whose
+ * Starts an exported page. Code, look and model stand in it as base85 of gzip; the code is run as an inline module whose
  * hash the page's policy names, so nothing else ever runs here.
  *
- * `inklens.ready` is kept by hosts/page.js, or broken here: then the page that reads without a script is shown again.
+ * `inklens.ready` is kept by the host whose code this is, or broken here: then the page that reads without a script is
+ * shown again.
  */
-async function unpacked(id) {
-  const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (char) => char.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
-  return new Response(stream).arrayBuffer();
-}
+import { unpacked } from './packed.js';
 
 const start = {};
 const ready = new Promise((keep, fail) => Object.assign(start, { keep, fail }));
@@ -24,13 +21,18 @@ ready.then(
   },
 );
 
-try {
-  const [code, bytes] = await Promise.all([unpacked('code'), unpacked('model')]);
+/** Put look and code to work, and leave the model, if the page has one, to the code. */
+async function begin() {
+  const parts = ['code', 'look', 'model'].filter((id) => document.getElementById(id));
+  const [code, look, bytes] = await Promise.all(parts.map(unpacked));
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(new TextDecoder().decode(look));
+  document.adoptedStyleSheets = [sheet];
   globalThis.inklens.start = { ...start, bytes };
   const module = document.createElement('script');
   module.type = 'module';
   module.textContent = new TextDecoder().decode(code);
   document.head.append(module);
-} catch (error) {
-  start.fail(error);
 }
+
+begin().catch(start.fail);

@@ -25,6 +25,8 @@ export const common = {
     'explain.tool.pen': 'Adds ink: a pixel becomes as dark as the pen covers it.', 'explain.tool.eraser': 'Takes ink away where it passes.', 'explain.tool.undo': 'Takes the last stroke back (Ctrl+Z).', 'explain.tool.redo': 'Puts the stroke back (Ctrl+Shift+Z).', 'explain.tool.clear': 'Wipes the pad and starts a free drawing.', 'explain.tool.width': 'Width of the pen, as a share of the pad. MNIST was written with pens of about a seventh of the digit.',
     'explain.sample.random': 'A digit that the model has not learned from.', 'explain.sample.wrong': 'A held-out digit that this model reads wrongly.', 'explain.sample.close': 'A held-out digit whose best two classes are nearly even.',
     'explain.tab.draw': 'Draw or bring a picture, and follow it on its way to 28 x 28 pixels.', 'explain.tab.see': 'Why it answers as it does: evidence, pixel by pixel.', 'explain.tab.fool': 'The smallest change of ink that changes its mind, proven.', 'explain.tab.penalty': 'What the penalty does: all optima from the strongest to the weakest.', 'explain.tab.judge': 'How well it does, and on which digits it fails.', 'explain.tab.train': 'Fit models of your own and watch the bound close.', 'explain.tab.learn': 'The tutorial, step by step.',
+    // Charts.
+    'save.chart': 'Save this chart as {kind}', 'as.table': 'As a table',
   },
   de: {
     skip: 'Zur Ansicht springen', views: 'Ansichten', language: 'Sprache', close: 'Schließen', row: 'Zeile', column: 'Spalte', ink: 'Tinte',
@@ -51,5 +53,7 @@ export const common = {
     'explain.tool.pen': 'Fügt Tinte hinzu: Ein Pixel wird so dunkel, wie der Stift es bedeckt.', 'explain.tool.eraser': 'Nimmt Tinte weg, wo er vorbeikommt.', 'explain.tool.undo': 'Nimmt den letzten Strich zurück (Strg+Z).', 'explain.tool.redo': 'Setzt den Strich wieder ein (Strg+Umschalt+Z).', 'explain.tool.clear': 'Leert die Fläche und beginnt eine freie Zeichnung.', 'explain.tool.width': 'Breite des Stifts als Anteil der Fläche. MNIST wurde mit Stiften von etwa einem Siebtel der Ziffer geschrieben.',
     'explain.sample.random': 'Eine Ziffer, aus der das Modell nicht gelernt hat.', 'explain.sample.wrong': 'Eine Testziffer, die dieses Modell falsch liest.', 'explain.sample.close': 'Eine Testziffer, bei der die beiden besten Klassen fast gleichauf liegen.',
     'explain.tab.draw': 'Zeichne oder bring ein Bild mit und verfolge seinen Weg zu 28 x 28 Pixeln.', 'explain.tab.see': 'Warum es so antwortet: Belege, Pixel für Pixel.', 'explain.tab.fool': 'Die kleinste Änderung der Tinte, die seine Meinung ändert, bewiesen.', 'explain.tab.penalty': 'Was die Strafe bewirkt: alle Optima von der stärksten bis zur schwächsten.', 'explain.tab.judge': 'Wie gut es ist, und an welchen Ziffern es scheitert.', 'explain.tab.train': 'Eigene Modelle anpassen und zusehen, wie sich die Schranke schließt.', 'explain.tab.learn': 'Das Tutorial, Schritt für Schritt.',
+    // Charts.
+    'save.chart': 'Dieses Diagramm als {kind} speichern', 'as.table': 'Als Tabelle',
   },
 };

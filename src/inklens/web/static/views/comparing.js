@@ -10,7 +10,7 @@ import { modelBytes } from '../modelfile.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app @returns {() => void} */
 export function mountComparing(root, app) {
-  const [head, body] = ['head', 'versus'].map((name) => root.appendChild(Object.assign(document.createElement('div'), { className: name })));
+  const [head, body] = ['about', 'versus'].map((name) => root.appendChild(Object.assign(document.createElement('div'), { className: name })));
   const trouble = signal('');
   const take = async (file) => {
     try {

@@ -6,9 +6,11 @@ import { Painter } from '../canvas.js';
 import { openPicture } from '../picture.js';
 import { percent } from '../texts.js';
 import { savePng } from '../save.js';
+import { draw as texts } from '../texts/draw.js';
 
 export const draw = {
   key: 'draw',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
@@ -189,5 +191,5 @@ function stopCamera(state) {
 }
 
 function saveDrawing(app) {
-  savePng('digit', document.querySelector('.board .paper'), app.mode.value === 'frame' ? 10 : 2);
+  savePng('digit', document.querySelector('.board .paper'), app.mode.value === 'frame' ? 10 : 1);
 }

@@ -121,7 +121,11 @@ function choices(app, game, without, disabled = false) {
   const { question: { value: question }, guess: { value: chosen } } = game;
   const state = (k) => (chosen === null ? '' : k === question.right ? 'is-right' : k === chosen ? 'is-wrong' : '');
   return html`<div class="row guesses" role="group" aria-label=${app.t('fool.guess.choices')}>${app.model.value.classes.map((name, k) => (k === without ? ''
-    : html`<button type="button" class=${`guess ${state(k)}`} ?disabled=${disabled || chosen !== null} @click=${() => guess(app, game, k)}>${name}</button>`))}</div>`;
+    : html`<button type="button" class=${`guess-choice ${state(k)}`} ?disabled=${disabled || chosen !== null} @click=${(event) => {
+      const board = event.target.closest('.guessing');
+      guess(app, game, k);
+      board.querySelector('.verdict button')?.focus(); // the buttons of the guess are spent
+    }}>${name}</button>`))}</div>`;
 }
 
 /** What came out, in words. */
@@ -193,8 +197,8 @@ function stopOwn(app, game) {
 function scored(app, game) {
   const marks = game.marks.value;
   const right = marks.filter(Boolean).length;
-  if (marks.length === 0) return html`<p class="score">${app.t('fool.guess.score.none')}</p>`;
-  return html`<p class="score" data-explain="fool.score"><strong>${app.t('fool.guess.score', { right, n: marks.length })}</strong>
+  if (marks.length === 0) return html`<p class="guess-score">${app.t('fool.guess.score.none')}</p>`;
+  return html`<p class="guess-score" data-explain="fool.score"><strong>${app.t('fool.guess.score', { right, n: marks.length })}</strong>
     <span class="run" aria-hidden="true">${marks.slice(-SHOWN).map((is) => html`<i class=${is ? 'right' : 'wrong'}>${is ? '✓' : '✗'}</i>`)}</span>
     <button type="button" class="link" @click=${() => { game.marks.value = []; }}>${app.t('fool.guess.reset')}</button></p>`;
 }

@@ -7,9 +7,11 @@ import { foolingOf, MARGINS } from './fooling.js';
 import { mountChange } from './fool-change.js';
 import { mountAttempt } from './fool-attempt.js';
 import { mountGuessing } from './fool-guess.js';
+import { fool as texts } from '../texts/fool.js';
 
 export const fool = {
   key: 'fool',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {

@@ -10,8 +10,9 @@ import { intervalChart } from './intervals.js';
 import { matrixTable } from './matrix.js';
 import { mountPicked } from './picked.js';
 import { mountComparing } from './comparing.js';
-import { judgedSamples, nameOf, sampleRow, showRow } from './rows.js';
+import { judgedSamples, nameOf, sampleRows, showRow } from './rows.js';
 import { decide, decisionsOf, DROP, relabelText } from './relabel.js';
+import { judge as texts } from '../texts/judge.js';
 
 const MOST_SUSPECTS = 12; // samples whose labels are doubted, shown at once
 const DOUBTED_FROM = 0.8; // probability of another class from which a label is worth a look
@@ -19,6 +20,7 @@ const RELABEL_FILE = 'relabel.csv';
 
 export const judging = {
   key: 'judge',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
@@ -58,7 +60,8 @@ function mountJudged(root, app, judged) {
   const part = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
   const [confusion, pickedRoot, words, labels, numbers] = ['confusion', 'picked', 'in-words', 'labels', 'per-class'].map(part);
   const [worst] = frequentMistakes(judged.confusion, 1);
-  const state = { cell: signal(worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 }), picked: signal(null), shares: signal(false) };
+  if (!app.cell.peek()) app.cell.value = worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 };
+  const state = { cell: app.cell, picked: signal(null), shares: signal(false) };
   const ends = [
     mountConfusion(confusion, app, judged, state),
     mountPicked(pickedRoot, app, state.picked),
@@ -80,7 +83,7 @@ function open(state, cell, place) {
 // ---------------------------------------------------------------------------------------------------- confusion
 
 function mountConfusion(root, app, judged, state) {
-  const [head, table, cell] = ['head', 'matrix-holder', 'cell-rows'].map((name) => Object.assign(document.createElement('div'), { className: name }));
+  const [head, table, cell] = ['about', 'matrix-holder', 'cell-rows'].map((name) => Object.assign(document.createElement('div'), { className: name }));
   const both = Object.assign(document.createElement('div'), { className: 'confusion-parts' });
   both.append(table, cell);
   root.append(head, both);
@@ -180,10 +183,8 @@ function doubtful(app, judged, state, pickedRoot) {
 /** Return rows that are read surely as another class than their label, the surest first; kept with the model. */
 function suspects(model) {
   if (!doubted.has(model)) {
-    const rows = model.samples.labels.map((_, i) => i).filter((i) => model.samples.labels[i] !== model.samples.predicted[i])
-      .map((i) => sampleRow(model.samples, i));
     const sure = (row) => Math.max(...answerOf(model, row.frame).p);
-    const ranked = rows.map((row) => ({ row, p: sure(row) })).filter(({ p }) => p >= DOUBTED_FROM).sort((a, b) => b.p - a.p);
+    const ranked = sampleRows(model).filter(({ label, predicted }) => label !== predicted).map((row) => ({ row, p: sure(row) })).filter(({ p }) => p >= DOUBTED_FROM).sort((a, b) => b.p - a.p);
     doubted.set(model, ranked.slice(0, MOST_SUSPECTS).map(({ row }) => row));
   }
   return doubted.get(model);

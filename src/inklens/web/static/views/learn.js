@@ -1,6 +1,9 @@
 /** learn: not built yet. */
+import { learn as texts } from '../texts/learn.js';
+
 export const learn = {
   key: 'learn',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {

@@ -27,12 +27,12 @@ export function matrixTable(app, { confusion, cell, shares, open }) {
 function cellOf(app, { t, p, count, total, most, shares, isOpen, open }) {
   const { classes } = app.model.value;
   const lang = app.language.value;
-  const of = total ? count / total : 0;
-  const words = app.t('judge.matrix.cell', { true: classes[t], answer: classes[p], count, total, share: percent(of, lang) });
-  const shade = count === 0 ? 0 : t === p ? of : LEAST_SHADE + (1 - LEAST_SHADE) * (of / most);
+  const part = total ? count / total : 0;
+  const words = app.t('judge.matrix.cell', { true: classes[t], answer: classes[p], count, total, share: percent(part, lang) });
+  const shade = count === 0 ? 0 : t === p ? part : LEAST_SHADE + (1 - LEAST_SHADE) * (part / most);
   return html`<td class=${t === p ? 'right' : 'mistake'}><button type="button" class="cell" aria-label=${words} title=${words}
     aria-pressed=${String(isOpen)} tabindex=${isOpen ? 0 : -1} data-at=${`${t},${p}`} .style=${`--shade: ${shade.toFixed(3)}`}
-    @click=${() => open({ t, p })}>${count === 0 ? '' : shares ? wholePercent(of) : count.toLocaleString(lang)}</button></td>`;
+    @click=${() => open({ t, p })}>${count === 0 ? '' : shares ? wholePercent(part) : count.toLocaleString(lang)}</button></td>`;
 }
 
 /** Per cent without the sign, one decimal below ten. */

@@ -17,7 +17,7 @@ const SHOWN = 3; // most probable classes
  * @returns {() => void}
  */
 export function mountPicked(root, app, picked) {
-  const [head, figures, words] = ['head', 'maps-large', 'words'].map((name) => {
+  const [head, figures, words] = ['about', 'maps-large', 'words'].map((name) => {
     const part = document.createElement('div');
     part.className = name;
     return root.appendChild(part);

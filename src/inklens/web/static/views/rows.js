@@ -1,5 +1,7 @@
 /** The rows behind the cells of a confusion matrix: samples that came with the model, or all of them from the studio. */
 
+const FULL_INK = 255;
+
 /**
  * @typedef {{
  *   half: string, row: number, index: number | null, label: string, predicted: string,
@@ -15,23 +17,31 @@
 
 /** What a model was judged on, or null where it came without. @param {import('../core.js').Model} model @returns {Judged | null} */
 export function judgedSamples(model) {
-  const { samples, classes } = model;
+  const { samples } = model;
   if (!samples) return null;
   const { confusion, half, data = null } = samples;
   const cell = (t, p) => {
-    const isIn = (i) => samples.labels[i] === classes[t] && samples.predicted[i] === classes[p];
-    const rows = samples.labels.map((_, i) => i).filter(isIn).map((i) => sampleRow(samples, i));
-    return { total: confusion[t][p], rows };
+    const isIn = (_, i) => samples.labels[i] === t && samples.predicted[i] === p;
+    return { total: confusion[t][p], rows: sampleRows(model).filter(isIn) };
   };
   return { confusion, half, data, cell };
 }
 
-/** Return one sample as a row. @param {import('../core.js').Samples} samples @param {number} i @returns {Row} */
-export function sampleRow(samples, i) {
-  const { half, rows, labels, predicted } = samples;
+/** Rows are made once for each model, as what is shown of them is kept with them. @type {WeakMap<object, Row[]>} */
+const made = new WeakMap();
+
+/** Return the samples of a model as rows. @param {import('../core.js').Model} model @returns {Row[]} */
+export function sampleRows(model) {
+  if (!made.has(model)) made.set(model, Array.from({ length: model.samples.length }, (_, i) => sampleRow(model, i)));
+  return made.get(model);
+}
+
+function sampleRow({ samples, classes, header }, i) {
+  const { half, rows, labels, predicted, pixels, size, index } = samples;
   return {
-    half, row: rows[i], index: samples.index?.[i] ?? null, label: labels[i], predicted: predicted[i],
-    frame: samples.frame(i), sample: i,
+    half, row: rows[i], index: index?.[i] ?? null, sample: i,
+    label: classes[labels[i]] ?? String(header.samples.labels[i]), predicted: classes[predicted[i]],
+    frame: Float64Array.from(pixels.subarray(i * size, (i + 1) * size), (ink) => ink / FULL_INK),
   };
 }
 

@@ -8,9 +8,11 @@ import { classChoice } from '../choices.js';
 import { decimal, percent } from '../texts.js';
 import { seen } from '../seen.js';
 import { strokesTable } from './strokes.js';
+import { see as texts } from '../texts/see.js';
 
 export const see = {
   key: 'see',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {

@@ -1,6 +1,9 @@
 /** train: not built yet. */
+import { train as texts } from '../texts/train.js';
+
 export const train = {
   key: 'train',
+  texts,
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
