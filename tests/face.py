@@ -140,7 +140,10 @@ class Face:
         """Load the page with a view and a state of its address."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}#{urlencode({'view': view, **state})}")
-        self.page.wait_for_function("window.app !== undefined")
+        self.page.locator("#pad").wait_for()
+        self.page.evaluate(
+            "new Promise((done) => { const look = () => (window.app ? done() : setTimeout(look, 5)); look(); })"
+        )
         self.settle()
 
     def value(self, expression: str, argument: object = None):

@@ -1,7 +1,7 @@
 /** The stage: the pad with its tools, and the answer; it stays in sight whatever view is open. */
 import { html, render } from './vendor/lit-html.js';
-import { effect, untracked } from './vendor/signals-core.js';
-import { Painter } from './canvas.js';
+import { computed, effect, untracked } from './vendor/signals-core.js';
+import { Painter, drawSheet } from './canvas.js';
 import { paintChange } from './change.js';
 import { followKeys, followPointer } from './hand.js';
 import { AnswerBars } from './bars.js';
@@ -25,7 +25,13 @@ export function mountStage(root, app) {
     note.hidden = app.note.value === '';
   });
   mountBoard(board, app);
+  const hand = computed(() => {
+    void app.pad.version.value; // changes with every movement, and what the tools show does not
+    const { marks, undone, erase, isEmpty } = app.pad;
+    return [marks.length > 0, undone.length > 0, erase, isEmpty].join();
+  });
   effect(() => {
+    void hand.value;
     root.setAttribute('aria-label', app.t('stage'));
     render(toolbar(app), tools);
   });
@@ -52,9 +58,14 @@ function mountBoard(board, app) {
   let painter = null;
   effect(() => {
     const { values, rows, cols } = app.ink.value;
+    board.classList.toggle('is-frame', app.mode.value === 'frame');
+    if (app.mode.value === 'drawing') {
+      drawSheet(paper, app.pad.marks);
+      painter = null;
+      return;
+    }
     if (painter?.image.width !== cols || painter?.image.height !== rows) painter = new Painter(paper, rows, cols);
     painter.paper(values);
-    board.classList.toggle('is-frame', app.mode.value === 'frame');
   });
   effect(() => paintChange(ghost, app.ghost.value?.change ?? null, app.model.value.rows, app.model.value.cols));
   effect(() => cursor.paint(marks));
@@ -66,7 +77,6 @@ function mountBoard(board, app) {
 
 function toolbar(app) {
   const { pad, t } = { pad: app.pad, t: (key, values) => app.t(key, values) };
-  void pad.version.value;
   const isFrame = app.mode.value === 'frame';
   const choose = (change) => () => {
     change();
@@ -127,7 +137,7 @@ function mountAnswer(root, app) {
   reasons.className = 'reasons';
   const chart = document.createElement('div');
   root.dataset.explain = 'answer';
-  root.replaceChildren(says, reasons, chart);
+  root.replaceChildren(says, chart, reasons);
   const bars = new AnswerBars(chart, app);
   let timer = 0;
   effect(() => {
