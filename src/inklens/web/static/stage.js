@@ -121,7 +121,9 @@ function mountAnswer(root, app) {
   reasons.className = 'reasons';
   const chart = document.createElement('div');
   root.dataset.explain = 'answer';
-  root.replaceChildren(says, reasons, chart);
+  const whose = Object.assign(document.createElement('p'), { className: 'whose' });
+  root.replaceChildren(says, reasons, chart, whose);
+  effect(() => render(pointSentence(app), whose));
   const bars = new AnswerBars(chart, app);
   let timer = 0;
   effect(() => {
@@ -150,6 +152,17 @@ function mountAnswer(root, app) {
       timer = setTimeout(() => app.announce(words), SPEAK_AFTER_MS);
     });
   });
+}
+
+/** Which weights answer, where they are not the model's own. */
+function pointSentence(app) {
+  const { model, path, point } = app;
+  if (point.value === null) return '';
+  const { Cs, epochs } = path.value ?? model.value.path;
+  const passes = epochs?.[point.value];
+  const C = Cs[point.value].toLocaleString(app.language.value, { maximumSignificantDigits: 3 });
+  return html`${passes ? app.t('point.passes', { n: passes }) : app.t('point.C', { C })}
+    <button type="button" class="link" data-explain="point.back" @click=${() => { point.value = null; }}>${app.t('point.back')}</button>`;
 }
 
 function sentence(app, { blank, verdict, label, share }) {
