@@ -5,7 +5,7 @@ import { Painter } from './canvas.js';
 import { paintChange } from './change.js';
 import { followKeys, followPointer } from './hand.js';
 import { AnswerBars } from './bars.js';
-import { percent } from './texts.js';
+import { percent, significant } from './texts.js';
 
 const SPEAK_AFTER_MS = 700; // without a change: a screen reader should not read every movement of the pen
 
@@ -123,7 +123,10 @@ function mountAnswer(root, app) {
   root.dataset.explain = 'answer';
   const whose = Object.assign(document.createElement('p'), { className: 'whose' });
   root.replaceChildren(says, reasons, chart, whose);
-  effect(() => render(pointSentence(app), whose));
+  effect(() => {
+    whose.hidden = !app.model.value.path;
+    render(pointSentence(app), whose);
+  });
   const bars = new AnswerBars(chart, app);
   let timer = 0;
   effect(() => {
@@ -160,7 +163,7 @@ function pointSentence(app) {
   if (point.value === null) return '';
   const { Cs, epochs } = path.value ?? model.value.path;
   const passes = epochs?.[point.value];
-  const C = Cs[point.value].toLocaleString(app.language.value, { maximumSignificantDigits: 3 });
+  const C = significant(Cs[point.value], 3, app.language.value);
   return html`${passes ? app.t('point.passes', { n: passes }) : app.t('point.C', { C })}
     <button type="button" class="link" data-explain="point.back" @click=${() => { point.value = null; }}>${app.t('point.back')}</button>`;
 }

@@ -1,9 +1,9 @@
 /** The slider over the path: C, the share of L1, "at most N pixels", or a solver's time; and what is known of the point. */
 import { html, render } from '../vendor/lit-html.js';
 import { batch, effect, signal } from '../vendor/signals-core.js';
-import { gapText, hiddenZeros, isOverTime, nearest, pathOf, pointOf, significant, within } from '../points.js';
+import { gapText, hiddenZeros, isOverTime, nearest, pathOf, pointOf, within } from '../points.js';
 import { wilson } from '../core.js';
-import { decimal, percent } from '../texts.js';
+import { decimal, percent, significant } from '../texts.js';
 
 const FEW = 50; // pixels that are asked for at first: as many as a digit has ink in its middle
 

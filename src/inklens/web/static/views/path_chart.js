@@ -3,8 +3,8 @@ import { html, render } from '../vendor/lit-html.js';
 import { computed, effect } from '../vendor/signals-core.js';
 import { lines, moveMark } from '../charts.js';
 import { saveJson } from '../save.js';
-import { isOverTime, nearest, pathOf, significant } from '../points.js';
-import { percent } from '../texts.js';
+import { isOverTime, nearest, pathOf } from '../points.js';
+import { percent, significant } from '../texts.js';
 import { show } from './dial.js';
 
 const TOP = 1.08; // of the axis of shares: room for the names of marks above 100 %

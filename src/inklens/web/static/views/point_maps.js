@@ -4,8 +4,8 @@ import { computed, effect, signal } from '../vendor/signals-core.js';
 import { evidence, pathPoint } from '../core.js';
 import { classChoice } from '../choices.js';
 import { MapFigure } from '../maps.js';
-import { firstPoints, isOverTime, pathOf, significant } from '../points.js';
-import { decimal, percent } from '../texts.js';
+import { firstPoints, isOverTime, pathOf } from '../points.js';
+import { decimal, percent, significant } from '../texts.js';
 import { seen } from '../seen.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app */
