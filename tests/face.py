@@ -30,8 +30,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 import inklens.web
+from inklens import DigitReader
+from inklens.explanations import usual_ink
 from inklens.tasks.models import fit
-from inklens.web.payload import web_model
+from inklens.tasks.session import Session
+from inklens.web.payload import parse, samples, web_model
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_BROWSER = [
@@ -91,10 +94,24 @@ DIGITS: dict[str, Strokes] = {
 
 
 @functools.cache
-def web_bytes(*, features: str = "pixels", train: int = 2000, C: float = 0.1) -> bytes:
-    """Return a model of the embedded digits as bytes for a browser, fitted once."""
-    result = fit("embedded", train=train, test=500, C=C, features=features)
-    return web_model(result.reader)
+def web_bytes(*, features: str = "pixels", train: int = 2000, C: float = 0.1, with_rows: bool = False) -> bytes:
+    """Return a model of the embedded digits as bytes for a browser, fitted once.
+
+    With rows, sample digits and the usual ink of each class travel along.
+    """
+    reader = fit("embedded", train=train, test=500, C=C, features=features).reader
+    if not with_rows:
+        return web_model(reader, gate=False)
+    session = Session.of(reader, data="embedded")
+    X, y, _ = session.half("train")
+    return web_model(reader, samples=samples(reader, session), usual=usual_ink(X.reshape(-1, 28, 28), y))
+
+
+def reader_of(data: bytes) -> DigitReader:
+    """Return the model on pixels that a browser reads from these bytes: single precision, computed with in double."""
+    header, tensors = parse(data)
+    coef, intercept = (tensors[name].astype(float) for name in ("coef", "intercept"))
+    return DigitReader(coef, intercept, tuple(header["classes"]), tuple(header["image_shape"]))
 
 
 @contextmanager

@@ -390,8 +390,11 @@ def samples(
 
 
 def _relabelled_by(reader: WebReader, session: WebSession, index: np.ndarray) -> tuple[tuple[int, ...], str | None]:
-    """Return the rows as a relabel file names them, and its mark; none where labels were corrected before or images
-    were added: a new file would forget the one, and has no row for the other."""
+    """Return the rows as a relabel file names them, and its mark.
+
+    There are none where labels were corrected before or images were added: a new file would forget the one, and has no
+    row for the other.
+    """
     if reader.data_record.relabelled is not None or (index < 0).any():
         return (), None
     return tuple(index.tolist()), mark(session.dataset)

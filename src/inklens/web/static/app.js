@@ -49,8 +49,14 @@ export class App {
     this.chosen = signal(null);
     /** Ink that a flip or a hint would change, shown over the pad: { change, flipped, cost, target } or null. */
     this.ghost = signal(null);
+    /** A line under the pad, where the hand is: what the open view has to say of the drawing. */
+    this.note = signal('');
     /** Whether the answer is covered, as while somebody guesses it. */
     this.covered = signal(false);
+    /** Class that a flip is asked for, by index; null: the nearest. */
+    this.target = signal(null);
+    /** Cell of the confusion matrix that is open: { t, p }, true class and answer; null: the most frequent mistake. */
+    this.cell = signal(null);
     /** Counts the moments in which the pad came to rest. */
     this.settled = signal(0);
     /** A sentence for the polite live region. */
@@ -68,7 +74,7 @@ export class App {
       const { values, rows, cols } = this.ink.value;
       return this.mode.value === 'drawing' ? normaliseDrawing(values, rows, cols, this.recipe.value) : null;
     });
-    this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values);
+    this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values.slice()); // the pad writes into its own
     this.verdict = computed(() => {
       const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, blank: this.isBlank.value };
       return judge(this.model.value, seen);
@@ -183,6 +189,8 @@ export class App {
       this.point.value = null;
       this.path.value = null;
       this.chosen.value = null;
+      this.target.value = null;
+      this.cell.value = null;
       this.model.value = model;
       if (model.rows === rows && model.cols === cols) return;
       this.pad.frameRows = model.rows;

@@ -1,7 +1,7 @@
 /** The stage: the pad with its tools, and the answer; it stays in sight whatever view is open. */
 import { html, render } from './vendor/lit-html.js';
-import { effect, untracked } from './vendor/signals-core.js';
-import { Painter } from './canvas.js';
+import { computed, effect, untracked } from './vendor/signals-core.js';
+import { Painter, drawSheet } from './canvas.js';
 import { paintChange } from './change.js';
 import { followKeys, followPointer } from './hand.js';
 import { AnswerBars } from './bars.js';
@@ -17,9 +17,21 @@ export function mountStage(root, app) {
   tools.className = 'tools';
   const answer = document.createElement('div');
   answer.className = 'answer';
-  root.replaceChildren(board, tools, answer);
-  mountBoard(board, app);
+  const note = document.createElement('p');
+  note.className = 'note';
+  root.replaceChildren(board, note, tools, answer);
   effect(() => {
+    note.textContent = app.note.value;
+    note.hidden = app.note.value === '';
+  });
+  mountBoard(board, app);
+  const hand = computed(() => {
+    void app.pad.version.value; // changes with every movement, and what the tools show does not
+    const { marks, undone, erase, isEmpty } = app.pad;
+    return [marks.length > 0, undone.length > 0, erase, isEmpty].join();
+  });
+  effect(() => {
+    void hand.value;
     root.setAttribute('aria-label', app.t('stage'));
     render(toolbar(app), tools);
   });
@@ -46,9 +58,14 @@ function mountBoard(board, app) {
   let painter = null;
   effect(() => {
     const { values, rows, cols } = app.ink.value;
+    board.classList.toggle('is-frame', app.mode.value === 'frame');
+    if (app.mode.value === 'drawing') {
+      drawSheet(paper, app.pad.marks);
+      painter = null;
+      return;
+    }
     if (painter?.image.width !== cols || painter?.image.height !== rows) painter = new Painter(paper, rows, cols);
     painter.paper(values);
-    board.classList.toggle('is-frame', app.mode.value === 'frame');
   });
   effect(() => paintChange(ghost, app.ghost.value?.change ?? null, app.model.value.rows, app.model.value.cols));
   effect(() => cursor.paint(marks));
@@ -60,7 +77,6 @@ function mountBoard(board, app) {
 
 function toolbar(app) {
   const { pad, t } = { pad: app.pad, t: (key, values) => app.t(key, values) };
-  void pad.version.value;
   const isFrame = app.mode.value === 'frame';
   const choose = (change) => () => {
     change();

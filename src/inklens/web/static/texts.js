@@ -58,12 +58,13 @@ function fixed(language, decimals) {
 /** A number with so many decimals, in the language's way; the minus sign is a true one. @param {number} value @param {number} decimals @param {string} language */
 export function decimal(value, decimals, language) {
   const text = fixed(language, decimals).format(value);
-  return value < 0 ? text.replace('-', '−') : text;
+  if (!(value < 0)) return text;
+  return /[1-9]/.test(text) ? text.replace('-', '−') : text.replace('-', ''); // what rounds to nought has no sign
 }
 
 /** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
 export function percent(share, language) {
-  const sign = language === 'de' ? ' %' : '%';
+  const sign = language === 'de' ? '\u00a0%' : '%';
   if (share > 0.999 && share < 1) return `> ${fixed(language, 1).format(99.9)}${sign}`;
   if (share < 0.001 && share > 0) return `< ${fixed(language, 1).format(0.1)}${sign}`;
   return `${fixed(language, 1).format(100 * share)}${sign}`;

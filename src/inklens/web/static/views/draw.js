@@ -191,5 +191,5 @@ function stopCamera(state) {
 }
 
 function saveDrawing(app) {
-  savePng('digit', document.querySelector('.board .paper'), app.mode.value === 'frame' ? 10 : 2);
+  savePng('digit', document.querySelector('.board .paper'), app.mode.value === 'frame' ? 10 : 1);
 }

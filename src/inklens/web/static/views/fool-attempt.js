@@ -33,12 +33,24 @@ export function mountAttempt(root, app, fooling) {
       measure.setAttribute('aria-label', told(app, fooling, attempt));
       render(saying(app, fooling, attempt, best), words);
     }),
+    effect(() => { app.note.value = brief(app, fooling); }),
     effect(() => {
       void app.settled.value;
       untracked(() => keepBest(app, fooling, best));
     }),
   ];
-  return () => ends.forEach((end) => end());
+  return () => {
+    ends.forEach((end) => end());
+    app.note.value = '';
+  };
+}
+
+/** The same in a few words, for the line under the pad. */
+function brief(app, fooling) {
+  const { attempt: { value: attempt }, least: { value: least }, goal: { value: goal } } = fooling;
+  if (!attempt || !least || app.covered.value) return '';
+  const times = decimal(attempt.spent / least.cost, 1, app.language.value);
+  return app.t(attempt.reached ? 'fool.attempt.brief.reached' : 'fool.attempt.brief', { times, target: app.model.value.classes[goal] });
 }
 
 function heading(app, fooling) {

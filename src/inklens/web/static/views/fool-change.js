@@ -17,7 +17,7 @@ const LISTED = 60; // pixels in the table, the most changed ones
  * @returns {() => void}
  */
 export function mountChange(root, app, fooling) {
-  const [head, figures, words] = ['div', 'div', 'div'].map((name) => root.appendChild(document.createElement(name)));
+  const [head, figures, words, row, table] = Array.from({ length: 5 }, () => root.appendChild(document.createElement('div')));
   figures.className = 'maps-large';
   const picture = new ChangePicture(figures.appendChild(document.createElement('figure')), app);
   const afterFigure = figures.appendChild(document.createElement('figure'));
@@ -36,6 +36,8 @@ export function mountChange(root, app, fooling) {
       after.caption(html`${app.t('fool.after.caption', values)} ${after.saving()}`, app.t('fool.after.picture', values));
     }),
     effect(() => { if (fooling.subject.value) render(facts(app, fooling), words); }),
+    effect(() => render(fooling.shown.value ? buttons(app, fooling) : '', row)),
+    effect(() => render(fooling.shown.value ? pixelTable(app, fooling.subject.value.frame, fooling.shown.value) : '', table)),
   ];
   return () => ends.forEach((end) => end());
 }
@@ -69,9 +71,13 @@ function facts(app, fooling) {
   const pixels = shown.change.reduce((n, value) => n + (value !== 0), 0);
   const values = { ...inks(app, shown), target, source: classes[answer.best], pixels, before: percent(answer.p[goal], lang), after: percent(p[goal], lang) };
   return html`<p class="proof" data-explain="fool.proof">${proof(app, fooling)}</p>
-    <p class="fool-words">${t(shown.kind ? `facts.${shown.kind}` : 'facts.ink', values)} ${checked(app, shown.flipped)}</p>
-    ${buttons(app, fooling)}
-    ${pixelTable(app, fooling.subject.value.frame, shown)}`;
+    <p class="fool-words">${t(`facts.${shown.kind ?? kindOf(shown)}`, values)} ${t('facts.share', values)} ${checked(app, shown.flipped)}</p>`;
+}
+
+/** Whether a change adds ink, rubs it out, or both, as it is told with two decimals. */
+function kindOf({ added, erased }) {
+  if (erased < 0.005) return 'adding';
+  return added < 0.005 ? 'erasing' : 'both';
 }
 
 /** What is proven of the change that is shown. */

@@ -23,7 +23,7 @@ export class Fooling {
   constructor(app) {
     this.app = app;
     /** Class that was asked for; null: the nearest. */
-    this.target = signal(null);
+    this.target = app.target;
     /** 'ink': pixel by pixel; 'stroke': by one stroke of a pen. */
     this.way = signal('ink');
     this.margin = signal(MARGINS[0]);
