@@ -193,6 +193,12 @@ class Store:
         with self.locked():
             return self.digits.put(secrets.token_hex(8), {"created": now(), **known}, {".ink": pixels})
 
+    def write_file(self, entry: str, files: Mapping[str, bytes]) -> Path:
+        """Write a file of an upload; return where the first one lies."""
+        for suffix, data in files.items():
+            write_bytes(self.datasets.path(entry, suffix), data)
+        return self.datasets.path(entry, next(iter(files)))
+
     def drop(self, shelf: Shelf, entry: str) -> None:
         """Remove an entry."""
         with self.locked():
