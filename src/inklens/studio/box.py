@@ -39,7 +39,7 @@ ARRAYS = Box(limits.DATA_SECONDS, limits.DATA_CPU_SECONDS, limits.DATA_BOX_BYTES
 
 
 class NoBoxError(RuntimeError):
-    """This system has no limits for processes."""
+    """A system without limits for processes."""
 
 
 def enclose(box: Box) -> None:

@@ -216,6 +216,7 @@ class Jobs:
 
     async def _finish(self, job: Job, answer: Message | None) -> None:
         """Keep what came out, and say how it ended."""
+        problem: Problem | None
         if answer is None:
             if job.cancelled:
                 return await job.enter("cancelled")

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -19,7 +19,7 @@ from inklens.studio.jobs import Job, Jobs
 from inklens.studio.messages import Message
 from inklens.studio.problems import Problem, not_found
 from inklens.studio.processes import Worker, ask_boxed
-from inklens.studio.store import ID, Store, Stream, check_name, identifier, now
+from inklens.studio.store import ID, Store, check_name, identifier, now
 
 LOG = logging.getLogger("inklens.studio")
 SHIPPED, SHIPPED_NAME = "reader.inklens", "The reader that ships"
@@ -134,7 +134,9 @@ class Studio:
     def _shown(self, known: Mapping[str, object]) -> Json:
         return {**known, "has_path": known.get("has_path") == __version__}
 
-    async def add_model(self, content: bytes, name: str, origin: str, known: Mapping[str, object] | None = None) -> Json:
+    async def add_model(
+        self, content: bytes, name: str, origin: str, known: Mapping[str, object] | None = None
+    ) -> Json:
         """Keep a model file; what is no model is refused."""
         if known is None:
             known = (await self.ask(Message({"do": "describe"}, (content,)))).data
@@ -262,7 +264,7 @@ class Studio:
         given = [] if self.settings.data is None else [_given(self.settings.data)]
         return [*named, *given, *self.store.datasets.entries()]
 
-    async def add_dataset(self, parts: Stream, name: str, kind: str) -> Json:
+    async def add_dataset(self, parts: AsyncIterator[bytes], name: str, kind: str) -> Json:
         """Keep an upload, as an archive of arrays; what cannot be read is refused, and nothing is left of it."""
         name = check_name(name)
         entry, path = await self.store.receive(parts, suffix=f".{kind}")

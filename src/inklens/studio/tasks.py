@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import TypedDict, cast
 
 import numpy as np
 from PIL import Image
@@ -116,11 +117,28 @@ def maps_of(coef: np.ndarray) -> Json:
     }
 
 
+class FitSettings(TypedDict, total=False):
+    """Parameters of `inklens.tasks.models.fit` that a request may set; its schema has checked them."""
+
+    train: int | float
+    test: int | float
+    seed: int
+    C: float
+    l1_ratio: float
+    group: bool
+    max_pixels: int
+    features: str
+    tol: float
+    time_budget: float
+
+
+FIT_SETTINGS = tuple(FitSettings.__annotations__)
+
+
 def fit_model(question: Message, tell: Tell) -> Message:
     """Fit a model, as ``inklens fit``; the answer holds its file."""
     asked = dict(question.data)
-    names = ("train", "test", "seed", "C", "l1_ratio", "group", "max_pixels", "features", "tol", "time_budget")
-    settings = {name: asked[name] for name in names if asked.get(name) is not None}
+    settings = cast(FitSettings, {name: asked[name] for name in FIT_SETTINGS if asked.get(name) is not None})
     if asked.get("penalised") is False:
         settings["C"] = float("inf")
     start = asked.get("start")
@@ -212,7 +230,7 @@ def fetch_dataset(question: Message, tell: Tell) -> Message:
 
 
 def loosen_tolerance(question: Message, tell: Tell) -> Message:
-    """Fit with a solver of another kind as far as its tolerances let it go; the answer holds the bytes for a browser."""
+    """Fit as far as another solver's tolerances let it go; the answer holds the bytes for a browser."""
     from inklens.tasks.stops import early_stops
 
     reader = reader_of(question.data["model"])
