@@ -173,7 +173,10 @@ export function lines(
   const lookUp = drawn.map(({ points }) => new Map(points));
   const table = xs.map((at) => [at, ...lookUp.map((found) => found.get(at) ?? '')]);
   const made = figure({ ...frame, table, height, draw }, app);
-  movers.set(made, (value) => now.move?.(value));
+  movers.set(made, (value) => {
+    now.at = value; // also before the chart has a width to be drawn to
+    now.move?.(value);
+  });
   if (onChoose) followPointing(made.querySelector('svg'), (across) => now.choose?.(across));
   return made;
 }

@@ -5,7 +5,7 @@ import { Painter, drawSheet } from './canvas.js';
 import { paintChange } from './change.js';
 import { followKeys, followPointer } from './hand.js';
 import { AnswerBars } from './bars.js';
-import { percent } from './texts.js';
+import { percent, significant } from './texts.js';
 
 const SPEAK_AFTER_MS = 700; // without a change: a screen reader should not read every movement of the pen
 
@@ -137,7 +137,12 @@ function mountAnswer(root, app) {
   reasons.className = 'reasons';
   const chart = document.createElement('div');
   root.dataset.explain = 'answer';
-  root.replaceChildren(says, chart, reasons);
+  const whose = Object.assign(document.createElement('p'), { className: 'whose' });
+  root.replaceChildren(says, chart, whose, reasons);
+  effect(() => {
+    whose.hidden = !app.model.value.path;
+    render(pointSentence(app), whose);
+  });
   const bars = new AnswerBars(chart, app);
   let timer = 0;
   effect(() => {
@@ -166,6 +171,17 @@ function mountAnswer(root, app) {
       timer = setTimeout(() => app.announce(words), SPEAK_AFTER_MS);
     });
   });
+}
+
+/** Which weights answer, where they are not the model's own. */
+function pointSentence(app) {
+  const { model, path, point } = app;
+  if (point.value === null) return '';
+  const { Cs, epochs } = path.value ?? model.value.path;
+  const passes = epochs?.[point.value];
+  const C = significant(Cs[point.value], 3, app.language.value);
+  return html`${passes ? app.t('point.passes', { n: passes }) : app.t('point.C', { C })}
+    <button type="button" class="link" data-explain="point.back" @click=${() => { point.value = null; }}>${app.t('point.back')}</button>`;
 }
 
 function sentence(app, { blank, verdict, label, share }) {

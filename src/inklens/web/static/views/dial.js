@@ -1,10 +1,9 @@
 /** The slider over the path: C, the share of L1, "at most N pixels", or a solver's time; and what is known of the point. */
 import { html, render } from '../vendor/lit-html.js';
-import { batch, effect, signal, untracked } from '../vendor/signals-core.js';
-import { gapText, hiddenZeros, isOverTime, nearest, pathOf, pointOf, significant, within } from '../points.js';
+import { batch, effect, signal } from '../vendor/signals-core.js';
+import { gapText, hiddenZeros, isOverTime, nearest, pathOf, pointOf, within } from '../points.js';
 import { wilson } from '../core.js';
-import { decimal, percent } from '../texts.js';
-import { saveCsv, saveJson } from '../save.js';
+import { decimal, percent, significant } from '../texts.js';
 
 const FEW = 50; // pixels that are asked for at first: as many as a digit has ink in its middle
 
@@ -133,9 +132,7 @@ function known(app) {
       ${fact('train', percentOr(point.train, app))}
       ${fact('gap', point.gap === null ? '–' : gapText(point.gap, lang))}
     </dl>
-    <p class="proven" role="note">${proven(app, point)}</p>
-    <p class="saving">${t('save')} <button type="button" class="link" @click=${() => untracked(() => saveCsv('path', table(app)))}>CSV</button>
-      <button type="button" class="link" @click=${() => untracked(() => saveJson('path', documentOf(app)))}>JSON</button></p>`;
+    <p class="proven" role="note">${proven(app, point)}</p>`;
 }
 
 function intervalOf({ test }, samples, app) {
@@ -153,17 +150,4 @@ function proven(app, point) {
   if (point.epochs === null) return t('proven.optimum', { gap });
   const { zeros, hidden } = hiddenZeros(app.model.value, pathOf(app), point.index);
   return t('proven.stop', { gap, hidden: decimal(hidden, 0, lang), zeros: decimal(zeros, 0, lang), share: percent(hidden / Math.max(1, zeros), lang) });
-}
-
-/** The path as rows of a table. @param {import('../app.js').App} app */
-function table(app) {
-  const path = pathOf(app);
-  const columns = { C: path.Cs, ...(path.epochs ? { passes: path.epochs, tol: path.tols } : {}), pixels: path.pixels, nonzeros: path.nonzeros, train_accuracy: path.train_accuracy, test_accuracy: path.test_accuracy, gap: path.gaps };
-  return [Object.keys(columns), ...path.Cs.map((_, i) => Object.values(columns).map((list) => list[i] ?? ''))];
-}
-
-function documentOf(app) {
-  const [head, ...rows] = table(app);
-  const { l1_ratio, group, entry_order } = pathOf(app);
-  return { l1_ratio, group, points: rows.map((row) => Object.fromEntries(row.map((value, i) => [head[i], value === '' ? null : value]))), entry_order };
 }

@@ -3,8 +3,7 @@ import { html, render } from '../vendor/lit-html.js';
 import { effect, signal } from '../vendor/signals-core.js';
 import { largest } from '../canvas.js';
 import { pathPoint } from '../core.js';
-import { significant } from '../points.js';
-import { decimal, percent } from '../texts.js';
+import { decimal, percent, significant } from '../texts.js';
 import { show } from './dial.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app */

@@ -19,7 +19,7 @@ export const penalty = {
     const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
     render(html`<h1>${app.t('penalty.title')}</h1><p class="lead">${app.t('penalty.lead')}</p>`, section('intro'));
     const parts = untracked(() => (app.model.value.path
-      ? { guesses: mountGuesses, dial: mountDial, points: mountPointMaps, course: mountPathChart, entering: mountEntering, objective: mountObjective }
+      ? { asks: mountGuesses, turn: mountDial, points: mountPointMaps, course: mountPathChart, entering: mountEntering, objective: mountObjective }
       : { unpathed: mountWithoutPath, objective: mountObjective }));
     const ends = Object.entries(parts).map(([name, mountPart]) => mountPart(section(name), app));
     return () => ends.forEach((end) => end());
