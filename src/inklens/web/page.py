@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -54,7 +55,15 @@ def exported(
     return document(model, title=title, language=language, kind=kind)
 
 
-def document(model: bytes, *, title: str | None = None, language: str = "en", kind: str = "page") -> str:
+def document(
+    model: bytes,
+    *,
+    title: str | None = None,
+    language: str = "en",
+    kind: str = "page",
+    opens: str = "draw",
+    frame: np.ndarray | None = None,
+) -> str:
     """Return the page of a model.
 
     Parameters
@@ -67,6 +76,10 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         Of what reads without script, and the one that the live part begins with.
     kind : {"page", "output"}
         A file of its own, or the output of a notebook, which leaves the address alone.
+    opens : str
+        Key of the view that is open at first.
+    frame : array (rows, cols), optional
+        What lies on the pad at first, ink from 0 to 1.
 
     Raises
     ------
@@ -81,6 +94,7 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         **_live_parts(joined_once(ENTRY)),
         language=language,
         kind=kind,
+        opens=opening(opens, frame),
         version=__version__,
         title=shown(title or still.title()),
         t=still.texts,
@@ -91,6 +105,16 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         made=still.text("made", version=__version__),
         model=packed_tightly(model),
     )
+
+
+def opening(view: str, frame: np.ndarray | None = None) -> str:
+    """Return what a page's root element says of its beginning, as static/address.js reads it.
+
+    >>> opening("fool", np.array([[0.0, 1.0]]))
+    'view=fool&frame=AP8%3D'
+    """
+    ink = None if frame is None else np.rint(np.asarray(frame) * 255).astype(np.uint8).tobytes()
+    return urlencode({"view": view} | ({} if ink is None else {"frame": base64.b64encode(ink).decode()}))
 
 
 def widget_module(views: Sequence[str]) -> str:

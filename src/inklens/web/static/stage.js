@@ -138,7 +138,7 @@ function mountAnswer(root, app) {
   const chart = document.createElement('div');
   root.dataset.explain = 'answer';
   const whose = Object.assign(document.createElement('p'), { className: 'whose' });
-  root.replaceChildren(says, reasons, chart, whose);
+  root.replaceChildren(says, chart, whose, reasons);
   effect(() => {
     whose.hidden = !app.model.value.path;
     render(pointSentence(app), whose);

@@ -2,7 +2,7 @@
 export const penalty = {
   en: {
     title: 'What the penalty does', lead: 'A penalty holds the weights back; C says how little. Each point of this slider is a model of its own, fitted and proven.',
-    over: 'What the slider is over', 'over.C': 'C: proven optima', 'over.time': 'A solver’s time: early stops',
+    over: 'What the slider is over', 'over.C': 'Over C', 'over.time': 'Over a solver’s time',
     'dial.title': 'Turn C', 'dial.time': 'What a loose stop hides', 'dial.C': 'C', 'dial.passes': 'Passes over the rows',
     'dial.text': 'To the left the penalty is strong, and most weights are exactly zero. The pad’s answer, all maps and the numbers below follow.',
     'time.text': 'One problem, L1 with C\u00a0=\u00a0{C}, and one solver, scikit-learn’s saga, from its first passes on. A tolerance only says when it stops; the proven optimum is at the right end.',
@@ -72,7 +72,7 @@ export const penalty = {
   },
   de: {
     title: 'Was die Strafe bewirkt', lead: 'Eine Strafe hält die Gewichte zurück; C sagt, wie wenig. Jeder Punkt dieses Reglers ist ein eigenes Modell, angepasst und bewiesen.',
-    over: 'Worüber der Regler läuft', 'over.C': 'C: bewiesene Optima', 'over.time': 'Zeit eines Lösers: frühes Ende',
+    over: 'Worüber der Regler läuft', 'over.C': 'Über C', 'over.time': 'Über die Zeit eines Lösers',
     'dial.title': 'Dreh an C', 'dial.time': 'Was ein zu frühes Ende verbirgt', 'dial.C': 'C', 'dial.passes': 'Durchgänge durch die Daten',
     'dial.text': 'Links ist die Strafe stark, und die meisten Gewichte sind genau null. Die Antwort neben der Zeichenfläche, alle Karten und die Zahlen unten folgen.',
     'time.text': 'Eine Aufgabe, L1 mit C\u00a0=\u00a0{C}, und ein Löser, saga aus scikit-learn, von seinen ersten Durchgängen an. Eine Toleranz sagt nur, wann er aufhört; das bewiesene Optimum liegt am rechten Ende.',
