@@ -7,8 +7,10 @@ const FULL_INK = 255;
 
 /**
  * @typedef {{
- *   id: string, name: string, created: string, features: string, classes: string[], penalty: object | null,
- *   certificate: object | null, accuracy: { train: number | null, test: number | null }
+ *   id: string, name: string, created: string, origin: string, features: string, classes: string[],
+ *   penalty: { C: number | null, l1_ratio: number, group: boolean } | null,
+ *   certificate: { relative_gap: number, status: string } | null, accuracy: { train: number | null, test: number | null },
+ *   data: { name: string | null, train: number | null, test: number | null }
  * }} ModelEntry
  * @typedef {{ id: string, label: string, frame: Float64Array, created: string }} MyDigit
  */
@@ -44,9 +46,9 @@ export class Library {
     this.models.value = (await this.api.models()).models;
   }
 
-  /** Bytes and decoded model, kept: a model's content never changes. @param {string} id */
-  async open(id) {
-    if (!this.decoded.has(id)) {
+  /** Bytes and decoded model, kept; made anew after a job that gave it a path. @param {string} id @param {{ anew?: boolean }} [options] */
+  async open(id, { anew = false } = {}) {
+    if (anew || !this.decoded.has(id)) {
       const bytes = await this.api.modelBytes(id);
       this.decoded.set(id, { bytes, model: decodeModel(bytes) });
     }
@@ -78,10 +80,10 @@ export class Library {
     await this.refreshModels();
   }
 
-  /** Keep a frame with its label. @param {ArrayLike<number>} frame @param {number} rows @param {number} cols @param {string} label */
-  async keepDigit(frame, rows, cols, label) {
-    const ink = toBase64(Uint8Array.from(frame, (value) => Math.round(value * FULL_INK)));
-    await this.api.addDigit({ frame: ink, rows, cols, label });
+  /** Keep a frame with its label. @param {ArrayLike<number>} frame @param {string} label @param {string} readAs */
+  async keepDigit(frame, label, readAs) {
+    const pixels = toBase64(Uint8Array.from(frame, (value) => Math.round(value * FULL_INK)));
+    await this.api.addDigit({ pixels, label, read_as: readAs, ...(this.current.value ? { model: this.current.value } : {}) });
     this.digits.value = (await this.api.digits()).digits.map(readDigit);
   }
 
@@ -92,6 +94,6 @@ export class Library {
   }
 }
 
-function readDigit({ frame, ...known }) {
-  return { ...known, frame: Float64Array.from(fromBase64(frame), (ink) => ink / FULL_INK) };
+function readDigit({ pixels, ...known }) {
+  return { ...known, frame: Float64Array.from(fromBase64(pixels), (ink) => ink / FULL_INK) };
 }

@@ -13,13 +13,14 @@ const root = document.getElementById('face');
 const api = new StudioApi();
 
 try {
-  const { models } = await api.models();
+  const [{ start }, { models }] = await Promise.all([api.about(), api.models()]);
   const asked = new URLSearchParams(location.hash.slice(1)).get('model');
-  const first = models.find(({ id }) => id === asked) ?? models[0];
-  const library = new Library(api, first.id);
-  const { bytes } = await library.open(first.id);
+  const first = models.some(({ id }) => id === asked) ? asked : start;
+  const library = new Library(api, first);
+  const { bytes } = await library.open(first);
   const app = mount(root, { bytes, host: { kind: 'studio', api, library }, views: VIEWS });
-  globalThis.inklens = { ready: Promise.resolve(), ...Object.fromEntries(Object.entries(Object.getOwnPropertyDescriptors(door(app))).map(([key, { value, get }]) => [key, value ?? get()])) };
+  globalThis.inklens = { ready: Promise.resolve() };
+  Object.defineProperties(globalThis.inklens, Object.getOwnPropertyDescriptors(door(app)));
   library.models.value = models;
 } catch (error) {
   root.replaceChildren(Object.assign(document.createElement('p'), { className: 'state error', textContent: error.message }));
