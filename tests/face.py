@@ -28,10 +28,16 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from drawn_digits import DIGITS
 
 import inklens.web
+from inklens import DigitReader
+from inklens.explanations import usual_ink
 from inklens.tasks.models import fit
-from inklens.web.payload import web_model
+from inklens.tasks.session import Session
+from inklens.web.payload import parse, samples, web_model
+
+__all__ = ["DIGITS", "NEEDS_BROWSER", "Face", "Strokes", "browsing", "reader_of", "served", "web_bytes"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_BROWSER = [
@@ -67,34 +73,26 @@ new PerformanceObserver((list) => {
 Point = tuple[float, float]  # across and down, in shares of the pad's side
 Strokes = Sequence[Sequence[Point]]
 
-# Digits as a hand writes them, one polyline a stroke.
-DIGITS: dict[str, Strokes] = {
-    "0": [[(0.52, 0.14), (0.38, 0.22), (0.30, 0.42), (0.31, 0.64), (0.41, 0.82), (0.56, 0.83), (0.68, 0.66),
-           (0.70, 0.42), (0.63, 0.22), (0.52, 0.14)]],
-    "1": [[(0.54, 0.12), (0.52, 0.40), (0.50, 0.66), (0.48, 0.90)]],
-    "2": [[(0.32, 0.28), (0.40, 0.16), (0.56, 0.14), (0.66, 0.24), (0.64, 0.38), (0.52, 0.55), (0.36, 0.74),
-           (0.28, 0.84), (0.48, 0.82), (0.74, 0.82)]],
-    "3": [[(0.34, 0.18), (0.52, 0.13), (0.66, 0.22), (0.62, 0.38), (0.46, 0.47), (0.64, 0.55), (0.70, 0.70),
-           (0.58, 0.84), (0.42, 0.86), (0.32, 0.78)]],
-    "4": [[(0.36, 0.14), (0.32, 0.34), (0.30, 0.52), (0.48, 0.54), (0.70, 0.50)],
-          [(0.66, 0.14), (0.64, 0.40), (0.61, 0.66), (0.59, 0.90)]],
-    "5": [[(0.68, 0.14), (0.40, 0.15), (0.37, 0.30), (0.35, 0.44), (0.52, 0.42), (0.66, 0.52), (0.68, 0.68),
-           (0.56, 0.84), (0.40, 0.86), (0.29, 0.78)]],
-    "6": [[(0.60, 0.12), (0.45, 0.28), (0.35, 0.50), (0.33, 0.70), (0.42, 0.85), (0.58, 0.86), (0.67, 0.74),
-           (0.62, 0.60), (0.48, 0.56), (0.36, 0.66)]],
-    "7": [[(0.28, 0.18), (0.50, 0.17), (0.72, 0.16), (0.64, 0.36), (0.54, 0.60), (0.46, 0.90)]],
-    "8": [[(0.64, 0.22), (0.50, 0.13), (0.37, 0.22), (0.40, 0.38), (0.54, 0.50), (0.65, 0.66), (0.60, 0.82),
-           (0.46, 0.87), (0.35, 0.76), (0.40, 0.60), (0.54, 0.48), (0.65, 0.34), (0.64, 0.22)]],
-    "9": [[(0.66, 0.30), (0.58, 0.16), (0.44, 0.15), (0.35, 0.28), (0.40, 0.44), (0.54, 0.46), (0.66, 0.32),
-           (0.66, 0.50), (0.62, 0.70), (0.58, 0.90)]],
-}  # fmt: skip
-
 
 @functools.cache
-def web_bytes(*, features: str = "pixels", train: int = 2000, C: float = 0.1) -> bytes:
-    """Return a model of the embedded digits as bytes for a browser, fitted once."""
-    result = fit("embedded", train=train, test=500, C=C, features=features)
-    return web_model(result.reader)
+def web_bytes(*, features: str = "pixels", train: int = 2000, C: float = 0.1, with_rows: bool = False) -> bytes:
+    """Return a model of the embedded digits as bytes for a browser, fitted once.
+
+    With rows, sample digits and the usual ink of each class travel along.
+    """
+    reader = fit("embedded", train=train, test=500, C=C, features=features).reader
+    if not with_rows:
+        return web_model(reader, gate=False)
+    session = Session.of(reader, data="embedded")
+    X, y, _ = session.half("train")
+    return web_model(reader, samples=samples(reader, session), usual=usual_ink(X.reshape(-1, 28, 28), y))
+
+
+def reader_of(data: bytes) -> DigitReader:
+    """Return the model on pixels that a browser reads from these bytes: single precision, computed with in double."""
+    header, tensors = parse(data)
+    coef, intercept = (tensors[name].astype(float) for name in ("coef", "intercept"))
+    return DigitReader(coef, intercept, tuple(header["classes"]), tuple(header["image_shape"]))
 
 
 @contextmanager
@@ -142,7 +140,10 @@ class Face:
         """Load the page with a view and a state of its address."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}#{urlencode({'view': view, **state})}")
-        self.page.wait_for_function("window.app !== undefined")
+        self.page.locator("#pad").wait_for()
+        self.page.evaluate(
+            "new Promise((done) => { const look = () => (window.app ? done() : setTimeout(look, 5)); look(); })"
+        )
         self.settle()
 
     def value(self, expression: str, argument: object = None):
@@ -183,6 +184,13 @@ class Face:
             self.page.mouse.up()
         if settle:
             self.settle()
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the window another size; what moves by that is no fault."""
+        self.check()
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.settle()
+        self.page.evaluate("window.shift = 0")
 
     def check(self) -> None:
         """Fail on what nobody should see in a page."""

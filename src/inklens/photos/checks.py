@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inklens.photos import typical
+from inklens.photos.clarity import MAX_HOLE_DARKNESS
 
 MIN_CONTRAST = 0.08  # of the ink against its paper
 MIN_CONTRAST_TO_NOISE = 5.0  # contrast over the noise of the paper
@@ -160,12 +161,15 @@ def _reasons(measures: dict[str, float]) -> Iterator[str]:
     if contrast < MIN_CONTRAST or contrast < MIN_CONTRAST_TO_NOISE * noise:
         yield f"too faint: contrast {contrast:.2f} where the paper's own noise is {noise:.2f}"
     least = {"edges": MIN_EDGE_SHARE, "two_tones": MIN_BETWEEN_SHARE, "both_sides": MIN_BOTH_SIDES_SHARE}
-    if any(measures.get(name, 1.0) < share for name, share in least.items()):
+    hollow = measures.get("hole_darkness", 0.0) > MAX_HOLE_DARKNESS
+    if hollow or any(measures.get(name, 1.0) < share for name, share in least.items()):
         yield "unclear: no strokes that stand out from the paper, but shades, as of a shadow or a scribble"
     if measures.get("border", 0.0) > MAX_BORDER_SHARE:
         yield f"cut off: {measures['border']:.0%} of its length lies along the border of the picture"
     elif measures.get("crosses", 0.0):
         yield "cut off: it runs from one side of the picture to the opposite one"
+    elif measures.get("in_margin", 0.0):
+        yield "cut off: it lies along the border of the picture, as print or ink of a neighbour does"
     if measures.get("pen", 0.0) > MAX_PEN_WIDTH:
         yield f"too thick: the pen is {measures['pen']:.0%} of the digit's length wide"
     if measures.get("holes", 0) > MAX_HOLES:

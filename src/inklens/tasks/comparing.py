@@ -84,6 +84,7 @@ def compare(
     test: Size = None,
     seed: int | None = None,
     progress: Progress | None = None,
+    offline: bool = False,
 ) -> Versus:
     """Let both models answer the test rows of the first one's split, or of `data`, less all that either was fitted on.
 
@@ -95,7 +96,7 @@ def compare(
         Different classes or image shapes, or no row is left.
     """
     _check_same_kind(a, b, names)
-    session = Session.of(a, data=data, train=train, test=test, seed=seed, progress=progress)
+    session = Session.of(a, data=data, train=train, test=test, seed=seed, progress=progress, offline=offline)
     dataset, rows = session.dataset, session.split
     fresh = np.ones(len(rows.y_test), dtype=bool)
     notes: list[str] = []

@@ -16,6 +16,7 @@ from inklens.reader import DigitReader
 from inklens.tasks.model_rows import pixel_rows
 from inklens.tasks.paths import PathRun, path_accuracies
 from inklens.tasks.session import Session
+from inklens.tasks.stops import StopRun
 from inklens.web.page import document
 from inklens.web.payload import samples as samples_of
 from inklens.web.payload import web_model
@@ -88,6 +89,7 @@ def export_page(
     language: str = "en",
     data: str | None = None,
     progress: Progress | None = None,
+    offline: bool = False,
 ) -> Export:
     """Return the model as one page that needs no server and no network.
 
@@ -104,6 +106,8 @@ def export_page(
         As for `inklens.web.page.document`.
     data : str, optional
         The rows, where the model does not say which they are.
+    offline : bool
+        Never use the network for them.
 
     Raises
     ------
@@ -112,23 +116,54 @@ def export_page(
     DataError, DownloadError
         Data were named that cannot be loaded.
     """
-    session, notes = _session(reader, data, progress)
+    packed = pack_model(reader, points=points, samples=samples, gate=gate, data=data, progress=progress, offline=offline)
+    page = document(packed.model, title=title, language=language)
+    return Export(page, "html", packed.points, packed.samples, packed.notes)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A model as bytes for a browser, and what is in it; as `Export`."""
+
+    model: bytes
+    points: int = 0
+    samples: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def pack_model(
+    reader: DigitReader,
+    *,
+    points: int | None = None,
+    samples: int = SAMPLES,
+    gate: bool = True,
+    tolerance: StopRun | None = None,
+    data: str | None = None,
+    progress: Progress | None = None,
+    offline: bool = False,
+) -> Packed:
+    """Return the model as bytes for a browser, with held-out digits and a path; as `export_page`.
+
+    Parameters
+    ----------
+    tolerance : StopRun, optional
+        Early stops of another solver, for the same slider.
+    """
+    session, notes = _session(reader, data, progress, offline=offline)
     if session is None:
         if points:
             raise ParameterError(f"a path needs the rows that it is fitted on: {'; '.join(notes)}")
-        model = web_model(reader, gate=gate)
-        return Export(document(model, title=title, language=language), "html", notes=notes)
+        return Packed(web_model(reader, gate=gate), notes=notes)
     wanted, why = _points(session, points)
     run = _path(session, wanted, progress) if wanted else None
     shown = samples_of(reader, session, n=samples) if samples else None
-    model = web_model(reader, path=run, samples=shown, usual=_usual(session), gate=gate)
-    page = document(model, title=title, language=language)
+    model = web_model(reader, path=run, samples=shown, usual=_usual(session), gate=gate, tolerance=tolerance)
     n_points, n_shown = (0 if run is None else len(run.path)), (0 if shown is None else len(shown.labels))
-    return Export(page, "html", n_points, n_shown, (*notes, *why))
+    return Packed(model, n_points, n_shown, (*notes, *why))
 
 
 def _session(
-    reader: DigitReader, data: str | None, progress: Progress | None
+    reader: DigitReader, data: str | None, progress: Progress | None, *, offline: bool
 ) -> tuple[Session | None, tuple[str, ...]]:
     """Return the model's rows, or why there are none; data that were named have to load."""
     if data is None and reader.data_record.spec is None:
@@ -136,7 +171,7 @@ def _session(
             "the model does not say which rows it was fitted on, so the page has no held-out digits and no path",
         )
     try:
-        session = Session.of(reader, data=data, progress=progress)
+        session = Session.of(reader, data=data, progress=progress, offline=offline)
     except InklensError as error:
         if data is not None:
             raise

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -22,10 +23,12 @@ from inklens.errors import ParameterError
 from inklens.reprs import MOST_TILES, map_tiles
 from inklens.web.bundle import joined_once, read_static
 from inklens.web.payload import Samples, WebPath, WebReader, parse, web_model
-from inklens.web.tokens import ModuleError, Reader, without_comments
+from inklens.web.tokens import ModuleError
 
 LANGUAGES = ("en", "de")
 ENTRY, BOOT, TEMPLATE, TEXTS = "hosts/page.js", "hosts/boot.js", "page.html", "texts/page.json"
+WIDGET, BRIDGE, FRAME = "hosts/widget.js", "hosts/bridge.js", "frame.html"
+VIEWS = ("draw", "see", "fool", "penalty", "judge", "train", "learn")
 STYLE, STILL_STYLE = "style.css", "hosts/page.css"
 LIVE_STYLE = "/* ---- from here on, the live part ---- */"  # in style.css; what stands above serves every page
 FIRST = "document.documentElement.classList.add('live')"  # before anything is painted: what reads without script hides
@@ -52,7 +55,15 @@ def exported(
     return document(model, title=title, language=language, kind=kind)
 
 
-def document(model: bytes, *, title: str | None = None, language: str = "en", kind: str = "page") -> str:
+def document(
+    model: bytes,
+    *,
+    title: str | None = None,
+    language: str = "en",
+    kind: str = "page",
+    opens: str = "draw",
+    frame: np.ndarray | None = None,
+) -> str:
     """Return the page of a model.
 
     Parameters
@@ -65,6 +76,10 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         Of what reads without script, and the one that the live part begins with.
     kind : {"page", "output"}
         A file of its own, or the output of a notebook, which leaves the address alone.
+    opens : str
+        Key of the view that is open at first.
+    frame : array (rows, cols), optional
+        What lies on the pad at first, ink from 0 to 1.
 
     Raises
     ------
@@ -75,10 +90,11 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         raise ParameterError(f"expected one of the languages {', '.join(LANGUAGES)}, got {language!r}")
     header, tensors = parse(model)
     still = _Still(header, tensors, json.loads(read_static(TEXTS))[language])
-    (style, live_style), boot, code = _styles(), _boot(), joined_once(ENTRY)
-    return _template().render(
+    return _template(TEMPLATE).render(
+        **_live_parts(joined_once(ENTRY)),
         language=language,
         kind=kind,
+        opens=opening(opens, frame),
         version=__version__,
         title=shown(title or still.title()),
         t=still.texts,
@@ -87,14 +103,40 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         more_tiles=still.more_tiles(),
         can=list(still.can()),
         made=still.text("made", version=__version__),
-        policy=policy(scripts=(FIRST, boot, code), style=style),
-        style=style,
-        first=FIRST,
-        boot=boot,
-        live_style=packed_tightly(live_style.encode()),
-        code=packed_tightly(code.encode()),
         model=packed_tightly(model),
     )
+
+
+def opening(view: str, frame: np.ndarray | None = None) -> str:
+    """Return what a page's root element says of its beginning, as static/address.js reads it.
+
+    >>> opening("fool", np.array([[0.0, 1.0]]))
+    'view=fool&frame=AP8%3D'
+    """
+    ink = None if frame is None else np.rint(np.asarray(frame) * 255).astype(np.uint8).tobytes()
+    return urlencode({"view": view} | ({} if ink is None else {"frame": base64.b64encode(ink).decode()}))
+
+
+def widget_module(views: Sequence[str]) -> str:
+    """Return the module of a notebook's widget that shows these views, a frame's document within it."""
+    others = [key for key in VIEWS if key not in views]
+    without = frozenset(f"{folder}/{key}.js" for folder in ("views", "texts") for key in others)
+    code = joined_once(WIDGET, without=without)
+    page = _template(FRAME).render(**_live_parts(code), t=json.loads(read_static(TEXTS))["en"])
+    return f"{joined_once(BRIDGE)}export default widget({json.dumps(page)});\n"
+
+
+def _live_parts(code: str) -> dict[str, str]:
+    """Return what every page that comes to life holds, by the name that templates have for it."""
+    (style, live_style), boot = _styles(), joined_once(BOOT)
+    return {
+        "policy": policy(scripts=(FIRST, boot, code), style=style),
+        "style": style,
+        "first": FIRST,
+        "boot": boot,
+        "live_style": packed_tightly(live_style.encode()),
+        "code": packed_tightly(code.encode()),
+    }
 
 
 def policy(*, scripts: Sequence[str], style: str) -> str:
@@ -241,17 +283,12 @@ class _Still:
 # ------------------------------------------------------------------------------------------------- the same for all
 
 
-@lru_cache(maxsize=1)
-def _template():
+@lru_cache(maxsize=2)
+def _template(name: str):
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(read_static(TEMPLATE))
-
-
-@lru_cache(maxsize=1)
-def _boot() -> str:
-    return without_comments(Reader(read_static(BOOT), BOOT).tokens())
+    return environment.from_string(read_static(name))
 
 
 @lru_cache(maxsize=1)

@@ -44,7 +44,7 @@ def load(place: str, options: LoadOptions, progress: Progress | None = None) -> 
     listing = _list_pictures(folder)
     pictures, y, bad = _read_all(listing, folder.resolve(), progress)
     _refuse_if_too_bad(folder, bad, len(listing.paths))
-    images, size_notes = _one_size(pictures, options.pixels.shape)
+    images, size_notes = one_size(pictures, options.pixels.shape)
     skipped = [f"{len(bad)} pictures were skipped: {'; '.join(bad)}"] if bad else []
     return RawImages(
         images,
@@ -193,7 +193,7 @@ def _refuse_if_too_bad(folder: Path, bad: list[str], n_pictures: int) -> None:
         raise DataError(f"{len(bad)} of {n_pictures} pictures in {str(folder)!r} cannot be read, first: {shown}")
 
 
-def _one_size(pictures: list[np.ndarray | None], asked: tuple[int, int] | None) -> tuple[np.ndarray, list[str]]:
+def one_size(pictures: list[np.ndarray | None], asked: tuple[int, int] | None) -> tuple[np.ndarray, list[str]]:
     """Stack the pictures, fitted to one shape where they differ."""
     good = [picture for picture in pictures if picture is not None]
     shapes = {picture.shape for picture in good}

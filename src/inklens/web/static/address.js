@@ -3,7 +3,9 @@
  * in another page has no address of its own; there `data-open` of its document says what to begin with, which may also
  * be row=33 (of the held-out half) or frame=... (a byte of ink a pixel, base64).
  */
-import { effect } from './vendor/signals-core.js';
+import { batch, effect } from './vendor/signals-core.js';
+
+const REST_MS = 200; // without a change: browsers refuse to write the address at each step of a slider
 
 /** Take over what the address says, then keep it up to date. @param {import('./app.js').App} app */
 export function followAddress(app) {
@@ -11,19 +13,21 @@ export function followAddress(app) {
   if (!['studio', 'page'].includes(app.host.kind)) return;
   read(app, location.hash.slice(1));
   addEventListener('hashchange', () => read(app, location.hash.slice(1)));
+  let waiting = 0;
   effect(() => {
     const parts = { view: app.view.value };
     if (app.chosen.value) parts.pair = app.chosen.value.map((k) => app.model.value.classes[k]).join('-');
     if ((app.sample.value?.index ?? -1) >= 0) parts.sample = String(app.sample.value.index);
-    if (app.point.value !== null) parts.point = String(app.point.value);
+    if (app.point.value !== null) Object.assign(parts, pointParts(app));
     parts.lang = app.language.value;
-    history.replaceState(null, '', `#${new URLSearchParams(parts)}`);
+    clearTimeout(waiting);
+    waiting = setTimeout(() => history.replaceState(null, '', `#${new URLSearchParams(parts)}`), REST_MS);
   });
 }
 
 function read(app, text) {
   const asked = new URLSearchParams(text);
-  const { classes, samples, path } = app.model.value;
+  const { classes, samples } = app.model.value;
   const pair = asked.get('pair')?.split('-').map((name) => classes.indexOf(name));
   if (pair?.length === 2 && pair.every((k) => k >= 0) && pair[0] !== pair[1]) app.chosen.value = pair;
   const row = asked.get('row') === null ? -1 : Array.from(samples?.rows ?? []).indexOf(Number(asked.get('row')));
@@ -31,10 +35,27 @@ function read(app, text) {
   const frame = frameOf(asked.get('frame'), app.model.value);
   if (frame) app.setFrame(frame);
   if (sample !== null && sample !== app.sample.value?.index) app.showSample(sample);
-  const point = whole(asked.get('point'), path?.Cs.length ?? 0);
-  if (point !== null) app.point.value = point;
+  const along = pathNamed(asked.get('path'), app.model.value);
+  const point = whole(asked.get('point'), along?.Cs.length ?? 0);
+  if (point !== null) batch(() => {
+    app.path.value = along === app.model.value.path ? null : along;
+    app.point.value = point;
+  });
   if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');
   if (asked.get('view')) app.go(asked.get('view'));
+}
+
+/** Which path a point is on: that of the model, the nth (path=1), or the early stops (path=stops). */
+function pathNamed(name, { paths, path, tolerance }) {
+  if (name === 'stops') return tolerance;
+  return name === null ? path : paths[whole(name, paths.length) ?? 0];
+}
+
+function pointParts({ model, path, point }) {
+  const { paths, tolerance } = model.value;
+  const number = paths.indexOf(path.value);
+  const name = path.value && path.value === tolerance ? { path: 'stops' } : number > 0 ? { path: String(number) } : {};
+  return { ...name, point: String(point.value) };
 }
 
 function frameOf(text, { rows, cols }) {

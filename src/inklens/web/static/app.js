@@ -37,6 +37,8 @@ export class App {
     this.view = signal(this.views[0].key);
     /** Point of the path that is looked at; null: the model itself. */
     this.point = signal(null);
+    /** The path whose points are counted, another l1_ratio's or early stops; null: the model's first. */
+    this.path = signal(null);
     /** @type {import('./vendor/signals-core.js').Signal<Sample | null>} */
     this.sample = signal(null);
     this.pad = new Pad(first.rows, first.cols);
@@ -47,8 +49,14 @@ export class App {
     this.chosen = signal(null);
     /** Ink that a flip or a hint would change, shown over the pad: { change, flipped, cost, target } or null. */
     this.ghost = signal(null);
+    /** A line under the pad, where the hand is: what the open view has to say of the drawing. */
+    this.note = signal('');
     /** Whether the answer is covered, as while somebody guesses it. */
     this.covered = signal(false);
+    /** Class that a flip is asked for, by index; null: the nearest. */
+    this.target = signal(null);
+    /** Cell of the confusion matrix that is open: { t, p }, true class and answer; null: the most frequent mistake. */
+    this.cell = signal(null);
     /** Counts the moments in which the pad came to rest. */
     this.settled = signal(0);
     /** A sentence for the polite live region. */
@@ -66,12 +74,12 @@ export class App {
       const { values, rows, cols } = this.ink.value;
       return this.mode.value === 'drawing' ? normaliseDrawing(values, rows, cols, this.recipe.value) : null;
     });
-    this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values);
+    this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values.slice()); // the pad writes into its own
     this.verdict = computed(() => {
       const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, blank: this.isBlank.value };
       return judge(this.model.value, seen);
     });
-    this.weights = computed(() => weightsOf(this.model.value, this.point.value));
+    this.weights = computed(() => weightsOf(this.model.value, this.point.value, this.path.value));
     this.answer = computed(() => answerOf(this.model.value, this.frame.value, this.weights.value));
     this.otherAnswer = computed(() => (this.other.value ? answerOf(this.other.value, this.frame.value) : null));
     /** Whether there is anything to answer. */
@@ -179,7 +187,10 @@ export class App {
     const { rows, cols } = this.model.value;
     batch(() => {
       this.point.value = null;
+      this.path.value = null;
       this.chosen.value = null;
+      this.target.value = null;
+      this.cell.value = null;
       this.model.value = model;
       if (model.rows === rows && model.cols === cols) return;
       this.pad.frameRows = model.rows;
@@ -202,8 +213,8 @@ export class App {
   }
 }
 
-function weightsOf(model, point) {
-  return point === null ? model : pathPoint(model, point);
+function weightsOf(model, point, path) {
+  return point === null ? model : pathPoint(model, point, path ?? model.path);
 }
 
 /**

@@ -105,7 +105,10 @@ export function lines({ lines: drawn, x, y, height = 260, mark = null, marks = [
   const lookUp = drawn.map(({ points }) => new Map(points));
   const table = xs.map((at) => [at, ...lookUp.map((found) => found.get(at) ?? '')]);
   const made = figure({ ...frame, table, height, draw }, app);
-  movers.set(made, (value) => now.move?.(value));
+  movers.set(made, (value) => {
+    now.at = value; // also before the chart has a width to be drawn to
+    now.move?.(value);
+  });
   if (onChoose) followPointing(made.querySelector('svg'), (across) => now.choose?.(across));
   return made;
 }

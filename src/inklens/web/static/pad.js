@@ -5,13 +5,13 @@
  *
  *     c = clip(width / 2 + 1/2 - d, 0, 1)        pen: max(ink, c)        eraser: min(ink, 1 - c)
  *
- * so that ink never depends on how fast the pen moved, nor on the browser's own lines. The grid is 280 x 280 for free
- * drawing, and the frame's own 28 x 28 where strokes change what the model sees.
+ * so that ink never depends on how fast the pen moved, nor on the browser's own lines. The grid is 140 x 140 for free
+ * drawing, seven pixels for each of the box that a digit is shrunk into, and the frame's own 28 x 28 where strokes change what the model sees.
  */
 import { signal } from './vendor/signals-core.js';
 
 /** Pixels along each side of the grid of free drawing. */
-export const DRAWING_SIDE = 280;
+export const DRAWING_SIDE = 140;
 
 /**
  * @typedef {{ kind: 'stroke', erase: boolean, width: number, points: number[] }} Stroke
@@ -35,7 +35,7 @@ export class Pad {
     this.undone = [];
     /** @type {Float64Array | null} the frame that strokes change; null while drawing freely */
     this.base = null;
-    this.width = 0.08;
+    this.width = 0.1; // MNIST was written with pens of 0.137 of the digit, and digits fill three quarters of the pad
     this.erase = false;
     this.#resize();
   }

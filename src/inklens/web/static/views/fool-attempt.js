@@ -33,18 +33,30 @@ export function mountAttempt(root, app, fooling) {
       measure.setAttribute('aria-label', told(app, fooling, attempt));
       render(saying(app, fooling, attempt, best), words);
     }),
+    effect(() => { app.note.value = brief(app, fooling); }),
     effect(() => {
       void app.settled.value;
       untracked(() => keepBest(app, fooling, best));
     }),
   ];
-  return () => ends.forEach((end) => end());
+  return () => {
+    ends.forEach((end) => end());
+    app.note.value = '';
+  };
+}
+
+/** The same in a few words, for the line under the pad. */
+function brief(app, fooling) {
+  const { attempt: { value: attempt }, least: { value: least }, goal: { value: goal } } = fooling;
+  if (!attempt || !least || app.covered.value) return '';
+  const than = app.t(fooling.isProven.value ? 'fool.attempt.than.least' : 'fool.attempt.than.searched', { times: decimal(attempt.spent / least.cost, 1, app.language.value) });
+  return app.t(attempt.reached ? 'fool.attempt.brief.reached' : 'fool.attempt.brief', { than, target: app.model.value.classes[goal] });
 }
 
 function heading(app, fooling) {
   const t = (key, values) => app.t(`fool.${key}`, values);
   const held = fooling.held.value !== null;
-  return html`<h2>${t('attempt.title')}</h2><p>${t('attempt.text')}</p>
+  return html`<h2>${t('attempt.title')}</h2><p>${t(fooling.isProven.value ? 'attempt.text' : 'attempt.text.searched')}</p>
     <div class="row">${held
       ? html`<button type="button" data-explain="fool.restart" @click=${() => fooling.restart()}>${t('attempt.restart')}</button>
         <button type="button" class="quiet" data-explain="fool.release" @click=${() => fooling.release()}>${t('attempt.release')}</button>`
@@ -58,14 +70,14 @@ function told(app, fooling, attempt) {
   const { least: { value: least }, goal: { value: goal } } = fooling;
   const number = (value) => decimal(value, 2, app.language.value);
   if (!attempt) return t('idle', { target: classes[goal] ?? '' });
-  if (attempt.spent === 0) return t('start', { target: classes[goal], least: least ? number(least.cost) : '–' });
+  if (attempt.spent === 0) return t(least ? 'start' : 'start.unsearched', { target: classes[goal], least: least ? number(least.cost) : '–' });
   const values = { spent: number(attempt.spent), added: number(attempt.added), erased: number(attempt.erased), target: classes[goal], answer: classes[attempt.best], short: number(attempt.short) };
-  const times = least ? t('times', { times: decimal(attempt.spent / least.cost, 1, app.language.value) }) : '';
-  return `${t('spent', values)}${times} ${t(attempt.reached ? 'reached' : attempt.best === goal ? 'nearly' : 'missing', values)}`;
+  const times = least ? t(fooling.isProven.value ? 'than.least' : 'than.searched', { times: decimal(attempt.spent / least.cost, 1, app.language.value) }) : '';
+  return `${t('spent', values)}${times ? `: ${times}.` : '.'} ${t(attempt.reached ? 'reached' : attempt.best === goal ? 'nearly' : 'missing', values)}`;
 }
 
 function saying(app, fooling, attempt, best) {
-  const found = best.value === null ? '' : app.t('fool.attempt.best', { times: decimal(best.value, 1, app.language.value) });
+  const found = best.value === null ? '' : app.t('fool.attempt.best', { than: app.t(fooling.isProven.value ? 'fool.attempt.than.least' : 'fool.attempt.than.searched', { times: decimal(best.value, 1, app.language.value) }) });
   return html`<p class=${attempt?.reached ? 'fool-words truth right' : 'fool-words'}>${told(app, fooling, attempt)} ${found}</p>`;
 }
 

@@ -1,7 +1,7 @@
 /** One change, pixel by pixel or by a stroke: on the pad as ghost ink, here as pictures, with its proof. */
 import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
-import { judge, softmax, scores } from '../core.js';
+import { answer as answerOf, judge } from '../core.js';
 import { Painter } from '../canvas.js';
 import { paintChange } from '../change.js';
 import { classChoice } from '../choices.js';
@@ -17,7 +17,7 @@ const LISTED = 60; // pixels in the table, the most changed ones
  * @returns {() => void}
  */
 export function mountChange(root, app, fooling) {
-  const [head, figures, words] = ['div', 'div', 'div'].map((name) => root.appendChild(document.createElement(name)));
+  const [head, figures, words, row, table] = Array.from({ length: 5 }, () => root.appendChild(document.createElement('div')));
   figures.className = 'maps-large';
   const picture = new ChangePicture(figures.appendChild(document.createElement('figure')), app);
   const afterFigure = figures.appendChild(document.createElement('figure'));
@@ -36,21 +36,23 @@ export function mountChange(root, app, fooling) {
       after.caption(html`${app.t('fool.after.caption', values)} ${after.saving()}`, app.t('fool.after.picture', values));
     }),
     effect(() => { if (fooling.subject.value) render(facts(app, fooling), words); }),
+    effect(() => render(fooling.shown.value ? buttons(app, fooling) : '', row)),
+    effect(() => render(fooling.shown.value ? pixelTable(app, fooling.subject.value.frame, fooling.shown.value) : '', table)),
   ];
   return () => ends.forEach((end) => end());
 }
 
 function heading(app, fooling) {
   const t = (key, values) => app.t(`fool.${key}`, values);
-  const { way, goal, isProven } = fooling;
+  const { way, goal } = fooling;
   const button = (key) => html`<button type="button" aria-pressed=${String(way.value === key)} data-explain=${`fool.way.${key}`}
     @click=${() => { way.value = key; }}>${t(`way.${key}`)}</button>`;
   return html`<h2>${t('change.title')}</h2>
     <p class="choose" data-explain="fool.target">${t('ask.before')} ${classChoice(app, goal.value, (k) => fooling.ask(k), t('ask.label'))}${t('ask.after')}</p>
-    ${isProven.value ? html`<div class="controls"><div class="row segments" role="group" aria-label=${t('way')}>${button('ink')}${button('stroke')}</div>
+    <div class="controls"><div class="row segments" role="group" aria-label=${t('way')}>${button('ink')}${button('stroke')}</div>
       <label ?hidden=${way.value !== 'stroke'} data-explain="fool.pen"><span>${t('pen')}</span>
         <select @change=${(event) => { fooling.pen.value = Number(event.target.value); }}>
-          ${PENS.map((width) => html`<option value=${width} .selected=${width === fooling.pen.value}>${t('pen.is', { width })}</option>`)}</select></label></div>` : ''}`;
+          ${PENS.map((width) => html`<option value=${width} .selected=${width === fooling.pen.value}>${t('pen.is', { width })}</option>`)}</select></label></div>`;
 }
 
 function inks(app, { added, erased, cost }) {
@@ -63,15 +65,27 @@ function facts(app, fooling) {
   const { shown: { value: shown }, subject: { value: { answer } }, goal: { value: goal }, way } = fooling;
   const { classes } = app.model.value;
   const target = classes[goal];
+  if (shown === undefined) return searching(app, fooling);
   if (!shown) return html`<p class="fool-words">${t(way.value === 'stroke' ? 'none.stroke' : 'none.ink', { target })}</p>`;
   const lang = app.language.value;
-  const p = softmax(scores(app.weights.value, shown.flipped));
+  const { p } = answerOf(app.model.value, shown.flipped, app.weights.value);
   const pixels = shown.change.reduce((n, value) => n + (value !== 0), 0);
   const values = { ...inks(app, shown), target, source: classes[answer.best], pixels, before: percent(answer.p[goal], lang), after: percent(p[goal], lang) };
   return html`<p class="proof" data-explain="fool.proof">${proof(app, fooling)}</p>
-    <p class="fool-words">${t(shown.kind ? `facts.${shown.kind}` : 'facts.ink', values)} ${checked(app, shown.flipped)}</p>
-    ${buttons(app, fooling)}
-    ${pixelTable(app, fooling.subject.value.frame, shown)}`;
+    <p class="fool-words">${t(`facts.${shown.kind ?? kindOf(shown)}`, values)} ${t('facts.share', values)} ${checked(app, shown.flipped)}</p>`;
+}
+
+function searching(app, fooling) {
+  const t = (key) => app.t(`fool.${key}`);
+  if (fooling.searching.value) return html`<p class="state" role="status">${t('searching')}</p>`;
+  return html`<p class="fool-words">${t('proof.searched')}</p>
+    <button type="button" class="primary" data-explain="fool.search" @click=${() => fooling.search()}>${t('search')}</button>`;
+}
+
+/** Whether a change adds ink, rubs it out, or both, as it is told with two decimals. */
+function kindOf({ added, erased }) {
+  if (erased < 0.005) return 'adding';
+  return added < 0.005 ? 'erasing' : 'both';
 }
 
 /** What is proven of the change that is shown. */
@@ -79,6 +93,7 @@ function proof(app, fooling) {
   const t = (key, values) => app.t(`fool.proof.${key}`, values);
   const { shown: { value: shown }, least: { value: least } } = fooling;
   const lang = app.language.value;
+  if (!fooling.isProven.value) return t(shown.kind ? 'stroke.searched' : 'searched');
   if (shown.kind) {
     const times = decimal(least ? shown.cost / least.cost : 1, 2, lang);
     return t('stroke', { times, least: decimal(shown.lowerBound, 2, lang), width: shown.width });

@@ -121,7 +121,11 @@ function choices(app, game, without, disabled = false) {
   const { question: { value: question }, guess: { value: chosen } } = game;
   const state = (k) => (chosen === null ? '' : k === question.right ? 'is-right' : k === chosen ? 'is-wrong' : '');
   return html`<div class="row guesses" role="group" aria-label=${app.t('fool.guess.choices')}>${app.model.value.classes.map((name, k) => (k === without ? ''
-    : html`<button type="button" class=${`guess-choice ${state(k)}`} ?disabled=${disabled || chosen !== null} @click=${() => guess(app, game, k)}>${name}</button>`))}</div>`;
+    : html`<button type="button" class=${`guess-choice ${state(k)}`} ?disabled=${disabled || chosen !== null} @click=${(event) => {
+      const board = event.target.closest('.guessing');
+      guess(app, game, k);
+      board.querySelector('.verdict button')?.focus(); // the buttons of the guess are spent
+    }}>${name}</button>`))}</div>`;
 }
 
 /** What came out, in words. */

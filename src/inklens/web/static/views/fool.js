@@ -88,15 +88,16 @@ function costs(app, fooling) {
   const rows = flips.map((flip, k) => {
     const kind = k === goal ? 'chosen' : k === answer.best ? 'best' : '';
     if (k === answer.best) return { label: classes[k], value: 0, text: t('costs.now'), kind, cells: [t('costs.now'), '', '', ''] };
+    if (flip === undefined) return { label: classes[k], value: 0, text: t('costs.unsearched'), kind, cells: [t('costs.unsearched'), '', '', ''] };
     if (!flip) return { label: classes[k], value: 0, text: t('costs.never'), kind, cells: [t('costs.never'), '', '', ''] };
     const { cost, added, erased, gap } = flip;
-    return { label: classes[k], value: cost, text: decimal(cost, 2, lang), kind, cells: [cost, added, erased, exponent(gap)] };
+    return { label: classes[k], value: cost, text: decimal(cost, 2, lang), kind, cells: [cost, added, erased, fooling.isProven.value ? exponent(gap) : t('costs.searched')] };
   });
   return bars({
     name: 'least-ink', bars: rows,
     words: t('costs.words', { nearest: classes[nearest], cost: decimal(flips[nearest]?.cost ?? 0, 2, lang) }),
-    caption: t('costs.caption'),
+    caption: t(fooling.isProven.value ? 'costs.caption' : 'costs.caption.searched'),
     head: [t('class'), t('costs.cost'), t('costs.added'), t('costs.erased'), t('costs.gap')],
-    onChoose: (k) => { if (flips[k]) fooling.ask(k); },
+    onChoose: (k) => { if (flips[k] !== null) fooling.ask(k); },
   }, app);
 }

@@ -60,7 +60,8 @@ function mountJudged(root, app, judged) {
   const part = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
   const [confusion, pickedRoot, words, labels, numbers] = ['confusion', 'picked', 'in-words', 'labels', 'per-class'].map(part);
   const [worst] = frequentMistakes(judged.confusion, 1);
-  const state = { cell: signal(worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 }), picked: signal(null), shares: signal(false) };
+  if (!app.cell.peek()) app.cell.value = worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 };
+  const state = { cell: app.cell, picked: signal(null), shares: signal(false) };
   const ends = [
     mountConfusion(confusion, app, judged, state),
     mountPicked(pickedRoot, app, state.picked),

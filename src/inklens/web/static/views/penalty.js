@@ -1,4 +1,13 @@
-/** penalty: not built yet. */
+/** C: what the penalty does, as a slider over proven optima. */
+import { html, render } from '../vendor/lit-html.js';
+import { untracked } from '../vendor/signals-core.js';
+import { mountGuesses } from './guesses.js';
+import { mountDial } from './dial.js';
+import { mountPointMaps } from './point_maps.js';
+import { mountPathChart } from './path_chart.js';
+import { mountEntering } from './entering.js';
+import { mountObjective } from './objective.js';
+import { mountWithoutPath } from './without_path.js';
 import { penalty as texts } from '../texts/penalty.js';
 
 export const penalty = {
@@ -7,9 +16,12 @@ export const penalty = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const title = document.createElement('h1');
-    title.textContent = app.t('penalty.title');
-    root.append(title);
-    return () => {};
+    const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+    render(html`<h1>${app.t('penalty.title')}</h1><p class="lead">${app.t('penalty.lead')}</p>`, section('intro'));
+    const parts = untracked(() => (app.model.value.path
+      ? { asks: mountGuesses, turn: mountDial, points: mountPointMaps, course: mountPathChart, entering: mountEntering, objective: mountObjective }
+      : { unpathed: mountWithoutPath, objective: mountObjective }));
+    const ends = Object.entries(parts).map(([name, mountPart]) => mountPart(section(name), app));
+    return () => ends.forEach((end) => end());
   },
 };

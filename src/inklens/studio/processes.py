@@ -1,0 +1,237 @@
+"""Child processes of the studio, seen from the parent: they start quickly, may die at any time, and leave nothing.
+
+All are forked by one small server process (`forkserver`) that has loaded what they need, so that a new one is there in
+some hundredths of a second, whatever threads the parent runs. There are three kinds: a `Worker` lives on and answers
+one question after another; a boxed child answers one question about bytes that may be hostile; a `Task` is one long
+computation that tells how it gets on.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from inklens.studio import children
+from inklens.studio.box import Box
+from inklens.studio.messages import Message, receive, send
+from inklens.studio.problems import Problem
+
+LOG = logging.getLogger("inklens.studio")
+PRELOADED = ["inklens.studio.preload"]
+JOIN_SECONDS = 2.0
+
+
+def _context():  # of multiprocessing; its types differ from system to system
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+class Child:
+    """A child process and the parent's end of the pipe to it."""
+
+    def __init__(self, main: Callable[..., None], *given: object, name: str) -> None:
+        context = _context()
+        self.connection: Connection
+        self.connection, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=main, args=(theirs, *given), name=name, daemon=True)
+        try:
+            self.process.start()
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self.process.pid or 0
+
+    def end(self) -> None:
+        """Kill it if it lives, and close what belongs to it; the second time nothing happens."""
+        if not self.connection.closed:
+            self.connection.close()
+            self.process.kill()
+            self.process.join(JOIN_SECONDS)
+            self.process.close()
+
+
+def _ask(child: Child, question: Message, seconds: float) -> Message:
+    """Put a question; a child that is late is killed, so that no half answer can keep the parent waiting.
+
+    Raises
+    ------
+    TimeoutError, EOFError, OSError, ValueError
+        There is no answer.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        child.process.kill()
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        send(child.connection, question)
+        return receive(child.connection)
+    except (EOFError, OSError, ValueError, KeyError) as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise EOFError from error
+    finally:
+        timer.cancel()
+
+
+def problem_of(answer: Message) -> Problem | None:
+    """Return the error that a child answered with, if it did."""
+    error = answer.data.get("error")
+    if not isinstance(error, Mapping):
+        return None
+    return Problem(int(error["status"]), str(error["code"]), str(error["detail"]))
+
+
+def _checked(answer: Message) -> Message:
+    problem = problem_of(answer)
+    if problem is not None:
+        raise problem
+    return answer
+
+
+class Worker:
+    """A child that lives on and answers one question after another; when it dies, another takes its place.
+
+    Parameters
+    ----------
+    name : str
+        Of the process.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the child, if there is none, before it is needed."""
+        with self._lock:
+            self._require()
+
+    def ask(self, question: Message, *, seconds: float) -> Message:
+        """Return the answer.
+
+        Raises
+        ------
+        Problem
+            The answer is an error, or there is none.
+        """
+        with self._lock:
+            child = self._require()
+            try:
+                return _checked(_ask(child, question, seconds))
+            except TimeoutError:
+                problem = Problem(503, "late", f"this took more than {seconds:g} s and was given up")
+            except EOFError:
+                problem = Problem(503, "process-died", "the process that was to answer has died; ask again")
+            child.end()
+            self._child = None
+        LOG.warning("the process %s ended: %s", self.name, problem.code)
+        threading.Thread(target=self.start, daemon=True).start()
+        raise problem
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; None where none runs."""
+        child = self._child
+        return None if child is None else child.pid
+
+    def close(self) -> None:
+        """End the child for good."""
+        self._closed = True
+        with self._lock:
+            if self._child is not None:
+                self._child.end()
+                self._child = None
+
+    def _require(self) -> Child:
+        if self._closed:
+            raise Problem(503, "closing", "the studio is closing")
+        if self._child is not None and not self._child.process.is_alive():
+            self._child.end()
+            self._child = None
+        if self._child is None:
+            self._child = Child(children.answer_questions, name=self.name)
+        return self._child
+
+
+def ask_boxed(question: Message, *, box: Box, what: str) -> Message:
+    """Put a question about hostile bytes to a child of its own, which can open nothing and take only so much.
+
+    Raises
+    ------
+    Problem
+        The answer is an error; or the child died of the bytes, or was late. `what` is what to say they are.
+    """
+    child = Child(children.answer_in_a_box, box, name="inklens-box")
+    try:
+        return _checked(_ask(child, question, box.seconds))
+    except TimeoutError as error:
+        raise Problem(422, "too-slow", f"this {what} takes more than {box.seconds:g} s; give a smaller one") from error
+    except EOFError as error:
+        detail = f"the process that was to read this {what} broke down on it; export it again, as PNG or JPEG"
+        raise Problem(422, "crashed", detail) from error
+    finally:
+        child.end()
+
+
+@dataclass
+class Task:
+    """One long computation in a child of its own."""
+
+    question: Message
+    child: Child | None = None
+    _stopped: bool = False
+
+    def start(self) -> None:
+        """Start it."""
+        self.child = Child(children.do_task, name="inklens-task")
+        if self._stopped:
+            self.interrupt()
+        send(self.child.connection, self.question)
+
+    def next(self) -> Message | None:
+        """Return what it tells next; None when it is over."""
+        assert self.child is not None
+        try:
+            return receive(self.child.connection)
+        except (EOFError, OSError, ValueError, KeyError):
+            return None
+
+    def interrupt(self) -> None:
+        """Ask it to stop and to give what it has, as Ctrl-C does on the command line."""
+        self._stopped = True
+        if self.child is not None and not self.child.connection.closed:
+            try:
+                os.kill(self.child.pid, signal.SIGINT)
+            except ProcessLookupError:
+                pass  # it is over already
+
+    def kill(self) -> None:
+        """End it without waiting for anything."""
+        if self.child is not None and not self.child.connection.closed:
+            self.child.process.kill()
+
+    def end(self) -> None:
+        """Leave nothing of it."""
+        if self.child is not None:
+            self.child.end()
