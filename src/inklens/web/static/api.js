@@ -29,6 +29,9 @@ export const ROUTES = {
   cancelJob: ['DELETE', '/api/jobs/{job}'],
 };
 
+/** What is said where nothing answers. */
+export const LOST = 'the studio does not answer; is it still running?';
+
 /** What the studio refused, in its own words; `status` 0: it did not answer at all. */
 export class ApiError extends Error {
   /** @param {{ status: number, detail: string, type?: string, id?: string }} problem */
@@ -174,7 +177,7 @@ export class StudioApi {
     try {
       answer = await fetch(this.base + address(path, places, query), { method, ...sent });
     } catch {
-      throw new ApiError({ status: 0, detail: 'the studio does not answer; is it still running?' });
+      throw new ApiError({ status: 0, detail: LOST });
     }
     if (!answer.ok) throw await problemOf(answer);
     return answer;

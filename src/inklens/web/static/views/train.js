@@ -90,17 +90,11 @@ async function bringData(app, session, file) {
 
 /** Follow a download to its end. */
 async function fetchData(app, session, name) {
-  const { api } = app.host.library;
-  session.fetching.value = app.t('train.data.fetching', { name, done: '' });
+  const { library } = app.host;
+  const tell = (done) => { session.fetching.value = app.t('train.data.fetching', { name, done }); };
+  tell('');
   try {
-    const { id } = await api.addOpenml(name);
-    const job = await new Promise((end) => {
-      api.jobEvents(id, {
-        progress: ({ done, total }) => { session.fetching.value = app.t('train.data.fetching', { name, done: total ? percent(done / total, app.language.value) : '' }); },
-        end, lost: () => end({ error: { detail: app.t('train.state.lost') } }),
-      });
-    });
-    if (job.error) throw new Error(job.error.detail);
+    const job = await library.ended(library.api.addOpenml(name), ({ done, total }) => tell(total ? percent(done / total, app.language.value) : ''));
     await chooseData(app, job.result?.spec ?? name);
   } finally {
     session.fetching.value = '';
