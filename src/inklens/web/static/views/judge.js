@@ -1,6 +1,6 @@
 /** Judge: how well a model does, on which digits it fails, what they look like, and whether a label is to blame. */
 import { html, nothing, render } from '../vendor/lit-html.js';
-import { effect, signal, untracked } from '../vendor/signals-core.js';
+import { computed, effect, signal, untracked } from '../vendor/signals-core.js';
 import { decimal, percent } from '../texts.js';
 import { saveCsv, saveJson, saveSvg } from '../save.js';
 import { accuracyOf, byRecall, classNumbers, frequentMistakes } from './judged.js';
@@ -83,12 +83,12 @@ function mountJudged(root, app, judged) {
   const part = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
   const [confusion, pickedRoot, words, labels, numbers] = ['confusion', 'picked', 'in-words', 'labels', 'per-class'].map(part);
   const [worst] = frequentMistakes(judged.confusion, 1);
-  if (!app.cell.peek()) app.cell.value = worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 };
-  const state = { cell: app.cell, picked: signal(null), shares: signal(false) };
+  const first = worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 };
+  const state = { cell: computed(() => app.cell.value ?? first), picked: signal(null), shares: signal(false) };
   const ends = [
     mountConfusion(confusion, app, judged, state),
     mountPicked(pickedRoot, app, state.picked),
-    effect(() => render(inWords(app, judged, (cell) => open(state, cell, confusion)), words)),
+    effect(() => render(inWords(app, judged, (cell) => open(app, state, cell, confusion)), words)),
     mountLabels(labels, app, judged, state.picked, () => pickedRoot.scrollIntoView({ block: 'nearest' })),
     mountNumbers(numbers, app, judged),
   ];
@@ -96,8 +96,8 @@ function mountJudged(root, app, judged) {
 }
 
 /** Open a cell from elsewhere on the page, and bring it into sight. */
-function open(state, cell, place) {
-  state.cell.value = cell;
+function open(app, state, cell, place) {
+  app.cell.value = cell;
   state.picked.value = null;
   place.scrollIntoView({ block: 'start' });
   place.querySelector(`[data-at="${cell.t},${cell.p}"]`)?.focus({ preventScroll: true });
@@ -119,7 +119,7 @@ function mountConfusion(root, app, judged, state) {
         <span class="saving">${saveMatrix(app, judged)}</span></div>`, head)),
     effect(() => render(matrixTable(app, {
       confusion: judged.confusion, cell: state.cell.value, shares: state.shares.value,
-      open: (chosen) => { state.cell.value = chosen; state.picked.value = null; },
+      open: (chosen) => { app.cell.value = chosen; state.picked.value = null; },
     }), table)),
     effect(() => {
       const { t: truth, p } = state.cell.value;
