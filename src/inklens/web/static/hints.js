@@ -5,9 +5,9 @@
 import { html, render } from './vendor/lit-html.js';
 import { effect, signal, untracked } from './vendor/signals-core.js';
 import { radius, wilson } from './core.js';
-import { gapText, hiddenZeros, isOverTime, pathOf, pointOf, significant } from './points.js';
+import { gapText, hiddenZeros, isOverTime, pathOf, pointOf } from './points.js';
 import { PEN_WIDTH } from './pad.js';
-import { decimal, percent } from './texts.js';
+import { decimal, percent, significant } from './texts.js';
 
 /**
  * @typedef {import('./app.js').App} App

@@ -3,8 +3,8 @@
  * done, and a question that is asked before its answer is shown. Texts are in texts/learn.js under the stop's key.
  */
 import { radius } from '../core.js';
-import { gapText, hiddenZeros, isOverTime, pathOf, significant } from '../points.js';
-import { decimal, percent } from '../texts.js';
+import { gapText, hiddenZeros, isOverTime, pathOf } from '../points.js';
+import { decimal, percent, significant } from '../texts.js';
 
 /**
  * @typedef {Record<string, string | number>} Values
@@ -118,7 +118,7 @@ export const STOPS = [
     ask: always('mass', 'none', 'shrink', 'mass'),
   },
   {
-    key: 'explain',
+    key: 'why',
     act: (app) => app.go('see'),
     sofar: (app) => (app.isBlank.value ? null : { label: app.model.value.classes[app.answer.value.second] }),
     done: (app) => {

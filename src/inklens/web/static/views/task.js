@@ -2,6 +2,7 @@
 import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
 import { praise } from './lesson.js';
+import { decimal } from '../texts.js';
 import { withTerms } from './terms.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app @param {import('./lesson.js').Lesson} lesson */
@@ -41,7 +42,7 @@ function typing(app, lesson) {
   const { z, best, second } = app.answer.value;
   const { classes } = app.model.value;
   return html`<form class="typing" @submit=${check}>
-    <label><span>${app.t('learn.softmax.label', { a: classes[best], b: classes[second], za: z[best].toFixed(2), zb: z[second].toFixed(2) })}</span>
+    <label><span>${app.t('learn.softmax.label', { a: classes[best], b: classes[second], za: decimal(z[best], 2, app.language.value), zb: decimal(z[second], 2, app.language.value) })}</span>
       <input type="text" inputmode="decimal" size="8" autocomplete="off"></label>
     <button type="submit">${app.t('learn.check')}</button><span class="off">${app.t('learn.notyet')}</span></form>`;
 }
