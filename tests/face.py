@@ -162,8 +162,11 @@ class Face:
         )
 
     def clear(self) -> None:
-        """Start a free drawing on an empty pad."""
-        self.page.evaluate("app.startDrawing()")
+        """Start a free drawing on an empty pad, by the button: what moves at a click is no fault."""
+        button = self.page.locator('[data-explain="tool.clear"]')
+        if button.is_enabled():
+            button.click()
+            self.settle()
 
     def draw(self, strokes: Strokes, *, steps: int = 4, clear: bool = True, settle: bool = True) -> None:
         """Draw strokes with the mouse."""
