@@ -16,7 +16,13 @@ import { addTexts, translate } from './texts.js';
  * @typedef {{ kind: 'studio' | 'page' | 'output' | 'widget', api?: object, share?: (key: string, value: unknown) => void }} Host
  * @typedef {{ index: number, label: string | null, name: string }} Sample
  *   index among the samples of the model (-1: none of them), the true label if known, what a person calls it
- * @typedef {{ key: string, texts: object, mount: (root: HTMLElement, app: App) => (() => void) }} View
+ * @typedef {{ above: HTMLElement, corner: HTMLElement }} Places   over the open view, and the corner of the screen
+ * @typedef {{
+ *   key: string, texts: object, mount: (root: HTMLElement, app: App) => (() => void),
+ *   always?: (places: Places, app: App) => void,
+ *   address?: { parts: (app: App) => Record<string, string>, read: (app: App, asked: URLSearchParams) => void }
+ * }} View
+ *   always: what it shows while other views are open too; address: what it keeps in the page's address
  */
 
 const REST_MS = 250; // without a change, after which the pad is at rest
@@ -59,6 +65,8 @@ export class App {
     this.cell = signal(null);
     /** Counts the moments in which the pad, or the slider over the path, came to rest. */
     this.settled = signal(0);
+    /** Key of the text that is shown in the corner, as an explanation or a term; null: none, '': nothing to explain. */
+    this.told = signal(null);
     /** A sentence for the polite live region. */
     this.spoken = signal('');
     this.work = [];
