@@ -33,9 +33,11 @@ export const judging = {
         const now = found.value;
         render(introduction(app, now), intro);
         endBody();
+        if (now.state === 'waiting') body.style.minHeight = `${body.offsetHeight}px`; // what is below stays where it is
         body.replaceChildren();
         body.classList.toggle('is-waiting', now.state === 'waiting');
         endBody = now.judged ? untracked(() => mountJudged(body, app, now.judged)) : () => {};
+        if (now.state !== 'waiting') body.style.minHeight = '';
       }),
       mountComparing(compare, app),
     ];

@@ -31,6 +31,7 @@ export function mountPicked(root, app, picked) {
     const row = picked.value;
     untracked(() => ask(app, row, told, picked));
     root.hidden = row === null;
+    more.classList.toggle('is-due', Boolean(app.host.library?.current.value));
     if (row === null) return;
     shown = study(app, row);
     const { a, b, map, names } = shown;

@@ -60,7 +60,7 @@ export class Run {
       progress: (now) => this.#learn(now),
       maps: (now) => { this.maps.value = now; },
       end: (now) => {
-        if (now.progress) this.#learn(now.progress);
+        if (now.kind === 'fit' && now.result) this.#learn({ ...now.progress, ...now.result }); // the end itself, as it is proven
         this.job.value = now;
         ended(now);
       },
@@ -153,7 +153,7 @@ function boundChart(app, seen) {
   return lines({
     name: 'objective', words: t('chart.bounds.words'), caption: t('chart.bounds'), head: [t('chart.seconds'), t('chart.objective'), t('chart.bound')], summary: t('chart.table'),
     lines: [{ label: t('chart.objective'), points: points('objective'), kind: 'first' }, { label: t('chart.bound'), points: points('lower_bound'), kind: 'second' }],
-    x: { label: t('chart.seconds') }, y: { label: '' }, height: 230,
+    x: { label: t('chart.seconds'), least: 0 }, y: { label: '' }, height: 230,
   }, app);
 }
 
@@ -164,7 +164,7 @@ function gapChart(app, seen, tol) {
   if (tol && points.length > 1) drawn.push({ label: t('chart.tol'), points: [[points[0][0], tol], [points.at(-1)[0], tol]], kind: 'quiet', dashed: true });
   return lines({
     name: 'gap', words: t('chart.gap.words'), caption: t('chart.gap.caption'), head: drawn.map(({ label }) => label).reduce((all, label) => [...all, label], [t('chart.seconds')]), summary: t('chart.table'),
-    lines: drawn, x: { label: t('chart.seconds') }, y: { label: '', log: true, format: (value) => value.toExponential(0).replace('-', '−') }, height: 230,
+    lines: drawn, x: { label: t('chart.seconds'), least: 0 }, y: { label: '', log: true, format: (value) => value.toExponential(0).replace('-', '−') }, height: 230,
   }, app);
 }
 
