@@ -37,10 +37,10 @@ export const judging = {
         body.replaceChildren();
         body.classList.toggle('is-waiting', now.state === 'waiting');
         endBody = now.judged ? untracked(() => mountJudged(body, app, now.judged)) : () => {};
-        if (now.state !== 'waiting') body.style.minHeight = '';
       }),
       mountComparing(compare, app),
     ];
+    for (const kind of ['click', 'keyup']) root.addEventListener(kind, () => { if (found.value.judged) body.style.minHeight = ''; });
     return () => {
       ends.forEach((end) => end());
       endBody();

@@ -60,7 +60,7 @@ export class Run {
       progress: (now) => this.#learn(now),
       maps: (now) => { this.maps.value = now; },
       end: (now) => {
-        if (now.kind === 'fit' && now.result) this.#learn({ ...now.progress, ...now.result }); // the end itself, as it is proven
+        if (now.kind === 'fit' && now.result && now.progress) this.#learn({ ...now.progress, ...now.result, seconds: now.progress.seconds }); // the end, as it is proven
         this.job.value = now;
         ended(now);
       },

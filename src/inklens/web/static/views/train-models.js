@@ -23,7 +23,7 @@ export function modelsTable(app, library, { attempt, asked, ask }) {
   return html`<h2>${t('models')}</h2>
     ${models === null ? html`<p class="state">${t('loading')}</p>` : models.length === 0 ? html`<p class="state">${t('models.none')}</p>` : html`
     <div class="scroll" tabindex="0" role="region" aria-label=${t('models')}><table class="numbers models"><thead><tr>
-      ${['name', 'features', 'penalty', 'gap', 'accuracy'].map((key) => html`<th scope="col">${t(`models.${key}`)}</th>`)}<td></td></tr></thead>
+      ${['name', 'gap', 'accuracy'].map((key) => html`<th scope="col">${t(`models.${key}`)}</th>`)}<td></td></tr></thead>
       <tbody>${models.map((entry) => row(app, library, entry, { attempt, asked, ask }))}</tbody></table></div>`}
     <p class="row"><label class="button quiet" data-explain="train.bring"><input type="file" accept=".inklens" class="hidden" @change=${bring}>${t('models.bring')}</label></p>`;
 }
@@ -36,7 +36,7 @@ function row(app, library, entry, { attempt, asked, ask }) {
   const link = (kind, words, file) => html`<a class="button quiet" href=${library.api.link(id, kind)} download=${file}>${words}</a>`;
   const action = (words, act, pressed) => html`<button type="button" class="quiet" aria-pressed=${pressed === undefined ? nothing : String(pressed)} @click=${() => attempt(act)}>${words}</button>`;
   const { certificate, accuracy } = entry;
-  return html`<tr class=${isCurrent ? 'best' : ''}><th scope="row">${name}</th><td>${app.t(`judge.features.${entry.features}`)}</td><td>${penaltyOf(app, entry.penalty)}</td>
+  return html`<tr class=${isCurrent ? 'best' : ''}><th scope="row">${name}<span class="line">${app.t(`train.features.${entry.features}`)}${entry.penalty ? `, ${penaltyOf(app, entry.penalty)}` : ''}</span></th>
     <td>${certificate ? html`${gapOf(app, certificate.relative_gap)} <span class="interval">${t(`status.${certificate.status}`)}</span>` : '–'}</td>
     <td>${accuracy?.test != null ? percent(accuracy.test, app.language.value) : '–'}</td>
     <td><div class="row actions">
