@@ -19,6 +19,7 @@ export function followAddress(app) {
     if (app.chosen.value) parts.pair = app.chosen.value.map((k) => app.model.value.classes[k]).join('-');
     if ((app.sample.value?.index ?? -1) >= 0) parts.sample = String(app.sample.value.index);
     if (app.point.value !== null) Object.assign(parts, pointParts(app));
+    for (const { address } of app.views) Object.assign(parts, address?.parts(app));
     parts.lang = app.language.value;
     clearTimeout(waiting);
     waiting = setTimeout(() => history.replaceState(null, '', `#${new URLSearchParams(parts)}`), REST_MS);
@@ -42,6 +43,7 @@ function read(app, text) {
     app.point.value = point;
   });
   if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');
+  for (const { address } of app.views) address?.read(app, asked);
   if (asked.get('view')) app.go(asked.get('view'));
 }
 

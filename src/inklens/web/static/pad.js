@@ -13,6 +13,9 @@ import { signal } from './vendor/signals-core.js';
 /** Pixels along each side of the grid of free drawing. */
 export const DRAWING_SIDE = 140;
 
+/** Width of the pen at first: MNIST was written with pens of 0.137 of the digit, and digits fill three quarters of the pad. */
+export const PEN_WIDTH = 0.1;
+
 /**
  * @typedef {{ kind: 'stroke', erase: boolean, width: number, points: number[] }} Stroke
  *   width and points (x0, y0, x1, y1, ...) in shares of the pad's side
@@ -35,7 +38,7 @@ export class Pad {
     this.undone = [];
     /** @type {Float64Array | null} the frame that strokes change; null while drawing freely */
     this.base = null;
-    this.width = 0.1; // MNIST was written with pens of 0.137 of the digit, and digits fill three quarters of the pad
+    this.width = PEN_WIDTH;
     this.erase = false;
     this.#resize();
   }
@@ -102,6 +105,13 @@ export class Pad {
     this.#add(mark);
     this.#put(mark);
     this.#changed();
+  }
+
+  /** Draw all strokes of the pen again with another width, and go on with it. @param {number} width share of the pad's side */
+  rewiden(width) {
+    this.width = width;
+    for (const mark of this.marks) if (mark.kind === 'stroke' && !mark.erase) mark.width = width;
+    this.#redraw();
   }
 
   /** Take the last mark back. @returns {boolean} whether there was one */

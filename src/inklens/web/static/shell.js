@@ -15,13 +15,15 @@ export function mountShell(root, app) {
   const part = (name, tag = 'div') => Object.assign(document.createElement(tag), { className: name });
   const [bar, desk, spoken] = [part('bar', 'header'), part('desk'), part('spoken')];
   const [stage, view] = [part('stage', 'section'), part('view', 'main')];
+  const [above, opened, corner] = [part('above'), part('opened'), part('corner')];
   view.id = 'view';
   view.tabIndex = -1;
   spoken.setAttribute('role', 'status');
   desk.append(stage, view);
+  view.append(above, opened);
   const [head, pick] = [part('head'), part('pick-holder')];
   bar.append(head, pick);
-  root.replaceChildren(bar, desk, spoken);
+  root.replaceChildren(bar, desk, corner, spoken);
 
   followAddress(app);
   effect(() => {
@@ -32,8 +34,9 @@ export function mountShell(root, app) {
     spoken.textContent = app.spoken.value;
   });
   mountStage(stage, app);
-  mountExplainer(root, app);
-  openViews(view, app);
+  mountExplainer(root, corner, app);
+  openViews(opened, app);
+  for (const { always } of app.views) always?.({ above, corner }, app);
 }
 
 /** Show the view whose turn it is, built anew in the language of the moment. */

@@ -27,8 +27,8 @@ export function mountStage(root, app) {
   mountBoard(board, app);
   const hand = computed(() => {
     void app.pad.version.value; // changes with every movement, and what the tools show does not
-    const { marks, undone, erase, isEmpty } = app.pad;
-    return [marks.length > 0, undone.length > 0, erase, isEmpty].join();
+    const { marks, undone, erase, isEmpty, width } = app.pad;
+    return [marks.length > 0, undone.length > 0, erase, isEmpty, width].join();
   });
   effect(() => {
     void hand.value;

@@ -14,7 +14,7 @@ export const common = {
     'answer.blank': 'Nothing is drawn yet', 'answer.none': 'No answer', 'answer.covered': 'Covered until you have guessed', 'answer.is': 'Read as {label}, {share}', 'answer.right': 'right', 'answer.wrong': 'wrong: it is {label}',
     'reason.blank': 'There is no ink.', 'reason.several': 'There are several digits here.', 'reason.unlike': 'This is not like the digits that it learned from.', 'reason.cut': 'The digit is cut off by the border.', 'reason.thick': 'The pen is too thick for the digit.', 'reason.unclear': 'Much of the ink is not part of the digit.', 'reason.holes': 'It has more holes than any digit.',
     'remedy.blank': 'Draw a digit.', 'remedy.several': 'Draw one, or clear the others.', 'remedy.unlike': 'Draw a digit from 0 to 9, upright.', 'remedy.cut': 'Leave paper on all sides.', 'remedy.thick': 'Draw larger, or take a thinner pen.', 'remedy.unclear': 'Erase the other marks.', 'remedy.holes': 'Draw a digit from 0 to 9, upright.',
-    'point.C': 'This is the answer at C = {C} of the path.', 'point.passes': 'This is the answer of an early stop, after {n} passes.', 'point.back': 'Back to the model', 'explain.point.back': 'The slider of C has other weights answer; this leaves it.',
+    'point.C': 'This is the answer at C\u00a0=\u00a0{C} of the path.', 'point.passes': 'This is the answer of an early stop, after {n} passes.', 'point.back': 'Back to the model', 'explain.point.back': 'The slider of C has other weights answer; this leaves it.',
     'bars.caption': 'Probability and raw score of each class', 'bars.class': 'Class', 'bars.bar': 'Bar', 'bars.probability': 'Probability', 'bars.score': 'Raw score z',
     'save.map': 'Save this map as a picture or as numbers',
     'map.point': 'Point at a pixel, or focus the map and use the arrow keys.',
@@ -28,6 +28,16 @@ export const common = {
     'explain.tab.draw': 'Draw or bring a picture, and follow it on its way to 28 x 28 pixels.', 'explain.tab.see': 'Why it answers as it does: evidence, pixel by pixel.', 'explain.tab.fool': 'The smallest change of ink that changes its mind, proven.', 'explain.tab.penalty': 'What the penalty does: all optima from the strongest to the weakest.', 'explain.tab.judge': 'How well it does, and on which digits it fails.', 'explain.tab.train': 'Fit models of your own and watch the bound close.', 'explain.tab.learn': 'The tutorial, step by step.',
     // Charts.
     'save.chart': 'Save this chart as {kind}', 'as.table': 'As a table',
+    // Hints.
+    'hint.title': 'Hints', 'hint.one': '1 hint', 'hint.many': '{n} hints', 'hint.close': 'Close hints', 'hint.why': 'Why', 'hint.applied': 'Done.',
+    'hint.hidden': 'This stop hides {share} of the zeros.', 'hint.hidden.why': '{hidden} of the {zeros} weights that are exactly zero at the proven optimum are not zero here. They are still on their way.', 'hint.hidden.apply': 'Go to the optimum',
+    'hint.gap': 'This fit stopped at a gap of {gap}.', 'hint.gap.why': 'Only that much is proven. At a larger gap than 0.1% zeros, and close calls, may be those of a solver on its way.', 'hint.gap.apply': 'Fit it further',
+    'hint.separable': 'The training classes are separable.', 'hint.separable.why': 'At C = {C} every training digit gets its highest score for its own class, which proves it. Without a penalty there is no optimum then; only the penalty holds the weights. Held-out digits judge: {test} of them are right.', 'hint.separable.apply': 'See what judges it',
+    'hint.better': 'Another C reads more held-out digits rightly.', 'hint.better.why': '{best} are right at C = {C}; the lower end of its 95% interval, {low}, is above the {here} here. Chance hardly explains that.', 'hint.better.apply': 'Go to C = {C}',
+    'hint.label': 'Its label says {label}; the model reads {answer} with {share}.', 'hint.label.why': 'So sure an answer against the label means an unusual digit, or a wrong label. In Judge you can decide, and correct it.', 'hint.label.apply': 'Open Judge',
+    'hint.near': 'Less than one pixel of ink would change this answer.', 'hint.near.why': 'Proven: {least} pixels of ink are the least that draws another class level with {answer}; second is {second}.', 'hint.near.apply': 'See which ink',
+    'hint.pen': 'The pen is {kind} for a digit of this size.', 'hint.pen.why': 'It is {pen} of the digit; the strokes were drawn again with {usual}, as wide as MNIST has them. A fitting pen shows you what the model sees.', 'hint.pen.apply': 'Draw it again with the usual pen', 'hint.pen.thin': 'thin', 'hint.pen.thick': 'thick',
+    'explain.hints': 'What can be said for certain of this model, this path and this drawing, each with its reason and, where something can be done, a button that does it.',
   },
   de: {
     skip: 'Zur Ansicht springen', views: 'Ansichten', language: 'Sprache', close: 'Schließen', row: 'Zeile', column: 'Spalte', ink: 'Tinte',
@@ -43,7 +53,7 @@ export const common = {
     'answer.blank': 'Noch nichts gezeichnet', 'answer.none': 'Keine Antwort', 'answer.covered': 'Verdeckt, bis du geraten hast', 'answer.is': 'Gelesen als {label}, {share}', 'answer.right': 'richtig', 'answer.wrong': 'falsch: es ist {label}',
     'reason.blank': 'Hier ist keine Tinte.', 'reason.several': 'Hier stehen mehrere Ziffern.', 'reason.unlike': 'Das gleicht den Ziffern nicht, aus denen gelernt wurde.', 'reason.cut': 'Der Rand schneidet die Ziffer ab.', 'reason.thick': 'Der Stift ist für diese Ziffer zu dick.', 'reason.unclear': 'Viel Tinte gehört nicht zur Ziffer.', 'reason.holes': 'Das hat mehr Löcher als jede Ziffer.',
     'remedy.blank': 'Zeichne eine Ziffer.', 'remedy.several': 'Zeichne eine, oder lösche die anderen.', 'remedy.unlike': 'Zeichne eine Ziffer von 0 bis 9, aufrecht.', 'remedy.cut': 'Lass auf allen Seiten Papier frei.', 'remedy.thick': 'Zeichne größer oder mit dünnerem Stift.', 'remedy.unclear': 'Radiere die übrigen Striche weg.', 'remedy.holes': 'Zeichne eine Ziffer von 0 bis 9, aufrecht.',
-    'point.C': 'So antwortet der Pfad bei C = {C}.', 'point.passes': 'So antwortet ein frühes Ende, nach {n} Durchgängen.', 'point.back': 'Zurück zum Modell', 'explain.point.back': 'Der Regler für C lässt andere Gewichte antworten; dies verlässt ihn.',
+    'point.C': 'So antwortet der Pfad bei C\u00a0=\u00a0{C}.', 'point.passes': 'So antwortet ein frühes Ende, nach {n} Durchgängen.', 'point.back': 'Zurück zum Modell', 'explain.point.back': 'Der Regler für C lässt andere Gewichte antworten; dies verlässt ihn.',
     'bars.caption': 'Wahrscheinlichkeit und Rohwert jeder Klasse', 'bars.class': 'Klasse', 'bars.bar': 'Balken', 'bars.probability': 'Wahrscheinlichkeit', 'bars.score': 'Rohwert z',
     'save.map': 'Diese Karte als Bild oder als Zahlen speichern',
     'map.point': 'Zeig auf ein Pixel, oder fokussiere die Karte und nimm die Pfeiltasten.',
@@ -57,5 +67,15 @@ export const common = {
     'explain.tab.draw': 'Zeichne oder bring ein Bild mit und verfolge seinen Weg zu 28 x 28 Pixeln.', 'explain.tab.see': 'Warum es so antwortet: Belege, Pixel für Pixel.', 'explain.tab.fool': 'Die kleinste Änderung der Tinte, die seine Meinung ändert, bewiesen.', 'explain.tab.penalty': 'Was die Strafe bewirkt: alle Optima von der stärksten bis zur schwächsten.', 'explain.tab.judge': 'Wie gut es ist, und an welchen Ziffern es scheitert.', 'explain.tab.train': 'Eigene Modelle anpassen und zusehen, wie sich die Schranke schließt.', 'explain.tab.learn': 'Das Tutorial, Schritt für Schritt.',
     // Charts.
     'save.chart': 'Dieses Diagramm als {kind} speichern', 'as.table': 'Als Tabelle',
+    // Hints.
+    'hint.title': 'Hinweise', 'hint.one': '1 Hinweis', 'hint.many': '{n} Hinweise', 'hint.close': 'Hinweise schließen', 'hint.why': 'Warum', 'hint.applied': 'Erledigt.',
+    'hint.hidden': 'Dieses frühe Ende verbirgt {share} der Nullen.', 'hint.hidden.why': '{hidden} der {zeros} Gewichte, die beim bewiesenen Optimum genau null sind, sind es hier nicht. Sie sind noch unterwegs.', 'hint.hidden.apply': 'Zum Optimum',
+    'hint.gap': 'Diese Anpassung endete bei einer Lücke von {gap}.', 'hint.gap.why': 'Nur so viel ist bewiesen. Bei mehr als 0,1 % können Nullen und knappe Antworten die eines Lösers auf seinem Weg sein.', 'hint.gap.apply': 'Weiter anpassen',
+    'hint.separable': 'Die Trainingsklassen sind trennbar.', 'hint.separable.why': 'Bei C = {C} bekommt jede Trainingsziffer ihren höchsten Rohwert für die eigene Klasse; das beweist es. Ohne Strafe gibt es dann kein Optimum, nur sie hält die Gewichte. Richter sind die Testziffern: {test} sind richtig.', 'hint.separable.apply': 'Ansehen, was die Testziffern sagen',
+    'hint.better': 'Ein anderes C liest mehr Testziffern richtig.', 'hint.better.why': '{best} sind richtig bei C = {C}; das untere Ende des 95-%-Intervalls, {low}, liegt über den {here} hier. Zufall erklärt das kaum.', 'hint.better.apply': 'Zu C = {C}',
+    'hint.label': 'Das Etikett sagt {label}; das Modell liest {answer} mit {share}.', 'hint.label.why': 'Eine so sichere Antwort gegen das Etikett heißt: eine ungewöhnliche Ziffer oder ein falsches Etikett. In Beurteilen kannst du entscheiden und es berichtigen.', 'hint.label.apply': 'Beurteilen öffnen',
+    'hint.near': 'Weniger als ein Pixel Tinte würde diese Antwort ändern.', 'hint.near.why': 'Bewiesen: Mit {least} Pixeln Tinte zieht eine andere Klasse mit {answer} gleich, mit weniger nicht; Zweite ist {second}.', 'hint.near.apply': 'Ansehen, welche Tinte',
+    'hint.pen': 'Der Stift ist für eine Ziffer dieser Größe zu {kind}.', 'hint.pen.why': 'Er ist so breit wie {pen} der Ziffer; die Striche wurden mit {usual} neu gezeichnet, so breit wie in MNIST. Mit einem passenden Stift siehst du, was das Modell sieht.', 'hint.pen.apply': 'Mit dem üblichen Stift neu zeichnen', 'hint.pen.thin': 'dünn', 'hint.pen.thick': 'dick',
+    'explain.hints': 'Was über dieses Modell, diesen Pfad und diese Zeichnung sicher gesagt werden kann, jeweils mit Grund und, wo sich etwas tun lässt, mit einem Knopf dafür.',
   },
 };
