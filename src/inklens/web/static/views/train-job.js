@@ -4,7 +4,7 @@ import { batch, computed, effect, signal, untracked } from '../vendor/signals-co
 import { keepOpen, lines } from '../charts.js';
 import { Painter } from '../canvas.js';
 import { fromBase64 } from '../api.js';
-import { percent } from '../texts.js';
+import { decimal, percent } from '../texts.js';
 
 const LEVELS = 127; // of a signed byte
 const REDRAWN_MS = 250; // charts: often enough to see, rare enough to cost nothing
@@ -130,16 +130,16 @@ function heading(app, run) {
   const t = (key, values) => app.t(`train.${key}`, values);
   const { state, error } = run.job.value;
   return html`<h2>${t('run.title')}</h2>
-    <p class="run-state" role="status"><strong>${t(`state.${state}`)}</strong> ${error ? html`<span class="state error">${error.detail}</span>` : nothing} <span>${state === 'waiting' ? nothing : told(app, run.last.value)}</span></p>
-    <p class="row run-end">${run.isRunning.value ? html`<button type="button" data-explain="train.cancel" ?disabled=${!run.job.value.id} @click=${() => run.cancel().catch((problem) => app.announce(problem.message))}>${t('run.cancel')}</button> <span class="state">${t('run.cancel.is')}</span>` : nothing}</p>`;
+    <div class="run-state"><span role="status"><strong>${t(`state.${state}`)}</strong> ${error ? html`<span class="state error">${error.detail}</span>` : nothing} ${state === 'waiting' ? nothing : told(app, run.last.value)}</span>
+      ${run.isRunning.value ? html`<button type="button" data-explain="train.cancel" ?disabled=${!run.job.value.id} title=${t('run.cancel.is')} @click=${() => run.cancel().catch((problem) => app.announce(problem.message))}>${t('run.cancel')}</button>` : nothing}</div>`;
 }
 
 /** How far a fit is, in words. */
 function told(app, last) {
   if (!last) return nothing;
   const number = (value, digits) => value.toLocaleString(app.language.value, { maximumSignificantDigits: digits });
-  if (last.objective == null) return app.t('train.run.before', { what: last.what, seconds: number(last.seconds, 2) });
-  return app.t('train.run.now', { seconds: number(last.seconds, 3), passes: number(last.passes ?? 0, 4), gap: last.relative_gap === null ? '?' : gapOf(app, last.relative_gap) });
+  if (last.objective == null) return app.t('train.run.before', { what: last.what, seconds: decimal(last.seconds, 1, app.language.value) });
+  return app.t('train.run.now', { seconds: decimal(last.seconds, 1, app.language.value), passes: number(last.passes ?? 0, 4), gap: last.relative_gap === null ? '?' : gapOf(app, last.relative_gap) });
 }
 
 /** A relative gap as people read it. @param {import('../app.js').App} app @param {number} gap */
