@@ -144,7 +144,11 @@ function told(app, last) {
 
 /** A relative gap as people read it. @param {import('../app.js').App} app @param {number} gap */
 export function gapOf(app, gap) {
-  return gap >= 1e-3 ? percent(gap, app.language.value) : gap > 0 ? gap.toExponential(1).replace('-', '−') : '0';
+  const lang = app.language.value;
+  if (gap >= 1e-3) return percent(gap, lang);
+  if (gap <= 0) return '0';
+  const [digits, power] = gap.toExponential(1).split('e');
+  return `${decimal(Number(digits), 1, lang)}e${power.replace('-', '−')}`;
 }
 
 function boundChart(app, seen) {
