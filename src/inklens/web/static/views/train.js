@@ -138,6 +138,6 @@ function outcomeOf(app, session, form) {
   return html`<h2>${t('done')}</h2>
     ${certificate ? html`<p>${t(`proof.${certificate.status}`, { gap: gapOf(app, certificate.relative_gap) })}</p>` : nothing}
     ${accuracy?.test != null ? html`<p>${t('done.accuracy', { train: percent(accuracy.train, lang), test: percent(accuracy.test, lang) })} ${t('done.pad')}</p>` : nothing}
-    <ul class="hints">${hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
+    <ul class="proof-hints">${hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
       ${hint.apply ? html`<button type="button" class="quiet" @click=${() => apply(hint.apply)}>${t(`hint.${hint.key}.apply`)}</button>` : nothing}</li>`)}</ul>`;
 }
