@@ -116,8 +116,13 @@ def modules() -> dict[str, str]:
 
 def arguments(source: str, call: str) -> list[str]:
     """Return the first argument of each call, as source."""
+    return enclosed(source, rf"(?<![\w.]){re.escape(call)}\(")
+
+
+def enclosed(source: str, opening: str) -> list[str]:
+    """Return what stands between each opening and its end, or the first comma there."""
     found = []
-    for match in re.finditer(rf"(?<![\w.]){re.escape(call)}\(", source):
+    for match in re.finditer(opening, source):
         depth, at = 1, match.end()
         while depth and not (depth == 1 and source[at] == ","):
             depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(source[at], 0)
@@ -143,8 +148,10 @@ def asked() -> tuple[tuple[str, str], ...]:
     for name, source in modules().items():
         given = [argument for call in ("app.t", "this.app.t", "this.t") for argument in arguments(source, call)]
         found += [(name, pattern) for argument in given for pattern in patterns(argument)]
-        for key in re.findall(r"(?:data-|dataset\.)explain ?= ?\$?\{?(\"[^\"$]+\"|'[^']+'|`[^`]+`|[^}>;]*\? [^}>;]*)", source):
-            found += [(name, rf"explain\.{pattern}") for pattern in patterns(key.replace('"', "'"))]
+        for quoted in re.findall(r'data-explain="([^"]+)"', source):
+            found.append((name, rf"explain\.{pattern_of(quoted)}"))
+        for code in [*enclosed(source, r"data-explain=\$\{"), *re.findall(r"dataset\.explain = ([^;]+);", source)]:
+            found += [(name, rf"explain\.{pattern}") for pattern in patterns(code)]
         for before, body, local in scopes(source):
             found += [(name, before + pattern) for argument in arguments(body, local) for pattern in patterns(argument)]
     return tuple(found)

@@ -90,7 +90,7 @@ export const fool = {
     'guess.kind': 'Art der Frage', 'guess.kind.answer': 'Was wird es antworten?', 'guess.kind.nearest': 'Welche Klasse ist die nächste?', 'guess.kind.own': 'Meine eigene Änderung',
     'guess.choices': 'Deine Vorhersage', 'guess.picture': 'Eine Testziffer zum Anschauen', 'guess.hidden': 'Die Antwort erscheint, sobald du geraten hast.', 'guess.next': 'Weiter', 'guess.to.pad': 'Auf die Fläche legen',
     'guess.ask.answer': 'Was wird das Modell antworten?', 'guess.ask.nearest': 'Es liest {label}. Welche Klasse ist mit der wenigsten Tinte zu erreichen?',
-    'guess.answer.right': 'Richtig: Es antwortet {answer}, {share}.', 'guess.answer.wrong': 'Du sagtest {guess}; es antwortet {answer}, {share}.', 'guess.truth.same': 'Und das ist es auch.', 'guess.truth.other': 'Gemeint war aber {truth}.',
+    'guess.answer.right': 'Richtig: Es antwortet {answer}, {share}.', 'guess.answer.wrong': 'Du sagtest {guess}; es antwortet {answer}, {share}.', 'guess.truth.same': 'Und {truth} ist es auch.', 'guess.truth.other': 'Gemeint war aber {truth}.',
     'guess.nearest.right': 'Richtig: {cost} Pixel Tinte machen daraus {nearest}.', 'guess.nearest.wrong': 'Du sagtest {guess}, das braucht {other} Pixel Tinte; {nearest} braucht nur {cost}.',
     'guess.own.text': 'Verdeck die Antwort und zeichne eine Ziffer, oder ändere die auf der Fläche ein wenig, sodass sie falsch gelesen werden sollte (oder endlich richtig). Sag, was das Modell antworten wird, und prüf deine Intuition.',
     'guess.own.cover': 'Antwort verdecken', 'guess.own.open': 'Die Antwort ist zu sehen.', 'guess.own.change': 'Verdeckt. Zeichne oder ändere jetzt etwas auf der Fläche.', 'guess.own.ready': 'Was wird es antworten?',
