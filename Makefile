@@ -8,7 +8,7 @@ OUT    ?= report
 DATA   ?= mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench reader docs requirements clean
+.PHONY: help demo studio test lint bench reader docs requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml hatch_build.py
 demo: $(READY)  ## the whole tutorial on real digits; ends with the path of the report
 	@$(BIN)/python scripts/build_kernels.py
 	@$(BIN)/inklens demo --out $(OUT)
+
+studio: $(READY)  ## draw, see why, fool it and train, in the browser (ARGS="--port 0 --no-open")
+	@$(BIN)/python scripts/build_kernels.py
+	@$(BIN)/inklens studio $(ARGS)
 
 test: $(READY)  ## all tests
 	@$(BIN)/python scripts/build_kernels.py

@@ -453,7 +453,7 @@ def test_searched_changes_are_read_by_python_as_asked(page, readers, session, ki
         target = int(np.argsort(reader.raw_prediction(frame[None] / 255)[0])[-2])
         found = page.evaluate(
             """([kind, data, target]) => {
-              const found = core.searchedFlip(models[kind], inkOf(data), target, { margin: 1e-3 });
+              const found = core.leastInk(models[kind], inkOf(data), target, { margin: 1e-3 });
               return found && { ...found, flipped: [...found.flipped], change: null };
             }""",
             [kind, text(frame), target],

@@ -16,6 +16,7 @@ from inklens.errors import InklensError, ParameterError
 GROUPS = {
     "Start": {
         "demo": ("tutorial", "Run the whole tutorial on real digits and write a report."),
+        "studio": ("studio", "Draw, see why, fool it and train, in the browser."),
         "doctor": ("doctor", "Say what this installation can do and how fast it will be."),
         "completion": ("completion", "Print the completion script for your shell."),
     },

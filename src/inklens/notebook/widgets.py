@@ -30,22 +30,21 @@ class Face(AnyWidget):
     reader : DigitReader
     model : bytes
         The model with what the view needs, as `inklens.web.payload.web_model` makes it.
-    views : tuple of str
-        Keys of the views.
     language : {"en", "de"}
     """
 
     _esm = Unicode().tag(sync=True)
     _model = Bytes().tag(sync=True)
     _title = Unicode().tag(sync=True)
-    _views = List(Unicode()).tag(sync=True)
     _language = Unicode("en").tag(sync=True)
 
-    def __init__(self, reader: DigitReader, model: bytes, views: tuple[str, ...], **traits: object) -> None:
+    HOST = ""  # the browser's half, below static/
+
+    def __init__(self, reader: DigitReader, model: bytes, **traits: object) -> None:
         self.reader = reader
         self._hears = False
         title = f"{type(self).__name__}: {len(reader.classes)} classes"
-        super().__init__(_esm=widget_module(views), _model=model, _title=title, _views=list(views), **traits)
+        super().__init__(_esm=widget_module(self.HOST), _model=model, _title=title, **traits)
 
     def __repr__(self) -> str:
         return self._title
@@ -65,12 +64,11 @@ class FramedFace(Face):
         self,
         reader: DigitReader,
         model: bytes,
-        views: tuple[str, ...],
         *,
         frame: np.ndarray | None,
         **traits: object,
     ) -> None:
-        super().__init__(reader, model, views, **traits)
+        super().__init__(reader, model, **traits)
         self.frame = np.zeros(reader.image_shape) if frame is None else frame
 
     @validate("frame")
@@ -139,13 +137,14 @@ class DrawDigit(FramedFace):
     ('left', 0.731)
     """
 
+    HOST = "hosts/draw_widget.js"
     strokes = List(Dict()).tag(sync=True)
     label = Unicode().tag(sync=True)
     accepted = Bool(False).tag(sync=True)
     probabilities = Dict().tag(sync=True)
 
     def __init__(self, reader: DigitReader, *, frame: np.ndarray | None = None, language: str = "en") -> None:
-        super().__init__(reader, models.model_alone(reader), ("draw", "see"), frame=frame, _language=language)
+        super().__init__(reader, models.model_alone(reader), frame=frame, _language=language)
 
     def clear(self) -> None:
         """Wipe the pad."""
@@ -184,6 +183,7 @@ class Flip(FramedFace):
     label = Unicode().tag(sync=True)
     accepted = Bool(False).tag(sync=True)
     probabilities = Dict().tag(sync=True)
+    HOST = "hosts/flip_widget.js"
     target = Unicode(None, allow_none=True).tag(sync=True)
 
     def __init__(
@@ -194,7 +194,7 @@ class Flip(FramedFace):
         target: str | None = None,
         language: str = "en",
     ) -> None:
-        super().__init__(reader, models.model_alone(reader), ("fool",), frame=frame, target=target, _language=language)
+        super().__init__(reader, models.model_alone(reader), frame=frame, target=target, _language=language)
 
     @validate("target")
     def _check_target(self, proposal: dict) -> str | None:
@@ -226,13 +226,14 @@ class CSlider(Face):
         The model at the end of the path.
     """
 
+    HOST = "hosts/c_widget.js"
     C = Float()
     _point = Int(-1).tag(sync=True)
 
     def __init__(self, path: SoftmaxPath | PathRun, split: Split | None = None, *, language: str = "en") -> None:
         self.run, reader, model = models.model_with_path(path, split)
         last = len(self.run.path) - 1
-        super().__init__(reader, model, ("penalty",), _point=last, C=float(self.run.path.Cs[last]), _language=language)
+        super().__init__(reader, model, _point=last, C=float(self.run.path.Cs[last]), _language=language)
 
     @property
     def index(self) -> int:
@@ -277,11 +278,12 @@ class Confusion(Face):
         True class and answer of the cell that is open. Setting it opens another.
     """
 
+    HOST = "hosts/confusion_widget.js"
     selected = List(Unicode()).tag(sync=True)
 
     def __init__(self, reader: DigitReader, rows: Rows, *, language: str = "en") -> None:
         self.rows = rows
-        super().__init__(reader, models.model_with_rows(reader, rows), ("judge",), _language=language)
+        super().__init__(reader, models.model_with_rows(reader, rows), _language=language)
 
     @validate("selected")
     def _check_selected(self, proposal: dict) -> list[str]:

@@ -64,9 +64,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     return data
 
 
-def _of_pictures(
-    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _of_pictures(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     pictures: list[np.ndarray | None] = []
     labels, bad = [], 0
     for info in sorted(members, key=lambda member: member.filename):

@@ -20,6 +20,8 @@ class Box:
         Of its processor.
     n_bytes : int
         Of address space beyond what it starts with.
+    opens : bool
+        Whether it may open files to read.
     required : bool
         Refuse to work where the system has no such limits.
     """
@@ -27,15 +29,17 @@ class Box:
     seconds: float = limits.PHOTO_SECONDS
     cpu_seconds: int = limits.PHOTO_CPU_SECONDS
     n_bytes: int = limits.BOX_BYTES
+    opens: bool = False
     required: bool = True
 
 
 PHOTO = Box()
-DATA = Box(limits.DATA_SECONDS, limits.DATA_CPU_SECONDS, limits.DATA_BOX_BYTES)
+ARCHIVE = Box(limits.DATA_SECONDS, limits.DATA_CPU_SECONDS, limits.DATA_BOX_BYTES)
+ARRAYS = Box(limits.DATA_SECONDS, limits.DATA_CPU_SECONDS, limits.DATA_BOX_BYTES, opens=True)  # numbers, no pictures
 
 
 class NoBoxError(RuntimeError):
-    """This system has no limits for processes."""
+    """A system without limits for processes."""
 
 
 def enclose(box: Box) -> None:
@@ -60,8 +64,9 @@ def enclose(box: Box) -> None:
         resource.RLIMIT_CPU: used + box.cpu_seconds,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: 0,
     }
+    if not box.opens:
+        wanted[resource.RLIMIT_NOFILE] = 0
     if sys.platform == "linux":  # elsewhere address space is not what a process uses
         wanted[resource.RLIMIT_AS] = _address_space() + box.n_bytes
     for name, most in wanted.items():

@@ -61,6 +61,7 @@ def do_task(connection: Connection) -> None:
         if hasattr(os, "nice"):
             os.nice(NICENESS)
         question = receive(connection)
+        send(connection, Message({"event": "progress", "data": {"what": "data", "seconds": 0.0}}))
         answer = _answer(tasks.TASKS, question, tell=lambda message: send(connection, message))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:

@@ -270,5 +270,3 @@ def with_security(headers: Headers) -> list[tuple[bytes, bytes]]:
     if b"cache-control" not in there:
         added.append((b"cache-control", b"no-store"))
     return [*headers, *added]
-
-

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 KB, MB = 1_000, 1_000_000
 
 MAX_JSON_BYTES = 2 * MB  # a drawing of 1,024 x 1,024 pixels in base64 has 1.4 MB
+MAX_DRAWING_SIDE = 1_024  # pixels
 MAX_JSON_DEPTH = 32  # no document of the interface is deeper than 4
 MAX_JSON_DIGITS = 40  # of a number; a float64 needs 17
 MAX_PHOTO_BYTES = 40 * MB  # phones write at most 20 MB; the page refuses more as well

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
@@ -199,39 +200,51 @@ class Task:
     """One long computation in a child of its own."""
 
     question: Message
-    child: Child | None = None
+    _child: Child | None = None
+    _is_ready: bool = False  # to be interrupted
     _stopped: bool = False
 
     def start(self) -> None:
         """Start it."""
-        self.child = Child(children.do_task, name="inklens-task")
-        if self._stopped:
-            self.interrupt()
-        send(self.child.connection, self.question)
+        self._child = Child(children.do_task, name="inklens-task")
+        send(self._child.connection, self.question)
 
     def next(self) -> Message | None:
         """Return what it tells next; None when it is over."""
-        assert self.child is not None
+        assert self._child is not None
         try:
-            return receive(self.child.connection)
+            message = receive(self._child.connection)
         except (EOFError, OSError, ValueError, KeyError):
             return None
+        if not self._is_ready:
+            self._is_ready = True
+            if self._stopped:
+                self._signal()
+        return message
 
     def interrupt(self) -> None:
-        """Ask it to stop and to give what it has, as Ctrl-C does on the command line."""
-        self._stopped = True
-        if self.child is not None and not self.child.connection.closed:
-            try:
-                os.kill(self.child.pid, signal.SIGINT)
-            except ProcessLookupError:
-                pass  # it is over already
+        """Ask it once to stop and to give what it has, as Ctrl-C does on the command line."""
+        if not self._stopped:
+            self._stopped = True
+            if self._is_ready:
+                self._signal()
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number."""
+        return None if self._child is None else self._child.pid
+
+    def _signal(self) -> None:
+        if self._child is not None and not self._child.connection.closed:
+            with suppress(ProcessLookupError):  # it is over already
+                os.kill(self._child.pid, signal.SIGINT)
 
     def kill(self) -> None:
         """End it without waiting for anything."""
-        if self.child is not None and not self.child.connection.closed:
-            self.child.process.kill()
+        if self._child is not None and not self._child.connection.closed:
+            self._child.process.kill()
 
     def end(self) -> None:
         """Leave nothing of it."""
-        if self.child is not None:
-            self.child.end()
+        if self._child is not None:
+            self._child.end()

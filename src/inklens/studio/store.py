@@ -11,12 +11,11 @@ import re
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from inklens.errors import OutputError
 from inklens.storage import atomic_file, write_bytes, write_text
@@ -29,13 +28,6 @@ MAX_NAME_BYTES = 200
 FORBIDDEN = set('/\\:*?"<>|')
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 LOCK_SECONDS = 10.0  # that another studio on the same folder may take
-
-
-class Stream(Protocol):
-    """Parts of an upload as they come."""
-
-    def __aiter__(self) -> "Stream": ...
-    async def __anext__(self) -> bytes: ...
 
 
 def check_name(name: str) -> str:
@@ -193,12 +185,18 @@ class Store:
         with self.locked():
             return self.digits.put(secrets.token_hex(8), {"created": now(), **known}, {".ink": pixels})
 
+    def write_file(self, entry: str, files: Mapping[str, bytes]) -> Path:
+        """Write a file of an upload; return where the first one lies."""
+        for suffix, data in files.items():
+            write_bytes(self.datasets.path(entry, suffix), data)
+        return self.datasets.path(entry, next(iter(files)))
+
     def drop(self, shelf: Shelf, entry: str) -> None:
         """Remove an entry."""
         with self.locked():
             shelf.drop(entry)
 
-    async def receive(self, parts: Stream, *, suffix: str) -> tuple[str, Path]:
+    async def receive(self, parts: AsyncIterator[bytes], *, suffix: str) -> tuple[str, Path]:
         """Write an upload into a file of its own as it comes; on any failure nothing is left."""
         entry = secrets.token_hex(8)
         path = self.datasets.path(entry, suffix)

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from inklens.studio import limits
 
+
 class JsonError(ValueError):
     """Bytes that are no JSON, or JSON that is refused; the text says why."""
 

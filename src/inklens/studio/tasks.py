@@ -4,6 +4,9 @@ What is told goes through a thread of its own, so that an interruption never cut
 """
 
 import base64
+import hashlib
+import io
+import json
 import signal
 import tempfile
 import threading
@@ -11,15 +14,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import TypedDict, cast
 
 import numpy as np
+from PIL import Image
 
 from inklens.datasets import fetch, load_dataset
 from inklens.datasets.relabel import DROP, Relabelling, write_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.linear.driver import Solution
+from inklens.model.linear_model import PHOTO_SHAPE
+from inklens.storage import write_bytes
 from inklens.studio.messages import Message
 from inklens.studio.work import Json, base64_of, described, plain, reader_of, session_of
+from inklens.tasks.collecting import check_label
 from inklens.tasks.exporting import POINTS, pack_model
 from inklens.tasks.labels import suspect_labels
 from inklens.tasks.models import fit
@@ -109,11 +117,28 @@ def maps_of(coef: np.ndarray) -> Json:
     }
 
 
+class FitSettings(TypedDict, total=False):
+    """Parameters of `inklens.tasks.models.fit` that a request may set; its schema has checked them."""
+
+    train: int | float
+    test: int | float
+    seed: int
+    C: float
+    l1_ratio: float
+    group: bool
+    max_pixels: int
+    features: str
+    tol: float
+    time_budget: float
+
+
+FIT_SETTINGS = tuple(FitSettings.__annotations__)
+
+
 def fit_model(question: Message, tell: Tell) -> Message:
     """Fit a model, as ``inklens fit``; the answer holds its file."""
     asked = dict(question.data)
-    names = ("train", "test", "seed", "C", "l1_ratio", "group", "max_pixels", "features", "tol", "time_budget")
-    settings = {name: asked[name] for name in names if asked.get(name) is not None}
+    settings = cast(FitSettings, {name: asked[name] for name in FIT_SETTINGS if asked.get(name) is not None})
     if asked.get("penalised") is False:
         settings["C"] = float("inf")
     start = asked.get("start")
@@ -125,7 +150,7 @@ def fit_model(question: Message, tell: Tell) -> Message:
             data,
             **settings,
             relabel=table,
-            add=_text(asked.get("add")),
+            add=_added_folder(asked.get("added"), asked.get("digits")),
             start=None if start is None else reader_of(start),
             progress=teller.step,
             callback=teller.solution,
@@ -135,8 +160,20 @@ def fit_model(question: Message, tell: Tell) -> Message:
     return Message(plain(document), (found.reader.to_bytes(),))
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _added_folder(root: object, digits: object) -> Path | None:
+    """Write one's own digits as the folder that ``inklens collect`` makes; one of the same digits is there already."""
+    if not isinstance(digits, list) or not digits:
+        return None
+    content = json.dumps(digits, sort_keys=True).encode()
+    folder = Path(str(root)) / hashlib.sha256(content).hexdigest()[:16]
+    for number, digit in enumerate(digits):
+        pixels = np.frombuffer(base64.b64decode(digit["pixels"]), np.uint8).reshape(PHOTO_SHAPE)
+        png = io.BytesIO()
+        Image.fromarray(pixels).save(png, "PNG")
+        path = folder / check_label(digit["label"]) / f"{number:05d}.png"
+        if not path.exists():
+            write_bytes(path, png.getvalue())
+    return folder
 
 
 def _relabel_file(path: Path, data: str, decisions: Iterable[Mapping[str, object]]) -> Path:
@@ -193,7 +230,7 @@ def fetch_dataset(question: Message, tell: Tell) -> Message:
 
 
 def loosen_tolerance(question: Message, tell: Tell) -> Message:
-    """Fit with a solver of another kind as far as its tolerances let it go; the answer holds the bytes for a browser."""
+    """Fit as far as another solver's tolerances let it go; the answer holds the bytes for a browser."""
     from inklens.tasks.stops import early_stops
 
     reader = reader_of(question.data["model"])

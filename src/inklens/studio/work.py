@@ -347,6 +347,28 @@ def _summary(dataset) -> Json:  # of a `Dataset`
     )
 
 
+def list_datasets(question: Message) -> Message:
+    """Say which data sets are known by name, and which of them are on this computer."""
+    from inklens.datasets import available
+
+    known = [
+        {
+            "spec": entry.spec,
+            "id": None,
+            "name": entry.title,
+            "origin": "embedded" if entry.spec == "embedded" else "openml",
+            "n_samples": entry.n_samples,
+            "classes": None,
+            "image_shape": None if entry.image_shape is None else list(entry.image_shape),
+            "ready": entry.cached,
+            "download_bytes": entry.download_bytes,
+            "licence": entry.licence,
+        }
+        for entry in available()
+    ]
+    return Message(plain({"datasets": known}))
+
+
 # ------------------------------------------------------------------------------------------------- pictures as text
 
 
@@ -420,6 +442,7 @@ QUESTIONS: dict[str, Callable[[Message], Message]] = {
     "cell": cell_of,
     "row": row_of,
     "compare": compare_models,
+    "datasets": list_datasets,
     "drawing": read_drawing,
 }
 BOXED: dict[str, Callable[[Message], Message]] = {

@@ -116,7 +116,9 @@ def export_page(
     DataError, DownloadError
         Data were named that cannot be loaded.
     """
-    packed = pack_model(reader, points=points, samples=samples, gate=gate, data=data, progress=progress, offline=offline)
+    packed = pack_model(
+        reader, points=points, samples=samples, gate=gate, data=data, progress=progress, offline=offline
+    )
     page = document(packed.model, title=title, language=language)
     return Export(page, "html", packed.points, packed.samples, packed.notes)
 

@@ -27,8 +27,7 @@ from inklens.web.tokens import ModuleError
 
 LANGUAGES = ("en", "de")
 ENTRY, BOOT, TEMPLATE, TEXTS = "hosts/page.js", "hosts/boot.js", "page.html", "texts/page.json"
-WIDGET, BRIDGE, FRAME = "hosts/widget.js", "hosts/bridge.js", "frame.html"
-VIEWS = ("draw", "see", "fool", "penalty", "judge", "train", "learn")
+BRIDGE, FRAME = "hosts/bridge.js", "frame.html"
 STYLE, STILL_STYLE = "style.css", "hosts/page.css"
 LIVE_STYLE = "/* ---- from here on, the live part ---- */"  # in style.css; what stands above serves every page
 FIRST = "document.documentElement.classList.add('live')"  # before anything is painted: what reads without script hides
@@ -117,12 +116,17 @@ def opening(view: str, frame: np.ndarray | None = None) -> str:
     return urlencode({"view": view} | ({} if ink is None else {"frame": base64.b64encode(ink).decode()}))
 
 
-def widget_module(views: Sequence[str]) -> str:
-    """Return the module of a notebook's widget that shows these views, a frame's document within it."""
-    others = [key for key in VIEWS if key not in views]
-    without = frozenset(f"{folder}/{key}.js" for folder in ("views", "texts") for key in others)
-    code = joined_once(WIDGET, without=without)
-    page = _template(FRAME).render(**_live_parts(code), t=json.loads(read_static(TEXTS))["en"])
+@lru_cache(maxsize=8)
+def widget_module(entry: str) -> str:
+    """Return the module of a notebook's widget, its frame's document within it.
+
+    Parameters
+    ----------
+    entry : str
+        The frame's host, such as ``"hosts/draw_widget.js"``.
+    """
+    texts = json.loads(read_static(TEXTS))["en"]
+    page = _template(FRAME).render(**_live_parts(joined_once(entry)), t=texts)
     return f"{joined_once(BRIDGE)}export default widget({json.dumps(page)});\n"
 
 

@@ -29,6 +29,9 @@ export const ROUTES = {
   cancelJob: ['DELETE', '/api/jobs/{job}'],
 };
 
+/** What is said where nothing answers. */
+export const LOST = 'the studio does not answer; is it still running?';
+
 /** What the studio refused, in its own words; `status` 0: it did not answer at all. */
 export class ApiError extends Error {
   /** @param {{ status: number, detail: string, type?: string, id?: string }} problem */
@@ -54,8 +57,17 @@ export function address(path, places = {}, query = {}) {
 
 /**
  * @typedef {{ places?: Record<string, string | number>, query?: Record<string, unknown>, json?: object, body?: Blob }} Asked
- * @typedef {{ seconds: number, passes: number, objective: number, lower_bound: number, gap: number }} Progress
- * @typedef {{ state?: (now: object) => void, progress?: (now: Progress) => void, maps?: (now: object) => void, end?: (now: object) => void, lost?: () => void }} Listener
+ * @typedef {{
+ *   what: string, seconds: number, done: number | null, total: number | null, passes: number | null, objective: number | null,
+ *   lower_bound: number | null, relative_gap: number | null, zeros: number | null
+ * }} Progress
+ * @typedef {{
+ *   id: string, kind: 'fit' | 'path' | 'labels' | 'tolerance' | 'fetch', state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'died',
+ *   created: string, asked: object, progress: Progress | null, model: string | null, result: object | null, error: { detail: string } | null
+ * }} Job
+ * @typedef {{ n_classes: number, n_features: number, scale: number, coef: string }} Maps coefficients as signed bytes in base64, times scale
+ * @typedef {{ state?: (job: Job) => void, progress?: (now: Progress) => void, maps?: (now: Maps) => void, end?: (job: Job) => void, lost?: () => void }} Listener
+ *   end: done, failed, cancelled or died
  */
 
 /** The studio that served this page. */
@@ -87,7 +99,7 @@ export class StudioApi {
   /** @param {string} model */
   evaluation(model) { return this.#json('evaluation', { places: { model } }); }
 
-  /** Rows of a cell of the confusion matrix. @param {string} model @param {string} truth @param {string} predicted @param {{ limit?: number, offset?: number }} [page] */
+  /** Rows of a cell of the confusion matrix, classes by number. @param {string} model @param {number} truth @param {number} predicted @param {{ limit?: number, offset?: number }} [page] */
   cell(model, truth, predicted, page) { return this.#json('cell', { places: { model, true: truth, predicted }, query: page }); }
 
   /** @param {string} model @param {string} half @param {number} index */
@@ -97,14 +109,17 @@ export class StudioApi {
   comparison(model, other) { return this.#json('comparison', { places: { model, other } }); }
 
   /** Read a photo: the digits found, each with its frame. @param {Blob} photo @param {Record<string, unknown>} [recipe] */
-  read(photo, recipe) { return this.#json('read', { body: photo, query: recipe }); }
+  async read(photo, recipe) {
+    const { digits } = await this.#json('read', { body: photo, query: recipe });
+    return digits.map((digit) => ({ ...digit, frame: floats(digit.frame) }));
+  }
 
   /** @param {{ ink: string, rows: number, cols: number, model?: string }} drawing */
   drawing(drawing) { return this.#json('drawing', { json: drawing }); }
 
   digits() { return this.#json('digits'); }
 
-  /** @param {{ frame: string, rows: number, cols: number, label: string }} digit */
+  /** @param {{ pixels: string, label: string, read_as?: string, model?: string }} digit 28 x 28 bytes in base64 */
   addDigit(digit) { return this.#json('addDigit', { json: digit }); }
 
   /** @param {string} digit */
@@ -112,15 +127,15 @@ export class StudioApi {
 
   datasets() { return this.#json('datasets'); }
 
-  /** @param {Blob} file a folder as ZIP, an NPZ or IDX file @param {string} [name] */
+  /** @param {Blob} file folders as ZIP, MNIST's files as ZIP, or an NPZ @param {string} name */
   addDataset(file, name) { return this.#json('addDataset', { body: file, query: { name } }); }
 
-  /** @param {string} name */
+  /** Bring a named data set: a job of kind fetch. @param {string} name @returns {Promise<Job>} */
   addOpenml(name) { return this.#json('addOpenml', { json: { name } }); }
 
   jobs() { return this.#json('jobs'); }
 
-  /** @param {{ kind: 'fit' | 'path' | 'labels' | 'tolerance' }} job with the parameters of its task */
+  /** @param {{ kind: 'fit' | 'path' | 'labels' | 'tolerance' }} job with the parameters of its task @returns {Promise<Job>} */
   startJob(job) { return this.#json('startJob', { json: job }); }
 
   /** @param {string} job */
@@ -141,7 +156,7 @@ export class StudioApi {
     for (const kind of ['done', 'failed', 'cancelled', 'died']) {
       source.addEventListener(kind, (event) => {
         source.close();
-        listener.end?.({ ...told(event), state: kind });
+        listener.end?.(told(event));
       });
     }
     source.addEventListener('error', () => { if (source.readyState === EventSource.CLOSED) listener.lost?.(); });
@@ -162,7 +177,7 @@ export class StudioApi {
     try {
       answer = await fetch(this.base + address(path, places, query), { method, ...sent });
     } catch {
-      throw new ApiError({ status: 0, detail: 'the studio does not answer; is it still running?' });
+      throw new ApiError({ status: 0, detail: LOST });
     }
     if (!answer.ok) throw await problemOf(answer);
     return answer;
@@ -183,6 +198,11 @@ export function toBase64(bytes) {
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);
   return btoa(text);
+}
+
+/** Numbers of four bytes. @param {string} text @returns {Float64Array} */
+function floats(text) {
+  return Float64Array.from(new Float32Array(fromBase64(text).buffer));
 }
 
 /** @param {string} text @returns {Uint8Array} */

@@ -5,7 +5,8 @@ const VISIBLE = 0.004; // ink; less than one of 255 levels is not shown
 
 /**
  * Paint a change of ink over whatever lies under the canvas.
- * @param {HTMLCanvasElement} canvas @param {ArrayLike<number> | null} change @param {number} rows @param {number} cols
+ * @param {HTMLCanvasElement} canvas @param {ArrayLike<number> | null} change @param {number} rows @param
+ *   {number} cols
  */
 export function paintChange(canvas, change, rows, cols) {
   canvas.width = cols * STEP;
@@ -32,7 +33,9 @@ const MIDDLE = STEP / 2;
 const ARM = 2.6;
 
 function plus(x, y) {
-  return new Path2D(`M${x + MIDDLE - ARM} ${y + MIDDLE}h${2 * ARM}M${x + MIDDLE} ${y + MIDDLE - ARM}v${2 * ARM}`);
+  return new Path2D(
+    `M${x + MIDDLE - ARM} ${y + MIDDLE}h${2 * ARM}M${x + MIDDLE} ${y + MIDDLE - ARM}v${2 * ARM}`,
+  );
 }
 
 function cross(x, y) {

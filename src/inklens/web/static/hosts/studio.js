@@ -1,27 +1,45 @@
-/** The studio's page: the same face, with a server that trains and keeps. */
+/** The studio: models come from the server of this computer, and so does what takes training or Python. */
 import { mount } from '../app.js';
 import { StudioApi } from '../api.js';
 import { Library } from '../library.js';
+import { LANGUAGES } from '../texts.js';
 import { PAGE_VIEWS } from '../views/all.js';
 import { train } from '../views/train.js';
 import { door } from './door.js';
 
-/** Train stands before Learn: one judges, trains, and reads on. */
+const AGAIN_MS = 200; // while a studio that was started for the first time has no model yet
+const MOST_TRIES = 100;
+
+/** Train stands before Learn. */
 const VIEWS = [...PAGE_VIEWS.slice(0, -1), train, ...PAGE_VIEWS.slice(-1)];
 
-const root = document.getElementById('face');
-const api = new StudioApi();
+start();
 
-try {
-  const { models } = await api.models();
+async function start() {
+  const root = document.getElementById('face');
+  try {
+    const api = new StudioApi();
+    const library = new Library(api, await firstModel(api));
+    const { bytes } = await library.open(library.current.value);
+    const spoken = navigator.language.slice(0, 2);
+    const language = spoken in LANGUAGES ? spoken : 'en';
+    const app = mount(root, { bytes, language, host: { kind: 'studio', api, library }, views: VIEWS });
+    globalThis.inklens = door(app);
+  } catch (error) {
+    const words = Object.assign(document.createElement('p'), { className: 'state error', textContent: error.message });
+    words.setAttribute('role', 'alert');
+    root.replaceChildren(words);
+  }
+}
+
+/** The model that the address names, or the one to begin with. */
+async function firstModel(api) {
   const asked = new URLSearchParams(location.hash.slice(1)).get('model');
-  const first = models.find(({ id }) => id === asked) ?? models[0];
-  const library = new Library(api, first.id);
-  const { bytes } = await library.open(first.id);
-  const app = mount(root, { bytes, host: { kind: 'studio', api, library }, views: VIEWS });
-  globalThis.inklens = { ready: Promise.resolve(), ...Object.fromEntries(Object.entries(Object.getOwnPropertyDescriptors(door(app))).map(([key, { value, get }]) => [key, value ?? get()])) };
-  library.models.value = models;
-} catch (error) {
-  root.replaceChildren(Object.assign(document.createElement('p'), { className: 'state error', textContent: error.message }));
-  root.lastChild.setAttribute('role', 'alert');
+  for (let tries = 0; ; tries += 1) {
+    const [{ start: first }, { models }] = await Promise.all([api.about(), api.models()]);
+    if (models.some(({ id }) => id === asked)) return asked;
+    if (first) return first;
+    if (tries === MOST_TRIES) throw new Error('the studio has no model yet; its terminal says why');
+    await new Promise((done) => { setTimeout(done, AGAIN_MS); });
+  }
 }

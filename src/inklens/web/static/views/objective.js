@@ -16,14 +16,14 @@ function objective(app) {
   const { share, group } = penaltyOf(app, point.index);
   const { sum, squares, columns } = norms(app.weights.value.coef, app.model.value.classes.length);
   const L1 = group
-    ? mathml`<munder><mo>∑</mo><mi>j</mi></munder><mo>‖</mo><msub><mi>w</mi><mrow><mo>·</mo><mi>j</mi></mrow></msub><mo>‖</mo>`
-    : mathml`<munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><mo>|</mo><msub><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow></msub><mo>|</mo>`;
+    ? mathml`<munder><mo>∑</mo><mi>j</mi></munder><mo form="prefix">‖</mo><msub><mi>w</mi><mrow><mo>·</mo><mi>j</mi></mrow></msub><mo form="postfix">‖</mo>`
+    : mathml`<munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><mo form="prefix">|</mo><msub><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow></msub><mo form="postfix">|</mo>`;
   const values = { C: significant(point.C, 3, lang), share: significant(share, 2, lang), sum: decimal(group ? columns : sum, 1, lang), squares: decimal(squares, 1, lang) };
   return html`<h2>${t('objective.title')}</h2>
-    <p class="formula" aria-label=${t('objective.spoken')}><math display="inline" displaystyle="true"><munder><mi>min</mi><mrow><mi>W</mi><mo>,</mo><mi>b</mi></mrow></munder>
+    <p class="formula" aria-label=${t('objective.spoken')}><math display="inline" displaystyle="true"><munder><mi>min</mi><mrow><mi>W</mi><mo>,</mo><mi>b</mi></mrow></munder><mspace width="0.3em"></mspace>
       <mi>C</mi><munder><mo>∑</mo><mi>i</mi></munder><mrow><mo>(</mo><mo>−</mo><mi>ln</mi><mspace width="0.15em"></mspace><msub><mi>p</mi><mi>i</mi></msub><mo>)</mo></mrow></math>
-      <math display="inline" displaystyle="true"><mo>+</mo><mi>ρ</mi><mrow>${L1}</mrow></math>
-      <math display="inline" displaystyle="true"><mo>+</mo><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></p>
+      <math display="inline" displaystyle="true"><mo form="infix">+</mo><mi>ρ</mi><mrow>${L1}</mrow></math>
+      <math display="inline" displaystyle="true"><mo form="infix">+</mo><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></p>
     <dl class="terms">
       <div><dt><math displaystyle="true"><mi>C</mi><munder><mo>∑</mo><mi>i</mi></munder><mrow><mo>(</mo><mo>−</mo><mi>ln</mi><mspace width="0.15em"></mspace><msub><mi>p</mi><mi>i</mi></msub><mo>)</mo></mrow></math></dt><dd>${t('objective.loss')}</dd></div>
       <div><dt><math displaystyle="true"><mi>ρ</mi><mrow>${L1}</mrow></math></dt><dd>${t(group ? 'objective.group' : 'objective.L1')}</dd></div>

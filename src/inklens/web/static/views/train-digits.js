@@ -11,10 +11,10 @@ import { percent } from '../texts.js';
  */
 export function digitsOf(app, library, { attempt, label, choose, before, after, refit, busy }) {
   const t = (key, values) => app.t(`train.${key}`, values);
-  const { classes, rows, cols } = app.model.value;
+  const { classes } = app.model.value;
   const digits = library.digits.value;
   const chosen = label ?? app.sample.value?.label ?? classes[app.answer.value.best];
-  const keep = () => attempt(() => library.keepDigit(app.frame.value, rows, cols, chosen));
+  const keep = () => attempt(() => library.keepDigit(app.frame.value, chosen, classes[app.answer.value.best]));
   return html`<h2>${t('digits')}</h2><p>${t('digits.text')}</p>
     <div class="controls" data-explain="train.digits"><label><span>${t('digits.label')}</span> <select @change=${(event) => choose(event.target.value)}>${classes.map((name) => html`<option value=${name} .selected=${name === chosen} ?selected=${name === chosen}>${name}</option>`)}</select></label>
       <button type="button" ?disabled=${app.isBlank.value} @click=${keep}>${t('digits.keep')}</button>

@@ -31,15 +31,15 @@ export function change(change) {
 /** Return the parameters of the task, as the studio takes them. @param {Plan} plan */
 export function parametersOf({ data, train, test, seed, features, kind, C, l1_ratio, tol, digits }) {
   return {
-    kind: 'fit', data, seed, features, tol, digits,
+    kind: 'fit', data, seed, features, tol, add_digits: digits,
     ...(train ? { train } : {}), ...(test ? { test } : {}),
-    C: kind === 'none' ? 'inf' : C,
+    C, penalised: kind !== 'none',
     l1_ratio: { l2: 0, none: 0, l1: 1, group: 1, elastic: l1_ratio }[kind],
     group: kind === 'group',
   };
 }
 
-/** @param {import('../app.js').App} app @param {{ submit: () => void, busy: boolean, datasets: object[] | null, nDigits: number, bring: (file: File) => void, fetchOpenml: (name: string) => void, trouble: string }} options */
+/** @param {import('../app.js').App} app @param {{ submit: () => void, busy: boolean, datasets: object[] | null, nDigits: number, bring: (file: File) => void, fetchOpenml: (name: string) => void, fetching: string, trouble: string }} options */
 export function formOf(app, options) {
   const t = (key, values) => app.t(`train.${key}`, values);
   const now = plan.value;
@@ -60,18 +60,21 @@ export function formOf(app, options) {
   </form>`;
 }
 
-function dataOf(app, now, { datasets, nDigits, bring, fetchOpenml }) {
+function dataOf(app, now, { datasets, nDigits, bring, fetchOpenml, fetching }) {
   const t = (key, values) => app.t(`train.${key}`, values);
+  const absent = datasets?.find(({ spec, ready }) => spec === now.data && ready === false);
   const named = (event) => {
     const input = event.target.closest('.openml').querySelector('input');
     if (input.value.trim()) fetchOpenml(input.value.trim());
   };
   return html`<label data-explain="train.data"><span class="hidden">${t('data')}</span><select class="wide" @change=${(event) => change({ data: event.target.value })}>
-      ${(datasets ?? [{ spec: 'embedded', name: t('data.embedded') }]).map(({ spec, name, rows }) => html`<option value=${spec} .selected=${spec === now.data} ?selected=${spec === now.data}>${name}${rows ? ` (${rows.toLocaleString(app.language.value)})` : ''}</option>`)}</select></label>
+      ${(datasets ?? [{ spec: 'embedded', name: t('data.embedded') }]).map(({ spec, name, n_samples: n }) => html`<option value=${spec} .selected=${spec === now.data} ?selected=${spec === now.data}>${name}${n ? ` (${n.toLocaleString(app.language.value)})` : ''}</option>`)}</select></label>
+    ${absent ? html`<p class="row"><button type="button" class="quiet" ?disabled=${fetching !== ''} @click=${() => fetchOpenml(absent.spec)}>${t('data.bring.named', { mb: Math.max(1, Math.round(absent.download_bytes / 1e6)) })}</button></p>` : nothing}
+    <p class="state fetching" role="status">${fetching}</p>
     <label class="check"><input type="checkbox" .checked=${now.digits} ?disabled=${nDigits === 0} @change=${(event) => change({ digits: event.target.checked })}><span>${t('data.digits', { n: nDigits })}</span></label>
     <details><summary>${t('data.more')}</summary>
       <p>${t('data.bring')}</p>
-      <p class="row"><label class="button"><input type="file" class="hidden" accept=".zip,.npz,.gz" @change=${(event) => { const [file] = event.target.files; if (file) bring(file); event.target.value = ''; }}>${t('data.file')}</label></p>
+      <p class="row"><label class="button"><input type="file" class="hidden" accept=".zip,.npz" @change=${(event) => { const [file] = event.target.files; if (file) bring(file); event.target.value = ''; }}>${t('data.file')}</label></p>
       <p class="row openml"><label><span class="hidden">${t('data.openml')}</span><input type="text" placeholder=${t('data.openml')} maxlength="100" autocomplete="off" @keydown=${(event) => { if (event.key === 'Enter') { event.preventDefault(); named(event); } }}></label>
         <button type="button" class="quiet" @click=${named}>${t('data.fetch')}</button></p></details>`;
 }
@@ -96,5 +99,5 @@ function sizeOf(app, value) {
 }
 
 function shareOf(app, tol) {
-  return `${(100 * tol).toLocaleString(app.language.value, { maximumSignificantDigits: 2 })}${app.language.value === 'de' ? ' ' : ''}%`;
+  return `${(100 * tol).toLocaleString(app.language.value, { maximumSignificantDigits: 2 })}${app.language.value === 'de' ? '\u00a0' : ''}%`;
 }

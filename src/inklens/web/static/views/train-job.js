@@ -6,11 +6,12 @@ import { Painter } from '../canvas.js';
 import { fromBase64 } from '../api.js';
 import { percent } from '../texts.js';
 
+const LEVELS = 127; // of a signed byte
 const REDRAWN_MS = 250; // charts: often enough to see, rare enough to cost nothing
 
 /**
  * @typedef {import('../api.js').Progress} Progress
- * @typedef {{ id: string, parameters: object, state: string, detail?: string, model?: string | null, result?: object }} Followed
+ * @typedef {import('../api.js').Job} Job
  */
 
 /** A job that is followed; it goes on while another view is open. */
@@ -18,40 +19,63 @@ export class Run {
   /** @param {import('../api.js').StudioApi} api */
   constructor(api) {
     this.api = api;
-    /** @type {import('../vendor/signals-core.js').Signal<Followed | null>} */
+    /** @type {import('../vendor/signals-core.js').Signal<Job | null>} */
     this.job = signal(null);
-    /** @type {import('../vendor/signals-core.js').Signal<Progress[]>} */
-    this.progress = signal([]);
+    /** @type {import('../vendor/signals-core.js').Signal<Progress[]>} points of a fit, each with an objective */
+    this.points = signal([]);
+    /** @type {import('../vendor/signals-core.js').Signal<Progress | null>} */
+    this.last = signal(null);
     this.maps = signal(null);
     this.isRunning = computed(() => ['waiting', 'running'].includes(this.job.value?.state));
     this.stop = () => {};
   }
 
-  /** Start a job. @param {object} parameters @param {(job: Followed) => void} ended */
-  async start(parameters, ended) {
-    const job = await this.api.startJob(parameters);
-    this.follow({ ...job, parameters }, ended);
+  /** Start a job. @param {object} asked @param {(job: Job) => void} ended */
+  async start(asked, ended) {
+    const before = this.job.value;
+    this.#begin({ id: '', kind: asked.kind, state: 'waiting', asked, progress: null, model: null, result: null, error: null });
+    try {
+      this.follow(await this.api.startJob(asked), ended);
+    } catch (error) {
+      this.job.value = before;
+      throw error;
+    }
   }
 
-  /** @param {Followed} job @param {(job: Followed) => void} ended */
-  follow(job, ended) {
+  #begin(job) {
     this.stop();
     batch(() => {
-      this.job.value = { ...job, state: job.state ?? 'waiting' };
-      this.progress.value = [];
+      this.job.value = job;
+      this.points.value = [];
+      this.last.value = null;
       this.maps.value = null;
     });
-    const learn = (told) => { this.job.value = { ...this.job.value, ...told }; };
+  }
+
+  /** @param {Job} job @param {(job: Job) => void} ended */
+  follow(job, ended) {
+    this.#begin(job);
     this.stop = this.api.jobEvents(job.id, {
-      state: learn,
-      progress: (now) => { this.progress.value = [...this.progress.value, now]; },
+      state: (now) => { this.job.value = now; },
+      progress: (now) => this.#learn(now),
       maps: (now) => { this.maps.value = now; },
-      end: (told) => {
-        learn(told);
-        ended(this.job.value);
+      end: (now) => {
+        if (now.progress) this.#learn(now.progress);
+        this.job.value = now;
+        ended(now);
       },
-      lost: () => learn({ state: 'lost' }),
+      lost: () => { this.job.value = { ...this.job.value, state: 'lost' }; },
     });
+  }
+
+  /** Signs of life repeat the best so far: of equal points in a row, the first and the last are kept. */
+  #learn(now) {
+    this.last.value = now;
+    if (now.objective === null || now.objective === undefined) return;
+    const known = this.points.value;
+    const isSame = (one) => one && one.objective === now.objective && one.lower_bound === now.lower_bound;
+    const kept = isSame(known.at(-1)) && isSame(known.at(-2)) ? known.slice(0, -1) : known;
+    this.points.value = [...kept, now];
   }
 
   async cancel() {
@@ -63,7 +87,7 @@ export class Run {
 export function mountRun(root, app, run) {
   const [head, charts, maps] = ['about', 'run-charts', 'run-maps'].map((name) => root.appendChild(Object.assign(document.createElement('div'), { className: name })));
   const [bounds, gaps] = [0, 1].map(() => charts.appendChild(document.createElement('div')));
-  const shown = throttled(run.progress, REDRAWN_MS);
+  const shown = throttled(run.points, REDRAWN_MS);
   const painters = mapPainters(maps, app);
   const ends = [
     effect(() => {
@@ -72,15 +96,15 @@ export function mountRun(root, app, run) {
     }),
     effect(() => {
       const seen = shown.signal.value;
-      charts.hidden = seen.length === 0;
-      if (seen.length === 0) return;
+      if (seen.length === 0) {
+        bounds.replaceChildren();
+        gaps.replaceChildren();
+        return;
+      }
       keepOpen(bounds, boundChart(app, seen));
-      keepOpen(gaps, gapChart(app, seen, run.job.value?.parameters.tol));
+      keepOpen(gaps, gapChart(app, seen, run.job.value?.asked.tol));
     }),
-    effect(() => {
-      maps.hidden = run.maps.value === null;
-      if (run.maps.value) painters(run.maps.value);
-    }),
+    effect(() => painters(run.maps.value)),
     shown.end,
   ];
   return () => ends.forEach((end) => end());
@@ -104,13 +128,18 @@ function throttled(source, ms) {
 
 function heading(app, run) {
   const t = (key, values) => app.t(`train.${key}`, values);
-  const { state, detail } = run.job.value;
-  const last = run.progress.value.at(-1);
-  const number = (value, digits) => value.toLocaleString(app.language.value, { maximumSignificantDigits: digits });
-  const words = last ? t('run.now', { seconds: number(last.seconds, 3), passes: number(last.passes, 4), gap: gapOf(app, last.gap) }) : nothing;
+  const { state, error } = run.job.value;
   return html`<h2>${t('run.title')}</h2>
-    <p class="run-state" role="status"><strong>${t(`state.${state}`)}</strong> ${detail ? html`<span class="state error">${detail}</span>` : nothing} <span>${words}</span></p>
-    ${run.isRunning.value ? html`<p class="row"><button type="button" data-explain="train.cancel" @click=${() => run.cancel().catch((error) => app.announce(error.message))}>${t('run.cancel')}</button> <span class="state">${t('run.cancel.is')}</span></p>` : nothing}`;
+    <p class="run-state" role="status"><strong>${t(`state.${state}`)}</strong> ${error ? html`<span class="state error">${error.detail}</span>` : nothing} <span>${state === 'waiting' ? nothing : told(app, run.last.value)}</span></p>
+    <p class="row run-end">${run.isRunning.value ? html`<button type="button" data-explain="train.cancel" ?disabled=${!run.job.value.id} @click=${() => run.cancel().catch((problem) => app.announce(problem.message))}>${t('run.cancel')}</button> <span class="state">${t('run.cancel.is')}</span>` : nothing}</p>`;
+}
+
+/** How far a fit is, in words. */
+function told(app, last) {
+  if (!last) return nothing;
+  const number = (value, digits) => value.toLocaleString(app.language.value, { maximumSignificantDigits: digits });
+  if (last.objective == null) return app.t('train.run.before', { what: last.what, seconds: number(last.seconds, 2) });
+  return app.t('train.run.now', { seconds: number(last.seconds, 3), passes: number(last.passes ?? 0, 4), gap: last.relative_gap === null ? '?' : gapOf(app, last.relative_gap) });
 }
 
 /** A relative gap as people read it. @param {import('../app.js').App} app @param {number} gap */
@@ -130,7 +159,7 @@ function boundChart(app, seen) {
 
 function gapChart(app, seen, tol) {
   const t = (key) => app.t(`train.${key}`);
-  const points = seen.filter(({ gap }) => gap > 0).map(({ seconds, gap }) => [seconds, gap]);
+  const points = seen.filter(({ relative_gap: gap }) => gap > 0).map(({ seconds, relative_gap: gap }) => [seconds, gap]);
   const drawn = [{ label: t('chart.gap'), points, kind: 'first' }];
   if (tol && points.length > 1) drawn.push({ label: t('chart.tol'), points: [[points[0][0], tol], [points.at(-1)[0], tol]], kind: 'quiet', dashed: true });
   return lines({
@@ -139,27 +168,27 @@ function gapChart(app, seen, tol) {
   }, app);
 }
 
-/** The maps of all classes, kept and repainted. */
+/** The maps of all classes, kept and repainted; there are none of features that have no place on the picture. */
 function mapPainters(root, app) {
-  let painters = [];
   const title = Object.assign(document.createElement('p'), { className: 'state' });
   const grid = Object.assign(document.createElement('div'), { className: 'maps-all' });
   root.append(title, grid);
-  return ({ classes, rows, cols, scale, data }) => {
-    title.textContent = app.t('train.maps');
-    if (painters.length !== classes.length) {
-      painters = classes.map((name) => {
-        const canvas = Object.assign(document.createElement('canvas'), { className: 'map' });
-        canvas.setAttribute('role', 'img');
-        canvas.setAttribute('aria-label', app.t('train.map', { class: name }));
-        const tile = Object.assign(document.createElement('div'), { className: 'tile' });
-        tile.append(Object.assign(document.createElement('p'), { className: 'tile-name', textContent: name }), canvas);
-        grid.append(tile);
-        return new Painter(canvas, rows, cols);
-      });
-      grid.replaceChildren(...[...grid.children].slice(-classes.length));
-    }
-    const values = Float64Array.from(new Int8Array(fromBase64(data).buffer), (step) => (step * scale) / 127);
-    painters.forEach((painter, k) => painter.signed(values, scale, k * rows * cols));
+  const { classes, rows, cols } = app.model.value;
+  const painters = classes.map((name) => {
+    const canvas = Object.assign(document.createElement('canvas'), { className: 'map' });
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', app.t('train.map', { class: name }));
+    const tile = Object.assign(document.createElement('div'), { className: 'tile' });
+    tile.append(Object.assign(document.createElement('p'), { className: 'tile-name', textContent: name }), canvas);
+    grid.append(tile);
+    return new Painter(canvas, rows, cols);
+  });
+  title.textContent = app.t('train.maps');
+  const blank = new Float64Array(rows * cols).fill(1e-9);
+  return (maps) => {
+    const fits = maps !== null && maps.n_features === rows * cols && maps.n_classes === classes.length;
+    root.classList.toggle('is-empty', !fits);
+    const values = fits ? Float64Array.from(new Int8Array(fromBase64(maps.coef).buffer), (step) => step * maps.scale) : blank;
+    painters.forEach((painter, k) => painter.signed(values, fits ? LEVELS * maps.scale : 1, fits ? k * rows * cols : 0));
   };
 }

@@ -49,10 +49,10 @@ function row(app, library, entry, { attempt, asked, ask }) {
     </div></td></tr>`;
 }
 
-/** A penalty in a few signs. @param {import('../app.js').App} app @param {{ C: number | string, l1_ratio: number, group: boolean } | null} penalty */
+/** A penalty in a few signs. @param {import('../app.js').App} app @param {{ C: number | string | null, l1_ratio: number, group: boolean } | null} penalty */
 export function penaltyOf(app, penalty) {
   if (!penalty) return '–';
-  if (penalty.C === 'inf') return app.t('train.kind.none');
+  if (penalty.C === null || penalty.C === 'inf') return app.t('train.kind.none');
   const kind = penalty.group ? 'group' : { 0: 'l2', 1: 'l1' }[penalty.l1_ratio] ?? 'elastic';
   return `${app.t(`train.kind.${kind}`)}, C = ${penalty.C.toLocaleString(app.language.value, { maximumSignificantDigits: 3 })}`;
 }

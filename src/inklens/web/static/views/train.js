@@ -15,7 +15,8 @@ const sessions = new WeakMap();
 /**
  * @typedef {{
  *   run: Run, before: import('../vendor/signals-core.js').Signal<object | null>,
- *   after: import('../vendor/signals-core.js').Signal<object | null>, trouble: import('../vendor/signals-core.js').Signal<string>
+ *   after: import('../vendor/signals-core.js').Signal<object | null>, trouble: import('../vendor/signals-core.js').Signal<string>,
+ *   fetching: import('../vendor/signals-core.js').Signal<string>
  * }} Session
  *   decoded models: the one on the pad when a fit began, and the one that it made
  */
@@ -51,13 +52,15 @@ export const train = {
     const ends = [
       effect(() => render(formOf(app, {
         submit: fit, busy: session.run.isRunning.value, datasets: library.datasets.value, nDigits: library.digits.value?.length ?? 0, trouble: session.trouble.value,
-        bring: (file) => attempt(() => addData(library, library.api.addDataset(file, file.name))),
-        fetchOpenml: (name) => attempt(() => addData(library, library.api.addOpenml(name))),
+        fetching: session.fetching.value,
+        bring: (file) => attempt(() => bringData(app, session, file)),
+        fetchOpenml: (name) => attempt(() => fetchData(app, session, name)),
       }), form)),
       mountRun(run, app, session.run),
       effect(() => {
-        outcome.hidden = session.after.value === null;
-        if (session.after.value) render(outcomeOf(app, session, form), outcome);
+        const job = session.run.job.value;
+        outcome.hidden = job === null || ['failed', 'died'].includes(job.state);
+        if (!outcome.hidden) render(session.after.value ? outcomeOf(app, session, form) : html`<h2>${app.t('train.done')}</h2><p class="state">${app.t('train.done.later')}</p>`, outcome);
       }),
       effect(() => render(digitsOf(app, library, {
         attempt, label: label.value, choose: (name) => { label.value = name; }, busy: session.run.isRunning.value,
@@ -72,12 +75,33 @@ export const train = {
 
 /** @returns {Session} */
 function sessionOf(app) {
-  if (!sessions.has(app)) sessions.set(app, { run: new Run(app.host.library.api), before: signal(null), after: signal(null), trouble: signal('') });
+  if (!sessions.has(app)) sessions.set(app, { run: new Run(app.host.library.api), before: signal(null), after: signal(null), trouble: signal(''), fetching: signal('') });
   return sessions.get(app);
 }
 
-async function addData(library, adding) {
-  const { spec } = await adding;
+async function bringData(app, session, file) {
+  session.fetching.value = app.t('train.data.reading', { name: file.name });
+  try {
+    await chooseData(app, (await app.host.library.api.addDataset(file, file.name.replace(/\.\w+$/, ''))).spec);
+  } finally {
+    session.fetching.value = '';
+  }
+}
+
+/** Follow a download to its end. */
+async function fetchData(app, session, name) {
+  const { library } = app.host;
+  const tell = (done) => { session.fetching.value = app.t('train.data.fetching', { name, done }); };
+  tell('');
+  try {
+    const job = await library.ended(library.api.addOpenml(name), ({ done, total }) => tell(total ? percent(done / total, app.language.value) : ''));
+    await chooseData(app, job.result?.spec ?? name);
+  } finally {
+    session.fetching.value = '';
+  }
+}
+
+async function chooseData({ host: { library } }, spec) {
   library.datasets.value = (await library.api.datasets()).datasets;
   change({ data: spec });
 }
@@ -85,7 +109,7 @@ async function addData(library, adding) {
 /** A job has ended: its model, whole or the best so far, goes on the pad. */
 async function finish(app, session, job) {
   const { library } = app.host;
-  if (job.state === 'failed' || job.state === 'died') return app.announce(job.detail ?? app.t(`train.state.${job.state}`));
+  if (job.state === 'failed' || job.state === 'died') return app.announce(job.error?.detail ?? app.t(`train.state.${job.state}`));
   if (!job.model) return undefined;
   try {
     await library.refreshModels();
@@ -114,6 +138,6 @@ function outcomeOf(app, session, form) {
   return html`<h2>${t('done')}</h2>
     ${certificate ? html`<p>${t(`proof.${certificate.status}`, { gap: gapOf(app, certificate.relative_gap) })}</p>` : nothing}
     ${accuracy?.test != null ? html`<p>${t('done.accuracy', { train: percent(accuracy.train, lang), test: percent(accuracy.test, lang) })} ${t('done.pad')}</p>` : nothing}
-    <ul class="hints">${hintsOf(header, entry?.rows ?? null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
+    <ul class="hints">${hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
       ${hint.apply ? html`<button type="button" class="quiet" @click=${() => apply(hint.apply)}>${t(`hint.${hint.key}.apply`)}</button>` : nothing}</li>`)}</ul>`;
 }

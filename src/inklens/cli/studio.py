@@ -1,0 +1,106 @@
+"""`inklens studio`."""
+
+import contextlib
+import os
+import socket
+import sys
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from inklens.cli.output import data_option, open_option, say
+
+PORT = 8421
+
+
+@click.command()
+@click.argument("model", required=False, type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    metavar="N",
+    help=f"0: any that is free.  [default: {PORT}, or another if that is taken]",
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where models, digits and data are kept.  [default: your own folder for programs' data]",
+)
+@click.option("--scratch", is_flag=True, help="Keep nothing: a folder that is removed at the end.")
+@data_option(default=None)
+@click.option("--unboxed", is_flag=True, help="Read pictures even where the system cannot confine what reads them.")
+@open_option
+@click.pass_context
+def studio(
+    ctx: click.Context,
+    model: Path | None,
+    port: int | None,
+    folder: Path | None,
+    scratch: bool,
+    data: str | None,
+    unboxed: bool,
+    open_page: bool | None,
+) -> None:
+    """Draw, see why, fool it, and train, in the browser; the server is this computer, and nobody else can reach it.
+
+    \b
+    Examples:
+      inklens studio
+      inklens studio sparse.inklens
+      inklens studio --scratch --port 0 --no-open
+
+    Ctrl-C ends it.
+    """
+    from inklens.errors import require
+    from inklens.studio.folders import kept_folder
+
+    if scratch and folder is not None:
+        raise click.UsageError("--scratch keeps nothing, and --folder says where; leave out one of them", ctx)
+    for module in ("fastapi", "uvicorn"):
+        if not _is_there(module):
+            require(module, extra="studio")
+    with kept_folder(folder, scratch=scratch) as place, _listening(port) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        click.echo(address)
+        sys.stdout.flush()
+        _open(address, open_page)
+        from inklens.studio.server import serve
+        from inklens.studio.studio import Settings
+
+        settings = Settings(place, listener.getsockname()[1], model=model, data=data, unboxed=unboxed)
+        serve(settings, listener)
+
+
+def _is_there(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+@contextlib.contextmanager
+def _listening(port: int | None) -> Iterator[socket.socket]:
+    """Yield a socket that listens: browsers may come before the program is loaded, and wait."""
+    from inklens.errors import OutputError
+    from inklens.studio.folders import listen
+
+    try:
+        listener = listen(PORT if port is None else port)
+    except OSError as error:
+        if port is not None:
+            raise OutputError(f"cannot listen on port {port}: {error.strerror}; take another, or 0") from error
+        listener = listen(0)
+    with listener:
+        yield listener
+
+
+def _open(address: str, wanted: bool | None) -> None:
+    """Open the browser: where that is wanted, or on a terminal with a display unless it is not."""
+    has_display = sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    if wanted is False or (wanted is None and not (has_display and sys.stdout.isatty())):
+        return
+    if not webbrowser.open(address) and wanted:
+        say("inklens: no browser could be started; open the address in one")

@@ -1,0 +1,116 @@
+"""The application: routes behind the guard, the browser's files, and every error as a problem document."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from inklens import __version__
+from inklens.errors import OutputError
+from inklens.studio import schemas
+from inklens.studio.guard import Guard
+from inklens.studio.problems import CONTENT_TYPE, Problem, fields_problem
+from inklens.studio.routes import router
+from inklens.studio.static import assets
+from inklens.studio.studio import Settings, Studio
+
+LOG = logging.getLogger("inklens.studio")
+DESCRIPTION = (
+    "What the studio's page asks its server, on 127.0.0.1 only. Errors are problem documents (RFC 9457). Pictures are "
+    "base64: `pixels` bytes with 255 full ink, `frame` float32."
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application of a studio."""
+    app = FastAPI(
+        title="inklens studio",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.include_router(router)
+    for path in ("/", "/style.css", "/app.js", "/icon.svg", "/favicon.ico"):
+        app.add_api_route(path, _asset, include_in_schema=False)
+    app.add_exception_handler(Exception, _unexpected)
+    for kind in (Problem, HTTPException, RequestValidationError, OutputError):
+        app.add_exception_handler(kind, _problem)
+    app.add_middleware(Guard, port=settings.port)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    studio = app.state.studio = Studio(app.state.settings)
+    await studio.open()
+    try:
+        yield
+    finally:
+        await studio.close()
+
+
+async def _asset(request: Request) -> Response:
+    """Return one of the browser's files."""
+    asset = (await asyncio.to_thread(assets))[request.scope["path"]]
+    body, headers = asset.answer(packed="gzip" in request.headers.get("accept-encoding", ""))
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control", "Vary")})
+    return Response(body, headers=headers)
+
+
+# ------------------------------------------------------------------------------------------------- errors
+
+
+def problem_for(error: Exception) -> Problem:
+    """Return what to answer about an error that was raised on purpose."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        errors: Sequence[dict[str, object]] = list(error.errors())
+        return fields_problem(errors)
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return Problem(405, "method", "this address takes another method")
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return Problem(404, "not-found", "there is nothing at this address")
+    if isinstance(error, OutputError):
+        return Problem(507, "output", "the studio cannot write into its folder; is the disk full?")
+    return Problem(400, "request", "this request cannot be understood")
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    problem = problem_for(error)
+    return Response(problem.body(), problem.status, headers=problem.headers, media_type=CONTENT_TYPE)
+
+
+async def _unexpected(_: Request, error: Exception) -> Response:
+    LOG.error("unexpected", exc_info=error)
+    return await _problem(_, Problem(500, "internal", "this failed inside of the studio; its terminal says more"))
+
+
+# ------------------------------------------------------------------------------------------------- description
+
+
+def describe(app: FastAPI) -> dict[str, object]:
+    """Return the OpenAPI document: every operation may answer with a problem document."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        document["components"]["schemas"]["Problem"] = schemas.Problem.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(name, None)
+        content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        document["components"]["responses"] = {"Problem": {"description": "an error", "content": content}}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,40 @@
+"""Where a studio keeps what it keeps, and where it listens: what the command needs before anything heavy is loaded."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+BACKLOG = 512
+
+
+@contextmanager
+def kept_folder(folder: Path | None, *, scratch: bool) -> Iterator[Path]:
+    """Yield the folder: the one that is named, the user's own, or one that is removed at the end."""
+    if scratch:
+        place = Path(tempfile.mkdtemp(prefix="inklens-studio-"))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+        return
+    if folder is None:
+        from platformdirs import user_data_path
+
+        folder = user_data_path("inklens") / "studio"
+    yield folder.expanduser().absolute()
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on this computer only; port 0 takes any that is free."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

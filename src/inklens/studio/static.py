@@ -1,0 +1,70 @@
+"""The browser's files: a fixed list of addresses, and nothing that a request says becomes part of a path."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from inklens.web.bundle import joined_once, read_static
+
+ENTRY = "hosts/studio.js"
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28"><rect width="28" height="28" rx="5" fill="#faf8f3"/>'
+    '<path d="M9 9c2-5 11-4 10 1-1 4-6 5-10 10h11" fill="none" stroke="#1d1d1f" stroke-width="3" '
+    'stroke-linecap="round" stroke-linejoin="round"/></svg>\n'
+)
+HTML, CSS = "text/html; charset=utf-8", "text/css; charset=utf-8"
+JAVASCRIPT, SVG = "text/javascript; charset=utf-8", "image/svg+xml"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file: its bytes, plain and packed, and what it is."""
+
+    body: bytes
+    content_type: str
+
+    @property
+    def etag(self) -> str:
+        """Name of this very content."""
+        return etag_of(self.body)
+
+    def answer(self, *, packed: bool) -> tuple[bytes, dict[str, str]]:
+        """Return bytes and headers."""
+        headers = {
+            "Content-Type": self.content_type,
+            "ETag": self.etag,
+            "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+        }
+        if not packed:
+            return self.body, headers
+        return _packed(self.body), {**headers, "Content-Encoding": "gzip"}
+
+
+def etag_of(content: bytes) -> str:
+    """Return the name of a content, as HTTP writes it.
+
+    >>> etag_of(b"")
+    '"e3b0c44298fc1c14"'
+    """
+    return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+
+
+@lru_cache(maxsize=8)
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, 6, mtime=0)
+
+
+@lru_cache(maxsize=1)
+def assets() -> Mapping[str, Asset]:
+    """Return the files by address."""
+    icon = Asset(ICON.encode(), SVG)
+    return {
+        "/": Asset(read_static("studio.html").encode(), HTML),
+        "/style.css": Asset(read_static("style.css").encode(), CSS),
+        "/app.js": Asset(joined_once(ENTRY).encode(), JAVASCRIPT),
+        "/icon.svg": icon,
+        "/favicon.ico": icon,
+    }
