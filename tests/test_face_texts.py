@@ -93,7 +93,11 @@ def test_the_words_of_the_field_are_those_of_the_report():
 
 def test_marked_words_are_in_the_glossary():
     for language, texts in catalogue("learn").items():
-        marked = [name or shown for text in texts.values() for shown, name in re.findall(r"\[\[([^\]|]+)\|?([^\]]*)\]\]", text)]
+        marked = [
+            name or shown
+            for text in texts.values()
+            for shown, name in re.findall(r"\[\[([^\]|]+)\|?([^\]]*)\]\]", text)
+        ]
         assert marked, language
         assert set(marked) <= catalogue("glossary")["en"].keys()
 
@@ -110,7 +114,11 @@ def plain(path: Path) -> str:
 @cache
 def modules() -> dict[str, str]:
     """Return the modules that show texts."""
-    files = [path for path in sorted(STATIC.rglob("*.js")) if not {"vendor", "texts"} & set(path.parts[len(STATIC.parts) : -1])]
+    files = [
+        path
+        for path in sorted(STATIC.rglob("*.js"))
+        if not {"vendor", "texts"} & set(path.parts[len(STATIC.parts) : -1])
+    ]
     return {path.relative_to(STATIC).as_posix(): plain(path) for path in files}
 
 
@@ -150,7 +158,10 @@ def asked() -> tuple[tuple[str, str], ...]:
         found += [(name, pattern) for argument in given for pattern in patterns(argument)]
         for quoted in re.findall(r'data-explain="([^"]+)"', source):
             found.append((name, rf"explain\.{pattern_of(quoted)}"))
-        for code in [*enclosed(source, r"data-explain=\$\{"), *re.findall(r"dataset\.explain = ([^;]+);", source)]:
+        for code in [
+            *enclosed(source, r"data-explain=\$\{"),
+            *re.findall(r"(?:dataset\.explain =|\bexplain:) ([^;,]+)[;,]", source),
+        ]:
             found += [(name, rf"explain\.{pattern}") for pattern in patterns(code)]
         for before, body, local in scopes(source):
             found += [(name, before + pattern) for argument in arguments(body, local) for pattern in patterns(argument)]
@@ -167,11 +178,13 @@ def scopes(source: str) -> Iterator[tuple[str, str, str]]:
 
 
 def pattern_of(template: str) -> str:
-    return re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.]+", re.escape(template))
+    return re.sub(r"\\\$\\\{.*?\\\}", r"[\\w.-]+", re.escape(template))
 
 
 def test_every_key_that_is_asked_for_has_a_text():
-    missing = [(module, pattern) for module, pattern in asked() if not any(re.fullmatch(pattern, key) for key in keys())]
+    missing = [
+        (module, pattern) for module, pattern in asked() if not any(re.fullmatch(pattern, key) for key in keys())
+    ]
     assert not missing, textwrap.indent("\n".join(map(str, missing)), "  ")
 
 
@@ -192,6 +205,6 @@ def test_no_text_is_unused():
 
 
 def test_a_missing_and_an_unused_text_would_be_noticed():
-    assert patterns("isFrame ? 'mode.frame' : `mode.${other}`") == [r"mode\.frame", r"mode\.[\w.]+"]
+    assert patterns("isFrame ? 'mode.frame' : `mode.${other}`") == [r"mode\.frame", r"mode\.[\w.-]+"]
     assert not any(re.fullmatch(pattern, "see.nowhere") for pattern in patterns("'see.title'"))
     assert arguments("app.t('a', { n: f(1, 2) }) + app.t(`b.${g(h, 1)}`)", "app.t") == ["'a'", "`b.${g(h, 1)}`"]

@@ -56,6 +56,11 @@ export const fool = {
     'explain.guess.nearest': 'The class that takes the least ink to reach, by the same proven calculation as above.',
     'explain.guess.own': 'Draw or change a digit while the answer is covered, and say what it will be.',
     'explain.score': 'Right guesses among all since the page was opened.',
+    'explain.block.nothing': 'There is no digit on the pad to change yet.',
+    'explain.block.distance': 'The least ink that changes the answer, for each class. No other change of that little ink does it.',
+    'explain.block.change': 'The change itself: where ink is added and rubbed out, what the model sees then, and the proof.',
+    'explain.block.attempt': 'Your own change, measured against the proven least.',
+    'explain.block.guess': 'Questions about the model that you answer before it does.',
   },
   de: {
     title: 'Täuschen', lead: 'Die kleinste Änderung der Tinte, die die Antwort ändert, mit dem Beweis, dass keine kleiner ist. Danach versuchst du es von Hand ebenso gut.',
@@ -113,5 +118,10 @@ export const fool = {
     'explain.guess.nearest': 'Die Klasse, die mit der wenigsten Tinte zu erreichen ist, nach derselben bewiesenen Rechnung wie oben.',
     'explain.guess.own': 'Zeichne oder ändere eine Ziffer, während die Antwort verdeckt ist, und sag, wie sie lauten wird.',
     'explain.score': 'Richtige Vorhersagen unter allen, seit die Seite offen ist.',
+    'explain.block.nothing': 'Auf der Fläche ist noch keine Ziffer, die sich ändern ließe.',
+    'explain.block.distance': 'Die kleinste Menge Tinte, die die Antwort ändert, für jede Klasse. Mit weniger gelingt es nicht.',
+    'explain.block.change': 'Die Änderung selbst: wo Tinte hinzukommt und wegradiert wird, was das Modell dann sieht, und der Beweis.',
+    'explain.block.attempt': 'Deine eigene Änderung, gemessen am bewiesenen Mindestmaß.',
+    'explain.block.guess': 'Fragen über das Modell, die du vor ihm beantwortest.',
   },
 };
