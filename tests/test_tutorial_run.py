@@ -92,10 +92,7 @@ class Outline(HTMLParser):
         if tag in ("svg", "img"):
             self.images.append(values.get("aria-label") or values.get("alt"))
         self.urls += [values[k] for k in ("src", "href", "xlink:href", "srcset") if values.get(k)]
-        data = [
-            ("type", "application/gzip"),
-            ("id", "live-face"),
-        ]  # packed, for frames that the page's own script opens
+        data = [("type", "application/gzip"), ("id", "live-face")]  # packed, for frames that the page's own script opens
         assert tag != "script" or attrs in ([("type", "module")], data), "only the page's own"
 
     def handle_endtag(self, tag):
