@@ -47,9 +47,9 @@ def path(split):
 # ------------------------------------------------------------------------------------------------- traits
 
 
-def from_browser(widget, **state):
+def from_browser(widget, _frame=b"", **state):
     """What a front end would tell; bytes come as the kernel hands them on."""
-    widget.set_state({name: memoryview(v) if isinstance(v, bytes) else v for name, v in state.items()})
+    widget._handle_custom_msg({"state": state}, [memoryview(_frame)] if _frame else [])
 
 
 def test_what_is_drawn_becomes_variables(reader):
@@ -157,7 +157,7 @@ def test_without_anywidget_a_page_says_what_to_install(reader, path, split):
 
 # ------------------------------------------------------------------------------------------------- browser
 
-# What anywidget gives to a module: a model with get, set, on and save_changes; here without a kernel.
+# What anywidget gives to a module: a model with get, on and send; here without a kernel.
 NOTEBOOK = """<!doctype html><html lang="en"><title>notebook</title><body><div id="cell"></div></body></html>"""
 OPEN = """async ({ module, traits, bytes }) => {
   const values = { ...traits };
@@ -167,7 +167,7 @@ OPEN = """async ({ module, traits, bytes }) => {
   window.model = {
     get: (name) => values[name],
     set: (name, value) => { values[name] = value; },
-    save_changes: () => { window.saved = (window.saved ?? 0) + 1; },
+    send: ({ state }, callbacks, [frame]) => { Object.assign(values, state, frame ? { _frame: frame } : {}); },
     on: (event, listener) => { listeners[event] = listener; },
     python: (name, value) => { values[name] = value; listeners[`change:${name}`]?.(); },
   };
@@ -210,8 +210,7 @@ def shown(window, widget):
     known = ("_frame", "_asked", "_model")
     given = {
         "module": widget._esm,
-        "traits": {name: state[name] for name in names}
-        | {name: state[name] for name in ("strokes", "label", "accepted", "probabilities") if name in state},
+        "traits": {name: state[name] for name in names} | {},
         "bytes": {name: base64.b64encode(getattr(widget, name)).decode() for name in known if name in state},
     }
     window.evaluate(OPEN, given)

@@ -22,9 +22,8 @@ from inklens.web.page import widget_module
 BLANK, BLANK_AGAIN = b"", b"\0"  # both: an empty pad; a trait only tells of what is new
 
 
-def _bytes(buffer: memoryview | bytes, widget: object) -> bytes:
-    """Return what the browser told: a kernel hands buffers on as memoryviews."""
-    return bytes(buffer)
+# What the browser may tell, as messages of traits by name; a frame comes as their buffer.
+TOLD = ("label", "accepted", "probabilities", "strokes", "_point", "target", "selected")
 
 
 class Face(AnyWidget):
@@ -52,6 +51,17 @@ class Face(AnyWidget):
         super().__init__(
             _esm=widget_module(self.HOST, language), _model=model, _title=title, _language=language, **traits
         )
+        self.on_msg(self._take)
+
+    def _take(self, widget: object, content: dict, buffers: list[memoryview]) -> None:
+        """Take what a person did in the browser."""
+        told = {
+            name: value for name, value in content.get("state", {}).items() if name in TOLD and self.has_trait(name)
+        }
+        if buffers and self.has_trait("_frame"):
+            self._frame = bytes(buffers[0])
+        for name, value in told.items():
+            setattr(self, name, value)
 
     def __repr__(self) -> str:
         return self._title
@@ -64,7 +74,7 @@ class FramedFace(Face):
     label = Unicode()
     accepted = Bool(False)
     probabilities = Dict()
-    _frame = Bytes(BLANK).tag(sync=True, from_json=_bytes)  # what the browser tells
+    _frame = Bytes(BLANK)  # what the browser tells
     _asked = Bytes(BLANK).tag(sync=True)  # what Python asks for
 
     def __init__(
@@ -149,10 +159,10 @@ class DrawDigit(FramedFace):
     """
 
     HOST = "hosts/draw_widget.js"
-    strokes = List(Dict()).tag(sync=True)
-    label = Unicode().tag(sync=True)
-    accepted = Bool(False).tag(sync=True)
-    probabilities = Dict().tag(sync=True)
+    strokes = List(Dict())
+    label = Unicode()
+    accepted = Bool(False)
+    probabilities = Dict()
 
     def __init__(self, reader: DigitReader, *, frame: np.ndarray | None = None, language: str = "en") -> None:
         super().__init__(reader, models.model_alone(reader), frame=frame, language=language)
@@ -191,9 +201,9 @@ class Flip(FramedFace):
     ('right', 0.5)
     """
 
-    label = Unicode().tag(sync=True)
-    accepted = Bool(False).tag(sync=True)
-    probabilities = Dict().tag(sync=True)
+    label = Unicode()
+    accepted = Bool(False)
+    probabilities = Dict()
     HOST = "hosts/flip_widget.js"
     target = Unicode(None, allow_none=True).tag(sync=True)
 

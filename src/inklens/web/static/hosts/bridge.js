@@ -49,13 +49,10 @@ function open(page, model, el) {
   return () => removeEventListener('message', listen);
 }
 
-function take(model, state, told) {
-  for (const [name, value] of Object.entries(state)) {
-    if (model.get(name) === undefined) continue;
-    told[name] = JSON.stringify(value);
-    model.set(name, value instanceof ArrayBuffer ? new DataView(value) : value);
-  }
-  model.save_changes();
+/** Hand on what a person did, as messages: a shared state would drop what comes while the kernel is busy. */
+function take(model, { _frame, ...state }, told) {
+  for (const [name, value] of Object.entries(state)) told[name] = JSON.stringify(value);
+  model.send({ state }, undefined, _frame ? [new DataView(_frame)] : []);
 }
 
 /** Bytes of a message as a buffer of their own. */
