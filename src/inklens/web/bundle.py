@@ -9,7 +9,8 @@ meet. The forms of import and export are those that the face uses, and no others
 A vendored file ends in ``export{a as b}`` instead.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -87,15 +88,53 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
     """
     folder = static() if folder is None else folder
     modules = list(_in_order(entry, folder))
-    names = {module.name: f"m{number}" for number, module in enumerate(modules)}
+    names = _names(modules)
+    last = modules[-1]
+    end = ""
+    if as_default:
+        end = f"export default {names[last.name]};\n"
+    elif last.exports:
+        end = f"export const {{{','.join(last.exports)}}}={names[last.name]};\n"
+    return _text(modules, names, folder) + end
+
+
+def split(first: str, later: str, *, address: str, folder: Folder | None = None) -> tuple[str, str]:
+    """Return two modules: all that `first` needs, and what `later` needs besides, which takes the rest from the first.
+
+    Parameters
+    ----------
+    first, later : str
+        Entries, as for `joined`; the first does not depend on the later one.
+    address : str
+        Where the later module finds the first, such as ``"/app.js"``.
+
+    Raises
+    ------
+    ModuleError
+        As for `joined`.
+    """
+    folder = static() if folder is None else folder
+    begin, everything = list(_in_order(first, folder)), list(_in_order(later, folder))
+    known = {module.name for module in begin}
+    rest = [module for module in everything if module.name not in known]
+    names = _names([*begin, *rest])
+    wanted = {other.module for module in rest for other in module.imports} & known
+    shared = ",".join(sorted(names[name] for name in wanted))
+    return (
+        f"{_text(begin, names, folder)}export{{{shared}}};\n",
+        f"import{{{shared}}}from{json.dumps(address)};\n{_text(rest, names, folder)}",
+    )
+
+
+def _names(modules: Iterable[Module]) -> dict[str, str]:
+    return {module.name: f"m{number}" for number, module in enumerate(modules)}
+
+
+def _text(modules: Iterable[Module], names: dict[str, str], folder: Folder) -> str:
+    """Return modules one after the other, licences first where there are vendored ones."""
     parts = [_wrapped(module, names) for module in modules]
     if any(module.name.startswith(f"{VENDOR}/") for module in modules):
         parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
-    last = modules[-1]
-    if as_default:
-        parts.append(f"export default {names[last.name]};\n")
-    elif last.exports:
-        parts.append(f"export const {{{','.join(last.exports)}}}={names[last.name]};\n")
     return "".join(parts)
 
 
