@@ -173,8 +173,8 @@ def test_two_parts_hold_every_module_once_and_share_what_both_need():
     made = [re.findall(r"^const (m\d+)=\(\(\)=>", part, re.M) for part in (first, later)]
     assert not set(made[0]) & set(made[1])
     begin, end = (
-        len(list(_in_order("hosts/studio.js", static()))),
-        len(list(_in_order("hosts/studio_views.js", static()))),
+        len(list(_in_order("hosts/studio.js", static(), None))),
+        len(list(_in_order("hosts/studio_views.js", static(), None))),
     )
     assert len(made[0]) == begin
     assert len(made[1]) < end, "what the first has is not there twice"

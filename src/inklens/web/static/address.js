@@ -42,7 +42,7 @@ function read(app, text) {
     app.path.value = along === app.model.value.path ? null : along;
     app.point.value = point;
   });
-  if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');
+  if (Object.hasOwn(LANGUAGES, asked.get('lang'))) app.language.value = asked.get('lang');
   for (const { address } of app.views) address?.read(app, asked);
   if (asked.get('view')) app.go(asked.get('view'));
 }

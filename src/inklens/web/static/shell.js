@@ -80,7 +80,7 @@ function heading(app) {
     <a class="skip" href="#view" @click=${(event) => focusView(event)}>${app.t('skip')}</a>
     <p class="brand"><span class="drop" aria-hidden="true"></span>inklens</p>
     <div class="tabs" role="tablist" aria-label=${app.t('views')}>${tabs}</div>
-    <label class="language">
+    <label class="language" ?hidden=${Object.keys(LANGUAGES).length === 1}>
       <span class="hidden">${app.t('language')}</span>
       <select @change=${(event) => { language.value = event.target.value; }}>
         ${Object.entries(LANGUAGES).map(
