@@ -21,13 +21,14 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from drawn_digits import DIGITS
 
 import inklens.web
 from inklens import DigitReader
@@ -35,6 +36,8 @@ from inklens.explanations import usual_ink
 from inklens.tasks.models import fit
 from inklens.tasks.session import Session
 from inklens.web.payload import parse, samples, web_model
+
+__all__ = ["DIGITS", "NEEDS_BROWSER", "Face", "Strokes", "browsing", "reader_of", "served", "web_bytes"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_BROWSER = [
@@ -69,28 +72,6 @@ new PerformanceObserver((list) => {
 
 Point = tuple[float, float]  # across and down, in shares of the pad's side
 Strokes = Sequence[Sequence[Point]]
-
-# Digits as a hand writes them, one polyline a stroke.
-DIGITS: dict[str, Strokes] = {
-    "0": [[(0.52, 0.14), (0.38, 0.22), (0.30, 0.42), (0.31, 0.64), (0.41, 0.82), (0.56, 0.83), (0.68, 0.66),
-           (0.70, 0.42), (0.63, 0.22), (0.52, 0.14)]],
-    "1": [[(0.54, 0.12), (0.52, 0.40), (0.50, 0.66), (0.48, 0.90)]],
-    "2": [[(0.32, 0.28), (0.40, 0.16), (0.56, 0.14), (0.66, 0.24), (0.64, 0.38), (0.52, 0.55), (0.36, 0.74),
-           (0.28, 0.84), (0.48, 0.82), (0.74, 0.82)]],
-    "3": [[(0.34, 0.18), (0.52, 0.13), (0.66, 0.22), (0.62, 0.38), (0.46, 0.47), (0.64, 0.55), (0.70, 0.70),
-           (0.58, 0.84), (0.42, 0.86), (0.32, 0.78)]],
-    "4": [[(0.36, 0.14), (0.32, 0.34), (0.30, 0.52), (0.48, 0.54), (0.70, 0.50)],
-          [(0.66, 0.14), (0.64, 0.40), (0.61, 0.66), (0.59, 0.90)]],
-    "5": [[(0.68, 0.14), (0.40, 0.15), (0.37, 0.30), (0.35, 0.44), (0.52, 0.42), (0.66, 0.52), (0.68, 0.68),
-           (0.56, 0.84), (0.40, 0.86), (0.29, 0.78)]],
-    "6": [[(0.60, 0.12), (0.45, 0.28), (0.35, 0.50), (0.33, 0.70), (0.42, 0.85), (0.58, 0.86), (0.67, 0.74),
-           (0.62, 0.60), (0.48, 0.56), (0.36, 0.66)]],
-    "7": [[(0.28, 0.18), (0.50, 0.17), (0.72, 0.16), (0.64, 0.36), (0.54, 0.60), (0.46, 0.90)]],
-    "8": [[(0.64, 0.22), (0.50, 0.13), (0.37, 0.22), (0.40, 0.38), (0.54, 0.50), (0.65, 0.66), (0.60, 0.82),
-           (0.46, 0.87), (0.35, 0.76), (0.40, 0.60), (0.54, 0.48), (0.65, 0.34), (0.64, 0.22)]],
-    "9": [[(0.66, 0.30), (0.58, 0.16), (0.44, 0.15), (0.35, 0.28), (0.40, 0.44), (0.54, 0.46), (0.66, 0.32),
-           (0.66, 0.50), (0.62, 0.70), (0.58, 0.90)]],
-}  # fmt: skip
 
 
 @functools.cache
@@ -159,7 +140,10 @@ class Face:
         """Load the page with a view and a state of its address."""
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}#{urlencode({'view': view, **state})}")
-        self.page.wait_for_function("window.app !== undefined")
+        self.page.locator("#pad").wait_for()
+        self.page.evaluate(
+            "new Promise((done) => { const look = () => (window.app ? done() : setTimeout(look, 5)); look(); })"
+        )
         self.settle()
 
     def value(self, expression: str, argument: object = None):
@@ -178,8 +162,11 @@ class Face:
         )
 
     def clear(self) -> None:
-        """Start a free drawing on an empty pad."""
-        self.page.evaluate("app.startDrawing()")
+        """Start a free drawing on an empty pad, by the button: what moves at a click is no fault."""
+        button = self.page.locator('[data-explain="tool.clear"]')
+        if button.is_enabled():
+            button.click()
+            self.settle()
 
     def draw(self, strokes: Strokes, *, steps: int = 4, clear: bool = True, settle: bool = True) -> None:
         """Draw strokes with the mouse."""
@@ -201,6 +188,17 @@ class Face:
         if settle:
             self.settle()
 
+    def resize(self, width: int, height: int) -> None:
+        """Make the window another size; what moves by that is no fault."""
+        self.check()
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.settle()
+        self.page.evaluate("window.shift = 0")
+
+    def beside(self, model: bytes, **options: object) -> AbstractContextManager["Face"]:
+        """Open another page in the same browser, with the options of `browsing`."""
+        return opened(self.page.context.browser, model, **options)
+
     def check(self) -> None:
         """Fail on what nobody should see in a page."""
         shift = self.page.evaluate("window.shift ?? 0")
@@ -212,24 +210,38 @@ class Face:
 def browsing(
     model: bytes, *, view: str = "draw", size: Mapping[str, int] = WIDE, dark: bool = False, **options: object
 ) -> Iterator[Face]:
-    """Open the face in Chromium; at the end, fail on console messages, foreign requests and layout jumps."""
+    """Open the face in Chromium; at the end, fail on console messages, foreign requests and layout jumps.
+
+    One at a time: a second page beside one that is open is ``face.beside(model)``.
+    """
     from playwright.sync_api import sync_playwright
 
-    with served(model) as url, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         try:
-            context = chromium.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
-            page = context.new_page()
-            face = Face(page, url)
-            page.add_init_script(WATCH)
-            page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
-            page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
-            page.on("request", lambda request: watch(request.url, url, face.faults))
-            face.open(view)
-            yield face
-            face.check()
+            with opened(chromium, model, view=view, size=size, dark=dark, **options) as face:
+                yield face
         finally:
             chromium.close()
+
+
+@contextmanager
+def opened(
+    browser, model: bytes, *, view: str = "draw", size: Mapping[str, int] = WIDE, dark: bool = False, **options: object
+) -> Iterator[Face]:
+    """Open the face in a browser that runs."""
+    with served(model) as url:
+        context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
+        page = context.new_page()
+        face = Face(page, url)
+        page.add_init_script(WATCH)
+        page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
+        page.on("request", lambda request: watch(request.url, url, face.faults))
+        face.open(view)
+        yield face
+        face.check()
+        context.close()
 
 
 def watch(asked: str, home: str, faults: list[str]) -> None:

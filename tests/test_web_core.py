@@ -9,6 +9,7 @@ import base64
 import importlib
 import json
 import os
+import re
 import shutil
 import struct
 from dataclasses import replace
@@ -136,8 +137,8 @@ def drawing(number, rng):
     if number % 10 == 5:
         paths += [0.4 * path for path in paths]
     ink = inked(paths, side, width)
-    if number % 20 == 6:
-        ink = np.maximum(ink, inked([rng.uniform(0, side, (1, 2)).repeat(2, 0)], side, 2))  # a speck
+    if number % 10 == 6:
+        ink = np.maximum(ink, inked([(at + rng.uniform(-0.3, 0.3, (1, 2)) * size).repeat(2, 0)], side, 2))  # a speck
     return np.zeros_like(ink) if number == 0 else ink
 
 
@@ -352,6 +353,17 @@ def test_what_is_no_single_digit_is_refused_by_both(page, ink, kind):
     assert sorted(found) == sorted(map(kind_of, wanted.reasons))
 
 
+def test_of_two_places_equally_near_both_take_the_same(page):
+    """An even bar has its centre of mass between two pixels, up to the rounding of sums."""
+    for width in (20, 24, 28):
+        pad = place([(40, 100 - width // 2, 120, width)])
+        ink = [text(pad), *pad.shape]
+        code = "([data, rows, cols]) => [...core.normaliseDrawing(inkOf(data), rows, cols, { pen: null }).frame]"
+        frame = normalise_drawing(pad / 255, pen=None).frame
+        assert np.array_equal(page.evaluate(code, ink), frame.ravel())
+        assert np.flatnonzero(frame.any(axis=1)).min() == 5  # the lower one: rows 5 to 24 have their middle at 14.5
+
+
 # ------------------------------------------------------------------------------------------------- flips
 
 
@@ -441,7 +453,7 @@ def test_searched_changes_are_read_by_python_as_asked(page, readers, session, ki
         target = int(np.argsort(reader.raw_prediction(frame[None] / 255)[0])[-2])
         found = page.evaluate(
             """([kind, data, target]) => {
-              const found = core.searchedFlip(models[kind], inkOf(data), target, { margin: 1e-3 });
+              const found = core.leastInk(models[kind], inkOf(data), target, { margin: 1e-3 });
               return found && { ...found, flipped: [...found.flipped], change: null };
             }""",
             [kind, text(frame), target],
@@ -581,13 +593,14 @@ def with_header(data, **changes):
 
 
 @pytest.fixture(scope="module")
-def whole(readers, run, session):
-    reader = readers["pixels"]
-    return payload.web_model(reader, path=run, samples=payload.samples(reader, session, n=5))
+def whole(readers, session):
+    """A model with a short path and a few samples."""
+    short = follow("embedded", train=300, test=100, C=0.05, points=3, tol=5e-2)
+    return payload.web_model(readers["pixels"], path=short, samples=payload.samples(readers["pixels"], session, n=3))
 
 
 def test_truncated_bytes_are_one_clear_error(page, whole):
-    cuts = np.unique(np.geomspace(1, len(whole), 60).astype(int))[:-1]
+    cuts = np.unique(np.geomspace(1, len(whole), 40).astype(int))[:-1]
     for answer in page.evaluate(DECODE, [text(whole[:cut]) for cut in (0, *cuts, len(whole) - 1)]):
         assert answer.startswith("ModelError: this is no model for the browser: ")
         assert answer.endswith("; export the model again")
@@ -633,18 +646,28 @@ def test_no_number_in_a_weight_is_refused(page, whole):
 def test_any_other_header_is_read_or_refused(page, whole):
     rng = np.random.default_rng(5)
     (length,) = struct.unpack_from("<I", whole)
-    broken = []
-    for _ in range(150):
-        data = bytearray(whole)
-        for _ in range(rng.integers(1, 4)):
-            data[int(rng.integers(0, 4 + length))] = int(rng.integers(0, 256))
-        broken.append(text(bytes(data)))
-    answers = page.evaluate(DECODE, broken)
+    changes = [
+        [[int(rng.integers(0, 4 + length)), int(rng.integers(0, 256))] for _ in range(rng.integers(1, 4))]
+        for _ in range(300)
+    ]
+    answers = page.evaluate(
+        """([data, changes]) => changes.map((list) => {
+          const bytes = bytesOf(data);
+          for (const [at, byte] of list) bytes[at] = byte;
+          try {
+            core.decodeModel(bytes.buffer);
+            return 'read';
+          } catch (error) {
+            return `${error.name}: ${error.message}`;
+          }
+        })""",
+        [text(whole), changes],
+    )
     assert all(answer == "read" or answer.startswith("ModelError: ") for answer in answers), set(answers)
-    assert sum(answer != "read" for answer in answers) > 50
+    assert sum(answer != "read" for answer in answers) > 100
 
 
 def test_the_core_imports_nothing_and_touches_no_page():
     source = CORE.read_text(encoding="utf-8")
-    for word in ("import ", "document", "window", "navigator", "fetch(", "eval(", "innerHTML"):
-        assert word not in source
+    found = re.findall(r"^import |\bimport\(|\b(?:document|window|navigator|self)\.|\bfetch\(|\beval\(", source, re.M)
+    assert not found

@@ -37,6 +37,7 @@ STDOUT = "-"
     metavar="N",
     help="Held-out digits to look at, the mistakes among them.",
 )
+@click.option("--stops", is_flag=True, help="Also what scikit-learn's saga has when it stops early, to slide over.")
 @click.option(
     "--gate/--no-gate",
     default=True,
@@ -74,7 +75,7 @@ def export(ctx, model: str, out: str, as_json: bool, no_path: bool, **options) -
         refuse_given(ctx, "contradicts --no-path; leave out one of them", "points")
         options["points"] = 0
     if kind_of(out) == "json":
-        names = ("points", "no_path", "samples", "gate", "data", "language", "title")
+        names = ("points", "no_path", "samples", "stops", "gate", "data", "language", "title")
         refuse_given(ctx, "is about the page, and goes with -o FILE.html", *names)
         result = export_weights(DigitReader.load(model))
     else:

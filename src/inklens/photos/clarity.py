@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos.connected import Box, outline
+from inklens.photos.connected import Box, dilated, outline
 
 # bright    (rows, cols)  float32, ink is dark
 # contrast  (rows, cols)  float32, 0 paper to 1 as far from paper as can be
@@ -13,6 +13,9 @@ MARGIN_PIXELS = 3  # pixels beyond a pen's reach that are looked at
 REACH_PENS = 0.6  # of a pen's width: from the middle of a stroke to beyond its edge
 MIN_EDGE_DROP = 0.5  # of the ink's contrast: so much must an edge fall
 BLUR_SIGMA = 0.7  # pixels: one pixel of noise must not lift the closing
+MAX_HOLE_DARKNESS = 0.75  # from 0, paper, to 1, ink: more is a blot or a thing of which the middle was taken for paper
+MIN_HOLE_SHARE = 0.03  # of the digit with its holes; less tells nothing
+BLUR_PIXELS, AROUND_SHARE = 2, 0.3  # of an edge; of the digit's extent, how far the paper round it is looked at
 MIN_TOP_HAT = 0.4  # of the ink's contrast: so much darker than both its sides is a stroke
 
 
@@ -62,3 +65,28 @@ def _darker_than_both_sides(bright: np.ndarray, mask: np.ndarray, box: Box, pen:
     seen = bright[near]
     closed = ndimage.grey_closing(ndimage.gaussian_filter(seen, BLUR_SIGMA), size=(size, size), mode="nearest")
     return (1 - seen / np.maximum(closed, 1e-3))[mask[near]]
+
+
+def hole_darkness(bright: np.ndarray, ink: np.ndarray, mask: np.ndarray, box: Box) -> float:
+    """Return how dark the holes of a digit are in the photo itself, from 0, the paper round it, to 1, its strokes.
+
+    A guess at the paper may run through a blot or a dark thing and leave its outline: its inside is no paper.
+
+    Parameters
+    ----------
+    ink : bool array (rows, cols)
+        All ink, which is not paper either.
+    """
+    left, top, right, bottom = box
+    pad = int(AROUND_SHARE * max(right - left, bottom - top)) + 2 * BLUR_PIXELS
+    near = np.s_[max(0, top - pad) : bottom + pad, max(0, left - pad) : right + pad]
+    digit, tones = mask[near], bright[near]
+    filled = ndimage.binary_fill_holes(digit)
+    if filled.sum() - digit.sum() < MIN_HOLE_SHARE * filled.sum():
+        return 0.0
+    hole = filled & ~dilated(digit)
+    paper = ~dilated(filled | ink[near], BLUR_PIXELS, BLUR_PIXELS)
+    if hole.sum() < MIN_HOLE_SHARE * filled.sum() or not paper.any():
+        return 0.0
+    inked, inside, around = (float(np.median(tones[where])) for where in (digit, hole, paper))
+    return (around - inside) / max(around - inked, 1e-3)

@@ -7,8 +7,8 @@ from functools import cached_property, partial
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos import connected, frames, printed, typical
-from inklens.photos.clarity import clarity
+from inklens.photos import checks, connected, frames, printed, typical
+from inklens.photos.clarity import MAX_HOLE_DARKNESS, clarity, hole_darkness
 from inklens.photos.connected import Box, Component
 from inklens.photos.ink import Ink, find_ink, papers, polarities, resize_longer
 
@@ -26,12 +26,18 @@ BORDER_NOVELTY = 2.0  # added if the whole outline lay on the picture's border
 PRINT_MARGIN_PIXELS = 2  # beyond a printed line's ink: its blur
 MAX_PRINT_SHARE = 0.85  # of its ink: more on the lines of a cell is no digit
 PRINT_NOVELTY = 0.3  # added where printed lines were found and left in
+MARGIN_NOVELTY = 2.0  # added to what lies along the border as no digit does
+UNCLEAR_NOVELTY = 1.0  # added to what does not stand out as strokes do: another guess at the paper may be better
+HOLLOW_NOVELTY = 2.0  # added to what is as dark inside its holes as its ink
 CELL_NOVELTY = 2.0  # added besides if all its ink were lines along two or more sides
 FAINT_SHARE = 0.5  # of the threshold: so faint are lines that still count when the digit is judged
 ALONE_SHARE = 0.05  # of the ink: with less left over, no printed line needs to be looked for
 CLEAR_TONES = 0.75  # of the variance: from it, the paper round a digit needs no second look
 EDGE_PIXELS = 1  # of the picture's edge at working size: resizing may fade its outermost row
 MAX_BAR_WIDTH = 0.25  # of its length: wider is a digit in a tight cut
+MARGIN_SHARE = 0.15  # of the picture's side: what the border cuts off there is a neighbour's or printed
+BAR_MARGIN_SHARE, BAR_END_SHARE = 0.2, 0.1  # so near to one border, and with an end to another, a bar is printed
+MAX_MARGIN_BAR_WIDTH = 0.3  # of its length
 ZOOM_SHARE = 0.3  # a digit smaller than this share of the photo is looked at again from nearer
 
 
@@ -84,11 +90,22 @@ class Found:
             "holes": float(connected.holes(self.mask[top:bottom, left:right])),
             "rivals": float(self.rivals),
             "crosses": float(self.crosses),
+            "in_margin": float(self.is_in_margin),
+            "hole_darkness": self.hole_darkness,
+            "length": self.length,
             "left_over": self.left_over,
-            **self._clarity(),
+            **self.clarity,
         }
 
-    def _clarity(self) -> dict[str, float]:
+    @property
+    def length(self) -> float:
+        """Length of its strokes, relative to its extent."""
+        left, top, right, bottom = self.box
+        extent = max(right - left, bottom - top)
+        return float(self.mask.sum()) / (self._redrawn[1] * extent**2)
+
+    @cached_property
+    def clarity(self) -> dict[str, float]:
         """Return how clearly it stands out from its paper, whatever else is printed there."""
         left, top, right, bottom = self.box
         measured = partial(
@@ -122,9 +139,36 @@ class Found:
         """Whether it is a bar across the whole picture; small scans may be cut to a 1 itself."""
         (left, top, right, bottom), (rows, cols) = self.box, self.mask.shape
         edge, across, along = EDGE_PIXELS, *sorted((right - left, bottom - top))
+        if self._is_striped:
+            return True
         if self.view.scale < 1 or across > MAX_BAR_WIDTH * along:
             return False
         return (top <= edge and bottom >= rows - edge) or (left <= edge and right >= cols - edge)
+
+    @cached_property
+    def hole_darkness(self) -> float:
+        """Darkness inside its holes, from 0 (paper) to 1 (its ink)."""
+        return hole_darkness(self.view.bright, self.ink.mask, self.mask, self.box)
+
+    @property
+    def _is_striped(self) -> bool:
+        """Whether parts of it and of the other ink run on beyond two sides of the picture, as stripes and clouds do."""
+        shape = self.mask.shape
+        own, rest = (sum(_sides(part.box, shape) >= 2 for part in parts) for parts in (self.group, self.others))
+        return own >= 1 and own + rest >= 2
+
+    @property
+    def is_in_margin(self) -> bool:
+        """Whether it lies along the border as no digit does: cut off, or a bar such as a tick of a comb."""
+        (left, top, right, bottom), (rows, cols) = self.box, self.mask.shape
+        beside, above = min(right, cols - left) / cols, min(bottom, rows - top) / rows
+        if _sides(self.box, (rows, cols)) and min(beside, above) <= MARGIN_SHARE:
+            return True
+        width, height = right - left, bottom - top
+        ends = (min(top, rows - bottom) / rows, min(left, cols - right) / cols)
+        away, end = (beside, ends[0]) if height > width else (above, ends[1])
+        is_bar = min(width, height) <= MAX_MARGIN_BAR_WIDTH * max(width, height)
+        return is_bar and away <= BAR_MARGIN_SHARE and end <= BAR_END_SHARE
 
     @property
     def is_alone(self) -> bool:
@@ -147,6 +191,14 @@ class Found:
         (x, y), s = self.view.corner, self.view.scale
         left, top, right, bottom = self.box
         return x + left * s, y + top * s, x + right * s, y + bottom * s
+
+
+def _sides(box: Box, shape: tuple[int, ...]) -> int:
+    """Count the sides of the picture that a box reaches."""
+    left, top, right, bottom = box
+    rows, cols = shape
+    edge = EDGE_PIXELS
+    return (left <= edge) + (top <= edge) + (right >= cols - edge) + (bottom >= rows - edge)
 
 
 def best(
@@ -181,10 +233,12 @@ def _best(
             if not candidates:
                 continue
             novelties = novelties + doubt * DOUBT_NOVELTY
-            new = candidates[int(novelties.argmin())]
+            new, novelty = candidates[int(novelties.argmin())], float(novelties.min())
+            if novelty < least and checks.is_unclear(new.clarity):
+                novelty += UNCLEAR_NOVELTY
             agreed = best is not None and _same(new, best)
-            if best is None or novelties.min() < least:
-                best, least = new, float(novelties.min())
+            if best is None or novelty < least:
+                best, least = new, novelty
             if least < (CONFIRMED_NOVELTY if agreed or best.is_small_in(gray) else ACCEPTED_NOVELTY):
                 break
     return best
@@ -260,8 +314,16 @@ def _strangeness(candidates: list[Found]) -> np.ndarray:
 
 
 def _penalties(candidates: list[Found]) -> np.ndarray:
-    """Return what is added to each novelty for ink left over, for the border, and for printed lines left in."""
+    """Return what is added to each novelty for ink left over, the border, lines left in, and solid ink seen hollow."""
     left_over = np.array([found.left_over for found in candidates])
     border = np.array([max(component.border for component in found.group) for found in candidates])
     doubt = np.array([found.doubt for found in candidates])
-    return LEFT_OVER_NOVELTY * left_over + BORDER_NOVELTY * border + doubt
+    margin = np.array([found.is_in_margin for found in candidates], float)
+    hollow = np.array([found.hole_darkness > MAX_HOLE_DARKNESS for found in candidates], float)
+    return (
+        LEFT_OVER_NOVELTY * left_over
+        + BORDER_NOVELTY * border
+        + MARGIN_NOVELTY * margin
+        + HOLLOW_NOVELTY * hollow
+        + doubt
+    )

@@ -20,7 +20,6 @@ from inklens.web.tokens import COMMENT, PUNCTUATION, SPACE, TEXT, WORD, ModuleEr
 
 VENDOR = "vendor"  # the folder of what others wrote
 LICENSES = f"{VENDOR}/LICENSES.txt"
-LEFT_OUT = "const nothing={en:{},de:{}};"  # a view without a key, a catalogue without a text
 
 
 class Folder(Protocol):
@@ -68,9 +67,7 @@ class Module:
     exports: dict[str, str] = field(default_factory=dict)  # name outside: name inside
 
 
-def joined(
-    entry: str, *, folder: Folder | None = None, as_default: bool = False, without: frozenset[str] = frozenset()
-) -> str:
+def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False) -> str:
     """Return the source of one module that does what `entry` does with all that it imports.
 
     Parameters
@@ -81,8 +78,6 @@ def joined(
         Of the modules; by default, that of the face.
     as_default : bool
         Export one object with all that `entry` exports, instead of each by its name.
-    without : set of str
-        Views and catalogues of texts to leave out, with all that only they import.
 
     Raises
     ------
@@ -91,7 +86,7 @@ def joined(
         in a circle; the text begins with file and line.
     """
     folder = static() if folder is None else folder
-    modules = list(_in_order(entry, folder, without))
+    modules = list(_in_order(entry, folder))
     names = {module.name: f"m{number}" for number, module in enumerate(modules)}
     parts = [_wrapped(module, names) for module in modules]
     if any(module.name.startswith(f"{VENDOR}/") for module in modules):
@@ -105,9 +100,9 @@ def joined(
 
 
 @lru_cache(maxsize=16)
-def joined_once(entry: str, *, as_default: bool = False, without: frozenset[str] = frozenset()) -> str:
+def joined_once(entry: str) -> str:
     """Return a bundle of the face, made once in a process."""
-    return joined(entry, as_default=as_default, without=without)
+    return joined(entry)
 
 
 def _wrapped(module: Module, names: dict[str, str]) -> str:
@@ -122,7 +117,7 @@ def _pairs(names: dict[str, str]) -> str:
     return "{" + ",".join(there if there == here else f"{there}:{here}" for there, here in names.items()) + "}"
 
 
-def _in_order(entry: str, folder: Folder, without: frozenset[str]) -> Iterator[Module]:
+def _in_order(entry: str, folder: Folder) -> Iterator[Module]:
     """Yield each module after all that it imports."""
     done: dict[str, Module] = {}
 
@@ -132,8 +127,6 @@ def _in_order(entry: str, folder: Folder, without: frozenset[str]) -> Iterator[M
         if name in done:
             return
         module = read_module(name, _source(name, folder, place))
-        if name in without:
-            module = Module(name, LEFT_OUT, exports=dict.fromkeys(module.exports, "nothing"))
         for wanted in module.imports:
             here = f"{name}:{wanted.line}"
             yield from visit(wanted.module, (*above, name), here)

@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -26,8 +27,7 @@ from inklens.web.tokens import ModuleError
 
 LANGUAGES = ("en", "de")
 ENTRY, BOOT, TEMPLATE, TEXTS = "hosts/page.js", "hosts/boot.js", "page.html", "texts/page.json"
-WIDGET, BRIDGE, FRAME = "hosts/widget.js", "hosts/bridge.js", "frame.html"
-VIEWS = ("draw", "see", "fool", "penalty", "judge", "train", "learn")
+BRIDGE, FRAME = "hosts/bridge.js", "frame.html"
 STYLE, STILL_STYLE = "style.css", "hosts/page.css"
 LIVE_STYLE = "/* ---- from here on, the live part ---- */"  # in style.css; what stands above serves every page
 FIRST = "document.documentElement.classList.add('live')"  # before anything is painted: what reads without script hides
@@ -54,7 +54,15 @@ def exported(
     return document(model, title=title, language=language, kind=kind)
 
 
-def document(model: bytes, *, title: str | None = None, language: str = "en", kind: str = "page") -> str:
+def document(
+    model: bytes,
+    *,
+    title: str | None = None,
+    language: str = "en",
+    kind: str = "page",
+    opens: str = "draw",
+    frame: np.ndarray | None = None,
+) -> str:
     """Return the page of a model.
 
     Parameters
@@ -67,6 +75,10 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         Of what reads without script, and the one that the live part begins with.
     kind : {"page", "output"}
         A file of its own, or the output of a notebook, which leaves the address alone.
+    opens : str
+        Key of the view that is open at first.
+    frame : array (rows, cols), optional
+        What lies on the pad at first, ink from 0 to 1.
 
     Raises
     ------
@@ -81,6 +93,7 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
         **_live_parts(joined_once(ENTRY)),
         language=language,
         kind=kind,
+        opens=opening(opens, frame),
         version=__version__,
         title=shown(title or still.title()),
         t=still.texts,
@@ -93,12 +106,27 @@ def document(model: bytes, *, title: str | None = None, language: str = "en", ki
     )
 
 
-def widget_module(views: Sequence[str]) -> str:
-    """Return the module of a notebook's widget that shows these views, a frame's document within it."""
-    others = [key for key in VIEWS if key not in views]
-    without = frozenset(f"{folder}/{key}.js" for folder in ("views", "texts") for key in others)
-    code = joined_once(WIDGET, without=without)
-    page = _template(FRAME).render(**_live_parts(code), t=json.loads(read_static(TEXTS))["en"])
+def opening(view: str, frame: np.ndarray | None = None) -> str:
+    """Return what a page's root element says of its beginning, as static/address.js reads it.
+
+    >>> opening("fool", np.array([[0.0, 1.0]]))
+    'view=fool&frame=AP8%3D'
+    """
+    ink = None if frame is None else np.rint(np.asarray(frame) * 255).astype(np.uint8).tobytes()
+    return urlencode({"view": view} | ({} if ink is None else {"frame": base64.b64encode(ink).decode()}))
+
+
+@lru_cache(maxsize=8)
+def widget_module(entry: str) -> str:
+    """Return the module of a notebook's widget, its frame's document within it.
+
+    Parameters
+    ----------
+    entry : str
+        The frame's host, such as ``"hosts/draw_widget.js"``.
+    """
+    texts = json.loads(read_static(TEXTS))["en"]
+    page = _template(FRAME).render(**_live_parts(joined_once(entry)), t=texts)
     return f"{joined_once(BRIDGE)}export default widget({json.dumps(page)});\n"
 
 

@@ -5,19 +5,24 @@
  */
 import { batch, effect } from './vendor/signals-core.js';
 
+const REST_MS = 200; // without a change: browsers refuse to write the address at each step of a slider
+
 /** Take over what the address says, then keep it up to date. @param {import('./app.js').App} app */
 export function followAddress(app) {
   read(app, document.documentElement.dataset.open ?? '');
   if (!['studio', 'page'].includes(app.host.kind)) return;
   read(app, location.hash.slice(1));
   addEventListener('hashchange', () => read(app, location.hash.slice(1)));
+  let waiting = 0;
   effect(() => {
     const parts = { view: app.view.value };
     if (app.chosen.value) parts.pair = app.chosen.value.map((k) => app.model.value.classes[k]).join('-');
     if ((app.sample.value?.index ?? -1) >= 0) parts.sample = String(app.sample.value.index);
     if (app.point.value !== null) Object.assign(parts, pointParts(app));
+    for (const { address } of app.views) Object.assign(parts, address?.parts(app));
     parts.lang = app.language.value;
-    history.replaceState(null, '', `#${new URLSearchParams(parts)}`);
+    clearTimeout(waiting);
+    waiting = setTimeout(() => history.replaceState(null, '', `#${new URLSearchParams(parts)}`), REST_MS);
   });
 }
 
@@ -38,6 +43,7 @@ function read(app, text) {
     app.point.value = point;
   });
   if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');
+  for (const { address } of app.views) address?.read(app, asked);
   if (asked.get('view')) app.go(asked.get('view'));
 }
 

@@ -12,7 +12,7 @@ export const ROUTES = {
   modelPage: ['GET', '/api/models/{model}/page'],
   evaluation: ['GET', '/api/models/{model}/evaluation'],
   cell: ['GET', '/api/models/{model}/cells/{true}/{predicted}'],
-  row: ['GET', '/api/models/{model}/rows/{half}/{index}'],
+  row: ['GET', '/api/models/{model}/rows/{part}/{index}'],
   comparison: ['GET', '/api/models/{model}/comparison/{other}'],
   read: ['POST', '/api/read'],
   drawing: ['POST', '/api/drawings'],
@@ -21,6 +21,7 @@ export const ROUTES = {
   deleteDigit: ['DELETE', '/api/digits/{digit}'],
   datasets: ['GET', '/api/datasets'],
   addDataset: ['POST', '/api/datasets'],
+  deleteDataset: ['DELETE', '/api/datasets/{dataset}'],
   addOpenml: ['POST', '/api/datasets/openml'],
   jobs: ['GET', '/api/jobs'],
   startJob: ['POST', '/api/jobs'],
@@ -28,6 +29,9 @@ export const ROUTES = {
   jobEvents: ['GET', '/api/jobs/{job}/events'],
   cancelJob: ['DELETE', '/api/jobs/{job}'],
 };
+
+/** What is said where nothing answers. */
+export const LOST = 'the studio does not answer; is it still running?';
 
 /** What the studio refused, in its own words; `status` 0: it did not answer at all. */
 export class ApiError extends Error {
@@ -54,8 +58,17 @@ export function address(path, places = {}, query = {}) {
 
 /**
  * @typedef {{ places?: Record<string, string | number>, query?: Record<string, unknown>, json?: object, body?: Blob }} Asked
- * @typedef {{ seconds: number, passes: number, objective: number, lower_bound: number, gap: number }} Progress
- * @typedef {{ state?: (now: object) => void, progress?: (now: Progress) => void, maps?: (now: object) => void, end?: (now: object) => void, lost?: () => void }} Listener
+ * @typedef {{
+ *   what: string, seconds: number, done: number | null, total: number | null, passes: number | null, objective: number | null,
+ *   lower_bound: number | null, relative_gap: number | null, zeros: number | null
+ * }} Progress
+ * @typedef {{
+ *   id: string, kind: 'fit' | 'path' | 'labels' | 'tolerance' | 'fetch', state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'died',
+ *   created: string, asked: object, progress: Progress | null, model: string | null, result: object | null, error: { detail: string } | null
+ * }} Job
+ * @typedef {{ n_classes: number, n_features: number, scale: number, coef: string }} Maps coefficients as signed bytes in base64, times scale
+ * @typedef {{ state?: (job: Job) => void, progress?: (now: Progress) => void, maps?: (now: Maps) => void, end?: (job: Job) => void, lost?: () => void }} Listener
+ *   end: done, failed, cancelled or died
  */
 
 /** The studio that served this page. */
@@ -72,8 +85,8 @@ export class StudioApi {
   /** @param {string} model */
   model(model) { return this.#json('model', { places: { model } }); }
 
-  /** @param {Blob} file an .inklens file @param {string} [name] */
-  addModel(file, name) { return this.#json('addModel', { body: file, query: { name } }); }
+  /** @param {Blob} file an .inklens file @param {string} name */
+  addModel(file, name) { return this.#json('addModel', { body: new Blob([file], { type: 'application/octet-stream' }), query: { name } }); }
 
   /** @param {string} model */
   deleteModel(model) { return this.#json('deleteModel', { places: { model } }); }
@@ -87,24 +100,27 @@ export class StudioApi {
   /** @param {string} model */
   evaluation(model) { return this.#json('evaluation', { places: { model } }); }
 
-  /** Rows of a cell of the confusion matrix. @param {string} model @param {string} truth @param {string} predicted @param {{ limit?: number, offset?: number }} [page] */
+  /** Rows of a cell of the confusion matrix, classes by number. @param {string} model @param {number} truth @param {number} predicted @param {{ limit?: number, offset?: number }} [page] */
   cell(model, truth, predicted, page) { return this.#json('cell', { places: { model, true: truth, predicted }, query: page }); }
 
-  /** @param {string} model @param {string} half @param {number} index */
-  row(model, half, index) { return this.#json('row', { places: { model, half, index } }); }
+  /** @param {string} model @param {string} part 'test' or 'train' @param {number} index */
+  row(model, part, index) { return this.#json('row', { places: { model, part, index } }); }
 
   /** @param {string} model @param {string} other */
   comparison(model, other) { return this.#json('comparison', { places: { model, other } }); }
 
   /** Read a photo: the digits found, each with its frame. @param {Blob} photo @param {Record<string, unknown>} [recipe] */
-  read(photo, recipe) { return this.#json('read', { body: photo, query: recipe }); }
+  async read(photo, recipe) {
+    const { digits } = await this.#json('read', { body: photo, query: recipe });
+    return digits.map((digit) => ({ ...digit, frame: floats(digit.frame) }));
+  }
 
   /** @param {{ ink: string, rows: number, cols: number, model?: string }} drawing */
   drawing(drawing) { return this.#json('drawing', { json: drawing }); }
 
   digits() { return this.#json('digits'); }
 
-  /** @param {{ frame: string, rows: number, cols: number, label: string }} digit */
+  /** @param {{ pixels: string, label: string, read_as?: string, model?: string }} digit 28 x 28 bytes in base64 */
   addDigit(digit) { return this.#json('addDigit', { json: digit }); }
 
   /** @param {string} digit */
@@ -112,15 +128,21 @@ export class StudioApi {
 
   datasets() { return this.#json('datasets'); }
 
-  /** @param {Blob} file a folder as ZIP, an NPZ or IDX file @param {string} [name] */
-  addDataset(file, name) { return this.#json('addDataset', { body: file, query: { name } }); }
+  /** @param {File} file folders as ZIP, MNIST's files as ZIP, or an NPZ @param {string} name */
+  addDataset(file, name) {
+    const kind = /\.npz$/i.test(file.name ?? '') ? 'npz' : 'zip';
+    return this.#json('addDataset', { body: new Blob([file], { type: 'application/octet-stream' }), query: { name, kind } });
+  }
 
-  /** @param {string} name */
+  /** @param {string} dataset id of an upload */
+  deleteDataset(dataset) { return this.#json('deleteDataset', { places: { dataset } }); }
+
+  /** Bring a named data set: a job of kind fetch. @param {string} name @returns {Promise<Job>} */
   addOpenml(name) { return this.#json('addOpenml', { json: { name } }); }
 
   jobs() { return this.#json('jobs'); }
 
-  /** @param {{ kind: 'fit' | 'path' | 'labels' | 'tolerance' }} job with the parameters of its task */
+  /** @param {{ kind: 'fit' | 'path' | 'labels' | 'tolerance' }} job with the parameters of its task @returns {Promise<Job>} */
   startJob(job) { return this.#json('startJob', { json: job }); }
 
   /** @param {string} job */
@@ -141,7 +163,7 @@ export class StudioApi {
     for (const kind of ['done', 'failed', 'cancelled', 'died']) {
       source.addEventListener(kind, (event) => {
         source.close();
-        listener.end?.({ ...told(event), state: kind });
+        listener.end?.(told(event));
       });
     }
     source.addEventListener('error', () => { if (source.readyState === EventSource.CLOSED) listener.lost?.(); });
@@ -162,7 +184,7 @@ export class StudioApi {
     try {
       answer = await fetch(this.base + address(path, places, query), { method, ...sent });
     } catch {
-      throw new ApiError({ status: 0, detail: 'the studio does not answer; is it still running?' });
+      throw new ApiError({ status: 0, detail: LOST });
     }
     if (!answer.ok) throw await problemOf(answer);
     return answer;
@@ -183,6 +205,11 @@ export function toBase64(bytes) {
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);
   return btoa(text);
+}
+
+/** Numbers of four bytes. @param {string} text @returns {Float64Array} */
+function floats(text) {
+  return Float64Array.from(new Float32Array(fromBase64(text).buffer));
 }
 
 /** @param {string} text @returns {Uint8Array} */

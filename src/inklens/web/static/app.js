@@ -16,7 +16,13 @@ import { addTexts, translate } from './texts.js';
  * @typedef {{ kind: 'studio' | 'page' | 'output' | 'widget', api?: object, share?: (key: string, value: unknown) => void }} Host
  * @typedef {{ index: number, label: string | null, name: string }} Sample
  *   index among the samples of the model (-1: none of them), the true label if known, what a person calls it
- * @typedef {{ key: string, texts: object, mount: (root: HTMLElement, app: App) => (() => void) }} View
+ * @typedef {{ above: HTMLElement, corner: HTMLElement }} Places   over the open view, and the corner of the screen
+ * @typedef {{
+ *   key: string, texts: object, mount: (root: HTMLElement, app: App) => (() => void),
+ *   always?: (places: Places, app: App) => void,
+ *   address?: { parts: (app: App) => Record<string, string>, read: (app: App, asked: URLSearchParams) => void }
+ * }} View
+ *   always: what it shows while other views are open too; address: what it keeps in the page's address
  */
 
 const REST_MS = 250; // without a change, after which the pad is at rest
@@ -57,8 +63,10 @@ export class App {
     this.target = signal(null);
     /** Cell of the confusion matrix that is open: { t, p }, true class and answer; null: the most frequent mistake. */
     this.cell = signal(null);
-    /** Counts the moments in which the pad came to rest. */
+    /** Counts the moments in which the pad, or the slider over the path, came to rest. */
     this.settled = signal(0);
+    /** Key of the text that is shown in the corner, as an explanation or a term; null: none, '': nothing to explain. */
+    this.told = signal(null);
     /** A sentence for the polite live region. */
     this.spoken = signal('');
     this.work = [];
@@ -66,6 +74,9 @@ export class App {
     this.ink = signal({ values: this.pad.ink, rows: this.pad.rows, cols: this.pad.cols });
     this.#derive();
     this.#followPad();
+    effect(() => {
+      if (this.weights.value !== first) this.#rest();
+    });
     if (!this.drawsFreely) this.startDrawing();
   }
 
@@ -93,13 +104,11 @@ export class App {
 
   #followPad() {
     let waiting = false;
-    let rest = 0;
     const follow = () => {
       waiting = false;
       const start = performance.now();
       if (this.shown !== this.pad.version.value) batch(() => this.#show());
-      clearTimeout(rest);
-      rest = setTimeout(() => { this.settled.value += 1; }, REST_MS);
+      this.#rest();
       this.work.push(performance.now() - start);
       if (this.work.length > WORK_KEPT) this.work.splice(0, WORK_KEPT / 2);
     };
@@ -108,6 +117,12 @@ export class App {
       waiting = true;
       requestAnimationFrame(follow);
     });
+  }
+
+  /** Say that all is at rest when nothing changes for a while. */
+  #rest() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => { this.settled.value += 1; }, REST_MS);
   }
 
   /** Show a text of the catalogue in the chosen language. @param {string} key @param {Record<string, unknown>} [values] */

@@ -25,9 +25,12 @@ function packed(r, g, b) {
   return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
 
+const PAPER = [252, 251, 248];
+const PEN = [31, 35, 40];
+
 /** Shades of ink in 256 steps: white on black as the model sees it, and a pen on paper. */
 const NIGHT = shades([0, 0, 0], [255, 255, 255]);
-const SHEET = shades([252, 251, 248], [31, 35, 40]);
+const SHEET = shades(PAPER, PEN);
 
 function shades(paper, pen) {
   return Uint32Array.from({ length: 256 }, (_, step) => {
@@ -105,4 +108,30 @@ export function signedColour(value, scale) {
   const unit = scale > 0 ? HALF / scale : 0;
   const colour = LUT[Math.min(2 * HALF, Math.max(0, Math.round(HALF + value * unit)))];
   return `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;
+}
+
+const SHEET_SIDE = 720; // pixels of a sheet: two for each that the pad takes on a common screen
+
+/**
+ * Draw the marks of a free drawing as lines, sharp on any screen; what the model is given is the pad's own ink.
+ * @param {HTMLCanvasElement} canvas @param {import('./pad.js').Mark[]} marks
+ */
+export function drawSheet(canvas, marks) {
+  if (canvas.width !== SHEET_SIDE || canvas.height !== SHEET_SIDE) canvas.width = canvas.height = SHEET_SIDE;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  const colour = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
+  context.fillStyle = colour(PAPER);
+  context.fillRect(0, 0, SHEET_SIDE, SHEET_SIDE);
+  context.lineCap = 'round';
+  context.lineJoin = 'round';
+  for (const mark of marks) {
+    if (mark.kind !== 'stroke') continue;
+    const { points, width, erase } = mark;
+    context.strokeStyle = colour(erase ? PAPER : PEN);
+    context.lineWidth = width * SHEET_SIDE;
+    context.beginPath();
+    context.moveTo(points[0] * SHEET_SIDE, points[1] * SHEET_SIDE);
+    for (let i = 0; i < points.length; i += 2) context.lineTo(points[i] * SHEET_SIDE, points[i + 1] * SHEET_SIDE);
+    context.stroke();
+  }
 }

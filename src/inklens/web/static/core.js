@@ -13,7 +13,8 @@
  * @typedef {{
  *   classes: string[], rows: number, cols: number, features: string, coef: Float64Array,
  *   intercept: Float64Array,
- *   header: object, path: Path | null, paths: Path[], tolerance: Stops | null, samples: Samples | null, usual: Float64Array | null,
+ *   header: object, path: Path | null, paths: Path[], tolerance: Stops | null, samples: Samples | null,
+ *   usual: Float64Array | null,
  *   gate: Gate | null
  * }} Model
  * @typedef {{
@@ -21,7 +22,7 @@
  *   test_accuracy: number[], l1_ratio: number, entry_order: number[], scale: number, error: number
  * }} Path one proven fit a C, weakest first; `error` is how far a decoded coefficient may be off
  * @typedef {Path & {epochs: (number | null)[], tols: (number | null)[]}} Stops
- *   early stops of a solver at one C: passes over the rows (null: the proven optimum) and the tolerance that stops there
+ *   early stops of a solver at one C: passes over the rows (null: the proven optimum), tolerance that stops
  * @typedef {{
  *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
  *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number
@@ -741,24 +742,27 @@ const PIVOT = 1e-9; // smallest pivot, relative to the largest of its row
  */
 
 /**
- * The smallest change of ink that makes a model on pixels answer `target`, with a bound below all of them.
+ * The smallest change of ink that makes a model answer `target`, with a bound that no change falls below.
  *
  *     minimise sum |d|  subject to  (w_t - w_l) . (x + d) >= margin - (b_t - b_l),  0 <= x + d <= highest
+ *
+ * Exact on pixels; on other features it is searched, see `searchedFlip`.
  *
  * @param {Model} model
  * @param {Numbers} frame
  * @param {number} target
  * @param {FlipOptions} [options]
- * @returns {Flip | null} null where no such change exists
+ * @returns {Flip | null} null where no such change exists, or none was found
  */
 export function leastInk(model, frame, target, options = {}) {
+  if (model.features !== 'pixels') return searchedFlip(model, frame, target, options);
   const task = flipTask(model, frame, options);
   const found = solveFlip(task, target, Infinity);
   return found.flipped ? finished(task, target, found.flipped, found.bound) : null;
 }
 
 /**
- * The smallest change of ink that makes a model on pixels answer any other class.
+ * The smallest change of ink that makes a model answer any other class; exact on pixels, else searched.
  *
  * Each class is followed only until its bound shows that it cannot be the nearest.
  *
@@ -768,6 +772,7 @@ export function leastInk(model, frame, target, options = {}) {
  * @returns {Flip | null}
  */
 export function nearestFlip(model, frame, options = {}) {
+  if (model.features !== 'pixels') return searchedFlip(model, frame, null, options);
   const task = flipTask(model, frame, options);
   let best = null, bound = Infinity;
   for (const target of byDistance(task)) {
@@ -789,6 +794,7 @@ export function nearestFlip(model, frame, options = {}) {
  * @returns {number} infinite where no change of ink does it
  */
 export function radius(model, frame, weights = model) {
+  needPixels(model);
   const z = scores(weights, frame), source = order(z)[0], F = frame.length;
   let least = Infinity;
   for (let target = 0; target < z.length; target++) {
@@ -815,7 +821,7 @@ function spentUntil(gain, frame, need) {
 
 /** @param {Model} model */
 function needPixels({ features }) {
-  if (features !== 'pixels') throw new Error(`expected a model on pixels, got ${features}: search instead`);
+  if (features !== 'pixels') throw new Error(`expected a model on pixels, got ${features}`);
 }
 
 /**
@@ -824,7 +830,6 @@ function needPixels({ features }) {
  * @param {FlipOptions} options
  */
 function flipTask(model, frame, { margin = MARGIN, highest = null, weights = model }) {
-  needPixels(model);
   const x = Float64Array.from(frame), K = weights.intercept.length, F = x.length;
   const sizes = new Float64Array(K); // sum of |w| of each class: scales the rounding errors
   for (let at = 0; at < K * F; at++) sizes[at / F | 0] += Math.abs(weights.coef[at]);
@@ -1258,8 +1263,8 @@ const MAX_SEARCHED = 3; // classes with the highest scores that are tried where 
 /**
  * A small change of ink that makes a model on any features answer `target`; checked by the model, not proven.
  *
- * Linearise the scores by differences and solve for the least ink until the answer changes; bisect back, refine
- * at the flip, and drop what is not needed: `inklens.explanations.searched`, with fewer refinements.
+ * Linearise the scores by differences and solve for the least ink until the answer changes; bisect back,
+ * refine at the flip, and drop what is not needed: `inklens.explanations.searched`, with fewer refinements.
  *
  * @param {Model} model
  * @param {Numbers} frame
@@ -1468,6 +1473,14 @@ const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
  * }} Part
  */
 
+const scratch = {};
+
+/** Working memory by name, zeroed, kept from one drawing to the next: less garbage while the pen moves. */
+function room(name, Type, length) {
+  if (!(scratch[name]?.length >= length)) scratch[name] = new Type(length);
+  return scratch[name].subarray(0, length).fill(0);
+}
+
 /**
  * Turn a drawing into a frame as a photo is turned into one: the digit's box, 20 x 20, its centre of mass.
  *
@@ -1483,7 +1496,7 @@ const FLAW_EXTENT = 0.04; // of the digit's extent: a smaller hole is a flaw
  */
 export function normaliseDrawing(ink, rows, cols, { fill = BOX_SIDE, centre = true, pen = 'auto' } = {}) {
   const steps = [{ name: 'ink', picture: ink, rows, cols, value: null }];
-  const mask = new Uint8Array(rows * cols);
+  const mask = room('mask', Uint8Array, rows * cols);
   for (let at = 0; at < mask.length; at++) mask[at] = ink[at] >= INKED ? 1 : 0;
   const parts = components(mask, rows, cols, true);
   if (!parts.length) {
@@ -1672,7 +1685,7 @@ function rivals(group, others) {
 
 /** Count the holes that are wider than a flaw. */
 function holes(mask, rows, cols) {
-  const W = cols + 2, paper = new Uint8Array((rows + 2) * W).fill(1);
+  const W = cols + 2, paper = room('paper', Uint8Array, (rows + 2) * W).fill(1);
   for (let row = 0, at = 0; row < rows; row++) {
     for (let col = 0; col < cols; col++, at++) if (mask[at]) paper[(row + 1) * W + col + 1] = 0;
   }
@@ -1733,7 +1746,7 @@ function crop(values, cols, left, top, width, height, Type) {
  * @returns {Float64Array}
  */
 function fitBox(digit, height, width, side) {
-  const extent = Math.max(height, width), square = new Float32Array(extent * extent);
+  const extent = Math.max(height, width), square = room('square', Float32Array, extent * extent);
   const top = (extent - height) >> 1, left = (extent - width) >> 1;
   for (let row = 0; row < height; row++) {
     square.set(digit.subarray(row * width, (row + 1) * width), (top + row) * extent + left);
@@ -1751,7 +1764,7 @@ const TRIANGLE = { support: 1, at: (x) => Math.max(0, 1 - Math.abs(x)) };
 function resample(picture, rows, cols, outRows, outCols, filter) {
   let wide = picture;
   if (cols !== outCols) {
-    wide = new Float32Array(rows * outCols);
+    wide = room('wide', Float32Array, rows * outCols);
     taps(cols, outCols, filter).forEach(({ first, shares }, out) => {
       for (let row = 0; row < rows; row++) {
         let sum = 0;
@@ -1808,7 +1821,7 @@ function placed(square, side, centre) {
 function penWidth(mask, rows, cols) {
   const step = 1 + Math.floor(Math.max(rows, cols) / 120);
   const height = Math.ceil(rows / step), width = Math.ceil(cols / step);
-  const padded = new Uint8Array((height + 2) * (width + 2));
+  const padded = room('padded', Uint8Array, (height + 2) * (width + 2));
   for (let row = 0; row < height; row++) {
     for (let col = 0; col < width; col++) {
       padded[(row + 1) * (width + 2) + col + 1] = mask[row * step * cols + col * step];
@@ -1822,7 +1835,7 @@ function withPen(mask, rows, cols, target) {
   const factor = DRAWN_SIDE / Math.max(rows, cols), size = (n) => Math.max(2, roundHalfToEven(n * factor));
   const height = size(rows), width = size(cols), [H, W] = [height, width].map((n) => n + 2 * MARGIN_PIXELS);
   const smooth = resample(Float32Array.from(mask), rows, cols, height, width, TRIANGLE);
-  const big = new Uint8Array(W * H);
+  const big = room('big', Uint8Array, W * H);
   for (let row = 0, at = 0; row < height; row++) {
     for (let col = 0; col < width; col++, at++) {
       if (smooth[at] > 0.5) big[(row + MARGIN_PIXELS) * W + col + MARGIN_PIXELS] = 1;
@@ -1881,7 +1894,7 @@ function meanWidth(inside) {
  * @returns {Float64Array}
  */
 function distances(mask, rows, cols, most = rows + cols) {
-  const squared = new Float64Array(rows * cols), gaps = new Float64Array(rows * cols);
+  const squared = new Float64Array(rows * cols), gaps = room('gaps', Float64Array, rows * cols);
   for (let at = 0; at < gaps.length; at++) gaps[at] = mask[at] ? (at < cols ? most : gaps[at - cols] + 1) : 0;
   for (let at = gaps.length - 1; at >= 0; at--) {
     const gap = at < gaps.length - cols ? Math.min(gaps[at], gaps[at + cols] + 1) : gaps[at];

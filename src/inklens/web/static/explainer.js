@@ -1,53 +1,71 @@
 /**
  * "Explain this": pick any control or figure and read what it is. What can be explained carries data-explain="key"; its
- * text is `explain.key` of the catalogue, or the key's own.
+ * text is `explain.key` of the catalogue. The same corner shows what a word means.
  */
 import { html, render } from './vendor/lit-html.js';
 import { effect, signal } from './vendor/signals-core.js';
 
-/** @param {HTMLElement} root @param {import('./app.js').App} app */
-export function mountExplainer(root, app) {
+/** @param {HTMLElement} root @param {HTMLElement} place @param {import('./app.js').App} app */
+export function mountExplainer(root, place, app) {
   const picking = signal(false);
-  const told = signal(null);
+  const { told } = app;
   const corner = document.createElement('div');
   corner.className = 'explainer';
-  root.append(corner);
+  place.append(corner);
   const holder = root.querySelector('.bar .pick-holder');
+  let from = null; // where the reader was, to go back there
 
   const inside = (element) => corner.contains(element) || holder.contains(element);
-  const stop = () => { picking.value = false; };
+  const tell = (element) => {
+    const found = element.closest?.('[data-explain]');
+    told.value = found ? `explain.${found.dataset.explain}` : '';
+    picking.value = false;
+  };
+  const close = () => {
+    if (told.value === null) return;
+    told.value = null;
+    if (corner.contains(document.activeElement) || document.activeElement === document.body) from?.focus({ preventScroll: true });
+  };
   const pick = (event) => {
     if (!picking.value || inside(event.target)) return;
-    const found = event.target.closest('[data-explain]');
     event.preventDefault();
     event.stopPropagation();
-    told.value = found ? found.dataset.explain : '';
-    stop();
+    tell(event.target);
   };
-  for (const kind of ['click', 'pointerdown']) root.addEventListener(kind, (event) => {
-    if (kind === 'click') pick(event);
-    else if (picking.value && !inside(event.target)) event.stopPropagation();
+  // A disabled button has no click of its own, so what is picked is where the pointer goes down.
+  for (const kind of ['pointerdown', 'mousedown', 'touchstart']) root.addEventListener(kind, (event) => {
+    if (picking.value && !inside(event.target)) {
+      event.stopPropagation();
+      if (event.cancelable && kind !== 'pointerdown') event.preventDefault();
+    }
+  }, { capture: true, passive: false });
+  for (const kind of ['click', 'pointerup']) root.addEventListener(kind, kind === 'click' ? pick : (event) => {
+    if (picking.value && event.target.disabled) pick(event);
   }, { capture: true });
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') {
-      stop();
-      told.value = null;
-    } else if (event.key === '?' && !event.target.matches('input, textarea, select')) {
-      const found = event.target.closest?.('[data-explain]');
-      told.value = found ? found.dataset.explain : '';
-    } else if (picking.value && event.key === 'Enter' && !inside(event.target)) pick(event);
+      picking.value = false;
+      close();
+    } else if (event.key === '?' && !event.target.matches('input:not([type="range"], [type="checkbox"]), textarea')) {
+      event.preventDefault();
+      tell(event.target);
+    } else if (picking.value && [' ', 'Enter'].includes(event.key) && !inside(event.target)) pick(event);
   }, { capture: true });
 
   effect(() => {
     root.classList.toggle('picking', picking.value);
+    const key = told.value;
+    const word = key?.startsWith('glossary.') ? app.t(key) : null;
     render(html`
-      ${told.value === null ? '' : html`<div class="told" role="note" tabindex="-1">
-        <p>${told.value ? app.t(`explain.${told.value}`) : app.t('explain.nothing')}</p>
-        <button type="button" class="quiet" @click=${() => { told.value = null; }}>${app.t('close')}</button>
+      ${key === null ? '' : html`<div class="told" role="note" tabindex="-1">
+        <p>${word ? html`<strong>${word}</strong> ` : ''}${key ? app.t(word ? `${key}.is` : key) : app.t('explain.nothing')}</p>
+        <button type="button" class="quiet" @click=${close}>${app.t('close')}</button>
       </div>`}`, corner);
     render(html`<button type="button" class="pick" aria-pressed=${String(picking.value)} title=${app.t('pick.hint')}
       @click=${() => { picking.value = !picking.value; told.value = null; app.announce(app.t('pick.hint')); }}
     >${app.t(picking.value ? 'pick.on' : 'pick')}</button>`, holder);
-    if (told.value !== null) corner.querySelector('.told')?.focus();
+    if (key === null) return;
+    if (!corner.contains(document.activeElement)) from = document.activeElement;
+    corner.querySelector('.told')?.focus();
   });
 }

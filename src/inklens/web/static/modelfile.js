@@ -1,4 +1,5 @@
 /** A model from a file: bytes for the browser, or a page that `inklens export` wrote. */
+import { inflated } from './hosts/packed.js';
 
 const MAX_BYTES = 64e6;
 
@@ -11,10 +12,9 @@ export async function modelBytes(file) {
   return /\.html?$/i.test(file.name) ? bytesInPage(await file.text()) : file.arrayBuffer();
 }
 
-/** Nothing of the page runs: a parsed document has no scripts that do. */
+/** The page is read as text: nothing of it runs. */
 async function bytesInPage(text) {
-  const held = new DOMParser().parseFromString(text, 'text/html').getElementById('model');
-  if (!held) throw new Error('expected a page that inklens export wrote, got one without a model');
-  const packed = Uint8Array.from(atob(held.textContent), (char) => char.charCodeAt(0));
-  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
+  const [, packed] = text.match(/<script type="application\/gzip" id="model">([^<]+)<\/script>/) ?? [];
+  if (!packed) throw new Error('expected a page that inklens export wrote, got one without a model');
+  return inflated(packed);
 }

@@ -5,13 +5,16 @@
  *
  *     c = clip(width / 2 + 1/2 - d, 0, 1)        pen: max(ink, c)        eraser: min(ink, 1 - c)
  *
- * so that ink never depends on how fast the pen moved, nor on the browser's own lines. The grid is 280 x 280 for free
- * drawing, and the frame's own 28 x 28 where strokes change what the model sees.
+ * so that ink never depends on how fast the pen moved, nor on the browser's own lines. The grid is 140 x 140 for free
+ * drawing, seven pixels for each of the box that a digit is shrunk into, and the frame's own 28 x 28 where strokes change what the model sees.
  */
 import { signal } from './vendor/signals-core.js';
 
 /** Pixels along each side of the grid of free drawing. */
-export const DRAWING_SIDE = 280;
+export const DRAWING_SIDE = 140;
+
+/** Width of the pen at first: MNIST was written with pens of 0.137 of the digit, and digits fill three quarters of the pad. */
+export const PEN_WIDTH = 0.1;
 
 /**
  * @typedef {{ kind: 'stroke', erase: boolean, width: number, points: number[] }} Stroke
@@ -35,7 +38,7 @@ export class Pad {
     this.undone = [];
     /** @type {Float64Array | null} the frame that strokes change; null while drawing freely */
     this.base = null;
-    this.width = 0.08;
+    this.width = PEN_WIDTH;
     this.erase = false;
     this.#resize();
   }
@@ -102,6 +105,13 @@ export class Pad {
     this.#add(mark);
     this.#put(mark);
     this.#changed();
+  }
+
+  /** Draw all strokes of the pen again with another width, and go on with it. @param {number} width share of the pad's side */
+  rewiden(width) {
+    this.width = width;
+    for (const mark of this.marks) if (mark.kind === 'stroke' && !mark.erase) mark.width = width;
+    this.#redraw();
   }
 
   /** Take the last mark back. @returns {boolean} whether there was one */

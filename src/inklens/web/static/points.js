@@ -1,5 +1,6 @@
 /** Points of a path: which is looked at, what is known of it, where a pixel entered. */
 import { pathPoint } from './core.js';
+import { significant } from './texts.js';
 
 /**
  * @typedef {{
@@ -97,12 +98,6 @@ export function hiddenZeros(model, stops, index) {
     if (here[at] !== 0) hidden += 1;
   }
   return { zeros, hidden };
-}
-
-/** A number with so many significant digits. @param {number} value @param {number} digits @param {string} language */
-export function significant(value, digits, language) {
-  if (!Number.isFinite(value)) return '∞';
-  return value.toLocaleString(language, { maximumSignificantDigits: digits });
 }
 
 /** A gap in words of per cent; a proven gap is never said to be zero. @param {number} gap @param {string} language */

@@ -15,25 +15,31 @@ export function mountShell(root, app) {
   const part = (name, tag = 'div') => Object.assign(document.createElement(tag), { className: name });
   const [bar, desk, spoken] = [part('bar', 'header'), part('desk'), part('spoken')];
   const [stage, view] = [part('stage', 'section'), part('view', 'main')];
+  const [above, opened, corner] = [part('above'), part('opened'), part('corner')];
   view.id = 'view';
   view.tabIndex = -1;
   spoken.setAttribute('role', 'status');
   desk.append(stage, view);
+  view.append(above, opened);
   const [head, pick] = [part('head'), part('pick-holder')];
   bar.append(head, pick);
-  root.replaceChildren(bar, desk, spoken);
+  root.replaceChildren(bar, desk, corner, spoken);
 
   followAddress(app);
   effect(() => {
     document.documentElement.lang = app.language.value;
   });
-  effect(() => render(heading(app), head));
+  effect(() => {
+    render(heading(app), head);
+    showTab(head.querySelector('.tabs'));
+  });
   effect(() => {
     spoken.textContent = app.spoken.value;
   });
   mountStage(stage, app);
-  mountExplainer(root, app);
-  openViews(view, app);
+  mountExplainer(root, corner, app);
+  openViews(opened, app);
+  for (const { always } of app.views) always?.({ above, corner }, app);
 }
 
 /** Show the view whose turn it is, built anew in the language of the moment. */
@@ -77,6 +83,13 @@ function heading(app) {
         )}
       </select>
     </label>`;
+}
+
+/** On a narrow screen the tabs scroll sideways: the open one is brought into sight. */
+function showTab(tabs) {
+  const tab = tabs.querySelector('[aria-selected="true"]');
+  const [start, end] = [tab.offsetLeft - tabs.offsetLeft, tab.offsetLeft - tabs.offsetLeft + tab.offsetWidth];
+  if (start < tabs.scrollLeft || end > tabs.scrollLeft + tabs.clientWidth) tabs.scrollLeft = (start + end - tabs.clientWidth) / 2;
 }
 
 function focusView(event) {

@@ -1,11 +1,11 @@
 /** The stage: the pad with its tools, and the answer; it stays in sight whatever view is open. */
 import { html, render } from './vendor/lit-html.js';
-import { effect, untracked } from './vendor/signals-core.js';
-import { Painter } from './canvas.js';
+import { computed, effect, untracked } from './vendor/signals-core.js';
+import { Painter, drawSheet } from './canvas.js';
 import { paintChange } from './change.js';
 import { followKeys, followPointer } from './hand.js';
 import { AnswerBars } from './bars.js';
-import { percent } from './texts.js';
+import { percent, significant } from './texts.js';
 
 const SPEAK_AFTER_MS = 700; // without a change: a screen reader should not read every movement of the pen
 
@@ -25,7 +25,13 @@ export function mountStage(root, app) {
     note.hidden = app.note.value === '';
   });
   mountBoard(board, app);
+  const hand = computed(() => {
+    void app.pad.version.value; // changes with every movement, and what the tools show does not
+    const { marks, undone, erase, isEmpty, width } = app.pad;
+    return [marks.length > 0, undone.length > 0, erase, isEmpty, width].join();
+  });
   effect(() => {
+    void hand.value;
     root.setAttribute('aria-label', app.t('stage'));
     render(toolbar(app), tools);
   });
@@ -52,9 +58,14 @@ function mountBoard(board, app) {
   let painter = null;
   effect(() => {
     const { values, rows, cols } = app.ink.value;
+    board.classList.toggle('is-frame', app.mode.value === 'frame');
+    if (app.mode.value === 'drawing') {
+      drawSheet(paper, app.pad.marks);
+      painter = null;
+      return;
+    }
     if (painter?.image.width !== cols || painter?.image.height !== rows) painter = new Painter(paper, rows, cols);
     painter.paper(values);
-    board.classList.toggle('is-frame', app.mode.value === 'frame');
   });
   effect(() => paintChange(ghost, app.ghost.value?.change ?? null, app.model.value.rows, app.model.value.cols));
   effect(() => cursor.paint(marks));
@@ -66,7 +77,6 @@ function mountBoard(board, app) {
 
 function toolbar(app) {
   const { pad, t } = { pad: app.pad, t: (key, values) => app.t(key, values) };
-  void pad.version.value;
   const isFrame = app.mode.value === 'frame';
   const choose = (change) => () => {
     change();
@@ -127,7 +137,12 @@ function mountAnswer(root, app) {
   reasons.className = 'reasons';
   const chart = document.createElement('div');
   root.dataset.explain = 'answer';
-  root.replaceChildren(says, reasons, chart);
+  const whose = Object.assign(document.createElement('p'), { className: 'whose' });
+  root.replaceChildren(says, chart, whose, reasons);
+  effect(() => {
+    whose.hidden = !app.model.value.path;
+    render(pointSentence(app), whose);
+  });
   const bars = new AnswerBars(chart, app);
   let timer = 0;
   effect(() => {
@@ -158,11 +173,22 @@ function mountAnswer(root, app) {
   });
 }
 
+/** Which weights answer, where they are not the model's own. */
+function pointSentence(app) {
+  const { model, path, point } = app;
+  if (point.value === null) return '';
+  const { Cs, epochs } = path.value ?? model.value.path;
+  const passes = epochs?.[point.value];
+  const C = significant(Cs[point.value], 3, app.language.value);
+  return html`${passes ? app.t('point.passes', { n: passes }) : app.t('point.C', { C })}
+    <button type="button" class="link" data-explain="point.back" @click=${() => { point.value = null; }}>${app.t('point.back')}</button>`;
+}
+
 function sentence(app, { blank, verdict, label, share }) {
   if (blank) return html`<span class="quiet-answer">${app.t('answer.blank')}</span>`;
   if (!verdict.accepted) return html`<span class="quiet-answer">${app.t('answer.none')}</span>`;
   const truth = app.sample.value?.label;
-  return html`<strong class="digit">${label}</strong> <span class="share">${share}</span>
+  return html`<strong class=${label.length > 2 ? 'digit has-name' : 'digit'}>${label}</strong> <span class="share">${share}</span>
     ${truth == null ? '' : html`<span class=${truth === label ? 'truth right' : 'truth wrong'}>${app.t(truth === label ? 'answer.right' : 'answer.wrong', { label: truth })}</span>`}`;
 }
 

@@ -32,25 +32,32 @@ export function translate(language, key, values = {}) {
 }
 
 function shown(value, language) {
-  return typeof value === 'number' ? value.toLocaleString(language, { maximumFractionDigits: 4 }) : String(value);
+  return typeof value === 'number' ? format(language, { maximumFractionDigits: 4 }).format(value) : String(value);
 }
 
 /** Formatting is slow where the format is looked up anew, and numbers move with the pen: formats are kept. */
 const formats = new Map();
 
-function format(language, decimals) {
-  const key = `${language}${decimals}`;
+/** @param {string} language @param {Intl.NumberFormatOptions} options with one number, which names the format */
+function format(language, options) {
+  const [[name, digits]] = Object.entries(options);
+  const key = `${language} ${name} ${digits}`;
   let found = formats.get(key);
   if (!found) {
-    found = new Intl.NumberFormat(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    found = new Intl.NumberFormat(language, options);
     formats.set(key, found);
   }
   return found;
 }
 
+/** @param {string} language @param {number} decimals shown, zeros too */
+function fixed(language, decimals) {
+  return format(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
 /** A number with so many decimals, in the language's way; the minus sign is a true one. @param {number} value @param {number} decimals @param {string} language */
 export function decimal(value, decimals, language) {
-  const text = format(language, decimals).format(value);
+  const text = fixed(language, decimals).format(value);
   if (!(value < 0)) return text;
   return /[1-9]/.test(text) ? text.replace('-', '−') : text.replace('-', ''); // what rounds to nought has no sign
 }
@@ -58,12 +65,19 @@ export function decimal(value, decimals, language) {
 /** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
 export function percent(share, language) {
   const sign = language === 'de' ? '\u00a0%' : '%';
-  if (share > 0.999 && share < 1) return `> ${format(language, 1).format(99.9)}${sign}`;
-  if (share < 0.001 && share > 0) return `< ${format(language, 1).format(0.1)}${sign}`;
-  return `${format(language, 1).format(100 * share)}${sign}`;
+  if (share > 0.999 && share < 1) return `> ${fixed(language, 1).format(99.9)}${sign}`;
+  if (share < 0.001 && share > 0) return `< ${fixed(language, 1).format(0.1)}${sign}`;
+  return `${fixed(language, 1).format(100 * share)}${sign}`;
 }
 
 /** A small number as a power of ten, such as a gap. @param {number} value */
 export function exponent(value) {
   return value === 0 ? '0' : value.toExponential(0).replace('-', '−');
+}
+
+/** A number with at most so many significant digits. @param {number} value @param {number} digits @param {string} language */
+export function significant(value, digits, language) {
+  if (!Number.isFinite(value)) return '∞';
+  const text = format(language, { maximumSignificantDigits: digits }).format(value);
+  return value < 0 ? text.replace('-', '−') : text;
 }

@@ -29,7 +29,7 @@ function open(page, model, el) {
     if (source !== frame.contentWindow || !data?.inklens) return;
     if (data.inklens === 'here') {
       const { model: bytes, ...others } = values();
-      say({ inklens: 'begin', bytes, views: model.get('_views'), values: others });
+      say({ inklens: 'begin', bytes, values: others });
     } else if (data.inklens === 'height') {
       frame.style.height = `${Math.ceil(data.height)}px`;
     } else if (data.inklens === 'state') {

@@ -19,7 +19,11 @@ function bytesOf(text) {
 
 /** Unpack the text of an element. @param {string} id @returns {Promise<ArrayBuffer>} */
 export function unpacked(id) {
-  const packed = bytesOf(document.getElementById(id).textContent);
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+  return inflated(document.getElementById(id).textContent);
+}
+
+/** Unpack a text. @param {string} text @returns {Promise<ArrayBuffer>} */
+export function inflated(text) {
+  const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream('gzip'));
   return new Response(stream).arrayBuffer();
 }

@@ -1,26 +1,40 @@
-/** The studio: the model comes from the server of this computer, and so does what takes training or Python. */
+/** The studio: models come from the server of this computer, and so does what takes training or Python. */
 import { mount } from '../app.js';
+import { StudioApi } from '../api.js';
+import { Library } from '../library.js';
+import { LANGUAGES } from '../texts.js';
+import { PAGE_VIEWS } from '../views/all.js';
+import { train } from '../views/train.js';
 import { door } from './door.js';
+
+/** Train stands before Learn. */
+const VIEWS = [...PAGE_VIEWS.slice(0, -1), train, ...PAGE_VIEWS.slice(-1)];
 
 start();
 
 async function start() {
   const root = document.getElementById('face');
   try {
-    const { models } = await answer('/api/models');
-    const { start: first } = await answer('/api/about');
-    const bytes = await answer(`/api/models/${first ?? models[0].id}/web`);
-    const app = mount(root, { bytes, language: navigator.language.slice(0, 2), host: { kind: 'studio' } });
+    const api = new StudioApi();
+    const library = new Library(api, await firstModel(api));
+    const { bytes } = await library.open(library.current.value);
+    const spoken = navigator.language.slice(0, 2);
+    const language = spoken in LANGUAGES ? spoken : 'en';
+    const app = mount(root, { bytes, language, host: { kind: 'studio', api, library }, views: VIEWS });
     globalThis.inklens = door(app);
   } catch (error) {
-    root.textContent = String(error.message ?? error);
+    const words = Object.assign(document.createElement('p'), { className: 'state error', textContent: error.message });
+    words.setAttribute('role', 'alert');
+    root.replaceChildren(words);
   }
 }
 
-async function answer(path) {
-  const response = await fetch(path);
-  const isJson = response.headers.get('content-type').includes('json');
-  const found = isJson ? await response.json() : await response.arrayBuffer();
-  if (!response.ok) throw new Error(found.detail);
-  return found;
+/** The model that the address names, or the one to begin with; at the very first start, the list waits for that. */
+async function firstModel(api) {
+  const asked = new URLSearchParams(location.hash.slice(1)).get('model');
+  const { models } = await api.models();
+  if (models.some(({ id }) => id === asked)) return asked;
+  const { start: first } = await api.about();
+  if (!first) throw new Error('the studio has no model yet; its terminal says why');
+  return first;
 }

@@ -1,6 +1,6 @@
 /**
  * The face in the frame of a notebook's widget (`inklens.notebook`): hosts/bridge.js on the other side of the frame hands
- * over the model and what Python sets, and takes what a person does here.
+ * over the model and what Python sets, and takes what a person does here. Each widget is a host with views of its own.
  */
 import { effect } from '../vendor/signals-core.js';
 import { mount } from '../app.js';
@@ -23,25 +23,30 @@ const SETTERS = {
   language: (app, language) => { app.language.value = language; },
 };
 
-let app = null;
-addEventListener('message', ({ source, data }) => {
-  if (source !== parent || !data?.inklens) return;
-  try {
-    if (data.inklens === 'begin') begin(data);
-    else if (data.inklens === 'set' && app) SETTERS[data.name]?.(app, data.value);
-  } catch (error) {
-    fail(error);
-  }
-});
-parent.postMessage({ inklens: 'here' }, '*');
+/** Wait for the model, and show it. @param {import('../app.js').View[]} views */
+export function serve(views) {
+  let app = null;
+  addEventListener('message', ({ source, data }) => {
+    if (source !== parent || !data?.inklens) return;
+    try {
+      if (data.inklens === 'begin') app = begin(views, data);
+      else if (data.inklens === 'set' && app) SETTERS[data.name]?.(app, data.value);
+    } catch (error) {
+      fail(error);
+    }
+  });
+  parent.postMessage({ inklens: 'here' }, '*');
+}
 
-function begin({ bytes, views, values }) {
-  app = mount(document.getElementById('face'), { bytes, views, language: values.language, host: { kind: 'widget' } });
+function begin(views, { bytes, values }) {
+  const root = document.getElementById('face');
+  const app = mount(root, { bytes, views, language: values.language, host: { kind: 'widget' } });
   for (const [name, value] of Object.entries(values)) SETTERS[name]?.(app, value);
   Object.defineProperties(globalThis.inklens, Object.getOwnPropertyDescriptors(door(app)));
   new ResizeObserver(() => send('height', document.body.scrollHeight)).observe(document.body);
   tell(app);
   keep(globalThis.inklens);
+  return app;
 }
 
 /** Tell what a person did: the answer while the pen moves, its strokes once it rests. @param {import('../app.js').App} app */

@@ -15,6 +15,7 @@ export function mountComparing(root, app) {
   const take = async (file) => {
     try {
       app.compare(await modelBytes(file));
+      if (app.host.library) app.host.library.beside.value = null;
       check(app);
       trouble.value = '';
     } catch (error) {
@@ -58,11 +59,27 @@ function chooser(app, take, trouble) {
     <div class="drop-zone" data-explain="judge.compare"
       @dragover=${(event) => { event.preventDefault(); event.currentTarget.classList.add('over'); }}
       @dragleave=${(event) => event.currentTarget.classList.remove('over')} @drop=${drop}>
-      <p>${t('text')}</p>
-      <div class="row"><label class="button"><input type="file" accept=".html,.htm,.bin" class="hidden" @change=${(event) => { const [file] = event.target.files; if (file) take(file); event.target.value = ''; }}>${t('file')}</label>
-        ${app.other.value ? html`<button type="button" class="quiet" @click=${() => app.compare(null)}>${t('end')}</button>` : nothing}</div>
+      <p>${t(app.host.library ? 'text.studio' : 'text')}</p>
+      <div class="row">${app.host.library?.models.value ? kept(app, trouble) : nothing}<label class="button"><input type="file" accept=".html,.htm,.bin" class="hidden" @change=${(event) => { const [file] = event.target.files; if (file) take(file); event.target.value = ''; }}>${t('file')}</label>
+        ${app.other.value ? html`<button type="button" class="quiet" @click=${() => (app.host.library ? app.host.library.compare(app, null) : app.compare(null))}>${t('end')}</button>` : nothing}</div>
     </div>
     ${trouble.value ? html`<p class="state error" role="alert">${trouble.value}</p>` : nothing}`;
+}
+
+/** A choice among the models that the studio keeps. */
+function kept(app, trouble) {
+  const { library } = app.host;
+  const choose = async (event) => {
+    try {
+      trouble.value = '';
+      await library.compare(app, event.target.value || null);
+    } catch (error) {
+      trouble.value = error.message;
+    }
+  };
+  const others = library.models.value.filter(({ id }) => id !== library.current.value);
+  return html`<select aria-label=${app.t('judge.compare.choose')} @change=${choose}><option value="" .selected=${library.beside.value === null}>${app.t('judge.compare.none')}</option>
+    ${others.map(({ id, name }) => html`<option value=${id} .selected=${library.beside.value === id}>${name}</option>`)}</select>`;
 }
 
 /** Answers beside each other, and the maps of the same question to both. */

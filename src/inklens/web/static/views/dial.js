@@ -1,10 +1,10 @@
 /** The slider over the path: C, the share of L1, "at most N pixels", or a solver's time; and what is known of the point. */
 import { html, render } from '../vendor/lit-html.js';
-import { batch, effect, signal, untracked } from '../vendor/signals-core.js';
-import { gapText, hiddenZeros, isOverTime, nearest, pathOf, pointOf, significant, within } from '../points.js';
+import { batch, effect, signal } from '../vendor/signals-core.js';
+import { gapText, hiddenZeros, isOverTime, nearest, pathOf, pointOf, within } from '../points.js';
 import { wilson } from '../core.js';
-import { decimal, percent } from '../texts.js';
-import { saveCsv, saveJson } from '../save.js';
+import { jobButton } from './without_path.js';
+import { decimal, percent, significant } from '../texts.js';
 
 const FEW = 50; // pixels that are asked for at first: as many as a digit has ink in its middle
 
@@ -12,8 +12,9 @@ const FEW = 50; // pixels that are asked for at first: as many as a digit has in
 export function mountDial(root, app) {
   const [head, dial, facts] = ['dial-head', 'dial-slider', 'dial-facts'].map((name) => root.appendChild(Object.assign(document.createElement('div'), { className: name })));
   const most = signal(FEW);
+  const asking = app.host.api && app.model.value.features === 'pixels' ? jobButton(app, 'tolerance') : null;
   const ends = [
-    effect(() => render(heading(app), head)),
+    effect(() => render(heading(app, asking), head)),
     effect(() => render(slider(app, most), dial)),
     effect(() => render(known(app), facts)),
   ];
@@ -28,15 +29,15 @@ export function show(app, point, path = app.path.value) {
   });
 }
 
-function heading(app) {
+function heading(app, asking) {
   const t = (key, values) => app.t(`penalty.${key}`, values);
   const { tolerance } = app.model.value;
   const overTime = isOverTime(app);
   const choice = (over, name, act) => html`<button type="button" aria-pressed=${String(overTime === over)} data-explain=${`penalty.over.${name}`} @click=${act}>${t(`over.${name}`)}</button>`;
   return html`<h2>${t(overTime ? 'dial.time' : 'dial.title')}</h2>
-    ${tolerance ? html`<div class="row over" role="group" aria-label=${t('over')}>
+    ${tolerance ? html`<div class="row segments over" role="group" aria-label=${t('over')}>
       ${choice(false, 'C', () => show(app, null, null))}
-      ${choice(true, 'time', () => show(app, Math.max(0, tolerance.tols.findIndex((tol) => tol !== null)), tolerance))}</div>` : ''}
+      ${choice(true, 'time', () => show(app, Math.max(0, tolerance.tols.findIndex((tol) => tol !== null)), tolerance))}</div>` : asking ? asking() : ''}
     <p class="dial-text">${overTime ? t('time.text', { C: significant(tolerance.Cs[0], 3, app.language.value) }) : t('dial.text')}</p>`;
 }
 
@@ -64,7 +65,7 @@ function nameOf(app, { index, C, epochs, tol }) {
   const lang = app.language.value;
   const t = (key, values) => app.t(`penalty.${key}`, values);
   if (index === null) return Number.isNaN(C) ? t('itself') : t('itself.C', { C: significant(C, 3, lang) });
-  if (epochs === undefined) return `C = ${significant(C, 3, lang)}`;
+  if (epochs === undefined) return `C\u00a0=\u00a0${significant(C, 3, lang)}`;
   if (epochs === null) return t('time.proven');
   return tol === null ? t('time.passes', { n: epochs }) : t('time.stop', { n: epochs, tol: significant(tol, 2, lang) });
 }
@@ -74,7 +75,7 @@ function stops(app, path) {
   const t = (key, values) => app.t(`penalty.${key}`, values);
   const places = path.tols.map((tol, index) => ({ tol, index })).filter(({ tol, index }) => tol !== null || path.epochs[index] === null);
   return html`<div class="row" role="group" aria-label=${t('time.places')}><span class="label">${t('time.places')}</span>
-    ${places.map(({ tol, index }) => html`<button type="button" class="quiet" aria-pressed=${String(app.point.value === index)} data-explain="penalty.tol" @click=${() => show(app, index)}>${tol === null ? t('time.optimum') : `tol = ${significant(tol, 2, app.language.value)}`}</button>`)}</div>`;
+    ${places.map(({ tol, index }) => html`<button type="button" class="quiet" aria-pressed=${String(app.point.value === index)} data-explain="penalty.tol" @click=${() => show(app, index)}>${tol === null ? t('time.optimum') : `tol\u00a0=\u00a0${significant(tol, 2, app.language.value)}`}</button>`)}</div>`;
 }
 
 /** The second slider: how much of the penalty is L1, where the model brings several paths. */
@@ -133,9 +134,7 @@ function known(app) {
       ${fact('train', percentOr(point.train, app))}
       ${fact('gap', point.gap === null ? '–' : gapText(point.gap, lang))}
     </dl>
-    <p class="proven" role="note">${proven(app, point)}</p>
-    <p class="saving">${t('save')} <button type="button" class="link" @click=${() => untracked(() => saveCsv('path', table(app)))}>CSV</button>
-      <button type="button" class="link" @click=${() => untracked(() => saveJson('path', documentOf(app)))}>JSON</button></p>`;
+    <p class="proven" role="note">${proven(app, point)}</p>`;
 }
 
 function intervalOf({ test }, samples, app) {
@@ -153,17 +152,4 @@ function proven(app, point) {
   if (point.epochs === null) return t('proven.optimum', { gap });
   const { zeros, hidden } = hiddenZeros(app.model.value, pathOf(app), point.index);
   return t('proven.stop', { gap, hidden: decimal(hidden, 0, lang), zeros: decimal(zeros, 0, lang), share: percent(hidden / Math.max(1, zeros), lang) });
-}
-
-/** The path as rows of a table. @param {import('../app.js').App} app */
-function table(app) {
-  const path = pathOf(app);
-  const columns = { C: path.Cs, ...(path.epochs ? { passes: path.epochs, tol: path.tols } : {}), pixels: path.pixels, nonzeros: path.nonzeros, train_accuracy: path.train_accuracy, test_accuracy: path.test_accuracy, gap: path.gaps };
-  return [Object.keys(columns), ...path.Cs.map((_, i) => Object.values(columns).map((list) => list[i] ?? ''))];
-}
-
-function documentOf(app) {
-  const [head, ...rows] = table(app);
-  const { l1_ratio, group, entry_order } = pathOf(app);
-  return { l1_ratio, group, points: rows.map((row) => Object.fromEntries(row.map((value, i) => [head[i], value === '' ? null : value]))), entry_order };
 }

@@ -1,12 +1,16 @@
 /** Draw: bring a picture, and follow it on its way to the 28 x 28 pixels that the model sees. */
 import { html, render } from '../vendor/lit-html.js';
 import { computed, effect, signal } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { answer as answerOf } from '../core.js';
 import { Painter } from '../canvas.js';
 import { openPicture } from '../picture.js';
+import { seen } from '../seen.js';
 import { percent } from '../texts.js';
 import { savePng } from '../save.js';
 import { draw as texts } from '../texts/draw.js';
+
+const STEPS = ['ink', 'digit', 'pen', 'square', 'frame'];
 
 export const draw = {
   key: 'draw',
@@ -14,7 +18,7 @@ export const draw = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+    const section = (name) => addBlock(root, 'draw', name);
     const [intro, steps, bring] = ['intro', 'steps', 'bring'].map(section);
     render(html`<h1>${app.t('draw.title')}</h1><p class="lead">${app.t('draw.lead')}</p>`, intro);
     const ends = [mountSteps(steps, app), mountBring(bring, app)];
@@ -28,30 +32,39 @@ function mountSteps(root, app) {
   const list = document.createElement('ol');
   list.className = 'step-list';
   root.append(head, list);
-  const shown = computed(() => app.normalised.value?.steps ?? [{ name: 'frame', picture: app.frame.value, rows: app.model.value.rows, cols: app.model.value.cols, value: null }]);
-  /** @type {{ item: HTMLElement, painter: Painter, words: HTMLElement }[]} */
-  let tiles = [];
+  const shown = computed(() => {
+    const { rows, cols } = app.model.value;
+    const held = [{ name: 'frame', picture: app.frame.value, rows, cols, value: null }];
+    return new Map((app.normalised.value?.steps ?? held).map((step) => [step.name, step]));
+  });
+  const tiles = STEPS.map((name) => {
+    const item = list.appendChild(document.createElement('li'));
+    const canvas = item.appendChild(document.createElement('canvas'));
+    canvas.setAttribute('aria-hidden', 'true');
+    return { name, item, canvas, words: item.appendChild(document.createElement('div')), painter: null };
+  });
   const ends = [
     effect(() => render(recipe(app), head)),
-    effect(() => {
-      const steps = shown.value;
-      const shape = ({ rows, cols }) => `${rows}x${cols}`;
-      if (tiles.length !== steps.length || tiles.some(({ key }, i) => key !== shape(steps[i]))) {
-        tiles = steps.map((step) => makeTile(step, shape(step)));
-        list.replaceChildren(...tiles.map(({ item }) => item));
-      }
-      const { classes } = app.model.value;
-      steps.forEach((step, i) => {
-        const { painter, words } = tiles[i];
-        painter.ink(step.picture);
-        const said = app.isBlank.value ? null : answerOf(app.model.value, asFrame(step, app.model.value), app.weights.value);
-        const note = app.t(`draw.step.${step.name}`, { value: step.value });
-        render(html`<strong>${app.t(`draw.name.${step.name}`)}</strong><span>${note}</span>
-          ${said ? html`<span class="then">${app.t('draw.then', { label: classes[said.best], share: percent(said.p[said.best], app.language.value) })}</span>` : ''}`, words);
-      });
-    }),
+    seen(list, app, () => tiles.forEach((tile) => showStep(app, tile, shown.value.get(tile.name)))),
   ];
   return () => ends.forEach((end) => end());
+}
+
+/** Show a step in its place; one that this picture does not need leaves the place empty, so that nothing moves. */
+function showStep(app, tile, step) {
+  tile.item.classList.toggle('skipped', !step);
+  const title = html`<strong>${app.t(`draw.name.${tile.name}`)}</strong>`;
+  if (!step) {
+    render(html`${title}<span>${app.t('draw.step.skipped')}</span>`, tile.words);
+    return;
+  }
+  const { picture, rows, cols } = step;
+  if (tile.painter?.image.width !== cols || tile.painter?.image.height !== rows) tile.painter = new Painter(tile.canvas, rows, cols);
+  tile.painter.ink(picture);
+  const { classes } = app.model.value;
+  const said = app.isBlank.value ? null : answerOf(app.model.value, asFrame(step, app.model.value), app.weights.value);
+  render(html`${title}<span>${app.t(`draw.step.${tile.name}`)}</span>
+    ${said ? html`<span class="then">${app.t('draw.then', { label: classes[said.best], share: percent(said.p[said.best], app.language.value) })}</span>` : ''}`, tile.words);
 }
 
 /** What the model would see if the recipe ended with a step: the whole picture at the frame's size, areas averaged. */
@@ -78,15 +91,6 @@ function asFrame({ picture, rows, cols }, model) {
     }
   }
   return frame;
-}
-
-function makeTile({ rows, cols }, key) {
-  const item = document.createElement('li');
-  const canvas = document.createElement('canvas');
-  canvas.setAttribute('aria-hidden', 'true');
-  const words = document.createElement('div');
-  item.append(canvas, words);
-  return { key, item, words, painter: new Painter(canvas, rows, cols) };
 }
 
 function recipe(app) {
@@ -191,5 +195,5 @@ function stopCamera(state) {
 }
 
 function saveDrawing(app) {
-  savePng('digit', document.querySelector('.board .paper'), app.mode.value === 'frame' ? 10 : 2);
+  savePng('digit', document.querySelector('.board .paper'), app.mode.value === 'frame' ? 10 : 1);
 }

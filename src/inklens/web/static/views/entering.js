@@ -2,8 +2,8 @@
 import { html, render } from '../vendor/lit-html.js';
 import { computed, effect, signal } from '../vendor/signals-core.js';
 import { MapFigure } from '../maps.js';
-import { firstPoints, isOverTime, pathOf, significant } from '../points.js';
-import { decimal } from '../texts.js';
+import { firstPoints, isOverTime, pathOf } from '../points.js';
+import { decimal, significant } from '../texts.js';
 import { show } from './dial.js';
 
 const [BRIGHTEST, DARKEST] = [1, 0.22]; // the first and the last to enter; black never does

@@ -1,10 +1,9 @@
 /** One change, pixel by pixel or by a stroke: on the pad as ghost ink, here as pictures, with its proof. */
 import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
-import { judge, softmax, scores } from '../core.js';
+import { answer as answerOf, judge } from '../core.js';
 import { Painter } from '../canvas.js';
 import { paintChange } from '../change.js';
-import { classChoice } from '../choices.js';
 import { MapFigure } from '../maps.js';
 import { saveCsv, saveJson, savePng } from '../save.js';
 import { decimal, exponent, percent } from '../texts.js';
@@ -13,46 +12,90 @@ import { PENS } from './fooling.js';
 const LISTED = 60; // pixels in the table, the most changed ones
 
 /**
- * @param {HTMLElement} root @param {import('../app.js').App} app @param {import('./fooling.js').Fooling} fooling
+ * @param {HTMLElement} root @param {import('../app.js').App} app @param {import('./fooling.js').Fooling}
+ *   fooling
  * @returns {() => void}
  */
 export function mountChange(root, app, fooling) {
-  const [head, figures, words, row, table] = Array.from({ length: 5 }, () => root.appendChild(document.createElement('div')));
+  const [head, figures, words, row, table] = Array.from({ length: 5 }, () =>
+    root.appendChild(document.createElement('div')),
+  );
   figures.className = 'maps-large';
   const picture = new ChangePicture(figures.appendChild(document.createElement('figure')), app);
   const afterFigure = figures.appendChild(document.createElement('figure'));
-  const after = new MapFigure(afterFigure, app, { name: 'after', readout: (at) => pixelWords(app, fooling, at) });
+  const after = new MapFigure(afterFigure, app, {
+    name: 'after',
+    readout: (at) => pixelWords(app, fooling, at),
+  });
   const ends = [
-    effect(() => { if (fooling.subject.value) render(heading(app, fooling), head); }),
     effect(() => {
-      const { subject: { value: subject }, shown: { value: shown } } = fooling;
+      if (fooling.subject.value) render(heading(app, fooling), head);
+    }),
+    effect(() => {
+      const {
+        subject: { value: subject },
+        shown: { value: shown },
+      } = fooling;
       figures.hidden = !shown;
       if (!subject || !shown) return;
       picture.show(subject.frame, shown.change);
       after.ink(shown.flipped);
       const { classes } = app.model.value;
       const values = { source: classes[subject.answer.best], target: classes[shown.target] };
-      picture.caption(html`${app.t('fool.change.caption')} ${picture.saving()}`, app.t('fool.change.picture', { ...values, ...inks(app, shown) }));
-      after.caption(html`${app.t('fool.after.caption', values)} ${after.saving()}`, app.t('fool.after.picture', values));
+      picture.caption(
+        html`${app.t('fool.change.caption')} ${picture.saving()}`,
+        app.t('fool.change.picture', { ...values, ...inks(app, shown) }),
+      );
+      after.caption(
+        html`${app.t('fool.after.caption', values)} ${after.saving()}`,
+        app.t('fool.after.picture', values),
+      );
     }),
-    effect(() => { if (fooling.subject.value) render(facts(app, fooling), words); }),
+    effect(() => {
+      if (fooling.subject.value) render(facts(app, fooling), words);
+    }),
     effect(() => render(fooling.shown.value ? buttons(app, fooling) : '', row)),
-    effect(() => render(fooling.shown.value ? pixelTable(app, fooling.subject.value.frame, fooling.shown.value) : '', table)),
+    effect(() =>
+      render(
+        fooling.shown.value ? pixelTable(app, fooling.subject.value.frame, fooling.shown.value) : '',
+        table,
+      ),
+    ),
   ];
   return () => ends.forEach((end) => end());
 }
 
 function heading(app, fooling) {
   const t = (key, values) => app.t(`fool.${key}`, values);
-  const { way, goal, isProven } = fooling;
-  const button = (key) => html`<button type="button" aria-pressed=${String(way.value === key)} data-explain=${`fool.way.${key}`}
-    @click=${() => { way.value = key; }}>${t(`way.${key}`)}</button>`;
+  const { way } = fooling;
+  const button = (
+    key,
+  ) => html`<button type="button" aria-pressed=${String(way.value === key)} data-explain=${`fool.way.${key}`}
+    @click=${() => {
+      way.value = key;
+    }}>${t(`way.${key}`)}</button>`;
+  const pen = (width) =>
+    html`<option value=${width} .selected=${width === fooling.pen.value}>${t('pen.is', { width })}</option>`;
   return html`<h2>${t('change.title')}</h2>
-    <p class="choose" data-explain="fool.target">${t('ask.before')} ${classChoice(app, goal.value, (k) => fooling.ask(k), t('ask.label'))}${t('ask.after')}</p>
-    ${isProven.value ? html`<div class="controls"><div class="row segments" role="group" aria-label=${t('way')}>${button('ink')}${button('stroke')}</div>
+    <p class="choose" data-explain="fool.target">${t('ask.before')}
+      ${targetChoice(app, fooling)}${t('ask.after')}</p>
+    <div class="controls">
+      <div class="row segments" role="group" aria-label=${t('way')}>${button('ink')}${button('stroke')}</div>
       <label ?hidden=${way.value !== 'stroke'} data-explain="fool.pen"><span>${t('pen')}</span>
-        <select @change=${(event) => { fooling.pen.value = Number(event.target.value); }}>
-          ${PENS.map((width) => html`<option value=${width} .selected=${width === fooling.pen.value}>${t('pen.is', { width })}</option>`)}</select></label></div>` : ''}`;
+        <select @change=${(event) => {
+          fooling.pen.value = Number(event.target.value);
+        }}>
+          ${PENS.map(pen)}</select></label></div>`;
+}
+
+/** The choice of the class to reach: any but the present answer. */
+function targetChoice(app, fooling) {
+  const { subject, goal } = fooling;
+  const { best } = subject.value.answer;
+  return html`<select class="class-choice" aria-label=${app.t('fool.ask.label')}
+    @change=${(event) => fooling.ask(Number(event.target.value))}>
+    ${app.model.value.classes.map((name, k) => html`<option value=${k} ?disabled=${k === best}
+      .selected=${k === goal.value}>${name}</option>`)}</select>`;
 }
 
 function inks(app, { added, erased, cost }) {
@@ -62,16 +105,42 @@ function inks(app, { added, erased, cost }) {
 
 function facts(app, fooling) {
   const t = (key, values) => app.t(`fool.${key}`, values);
-  const { shown: { value: shown }, subject: { value: { answer } }, goal: { value: goal }, way } = fooling;
+  const {
+    shown: { value: shown },
+    subject: {
+      value: { answer },
+    },
+    goal: { value: goal },
+    way,
+  } = fooling;
   const { classes } = app.model.value;
   const target = classes[goal];
-  if (!shown) return html`<p class="fool-words">${t(way.value === 'stroke' ? 'none.stroke' : 'none.ink', { target })}</p>`;
+  if (shown === undefined) return searching(app, fooling);
+  if (!shown)
+    return html`<p class="fool-words">
+      ${t(way.value === 'stroke' ? 'none.stroke' : 'none.ink', { target })}</p>`;
   const lang = app.language.value;
-  const p = softmax(scores(app.weights.value, shown.flipped));
+  const { p } = answerOf(app.model.value, shown.flipped, app.weights.value);
   const pixels = shown.change.reduce((n, value) => n + (value !== 0), 0);
-  const values = { ...inks(app, shown), target, source: classes[answer.best], pixels, before: percent(answer.p[goal], lang), after: percent(p[goal], lang) };
+  const values = {
+    ...inks(app, shown),
+    target,
+    source: classes[answer.best],
+    pixels,
+    before: percent(answer.p[goal], lang),
+    after: percent(p[goal], lang),
+  };
   return html`<p class="proof" data-explain="fool.proof">${proof(app, fooling)}</p>
-    <p class="fool-words">${t(`facts.${shown.kind ?? kindOf(shown)}`, values)} ${t('facts.share', values)} ${checked(app, shown.flipped)}</p>`;
+    <p class="fool-words">${t(`facts.${shown.kind ?? kindOf(shown)}`, values)}
+      ${t('facts.share', values)} ${checked(app, shown.flipped)}</p>`;
+}
+
+function searching(app, fooling) {
+  const t = (key) => app.t(`fool.${key}`);
+  if (fooling.searching.value) return html`<p class="state" role="status">${t('searching')}</p>`;
+  return html`<p class="fool-words">${t('proof.searched')}</p>
+    <button type="button" class="primary" data-explain="fool.search"
+      @click=${() => fooling.search()}>${t('search')}</button>`;
 }
 
 /** Whether a change adds ink, rubs it out, or both, as it is told with two decimals. */
@@ -83,8 +152,12 @@ function kindOf({ added, erased }) {
 /** What is proven of the change that is shown. */
 function proof(app, fooling) {
   const t = (key, values) => app.t(`fool.proof.${key}`, values);
-  const { shown: { value: shown }, least: { value: least } } = fooling;
+  const {
+    shown: { value: shown },
+    least: { value: least },
+  } = fooling;
   const lang = app.language.value;
+  if (!fooling.isProven.value) return t(shown.kind ? 'stroke.searched' : 'searched');
   if (shown.kind) {
     const times = decimal(least ? shown.cost / least.cost : 1, 2, lang);
     return t('stroke', { times, least: decimal(shown.lowerBound, 2, lang), width: shown.width });
@@ -97,9 +170,15 @@ function proof(app, fooling) {
 
 /** Whether the check before an answer would let the changed digit pass. */
 function checked(app, flipped) {
-  const { model: { value: model } } = app;
+  const {
+    model: { value: model },
+  } = app;
   if (!model.gate) return '';
-  return app.t(judge(model, { frame: flipped, measures: {}, blank: false }).accepted ? 'fool.check.passes' : 'fool.check.refuses');
+  return app.t(
+    judge(model, { frame: flipped, measures: {}, blank: false }).accepted
+      ? 'fool.check.passes'
+      : 'fool.check.refuses',
+  );
 }
 
 function buttons(app, fooling) {
@@ -108,24 +187,43 @@ function buttons(app, fooling) {
   const { ghosting, held, shown } = fooling;
   const isApplied = held.value !== null && shown.value.flipped.every((ink, j) => ink === app.frame.value[j]);
   const isShown = ghosting.value && held.value !== null;
+  const isUntouched = held.value === null || app.pad.marks.length === 0;
   const apply = () => {
     fooling.apply();
     app.announce(app.t('fool.applied', { target: app.model.value.classes[fooling.goal.value] }));
   };
   return html`<div class="row change-row">
-    <button type="button" class="primary" data-explain="fool.apply" ?disabled=${isApplied} @click=${apply}>${t('apply')}</button>
-    <button type="button" data-explain="tool.undo" ?disabled=${held.value === null || app.pad.marks.length === 0} @click=${() => app.pad.undo()}>${t('undo')}</button>
-    <label class="check" data-explain="fool.ghost"><input type="checkbox" .checked=${isShown} @change=${() => fooling.toggleGhost()}><span>${t('ghost')}</span></label>
-    <button type="button" class="link" @click=${() => saveJson('flip', asJson(app, fooling))}>JSON</button></div>`;
+    <button type="button" class="primary" data-explain="fool.apply" ?disabled=${isApplied}
+      @click=${apply}>${t('apply')}</button>
+    <button type="button" data-explain="tool.undo" ?disabled=${isUntouched}
+      @click=${() => app.pad.undo()}>${t('undo')}</button>
+    <label class="check" data-explain="fool.ghost"><input type="checkbox" .checked=${isShown}
+      @change=${() => fooling.toggleGhost()}><span>${t('ghost')}</span></label>
+    <button type="button" class="link"
+      @click=${() => saveJson('flip', asJson(app, fooling))}>JSON</button></div>`;
 }
 
-function asJson(app, { subject: { value: { frame, answer } }, shown: { value: shown } }) {
+function asJson(
+  app,
+  {
+    subject: {
+      value: { frame, answer },
+    },
+    shown: { value: shown },
+  },
+) {
   const { classes } = app.model.value;
   const { cost, added, erased, lowerBound, kind, start, end, width } = shown;
   return {
-    from: classes[answer.best], to: classes[shown.target], cost, lower_bound: lowerBound, added, erased,
+    from: classes[answer.best],
+    to: classes[shown.target],
+    cost,
+    lower_bound: lowerBound,
+    added,
+    erased,
     ...(kind ? { stroke: { kind, start, end, width } } : { optimal: shown.optimal }),
-    frame: Array.from(frame), flipped: Array.from(shown.flipped),
+    frame: Array.from(frame),
+    flipped: Array.from(shown.flipped),
   };
 }
 
@@ -133,19 +231,36 @@ function asJson(app, { subject: { value: { frame, answer } }, shown: { value: sh
 function pixelTable(app, frame, { change, flipped }) {
   const { cols } = app.model.value;
   const number = (value) => decimal(value, 2, app.language.value);
-  const changed = Array.from(change.keys()).filter((j) => change[j] !== 0).sort((a, b) => Math.abs(change[b]) - Math.abs(change[a]) || a - b);
+  const changed = Array.from(change.keys())
+    .filter((j) => change[j] !== 0)
+    .sort((a, b) => Math.abs(change[b]) - Math.abs(change[a]) || a - b);
   const rows = changed.map((j) => [Math.floor(j / cols), j % cols, frame[j], flipped[j], change[j]]);
-  const head = [app.t('row'), app.t('column'), app.t('fool.before'), app.t('fool.then'), app.t('fool.difference')];
+  const head = [
+    app.t('row'),
+    app.t('column'),
+    app.t('fool.before'),
+    app.t('fool.then'),
+    app.t('fool.difference'),
+  ];
+  const line = ([row, col, ...inked]) =>
+    html`<tr><td>${row}</td><td>${col}</td>${inked.map((value) => html`<td>${number(value)}</td>`)}</tr>`;
   return html`<details><summary>${app.t('fool.pixels', { n: changed.length })}</summary>
-    <div class="scroll"><table class="numbers"><thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
-      <tbody>${rows.slice(0, LISTED).map(([row, col, ...inked]) => html`<tr><td>${row}</td><td>${col}</td>${inked.map((value) => html`<td>${number(value)}</td>`)}</tr>`)}</tbody></table></div>
-    <button type="button" class="link" @click=${() => saveCsv('change', [head, ...rows])}>CSV</button></details>`;
+    <div class="scroll"><table class="numbers">
+      <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
+      <tbody>${rows.slice(0, LISTED).map(line)}</tbody></table></div>
+    <button type="button" class="link"
+      @click=${() => saveCsv('change', [head, ...rows])}>CSV</button></details>`;
 }
 
 function pixelWords(app, { subject: { value: subject }, shown: { value: shown } }, at) {
   const { cols } = app.model.value;
   const number = (value) => decimal(value, 2, app.language.value);
-  return app.t('fool.pixel', { row: Math.floor(at / cols), col: at % cols, before: number(subject.frame[at]), after: number(shown.flipped[at]) });
+  return app.t('fool.pixel', {
+    row: Math.floor(at / cols),
+    col: at % cols,
+    before: number(subject.frame[at]),
+    after: number(shown.flipped[at]),
+  });
 }
 
 /** The digit with what changes over it. */
@@ -156,7 +271,9 @@ class ChangePicture {
     this.sheet = document.createElement('div');
     this.sheet.className = 'change-picture';
     this.sheet.setAttribute('role', 'img');
-    const [paper, over] = ['paper', 'over'].map((name) => Object.assign(document.createElement('canvas'), { className: name }));
+    const [paper, over] = ['paper', 'over'].map((name) =>
+      Object.assign(document.createElement('canvas'), { className: name }),
+    );
     this.sheet.append(paper, over);
     this.over = over;
     this.paper = paper;
@@ -177,7 +294,8 @@ class ChangePicture {
   }
 
   saving() {
-    return html`<span class="saving"><button type="button" class="link" @click=${() => savePng('change', this.#joined(), 1)}>PNG</button></span>`;
+    return html`<span class="saving"><button type="button" class="link"
+      @click=${() => savePng('change', this.#joined(), 1)}>PNG</button></span>`;
   }
 
   #joined() {

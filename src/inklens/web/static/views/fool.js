@@ -1,6 +1,10 @@
-/** Fool it: the least change of ink that changes the answer, proven; drawn by oneself; guessed before it is seen. */
+/**
+ * Fool it: the least change of ink that changes the answer, proven; drawn by oneself; guessed before it is
+ * seen.
+ */
 import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { bars, keepOpen } from '../charts.js';
 import { decimal, exponent } from '../texts.js';
 import { foolingOf, MARGINS } from './fooling.js';
@@ -15,8 +19,15 @@ export const fool = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
-    const [intro, empty, distance, change, attempt, guess] = ['intro', 'nothing', 'distance', 'change', 'attempt', 'guess'].map(section);
+    const section = (name) => addBlock(root, 'fool', name);
+    const [intro, empty, distance, change, attempt, guess] = [
+      'intro',
+      'nothing',
+      'distance',
+      'change',
+      'attempt',
+      'guess',
+    ].map(section);
     const fooling = foolingOf(app);
     render(html`<h1>${app.t('fool.title')}</h1><p class="lead">${app.t('fool.lead')}</p>`, intro);
     const ends = [
@@ -46,21 +57,41 @@ function nothing(app) {
 /** How far the digit is from every other answer. */
 function mountDistance(root, app, fooling) {
   const t = (key, values) => app.t(`fool.${key}`, values);
-  const [words, controls, chart] = ['div', 'div', 'div'].map((name) => root.appendChild(document.createElement(name)));
+  const [words, controls, chart] = ['div', 'div', 'div'].map((name) =>
+    root.appendChild(document.createElement(name)),
+  );
   controls.className = 'controls';
   chart.className = 'costs';
   const ends = [
     effect(() => {
-      const { subject: { value: subject }, radius: { value: radius } } = fooling;
+      const {
+        subject: { value: subject },
+        radius: { value: radius },
+      } = fooling;
       if (subject) render(distance(app, fooling, subject, radius), words);
     }),
-    effect(() => render(html`
+    effect(() =>
+      render(
+        html`
       <label data-explain="fool.margin"><span>${t('margin')}</span>
-        <select @change=${(event) => { fooling.margin.value = MARGINS[event.target.value]; }}>
-          ${MARGINS.map((margin, i) => html`<option value=${i} .selected=${margin === fooling.margin.value}>${t(`margin.${i}`)}</option>`)}
+        <select @change=${(event) => {
+          fooling.margin.value = MARGINS[event.target.value];
+        }}>
+          ${MARGINS.map((margin, i) => html`<option value=${i}
+            .selected=${margin === fooling.margin.value}>${t(`margin.${i}`)}</option>`)}
         </select></label>
-      ${app.model.value.usual ? html`<label class="check" data-explain="fool.usual"><input type="checkbox" .checked=${fooling.usual.value}
-        @change=${(event) => { fooling.usual.value = event.target.checked; }}><span>${t('usual')}</span></label>` : ''}`, controls)),
+      ${
+        app.model.value.usual
+          ? html`<label class="check" data-explain="fool.usual">
+              <input type="checkbox" .checked=${fooling.usual.value}
+        @change=${(event) => {
+          fooling.usual.value = event.target.checked;
+        }}><span>${t('usual')}</span></label>`
+          : ''
+      }`,
+        controls,
+      ),
+    ),
     effect(() => {
       if (!fooling.flips.value) chart.replaceChildren();
       else keepOpen(chart, costs(app, fooling));
@@ -72,10 +103,16 @@ function mountDistance(root, app, fooling) {
 function distance(app, fooling, { answer }, radius) {
   const t = (key, values) => app.t(`fool.${key}`, values);
   const { classes } = app.model.value;
-  const values = { source: classes[answer.best], nearest: classes[fooling.nearest.value], radius: decimal(radius ?? 0, 2, app.language.value) };
-  const known = radius === null ? 'distance.searched' : Number.isFinite(radius) ? 'distance.text' : 'distance.never';
+  const values = {
+    source: classes[answer.best],
+    nearest: classes[fooling.nearest.value],
+    radius: decimal(radius ?? 0, 2, app.language.value),
+  };
+  const known =
+    radius === null ? 'distance.searched' : Number.isFinite(radius) ? 'distance.text' : 'distance.never';
   return html`<h2>${t('distance.title')}</h2>
-    <p class="big-number" ?hidden=${!Number.isFinite(radius ?? NaN)}><strong>${values.radius}</strong> <span>${t('distance.unit')}</span></p>
+    <p class="big-number" ?hidden=${!Number.isFinite(radius ?? NaN)}>
+      <strong>${values.radius}</strong> <span>${t('distance.unit')}</span></p>
     <p class="fool-words">${t(known, values)}</p>`;
 }
 
@@ -83,20 +120,58 @@ function distance(app, fooling, { answer }, radius) {
 function costs(app, fooling) {
   const t = (key, values) => app.t(`fool.${key}`, values);
   const { classes } = app.model.value;
-  const { subject: { value: { answer } }, flips: { value: flips }, goal: { value: goal }, nearest: { value: nearest } } = fooling;
+  const {
+    subject: {
+      value: { answer },
+    },
+    flips: { value: flips },
+    goal: { value: goal },
+    nearest: { value: nearest },
+  } = fooling;
   const lang = app.language.value;
   const rows = flips.map((flip, k) => {
     const kind = k === goal ? 'chosen' : k === answer.best ? 'best' : '';
-    if (k === answer.best) return { label: classes[k], value: 0, text: t('costs.now'), kind, cells: [t('costs.now'), '', '', ''] };
-    if (!flip) return { label: classes[k], value: 0, text: t('costs.never'), kind, cells: [t('costs.never'), '', '', ''] };
+    if (k === answer.best)
+      return { label: classes[k], value: 0, text: t('costs.now'), kind, cells: [t('costs.now'), '', '', ''] };
+    if (flip === undefined)
+      return {
+        label: classes[k],
+        value: 0,
+        text: t('costs.unsearched'),
+        kind,
+        cells: [t('costs.unsearched'), '', '', ''],
+      };
+    if (!flip)
+      return {
+        label: classes[k],
+        value: 0,
+        text: t('costs.never'),
+        kind,
+        cells: [t('costs.never'), '', '', ''],
+      };
     const { cost, added, erased, gap } = flip;
-    return { label: classes[k], value: cost, text: decimal(cost, 2, lang), kind, cells: [cost, added, erased, exponent(gap)] };
+    return {
+      label: classes[k],
+      value: cost,
+      text: decimal(cost, 2, lang),
+      kind,
+      cells: [cost, added, erased, fooling.isProven.value ? exponent(gap) : t('costs.searched')],
+    };
   });
-  return bars({
-    name: 'least-ink', bars: rows,
-    words: t('costs.words', { nearest: classes[nearest], cost: decimal(flips[nearest]?.cost ?? 0, 2, lang) }),
-    caption: t('costs.caption'),
-    head: [t('class'), t('costs.cost'), t('costs.added'), t('costs.erased'), t('costs.gap')],
-    onChoose: (k) => { if (flips[k]) fooling.ask(k); },
-  }, app);
+  return bars(
+    {
+      name: 'least-ink',
+      bars: rows,
+      words: t('costs.words', {
+        nearest: classes[nearest],
+        cost: decimal(flips[nearest]?.cost ?? 0, 2, lang),
+      }),
+      caption: t(fooling.isProven.value ? 'costs.caption' : 'costs.caption.searched'),
+      head: [t('class'), t('costs.cost'), t('costs.added'), t('costs.erased'), t('costs.gap')],
+      onChoose: (k) => {
+        if (flips[k] !== null) fooling.ask(k);
+      },
+    },
+    app,
+  );
 }

@@ -1,19 +1,31 @@
-/** What is known of the digit on the pad: what it takes to make it any other class, and what was done towards it. */
+/**
+ * What is known of the digit on the pad: what it takes to make it any other class, and what was done towards
+ * it.
+ */
 import { batch, computed, effect, signal, untracked } from '../vendor/signals-core.js';
-import { answer as answerOf, leastInk, radius, smallestStroke } from '../core.js';
+import { answer as answerOf, leastInk, radius, searchedFlip, smallestStroke } from '../core.js';
 
-/** How clearly the other class should win: log-odds, against the next best; the first is the least that counts. */
+/**
+ * How clearly the other class should win: log-odds, against the next best; the first is the least that
+ * counts.
+ */
 export const MARGINS = [1e-6, Math.log(3), Math.log(19)]; // even, 75 : 25, 95 : 5
 
 /** Widths of the pen that makes the smallest stroke, in pixels of the frame. */
 export const PENS = [1, 2, 3];
 
+const PAINT_MS = 30; // before a search, so that the screen says that there is one
+
 /**
- * @typedef {import('../core.js').Flip & { kind?: 'draw' | 'erase', start?: number[], end?: number[], width?: number }} Way
+ * @typedef {import('../core.js').Flip & { kind?: 'draw' | 'erase', start?: number[], end?: number[], width?:
+ *   number }} Way
  *   a changed frame; of a stroke, also the stroke
- * @typedef {{ frame: Float64Array, weights: import('../core.js').Weights, answer: import('../core.js').Answer }} Subject
- * @typedef {{ base: Float64Array, frame: Float64Array }} Held   the pad's own frame, and the start of all measuring
- * @typedef {{ spent: number, added: number, erased: number, best: number, reached: boolean, short: number }} Attempt
+ * @typedef {{ frame: Float64Array, weights: import('../core.js').Weights, answer: import('../core.js').Answer
+ *   }} Subject
+ * @typedef {{ base: Float64Array, frame: Float64Array }} Held   the pad's own frame, and the start of all
+ *   measuring
+ * @typedef {{ spent: number, added: number, erased: number, best: number, reached: boolean, short: number }}
+ *   Attempt
  *   ink changed since the start; the answer now; log-odds that are still missing
  */
 
@@ -22,6 +34,7 @@ export class Fooling {
   /** @param {import('../app.js').App} app */
   constructor(app) {
     this.app = app;
+    this.model = app.model.value; // that the target is a class of
     /** Class that was asked for; null: the nearest. */
     this.target = app.target;
     /** 'ink': pixel by pixel; 'stroke': by one stroke of a pen. */
@@ -30,34 +43,52 @@ export class Fooling {
     this.pen = signal(PENS[1]);
     this.usual = signal(false);
     this.ghosting = signal(false);
+    /** Changes of this digit that were searched, on features that are not linear in the ink. */
+    this.found = signal(new Map());
+    this.searching = signal(false);
     /** @type {import('../vendor/signals-core.js').Signal<Held | null>} */
     this.held = signal(null);
     /** @type {import('../vendor/signals-core.js').Signal<Subject | null>} */
-    this.subject = signal(null);
+    this.looked = signal(null);
     this.#derive();
   }
 
   #derive() {
     const { app } = this;
+    /** The digit that all this is about; null on an empty pad, and until another model has looked at it. */
+    this.subject = computed(() =>
+      this.looked.value?.weights === app.weights.value ? this.looked.value : null,
+    );
     this.isProven = computed(() => app.model.value.features === 'pixels');
     this.options = computed(() => ({ margin: this.margin.value, weights: app.weights.value }));
-    /** The least ink for each class; null for the present answer, and where no change does it. */
+    /**
+     * The least ink for each class: null for the present answer, and where no change does it; undefined
+     * before a search.
+     */
     this.flips = computed(() => {
       const subject = this.subject.value;
-      if (!subject || !this.isProven.value) return null;
-      const { frame, answer } = subject;
-      return app.model.value.classes.map((_, k) => (k === answer.best ? null : leastInk(app.model.value, frame, k, { ...this.options.value, highest: this.highest(k) })));
+      return (
+        subject &&
+        app.model.value.classes.map((_, k) =>
+          k === subject.answer.best ? null : this.#flip(subject.frame, k),
+        )
+      );
     });
-    this.radius = computed(() => (this.flips.value ? radius(app.model.value, this.subject.value.frame, app.weights.value) : null));
+    this.radius = computed(() =>
+      this.isProven.value && this.subject.value
+        ? radius(app.model.value, this.subject.value.frame, app.weights.value)
+        : null,
+    );
     this.nearest = computed(() => nearestOf(this.flips.value, this.subject.value));
     this.goal = computed(() => {
       const asked = this.target.value;
       return asked === null || asked === this.subject.value?.answer.best ? this.nearest.value : asked;
     });
     this.least = computed(() => this.flips.value?.[this.goal.value] ?? null);
-    this.stroke = computed(() => this.#stroke());
-    /** The change that is shown. */
-    this.shown = computed(() => (this.way.value === 'stroke' ? this.stroke.value : this.least.value));
+    /** The change that is shown: null where none does it, undefined before a search. */
+    this.shown = computed(() =>
+      this.way.value === 'stroke' ? this.#stroke() : this.flips.value?.[this.goal.value],
+    );
     this.attempt = computed(() => this.#attempt());
   }
 
@@ -70,6 +101,12 @@ export class Fooling {
         if (this.held.peek() && this.held.peek().base !== app.pad.base) this.held.value = null;
       }),
       effect(() => {
+        const model = app.model.value;
+        if (this.model === model) return;
+        this.model = model;
+        untracked(() => this.release());
+      }),
+      effect(() => {
         void app.settled.value;
         void app.isBlank.value;
         void app.mode.value;
@@ -77,12 +114,17 @@ export class Fooling {
         void app.model.value;
         void app.weights.value;
         void this.held.value;
-        untracked(() => this.#look());
+        untracked(() => batch(() => this.#look()));
       }),
       effect(() => {
         void app.ink.value;
         const way = this.ghosting.value && this.held.value ? this.shown.value : null;
-        app.ghost.value = way && { change: remaining(way, app.frame.value), flipped: way.flipped, cost: way.cost, target: way.target };
+        app.ghost.value = way && {
+          change: remaining(way, app.frame.value),
+          flipped: way.flipped,
+          cost: way.cost,
+          target: way.target,
+        };
       }),
     ];
     return () => {
@@ -104,6 +146,7 @@ export class Fooling {
       this.target.value = k;
       this.ghosting.value = true;
     });
+    if (this.shown.value === undefined) this.search();
   }
 
   /** Measure all changes from what the model sees now. */
@@ -154,22 +197,64 @@ export class Fooling {
   #look() {
     const { app } = this;
     const frame = this.held.value?.frame ?? app.frame.value;
-    const was = this.subject.value;
-    if (!this.held.value && app.isBlank.value) this.subject.value = null;
+    const was = this.looked.value;
+    if (!this.held.value && app.isBlank.value) this.looked.value = null;
     else if (!was || was.weights !== app.weights.value || was.frame.some((ink, j) => ink !== frame[j])) {
       const copy = Float64Array.from(frame);
-      this.subject.value = { frame: copy, weights: app.weights.value, answer: answerOf(app.model.value, copy, app.weights.value) };
+      this.found.value = new Map();
+      this.looked.value = {
+        frame: copy,
+        weights: app.weights.value,
+        answer: answerOf(app.model.value, copy, app.weights.value),
+      };
     }
+  }
+
+  #flip(frame, k) {
+    if (!this.isProven.value) return this.found.value.get(this.#key('ink', k));
+    return leastInk(this.app.model.value, frame, k, { ...this.options.value, highest: this.highest(k) });
   }
 
   #stroke() {
     const goal = this.goal.value;
-    if (goal === null || !this.isProven.value) return null;
-    const { frame } = this.subject.value;
-    const found = smallestStroke(this.app.model.value, frame, goal, { ...this.options.value, width: this.pen.value });
+    if (goal === null) return null;
+    if (!this.isProven.value) return this.found.value.get(this.#key('stroke', goal));
+    return this.#strokeTo(this.subject.value.frame, goal, this.least.value?.lowerBound ?? 0);
+  }
+
+  #strokeTo(frame, goal, lowerBound) {
+    const found = smallestStroke(this.app.model.value, frame, goal, {
+      ...this.options.value,
+      width: this.pen.value,
+    });
     if (!found) return null;
     const change = found.flipped.map((ink, j) => ink - frame[j]);
-    return { ...found, ...split(change), change, cost: found.ink, lowerBound: this.least.value?.lowerBound ?? 0 };
+    return { ...found, ...split(change), change, cost: found.ink, lowerBound };
+  }
+
+  #key(way, k) {
+    return [way, k, this.margin.value, way === 'ink' ? this.usual.value : this.pen.value].join(' ');
+  }
+
+  /** Search for a change where none can be proven; it takes up to a second or two. */
+  search() {
+    if (this.isProven.value || this.searching.value) return;
+    this.searching.value = true;
+    setTimeout(() => {
+      const [subject, goal, way] = [this.subject.value, this.goal.value, this.way.value];
+      batch(() => {
+        this.searching.value = false;
+        if (!subject || goal === null) return;
+        const found =
+          way === 'stroke'
+            ? this.#strokeTo(subject.frame, goal, 0)
+            : searchedFlip(this.app.model.value, subject.frame, goal, {
+                ...this.options.value,
+                highest: this.highest(goal),
+              });
+        this.found.value = new Map(this.found.value).set(this.#key(way, goal), found);
+      });
+    }, PAINT_MS);
   }
 
   #attempt() {
@@ -180,13 +265,23 @@ export class Fooling {
     const frame = this.app.frame.value;
     const { added, erased } = split(frame.map((ink, j) => ink - held.frame[j]));
     const ahead = lead(z, this.goal.value);
-    return { spent: added + erased, added, erased, best, reached: ahead >= this.margin.value, short: Math.max(0, this.margin.value - ahead) };
+    return {
+      spent: added + erased,
+      added,
+      erased,
+      best,
+      reached: ahead >= this.margin.value,
+      short: Math.max(0, this.margin.value - ahead),
+    };
   }
 }
 
 const kept = new WeakMap();
 
-/** The one of an app, so that a digit stays as it was while another view is open. @param {import('../app.js').App} app */
+/**
+ * The one of an app, so that a digit stays as it was while another view is open.
+ * @param {import('../app.js').App} app
+ */
 export function foolingOf(app) {
   if (!kept.has(app)) kept.set(app, new Fooling(app));
   return kept.get(app);
@@ -195,7 +290,9 @@ export function foolingOf(app) {
 /** Ink added and erased by a change. @param {ArrayLike<number>} change */
 export function split(change) {
   let [added, erased] = [0, 0];
-  for (let j = 0; j < change.length; j += 1) if (change[j] > 0) added += change[j]; else erased -= change[j];
+  for (let j = 0; j < change.length; j += 1)
+    if (change[j] > 0) added += change[j];
+    else erased -= change[j];
   return { added, erased };
 }
 
@@ -208,9 +305,10 @@ export function lead(z, k) {
 
 function nearestOf(flips, subject) {
   if (!subject) return null;
-  if (!flips) return subject.answer.second;
   let best = null;
-  flips.forEach((flip, k) => { if (flip && (best === null || flip.cost < flips[best].cost)) best = k; });
+  flips.forEach((flip, k) => {
+    if (flip && (best === null || flip.cost < flips[best].cost)) best = k;
+  });
   return best ?? subject.answer.second;
 }
 

@@ -3,8 +3,7 @@ import { html, render } from '../vendor/lit-html.js';
 import { effect, signal } from '../vendor/signals-core.js';
 import { largest } from '../canvas.js';
 import { pathPoint } from '../core.js';
-import { significant } from '../points.js';
-import { decimal, percent } from '../texts.js';
+import { decimal, percent, significant } from '../texts.js';
 import { show } from './dial.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app */
@@ -28,7 +27,7 @@ export function questionsOf(model) {
   const zeros = (index) => 1 - path.nonzeros[index] / model.coef.length;
   const before = model.coef.reduce((count, weight) => count + (weight === 0 ? 1 : 0), 0) / model.coef.length;
   const best = path.test_accuracy.indexOf(Math.max(...path.test_accuracy));
-  const middle = best > 0 ? best : Math.floor(last / 2);
+  const middle = best > 0 && best < last ? best : Math.floor(last / 2);
   const growth = largest(pathPoint(model, last).coef) - largest(pathPoint(model, middle).coef);
   const after = path.test_accuracy[best] - path.test_accuracy[last];
   return [

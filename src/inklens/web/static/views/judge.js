@@ -1,22 +1,18 @@
 /** Judge: how well a model does, on which digits it fails, what they look like, and whether a label is to blame. */
 import { html, nothing, render } from '../vendor/lit-html.js';
-import { effect, signal } from '../vendor/signals-core.js';
-import { Painter } from '../canvas.js';
-import { answer as answerOf } from '../core.js';
+import { computed, effect, signal, untracked } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { decimal, percent } from '../texts.js';
-import { download, saveCsv, saveJson, saveSvg } from '../save.js';
+import { saveCsv, saveJson, saveSvg } from '../save.js';
 import { accuracyOf, byRecall, classNumbers, frequentMistakes } from './judged.js';
 import { intervalChart } from './intervals.js';
 import { matrixTable } from './matrix.js';
 import { mountPicked } from './picked.js';
 import { mountComparing } from './comparing.js';
-import { judgedSamples, nameOf, sampleRows, showRow } from './rows.js';
-import { decide, decisionsOf, DROP, relabelText } from './relabel.js';
+import { mountLabels } from './labels.js';
+import { thumbs } from './thumbs.js';
+import { judgedSamples } from './rows.js';
 import { judge as texts } from '../texts/judge.js';
-
-const MOST_SUSPECTS = 12; // samples whose labels are doubted, shown at once
-const DOUBTED_FROM = 0.8; // probability of another class from which a label is worth a look
-const RELABEL_FILE = 'relabel.csv';
 
 export const judging = {
   key: 'judge',
@@ -24,20 +20,28 @@ export const judging = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
-    const intro = section('intro');
+    const section = (name) => addBlock(root, 'judge', name);
+    const [intro, body, compare] = ['intro', 'judged', 'compare'].map(section);
+    const found = signal({ state: 'waiting' });
     let endBody = () => {};
-    const body = section('judged');
     const ends = [
       effect(() => {
-        const judged = judgedSamples(app.model.value);
-        render(introduction(app, judged), intro);
-        endBody();
-        body.replaceChildren();
-        endBody = judged ? mountJudged(body, app, judged) : () => {};
+        const model = app.model.value;
+        void app.host.library?.current.value;
+        untracked(() => judge(app, model, found));
       }),
-      mountComparing(section('compare'), app),
+      effect(() => {
+        const now = found.value;
+        render(introduction(app, now), intro);
+        endBody();
+        if (now.state === 'waiting') body.style.minHeight = `${body.offsetHeight}px`; // what is below stays where it is
+        body.replaceChildren();
+        body.classList.toggle('is-waiting', now.state === 'waiting');
+        endBody = now.judged ? untracked(() => mountJudged(body, app, now.judged)) : () => {};
+      }),
+      mountComparing(compare, app),
     ];
+    for (const kind of ['click', 'keyup']) root.addEventListener(kind, () => { if (found.value.judged) body.style.minHeight = ''; });
     return () => {
       ends.forEach((end) => end());
       endBody();
@@ -45,9 +49,31 @@ export const judging = {
   },
 };
 
-function introduction(app, judged) {
+/** What the model was judged on: all rows where the studio has them, else the samples that came with it. */
+async function judge(app, model, found) {
+  const { library } = app.host;
+  const samples = judgedSamples(model);
+  const settle = (judged, trouble = '') => { found.value = judged ? { state: 'judged', judged, trouble } : { state: 'none', trouble }; };
+  if (!library?.current.value) {
+    settle(samples);
+    return;
+  }
+  found.value = { state: 'waiting' };
+  try {
+    const judged = await library.judged(model);
+    if (app.model.value === model) settle(judged);
+  } catch (error) {
+    if (app.model.value === model) settle(samples, error.message);
+  }
+}
+
+function introduction(app, { state, judged, trouble }) {
   const title = html`<h1>${app.t('judge.title')}</h1>`;
-  if (!judged) return html`${title}<p class="lead">${app.t('judge.lead')}</p><div class="empty"><p>${app.t('judge.none')}</p><p><code>inklens export model.inklens -o page.html</code></p></div>`;
+  if (state === 'waiting') return html`${title}<p class="lead">${app.t('judge.lead')}</p><p class="state" role="status">${app.t('judge.waiting')}</p>`;
+  if (!judged) {
+    return html`${title}<p class="lead">${app.t('judge.lead')}</p><div class="empty"><p>${trouble || app.t('judge.none')}</p>
+      ${trouble ? nothing : html`<p><code>inklens export model.inklens -o page.html</code></p>`}</div>`;
+  }
   const lang = app.language.value;
   const { count, of, share, low, high } = accuracyOf(judged.confusion);
   return html`${title}<p class="lead">${app.t('judge.lead')}</p>
@@ -57,24 +83,24 @@ function introduction(app, judged) {
 
 /** Everything that follows from the samples of one model. */
 function mountJudged(root, app, judged) {
-  const part = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+  const part = (name) => addBlock(root, 'judge', name);
   const [confusion, pickedRoot, words, labels, numbers] = ['confusion', 'picked', 'in-words', 'labels', 'per-class'].map(part);
   const [worst] = frequentMistakes(judged.confusion, 1);
-  if (!app.cell.peek()) app.cell.value = worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 };
-  const state = { cell: app.cell, picked: signal(null), shares: signal(false) };
+  const first = worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 };
+  const state = { cell: computed(() => app.cell.value ?? first), picked: signal(null), shares: signal(false) };
   const ends = [
     mountConfusion(confusion, app, judged, state),
     mountPicked(pickedRoot, app, state.picked),
-    effect(() => render(inWords(app, judged, (cell) => open(state, cell, confusion)), words)),
-    effect(() => render(doubtful(app, judged, state, pickedRoot), labels)),
+    effect(() => render(inWords(app, judged, (cell) => open(app, state, cell, confusion)), words)),
+    mountLabels(labels, app, judged, state.picked, () => pickedRoot.scrollIntoView({ block: 'nearest' })),
     mountNumbers(numbers, app, judged),
   ];
   return () => ends.forEach((end) => end());
 }
 
 /** Open a cell from elsewhere on the page, and bring it into sight. */
-function open(state, cell, place) {
-  state.cell.value = cell;
+function open(app, state, cell, place) {
+  app.cell.value = cell;
   state.picked.value = null;
   place.scrollIntoView({ block: 'start' });
   place.querySelector(`[data-at="${cell.t},${cell.p}"]`)?.focus({ preventScroll: true });
@@ -87,6 +113,7 @@ function mountConfusion(root, app, judged, state) {
   const both = Object.assign(document.createElement('div'), { className: 'confusion-parts' });
   both.append(table, cell);
   root.append(head, both);
+  const opened = signal({ total: 0, rows: [] });
   const t = (key, values) => app.t(`judge.${key}`, values);
   const ends = [
     effect(() => render(html`<h2>${t('matrix.title')}</h2><p>${t('matrix.text')}</p>
@@ -95,14 +122,31 @@ function mountConfusion(root, app, judged, state) {
         <span class="saving">${saveMatrix(app, judged)}</span></div>`, head)),
     effect(() => render(matrixTable(app, {
       confusion: judged.confusion, cell: state.cell.value, shares: state.shares.value,
-      open: (chosen) => { state.cell.value = chosen; state.picked.value = null; },
+      open: (chosen) => { app.cell.value = chosen; state.picked.value = null; },
     }), table)),
     effect(() => {
       const { t: truth, p } = state.cell.value;
-      render(cellRows(app, judged, state, judged.cell(truth, p)), cell);
+      untracked(() => fill(opened, judged.cell(truth, p)));
     }),
+    effect(() => render(cellRows(app, judged, state, opened), cell)),
   ];
   return () => ends.forEach((end) => end());
+}
+
+/** Show the rows of a cell now, or when they have come; what comes for a cell that was left is dropped. */
+async function fill(opened, rows, before = []) {
+  if (!(rows instanceof Promise)) {
+    opened.value = rows;
+    return;
+  }
+  const waiting = { total: null, rows: before };
+  opened.value = waiting;
+  try {
+    const { total, rows: more } = await rows;
+    if (opened.value === waiting) opened.value = { total, rows: [...before, ...more] };
+  } catch (error) {
+    if (opened.value === waiting) opened.value = { total: null, rows: before, trouble: error.message };
+  }
 }
 
 function saveMatrix(app, { confusion, half }) {
@@ -114,43 +158,21 @@ function saveMatrix(app, { confusion, half }) {
 }
 
 /** The images of the open cell; choosing one puts it on the pad. */
-function cellRows(app, judged, state, { total, rows }) {
+function cellRows(app, judged, state, opened) {
   const { classes } = app.model.value;
   const { t: truth, p } = state.cell.value;
+  const { total, rows, trouble } = opened.value;
   const names = { true: classes[truth], answer: classes[p] };
-  const kind = total === 0 ? 'none' : rows.length === total ? 'all' : rows.length ? 'some' : 'unshown';
+  const kind = trouble ? null : total === null ? 'waiting' : total === 0 ? 'none' : rows.length === total ? 'all' : judged.isWhole ? 'first' : rows.length ? 'some' : 'unshown';
+  const more = () => fill(opened, judged.cell(truth, p, rows.length), rows);
   return html`<h3>${app.t(truth === p ? 'judge.cell.right' : 'judge.cell.mistake', names)}</h3>
-    <p>${app.t(`judge.cell.${kind}`, { total, shown: rows.length })}</p>
-    ${thumbs(app, rows, state)}
+    <p>${kind ? app.t(`judge.cell.${kind}`, { total, shown: rows.length }) : html`<span class="state error" role="alert">${trouble}</span>`}</p>
+    ${thumbs(app, rows, state.picked)}
+    ${kind === 'first' ? html`<p><button type="button" class="quiet" @click=${more}>${app.t('judge.cell.more')}</button></p>` : nothing}
     ${rows.length ? html`<p class="state">${app.t('judge.cell.choose')}</p>` : nothing}`;
 }
 
-function thumbs(app, rows, state, note = null) {
-  const model = app.model.value;
-  return html`<ul class="thumbs">${rows.map((row) => {
-    const { p, best } = answerOf(model, row.frame);
-    const share = percent(p[best], app.language.value);
-    const words = app.t('judge.thumb', { name: nameOf(app, row), label: row.label, answer: model.classes[best], share });
-    return html`<li><button type="button" class="thumb" aria-label=${words} title=${words} aria-pressed=${String(state.picked.value?.row === row.row && state.picked.value?.half === row.half)}
-      @click=${() => { state.picked.value = row; showRow(app, row); }}>${picture(row, model)}<span>${note ? note(row, model.classes[best]) : share}</span></button></li>`;
-  })}</ul>`;
-}
-
-/** Pictures are kept: a list is rendered anew at every choice. @type {WeakMap<object, HTMLCanvasElement>} */
-const pictures = new WeakMap();
-
-function picture(row, { rows, cols }) {
-  let canvas = pictures.get(row);
-  if (!canvas) {
-    canvas = document.createElement('canvas');
-    canvas.setAttribute('aria-hidden', 'true');
-    new Painter(canvas, rows, cols).ink(row.frame);
-    pictures.set(row, canvas);
-  }
-  return canvas;
-}
-
-// ---------------------------------------------------------------------------------------------------- words, labels
+// ---------------------------------------------------------------------------------------------------- words
 
 function inWords(app, { confusion }, openCell) {
   const { classes } = app.model.value;
@@ -164,44 +186,6 @@ function inWords(app, { confusion }, openCell) {
     ${most ? html`<p>${app.t('judge.words.easy', { list: listed(ranked.slice(0, most)) })} ${app.t('judge.words.hard', { list: listed(ranked.slice(-most).reverse()) })}</p>` : nothing}
     ${mistakes.length === 0 ? html`<p>${app.t('judge.words.perfect')}</p>` : html`<p>${app.t('judge.words.mistakes')}</p>
     <ul class="mistakes">${mistakes.map(({ t, p, count }) => html`<li><button type="button" class="quiet" @click=${() => openCell({ t, p })}>${app.t(count === 1 ? 'judge.words.once' : 'judge.words.mistake', { true: classes[t], answer: classes[p], count })}</button></li>`)}</ul>`}`;
-}
-
-/** Samples that the model reads surely as something else: is it the model or the label that is wrong? */
-function doubtful(app, judged, state, pickedRoot) {
-  const model = app.model.value;
-  const { samples } = model;
-  const found = suspects(model);
-  const decisions = decisionsOf(model);
-  const note = (row, answer) => app.t('judge.labels.or', { label: row.label, answer });
-  const shown = { picked: { get value() { return state.picked.value; }, set value(row) { state.picked.value = row; pickedRoot.scrollIntoView({ block: 'nearest' }); } } };
-  return html`<h2>${app.t('judge.labels.title')}</h2>
-    <p>${app.t(found.length ? 'judge.labels.text' : 'judge.labels.none', { share: percent(DOUBTED_FROM, app.language.value) })} ${samples.half === 'test' ? app.t('judge.labels.test') : nothing}</p>
-    ${thumbs(app, found, shown, note)}
-    ${decisions.value.length ? decided(app, judged, decisions) : nothing}`;
-}
-
-/** Return rows that are read surely as another class than their label, the surest first; kept with the model. */
-function suspects(model) {
-  if (!doubted.has(model)) {
-    const sure = (row) => Math.max(...answerOf(model, row.frame).p);
-    const ranked = sampleRows(model).filter(({ label, predicted }) => label !== predicted).map((row) => ({ row, p: sure(row) })).filter(({ p }) => p >= DOUBTED_FROM).sort((a, b) => b.p - a.p);
-    doubted.set(model, ranked.slice(0, MOST_SUSPECTS).map(({ row }) => row));
-  }
-  return doubted.get(model);
-}
-
-/** @type {WeakMap<object, import('./rows.js').Row[]>} */
-const doubted = new WeakMap();
-
-/** What was decided, the file that says so, and what to run with it. */
-function decided(app, { data }, decisions) {
-  const words = ({ decision }) => (decision === DROP ? app.t('judge.relabel.dropped') : decision);
-  return html`<h3>${app.t('judge.relabel.title')}</h3>
-    <div class="scroll"><table class="numbers"><thead><tr>${['row', 'given', 'decision'].map((key) => html`<th scope="col">${app.t(`judge.relabel.${key}`)}</th>`)}<td></td></tr></thead>
-    <tbody>${decisions.value.map((one) => html`<tr><th scope="row">${one.name}</th><td>${one.given}</td><td>${words(one)}</td>
-      <td><button type="button" class="link" @click=${() => decide(decisions, { ...one, decision: one.given })}>${app.t('judge.relabel.undo')}</button></td></tr>`)}</tbody></table></div>
-    ${data ? html`<p>${app.t('judge.relabel.then')}</p><p><code>inklens labels model.inklens --refit ${RELABEL_FILE} -o corrected.inklens</code></p>
-      <p><button type="button" @click=${() => download(RELABEL_FILE, relabelText(decisions.value, data), 'text/csv')}>${app.t('judge.relabel.save')}</button></p>` : nothing}`;
 }
 
 // ---------------------------------------------------------------------------------------------------- numbers

@@ -1,7 +1,7 @@
 /** The formula of the penalty, with words and with this point's numbers. */
 import { html, mathml, render } from '../vendor/lit-html.js';
-import { pathOf, pointOf, significant } from '../points.js';
-import { decimal } from '../texts.js';
+import { pathOf, pointOf } from '../points.js';
+import { decimal, significant } from '../texts.js';
 import { seen } from '../seen.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app */
@@ -16,17 +16,18 @@ function objective(app) {
   const { share, group } = penaltyOf(app, point.index);
   const { sum, squares, columns } = norms(app.weights.value.coef, app.model.value.classes.length);
   const L1 = group
-    ? mathml`<munder><mo>∑</mo><mi>j</mi></munder><mo>‖</mo><msub><mi>w</mi><mrow><mo>·</mo><mi>j</mi></mrow></msub><mo>‖</mo>`
-    : mathml`<munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><mo>|</mo><msub><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow></msub><mo>|</mo>`;
-  const values = { C: significant(point.C, 3, lang), share: decimal(share, 2, lang), sum: decimal(group ? columns : sum, 1, lang), squares: decimal(squares, 1, lang) };
+    ? mathml`<munder><mo>∑</mo><mi>j</mi></munder><mo form="prefix">‖</mo><msub><mi>w</mi><mrow><mo>·</mo><mi>j</mi></mrow></msub><mo form="postfix">‖</mo>`
+    : mathml`<munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><mo form="prefix">|</mo><msub><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow></msub><mo form="postfix">|</mo>`;
+  const values = { C: significant(point.C, 3, lang), share: significant(share, 2, lang), sum: decimal(group ? columns : sum, 1, lang), squares: decimal(squares, 1, lang) };
   return html`<h2>${t('objective.title')}</h2>
-    <p class="formula" aria-label=${t('objective.spoken')}><math display="inline"><munder><mi>min</mi><mrow><mi>W</mi><mo>,</mo><mi>b</mi></mrow></munder>
-      <mi>C</mi><munder><mo>∑</mo><mi>i</mi></munder><mo>−</mo><mi>ln</mi><msub><mi>p</mi><mi>i</mi></msub><mo>+</mo>
-      <mi>ρ</mi><mrow>${L1}</mrow><mo>+</mo><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></p>
+    <p class="formula" aria-label=${t('objective.spoken')}><math display="inline" displaystyle="true"><munder><mi>min</mi><mrow><mi>W</mi><mo>,</mo><mi>b</mi></mrow></munder><mspace width="0.3em"></mspace>
+      <mi>C</mi><munder><mo>∑</mo><mi>i</mi></munder><mrow><mo>(</mo><mo>−</mo><mi>ln</mi><mspace width="0.15em"></mspace><msub><mi>p</mi><mi>i</mi></msub><mo>)</mo></mrow></math>
+      <math display="inline" displaystyle="true"><mo form="infix">+</mo><mi>ρ</mi><mrow>${L1}</mrow></math>
+      <math display="inline" displaystyle="true"><mo form="infix">+</mo><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></p>
     <dl class="terms">
-      <div><dt><math><mi>C</mi><munder><mo>∑</mo><mi>i</mi></munder><mo>−</mo><mi>ln</mi><msub><mi>p</mi><mi>i</mi></msub></math></dt><dd>${t('objective.loss')}</dd></div>
-      <div><dt><math><mi>ρ</mi><mrow>${L1}</mrow></math></dt><dd>${t(group ? 'objective.group' : 'objective.L1')}</dd></div>
-      <div><dt><math><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></dt><dd>${t('objective.L2')}</dd></div>
+      <div><dt><math displaystyle="true"><mi>C</mi><munder><mo>∑</mo><mi>i</mi></munder><mrow><mo>(</mo><mo>−</mo><mi>ln</mi><mspace width="0.15em"></mspace><msub><mi>p</mi><mi>i</mi></msub><mo>)</mo></mrow></math></dt><dd>${t('objective.loss')}</dd></div>
+      <div><dt><math displaystyle="true"><mi>ρ</mi><mrow>${L1}</mrow></math></dt><dd>${t(group ? 'objective.group' : 'objective.L1')}</dd></div>
+      <div><dt><math displaystyle="true"><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></dt><dd>${t('objective.L2')}</dd></div>
     </dl>
     <p>${Number.isNaN(point.C) ? t('objective.unknown', values) : t('objective.here', values)}</p>`;
 }

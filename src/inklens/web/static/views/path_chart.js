@@ -2,9 +2,12 @@
 import { html, render } from '../vendor/lit-html.js';
 import { computed, effect } from '../vendor/signals-core.js';
 import { lines, moveMark } from '../charts.js';
-import { isOverTime, nearest, pathOf, significant } from '../points.js';
-import { percent } from '../texts.js';
+import { saveJson } from '../save.js';
+import { isOverTime, nearest, pathOf } from '../points.js';
+import { percent, significant } from '../texts.js';
 import { show } from './dial.js';
+
+const TOP = 1.08; // of the axis of shares: room for the names of marks above 100 %
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app */
 export function mountPathChart(root, app) {
@@ -12,6 +15,7 @@ export function mountPathChart(root, app) {
   const holder = root.appendChild(Object.assign(document.createElement('div'), { className: 'course' }));
   const path = computed(() => pathOf(app));
   const overTime = computed(() => isOverTime(app));
+  const foot = root.appendChild(Object.assign(document.createElement('p'), { className: 'saving' }));
   let chart = null;
   const ends = [
     effect(() => render(html`<h2>${app.t(overTime.value ? 'penalty.course.time' : 'penalty.course.title')}</h2>
@@ -27,7 +31,15 @@ export function mountPathChart(root, app) {
       if (chart) moveMark(chart, point === null ? null : (epochs ? epochs[point] : Cs[point]));
     }),
   ];
+  render(html`${app.t('penalty.save')} <button type="button" class="link" @click=${() => saveJson('path', documentOf(pathOf(app)))}>JSON</button>`, foot);
   return () => ends.forEach((end) => end());
+}
+
+/** All that is known of a path but its weights. @param {import('../core.js').Path} path */
+function documentOf({ l1_ratio, group, entry_order, ...path }) {
+  const lists = { C: path.Cs, ...(path.epochs ? { passes: path.epochs, tol: path.tols } : {}), pixels: path.pixels, nonzeros: path.nonzeros, train_accuracy: path.train_accuracy, test_accuracy: path.test_accuracy, relative_gap: path.gaps };
+  const points = path.Cs.map((_, i) => Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, list[i]])));
+  return { l1_ratio, group, points, entry_order };
 }
 
 /** The point that reads most held-out digits rightly; of several the one with the stronger penalty. */
@@ -52,10 +64,10 @@ function overC(app, path) {
     lines: [
       { label: t('line.test'), points: along(path.test_accuracy), kind: 'first' },
       { label: t('line.train'), points: along(path.train_accuracy), kind: 'second', dashed: true },
-      { label: t('line.zeros'), points: along(zeros), kind: 'third' },
+      { label: t('line.zeros'), points: along(zeros), kind: 'quiet' },
     ],
     x: { label: t('course.C'), log: true, format: (C) => significant(C, 2, app.language.value) },
-    y: { label: t('course.share'), least: 0, most: 1, format: (share) => share.toLocaleString(app.language.value, { style: 'percent' }) },
+    y: { label: t('course.share'), least: 0, most: TOP, format: (share) => share.toLocaleString(app.language.value, { style: 'percent' }) },
     marks: [{ x: at, label: t('course.mark') }],
     onChoose: (C) => show(app, nearest(path, C)),
   }, app);
@@ -71,11 +83,11 @@ function overPasses(app, stops) {
     lines: [
       { label: t('line.test'), points: along(stops.test_accuracy), kind: 'first' },
       { label: t('line.gap'), points: along(stops.gaps), kind: 'second', dashed: true },
-      { label: t('line.zeros'), points: along(zeros), kind: 'third' },
+      { label: t('line.zeros'), points: along(zeros), kind: 'quiet' },
       { label: t('line.proven'), points: [first, last].map((passes) => [passes, zeros.at(-1)]), kind: 'quiet', dashed: true },
     ],
     x: { label: t('dial.passes'), log: true, format: (passes) => significant(passes, 2, app.language.value) },
-    y: { label: t('course.share'), least: 0, most: 1, format: (share) => share.toLocaleString(app.language.value, { style: 'percent' }) },
+    y: { label: t('course.share'), least: 0, most: TOP, format: (share) => share.toLocaleString(app.language.value, { style: 'percent' }) },
     marks: stops.tols.flatMap((tol, i) => (tol === null ? [] : [{ x: stops.epochs[i], label: `tol ${significant(tol, 2, app.language.value)}` }])),
     onChoose: (passes) => show(app, nearestStop(stops, passes)),
   }, app);

@@ -1,10 +1,9 @@
 /** One row in detail: its ink, why it is read so, probabilities, the nearest flip, and its label to decide on. */
-import { html, nothing } from '../vendor/lit-html.js';
-import { effect } from '../vendor/signals-core.js';
+import { html, nothing, render } from '../vendor/lit-html.js';
+import { effect, signal, untracked } from '../vendor/signals-core.js';
 import { answer as answerOf, between, nearestFlip } from '../core.js';
-import { largest } from '../canvas.js';
+import { largest, Painter } from '../canvas.js';
 import { MapFigure } from '../maps.js';
-import { render } from '../vendor/lit-html.js';
 import { decimal, percent } from '../texts.js';
 import { nameOf, showRow } from './rows.js';
 import { decide, decisionsOf, DROP } from './relabel.js';
@@ -24,11 +23,16 @@ export function mountPicked(root, app, picked) {
   });
   const [inkFigure, whyFigure] = [0, 1].map(() => figures.appendChild(document.createElement('figure')));
   const inkMap = new MapFigure(inkFigure, app, { name: 'digit' });
+  const more = root.appendChild(Object.assign(document.createElement('div'), { className: 'told-more' }));
+  const told = signal(null);
   let shown = null;
   const whyMap = new MapFigure(whyFigure, app, { name: 'why-answer', readout: (at) => readout(app, shown, at) });
-  return effect(() => {
+  const ends = [effect(() => render(told.value ? reasons(app, told.value, shown) : nothing, more)), effect(() => {
     const row = picked.value;
+    untracked(() => ask(app, row, told, picked));
     root.hidden = row === null;
+    more.classList.toggle('is-due', Boolean(app.host.library?.current.value));
+    more.classList.toggle('has-voters', votes(app.model.value));
     if (row === null) return;
     shown = study(app, row);
     const { a, b, map, names } = shown;
@@ -36,11 +40,47 @@ export function mountPicked(root, app, picked) {
     whyMap.signed(map, largest(map), 0, { zeros: false });
     inkMap.caption(nameOf(app, row), app.t('judge.picked.ink', { name: nameOf(app, row), label: row.label }));
     whyMap.caption(
-      html`${app.t('see.why.caption', { a: names[a], b: names[b] })} ${whyMap.saving()}`, app.t('see.why.words', { a: names[a], b: names[b] }),
+      html`${app.t('judge.why.caption', { a: names[a], b: names[b] })} ${whyMap.saving()}`, app.t('judge.why.words', { a: names[a], b: names[b] }),
     );
     render(heading(app, row, shown), head);
     render(html`${probabilities(app, row, shown)}${flip(app, row, shown)}${labelling(app, row)}`, words);
-  });
+  })];
+  return () => ends.forEach((end) => end());
+}
+
+/** In the studio: words, and the training digits that vote. What comes for a row that was left is dropped. */
+async function ask(app, row, told, picked) {
+  told.value = null;
+  if (!app.host.library?.current.value || !row) return;
+  try {
+    const found = await app.host.library.told(row);
+    if (picked.value === row) told.value = found;
+  } catch (error) {
+    if (picked.value === row) app.announce(error.message);
+  }
+}
+
+/** Only a model with an L2 penalty is a sum over its training rows. */
+function votes({ header: { penalty } }) {
+  return Boolean(penalty) && penalty.l1_ratio === 0 && penalty.C !== 'inf';
+}
+
+function reasons(app, { words, votes: voters }, { a, b, names }) {
+  const t = (key, values) => app.t(`judge.told.${key}`, values);
+  return html`<h3>${t('words')}</h3>${words.map((line) => html`<p>${line}</p>`)}
+    ${voters ? html`<p>${t('votes')}</p>${['for', 'against'].map((side) => html`<h4>${t(side, { a: names[a], b: names[b] })}</h4>
+      <ul class="voters">${voters[side].map((voter) => voterOf(app, voter))}</ul>`)}` : nothing}`;
+}
+
+function voterOf(app, { label, row, vote, frame }) {
+  const { rows, cols } = app.model.value;
+  const canvas = document.createElement('canvas');
+  const words = app.t('judge.told.vote', { label, row, vote: decimal(vote, 2, app.language.value) });
+  canvas.setAttribute('role', 'img');
+  canvas.setAttribute('aria-label', words);
+  canvas.title = words;
+  new Painter(canvas, rows, cols).ink(frame);
+  return html`<li>${canvas}</li>`;
 }
 
 /** What the model makes of a row: its answer against the true class, or against the second where it is right. */
@@ -55,7 +95,7 @@ function study(app, row) {
 function readout(app, { a, b, map, names, given }, at) {
   const { cols } = app.model.value;
   const lang = app.language.value;
-  return app.t('see.pixel', {
+  return app.t('judge.why.pixel', {
     row: Math.floor(at / cols), col: at % cols, x: decimal(given.frame[at], 2, lang), product: decimal(map[at], 3, lang), a: names[a], b: names[b],
   });
 }

@@ -2,11 +2,10 @@
 import { html, render } from '../vendor/lit-html.js';
 import { computed, effect, signal } from '../vendor/signals-core.js';
 import { evidence, pathPoint } from '../core.js';
-import { largest } from '../canvas.js';
 import { classChoice } from '../choices.js';
 import { MapFigure } from '../maps.js';
-import { firstPoints, isOverTime, pathOf, significant } from '../points.js';
-import { decimal, percent } from '../texts.js';
+import { firstPoints, isOverTime, pathOf } from '../points.js';
+import { decimal, percent, significant } from '../texts.js';
 import { seen } from '../seen.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app */
@@ -16,7 +15,7 @@ export function mountPointMaps(root, app) {
   const picked = signal(null); // class that is shown large; null: the answer's
   const oneScale = signal(false);
   const given = computed(() => evidence(app.model.value, app.answer.value, app.weights.value));
-  const scale = computed(() => (hasWeights ? (oneScale.value ? largestOf(app) : largest(app.weights.value.coef)) : largest(given.value)));
+  const scale = computed(() => (hasWeights ? (oneScale.value ? widest(app) : spread(app.weights.value.coef)) : spread(given.value)));
   const shown = computed(() => picked.value ?? app.answer.value.best);
   const head = root.appendChild(document.createElement('div'));
   const grid = root.appendChild(Object.assign(document.createElement('div'), { className: 'maps-all' }));
@@ -31,10 +30,26 @@ export function mountPointMaps(root, app) {
 
 const scales = new WeakMap();
 
-/** The largest weight of any point of the path. */
-function largestOf(app) {
+/**
+ * Value of the full colours: three times the mean size of what is not zero. Under L1 few weights are far larger than
+ * the rest, and on their scale the rest would look white.
+ */
+function spread(values) {
+  let [sum, count, most] = [0, 0, 0];
+  for (let at = 0; at < values.length; at += 1) {
+    const size = Math.abs(values[at]);
+    if (size === 0) continue;
+    sum += size;
+    count += 1;
+    if (size > most) most = size;
+  }
+  return count ? Math.min(most, (3 * sum) / count) : 0;
+}
+
+/** The widest scale of any point of the path. */
+function widest(app) {
   const path = pathOf(app);
-  if (!scales.has(path)) scales.set(path, Math.max(...path.Cs.map((_, i) => largest(pathPoint(app.model.value, i, path).coef))));
+  if (!scales.has(path)) scales.set(path, Math.max(...path.Cs.map((_, i) => spread(pathPoint(app.model.value, i, path).coef))));
   return scales.get(path);
 }
 

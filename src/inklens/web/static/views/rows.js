@@ -10,9 +10,12 @@ const FULL_INK = 255;
  *   row within its half; index in the data set (null: not known); sample among those of the model (-1: none of them)
  * @typedef {{ total: number, rows: Row[] }} Rows how many there are, and those that can be shown
  * @typedef {{
- *   confusion: number[][], half: string, data: string | null, cell: (t: number, p: number) => Rows | Promise<Rows>
+ *   confusion: number[][], half: string, data: string | null, isWhole: boolean,
+ *   cell: (t: number, p: number, offset?: number) => Rows | Promise<Rows>
  * }} Judged
- *   data: what a relabel file says of its data set
+ *   data: what a relabel file says of its data set; isWhole: all rows can be shown, a part at a time
+ * @typedef {{ label: string, row: number, vote: number, frame: Float64Array }} Vote
+ * @typedef {{ words: string[], votes: { for: Vote[], against: Vote[] } | null }} Told
  */
 
 /** What a model was judged on, or null where it came without. @param {import('../core.js').Model} model @returns {Judged | null} */
@@ -24,7 +27,7 @@ export function judgedSamples(model) {
     const isIn = (_, i) => samples.labels[i] === t && samples.predicted[i] === p;
     return { total: confusion[t][p], rows: sampleRows(model).filter(isIn) };
   };
-  return { confusion, half, data, cell };
+  return { confusion, half, data, isWhole: false, cell };
 }
 
 /** Rows are made once for each model, as what is shown of them is kept with them. @type {WeakMap<object, Row[]>} */
