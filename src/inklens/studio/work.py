@@ -18,6 +18,7 @@ from PIL import Image
 
 from inklens.errors import DataError, InklensError, NoFlipError, ParameterError
 from inklens.explanations import explain, flip
+from inklens.linear.softmax import softmax
 from inklens.photos.drawing import MAX_SIDE, normalise_drawing
 from inklens.photos.normalise import Step
 from inklens.reader import DigitReader, Reading
@@ -250,8 +251,8 @@ def read_drawing(question: Message) -> Message:
     seen = normalise_drawing(np.frombuffer(ink, np.uint8).reshape(rows, cols) / np.float32(FULL_INK))
     if reader.image_shape != seen.frame.shape:
         raise DataError("drawings are normalised to 28 x 28 pixels, and this model takes others")
-    proba = reader.predict_proba(seen.frame[None])[0]
-    z = reader.raw_prediction(seen.frame[None])[0]
+    z = reader.raw_prediction(seen.frame[None])
+    proba, z = softmax(z)[0], z[0]
     return Message(
         plain(
             {
