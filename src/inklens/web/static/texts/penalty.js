@@ -57,7 +57,7 @@ export const penalty = {
     'explain.fact.pixels': 'Pixels with a weight that is not zero for at least one class.',
     'explain.fact.features': 'Features with a weight that is not zero for at least one class.',
     'explain.fact.zeros': 'Weights that are zero to the last bit. They are black in the maps.',
-    'explain.fact.test': 'Share of digits read rightly that no fit has seen; below, the 95 % interval of Wilson.',
+    'explain.fact.test': 'Share of digits read rightly that no fit has seen; below, the 95% interval of Wilson.',
     'explain.fact.train': 'Share of the digits that were fitted which are read rightly.',
     'explain.fact.gap': '(objective − lower bound) / objective. The lower bound is proven by a dual point, whatever the solver did.',
     'explain.scale': 'Off: each point has colours of its own, full at its largest weight. On: the largest weight of the whole path sets them, so that small weights look small.',
