@@ -29,7 +29,7 @@ function objective(app) {
       <div><dt><math displaystyle="true"><mi>ρ</mi><mrow>${L1}</mrow></math></dt><dd>${t(group ? 'objective.group' : 'objective.L1')}</dd></div>
       <div><dt><math displaystyle="true"><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></dt><dd>${t('objective.L2')}</dd></div>
     </dl>
-    <p>${Number.isNaN(point.C) ? t('objective.unknown', values) : t('objective.here', values)}</p>`;
+    <p>${Number.isNaN(point.C) ? t('objective.unknown', values) : t(group ? 'objective.here.group' : 'objective.here', values)}</p>`;
 }
 
 function penaltyOf(app, index) {
