@@ -20,7 +20,7 @@ from inklens.storage import write_text
 from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
 from inklens.tasks.judging import Judgement, evaluate
 from inklens.tasks.model_rows import scale_pixels
-from inklens.tasks.session import Part, Session
+from inklens.tasks.session import Part, Session, row_name
 from inklens.web.payload import samples, web_model
 
 SAMPLE = 33  # the test image whose reasons are told; the tutorial's
@@ -129,7 +129,7 @@ def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[s
     sample = min(SAMPLE, len(rows.y_test) - 1)
     frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
     names = ("cells", "why", "flips", "radii") if session.foreign else tuple(TITLES)
-    return Subject(reader, rows, frame, f"test image {sample}"), names, sample
+    return Subject(reader, rows, frame, row_name("test", sample)), names, sample
 
 
 @dataclass(frozen=True, eq=False)

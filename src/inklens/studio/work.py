@@ -41,11 +41,11 @@ _readers: OrderedDict[str, DigitReader] = OrderedDict()
 _judged: OrderedDict[str, judging.Judgement] = OrderedDict()
 
 
-def reader_of(model: object) -> DigitReader:
+def reader_of(located: object) -> DigitReader:
     """Return a model by identifier and path; its identifier is that of its content, so it never changes."""
-    if not isinstance(model, Mapping):
+    if not isinstance(located, Mapping):
         raise ParameterError("expected a model")
-    return _kept(_readers, str(model["id"]), lambda: DigitReader.load(str(model["path"])), MODELS_KEPT)
+    return _kept(_readers, str(located["id"]), lambda: DigitReader.load(str(located["path"])), MODELS_KEPT)
 
 
 def session_of(reader: DigitReader) -> Session:
@@ -53,11 +53,11 @@ def session_of(reader: DigitReader) -> Session:
     return Session.of(reader, offline=True)
 
 
-def judgement_of(model: object, part: Part) -> judging.Judgement:
+def judgement_of(located: object, part: Part) -> judging.Judgement:
     """Return a model's answers on one of its halves."""
-    reader = reader_of(model)
-    assert isinstance(model, Mapping)
-    return _kept(_judged, f"{model['id']} {part}", lambda: judging.judge(session_of(reader), part), SESSIONS_KEPT)
+    reader = reader_of(located)
+    assert isinstance(located, Mapping)
+    return _kept(_judged, f"{located['id']} {part}", lambda: judging.judge(session_of(reader), part), SESSIONS_KEPT)
 
 
 def _kept(kept: OrderedDict[str, T], key: str, make: Callable[[], T], most: int) -> T:

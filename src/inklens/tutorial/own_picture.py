@@ -176,7 +176,7 @@ def read_own(
         truth = str(rows.y_test[number])
         frame = scale_pixels(rows.X_test[number]).reshape(dataset.image_shape)
         made = _png(paper_photo(frame))
-        name, pixels, file = f"test image {number}, class {truth}", decode(made), (f"{PICTURE}.png", made)
+        name, pixels, file = f"test row {number}, class {truth}", decode(made), (f"{PICTURE}.png", made)
     else:
         name, data, pixels = picture
         file = f"{PICTURE}{Path(name).suffix.lower()}", data

@@ -30,7 +30,7 @@ from inklens.progress import Progress
 from inklens.storage import write_bytes, write_text
 from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
-from inklens.tasks.session import Session
+from inklens.tasks.session import Session, row_name
 from inklens.tutorial.fits import FittedModel, PenalisedModel
 from inklens.tutorial.run import PIXEL_FILTER, Tutorial, compute_tutorial, n_steps
 from inklens.web.payload import samples, web_model
@@ -178,7 +178,7 @@ def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
 
 def _subject(t: Tutorial) -> Subject:
     """Return the model that is read, and the picture that its reasons are told about."""
-    best, words = t.own.best, f"test image {t.sample}"
+    best, words = t.own.best, row_name("test", t.sample)
     if best is not None:
         words = "the made picture" if t.own.made else "the picture of your own"
     return Subject(
@@ -241,11 +241,11 @@ def _model_figures(t: Tutorial) -> list[ReportFigure]:
             CoefficientMapsDisplay(_maps(t, t.fits.l2), class_names=t.classes),
             f"What the fit with a gentle penalty ({t.fits.l2.title}) learned; the model of all that follows.",
         ),
-        ReportFigure("by-hand", hand, f"Test image {t.sample} on its way from pixels to an answer."),
+        ReportFigure("by-hand", hand, f"Test row {t.sample} on its way from pixels to an answer."),
         ReportFigure(
             "by-hand-bars",
             ProbabilityBarsDisplay(hand.softmax, class_names=t.classes, true=hand.true),
-            f"The probabilities of test image {t.sample}.",
+            f"The probabilities of test row {t.sample}.",
             width=6.0,
         ),
     ]

@@ -29,7 +29,10 @@ export function mountShell(root, app) {
   effect(() => {
     document.documentElement.lang = app.language.value;
   });
-  effect(() => render(heading(app), head));
+  effect(() => {
+    render(heading(app), head);
+    showTab(head.querySelector('.tabs'));
+  });
   effect(() => {
     spoken.textContent = app.spoken.value;
   });
@@ -80,6 +83,13 @@ function heading(app) {
         )}
       </select>
     </label>`;
+}
+
+/** On a narrow screen the tabs scroll sideways: the open one is brought into sight. */
+function showTab(tabs) {
+  const tab = tabs.querySelector('[aria-selected="true"]');
+  const [start, end] = [tab.offsetLeft - tabs.offsetLeft, tab.offsetLeft - tabs.offsetLeft + tab.offsetWidth];
+  if (start < tabs.scrollLeft || end > tabs.scrollLeft + tabs.clientWidth) tabs.scrollLeft = (start + end - tabs.clientWidth) / 2;
 }
 
 function focusView(event) {

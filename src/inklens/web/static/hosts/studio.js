@@ -7,9 +7,6 @@ import { PAGE_VIEWS } from '../views/all.js';
 import { train } from '../views/train.js';
 import { door } from './door.js';
 
-const AGAIN_MS = 200; // while a studio that was started for the first time has no model yet
-const MOST_TRIES = 100;
-
 /** Train stands before Learn. */
 const VIEWS = [...PAGE_VIEWS.slice(0, -1), train, ...PAGE_VIEWS.slice(-1)];
 
@@ -32,14 +29,12 @@ async function start() {
   }
 }
 
-/** The model that the address names, or the one to begin with. */
+/** The model that the address names, or the one to begin with; at the very first start, the list waits for that. */
 async function firstModel(api) {
   const asked = new URLSearchParams(location.hash.slice(1)).get('model');
-  for (let tries = 0; ; tries += 1) {
-    const [{ start: first }, { models }] = await Promise.all([api.about(), api.models()]);
-    if (models.some(({ id }) => id === asked)) return asked;
-    if (first) return first;
-    if (tries === MOST_TRIES) throw new Error('the studio has no model yet; its terminal says why');
-    await new Promise((done) => { setTimeout(done, AGAIN_MS); });
-  }
+  const { models } = await api.models();
+  if (models.some(({ id }) => id === asked)) return asked;
+  const { start: first } = await api.about();
+  if (!first) throw new Error('the studio has no model yet; its terminal says why');
+  return first;
 }

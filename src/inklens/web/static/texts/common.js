@@ -38,6 +38,7 @@ export const common = {
     'hint.near': 'Less than one pixel of ink would change this answer.', 'hint.near.why': 'Proven: {least} pixels of ink are the least that draws another class level with {answer}; second is {second}.', 'hint.near.apply': 'See which ink',
     'hint.pen': 'The pen is {kind} for a digit of this size.', 'hint.pen.why': 'It is {pen} of the digit; the strokes were drawn again with {usual}, as wide as MNIST has them. A fitting pen shows you what the model sees.', 'hint.pen.apply': 'Draw it again with the usual pen', 'hint.pen.thin': 'thin', 'hint.pen.thick': 'thick',
     'explain.hints': 'What can be said for certain of this model, this path and this drawing, each with its reason and, where something can be done, a button that does it.',
+    'explain.save': 'Saves what is shown: a picture as PNG or SVG, its numbers as CSV or JSON.',
   },
   de: {
     skip: 'Zur Ansicht springen', views: 'Ansichten', language: 'Sprache', close: 'Schließen', row: 'Zeile', column: 'Spalte', ink: 'Tinte',
@@ -77,5 +78,6 @@ export const common = {
     'hint.near': 'Weniger als ein Pixel Tinte würde diese Antwort ändern.', 'hint.near.why': 'Bewiesen: Mit {least} Pixeln Tinte zieht eine andere Klasse mit {answer} gleich, mit weniger nicht; Zweite ist {second}.', 'hint.near.apply': 'Ansehen, welche Tinte',
     'hint.pen': 'Der Stift ist für eine Ziffer dieser Größe zu {kind}.', 'hint.pen.why': 'Er ist so breit wie {pen} der Ziffer; die Striche wurden mit {usual} neu gezeichnet, so breit wie in MNIST. Mit einem passenden Stift siehst du, was das Modell sieht.', 'hint.pen.apply': 'Mit dem üblichen Stift neu zeichnen', 'hint.pen.thin': 'dünn', 'hint.pen.thick': 'dick',
     'explain.hints': 'Was über dieses Modell, diesen Pfad und diese Zeichnung sicher gesagt werden kann, jeweils mit Grund und, wo sich etwas tun lässt, mit einem Knopf dafür.',
+    'explain.save': 'Speichert, was zu sehen ist: ein Bild als PNG oder SVG, seine Zahlen als CSV oder JSON.',
   },
 };
