@@ -4,6 +4,7 @@
  * be row=33 (of the held-out half) or frame=... (a byte of ink a pixel, base64).
  */
 import { batch, effect } from './vendor/signals-core.js';
+import { LANGUAGES } from './texts.js';
 
 const REST_MS = 200; // without a change: browsers refuse to write the address at each step of a slider
 
