@@ -32,7 +32,7 @@ STDOUT = "-"
 @click.option(
     "--samples",
     type=click.IntRange(0, 5000),
-    default=120,
+    default=80,
     show_default=True,
     metavar="N",
     help="Held-out digits to look at, the mistakes among them.",
@@ -50,7 +50,7 @@ STDOUT = "-"
     type=click.Choice(["en", "de"]),
     default="en",
     show_default=True,
-    help="The language that the page begins with.",
+    help="The language of the page.",
 )
 @click.option("--title", metavar="TEXT", help="The page's heading.")
 @json_option

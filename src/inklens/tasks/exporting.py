@@ -23,7 +23,7 @@ from inklens.web.payload import web_model
 from inklens.web.weights import weights_document
 
 POINTS = 60  # of a path: a page with so many stays below 300 kB
-SAMPLES = 120  # held-out digits in a page: about 30 kB
+SAMPLES = 80  # held-out digits in a page: about 18 kB
 MOST_ROWS = 20_000  # of training: with more, a path takes minutes, and is fitted only when asked for
 SPARSE_C = 1.0  # where L1 ends for a model without it, as in the tutorial: beyond its best C on small data
 PATH_TOL = 1e-3  # each point's promise, as of ``inklens path``
