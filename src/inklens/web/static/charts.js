@@ -379,7 +379,7 @@ function tableOf({ head, table, summary }, app) {
   const title = Object.assign(document.createElement('summary'), {
     textContent: summary ?? app.t('as.table'),
   });
-  const scroll = Object.assign(document.createElement('div'), { className: 'scroll' });
+  const scroll = Object.assign(document.createElement('div'), { className: 'scroll', tabIndex: 0 }); // arrow keys scroll it
   const made = Object.assign(document.createElement('table'), { className: 'numbers' });
   const cell = (name, value, scope) => {
     const text = typeof value === 'number' ? shown(value, app.language.value) : value;
