@@ -4,8 +4,8 @@ import { Painter } from './canvas.js';
 import { saveCsv, savePng } from './save.js';
 
 /**
- * @typedef {{ name: string, readout?: (index: number) => string, onChoose?: () => void }} MapOptions
- *   name of the saved files, what is said of a pixel, what choosing the map does
+ * @typedef {{ name: string, readout?: (index: number) => string, onChoose?: () => void, explain?: string }} MapOptions
+ *   name of the saved files, what is said of a pixel, what choosing the map does, key of what explains it
  */
 
 /** One map of a frame's pixels. */
@@ -13,7 +13,7 @@ export class MapFigure {
   /**
    * @param {HTMLElement} root @param {import('./app.js').App} app @param {MapOptions} options
    */
-  constructor(root, app, { name, readout, onChoose }) {
+  constructor(root, app, { name, readout, onChoose, explain }) {
     const { rows, cols } = app.model.value;
     this.app = app;
     this.cols = cols;
@@ -30,6 +30,7 @@ export class MapFigure {
     this.told = document.createElement('output');
     this.told.className = 'told-pixel';
     root.classList.add('map-figure');
+    if (explain) root.dataset.explain = explain;
     root.replaceChildren(this.canvas, this.label);
     if (readout) root.append(this.told);
     if (readout) {
@@ -65,7 +66,7 @@ export class MapFigure {
   /** Buttons that save what is shown. */
   saving() {
     const { app } = this;
-    return html`<span class="saving">
+    return html`<span class="saving" data-explain="save">
       <button type="button" class="link" @click=${() => savePng(this.name, this.canvas)}>PNG</button>
       <button type="button" class="link" @click=${() => saveCsv(this.name, this.table())}>CSV</button>
       <span class="hidden">${app.t('save.map')}</span></span>`;

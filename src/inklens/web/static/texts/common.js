@@ -17,6 +17,7 @@ export const common = {
     'point.C': 'This is the answer at C\u00a0=\u00a0{C} of the path.', 'point.passes': 'This is the answer of an early stop, after {n} passes.', 'point.back': 'Back to the model', 'explain.point.back': 'The slider of C has other weights answer; this leaves it.',
     'bars.caption': 'Probability and raw score of each class', 'bars.class': 'Class', 'bars.bar': 'Bar', 'bars.probability': 'Probability', 'bars.score': 'Raw score z',
     'save.map': 'Save this map as a picture or as numbers',
+    'view.coming': 'This view is on its way…',
     'map.point': 'Point at a pixel, or focus the map and use the arrow keys.',
     pick: 'Explain…', 'pick.on': 'Pick something', 'pick.hint': 'Pick any control or figure to read what it is; Escape ends it. On a focused control, the key ? does the same.',
     'explain.nothing': 'There is nothing to explain here; pick a control or a figure.',
@@ -38,6 +39,7 @@ export const common = {
     'hint.near': 'Less than one pixel of ink would change this answer.', 'hint.near.why': 'Proven: {least} pixels of ink are the least that draws another class level with {answer}; second is {second}.', 'hint.near.apply': 'See which ink',
     'hint.pen': 'The pen is {kind} for a digit of this size.', 'hint.pen.why': 'It is {pen} of the digit; the strokes were drawn again with {usual}, as wide as MNIST has them. A fitting pen shows you what the model sees.', 'hint.pen.apply': 'Draw it again with the usual pen', 'hint.pen.thin': 'thin', 'hint.pen.thick': 'thick',
     'explain.hints': 'What can be said for certain of this model, this path and this drawing, each with its reason and, where something can be done, a button that does it.',
+    'explain.save': 'Saves what is shown: a picture as PNG or SVG, its numbers as CSV or JSON.',
   },
   de: {
     skip: 'Zur Ansicht springen', views: 'Ansichten', language: 'Sprache', close: 'Schließen', row: 'Zeile', column: 'Spalte', ink: 'Tinte',
@@ -56,6 +58,7 @@ export const common = {
     'point.C': 'So antwortet der Pfad bei C\u00a0=\u00a0{C}.', 'point.passes': 'So antwortet ein frühes Ende, nach {n} Durchgängen.', 'point.back': 'Zurück zum Modell', 'explain.point.back': 'Der Regler für C lässt andere Gewichte antworten; dies verlässt ihn.',
     'bars.caption': 'Wahrscheinlichkeit und Rohwert jeder Klasse', 'bars.class': 'Klasse', 'bars.bar': 'Balken', 'bars.probability': 'Wahrscheinlichkeit', 'bars.score': 'Rohwert z',
     'save.map': 'Diese Karte als Bild oder als Zahlen speichern',
+    'view.coming': 'Diese Ansicht ist unterwegs …',
     'map.point': 'Zeig auf ein Pixel, oder fokussiere die Karte und nimm die Pfeiltasten.',
     pick: 'Erklären …', 'pick.on': 'Wähle etwas aus', 'pick.hint': 'Wähle ein Bedienelement oder Bild und lies, was es ist; Escape beendet die Auswahl. Auf einem fokussierten Element tut die Taste ? dasselbe.',
     'explain.nothing': 'Hier gibt es nichts zu erklären; wähle ein Bedienelement oder Bild.',
@@ -77,5 +80,6 @@ export const common = {
     'hint.near': 'Weniger als ein Pixel Tinte würde diese Antwort ändern.', 'hint.near.why': 'Bewiesen: Mit {least} Pixeln Tinte zieht eine andere Klasse mit {answer} gleich, mit weniger nicht; Zweite ist {second}.', 'hint.near.apply': 'Ansehen, welche Tinte',
     'hint.pen': 'Der Stift ist für eine Ziffer dieser Größe zu {kind}.', 'hint.pen.why': 'Er ist so breit wie {pen} der Ziffer; die Striche wurden mit {usual} neu gezeichnet, so breit wie in MNIST. Mit einem passenden Stift siehst du, was das Modell sieht.', 'hint.pen.apply': 'Mit dem üblichen Stift neu zeichnen', 'hint.pen.thin': 'dünn', 'hint.pen.thick': 'dick',
     'explain.hints': 'Was über dieses Modell, diesen Pfad und diese Zeichnung sicher gesagt werden kann, jeweils mit Grund und, wo sich etwas tun lässt, mit einem Knopf dafür.',
+    'explain.save': 'Speichert, was zu sehen ist: ein Bild als PNG oder SVG, seine Zahlen als CSV oder JSON.',
   },
 };

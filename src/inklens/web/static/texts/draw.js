@@ -12,6 +12,11 @@ export const draw = {
     'found.one': 'One digit was found; it is on the pad.', 'found.many': '{n} digits were found; choose one.', 'found.name': 'digit {number}',
     'camera.take': 'Take the picture', 'camera.stop': 'Stop the camera', 'camera.none': 'The camera is not available: allow it in the browser, or choose a file.',
     'error.large': 'This file is larger than 40 MB; a photo of one digit needs far less.', 'error.decode': 'This is no picture that the browser can open; try a JPEG or PNG.', 'error.blank': 'No ink was found: photograph a digit, dark on plain paper.',
+    'explain.fill': 'How large the digit is made in its 28 x 28 pixels. MNIST used 20; at other sizes strokes lie where the model has not learned them.',
+    'explain.centre': 'On: the centre of mass is laid into the middle, as MNIST was made. Off: the middle of the box, and many answers get worse.',
+    'explain.bring': 'A photo or file of a digit. It is read here and goes nowhere else than to your own studio, where there is one.',
+    'explain.block.steps': 'The way from the pad to the model, step by step. Under each step stands what would be answered if the recipe ended there.',
+    'explain.block.bring': 'Pictures of digits from elsewhere: a file, a paste, a drop, or a still of the camera.',
   },
   de: {
     title: 'Zeichne eine Ziffer', lead: 'Schreib auf die Fläche oder bring ein Bild mit. Das Modell antwortet, während der Stift sich bewegt.',
@@ -25,5 +30,10 @@ export const draw = {
     'found.one': 'Eine Ziffer wurde gefunden; sie liegt auf der Fläche.', 'found.many': '{n} Ziffern wurden gefunden; wähle eine.', 'found.name': 'Ziffer {number}',
     'camera.take': 'Bild aufnehmen', 'camera.stop': 'Kamera ausschalten', 'camera.none': 'Die Kamera ist nicht verfügbar: Erlaube sie im Browser oder wähle eine Datei.',
     'error.large': 'Diese Datei ist größer als 40 MB; ein Foto einer Ziffer braucht viel weniger.', 'error.decode': 'Das ist kein Bild, das der Browser öffnen kann; versuch es mit JPEG oder PNG.', 'error.blank': 'Keine Tinte gefunden: Fotografiere eine Ziffer, dunkel auf schlichtem Papier.',
+    'explain.fill': 'Wie groß die Ziffer in ihren 28 x 28 Pixeln wird. MNIST nahm 20; bei anderen Größen liegen Striche dort, wo das Modell sie nicht kennt.',
+    'explain.centre': 'Ein: Der Schwerpunkt kommt in die Mitte, wie bei MNIST. Aus: die Mitte des Kastens, und viele Antworten werden schlechter.',
+    'explain.bring': 'Ein Foto oder eine Datei mit einer Ziffer. Sie wird hier gelesen und geht nirgendwohin außer in dein eigenes Studio, wenn eines läuft.',
+    'explain.block.steps': 'Der Weg von der Fläche zum Modell, Schritt für Schritt. Unter jedem Schritt steht, was die Antwort wäre, wenn das Rezept dort endete.',
+    'explain.block.bring': 'Bilder von Ziffern von anderswo: eine Datei, etwas Eingefügtes oder Hereingezogenes, ein Standbild der Kamera.',
   },
 };

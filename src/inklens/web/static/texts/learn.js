@@ -66,6 +66,7 @@ export const learn = {
     'tol.ask': 'At tol = {tol}: how many of the zeros of the optimum are missing?', 'tol.choice.none': 'none', 'tol.choice.few': 'fewer than a fifth', 'tol.choice.many': 'more', 'tol.why': '{hidden} of {zeros}, so {share}, are missing at tol = {tol}. Whoever counts zeros has to know how far the solver came; only a proven bound says so.',
 
     'explain.stops': 'The stops of the tutorial; a tick marks those that are done. You may visit them in any order.', 'explain.task': 'One thing to do. The page notices by itself when it is done.', 'explain.question': 'Guess before you read: the first choice counts, and the answer shows with its reason.', 'explain.moves': 'The stop before and the next one. Nothing has to be done first.', 'explain.reminder': 'What the tutorial asks for, while another view is open.',
+    'explain.block.stops': 'Where you are in the tutorial.', 'explain.block.stop': 'One stop: a text, a task and a question.', 'explain.block.words': 'The words of the field, as the report explains them too.',
   },
   de: {
     title: 'Lernen, Schritt für Schritt', lead: '{n} Stationen, von einer Tabelle aus Pixeln bis zu dem, was ein Löser verbirgt. An jeder tust du eines, und du rätst, bevor du liest.',
@@ -133,5 +134,6 @@ export const learn = {
     'tol.ask': 'Bei tol = {tol}: Wie viele Nullen des Optimums fehlen?', 'tol.choice.none': 'keine', 'tol.choice.few': 'weniger als ein Fünftel', 'tol.choice.many': 'mehr', 'tol.why': '{hidden} von {zeros}, also {share}, fehlen bei tol = {tol}. Wer Nullen zählt, muss wissen, wie weit der Löser kam; das sagt nur eine bewiesene Schranke.',
 
     'explain.stops': 'Die Stationen des Tutorials; ein Haken heißt erledigt. Die Reihenfolge steht dir frei.', 'explain.task': 'Eine Sache, die zu tun ist. Die Seite merkt von selbst, wann sie getan ist.', 'explain.question': 'Rate, bevor du liest: Die erste Wahl zählt, dann erscheint die Antwort mit ihrem Grund.', 'explain.moves': 'Die Station davor und die nächste. Nichts muss zuvor erledigt sein.', 'explain.reminder': 'Was das Tutorial verlangt, während eine andere Ansicht offen ist.',
+    'explain.block.stops': 'Wo du im Tutorial bist.', 'explain.block.stop': 'Eine Station: ein Text, eine Aufgabe und eine Frage.', 'explain.block.words': 'Die Fachwörter, wie auch der Bericht sie erklärt.',
   },
 };

@@ -31,6 +31,11 @@ export const train = {
     'explain.features': 'What the linear model is fed. Pixels can be explained and flipped exactly; strokes are read best.', 'explain.kind': 'What the weights cost. Without a price the fit follows every peculiarity of its training rows.', 'explain.C': 'The inverse price of the weights: small C, strong penalty.', 'explain.ratio': 'How much of the penalty is L1, the rest is L2.',
     'explain.tol': 'The fit stops when a bound proves that no weights could make the sum smaller by more than this share.', 'explain.cancel': 'Ends the fit within a moment. What was found stays a model, and its bound says how far from the optimum it may be.',
     'explain.bring': 'A model file that inklens wrote; nothing in it is run.', 'explain.digits': 'Kept in the studio’s folder on this computer, and used for training only when you say so.',
+    'explain.block.planning': 'What is fitted: data, split, features, penalty, and how near to the optimum it has to come.',
+    'explain.block.run': 'The fit as it goes: the objective falls, the proven bound rises, and the maps take shape.',
+    'explain.block.outcome': 'What came of the fit: its numbers beside those of the model before.',
+    'explain.block.digits': 'Digits of your own, kept with their labels, to judge a model and to fit with.',
+    'explain.block.kept': 'Models that the studio keeps: lay one on the pad, beside it, or save it.',
   },
   de: {
     title: 'Trainieren', lead: 'Passe eigene Modelle an. Dabei sinkt die bisher beste Summe, eine bewiesene Schranke steigt, und wo sie sich treffen, gibt es nichts Besseres.',
@@ -63,5 +68,10 @@ export const train = {
     'explain.features': 'Womit das lineare Modell gefüttert wird. Pixel lassen sich genau erklären und kippen; Striche werden am besten gelesen.', 'explain.kind': 'Was die Gewichte kosten. Ohne Preis folgt die Anpassung jeder Eigenheit ihrer Trainingszeilen.', 'explain.C': 'Der Kehrwert des Preises der Gewichte: kleines C, starke Strafe.', 'explain.ratio': 'Wie viel der Strafe L1 ist, der Rest ist L2.',
     'explain.tol': 'Die Anpassung hört auf, wenn eine Schranke beweist, dass keine Gewichte die Summe um mehr als diesen Anteil kleiner machen.', 'explain.cancel': 'Beendet die Anpassung im Nu. Das Gefundene bleibt ein Modell, und seine Schranke sagt, wie weit es vom Optimum sein kann.',
     'explain.bring': 'Eine Modelldatei, die inklens geschrieben hat; nichts darin wird ausgeführt.', 'explain.digits': 'Bleiben im Ordner des Studios auf diesem Rechner, und gelernt wird aus ihnen nur, wenn du es sagst.',
+    'explain.block.planning': 'Was angepasst wird: Daten, Teilung, Merkmale, Strafe, und wie nah es dem Optimum kommen muss.',
+    'explain.block.run': 'Die Anpassung, während sie läuft: Die Zielfunktion fällt, die bewiesene Schranke steigt, und die Karten nehmen Gestalt an.',
+    'explain.block.outcome': 'Was dabei herauskam: die Zahlen neben denen des Modells davor.',
+    'explain.block.digits': 'Deine eigenen Ziffern mit ihren Etiketten, um ein Modell zu beurteilen und um anzupassen.',
+    'explain.block.kept': 'Modelle, die das Studio behält: auf die Fläche legen, daneben stellen oder speichern.',
   },
 };

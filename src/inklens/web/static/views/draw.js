@@ -1,6 +1,7 @@
 /** Draw: bring a picture, and follow it on its way to the 28 x 28 pixels that the model sees. */
 import { html, render } from '../vendor/lit-html.js';
 import { computed, effect, signal } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { answer as answerOf } from '../core.js';
 import { Painter } from '../canvas.js';
 import { openPicture } from '../picture.js';
@@ -17,7 +18,7 @@ export const draw = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+    const section = (name) => addBlock(root, 'draw', name);
     const [intro, steps, bring] = ['intro', 'steps', 'bring'].map(section);
     render(html`<h1>${app.t('draw.title')}</h1><p class="lead">${app.t('draw.lead')}</p>`, intro);
     const ends = [mountSteps(steps, app), mountBring(bring, app)];

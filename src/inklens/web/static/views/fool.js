@@ -4,6 +4,7 @@
  */
 import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { bars, keepOpen } from '../charts.js';
 import { decimal, exponent } from '../texts.js';
 import { foolingOf, MARGINS } from './fooling.js';
@@ -18,8 +19,7 @@ export const fool = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const section = (name) =>
-      root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+    const section = (name) => addBlock(root, 'fool', name);
     const [intro, empty, distance, change, attempt, guess] = [
       'intro',
       'nothing',

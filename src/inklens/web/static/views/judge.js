@@ -1,6 +1,7 @@
 /** Judge: how well a model does, on which digits it fails, what they look like, and whether a label is to blame. */
 import { html, nothing, render } from '../vendor/lit-html.js';
 import { computed, effect, signal, untracked } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { decimal, percent } from '../texts.js';
 import { saveCsv, saveJson, saveSvg } from '../save.js';
 import { accuracyOf, byRecall, classNumbers, frequentMistakes } from './judged.js';
@@ -19,7 +20,7 @@ export const judging = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+    const section = (name) => addBlock(root, 'judge', name);
     const [intro, body, compare] = ['intro', 'judged', 'compare'].map(section);
     const found = signal({ state: 'waiting' });
     let endBody = () => {};
@@ -82,7 +83,7 @@ function introduction(app, { state, judged, trouble }) {
 
 /** Everything that follows from the samples of one model. */
 function mountJudged(root, app, judged) {
-  const part = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+  const part = (name) => addBlock(root, 'judge', name);
   const [confusion, pickedRoot, words, labels, numbers] = ['confusion', 'picked', 'in-words', 'labels', 'per-class'].map(part);
   const [worst] = frequentMistakes(judged.confusion, 1);
   const first = worst ? { t: worst.t, p: worst.p } : { t: 0, p: 0 };

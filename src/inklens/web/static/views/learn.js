@@ -1,6 +1,7 @@
 /** Learn: the tutorial as a path of stops, each with one thing to do and a question that is asked before its answer. */
 import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { mountHints } from '../hints.js';
 import { lessonOf, progressParts, readProgress } from './lesson.js';
 import { mountReminder } from './reminder.js';
@@ -21,7 +22,7 @@ export const learn = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const part = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+    const part = (name) => addBlock(root, 'learn', name);
     const [intro, path, stop, words] = ['intro', 'stops', 'stop', 'words'].map(part);
     const [told, task, question, moves] = ['stop-text', 'task', 'question-card', 'moves'].map((name) => stop.appendChild(Object.assign(document.createElement('div'), { className: name })));
     stop.setAttribute('aria-labelledby', 'stop-title');

@@ -1,6 +1,7 @@
 /** C: what the penalty does, as a slider over proven optima. */
 import { html, render } from '../vendor/lit-html.js';
 import { effect, untracked } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { mountGuesses } from './guesses.js';
 import { mountDial } from './dial.js';
 import { mountPointMaps } from './point_maps.js';
@@ -39,7 +40,7 @@ const WITHOUT_PATH = { unpathed: mountWithoutPath, objective: mountObjective };
 
 function build(root, app, parts) {
   root.replaceChildren();
-  const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+  const section = (name) => addBlock(root, 'penalty', name);
   render(html`<h1>${app.t('penalty.title')}</h1><p class="lead">${app.t('penalty.lead')}</p>`, section('intro'));
   const ends = Object.entries(parts).map(([name, mountPart]) => mountPart(section(name), app));
   return () => ends.forEach((end) => end());

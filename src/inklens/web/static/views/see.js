@@ -1,6 +1,7 @@
 /** See: why the model answers what it answers, while the pen moves. */
 import { html, render } from '../vendor/lit-html.js';
 import { computed, effect, signal } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { between, evidence, missing, rank } from '../core.js';
 import { largest } from '../canvas.js';
 import { MapFigure } from '../maps.js';
@@ -16,12 +17,7 @@ export const see = {
 
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
-    const parts = Object.fromEntries(['intro', 'why', 'all', 'sums', 'strokes'].map((name) => {
-      const section = document.createElement('section');
-      section.className = `block ${name}`;
-      root.append(section);
-      return [name, section];
-    }));
+    const parts = Object.fromEntries(['intro', 'why', 'all', 'sums', 'strokes'].map((name) => [name, addBlock(root, 'see', name)]));
     render(html`<h1>${app.t('see.title')}</h1><p class="lead">${app.t('see.lead')}</p>`, parts.intro);
     const ends = [mountWhy(parts.why, app), mountAll(parts.all, app), mountFormula(parts.sums, app), strokesTable(parts.strokes, app)];
     return () => ends.forEach((end) => end());
@@ -44,8 +40,8 @@ function mountWhy(root, app) {
   words.className = 'words';
   root.append(holder, figures, words);
   const [forFigure, missingFigure] = [0, 1].map(() => figures.appendChild(document.createElement('figure')));
-  const forMap = new MapFigure(forFigure, app, { name: 'why', readout: (at) => readout(app, share.value, at) });
-  const missingMap = new MapFigure(missingFigure, app, { name: 'missing-ink', readout: (at) => absentWords(app, share.value, at) });
+  const forMap = new MapFigure(forFigure, app, { name: 'why', explain: 'see.map.why', readout: (at) => readout(app, share.value, at) });
+  const missingMap = new MapFigure(missingFigure, app, { name: 'missing-ink', explain: 'see.map.missing', readout: (at) => absentWords(app, share.value, at) });
   const ends = [
     effect(() => {
       const { a, b } = share.value;
@@ -129,7 +125,7 @@ function mountAll(root, app) {
     const part = (file) => {
       const figure = document.createElement('figure');
       tile.append(figure);
-      return new MapFigure(figure, app, { name: `${file}-${name}`, onChoose: () => choosePair(app, k, app.pair.value.find((other) => other !== k)) });
+      return new MapFigure(figure, app, { name: `${file}-${name}`, explain: `see.map.${file}`, onChoose: () => choosePair(app, k, app.pair.value.find((other) => other !== k)) });
     };
     grid.append(tile);
     return { tile, title, weight: hasWeights ? part('weights') : null, given: part('evidence') };

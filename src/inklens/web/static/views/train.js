@@ -1,6 +1,7 @@
 /** Train: fit models of your own, watch the bound close, keep and compare them, and add your own digits. */
 import { html, nothing, render } from '../vendor/lit-html.js';
 import { effect, signal } from '../vendor/signals-core.js';
+import { addBlock } from '../block.js';
 import { percent } from '../texts.js';
 import { train as texts } from '../texts/train.js';
 import { change, formOf, parametersOf, plan } from './train-form.js';
@@ -29,7 +30,7 @@ export const train = {
   /** @param {HTMLElement} root @param {import('../app.js').App} app */
   mount(root, app) {
     const { library } = app.host;
-    const section = (name) => root.appendChild(Object.assign(document.createElement('section'), { className: `block ${name}` }));
+    const section = (name) => addBlock(root, 'train', name);
     const [intro, form, run, outcome, digits, models] = ['intro', 'planning', 'run', 'outcome', 'digits', 'kept'].map(section);
     const session = sessionOf(app);
     const asked = signal(null);
