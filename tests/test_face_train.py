@@ -310,8 +310,8 @@ def test_training_rows_vote_and_a_new_label_is_fitted(face, running):
 def test_nothing_in_train_is_hard_to_reach(face):
     from axe_playwright_python.sync_playwright import Axe
 
-    face.page.locator("#tab-train").click()
     is_steady(face)
+    face.page.locator("#tab-train").click()
     for width, scheme in ((1280, "light"), (1280, "dark"), (360, "light")):
         face.page.set_viewport_size({"width": width, "height": 900})
         face.page.emulate_media(color_scheme=scheme)
