@@ -21,7 +21,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -218,6 +218,10 @@ class Face:
         self.settle()
         self.page.evaluate("window.shift = 0")
 
+    def beside(self, model: bytes, **options: object) -> AbstractContextManager["Face"]:
+        """Open another page in the same browser, with the options of `browsing`."""
+        return opened(self.page.context.browser, model, **options)
+
     def check(self) -> None:
         """Fail on what nobody should see in a page."""
         shift = self.page.evaluate("window.shift ?? 0")
@@ -229,24 +233,38 @@ class Face:
 def browsing(
     model: bytes, *, view: str = "draw", size: Mapping[str, int] = WIDE, dark: bool = False, **options: object
 ) -> Iterator[Face]:
-    """Open the face in Chromium; at the end, fail on console messages, foreign requests and layout jumps."""
+    """Open the face in Chromium; at the end, fail on console messages, foreign requests and layout jumps.
+
+    One at a time: a second page beside one that is open is ``face.beside(model)``.
+    """
     from playwright.sync_api import sync_playwright
 
-    with served(model) as url, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         try:
-            context = chromium.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
-            page = context.new_page()
-            face = Face(page, url)
-            page.add_init_script(WATCH)
-            page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
-            page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
-            page.on("request", lambda request: watch(request.url, url, face.faults))
-            face.open(view)
-            yield face
-            face.check()
+            with opened(chromium, model, view=view, size=size, dark=dark, **options) as face:
+                yield face
         finally:
             chromium.close()
+
+
+@contextmanager
+def opened(
+    browser, model: bytes, *, view: str = "draw", size: Mapping[str, int] = WIDE, dark: bool = False, **options: object
+) -> Iterator[Face]:
+    """Open the face in a browser that runs."""
+    with served(model) as url:
+        context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
+        page = context.new_page()
+        face = Face(page, url)
+        page.add_init_script(WATCH)
+        page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
+        page.on("request", lambda request: watch(request.url, url, face.faults))
+        face.open(view)
+        yield face
+        face.check()
+        context.close()
 
 
 def watch(asked: str, home: str, faults: list[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from command import run
 
 from inklens import DigitReader
-from inklens.tasks.exporting import export_page
+from inklens.tasks.exporting import export_page, pack_model
 from inklens.tasks.models import fit
 from inklens.web.page import unpacked
 from inklens.web.payload import parse
@@ -96,6 +96,25 @@ def test_a_page_with_all_there_is_stays_small(tmp_path):
     assert (page.points, page.notes) == (60, ())
     assert page.samples >= 100
     assert len(page.text.encode()) <= 300_000
+
+
+def test_early_stops_are_those_of_the_models_own_problem(model, tmp_path):
+    out = tmp_path / "p.html"
+    done = run("export", model, "-o", out, "--stops", "--path", "3", "--no-gate", "--samples", "0")
+    assert done.returncode == 0, done.stderr
+    header, _ = parse(bytes_of(out.read_text(encoding="utf-8")))
+    stops = header["tolerance"]
+    assert set(stops["Cs"]) == {0.1}
+    assert stops["gaps"][-1] <= 1e-4 < min(stops["gaps"][:-1])
+    assert 0.1 in stops["tols"]
+
+
+def test_the_path_of_a_model_without_l1_goes_as_far_as_l1_is_worth_looking_at():
+    for C, end in ((0.01, 1.0), (2.0, 2.0)):
+        reader = fit(train=200, test=100, C=C, tol=1e-2).reader
+        header, _ = parse(pack_model(reader, points=3, samples=0, gate=False).model)
+        assert header["path"]["Cs"][-1] == pytest.approx(end)
+        assert header["path"]["l1_ratio"] == 1.0
 
 
 def test_a_page_goes_to_standard_output(model):

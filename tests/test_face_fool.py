@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from face import DIGITS, NEEDS_BROWSER, browsing, reader_of, web_bytes
 
+from inklens import DigitReader
 from inklens.explanations import flip, robustness, strokes
+from inklens.web.payload import web_model
 
 pytestmark = NEEDS_BROWSER
 
@@ -250,3 +252,47 @@ def test_every_text_is_there_in_both_languages(four):
     four.page.locator(".language select").select_option("de")
     assert "Täuschen" in four.page.locator("h1").inner_text()
     four.page.locator(".language select").select_option("en")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_nobody_is_left_out(face, dark):
+    """Axe finds nothing in the open view, its tables included, light and dark."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    with face.beside(web_bytes(with_rows=True), view="fool", dark=dark) as face:
+        face.draw(DIGITS["4"])
+        ask(face, "9")
+        face.page.locator(".guess .guess-choice").first.click()
+        face.page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        found = Axe().run(face.page).response["violations"]
+        assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found] == []
+
+
+def test_a_model_of_another_kind_is_fooled_too(face):
+    """Long names, 8 x 8 pixels, no sample digits: the same laws."""
+    rng = np.random.default_rng(0)
+    reader = DigitReader(rng.normal(size=(3, 64)).round(2), np.zeros(3), ("a rather long name", "b", "c"), (8, 8))
+    with face.beside(web_model(reader), view="fool") as face:
+        face.draw(DIGITS["4"])
+        face.settle()
+        frame = np.array(face.value("app.frame.value")).reshape(8, 8)
+        source = reader.classes[int(reader.raw_prediction(frame[None])[0].argmax())]
+        target = next(name for name in reader.classes if name != source)
+        ask(face, target)
+        assert face.value("app.ghost.value.cost") == pytest.approx(flip(reader, frame, target).cost, rel=1e-6)
+        assert face.page.locator(".change select.class-choice option:disabled").inner_text() == source
+
+
+def test_what_cannot_be_proven_is_searched_and_said_to_be(face):
+    with face.beside(web_bytes(features="strokes"), view="fool") as face:
+        face.draw(DIGITS["4"])
+        assert face.page.locator(".big-number").is_hidden()
+        assert face.page.get_by_role("button", name="Search for a small change").is_visible()
+        ask(face, "9")
+        face.page.wait_for_function("app.ghost.value !== null")
+        said = face.page.locator(".proof").inner_text()
+        assert "not proven" in said
+        assert "No smaller change exists" not in face.page.locator("body").inner_text()
+        face.page.locator(".change button.primary").click()
+        face.settle()
+        assert face.value("app.model.value.classes[app.answer.value.best]") == "9"

@@ -6,6 +6,7 @@ from handwriting import STROKES, photo
 from PIL import Image, ImageDraw
 
 from inklens.photos import normalise, printed
+from inklens.photos.clarity import hole_darkness
 from inklens.photos.connected import dilated
 from inklens.tasks.reading import load_reader
 
@@ -116,6 +117,80 @@ def test_an_empty_cell_holds_no_digit(kind):
     paper = 200 + np.random.default_rng(1).normal(0, 4, (SIDE, SIDE))
     cell = np.where(PRINTS[kind], 60, paper).clip(0, 255).astype(np.uint8)
     assert not normalise(cell).accepted
+
+
+TICKS = {
+    "both": [(8, 60, 8, 99, 3), (88, 60, 88, 99, 3)],
+    "left": [(8, 50, 8, 99, 3)],
+    "right, standing on its line": [(89, 50, 89, 88, 3), (-9, 90, 105, 90, 3)],
+    "ending before the border": [(9, 50, 9, 90, 3)],
+    "on its side": [(50, 89, 99, 89, 3)],
+    "a neighbour's stroke": [(-5, 40, 8, 55, 6)],
+}
+
+
+def on_paper(mask, seed=1):
+    """Return a grey cell in which some pixels are ink."""
+    paper = 200 + np.random.default_rng(seed).normal(0, 3, (SIDE, SIDE))
+    return np.where(mask, 70, paper).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", TICKS)
+def test_ticks_and_strokes_along_the_border_are_no_digit(kind):
+    ticks = drawn(lines=TICKS[kind])
+    seen = normalise(on_paper(ticks))
+    assert not seen.accepted
+    assert normalise(on_paper(ticks | written("2"))).accepted  # a digit beside them is
+
+
+@pytest.mark.parametrize("at", [(-33, 0), (33, 4), (0, 20), (0, -22)])
+def test_a_one_near_the_border_with_paper_round_it_is_not_cut_off(at):
+    assert not any("cut off" in reason for reason in normalise(on_paper(written("1", at=at, box=50))).reasons)
+
+
+@pytest.mark.parametrize("angle", [0, 20, 70, 110, 160])
+@pytest.mark.parametrize("pitch", [40, 60])
+def test_stripes_however_turned_are_no_digit(angle, pitch):
+    y, x = np.mgrid[:160, :160]
+    wave = np.sin(2 * np.pi * (x * np.cos(np.radians(angle)) + y * np.sin(np.radians(angle))) / pitch)
+    assert not normalise((128 + 90 * wave).astype(np.uint8)).accepted
+
+
+@pytest.mark.parametrize("inside", [0.9, 0.5, 0.3, 0.1])
+def test_the_darkness_of_a_hole_is_that_of_the_photo(inside):
+    y, x = np.mgrid[:120, :120] - 60.0
+    away = np.hypot(x, y)
+    bright = np.where(away < 30, inside, 0.9)
+    mask = (away < 40) & (away >= 30)
+    bright[mask] = 0.1
+    found = hole_darkness(bright, mask, mask, (20, 20, 101, 101))
+    assert found == pytest.approx((0.9 - inside) / 0.8)
+    assert hole_darkness(bright, mask, away < 40, (20, 20, 101, 101)) == 0.0  # no hole, nothing to say
+
+
+def test_a_blot_whose_rim_is_darker_is_no_nought_and_a_ring_is():
+    y, x = np.mgrid[:160, :160] - 80.0
+    away = np.hypot(1.3 * x, y)
+    rim, inside = (away < 50) & (away > 38), away <= 38
+    blot = np.where(rim, 40, np.where(inside, 75, 220)).astype(np.uint8)
+    assert normalise(np.where(rim, 40, 220).astype(np.uint8)).accepted
+    assert not normalise(blot).accepted
+
+
+@pytest.mark.parametrize("n_bars", [1, 3, 5])
+def test_the_length_of_strokes_is_measured(n_bars):
+    """A comb of bars from end to end, joined at alternate ends, is as many extents long as it has bars."""
+    mask = np.zeros((200, 200), bool)
+    for k in range(n_bars):
+        left = 100 - 19 * n_bars + 38 * k
+        mask[25:175, left : left + 8] = True
+        top = 25 if k % 2 else 167
+        if k + 1 < n_bars:
+            mask[top : top + 8, left : left + 46] = True
+    seen = normalise(np.where(mask, 40, 220).astype(np.uint8))
+    joints = 0.2 * (n_bars - 1)
+    assert seen.measures["length"] == pytest.approx(n_bars + joints, rel=0.12)
+    assert any("times as long" in reason for reason in seen.reasons) == (n_bars == 5)
 
 
 def test_a_pale_pen_has_its_own_threshold_beside_black_lines():

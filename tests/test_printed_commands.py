@@ -136,6 +136,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.tasks.certainty.stability", lambda *args, **options: few_refits(args, options))
     monkeypatch.setattr("inklens.tasks.limits.SECONDS", 0.5)
     monkeypatch.setattr("inklens.tasks.certainty.curvature", lambda *_, **__: scatter())
+    monkeypatch.setattr("inklens.studio.server.serve", lambda settings, listener: None)
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
     here.mkdir()

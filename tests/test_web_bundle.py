@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from inklens.web.bundle import LICENSES, joined, read_module, read_static, static
+from inklens.web.bundle import LICENSES, _in_order, joined, read_module, read_static, split, static
 from inklens.web.tokens import COMMENT, REGEX, ModuleError, Reader, without_comments
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -166,6 +166,23 @@ def test_joined_modules_import_nothing_and_carry_the_licences():
     comments = [token.text for token in tokens(text) if token.kind == COMMENT]
     assert len(comments) == 1
     assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", text)
+
+
+def test_two_parts_hold_every_module_once_and_share_what_both_need():
+    first, later = split("hosts/studio.js", "hosts/studio_views.js", address="/app.js")
+    made = [re.findall(r"^const (m\d+)=\(\(\)=>", part, re.M) for part in (first, later)]
+    assert not set(made[0]) & set(made[1])
+    begin, end = (
+        len(list(_in_order("hosts/studio.js", static(), None))),
+        len(list(_in_order("hosts/studio_views.js", static(), None))),
+    )
+    assert len(made[0]) == begin
+    assert len(made[1]) < end, "what the first has is not there twice"
+    given = set(re.search(r"export\{([^}]*)\};\n$", first)[1].split(","))
+    taken = set(re.match(r"import\{([^}]*)\}from\"/app.js\";", later)[1].split(","))
+    assert taken == given <= set(made[0])
+    used = set(re.findall(r"=(m\d+);$", later, re.M))
+    assert used <= taken | set(made[1])
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,11 @@ def run():
     return follow("embedded", train=1000, test=600, C=1.0, points=12, tol=1e-2)
 
 
-def test_arrays_start_where_a_browser_can_read_them(reader, session):
-    data = payload.web_model(reader, samples=payload.samples(reader, session, n=7))
+@pytest.mark.parametrize("n_pixels", [5, 784])
+def test_arrays_start_where_a_browser_can_read_them(reader, session, n_pixels):
+    odd = DigitReader(np.ones((3, 5)), np.ones(3), ("a", "b", "c"), (1, 5))
+    more = {"samples": payload.samples(reader, session, n=7)} if n_pixels == 784 else {}
+    data = payload.web_model(reader if more else odd, **more)
     (length,) = struct.unpack_from("<I", data)
     assert (length + 4) % 8 == 0
     header = json.loads(data[4 : 4 + length])
@@ -76,6 +79,9 @@ def decoded(header, tensors, shape):
 
 
 def test_a_path_loses_at_most_what_it_states_and_no_zero(reader, run):
+    coefs = run.path.coefs.copy()
+    coefs[-1].flat[[3, 300]] = 1e-9, -1e-9  # far below one step
+    run = replace(run, path=replace(run.path, coefs=coefs))
     header, tensors = payload.parse(payload.web_model(reader, path=run))
     coefs, entry = decoded(header, tensors, run.path.coefs.shape), header["path"]
     error = np.abs(coefs - run.path.coefs).max()

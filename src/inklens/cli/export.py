@@ -32,11 +32,12 @@ STDOUT = "-"
 @click.option(
     "--samples",
     type=click.IntRange(0, 5000),
-    default=120,
+    default=80,
     show_default=True,
     metavar="N",
     help="Held-out digits to look at, the mistakes among them.",
 )
+@click.option("--stops", is_flag=True, help="Also what scikit-learn's saga has when it stops early, to slide over.")
 @click.option(
     "--gate/--no-gate",
     default=True,
@@ -49,7 +50,7 @@ STDOUT = "-"
     type=click.Choice(["en", "de"]),
     default="en",
     show_default=True,
-    help="The language that the page begins with.",
+    help="The language of the page.",
 )
 @click.option("--title", metavar="TEXT", help="The page's heading.")
 @json_option
@@ -74,7 +75,7 @@ def export(ctx, model: str, out: str, as_json: bool, no_path: bool, **options) -
         refuse_given(ctx, "contradicts --no-path; leave out one of them", "points")
         options["points"] = 0
     if kind_of(out) == "json":
-        names = ("points", "no_path", "samples", "gate", "data", "language", "title")
+        names = ("points", "no_path", "samples", "stops", "gate", "data", "language", "title")
         refuse_given(ctx, "is about the page, and goes with -o FILE.html", *names)
         result = export_weights(DigitReader.load(model))
     else:

@@ -16,7 +16,7 @@ PORT = 8421
 
 
 @click.command()
-@click.argument("model", required=False, type=click.Path(dir_okay=False, exists=True, path_type=Path))
+@click.argument("model", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -50,16 +50,19 @@ def studio(
     \b
     Examples:
       inklens studio
+      inklens fit --l1-ratio 1 -o sparse.inklens
       inklens studio sparse.inklens
       inklens studio --scratch --port 0 --no-open
 
     Ctrl-C ends it.
     """
-    from inklens.errors import require
+    from inklens.errors import ModelFileError, require
     from inklens.studio.folders import kept_folder
 
     if scratch and folder is not None:
         raise click.UsageError("--scratch keeps nothing, and --folder says where; leave out one of them", ctx)
+    if model is not None and not model.is_file():
+        raise ModelFileError(f"there is no model {str(model)!r}; make one with inklens fit -o FILE")
     for module in ("fastapi", "uvicorn"):
         if not _is_there(module):
             require(module, extra="studio")
@@ -67,6 +70,9 @@ def studio(
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         click.echo(address)
         sys.stdout.flush()
+        from inklens.studio.processes import prepare
+
+        prepare()
         _open(address, open_page)
         from inklens.studio.server import serve
         from inklens.studio.studio import Settings

@@ -40,11 +40,13 @@ class Face(AnyWidget):
 
     HOST = ""  # the browser's half, below static/
 
-    def __init__(self, reader: DigitReader, model: bytes, **traits: object) -> None:
+    def __init__(self, reader: DigitReader, model: bytes, *, language: str, **traits: object) -> None:
         self.reader = reader
         self._hears = False
         title = f"{type(self).__name__}: {len(reader.classes)} classes"
-        super().__init__(_esm=widget_module(self.HOST), _model=model, _title=title, **traits)
+        super().__init__(
+            _esm=widget_module(self.HOST, language), _model=model, _title=title, _language=language, **traits
+        )
 
     def __repr__(self) -> str:
         return self._title
@@ -66,9 +68,10 @@ class FramedFace(Face):
         model: bytes,
         *,
         frame: np.ndarray | None,
+        language: str,
         **traits: object,
     ) -> None:
-        super().__init__(reader, model, **traits)
+        super().__init__(reader, model, language=language, **traits)
         self.frame = np.zeros(reader.image_shape) if frame is None else frame
 
     @validate("frame")
@@ -144,7 +147,7 @@ class DrawDigit(FramedFace):
     probabilities = Dict().tag(sync=True)
 
     def __init__(self, reader: DigitReader, *, frame: np.ndarray | None = None, language: str = "en") -> None:
-        super().__init__(reader, models.model_alone(reader), frame=frame, _language=language)
+        super().__init__(reader, models.model_alone(reader), frame=frame, language=language)
 
     def clear(self) -> None:
         """Wipe the pad."""
@@ -194,7 +197,7 @@ class Flip(FramedFace):
         target: str | None = None,
         language: str = "en",
     ) -> None:
-        super().__init__(reader, models.model_alone(reader), frame=frame, target=target, _language=language)
+        super().__init__(reader, models.model_alone(reader), frame=frame, target=target, language=language)
 
     @validate("target")
     def _check_target(self, proposal: dict) -> str | None:
@@ -233,7 +236,7 @@ class CSlider(Face):
     def __init__(self, path: SoftmaxPath | PathRun, split: Split | None = None, *, language: str = "en") -> None:
         self.run, reader, model = models.model_with_path(path, split)
         last = len(self.run.path) - 1
-        super().__init__(reader, model, _point=last, C=float(self.run.path.Cs[last]), _language=language)
+        super().__init__(reader, model, _point=last, C=float(self.run.path.Cs[last]), language=language)
 
     @property
     def index(self) -> int:
@@ -283,7 +286,7 @@ class Confusion(Face):
 
     def __init__(self, reader: DigitReader, rows: Rows, *, language: str = "en") -> None:
         self.rows = rows
-        super().__init__(reader, models.model_with_rows(reader, rows), _language=language)
+        super().__init__(reader, models.model_with_rows(reader, rows), language=language)
 
     @validate("selected")
     def _check_selected(self, proposal: dict) -> list[str]:

@@ -12,6 +12,7 @@ MIN_CONTRAST = 0.08  # of the ink against its paper
 MIN_CONTRAST_TO_NOISE = 5.0  # contrast over the noise of the paper
 MAX_BORDER_SHARE = 0.7  # of the digit's length along one side of the picture
 MAX_HOLES = 2  # an 8 has two
+MAX_LENGTH = 3.7  # of its strokes, in extents; a fifth more than the longest of a thousand made digits
 MAX_LEFT_OVER_SHARE = 0.5  # share of the ink that is not the digit's
 MAX_PEN_WIDTH = 0.35  # pen's width relative to the digit's longer side
 MIN_EDGE_SHARE = 0.85  # share of the outline
@@ -152,6 +153,12 @@ def reasons_for(classes: Iterable[str], reasons: Iterable[str]) -> tuple[str, ..
     return tuple(reason for reason in reasons if _kind(reason) not in OF_DIGITS_ONLY)
 
 
+def is_unclear(measures: dict[str, float]) -> bool:
+    """Say whether something does not stand out from its paper as strokes do; what was not measured does."""
+    least = {"edges": MIN_EDGE_SHARE, "two_tones": MIN_BETWEEN_SHARE, "both_sides": MIN_BOTH_SIDES_SHARE}
+    return any(measures.get(name, 1.0) < share for name, share in least.items())
+
+
 def _kind(reason: str) -> str:
     return reason.partition(":")[0]
 
@@ -160,9 +167,7 @@ def _reasons(measures: dict[str, float]) -> Iterator[str]:
     contrast, noise = measures.get("contrast", 1.0), measures.get("noise", 0.0)
     if contrast < MIN_CONTRAST or contrast < MIN_CONTRAST_TO_NOISE * noise:
         yield f"too faint: contrast {contrast:.2f} where the paper's own noise is {noise:.2f}"
-    least = {"edges": MIN_EDGE_SHARE, "two_tones": MIN_BETWEEN_SHARE, "both_sides": MIN_BOTH_SIDES_SHARE}
-    hollow = measures.get("hole_darkness", 0.0) > MAX_HOLE_DARKNESS
-    if hollow or any(measures.get(name, 1.0) < share for name, share in least.items()):
+    if is_unclear(measures) or measures.get("hole_darkness", 0.0) > MAX_HOLE_DARKNESS:
         yield "unclear: no strokes that stand out from the paper, but shades, as of a shadow or a scribble"
     if measures.get("border", 0.0) > MAX_BORDER_SHARE:
         yield f"cut off: {measures['border']:.0%} of its length lies along the border of the picture"
@@ -174,6 +179,8 @@ def _reasons(measures: dict[str, float]) -> Iterator[str]:
         yield f"too thick: the pen is {measures['pen']:.0%} of the digit's length wide"
     if measures.get("holes", 0) > MAX_HOLES:
         yield f"not like a digit: {measures['holes']:.0f} holes"
+    if measures.get("length", 0.0) > MAX_LENGTH:
+        yield f"not like a digit: its strokes are {measures['length']:.1f} times as long as it is"
     rivals = int(measures.get("rivals", 0))
     if rivals:
         yield f"several digits: {rivals} more of its size in the picture"

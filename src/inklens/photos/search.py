@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos import connected, frames, printed, typical
+from inklens.photos import checks, connected, frames, printed, typical
 from inklens.photos.clarity import MAX_HOLE_DARKNESS, clarity, hole_darkness
 from inklens.photos.connected import Box, Component
 from inklens.photos.ink import Ink, find_ink, papers, polarities, resize_longer
@@ -27,6 +27,7 @@ PRINT_MARGIN_PIXELS = 2  # beyond a printed line's ink: its blur
 MAX_PRINT_SHARE = 0.85  # of its ink: more on the lines of a cell is no digit
 PRINT_NOVELTY = 0.3  # added where printed lines were found and left in
 MARGIN_NOVELTY = 2.0  # added to what lies along the border as no digit does
+UNCLEAR_NOVELTY = 1.0  # added to what does not stand out as strokes do: another guess at the paper may be better
 HOLLOW_NOVELTY = 2.0  # added to what is as dark inside its holes as its ink
 CELL_NOVELTY = 2.0  # added besides if all its ink were lines along two or more sides
 FAINT_SHARE = 0.5  # of the threshold: so faint are lines that still count when the digit is judged
@@ -91,11 +92,20 @@ class Found:
             "crosses": float(self.crosses),
             "in_margin": float(self.is_in_margin),
             "hole_darkness": self.hole_darkness,
+            "length": self.length,
             "left_over": self.left_over,
-            **self._clarity(),
+            **self.clarity,
         }
 
-    def _clarity(self) -> dict[str, float]:
+    @property
+    def length(self) -> float:
+        """Length of its strokes, relative to its extent."""
+        left, top, right, bottom = self.box
+        extent = max(right - left, bottom - top)
+        return float(self.mask.sum()) / (self._redrawn[1] * extent**2)
+
+    @cached_property
+    def clarity(self) -> dict[str, float]:
         """Return how clearly it stands out from its paper, whatever else is printed there."""
         left, top, right, bottom = self.box
         measured = partial(
@@ -155,9 +165,8 @@ class Found:
         if _sides(self.box, (rows, cols)) and min(beside, above) <= MARGIN_SHARE:
             return True
         width, height = right - left, bottom - top
-        away, end = (
-            (beside, min(top, rows - bottom) / rows) if height > width else (above, min(left, cols - right) / cols)
-        )
+        ends = (min(top, rows - bottom) / rows, min(left, cols - right) / cols)
+        away, end = (beside, ends[0]) if height > width else (above, ends[1])
         is_bar = min(width, height) <= MAX_MARGIN_BAR_WIDTH * max(width, height)
         return is_bar and away <= BAR_MARGIN_SHARE and end <= BAR_END_SHARE
 
@@ -224,10 +233,12 @@ def _best(
             if not candidates:
                 continue
             novelties = novelties + doubt * DOUBT_NOVELTY
-            new = candidates[int(novelties.argmin())]
+            new, novelty = candidates[int(novelties.argmin())], float(novelties.min())
+            if novelty < least and checks.is_unclear(new.clarity):
+                novelty += UNCLEAR_NOVELTY
             agreed = best is not None and _same(new, best)
-            if best is None or novelties.min() < least:
-                best, least = new, float(novelties.min())
+            if best is None or novelty < least:
+                best, least = new, novelty
             if least < (CONFIRMED_NOVELTY if agreed or best.is_small_in(gray) else ACCEPTED_NOVELTY):
                 break
     return best

@@ -38,7 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.include_router(router)
-    for path in ("/", "/style.css", "/app.js", "/icon.svg", "/favicon.ico"):
+    for path in ("/", "/style.css", "/app.js", "/views.js", "/icon.svg", "/favicon.ico"):
         app.add_api_route(path, _asset, include_in_schema=False)
     app.add_exception_handler(Exception, _unexpected)
     for kind in (Problem, HTTPException, RequestValidationError, OutputError):

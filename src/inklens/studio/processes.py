@@ -35,6 +35,15 @@ def _context():  # of multiprocessing; its types differ from system to system
     return context
 
 
+def prepare() -> None:
+    """Start the process that all others are forked from, so that it loads while the parent still does."""
+    if "forkserver" in get_all_start_methods():
+        from multiprocessing import forkserver
+
+        _context()
+        forkserver.ensure_running()
+
+
 class Child:
     """A child process and the parent's end of the pipe to it."""
 

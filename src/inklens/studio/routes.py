@@ -14,6 +14,7 @@ from inklens.studio.jobs import Job
 from inklens.studio.schemas import Half, Language, Recipe
 from inklens.studio.static import etag_of
 from inklens.studio.studio import Studio, decoded
+from inklens.web.light import light
 
 router = APIRouter()
 
@@ -126,9 +127,11 @@ async def drop_model(request: Request, model: ModelId) -> None:
 
 
 @router.get("/api/models/{model}/web", response_class=Octets, responses=_bytes(Octets.media_type), tags=["models"])
-async def model_web(request: Request, model: ModelId) -> Response:
-    """Return a model as the bytes that the page loads (`decodeModel`)."""
+async def model_web(request: Request, model: ModelId, lightly: bool = False) -> Response:
+    """Return a model as the bytes that the page loads (`decodeModel`); lightly: without path, samples and check."""
     content = await studio_of(request).web(model)
+    if lightly:
+        content = light(content)
     headers = {"ETag": etag_of(content), "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)

@@ -132,9 +132,34 @@ class GuardedProtocol(H11Protocol):
 class Server(uvicorn.Server):
     """A server that ends cleanly on SIGINT and SIGTERM: what is being answered is answered, then it returns."""
 
-    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_exit = on_exit
+    def __init__(self, settings: Settings) -> None:
+        self.app = create_app(settings)
+        super().__init__(
+            uvicorn.Config(
+                self.app,
+                http=GuardedProtocol,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+                timeout_keep_alive=limits.KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=limits.SHUTDOWN_SECONDS,
+            )
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run_on(self, listener: socket.socket) -> None:
+        """Serve until a signal, or `handle_exit`, ends it."""
+
+        async def run() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="inklens"))
+            await self.serve(sockets=[listener])
+
+        asyncio.run(run())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -152,35 +177,12 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end: streams of events end at once, so that nobody waits for them."""
         super().handle_exit(sig, frame)
-        self._on_exit()
+        studio = getattr(self.app.state, "studio", None)
+        if self._loop is not None and studio is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(studio.closing.set)
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM."""
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        http=GuardedProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        timeout_keep_alive=limits.KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=limits.SHUTDOWN_SECONDS,
-    )
-    loop_of: list[asyncio.AbstractEventLoop] = []
-
-    def close_streams() -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            loop_of[0].call_soon_threadsafe(app.state.studio.closing.set)
-
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        loop_of.append(loop)
-        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="inklens"))
-        await Server(config, close_streams).serve(sockets=[listener])
-
-    asyncio.run(run())
+    Server(settings).run_on(listener)

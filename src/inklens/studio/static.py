@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from inklens.web.bundle import joined_once, read_static
+from inklens.web.bundle import read_static, split
 
-ENTRY = "hosts/studio.js"
+START, VIEWS = "hosts/studio.js", "hosts/studio_views.js"  # what is seen first, and the views that follow
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 28 28"><rect width="28" height="28" rx="5" fill="#faf8f3"/>'
     '<path d="M9 9c2-5 11-4 10 1-1 4-6 5-10 10h11" fill="none" stroke="#1d1d1f" stroke-width="3" '
@@ -61,10 +61,12 @@ def _packed(body: bytes) -> bytes:
 def assets() -> Mapping[str, Asset]:
     """Return the files by address."""
     icon = Asset(ICON.encode(), SVG)
+    start, views = split(START, VIEWS, address="/app.js")
     return {
         "/": Asset(read_static("studio.html").encode(), HTML),
         "/style.css": Asset(read_static("style.css").encode(), CSS),
-        "/app.js": Asset(joined_once(ENTRY).encode(), JAVASCRIPT),
+        "/app.js": Asset(start.encode(), JAVASCRIPT),
+        "/views.js": Asset(views.encode(), JAVASCRIPT),
         "/icon.svg": icon,
         "/favicon.ico": icon,
     }

@@ -83,14 +83,14 @@ class Studio:
 
     async def _prepare(self) -> None:
         try:
-            await asyncio.gather(asyncio.to_thread(self.reader.start), asyncio.to_thread(self.analyst.start))
-            shipped = await self._own(files("inklens").joinpath(SHIPPED).read_bytes(), SHIPPED_NAME, "shipped")
             given = self.settings.model
-            if given is not None:
-                shipped = await self._own(await asyncio.to_thread(given.read_bytes), given.stem, "given")
+            shipped = await self._own(files("inklens").joinpath(SHIPPED).read_bytes(), SHIPPED_NAME, "shipped")
             self.start = shipped
+            if given is not None:
+                self.start = await self._own(await asyncio.to_thread(given.read_bytes), given.stem, "given")
             self.start_model.set()
-            await self.web(shipped)
+            await asyncio.gather(asyncio.to_thread(self.reader.start), asyncio.to_thread(self.analyst.start))
+            await self.web(self.start)
             if self.settings.starter and not any(known["origin"] == "starter" for known in self.models()):
                 await self._make_starter()
         except (Problem, OSError, InklensError) as error:

@@ -6,6 +6,7 @@ model saw it.
 
 import base64
 import io
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from PIL import Image
 
 from inklens.errors import DataError, InklensError, NoFlipError, ParameterError
 from inklens.explanations import explain, flip
+from inklens.linear.softmax import softmax
 from inklens.photos.drawing import MAX_SIDE, normalise_drawing
 from inklens.photos.normalise import Step
 from inklens.reader import DigitReader, Reading
+from inklens.studio.archives import arrays_of
 from inklens.studio.messages import Message
 from inklens.tasks import comparing, judging, mistakes
 from inklens.tasks.exporting import export_page, pack_model
@@ -41,11 +44,11 @@ _readers: OrderedDict[str, DigitReader] = OrderedDict()
 _judged: OrderedDict[str, judging.Judgement] = OrderedDict()
 
 
-def reader_of(model: object) -> DigitReader:
+def reader_of(located: object) -> DigitReader:
     """Return a model by identifier and path; its identifier is that of its content, so it never changes."""
-    if not isinstance(model, Mapping):
+    if not isinstance(located, Mapping):
         raise ParameterError("expected a model")
-    return _kept(_readers, str(model["id"]), lambda: DigitReader.load(str(model["path"])), MODELS_KEPT)
+    return _kept(_readers, str(located["id"]), lambda: DigitReader.load(str(located["path"])), MODELS_KEPT)
 
 
 def session_of(reader: DigitReader) -> Session:
@@ -53,11 +56,11 @@ def session_of(reader: DigitReader) -> Session:
     return Session.of(reader, offline=True)
 
 
-def judgement_of(model: object, part: Part) -> judging.Judgement:
+def judgement_of(located: object, part: Part) -> judging.Judgement:
     """Return a model's answers on one of its halves."""
-    reader = reader_of(model)
-    assert isinstance(model, Mapping)
-    return _kept(_judged, f"{model['id']} {part}", lambda: judging.judge(session_of(reader), part), SESSIONS_KEPT)
+    reader = reader_of(located)
+    assert isinstance(located, Mapping)
+    return _kept(_judged, f"{located['id']} {part}", lambda: judging.judge(session_of(reader), part), SESSIONS_KEPT)
 
 
 def _kept(kept: OrderedDict[str, T], key: str, make: Callable[[], T], most: int) -> T:
@@ -248,8 +251,8 @@ def read_drawing(question: Message) -> Message:
     seen = normalise_drawing(np.frombuffer(ink, np.uint8).reshape(rows, cols) / np.float32(FULL_INK))
     if reader.image_shape != seen.frame.shape:
         raise DataError("drawings are normalised to 28 x 28 pixels, and this model takes others")
-    proba = reader.predict_proba(seen.frame[None])[0]
-    z = reader.raw_prediction(seen.frame[None])[0]
+    z = reader.raw_prediction(seen.frame[None])
+    proba, z = softmax(z)[0], z[0]
     return Message(
         plain(
             {
@@ -314,8 +317,6 @@ def check_npz(question: Message) -> Message:
 
 def unpack_archive(question: Message) -> Message:
     """Turn a zip of pictures, one folder a class, or of MNIST's files into an archive of arrays."""
-    from inklens.studio.archives import arrays_of
-
     images, labels, notes = arrays_of(_files.pop())
     buffer = io.BytesIO()
     np.savez(buffer, images=images, labels=labels)
@@ -454,14 +455,16 @@ BOXED: dict[str, Callable[[Message], Message]] = {
 
 def warm_up() -> None:
     """Read one picture and one drawing: what is imported or loaded for that is then there in every child."""
-    paper = np.full((60, 50), 0.9)
-    paper[10:50, 22:28] = 0.1
-    picture = io.BytesIO()
-    Image.fromarray(np.rint(paper * FULL_INK).astype(np.uint8)).save(picture, "JPEG")
+    Image.init()
+    paper = np.full((60, 50), 230, np.uint8)
+    paper[10:50, 22:28] = 26
     model = DigitReader.shipped().to_bytes()
-    question = Message({"settings": {}, "many": None}, (picture.getvalue(), model))
-    read_photo(question)
-    for kind in ("PNG", "WEBP", "GIF", "BMP", "TIFF"):
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         picture = io.BytesIO()
-        Image.fromarray(np.rint(paper * FULL_INK).astype(np.uint8)).save(picture, kind)
-        read_photo(Message({"settings": {}, "many": False}, (picture.getvalue(), model)))
+        Image.fromarray(paper).save(picture, kind)
+        read_photo(Message({"settings": {}, "many": None}, (picture.getvalue(), model)))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0/a.gif", picture.getvalue())
+    _files.append(packed)
+    unpack_archive(Message({}))

@@ -16,15 +16,16 @@ from inklens.reader import DigitReader
 from inklens.tasks.model_rows import pixel_rows
 from inklens.tasks.paths import PathRun, path_accuracies
 from inklens.tasks.session import Session
-from inklens.tasks.stops import StopRun
+from inklens.tasks.stops import StopRun, early_stops
 from inklens.web.page import document
 from inklens.web.payload import samples as samples_of
 from inklens.web.payload import web_model
 from inklens.web.weights import weights_document
 
 POINTS = 60  # of a path: a page with so many stays below 300 kB
-SAMPLES = 120  # held-out digits in a page: about 30 kB
+SAMPLES = 80  # held-out digits in a page: about 18 kB
 MOST_ROWS = 20_000  # of training: with more, a path takes minutes, and is fitted only when asked for
+SPARSE_C = 1.0  # where L1 ends for a model without it, as in the tutorial: beyond its best C on small data
 PATH_TOL = 1e-3  # each point's promise, as of ``inklens path``
 
 
@@ -84,6 +85,7 @@ def export_page(
     *,
     points: int | None = None,
     samples: int = SAMPLES,
+    stops: bool = False,
     gate: bool = True,
     title: str | None = None,
     language: str = "en",
@@ -100,6 +102,8 @@ def export_page(
         its rows are known and at most `MOST_ROWS`.
     samples : int
         Held-out digits to look at.
+    stops : bool
+        Whether the page shows what another solver has when it stops early: about 45 kB, and ten seconds of fits.
     gate : bool
         Whether the page knows what digits look like, and refuses to answer for what does not look like one.
     title, language
@@ -117,7 +121,14 @@ def export_page(
         Data were named that cannot be loaded.
     """
     packed = pack_model(
-        reader, points=points, samples=samples, gate=gate, data=data, progress=progress, offline=offline
+        reader,
+        points=points,
+        samples=samples,
+        stops=stops,
+        gate=gate,
+        data=data,
+        progress=progress,
+        offline=offline,
     )
     page = document(packed.model, title=title, language=language)
     return Export(page, "html", packed.points, packed.samples, packed.notes)
@@ -138,6 +149,7 @@ def pack_model(
     *,
     points: int | None = None,
     samples: int = SAMPLES,
+    stops: bool = False,
     gate: bool = True,
     tolerance: StopRun | None = None,
     data: str | None = None,
@@ -149,15 +161,17 @@ def pack_model(
     Parameters
     ----------
     tolerance : StopRun, optional
-        Early stops of another solver, for the same slider.
+        Early stops of another solver, for the same slider; `stops` fits them.
     """
     session, notes = _session(reader, data, progress, offline=offline)
     if session is None:
-        if points:
+        if points or stops:
             raise ParameterError(f"a path needs the rows that it is fitted on: {'; '.join(notes)}")
         return Packed(web_model(reader, gate=gate), notes=notes)
     wanted, why = _points(session, points)
     run = _path(session, wanted, progress) if wanted else None
+    if stops:
+        tolerance = _stops(session, progress)
     shown = samples_of(reader, session, n=samples) if samples else None
     model = web_model(reader, path=run, samples=shown, usual=_usual(session), gate=gate, tolerance=tolerance)
     n_points, n_shown = (0 if run is None else len(run.path)), (0 if shown is None else len(shown.labels))
@@ -187,6 +201,20 @@ def _usual(session: Session) -> dict[str, np.ndarray] | None:
     if set(session.reader.classes) - set(y.astype(str)):
         return None
     return usual_ink(X.reshape(-1, *session.dataset.image_shape), y)
+
+
+def _stops(session: Session, progress: Progress | None) -> StopRun:
+    if session.reader.features != "pixels":
+        raise ParameterError(f"early stops are shown on pixels, and this model is on {session.reader.features}")
+    return early_stops(session.split, C=_sparse_C(session.reader), progress=progress)
+
+
+def _sparse_C(reader: DigitReader) -> float:
+    """Return the C of L1 problems beside a model: its own where its penalty has L1, else the tutorial's at least."""
+    record = reader.fit_record
+    if record is None or not record.is_penalised:
+        return SPARSE_C
+    return record.C if record.l1_ratio > 0.0 else max(record.C, SPARSE_C)
 
 
 def _points(session: Session, asked: int | None) -> tuple[int, tuple[str, ...]]:
@@ -222,7 +250,7 @@ def _path(session: Session, points: int, progress: Progress | None) -> PathRun:
         X_train,
         rows.y_train,
         Cs=points,
-        C=record.C if record is not None and record.is_penalised else 1.0,
+        C=_sparse_C(session.reader),
         l1_ratio=kind["l1_ratio"],
         group=bool(kind["group"]),
         tol=PATH_TOL,

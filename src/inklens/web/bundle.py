@@ -9,7 +9,8 @@ meet. The forms of import and export are those that the face uses, and no others
 A vendored file ends in ``export{a as b}`` instead.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
@@ -20,6 +21,8 @@ from inklens.web.tokens import COMMENT, PUNCTUATION, SPACE, TEXT, WORD, ModuleEr
 
 VENDOR = "vendor"  # the folder of what others wrote
 LICENSES = f"{VENDOR}/LICENSES.txt"
+LANGUAGES = ("en", "de")
+CATALOGUE, CATALOGUES = "texts.js", "texts/"  # modules with an entry for each language
 
 
 class Folder(Protocol):
@@ -67,7 +70,7 @@ class Module:
     exports: dict[str, str] = field(default_factory=dict)  # name outside: name inside
 
 
-def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False) -> str:
+def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False, language: str | None = None) -> str:
     """Return the source of one module that does what `entry` does with all that it imports.
 
     Parameters
@@ -78,6 +81,8 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
         Of the modules; by default, that of the face.
     as_default : bool
         Export one object with all that `entry` exports, instead of each by its name.
+    language : {"en", "de"}, optional
+        The only one whose texts are kept; by default, all are.
 
     Raises
     ------
@@ -86,23 +91,61 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
         in a circle; the text begins with file and line.
     """
     folder = static() if folder is None else folder
-    modules = list(_in_order(entry, folder))
-    names = {module.name: f"m{number}" for number, module in enumerate(modules)}
+    modules = list(_in_order(entry, folder, language))
+    names = _names(modules)
+    last = modules[-1]
+    end = ""
+    if as_default:
+        end = f"export default {names[last.name]};\n"
+    elif last.exports:
+        end = f"export const {{{','.join(last.exports)}}}={names[last.name]};\n"
+    return _text(modules, names, folder) + end
+
+
+def split(first: str, later: str, *, address: str, folder: Folder | None = None) -> tuple[str, str]:
+    """Return two modules: all that `first` needs, and what `later` needs besides, which takes the rest from the first.
+
+    Parameters
+    ----------
+    first, later : str
+        Entries, as for `joined`; the first does not depend on the later one.
+    address : str
+        Where the later module finds the first, such as ``"/app.js"``.
+
+    Raises
+    ------
+    ModuleError
+        As for `joined`.
+    """
+    folder = static() if folder is None else folder
+    begin, everything = (list(_in_order(entry, folder, None)) for entry in (first, later))
+    known = {module.name for module in begin}
+    rest = [module for module in everything if module.name not in known]
+    names = _names([*begin, *rest])
+    wanted = {other.module for module in rest for other in module.imports} & known
+    shared = ",".join(sorted(names[name] for name in wanted))
+    return (
+        f"{_text(begin, names, folder)}export{{{shared}}};\n",
+        f"import{{{shared}}}from{json.dumps(address)};\n{_text(rest, names, folder)}",
+    )
+
+
+def _names(modules: Iterable[Module]) -> dict[str, str]:
+    return {module.name: f"m{number}" for number, module in enumerate(modules)}
+
+
+def _text(modules: Iterable[Module], names: dict[str, str], folder: Folder) -> str:
+    """Return modules one after the other, licences first where there are vendored ones."""
     parts = [_wrapped(module, names) for module in modules]
     if any(module.name.startswith(f"{VENDOR}/") for module in modules):
         parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
-    last = modules[-1]
-    if as_default:
-        parts.append(f"export default {names[last.name]};\n")
-    elif last.exports:
-        parts.append(f"export const {{{','.join(last.exports)}}}={names[last.name]};\n")
     return "".join(parts)
 
 
 @lru_cache(maxsize=16)
-def joined_once(entry: str) -> str:
+def joined_once(entry: str, language: str | None = None) -> str:
     """Return a bundle of the face, made once in a process."""
-    return joined(entry)
+    return joined(entry, language=language)
 
 
 def _wrapped(module: Module, names: dict[str, str]) -> str:
@@ -117,7 +160,7 @@ def _pairs(names: dict[str, str]) -> str:
     return "{" + ",".join(there if there == here else f"{there}:{here}" for there, here in names.items()) + "}"
 
 
-def _in_order(entry: str, folder: Folder) -> Iterator[Module]:
+def _in_order(entry: str, folder: Folder, language: str | None) -> Iterator[Module]:
     """Yield each module after all that it imports."""
     done: dict[str, Module] = {}
 
@@ -126,7 +169,7 @@ def _in_order(entry: str, folder: Folder) -> Iterator[Module]:
             raise ModuleError(f"{place}: modules import each other in a circle: {' -> '.join([*above, name])}")
         if name in done:
             return
-        module = read_module(name, _source(name, folder, place))
+        module = read_module(name, _source(name, folder, place), language)
         for wanted in module.imports:
             here = f"{name}:{wanted.line}"
             yield from visit(wanted.module, (*above, name), here)
@@ -149,10 +192,12 @@ def _source(name: str, folder: Folder, place: str) -> str:
 # ------------------------------------------------------------------------------------------------- one module
 
 
-def read_module(name: str, source: str) -> Module:
-    """Return a module with its imports and exports taken out of its code."""
+def read_module(name: str, source: str, language: str | None = None) -> Module:
+    """Return a module with imports and exports taken out of its code; with texts of one language, if that is named."""
     reader = Reader(source, name)
     tokens = list(reader.tokens())
+    if language is not None and (name == CATALOGUE or name.startswith(CATALOGUES)):
+        tokens = list(_in_language(tokens, language))
     module, kept = Module(name), list[Token]()
     statement = _Statement(reader, tokens)
     while statement.at < len(tokens):
@@ -166,6 +211,21 @@ def read_module(name: str, source: str) -> Module:
             statement.at += 1
     module.code = without_comments(kept)
     return module
+
+
+def _in_language(tokens: list[Token], language: str) -> Iterator[Token]:
+    """Yield the tokens without what an object at the top level has under the codes of other languages."""
+    leaving = False
+    for number, token in enumerate(tokens):
+        if leaving:
+            leaving = not (token.text == "," and token.depth == 1) and not (token.text == "}" and token.depth == 0)
+            if leaving or token.text == ",":
+                continue
+        if token.kind == WORD and token.depth == 1 and token.text in LANGUAGES and token.text != language:
+            leaving = tokens[number + 1].text == ":"
+            if leaving:
+                continue
+        yield token
 
 
 def _is_keyword(tokens: list[Token], at: int) -> bool:

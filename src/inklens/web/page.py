@@ -21,11 +21,10 @@ import numpy as np
 from inklens import __version__
 from inklens.errors import ParameterError
 from inklens.reprs import MOST_TILES, map_tiles
-from inklens.web.bundle import joined_once, read_static
+from inklens.web.bundle import LANGUAGES, joined_once, read_static
 from inklens.web.payload import Samples, WebPath, WebReader, parse, web_model
 from inklens.web.tokens import ModuleError
 
-LANGUAGES = ("en", "de")
 ENTRY, BOOT, TEMPLATE, TEXTS = "hosts/page.js", "hosts/boot.js", "page.html", "texts/page.json"
 BRIDGE, FRAME = "hosts/bridge.js", "frame.html"
 STYLE, STILL_STYLE = "style.css", "hosts/page.css"
@@ -72,7 +71,7 @@ def document(
     title : str, optional
         The page's heading; by default, the model's.
     language : {"en", "de"}
-        Of what reads without script, and the one that the live part begins with.
+        Of the page: both would be 25 kB more.
     kind : {"page", "output"}
         A file of its own, or the output of a notebook, which leaves the address alone.
     opens : str
@@ -85,12 +84,11 @@ def document(
     ParameterError
         Another language.
     """
-    if language not in LANGUAGES:
-        raise ParameterError(f"expected one of the languages {', '.join(LANGUAGES)}, got {language!r}")
+    _check_language(language)
     header, tensors = parse(model)
     still = _Still(header, tensors, json.loads(read_static(TEXTS))[language])
     return _template(TEMPLATE).render(
-        **_live_parts(joined_once(ENTRY)),
+        **_live_parts(joined_once(ENTRY, language)),
         language=language,
         kind=kind,
         opens=opening(opens, frame),
@@ -106,6 +104,11 @@ def document(
     )
 
 
+def _check_language(language: str) -> None:
+    if language not in LANGUAGES:
+        raise ParameterError(f"expected one of the languages {', '.join(LANGUAGES)}, got {language!r}")
+
+
 def opening(view: str, frame: np.ndarray | None = None) -> str:
     """Return what a page's root element says of its beginning, as static/address.js reads it.
 
@@ -117,16 +120,23 @@ def opening(view: str, frame: np.ndarray | None = None) -> str:
 
 
 @lru_cache(maxsize=8)
-def widget_module(entry: str) -> str:
+def widget_module(entry: str, language: str = "en") -> str:
     """Return the module of a notebook's widget, its frame's document within it.
 
     Parameters
     ----------
     entry : str
         The frame's host, such as ``"hosts/draw_widget.js"``.
+    language : {"en", "de"}
+
+    Raises
+    ------
+    ParameterError
+        Another language.
     """
-    texts = json.loads(read_static(TEXTS))["en"]
-    page = _template(FRAME).render(**_live_parts(joined_once(entry)), t=texts)
+    _check_language(language)
+    texts = json.loads(read_static(TEXTS))[language]
+    page = _template(FRAME).render(**_live_parts(joined_once(entry, language)), t=texts)
     return f"{joined_once(BRIDGE)}export default widget({json.dumps(page)});\n"
 
 

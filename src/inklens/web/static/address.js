@@ -4,6 +4,7 @@
  * be row=33 (of the held-out half) or frame=... (a byte of ink a pixel, base64).
  */
 import { batch, effect } from './vendor/signals-core.js';
+import { LANGUAGES } from './texts.js';
 
 const REST_MS = 200; // without a change: browsers refuse to write the address at each step of a slider
 
@@ -42,7 +43,7 @@ function read(app, text) {
     app.path.value = along === app.model.value.path ? null : along;
     app.point.value = point;
   });
-  if (['en', 'de'].includes(asked.get('lang'))) app.language.value = asked.get('lang');
+  if (Object.hasOwn(LANGUAGES, asked.get('lang'))) app.language.value = asked.get('lang');
   for (const { address } of app.views) address?.read(app, asked);
   if (asked.get('view')) app.go(asked.get('view'));
 }

@@ -12,7 +12,7 @@ export const ROUTES = {
   modelPage: ['GET', '/api/models/{model}/page'],
   evaluation: ['GET', '/api/models/{model}/evaluation'],
   cell: ['GET', '/api/models/{model}/cells/{true}/{predicted}'],
-  row: ['GET', '/api/models/{model}/rows/{half}/{index}'],
+  row: ['GET', '/api/models/{model}/rows/{part}/{index}'],
   comparison: ['GET', '/api/models/{model}/comparison/{other}'],
   read: ['POST', '/api/read'],
   drawing: ['POST', '/api/drawings'],
@@ -21,6 +21,7 @@ export const ROUTES = {
   deleteDigit: ['DELETE', '/api/digits/{digit}'],
   datasets: ['GET', '/api/datasets'],
   addDataset: ['POST', '/api/datasets'],
+  deleteDataset: ['DELETE', '/api/datasets/{dataset}'],
   addOpenml: ['POST', '/api/datasets/openml'],
   jobs: ['GET', '/api/jobs'],
   startJob: ['POST', '/api/jobs'],
@@ -84,14 +85,14 @@ export class StudioApi {
   /** @param {string} model */
   model(model) { return this.#json('model', { places: { model } }); }
 
-  /** @param {Blob} file an .inklens file @param {string} [name] */
-  addModel(file, name) { return this.#json('addModel', { body: file, query: { name } }); }
+  /** @param {Blob} file an .inklens file @param {string} name */
+  addModel(file, name) { return this.#json('addModel', { body: new Blob([file], { type: 'application/octet-stream' }), query: { name } }); }
 
   /** @param {string} model */
   deleteModel(model) { return this.#json('deleteModel', { places: { model } }); }
 
-  /** The model as bytes for `decodeModel`. @param {string} model @returns {Promise<ArrayBuffer>} */
-  async modelBytes(model) { return (await this.#ask('modelBytes', { places: { model } })).arrayBuffer(); }
+  /** The model as bytes for `decodeModel`; lightly: without path, samples and the check. @param {string} model @param {{ lightly?: boolean }} [query] @returns {Promise<ArrayBuffer>} */
+  async modelBytes(model, query) { return (await this.#ask('modelBytes', { places: { model }, query })).arrayBuffer(); }
 
   /** Where a model's file or page is downloaded from. @param {string} model @param {'modelFile' | 'modelPage'} kind */
   link(model, kind) { return this.base + address(ROUTES[kind][1], { model }); }
@@ -102,8 +103,8 @@ export class StudioApi {
   /** Rows of a cell of the confusion matrix, classes by number. @param {string} model @param {number} truth @param {number} predicted @param {{ limit?: number, offset?: number }} [page] */
   cell(model, truth, predicted, page) { return this.#json('cell', { places: { model, true: truth, predicted }, query: page }); }
 
-  /** @param {string} model @param {string} half @param {number} index */
-  row(model, half, index) { return this.#json('row', { places: { model, half, index } }); }
+  /** @param {string} model @param {string} part 'test' or 'train' @param {number} index */
+  row(model, part, index) { return this.#json('row', { places: { model, part, index } }); }
 
   /** @param {string} model @param {string} other */
   comparison(model, other) { return this.#json('comparison', { places: { model, other } }); }
@@ -127,8 +128,14 @@ export class StudioApi {
 
   datasets() { return this.#json('datasets'); }
 
-  /** @param {Blob} file folders as ZIP, MNIST's files as ZIP, or an NPZ @param {string} name */
-  addDataset(file, name) { return this.#json('addDataset', { body: file, query: { name } }); }
+  /** @param {File} file folders as ZIP, MNIST's files as ZIP, or an NPZ @param {string} name */
+  addDataset(file, name) {
+    const kind = /\.npz$/i.test(file.name ?? '') ? 'npz' : 'zip';
+    return this.#json('addDataset', { body: new Blob([file], { type: 'application/octet-stream' }), query: { name, kind } });
+  }
+
+  /** @param {string} dataset id of an upload */
+  deleteDataset(dataset) { return this.#json('deleteDataset', { places: { dataset } }); }
 
   /** Bring a named data set: a job of kind fetch. @param {string} name @returns {Promise<Job>} */
   addOpenml(name) { return this.#json('addOpenml', { json: { name } }); }

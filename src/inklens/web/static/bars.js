@@ -14,6 +14,7 @@ export class AnswerBars {
   }
 
   #build(classes) {
+    this.table.classList.toggle('has-names', classes.some((name) => name.length > 2));
     const { app, table } = this;
     const caption = Object.assign(document.createElement('caption'), { className: 'hidden', textContent: app.t('bars.caption') });
     const head = document.createElement('tr');

@@ -28,7 +28,9 @@ import { saveCsv, saveSvg } from './save.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const ROW = 26; // pixels a bar
-const LETTER = 7.6; // pixels of a letter of a label, on average
+const LETTER = 7.6; // pixels of a letter or digit beside a chart, on average
+const NAME_LETTER = 9.6; // of the name of a bar, which is larger and bold
+const LONGEST_NAME = 16; // letters; more are cut off
 const TICKS = 5; // at most, about
 
 /**
@@ -54,12 +56,16 @@ function node(name, attributes, text) {
  */
 export function bars({ bars: rows, most, onChoose, ...frame }, app) {
   const full = most ?? rows.reduce((top, { value, high }) => Math.max(top, finite(value), finite(high)), 0);
-  const left = 12 + LETTER * Math.min(16, Math.max(...rows.map(({ label }) => label.length)));
+  const left = 12 + NAME_LETTER * Math.max(...rows.map(({ label }) => shortened(label).length));
   const right = 12 + LETTER * Math.max(...rows.map(({ text = '' }) => text.length));
   const draw = (width) =>
     rows.flatMap((row, i) => bar(row, i, { left, room: Math.max(20, width - left - right), full, onChoose }));
   const table = rows.map(({ label, value, cells }) => [label, ...(cells ?? [value])]);
   return figure({ ...frame, table, height: ROW * rows.length, draw }, app);
+}
+
+function shortened(name) {
+  return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name;
 }
 
 function finite(value) {
@@ -75,7 +81,7 @@ function bar({ label, value, text, low, high, kind = '' }, i, { left, room, full
     node(
       'text',
       { class: 'label', x: left - 10, y: y + ROW / 2, 'text-anchor': 'end', 'dominant-baseline': 'central' },
-      label,
+      shortened(label),
     ),
     node('rect', {
       class: 'fill',
@@ -373,7 +379,7 @@ function tableOf({ head, table, summary }, app) {
   const title = Object.assign(document.createElement('summary'), {
     textContent: summary ?? app.t('as.table'),
   });
-  const scroll = Object.assign(document.createElement('div'), { className: 'scroll' });
+  const scroll = Object.assign(document.createElement('div'), { className: 'scroll', tabIndex: 0 }); // arrow keys scroll it
   const made = Object.assign(document.createElement('table'), { className: 'numbers' });
   const cell = (name, value, scope) => {
     const text = typeof value === 'number' ? shown(value, app.language.value) : value;

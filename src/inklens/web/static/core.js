@@ -22,7 +22,7 @@
  *   test_accuracy: number[], l1_ratio: number, entry_order: number[], scale: number, error: number
  * }} Path one proven fit a C, weakest first; `error` is how far a decoded coefficient may be off
  * @typedef {Path & {epochs: (number | null)[], tols: (number | null)[]}} Stops
- *   early stops of a solver at one C: passes over the rows (null: the proven optimum), tolerance that stops there
+ *   early stops of a solver at one C: passes over the rows (null: the proven optimum), tolerance that stops
  * @typedef {{
  *   length: number, size: number, pixels: Uint8Array, labels: number[], predicted: number[],
  *   close: boolean[], rows: number[], half: string, confusion: number[][], n: number

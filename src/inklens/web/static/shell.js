@@ -29,23 +29,31 @@ export function mountShell(root, app) {
   effect(() => {
     document.documentElement.lang = app.language.value;
   });
-  effect(() => render(heading(app), head));
+  effect(() => {
+    render(heading(app), head);
+    showTab(head.querySelector('.tabs'));
+  });
   effect(() => {
     spoken.textContent = app.spoken.value;
   });
   mountStage(stage, app);
   mountExplainer(root, corner, app);
   openViews(opened, app);
-  for (const { always } of app.views) always?.({ above, corner }, app);
+  app.places = { above, corner };
+  for (const { always } of app.views) always?.(app.places, app);
 }
 
 /** Show the view whose turn it is, built anew in the language of the moment. */
 function openViews(root, app) {
   let dispose = () => {};
+  let shown = {};
   effect(() => {
     const key = app.view.value;
-    void app.language.value;
-    const { mount } = app.views.find((view) => view.key === key) ?? app.views[0];
+    const language = app.language.value;
+    void app.arrived.value;
+    const view = app.views.find((one) => one.key === key) ?? app.views[0];
+    if (view === shown.view && language === shown.language) return;
+    shown = { view, language };
     untracked(() => {
       dispose();
       const body = document.createElement('div');
@@ -53,7 +61,7 @@ function openViews(root, app) {
       body.setAttribute('role', 'tabpanel');
       body.setAttribute('aria-labelledby', `tab-${key}`);
       root.replaceChildren(body);
-      dispose = mount(body, app);
+      dispose = view.mount(body, app);
     });
   });
 }
@@ -72,7 +80,7 @@ function heading(app) {
     <a class="skip" href="#view" @click=${(event) => focusView(event)}>${app.t('skip')}</a>
     <p class="brand"><span class="drop" aria-hidden="true"></span>inklens</p>
     <div class="tabs" role="tablist" aria-label=${app.t('views')}>${tabs}</div>
-    <label class="language">
+    <label class="language" ?hidden=${Object.keys(LANGUAGES).length === 1}>
       <span class="hidden">${app.t('language')}</span>
       <select @change=${(event) => { language.value = event.target.value; }}>
         ${Object.entries(LANGUAGES).map(
@@ -80,6 +88,13 @@ function heading(app) {
         )}
       </select>
     </label>`;
+}
+
+/** On a narrow screen the tabs scroll sideways: the open one is brought into sight. */
+function showTab(tabs) {
+  const tab = tabs.querySelector('[aria-selected="true"]');
+  const [start, end] = [tab.offsetLeft - tabs.offsetLeft, tab.offsetLeft - tabs.offsetLeft + tab.offsetWidth];
+  if (start < tabs.scrollLeft || end > tabs.scrollLeft + tabs.clientWidth) tabs.scrollLeft = (start + end - tabs.clientWidth) / 2;
 }
 
 function focusView(event) {

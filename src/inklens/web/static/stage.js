@@ -188,7 +188,7 @@ function sentence(app, { blank, verdict, label, share }) {
   if (blank) return html`<span class="quiet-answer">${app.t('answer.blank')}</span>`;
   if (!verdict.accepted) return html`<span class="quiet-answer">${app.t('answer.none')}</span>`;
   const truth = app.sample.value?.label;
-  return html`<strong class="digit">${label}</strong> <span class="share">${share}</span>
+  return html`<strong class=${label.length > 2 ? 'digit has-name' : 'digit'}>${label}</strong> <span class="share">${share}</span>
     ${truth == null ? '' : html`<span class=${truth === label ? 'truth right' : 'truth wrong'}>${app.t(truth === label ? 'answer.right' : 'answer.wrong', { label: truth })}</span>`}`;
 }
 

@@ -2,7 +2,7 @@
 import { common } from './texts/common.js';
 import { glossary } from './texts/glossary.js';
 
-/** Languages, by code, in their own words. */
+/** Languages, by code, in their own words; an exported page keeps one of them. */
 export const LANGUAGES = { en: 'English', de: 'Deutsch' };
 
 /** @type {Record<string, Record<string, string>>} texts by language and key */
@@ -27,7 +27,7 @@ export function addTexts(part, texts) {
  * @param {string} language @param {string} key @param {Record<string, unknown>} [values]
  */
 export function translate(language, key, values = {}) {
-  const text = tables[language]?.[key] ?? tables.en[key] ?? key;
+  const text = tables[language]?.[key] ?? tables.en?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (place, name) => (name in values ? shown(values[name], language) : place));
 }
 

@@ -3,15 +3,13 @@ import { mount } from '../app.js';
 import { StudioApi } from '../api.js';
 import { Library } from '../library.js';
 import { LANGUAGES } from '../texts.js';
-import { PAGE_VIEWS } from '../views/all.js';
-import { train } from '../views/train.js';
+import { draw } from '../views/draw.js';
+import { see } from '../views/see.js';
+import { awaited } from '../views/awaited.js';
 import { door } from './door.js';
 
-const AGAIN_MS = 200; // while a studio that was started for the first time has no model yet
-const MOST_TRIES = 100;
-
-/** Train stands before Learn. */
-const VIEWS = [...PAGE_VIEWS.slice(0, -1), train, ...PAGE_VIEWS.slice(-1)];
+/** What is seen first; hosts/studio_views.js brings the others. */
+const VIEWS = [draw, see, ...['fool', 'penalty', 'judge', 'train', 'learn'].map(awaited)];
 
 start();
 
@@ -20,11 +18,13 @@ async function start() {
   try {
     const api = new StudioApi();
     const library = new Library(api, await firstModel(api));
-    const { bytes } = await library.open(library.current.value);
+    const bytes = await api.modelBytes(library.current.value, { lightly: true });
     const spoken = navigator.language.slice(0, 2);
     const language = spoken in LANGUAGES ? spoken : 'en';
     const app = mount(root, { bytes, language, host: { kind: 'studio', api, library }, views: VIEWS });
     globalThis.inklens = door(app);
+    app.fill((await library.open(library.current.value)).bytes);
+    document.head.append(Object.assign(document.createElement('script'), { type: 'module', src: '/views.js' }));
   } catch (error) {
     const words = Object.assign(document.createElement('p'), { className: 'state error', textContent: error.message });
     words.setAttribute('role', 'alert');
@@ -32,14 +32,12 @@ async function start() {
   }
 }
 
-/** The model that the address names, or the one to begin with. */
+/** The model that the address names, or the one to begin with; at the very first start, the list waits for that. */
 async function firstModel(api) {
   const asked = new URLSearchParams(location.hash.slice(1)).get('model');
-  for (let tries = 0; ; tries += 1) {
-    const [{ start: first }, { models }] = await Promise.all([api.about(), api.models()]);
-    if (models.some(({ id }) => id === asked)) return asked;
-    if (first) return first;
-    if (tries === MOST_TRIES) throw new Error('the studio has no model yet; its terminal says why');
-    await new Promise((done) => { setTimeout(done, AGAIN_MS); });
-  }
+  const { models } = await api.models();
+  if (models.some(({ id }) => id === asked)) return asked;
+  const { start: first } = await api.about();
+  if (!first) throw new Error('the studio has no model yet; its terminal says why');
+  return first;
 }

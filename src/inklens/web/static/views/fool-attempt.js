@@ -1,7 +1,6 @@
 /** Draw it yourself: what was changed by hand, measured against the least that is proven. */
 import { html, render } from '../vendor/lit-html.js';
 import { effect, signal, untracked } from '../vendor/signals-core.js';
-import { seen } from '../seen.js';
 import { decimal } from '../texts.js';
 
 const FULL = 4; // times the least: the end of the measure
@@ -37,7 +36,7 @@ export function mountAttempt(root, app, fooling) {
       void fooling.target.value;
       best.value = null;
     }),
-    seen(root, app, () => {
+    effect(() => {
       const {
         attempt: { value: attempt },
         least: { value: least },
@@ -70,6 +69,7 @@ function brief(app, fooling) {
     goal: { value: goal },
   } = fooling;
   if (!attempt || !least || app.covered.value) return '';
+  if (attempt.spent === 0) return told(app, fooling, attempt);
   const than = app.t(fooling.isProven.value ? 'fool.attempt.than.least' : 'fool.attempt.than.searched', {
     times: decimal(attempt.spent / least.cost, 1, app.language.value),
   });

@@ -4,7 +4,6 @@ import { effect } from '../vendor/signals-core.js';
 import { answer as answerOf, judge } from '../core.js';
 import { Painter } from '../canvas.js';
 import { paintChange } from '../change.js';
-import { classChoice } from '../choices.js';
 import { MapFigure } from '../maps.js';
 import { saveCsv, saveJson, savePng } from '../save.js';
 import { decimal, exponent, percent } from '../texts.js';
@@ -68,7 +67,7 @@ export function mountChange(root, app, fooling) {
 
 function heading(app, fooling) {
   const t = (key, values) => app.t(`fool.${key}`, values);
-  const { way, goal } = fooling;
+  const { way } = fooling;
   const button = (
     key,
   ) => html`<button type="button" aria-pressed=${String(way.value === key)} data-explain=${`fool.way.${key}`}
@@ -79,7 +78,7 @@ function heading(app, fooling) {
     html`<option value=${width} .selected=${width === fooling.pen.value}>${t('pen.is', { width })}</option>`;
   return html`<h2>${t('change.title')}</h2>
     <p class="choose" data-explain="fool.target">${t('ask.before')}
-      ${classChoice(app, goal.value, (k) => fooling.ask(k), t('ask.label'))}${t('ask.after')}</p>
+      ${targetChoice(app, fooling)}${t('ask.after')}</p>
     <div class="controls">
       <div class="row segments" role="group" aria-label=${t('way')}>${button('ink')}${button('stroke')}</div>
       <label ?hidden=${way.value !== 'stroke'} data-explain="fool.pen"><span>${t('pen')}</span>
@@ -87,6 +86,16 @@ function heading(app, fooling) {
           fooling.pen.value = Number(event.target.value);
         }}>
           ${PENS.map(pen)}</select></label></div>`;
+}
+
+/** The choice of the class to reach: any but the present answer. */
+function targetChoice(app, fooling) {
+  const { subject, goal } = fooling;
+  const { best } = subject.value.answer;
+  return html`<select class="class-choice" aria-label=${app.t('fool.ask.label')}
+    @change=${(event) => fooling.ask(Number(event.target.value))}>
+    ${app.model.value.classes.map((name, k) => html`<option value=${k} ?disabled=${k === best}
+      .selected=${k === goal.value}>${name}</option>`)}</select>`;
 }
 
 function inks(app, { added, erased, cost }) {

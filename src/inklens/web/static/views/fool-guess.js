@@ -234,7 +234,7 @@ function own(app, game) {
   const t = (key, values) => app.t(`fool.guess.own.${key}`, values);
   const isCovered = app.covered.value;
   const isChanged = isCovered && hasChanged(app, game);
-  return html`<div class="guess-words"><p class="question">${t('text')}</p>
+  return html`<div class="guess-words"><p>${t('text')}</p>
     <div class="row"><button type="button" class=${isCovered ? '' : 'primary'}
       aria-pressed=${String(isCovered)}
       @click=${() => (isCovered ? stopOwn : startOwn)(app, game)}>${t('cover')}</button></div>

@@ -34,12 +34,14 @@ export const judging = {
         const now = found.value;
         render(introduction(app, now), intro);
         endBody();
+        if (now.state === 'waiting') body.style.minHeight = `${body.offsetHeight}px`; // what is below stays where it is
         body.replaceChildren();
         body.classList.toggle('is-waiting', now.state === 'waiting');
         endBody = now.judged ? untracked(() => mountJudged(body, app, now.judged)) : () => {};
       }),
       mountComparing(compare, app),
     ];
+    for (const kind of ['click', 'keyup']) root.addEventListener(kind, () => { if (found.value.judged) body.style.minHeight = ''; });
     return () => {
       ends.forEach((end) => end());
       endBody();

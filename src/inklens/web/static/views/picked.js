@@ -31,6 +31,8 @@ export function mountPicked(root, app, picked) {
     const row = picked.value;
     untracked(() => ask(app, row, told, picked));
     root.hidden = row === null;
+    more.classList.toggle('is-due', Boolean(app.host.library?.current.value));
+    more.classList.toggle('has-voters', votes(app.model.value));
     if (row === null) return;
     shown = study(app, row);
     const { a, b, map, names } = shown;
@@ -58,11 +60,16 @@ async function ask(app, row, told, picked) {
   }
 }
 
-function reasons(app, { words, votes }, { a, b, names }) {
+/** Only a model with an L2 penalty is a sum over its training rows. */
+function votes({ header: { penalty } }) {
+  return Boolean(penalty) && penalty.l1_ratio === 0 && penalty.C !== 'inf';
+}
+
+function reasons(app, { words, votes: voters }, { a, b, names }) {
   const t = (key, values) => app.t(`judge.told.${key}`, values);
   return html`<h3>${t('words')}</h3>${words.map((line) => html`<p>${line}</p>`)}
-    ${votes ? html`<p>${t('votes')}</p>${['for', 'against'].map((side) => html`<h4>${t(side, { a: names[a], b: names[b] })}</h4>
-      <ul class="voters">${votes[side].map((voter) => voterOf(app, voter))}</ul>`)}` : nothing}`;
+    ${voters ? html`<p>${t('votes')}</p>${['for', 'against'].map((side) => html`<h4>${t(side, { a: names[a], b: names[b] })}</h4>
+      <ul class="voters">${voters[side].map((voter) => voterOf(app, voter))}</ul>`)}` : nothing}`;
 }
 
 function voterOf(app, { label, row, vote, frame }) {

@@ -4,7 +4,8 @@ import { batch, computed, effect, signal, untracked } from '../vendor/signals-co
 import { keepOpen, lines } from '../charts.js';
 import { Painter } from '../canvas.js';
 import { fromBase64 } from '../api.js';
-import { percent } from '../texts.js';
+import { gapText } from '../points.js';
+import { decimal } from '../texts.js';
 
 const LEVELS = 127; // of a signed byte
 const REDRAWN_MS = 250; // charts: often enough to see, rare enough to cost nothing
@@ -60,7 +61,7 @@ export class Run {
       progress: (now) => this.#learn(now),
       maps: (now) => { this.maps.value = now; },
       end: (now) => {
-        if (now.progress) this.#learn(now.progress);
+        if (now.kind === 'fit' && now.result && now.progress) this.#learn({ ...now.progress, ...now.result, seconds: now.progress.seconds }); // the end, as it is proven
         this.job.value = now;
         ended(now);
       },
@@ -130,21 +131,16 @@ function heading(app, run) {
   const t = (key, values) => app.t(`train.${key}`, values);
   const { state, error } = run.job.value;
   return html`<h2>${t('run.title')}</h2>
-    <p class="run-state" role="status"><strong>${t(`state.${state}`)}</strong> ${error ? html`<span class="state error">${error.detail}</span>` : nothing} <span>${state === 'waiting' ? nothing : told(app, run.last.value)}</span></p>
-    <p class="row run-end">${run.isRunning.value ? html`<button type="button" data-explain="train.cancel" ?disabled=${!run.job.value.id} @click=${() => run.cancel().catch((problem) => app.announce(problem.message))}>${t('run.cancel')}</button> <span class="state">${t('run.cancel.is')}</span>` : nothing}</p>`;
+    <div class="run-state">${run.isRunning.value ? html`<button type="button" data-explain="train.cancel" ?disabled=${!run.job.value.id} title=${t('run.cancel.is')} @click=${() => run.cancel().catch((problem) => app.announce(problem.message))}>${t('run.cancel')}</button>` : nothing}
+      <span role="status"><strong>${t(`state.${state}`)}</strong> ${error ? html`<span class="state error">${error.detail}</span>` : nothing} ${state === 'waiting' ? nothing : told(app, run.last.value)}</span></div>`;
 }
 
 /** How far a fit is, in words. */
 function told(app, last) {
   if (!last) return nothing;
   const number = (value, digits) => value.toLocaleString(app.language.value, { maximumSignificantDigits: digits });
-  if (last.objective == null) return app.t('train.run.before', { what: last.what, seconds: number(last.seconds, 2) });
-  return app.t('train.run.now', { seconds: number(last.seconds, 3), passes: number(last.passes ?? 0, 4), gap: last.relative_gap === null ? '?' : gapOf(app, last.relative_gap) });
-}
-
-/** A relative gap as people read it. @param {import('../app.js').App} app @param {number} gap */
-export function gapOf(app, gap) {
-  return gap >= 1e-3 ? percent(gap, app.language.value) : gap > 0 ? gap.toExponential(1).replace('-', '−') : '0';
+  if (last.objective == null) return app.t('train.run.before', { what: last.what, seconds: decimal(last.seconds, 1, app.language.value) });
+  return app.t('train.run.now', { seconds: decimal(last.seconds, 1, app.language.value), passes: number(last.passes ?? 0, 4), gap: last.relative_gap === null ? '?' : gapText(last.relative_gap, app.language.value) });
 }
 
 function boundChart(app, seen) {
@@ -153,7 +149,7 @@ function boundChart(app, seen) {
   return lines({
     name: 'objective', words: t('chart.bounds.words'), caption: t('chart.bounds'), head: [t('chart.seconds'), t('chart.objective'), t('chart.bound')], summary: t('chart.table'),
     lines: [{ label: t('chart.objective'), points: points('objective'), kind: 'first' }, { label: t('chart.bound'), points: points('lower_bound'), kind: 'second' }],
-    x: { label: t('chart.seconds') }, y: { label: '' }, height: 230,
+    x: { label: t('chart.seconds'), least: 0 }, y: { label: '' }, height: 230,
   }, app);
 }
 
@@ -164,7 +160,7 @@ function gapChart(app, seen, tol) {
   if (tol && points.length > 1) drawn.push({ label: t('chart.tol'), points: [[points[0][0], tol], [points.at(-1)[0], tol]], kind: 'quiet', dashed: true });
   return lines({
     name: 'gap', words: t('chart.gap.words'), caption: t('chart.gap.caption'), head: drawn.map(({ label }) => label).reduce((all, label) => [...all, label], [t('chart.seconds')]), summary: t('chart.table'),
-    lines: drawn, x: { label: t('chart.seconds') }, y: { label: '', log: true, format: (value) => value.toExponential(0).replace('-', '−') }, height: 230,
+    lines: drawn, x: { label: t('chart.seconds'), least: 0 }, y: { label: '', log: true, format: (value) => value.toExponential(0).replace('-', '−') }, height: 230,
   }, app);
 }
 

@@ -1,7 +1,7 @@
 /** Models that the studio keeps: on the pad, beside it, downloaded, deleted, brought. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { percent } from '../texts.js';
-import { gapOf } from './train-job.js';
+import { gapText } from '../points.js';
 
 /**
  * @param {import('../app.js').App} app @param {import('../library.js').Library} library
@@ -22,31 +22,36 @@ export function modelsTable(app, library, { attempt, asked, ask }) {
   };
   return html`<h2>${t('models')}</h2>
     ${models === null ? html`<p class="state">${t('loading')}</p>` : models.length === 0 ? html`<p class="state">${t('models.none')}</p>` : html`
-    <div class="scroll" tabindex="0" role="region" aria-label=${t('models')}><table class="numbers models"><thead><tr>
-      ${['name', 'features', 'penalty', 'gap', 'accuracy'].map((key) => html`<th scope="col">${t(`models.${key}`)}</th>`)}<td></td></tr></thead>
-      <tbody>${models.map((entry) => row(app, library, entry, { attempt, asked, ask }))}</tbody></table></div>`}
+    <ul class="models">${models.map((entry) => item(app, library, entry, { attempt, asked, ask }))}</ul>`}
     <p class="row"><label class="button quiet" data-explain="train.bring"><input type="file" accept=".inklens" class="hidden" @change=${bring}>${t('models.bring')}</label></p>`;
 }
 
-function row(app, library, entry, { attempt, asked, ask }) {
+function item(app, library, entry, { attempt, asked, ask }) {
   const t = (key, values) => app.t(`train.${key}`, values);
   const { id, name } = entry;
   const isCurrent = library.current.value === id;
   const isBeside = library.beside.value === id;
-  const link = (kind, words, file) => html`<a class="button quiet" href=${library.api.link(id, kind)} download=${file}>${words}</a>`;
-  const action = (words, act, pressed) => html`<button type="button" class="quiet" aria-pressed=${pressed === undefined ? nothing : String(pressed)} @click=${() => attempt(act)}>${words}</button>`;
-  const { certificate, accuracy } = entry;
-  return html`<tr class=${isCurrent ? 'best' : ''}><th scope="row">${name}</th><td>${app.t(`judge.features.${entry.features}`)}</td><td>${penaltyOf(app, entry.penalty)}</td>
-    <td>${certificate ? html`${gapOf(app, certificate.relative_gap)} <span class="interval">${t(`status.${certificate.status}`)}</span>` : '–'}</td>
-    <td>${accuracy?.test != null ? percent(accuracy.test, app.language.value) : '–'}</td>
-    <td><div class="row actions">
+  const link = (kind, words, file) => html`<a class="button quiet" href=${library.api.link(id, kind)} download=${file} aria-label=${t('models.of', { action: words, name })}>${words}</a>`;
+  const action = (words, act, pressed) => html`<button type="button" class="quiet" aria-pressed=${String(pressed)} aria-label=${t('models.of', { action: words, name })} @click=${() => attempt(act)}>${words}</button>`;
+  return html`<li class=${isCurrent ? 'current' : ''}><div><strong>${name}</strong><span class="line">${facts(app, entry).join(' · ')}</span></div>
+    <div class="row actions">
       ${action(t('models.use'), () => library.use(app, id), isCurrent)}
       ${action(t('models.beside'), () => library.compare(app, isBeside ? null : id), isBeside)}
       ${link('modelFile', t('models.file'), `${name}.inklens`)}${link('modelPage', t('models.page'), `${name}.html`)}
       ${isCurrent ? nothing : asked === id
         ? html`<button type="button" @click=${() => { ask(null); attempt(() => library.deleteModel(id)); }}>${t('models.delete.sure')}</button><button type="button" class="quiet" @click=${() => ask(null)}>${t('models.delete.no')}</button>`
-        : html`<button type="button" class="quiet" aria-label=${t('models.delete.of', { name })} @click=${() => ask(id)}>${t('models.delete')}</button>`}
-    </div></td></tr>`;
+        : html`<button type="button" class="quiet" aria-label=${t('models.of', { action: t('models.delete'), name })} @click=${() => ask(id)}>${t('models.delete')}</button>`}
+    </div></li>`;
+}
+
+/** What tells a model from others, in few words. */
+function facts(app, { features, penalty, certificate, accuracy }) {
+  const t = (key, values) => app.t(`train.${key}`, values);
+  return [
+    t(`features.${features}`), penalty ? penaltyOf(app, penalty) : null,
+    certificate ? t(`status.${certificate.status}`, { gap: gapText(certificate.relative_gap, app.language.value) }) : null,
+    accuracy.test === null ? null : t('models.accuracy', { share: percent(accuracy.test, app.language.value) }),
+  ].filter((fact) => fact !== null);
 }
 
 /** A penalty in a few signs. @param {import('../app.js').App} app @param {{ C: number | string | null, l1_ratio: number, group: boolean } | null} penalty */

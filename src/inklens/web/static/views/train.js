@@ -5,7 +5,8 @@ import { addBlock } from '../block.js';
 import { percent } from '../texts.js';
 import { train as texts } from '../texts/train.js';
 import { change, formOf, parametersOf, plan } from './train-form.js';
-import { gapOf, mountRun, Run } from './train-job.js';
+import { gapText } from '../points.js';
+import { mountRun, Run } from './train-job.js';
 import { hintsOf } from './train-hints.js';
 import { modelsTable } from './train-models.js';
 import { digitsOf } from './train-digits.js';
@@ -135,10 +136,10 @@ function outcomeOf(app, session, form) {
     form.scrollIntoView({ block: 'start' });
     form.querySelector('button[type=submit]').focus({ preventScroll: true });
   };
-  const values = (hint) => Object.fromEntries(Object.entries(hint.values).map(([key, value]) => [key, key === 'gap' ? gapOf(app, value) : percent(value, lang)]));
+  const values = (hint) => Object.fromEntries(Object.entries(hint.values).map(([key, value]) => [key, key === 'gap' ? gapText(value, app.language.value) : percent(value, lang)]));
   return html`<h2>${t('done')}</h2>
-    ${certificate ? html`<p>${t(`proof.${certificate.status}`, { gap: gapOf(app, certificate.relative_gap) })}</p>` : nothing}
+    ${certificate ? html`<p>${t(`proof.${certificate.status}`, { gap: gapText(certificate.relative_gap, app.language.value) })}</p>` : nothing}
     ${accuracy?.test != null ? html`<p>${t('done.accuracy', { train: percent(accuracy.train, lang), test: percent(accuracy.test, lang) })} ${t('done.pad')}</p>` : nothing}
-    <ul class="hints">${hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
+    <ul class="proof-hints">${hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
       ${hint.apply ? html`<button type="button" class="quiet" @click=${() => apply(hint.apply)}>${t(`hint.${hint.key}.apply`)}</button>` : nothing}</li>`)}</ul>`;
 }
