@@ -244,11 +244,11 @@ def test_a_loose_stop_is_looked_at(face):
 def test_progress_is_in_the_address(face):
     go(face, "load")
     done = face.value("[...document.querySelectorAll('.stop-list .is-done')].length")
+    face.page.wait_for_function("location.hash.includes('stop=load')")
     address = face.value("location.href")
     face.page.goto("about:blank")
     face.page.goto(address)
-    print(address, face.faults, face.value("location.href"), face.page.content()[5000:12000])
-    face.page.locator("#stop-title").wait_for(timeout=3000)
+    face.page.locator("#stop-title").wait_for()
     assert text(face, "#stop-title") == "Load"
     assert face.value("[...document.querySelectorAll('.stop-list .is-done')].length") == done > 0
     assert text(face, PRAISE) == "Done before."
