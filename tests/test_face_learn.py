@@ -10,7 +10,22 @@ from inklens.explanations import flip, robustness
 from inklens.pages.glossary import TERMS
 
 pytestmark = NEEDS_BROWSER
-STOPS = "load look split scale fit coefficients softmax evaluate own why fool regularise C tol".split()
+STOPS = [
+    "load",
+    "look",
+    "split",
+    "scale",
+    "fit",
+    "coefficients",
+    "softmax",
+    "evaluate",
+    "own",
+    "why",
+    "fool",
+    "regularise",
+    "C",
+    "tol",
+]
 TASK, PRAISE = ".task .progress", ".task .progress.is-done"
 
 
