@@ -160,7 +160,9 @@ class Face:
     faults: list[str] = field(default_factory=list)
 
     def open(self, view: str = "draw", **state: str) -> None:
-        """Load the page with a view and a state of its address."""
+        """Load the page with a view and a state of its address; the one that is left must have been without fault."""
+        if self.page.url.startswith(self.url):
+            self.check()
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}#{urlencode({'view': view, **state})}")
         self.page.locator("#pad").wait_for()

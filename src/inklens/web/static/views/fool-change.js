@@ -17,9 +17,13 @@ const LISTED = 60; // pixels in the table, the most changed ones
  * @returns {() => void}
  */
 export function mountChange(root, app, fooling) {
-  const [head, figures, words, row, table] = Array.from({ length: 5 }, () =>
+  const [head, figures, outcome] = Array.from({ length: 3 }, () =>
     root.appendChild(document.createElement('div')),
   );
+  const [words, row, table] = Array.from({ length: 3 }, () =>
+    outcome.appendChild(document.createElement('div')),
+  );
+  outcome.className = 'outcome';
   figures.className = 'maps-large';
   const picture = new ChangePicture(figures.appendChild(document.createElement('figure')), app);
   const afterFigure = figures.appendChild(document.createElement('figure'));
@@ -29,6 +33,7 @@ export function mountChange(root, app, fooling) {
   });
   const ends = [
     effect(() => {
+      outcome.classList.toggle('is-searched', !fooling.isProven.value); // what is found later has its room
       if (fooling.subject.value) render(heading(app, fooling), head);
     }),
     effect(() => {
@@ -36,10 +41,14 @@ export function mountChange(root, app, fooling) {
         subject: { value: subject },
         shown: { value: shown },
       } = fooling;
-      figures.hidden = !shown;
-      if (!subject || !shown) return;
-      picture.show(subject.frame, shown.change);
-      after.ink(shown.flipped);
+      if (!subject) return;
+      picture.show(subject.frame, shown?.change ?? null);
+      after.ink(shown?.flipped ?? subject.frame);
+      if (!shown) {
+        const why = app.t(shown === null ? 'fool.none' : 'fool.costs.unsearched');
+        for (const figure of [picture, after]) figure.caption(why, why);
+        return; // the pictures keep their place
+      }
       const { classes } = app.model.value;
       const values = { source: classes[subject.answer.best], target: classes[shown.target] };
       picture.caption(
@@ -268,7 +277,7 @@ function pixelWords(app, { subject: { value: subject }, shown: { value: shown } 
     row: Math.floor(at / cols),
     col: at % cols,
     before: number(subject.frame[at]),
-    after: number(shown.flipped[at]),
+    after: number((shown?.flipped ?? subject.frame)[at]),
   });
 }
 
