@@ -235,17 +235,35 @@ def cancel_seconds(client: httpx.Client) -> float:
     return time.perf_counter() - began
 
 
+def in_words(waits: tuple[float, float, float]) -> str:
+    """Say how quickly drawings were answered."""
+    return f"{waits[0]:.0f}/s, {waits[1]:.0f} ms, {waits[2]:.0f} ms"
+
+
+def milliseconds(seconds: list[float]) -> str:
+    """Say median and slowest."""
+    return f"{1e3 * statistics.median(seconds):.0f}, {1e3 * max(seconds):.0f} ms"
+
+
+def tell(*what: object) -> None:
+    """Say how far the measuring is."""
+    print(*what, file=sys.stderr)
+
+
 def main() -> None:
     """Measure and write the section."""
     with tempfile.TemporaryDirectory() as folder:
         paints, ready, load = first_paints(folder)
+        tell("paints, ready, load", paints, ready, load)
         with studio(folder) as (process, address, _), httpx.Client(base_url=address, timeout=120) as client:
             port = int(address.rstrip("/").rpartition(":")[2])
             settle(client)
             alone = waits_at(port, RATE, SECONDS)
+            tell("alone", alone)
             resident = resident_mb(process.pid)
             job = start_fit(client)
             beside = waits_at(port, RATE, SECONDS)
+            tell("beside", beside)
             client.delete(f"/api/jobs/{job}")
             photo, seconds = large_photo(), []
             for _ in range(9):
@@ -254,18 +272,23 @@ def main() -> None:
                 seconds.append(time.perf_counter() - began)
                 assert answer.json()["text"] == "1", answer.text[:300]
             cancels = [cancel_seconds(client) for _ in range(5)]
+            tell("cancels", cancels)
             _, _, quiet = waits_at(port, 20, 8)
             peak, p99, statuses = throw_bombs(address, process.pid, port)
+            tell("peak, p99, statuses", peak, p99, statuses)
+    later = statistics.median
     rows = [
-        ["`inklens studio` to first paint, first start / next ones (median)", f"{paints[0]:.2f} / {statistics.median(paints[1:]):.2f} s", "1.5 s"],
-        ["... to a model that answers", f"{ready[0]:.2f} / {statistics.median(ready[1:]):.2f} s", ""],
-        ["first load", f"{load['requests']:.0f} requests, {load['raw'] / 1000:.0f} kB, {load['packed'] / 1000:.0f} kB as sent", "12, 300, 110"],
+        ["`inklens studio` to first paint, first start / next ones (median)",
+         f"{paints[0]:.2f} / {later(paints[1:]):.2f} s", "1.5 s"],
+        ["... to a model that answers", f"{ready[0]:.2f} / {later(ready[1:]):.2f} s", ""],
+        ["first load: requests, kB, kB as sent",
+         f"{load['requests']:.0f}, {load['raw'] / 1000:.0f}, {load['packed'] / 1000:.0f}", "12, 300, 110"],
         ["resident memory of the server after 2,000 drawings", f"{resident:.0f} MB", "90 MB"],
-        ["drawings a second, median and p99 of the wait", f"{alone[0]:.0f}/s, {alone[1]:.0f} ms, {alone[2]:.0f} ms", ""],
-        ["... while a training runs", f"{beside[0]:.0f}/s, {beside[1]:.0f} ms, {beside[2]:.0f} ms", "200/s, p99 100 ms"],
-        ["photo of 12 megapixels, median and slowest of 9", f"{1e3 * statistics.median(seconds):.0f}, {1e3 * max(seconds):.0f} ms", "400 ms"],
-        ["cancel of a fit until the model is kept, median and slowest of 5", f"{1e3 * statistics.median(cancels):.0f}, {1e3 * max(cancels):.0f} ms", "300 ms"],
-        [f"{BOMBS} pixel bombs at once: most memory of all processes", f"{peak:.0f} MB (answers {sorted(statuses)})", "512 MB"],
+        ["drawings: answers a second, median and p99 of the wait", in_words(alone), ""],
+        ["... while a training runs", in_words(beside), "200/s, p99 100 ms"],
+        ["photo of 12 megapixels, median and slowest of 9", milliseconds(seconds), "400 ms"],
+        ["cancel of a fit until the model is kept, median and slowest of 5", milliseconds(cancels), "300 ms"],
+        [f"{BOMBS} pixel bombs at once: most memory of all processes", f"{peak:.0f} MB (answers {statuses})", "512 MB"],
         ["... p99 of drawings beside them, and without them", f"{p99:.0f} ms, {quiet:.0f} ms", "twice"],
     ]  # fmt: skip
     load_average = os.getloadavg()[0]

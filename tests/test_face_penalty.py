@@ -343,3 +343,21 @@ def test_without_a_path_the_studio_follows_one_and_the_page_says_how(face):
     face.page.evaluate("(text) => app.load(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer)", bare)
     assert "inklens export model.inklens --path -o page.html" in face.page.locator(".command").text_content()
     face.open("penalty")
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_nothing_jumps_while_the_slider_moves(width):
+    """`browsing` fails at its end where the layout jumped."""
+    reader, runs, stops = made()
+    size = {"width": width, "height": 800}
+    model = web_model(reader, path=runs, tolerance=stops, gate=False)
+    with browsing(model, view="penalty", size=size) as narrow:
+        for language in ("en", "de"):
+            narrow.open("penalty", lang=language)
+            narrow.page.locator("#dial").scroll_into_view_if_needed()
+            for over in ("C", "time"):
+                narrow.page.locator(f"[data-explain='penalty.over.{over}']").click()
+                for point in range(int(narrow.page.locator("#dial").get_attribute("max")) + 1):
+                    slide(narrow, point)
+            narrow.check()
+        assert narrow.value("document.documentElement.scrollWidth <= innerWidth")

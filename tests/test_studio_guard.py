@@ -89,7 +89,7 @@ def test_every_address_of_a_file_is_let_in_and_is_there():
     for path, asset in assets().items():
         assert guard.check_path(path) is None
         assert asset.body
-        assert asset.answer(packed=True)[1]["Content-Encoding"] == "gzip"
+        assert asset.answer("gzip", None)[2]["Content-Encoding"] == "gzip"
 
 
 JSON_RULE = BodyRule(limits.JSON, 100)

@@ -61,10 +61,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _asset(request: Request) -> Response:
     """Return one of the browser's files."""
     asset = (await asyncio.to_thread(assets))[request.scope["path"]]
-    body, headers = asset.answer(packed="gzip" in request.headers.get("accept-encoding", ""))
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control", "Vary")})
-    return Response(body, headers=headers)
+    status, body, headers = asset.answer(
+        request.headers.get("accept-encoding", ""), request.headers.get("if-none-match")
+    )
+    return Response(body, status, headers=headers)
 
 
 # ------------------------------------------------------------------------------------------------- errors

@@ -156,8 +156,13 @@ class Worker:
             child.end()
             self._child = None
         LOG.warning("the process %s ended: %s", self.name, problem.code)
-        threading.Thread(target=self.start, daemon=True).start()
+        if not self._closed:
+            threading.Thread(target=self._start_again, daemon=True).start()
         raise problem
+
+    def _start_again(self) -> None:
+        with suppress(Problem):  # it is closing by now
+            self.start()
 
     @property
     def pid(self) -> int | None:
@@ -165,20 +170,24 @@ class Worker:
         child = self._child
         return None if child is None else child.pid
 
+    def retire(self) -> None:
+        """Let the child finish what it does; no other takes its place."""
+        self._closed = True
+
     def close(self) -> None:
         """End the child for good."""
-        self._closed = True
+        self.retire()
         with self._lock:
             if self._child is not None:
                 self._child.end()
                 self._child = None
 
     def _require(self) -> Child:
-        if self._closed:
-            raise Problem(503, "closing", "the studio is closing")
         if self._child is not None and not self._child.process.is_alive():
             self._child.end()
             self._child = None
+        if self._child is None and self._closed:
+            raise Problem(503, "closing", "the studio is closing")
         if self._child is None:
             self._child = Child(children.answer_questions, name=self.name)
         return self._child

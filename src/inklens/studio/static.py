@@ -30,17 +30,19 @@ class Asset:
         """Name of this very content."""
         return etag_of(self.body)
 
-    def answer(self, *, packed: bool) -> tuple[bytes, dict[str, str]]:
-        """Return bytes and headers."""
+    def answer(self, accepts: str, known: str | None) -> tuple[int, bytes, dict[str, str]]:
+        """Return status, bytes and headers for a browser that accepts codings and may know the content already."""
         headers = {
             "Content-Type": self.content_type,
             "ETag": self.etag,
             "Cache-Control": "no-cache",
             "Vary": "Accept-Encoding",
         }
-        if not packed:
-            return self.body, headers
-        return _packed(self.body), {**headers, "Content-Encoding": "gzip"}
+        if known == headers["ETag"]:
+            return 304, b"", headers
+        if "gzip" not in accepts:
+            return 200, self.body, headers
+        return 200, packed(self.body), {**headers, "Content-Encoding": "gzip"}
 
 
 def etag_of(content: bytes) -> str:
@@ -52,8 +54,9 @@ def etag_of(content: bytes) -> str:
     return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 
-@lru_cache(maxsize=8)
-def _packed(body: bytes) -> bytes:
+@lru_cache(maxsize=16)
+def packed(body: bytes) -> bytes:
+    """Return a content as gzip, made once."""
     return gzip.compress(body, 6, mtime=0)
 
 

@@ -113,9 +113,15 @@ class Studio:
         if job.state == "done" and job.model is not None and not self.closing.is_set():
             self.jobs.submit(self.path_job({"kind": "path", "model": job.model}))
 
+    def begin_to_close(self) -> None:
+        """End streams of events, and start no process any more."""
+        self.closing.set()
+        self.reader.retire()
+        self.analyst.retire()
+
     async def close(self) -> None:
         """End all that runs for it."""
-        self.closing.set()
+        self.begin_to_close()
         if self._background is not None:
             self._background.cancel()
         await self.jobs.close()

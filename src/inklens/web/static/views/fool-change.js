@@ -93,9 +93,18 @@ function targetChoice(app, fooling) {
   const { subject, goal } = fooling;
   const { best } = subject.value.answer;
   return html`<select class="class-choice" aria-label=${app.t('fool.ask.label')}
-    @change=${(event) => fooling.ask(Number(event.target.value))}>
+    @change=${(event) => askFor(app, fooling, Number(event.target.value))}>
     ${app.model.value.classes.map((name, k) => html`<option value=${k} ?disabled=${k === best}
       .selected=${k === goal.value}>${name}</option>`)}</select>`;
+}
+
+function askFor(app, fooling, k) {
+  fooling.ask(k);
+  const { shown: { value: shown }, subject: { value: { answer } } } = fooling;
+  if (!shown) return;
+  const { classes } = app.model.value;
+  const values = { source: classes[answer.best], target: classes[k], ...inks(app, shown) };
+  app.announce(`${app.t('fool.change.picture', values)} ${proof(app, fooling)}`);
 }
 
 function inks(app, { added, erased, cost }) {
@@ -245,7 +254,7 @@ function pixelTable(app, frame, { change, flipped }) {
   const line = ([row, col, ...inked]) =>
     html`<tr><td>${row}</td><td>${col}</td>${inked.map((value) => html`<td>${number(value)}</td>`)}</tr>`;
   return html`<details><summary>${app.t('fool.pixels', { n: changed.length })}</summary>
-    <div class="scroll"><table class="numbers">
+    <div class="scroll" tabindex="0" role="group" aria-label=${app.t('as.table')}><table class="numbers">
       <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
       <tbody>${rows.slice(0, LISTED).map(line)}</tbody></table></div>
     <button type="button" class="link"
