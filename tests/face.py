@@ -32,9 +32,12 @@ from drawn_digits import DIGITS
 
 import inklens.web
 from inklens import DigitReader
+from inklens.datasets import load_dataset
 from inklens.explanations import usual_ink
 from inklens.tasks.models import fit
+from inklens.tasks.paths import PathRun, follow
 from inklens.tasks.session import Session
+from inklens.tasks.stops import StopRun, early_stops
 from inklens.web.payload import parse, samples, web_model
 
 __all__ = ["DIGITS", "NEEDS_BROWSER", "Face", "Strokes", "browsing", "reader_of", "served", "web_bytes"]
@@ -88,6 +91,26 @@ def web_bytes(*, features: str = "pixels", train: int = 2000, C: float = 0.1, wi
     return web_model(reader, samples=samples(reader, session), usual=usual_ink(X.reshape(-1, 28, 28), y))
 
 
+ROWS = {"train": 400, "test": 200, "seed": 9}  # few, so that all fits below take seconds
+
+
+@functools.cache
+def full_parts() -> tuple[DigitReader, Session, PathRun, StopRun]:
+    """Return a small model, its rows, a path and the early stops of a solver."""
+    reader = fit("embedded", C=0.1, tol=1e-3, **ROWS).reader
+    stops = early_stops(load_dataset("embedded").split(**ROWS), C=1.0, tols=(0.1,))
+    return reader, Session.of(reader, data="embedded"), follow("embedded", C=100.0, points=20, **ROWS), stops
+
+
+@functools.cache
+def full_bytes() -> bytes:
+    """Return a small model with all that a page can bring: digits, usual ink, path, early stops and the check."""
+    reader, session, path, stops = full_parts()
+    X, y, _ = session.half("train")
+    usual = usual_ink(X.reshape(-1, 28, 28), y)
+    return web_model(reader, path=path, tolerance=stops, samples=samples(reader, session), usual=usual)
+
+
 def reader_of(data: bytes) -> DigitReader:
     """Return the model on pixels that a browser reads from these bytes: single precision, computed with in double."""
     header, tensors = parse(data)
@@ -137,7 +160,9 @@ class Face:
     faults: list[str] = field(default_factory=list)
 
     def open(self, view: str = "draw", **state: str) -> None:
-        """Load the page with a view and a state of its address."""
+        """Load the page with a view and a state of its address; the one that is left must have been without fault."""
+        if self.page.url.startswith(self.url):
+            self.check()
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}#{urlencode({'view': view, **state})}")
         self.page.locator("#pad").wait_for()

@@ -94,7 +94,7 @@ def test_a_page_with_all_there_is_stays_small(tmp_path):
     fit(C=1.0, l1_ratio=1.0, tol=1e-3, out=tmp_path / "m.inklens")
     page = export_page(DigitReader.load(tmp_path / "m.inklens"))
     assert (page.points, page.notes) == (60, ())
-    assert page.samples >= 100
+    assert page.samples >= 80
     assert len(page.text.encode()) <= 300_000
 
 

@@ -86,7 +86,7 @@ def test_a_path_loses_at_most_what_it_states_and_no_zero(reader, run):
     coefs, entry = decoded(header, tensors, run.path.coefs.shape), header["path"]
     error = np.abs(coefs - run.path.coefs).max()
     assert error == pytest.approx(entry["error"], rel=1e-9)
-    assert error <= np.abs(run.path.coefs).max() / 32767 * 1.001
+    assert error <= np.abs(run.path.coefs).max() / payload.PATH_LEVELS * 1.001
     assert np.array_equal(coefs == 0.0, run.path.coefs == 0.0)
     assert entry["Cs"] == pytest.approx(run.path.Cs.tolist(), rel=1e-8)
     assert entry["gaps"] == pytest.approx(run.path.gaps.tolist(), rel=1e-3)

@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from inklens.web.shorter import only_used, short_names
 from inklens.web.tokens import COMMENT, PUNCTUATION, SPACE, TEXT, WORD, ModuleError, Reader, Token, without_comments
 
 VENDOR = "vendor"  # the folder of what others wrote
@@ -51,7 +52,7 @@ def _file(folder: Folder, name: str) -> Folder:
     return folder
 
 
-@dataclass(frozen=True)
+@dataclass
 class Import:
     """What a module takes from another, and the line that says so."""
 
@@ -65,9 +66,14 @@ class Module:
     """One file: its code without imports and exports, what it takes from others, and what it gives."""
 
     name: str
-    code: str = ""
+    tokens: list[Token] = field(default_factory=list)
     imports: list["Import"] = field(default_factory=list)
     exports: dict[str, str] = field(default_factory=dict)  # name outside: name inside
+
+    @property
+    def is_vendored(self) -> bool:
+        """Whether others wrote it, and made it short."""
+        return self.name.startswith(f"{VENDOR}/")
 
 
 def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False, language: str | None = None) -> str:
@@ -92,6 +98,7 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
     """
     folder = static() if folder is None else folder
     modules = list(_in_order(entry, folder, language))
+    _leave_out(modules)
     names = _names(modules)
     last = modules[-1]
     end = ""
@@ -137,7 +144,7 @@ def _names(modules: Iterable[Module]) -> dict[str, str]:
 def _text(modules: Iterable[Module], names: dict[str, str], folder: Folder) -> str:
     """Return modules one after the other, licences first where there are vendored ones."""
     parts = [_wrapped(module, names) for module in modules]
-    if any(module.name.startswith(f"{VENDOR}/") for module in modules):
+    if any(module.is_vendored for module in modules):
         parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
     return "".join(parts)
 
@@ -148,10 +155,34 @@ def joined_once(entry: str, language: str | None = None) -> str:
     return joined(entry, language=language)
 
 
+def _leave_out(modules: list[Module]) -> None:
+    """Leave out what no module uses, from the one that nobody imports down."""
+    wanted: dict[str, set[str]] = {module.name: set() for module in modules}
+    wanted[modules[-1].name] = set(modules[-1].exports)
+    for module in reversed(modules):
+        module.exports = {outside: here for outside, here in module.exports.items() if outside in wanted[module.name]}
+        if not module.is_vendored:
+            module.tokens = only_used(module.tokens, module.exports.values())
+        used = {token.text for token in module.tokens if token.kind == WORD}
+        for taken in module.imports:
+            taken.names = {there: here for there, here in taken.names.items() if here in used}
+            wanted[taken.module] |= taken.names.keys()
+
+
 def _wrapped(module: Module, names: dict[str, str]) -> str:
-    """Return a module as a function that is called once."""
-    taken = [f"const{_pairs(wanted.names)}={names[wanted.module]};\n" for wanted in module.imports]
-    body = f"{''.join(taken)}{module.code}\nreturn{_pairs(module.exports)};\n"
+    """Return a module as a function that is called once, its variables with short names."""
+    outside = {name for taken in module.imports for name in taken.names} | module.exports.keys()
+    new = {} if module.is_vendored else short_names(module.tokens, outside)
+    code = without_comments(
+        Token(t.kind, new.get(t.text, t.text), t.at, t.depth) if t.kind == WORD else t for t in module.tokens
+    )
+    taken = [
+        f"const{_pairs({there: new.get(here, here) for there, here in wanted.names.items()})}={names[wanted.module]};\n"
+        for wanted in module.imports
+        if wanted.names
+    ]
+    given = {outside: new.get(here, here) for outside, here in module.exports.items()}
+    body = f"{''.join(taken)}{code}\nreturn{_pairs(given)};\n"
     return f"const {names[module.name]}=(()=>{{\n{body}}})();\n"
 
 
@@ -198,7 +229,7 @@ def read_module(name: str, source: str, language: str | None = None) -> Module:
     tokens = list(reader.tokens())
     if language is not None and (name == CATALOGUE or name.startswith(CATALOGUES)):
         tokens = list(_in_language(tokens, language))
-    module, kept = Module(name), list[Token]()
+    module = Module(name)
     statement = _Statement(reader, tokens)
     while statement.at < len(tokens):
         token = tokens[statement.at]
@@ -207,9 +238,8 @@ def read_module(name: str, source: str, language: str | None = None) -> Module:
                 raise reader.error(token.at, f"{token.text!r} inside of a function or block; use it at the top level")
             (_read_import if token.text == "import" else _read_export)(module, statement)
         else:
-            kept.append(token)
+            module.tokens.append(token)
             statement.at += 1
-    module.code = without_comments(kept)
     return module
 
 
@@ -303,8 +333,7 @@ def _resolved(text: str, name: str, place: Token, reader: Reader) -> str:
 def _read_export(module: Module, statement: _Statement) -> None:
     """Take ``export`` away from a declaration, or a vendored file's list from its end."""
     statement.take("export")
-    vendored = module.name.startswith(f"{VENDOR}/")
-    if vendored and statement.peek().text == "{":
+    if module.is_vendored and statement.peek().text == "{":
         module.exports |= {outside: inside for inside, outside in statement.names().items()}
         if statement.peek().text == ";":
             statement.take(";")

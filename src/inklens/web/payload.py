@@ -28,7 +28,7 @@ from inklens.reprs import Card
 FORMAT, VERSION = "inklens-web", 1
 ALIGNMENT = 8  # bytes; a typed array of a browser starts at a multiple of its element's size
 FULL_INK = 255
-PATH_LEVELS = 32767  # steps from 0 to the largest coefficient of a path: what 16 bits hold beside the sign
+PATH_LEVELS = 4095  # steps from 0 to the largest coefficient of a path: 12 bits; 15 would take 17 kB more in a page
 STOP_LEVELS = 4095  # 12 bits: nearly all coefficients of an early stop are not 0, and compress badly
 # Steps from 0 to the largest of a column, by how much likeness suffers: it moves by 0.006 (root mean square), and of
 # 7,000 decisions on digits and made signs none changed that was further than 0.03 from the limit.

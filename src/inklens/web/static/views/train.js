@@ -44,16 +44,16 @@ export const train = {
         app.announce(error.message);
       }
     };
-    const fit = () => attempt(async () => {
+    const fit = (changes = {}) => attempt(async () => {
       session.before.value = app.model.value;
       session.after.value = null;
-      await session.run.start(parametersOf(plan.value), (job) => finish(app, session, job));
+      await session.run.start(parametersOf({ ...plan.value, ...changes }), (job) => finish(app, session, job));
     });
     if (library.models.value === null) attempt(() => library.refresh());
     render(html`<h1>${app.t('train.title')}</h1><p class="lead">${app.t('train.lead')}</p>`, intro);
     const ends = [
       effect(() => render(formOf(app, {
-        submit: fit, busy: session.run.isRunning.value, datasets: library.datasets.value, nDigits: library.digits.value?.length ?? 0, trouble: session.trouble.value,
+        submit: () => fit(), busy: session.run.isRunning.value, datasets: library.datasets.value, nDigits: library.digits.value?.length ?? 0, trouble: session.trouble.value,
         fetching: session.fetching.value,
         bring: (file) => attempt(() => bringData(app, session, file)),
         fetchOpenml: (name) => attempt(() => fetchData(app, session, name)),
@@ -67,7 +67,7 @@ export const train = {
       effect(() => render(digitsOf(app, library, {
         attempt, label: label.value, choose: (name) => { label.value = name; }, busy: session.run.isRunning.value,
         before: session.after.value ? session.before.value : app.model.value, after: session.after.value,
-        refit: () => { change({ digits: true }); fit(); run.scrollIntoView({ block: 'start' }); },
+        refit: () => { fit({ digits: true }); run.scrollIntoView({ block: 'start' }); },
       }), digits)),
       effect(() => render(modelsTable(app, library, { attempt, asked: asked.value, ask: (id) => { asked.value = id; } }), models)),
     ];
