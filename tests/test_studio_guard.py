@@ -7,7 +7,7 @@ import pytest
 from inklens.studio import guard, limits, strict_json
 from inklens.studio.limits import BodyRule
 from inklens.studio.problems import Problem, field_sentence
-from inklens.studio.static import assets
+from inklens.studio.static import ADDRESSES, plain_assets
 from inklens.studio.store import Store, check_name
 
 HOSTS = guard.hosts_of(8421)
@@ -122,8 +122,9 @@ def test_paths_of_routes_are_let_in(path):
 
 
 def test_every_address_of_a_file_is_let_in_and_is_there():
-    for path, asset in assets().items():
-        assert guard.check_path(path) is None
+    assert set(plain_assets()) < set(ADDRESSES)
+    assert all(guard.check_path(path) is None for path in ADDRESSES)
+    for asset in plain_assets().values():
         assert asset.body
         assert asset.answer("gzip", None)[2]["Content-Encoding"] == "gzip"
 

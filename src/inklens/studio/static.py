@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
+from inklens import __version__
 from inklens.web.bundle import read_static, split
 
 START, VIEWS = "hosts/studio.js", "hosts/studio_views.js"  # what is seen first, and the views that follow
@@ -14,6 +16,8 @@ ICON = (
     '<path d="M9 9c2-5 11-4 10 1-1 4-6 5-10 10h11" fill="none" stroke="#1d1d1f" stroke-width="3" '
     'stroke-linecap="round" stroke-linejoin="round"/></svg>\n'
 )
+BUNDLES = ("/app.js", "/views.js")
+ADDRESSES = ("/", "/style.css", *BUNDLES, "/icon.svg", "/favicon.ico")
 HTML, CSS = "text/html; charset=utf-8", "text/css; charset=utf-8"
 JAVASCRIPT, SVG = "text/javascript; charset=utf-8", "image/svg+xml"
 
@@ -60,16 +64,35 @@ def packed(body: bytes) -> bytes:
     return gzip.compress(body, 6, mtime=0)
 
 
-@lru_cache(maxsize=1)
-def assets() -> Mapping[str, Asset]:
-    """Return the files by address."""
+def plain_assets() -> dict[str, Asset]:
+    """Return the files that are as they are written, by address."""
     icon = Asset(ICON.encode(), SVG)
-    start, views = split(START, VIEWS, address="/app.js")
     return {
         "/": Asset(read_static("studio.html").encode(), HTML),
         "/style.css": Asset(read_static("style.css").encode(), CSS),
-        "/app.js": Asset(start.encode(), JAVASCRIPT),
-        "/views.js": Asset(views.encode(), JAVASCRIPT),
         "/icon.svg": icon,
         "/favicon.ico": icon,
     }
+
+
+def bundles() -> tuple[bytes, ...]:
+    """Return the joined modules, in the order of `BUNDLES`; a child process does it, for it takes memory."""
+    return tuple(part.encode() for part in split(START, VIEWS, address=BUNDLES[0]))
+
+
+def root() -> Traversable:
+    """Return the folder with the browser's files."""
+    return files("inklens.web") / "static"
+
+
+def fingerprint() -> str:
+    """Return what the bundles are made of, as 16 digits."""
+    made_of = hashlib.sha256(__version__.encode())
+    sources: list[Traversable] = [root(), *(files("inklens.web") / name for name in ("bundle.py", "tokens.py"))]
+    while sources:
+        source = sources.pop()
+        if source.is_dir():
+            sources += sorted(source.iterdir(), key=lambda entry: entry.name)
+        elif source.name.endswith((".js", ".py", ".txt")):
+            made_of.update(source.name.encode() + source.read_bytes())
+    return made_of.hexdigest()[:16]

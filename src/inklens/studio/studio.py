@@ -19,7 +19,8 @@ from inklens.studio.jobs import Job, Jobs
 from inklens.studio.messages import Message
 from inklens.studio.problems import Problem, not_found
 from inklens.studio.processes import Worker, ask_boxed
-from inklens.studio.store import ID, Store, check_name, identifier, now
+from inklens.studio.static import BUNDLES, JAVASCRIPT, Asset, fingerprint, plain_assets
+from inklens.studio.store import ID, Store, check_name, identifier, now, read_plain
 
 LOG = logging.getLogger("inklens.studio")
 SHIPPED, SHIPPED_NAME = "reader.inklens", "The reader that ships"
@@ -71,6 +72,8 @@ class Studio:
         self.streams = Quota(limits.MAX_STREAMS)
         self.closing, self.start_model = asyncio.Event(), asyncio.Event()
         self.start: str | None = None
+        self._assets: dict[str, Asset] = {}
+        self._joining = asyncio.Lock()
         self._packing: dict[str, asyncio.Lock] = {}
         self._background: asyncio.Task[None] | None = None
 
@@ -198,6 +201,27 @@ class Studio:
         known = self.store.models.entry(model)
         with self.store.locked():
             self.store.models.put(model, {**known, "has_path": __version__ if has_path else None}, {WEB: web})
+
+    # ------------------------------------------------------------------ the page
+
+    async def asset(self, path: str) -> Asset:
+        """Return one of the browser's files; modules are joined once, and kept in the folder until they change."""
+        if not self._assets:
+            self._assets = await asyncio.to_thread(plain_assets)
+        if path in BUNDLES:
+            async with self._joining:
+                if path not in self._assets:
+                    self._assets |= await self._bundles()
+        return self._assets[path]
+
+    async def _bundles(self) -> dict[str, Asset]:
+        made_of = await asyncio.to_thread(fingerprint)
+        paths = [self.store.pages / f"{made_of}{name.replace('/', '-')}" for name in BUNDLES]
+        found = [content for path in paths if (content := await asyncio.to_thread(read_plain, path)) is not None]
+        if len(found) < len(paths):
+            found = list((await self.ask(Message({"do": "bundles"}))).blobs)
+            await asyncio.to_thread(self.store.keep_pages, dict(zip(paths, found, strict=True)))
+        return {name: Asset(content, JAVASCRIPT) for name, content in zip(BUNDLES, found, strict=True)}
 
     # ------------------------------------------------------------------ questions
 

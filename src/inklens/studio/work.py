@@ -348,6 +348,13 @@ def _summary(dataset) -> Json:  # of a `Dataset`
     )
 
 
+def join_modules(question: Message) -> Message:
+    """Return the page's modules, joined."""
+    from inklens.studio.static import bundles
+
+    return Message({}, bundles())
+
+
 def list_datasets(question: Message) -> Message:
     """Say which data sets are known by name, and which of them are on this computer."""
     from inklens.datasets import available
@@ -444,6 +451,7 @@ QUESTIONS: dict[str, Callable[[Message], Message]] = {
     "row": row_of,
     "compare": compare_models,
     "datasets": list_datasets,
+    "bundles": join_modules,
     "drawing": read_drawing,
 }
 BOXED: dict[str, Callable[[Message], Message]] = {
