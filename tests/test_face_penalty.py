@@ -230,6 +230,7 @@ def test_early_stops_answer_as_saga_and_count_the_zeros_that_they_hide(face, sto
     proven = face.page.locator(".proven").text_content()
     assert f"{hidden:,} of the {optimum.sum():,} zeros" in proven
     assert number(fact(face, "gap")) == pytest.approx(100 * stops.gaps[point], rel=0.06)
+    assert face.page.locator(".course .now").get_attribute("visibility") == "visible"
     face.page.locator("[data-explain='penalty.tol']").last.click()
     assert face.value("app.point.value") == len(stops.epochs) - 1
     assert "Proven" in face.page.locator(".proven").text_content()

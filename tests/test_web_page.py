@@ -209,7 +209,8 @@ class TestInChromium:
     def test_a_digit_is_drawn_by_keyboard(self, page):
         clear(page)
         page.locator("#pad").focus()
-        for key in ["Shift+ArrowUp", "Shift+ArrowUp", "Space", *["ArrowDown"] * 17, "Space"]:
+        slant = ["ArrowDown"] * 6 + ["ArrowLeft"]
+        for key in ["Shift+ArrowUp", "Shift+ArrowUp", "ArrowRight", "Space", *slant * 2, *["ArrowDown"] * 5, "Space"]:
             page.keyboard.press(key)
         assert read(page) == "1"
 

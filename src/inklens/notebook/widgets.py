@@ -72,7 +72,10 @@ class FramedFace(Face):
         **traits: object,
     ) -> None:
         super().__init__(reader, model, language=language, **traits)
-        self.frame = np.zeros(reader.image_shape) if frame is None else frame
+        with self._hearing():  # a blank pad is a free drawing, and no frame to hold
+            self.frame = np.zeros(reader.image_shape)
+        if frame is not None:
+            self.frame = frame
 
     @validate("frame")
     def _check_frame(self, proposal: dict) -> np.ndarray:
