@@ -75,12 +75,31 @@ class Child:
 
 
 def _ask(child: Child, question: Message, seconds: float) -> Message:
-    """Put a question; a child that is late is killed, so that no half answer can keep the parent waiting.
+    """Put a question to a child that lives on.
 
     Raises
     ------
-    TimeoutError, EOFError, OSError, ValueError
-        There is no answer.
+    TimeoutError, EOFError
+        There is no answer in time, or none at all.
+    """
+    try:
+        send(child.connection, question)
+        if not child.connection.poll(seconds):
+            raise TimeoutError
+        return receive(child.connection)
+    except TimeoutError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise EOFError from error
+
+
+def _ask_stranger(child: Child, question: Message, seconds: float) -> Message:
+    """Put a question to a child that may have been taken over: it is killed in time, even in the middle of an answer.
+
+    Raises
+    ------
+    TimeoutError, EOFError
+        As `_ask`.
     """
     late = threading.Event()
 
@@ -92,14 +111,14 @@ def _ask(child: Child, question: Message, seconds: float) -> Message:
     timer.daemon = True
     timer.start()
     try:
-        send(child.connection, question)
-        return receive(child.connection)
-    except (EOFError, OSError, ValueError, KeyError) as error:
+        return _ask(child, question, seconds)
+    except EOFError as error:
         if late.is_set():
             raise TimeoutError from error
-        raise EOFError from error
+        raise
     finally:
         timer.cancel()
+        timer.join()  # so that it never meets a process that is closed already
 
 
 def problem_of(answer: Message) -> Problem | None:
@@ -203,7 +222,7 @@ def ask_boxed(question: Message, *, box: Box, what: str) -> Message:
     """
     child = Child(children.answer_in_a_box, box, name="inklens-box")
     try:
-        return _checked(_ask(child, question, box.seconds))
+        return _checked(_ask_stranger(child, question, box.seconds))
     except TimeoutError as error:
         raise Problem(422, "too-slow", f"this {what} takes more than {box.seconds:g} s; give a smaller one") from error
     except EOFError as error:
