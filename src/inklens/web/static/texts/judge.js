@@ -55,7 +55,7 @@ export const judge = {
   de: {
     'why.caption': 'Tinte, die für {a} spricht, ist blau, für {b} rot.', 'why.words': 'Karte dessen, was jedes Pixel Tinte zu {a} gegen {b} beiträgt; die Pfeiltasten lesen sie Pixel für Pixel vor.', 'why.pixel': 'Zeile {row}, Spalte {col}: Tinte {x} bringt {product} zu den Log-Odds von {a} gegen {b}.',
     title: 'Beurteilen', lead: 'Wie gut es Ziffern liest, aus denen es nicht gelernt hat, an welchen es scheitert, und ob das Modell oder das Etikett falsch ist.',
-    none: 'Dieses Modell kam ohne zurückgehaltene Ziffern. Eine Seite bringt sie mit, wenn sie dort exportiert wird, wo seine Daten geladen werden können:',
+    none: 'Dieses Modell kam ohne Testziffern. Eine Seite bringt sie mit, wenn sie dort exportiert wird, wo seine Daten geladen werden können:',
     'half.test': 'Test', 'half.train': 'Training',
     accuracy: 'richtig: {count} von {of} Ziffern ({half}). Mit 95 % Sicherheit liegt die wahre Genauigkeit zwischen {low} und {high}.',
     'matrix.title': 'Was wofür gehalten wird', 'matrix.text': 'Jede Zeile ist eine wahre Klasse, jede Spalte eine Antwort: Die Diagonale ist richtig, alles andere ein Fehler. Wähle ein Feld, um seine Ziffern zu sehen.',
@@ -72,7 +72,7 @@ export const judge = {
     'words.title': 'Leicht, schwer und oft verwechselt', 'words.class': '{class} ({share} richtig)', 'words.easy': 'Am leichtesten zu lesen: {list}.', 'words.hard': 'Am schwersten: {list}.',
     'words.mistakes': 'Die häufigsten Verwechslungen; wähle eine, um ihre Ziffern zu sehen.', 'words.mistake': '{true} für {answer} gehalten, {count}-mal', 'words.once': '{true} für {answer} gehalten, einmal', 'words.perfect': 'Gar keine Fehler.',
     'labels.title': 'Zweifelhafte Etiketten', 'labels.text': 'Diese werden mit {share} oder mehr als eine andere Klasse gelesen, als ihr Etikett sagt. Sieh jede an: Irrt das Modell oder das Etikett? Wo es das Etikett ist, gib ein neues.',
-    'labels.none': 'Keine Ziffer hier wird mit {share} oder mehr als eine andere Klasse gelesen, als ihr Etikett sagt.', 'labels.test': 'Das sind zurückgehaltene Ziffern: Ein neues Etikett ändert, wie das Modell beurteilt wird, nicht, was es lernt.', 'labels.or': '{label} oder {answer}?',
+    'labels.none': 'Keine Ziffer hier wird mit {share} oder mehr als eine andere Klasse gelesen, als ihr Etikett sagt.', 'labels.test': 'Das sind Testziffern: Ein neues Etikett ändert, wie das Modell beurteilt wird, nicht, was es lernt.', 'labels.or': '{label} oder {answer}?',
     waiting: 'Das Studio beurteilt das Modell …', 'cell.waiting': 'Das Studio sucht sie heraus …', 'cell.first': '{shown} von {total}, die sichersten zuerst:', 'cell.more': 'Mehr zeigen',
     'told.words': 'In Worten', 'told.for': 'Trainingsziffern, die für {a} sprechen', 'told.against': 'Trainingsziffern, die für {b} sprechen', 'told.votes': 'Dieses Modell ist eine Summe über seine Trainingsziffern: Jede stimmt dafür oder dagegen. Diese wiegen am meisten.', 'told.vote': '{label}, Trainingszeile {row}: {vote}',
     'search.title': 'Unter den Trainingsziffern', 'search.text': 'Jede Trainingsziffer wird von Modellen beurteilt, die ohne sie angepasst wurden. Sind sie sich über eine andere Klasse einig, ist vielleicht das Etikett falsch, und das Modell hat daraus gelernt.', 'search.start': 'Nach ihnen suchen', 'search.again': 'Noch einmal suchen', 'search.running': 'Sucht …', 'search.now': '{what}, {seconds} s', 'search.found': '{n} von {of} Etiketten werden bezweifelt, die zweifelhaftesten zuerst.',
