@@ -4,17 +4,21 @@ python benchmarks/browser.py
 """
 
 import gzip
+import math
+import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 from results import ROOT, table, write_section
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from face import DIGITS, Face, browsing
+from face import CHROMIUM, DIGITS, Face, browsing
 
 from inklens.explanations.plausible import usual_ink
 from inklens.reader import DigitReader
@@ -25,6 +29,7 @@ from inklens.web.bundle import joined_once
 from inklens.web.page import document
 from inklens.web.payload import samples, web_model
 
+HERE = Path(__file__).parent
 VIEWS = ("draw", "see", "fool", "penalty", "judge", "learn")
 SECONDS = 20  # of drawing without a pause
 SLOW = 4  # times: a school's laptop
@@ -129,9 +134,7 @@ def pages(reader: DigitReader, session: Session, path: PathRun) -> list[list]:
     }
     rows = []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
-        )
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         for name, (text, goal) in kinds.items():
             file = Path(folder) / "page.html"
             file.write_text(text, encoding="utf-8")
@@ -167,6 +170,82 @@ def pages(reader: DigitReader, session: Session, path: PathRun) -> list[list]:
     return rows
 
 
+PEERS = {  # what starts each peer's sketch app on a port, and where its canvas is
+    "Gradio": (["_sketch_gradio.py"], "gradio", 7990),
+    "Streamlit with drawable-canvas": (
+        ["-m", "streamlit", "run", "_sketch_streamlit.py", "--server.address", "127.0.0.1", "--server.headless", "true",
+         "--browser.gatherUsageStats", "false", "--server.port"], "streamlit", 7991),
+}  # fmt: skip
+
+
+def peers() -> list[list]:
+    """Measure the sketch apps of Gradio and Streamlit where an interpreter has them (INKLENS_PEERS, or this one)."""
+    python = os.environ.get("INKLENS_PEERS", sys.executable)
+    rows = []
+    for name, (command, package, port) in PEERS.items():
+        if subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode:
+            continue
+        server = subprocess.Popen(
+            [python, *command, str(port)], cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            rows.append([f"{name}: a pad and a classifier", *_peer(port, server.pid)])
+        finally:
+            server.terminate()
+            server.wait()
+    return rows
+
+
+def _peer(port: int, process: int) -> list[str]:
+    from playwright.sync_api import sync_playwright
+
+    url = f"http://127.0.0.1:{port}/"
+    _wait_for(url)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = chromium.new_page()
+        loaded, asked = [], []
+        page.on("response", lambda response: loaded.append(response))
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: asked.append("frame")))
+        page.goto(url)
+        page.wait_for_selector("canvas, iframe")
+        page.wait_for_timeout(5000)
+        bodies = [response.body() for response in loaded if response.status == 200]
+        frame = page.frames[-1]
+        frame.wait_for_selector("canvas")
+        box = frame.locator("canvas").last.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        before, began = len(asked), time.perf_counter()
+        for step in range(120):
+            page.mouse.move(x + 40 * math.sin(step / 9), y + 40 * math.cos(step / 7))
+        seconds, while_down = time.perf_counter() - began, len(asked) - before
+        page.mouse.up()
+        chromium.close()
+    raw, packed = (sum(map(len, parts)) / 1000 for parts in (bodies, [gzip.compress(body, 6) for body in bodies]))
+    memory = sum(
+        int(line.split()[1]) for line in Path(f"/proc/{process}/status").read_text().splitlines() if "VmRSS" in line
+    )
+    return [
+        f"{while_down / seconds:.0f} updates a second while the pen moves",
+        "",
+        f"first load {raw:,.0f} kB raw, {packed:,.0f} kB gzipped, {len(bodies)} files; server {memory / 1000:.0f} MB",
+    ]
+
+
+def _wait_for(url: str, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(f"nothing answers at {url}")
+
+
 def main() -> None:
     """Measure and write the section."""
     reader, session, path = model()
@@ -174,6 +253,7 @@ def main() -> None:
     with browsing(data) as face:
         rows = [*frames(face), *sustained(face), *answers(face)]
     rows += pages(reader, session, path)
+    rows += peers()
     write_section("The face", table(["what", "measured", "goal", "beside it"], rows))
 
 

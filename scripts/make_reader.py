@@ -25,7 +25,6 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-import _cells as cells  # noqa: E402
 import _paper as paper  # noqa: E402
 
 from inklens import SoftmaxRegression, load_dataset  # noqa: E402
@@ -42,7 +41,6 @@ from inklens.storage import write_bytes  # noqa: E402
 
 SIDE = 96  # pixels at which signs are drawn
 OUTLIERS = 14_000
-THINGS = 3_000  # silhouettes of clothes besides
 CLUSTERS = 24
 SIGNS = "ABCEFGHJKLMNPQRTUVWXYabcdefhjkmnprtuvwxyÆΔΘΛΞΠΣΦΨΩЖЛЮЯШЫ&@#%?+=*"
 HEBREW_ARABIC = "אבגדשآبجدسع"
@@ -87,19 +85,6 @@ def outliers(rng: np.random.Generator, count: int) -> np.ndarray:
         else:
             mask = _texture(rng)
         frame = frame_of(mask)
-        if frame is not None:
-            out.append(frame)
-    return np.array(out, np.float32)
-
-
-def things(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Draw silhouettes of clothes, whole or as light and cloth leave them."""
-    out: list[np.ndarray] = []
-    while len(out) < count:
-        picture = np.asarray(Image.fromarray(cells.clothing(rng)).resize((SIDE, SIDE))) / np.float32(255)
-        inked = 1 - picture if picture[0].mean() > 0.5 else picture
-        level = rng.uniform(0.15, 0.9) * otsu(inked)
-        frame = frame_of(inked > level)
         if frame is not None:
             out.append(frame)
     return np.array(out, np.float32)
@@ -204,12 +189,9 @@ def main() -> None:
         reader = with_data(fit_reader(rows, y), data)
         reader.save(args.out / "reader.inklens", dtype=np.float32)
         other = features.strokes(outliers(rng, OUTLIERS))
-        cloth = features.strokes(things(np.random.default_rng(2027), THINGS))
         chosen = rng.permutation(len(digits))[: len(digits) // 2]
         again = features.strokes(np.array([redrawn(digits[i], rng) for i in chosen], np.float32))
-        known = fit_typical(
-            np.concatenate([rows, again]), np.concatenate([y, y[chosen]]), np.concatenate([other, cloth])
-        )
+        known = fit_typical(np.concatenate([rows, again]), np.concatenate([y, y[chosen]]), other)
         write_bytes(args.out / "photos/typical.safetensors", typical.to_bytes(known))
     print(reader.provenance)
 

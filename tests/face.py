@@ -20,6 +20,7 @@ import functools
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -32,9 +33,12 @@ from drawn_digits import DIGITS
 
 import inklens.web
 from inklens import DigitReader
+from inklens.datasets import load_dataset
 from inklens.explanations import usual_ink
 from inklens.tasks.models import fit
+from inklens.tasks.paths import PathRun, follow
 from inklens.tasks.session import Session
+from inklens.tasks.stops import StopRun, early_stops
 from inklens.web.payload import parse, samples, web_model
 
 __all__ = ["DIGITS", "NEEDS_BROWSER", "Face", "Strokes", "browsing", "reader_of", "served", "web_bytes"]
@@ -88,6 +92,26 @@ def web_bytes(*, features: str = "pixels", train: int = 2000, C: float = 0.1, wi
     return web_model(reader, samples=samples(reader, session), usual=usual_ink(X.reshape(-1, 28, 28), y))
 
 
+ROWS = {"train": 400, "test": 200, "seed": 9}  # few, so that all fits below take seconds
+
+
+@functools.cache
+def full_parts() -> tuple[DigitReader, Session, PathRun, StopRun]:
+    """Return a small model, its rows, a path and the early stops of a solver."""
+    reader = fit("embedded", C=0.1, tol=1e-3, **ROWS).reader
+    stops = early_stops(load_dataset("embedded").split(**ROWS), C=1.0, tols=(0.1,))
+    return reader, Session.of(reader, data="embedded"), follow("embedded", C=100.0, points=20, **ROWS), stops
+
+
+@functools.cache
+def full_bytes() -> bytes:
+    """Return a small model with all that a page can bring: digits, usual ink, path, early stops and the check."""
+    reader, session, path, stops = full_parts()
+    X, y, _ = session.half("train")
+    usual = usual_ink(X.reshape(-1, 28, 28), y)
+    return web_model(reader, path=path, tolerance=stops, samples=samples(reader, session), usual=usual)
+
+
 def reader_of(data: bytes) -> DigitReader:
     """Return the model on pixels that a browser reads from these bytes: single precision, computed with in double."""
     header, tensors = parse(data)
@@ -135,9 +159,12 @@ class Face:
     page: object  # of playwright
     url: str
     faults: list[str] = field(default_factory=list)
+    is_strict: bool = False  # whether each page that is left is checked, not only the last
 
     def open(self, view: str = "draw", **state: str) -> None:
-        """Load the page with a view and a state of its address."""
+        """Load the page with a view and a state of its address; if strict, the one left must be without fault."""
+        if self.is_strict and self.page.url.startswith(self.url):
+            self.check()
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}#{urlencode({'view': view, **state})}")
         self.page.locator("#pad").wait_for()
@@ -151,6 +178,14 @@ class Face:
         return self.page.evaluate(
             f"(given) => {{ const v = {expression}; return ArrayBuffer.isView(v) ? [...v] : v; }}", argument
         )
+
+    def wait(self, condition: str, *, seconds: float = 30.0) -> None:
+        """Wait until an expression in the page is true; asked from outside, as the page's policy forbids eval in it."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(f"() => Boolean({condition})"):
+            if time.monotonic() > end:
+                raise AssertionError(f"after {seconds:g} s still not: {condition}")
+            self.page.wait_for_timeout(20)
 
     def settle(self) -> None:
         """Wait until the pad rests and the screen shows it."""

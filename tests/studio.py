@@ -1,7 +1,6 @@
 """A studio for tests: in a process of its own, or in a thread of this one with other limits."""
 
 import base64
-import os
 import signal
 import socket
 import subprocess
@@ -125,4 +124,4 @@ def children_of(pid: int) -> dict[int, str]:
 
 def open_files(pid: int) -> int:
     """Return how many files a process has open."""
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))

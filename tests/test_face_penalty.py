@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from face import DIGITS, NEEDS_BROWSER, browsing
+from face import DIGITS, NEEDS_BROWSER, WIDE, browsing
 
 from inklens.datasets import load_dataset
 from inklens.tasks.models import fit
@@ -230,6 +230,7 @@ def test_early_stops_answer_as_saga_and_count_the_zeros_that_they_hide(face, sto
     proven = face.page.locator(".proven").text_content()
     assert f"{hidden:,} of the {optimum.sum():,} zeros" in proven
     assert number(fact(face, "gap")) == pytest.approx(100 * stops.gaps[point], rel=0.06)
+    assert face.page.locator(".course .now").get_attribute("visibility") == "visible"
     face.page.locator("[data-explain='penalty.tol']").last.click()
     assert face.value("app.point.value") == len(stops.epochs) - 1
     assert "Proven" in face.page.locator(".proven").text_content()
@@ -342,4 +343,21 @@ def test_without_a_path_the_studio_follows_one_and_the_page_says_how(face):
     face.page.evaluate("app.host.api = undefined")
     face.page.evaluate("(text) => app.load(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer)", bare)
     assert "inklens export model.inklens --path -o page.html" in face.page.locator(".command").text_content()
+    face.open("penalty")
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_nothing_jumps_while_the_slider_moves(face, width):
+    face.page.set_viewport_size({"width": width, "height": 800})
+    for language in ("en", "de"):
+        face.open("penalty", lang=language)
+        face.page.locator("#dial").scroll_into_view_if_needed()
+        for over in ("C", "time"):
+            face.page.locator(f"[data-explain='penalty.over.{over}']").click()
+            face.page.wait_for_timeout(600)  # what follows a click may move; what follows the slider may not
+            for point in range(int(face.page.locator("#dial").get_attribute("max")) + 1):
+                slide(face, point)
+        assert face.value("document.documentElement.scrollWidth <= innerWidth")
+        face.check()
+    face.page.set_viewport_size(WIDE)
     face.open("penalty")

@@ -15,16 +15,12 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+import studio as studios
 from PIL import Image
 
-pytest.importorskip("fastapi")
-httpx = pytest.importorskip("httpx")
-
-import studio as studios
-
-import inklens
 from inklens import DigitReader
 from inklens.photos.drawing import normalise_drawing
 from inklens.studio import limits
@@ -267,12 +263,22 @@ def test_mnists_files_in_an_archive_are_read(studio):
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"PK\x03\x04", b"no archive", archive({"a.txt": b"x"}), archive({"a/b.png": b"x"}),
-        archive({"../../etc/a.png": png(28)}), archive({f"c/{n}.png": bytes(5_000_000) for n in range(3)}),
-        archive({"train-images-idx3-ubyte": b"\0\0\x08\x03" + b"\xff" * 12, "train-labels-idx1-ubyte": b"\0\0\x08\x01\xff\xff\xff\xff"}),
+        b"",
+        b"PK\x03\x04",
+        b"no archive",
+        archive({"a.txt": b"x"}),
+        archive({"a/b.png": b"x"}),
+        archive({"../../etc/a.png": png(28)}),
+        archive({f"c/{n}.png": bytes(5_000_000) for n in range(3)}),
+        archive(
+            {
+                "train-images-idx3-ubyte": b"\0\0\x08\x03" + b"\xff" * 12,
+                "train-labels-idx1-ubyte": b"\0\0\x08\x01\xff\xff\xff\xff",
+            }
+        ),
     ],
     ids=range(8),
-)  # fmt: skip
+)
 def test_archives_that_are_no_data_leave_nothing(studio, content):
     folder = studio.server.app.state.settings.folder / "datasets"
     before = sorted(folder.iterdir())
@@ -356,7 +362,13 @@ def test_what_a_job_cannot_do_is_said(studio, fitted):
     shipped = studio.models()[0]["id"]
     ended = studio.ended(studio.job(kind="path", model=shipped, points=5))
     assert (ended["state"], ended["error"]["type"]) == ("failed", "urn:inklens:parameter")
-    for asked in ({"kind": "fit", "data": "csv:x"}, {"kind": "fit", "data": "tests"}, {"kind": "fit", "C": 0}, {"kind": "fit", "D": 1}, {"kind": "x"}):  # fmt: skip
+    for asked in (
+        {"kind": "fit", "data": "csv:x"},
+        {"kind": "fit", "data": "tests"},
+        {"kind": "fit", "C": 0},
+        {"kind": "fit", "D": 1},
+        {"kind": "x"},
+    ):
         found = is_problem(studio.client.post("/api/jobs", json=asked), 422)
         assert "pydantic" not in found["detail"]
         assert "Input should" not in found["detail"]
@@ -412,11 +424,26 @@ def test_a_page_of_another_site_changes_nothing(studio):
 @pytest.mark.parametrize(
     "path",
     [
-        "/..%2f..%2fetc%2fpasswd", "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e/x", "/..\\..\\x", "//etc/passwd", "/app.js%00",
-        "/\\\\host\\share", "/static/../app.js", "/api/models/..%2f..%2fx/file", "/api/models/%2e%2e/file", "/./app.js",
-        "/app.js/", "/APP.JS", "/core.js", "/studio.html", "/api/datasets/..%5c..%5cx", "/api//models", "/app.js;x",
+        "/..%2f..%2fetc%2fpasswd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/%252e%252e/x",
+        "/..\\..\\x",
+        "//etc/passwd",
+        "/app.js%00",
+        "/\\\\host\\share",
+        "/static/../app.js",
+        "/api/models/..%2f..%2fx/file",
+        "/api/models/%2e%2e/file",
+        "/./app.js",
+        "/app.js/",
+        "/APP.JS",
+        "/core.js",
+        "/studio.html",
+        "/api/datasets/..%5c..%5cx",
+        "/api//models",
+        "/app.js;x",
     ],
-)  # fmt: skip
+)
 def test_paths_that_climb_find_nothing(studio, path):
     answer = studio.raw(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\nConnection: close\r\n\r\n".encode())
     assert answer.split()[1] == b"404"
@@ -433,6 +460,28 @@ def test_every_answer_has_the_headers_of_security(studio):
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert headers["content-security-policy"].startswith("default-src 'none'")
         assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Content-Length: 3\r\nContent-Length: 4",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: chunked\r\nX: a\r\n b",
+        "Content-Length: +3",
+        "Content-Length: 0x3",
+        "X" * 70_000 + ": a",
+        "A\x00: b",
+        ": b",
+    ],
+    ids=range(9),
+)
+def test_garbage_that_looks_like_http_is_refused_and_survived(studio, lines):
+    head = f"POST /api/jobs HTTP/1.1\r\nHost: 127.0.0.1:{studio.port}\r\nContent-Type: application/json\r\n"
+    answer = studio.raw(f"{head}{lines}\r\n\r\n5\r\n{{}}\r\nGET /healthz HTTP/1.1\r\n\r\n".encode())
+    assert answer[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.1 413", b"HTTP/1.1 408", b"HTTP/1.1 501"), answer
+    assert studio.client.get("/healthz").status_code == 200
 
 
 def test_names_are_text_wherever_they_come_back(studio, fitted):
@@ -476,7 +525,14 @@ def test_forms_of_many_parts_are_not_even_read(studio):
 
 
 def test_json_is_strict_over_http(studio):
-    for body in (b"[" * 100_000, b"{", b"\xff", b'{"kind":"fit","kind":"fit"}', b'{"kind":"fit","C":NaN}', b'{"kind":"fit","C":1' + b"0" * 10**6 + b"}"):  # fmt: skip
+    for body in (
+        b"[" * 100_000,
+        b"{",
+        b"\xff",
+        b'{"kind":"fit","kind":"fit"}',
+        b'{"kind":"fit","C":NaN}',
+        b'{"kind":"fit","C":1' + b"0" * 10**6 + b"}",
+    ):
         found = is_problem(studio.client.post("/api/jobs", content=body, headers=JSON), 400)
         assert found["type"] == "urn:inklens:json"
     for body in (b"[]", b'"x"', b"null", b"{}", b"1"):
@@ -488,10 +544,14 @@ def test_json_is_strict_over_http(studio):
     [
         ("HEADER_SECONDS", b"GET / HTTP/1.1\r\nHost: x\r\n"),
         ("HEADER_SECONDS", b""),
-        ("BODY_SECONDS", b"POST /api/jobs HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"),
+        (
+            "BODY_SECONDS",
+            b"POST /api/jobs HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+        ),
     ],
     ids=["header", "nothing", "body"],
-)  # fmt: skip
+)
 def test_slow_clients_are_left_behind(studio, monkeypatch, limit, sent):
     monkeypatch.setattr(limits, limit, 0.3)
     answer = studio.raw(sent.replace(b"%d", str(studio.port).encode()), wait=20)
@@ -551,10 +611,21 @@ def test_more_requests_than_there_is_room_for_are_told_to_come_back(studio, monk
 
 def bomb(width, height):
     """A PNG of a few bytes that claims to be large."""
-    chunk = lambda kind, data: len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")  # noqa: E731
+
+    def chunk(kind, data):
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
     head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x00\x00\x00\x00"
     rows = zlib.compress(bytes(min(width * height, 30_000_000)), 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def soon(is_so):
+    """Whether something becomes so within a while."""
+    give_up = time.monotonic() + 20
+    while not is_so() and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return is_so()
 
 
 def resident(pids):
@@ -576,13 +647,15 @@ def test_many_pixel_bombs_at_once_cost_little_and_others_are_answered():
         studio.models()
         for job in studio.client.get("/api/jobs").json()["jobs"]:
             studio.client.delete(f"/api/jobs/{job['id']}")
+        studio.client.get("/api/datasets")
+        studio.client.post("/api/drawings", json=studios.stroke())
         before = len(studios.children_of(studio.pid))
         answers, peak = [], 0.0
 
         def throw(number):
             with httpx.Client(base_url=studio.address, timeout=studios.SECONDS) as client:
                 answers.append(
-                    client.post("/api/read", content=bombs[number % 2], headers={"content-type": "image/png"})
+                    client.post("/api/read", content=bombs[number % 8 == 0], headers={"content-type": "image/png"})
                 )
 
         threads = [threading.Thread(target=throw, args=(number,)) for number in range(64)]
@@ -596,8 +669,7 @@ def test_many_pixel_bombs_at_once_cost_little_and_others_are_answered():
         assert statuses <= {200, 422}
         assert 422 in statuses
         assert peak < 512
-        time.sleep(0.5)
-        assert len(studios.children_of(studio.pid)) <= before
+        assert soon(lambda: len(studios.children_of(studio.pid)) <= before)
         assert "Z" not in studios.children_of(studio.pid).values()
 
 
@@ -625,19 +697,27 @@ def test_a_killed_process_costs_one_answer_and_leaves_nothing(studio):
 def test_a_decoder_that_dies_of_a_picture_says_so(studio, monkeypatch):
     from inklens.studio import processes
 
-    real = processes._ask
+    real = processes._ask_stranger
 
     def killed(child, question, seconds):
         os.kill(child.pid, signal.SIGKILL)
         return real(child, question, seconds)
 
     files = studios.open_files(os.getpid())
-    monkeypatch.setattr(processes, "_ask", killed)
+    monkeypatch.setattr(processes, "_ask_stranger", killed)
     found = is_problem(studio.client.post("/api/read", content=png(), headers={"content-type": "image/png"}), 422)
     assert found["type"] == "urn:inklens:crashed"
     monkeypatch.undo()
     assert studio.client.post("/api/read", content=png(), headers={"content-type": "image/png"}).status_code == 200
     assert studios.open_files(os.getpid()) <= files + 1
+
+
+def test_a_picture_that_takes_too_long_is_given_up(studio, monkeypatch):
+    from inklens.studio import box
+
+    monkeypatch.setattr(box, "PHOTO", box.Box(seconds=0.001))
+    found = is_problem(studio.client.post("/api/read", content=png(), headers={"content-type": "image/png"}), 422)
+    assert found["type"] == "urn:inklens:too-slow"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="asks for limits of POSIX")
@@ -702,11 +782,11 @@ def test_each_answer_names_the_version_that_gave_it(studio, fitted):
 # ------------------------------------------------------------------------------------------------- the whole program
 
 
-LIGHT = "import sys, {module}; print([m for m in ('numpy','scipy','sklearn','matplotlib','PIL','httpx') if m in sys.modules])"
+HEAVY = ("numpy", "scipy", "sklearn", "matplotlib", "PIL", "httpx")
 
 
 def test_the_parent_loads_nothing_heavy():
-    code = LIGHT.format(module="inklens.studio.server")
+    code = f"import sys, inklens.studio.server; print([m for m in {HEAVY} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -718,8 +798,10 @@ def test_the_program_starts_keeps_and_ends(tmp_path):
     with studios.process("--folder", str(folder)) as studio:
         assert studio.client.get("/healthz").json() == {"status": "ok"}
         assert studio.models()[0]["origin"] == "shipped"
-        starter = next(job for job in studio.client.get("/api/jobs").json()["jobs"] if job["kind"] == "fit")
-        made = studio.ended(starter)["model"]
+        give_up = time.monotonic() + studios.SECONDS
+        while not (jobs := studio.client.get("/api/jobs").json()["jobs"]) and time.monotonic() < give_up:
+            time.sleep(0.1)
+        made = studio.ended(jobs[-1])["model"]
         studio.client.post("/api/drawings", json=studios.stroke())
         status = Path(f"/proc/{studio.pid}/status").read_text()
         assert int(re.search(r"VmRSS:\s+(\d+)", status)[1]) < 90_000
@@ -732,8 +814,7 @@ def test_the_program_starts_keeps_and_ends(tmp_path):
             began = time.monotonic()
             os.waitid(os.P_PID, studio.pid, os.WEXITED | os.WNOWAIT)
             assert time.monotonic() - began < 20
-    time.sleep(0.3)
-    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    assert soon(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
     with studios.process("--folder", str(folder)) as studio:
         known = {model["id"]: model for model in studio.models()}
         assert known[made]["origin"] == "starter"
@@ -751,7 +832,7 @@ def test_signals_end_it_cleanly(number):
 
 def test_without_the_extra_it_says_what_to_install(tmp_path):
     (tmp_path / "fastapi.py").write_text("raise ImportError('gone')")
-    code = "import sys; sys.modules['fastapi'] = None; from inklens.cli import main; main(['studio', '--scratch', '--port', '0', '--no-open'])"
+    code = "import sys; sys.modules['fastapi'] = None; from inklens.cli import main; main(['studio', '--scratch'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -764,31 +845,23 @@ def test_wrong_usage_is_said_in_one_line(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        for arguments, code in ((["--port", port], 1), (["no-such.inklens"], 1), (["--scratch", "--folder", "x"], 2), (["--port", "70000"], 2)):  # fmt: skip
-            done = subprocess.run([sys.executable, "-m", "inklens", "studio", "--no-open", *arguments], capture_output=True, text=True, cwd=tmp_path)  # fmt: skip
+        for arguments, code in (
+            (["--port", port], 1),
+            (["no-such.inklens"], 1),
+            (["--scratch", "--folder", "x"], 2),
+            (["--port", "70000"], 2),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "inklens", "studio", "--no-open", *arguments],
+                capture_output=True,
+                text=True,
+                cwd=tmp_path,
+            )
             assert done.returncode == code, done.stderr
             assert len(done.stderr.splitlines()) == 1
 
 
 # ------------------------------------------------------------------------------------------------- its description
-
-
-def test_the_description_is_the_applications():
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import describe_studio
-    finally:
-        sys.path.pop(0)
-    assert describe_studio.OUT.read_text(encoding="utf-8") == describe_studio.document()
-
-
-def test_every_operation_may_answer_with_a_problem():
-    document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}, path
-            assert operation["operationId"]
-    assert inklens.__version__ == document["info"]["version"]
 
 
 @pytest.mark.slow
@@ -804,20 +877,22 @@ def test_every_answer_is_as_the_description_says(studio, fitted):
     )
 
     checks = [
-        not_a_server_error, content_type_conformance, response_headers_conformance, response_schema_conformance, status_code_conformance,
-    ]  # fmt: skip
-    schema = schemathesis.openapi.from_dict(json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8")))
+        not_a_server_error,
+        content_type_conformance,
+        response_headers_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    ]
+    schema = schemathesis.openapi.from_dict(studio.client.get("/openapi.json").json())
     seen = 0
     for result in schema.get_all_operations():
         operation = result.ok()
-        if operation.path in ("/api/datasets/openml", "/api/jobs/{job}/events") or (
-            operation.method == "post" and operation.path == "/api/jobs"
-        ):
-            continue  # the network, a stream, and fits without end: other tests
+        if operation.path in ("/api/datasets/openml", "/api/jobs/{job}/events"):
+            continue  # the network, and a stream: other tests
 
         @given(case=operation.as_strategy())
         @settings(
-            max_examples=12,
+            max_examples=6,
             deadline=None,
             database=None,
             phases=[Phase.generate],
@@ -828,5 +903,7 @@ def test_every_answer_is_as_the_description_says(studio, fitted):
 
         try_it()
         seen += 1
+    for job in studio.client.get("/api/jobs").json()["jobs"]:
+        studio.client.delete(f"/api/jobs/{job['id']}")
     assert seen > 20
     assert studio.client.get("/healthz").status_code == 200

@@ -70,6 +70,9 @@ def studio(
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         click.echo(address)
         sys.stdout.flush()
+        from inklens.studio.processes import prepare
+
+        prepare()
         _open(address, open_page)
         from inklens.studio.server import serve
         from inklens.studio.studio import Settings

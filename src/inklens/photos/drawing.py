@@ -44,10 +44,10 @@ def normalise_drawing(
     Examples
     --------
     >>> ink = np.zeros((60, 60))
-    >>> ink[10:50, 26:34] = 1
+    >>> ink[10:50, 27:32] = 1
     >>> result = normalise_drawing(ink)
     >>> [step.name for step in result.steps], float(result.frame.sum())
-    (['ink', 'digit', '20 x 20', 'frame'], 80.0)
+    (['ink', 'digit', '20 x 20', 'frame'], 50.0)
     """
     ink = _checked(ink)
     if not isinstance(fill, int) or not MIN_FILL <= fill <= FRAME_SIDE:

@@ -1,6 +1,5 @@
 """The application: routes behind the guard, the browser's files, and every error as a problem document."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from inklens.studio import schemas
 from inklens.studio.guard import Guard
 from inklens.studio.problems import CONTENT_TYPE, Problem, fields_problem
 from inklens.studio.routes import router
-from inklens.studio.static import assets
+from inklens.studio.static import ADDRESSES
 from inklens.studio.studio import Settings, Studio
 
 LOG = logging.getLogger("inklens.studio")
@@ -38,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.include_router(router)
-    for path in ("/", "/style.css", "/app.js", "/icon.svg", "/favicon.ico"):
+    for path in ADDRESSES:
         app.add_api_route(path, _asset, include_in_schema=False)
     app.add_exception_handler(Exception, _unexpected)
     for kind in (Problem, HTTPException, RequestValidationError, OutputError):
@@ -60,11 +59,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _asset(request: Request) -> Response:
     """Return one of the browser's files."""
-    asset = (await asyncio.to_thread(assets))[request.scope["path"]]
-    body, headers = asset.answer(packed="gzip" in request.headers.get("accept-encoding", ""))
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control", "Vary")})
-    return Response(body, headers=headers)
+    asset = await request.app.state.studio.asset(request.scope["path"])
+    status, body, headers = asset.answer(
+        request.headers.get("accept-encoding", ""), request.headers.get("if-none-match")
+    )
+    return Response(body, status, headers=headers)
 
 
 # ------------------------------------------------------------------------------------------------- errors

@@ -4,8 +4,10 @@ Every check is a function of its own that returns a `Problem` or None. All decid
 apart (`scope["path"]`), never on an address put together from what a client sent.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -167,13 +169,13 @@ class Guard:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        answered = _Answer(send)
+        body = _Body(receive, body_rule(scope["method"], scope["path"]), self.bytes_held)
+        answered = _Answer(send, body, has_body=_has_body(scope["headers"]))
         refusal = next((found for found in checks(scope, self.hosts) if found), None)
         if refusal is None and not self.requests.take(1):
             return await answered.refuse(busy())
         if refusal is not None:
             return await answered.refuse(refusal)
-        body = _Body(receive, body_rule(scope["method"], scope["path"]), self.bytes_held)
         try:
             await self._let_in(scope, body, answered)
         except Problem as problem:  # of the body; one that a route meets is answered by the application
@@ -209,10 +211,12 @@ class _Body:
     def __init__(self, receive: Receive, rule: BodyRule, quota: Quota) -> None:
         self._receive, self.rule, self._quota = receive, rule, quota
         self._read = self._held = 0
+        self._is_whole = False
 
     async def receive(self) -> Message:
         """Return the next part, within the limits."""
         message = await self._receive()
+        self._is_whole |= not message.get("more_body", False)
         if message["type"] == "http.request":
             length = len(message.get("body", b""))
             self._read += length
@@ -234,6 +238,16 @@ class _Body:
             more = message.get("more_body", False)
         return b"".join(parts)
 
+    async def linger(self) -> None:
+        """Read on for a moment, and throw it away: a client that still sends would not see the answer otherwise."""
+        left = limits.LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.LINGER_SECONDS):
+                while left > 0 and not self._is_whole:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._is_whole = not message.get("more_body", False)
+
     def give_back(self) -> None:
         """Count it no longer."""
         self._quota.give(self._held)
@@ -242,14 +256,19 @@ class _Body:
 class _Answer:
     """An answer with the headers that all have."""
 
-    def __init__(self, send: Send) -> None:
-        self._send, self._started = send, False
+    def __init__(self, send: Send, body: _Body, *, has_body: bool) -> None:
+        self._send, self._started, self._status = send, False, 0
+        self._body, self._has_body = body, has_body
 
     async def send(self, message: MutableMapping[str, object]) -> None:
         """Send a part."""
         if message["type"] == "http.response.start":
-            self._started = True
+            self._started, self._status = True, int(str(message["status"]))
             message["headers"] = with_security(message.get("headers", []))  # type: ignore[arg-type]
+        elif self._status >= 400 and self._has_body and not message.get("more_body"):
+            await self._send({**message, "more_body": True})
+            await self._body.linger()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
@@ -261,6 +280,14 @@ class _Answer:
         headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def _has_body(headers: Headers) -> bool:
+    """Whether a body follows for which nobody has to ask first."""
+    length = values(headers, b"content-length")
+    return not values(headers, b"expect") and (
+        length not in ([], [b"0"]) or bool(values(headers, b"transfer-encoding"))
+    )
 
 
 def with_security(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -30,6 +30,7 @@ BODY_SECONDS = 30.0  # until its body has, unless at least so many bytes a secon
 BODY_BYTES_PER_SECOND = 1_000
 READER_SECONDS = 30.0  # that a client may leave what it was sent unread
 KEEP_ALIVE_SECONDS = 15
+LINGER_SECONDS, LINGER_BYTES = 1.0, 8 * MB  # that are read of a body that was refused, so that the answer arrives
 SHUTDOWN_SECONDS = 20  # that answers in progress may take when the studio ends
 
 ANSWER_SECONDS = 60.0  # of a question to a child process

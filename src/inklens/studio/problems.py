@@ -43,7 +43,7 @@ class Problem(Exception):
     def to_json(self) -> dict[str, object]:
         """Return the document; its `id` is new each time, and stands in the log."""
         number = secrets.token_hex(6)
-        LOG.info("problem %s: %d %s", number, self.status, self.code)
+        LOG.log(logging.WARNING if self.status == 500 else logging.INFO, "problem %s: %s", number, self.code)
         return {
             "type": f"urn:inklens:{self.code}",
             "title": HTTPStatus(self.status).phrase,

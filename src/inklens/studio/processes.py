@@ -35,6 +35,15 @@ def _context():  # of multiprocessing; its types differ from system to system
     return context
 
 
+def prepare() -> None:
+    """Start the process that all others are forked from, so that it loads while the parent still does."""
+    if "forkserver" in get_all_start_methods():
+        from multiprocessing import forkserver
+
+        _context()
+        forkserver.ensure_running()
+
+
 class Child:
     """A child process and the parent's end of the pipe to it."""
 
@@ -66,12 +75,31 @@ class Child:
 
 
 def _ask(child: Child, question: Message, seconds: float) -> Message:
-    """Put a question; a child that is late is killed, so that no half answer can keep the parent waiting.
+    """Put a question to a child that lives on.
 
     Raises
     ------
-    TimeoutError, EOFError, OSError, ValueError
-        There is no answer.
+    TimeoutError, EOFError
+        There is no answer in time, or none at all.
+    """
+    try:
+        send(child.connection, question)
+        if not child.connection.poll(seconds):
+            raise TimeoutError
+        return receive(child.connection)
+    except TimeoutError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise EOFError from error
+
+
+def _ask_stranger(child: Child, question: Message, seconds: float) -> Message:
+    """Put a question to a child that may have been taken over: it is killed in time, even in the middle of an answer.
+
+    Raises
+    ------
+    TimeoutError, EOFError
+        As `_ask`.
     """
     late = threading.Event()
 
@@ -83,14 +111,14 @@ def _ask(child: Child, question: Message, seconds: float) -> Message:
     timer.daemon = True
     timer.start()
     try:
-        send(child.connection, question)
-        return receive(child.connection)
-    except (EOFError, OSError, ValueError, KeyError) as error:
+        return _ask(child, question, seconds)
+    except EOFError as error:
         if late.is_set():
             raise TimeoutError from error
-        raise EOFError from error
+        raise
     finally:
         timer.cancel()
+        timer.join()  # so that it never meets a process that is closed already
 
 
 def problem_of(answer: Message) -> Problem | None:
@@ -147,8 +175,13 @@ class Worker:
             child.end()
             self._child = None
         LOG.warning("the process %s ended: %s", self.name, problem.code)
-        threading.Thread(target=self.start, daemon=True).start()
+        if not self._closed:
+            threading.Thread(target=self._start_again, daemon=True).start()
         raise problem
+
+    def _start_again(self) -> None:
+        with suppress(Problem):  # it is closing by now
+            self.start()
 
     @property
     def pid(self) -> int | None:
@@ -156,20 +189,24 @@ class Worker:
         child = self._child
         return None if child is None else child.pid
 
+    def retire(self) -> None:
+        """Let the child finish what it does; no other takes its place."""
+        self._closed = True
+
     def close(self) -> None:
         """End the child for good."""
-        self._closed = True
+        self.retire()
         with self._lock:
             if self._child is not None:
                 self._child.end()
                 self._child = None
 
     def _require(self) -> Child:
-        if self._closed:
-            raise Problem(503, "closing", "the studio is closing")
         if self._child is not None and not self._child.process.is_alive():
             self._child.end()
             self._child = None
+        if self._child is None and self._closed:
+            raise Problem(503, "closing", "the studio is closing")
         if self._child is None:
             self._child = Child(children.answer_questions, name=self.name)
         return self._child
@@ -185,7 +222,7 @@ def ask_boxed(question: Message, *, box: Box, what: str) -> Message:
     """
     child = Child(children.answer_in_a_box, box, name="inklens-box")
     try:
-        return _checked(_ask(child, question, box.seconds))
+        return _checked(_ask_stranger(child, question, box.seconds))
     except TimeoutError as error:
         raise Problem(422, "too-slow", f"this {what} takes more than {box.seconds:g} s; give a smaller one") from error
     except EOFError as error:

@@ -1,5 +1,6 @@
 """The interface, one function a route: take the request apart, ask once, answer."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
@@ -12,8 +13,9 @@ from inklens.studio import limits, schemas
 from inklens.studio.guard import busy
 from inklens.studio.jobs import Job
 from inklens.studio.schemas import Half, Language, Recipe
-from inklens.studio.static import etag_of
+from inklens.studio.static import Asset
 from inklens.studio.studio import Studio, decoded
+from inklens.web.light import light
 
 router = APIRouter()
 
@@ -126,13 +128,13 @@ async def drop_model(request: Request, model: ModelId) -> None:
 
 
 @router.get("/api/models/{model}/web", response_class=Octets, responses=_bytes(Octets.media_type), tags=["models"])
-async def model_web(request: Request, model: ModelId) -> Response:
-    """Return a model as the bytes that the page loads (`decodeModel`)."""
+async def model_web(request: Request, model: ModelId, lightly: bool = False) -> Response:
+    """Return a model as the bytes that the page loads (`decodeModel`); lightly: without path, samples and check."""
     content = await studio_of(request).web(model)
-    headers = {"ETag": etag_of(content), "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers=headers)
-    return Octets(content, headers=headers)
+    asset = Asset(light(content) if lightly else content, Octets.media_type)
+    accepts, known = request.headers.get("accept-encoding", ""), request.headers.get("if-none-match")
+    status, content, headers = await asyncio.to_thread(asset.answer, accepts, known)
+    return Octets(content, status, headers=headers)
 
 
 @router.get("/api/models/{model}/file", response_class=Octets, responses=_bytes(Octets.media_type), tags=["models"])

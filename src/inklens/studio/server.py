@@ -180,7 +180,7 @@ class Server(uvicorn.Server):
         studio = getattr(self.app.state, "studio", None)
         if self._loop is not None and studio is not None:
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(studio.closing.set)
+                self._loop.call_soon_threadsafe(studio.begin_to_close)
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:

@@ -137,6 +137,7 @@ class Store:
         self.models = Shelf(folder / "models", "model")
         self.digits = Shelf(folder / "digits", "digit")
         self.datasets = Shelf(folder / "datasets", "data set")
+        self.pages = folder / "page"
 
     def prepare(self) -> None:
         """Make the folders, for this user alone, and remove what a killed studio left half-written."""
@@ -190,6 +191,13 @@ class Store:
         for suffix, data in files.items():
             write_bytes(self.datasets.path(entry, suffix), data)
         return self.datasets.path(entry, next(iter(files)))
+
+    def keep_pages(self, contents: Mapping[Path, bytes]) -> None:
+        """Keep the page's joined modules in place of older ones."""
+        for old in self.pages.glob("*.js"):
+            old.unlink(missing_ok=True)
+        for path, content in contents.items():
+            write_bytes(path, content)
 
     def drop(self, shelf: Shelf, entry: str) -> None:
         """Remove an entry."""

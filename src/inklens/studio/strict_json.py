@@ -42,7 +42,7 @@ def parse(data: bytes) -> object:
         raise JsonError("the body is no JSON") from error
 
 
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 

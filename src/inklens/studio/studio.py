@@ -19,7 +19,8 @@ from inklens.studio.jobs import Job, Jobs
 from inklens.studio.messages import Message
 from inklens.studio.problems import Problem, not_found
 from inklens.studio.processes import Worker, ask_boxed
-from inklens.studio.store import ID, Store, check_name, identifier, now
+from inklens.studio.static import BUNDLES, JAVASCRIPT, Asset, fingerprint, plain_assets
+from inklens.studio.store import ID, Store, check_name, identifier, now, read_plain
 
 LOG = logging.getLogger("inklens.studio")
 SHIPPED, SHIPPED_NAME = "reader.inklens", "The reader that ships"
@@ -71,6 +72,8 @@ class Studio:
         self.streams = Quota(limits.MAX_STREAMS)
         self.closing, self.start_model = asyncio.Event(), asyncio.Event()
         self.start: str | None = None
+        self._assets: dict[str, Asset] = {}
+        self._joining = asyncio.Lock()
         self._packing: dict[str, asyncio.Lock] = {}
         self._background: asyncio.Task[None] | None = None
 
@@ -83,14 +86,14 @@ class Studio:
 
     async def _prepare(self) -> None:
         try:
-            await asyncio.gather(asyncio.to_thread(self.reader.start), asyncio.to_thread(self.analyst.start))
-            shipped = await self._own(files("inklens").joinpath(SHIPPED).read_bytes(), SHIPPED_NAME, "shipped")
             given = self.settings.model
-            if given is not None:
-                shipped = await self._own(await asyncio.to_thread(given.read_bytes), given.stem, "given")
+            shipped = await self._own(files("inklens").joinpath(SHIPPED).read_bytes(), SHIPPED_NAME, "shipped")
             self.start = shipped
+            if given is not None:
+                self.start = await self._own(await asyncio.to_thread(given.read_bytes), given.stem, "given")
             self.start_model.set()
-            await self.web(shipped)
+            await asyncio.gather(asyncio.to_thread(self.reader.start), asyncio.to_thread(self.analyst.start))
+            await self.web(self.start)
             if self.settings.starter and not any(known["origin"] == "starter" for known in self.models()):
                 await self._make_starter()
         except (Problem, OSError, InklensError) as error:
@@ -113,9 +116,15 @@ class Studio:
         if job.state == "done" and job.model is not None and not self.closing.is_set():
             self.jobs.submit(self.path_job({"kind": "path", "model": job.model}))
 
+    def begin_to_close(self) -> None:
+        """End streams of events, and start no process any more."""
+        self.closing.set()
+        self.reader.retire()
+        self.analyst.retire()
+
     async def close(self) -> None:
         """End all that runs for it."""
-        self.closing.set()
+        self.begin_to_close()
         if self._background is not None:
             self._background.cancel()
         await self.jobs.close()
@@ -192,6 +201,27 @@ class Studio:
         known = self.store.models.entry(model)
         with self.store.locked():
             self.store.models.put(model, {**known, "has_path": __version__ if has_path else None}, {WEB: web})
+
+    # ------------------------------------------------------------------ the page
+
+    async def asset(self, path: str) -> Asset:
+        """Return one of the browser's files; modules are joined once, and kept in the folder until they change."""
+        if not self._assets:
+            self._assets = await asyncio.to_thread(plain_assets)
+        if path in BUNDLES:
+            async with self._joining:
+                if path not in self._assets:
+                    self._assets |= await self._bundles()
+        return self._assets[path]
+
+    async def _bundles(self) -> dict[str, Asset]:
+        made_of = await asyncio.to_thread(fingerprint)
+        paths = [self.store.pages / f"{made_of}{name.replace('/', '-')}" for name in BUNDLES]
+        found = [content for path in paths if (content := await asyncio.to_thread(read_plain, path)) is not None]
+        if len(found) < len(paths):
+            found = list((await self.ask(Message({"do": "bundles"}))).blobs)
+            await asyncio.to_thread(self.store.keep_pages, dict(zip(paths, found, strict=True)))
+        return {name: Asset(content, JAVASCRIPT) for name, content in zip(BUNDLES, found, strict=True)}
 
     # ------------------------------------------------------------------ questions
 

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from inklens.datasets import fetch, load_dataset
+from inklens.datasets.registry import absolute_spec
 from inklens.datasets.relabel import DROP, Relabelling, write_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.linear.driver import Solution
@@ -142,7 +143,7 @@ def fit_model(question: Message, tell: Tell) -> Message:
     if asked.get("penalised") is False:
         settings["C"] = float("inf")
     start = asked.get("start")
-    data = str(asked["data"])
+    data = absolute_spec(str(asked["data"]))
     with tempfile.TemporaryDirectory(prefix="inklens-") as folder, Teller(tell) as teller:
         relabel = asked.get("relabel")
         table = _relabel_file(Path(folder) / "relabel.csv", data, relabel) if isinstance(relabel, list) else None

@@ -6,6 +6,7 @@ model saw it.
 
 import base64
 import io
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from PIL import Image
 
 from inklens.errors import DataError, InklensError, NoFlipError, ParameterError
 from inklens.explanations import explain, flip
+from inklens.linear.softmax import softmax
 from inklens.photos.drawing import MAX_SIDE, normalise_drawing
 from inklens.photos.normalise import Step
 from inklens.reader import DigitReader, Reading
+from inklens.studio.archives import arrays_of
 from inklens.studio.messages import Message
 from inklens.tasks import comparing, judging, mistakes
 from inklens.tasks.exporting import export_page, pack_model
@@ -248,8 +251,8 @@ def read_drawing(question: Message) -> Message:
     seen = normalise_drawing(np.frombuffer(ink, np.uint8).reshape(rows, cols) / np.float32(FULL_INK))
     if reader.image_shape != seen.frame.shape:
         raise DataError("drawings are normalised to 28 x 28 pixels, and this model takes others")
-    proba = reader.predict_proba(seen.frame[None])[0]
-    z = reader.raw_prediction(seen.frame[None])[0]
+    z = reader.raw_prediction(seen.frame[None])
+    proba, z = softmax(z)[0], z[0]
     return Message(
         plain(
             {
@@ -314,8 +317,6 @@ def check_npz(question: Message) -> Message:
 
 def unpack_archive(question: Message) -> Message:
     """Turn a zip of pictures, one folder a class, or of MNIST's files into an archive of arrays."""
-    from inklens.studio.archives import arrays_of
-
     images, labels, notes = arrays_of(_files.pop())
     buffer = io.BytesIO()
     np.savez(buffer, images=images, labels=labels)
@@ -345,6 +346,13 @@ def _summary(dataset) -> Json:  # of a `Dataset`
             "notes": list(dataset.notes),
         }
     )
+
+
+def join_modules(question: Message) -> Message:
+    """Return the page's modules, joined."""
+    from inklens.studio.static import bundles
+
+    return Message({}, bundles())
 
 
 def list_datasets(question: Message) -> Message:
@@ -443,6 +451,7 @@ QUESTIONS: dict[str, Callable[[Message], Message]] = {
     "row": row_of,
     "compare": compare_models,
     "datasets": list_datasets,
+    "bundles": join_modules,
     "drawing": read_drawing,
 }
 BOXED: dict[str, Callable[[Message], Message]] = {
@@ -454,14 +463,16 @@ BOXED: dict[str, Callable[[Message], Message]] = {
 
 def warm_up() -> None:
     """Read one picture and one drawing: what is imported or loaded for that is then there in every child."""
-    paper = np.full((60, 50), 0.9)
-    paper[10:50, 22:28] = 0.1
-    picture = io.BytesIO()
-    Image.fromarray(np.rint(paper * FULL_INK).astype(np.uint8)).save(picture, "JPEG")
+    Image.init()
+    paper = np.full((60, 50), 230, np.uint8)
+    paper[10:50, 22:28] = 26
     model = DigitReader.shipped().to_bytes()
-    question = Message({"settings": {}, "many": None}, (picture.getvalue(), model))
-    read_photo(question)
-    for kind in ("PNG", "WEBP", "GIF", "BMP", "TIFF"):
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         picture = io.BytesIO()
-        Image.fromarray(np.rint(paper * FULL_INK).astype(np.uint8)).save(picture, kind)
-        read_photo(Message({"settings": {}, "many": False}, (picture.getvalue(), model)))
+        Image.fromarray(paper).save(picture, kind)
+        read_photo(Message({"settings": {}, "many": None}, (picture.getvalue(), model)))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0/a.gif", picture.getvalue())
+    _files.append(packed)
+    unpack_archive(Message({}))

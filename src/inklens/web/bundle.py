@@ -9,14 +9,14 @@ meet. The forms of import and export are those that the face uses, and no others
 A vendored file ends in ``export{a as b}`` instead.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from inklens.web.shorter import only_used, short_names
 from inklens.web.tokens import COMMENT, PUNCTUATION, SPACE, TEXT, WORD, ModuleError, Reader, Token, without_comments
 
 VENDOR = "vendor"  # the folder of what others wrote
@@ -97,16 +97,53 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
     """
     folder = static() if folder is None else folder
     modules = list(_in_order(entry, folder, language))
-    _leave_out(modules)
-    names = {module.name: f"m{number}" for number, module in enumerate(modules)}
+    names = _names(modules)
+    last = modules[-1]
+    end = ""
+    if as_default:
+        end = f"export default {names[last.name]};\n"
+    elif last.exports:
+        end = f"export const {{{','.join(last.exports)}}}={names[last.name]};\n"
+    return _text(modules, names, folder) + end
+
+
+def split(first: str, later: str, *, address: str, folder: Folder | None = None) -> tuple[str, str]:
+    """Return two modules: all that `first` needs, and what `later` needs besides, which takes the rest from the first.
+
+    Parameters
+    ----------
+    first, later : str
+        Entries, as for `joined`; the first does not depend on the later one.
+    address : str
+        Where the later module finds the first, such as ``"/app.js"``.
+
+    Raises
+    ------
+    ModuleError
+        As for `joined`.
+    """
+    folder = static() if folder is None else folder
+    begin, everything = (list(_in_order(entry, folder, None)) for entry in (first, later))
+    known = {module.name for module in begin}
+    rest = [module for module in everything if module.name not in known]
+    names = _names([*begin, *rest])
+    wanted = {other.module for module in rest for other in module.imports} & known
+    shared = ",".join(sorted(names[name] for name in wanted))
+    return (
+        f"{_text(begin, names, folder)}export{{{shared}}};\n",
+        f"import{{{shared}}}from{json.dumps(address)};\n{_text(rest, names, folder)}",
+    )
+
+
+def _names(modules: Iterable[Module]) -> dict[str, str]:
+    return {module.name: f"m{number}" for number, module in enumerate(modules)}
+
+
+def _text(modules: Iterable[Module], names: dict[str, str], folder: Folder) -> str:
+    """Return modules one after the other, licences first where there are vendored ones."""
     parts = [_wrapped(module, names) for module in modules]
     if any(module.is_vendored for module in modules):
         parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
-    last = modules[-1]
-    if as_default:
-        parts.append(f"export default {names[last.name]};\n")
-    elif last.exports:
-        parts.append(f"export const {{{','.join(last.exports)}}}={names[last.name]};\n")
     return "".join(parts)
 
 
@@ -116,34 +153,10 @@ def joined_once(entry: str, language: str | None = None) -> str:
     return joined(entry, language=language)
 
 
-def _leave_out(modules: list[Module]) -> None:
-    """Leave out what no module uses, from the one that nobody imports down."""
-    wanted: dict[str, set[str]] = {module.name: set() for module in modules}
-    wanted[modules[-1].name] = set(modules[-1].exports)
-    for module in reversed(modules):
-        module.exports = {outside: here for outside, here in module.exports.items() if outside in wanted[module.name]}
-        if not module.is_vendored:
-            module.tokens = only_used(module.tokens, module.exports.values())
-        used = {token.text for token in module.tokens if token.kind == WORD}
-        for taken in module.imports:
-            taken.names = {there: here for there, here in taken.names.items() if here in used}
-            wanted[taken.module] |= taken.names.keys()
-
-
 def _wrapped(module: Module, names: dict[str, str]) -> str:
-    """Return a module as a function that is called once, its variables with short names."""
-    outside = {name for taken in module.imports for name in taken.names} | module.exports.keys()
-    new = {} if module.is_vendored else short_names(module.tokens, outside)
-    code = without_comments(
-        Token(t.kind, new.get(t.text, t.text), t.at, t.depth) if t.kind == WORD else t for t in module.tokens
-    )
-    taken = [
-        f"const{_pairs({there: new.get(here, here) for there, here in wanted.names.items()})}={names[wanted.module]};\n"
-        for wanted in module.imports
-        if wanted.names
-    ]
-    given = {outside: new.get(here, here) for outside, here in module.exports.items()}
-    body = f"{''.join(taken)}{code}\nreturn{_pairs(given)};\n"
+    """Return a module as a function that is called once."""
+    taken = [f"const{_pairs(wanted.names)}={names[wanted.module]};\n" for wanted in module.imports]
+    body = f"{''.join(taken)}{without_comments(module.tokens)}\nreturn{_pairs(module.exports)};\n"
     return f"const {names[module.name]}=(()=>{{\n{body}}})();\n"
 
 

@@ -91,8 +91,8 @@ export class StudioApi {
   /** @param {string} model */
   deleteModel(model) { return this.#json('deleteModel', { places: { model } }); }
 
-  /** The model as bytes for `decodeModel`. @param {string} model @returns {Promise<ArrayBuffer>} */
-  async modelBytes(model) { return (await this.#ask('modelBytes', { places: { model } })).arrayBuffer(); }
+  /** The model as bytes for `decodeModel`; lightly: without path, samples and the check. @param {string} model @param {{ lightly?: boolean }} [query] @returns {Promise<ArrayBuffer>} */
+  async modelBytes(model, query) { return (await this.#ask('modelBytes', { places: { model }, query })).arrayBuffer(); }
 
   /** Where a model's file or page is downloaded from. @param {string} model @param {'modelFile' | 'modelPage'} kind */
   link(model, kind) { return this.base + address(ROUTES[kind][1], { model }); }

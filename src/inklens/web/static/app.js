@@ -33,7 +33,9 @@ export class App {
   /** @param {{ bytes: ArrayBuffer, host: Host, views: View[], language?: string }} options */
   constructor({ bytes, host, views, language = 'en' }) {
     this.host = host;
-    this.views = views;
+    this.views = [...views];
+    /** Counts how often views came later. */
+    this.arrived = signal(0);
     for (const { key, texts } of views) addTexts(key, texts);
     const first = decodeModel(bytes);
     this.model = signal(first);
@@ -140,6 +142,18 @@ export class App {
     if (this.views.some((view) => view.key === key)) this.view.value = key;
   }
 
+  /** Take in views that were fetched after the start, in the places of those that stood for them. @param {View[]} views */
+  welcome(views) {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    for (const view of views) {
+      addTexts(view.key, view.texts);
+      this.views[this.views.findIndex(({ key }) => key === view.key)] = view;
+      view.address?.read(this, asked);
+    }
+    this.arrived.value += 1;
+    for (const { always } of views) always?.(this.places, this);
+  }
+
   /** Whether drawings can be normalised: MNIST's recipe ends at 28 x 28, models of other sizes are drawn on directly. */
   get drawsFreely() {
     const { rows, cols } = this.model.value;
@@ -212,6 +226,11 @@ export class App {
       this.pad.frameCols = model.cols;
       this.startDrawing();
     });
+  }
+
+  /** Take the same model with all that belongs to it, in place of its weights alone. @param {ArrayBuffer} bytes */
+  fill(bytes) {
+    this.model.value = decodeModel(bytes);
   }
 
   /** Set a second model beside the first, or take it away. @param {ArrayBuffer | null} bytes */

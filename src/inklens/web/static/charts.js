@@ -312,11 +312,12 @@ function rounds(from, to) {
   return ticks;
 }
 
-function plain(value, language) {
+function plain(value, language, leastDigits = 1) {
   const size = Math.abs(value);
   if (size > 0 && (size < 1e-3 || size >= 1e6))
     return value.toExponential(0).replace('e+', 'e').replace('-', '−');
-  return value.toLocaleString(language, { maximumSignificantDigits: 4 });
+  const digits = { minimumSignificantDigits: leastDigits, maximumSignificantDigits: 4 };
+  return value.toLocaleString(language, digits);
 }
 
 /**
@@ -380,6 +381,7 @@ function tableOf({ head, table, summary }, app) {
     textContent: summary ?? app.t('as.table'),
   });
   const scroll = Object.assign(document.createElement('div'), { className: 'scroll' });
+  scroll.tabIndex = 0; // arrow keys scroll it
   const made = Object.assign(document.createElement('table'), { className: 'numbers' });
   const cell = (name, value, scope) => {
     const text = typeof value === 'number' ? shown(value, app.language.value) : value;
@@ -406,5 +408,5 @@ function tableOf({ head, table, summary }, app) {
 }
 
 function shown(value, language) {
-  return Number.isInteger(value) ? decimal(value, 0, language) : plain(value, language);
+  return Number.isInteger(value) ? decimal(value, 0, language) : plain(value, language, 4);
 }

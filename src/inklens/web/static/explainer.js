@@ -40,7 +40,7 @@ export function mountExplainer(root, place, app) {
     }
   }, { capture: true, passive: false });
   for (const kind of ['click', 'pointerup']) root.addEventListener(kind, kind === 'click' ? pick : (event) => {
-    if (picking.value && event.target.disabled) pick(event);
+    if (picking.value && event.target.closest(':disabled')) pick(event);
   }, { capture: true });
   root.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') {

@@ -102,7 +102,7 @@ export function hiddenZeros(model, stops, index) {
 
 /** A gap in words of per cent; a proven gap is never said to be zero. @param {number} gap @param {string} language */
 export function gapText(gap, language) {
-  const sign = language === 'de' ? ' %' : '%';
+  const sign = language === 'de' ? '\u00a0%' : '%';
   const shown = 100 * gap < 1e-4 ? 1e-4 : 100 * gap;
   return `${100 * gap < 1e-4 ? '< ' : ''}${significant(shown, 2, language)}${sign}`;
 }

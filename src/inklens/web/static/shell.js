@@ -39,16 +39,21 @@ export function mountShell(root, app) {
   mountStage(stage, app);
   mountExplainer(root, corner, app);
   openViews(opened, app);
-  for (const { always } of app.views) always?.({ above, corner }, app);
+  app.places = { above, corner };
+  for (const { always } of app.views) always?.(app.places, app);
 }
 
 /** Show the view whose turn it is, built anew in the language of the moment. */
 function openViews(root, app) {
   let dispose = () => {};
+  let shown = {};
   effect(() => {
     const key = app.view.value;
-    void app.language.value;
-    const { mount } = app.views.find((view) => view.key === key) ?? app.views[0];
+    const language = app.language.value;
+    void app.arrived.value;
+    const view = app.views.find((one) => one.key === key) ?? app.views[0];
+    if (view === shown.view && language === shown.language) return;
+    shown = { view, language };
     untracked(() => {
       dispose();
       const body = document.createElement('div');
@@ -56,7 +61,7 @@ function openViews(root, app) {
       body.setAttribute('role', 'tabpanel');
       body.setAttribute('aria-labelledby', `tab-${key}`);
       root.replaceChildren(body);
-      dispose = mount(body, app);
+      dispose = view.mount(body, app);
     });
   });
 }

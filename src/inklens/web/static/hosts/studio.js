@@ -3,12 +3,13 @@ import { mount } from '../app.js';
 import { StudioApi } from '../api.js';
 import { Library } from '../library.js';
 import { LANGUAGES } from '../texts.js';
-import { PAGE_VIEWS } from '../views/all.js';
-import { train } from '../views/train.js';
+import { draw } from '../views/draw.js';
+import { see } from '../views/see.js';
+import { awaited } from '../views/awaited.js';
 import { door } from './door.js';
 
-/** Train stands before Learn. */
-const VIEWS = [...PAGE_VIEWS.slice(0, -1), train, ...PAGE_VIEWS.slice(-1)];
+/** What is seen first; hosts/studio_views.js brings the others. */
+const VIEWS = [draw, see, ...['fool', 'penalty', 'judge', 'train', 'learn'].map(awaited)];
 
 start();
 
@@ -17,11 +18,13 @@ async function start() {
   try {
     const api = new StudioApi();
     const library = new Library(api, await firstModel(api));
-    const { bytes } = await library.open(library.current.value);
+    const bytes = await api.modelBytes(library.current.value, { lightly: true });
     const spoken = navigator.language.slice(0, 2);
     const language = spoken in LANGUAGES ? spoken : 'en';
     const app = mount(root, { bytes, language, host: { kind: 'studio', api, library }, views: VIEWS });
     globalThis.inklens = door(app);
+    app.fill((await library.open(library.current.value)).bytes);
+    document.head.append(Object.assign(document.createElement('script'), { type: 'module', src: '/views.js' }));
   } catch (error) {
     const words = Object.assign(document.createElement('p'), { className: 'state error', textContent: error.message });
     words.setAttribute('role', 'alert');

@@ -10,15 +10,24 @@ const FEW = 50; // pixels that are asked for at first: as many as a digit has in
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app */
 export function mountDial(root, app) {
-  const [head, dial, facts] = ['dial-head', 'dial-slider', 'dial-facts'].map((name) => root.appendChild(Object.assign(document.createElement('div'), { className: name })));
+  const [head, dial, answer, facts] = ['dial-head', 'dial-slider', 'dial-answer', 'dial-facts'].map((name) => root.appendChild(Object.assign(document.createElement('div'), { className: name })));
   const most = signal(FEW);
   const asking = app.host.api && app.model.value.features === 'pixels' ? jobButton(app, 'tolerance') : null;
   const ends = [
     effect(() => render(heading(app, asking), head)),
     effect(() => render(slider(app, most), dial)),
+    effect(() => { answer.textContent = answerOf(app); }),
     effect(() => render(known(app), facts)),
   ];
   return () => ends.forEach((end) => end());
+}
+
+/** The answer in a line, for screens on which the pad is out of sight. */
+function answerOf(app) {
+  const { best, p } = app.answer.value;
+  if (app.covered.value) return '';
+  if (app.isBlank.value) return app.t('answer.blank');
+  return app.t('answer.is', { label: app.model.value.classes[best], share: percent(p[best], app.language.value) });
 }
 
 /** Show a point of a path. @param {import('../app.js').App} app @param {number | null} point @param {object | null} [path] */
@@ -49,7 +58,7 @@ function slider(app, most) {
   const last = path.Cs.length - 1;
   const words = nameOf(app, point);
   return html`
-    <div class=${point.index === null ? 'dial at-rest' : 'dial'}>
+    <div class=${`dial ${overTime ? 'over-time' : ''} ${point.index === null ? 'at-rest' : ''}`}>
       <label for="dial" class="dial-name">${t(overTime ? 'dial.passes' : 'dial.C')}</label>
       <output class="dial-value" for="dial">${words}</output>
       <input id="dial" type="range" min="0" max=${last} step="1" .value=${String(point.index ?? nearest(path, Number.isFinite(point.C) ? point.C : path.Cs[last]))}

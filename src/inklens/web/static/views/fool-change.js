@@ -17,9 +17,13 @@ const LISTED = 60; // pixels in the table, the most changed ones
  * @returns {() => void}
  */
 export function mountChange(root, app, fooling) {
-  const [head, figures, words, row, table] = Array.from({ length: 5 }, () =>
+  const [head, figures, outcome] = Array.from({ length: 3 }, () =>
     root.appendChild(document.createElement('div')),
   );
+  const [words, row, table] = Array.from({ length: 3 }, () =>
+    outcome.appendChild(document.createElement('div')),
+  );
+  outcome.className = 'outcome';
   figures.className = 'maps-large';
   const picture = new ChangePicture(figures.appendChild(document.createElement('figure')), app);
   const afterFigure = figures.appendChild(document.createElement('figure'));
@@ -29,6 +33,7 @@ export function mountChange(root, app, fooling) {
   });
   const ends = [
     effect(() => {
+      outcome.classList.toggle('is-searched', !fooling.isProven.value); // what is found later has its room
       if (fooling.subject.value) render(heading(app, fooling), head);
     }),
     effect(() => {
@@ -36,10 +41,14 @@ export function mountChange(root, app, fooling) {
         subject: { value: subject },
         shown: { value: shown },
       } = fooling;
-      figures.hidden = !shown;
-      if (!subject || !shown) return;
-      picture.show(subject.frame, shown.change);
-      after.ink(shown.flipped);
+      if (!subject) return;
+      picture.show(subject.frame, shown?.change ?? null);
+      after.ink(shown?.flipped ?? subject.frame);
+      if (!shown) {
+        const why = app.t(shown === null ? 'fool.none' : 'fool.costs.unsearched');
+        for (const figure of [picture, after]) figure.caption(why, why);
+        return; // the pictures keep their place
+      }
       const { classes } = app.model.value;
       const values = { source: classes[subject.answer.best], target: classes[shown.target] };
       picture.caption(
@@ -93,9 +102,18 @@ function targetChoice(app, fooling) {
   const { subject, goal } = fooling;
   const { best } = subject.value.answer;
   return html`<select class="class-choice" aria-label=${app.t('fool.ask.label')}
-    @change=${(event) => fooling.ask(Number(event.target.value))}>
+    @change=${(event) => askFor(app, fooling, Number(event.target.value))}>
     ${app.model.value.classes.map((name, k) => html`<option value=${k} ?disabled=${k === best}
       .selected=${k === goal.value}>${name}</option>`)}</select>`;
+}
+
+function askFor(app, fooling, k) {
+  fooling.ask(k);
+  const { shown: { value: shown }, subject: { value: { answer } } } = fooling;
+  if (!shown) return;
+  const { classes } = app.model.value;
+  const values = { source: classes[answer.best], target: classes[k], ...inks(app, shown) };
+  app.announce(`${app.t('fool.change.picture', values)} ${proof(app, fooling)}`);
 }
 
 function inks(app, { added, erased, cost }) {
@@ -245,7 +263,7 @@ function pixelTable(app, frame, { change, flipped }) {
   const line = ([row, col, ...inked]) =>
     html`<tr><td>${row}</td><td>${col}</td>${inked.map((value) => html`<td>${number(value)}</td>`)}</tr>`;
   return html`<details><summary>${app.t('fool.pixels', { n: changed.length })}</summary>
-    <div class="scroll"><table class="numbers">
+    <div class="scroll" tabindex="0" role="group" aria-label=${app.t('as.table')}><table class="numbers">
       <thead><tr>${head.map((text) => html`<th scope="col">${text}</th>`)}</tr></thead>
       <tbody>${rows.slice(0, LISTED).map(line)}</tbody></table></div>
     <button type="button" class="link"
@@ -259,7 +277,7 @@ function pixelWords(app, { subject: { value: subject }, shown: { value: shown } 
     row: Math.floor(at / cols),
     col: at % cols,
     before: number(subject.frame[at]),
-    after: number(shown.flipped[at]),
+    after: number((shown?.flipped ?? subject.frame)[at]),
   });
 }
 

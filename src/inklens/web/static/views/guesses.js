@@ -1,7 +1,7 @@
 /** Questions before their answers: what does C do to zeros, to weights, to held-out digits? The path itself answers. */
 import { html, render } from '../vendor/lit-html.js';
 import { effect, signal } from '../vendor/signals-core.js';
-import { largest } from '../canvas.js';
+import { largest, Painter } from '../canvas.js';
 import { pathPoint } from '../core.js';
 import { decimal, percent, significant } from '../texts.js';
 import { show } from './dial.js';
@@ -12,7 +12,8 @@ export function mountGuesses(root, app) {
   root.dataset.explain = 'penalty.guesses';
   const questions = questionsOf(app.model.value);
   const state = signal({ at: 0, guessed: questions.map(() => null) });
-  return effect(() => render(asking(app, questions, state), root));
+  const compared = app.model.value.features === 'strokes' ? null : beforeAndAfter(app, questions[0].show);
+  return effect(() => render(asking(app, questions, state, compared), root));
 }
 
 /**
@@ -46,7 +47,7 @@ function compare(after, before) {
   return after > before ? 'more' : after < before ? 'less' : 'same';
 }
 
-function asking(app, questions, state) {
+function asking(app, questions, state, compared) {
   const t = (key, values) => app.t(`penalty.guess.${key}`, values);
   const { at, guessed } = state.value;
   const lang = app.language.value;
@@ -63,7 +64,32 @@ function asking(app, questions, state) {
     <div class="row" role="group" aria-label=${t(`${key}.ask`)}>${choices.map((choice) => html`<button type="button" aria-pressed=${String(guess === choice)} ?disabled=${guess !== null && guess !== choice} @click=${() => { if (guess === null) take(choice); }}>${t(`${key}.${choice}`)}</button>`)}</div>
     <div class="ask-answer">${guess === null ? html`<p class="ask-first">${t('first')}</p>` : html`
       <p><strong class=${guess === right ? 'truth right' : 'truth wrong'}>${t(guess === right ? 'right' : 'wrong')}</strong> ${t(`${key}.answer`, values(lang))}</p>
+      ${key === 'L1' ? compared : ''}
       <div class="row"><button type="button" class="quiet" @click=${() => show(app, point, app.model.value.path)}>${t('show')}</button>
         ${at + 1 < questions.length ? html`<button type="button" class="primary" @click=${() => go(at + 1)}>${t('next')}</button>`
           : html`<span class="ask-score">${t('score', { n: score, of: questions.length })}</span><button type="button" class="link" @click=${() => { state.value = { at: 0, guessed: questions.map(() => null) }; }}>${t('again')}</button>`}</div>`}</div>`;
+}
+
+/** The maps of all classes before and after L1, each row on its own scale, zeros black. */
+function beforeAndAfter(app, point) {
+  const model = app.model.value;
+  const { classes, rows, cols, path } = model;
+  const lang = app.language.value;
+  const root = Object.assign(document.createElement('div'), { className: 'before-after' });
+  const after = { C: significant(path.Cs[point], 2, lang) };
+  for (const [key, coef, values] of [['before', model.coef, {}], ['after', pathPoint(model, point).coef, after]]) {
+    const figure = document.createElement('figure');
+    const maps = Object.assign(document.createElement('div'), { className: 'map-row' });
+    const share = percent(coef.reduce((count, weight) => count + (weight === 0 ? 1 : 0), 0) / coef.length, lang);
+    const label = Object.assign(document.createElement('figcaption'), { textContent: app.t(`penalty.guess.${key}`, { ...values, share }) });
+    classes.forEach((_, k) => {
+      const canvas = Object.assign(document.createElement('canvas'), { className: 'map' });
+      canvas.setAttribute('aria-hidden', 'true');
+      new Painter(canvas, rows, cols).signed(coef, largest(coef) / 2, k * rows * cols);
+      maps.append(canvas);
+    });
+    figure.append(maps, label);
+    root.append(figure);
+  }
+  return root;
 }

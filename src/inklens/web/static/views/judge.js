@@ -54,7 +54,7 @@ async function judge(app, model, found) {
   const { library } = app.host;
   const samples = judgedSamples(model);
   const settle = (judged, trouble = '') => { found.value = judged ? { state: 'judged', judged, trouble } : { state: 'none', trouble }; };
-  if (!library?.current.value) {
+  if (!library?.current.value || !samples) { // a model without samples has no rows that the studio could load either
     settle(samples);
     return;
   }
@@ -68,11 +68,12 @@ async function judge(app, model, found) {
 }
 
 function introduction(app, { state, judged, trouble }) {
+  const studio = Boolean(app.host.library);
   const title = html`<h1>${app.t('judge.title')}</h1>`;
   if (state === 'waiting') return html`${title}<p class="lead">${app.t('judge.lead')}</p><p class="state" role="status">${app.t('judge.waiting')}</p>`;
   if (!judged) {
-    return html`${title}<p class="lead">${app.t('judge.lead')}</p><div class="empty"><p>${trouble || app.t('judge.none')}</p>
-      ${trouble ? nothing : html`<p><code>inklens export model.inklens -o page.html</code></p>`}</div>`;
+    return html`${title}<p class="lead">${app.t('judge.lead')}</p><div class="empty"><p>${trouble || app.t(studio ? 'judge.none.studio' : 'judge.none')}</p>
+      ${trouble || studio ? nothing : html`<p><code>inklens export model.inklens -o page.html</code></p>`}</div>`;
   }
   const lang = app.language.value;
   const { count, of, share, low, high } = accuracyOf(judged.confusion);

@@ -85,7 +85,7 @@ function searching(app, picked, chosen) {
   return html`<h3>${t('title')}</h3><p>${t('text')}</p>
     <p class="row">${state === 'running' ? html`<span class="state" role="status">${words || t('running')}</span>` : html`<button type="button" class="quiet" data-explain="judge.search" @click=${start}>${t(state === 'found' ? 'again' : 'start')}</button>`}
       ${state === 'failed' ? html`<span class="state error" role="alert">${words}</span>` : nothing}</p>
-    ${state === 'running' || state === 'found' ? html`<div class="found-doubts" tabindex="0" role="region" aria-label=${t('title')}>${state === 'found' ? html`<p>${t('found', { n: rows.length, of })}</p>${thumbs(app, rows.slice(0, MOST_FOUND), picked, { note, chosen })}` : nothing}</div>` : nothing}`;
+    <div class="found-doubts" tabindex="0" role="region" aria-label=${t('title')}>${state === 'found' ? html`<p>${t('found', { n: rows.length, of })}</p>${thumbs(app, rows.slice(0, MOST_FOUND), picked, { note, chosen })}` : html`<p class="state">${t('place')}</p>`}</div>`;
 }
 
 /** What was decided, and what follows from it: a file and a command, or in the studio a fit. */

@@ -20,7 +20,7 @@ function objective(app) {
     : mathml`<munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><mo form="prefix">|</mo><msub><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow></msub><mo form="postfix">|</mo>`;
   const values = { C: significant(point.C, 3, lang), share: significant(share, 2, lang), sum: decimal(group ? columns : sum, 1, lang), squares: decimal(squares, 1, lang) };
   return html`<h2>${t('objective.title')}</h2>
-    <p class="formula" aria-label=${t('objective.spoken')}><math display="inline" displaystyle="true"><munder><mi>min</mi><mrow><mi>W</mi><mo>,</mo><mi>b</mi></mrow></munder><mspace width="0.3em"></mspace>
+    <p class="formula" role="math" aria-label=${t('objective.spoken')}><math display="inline" displaystyle="true"><munder><mi>min</mi><mrow><mi>W</mi><mo>,</mo><mi>b</mi></mrow></munder><mspace width="0.3em"></mspace>
       <mi>C</mi><munder><mo>∑</mo><mi>i</mi></munder><mrow><mo>(</mo><mo>−</mo><mi>ln</mi><mspace width="0.15em"></mspace><msub><mi>p</mi><mi>i</mi></msub><mo>)</mo></mrow></math>
       <math display="inline" displaystyle="true"><mo form="infix">+</mo><mi>ρ</mi><mrow>${L1}</mrow></math>
       <math display="inline" displaystyle="true"><mo form="infix">+</mo><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></p>
@@ -29,7 +29,7 @@ function objective(app) {
       <div><dt><math displaystyle="true"><mi>ρ</mi><mrow>${L1}</mrow></math></dt><dd>${t(group ? 'objective.group' : 'objective.L1')}</dd></div>
       <div><dt><math displaystyle="true"><mfrac><mrow><mn>1</mn><mo>−</mo><mi>ρ</mi></mrow><mn>2</mn></mfrac><munder><mo>∑</mo><mrow><mi>k</mi><mi>j</mi></mrow></munder><msubsup><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow><mn>2</mn></msubsup></math></dt><dd>${t('objective.L2')}</dd></div>
     </dl>
-    <p>${Number.isNaN(point.C) ? t('objective.unknown', values) : t('objective.here', values)}</p>`;
+    <p>${Number.isNaN(point.C) ? t('objective.unknown', values) : t(group ? 'objective.here.group' : 'objective.here', values)}</p>`;
 }
 
 function penaltyOf(app, index) {

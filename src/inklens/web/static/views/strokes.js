@@ -42,7 +42,7 @@ export function strokesTable(root, app) {
     const table = [['', ...classes], ...rows.map((row, i) => [first + i, ...row])];
     render(html`<h2>${app.t('see.strokes.title')}</h2>
       <p>${app.t(rows.length ? 'see.strokes.text' : 'see.strokes.none')}</p>
-      ${rows.length === 0 ? '' : html`<div class="scroll"><table class="numbers strokes-table">
+      ${rows.length === 0 ? '' : html`<div class="scroll" tabindex="0" role="region" aria-label=${app.t('see.strokes.title')}><table class="numbers strokes-table">
         <thead><tr><th scope="col">${app.t('see.strokes.stroke')}</th>${classes.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${rows.map((row, i) => html`<tr><th scope="row">${first + i}</th>${row.map((value) => html`<td class=${value > 0 ? 'up' : value < 0 ? 'down' : ''}>${signed(value, lang)}</td>`)}</tr>`)}</tbody>
         <tfoot><tr><th scope="row">${app.t('see.strokes.all')}</th>${Array.from(states.at(-1), (value, k) => html`<td>${signed(value - states[first - 1][k], lang)}</td>`)}</tr></tfoot>

@@ -4,7 +4,8 @@ import { batch, computed, effect, signal, untracked } from '../vendor/signals-co
 import { keepOpen, lines } from '../charts.js';
 import { Painter } from '../canvas.js';
 import { fromBase64 } from '../api.js';
-import { decimal, percent } from '../texts.js';
+import { gapText } from '../points.js';
+import { decimal } from '../texts.js';
 
 const LEVELS = 127; // of a signed byte
 const REDRAWN_MS = 250; // charts: often enough to see, rare enough to cost nothing
@@ -130,8 +131,8 @@ function heading(app, run) {
   const t = (key, values) => app.t(`train.${key}`, values);
   const { state, error } = run.job.value;
   return html`<h2>${t('run.title')}</h2>
-    <div class="run-state"><span role="status"><strong>${t(`state.${state}`)}</strong> ${error ? html`<span class="state error">${error.detail}</span>` : nothing} ${state === 'waiting' ? nothing : told(app, run.last.value)}</span>
-      ${run.isRunning.value ? html`<button type="button" data-explain="train.cancel" ?disabled=${!run.job.value.id} title=${t('run.cancel.is')} @click=${() => run.cancel().catch((problem) => app.announce(problem.message))}>${t('run.cancel')}</button>` : nothing}</div>`;
+    <div class="run-state">${run.isRunning.value ? html`<button type="button" data-explain="train.cancel" ?disabled=${!run.job.value.id} title=${t('run.cancel.is')} @click=${() => run.cancel().catch((problem) => app.announce(problem.message))}>${t('run.cancel')}</button>` : nothing}
+      <span role="status"><strong>${t(`state.${state}`)}</strong> ${error ? html`<span class="state error">${error.detail}</span>` : nothing} ${state === 'waiting' ? nothing : told(app, run.last.value)}</span></div>`;
 }
 
 /** How far a fit is, in words. */
@@ -139,16 +140,7 @@ function told(app, last) {
   if (!last) return nothing;
   const number = (value, digits) => value.toLocaleString(app.language.value, { maximumSignificantDigits: digits });
   if (last.objective == null) return app.t('train.run.before', { what: last.what, seconds: decimal(last.seconds, 1, app.language.value) });
-  return app.t('train.run.now', { seconds: decimal(last.seconds, 1, app.language.value), passes: number(last.passes ?? 0, 4), gap: last.relative_gap === null ? '?' : gapOf(app, last.relative_gap) });
-}
-
-/** A relative gap as people read it. @param {import('../app.js').App} app @param {number} gap */
-export function gapOf(app, gap) {
-  const lang = app.language.value;
-  if (gap >= 1e-3) return percent(gap, lang);
-  if (gap <= 0) return '0';
-  const [digits, power] = gap.toExponential(1).split('e');
-  return `${decimal(Number(digits), 1, lang)}e${power.replace('-', '−')}`;
+  return app.t('train.run.now', { seconds: decimal(last.seconds, 1, app.language.value), passes: number(last.passes ?? 0, 4), gap: last.relative_gap === null ? '?' : gapText(last.relative_gap, app.language.value) });
 }
 
 function boundChart(app, seen) {

@@ -1,7 +1,7 @@
 /** Models that the studio keeps: on the pad, beside it, downloaded, deleted, brought. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { percent } from '../texts.js';
-import { gapOf } from './train-job.js';
+import { gapText } from '../points.js';
 
 /**
  * @param {import('../app.js').App} app @param {import('../library.js').Library} library
@@ -49,7 +49,7 @@ function facts(app, { features, penalty, certificate, accuracy }) {
   const t = (key, values) => app.t(`train.${key}`, values);
   return [
     t(`features.${features}`), penalty ? penaltyOf(app, penalty) : null,
-    certificate ? t(`status.${certificate.status}`, { gap: gapOf(app, certificate.relative_gap) }) : null,
+    certificate ? t(`status.${certificate.status}`, { gap: gapText(certificate.relative_gap, app.language.value) }) : null,
     accuracy.test === null ? null : t('models.accuracy', { share: percent(accuracy.test, app.language.value) }),
   ].filter((fact) => fact !== null);
 }

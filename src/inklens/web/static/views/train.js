@@ -5,7 +5,8 @@ import { addBlock } from '../block.js';
 import { percent } from '../texts.js';
 import { train as texts } from '../texts/train.js';
 import { change, formOf, parametersOf, plan } from './train-form.js';
-import { gapOf, mountRun, Run } from './train-job.js';
+import { gapText } from '../points.js';
+import { mountRun, Run } from './train-job.js';
 import { hintsOf } from './train-hints.js';
 import { modelsTable } from './train-models.js';
 import { digitsOf } from './train-digits.js';
@@ -43,16 +44,16 @@ export const train = {
         app.announce(error.message);
       }
     };
-    const fit = () => attempt(async () => {
+    const fit = (changes = {}) => attempt(async () => {
       session.before.value = app.model.value;
       session.after.value = null;
-      await session.run.start(parametersOf(plan.value), (job) => finish(app, session, job));
+      await session.run.start(parametersOf({ ...plan.value, ...changes }), (job) => finish(app, session, job));
     });
     if (library.models.value === null) attempt(() => library.refresh());
     render(html`<h1>${app.t('train.title')}</h1><p class="lead">${app.t('train.lead')}</p>`, intro);
     const ends = [
       effect(() => render(formOf(app, {
-        submit: fit, busy: session.run.isRunning.value, datasets: library.datasets.value, nDigits: library.digits.value?.length ?? 0, trouble: session.trouble.value,
+        submit: () => fit(), busy: session.run.isRunning.value, datasets: library.datasets.value, nDigits: library.digits.value?.length ?? 0, trouble: session.trouble.value,
         fetching: session.fetching.value,
         bring: (file) => attempt(() => bringData(app, session, file)),
         fetchOpenml: (name) => attempt(() => fetchData(app, session, name)),
@@ -66,7 +67,7 @@ export const train = {
       effect(() => render(digitsOf(app, library, {
         attempt, label: label.value, choose: (name) => { label.value = name; }, busy: session.run.isRunning.value,
         before: session.after.value ? session.before.value : app.model.value, after: session.after.value,
-        refit: () => { change({ digits: true }); fit(); run.scrollIntoView({ block: 'start' }); },
+        refit: () => { fit({ digits: true }); run.scrollIntoView({ block: 'start' }); },
       }), digits)),
       effect(() => render(modelsTable(app, library, { attempt, asked: asked.value, ask: (id) => { asked.value = id; } }), models)),
     ];
@@ -135,9 +136,9 @@ function outcomeOf(app, session, form) {
     form.scrollIntoView({ block: 'start' });
     form.querySelector('button[type=submit]').focus({ preventScroll: true });
   };
-  const values = (hint) => Object.fromEntries(Object.entries(hint.values).map(([key, value]) => [key, key === 'gap' ? gapOf(app, value) : percent(value, lang)]));
+  const values = (hint) => Object.fromEntries(Object.entries(hint.values).map(([key, value]) => [key, key === 'gap' ? gapText(value, app.language.value) : percent(value, lang)]));
   return html`<h2>${t('done')}</h2>
-    ${certificate ? html`<p>${t(`proof.${certificate.status}`, { gap: gapOf(app, certificate.relative_gap) })}</p>` : nothing}
+    ${certificate ? html`<p>${t(`proof.${certificate.status}`, { gap: gapText(certificate.relative_gap, app.language.value) })}</p>` : nothing}
     ${accuracy?.test != null ? html`<p>${t('done.accuracy', { train: percent(accuracy.train, lang), test: percent(accuracy.test, lang) })} ${t('done.pad')}</p>` : nothing}
     <ul class="proof-hints">${hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
       ${hint.apply ? html`<button type="button" class="quiet" @click=${() => apply(hint.apply)}>${t(`hint.${hint.key}.apply`)}</button>` : nothing}</li>`)}</ul>`;
