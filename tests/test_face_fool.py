@@ -17,6 +17,7 @@ pytestmark = NEEDS_BROWSER
 @pytest.fixture(scope="module")
 def face():
     with browsing(web_bytes(with_rows=True), view="fool") as face:
+        face.is_strict = True
         yield face
 
 
@@ -301,7 +302,7 @@ def test_what_cannot_be_proven_is_searched_and_said_to_be(face):
         assert face.page.locator(".big-number").is_hidden()
         assert face.page.get_by_role("button", name="Search for a small change").is_visible()
         ask(face, "9")
-        face.page.wait_for_function("app.ghost.value !== null")
+        face.wait("app.ghost.value !== null")
         said = face.page.locator(".proof").inner_text()
         assert "not proven" in said
         assert "No smaller change exists" not in face.page.locator("body").inner_text()

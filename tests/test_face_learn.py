@@ -259,7 +259,7 @@ def test_a_loose_stop_is_looked_at(face):
 def test_progress_is_in_the_address(face):
     go(face, "load")
     done = face.value("[...document.querySelectorAll('.stop-list .is-done')].length")
-    face.page.wait_for_function("location.hash.includes('stop=load')")
+    face.wait("location.hash.includes('stop=load')")
     address = face.value("location.href")
     face.page.goto("about:blank")
     face.page.goto(address)

@@ -9,7 +9,6 @@ import shutil
 import pytest
 
 from inklens.web.bundle import LICENSES, _in_order, joined, read_module, read_static, split, static
-from inklens.web.shorter import only_used, short_names
 from inklens.web.tokens import COMMENT, REGEX, ModuleError, Reader, without_comments
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -117,59 +116,6 @@ def test_a_division_is_no_regular_expression():
 def test_what_cannot_be_read_is_refused_with_its_line(source, line, says):
     with pytest.raises(ModuleError, match=rf"^m.js:{line}: .*{says}"):
         tokens(source)
-
-
-# ------------------------------------------------------------------------------------------------- shorter
-
-
-@pytest.mark.parametrize(
-    ("source", "renamed"),
-    [
-        ("const long = 1; function other(given) { return long + given; }", {"long", "other", "given"}),
-        ("const long = a.long;", set()),
-        ("const long = 1; const x = { long };", set()),
-        ("const long = 1; const x = { key: long };", {"long"}),
-        ("const x = { long(a) { return a; } }; const other = 1;", {"other"}),
-        ("class Cls { long() {} static other = 1; }", {"Cls"}),
-        ("class Cls extends made(Base) { long() { const inner = 1; } }", {"Cls", "made", "Base", "inner"}),
-        ("const { long, other: mine } = x;", {"mine"}),
-        ("f(long, other);", {"long", "other"}),
-        ("const x = long ? other : third;", {"long", "other", "third"}),
-        ("outer: for (;;) break outer;", set()),
-        ("const long = `long ${long} ${`${other}`}`;", {"long", "other"}),
-        ("document.title = long; addEventListener('x', long);", {"long"}),
-        ("const x = { ...long, [other]: 1, get third() {} };", {"long", "other"}),
-        ("switch (long) { case other: { third(); } }", {"long"}),
-        ("const f = async (long) => { await long; };", {"long"}),
-    ],
-)
-def test_variables_alone_are_renamed(source, renamed):
-    new = short_names(tokens(source))
-    assert set(new) == renamed
-    assert len(set(new.values())) == len(new)
-    assert not set(new.values()) & {token.text for token in tokens(source)}
-
-
-def test_names_that_others_use_are_not_taken():
-    assert short_names(tokens("const long = 1;"), ["a"]) == {"long": "b"}
-
-
-@pytest.mark.parametrize(
-    ("source", "stays"),
-    [
-        ("function f() { return g(); } function g() {} function h() {}", "fg"),
-        ("const f = (x) => g; const g = 1; const h = [1, 2];", "fg"),
-        ("const f = 1; const h = made(); const g = x => x;", "fh"),
-        ("const f = 1; async function g() {} const h = new Map();", "fh"),
-        ("const f = () => x.g; const g = 'kept for its name'; let h = 1;", "fgh"),
-        ("const f = 1; const g = (() => 1)(); if (g) { h(); } function h() {}", "fgh"),
-        ("const f = 1; const g = tag`x`; const h = async (a, b) => { a(); };", "fg"),
-        ("class f {} const g = a ? (1) : 2; const h = 2;", "fg"),
-    ],
-)
-def test_what_nobody_uses_is_left_out(source, stays):
-    left = {token.text for token in only_used(tokens(source), ["f"])}
-    assert left & {"f", "g", "h"} == set(stays)
 
 
 # ------------------------------------------------------------------------------------------------- joining
@@ -317,21 +263,6 @@ class TestInABrowser:
         modules = window.evaluate(computed, f"{FACE}/core.js")
         assert window.evaluate(computed, f"{FACE}/joined.js") == modules
         assert sum(modules[1]) > 0
-
-    def test_no_name_of_the_browser_is_renamed(self, window):
-        own = {
-            name: set(short_names(read_module(name, read_static(name)).tokens))
-            for name in MODULES
-            if not name.startswith("vendor/")
-        }
-        known = set(
-            window.evaluate("""() => {
-            const names = [];
-            for (let o = window; o; o = Object.getPrototypeOf(o)) names.push(...Object.getOwnPropertyNames(o));
-            return names;
-        }""")
-        )
-        assert {name: words & known for name, words in own.items() if words & known} == {}
 
     @pytest.mark.parametrize("entry", ["app.js", "texts.js"])
     def test_every_export_of_the_face_is_there(self, window, entry):

@@ -22,7 +22,7 @@ REQUIRED = bool(os.environ.get("INKLENS_REQUIRE_BROWSER"))
 needs_chromium = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no chromium here")
 needs_firefox = pytest.mark.skipif(firefox.FIREFOX is None and not REQUIRED, reason="no Firefox here")
 
-LIMIT, GATE = 170_000, 75_000  # bytes of a page without a path; of what it knows of digits, to refuse what is none
+LIMIT, GATE = 200_000, 75_000  # bytes of a page without a path; of what it knows of digits, to refuse what is none
 NAMES = (
     "<img src=x onerror=alert(1)>",
     "</script><script>alert(2)</script>",

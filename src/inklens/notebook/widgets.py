@@ -22,6 +22,11 @@ from inklens.web.page import widget_module
 BLANK, BLANK_AGAIN = b"", b"\0"  # both: an empty pad; a trait only tells of what is new
 
 
+def _bytes(buffer: memoryview | bytes, widget: object) -> bytes:
+    """Return what the browser told: a kernel hands buffers on as memoryviews."""
+    return bytes(buffer)
+
+
 class Face(AnyWidget):
     """A view of the face with a model.
 
@@ -59,7 +64,7 @@ class FramedFace(Face):
     label = Unicode()
     accepted = Bool(False)
     probabilities = Dict()
-    _frame = Bytes(BLANK).tag(sync=True)  # what the browser tells
+    _frame = Bytes(BLANK).tag(sync=True, from_json=_bytes)  # what the browser tells
     _asked = Bytes(BLANK).tag(sync=True)  # what Python asks for
 
     def __init__(

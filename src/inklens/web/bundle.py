@@ -17,7 +17,6 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from inklens.web.shorter import only_used, short_names
 from inklens.web.tokens import COMMENT, PUNCTUATION, SPACE, TEXT, WORD, ModuleError, Reader, Token, without_comments
 
 VENDOR = "vendor"  # the folder of what others wrote
@@ -98,7 +97,6 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
     """
     folder = static() if folder is None else folder
     modules = list(_in_order(entry, folder, language))
-    _leave_out(modules)
     names = _names(modules)
     last = modules[-1]
     end = ""
@@ -155,34 +153,10 @@ def joined_once(entry: str, language: str | None = None) -> str:
     return joined(entry, language=language)
 
 
-def _leave_out(modules: list[Module]) -> None:
-    """Leave out what no module uses, from the one that nobody imports down."""
-    wanted: dict[str, set[str]] = {module.name: set() for module in modules}
-    wanted[modules[-1].name] = set(modules[-1].exports)
-    for module in reversed(modules):
-        module.exports = {outside: here for outside, here in module.exports.items() if outside in wanted[module.name]}
-        if not module.is_vendored:
-            module.tokens = only_used(module.tokens, module.exports.values())
-        used = {token.text for token in module.tokens if token.kind == WORD}
-        for taken in module.imports:
-            taken.names = {there: here for there, here in taken.names.items() if here in used}
-            wanted[taken.module] |= taken.names.keys()
-
-
 def _wrapped(module: Module, names: dict[str, str]) -> str:
-    """Return a module as a function that is called once, its variables with short names."""
-    outside = {name for taken in module.imports for name in taken.names} | module.exports.keys()
-    new = {} if module.is_vendored else short_names(module.tokens, outside)
-    code = without_comments(
-        Token(t.kind, new.get(t.text, t.text), t.at, t.depth) if t.kind == WORD else t for t in module.tokens
-    )
-    taken = [
-        f"const{_pairs({there: new.get(here, here) for there, here in wanted.names.items()})}={names[wanted.module]};\n"
-        for wanted in module.imports
-        if wanted.names
-    ]
-    given = {outside: new.get(here, here) for outside, here in module.exports.items()}
-    body = f"{''.join(taken)}{code}\nreturn{_pairs(given)};\n"
+    """Return a module as a function that is called once."""
+    taken = [f"const{_pairs(wanted.names)}={names[wanted.module]};\n" for wanted in module.imports]
+    body = f"{''.join(taken)}{without_comments(module.tokens)}\nreturn{_pairs(module.exports)};\n"
     return f"const {names[module.name]}=(()=>{{\n{body}}})();\n"
 
 

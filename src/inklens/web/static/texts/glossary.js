@@ -29,7 +29,7 @@ export const glossary = {
   de: {
     certificate: 'Zertifikat', 'certificate.is': 'Ein Beweis, der zu einer Anpassung gehört: eine untere Schranke der Zielfunktion. Keine Gewichte, welche auch immer, können darunter kommen.',
     coefficient: 'Koeffizient', 'coefficient.is': 'Die Zahl, mit der eine Klasse ein Pixel multipliziert. Über null spricht Tinte auf dem Pixel für die Klasse, unter null gegen sie. Auch Gewicht genannt.',
-    confusion: 'Konfusionsmatrix', 'confusion.is': 'Eine Tabelle mit einer Zeile für jede wahre Klasse und einer Spalte für jede Antwort. Auf der Diagonale stehen die richtigen Antworten; jede andere Zelle zählt eine Art von Fehler.',
+    confusion: 'Konfusionsmatrix', 'confusion.is': 'Eine Tabelle mit einer Zeile für jede wahre Klasse und einer Spalte für jede Antwort. Auf der Diagonale stehen die richtigen Antworten; jedes andere Feld zählt eine Art von Fehler.',
     evidence: 'Belege', 'evidence.is': 'Was ein Pixel zum Rohwert einer Klasse beiträgt: seine Tinte mal seinen Koeffizienten. Die Belege aller Pixel und der Achsenabschnitt ergeben zusammen genau den Rohwert.',
     gap: 'Lücke', 'gap.is': 'Die erreichte Zielfunktion minus ihre bewiesene untere Schranke, als Anteil der Zielfunktion. Bei einer Lücke von 0,01 % ist die Anpassung höchstens so weit von der besten entfernt.',
     intercept: 'Achsenabschnitt', 'intercept.is': 'Die Zahl, die eine Klasse zu ihrem Rohwert addiert, wie das Bild auch aussieht. Sie wird nie bestraft.',

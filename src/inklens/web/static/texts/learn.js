@@ -105,8 +105,8 @@ export const learn = {
     'softmax.task': 'Nimm eine knappe Ziffer und rechne mit dem Taschenrechner aus, wievielmal so wahrscheinlich die beste Klasse ist wie die zweite.', 'softmax.act': 'Eine knappe nehmen', 'softmax.label': 'e hoch ({za} − {zb}), {a} gegen {b}:', 'softmax.done': 'Ja, {ratio}-mal. Die beiden Wahrscheinlichkeiten unter der Fläche haben dasselbe Verhältnis.',
     'softmax.ask': 'Zu jedem Rohwert wird 5 addiert. Was wird aus den Wahrscheinlichkeiten?', 'softmax.choice.same': 'sie bleiben gleich', 'softmax.choice.more': 'alle wachsen', 'softmax.choice.five': 'die größte wächst', 'softmax.why': 'Jeder Term wird mit e hoch 5 multipliziert, und ihre Summe auch. Nur Differenzen der Rohwerte zählen; darum vergleicht Sehen zwei Klassen.',
 
-    'evaluate.title': 'Beurteilen', 'evaluate.text': 'Die Genauigkeit ist eine einzige Zahl. Mehr sagt die [[Konfusionsmatrix|confusion]]: eine Zeile je wahrer Ziffer, eine Spalte je Antwort, so dass jede Art von Fehler ihre Zelle hat.',
-    'evaluate.task': 'Öffne in Beurteilen eine Zelle mit Ziffern, die richtig gelesen werden.', 'evaluate.act': 'Beurteilen öffnen', 'evaluate.done': 'Diese {label} kennt es. Vergleiche sie mit einer Zelle voller Fehler.',
+    'evaluate.title': 'Beurteilen', 'evaluate.text': 'Die Genauigkeit ist eine einzige Zahl. Mehr sagt die [[Konfusionsmatrix|confusion]]: eine Zeile je wahrer Ziffer, eine Spalte je Antwort, so dass jede Art von Fehler ihr Feld hat.',
+    'evaluate.task': 'Öffne in Beurteilen ein Feld mit Ziffern, die richtig gelesen werden.', 'evaluate.act': 'Beurteilen öffnen', 'evaluate.done': 'Diese {label} kennt es. Vergleiche sie mit einem Feld voller Fehler.',
     'evaluate.ask': 'Welche Ziffer fällt diesem Modell am schwersten?', 'evaluate.why': 'Von allen {worst} werden nur {low} richtig gelesen, von allen {best} sind es {high}.',
 
     'own.title': 'Deine eigene Ziffer', 'own.text': 'Jetzt schreibst du selbst. Auf dem Weg zum Modell werden aus einer Zeichnung oder einem Foto 28 × 28 Pixel; Zeichnen zeigt jeden Schritt und was die Antwort wäre, wenn dort Schluss wäre.',
