@@ -25,7 +25,7 @@ from inklens.studio.store import ID, Store, check_name, identifier, now, read_pl
 LOG = logging.getLogger("inklens.studio")
 SHIPPED, SHIPPED_NAME = "reader.inklens", "The reader that ships"
 STARTER_NAME = "Pixels"
-STARTER = {"kind": "fit", "data": "embedded", "C": 0.3, "l1_ratio": 1.0}  # about the C that reads most held-out rows rightly
+STARTER = {"kind": "fit", "data": "embedded", "C": 0.3, "l1_ratio": 1.0}  # near the most right answers on held-out rows
 NAMED_DATA = ("embedded", "mnist", "fashion-mnist", "kuzushiji-mnist", "emnist")
 GIVEN = "given"  # what the data of the command line are called
 WEB = f".{__version__}.web"  # bytes for browsers that another version made are made anew
