@@ -45,12 +45,8 @@ def studio(folder: str):
 
 def settle(client: httpx.Client) -> None:
     """Wait until what a first start does in the background is over."""
-    client.get("/api/models")
-    while True:
+    while not any(model["has_path"] for model in client.get("/api/models").json()["models"]):
         time.sleep(0.5)
-        jobs = client.get("/api/jobs").json()["jobs"]
-        if jobs and not any(job["state"] in ("waiting", "running") for job in jobs):
-            return
 
 
 # ------------------------------------------------------------------------------------------------- first load
