@@ -26,6 +26,7 @@ import { addTexts, translate } from './texts.js';
  */
 
 const REST_MS = 250; // without a change, after which the pad is at rest
+const READABLE_MS = 100; // between two states of a number that somebody reads
 const WORK_KEPT = 2000; // durations of frame work that are kept for whoever measures
 
 /** The state, and what can be done to it. */
@@ -67,6 +68,8 @@ export class App {
     this.cell = signal(null);
     /** Counts the moments in which the pad, or the slider over the path, came to rest. */
     this.settled = signal(0);
+    /** Counts, ten times a second at most, that the pen moves. */
+    this.pace = signal(0);
     /** Key of the text that is shown in the corner, as an explanation or a term; null: none, '': nothing to explain. */
     this.told = signal(null);
     /** A sentence for the polite live region. */
@@ -102,14 +105,27 @@ export class App {
       return true;
     });
     this.pair = computed(() => this.chosen.value ?? [this.answer.value.best, this.answer.value.second]);
+    /** What words wait for: ten times a second while the pen moves, and at once where something else has changed. */
+    this.readable = computed(() => [
+      this.pace.value, this.settled.value, this.language.value, this.model.value, this.mode.value, this.point.value,
+      this.chosen.value, this.other.value, this.recipe.value, this.sample.value,
+    ]);
   }
 
   #followPad() {
     let waiting = false;
+    let paced = 0;
     const follow = () => {
       waiting = false;
       const start = performance.now();
-      if (this.shown !== this.pad.version.value) batch(() => this.#show());
+      if (this.shown !== this.pad.version.value) {
+        batch(() => {
+          this.#show();
+          if (start - paced < READABLE_MS) return;
+          paced = start;
+          this.pace.value += 1;
+        });
+      }
       this.#rest();
       this.work.push(performance.now() - start);
       if (this.work.length > WORK_KEPT) this.work.splice(0, WORK_KEPT / 2);

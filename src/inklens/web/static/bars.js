@@ -43,11 +43,16 @@ export class AnswerBars {
   show({ z, p, best }, accepted) {
     const language = this.app.language.value;
     this.table.classList.toggle('unsure', !accepted);
-    this.rows.forEach(({ row, fill, probability, score }, k) => {
-      fill.style.transform = `scaleX(${p[k].toFixed(4)})`;
-      row.classList.toggle('best', accepted && k === best);
-      probability.textContent = accepted ? percent(p[k], language) : '–';
-      score.textContent = decimal(z[k], 2, language);
+    this.rows.forEach((cells, k) => {
+      cells.fill.style.transform = `scaleX(${p[k].toFixed(4)})`;
+      cells.row.classList.toggle('best', accepted && k === best);
+      write(cells.probability, accepted ? percent(p[k], language) : '–');
+      write(cells.score, decimal(z[k], 2, language));
     });
   }
+}
+
+/** Write a text where it is another: each writing costs a layout. */
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

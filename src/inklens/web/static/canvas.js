@@ -110,28 +110,29 @@ export function signedColour(value, scale) {
   return `rgb(${colour & 255} ${(colour >> 8) & 255} ${(colour >> 16) & 255})`;
 }
 
-const SHEET_SIDE = 720; // pixels of a sheet: two for each that the pad takes on a common screen
+const LARGEST_SHEET = 720; // pixels of a sheet's side
 
 /**
  * Draw the marks of a free drawing as lines, sharp on any screen; what the model is given is the pad's own ink.
  * @param {HTMLCanvasElement} canvas @param {import('./pad.js').Mark[]} marks
  */
 export function drawSheet(canvas, marks) {
-  if (canvas.width !== SHEET_SIDE || canvas.height !== SHEET_SIDE) canvas.width = canvas.height = SHEET_SIDE;
+  const side = Math.min(LARGEST_SHEET, Math.round((canvas.clientWidth || LARGEST_SHEET / 2) * devicePixelRatio));
+  if (canvas.width !== side || canvas.height !== side) canvas.width = canvas.height = side;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const colour = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
   context.fillStyle = colour(PAPER);
-  context.fillRect(0, 0, SHEET_SIDE, SHEET_SIDE);
+  context.fillRect(0, 0, side, side);
   context.lineCap = 'round';
   context.lineJoin = 'round';
   for (const mark of marks) {
     if (mark.kind !== 'stroke') continue;
     const { points, width, erase } = mark;
     context.strokeStyle = colour(erase ? PAPER : PEN);
-    context.lineWidth = width * SHEET_SIDE;
+    context.lineWidth = width * side;
     context.beginPath();
-    context.moveTo(points[0] * SHEET_SIDE, points[1] * SHEET_SIDE);
-    for (let i = 0; i < points.length; i += 2) context.lineTo(points[i] * SHEET_SIDE, points[i + 1] * SHEET_SIDE);
+    context.moveTo(points[0] * side, points[1] * side);
+    for (let i = 0; i < points.length; i += 2) context.lineTo(points[i] * side, points[i + 1] * side);
     context.stroke();
   }
 }

@@ -28,3 +28,15 @@ export function seen(element, app, act) {
     end();
   };
 }
+
+/**
+ * Run `act` as `seen` does, but no more often than words can be read: ten times a second while the pen moves.
+ * @param {Element} element @param {import('./app.js').App} app @param {() => void} act
+ * @returns {() => void} ends it
+ */
+export function readably(element, app, act) {
+  return seen(element, app, () => {
+    void app.readable.value;
+    untracked(act);
+  });
+}

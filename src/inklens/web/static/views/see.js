@@ -7,7 +7,7 @@ import { largest } from '../canvas.js';
 import { MapFigure } from '../maps.js';
 import { classChoice } from '../choices.js';
 import { decimal, percent } from '../texts.js';
-import { seen } from '../seen.js';
+import { readably, seen } from '../seen.js';
 import { strokesTable } from './strokes.js';
 import { see as texts } from '../texts/see.js';
 
@@ -58,7 +58,7 @@ function mountWhy(root, app) {
       forMap.caption(html`${t('why.caption', { a, b })} ${forMap.saving()}`, t('why.words', { a, b }));
       missingMap.caption(html`${t('missing.caption', { a, b })} ${missingMap.saving()}`, t('missing.caption', { a, b }));
     }),
-    seen(words, app, () => render(reasons(app, share.value), words)),
+    readably(words, app, () => render(reasons(app, share.value), words)),
   ];
   return () => ends.forEach((end) => end());
 }
@@ -146,7 +146,7 @@ function mountAll(root, app) {
       const scale = largest(hasWeights ? app.weights.value.coef : given.value) / zoom.value;
       tiles.forEach(({ given: map }, k) => map.signed(given.value, scale, k * size, { zeros: false }));
     }),
-    seen(grid, app, () => {
+    readably(grid, app, () => {
       const { z, p, best } = app.answer.value;
       const lang = app.language.value;
       tiles.forEach(({ tile, title, weight, given: map }, k) => {
@@ -163,7 +163,7 @@ function mountAll(root, app) {
 
 /** The formula with this digit's numbers. */
 function mountFormula(root, app) {
-  return seen(root, app, () => {
+  return readably(root, app, () => {
     const { z, p, best } = app.answer.value;
     const { classes } = app.model.value;
     const { intercept } = app.weights.value;
