@@ -88,7 +88,8 @@ class Studio:
         try:
             given = self.settings.model
             shipped = await self._own(files("inklens").joinpath(SHIPPED).read_bytes(), SHIPPED_NAME, "shipped")
-            self.start = shipped
+            starter = self._starter()
+            self.start = shipped if starter is None else str(starter["id"])  # on pixels all can be shown and proven
             if given is not None:
                 self.start = await self._own(await asyncio.to_thread(given.read_bytes), given.stem, "given")
             self.start_model.set()
@@ -109,15 +110,20 @@ class Studio:
         except Problem:
             return str((await self.add_model(content, name, origin))["id"])
 
+    def _starter(self) -> Json | None:
+        return next((known for known in self.models() if known["origin"] == "starter"), None)
+
     async def _make_starter(self) -> None:
         """Make the first model on pixels, and then its path, as far as an earlier start did not."""
-        starter = next((known for known in self.models() if known["origin"] == "starter"), None)
+        starter = self._starter()
         if starter is None:
             job = self.jobs.submit(self.fit_job(STARTER, name=STARTER_NAME, origin="starter"))
             await job.over()
             if job.state != "done" or job.model is None:
                 return
             starter = self.model(job.model)
+            if self.settings.model is None:
+                self.start = job.model
         if not starter["has_path"] and not self.closing.is_set():
             self.jobs.submit(self.path_job({"kind": "path", "model": starter["id"]}))
 
