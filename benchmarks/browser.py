@@ -34,7 +34,8 @@ VIEWS = ("draw", "see", "fool", "penalty", "judge", "learn")
 SECONDS = 20  # of drawing without a pause
 SLOW = 4  # times: a school's laptop
 
-# A pen that moves 120 times a second, in the page: what it costs to send events from outside is not the face's work.
+# A pen that moves twice for each picture of the screen, in the page, as browsers gather a pen's events: what it costs
+# to send events from outside is not the face's work.
 SCRIBBLE = """async ([seconds]) => {
   const pad = document.getElementById('pad'), { left, top, width, height } = pad.getBoundingClientRect();
   const send = (kind, x, y) => pad.dispatchEvent(new PointerEvent(kind, {
@@ -53,11 +54,11 @@ SCRIBBLE = """async ([seconds]) => {
   };
   requestAnimationFrame(count);
   for (let step = 0; performance.now() < end; step += 1) {
+    if (step % 2 === 0) await new Promise((next) => requestAnimationFrame(next));
     if (step % 240 === 0) { if (step) send('pointerup', 0.5, 0.5); app.startDrawing(); send('pointerdown', 0.5, 0.15); }
     const turn = (step % 240) / 240;
     send('pointermove', 0.5 + 0.28 * Math.sin(9 * turn), 0.15 + 0.7 * turn);
     all.push(...app.work.splice(0));
-    await new Promise((next) => setTimeout(next, 8));
   }
   send('pointerup', 0.5, 0.5);
   return { updates: updates / seconds, frames: frames / seconds, work: all };

@@ -191,8 +191,10 @@ class Flip(FramedFace):
     frame, label, accepted, probabilities
         As of `DrawDigit`.
     target : str or None
-    flip : Flip
-        What `inklens.flip` finds for them: the same that is shown.
+
+    Notes
+    -----
+    Its property ``flip`` is what `inklens.flip` finds for frame and target: the same that is shown.
 
     Examples
     --------

@@ -35,7 +35,7 @@ from inklens.tasks.models import fit
 
 Tell = Callable[[Message], None]
 
-BEAT_SECONDS = 0.1  # between two reports, where the computation has nothing new to say
+BEAT_SECONDS = 0.03  # between two reports, where the computation has nothing new to say
 MAPS_SECONDS = 0.3  # between two pictures of the coefficients
 LEVELS = 127  # 8 bits with a sign
 

@@ -80,7 +80,7 @@ def early_stops(
     Examples
     --------
     >>> from inklens.datasets import load_dataset
-    >>> stops = early_stops(load_dataset("embedded").split(train=200, test=100), C=0.1, tols=(0.1,))
+    >>> stops = early_stops(load_dataset("embedded").split(train=200, test=100, seed=9), C=0.1, tols=(0.1,))
     >>> stops.tols[-2:], stops.epochs[-1], bool((np.diff(stops.objectives) < 0).all())
     ((0.1, None), None, True)
     """

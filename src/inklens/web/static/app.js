@@ -91,9 +91,13 @@ export class App {
       return this.mode.value === 'drawing' ? normaliseDrawing(values, rows, cols, this.recipe.value) : null;
     });
     this.frame = computed(() => this.normalised.value?.frame ?? this.ink.value.values.slice()); // the pad writes into its own
+    /** The check before an answer; while the pen moves it keeps the pace of words, and what is refused stays so. */
     this.verdict = computed(() => {
-      const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, blank: this.isBlank.value };
-      return judge(this.model.value, seen);
+      void this.readable.value;
+      return untracked(() => {
+        const seen = this.normalised.value ?? { frame: this.frame.value, measures: {}, blank: this.isBlank.value };
+        return judge(this.model.value, seen);
+      });
     });
     this.weights = computed(() => weightsOf(this.model.value, this.point.value, this.path.value));
     this.answer = computed(() => answerOf(this.model.value, this.frame.value, this.weights.value));
@@ -119,12 +123,9 @@ export class App {
       waiting = false;
       const start = performance.now();
       if (this.shown !== this.pad.version.value) {
-        batch(() => {
-          this.#show();
-          if (start - paced < READABLE_MS) return;
-          paced = start;
-          this.pace.value += 1;
-        });
+        const isReadable = start - paced >= READABLE_MS;
+        if (isReadable) paced = start;
+        batch(() => this.#show(isReadable));
       }
       this.#rest();
       this.work.push(performance.now() - start);
@@ -254,12 +255,13 @@ export class App {
     this.other.value = bytes ? decodeModel(bytes) : null;
   }
 
-  /** Show the pad's ink now; a ghost over it is out of date. */
-  #show() {
+  /** Show the pad's ink now; a ghost over it is out of date. Words and verdict follow if they can be read. */
+  #show(isReadable = true) {
     const { ink, rows, cols } = this.pad;
     this.shown = this.pad.version.value;
     this.ghost.value = null;
     this.ink.value = { values: ink, rows, cols };
+    if (isReadable) this.pace.value += 1;
   }
 }
 

@@ -4,13 +4,17 @@ import { signal } from './vendor/signals-core.js';
 /** Follow pens, fingers and the mouse; the page does not scroll under them. @param {HTMLCanvasElement} canvas @param {import('./app.js').App} app */
 export function followPointer(canvas, app) {
   let pointer = null;
+  let place = null; // where the canvas lies, measured once a stroke: asking at each movement would cost a layout
   const at = (event) => {
-    const { left, top, width, height } = canvas.getBoundingClientRect();
+    place ??= canvas.getBoundingClientRect();
+    const { left, top, width, height } = place;
     return [(event.clientX - left) / width, (event.clientY - top) / height];
   };
+  addEventListener('scroll', () => { place = null; }, { passive: true, capture: true });
   canvas.addEventListener('pointerdown', (event) => {
     if (pointer !== null || event.button !== 0) return;
     pointer = event.pointerId;
+    place = null;
     canvas.setPointerCapture(pointer);
     app.pad.start(...at(event));
     event.preventDefault();

@@ -56,7 +56,6 @@ export const judge = {
   de: {
     'why.caption': 'Tinte, die für {a} spricht, ist blau, für {b} rot.', 'why.words': 'Karte dessen, was jedes Pixel Tinte zu {a} gegen {b} beiträgt; die Pfeiltasten lesen sie Pixel für Pixel vor.', 'why.pixel': 'Zeile {row}, Spalte {col}: Tinte {x} bringt {product} zu den Log-Odds von {a} gegen {b}.',
     title: 'Beurteilen', lead: 'Wie gut es Ziffern liest, aus denen es nicht gelernt hat, an welchen es scheitert, und ob das Modell oder das Etikett falsch ist.',
-    none: 'Dieses Modell kam ohne zurückgehaltene Ziffern. Eine Seite bringt sie mit, wenn sie dort exportiert wird, wo seine Daten geladen werden können:',
     'none.studio': 'Dieses Modell sagt nicht, aus welchen Ziffern es gelernt hat, also lässt es sich hier nicht beurteilen. Leg eines auf die Fläche, das unter Trainieren angepasst wurde.',
     none: 'Dieses Modell kam ohne Testziffern. Eine Seite bringt sie mit, wenn sie dort exportiert wird, wo seine Daten geladen werden können:',
     'half.test': 'Test', 'half.train': 'Training',
