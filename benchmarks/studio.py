@@ -52,7 +52,17 @@ def settle(client: httpx.Client) -> None:
 # ------------------------------------------------------------------------------------------------- first load
 
 
-def first_paints(folder: str) -> tuple[list[float], list[float], dict[str, float]]:
+LATER = ("/views.js", "/web")  # asked for when the first picture stands and answers
+
+
+def weigh(answers: list) -> str:
+    """Write how many answers there are, and their kilobytes, plain and as sent."""
+    raw = sum(len(answer.body()) for answer in answers) / 1000
+    packed = sum(answer.request.sizes()["responseBodySize"] for answer in answers) / 1000
+    return f"{len(answers)}, {raw:.0f}, {packed:.0f}"
+
+
+def first_paints(folder: str) -> tuple[list[float], list[float], dict[str, str]]:
     """Return seconds from the command to the first paint and to a model that answers, first start first; the load."""
     from playwright.sync_api import sync_playwright
 
@@ -72,9 +82,7 @@ def first_paints(folder: str) -> tuple[list[float], list[float], dict[str, float
                     "performance.timeOrigin + performance.getEntriesByName('first-contentful-paint')[0].startTime"
                 )
                 paints.append(painted / 1000 - began)
-                raw = [len(answer.body()) for answer in sizes]
-                packed = [answer.request.sizes()["responseBodySize"] for answer in sizes]
-                load = {"requests": len(sizes), "raw": sum(raw), "packed": sum(packed)}
+                load = {"first": weigh([one for one in sizes if not one.url.endswith(LATER)]), "all": weigh(sizes)}
             page.close()
         browser.close()
     return paints, ready, load
@@ -277,8 +285,8 @@ def main() -> None:
         ["`inklens studio` to first paint, first start / next ones (median)",
          f"{paints[0]:.2f} / {later(paints[1:]):.2f} s", "1.5 s"],
         ["... to a model that answers", f"{ready[0]:.2f} / {later(ready[1:]):.2f} s", ""],
-        ["first load: requests, kB, kB as sent",
-         f"{load['requests']:.0f}, {load['raw'] / 1000:.0f}, {load['packed'] / 1000:.0f}", "12, 300, 110"],
+        ["until it answers: requests, kB, kB as sent", load["first"], "12, 300, 110"],
+        ["... with what follows: other views, path, samples, check", load["all"], ""],
         ["resident memory of the server after 2,000 drawings", f"{resident:.0f} MB", "90 MB"],
         ["drawings: answers a second, median and p99 of the wait", in_words(alone), ""],
         ["... while a training runs", in_words(beside), "200/s, p99 100 ms"],
