@@ -92,10 +92,10 @@ def first_paints(folder: str) -> tuple[list[float], list[float], dict[str, str]]
 
 
 def drawing() -> bytes:
-    """A drawing as a request holds it."""
-    ink = np.zeros((280, 280), np.uint8)
-    ink[40:240, 120:150] = 255
-    return json.dumps({"ink": base64.b64encode(ink.tobytes()).decode(), "rows": 280, "cols": 280}).encode()
+    """Return a drawing as a request holds it, of the size that the page's pad has."""
+    ink = np.zeros((140, 140), np.uint8)
+    ink[20:120, 60:75] = 255
+    return json.dumps({"ink": base64.b64encode(ink.tobytes()).decode(), "rows": 140, "cols": 140}).encode()
 
 
 async def _one_connection(port: int, body: bytes, due: "asyncio.Queue[float | None]", waits: list[float]) -> None:

@@ -81,8 +81,12 @@ class Teller:
         }
         self._queue.put(self._report())
         if time.perf_counter() - self._maps_at >= MAPS_SECONDS:
-            self._maps_at = time.perf_counter()
-            self._queue.put(Message({"event": "maps", "data": maps_of(solution.coef)}))
+            self.maps(solution.coef)
+
+    def maps(self, coef: np.ndarray) -> None:
+        """Tell what coefficients look like."""
+        self._maps_at = time.perf_counter()
+        self._queue.put(Message({"event": "maps", "data": maps_of(coef)}))
 
     def _report(self) -> Message:
         seconds = time.perf_counter() - self._began
@@ -157,6 +161,7 @@ def fit_model(question: Message, tell: Tell) -> Message:
             callback=teller.solution,
         )
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # what was found is to be kept
+        teller.maps(found.reader.coef)  # the last picture is that of the model
     document = {**found.to_json(), "interrupted": found.interrupted, "known": described(found.reader)}
     return Message(plain(document), (found.reader.to_bytes(),))
 
