@@ -132,6 +132,7 @@ def test_a_fit_shows_what_it_proves_and_is_kept(face, running):
 
 
 def test_the_maps_of_a_fit_are_its_coefficients(face, running):
+    fit(face, "l1", tol="0.01")
     coef = reader_of(running, newest(running)["model"]).coef
     pixels = face.page.locator(".run-maps canvas").nth(3)
     black = pixels.evaluate(
@@ -266,6 +267,7 @@ def test_an_upload_becomes_data_to_learn_from(face, running, tmp_path):
 
 
 def test_judge_counts_all_rows_and_opens_every_cell(face, running):
+    fit(face, "l1", tol="0.01")
     face.page.locator("#tab-judge").click()
     face.page.locator(".matrix").wait_for()
     current = face.page.locator(".matrix").page.evaluate("inklens.app.host.library.current.value")
