@@ -412,3 +412,13 @@ def test_a_full_folder_takes_no_more(store, monkeypatch):
         store.add_model(bytes(101), {"name": "a", "origin": "upload"})
     assert caught.value.status == 507
     assert store.models.entries() == []
+
+
+def test_what_is_no_model_is_refused_before_an_address_is_printed(tmp_path, capfd):
+    from inklens.cli.main import _run
+
+    (tmp_path / "empty.inklens").write_bytes(b"")
+    assert _run(["studio", str(tmp_path / "empty.inklens"), "--scratch", "--port", "0", "--no-open"]) == 1
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert "empty.inklens' is not an inklens model" in told.err

@@ -63,6 +63,10 @@ def studio(
         raise click.UsageError("--scratch keeps nothing, and --folder says where; leave out one of them", ctx)
     if model is not None and not model.is_file():
         raise ModelFileError(f"there is no model {str(model)!r}; make one with inklens fit -o FILE")
+    if model is not None:
+        from inklens.reader import DigitReader
+
+        DigitReader.load(model)  # what is no model is refused before an address is printed
     for module in ("fastapi", "uvicorn"):
         if not _is_there(module):
             require(module, extra="studio")
