@@ -323,6 +323,14 @@ class TestInChromium:
         assert page.locator("body").bounding_box()["width"] <= width
         page.context.close()
 
+    @pytest.mark.parametrize("width", [360, 768, 1280])
+    def test_nothing_lies_over_the_tabs(self, chromium, pages, width):
+        page = ready(opened(chromium, pages["sparse"], viewport={"width": width, "height": 800}))
+        tabs, button = (page.locator(name).bounding_box() for name in (".tabs", ".pick"))
+        beside = button["x"] >= tabs["x"] + tabs["width"] or button["x"] + button["width"] <= tabs["x"]
+        assert beside or button["y"] + button["height"] <= tabs["y"]
+        page.context.close()
+
     def test_it_prints(self, chromium, pages):
         page = ready(opened(chromium, pages["sparse"]))
         assert not page.locator(".still-maps").is_visible()
