@@ -179,11 +179,17 @@ def clear(page):
 
 
 def read(page):
-    """What the page answers for its pad, once the screen has followed the pen."""
-    return page.evaluate("""() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
-        const { model, answer, verdict } = inklens.app;
-        done(verdict.value.accepted ? model.value.classes[answer.value.best] : JSON.stringify(verdict.value.reasons));
-    })))""")
+    """What the page answers for its pad, once the pad is at rest: while the pen moves, the check keeps a slower pace."""
+    return page.evaluate("""() => new Promise((done) => {
+        const { model, answer, verdict, settled } = inklens.app;
+        const [was, end] = [settled.value, performance.now() + 500];
+        const look = () => {
+            if (settled.value === was && performance.now() < end) return requestAnimationFrame(look);
+            const { accepted, reasons } = verdict.value;
+            done(accepted ? model.value.classes[answer.value.best] : JSON.stringify(reasons));
+        };
+        requestAnimationFrame(look);
+    })""")
 
 
 @pytest.fixture(scope="module", params=["shipped", "sparse"])
