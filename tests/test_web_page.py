@@ -179,7 +179,7 @@ def clear(page):
 
 
 def read(page):
-    """What the page answers for its pad, once the pad is at rest: while the pen moves, the check keeps a slower pace."""
+    """What the page answers for its pad, once the pad rests: while the pen moves, the check keeps a slower pace."""
     return page.evaluate("""() => new Promise((done) => {
         const { model, answer, verdict, settled } = inklens.app;
         const [was, end] = [settled.value, performance.now() + 500];
