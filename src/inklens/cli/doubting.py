@@ -5,6 +5,7 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    OutFile,
     Renamed,
     data_option,
     fit_monitor,
@@ -32,7 +33,7 @@ from inklens.cli.output import (
     "--table",
     cls=Renamed,
     formerly=("--relabel",),
-    type=click.Path(dir_okay=False),
+    type=OutFile(),
     metavar="CSV",
     help="Write a table to decide in, for --refit.",
 )
