@@ -332,6 +332,7 @@ def open_hints(face):
     face.value("(app.path.value = null, app.point.value = null, app.go('draw'), 0)")
 
     def opened():
+        face.page.keyboard.press("Shift")  # a hand was at the slider: what moves when it rests is no jump
         face.settle()
         button = face.page.locator(".hints-open")
         if button.count() and button.get_attribute("aria-expanded") == "false":
@@ -340,6 +341,7 @@ def open_hints(face):
 
     yield opened
     face.value("(app.path.value = null, app.point.value = null, 0)")
+    opened()
 
 
 def test_separable_classes_are_said_to_be_so_where_that_is_proven(face, open_hints):
@@ -348,6 +350,15 @@ def test_separable_classes_are_said_to_be_so_where_that_is_proven(face, open_hin
         face.value("(app.point.value = given, 0)", point)
         assert any("separable" in hint for hint in open_hints()) == (point in separable)
     assert 0 < len(separable) < 20
+
+
+def test_hints_wait_until_the_slider_rests(face, open_hints):
+    separable = int(np.flatnonzero(full_parts()[2].train_accuracy == 1)[0])
+    face.value("(app.point.value = 0, 0)")
+    before = open_hints()
+    face.value("(app.point.value = given, 0)", separable)
+    assert hints(face) == before
+    assert open_hints() != before
 
 
 def test_zeros_that_a_stop_hides_are_counted_and_the_optimum_is_one_step_away(face, open_hints):

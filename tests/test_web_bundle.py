@@ -213,6 +213,7 @@ import { bump as b, Kept } from './vendor/other.js';
 /** Not `count`, which is another module's. */
 const counted = count() + count();
 export const words = [l, right, counted, new Kept(3).value, b(1)];
+export function* twice(x) { yield x; return yield* [x]; }
 export async function later() { return `${words[0]} // ${await 1}`; }
 export class Named { static name2 = 'Named'; }
 """,
