@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_refused_with_its_line(source, line, says):
         ("\nexport const { x } = y;", "expected a word, got '{'"),
         ("\nexport { b };", "got '{'"),
         ("\nexport * from './b.js';", "expected"),
-        ("\nexport function* f() {}", "expected a word"),
+        ("\nexport async function* f() {}", "expected a word"),
         ("\nconst x = () => { import('./b.js'); };", "inside of a function"),
         ("\nimport('./b.js');", "expected '{'"),
         ("\nconst x = import.meta.url;", "expected '{', got '.'"),
@@ -245,7 +245,7 @@ class TestInABrowser:
         window.files["d.js"] = joined("top.js", folder=tmp_path)
         window.files["d-default.js"] = joined("top.js", folder=tmp_path, as_default=True)
         told = """async (url) => { let m = await import(url); m = m.default ?? m;
-            return [m.words, await m.later(), m.Named.name2, Object.keys(m).sort()]; }"""
+            return [m.words, await m.later(), m.Named.name2, [...m.twice(1)], Object.keys(m).sort()]; }"""
         modules = window.evaluate(told, f"{FACE}/d/top.js")
         assert modules[0] == ["left1", "right2", 3, 6, 3]
         assert window.evaluate(told, f"{FACE}/d.js") == modules

@@ -14,10 +14,10 @@ from inklens.cli.output import (
     out_option,
     print_json,
     print_table,
-    program_name,
     progress_bar,
     refuse_given,
     say,
+    say_next,
 )
 
 
@@ -79,7 +79,8 @@ def _show_suspects(
     if table:
         path = found.save_table(table, session)
         again = f"labels {shlex.quote(model)} --refit {shlex.quote(table)} -o corrected.inklens"
-        say(f"wrote {path}: decide in it, then: {program_name()} {again}")
+        say(f"wrote {path}: decide in it")
+        say_next((again, "fit again as it was decided"))
     if out:
         say(f"wrote {found.display(most=most).save(out)}")
     if as_json:
