@@ -138,7 +138,7 @@ export function intervals({ rows, format, ...frame }, app) {
   const along = scale({ least: Math.max(0, least), most: 1 }, []);
   const left = 12 + NAME_LETTER * Math.max(...rows.map(({ label }) => shortened(label).length));
   const draw = (width) => {
-    const across = (share) => left + along.share(share) * (width - left - 2 * LETTER); // half a word is right of the end
+    const across = (share) => left + along.share(share) * (width - left - 3 * LETTER); // half a word is right of the end
     const grid = along.ticks.flatMap((value) => {
       const x = across(value);
       return [
