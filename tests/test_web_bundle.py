@@ -168,6 +168,13 @@ def test_joined_modules_import_nothing_and_carry_the_licences():
     assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", text)
 
 
+def test_a_page_of_one_language_has_its_texts_and_no_other():
+    words = {"en": "Draw a digit here", "de": "Hier eine Ziffer zeichnen"}
+    for language in words:
+        code = joined("hosts/page.js", language=language)
+        assert {other for other, text in words.items() if text in code} == {language}
+
+
 def test_two_parts_hold_every_module_once_and_share_what_both_need():
     first, later = split("hosts/studio.js", "hosts/studio_views.js", address="/app.js")
     made = [re.findall(r"^const (m\d+)=\(\(\)=>", part, re.M) for part in (first, later)]
