@@ -1,5 +1,6 @@
 """Sphinx configuration; no page loads anything from another host."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -24,7 +25,6 @@ extensions = [
     "live",
 ]
 exclude_patterns = ["_build", "_ext", "decisions", "generated"]
-suppress_warnings = ["toc.empty_glob"]  # the tree has places for pages that come later
 numpydoc_show_class_members = False
 autodoc_member_order = "bysource"
 html_theme = "pydata_sphinx_theme"
@@ -33,6 +33,23 @@ html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["inklens.css"]
 html_sidebars = {"index": [], "**": ["sidebar-nav-bs"]}
 html_theme_options = {"navigation_with_keys": True, "show_toc_level": 2, "show_prev_next": True}
+
+
+def leave_out_empty_places(app, docname: str, source: list[str]) -> None:
+    """Take patterns such as ``siblings*`` out of the trees of pages as long as no page fits them."""
+    here = Path(app.srcdir, docname).parent
+    source[0] = "\n".join(
+        line
+        for line in source[0].split("\n")
+        if not re.fullmatch(r"   [\w/-]+\*", line)
+        or any((Path(app.srcdir) if line.strip()[0] == "/" else here).glob(f"{line.strip().lstrip('/')}.rst"))
+    )
+
+
+def setup(app) -> None:
+    """Register what belongs to no extension."""
+    app.connect("source-read", leave_out_empty_places)

@@ -7,6 +7,8 @@ the figure under it, at two widths; ``.. shown:: NAME`` is the same figure on an
 import ast
 import html
 import posixpath
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from docutils import nodes
@@ -14,10 +16,19 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-from inklens.displays import NARROW, Display
+from inklens.displays import NARROW, WIDE, Display
 
 FOLDER = "_images/drawn"  # in what is built
 PHONE = "(max-width: 600px)"  # screens that get the narrow figure
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure shows, in words, and how much room its two files take: (width, height) in points."""
+
+    alt: str
+    wide: tuple[int, int]
+    narrow: tuple[int, int]
 
 
 class drawn(nodes.General, nodes.Element):
@@ -55,11 +66,14 @@ class Drawn(Lines):
         display, options = made("\n".join(self.content), self.namespace())
         if type(display).__name__ != name:
             raise ExtensionError(f"{self.env.docname}: the lines of {name} made a {type(display).__name__}")
-        for suffix, size in (("", {}), ("-narrow", {"width": NARROW})):
-            path = Path(self.env.app.outdir, FOLDER, f"{name}{suffix}.svg")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(display.plot(**options, **size).to_svg(hover=False), encoding="utf-8")
-        figures(self.env)[name] = display.alt
+        folder = Path(self.env.app.outdir, FOLDER)
+        folder.mkdir(parents=True, exist_ok=True)
+        sizes = []
+        for suffix, width in (("", WIDE), ("-narrow", NARROW)):
+            svg = display.plot(**options, width=width).to_svg(hover=False)
+            (folder / f"{name}{suffix}.svg").write_text(svg, encoding="utf-8")
+            sizes.append(size(svg))
+        figures(self.env)[name] = Figure(display.alt, *sizes)
         section = nodes.section(ids=[nodes.make_id(name)], names=[nodes.fully_normalize_name(name)])
         self.state.document.note_explicit_target(section)
         section += [nodes.title(text=name), self.block(), drawn(name=name)]
@@ -88,8 +102,18 @@ def made(lines: str, names: dict[str, object]) -> tuple[Display, dict[str, objec
     return eval(compile(ast.Expression(made), "lines", "eval"), names), options
 
 
-def figures(env) -> dict[str, str]:
-    """Return what each figure shows, in words, by its name."""
+def size(svg: str) -> tuple[int, int]:
+    """Return width and height of a drawing, so that a page keeps the room before the file is there.
+
+    >>> size('<svg width="9pt" height="5.6pt" viewBox="0 0 9 5.6">')
+    (9, 6)
+    """
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
+    return round(float(width)), round(float(height))
+
+
+def figures(env) -> dict[str, Figure]:
+    """Return the figures that were made so far, by name."""
     if not hasattr(env, "inklens_figures"):
         env.inklens_figures = {}
     return env.inklens_figures
@@ -100,10 +124,11 @@ def picture(env, name: str, *, where: str) -> str:
     if name not in figures(env):
         raise ExtensionError(f"{where}: there is no figure {name}; the gallery makes {sorted(figures(env))}")
     base = posixpath.relpath(f"{FOLDER}/{name}", posixpath.dirname(where) or ".")
-    alt = html.escape(figures(env)[name])
+    figure = figures(env)[name]
+    room, phone_room = (f'width="{width}" height="{height}"' for width, height in (figure.wide, figure.narrow))
     return (
-        f'<picture class="drawn"><source media="{PHONE}" srcset="{base}-narrow.svg">'
-        f'<img src="{base}.svg" alt="{alt}" loading="lazy"></picture>'
+        f'<picture class="drawn"><source media="{PHONE}" srcset="{base}-narrow.svg" {phone_room}>'
+        f'<img class="dark-light" src="{base}.svg" {room} alt="{html.escape(figure.alt)}" loading="lazy"></picture>'
     )
 
 

@@ -76,9 +76,8 @@ def write_slides(app: Sphinx, failed: Exception | None) -> None:
     shown = [
         {
             **{name: getattr(part, name) for name in ("begin", "end", "title", "say", "task", "answer")},
-            "wide": data_uri(Path(app.outdir, FOLDER, f"{part.figure}.svg")),
-            "narrow": data_uri(Path(app.outdir, FOLDER, f"{part.figure}-narrow.svg")),
-            "alt": figures(app.env)[part.figure],
+            "figure": data_uri(Path(app.outdir, FOLDER, f"{part.figure}-narrow.svg")),  # its words are the larger ones
+            "alt": figures(app.env)[part.figure].alt,
         }
         for part in parts(Path(app.srcdir))
     ]

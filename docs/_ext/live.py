@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 FILE = "_static/live.html"  # in what is built
 ROWS, POINTS, SAMPLES = 1500, 20, 40  # small: the page is 200 kB
+OPENS = "view=see&amp;sample=7"  # what the frame shows at first
 
 
 class live(nodes.General, nodes.Element):
@@ -35,7 +36,7 @@ def visit_live(translator, node: live) -> None:
     source = posixpath.relpath(FILE, posixpath.dirname(where) or ".")
     still = picture(translator.builder.env, node["figure"], where=where)
     translator.body.append(
-        f'<figure class="live"><iframe src="{source}" title="A small model: draw a digit, and it says what it reads and '
+        f'<figure class="live"><iframe src="{source}#{OPENS}" title="A small model: draw a digit, and it says what it reads and '
         f'why" loading="lazy"></iframe><noscript>{still}</noscript><div class="on-paper">{still}</div>'
         f'<figcaption>A model fitted when this page was built. Draw a digit: it answers while the pen moves. '
         f'<a href="{source}">Open it by itself</a>, or save that page: it works offline.</figcaption></figure>'
