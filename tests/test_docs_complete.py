@@ -1,18 +1,48 @@
-"""The documentation names every public name and every command, and builds without a warning."""
+"""The documentation names every public name and command, shows every display, and builds into pages that hold together."""
 
 import re
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
+from face import CHROMIUM, NEEDS_BROWSER
+from filelock import FileLock
 
 import inklens
+import inklens.displays
 from inklens.cli.main import COMMANDS
 from inklens.pages.glossary import to_rst
 
 ROOT = Path(__file__).parents[1]
-PAGES = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.rst")])
+DOCS = ROOT / "docs"
+SOURCES = [path for path in DOCS.rglob("*.rst") if "_build" not in path.parts]
+PAGES = "\n".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *SOURCES])
+
+# What is looked for, and pages of which one has to be among the first three that are found.
+QUERIES = {
+    "regularization": {"glossary", "tutorial", "howto/from-others"},
+    "regularisation": {"glossary", "tutorial", "howto/from-others"},
+    "penalty": {"glossary", "tutorial", "howto/from-others"},
+    "homework": {"homework", "howto/ninety-minutes"},
+    "confusion": {"glossary", "tutorial", "gallery"},
+    "screenshot": {"photos"},
+    "offline": {"page", "data", "howto/ninety-minutes"},
+    "install": {"start"},
+    "cite": {"about"},
+    "lambda": {"howto/from-others"},
+    "counterfactual": {"flips"},
+    "large data": {"howto/scale"},
+    "CSV": {"howto/own-data", "data"},
+    "pickle": {"files", "howto/own-data"},
+    "screen reader": {"accessibility"},
+}
 
 
 def test_every_public_name_is_documented():
@@ -25,9 +55,38 @@ def test_every_command_is_shown_in_use():
     assert missing == []
 
 
+def test_every_display_is_in_the_gallery_once():
+    shown = re.findall(r"^\.\. drawn:: (\w+)$", (DOCS / "gallery.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    public = {name for name in inklens.displays.__all__ if name.endswith("Display")} - {"Display"}
+    assert sorted(shown) == sorted(public)
+
+
+def test_every_page_has_its_place():
+    """Either named in a tree of pages, or fitting a pattern there."""
+    placed = set()
+    for source in SOURCES:
+        for tree in re.findall(r"\.\. toctree::\n((?:   .*\n|\n)+)", source.read_text(encoding="utf-8")):
+            for entry in re.findall(r"^   ([\w/*-]+)$", tree, re.MULTILINE):
+                base = DOCS if entry.startswith("/") else source.parent
+                placed |= set(base.glob(f"{entry.lstrip('/')}.rst"))
+    assert set(SOURCES) - placed == {DOCS / "index.rst"}
+
+
 def test_the_glossary_is_that_of_the_report():
-    assert (ROOT / "docs/glossary.rst").read_text(encoding="utf-8") == to_rst()
-    assert "glossary" in (ROOT / "docs/index.rst").read_text(encoding="utf-8").split()
+    assert (DOCS / "glossary.rst").read_text(encoding="utf-8") == to_rst()
+
+
+def test_the_lesson_takes_ninety_minutes():
+    minutes = re.findall(r"^minutes = (\d+)$", (DOCS / "howto/lesson.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sum(map(int, minutes)) == 90
+
+
+def test_the_citation_is_that_of_the_file():
+    file = ROOT / "CITATION.cff"
+    if not file.is_file():
+        pytest.skip("there is no CITATION.cff")
+    title = re.search(r'^title: "?(.*?)"?$', file.read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert title in (DOCS / "about.rst").read_text(encoding="utf-8")
 
 
 def test_nothing_speaks_of_one_machine():
@@ -40,12 +99,112 @@ def test_nothing_speaks_of_one_machine():
             assert not patterns.search(text), f"{name} names a path of one machine"
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The documentation as HTML, built once for all processes of a run."""
+    run = tmp_path_factory.getbasetemp()
+    shared = (run.parent if run.name.startswith("popen-") else run) / "docs"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            command = [sys.executable, "-m", "sphinx", "-W", "-n", "-q", "-b", "html", str(DOCS), str(shared)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                shared.rename(f"{shared}.failed")
+            assert done.returncode == 0, done.stderr
+    return shared
+
+
+class Page(HTMLParser):
+    """What a page names, shows and leads to."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links, self.loaded, self.pictures = set(), [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
+        self.links += [attrs["href"]] if tag == "a" and attrs.get("href") else []
+        sources = [attrs[key] for key in ("src", "srcset", "href") if tag != "a" and attrs.get(key)]
+        self.loaded += sources
+        self.pictures += [(attrs.get("src"), attrs.get("alt"))] if tag == "img" else []
+
+
 @pytest.mark.slow
-def test_the_documentation_builds_without_a_warning(tmp_path):
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(ROOT / "docs"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for page in tmp_path.glob("*.html"):
-        hosts = re.findall(r"""(?:src|href)=["']https?://([^/"']+)""", page.read_text(encoding="utf-8"))
-        loaded = re.findall(r"""<(?:script|img|iframe)[^>]+src=["']https?://""", page.read_text(encoding="utf-8"))
-        assert loaded == [], f"{page.name} loads from another host: {hosts}"
+def test_pages_hold_together(built):
+    """No link leads nowhere, nothing is loaded from elsewhere, every picture has words."""
+    pages = {path: Page(path) for path in built.rglob("*.html") if "_static" not in path.parts}
+    assert len(pages) > len(SOURCES)
+    dead, silent, foreign = [], [], []
+    for path, page in pages.items():
+        for link in page.links + page.loaded:
+            target, anchor = urldefrag(link)
+            if urlsplit(link).scheme or link.startswith("//"):
+                continue
+            file = (path.parent / unquote(target.partition("?")[0])).resolve() if target else path
+            is_there = file.is_file() and (not anchor or file not in pages or anchor in pages[file].ids)
+            dead += [] if is_there or link == "#" else [f"{path.name}: {link}"]
+        foreign += [f"{path.name}: {place}" for place in page.loaded if re.match(r"(https?:)?//", place)]
+        silent += [f"{path.name}: {place}" for place, words in page.pictures if not words]
+    assert (dead, silent, foreign) == ([], [], [])
+
+
+@contextmanager
+def opened(folder, **options):
+    """Serve a folder, and give a page of a browser and the server's address."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_args):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with sync_api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            yield browser.new_context(**options).new_page(), f"http://127.0.0.1:{server.server_port}/"
+            browser.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_BROWSER)])
+def test_search_leads_where_one_wants(built, _):
+    with opened(built) as (page, address):
+        found = {}
+        for query in QUERIES:
+            page.goto(f"{address}search.html?q={query}")
+            page.wait_for_function("document.querySelector('#search-results .search-summary')?.innerText.length > 9")
+            page.wait_for_function("!/Searching/.test(document.querySelector('#search-results h2')?.innerText)")
+            links = page.eval_on_selector_all(
+                "#search-results ul.search li > a", "(all) => all.map((a) => a.getAttribute('href'))"
+            )
+            found[query] = [urldefrag(link)[0].removesuffix(".html") for link in links]
+    lost = {query: first[:5] for query, first in found.items() if not QUERIES[query] & set(first[:3])}
+    assert lost == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("_", [pytest.param(None, marks=NEEDS_BROWSER)])
+def test_pages_fit_a_phone_and_are_accessible(built, _):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    wide, violations = [], []
+    for scheme in ("light", "dark"):
+        with opened(built, viewport={"width": 360, "height": 800}, color_scheme=scheme) as (page, address):
+            for path in sorted(built.rglob("*.html")):
+                name = path.relative_to(built).as_posix()
+                if "_static" in path.parts or name in {"genindex.html", "search.html", "py-modindex.html"}:
+                    continue
+                if scheme == "light":
+                    page.goto(address + name, wait_until="domcontentloaded")
+                    room = page.evaluate("document.documentElement.scrollWidth")
+                    wide += [f"{name}: {room} pixels"] if room > 360 else []
+            for name in ("index.html", "gallery.html", "howto/slides.html"):
+                page.goto(address + name)
+                found = axe.run(page, options={"iframes": False}).response["violations"]
+                violations += [f"{name}, {scheme}: {v['id']} {v['nodes'][0]['target']}" for v in found]
+    assert (wide, violations) == ([], [])

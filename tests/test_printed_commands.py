@@ -27,7 +27,7 @@ from inklens.evaluation import curvature, stability
 from inklens.tasks.model_rows import split_rows
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.rst"))]
+DOCUMENTS = [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").rglob("*.rst")) if "_build" not in p.parts)]
 PICTURES = (
     "photo.jpg",
     "page.jpg",

@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 FILE = "_static/live.html"  # in what is built
 ROWS, POINTS, SAMPLES = 1500, 20, 40  # small: the page is 200 kB
-OPENS = "view=see&amp;sample=7"  # what the frame shows at first
+OPENS = "view=see&amp;sample=36"  # what the frame shows at first
 
 
 class live(nodes.General, nodes.Element):
