@@ -63,7 +63,6 @@ SETTINGS: Mapping[str, tuple[type, ...]] = {
     "lines": (bool,),
     "pen": (str, float, type(None)),
     "centre": (bool, type(None)),
-    "orientation": (int,),
 }
 
 
