@@ -18,7 +18,9 @@ from inklens.classroom.work import (
     MAX_NAME,
     MAX_NOTE,
     MAX_STEPS,
+    DigitWork,
     ModelCard,
+    StepNote,
     sha256,
 )
 from inklens.errors import DataError, PhotoError
@@ -111,6 +113,23 @@ def answer(reader: DigitReader, frame: np.ndarray) -> Answer:
     )
 
 
+def deliver(digit: DigitWork, reader: DigitReader, framed: Framed) -> DigitWork:
+    """Return a digit with all its deliverables that are computed: steps, frame, scores, probabilities, evidence."""
+    said = answer(reader, framed.frame)
+    return replace(
+        digit,
+        steps=tuple(StepNote(step.name, step.note[:MAX_NOTE]) for step in framed.steps),
+        frame=tuple(framed.frame.ravel().tolist()),
+        label=said.label,
+        against=said.against,
+        ink=said.ink,
+        intercepts=said.intercepts,
+        z=said.z,
+        probabilities=said.probabilities,
+        contributions=said.contributions,
+    )
+
+
 def handed_model(reader: DigitReader) -> bytes:
     """Return `model.inklens` as it travels: without its proof, which grows with the rows of the fit.
 
@@ -150,11 +169,6 @@ def step_levels(step: Step) -> np.ndarray:
     gray = Image.fromarray(np.rint(np.clip(step.picture, 0.0, 1.0) * FULL).astype(np.uint8))
     gray.thumbnail((STEP_SIDE, STEP_SIDE), Image.Resampling.BOX)
     return np.asarray(gray)
-
-
-def step_note(step: Step) -> str:
-    """Return a step's note, no longer than a hand-in takes."""
-    return step.note[:MAX_NOTE]
 
 
 def png(levels: np.ndarray) -> bytes:

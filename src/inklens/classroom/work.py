@@ -25,7 +25,7 @@ All numbers are computed from the whole numbers of the frame, x = frame / 255, s
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
 from inklens.classroom.fields import Fields, plain_settings
@@ -38,7 +38,7 @@ ASSIGNMENT = "Try your own image"  # the tutorial's heading
 MAX_BYTES = 2_000_000  # of the file
 MAX_PHOTO_BYTES = 700_000  # of each picture as given: two and all else fit the file
 MAX_JSON_BYTES = 1_000_000  # of work.json; ten classes take some 60 kB
-MAX_MODEL_BYTES = 1_000_000
+MAX_MODEL_BYTES = 450_000  # 62 classes on pixels take 389 kB
 MAX_STEPS = 9
 MAX_TEXT = 8_000  # characters of an explanation
 MAX_NAME = 80
@@ -155,19 +155,19 @@ class DigitWork:
     sha256: str
     recipe: str
     settings: Mapping[str, object]
-    meant: str | None
-    guess: str | None
-    claim: str | None
-    steps: tuple[StepNote, ...]
-    frame: tuple[int, ...]
-    label: str
-    against: str
-    ink: Mapping[str, float]
-    intercepts: Mapping[str, float]
-    z: Mapping[str, float]
-    probabilities: Mapping[str, float]
-    contributions: Mapping[str, tuple[float, ...]]
-    text: str
+    meant: str | None = None
+    guess: str | None = None
+    claim: str | None = None
+    steps: tuple[StepNote, ...] = ()
+    frame: tuple[int, ...] = ()
+    label: str = ""
+    against: str = ""
+    ink: Mapping[str, float] = field(default_factory=dict)
+    intercepts: Mapping[str, float] = field(default_factory=dict)
+    z: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    contributions: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def outcome(self) -> str | None:
@@ -176,7 +176,7 @@ class DigitWork:
 
     def to_json(self) -> dict[str, object]:
         """Return plain values, in the order of the fields."""
-        plain: dict[str, object] = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain: dict[str, object] = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         plain["settings"] = dict(self.settings)
         plain["steps"] = [step.to_json() for step in self.steps]
         plain["frame"] = list(self.frame)

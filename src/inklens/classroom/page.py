@@ -1,0 +1,5 @@
+"""tmp"""
+
+
+def page(work, *, reader, photos):
+    return "x"
