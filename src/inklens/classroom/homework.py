@@ -119,6 +119,7 @@ class Homework(Shown):
         self.folder = Path(folder)
         there = self._opened()
         self.reader = self._reader(model, there)
+        self._framed: dict[int, Framed] = {}
         work = there or Work(ASSIGNMENT, "", __version__, model_card(self.reader))
         self.work = replace(
             work,
@@ -219,8 +220,10 @@ class Homework(Shown):
         )
         old = self.work.digits[number - 1]
         write_bytes(self.folder / file, made.kept.data)
-        self.work = self._with_claims(self.work.with_digit(number, deliver(digit, self.reader, made.framed)))
-        self._write(number, made.framed)
+        self.work = self.work.with_digit(number, deliver(digit, self.reader, made.framed))
+        self._framed[number] = made.framed
+        self._write_pictures(number)
+        self._write_rest()
         if old is not None and old.file != file:
             (self.folder / old.file).unlink(missing_ok=True)
         found = self.work.digits[number - 1]
@@ -254,14 +257,13 @@ class Homework(Shown):
         DataError, PhotoError
             A picture is gone, or is not the one that was put in.
         """
-        if not self.work.numbered:
-            self._write_still()
-            return
         for number, digit in self.work.numbered:
-            framed = to_frame(self._photo(number, digit), recipe=digit.recipe, settings=digit.settings)
-            self.work = self.work.with_digit(number, deliver(digit, self.reader, framed))
-            self.work = self._with_claims(self.work)
-            self._write(number, framed)
+            photo = self._photo(number, digit)
+            self._framed[number] = to_frame(photo, recipe=digit.recipe, settings=digit.settings)
+            self.work = self.work.with_digit(number, deliver(digit, self.reader, self._framed[number]))
+        for number, _ in self.work.numbered:
+            self._write_pictures(number)
+        self._write_rest()
 
     def check(self) -> Check:
         """Say which deliverables are there and which are missing, in plain words."""
@@ -271,7 +273,7 @@ class Homework(Shown):
     def page(self) -> str:
         """Return the page to read and to print."""
         photos = {number: self._photo(number, digit) for number, digit in self.work.numbered}
-        return page(self.work, reader=self.reader, photos=photos)
+        return page(self.work, reader=self.reader, photos=photos, framed=self._framed)
 
     def hand_in(self, path: str | os.PathLike[str]) -> Check:
         """Write the hand-in as one file, whatever is missing, and say what is.
@@ -368,19 +370,19 @@ class Homework(Shown):
             second = replace(second, claim=asked, text=texts[1])
         return replace(work, inklens=__version__, model=model_card(self.reader), digits=(first, second))
 
-    def _write(self, number: int, framed: Framed) -> None:
-        """Write what belongs to a digit, then what tells of it."""
-        digit = self.work.digits[number - 1]
-        assert digit is not None
+    def _write_pictures(self, number: int) -> None:
+        """Write the frame of a digit, and what led to it."""
+        framed = self._framed[number]
         write_bytes(self.folder / frame_member(number), png(framed.frame))
-        for old in self.folder.glob(f"steps/{number}-*.png"):
-            old.unlink()
-        for i, step in enumerate(framed.steps, 1):
-            write_bytes(self.folder / step_member(number, i), step_png(step))
-        self._write_still()
+        names = [step_member(number, i) for i in range(1, len(framed.steps) + 1)]
+        for name, step in zip(names, framed.steps, strict=True):
+            write_bytes(self.folder / name, step_png(step))
+        for old in self.folder.glob(step_member(number, "*")):
+            if old.relative_to(self.folder).as_posix() not in names:
+                old.unlink()
 
-    def _write_still(self) -> None:
-        """Write what does not belong to one digit; `work.json` last."""
+    def _write_rest(self) -> None:
+        """Write what does not belong to one digit; `work.json`, which tells of all else, last."""
         write_bytes(self.folder / MODEL, handed_model(self.reader))
         if not (self.folder / ANSWERS).exists():
             write_text(self.folder / ANSWERS, blank_answers())

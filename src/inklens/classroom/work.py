@@ -327,8 +327,8 @@ def frame_member(number: int) -> str:
     return f"frames/{number}.png"
 
 
-def step_member(number: int, step: int) -> str:
-    """Return where the picture of a step is kept, the first being 1.
+def step_member(number: int, step: int | str) -> str:
+    """Return where the picture of a step is kept, the first being 1; "*" stands for any.
 
     >>> step_member(2, 1)
     'steps/2-1.png'
