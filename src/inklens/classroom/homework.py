@@ -75,7 +75,7 @@ class Homework(Shown):
     Parameters
     ----------
     folder : path
-        A new or empty one, or one with a homework in progress.
+        A new or empty one, or one with a homework in progress; nothing is written before a digit is put in.
     name : str, optional
         Whose homework it is.
     model : DigitReader or path, optional
@@ -126,7 +126,7 @@ class Homework(Shown):
             name=work.name if name is None else _line(name, "name", MAX_NAME),
             assignment=work.assignment if assignment is None else _line(assignment, "assignment", MAX_NOTE),
         )
-        self.refresh()
+        self._recompute()
 
     # ------------------------------------------------------------------ digits
 
@@ -257,10 +257,7 @@ class Homework(Shown):
         DataError, PhotoError
             A picture is gone, or is not the one that was put in.
         """
-        for number, digit in self.work.numbered:
-            photo = self._photo(number, digit)
-            self._framed[number] = to_frame(photo, recipe=digit.recipe, settings=digit.settings)
-            self.work = self.work.with_digit(number, deliver(digit, self.reader, self._framed[number]))
+        self._recompute()
         for number, _ in self.work.numbered:
             self._write_pictures(number)
         self._write_rest()
@@ -354,6 +351,14 @@ class Homework(Shown):
         if sha256(data) != digit.sha256:
             raise DataError(f"{digit.file} is not the picture that was put in; put digit {number} in again")
         return data
+
+    def _recompute(self) -> None:
+        """Compute every deliverable again from the pictures, without writing anything."""
+        for number, digit in self.work.numbered:
+            photo = self._photo(number, digit)
+            self._framed[number] = to_frame(photo, recipe=digit.recipe, settings=digit.settings)
+            self.work = self.work.with_digit(number, deliver(digit, self.reader, self._framed[number]))
+        self.work = self._with_claims(self.work)
 
     def _texts(self) -> tuple[str, str]:
         path = self.folder / ANSWERS
