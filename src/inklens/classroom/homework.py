@@ -128,6 +128,10 @@ class Homework(Shown):
         )
         self._recompute()
 
+    def sign(self, name: str) -> None:
+        """Say whose homework it is."""
+        self.work = replace(self.work, name=_line(name, "name", MAX_NAME))
+
     # ------------------------------------------------------------------ digits
 
     def prepare(

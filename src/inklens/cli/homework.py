@@ -59,6 +59,7 @@ def new(
     out: str | None,
     photos,
     draw: bool,
+    digit: int | None,
     name,
     meant,
     guesses,
@@ -69,9 +70,7 @@ def new(
 ) -> None:
     """Begin a homework, or put in other digits.
 
-    It grows in the folder DIR; the digits come one by one or both at once.
-
-    On a terminal you are asked for what is not said: your name, what each digit is meant to be, and your guess before
+    It grows in the folder DIR; the digits come one by one or both at once. On a terminal you are asked for what is not said: your name, what each digit is meant to be, and your guess before
     the answer. Come again with another second photo as often as you like; the same picture keeps what was said of it.
 
     \b
@@ -88,8 +87,8 @@ def new(
     asked = _Terminal(interactive=sys.stdin.isatty() and sys.stdout.isatty() and not as_json, quiet=as_json)
     work = Homework(folder, name=name, model=model, assignment=assignment)
     made = [work.prepare(picture, **given(settings)) for picture in pictures]
-    if not work.work.name:
-        work = asked.name(work, folder)
+    if not work.work.name and asked.interactive:
+        work.sign(click.prompt("Your name"))
     numbers = _numbers(work, made, draw=draw, digit=digit)
     if draw:
         made.append(work.prepare(drawing=_drawn(numbers[-1])))
@@ -142,8 +141,8 @@ def check(folder: str, as_json: bool) -> None:
 def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool) -> None:
     """Write the homework as one file.
 
-    It is a NAME.inkwork, with everything that was computed and a page to read and print. What is missing is said and the file is written all the same; on a terminal you are asked first. The folder keeps
-    page.html, which is what your teacher sees.
+    It is a NAME.inkwork, with everything that was computed and a page to read and print, which also stays in the folder
+    as page.html. What is missing is said, and the file is written all the same; on a terminal you are asked first.
 
     \b
     Examples:
@@ -194,7 +193,9 @@ def _numbers(work, made: list, *, draw: bool, digit: int | None) -> list[int]:
 def _each(said: tuple[str, ...], numbers: list[int], what: str) -> dict[int, str | None]:
     """Return what was said of each new digit; what both are meant to be may be said once."""
     if len(said) > len(numbers):
-        raise click.UsageError(f"--{what} is said once for each new digit", click.get_current_context())
+        raise click.UsageError(
+            f"--{what} is said once for each new digit; name its picture again, too", click.get_current_context()
+        )
     rest = said[-1] if said and what == "meant" else None
     return {number: said[i] if i < len(said) else rest for i, number in enumerate(numbers)}
 
@@ -214,12 +215,6 @@ class _Terminal:
 
     def __init__(self, *, interactive: bool, quiet: bool) -> None:
         self.interactive, self.quiet = interactive, quiet
-
-    def name(self, work, folder: Path):
-        """Return the homework with the name that was asked for."""
-        from inklens.classroom import Homework
-
-        return Homework(folder, name=click.prompt("Your name")) if self.interactive else work
 
     def about(self, work, number: int, made, known: dict) -> dict:
         """Show the frame and ask what is not known yet, the guess last."""
