@@ -70,8 +70,9 @@ def new(
 ) -> None:
     """Begin a homework, or put in other digits.
 
-    It grows in the folder DIR; the digits come one by one or both at once. On a terminal you are asked for what is not said: your name, what each digit is meant to be, and your guess before
-    the answer. Come again with another second photo as often as you like; the same picture keeps what was said of it.
+    It grows in the folder DIR; the digits come one by one or both at once. On a terminal you are asked for what is not
+    said: your name, what the digit is meant to be, and your guess before the answer. Come again with another second
+    photo as often as you like; the same picture keeps what was said of it.
 
     \b
     Examples:
@@ -201,8 +202,11 @@ def _each(said: tuple[str, ...], numbers: list[int], what: str) -> dict[int, str
 
 
 def _put(work, number: int, made, said: dict, asked: "_Terminal") -> None:
-    """Ask what is not known of a picture, then put it in and tell the answer."""
+    """Ask what is not known of a picture, then put it in and tell the answer; digit 2 is the first one, changed."""
     before = work.known(number, made)
+    first = work.work.digits[0]
+    if number == 2 and before is None and first is not None:
+        said = {**said, "meant": said["meant"] or first.meant}
     known = {what: of or (getattr(before, what) if before else None) for what, of in said.items()}
     for note in made.notes:
         say(f"inklens: digit {number}: {note}")
