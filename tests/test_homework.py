@@ -2,15 +2,20 @@
 
 import io
 import json
+import re
+import shutil
 import urllib.error
 import urllib.request
 import zipfile
+from contextlib import contextmanager
 from dataclasses import fields, replace
+from queue import Queue
 from threading import Thread
 
 import numpy as np
 import pytest
 from command import run
+from drawn_digits import draw as hand
 from handwriting import encoded, photo
 from PIL import Image
 
@@ -18,7 +23,7 @@ from inklens import DigitReader, explain, load_dataset
 from inklens.classroom import Homework
 from inklens.classroom.answers import answer, frame_of, handed_model, ink_changed, step_levels, to_frame
 from inklens.classroom.bundle import pack
-from inklens.classroom.drawing import _Sheet
+from inklens.classroom.drawing import draw
 from inklens.classroom.pictures import keep
 from inklens.classroom.work import DELIVERABLES, MAX_BYTES, MAX_PHOTO_BYTES, DigitWork, Work, sha256
 from inklens.errors import DataError, ModelFileError, ParameterError, PhotoError
@@ -26,6 +31,7 @@ from inklens.linear.softmax import softmax
 from inklens.photos import normalise
 from inklens.tasks.models import fit
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TEXTS = "The bar across speaks for a four here.", "Without the bar and the corner it is a seven."
 
 
@@ -215,7 +221,7 @@ def test_a_document_that_lacks_any_field_or_has_one_too_many_is_refused(document
     places += [("digits", i, key) for i in (0, 1) for key in document["digits"][i]]
     assert len(places) == 6 + 4 + 2 * len(fields(DigitWork))
     for place in places:
-        with pytest.raises(DataError, match="work.json"):
+        with pytest.raises(DataError, match=r"work\.json"):
             Work.from_json(without(document, *place))
     with pytest.raises(DataError, match="'grade' is not known"):
         Work.from_json({**document, "grade": 1})
@@ -360,9 +366,9 @@ def test_small_pictures_are_kept_and_others_are_stored_again_and_that_is_said():
     plain = photo_file("3")
     assert keep(plain).data == plain
     assert keep(plain).notes == ()
-    grain = np.random.default_rng(0).integers(0, 60, (1500, 2000, 3))
-    large = encoded(np.clip(np.kron(photo("3", size=(150, 200), box=60, pen=6), np.ones((10, 10)))[..., None] - grain, 0, 255)
-                    .astype(np.uint8), "PNG")  # fmt: skip
+    shades = np.random.default_rng(0).integers(0, 60, (1500, 2000), dtype=np.uint8)
+    digit = np.kron(photo("3", size=(150, 200), box=60, pen=6), np.ones((10, 10), np.uint8))
+    large = encoded(Image.fromarray(np.maximum(digit, 60) - shades).convert("RGB"), "PNG", compress_level=1)
     assert len(large) > MAX_PHOTO_BYTES
     kept = keep(large)
     assert len(kept.data) <= MAX_PHOTO_BYTES
@@ -540,10 +546,20 @@ def test_wrong_use_is_one_clear_line_and_leaves_nothing(tmp_path, args, code, wo
 # ------------------------------------------------------------------------------------------- the sheet
 
 
-def send(sheet, body=None, *, path=None, **headers):
-    request = urllib.request.Request(f"http://{sheet.host}{path or sheet.path}", body, headers)
+@contextmanager
+def sheet():
+    """The address of a sheet, and a list that its drawing comes into."""
+    addresses, drawn = Queue(), []
+    drawing = Thread(target=lambda: drawn.append(draw(1, tell=addresses.put, open_page=False)), daemon=True)
+    drawing.start()
+    yield addresses.get(timeout=30), drawn
+    drawing.join(timeout=30)
+    assert len(drawn) == 1
+
+
+def send(address, body=None, **headers):
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -551,24 +567,50 @@ def send(sheet, body=None, *, path=None, **headers):
 
 def test_the_sheet_takes_one_drawing_and_answers_nobody_else():
     ink = np.where(photo("4") < 128, 0, 255).astype(np.uint8)
-    with _Sheet(1) as sheet:
-        serving = Thread(target=sheet.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        try:
-            status, page = send(sheet)
-            assert (status, b"Draw digit 1" in page) == (200, True)
-            assert send(sheet, path="/")[0] == 404
-            assert send(sheet, Host="example.org")[0] == 404
-            assert send(sheet, encoded(ink, "PNG"), Origin="http://example.org")[0] == 404
-            assert send(sheet, b"no picture")[0] == 422
-            assert send(sheet, encoded(np.full((9, 9), 255, np.uint8), "PNG"))[0] == 422
-            assert send(sheet, bytes(1_000_001))[0] == 413
-            assert sheet.ink is None
-            assert send(sheet, encoded(ink, "PNG"))[0] == 200
-        finally:
-            sheet.shutdown()
-            serving.join()
-        np.testing.assert_allclose(sheet.ink, 1 - ink / 255, atol=1e-6)
+    with sheet() as (address, drawn):
+        assert b"Draw digit 1" in send(address)[1]
+        assert send(address[:-4])[0] == 404
+        assert send(address, Host="example.org")[0] == 404
+        assert send(address, encoded(ink, "PNG"), Origin="http://example.org")[0] == 404
+        assert send(address, b"no picture")[0] == 422
+        assert send(address, encoded(np.full((9, 9), 255, np.uint8), "PNG"))[0] == 422
+        assert send(address, b"", **{"Content-Length": "1000001"})[0] == 413
+        assert drawn == []
+        assert send(address, encoded(ink, "PNG"))[0] == 200
+    np.testing.assert_allclose(drawn[0], 1 - ink / 255, atol=1e-6)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(done, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    faults = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = chromium.new_page(viewport={"width": 360, "height": 800})
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        with sheet() as (address, drawn):
+            page.goto(address)
+            assert page.locator("#keep").is_disabled()
+            hand(page, "7", pad="#sheet")
+            page.click("#undo")
+            assert page.locator("#keep").is_disabled()
+            hand(page, "4", pad="#sheet")
+            page.click("#keep")
+            page.get_by_text("Kept.").wait_for()
+        (tmp_path / "page.html").write_text(done.page(), encoding="utf-8")
+        page.goto((tmp_path / "page.html").as_uri())
+        for width in (360, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+        broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth || !i.alt).length"
+        assert page.evaluate(broken) == 0
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) in (3, 4, 5)
+        chromium.close()
+    assert faults == []
+    assert Homework(tmp_path / "drawn", name="Ada").put(1, drawing=drawn[0]).label == "4"
 
 
 def test_a_training_image_makes_a_homework_as_a_photo_does(tmp_path):

@@ -6,18 +6,21 @@ It listens on the loopback address only, under a path that cannot be guessed, an
 import secrets
 import webbrowser
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event
 
 import numpy as np
 
 from inklens import __version__
 from inklens.errors import PhotoError
+from inklens.pages import render
 from inklens.photos import decode
 
 LOOPBACK = "127.0.0.1"
 SIDE = 560  # pixels of the sheet
 MAX_BYTES = 1_000_000  # of its PNG; a scrawl all over it takes some 30 kB
 READ_SECONDS = 10.0  # that a request may take to arrive
+LOOK_SECONDS = 0.2  # after which it is looked whether the drawing has come
 
 
 def draw(number: int, *, tell: Callable[[str], object], open_page: bool = True) -> np.ndarray:
@@ -36,19 +39,22 @@ def draw(number: int, *, tell: Callable[[str], object], open_page: bool = True) 
         tell(sheet.address)
         if open_page:
             webbrowser.open(sheet.address)
-        while sheet.ink is None:
+        while not sheet.drawn.is_set():
             sheet.handle_request()
         return sheet.ink
 
 
-class _Sheet(HTTPServer):
+class _Sheet(ThreadingHTTPServer):
     """One page, and the drawing that it sends back."""
+
+    timeout = LOOK_SECONDS
 
     def __init__(self, number: int) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self.path = f"/{secrets.token_urlsafe(16)}"
         self.page = _page(number).encode()
-        self.ink: np.ndarray | None = None
+        self.ink = np.zeros((0, 0))
+        self.drawn = Event()
 
     @property
     def address(self) -> str:
@@ -86,8 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(422, str(error).encode())
         if gray.min() > 0.5:
             return self._send(422, b"nothing is drawn yet")
-        self.server.ink = np.clip(1.0 - gray.astype(np.float64), 0.0, 1.0)
         self._send(200, b"kept")
+        self.server.ink = np.clip(1.0 - gray.astype(np.float64), 0.0, 1.0)
+        self.server.drawn.set()
 
     def _is_ours(self) -> bool:
         """Refuse other host names, other paths, and pages of other places that post here."""
@@ -116,8 +123,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _page(number: int) -> str:
-    from jinja2 import Environment, PackageLoader, PrefixLoader
-
-    loader = PrefixLoader({"classroom": PackageLoader("inklens.classroom"), "pages": PackageLoader("inklens.pages")})
-    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("classroom/sheet.html").render(number=number, side=SIDE, version=__version__)
+    context = {"number": number, "side": SIDE, "version": __version__}
+    return render("classroom/sheet.html", chapters=(), context=context, package="inklens.classroom")

@@ -223,7 +223,7 @@ class Homework(Shown):
             guess=guess or (before.guess if before else None),
         )
         old = self.work.digits[number - 1]
-        write_bytes(self.folder / file, made.kept.data)
+        self._keep(file, made.kept.data)
         self.work = self.work.with_digit(number, deliver(digit, self.reader, made.framed))
         self._framed[number] = made.framed
         self._write_pictures(number)
@@ -288,7 +288,8 @@ class Homework(Shown):
         """
         found = self.check()
         if len(self.work.numbered) < 2:
-            raise DataError(f"{found.missing[0].words}; a hand-in needs a picture of both digits")
+            gap = next(gap for gap in found.missing if gap.part == "photo")
+            raise DataError(f"{gap.words}; a hand-in needs both")
         write_bytes(path, self.to_bytes())
         return found
 
@@ -382,22 +383,28 @@ class Homework(Shown):
     def _write_pictures(self, number: int) -> None:
         """Write the frame of a digit, and what led to it."""
         framed = self._framed[number]
-        write_bytes(self.folder / frame_member(number), png(framed.frame))
+        self._keep(frame_member(number), png(framed.frame))
         names = [step_member(number, i) for i in range(1, len(framed.steps) + 1)]
         for name, step in zip(names, framed.steps, strict=True):
-            write_bytes(self.folder / name, step_png(step))
+            self._keep(name, step_png(step))
         for old in self.folder.glob(step_member(number, "*")):
             if old.relative_to(self.folder).as_posix() not in names:
                 old.unlink()
 
     def _write_rest(self) -> None:
         """Write what does not belong to one digit; `work.json`, which tells of all else, last."""
-        write_bytes(self.folder / MODEL, handed_model(self.reader))
+        self._keep(MODEL, handed_model(self.reader))
         if not (self.folder / ANSWERS).exists():
             write_text(self.folder / ANSWERS, blank_answers())
         self.work = self._with_claims(self.work)
-        write_text(self.folder / PAGE, self.page())
-        write_bytes(self.folder / WORK, self.work.to_bytes())
+        self._keep(PAGE, self.page().encode())
+        self._keep(WORK, self.work.to_bytes())
+
+    def _keep(self, name: str, data: bytes) -> None:
+        """Write a file that is not there already."""
+        path = self.folder / name
+        if not (path.is_file() and path.read_bytes() == data):
+            write_bytes(path, data)
 
     def _check_class(self, what: str, said: str | None) -> None:
         if said is not None and said not in self.reader.classes:
