@@ -59,13 +59,27 @@ def begun(folder, model, pictures):
     return work
 
 
-@pytest.fixture(scope="module", params=["pixels", "shipped"])
-def done(request, tmp_path_factory, model, pictures):
-    """A complete homework, by a model on pixels and by the reader that ships."""
-    work = begun(tmp_path_factory.mktemp("work") / "mine", model if request.param == "pixels" else None, pictures)
+def completed(folder, model, pictures):
+    work = begun(folder, model, pictures)
     for number, text in enumerate(TEXTS, 1):
         work.explain(number, text)
     return work
+
+
+@pytest.fixture(scope="module")
+def on_pixels(tmp_path_factory, model, pictures):
+    return completed(tmp_path_factory.mktemp("work") / "mine", model, pictures)
+
+
+@pytest.fixture(scope="module")
+def on_strokes(tmp_path_factory, pictures):
+    return completed(tmp_path_factory.mktemp("work") / "mine", None, pictures)
+
+
+@pytest.fixture(scope="module", params=["on_pixels", "on_strokes"])
+def done(request):
+    """A complete homework, by a model on pixels and by the reader that ships."""
+    return request.getfixturevalue(request.param)
 
 
 def members(data):
@@ -203,8 +217,8 @@ def test_the_model_travels_without_its_proof_and_keeps_its_answers(model):
 
 
 @pytest.fixture(scope="module")
-def document(done):
-    return json.loads(done.work.to_bytes())
+def document(on_pixels):
+    return json.loads(on_pixels.work.to_bytes())
 
 
 def test_a_document_that_lacks_any_field_or_has_one_too_many_is_refused(document):
@@ -474,9 +488,9 @@ def test_a_hand_in_needs_both_digits(tmp_path, model, pictures):
     assert not (tmp_path / "ada.inkwork").exists()
 
 
-def test_it_shows_itself(done):
-    assert "complete" in repr(done)
-    assert done._repr_html_().count("<img") == 2
+def test_it_shows_itself(on_pixels):
+    assert "complete" in repr(on_pixels)
+    assert on_pixels._repr_html_().count("<img") == 2
 
 
 # ------------------------------------------------------------------------------------------- the command
@@ -582,7 +596,7 @@ def test_the_sheet_takes_one_drawing_and_answers_nobody_else():
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(done, tmp_path):
+def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(on_pixels, tmp_path):
     from playwright.sync_api import sync_playwright
 
     faults = []
@@ -600,7 +614,7 @@ def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(done, tm
             hand(page, "4", pad="#sheet")
             page.click("#keep")
             page.get_by_text("Kept.").wait_for()
-        (tmp_path / "page.html").write_text(done.page(), encoding="utf-8")
+        (tmp_path / "page.html").write_text(on_pixels.page(), encoding="utf-8")
         page.goto((tmp_path / "page.html").as_uri())
         for width in (360, 768, 1280):
             page.set_viewport_size({"width": width, "height": 800})

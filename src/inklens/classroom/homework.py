@@ -268,7 +268,7 @@ class Homework(Shown):
 
     def check(self) -> Check:
         """Say which deliverables are there and which are missing, in plain words."""
-        self.refresh()
+        self._write_rest()
         return check(self.work)
 
     def page(self) -> str:
@@ -286,7 +286,8 @@ class Homework(Shown):
         OutputError
             It cannot be written.
         """
-        found = self.check()
+        self.refresh()
+        found = check(self.work)
         if len(self.work.numbered) < 2:
             gap = next(gap for gap in found.missing if gap.part == "photo")
             raise DataError(f"{gap.words}; a hand-in needs both")

@@ -151,8 +151,7 @@ def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool)
       inklens homework hand-in my-homework -o ada.inkwork --json
     """
     work = _opened(folder)
-    gaps = work.check().missing
-    if gaps and sys.stdin.isatty() and sys.stdout.isatty() and not as_json:
+    if sys.stdin.isatty() and sys.stdout.isatty() and not as_json and not work.check().complete:
         _say_gaps(work.check())
         click.confirm("Hand it in like this?", abort=True)
     out = out or f"{_file_name(work.work.name)}.inkwork"
