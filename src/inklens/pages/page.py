@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from inklens.displays.numbers import counted, percent
 from inklens.pages.glossary import TERMS, mark_terms
+from inklens.reprs import counted, percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
