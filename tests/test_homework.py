@@ -1,5 +1,6 @@
 """The student's half of the homework: a folder that grows, deliverables that are the model's own numbers, one file."""
 
+import base64
 import io
 import json
 import re
@@ -148,6 +149,15 @@ def test_the_page_holds_all_seven_of_both_digits_and_needs_nothing_else(done):
     assert ' style="' not in page
     for _, digit in done.work.numbered:
         assert f"{digit.z[digit.label]:.3f}" in page
+
+
+def test_bare_paper_is_white_in_the_evidence_and_the_strongest_ink_is_not(on_pixels):
+    address = re.search(r'src="data:image/png;base64,([^"]+)" alt="evidence for class 4', on_pixels.page())[1]
+    with Image.open(io.BytesIO(base64.b64decode(address))) as image:
+        colours = np.asarray(image.convert("RGB"))
+    assert (colours[0, 0] == 255).all()
+    strongest = np.abs(on_pixels.work.digits[0].contributions["4"]).argmax()
+    assert colours.reshape(-1, 3)[strongest].min() < 130
 
 
 def test_words_of_a_student_are_only_words(tmp_path, model, pictures):
