@@ -101,8 +101,9 @@ def new(
         return print_json({**found.to_json(), "folder": str(folder), "digits": _answers(work)})
     _say_gaps(found)
     at = click.format_filename(str(folder))
+    say(f"All of it, to read and to print: {click.format_filename(str(folder / 'page.html'))}")
     say_next(
-        (f"homework new {at} --photo FILE --photo FILE", "put in digits, or other ones"),
+        (f"homework new {at} --photo FILE", "the second digit, or another one in its place"),
         (f"homework check {at}", "what is there and what is missing"),
         (f"homework hand-in {at} -o mine.inkwork", "one file for your teacher"),
     )
@@ -153,7 +154,8 @@ def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool)
     work = _opened(folder)
     if sys.stdin.isatty() and sys.stdout.isatty() and not as_json and not work.check().complete:
         _say_gaps(work.check())
-        click.confirm("Hand it in like this?", abort=True)
+        if not click.confirm("Hand it in like this?"):
+            return say("Nothing was written.")
     out = out or f"{_file_name(work.work.name)}.inkwork"
     found = work.hand_in(out)
     if as_json:
