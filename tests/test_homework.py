@@ -557,6 +557,7 @@ def test_scripts_give_both_photos_at_once_and_hand_in_what_there_is(tmp_path, pi
         (("new", "hw", "--digit", "2"), 2, "--digit 2 goes with one picture"),
         (("check", "hw"), 1, "there is no homework in 'hw'"),
         (("hand-in", "hw"), 1, "there is no homework in 'hw'"),
+        (("hand-in", "hw", "-o", "nowhere/ada.inkwork"), 2, "nowhere"),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_leaves_nothing(tmp_path, args, code, words):

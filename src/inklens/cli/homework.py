@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from inklens.cli.output import json_option, open_option, print_json, print_table, say, say_next, show_page
+from inklens.cli.output import json_option, open_option, out_option, print_json, print_table, say, say_next, show_page
 from inklens.cli.photos import given, recipe_options
 
 FOLDER = "my-homework"
@@ -36,7 +36,7 @@ def _recipe(command):
 
 @homework.command()
 @click.argument("places", nargs=-1, type=click.Path(), metavar="[DIR] [PHOTO1 [PHOTO2]]")
-@click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", help="The homework's folder, also DIR.")
+@out_option("The homework's folder, also DIR.", metavar="DIR")
 @click.option("--photo", "photos", multiple=True, type=click.Path(), metavar="FILE", help="Digit 1, then digit 2.")
 @click.option("--draw", is_flag=True, help="Draw the next digit in the browser instead.")
 @click.option(
@@ -135,9 +135,7 @@ def check(folder: str, as_json: bool) -> None:
 
 @homework.command("hand-in")
 @click.argument("folder", default=FOLDER, type=click.Path(file_okay=False), metavar="[DIR]")
-@click.option(
-    "-o", "--out", type=click.Path(dir_okay=False), metavar="FILE", help="The file to hand in.  [default: NAME.inkwork]"
-)
+@out_option("The file to hand in.  [default: NAME.inkwork]", metavar="FILE")
 @open_option
 @json_option
 def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool) -> None:
