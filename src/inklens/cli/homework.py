@@ -85,7 +85,7 @@ def new(
     from inklens.classroom import Homework
 
     folder, pictures = _places(places, out, photos)
-    asked = _Terminal(interactive=sys.stdin.isatty() and sys.stdout.isatty() and not as_json, quiet=as_json)
+    asked = _Terminal(interactive=_on_terminal() and not as_json, quiet=as_json)
     work = Homework(folder, name=name, model=model, assignment=assignment)
     made = [work.prepare(picture, **given(settings)) for picture in pictures]
     if not work.work.name and asked.interactive:
@@ -150,7 +150,7 @@ def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool)
       inklens homework hand-in my-homework -o ada.inkwork --json
     """
     work = _opened(folder)
-    if sys.stdin.isatty() and sys.stdout.isatty() and not as_json and not work.check().complete:
+    if _on_terminal() and not as_json and not work.check().complete:
         _say_gaps(work.check())
         if not click.confirm("Hand it in like this?"):
             return say("Nothing was written.")
@@ -246,6 +246,10 @@ class _Terminal:
         if number == 1 and digit.outcome is not None and self.interactive:
             turn = "misread" if digit.outcome == "read right" else "read right"
             click.echo(f"Now change the digit slightly, so that it is {turn}.")
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _drawn(number: int):
