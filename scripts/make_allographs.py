@@ -27,9 +27,7 @@ GREYS = 16
 
 def drawn_frames() -> tuple[np.ndarray, np.ndarray]:
     """Return pixels (n, 784) and labels (n,), one of each shape after the other."""
-    shapes = [
-        frames_of(shape, np.random.default_rng([SEED, number])) for number, shape in enumerate(allographs.SHAPES)
-    ]
+    shapes = [frames_of(shape, np.random.default_rng([SEED, number])) for number, shape in enumerate(allographs.SHAPES)]
     labels = [label for label, _ in allographs.SHAPES.values()]
     X = np.stack(shapes, axis=1).reshape(-1, 28 * 28)
     return X, np.tile(labels, PER_SHAPE)

@@ -48,7 +48,7 @@ class Kind:
 
 KINDS = {
     "embedded": Kind("", "5,000 real MNIST digits inside the package (no network)", "embedded", on_disk=False),
-    "allographs": Kind("", "1,000 drawn 1s, 4s, 7s and 9s of shapes that MNIST has few of", "allographs", on_disk=False),
+    "allographs": Kind("", "1,000 drawn digits of shapes that MNIST has few of", "allographs", on_disk=False),
     "openml": Kind("NAME[@VERSION]", "a data set of images on OpenML", "openml.client", on_disk=False),
     "idx": Kind("DIR", "a folder with MNIST's four files, .gz or not", "sources.idx"),
     "folder": Kind("DIR", "a folder with one sub-folder of pictures per class", "sources.folder"),
