@@ -224,23 +224,18 @@ def thin_scan(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def no_digits(rng: np.random.Generator, count: int) -> Iterator[tuple[str, np.ndarray]]:
     """Yield named pictures without a digit: those of `_paper`, cells without a digit, clothes, parts of photos."""
-    made = {
-        "empty cell": empty_cell,
-        "scribbled cell": scribbled_cell,
-        "clothes": clothing,
-        "piece of a photo": piece_of_photo,
-    }
+    made = {"empty cell": _empty, "scribbled cell": _scribbled, "clothes": clothing, "piece of a photo": _piece}
     yield from not_digits(rng, count)
     for name, make in made.items():
         for _ in range(count // 4):
             yield name, make(rng)
 
 
-def empty_cell(rng: np.random.Generator) -> np.ndarray:
+def _empty(rng: np.random.Generator) -> np.ndarray:
     return cell(None, rng, str(rng.choice(list(PRINTS))))
 
 
-def scribbled_cell(rng: np.random.Generator) -> np.ndarray:
+def _scribbled(rng: np.random.Generator) -> np.ndarray:
     ink = scribble(rng, 160, points=int(rng.integers(12, 30)))
     return cell(None, rng, str(rng.choice(list(PRINTS))), ink)
 
@@ -273,7 +268,7 @@ def clothing(rng: np.random.Generator) -> np.ndarray:
     return ((inked if rng.random() < 0.5 else 1 - inked) * 255).astype(np.uint8)
 
 
-def piece_of_photo(rng: np.random.Generator) -> np.ndarray:
+def _piece(rng: np.random.Generator) -> np.ndarray:
     """Return a piece of one of scikit-learn's two photos, a temple or a flower."""
     from sklearn.datasets import load_sample_image
 

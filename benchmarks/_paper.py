@@ -185,7 +185,7 @@ def not_digits(rng: np.random.Generator, count: int = 200) -> list[tuple[str, np
     """Return named pictures without a digit: blanks, scribbles, letters, faces and textures, uint8."""
     out: list[tuple[str, np.ndarray]] = []
     signs = list(letters())
-    makers = {"blank": blank, "scribble": scribbled, "face": face, "texture": texture}
+    makers = {"blank": blank, "scribble": _scribbled, "face": face, "texture": texture}
     for number in range(count):
         name = ("blank", "scribble", "letter", "face", "texture")[number % 5]
         if name == "letter":
@@ -203,7 +203,7 @@ def blank(rng: np.random.Generator) -> np.ndarray:
     return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
-def scribbled(rng: np.random.Generator) -> np.ndarray:
+def _scribbled(rng: np.random.Generator) -> np.ndarray:
     ink = scribble(rng, points=int(rng.integers(9, 30)))
     return (255 * (0.9 - 0.7 * ink)).astype(np.uint8)
 

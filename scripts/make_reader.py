@@ -3,10 +3,9 @@
     python scripts/make_reader.py --data idx:FOLDER
 
 `photos/typical.safetensors` knows what digits look like: MNIST's training digits, half as many redrawn with other pens,
-slants and turns, and drawn signs that are no digits. Digits and pictures without one that went through the photo path
-under the first fit then teach a second where the border lies (decision 0028). `reader.inklens` reads them: `strokes`
-features and a softmax regression on the 60,000 training digits and the 1,000 allographs inside the package
-(`scripts/make_allographs.py`), so that whoever has MNIST can prove its certificate again:
+slants and turns, and drawn signs that are no digits. `reader.inklens` reads them: `strokes` features and a softmax
+regression on the 60,000 training digits and the 1,000 allographs inside the package (`scripts/make_allographs.py`),
+so that whoever has MNIST can prove its certificate again:
 
     inklens verify src/inklens/reader.inklens --data idx:FOLDER
 
@@ -15,10 +14,8 @@ One thread does all sums, so the same processor and libraries give the same byte
 
 import argparse
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -29,7 +26,6 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 
-import _cells as cells  # noqa: E402
 import _paper as paper  # noqa: E402
 
 from inklens import SoftmaxRegression, load_dataset  # noqa: E402
@@ -39,7 +35,7 @@ from inklens.linear.problem.problem import Problem  # noqa: E402
 from inklens.linear.proofs.certificates import certify  # noqa: E402
 from inklens.linear.rows.rows import Rows  # noqa: E402
 from inklens.model.records import AddedRecord  # noqa: E402
-from inklens.photos import connected, features, frames, normalise, typical  # noqa: E402
+from inklens.photos import connected, features, frames, typical  # noqa: E402
 from inklens.photos.ink import otsu  # noqa: E402
 from inklens.photos.typical import DIGITS  # noqa: E402
 from inklens.reader import DigitReader  # noqa: E402
@@ -52,21 +48,6 @@ CLUSTERS = 24
 SIGNS = "ABCEFGHJKLMNPQRTUVWXYabcdefhjkmnprtuvwxyÆΔΘΛΞΠΣΦΨΩЖЛЮЯШЫ&@#%?+=*"
 HEBREW_ARABIC = "אבגדשآبجدسع"
 TYPICAL_C, READER_C = 0.4, 0.25
-PHOTO_SEEDS = (3000, 3500)  # of pictures without a digit, and of digits; no benchmark uses them
-NO_DIGITS = {  # how many go through the photo path
-    "empty cell": (cells.empty_cell, 600),
-    "scribbled cell": (cells.scribbled_cell, 600),
-    "clothes": (cells.clothing, 600),
-    "piece of a photo": (cells.piece_of_photo, 600),
-    "scribble": (paper.scribbled, 600),
-    "blank": (paper.blank, 200),
-    "texture": (paper.texture, 200),
-    "face": (paper.face, 75),
-}
-PER_CELL, PER_PHOTO = 250, 150  # digits of each kind
-PHOTO_WEIGHT = 3.0  # of a digit that went through the photo path
-NEAR_WEIGHT = 4.0  # of what is no digit and passes every other check
-OUTLIER_OFFSET = -0.75  # of the intercepts: as many made digits of the tuning seeds are refused as before
 READER_TOL, TYPICAL_TOL = 1e-6, 1e-3
 NAME = "MNIST, its 60,000 training digits, and 1,000 drawn allographs"
 
@@ -152,67 +133,15 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
     return np.isin(labels, [part.label for parts_of_one in group for part in parts_of_one])
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What came out of the photo path."""
-
-    rows: np.ndarray  # (n, 520)
-    labels: np.ndarray  # (n,) empty: no digit
-    passed: np.ndarray  # (n,) every check but that of likeness
-
-
-def through_photos(data: Dataset, gate: typical.Typical) -> Seen:
-    """Put made digits, and made pictures without one, through the photo path under a gate."""
-    with mock.patch.object(typical, "shipped", return_value=gate):
-        seen = [(label, normalise(picture)) for label, picture in _pictures(data)]
-    inked = [(label, each) for label, each in seen if each.frame.any()]
-    rows = features.strokes(np.array([each.frame for _, each in inked], np.float32))
-    return Seen(rows, np.array([label for label, _ in inked]), np.array([_passed(each.reasons) for _, each in inked]))
-
-
-def _pictures(data: Dataset) -> Iterator[tuple[str, np.ndarray]]:
-    for number, (make, count) in enumerate(NO_DIGITS.values()):
-        rng = np.random.default_rng([PHOTO_SEEDS[0], number])
-        yield from (("", make(rng)) for _ in range(count))
-    written = [(100, cells.KINDS, cells.picture, PER_CELL), (200, paper.KINDS, paper.photo, PER_PHOTO)]
-    for first, kinds, make, count in written:
-        for number, kind in enumerate(kinds):
-            rng = np.random.default_rng([PHOTO_SEEDS[1], first + number])
-            for row in rng.integers(0, 60_000, count):
-                yield str(data.y[row]), make(data.images(int(row)), rng, kind)
-
-
-def _passed(reasons: tuple[str, ...]) -> bool:
-    return all(reason.startswith("not like a digit: likeness") for reason in reasons)
-
-
-def fit_border(rows: np.ndarray, y: np.ndarray, other: np.ndarray, seen: Seen, reader: DigitReader) -> np.ndarray:
-    """Fit digits against what is none once more, with what the photo path made of both; a digit it lost counts not."""
-    read = np.array(reader.classes)[(seen.rows @ reader.coef.T + reader.intercept).argmax(axis=1)]
-    good, none = read == seen.labels, seen.labels == ""
-    digits = np.concatenate([rows, seen.rows[good]])
-    outliers = np.concatenate([other, seen.rows[none]])
-    near = np.where(seen.passed[none], NEAR_WEIGHT, 1.0)
-    weights = [np.ones(len(rows)), np.full(int(good.sum()), PHOTO_WEIGHT), np.ones(len(other)), near]
-    weighted = fit_outliers(digits, np.concatenate([y, seen.labels[good]]), outliers, np.concatenate(weights))
-    weighted[-1, DIGITS:] += OUTLIER_OFFSET
-    return weighted
-
-
 def fit_typical(rows: np.ndarray, y: np.ndarray, other: np.ndarray) -> typical.Typical:
     """Fit what is typical of digits, and ten digits against clusters of what is none."""
-    return typical.fit(rows, y, fit_outliers(rows, y, other))
-
-
-def fit_outliers(rows: np.ndarray, y: np.ndarray, other: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Fit ten digits against clusters of what is none: coefficients and intercepts, (521, 10 + CLUSTERS)."""
     mean = other.mean(axis=0)
     leading = np.linalg.eigh(np.cov(other.T))[1][:, ::-1][:, :40]
     cluster = kmeans2((other - mean) @ leading, CLUSTERS, iter=20, minit="++", rng=np.random.default_rng(0))[1]
     labels = np.concatenate([np.char.add("a", y), np.char.add("b", np.char.zfill(cluster.astype(str), 2))])
     X = np.concatenate([rows, other])
-    model = SoftmaxRegression(C=TYPICAL_C, tol=TYPICAL_TOL, n_jobs=1).fit(X, labels, sample_weight=weights)
-    return np.vstack([model.coef_.T, model.intercept_])
+    model = SoftmaxRegression(C=TYPICAL_C, tol=TYPICAL_TOL, n_jobs=1).fit(X, labels)
+    return typical.fit(rows, y, np.vstack([model.coef_.T, model.intercept_]))
 
 
 def fit_reader(rows: np.ndarray, y: np.ndarray) -> DigitReader:
@@ -270,12 +199,7 @@ def main() -> None:
         other = features.strokes(outliers(rng, OUTLIERS))
         chosen = rng.permutation(len(digits))[: len(digits) // 2]
         again = features.strokes(np.array([redrawn(digits[i], rng) for i in chosen], np.float32))
-        known = typical.from_bytes(
-            typical.to_bytes(fit_typical(np.concatenate([rows, again]), np.concatenate([y, y[chosen]]), other))
-        )
-        seen = through_photos(train, known)
-        digit_rows, labels = np.concatenate([rows, again, drawn_rows]), np.concatenate([y, y[chosen], drawn.y])
-        known = replace(known, outliers=fit_border(digit_rows, labels, other, seen, reader))
+        known = fit_typical(np.concatenate([rows, again]), np.concatenate([y, y[chosen]]), other)
         write_bytes(args.out / "photos/typical.safetensors", typical.to_bytes(known))
     print(reader.provenance)
 

@@ -104,14 +104,10 @@ def fit(rows: np.ndarray, labels: np.ndarray, outliers: np.ndarray, *, seed: int
 @cache
 def shipped() -> Typical:
     """Return the one that comes with the package, learned from MNIST's training digits."""
-    return from_bytes(HOME.read_bytes())
-
-
-def from_bytes(data: bytes) -> Typical:
-    """Return what `to_bytes` serialised."""
     from safetensors.numpy import load
 
-    return Typical(**{name: array.astype(np.float32) for name, array in load(data).items()})
+    arrays = load(HOME.read_bytes())
+    return Typical(**{name: array.astype(np.float32) for name, array in arrays.items()})
 
 
 def to_bytes(typical: Typical) -> bytes:
