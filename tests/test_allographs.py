@@ -8,7 +8,7 @@ import pytest
 
 from inklens.datasets import load_dataset
 from inklens.errors import DataError
-from inklens.photos import normalise_drawing
+from inklens.photos.drawing import normalise_drawing
 from inklens.tasks.models import fit
 from inklens.tasks.reading import load_reader
 from inklens.tasks.verification import verify
