@@ -1,4 +1,4 @@
-"""Drawn digits of shapes that MNIST has few of: they ship, may be added to a fit, and the reader has learned of them."""
+"""Drawn digits of shapes that MNIST has few of: they ship, may be added to a fit, and the reader learned of them."""
 
 import sys
 from pathlib import Path
