@@ -331,7 +331,7 @@ def _inside_info(kind: str) -> DatasetInfo:
         "embedded": (embedded, "5,000 real digits of MNIST's training half, 500 of each", 5000, 10),
         "allographs": (allographs, "1,000 drawn digits of shapes that MNIST has few of", 1000, 4),
     }[kind]
-    sheet = Path(module.__file__).with_name(module.SHEET)
+    sheet = Path(__file__).with_name(module.SHEET)
     return DatasetInfo(
         kind,
         title,
