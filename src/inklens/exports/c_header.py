@@ -6,15 +6,12 @@ Scores are summed in double, weights are kept in float; where most of them are 0
 import re
 import string
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from inklens import __version__
 from inklens.errors import DataError
-from inklens.model.file import SavedModel
-from inklens.model.scaling import PIXEL_SCALE
-from inklens.model.summary import Summarised, summary
+from inklens.exports.model import ExportedModel
 
 FLOAT_BYTES = 4
 MAX_NAME_BYTES = 4000  # C99 promises string literals of 4,095 characters
@@ -97,10 +94,6 @@ static inline const char *inklens_label(int k)
 """
 
 
-class ExportedModel(SavedModel, Summarised, Protocol):
-    """What is written of a model: a `DigitReader`, or what looks like one."""
-
-
 def c_header(model: ExportedModel) -> str:
     """Return the header's text, in ASCII.
 
@@ -111,8 +104,8 @@ def c_header(model: ExportedModel) -> str:
     """
     if model.features != "pixels":
         raise DataError(
-            f"a C header is written of models on pixels, and this one is on {model.features}; export it as .onnx, which "
-            "computes them, or fit one with --features pixels"
+            f"a C header is written of models on pixels, and this one is on {model.features}; export it as .onnx, "
+            "which computes them, or fit one with --features pixels"
         )
     coef, intercept = _float32(model.coef), _float32(model.intercept)
     is_sparse = _sparse_bytes(coef) < coef.size * FLOAT_BYTES
@@ -143,7 +136,7 @@ def _index_type(largest: int) -> tuple[str, int]:
 
 
 def _sparse_bytes(coef: np.ndarray) -> int:
-    n_kept = np.count_nonzero(coef)
+    n_kept = int(np.count_nonzero(coef))
     return int(n_kept * (FLOAT_BYTES + _index_type(coef.shape[1] - 1)[1]) + (len(coef) + 1) * _index_type(n_kept)[1])
 
 
@@ -160,7 +153,7 @@ def _sparse_arrays(coef: np.ndarray) -> Iterator[str]:
 
 def _head(model: ExportedModel) -> str:
     card = model._card()
-    facts = [f"{name}: {value}" for name, value in summary(model)["card"]["facts"].items()]  # type: ignore[index]
+    facts = [f"{name}: {value}" for name, value in card.facts.items()]
     rows, cols = model.image_shape
     return HEAD.format(
         title=_remark(card.title),

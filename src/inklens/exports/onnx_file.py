@@ -8,15 +8,15 @@ Shapes: frames (N, rows, cols), scores (N, n_classes).
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inklens import __version__
 from inklens.errors import require
-from inklens.model.file import SavedModel
+from inklens.exports.model import ExportedModel
 from inklens.model.scaling import PIXEL_SCALE
-from inklens.model.summary import Summarised, summary
+from inklens.model.summary import summary
 from inklens.photos import features as F
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ INPUT = {
     False: "float32 (N, rows, cols): ink from 0 (paper) to 1",
     True: "uint8 (N, rows, cols): ink from 0 (paper) to 255",
 }
-
-
-class ExportedModel(SavedModel, Summarised, Protocol):
-    """What is written of a model: a `DigitReader`, or what looks like one."""
 
 
 def onnx_bytes(model: ExportedModel, *, uint8: bool = False) -> bytes:
@@ -79,7 +75,7 @@ def _onnx_model(model: ExportedModel, *, uint8: bool) -> "ModelProto":
         ir_version=IR_VERSION,
         producer_name="inklens",
         producer_version=__version__,
-        doc_string=f"{summary(model)['card']['title']}",  # type: ignore[index]
+        doc_string=model._card().title,
     )
     helper.set_model_props(proto, _properties(model, uint8=uint8))
     return proto
@@ -110,13 +106,13 @@ class Graph:
         """Return what an input or an operator is called."""
         return Value(self, name)
 
-    def op(self, kind: str, *inputs: "Operand", output: str | None = None, **attributes: int) -> "Value":
+    def op(self, kind: str, *inputs: "Operand", output: str | None = None, **attributes: int | list[int]) -> "Value":
         """Add an operator; numbers and arrays become constants, reals in float64."""
         from onnx import helper
 
         name = output or f"{kind.lower()}_{len(self.nodes)}"
         names = [given.name if isinstance(given, Value) else self._constant(given) for given in inputs]
-        self.nodes.append(helper.make_node(kind, names, [name], **attributes))
+        self.nodes.append(helper.make_node(kind, names, [name], **attributes))  # type: ignore[arg-type]
         return Value(self, name)
 
     def _constant(self, values: "float | list[int] | np.ndarray") -> str:
@@ -190,7 +186,7 @@ def _upright(ink: Value) -> Value:
 def _strokes(ink: Value) -> Value:
     """As `inklens.photos.features.strokes`."""
     op, maps = ink.graph.op, _edge_maps(_deskewed(ink))
-    parts = [op("Pow", op("MatMul", window, maps) @ window.T, 1 / 3).flat() for window in F._windows()]
+    parts = [op("Pow", op("MatMul", window, maps) @ window.T, 1 / 3).flat() for window in F.stroke_windows()]
     rows = op("Concat", *parts, axis=1)
     size = op("Sqrt", op("ReduceMean", rows * rows, axes=[1], keepdims=1))
     return rows / (size + 1e-3)

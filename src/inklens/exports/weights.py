@@ -9,16 +9,16 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 
 from inklens.errors import DataError, ModelFileError
+from inklens.exports.model import ExportedModel
 from inklens.linear.proofs.dual import DualPoint
 from inklens.model.file import SCHEMA_VERSION as FILE_VERSION
-from inklens.model.file import Header, SavedModel, Tensors, dual_tensors
+from inklens.model.file import Header, Tensors, dual_tensors
 from inklens.model.records import FitRecord
-from inklens.model.summary import Summarised, proof, summary
+from inklens.model.summary import proof, summary
 from inklens.strict_json import JsonError, parse
 
 FORMAT, SCHEMA_VERSION = "inklens-weights", 1
@@ -35,10 +35,6 @@ ENTRIES = {
     "sha256",
 }
 Document = dict[str, object]
-
-
-class ExportedModel(SavedModel, Summarised, Protocol):
-    """What is written of a model: a `DigitReader`, or what looks like one."""
 
 
 def weights_document(model: ExportedModel) -> Document:

@@ -75,9 +75,7 @@ def kind_of(out: str | os.PathLike[str]) -> str:
     kinds = {".html": "html", ".htm": "html", ".json": "json", ".onnx": "onnx", ".h": "h", "": "html"}
     suffix = Path(out).suffix.lower()
     if suffix not in kinds:
-        raise ParameterError(
-            f"expected a file that ends in .html, .json, .onnx or .h, got {os.fspath(out)!r}; rename it"
-        )
+        raise ParameterError(f"expected a file that ends in .html, .json, .onnx or .h, got {str(out)!r}; rename it")
     return kinds[suffix]
 
 
