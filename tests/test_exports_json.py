@@ -71,7 +71,7 @@ def test_the_command_verifies_json_and_sees_a_forged_coefficient(tmp_path):
     good, forged, changed = tmp_path / "good.json", tmp_path / "forged.json", tmp_path / "changed.json"
     good.write_text(json.dumps(signed(document)))
     assert run("verify", good).returncode == 0
-    document["coef"][3][400] += 0.3
+    document["coef"][3][24] += 0.3
     changed.write_text(json.dumps(document))
     done = run("verify", changed)
     assert (done.returncode, done.stdout) == (1, "")
@@ -189,6 +189,7 @@ def test_hostile_documents_are_refused_with_one_clear_line(small, tmp_path):
         json.dumps(signed({**document, "dual": {**document["dual"], "coef": bomb}})): "3 x 6 numbers",
         json.dumps(signed({**document, "dual": {**document["dual"], "coef": "é"}})): "not a usable model",
         json.dumps(signed({**document, "dual": {"coef": document["dual"]["coef"]}})): "intercept",
+        json.dumps(signed({**document, "classes": ["a", "\ud800", "c"]})): "surrogates",
     }
     tracemalloc.start()
     for hostile, words in cases.items():

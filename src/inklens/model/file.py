@@ -174,6 +174,7 @@ def entries_of(header: Mapping[str, object]) -> Entries:
     rows, cols = (int(side) for side in shape)
     if min(rows, cols) < 1:
         raise ValueError(f"expected pictures of at least one pixel, got {rows} x {cols}")
+    json.dumps(header, ensure_ascii=False).encode()  # half a character in a name could never be printed
     return Entries(
         classes=tuple(str(label) for label in classes),
         image_shape=(rows, cols),
