@@ -71,7 +71,7 @@ def test_the_command_verifies_json_and_sees_a_forged_coefficient(tmp_path):
     good, forged, changed = tmp_path / "good.json", tmp_path / "forged.json", tmp_path / "changed.json"
     good.write_text(json.dumps(signed(document)))
     assert run("verify", good).returncode == 0
-    document["coef"][3][24] += 0.3
+    document["coef"][0][24] += 0.3
     changed.write_text(json.dumps(document))
     done = run("verify", changed)
     assert (done.returncode, done.stdout) == (1, "")
@@ -146,8 +146,8 @@ def test_any_signed_document_is_a_model_or_the_one_error(data, value, small):
     path = data.draw(st.sampled_from(list(places(document))))
     try:
         reader = loaded(signed(changed(document, path, value)))
-    except ModelFileError as error:
-        assert str(error)
+    except ModelFileError:
+        pass
     else:
         assert np.isfinite(reader.predict_proba(np.full((1, *reader.image_shape), 0.5))).all()
 
