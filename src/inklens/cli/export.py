@@ -27,18 +27,18 @@ STDOUT = "-"
     is_flag=False,
     flag_value=60,
     metavar="[N]",
-    help="Optima from a strong penalty to the model's, to slide over.  [default: 60 where the model's rows are known]",
+    help="A slider over N fits, from a strong penalty to the model's own.  [default: 60 where its rows are known]",
 )
-@click.option("--no-path", is_flag=True, help="None of them: a smaller page, and no fit.")
+@click.option("--no-path", is_flag=True, help="No such slider: a smaller page, and nothing is fitted.")
 @click.option(
     "--samples",
     type=click.IntRange(0, 5000),
     default=80,
     show_default=True,
     metavar="N",
-    help="Held-out digits to look at, the mistakes among them.",
+    help="Test digits in the page to look at, mistakes among them.",
 )
-@click.option("--stops", is_flag=True, help="Also what scikit-learn's saga has when it stops early, to slide over.")
+@click.option("--stops", is_flag=True, help="A second slider: what scikit-learn's saga has when it stops early.")
 @click.option(
     "--gate/--no-gate",
     default=True,
