@@ -94,7 +94,7 @@ def split_options(*, seed: int | None = SEED):
             type=int,
             default=seed,
             metavar="N",
-            help=f"Another number splits the rows otherwise.  [default: {own or seed}]",
+            help=f"Shuffles the rows.  [default: {own or seed}]",
         ),
     ]
 
@@ -107,7 +107,11 @@ def split_options(*, seed: int | None = SEED):
 
 
 part_option = click.option(
-    "--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Which rows."
+    "--part",
+    type=click.Choice(["test", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Half of the rows, or all.",
 )
 most_option = click.option(
     "-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="Images to show."

@@ -50,7 +50,8 @@ def recipe_options(command, *, without: str = ""):
         "lines": click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
         "pen": click.option("--stroke-width", "pen", cls=Renamed, formerly=("--pen",), type=PenWidth(),
                             help="Draw strokes again with this width, relative to the digit's box; none: as they are."),
-        "centre": click.option("--centre/--no-centre", default=None, help="Move the ink's centre of mass to the middle, or not."),
+        "centre": click.option("--centre/--no-centre", default=None,
+                               help="Move the ink's centre of mass to the middle, or not."),
         "orientation": click.option("--orientation", type=click.IntRange(1, 8), metavar="N",
                                     help="Turn the picture by this Exif orientation, not by the one in the file."),
     }  # fmt: skip
