@@ -56,6 +56,11 @@ def test_nothing_of_a_model_file_is_lost(name):
     assert weights_text(again) == weights_text(reader)
 
 
+def test_json_of_today_is_read_by_all_that_comes_later():
+    kept, reader = DigitReader.load(GOLDEN / "l1.json"), DigitReader.load(GOLDEN / "l1.inklens")
+    assert kept.to_bytes() == reader.to_bytes()
+
+
 @pytest.mark.parametrize("name", ["l1", "min-max-group", "unpenalised", "strokes", "no-dual"])
 def test_verify_finds_the_same_in_the_json_alone(name, monkeypatch):
     monkeypatch.chdir(GOLDEN)

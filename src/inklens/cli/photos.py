@@ -73,9 +73,7 @@ def given(settings: dict) -> dict:
 @click.option("--one", "mode", flag_value="one", default=None, help="There is one digit on each picture.")
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
 @recipe_options
-@click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Processes that share the work.  [default: all cores]"
-)
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="How many processes.  [default: all cores]")
 @click.option("--steps", type=OutFile(), metavar="FIGURE", help="Draw each step of the recipe there.")
 @click.option("--boxes", type=OutFile(), metavar="FIGURE", help="Draw what was found on the picture.")
 @anyway_option
