@@ -98,7 +98,6 @@ def test_onnx_takes_one_frame_or_many_and_no_other_size(digits):
         run_onnx(data, digits / np.float32(255))
 
 
-@pytest.mark.parametrize("features", FEATURES)
 def test_pictures_of_any_shape_go_into_onnx():
     reader = DigitReader(np.random.default_rng(0).normal(size=(2, 20)), np.zeros(2), ("a", "b"), (4, 5))
     frames = np.random.default_rng(1).random((6, 4, 5)).astype(np.float32)
@@ -107,6 +106,7 @@ def test_pictures_of_any_shape_go_into_onnx():
     assert proba == pytest.approx(reader.predict_proba(frames), abs=1e-6)
 
 
+@pytest.mark.parametrize("features", FEATURES)
 def test_onnx_is_checked_plain_and_says_what_it_is(features):
     reader = DigitReader.shipped() if features == "strokes" else model(features)
     proto = onnx.load_from_string(reader.to_onnx())
