@@ -10,7 +10,7 @@ import pytest
 from command import run
 
 from inklens import DigitReader
-from inklens.exports.weights import weights_document
+from inklens.exports.weights import ENTRIES, weights_document
 from inklens.tasks.exporting import export_page, pack_model
 from inklens.tasks.models import fit
 from inklens.web.page import unpacked
@@ -63,9 +63,22 @@ def test_all_kinds_of_models_follow_the_schema(reader):
     jsonschema.validate(json.loads(json.dumps(weights_document(reader), allow_nan=False)), SCHEMA)
 
 
+def test_the_schema_names_what_the_reader_asks_for():
+    assert set(SCHEMA["required"]) == SCHEMA["properties"].keys() == ENTRIES
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
 def test_the_schema_sees_what_is_wrong():
     good = weights_document(DigitReader(np.eye(2, 4), np.zeros(2), ("a", "b"), (2, 2)))
-    for wrong in ({"coef": "x"}, {"features": "words"}, {"more": 1}, {"certificate": {}}, {"penalty": {"C": -1}}):
+    more = {"dual": {}}, {"dual": {"coef": "AA==", "intercept": "é"}}, {"sha256": "x"}, {"provenance": "mine"}
+    for wrong in (
+        {"coef": "x"},
+        {"features": "words"},
+        {"more": 1},
+        {"certificate": {}},
+        {"penalty": {"C": -1}},
+        *more,
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(good | wrong, SCHEMA)
 
