@@ -97,9 +97,11 @@ def _sources(folder: Path) -> list[Path]:
     return sorted(folder.glob("c/*.c"))
 
 
-def _compile(command: list[str], sources: list[Path], library: Path, extra: list[str]) -> None:
-    """Compile each source for each instruction set that the compiler knows, then link."""
-    sets = INSTRUCTION_SETS[FAMILY]
+def _compile(
+    command: list[str], sources: list[Path], library: Path, extra: list[str], family: str = FAMILY
+) -> list[str]:
+    """Compile each source for each instruction set that the compiler knows, then link; return the sets."""
+    sets = INSTRUCTION_SETS[family]
     with tempfile.TemporaryDirectory() as scratch:
 
         def compile_one(job: tuple[Path, str]) -> str:
@@ -116,7 +118,8 @@ def _compile(command: list[str], sources: list[Path], library: Path, extra: list
         with ThreadPoolExecutor() as pool:
             objects = list(pool.map(compile_one, [(source, name) for source in sources for name in known]))
         link = [*command, "-shared", "-pthread", *objects, "-o", str(library), "-lm"]
-        subprocess.run(link, check=True, capture_output=True, text=True)
+        subprocess.run(link, check=True, capture_output=True, text=True, cwd=scratch)
+    return known
 
 
 def _accepts(command: list[str], flags: list[str], scratch: str) -> bool:
