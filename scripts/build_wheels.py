@@ -112,13 +112,16 @@ def build_sdist(folder: Path) -> Path:
 
 
 def _hatch(what: str, folder: Path, **environment: str) -> Path:
-    """Let hatchling build something, and return its path, which it prints."""
+    """Let hatchling build something, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH), **os.environ, **environment}
-    command = [sys.executable, "-m", "hatchling", "build", "-t", what, "-d", str(folder.absolute())]
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"hatchling could not build the {what}")
-    return folder / Path(done.stdout.split()[-1]).name
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        command = [sys.executable, "-m", "hatchling", "build", "-t", what, "-d", scratch]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"hatchling could not build the {what}:\n{done.stderr[-2000:]}")
+        (built,) = Path(scratch).iterdir()
+        return built.replace(folder / built.name)
 
 
 def main() -> None:
