@@ -103,8 +103,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 # ---- Mach-O ----------------------------------------------------------------------------------------------------------
 
-LC_SYMTAB, LC_LOAD_DYLIB, LC_CODE_SIGNATURE, LC_VERSION_MIN, LC_BUILD_VERSION = 0x2, 0xC, 0x1D, 0x24, 0x32
-N_EXT, N_PEXT, N_TYPE = 0x01, 0x10, 0x0E
+LC_LOAD_DYLIB, LC_CODE_SIGNATURE, LC_VERSION_MIN, LC_BUILD_VERSION = 0xC, 0x1D, 0x24, 0x32
+LC_DYLD_INFO, LC_DYLD_INFO_ONLY, LC_DYLD_EXPORTS_TRIE = 0x22, 0x80000022, 0x80000033
 
 
 def _read_mach(data: bytes) -> Library:
@@ -113,11 +113,10 @@ def _read_mach(data: bytes) -> Library:
     at = 32
     for _ in range(n_commands):
         command, size = struct.unpack_from("<II", data, at)
-        if command == LC_SYMTAB:
-            symbols, count, names, _ = struct.unpack_from("<4I", data, at + 8)
-            for name, kind in struct.iter_unpack("<IB11x", data[symbols : symbols + 16 * count]):
-                if kind & N_EXT and not kind & N_PEXT and kind & N_TYPE:  # defined here, seen from outside
-                    found.exports.add(_text(data, names + name).removeprefix("_"))
+        if command in (LC_DYLD_INFO, LC_DYLD_INFO_ONLY, LC_DYLD_EXPORTS_TRIE):
+            start, length = struct.unpack_from("<II", data, at + (8 if command == LC_DYLD_EXPORTS_TRIE else 40))
+            names = _trie_names(data[start : start + length], 0, "") if length else []
+            found.exports.update(name.removeprefix("_") for name in names)
         elif command == LC_LOAD_DYLIB:
             found.needs.add(_text(data, at + struct.unpack_from("<I", data, at + 8)[0]))
         elif command in (LC_VERSION_MIN, LC_BUILD_VERSION):
@@ -127,6 +126,28 @@ def _read_mach(data: bytes) -> Library:
             found.is_signed = True
         at += size
     return found
+
+
+def _trie_names(trie: bytes, at: int, prefix: str) -> list[str]:
+    """Names in the tree that dyld looks exports up in: a node's own entry, then its children, each behind its letters."""
+    size, at = _uleb(trie, at)
+    found, at = [prefix] if size else [], at + size
+    n_children, at = trie[at], at + 1
+    for _ in range(n_children):
+        letters = _text(trie, at)
+        child, at = _uleb(trie, at + len(letters) + 1)
+        found += _trie_names(trie, child, prefix + letters)
+    return found
+
+
+def _uleb(data: bytes, at: int) -> tuple[int, int]:
+    """Read a number in groups of seven bits, the lowest first; return it and where the next thing starts."""
+    number = shift = 0
+    while True:
+        number |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return number, at
 
 
 # ---- PE --------------------------------------------------------------------------------------------------------------
