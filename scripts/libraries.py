@@ -129,7 +129,7 @@ def _read_mach(data: bytes) -> Library:
 
 
 def _trie_names(trie: bytes, at: int, prefix: str) -> list[str]:
-    """Names in the tree that dyld looks exports up in: a node's own entry, then its children, each behind its letters."""
+    """Names in the tree that dyld looks in for exports: a node's own entry, then children, each behind its letters."""
     size, at = _uleb(trie, at)
     found, at = [prefix] if size else [], at + size
     n_children, at = trie[at], at + 1
