@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-import scipy.sparse
+import scipy.sparse  # noqa: F401
 import sklearn.linear_model  # noqa: F401 (imported while it may ask for the platform)
 import threadpoolctl  # noqa: F401
 
