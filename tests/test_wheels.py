@@ -1,8 +1,8 @@
 """What is published: the wheel without kernels works in a browser, and libraries for other systems are what they say.
 
 With INKLENS_WHEELS naming a folder that `scripts/build_wheels.py` filled, what lies there is tried too: `make wheels`
-does so. Kernels for other processors then run under qemu-user, those for musl by its loader, those for Windows under Wine, where
-these are there (Debian: apt install qemu-user libc6-arm64-cross musl wine64 wine).
+does so. Kernels for other processors then run under qemu-user, those for musl by its loader, those
+for Windows under Wine, where these are there (Debian: apt install qemu-user libc6-arm64-cross musl wine64 wine).
 """
 
 import hashlib

@@ -28,13 +28,14 @@ class ForeignLibrary:
 
     def __init__(self, command):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.one_at_a_time = threading.Lock()
+        self.one_at_a_time, self.called = threading.Lock(), set()
 
     def __getattr__(self, name):
         return ForeignFunction(self, name)
 
     def request(self, name, arguments, memory):
         """Call a function of (kind, bits) arguments, and return its result."""
+        self.called.add(name)
         head = struct.pack("<4q", len(name), len(arguments), len(memory.bytes), len(memory.pointers))
         flat = [number for argument in arguments for number in argument]
         numbers = struct.pack(f"<{len(flat) + len(memory.pointers)}q", *flat, *memory.pointers)
@@ -147,6 +148,8 @@ def pytest_configure():
 
 
 def pytest_unconfigure():
+    name, called = library.choice().name, library.choice().library.called
+    print("\nnever called:", *[f for f in library.FUNCTIONS if f"{f}_{name}" not in called])
     process = library.choice().library.process
     process.stdin.close()
     process.wait()
