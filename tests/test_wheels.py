@@ -258,7 +258,13 @@ LOADERS = {  # tag: how the harness is built, what runs it, instruction sets
     "musllinux_1_2_x86_64": (["-dynamic"], ["/lib/ld-musl-x86_64.so.1"], ["avx2"]),
     "win_amd64": ([], ["wine"], ["avx2", "plain"]),
 }
-WITH_KERNELS = ["test_linear_kernels.py", "test_hessian_systems.py"]
+NEWTON = "test_sparse_newton.py::test_"
+WITH_KERNELS = [  # small tests that call every function of the library; each call goes through a pipe
+    "test_linear_kernels.py", "test_hessian_systems.py", f"{NEWTON}pair_hessian_is_the_hessian",
+    f"{NEWTON}eliminated_intercepts_are_the_schur_complement", f"{NEWTON}subproblems_reach_their_optimality_conditions",
+    f"{NEWTON}the_factor_of_one_face_solves_its_neighbours",
+    "test_dual_ascent.py::test_a_visit_of_one_row_maximises_the_dual",
+]  # fmt: skip
 WITHOUT = "library or noticed or compiler or other_kernels or by_choice"  # these look for a library themselves
 
 
@@ -278,10 +284,11 @@ def test_the_kernels_of_another_system_compute_the_same(tag, isa, tmp_path):
     run(*build_wheels.ZIG, "-target", target, *flags, "-O1", FOREIGN / "harness.c", "-o", harness)
     command = [isa, *loader, harness, unpacked_library(tag, tmp_path)]
     path = os.pathsep.join([str(FOREIGN), str(FOREIGN.parent), *filter(None, sys.path)])
-    tests = [FOREIGN.parent / name for name in WITH_KERNELS]
+    tests = [f"{FOREIGN.parent}/{name}" for name in WITH_KERNELS]
     said = run(
         sys.executable, "-m", "pytest", "-p", "kernels", "-p", "no:cacheprovider", *tests, "-k", f"not ({WITHOUT})",
         INKLENS_FOREIGN=" ".join(map(str, command)), PYTHONPATH=path, PYTEST_ADDOPTS="", PYTEST_XDIST_WORKER="",
         WINEPREFIX=str(tmp_path / "wine"), WINEDEBUG="-all",
     )  # fmt: skip
     assert "[100%]" in said
+    assert re.search("never called:(.*)", said)[1].strip() == ""
