@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from datasets_makers import idx_bytes
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from inklens import DigitReader, SoftmaxRegression
 from inklens.cli.main import COMMANDS, _run, inklens
@@ -131,6 +132,13 @@ def scatter():
     return curvature(SoftmaxRegression(C=0.1).fit(X, y), X, y)
 
 
+def table_of_small_digits():
+    """Return scikit-learn's digits, 8 x 8 and ink from 0 to 16, as rows of label and pixels."""
+    digits = load_digits()
+    rows = np.column_stack([digits.target, digits.data]).astype(int)[:ROWS]
+    return "".join(",".join(map(str, row)) + "\n" for row in rows.tolist())
+
+
 @pytest.fixture
 def folder(small, tmp_path, monkeypatch):
     """A fresh folder with pictures, in which the package's digits are few and nothing is downloaded."""
@@ -161,6 +169,7 @@ def folder(small, tmp_path, monkeypatch):
             images, labels = small.X[rows].reshape(-1, 28, 28), small.y[rows].astype(np.uint8)
             (here / name / f"{half}-images-idx3-ubyte").write_bytes(idx_bytes(images))
             (here / name / f"{half}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    (here / "digits.csv").write_text(table_of_small_digits())
     (here / "src" / "inklens").mkdir(parents=True)
     (here / "src" / "inklens" / "reader.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
     (here / "class.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
