@@ -1,4 +1,4 @@
-"""The documentation names every public name and command, shows every display, and builds into pages that hold together."""
+"""The documentation names every public name, command and display, and its pages hold together."""
 
 import re
 import subprocess

@@ -36,9 +36,9 @@ def visit_live(translator, node: live) -> None:
     source = posixpath.relpath(FILE, posixpath.dirname(where) or ".")
     still = picture(translator.builder.env, node["figure"], where=where)
     translator.body.append(
-        f'<figure class="live"><iframe src="{source}#{OPENS}" title="A small model: draw a digit, and it says what it reads and '
-        f'why" loading="lazy"></iframe><noscript>{still}</noscript><div class="on-paper">{still}</div>'
-        f'<figcaption>A model fitted when this page was built. Draw a digit: it answers while the pen moves. '
+        f'<figure class="live"><iframe src="{source}#{OPENS}" loading="lazy" title="A small model: draw a digit, '
+        f'and it says what it reads and why"></iframe><noscript>{still}</noscript><div class="on-paper">{still}</div>'
+        f"<figcaption>A model fitted when this page was built. Draw a digit: it answers while the pen moves. "
         f'<a href="{source}">Open it by itself</a>, or save that page: it works offline.</figcaption></figure>'
     )
     raise nodes.SkipNode
