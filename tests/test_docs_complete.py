@@ -167,6 +167,7 @@ def opened(folder, **options):
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    server.handle_error = lambda *_: None  # a browser that leaves a page lets its connections go
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         with sync_api.sync_playwright() as playwright:
@@ -201,9 +202,11 @@ def test_every_page_fits_a_phone(built):
         wide = {}
         for path in sorted(path for path in built.rglob("*.html") if "_static" not in path.parts):
             name = path.relative_to(built).as_posix()
-            page.goto(address + name, wait_until="domcontentloaded")
-            wide[name] = page.evaluate("document.documentElement.scrollWidth")
-    assert {name: room for name, room in wide.items() if room > 360} == {}
+            page.goto(address + name, wait_until="load")
+            wide[name] = page.eval_on_selector_all(
+                "html, .bd-article-container", "(all) => Math.max(...all.map((e) => e.scrollWidth - e.clientWidth))"
+            )
+    assert {name: beyond for name, beyond in wide.items() if beyond > 0} == {}
 
 
 @pytest.mark.slow

@@ -6,8 +6,10 @@ from sphinx.application import Sphinx
 
 
 def visit_math(translator, node) -> None:
-    """Write a formula."""
-    translator.body.append(tex2mathml(node.astext(), as_block=isinstance(node, nodes.math_block)))
+    """Write a formula; one in a line of its own may be wider than a phone, and moves sideways by itself."""
+    is_block = isinstance(node, nodes.math_block)
+    formula = tex2mathml(node.astext(), as_block=is_block)
+    translator.body.append(f'<div class="formula" tabindex="0">{formula}</div>' if is_block else formula)
     raise nodes.SkipNode
 
 
