@@ -7,7 +7,7 @@ from inklens.classroom.work import CLAIMS, DELIVERABLES, DigitWork, Work
 from inklens.reprs import percent
 
 FEWEST_WORDS = 5  # of an explanation
-LEAST_CHANGE = 1.0  # full pixels of ink by which digit 2 differs from digit 1; a stroke of a pen takes some ten
+LEAST_CHANGE = 2.0  # full pixels of ink by which digit 2 differs from digit 1; a short stroke of a pen takes some ten
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Homework(Shown):
     Parameters
     ----------
     folder : path
-        A new or empty one, or one with a homework in progress.
+        A new or empty one, or one with a homework in progress; nothing is written before a digit is put in.
     name : str, optional
         Whose homework it is.
     model : DigitReader or path, optional
@@ -126,7 +126,11 @@ class Homework(Shown):
             name=work.name if name is None else _line(name, "name", MAX_NAME),
             assignment=work.assignment if assignment is None else _line(assignment, "assignment", MAX_NOTE),
         )
-        self.refresh()
+        self._recompute()
+
+    def sign(self, name: str) -> None:
+        """Say whose homework it is."""
+        self.work = replace(self.work, name=_line(name, "name", MAX_NAME))
 
     # ------------------------------------------------------------------ digits
 
@@ -219,7 +223,7 @@ class Homework(Shown):
             guess=guess or (before.guess if before else None),
         )
         old = self.work.digits[number - 1]
-        write_bytes(self.folder / file, made.kept.data)
+        self._keep(file, made.kept.data)
         self.work = self.work.with_digit(number, deliver(digit, self.reader, made.framed))
         self._framed[number] = made.framed
         self._write_pictures(number)
@@ -257,17 +261,14 @@ class Homework(Shown):
         DataError, PhotoError
             A picture is gone, or is not the one that was put in.
         """
-        for number, digit in self.work.numbered:
-            photo = self._photo(number, digit)
-            self._framed[number] = to_frame(photo, recipe=digit.recipe, settings=digit.settings)
-            self.work = self.work.with_digit(number, deliver(digit, self.reader, self._framed[number]))
+        self._recompute()
         for number, _ in self.work.numbered:
             self._write_pictures(number)
         self._write_rest()
 
     def check(self) -> Check:
         """Say which deliverables are there and which are missing, in plain words."""
-        self.refresh()
+        self._write_rest()
         return check(self.work)
 
     def page(self) -> str:
@@ -285,9 +286,11 @@ class Homework(Shown):
         OutputError
             It cannot be written.
         """
-        found = self.check()
+        self.refresh()
+        found = check(self.work)
         if len(self.work.numbered) < 2:
-            raise DataError(f"{found.missing[0].words}; a hand-in needs a picture of both digits")
+            gap = next(gap for gap in found.missing if gap.part == "photo")
+            raise DataError(f"{gap.words}; a hand-in needs both")
         write_bytes(path, self.to_bytes())
         return found
 
@@ -355,6 +358,14 @@ class Homework(Shown):
             raise DataError(f"{digit.file} is not the picture that was put in; put digit {number} in again")
         return data
 
+    def _recompute(self) -> None:
+        """Compute every deliverable again from the pictures, without writing anything."""
+        for number, digit in self.work.numbered:
+            photo = self._photo(number, digit)
+            self._framed[number] = to_frame(photo, recipe=digit.recipe, settings=digit.settings)
+            self.work = self.work.with_digit(number, deliver(digit, self.reader, self._framed[number]))
+        self.work = self._with_claims(self.work)
+
     def _texts(self) -> tuple[str, str]:
         path = self.folder / ANSWERS
         return read_answers(path) if path.exists() else ("", "")
@@ -373,22 +384,28 @@ class Homework(Shown):
     def _write_pictures(self, number: int) -> None:
         """Write the frame of a digit, and what led to it."""
         framed = self._framed[number]
-        write_bytes(self.folder / frame_member(number), png(framed.frame))
+        self._keep(frame_member(number), png(framed.frame))
         names = [step_member(number, i) for i in range(1, len(framed.steps) + 1)]
         for name, step in zip(names, framed.steps, strict=True):
-            write_bytes(self.folder / name, step_png(step))
+            self._keep(name, step_png(step))
         for old in self.folder.glob(step_member(number, "*")):
             if old.relative_to(self.folder).as_posix() not in names:
                 old.unlink()
 
     def _write_rest(self) -> None:
         """Write what does not belong to one digit; `work.json`, which tells of all else, last."""
-        write_bytes(self.folder / MODEL, handed_model(self.reader))
+        self._keep(MODEL, handed_model(self.reader))
         if not (self.folder / ANSWERS).exists():
             write_text(self.folder / ANSWERS, blank_answers())
         self.work = self._with_claims(self.work)
-        write_text(self.folder / PAGE, self.page())
-        write_bytes(self.folder / WORK, self.work.to_bytes())
+        self._keep(PAGE, self.page().encode())
+        self._keep(WORK, self.work.to_bytes())
+
+    def _keep(self, name: str, data: bytes) -> None:
+        """Write a file that is not there already."""
+        path = self.folder / name
+        if not (path.is_file() and path.read_bytes() == data):
+            write_bytes(path, data)
 
     def _check_class(self, what: str, said: str | None) -> None:
         if said is not None and said not in self.reader.classes:

@@ -142,7 +142,7 @@ class DigitPage:
         maps = np.array([self.digit.contributions[c] for c in self.reader.classes]).reshape(-1, FRAME_SIDE, FRAME_SIDE)
         scale = map_scale(maps)
         return [
-            _map(values, scale, f"evidence for class {c}, which sums to {self.digit.ink[c]:.2f}", self._answered(c))
+            _map(values, scale, f"evidence for class {c}, which sums to {self.digit.ink[c]:.2f}", c, self._score(c))
             for c, values in zip(self.reader.classes, maps, strict=True)
         ]
 
@@ -175,8 +175,8 @@ class DigitPage:
         """What was asked."""
         return QUESTIONS[self.number - 1]
 
-    def _answered(self, name: str) -> str:
-        return f"{name}: z = {self.digit.z[name]:.2f}".replace("-", "−")
+    def _score(self, name: str) -> str:
+        return f"{self.digit.z[name]:.2f}".replace("-", "−")
 
     def _marks(self, name: str) -> str:
         said = {"answer": self.digit.label, "meant": self.digit.meant, "guess": self.digit.guess}
@@ -215,13 +215,13 @@ def _title(shown: DigitPage) -> str:
     return f"Digit {shown.number}, {'read right' if right else f'read as {shown.digit.label}'}"
 
 
-def _map(values: np.ndarray, scale: float, alt: str, caption: str) -> Shown:
+def _map(values: np.ndarray, scale: float, alt: str, caption: str, note: str = "") -> Shown:
     seen = np.where(values == 0.0, NEARLY_WHITE, values)
-    return _shown(map_tile(seen, caption, scale=scale, alt=alt))
+    return _shown(map_tile(seen, caption, scale=scale, alt=alt), note)
 
 
-def _shown(tile: Tile) -> Shown:
-    return Shown(_address(tile.png), tile.alt, tile.caption)
+def _shown(tile: Tile, note: str = "") -> Shown:
+    return Shown(_address(tile.png), tile.alt, tile.caption, note)
 
 
 def _address(data: bytes, kind: str = "png") -> str:

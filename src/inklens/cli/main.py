@@ -45,6 +45,9 @@ GROUPS = {
         "data": ("data", "List, inspect, fetch or clear data sets; say what they leave open."),
         "labels": ("doubting", "Find training rows that are probably labelled wrong, and fit without these errors."),
     },
+    "Classroom": {
+        "homework": ("homework", "Hand in two digits of your own, and why a model reads them as it does."),
+    },
     "Trust": {
         "verify": ("models", "Recompute a model's objective and proven bound from its file."),
     },
