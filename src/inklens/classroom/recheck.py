@@ -24,7 +24,17 @@ from inklens.classroom.answers import (
 from inklens.classroom.archive import HandIn, open_hand_in
 from inklens.classroom.copies import Look, look_at
 from inklens.classroom.gaps import check
-from inklens.classroom.work import CLAIMS, FRAME_SIDE, MAX_NOTE, PHOTO_KINDS, DigitWork, Work, frame_member, sha256, step_member
+from inklens.classroom.work import (
+    CLAIMS,
+    FRAME_SIDE,
+    MAX_NOTE,
+    PHOTO_KINDS,
+    DigitWork,
+    Work,
+    frame_member,
+    sha256,
+    step_member,
+)
 from inklens.errors import DataError, ModelFileError, ParameterError, PhotoError
 from inklens.photos import Normaliser, Picture, containers, decode
 from inklens.reader import DigitReader
