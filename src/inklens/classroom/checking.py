@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 PROCESSES = 2  # at a time
 JPEG_QUALITY = 80
 UNPROVEN = (
-    "Who held the pen, and whose words they are: a digit that somebody else wrote for a student is computed as any other.",
+    "Who held the pen, and whose words they are: a digit that somebody else wrote is computed as any other.",
     "When a guess was made: it is what the student says it was.",
     "That a picture is new: only this class's pictures and the 5,000 training digits in the package are compared.",
 )

@@ -220,7 +220,7 @@ class TrainingImages:
 
     def __init__(self, images: np.ndarray) -> None:
         self.images = images
-        self._coarse = np.stack([self._look(i).coarse for i in range(len(images))]).astype(np.float32)
+        self._coarse = np.stack([_coarse_of(ink) for ink in images]).astype(np.float32)
 
     def find(self, look: Look) -> int | None:
         """Return which one a picture shows; None if none."""
@@ -232,9 +232,22 @@ class TrainingImages:
 
     def _look(self, i: int) -> Look:
         ink = self.images[i]
-        rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-        box = (cols[0], rows[0], cols[-1] + 1, rows[-1] + 1) if rows.size else (0, 0, *ink.shape)
-        return look_at(1 - ink / 255.0, tuple(map(float, box)), sha256="", frame=ink)
+        return look_at(1 - ink / 255.0, _box_of(ink), sha256="", frame=ink)
+
+
+def _coarse_of(ink: np.ndarray) -> np.ndarray:
+    """Return `Look.coarse` of an image, made in one step."""
+    left, top, right, bottom = _box_of(ink)
+    half = (0.5 + MARGIN) * max(right - left, bottom - top)
+    small = _square(ink / 255.0, ((left + right) / 2, (top + bottom) / 2), half, COARSE_SIDE, mode="edge")
+    return _standardised(small).ravel()
+
+
+def _box_of(ink: np.ndarray) -> tuple[float, float, float, float]:
+    rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not rows.size:
+        return 0.0, 0.0, float(ink.shape[1]), float(ink.shape[0])
+    return float(cols[0]), float(rows[0]), float(cols[-1]) + 1, float(rows[-1]) + 1
 
 
 # ------------------------------------------------------------------------------------------------- words

@@ -147,7 +147,7 @@ def _typed_row(file: str, row: Row | None, grade: Grade) -> list[str]:
 
 
 def canvas_table(check: ClassCheck, grades: Mapping[str, Grade]) -> str:
-    """Return a table as the grade book of Canvas imports it; of what it knows a student by, what the file name tells."""
+    """Return a table as the grade book of Canvas imports it, with the student's number where the file name tells it."""
     heading = _one_line(check.assignment)
     rows = [["    Points Possible", "", "", "", "", f"{TOTAL:g}"]]
     for row in check.rows:
