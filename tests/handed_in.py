@@ -12,60 +12,12 @@ from inklens.classroom.bundle import pack
 from inklens.classroom.work import ASSIGNMENT, CLAIMS, DRAWING, DigitWork, Work, frame_member, sha256, step_member
 
 WORDS = [
-    [
-        "bar",
-        "corner",
-        "loop",
-        "stem",
-        "hook",
-        "arch",
-        "slope",
-        "curve",
-        "tail",
-        "crossing",
-        "gap",
-        "edge",
-        "middle",
-        "foot",
-        "head",
-        "shoulder",
-        "belly",
-        "neck",
-    ],
-    [
-        "adds",
-        "removes",
-        "supports",
-        "hides",
-        "favours",
-        "lifts",
-        "lowers",
-        "doubles",
-        "shifts",
-        "closes",
-        "opens",
-        "breaks",
-        "joins",
-        "carries",
-        "bends",
-    ],
-    [
-        "evidence",
-        "score",
-        "map",
-        "ink",
-        "weight",
-        "pixel",
-        "class",
-        "answer",
-        "runner-up",
-        "probability",
-        "margin",
-        "coefficient",
-        "sum",
-        "frame",
-        "paper",
-    ],
+    words.split()
+    for words in (
+        "bar corner loop stem hook arch slope curve tail crossing gap edge middle foot head shoulder belly neck",
+        "adds removes supports hides favours lifts lowers doubles shifts closes opens breaks joins carries bends",
+        "evidence score map ink weight pixel class answer runner-up probability margin coefficient sum frame paper",
+    )
 ]
 
 

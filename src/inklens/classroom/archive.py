@@ -177,7 +177,8 @@ def _entry(data: bytes, at: int, end: int) -> tuple[_Member, int]:
         raise DataError(f"{name!r} is in the form of archives beyond 4 GB; {AGAIN}")
     if n_extra or n_comment or disk:
         raise DataError(f"{name!r} has an extra field or a comment, as another program writes them; {AGAIN}")
-    if not stat.S_ISREG(mode := looks >> 16) and mode:
+    mode = looks >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise DataError(f"{name!r} is {_kind(mode)} and no file; {AGAIN}")
     member = _Member(name, flags, method, crc, packed, size, offset)
     _check_form(member)
