@@ -20,7 +20,7 @@ from inklens import __version__
 from inklens.classroom.answers import frame_of, png
 from inklens.classroom.checking import UNPROVEN, ClassCheck, Row
 from inklens.classroom.recheck import DigitFound
-from inklens.classroom.work import DELIVERABLES
+from inklens.classroom.work import DELIVERABLES, DigitWork
 from inklens.errors import DataError
 from inklens.pages import render
 from inklens.reprs import map_scale, map_tile
@@ -210,6 +210,16 @@ def _one_line(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One student on the overview: the row, the page, the points so far, and each frame with what was said of it."""
+
+    row: Row
+    page: str
+    total: str
+    frames: list[tuple[str, DigitWork]]
+
+
+@dataclass(frozen=True)
 class Part:
     """One deliverable in the table of points: what was found of both digits, and what the teacher gave."""
 
@@ -245,12 +255,12 @@ class DigitShown:
 
 def _overview(check: ClassCheck, grades: Mapping[str, Grade], pages: Mapping[str, str]) -> str:
     rows = [
-        {
-            "row": row,
-            "page": f"{STUDENTS}/{pages[row.file]}",
-            "total": _plain(grades.get(row.file, Grade()).total),
-            "frames": [(_frame(seen), seen.said) for seen in row.found.digits] if row.found else [],
-        }
+        Entry(
+            row,
+            f"{STUDENTS}/{pages[row.file]}",
+            _plain(grades.get(row.file, Grade()).total),
+            [(_frame(seen), seen.said) for seen in row.found.digits] if row.found else [],
+        )
         for row in check.rows
     ]
     counts = {
@@ -262,7 +272,8 @@ def _overview(check: ClassCheck, grades: Mapping[str, Grade], pages: Mapping[str
     context = {
         **_common(f"{check.assignment}: the class", check.assignment, "What the class handed in, computed again."),
         "check": check,
-        "rows": rows,
+        "suspects": [entry for entry in rows if not entry.row.is_ok],
+        "others": [entry for entry in rows if entry.row.is_ok],
         "counts": counts,
         "unproven": UNPROVEN,
         "total": f"{TOTAL:g}",
