@@ -36,7 +36,7 @@ from inklens.classroom.work import (
     step_member,
 )
 from inklens.errors import DataError, ModelFileError, ParameterError, PhotoError
-from inklens.photos import Normaliser, Picture, containers, decode
+from inklens.photos import Normaliser, Picture, Step, containers, decode
 from inklens.reader import DigitReader
 
 GREY_LEVELS = 1  # by which a frame may differ: another machine rounds the other way
@@ -206,12 +206,23 @@ def _of_steps(number: int, digit: DigitWork, framed: Framed, hand_in: HandIn) ->
     if names != made:
         yield f"steps: they are called {', '.join(names)}; the recipe has {', '.join(made)}"
         return
-    for i, (said, step) in enumerate(zip(digit.steps, framed.steps, strict=True), 1):
-        if not same_note(said.note, step.note[:MAX_NOTE]):
-            yield f"steps: step {i} notes {said.note!r}; the recipe notes {step.note!r}"
-        wrong = _of_picture(hand_in.members[step_member(number, i)], step_levels(step), STEP_LEVELS, STEP_SHARE)
-        if wrong:
-            yield f"steps: the picture of step {i} {wrong}"
+    wrong = {
+        i: words
+        for i, (said, step) in enumerate(zip(digit.steps, framed.steps, strict=True), 1)
+        if (words := _of_step(i, said.note, step, hand_in.members[step_member(number, i)]))
+    }
+    if len(wrong) > 1:
+        yield f"steps: {len(wrong)} of {len(made)} are not what the recipe makes of the picture"
+    else:
+        yield from (f"steps: {words}" for words in wrong.values())
+
+
+def _of_step(i: int, note: str, step: Step, picture: bytes) -> str:
+    """Return in what one step differs."""
+    if not same_note(note, step.note[:MAX_NOTE]):
+        return f"step {i} notes {note!r}; the recipe notes {step.note[:MAX_NOTE]!r}"
+    wrong = _of_picture(picture, step_levels(step), STEP_LEVELS, STEP_SHARE)
+    return f"the picture of step {i} {wrong}" if wrong else ""
 
 
 def _of_frame_picture(number: int, digit: DigitWork, hand_in: HandIn) -> Iterator[str]:
