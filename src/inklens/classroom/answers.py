@@ -188,7 +188,8 @@ def ink_changed(first: Sequence[int], second: Sequence[int]) -> float:
 
     A photo that is only stored anew may come to lie one pixel beside its place, where its centre of mass is a tie.
 
-    >>> ink_changed([0] * 784, [255, 51, *[0] * 782])
+    >>> bare, marked = [0] * 784, [0] * 400 + [255, 51] + [0] * 382
+    >>> ink_changed(bare, marked)
     1.2
     """
     still, moved = frame_of(first).astype(int), np.pad(frame_of(second).astype(int), 1)

@@ -47,6 +47,7 @@ GROUPS = {
         "labels": ("doubting", "Find training rows that are probably labelled wrong, and fit without these errors."),
     },
     "Classroom": {
+        "notebook": ("notebook", "Put the tutorial into a folder of yours as a Jupyter notebook."),
         "homework": ("homework", "Hand in two digits of your own, and why a model reads them as it does."),
         "class": ("classroom", "Compute again what a class handed in; points, feedback, and what to look at."),
     },
