@@ -280,9 +280,12 @@ def _flag_pictures(rows: Sequence[Row], flags: dict[int, list[str]]) -> None:
 def _flag_training(rows: Sequence[Row], flags: dict[int, list[str]]) -> None:
     from inklens.datasets import load_dataset
 
+    looks = _looks(rows)
+    if not looks:
+        return
     digits = load_dataset("embedded")
     known = TrainingImages(digits.images())
-    for i, number, look in _looks(rows):
+    for i, number, look in looks:
         found = known.find(look)
         if found is not None:
             flags[i].append(f"digit {number}, photo: it shows a training image, the {digits.y[found]} in row {found}")

@@ -336,7 +336,7 @@ def _page_names(files: Sequence[str]) -> dict[str, str]:
     """Return a file name of letters, digits and hyphens for each hand-in, whatever that is called.
 
     >>> _page_names(["Ada L.inkwork", "ada l.inkwork"])["Ada L.inkwork"]
-    'ada-l-e3f4.html'
+    'ada-l-ce31.html'
     """
     plain = {file: re.sub(r"[^a-z0-9]+", "-", file.casefold().removesuffix(".inkwork")).strip("-") for file in files}
     short = {file: name[:60] for file, name in plain.items()}
