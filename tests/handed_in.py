@@ -7,6 +7,7 @@ import numpy as np
 from drawn_digits import DIGITS
 from PIL import Image, ImageDraw, ImageFilter
 
+from inklens import __version__
 from inklens.classroom.answers import deliver, handed_model, model_card, png, step_png, to_frame
 from inklens.classroom.bundle import pack
 from inklens.classroom.work import ASSIGNMENT, CLAIMS, DRAWING, DigitWork, Work, frame_member, sha256, step_member
@@ -63,9 +64,20 @@ def essay(rng, n_words=60):
     return " ".join(str(rng.choice(WORDS[i % 3])) for i in range(n_words))
 
 
-def as_handed_in(reader, photos, *, name="Ada", meant="4", guesses=("4", "9"), texts=("", ""), recipe=None, **settings):
+def as_handed_in(
+    reader,
+    photos,
+    *,
+    name="Ada",
+    meant="4",
+    guesses=("4", "9"),
+    texts=("", ""),
+    recipe=None,
+    version=__version__,
+    **settings,
+):
     """Return the members of an honest hand-in: what `Homework` writes, with a short page."""
-    work, members = Work(ASSIGNMENT, name, "1", model_card(reader)), {}
+    work, members = Work(ASSIGNMENT, name, version, model_card(reader)), {}
     for number, (photo, guess, text) in enumerate(zip(photos, guesses, texts, strict=True), 1):
         kind = "jpg" if photo.startswith(b"\xff\xd8") else "png"
         by = recipe or reader.recipe

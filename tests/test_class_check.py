@@ -353,6 +353,14 @@ def test_a_class_that_another_model_answered_is_told_so(folder, tmp_path, reader
     assert "--model" in found.notes[0]
 
 
+def test_a_hand_in_of_another_version_is_told_so(reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(boxed, "recheck_boxed", in_this_process)
+    (tmp_path / "old.inkwork").write_bytes(packed(student(4, reader, version="0.0.9")[1]))
+    found = check_class(tmp_path, model=reader)
+    assert "0.0.9" in found.notes[0]
+    assert "old.inkwork" in found.notes[0]
+
+
 def test_folders_of_a_learning_platform_are_looked_into_and_links_are_not_followed(tmp_path):
     (tmp_path / "Ada_12_assignsubmission_file").mkdir()
     (tmp_path / "Ada_12_assignsubmission_file" / "a.inkwork").write_bytes(b"x")
