@@ -116,7 +116,7 @@ def add_to(by_class, rng):
     by_class[str(rng.integers(10))] += float(rng.choice([-1, 1])) * 10.0 ** rng.uniform(-5, 1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(what=st.sampled_from(sorted(FORGERIES)), number=st.sampled_from([0, 1]), seed=st.integers(0, 10**6))
 def test_whatever_number_is_forged_is_found(what, number, seed, reader, four):
     rng = np.random.default_rng(seed)
@@ -479,6 +479,15 @@ def cell(text):
 def test_points_of_a_file_that_is_gone_are_kept(some):
     table = grades_table(some, {"gone.inkwork": Grade({"photo": 1.0})})
     assert table.splitlines()[-1].startswith("gone.inkwork,,1,")
+
+
+def test_pages_of_a_file_that_is_gone_go_and_those_of_others_stay(some, tmp_path):
+    write_grades(some, tmp_path)
+    (tmp_path / "students" / "mine.html").write_text("<p>my own notes</p>")
+    write_grades(replace(some, rows=some.rows[1:]), tmp_path)
+    assert not (tmp_path / "students" / "s00.html").exists()
+    assert not (tmp_path / "feedback" / "s00.html").exists()
+    assert (tmp_path / "students" / "mine.html").exists()
 
 
 HEAD = "file,photo,steps,frame,scores,probabilities,evidence,explanation,comment"

@@ -35,6 +35,7 @@ TYPED = (*DELIVERABLES, "comment")  # columns that are the teacher's
 COLUMNS = ("file", "name", *TYPED, "points", "check")
 NEARLY_WHITE = 1e-12  # stands for the exact zeros of bare paper, which a map of coefficients would draw black
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+OURS, OURS_WITHIN = b'<meta name="generator" content="inklens', 1000  # what a page of ours has at its beginning
 SHOWN_CLASSES = 4  # of a table of scores
 
 # file names as the platforms give them to what they pack together
@@ -72,11 +73,20 @@ def write_grades(check: ClassCheck, out: str | os.PathLike[str]) -> dict[str, Gr
         grade = grades.get(row.file, Grade())
         for where in (STUDENTS, FEEDBACK):
             write_text(folder / where / pages[row.file], _student_page(check, row, grade, where == STUDENTS))
+    for where in (STUDENTS, FEEDBACK):
+        _remove_others(folder / where, set(pages.values()))
     write_text(folder / OVERVIEW, _overview(check, grades, pages))
     write_text(folder / "canvas.csv", canvas_table(check, grades))
     write_text(folder / "moodle.csv", moodle_table(check, grades))
     write_text(folder / GRADES, grades_table(check, grades))
     return grades
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    """Remove the pages of hand-ins that are gone; files that somebody else put there stay."""
+    for path in folder.glob("*.html"):
+        if path.name not in kept and path.is_file() and OURS in path.read_bytes()[:OURS_WITHIN]:
+            path.unlink()
 
 
 # ------------------------------------------------------------------------------------------------- tables
@@ -284,14 +294,8 @@ def _overview(check: ClassCheck, grades: Mapping[str, Grade], pages: Mapping[str
 def _student_page(check: ClassCheck, row: Row, grade: Grade, for_teacher: bool) -> str:
     """Return a student's page; one to give back leaves out what concerns others."""
     found = row.found
-    digits = (
-        [
-            DigitShown(number, seen, picture)
-            for number, (seen, picture) in enumerate(zip(found.digits, row.pictures, strict=True), 1)
-        ]
-        if found
-        else []
-    )
+    pairs = zip(found.digits, row.pictures, strict=True) if found else ()
+    digits = [DigitShown(number, seen, picture) for number, (seen, picture) in enumerate(pairs, 1)]
     who = row.name or row.file
     context = {
         **_common(f"{who}: {check.assignment}", who, check.assignment),
