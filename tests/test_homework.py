@@ -289,7 +289,7 @@ def test_a_field_of_the_wrong_kind_is_refused(document, field, value):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b'{"schema": NaN}', b"\xff", b"[" * 100_000, b"3", b"x" * 1_000_001]
+    "data", [b"", b"{", b"[]", b'{"schema": NaN}', b"\xff", b"[" * 100_000, b'{"a": 1, "a": 1}', b"3", b"x" * 1_000_001]
 )
 def test_bytes_that_are_no_work_are_refused(data):
     with pytest.raises(DataError, match=r"work\.json"):

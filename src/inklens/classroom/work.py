@@ -30,6 +30,7 @@ from typing import Self
 
 from inklens.classroom.fields import Fields, plain_settings
 from inklens.errors import DataError
+from inklens.strict_json import JsonError, parse
 
 SCHEMA = "inklens-work/1"
 SUFFIX = ".inkwork"
@@ -312,9 +313,9 @@ class Work:
         if len(data) > MAX_JSON_BYTES:
             raise DataError(f"work.json has {len(data):,} bytes, more than the {MAX_JSON_BYTES:,} that it may have")
         try:
-            value = json.loads(data.decode(), parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise DataError("work.json is damaged: it is no JSON; make the hand-in again") from error
+            value = parse(data)
+        except JsonError as error:
+            raise DataError(f"work.json is damaged: {error}; make the hand-in again") from error
         return cls.from_json(value)
 
 
@@ -346,7 +347,3 @@ def _checksum(given: Fields) -> str:
     if len(text) != 64 or set(text) - set("0123456789abcdef"):
         raise given.wrong("expected 64 hexadecimal digits for 'sha256'")
     return text
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)

@@ -35,7 +35,7 @@ GROUPS = {
         "votes": ("explaining", "Show which training images speak for and against an answer."),
         "quiz": ("quiz", "Predict what the model says, then see its exact answer."),
         "report": ("tutorial", "Write a page about a fitted model."),
-        "export": ("export", "Write a model as one live page, or as JSON for other programs."),
+        "export": ("export", "Write a model as one live page, or for other programs: JSON, ONNX, C."),
     },
     "Judge": {
         "evaluate": ("judging", "Judge a model: accuracy, confusions, single mistakes, and how sure it is."),
