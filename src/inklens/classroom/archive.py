@@ -26,7 +26,6 @@ from inklens.classroom.work import (
     step_member,
 )
 from inklens.errors import DataError
-from inklens.studio.strict_json import JsonError, parse
 
 KB = 1_000
 MAX_PICTURE_BYTES = 200 * KB  # of a frame or a step: 280 x 280 grey levels have 78 kB unpacked
@@ -122,11 +121,7 @@ def open_hand_in(data: bytes) -> HandIn:
     members = _directory(data)
     _check_places(data, members)
     unpacked = {member.name: _unpacked(data, member) for member in members}
-    try:
-        value = parse(unpacked["work.json"])
-    except JsonError as error:
-        raise DataError(f"work.json: {error}; {AGAIN}") from error
-    work = Work.from_json(value)
+    work = Work.from_bytes(unpacked["work.json"])
     _check_list(work, list(unpacked))
     return HandIn(work, unpacked)
 
