@@ -297,7 +297,7 @@ def _flag_words(rows: Sequence[Row], flags: dict[int, list[str]]) -> None:
     texts = {i: "\n".join(seen.said.text for seen in row.found.digits) for i, row in enumerate(rows) if row.found}
     for i, j, share in copied_words(texts):
         for one, other in ((i, j), (j, i)):
-            flags[one].append(f"explanation: {share:.0%} of the shorter text stand in that of {_who(rows[other])} too")
+            flags[one].append(f"explanation: {share:.0%} of the shorter text is also in that of {_who(rows[other])}")
 
 
 def _who(row: Row) -> str:
