@@ -21,6 +21,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from inklens import DigitReader, SoftmaxRegression
+from inklens.classroom.archive import open_hand_in
 from inklens.cli.main import COMMANDS, _run, inklens
 from inklens.datasets import DatasetInfo
 from inklens.datasets.embedded import load_embedded
@@ -154,6 +155,8 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.tasks.limits.SECONDS", 0.5)
     monkeypatch.setattr("inklens.tasks.certainty.curvature", lambda *_, **__: scatter())
     monkeypatch.setattr("inklens.classroom.drawing.draw", lambda number, tell: small.X[number].reshape(28, 28) / 255)
+    monkeypatch.setattr("inklens.classroom.boxed.prepare", lambda: None)
+    monkeypatch.setattr("inklens.classroom.boxed.recheck_boxed", lambda data, *_, **__: open_hand_in(data))
     monkeypatch.setattr("inklens.studio.server.serve", lambda settings, listener: None)
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
@@ -170,6 +173,8 @@ def folder(small, tmp_path, monkeypatch):
             (here / name / f"{half}-images-idx3-ubyte").write_bytes(idx_bytes(images))
             (here / name / f"{half}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     (here / "digits.csv").write_text(table_of_small_digits())
+    (here / "hand-ins").mkdir()
+    (here / "hand-ins" / "ada.inkwork").write_bytes(b"a row with a reason")
     (here / "src" / "inklens").mkdir(parents=True)
     (here / "src" / "inklens" / "reader.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
     (here / "class.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())

@@ -15,9 +15,9 @@ from inklens.classroom.work import (
     DRAWING,
     FRAME_SIDE,
     MAX_MODEL_BYTES,
-    MAX_NAME,
     MAX_NOTE,
     MAX_STEPS,
+    MAX_TITLE,
     DigitWork,
     ModelCard,
     StepNote,
@@ -156,7 +156,7 @@ def model_card(reader: DigitReader) -> ModelCard:
     words += [] if data.name is None else [f"of {data.name}"]
     words += [] if fit is None or not fit.is_penalised else [f"C={fit.C:g}, l1_ratio={fit.l1_ratio:g}"]
     title = ", ".join([" ".join(words[:2]), *words[2:]]) if data.name else ", ".join(words)
-    return ModelCard(sha256(handed_model(reader)), title[:MAX_NAME], reader.classes, reader.features)
+    return ModelCard(sha256(handed_model(reader)), title[:MAX_TITLE], reader.classes, reader.features)
 
 
 def step_png(step: Step) -> bytes:

@@ -38,6 +38,7 @@ ASSIGNMENT = "Try your own image"  # the tutorial's heading
 
 MAX_BYTES = 2_000_000  # of the file
 MAX_PHOTO_BYTES = 700_000  # of each picture as given: two and all else fit the file
+MAX_TITLE = 200  # characters: the longest title that a model gets here has some 90
 MAX_JSON_BYTES = 1_000_000  # of work.json; ten classes take some 60 kB
 MAX_MODEL_BYTES = 450_000  # 62 classes on pixels take 389 kB
 MAX_STEPS = 9
@@ -84,7 +85,7 @@ class ModelCard:
     def from_json(cls, value: object) -> Self:
         """Return the card that JSON holds; `DataError` says what is wrong with it."""
         given = Fields(value, "work.json, model")
-        sha256, title = _checksum(given), given.text("title", most=MAX_NAME)
+        sha256, title = _checksum(given), given.text("title", most=MAX_TITLE)
         named = given.list("classes")
         classes = tuple(name for name in named if isinstance(name, str) and 0 < len(name) <= MAX_LABEL)
         if not 2 <= len(classes) <= MAX_CLASSES or len(set(classes)) < len(named):
