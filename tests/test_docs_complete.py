@@ -215,7 +215,7 @@ def test_every_page_fits_a_phone(built):
 def test_pages_are_accessible(built, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     with opened(built, viewport={"width": 360, "height": 800}, color_scheme=scheme) as (page, address):
-        for name in ("index.html", "howto/ninety-minutes.html", "howto/slides.html"):
+        for name in ("index.html", "howto/slides.html"):
             page.goto(address + name)
             found = axe.run(page, options={"iframes": False}).response["violations"]
             assert [(violation["id"], violation["nodes"][0]["target"]) for violation in found] == [], name
