@@ -59,4 +59,4 @@ requirements: $(READY)  ## pin the newest versions that fit, with hashes
 	@echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate - -o requirements/uv.txt
 
 clean:  ## remove everything that make made
-	@rm -rf $(VENV) dist report docs/_build docs/figures $(KERNEL) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@rm -rf $(VENV) dist report docs/_build $(KERNEL) .pytest_cache .ruff_cache .mypy_cache .hypothesis
