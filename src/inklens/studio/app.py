@@ -102,7 +102,8 @@ def describe(app: FastAPI) -> dict[str, object]:
     """Return the OpenAPI document: every operation may answer with a problem document."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        document["components"]["schemas"]["Problem"] = schemas.Problem.model_json_schema()
+        for model in (schemas.Problem, schemas.AskedDrawing):
+            document["components"]["schemas"][model.__name__] = model.model_json_schema()
         for name in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(name, None)
         content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

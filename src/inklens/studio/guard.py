@@ -31,6 +31,7 @@ SECURITY_HEADERS = (
 )
 METHODS = ("GET", "POST", "DELETE")
 SAFE = ("GET",)
+PARSED = "inklens.parsed"  # where a scope has the value of its JSON body: it is parsed once
 
 
 # ------------------------------------------------------------------------------------------------- checks
@@ -98,13 +99,12 @@ def too_large(rule: BodyRule) -> Problem:
     return Problem(413, "too-large", f"the body may have {size} at most; send a smaller one")
 
 
-def check_json(body: bytes) -> Problem | None:
-    """Refuse a body that is no plain JSON."""
+def parsed(body: bytes) -> object:
+    """Return what a body of plain JSON holds; anything else is refused."""
     try:
-        strict_json.parse(body)
+        return strict_json.parse(body)
     except strict_json.JsonError as error:
-        return Problem(400, "json", f"{error}; send plain JSON (RFC 8259)")
-    return None
+        raise Problem(400, "json", f"{error}; send plain JSON (RFC 8259)") from error
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
@@ -188,9 +188,7 @@ class Guard:
         receive: Receive = body.receive
         if body.rule.types == limits.JSON:
             whole = await body.whole()
-            refusal = check_json(whole)
-            if refusal is not None:
-                return await answered.refuse(refusal)
+            scope[PARSED] = parsed(whole)
             receive = _replay(whole, body.receive)
         await self.app(scope, receive, answered.send)
 

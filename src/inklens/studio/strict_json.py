@@ -30,7 +30,7 @@ def parse(data: bytes) -> object:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise JsonError("a JSON body has to be UTF-8") from error
-    if depth(text) > limits.MAX_JSON_DEPTH:
+    if text.count("[") + text.count("{") > limits.MAX_JSON_DEPTH and depth(text) > limits.MAX_JSON_DEPTH:
         raise JsonError(f"JSON may be nested {limits.MAX_JSON_DEPTH} deep")
     try:
         return json.loads(
