@@ -28,8 +28,12 @@ def kept_folder(folder: Path | None, *, scratch: bool) -> Iterator[Path]:
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that listens on this computer only; port 0 takes any that is free."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    """Return a socket that listens on this computer only; port 0 takes any that is free.
+
+    asyncio sends small packets at once (TCP_NODELAY) only where the protocol is named, and not left to the system; else
+    each answer's body waits 40 ms for the client to acknowledge its header.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: see below
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
