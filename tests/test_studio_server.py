@@ -280,7 +280,7 @@ def test_mnists_files_in_an_archive_are_read(studio):
     ids=range(8),
 )
 def test_archives_that_are_no_data_leave_nothing(studio, content):
-    folder = studio.server.app.state.settings.folder / "datasets"
+    folder = studio.server.studio.settings.folder / "datasets"
     before = sorted(folder.iterdir())
     answer = upload(studio, content, "zip")
     if answer.status_code != 201:  # a path that climbs is a class called etc, and nothing is unpacked
@@ -364,7 +364,7 @@ def test_a_lost_connection_goes_on_where_it_was(studio):
 def test_a_job_whose_process_is_killed_is_said_to_have_died(studio):
     job = long_fit(studio)
     studio.until(job, lambda known: known["progress"] and known["progress"].get("objective"))
-    os.kill(studio.server.app.state.studio.jobs.get(job["id"]).task.pid, signal.SIGKILL)
+    os.kill(studio.server.studio.jobs.get(job["id"]).task.pid, signal.SIGKILL)
     ended = studio.ended(job)
     assert (ended["state"], ended["error"]["type"]) == ("died", "urn:inklens:process-died")
     assert events(studio, job)[-1]["event"] == "died"
@@ -692,7 +692,7 @@ def test_many_pixel_bombs_at_once_cost_little_and_others_are_answered():
 
 
 def test_a_killed_process_costs_one_answer_and_leaves_nothing(studio):
-    inside = studio.server.app.state.studio
+    inside = studio.server.studio
     studio.client.post("/api/drawings", json=studios.stroke())
     files = studios.open_files(os.getpid())
     for worker, ask in (
