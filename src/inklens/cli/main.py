@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -45,6 +46,10 @@ GROUPS = {
         "data": ("data", "List, inspect, fetch or clear data sets; say what they leave open."),
         "labels": ("doubting", "Find training rows that are probably labelled wrong, and fit without these errors."),
     },
+    "Classroom": {
+        "homework": ("homework", "Hand in two digits of your own, and why a model reads them as it does."),
+        "class": ("classroom", "Compute again what a class handed in; points, feedback, and what to look at."),
+    },
     "Trust": {
         "verify": ("models", "Recompute a model's objective and proven bound from its file."),
     },
@@ -71,7 +76,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
         module, _ = COMMANDS.get(cmd_name) or OLDER.get(cmd_name) or (None, None)
-        return None if module is None else getattr(import_module(f"inklens.cli.{module}"), cmd_name)
+        attribute = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        return None if module is None else getattr(import_module(f"inklens.cli.{module}"), attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write names and lines without importing anything."""
