@@ -608,9 +608,7 @@ def test_idle_connections_do_not_keep_others_out(studio, monkeypatch):
 
 
 def test_more_requests_than_there_is_room_for_are_told_to_come_back(studio, monkeypatch):
-    guard = studio.server.app.middleware_stack
-    while not hasattr(guard, "requests"):
-        guard = guard.app
+    guard = studio.server.guard
     monkeypatch.setattr(guard.requests, "most", 0)
     refused = studio.client.get("/healthz")
     is_problem(refused, 503)

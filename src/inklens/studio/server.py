@@ -134,9 +134,10 @@ class Server(uvicorn.Server):
 
     def __init__(self, settings: Settings) -> None:
         self.studio = Studio(settings)
+        self.guard = Guard(Front(self.studio), port=settings.port)
         super().__init__(
             uvicorn.Config(
-                Guard(Front(self.studio), port=settings.port),
+                self.guard,
                 http=GuardedProtocol,
                 ws="none",
                 lifespan="on",
