@@ -13,6 +13,7 @@ from inklens.progress import Progress
 from inklens.reader import DigitReader
 
 FULL_INK = 255
+SHIPPED = "the reader that ships"
 # The models of "before and after": on the embedded digits' pixels, as the studio's first model
 C, L1_RATIO, TOL = 0.3, 1.0, 1e-3
 MAX_FOLDS = 5  # a fit each
@@ -141,8 +142,25 @@ class Wall:
         }
 
 
-def make_wall(drawn: ClassDigits, reader: DigitReader, *, refit: bool = True, progress: Progress | None = None) -> Wall:
+def make_wall(
+    drawn: ClassDigits,
+    reader: DigitReader,
+    *,
+    title: str = "the model",
+    refit: bool = True,
+    progress: Progress | None = None,
+) -> Wall:
     """Read a class's digits with a model, and fit with them.
+
+    Parameters
+    ----------
+    drawn : ClassDigits
+    reader : DigitReader
+    title : str
+        What to call it.
+    refit : bool
+        Whether to fit the embedded digits with the class's: some seconds.
+    progress : callable, optional
 
     Raises
     ------
@@ -170,7 +188,7 @@ def make_wall(drawn: ClassDigits, reader: DigitReader, *, refit: bool = True, pr
     place = {name: k for k, name in enumerate(reader.classes)}
     return Wall(
         kept,
-        reader._card().title,
+        title,
         classes,
         labels,
         answers,

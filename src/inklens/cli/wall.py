@@ -35,14 +35,15 @@ def wall(
     from pathlib import Path
 
     from inklens.classroom.drawn import read_class
-    from inklens.classroom.wall import make_wall
+    from inklens.classroom.wall import SHIPPED, make_wall
     from inklens.classroom.wall_page import write_wall
     from inklens.reader import DigitReader
 
     drawn = read_class(folder)
     reader = DigitReader.shipped() if model is None else DigitReader.load(model)
+    title = SHIPPED if model is None else Path(model).stem
     with progress_bar() as progress:
-        found = make_wall(drawn, reader, refit=not no_refit, progress=progress)
+        found = make_wall(drawn, reader, title=title, refit=not no_refit, progress=progress)
     write_wall(found, out, names=names)
     for note in found.notes:
         say(f"inklens: {note}")
