@@ -33,6 +33,7 @@ INKED = 128  # from which a pixel belongs to a stroke, as for every drawing
 MAX_BODY_BYTES = 60 * limits.KB  # a drawing of 140 x 140 in base64 has 26 kB
 PAGES = re.compile(r"/(?:join|wall)/[^/]*")  # a link in a chat may open them
 JSON = "application/json"
+RELOADED = ("/join/class", "/wall/class")  # what the pages make of their address, so that no token is seen
 KEEP_SECONDS = 10.0  # between two times that the digits are written down
 
 
@@ -119,6 +120,8 @@ class ClassApp:
             return _json({"status": "ok"})
         if method == "GET" and path in (*self._assets, *self._scripts):
             return await self._asset(path, scope)
+        if method == "GET" and path in RELOADED:
+            return self._again(path, scope)
         if method == "GET" and path.startswith("/join/"):
             key = self.live.join(path.removeprefix("/join/"), _client(scope), _cookie(scope, COOKIE))
             return _page("class_join.html", COOKIE, key)
@@ -138,6 +141,15 @@ class ClassApp:
             self.live.remove(int(number[1]), key)
             return Answer(b"", status=204)
         raise Problem(404, "not-found", "there is nothing at this address; the wall shows the one to open")
+
+    def _again(self, path: str, scope: Scope) -> Answer:
+        """Return a page that is loaded again: its address has no token any more, but its cookie says who it is."""
+        if path == "/wall/class":
+            if not self.live.is_teacher(_cookie(scope, TEACHERS_COOKIE)):
+                raise _no_wall()
+            return _page("class_wall.html")
+        self.live.student(_cookie(scope, COOKIE))
+        return _page("class_join.html")
 
     def _about(self, scope: Scope) -> Answer:
         is_teacher = self.live.is_teacher(_cookie(scope, TEACHERS_COOKIE))
@@ -180,7 +192,7 @@ class ClassApp:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events to the wall until it is closed, or the class ends."""
         if not self.live.is_teacher(_cookie(scope, TEACHERS_COOKIE)):
-            raise Problem(401, "wall", "open the wall at the address that the terminal printed")
+            raise _no_wall()
         last = b"".join(values(scope["headers"], b"last-event-id"))
         events = self.live.follow(int(last) if last.isdigit() and len(last) < 9 else 0)
         gone = asyncio.create_task(_gone(receive))
@@ -211,10 +223,14 @@ def _json(value: object, status: int = 200) -> Answer:
     return Answer(json.dumps(value).encode(), JSON, status)
 
 
-def _page(name: str, cookie: str, key: str) -> Answer:
+def _page(name: str, cookie: str = "", key: str = "") -> Answer:
     """Return a page and the key for its requests, which no script can read and no other site's page sends."""
-    said = f"{cookie}={key}; Path=/; HttpOnly; SameSite=Strict"
-    return Answer(read_static(name).encode(), HTML, headers={"Set-Cookie": said, "Cache-Control": "no-store"})
+    said = {"Set-Cookie": f"{cookie}={key}; Path=/; HttpOnly; SameSite=Strict"} if key else {}
+    return Answer(read_static(name).encode(), HTML, headers={**said, "Cache-Control": "no-store"})
+
+
+def _no_wall() -> Problem:
+    return Problem(401, "wall", "open the wall at the address that the terminal printed")
 
 
 def _client(scope: Scope) -> str:

@@ -69,7 +69,7 @@ def local_address() -> str:
             found = str(probe.getsockname()[0])
         except OSError as error:
             raise OutputError("this computer is in no network; join one, or say --address") from error
-    if found.startswith("127.") or found == "0.0.0.0":  # noqa: S104 (compared, not bound)
+    if found.startswith("127.") or found == "0.0.0.0":
         raise OutputError("this computer is in no network; join one, or say --address")
     return found
 
@@ -96,8 +96,10 @@ def serve_class(settings: Settings, tell: Callable[[Opened], None]) -> ClassDigi
     Raises
     ------
     OutputError
-        It cannot listen there, or write into the folder.
+        It cannot listen there, or write into the folder, or a class's digits are there already.
     """
+    if (settings.out / DIGITS).exists():
+        raise OutputError(f"{str(settings.out)!r} holds the digits of a class already; name another folder with --out")
     try:
         listener = listen(settings.port, settings.address)
     except OSError as error:

@@ -91,7 +91,9 @@ def studio(
             require(module, extra="studio")
     if as_class:
         if scratch or folder is not None or data is not None or unboxed:
-            raise click.UsageError("--class keeps digits in --out; leave out --folder, --scratch, --data, --unboxed", ctx)
+            raise click.UsageError(
+                "--class keeps digits in --out; leave out --folder, --scratch, --data, --unboxed", ctx
+            )
         return _open_class(model, port, address, names, out, open_page)
     if address is not None or names or out is not None:
         raise click.UsageError("--address, --names and --out go with --class", ctx)
@@ -118,7 +120,7 @@ def _open_class(
 
     from inklens.classroom.live_server import DIGITS, PAGE, Opened, Settings, local_address, serve_class
 
-    place = Path(out or f"class-{date.today().isoformat()}")
+    place = Path(out) if out else _free(f"class-{date.today().isoformat()}")
     settings = Settings(place, address or local_address(), PORT if port is None else port, model, names)
 
     def tell(opened: Opened) -> None:
@@ -141,6 +143,13 @@ def _open_class(
         wall = make_wall(drawn, reader, title=SHIPPED if model is None else model.stem, progress=progress)
     write_wall(wall, place / PAGE, names=names)
     say(f"inklens: {len(drawn.digits)} digits are in {place / DIGITS}, the page is {place / PAGE}")
+
+
+def _free(name: str) -> Path:
+    """Return a folder that is not there yet."""
+    from itertools import count
+
+    return next(place for n in count(1) if not (place := Path(name if n == 1 else f"{name}-{n}")).exists())
 
 
 def _is_there(module: str) -> bool:

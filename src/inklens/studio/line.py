@@ -1,7 +1,7 @@
 """The line to the child that reads drawings: asked and answered by the event loop itself, one question behind another.
 
 Threads that wait for a child take the interpreter's lock from the loop at every read and write, some milliseconds each
-time while many draw. Here no thread takes part, and the child finds its next question in the pipe when it has answered one.
+time while many draw. Here no thread takes part, and a child that has answered finds its next question in the pipe.
 """
 
 import asyncio

@@ -87,7 +87,7 @@ async def read_drawing(request: Request) -> Response:
 
 
 def _asked_drawing(parsed: object) -> schemas.AskedDrawing:
-    """Return the fields of a body that was parsed: with two hundred a second, what FastAPI does around it is too much."""
+    """Return the fields of a body that was parsed: at two hundred a second, what FastAPI does is too much."""
     try:
         return schemas.AskedDrawing.model_validate(parsed)
     except ValidationError as error:
