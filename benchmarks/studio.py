@@ -144,7 +144,18 @@ PHONES, CLASS_RATE, CLASS_SECONDS = 40, 10, 20
 @contextmanager
 def open_class(folder: str):
     """A class on this computer only: the address to join, and the teacher's."""
-    command = [sys.executable, "-m", "inklens", "studio", "--class", "--address", "127.0.0.1", "--port", "0", "--no-open"]
+    command = [
+        sys.executable,
+        "-m",
+        "inklens",
+        "studio",
+        "--class",
+        "--address",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-open",
+    ]
     running = subprocess.Popen([*command, "-o", f"{folder}/class"], stdout=subprocess.PIPE, text=True)
     try:
         wall, join = running.stdout.readline().strip(), running.stdout.readline().strip()

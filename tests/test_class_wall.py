@@ -125,6 +125,14 @@ def test_a_refused_file_is_named_and_the_rest_is_read(tmp_path, digits):
     assert [note.partition(":")[0] for note in found.notes] == ["bad.npz", "link.json"]
 
 
+def test_the_class_s_own_file_and_its_arrays_are_the_same_digits(tmp_path, digits):
+    (tmp_path / "class.json").write_text(document(digits))
+    (tmp_path / "class.npz").write_bytes(arrays(digits))
+    found = read_class(tmp_path)
+    assert set(found.digits) == set(digits)
+    assert len(found.digits) == len(digits)
+
+
 def test_two_files_are_of_two_students_though_both_call_themselves_one(tmp_path, digits):
     for n in (0, 1):
         (tmp_path / f"{n}.json").write_text(document([Drawn("4", digits[n].pixels, "me")]))

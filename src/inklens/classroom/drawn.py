@@ -166,13 +166,14 @@ def read_class(folder: str | Path) -> ClassDigits:
         raise DataError(f"there are no digits in {str(folder)!r}{why}")
     if len(digits) > MAX_DIGITS:
         raise DataError(f"expected at most {MAX_DIGITS:,} digits of a class, got {len(digits):,}")
-    return ClassDigits(tuple(dict.fromkeys(digits)), tuple(notes))
+    once = {(digit.student, digit.label, digit.pixels, digit.guess): digit for digit in reversed(digits)}
+    return ClassDigits(tuple(reversed(once.values())), tuple(notes))
 
 
 def _own_to(name: str, digits: Sequence[Drawn]) -> list[Drawn]:
     """Let students of two files be two, and the digits of a file without students be of one."""
     if name.startswith("class") and all(digit.student for digit in digits):
-        return list(digits)  # the class's own file, perhaps together with the same as .npz
+        return list(digits)  # the class's own file, and the same as .npz, which has no names
     return [replace(digit, student=f"{name} {digit.student}") for digit in digits]
 
 

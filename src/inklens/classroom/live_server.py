@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from inklens.classroom.drawn import ClassDigits, document
+from inklens.classroom.drawn import ClassDigits, arrays, document
 from inklens.classroom.live import LiveClass
 from inklens.classroom.live_app import ClassApp, doors
 from inklens.errors import OutputError
 from inklens.reader import DigitReader
-from inklens.storage import write_text
+from inklens.storage import write_bytes, write_text
 from inklens.studio.folders import listen
 from inklens.studio.guard import Guard
 from inklens.studio.processes import prepare
@@ -19,7 +19,7 @@ from inklens.studio.server import GuardedServer
 
 SHIPPED = "reader.inklens"
 NOWHERE = ("192.0.2.1", 9)  # an address of documentation (RFC 5737): connecting UDP sends nothing, and picks a way out
-DIGITS, PAGE = "class.json", "wall.html"
+DIGITS, ARRAYS, PAGE = "class.json", "class.npz", "wall.html"
 
 
 @dataclass(frozen=True)
@@ -113,4 +113,5 @@ def serve_class(settings: Settings, tell: Callable[[Opened], None]) -> ClassDigi
     if not digits:
         return None
     server.keep(server.live)
+    write_bytes(settings.out / ARRAYS, arrays(digits))
     return ClassDigits(digits)
