@@ -84,6 +84,24 @@ def npz_of(**made):
     return file.getvalue()
 
 
+class Opened:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def test_nothing_in_a_file_is_run(tmp_path):
+    sign, path = tmp_path / "run", tmp_path / "x.npz"
+    path.write_bytes(npz_of(images=np.zeros((1, 28, 28), np.uint8), labels=np.array([Opened(str(sign))])))
+    with pytest.raises(DataError):
+        read_file(path)
+    assert not sign.exists()
+
+
 HOSTILE = {
     "short.json": text_of(pixels=base64.b64encode(bytes(783)).decode()),
     "no-base64.json": text_of(pixels="%%%"),

@@ -1,5 +1,6 @@
 """The studio over HTTP: what it answers, what it refuses, and that nothing that dies, hangs or bursts stops it."""
 
+import asyncio
 import base64
 import io
 import json
@@ -13,6 +14,7 @@ import threading
 import time
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -684,6 +686,49 @@ def test_many_pixel_bombs_at_once_cost_little_and_others_are_answered():
         assert peak < 512
         assert soon(lambda: len(studios.children_of(studio.pid)) <= before)
         assert "Z" not in studios.children_of(studio.pid).values()
+
+
+# ------------------------------------------------------------------------------------------------- speed's conditions
+
+
+def test_answers_leave_at_once():
+    """Without TCP_NODELAY each answer's body waits 40 ms for its header to be acknowledged."""
+    from inklens.studio.folders import listen
+
+    async def options():
+        seen = asyncio.get_running_loop().create_future()
+
+        def connected(reader, writer):
+            seen.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen(0)
+        async with await asyncio.start_server(connected, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            found = await seen
+            writer.close()
+            await writer.wait_closed()
+        return found
+
+    assert asyncio.run(options())
+
+
+def test_drawings_asked_at_once_get_each_its_own_answer(studio):
+    drawings = []
+    for cols in range(80, 152, 6):
+        drawn = np.zeros((140, cols), np.uint8)
+        drawn[20:120, cols // 3 : cols // 3 + 14] = 255
+        drawings.append({"ink": base64.b64encode(drawn.tobytes()).decode(), "rows": 140, "cols": cols})
+    alone = [studio.client.post("/api/drawings", json=asked).json() for asked in drawings]
+    assert len({str(answer["box"]) for answer in alone}) > len(drawings) // 2
+    with ThreadPoolExecutor(len(drawings)) as pool:
+        together = list(pool.map(lambda asked: studio.client.post("/api/drawings", json=asked).json(), drawings))
+    assert together == alone
+
+
+def test_files_take_no_other_method(studio):
+    is_problem(studio.client.post("/app.js"), 405)
+    is_problem(studio.client.delete("/"), 405)
 
 
 # ------------------------------------------------------------------------------------------------- deaths

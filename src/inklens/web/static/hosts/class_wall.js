@@ -58,7 +58,7 @@ function show() {
   const share = (part, whole) => (whole ? `${Math.round((100 * part) / whole)} %` : '–');
   render(html`
     <header class="invitation">
-      <div><p>${t('joinAt')}</p><p class="address">${join}</p></div>
+      <h1><span>${t('joinAt')}</span> <span class="address">${join}</span></h1>
       <dl class="counts">
         ${[[t('students'), students], [t('digits'), digits.length], [t('read'), share(right, digits.length)], [t('guessed'), share(foreseen, guesses.length)]].map(([what, n]) => html`<div><dd>${n}</dd><dt>${what}</dt></div>`)}
       </dl>
