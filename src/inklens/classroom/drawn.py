@@ -105,9 +105,10 @@ def arrays(digits: Sequence[Drawn]) -> bytes:
     """Return digits as an ``.npz``; it holds no names, and `--data npz:FILE` reads it."""
     packed = io.BytesIO()
     pixels = np.frombuffer(b"".join(digit.pixels for digit in digits), np.uint8).reshape(-1, SIDE, SIDE)
-    named = [("labels", "label"), ("guesses", "guess"), ("students", "student")]
-    texts = {many: np.array([getattr(digit, one) or "" for digit in digits], str) for many, one in named}
-    np.savez_compressed(packed, images=pixels, **texts)
+    labels, guesses, students = (
+        np.array([getattr(digit, name) or "" for digit in digits], str) for name in ("label", "guess", "student")
+    )
+    np.savez_compressed(packed, images=pixels, labels=labels, guesses=guesses, students=students)
     return packed.getvalue()
 
 

@@ -8,7 +8,7 @@ import secrets
 import time
 from array import array
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from inklens.classroom.drawn import MAX_LABEL, MAX_NAME, N_PIXELS, Drawn
@@ -237,7 +237,7 @@ class LiveClass:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def follow(self, after: int) -> AsyncIterator[bytes]:
+    async def follow(self, after: int) -> AsyncGenerator[bytes, None]:
         """Yield events from one on, several at once when they are there, until the class ends."""
         if not self.streams.take(1):
             raise busy()

@@ -137,8 +137,7 @@ class ClassApp:
         if method == "POST" and path == "/api/class/digits":
             return await self._add(scope)
         if method == "DELETE" and (number := re.fullmatch(r"/api/class/digits/(\d{1,6})", path)):
-            key = _cookie(scope, TEACHERS_COOKIE) or _cookie(scope, COOKIE)
-            self.live.remove(int(number[1]), key)
+            self.live.remove(int(number[1]), _cookie(scope, TEACHERS_COOKIE) or _cookie(scope, COOKIE))
             return Answer(b"", status=204)
         raise Problem(404, "not-found", "there is nothing at this address; the wall shows the one to open")
 
