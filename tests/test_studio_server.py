@@ -726,6 +726,15 @@ def test_drawings_asked_at_once_get_each_its_own_answer(studio):
     assert together == alone
 
 
+def test_the_first_model_is_the_one_to_begin_with(studio):
+    first = studio.client.get("/first")
+    start = studio.client.get("/api/about").json()["start"]
+    assert first.headers["x-model"] == start
+    assert first.content == studio.client.get(f"/api/models/{start}/web", params={"lightly": True}).content
+    assert studio.client.get("/first", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+    is_problem(studio.client.post("/first"), 405)
+
+
 def test_files_take_no_other_method(studio):
     is_problem(studio.client.post("/app.js"), 405)
     is_problem(studio.client.delete("/"), 405)

@@ -1,7 +1,7 @@
 """The application as the server sees it: the browser's files at once, the routes as soon as they are loaded.
 
-FastAPI and the interface's types take most of a start. The page needs them only for its first question, so they are
-loaded in a thread while the browser already has its files.
+FastAPI and the interface's types take most of a start. The page draws its first picture from files alone, the model to
+begin with among them, so they are loaded in a thread meanwhile.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inklens.studio.guard import values
 from inklens.studio.problems import Problem
-from inklens.studio.static import ADDRESSES
+from inklens.studio.static import ADDRESSES, FIRST, OCTETS, Asset
 from inklens.studio.studio import Studio
+from inklens.web.light import light
 
 
 class Front:
@@ -31,7 +32,7 @@ class Front:
         """Answer a request."""
         if scope["type"] == "lifespan":
             return await self._live(receive, send)
-        if scope["path"] in ADDRESSES:
+        if scope["path"] in (*ADDRESSES, FIRST):
             return await self._give_asset(scope, send)
         if self._routes is None:
             raise Problem(503, "closing", "the studio is not open")
@@ -58,12 +59,17 @@ class Front:
     async def _give_asset(self, scope: Scope, send: Send) -> None:
         if scope["method"] != "GET":
             raise Problem(405, "method", "this address takes another method")
-        asset = await self.studio.asset(scope["path"])
+        more: dict[str, str] = {}
+        if scope["path"] == FIRST:
+            model = await self.studio.chosen(None)
+            asset, more = Asset(light(await self.studio.web(model)), OCTETS), {"X-Model": model}
+        else:
+            asset = await self.studio.asset(scope["path"])
         accepts, known = (values(scope["headers"], name) for name in (b"accept-encoding", b"if-none-match"))
         status, body, headers = asset.answer(
             b",".join(accepts).decode("latin-1"), known[0].decode("latin-1") if known else None
         )
-        said = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        said = [(name.lower().encode(), value.encode()) for name, value in {**headers, **more}.items()]
         said.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": said})
         await send({"type": "http.response.body", "body": body})
