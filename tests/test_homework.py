@@ -15,6 +15,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from command import run
 from drawn_digits import draw as hand
 from handwriting import encoded, photo
@@ -27,6 +28,7 @@ from inklens.classroom.bundle import pack
 from inklens.classroom.drawing import draw
 from inklens.classroom.pictures import keep
 from inklens.classroom.work import DELIVERABLES, MAX_BYTES, MAX_PHOTO_BYTES, DigitWork, Work, sha256
+from inklens.cli.main import inklens as inklens_command
 from inklens.errors import DataError, ModelFileError, ParameterError, PhotoError
 from inklens.linear.softmax import softmax
 from inklens.photos import normalise
@@ -287,7 +289,7 @@ def test_a_field_of_the_wrong_kind_is_refused(document, field, value):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b'{"schema": NaN}', b"\xff", b"[" * 100_000, b"3", b"x" * 1_000_001]
+    "data", [b"", b"{", b"[]", b'{"schema": NaN}', b"\xff", b"[" * 100_000, b'{"a": 1, "a": 1}', b"3", b"x" * 1_000_001]
 )
 def test_bytes_that_are_no_work_are_refused(data):
     with pytest.raises(DataError, match=r"work\.json"):
@@ -534,6 +536,29 @@ def test_the_command_from_first_photo_to_hand_in(tmp_path, model, pictures):
     assert replace(work, name="x").members == work.members
 
 
+def test_on_a_terminal_the_guess_is_asked_before_the_answer_is_told(tmp_path, model, pictures, monkeypatch):
+    monkeypatch.setattr("inklens.cli.homework._on_terminal", lambda: True)
+    new, told = ["homework", "new", str(tmp_path / "hw")], []
+    for more, typed in (
+        (["--model", str(model), "--photo", str(pictures[0])], "Ada\n4\nx\n7\n"),
+        (["--photo", str(pictures[1])], "9\n"),  # it is the same digit: only the guess is asked
+    ):
+        done = CliRunner().invoke(inklens_command, [*new, *more], input=typed)
+        assert done.exit_code == 0, done.output
+        told.append(done.output)
+    assert "is not one of" in told[0]
+    assert told[0].index("What will the model say?") < told[0].index("digit 1: 4")
+    assert "so that it is misread" in told[0]
+    assert "Which digit is it meant to be?" not in told[1]
+    work = Homework(tmp_path / "hw").work
+    assert [work.name, *((digit.meant, digit.guess) for _, digit in work.numbered)] == ["Ada", ("4", "7"), ("4", "9")]
+    hand_in = ["homework", "hand-in", str(tmp_path / "hw"), "-o", str(tmp_path / "ada.inkwork"), "--no-open"]
+    assert "Nothing was written" in CliRunner().invoke(inklens_command, hand_in, input="n\n").output
+    assert not (tmp_path / "ada.inkwork").exists()
+    CliRunner().invoke(inklens_command, hand_in, input="y\n")
+    assert (tmp_path / "ada.inkwork").exists()
+
+
 def test_scripts_give_both_photos_at_once_and_hand_in_what_there_is(tmp_path, pictures):
     one, two = pictures
     begun = run("homework", "new", "hw", "--name", "Ada", "--photo", one, "--photo", two, "--json", cwd=tmp_path)
@@ -557,6 +582,7 @@ def test_scripts_give_both_photos_at_once_and_hand_in_what_there_is(tmp_path, pi
         (("new", "hw", "--digit", "2"), 2, "--digit 2 goes with one picture"),
         (("check", "hw"), 1, "there is no homework in 'hw'"),
         (("hand-in", "hw"), 1, "there is no homework in 'hw'"),
+        (("hand-in", "hw", "-o", "nowhere/ada.inkwork"), 2, "nowhere"),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_leaves_nothing(tmp_path, args, code, words):

@@ -37,11 +37,20 @@ PICTURES = (
     "seven-1.jpg",
     "seven-2.jpg",
     "drawing.png",
+    "four.jpg",
+    "four-changed.jpg",
+    "a.jpg",
+    "b.jpg",
 )
 FOLDERS_OF_MNIST = ("DIR", "FOLDER")  # what stands for a folder of the reader's own
 ROWS, LARGE = 300, 10_000
 REFITS = 2
-CODES = {"inklens verify src/inklens/reader.inklens --data idx:FOLDER": 1}  # which are not the digits that it names
+CODES = {
+    "inklens verify src/inklens/reader.inklens --data idx:FOLDER": 1,  # which are not the digits that it names
+    "inklens homework check": 1,  # nobody has explained anything
+    "inklens homework check my-homework": 1,
+    "inklens homework check my-homework --json": 1,
+}
 
 
 def commands_in(text):
@@ -136,6 +145,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.tasks.certainty.stability", lambda *args, **options: few_refits(args, options))
     monkeypatch.setattr("inklens.tasks.limits.SECONDS", 0.5)
     monkeypatch.setattr("inklens.tasks.certainty.curvature", lambda *_, **__: scatter())
+    monkeypatch.setattr("inklens.classroom.drawing.draw", lambda number, tell: small.X[number].reshape(28, 28) / 255)
     monkeypatch.setattr("inklens.studio.server.serve", lambda settings, listener: None)
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
@@ -153,6 +163,7 @@ def folder(small, tmp_path, monkeypatch):
             (here / name / f"{half}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
     (here / "src" / "inklens").mkdir(parents=True)
     (here / "src" / "inklens" / "reader.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
+    (here / "class.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
     monkeypatch.chdir(here)
     return here
 
@@ -208,3 +219,14 @@ def test_hints_in_the_terminal_run_and_are_about_the_same_rows(folder, monkeypat
             assert "--data idx:FOLDER --train 200 --test 90 --seed 4" in hint
     for hint in hints:
         execute(hint, monkeypatch, capfd)
+
+
+def test_hints_of_a_fit_and_of_labels_run(folder, monkeypatch, capfd):
+    made = "fit --data idx:FOLDER --train 200 --test 90 --seed 4 -o 'my model.inklens'"
+    hints = execute(f"inklens {made}", monkeypatch, capfd)
+    assert [hint.split()[1] for hint in hints] == ["evaluate", "explain", "report"]
+    again = execute("inklens labels 'my model.inklens' --table 'my table.csv'", monkeypatch, capfd)
+    assert [hint.split()[1] for hint in again] == ["labels"]
+    for hint in [*hints, *again]:
+        execute(hint, monkeypatch, capfd)
+    assert Path("corrected.inklens").is_file()

@@ -15,9 +15,9 @@ from inklens.classroom.work import (
     DRAWING,
     FRAME_SIDE,
     MAX_MODEL_BYTES,
-    MAX_NAME,
     MAX_NOTE,
     MAX_STEPS,
+    MAX_TITLE,
     DigitWork,
     ModelCard,
     StepNote,
@@ -156,7 +156,7 @@ def model_card(reader: DigitReader) -> ModelCard:
     words += [] if data.name is None else [f"of {data.name}"]
     words += [] if fit is None or not fit.is_penalised else [f"C={fit.C:g}, l1_ratio={fit.l1_ratio:g}"]
     title = ", ".join([" ".join(words[:2]), *words[2:]]) if data.name else ", ".join(words)
-    return ModelCard(sha256(handed_model(reader)), title[:MAX_NAME], reader.classes, reader.features)
+    return ModelCard(sha256(handed_model(reader)), title[:MAX_TITLE], reader.classes, reader.features)
 
 
 def step_png(step: Step) -> bytes:
@@ -188,7 +188,8 @@ def ink_changed(first: Sequence[int], second: Sequence[int]) -> float:
 
     A photo that is only stored anew may come to lie one pixel beside its place, where its centre of mass is a tie.
 
-    >>> ink_changed([0] * 784, [255, 51, *[0] * 782])
+    >>> bare, marked = [0] * 784, [0] * 400 + [255, 51] + [0] * 382
+    >>> ink_changed(bare, marked)
     1.2
     """
     still, moved = frame_of(first).astype(int), np.pad(frame_of(second).astype(int), 1)

@@ -26,7 +26,7 @@ from inklens.classroom.work import (
     step_member,
 )
 from inklens.errors import DataError
-from inklens.studio.strict_json import JsonError, parse
+from inklens.strict_json import JsonError, parse
 
 KB = 1_000
 MAX_PICTURE_BYTES = 200 * KB  # of a frame or a step: 280 x 280 grey levels have 78 kB unpacked

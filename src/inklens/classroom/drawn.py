@@ -18,7 +18,7 @@ import numpy as np
 
 from inklens.classroom import archive
 from inklens.errors import DataError
-from inklens.studio.strict_json import JsonError, parse
+from inklens.strict_json import JsonError, parse
 
 SCHEMA = "inklens-digits/1"
 SUFFIXES = (".json", ".npz", ".inkwork")

@@ -324,7 +324,7 @@ class Homework(Shown):
     def _opened(self) -> Work | None:
         """Return the work in the folder; None where that is new or empty."""
         try:
-            names = {path.name for path in self.folder.iterdir()}
+            names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -30,6 +30,7 @@ from typing import Self
 
 from inklens.classroom.fields import Fields, plain_settings
 from inklens.errors import DataError
+from inklens.strict_json import JsonError, parse
 
 SCHEMA = "inklens-work/1"
 SUFFIX = ".inkwork"
@@ -37,6 +38,7 @@ ASSIGNMENT = "Try your own image"  # the tutorial's heading
 
 MAX_BYTES = 2_000_000  # of the file
 MAX_PHOTO_BYTES = 700_000  # of each picture as given: two and all else fit the file
+MAX_TITLE = 200  # characters: the longest title that a model gets here has some 90
 MAX_JSON_BYTES = 1_000_000  # of work.json; ten classes take some 60 kB
 MAX_MODEL_BYTES = 450_000  # 62 classes on pixels take 389 kB
 MAX_STEPS = 9
@@ -83,7 +85,7 @@ class ModelCard:
     def from_json(cls, value: object) -> Self:
         """Return the card that JSON holds; `DataError` says what is wrong with it."""
         given = Fields(value, "work.json, model")
-        sha256, title = _checksum(given), given.text("title", most=MAX_NAME)
+        sha256, title = _checksum(given), given.text("title", most=MAX_TITLE)
         named = given.list("classes")
         classes = tuple(name for name in named if isinstance(name, str) and 0 < len(name) <= MAX_LABEL)
         if not 2 <= len(classes) <= MAX_CLASSES or len(set(classes)) < len(named):
@@ -312,9 +314,9 @@ class Work:
         if len(data) > MAX_JSON_BYTES:
             raise DataError(f"work.json has {len(data):,} bytes, more than the {MAX_JSON_BYTES:,} that it may have")
         try:
-            value = json.loads(data.decode(), parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise DataError("work.json is damaged: it is no JSON; make the hand-in again") from error
+            value = parse(data)
+        except JsonError as error:
+            raise DataError(f"work.json is damaged: {error}; make the hand-in again") from error
         return cls.from_json(value)
 
 
@@ -346,7 +348,3 @@ def _checksum(given: Fields) -> str:
     if len(text) != 64 or set(text) - set("0123456789abcdef"):
         raise given.wrong("expected 64 hexadecimal digits for 'sha256'")
     return text
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)

@@ -5,6 +5,7 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    OutFile,
     Renamed,
     data_option,
     fit_monitor,
@@ -13,10 +14,10 @@ from inklens.cli.output import (
     out_option,
     print_json,
     print_table,
-    program_name,
     progress_bar,
     refuse_given,
     say,
+    say_next,
 )
 
 
@@ -24,15 +25,27 @@ from inklens.cli.output import (
 @click.argument("model", type=click.Path(dir_okay=False))
 @data_option(default=None)
 @click.option(
-    "--folds", type=click.IntRange(2, 100), default=5, show_default=True, help="Parts; each judged by the rest."
+    "--folds",
+    type=click.IntRange(2, 100),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Parts of the rows, each judged by a model that was fitted on the others.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Deals the rows into parts.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Another number deals the rows into other parts.",
+)
 @most_option
 @click.option(
     "--table",
     cls=Renamed,
     formerly=("--relabel",),
-    type=click.Path(dir_okay=False),
+    type=OutFile(),
     metavar="CSV",
     help="Write a table to decide in, for --refit.",
 )
@@ -78,7 +91,8 @@ def _show_suspects(
     if table:
         path = found.save_table(table, session)
         again = f"labels {shlex.quote(model)} --refit {shlex.quote(table)} -o corrected.inklens"
-        say(f"wrote {path}: decide in it, then: {program_name()} {again}")
+        say(f"wrote {path}: decide in it")
+        say_next((again, "fit again as it was decided"))
     if out:
         say(f"wrote {found.display(most=most).save(out)}")
     if as_json:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from inklens.cli.output import json_option, open_option, print_json, print_table, say, say_next, show_page
+from inklens.cli.output import json_option, open_option, out_option, print_json, print_table, say, say_next, show_page
 from inklens.cli.photos import given, recipe_options
 
 FOLDER = "my-homework"
@@ -36,7 +36,7 @@ def _recipe(command):
 
 @homework.command()
 @click.argument("places", nargs=-1, type=click.Path(), metavar="[DIR] [PHOTO1 [PHOTO2]]")
-@click.option("-o", "--out", type=click.Path(file_okay=False), metavar="DIR", help="The homework's folder, also DIR.")
+@out_option("The homework's folder, also DIR.", metavar="DIR")
 @click.option("--photo", "photos", multiple=True, type=click.Path(), metavar="FILE", help="Digit 1, then digit 2.")
 @click.option("--draw", is_flag=True, help="Draw the next digit in the browser instead.")
 @click.option(
@@ -85,7 +85,7 @@ def new(
     from inklens.classroom import Homework
 
     folder, pictures = _places(places, out, photos)
-    asked = _Terminal(interactive=sys.stdin.isatty() and sys.stdout.isatty() and not as_json, quiet=as_json)
+    asked = _Terminal(interactive=_on_terminal() and not as_json, quiet=as_json)
     work = Homework(folder, name=name, model=model, assignment=assignment)
     made = [work.prepare(picture, **given(settings)) for picture in pictures]
     if not work.work.name and asked.interactive:
@@ -101,8 +101,9 @@ def new(
         return print_json({**found.to_json(), "folder": str(folder), "digits": _answers(work)})
     _say_gaps(found)
     at = click.format_filename(str(folder))
+    say(f"All of it, to read and to print: {click.format_filename(str(folder / 'page.html'))}")
     say_next(
-        (f"homework new {at} --photo FILE --photo FILE", "put in digits, or other ones"),
+        (f"homework new {at} --photo FILE", "the second digit, or another one in its place"),
         (f"homework check {at}", "what is there and what is missing"),
         (f"homework hand-in {at} -o mine.inkwork", "one file for your teacher"),
     )
@@ -134,9 +135,7 @@ def check(folder: str, as_json: bool) -> None:
 
 @homework.command("hand-in")
 @click.argument("folder", default=FOLDER, type=click.Path(file_okay=False), metavar="[DIR]")
-@click.option(
-    "-o", "--out", type=click.Path(dir_okay=False), metavar="FILE", help="The file to hand in.  [default: NAME.inkwork]"
-)
+@out_option("The file to hand in.  [default: NAME.inkwork]", metavar="FILE")
 @open_option
 @json_option
 def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool) -> None:
@@ -151,9 +150,10 @@ def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool)
       inklens homework hand-in my-homework -o ada.inkwork --json
     """
     work = _opened(folder)
-    if sys.stdin.isatty() and sys.stdout.isatty() and not as_json and not work.check().complete:
+    if _on_terminal() and not as_json and not work.check().complete:
         _say_gaps(work.check())
-        click.confirm("Hand it in like this?", abort=True)
+        if not click.confirm("Hand it in like this?"):
+            return say("Nothing was written.")
     out = out or f"{_file_name(work.work.name)}.inkwork"
     found = work.hand_in(out)
     if as_json:
@@ -246,6 +246,10 @@ class _Terminal:
         if number == 1 and digit.outcome is not None and self.interactive:
             turn = "misread" if digit.outcome == "read right" else "read right"
             click.echo(f"Now change the digit slightly, so that it is {turn}.")
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _drawn(number: int):

@@ -35,7 +35,7 @@ GROUPS = {
         "votes": ("explaining", "Show which training images speak for and against an answer."),
         "quiz": ("quiz", "Predict what the model says, then see its exact answer."),
         "report": ("tutorial", "Write a page about a fitted model."),
-        "export": ("export", "Write a model as one live page, or as JSON for other programs."),
+        "export": ("export", "Write a model as one live page, or for other programs: JSON, ONNX, C."),
     },
     "Judge": {
         "evaluate": ("judging", "Judge a model: accuracy, confusions, single mistakes, and how sure it is."),
@@ -47,6 +47,7 @@ GROUPS = {
         "labels": ("doubting", "Find training rows that are probably labelled wrong, and fit without these errors."),
     },
     "Classroom": {
+        "notebook": ("notebook", "Put the tutorial into a folder of yours as a Jupyter notebook."),
         "homework": ("homework", "Hand in two digits of your own, and why a model reads them as it does."),
         "class": ("classroom", "Compute again what a class handed in, and show what it drew."),
     },

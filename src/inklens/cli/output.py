@@ -18,6 +18,7 @@ DATA_HELP = (
     "openml:NAME[@VERSION], idx:DIR, folder:DIR, npz:FILE, csv:FILE or parquet:FILE."
 )
 
+OWN_DATA = "the model's own data"
 
 SEED = 9  # of the split, unless another is asked for: the tutorial's
 
@@ -68,19 +69,40 @@ class Renamed(click.Option):
         parser.add_option(self, self.formerly, dest=self.name, action="store", nargs=self.nargs)
 
 
+class OutFile(click.Path):
+    """A file to write, in a folder that is there; what has no ending may be a folder where `or_folder` says so."""
+
+    def __init__(self, *, or_folder: bool = False, allow_dash: bool = False) -> None:
+        super().__init__(dir_okay=or_folder, allow_dash=allow_dash)
+        self.or_folder = or_folder
+
+    def convert(self, value, param, ctx):
+        """Refuse a folder that is not there before any work is done."""
+        from inklens.errors import OutputError
+        from inklens.storage import check_folder
+
+        path = os.fsdecode(super().convert(value, param, ctx))
+        if self.or_folder and not Path(path).suffix:  # a folder, which is made
+            return path
+        try:
+            check_folder(path)
+        except OutputError as error:
+            raise click.UsageError(str(error), ctx) from error
+        return path
+
+
 def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
     """-o, --out: where the result goes, a file unless the metavar is DIR."""
-    kind = click.Path(file_okay=False) if metavar == "DIR" else click.Path(dir_okay=False)
+    kind = click.Path(file_okay=False) if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
     return click.option(
         "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
     )
 
 
 def data_option(default: str | None = "embedded"):
-    """--data."""
-    return click.option(
-        "--data", type=DataSpec(), metavar="SPEC", default=default, show_default=default is not None, help=DATA_HELP
-    )
+    """--data; without a default, the model's own data are."""
+    shown = f"{DATA_HELP}  [default: {default or OWN_DATA}]"
+    return click.option("--data", type=DataSpec(), metavar="SPEC", default=default, help=shown)
 
 
 def split_options(*, seed: int | None = SEED):
@@ -89,7 +111,13 @@ def split_options(*, seed: int | None = SEED):
     options = [
         click.option("--train", type=RowCount(), help=f"Training rows, or their share.  [default: {own or '0.75'}]"),
         click.option("--test", type=RowCount(), help=f"Test rows, or their share.  [default: {own or '0.25'}]"),
-        click.option("--seed", type=int, default=seed, metavar="N", help=f"Of the split.  [default: {own or seed}]"),
+        click.option(
+            "--seed",
+            type=int,
+            default=seed,
+            metavar="N",
+            help=f"Shuffles the rows.  [default: {own or seed}]",
+        ),
     ]
 
     def decorate(command):
@@ -101,7 +129,11 @@ def split_options(*, seed: int | None = SEED):
 
 
 part_option = click.option(
-    "--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Rows of the split."
+    "--part",
+    type=click.Choice(["test", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Half of the rows, or all.",
 )
 most_option = click.option(
     "-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="Images to show."
