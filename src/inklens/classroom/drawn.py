@@ -195,7 +195,7 @@ def read_json(data: bytes) -> list[Drawn]:
     try:
         value = parse(data)
     except JsonError as error:
-        raise DataError(str(error)) from error
+        raise DataError(f"{error}; save the digits again") from error
     listed = value.get("digits") if isinstance(value, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_DIGITS:
         raise DataError(f"expected {SCHEMA}: an object with a list of digits")
