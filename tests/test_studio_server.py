@@ -735,6 +735,17 @@ def test_the_first_model_is_the_one_to_begin_with(studio):
     is_problem(studio.client.post("/first"), 405)
 
 
+def test_digits_that_are_kept_in_one_second_stay_in_order(studio):
+    pixels = base64.b64encode(bytes(784)).decode()
+    kept = []
+    for label in "31415926":
+        kept.append(studio.client.post("/api/digits", json={"pixels": pixels, "label": label}).json()["id"])
+        time.sleep(0.002)  # the clock is written down in milliseconds
+    assert [digit["id"] for digit in studio.client.get("/api/digits").json()["digits"]][-8:] == kept
+    for digit in kept:
+        studio.client.delete(f"/api/digits/{digit}")
+
+
 def test_files_take_no_other_method(studio):
     is_problem(studio.client.post("/app.js"), 405)
     is_problem(studio.client.delete("/"), 405)
