@@ -3,15 +3,20 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from inklens.classroom.checking import ClassCheck, check_class
     from inklens.classroom.homework import Homework
 
-__all__ = ["Homework"]
+__all__ = ["ClassCheck", "Homework", "check_class"]
 
 
 def __getattr__(name: str) -> object:
-    """Import `Homework` where it is used: a check of hand-ins needs no pages."""
+    """Import the student's or the teacher's half where it is used: neither needs the other."""
     if name == "Homework":
         from inklens.classroom.homework import Homework
 
         return Homework
+    if name in ("ClassCheck", "check_class"):
+        from inklens.classroom import checking
+
+        return getattr(checking, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,7 +26,6 @@ from inklens.classroom.work import (
     step_member,
 )
 from inklens.errors import DataError
-from inklens.strict_json import JsonError, parse
 
 KB = 1_000
 MAX_PICTURE_BYTES = 200 * KB  # of a frame or a step: 280 x 280 grey levels have 78 kB unpacked
@@ -122,11 +121,7 @@ def open_hand_in(data: bytes) -> HandIn:
     members = _directory(data)
     _check_places(data, members)
     unpacked = {member.name: _unpacked(data, member) for member in members}
-    try:
-        value = parse(unpacked["work.json"])
-    except JsonError as error:
-        raise DataError(f"work.json: {error}; {AGAIN}") from error
-    work = Work.from_json(value)
+    work = Work.from_bytes(unpacked["work.json"])
     _check_list(work, list(unpacked))
     return HandIn(work, unpacked)
 
@@ -177,7 +172,8 @@ def _entry(data: bytes, at: int, end: int) -> tuple[_Member, int]:
         raise DataError(f"{name!r} is in the form of archives beyond 4 GB; {AGAIN}")
     if n_extra or n_comment or disk:
         raise DataError(f"{name!r} has an extra field or a comment, as another program writes them; {AGAIN}")
-    if not stat.S_ISREG(mode := looks >> 16) and mode:
+    mode = looks >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         raise DataError(f"{name!r} is {_kind(mode)} and no file; {AGAIN}")
     member = _Member(name, flags, method, crc, packed, size, offset)
     _check_form(member)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from inklens import __version__
 from inklens.classroom import boxed
 from inklens.classroom.answers import handed_model, model_card
 from inklens.classroom.archive import read_bytes
@@ -25,8 +26,9 @@ from inklens.reprs import Card, Shown
 SCHEMA_VERSION = 1
 PROCESSES = 2  # at a time
 JPEG_QUALITY = 80
+MOST_NAMED = 3  # files in a note
 UNPROVEN = (
-    "Who held the pen, and whose words they are: a digit that somebody else wrote for a student is computed as any other.",
+    "Who held the pen, and whose words they are: a digit that somebody else wrote is computed as any other.",
     "When a guess was made: it is what the student says it was.",
     "That a picture is new: only this class's pictures and the 5,000 training digits in the package are compared.",
 )
@@ -280,9 +282,12 @@ def _flag_pictures(rows: Sequence[Row], flags: dict[int, list[str]]) -> None:
 def _flag_training(rows: Sequence[Row], flags: dict[int, list[str]]) -> None:
     from inklens.datasets import load_dataset
 
+    looks = _looks(rows)
+    if not looks:
+        return
     digits = load_dataset("embedded")
     known = TrainingImages(digits.images())
-    for i, number, look in _looks(rows):
+    for i, number, look in looks:
         found = known.find(look)
         if found is not None:
             flags[i].append(f"digit {number}, photo: it shows a training image, the {digits.y[found]} in row {found}")
@@ -292,7 +297,7 @@ def _flag_words(rows: Sequence[Row], flags: dict[int, list[str]]) -> None:
     texts = {i: "\n".join(seen.said.text for seen in row.found.digits) for i, row in enumerate(rows) if row.found}
     for i, j, share in copied_words(texts):
         for one, other in ((i, j), (j, i)):
-            flags[one].append(f"explanation: {share:.0%} of the shorter text stand in that of {_who(rows[other])} too")
+            flags[one].append(f"explanation: {share:.0%} of the shorter text is also in that of {_who(rows[other])}")
 
 
 def _who(row: Row) -> str:
@@ -302,9 +307,27 @@ def _who(row: Row) -> str:
 def _notes(rows: Sequence[Row]) -> list[str]:
     read = [row.found for row in rows if row.found]
     foreign = {found.work.model.sha256 for found in read if found.foreign}
+    notes = []
     if len(read) > 1 and len(foreign) == 1 and all(found.foreign for found in read):
-        return ["All hand-ins were answered by one other model; is it the class's? Name it with --model."]
-    return []
+        notes.append("All hand-ins were answered by one other model; is it the class's? Name it with --model.")
+    others = sorted({found.work.inklens for found in read} - {__version__})
+    if others:
+        files = [row.file for row in rows if row.found and row.found.work.inklens in others]
+        notes.append(
+            f"Another inklens ({', '.join(others[:5])}; this one is {__version__}) computed {_some(files)}: where "
+            "steps and frame differ there, its recipe may be the reason."
+        )
+    return notes
+
+
+def _some(files: Sequence[str]) -> str:
+    """Return the first names, and how many more there are.
+
+    >>> _some(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    shown = files[:MOST_NAMED]
+    return ", ".join(shown) + (f" and {len(files) - len(shown)} more" if len(files) > len(shown) else "")
 
 
 def _all(row: Row) -> list[str]:

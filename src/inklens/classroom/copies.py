@@ -24,7 +24,8 @@ from inklens.classroom.texts import QUESTIONS
 PATCH_SIDE = 96  # pixels: of a photo about as many as a digit on it has
 MARGIN = 0.15  # of the digit's longer side, around it
 SOFT = 1.0  # pixels of blur: what JPEG and resampling change of an edge is finer
-SAME_PICTURE = 0.99  # correlation of pictures that are one
+SAME_PICTURE = 0.99  # correlation of pictures that are one; of 362 open photos two different ones reach 0.985
+SAME_STROKE = 0.994  # the same, of strokes and of training images, where thousands of pairs are compared
 WORTH_A_LOOK = 0.8  # correlation before they are brought together, below which that finds nothing
 COARSE_SIDE = 24  # pixels, for the first look at thousands of training images
 COARSE_LOOKS = 3  # training images that are looked at closely
@@ -34,6 +35,7 @@ FARTHEST, MOST_GROWTH = 8.0, 0.15  # pixels and share by which one is moved and 
 
 STROKE = 0.3  # spread of the ink across its direction, in that along it: below, it is a stroke; a 7 has 0.5
 SAME_PLACE = 0.01  # of the picture's longer side: distances of the digit from the four edges, of a copy without a crop
+TRAINING_PLACE = 0.04  # the same, of an image of 28 x 28 pixels, in which a pixel is 0.036
 SMALL_CROP = 0.12  # the same, of a copy with a small crop
 PAPER_SIDE = 64  # cells of the square of paper, twice as wide as the digit
 SAME_PAPER = 0.5  # correlation of what is left of it
@@ -140,15 +142,22 @@ def same_picture(first: Look, second: Look) -> bool:
         return True
     if float((first.patch * second.patch).sum()) < WORTH_A_LOOK:
         return False
-    if (first.is_stroke or second.is_stroke) and not same_surroundings(first, second):
+    is_stroke = first.is_stroke or second.is_stroke
+    if is_stroke and not same_surroundings(first, second):
         return False
-    return likeness(first.patch, second.patch) >= SAME_PICTURE
+    return likeness(first.patch, second.patch) >= (SAME_STROKE if is_stroke else SAME_PICTURE)
 
 
 def same_surroundings(first: Look, second: Look) -> bool:
     """Return whether a digit lies at the same place, or nearly the same on the same paper."""
-    apart = max(abs(a - b) for a, b in zip(first.edges, second.edges, strict=True)) / max(first.extent, second.extent)
+    apart = displacement(first, second)
     return apart <= SAME_PLACE or (apart <= SMALL_CROP and same_paper(first.paper, second.paper) >= SAME_PAPER)
+
+
+def displacement(first: Look, second: Look) -> float:
+    """Return the largest difference of two digits' distances from the four edges, in longer sides of the picture."""
+    apart = max(abs(a - b) for a, b in zip(first.edges, second.edges, strict=True))
+    return apart / max(first.extent, second.extent)
 
 
 def same_paper(first: np.ndarray, second: np.ndarray) -> float:
@@ -220,21 +229,39 @@ class TrainingImages:
 
     def __init__(self, images: np.ndarray) -> None:
         self.images = images
-        self._coarse = np.stack([self._look(i).coarse for i in range(len(images))]).astype(np.float32)
+        self._coarse = np.stack([_coarse_of(ink) for ink in images]).astype(np.float32)
 
     def find(self, look: Look) -> int | None:
         """Return which one a picture shows; None if none."""
         close = self._coarse @ look.coarse.astype(np.float32)
         for i in np.argsort(-close)[:COARSE_LOOKS]:
-            if close[i] >= WORTH_A_LOOK and same_picture(look, self._look(int(i))):
+            if close[i] >= WORTH_A_LOOK and self._is(int(i), look):
                 return int(i)
         return None
 
+    def _is(self, i: int, look: Look) -> bool:
+        image = self._look(i)
+        placed = not look.is_stroke or displacement(look, image) <= TRAINING_PLACE
+        return placed and likeness(look.patch, image.patch) >= SAME_STROKE
+
     def _look(self, i: int) -> Look:
         ink = self.images[i]
-        rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-        box = (cols[0], rows[0], cols[-1] + 1, rows[-1] + 1) if rows.size else (0, 0, *ink.shape)
-        return look_at(1 - ink / 255.0, tuple(map(float, box)), sha256="", frame=ink)
+        return look_at(1 - ink / 255.0, _box_of(ink), sha256="", frame=ink)
+
+
+def _coarse_of(ink: np.ndarray) -> np.ndarray:
+    """Return `Look.coarse` of an image, made in one step."""
+    left, top, right, bottom = _box_of(ink)
+    half = (0.5 + MARGIN) * max(right - left, bottom - top)
+    small = _square(ink / 255.0, ((left + right) / 2, (top + bottom) / 2), half, COARSE_SIDE, mode="edge")
+    return _standardised(small).ravel()
+
+
+def _box_of(ink: np.ndarray) -> tuple[float, float, float, float]:
+    rows, cols = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not rows.size:
+        return 0.0, 0.0, float(ink.shape[1]), float(ink.shape[0])
+    return float(cols[0]), float(rows[0]), float(cols[-1]) + 1, float(rows[-1]) + 1
 
 
 # ------------------------------------------------------------------------------------------------- words

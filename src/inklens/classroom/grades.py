@@ -20,7 +20,7 @@ from inklens import __version__
 from inklens.classroom.answers import frame_of, png
 from inklens.classroom.checking import UNPROVEN, ClassCheck, Row
 from inklens.classroom.recheck import DigitFound
-from inklens.classroom.work import DELIVERABLES
+from inklens.classroom.work import DELIVERABLES, DigitWork
 from inklens.errors import DataError
 from inklens.pages import render
 from inklens.reprs import map_scale, map_tile
@@ -35,6 +35,7 @@ TYPED = (*DELIVERABLES, "comment")  # columns that are the teacher's
 COLUMNS = ("file", "name", *TYPED, "points", "check")
 NEARLY_WHITE = 1e-12  # stands for the exact zeros of bare paper, which a map of coefficients would draw black
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+OURS, OURS_WITHIN = b'<meta name="generator" content="inklens', 1000  # what a page of ours has at its beginning
 SHOWN_CLASSES = 4  # of a table of scores
 
 # file names as the platforms give them to what they pack together
@@ -72,11 +73,20 @@ def write_grades(check: ClassCheck, out: str | os.PathLike[str]) -> dict[str, Gr
         grade = grades.get(row.file, Grade())
         for where in (STUDENTS, FEEDBACK):
             write_text(folder / where / pages[row.file], _student_page(check, row, grade, where == STUDENTS))
+    for where in (STUDENTS, FEEDBACK):
+        _remove_others(folder / where, set(pages.values()))
     write_text(folder / OVERVIEW, _overview(check, grades, pages))
     write_text(folder / "canvas.csv", canvas_table(check, grades))
     write_text(folder / "moodle.csv", moodle_table(check, grades))
     write_text(folder / GRADES, grades_table(check, grades))
     return grades
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    """Remove the pages of hand-ins that are gone; files that somebody else put there stay."""
+    for path in folder.glob("*.html"):
+        if path.name not in kept and path.is_file() and OURS in path.read_bytes()[:OURS_WITHIN]:
+            path.unlink()
 
 
 # ------------------------------------------------------------------------------------------------- tables
@@ -147,7 +157,7 @@ def _typed_row(file: str, row: Row | None, grade: Grade) -> list[str]:
 
 
 def canvas_table(check: ClassCheck, grades: Mapping[str, Grade]) -> str:
-    """Return a table as the grade book of Canvas imports it; of what it knows a student by, what the file name tells."""
+    """Return a table as the grade book of Canvas imports it, with the student's number where the file name tells it."""
     heading = _one_line(check.assignment)
     rows = [["    Points Possible", "", "", "", "", f"{TOTAL:g}"]]
     for row in check.rows:
@@ -210,6 +220,16 @@ def _one_line(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One student on the overview: the row, the page, the points so far, and each frame with what was said of it."""
+
+    row: Row
+    page: str
+    total: str
+    frames: list[tuple[str, DigitWork]]
+
+
+@dataclass(frozen=True)
 class Part:
     """One deliverable in the table of points: what was found of both digits, and what the teacher gave."""
 
@@ -245,24 +265,25 @@ class DigitShown:
 
 def _overview(check: ClassCheck, grades: Mapping[str, Grade], pages: Mapping[str, str]) -> str:
     rows = [
-        {
-            "row": row,
-            "page": f"{STUDENTS}/{pages[row.file]}",
-            "total": _plain(grades.get(row.file, Grade()).total),
-            "frames": [(_frame(seen), seen.said) for seen in row.found.digits] if row.found else [],
-        }
+        Entry(
+            row,
+            f"{STUDENTS}/{pages[row.file]}",
+            _plain(grades.get(row.file, Grade()).total),
+            [(_frame(seen), seen.said) for seen in row.found.digits] if row.found else [],
+        )
         for row in check.rows
     ]
     counts = {
         "hand-ins": len(check.rows),
-        "found again in every number": sum(row.is_ok for row in check.rows),
+        "without a question": sum(row.is_ok for row in check.rows),
         "to look at": sum(not row.is_ok and not row.reason for row in check.rows),
         "not readable": sum(bool(row.reason) for row in check.rows),
     }
     context = {
         **_common(f"{check.assignment}: the class", check.assignment, "What the class handed in, computed again."),
         "check": check,
-        "rows": rows,
+        "suspects": [entry for entry in rows if not entry.row.is_ok],
+        "others": [entry for entry in rows if entry.row.is_ok],
         "counts": counts,
         "unproven": UNPROVEN,
         "total": f"{TOTAL:g}",
@@ -273,14 +294,8 @@ def _overview(check: ClassCheck, grades: Mapping[str, Grade], pages: Mapping[str
 def _student_page(check: ClassCheck, row: Row, grade: Grade, for_teacher: bool) -> str:
     """Return a student's page; one to give back leaves out what concerns others."""
     found = row.found
-    digits = (
-        [
-            DigitShown(number, seen, picture)
-            for number, (seen, picture) in enumerate(zip(found.digits, row.pictures, strict=True), 1)
-        ]
-        if found
-        else []
-    )
+    pairs = zip(found.digits, row.pictures, strict=True) if found else ()
+    digits = [DigitShown(number, seen, picture) for number, (seen, picture) in enumerate(pairs, 1)]
     who = row.name or row.file
     context = {
         **_common(f"{who}: {check.assignment}", who, check.assignment),
@@ -325,7 +340,7 @@ def _page_names(files: Sequence[str]) -> dict[str, str]:
     """Return a file name of letters, digits and hyphens for each hand-in, whatever that is called.
 
     >>> _page_names(["Ada L.inkwork", "ada l.inkwork"])["Ada L.inkwork"]
-    'ada-l-e3f4.html'
+    'ada-l-ce31.html'
     """
     plain = {file: re.sub(r"[^a-z0-9]+", "-", file.casefold().removesuffix(".inkwork")).strip("-") for file in files}
     short = {file: name[:60] for file, name in plain.items()}

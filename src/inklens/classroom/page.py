@@ -73,7 +73,8 @@ class DigitPage:
     def given(self) -> Shown:
         """The picture as it was given."""
         small, (width, height) = preview(self.photo, PHOTO_SIDE)
-        size = f"{width:,} × {height:,} pixels, {max(len(self.photo) / 1000, 0.1):,.{0 if len(self.photo) > 9999 else 1}f} kB"
+        kilobytes = len(self.photo) / 1000
+        size = f"{width:,} × {height:,} pixels, {kilobytes:,.{0 if kilobytes >= 10 else 1}f} kB"
         what = "The drawing" if self.digit.source == "drawing" else f"The photo “{self.digit.given_name}”"
         return Shown(_address(small, "jpeg"), f"digit {self.number} as it was given", f"{what}, {size}.")
 

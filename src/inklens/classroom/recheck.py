@@ -36,7 +36,7 @@ from inklens.classroom.work import (
     step_member,
 )
 from inklens.errors import DataError, ModelFileError, ParameterError, PhotoError
-from inklens.photos import Normaliser, Picture, containers, decode
+from inklens.photos import Normaliser, Picture, Step, containers, decode
 from inklens.reader import DigitReader
 
 GREY_LEVELS = 1  # by which a frame may differ: another machine rounds the other way
@@ -177,12 +177,23 @@ def _of_digit(number: int, digit: DigitWork, hand_in: HandIn, reader: DigitReade
     computed = None
     try:
         framed = to_frame(picture, recipe=digit.recipe, settings=digit.settings)
-        computed = deliver(digit, reader, framed)
+        computed = deliver(digit, reader, _as_rounded(framed, digit))
         wrong += _of_steps(number, digit, framed, hand_in)
     except (PhotoError, ParameterError) as error:
         wrong.append(f"frame: the recipe finds none: {error}")
     wrong += _of_frame_picture(number, digit, hand_in)
     return DigitFound(digit, computed, _preview(picture), look_of(picture, digit), evidence), wrong
+
+
+def _as_rounded(framed: Framed, digit: DigitWork) -> Framed:
+    """Return the frame that was handed in where the recipe's is the same but for rounding, so that no answer tips."""
+    handed = frame_of(digit.frame)
+    return replace(framed, frame=handed) if _grey_levels_apart(framed, digit).max() <= GREY_LEVELS else framed
+
+
+def _grey_levels_apart(framed: Framed, digit: DigitWork) -> np.ndarray:
+    levels: np.ndarray = np.abs(framed.frame.astype(int) - frame_of(digit.frame))
+    return levels
 
 
 def _of_photo(digit: DigitWork, data: bytes) -> Iterator[str]:
@@ -198,7 +209,7 @@ def _of_photo(digit: DigitWork, data: bytes) -> Iterator[str]:
 
 def _of_steps(number: int, digit: DigitWork, framed: Framed, hand_in: HandIn) -> Iterator[str]:
     """Compare frame and steps with what the recipe makes."""
-    apart = np.abs(framed.frame.astype(int) - frame_of(digit.frame))
+    apart = _grey_levels_apart(framed, digit)
     if apart.max() > GREY_LEVELS:
         n = int((apart > GREY_LEVELS).sum())
         yield f"frame: {n} of 784 pixels are not what the recipe makes of the picture, by up to {apart.max()} levels"
@@ -206,12 +217,23 @@ def _of_steps(number: int, digit: DigitWork, framed: Framed, hand_in: HandIn) ->
     if names != made:
         yield f"steps: they are called {', '.join(names)}; the recipe has {', '.join(made)}"
         return
-    for i, (said, step) in enumerate(zip(digit.steps, framed.steps, strict=True), 1):
-        if not same_note(said.note, step.note[:MAX_NOTE]):
-            yield f"steps: step {i} notes {said.note!r}; the recipe notes {step.note!r}"
-        wrong = _of_picture(hand_in.members[step_member(number, i)], step_levels(step), STEP_LEVELS, STEP_SHARE)
-        if wrong:
-            yield f"steps: the picture of step {i} {wrong}"
+    wrong = {
+        i: words
+        for i, (said, step) in enumerate(zip(digit.steps, framed.steps, strict=True), 1)
+        if (words := _of_step(i, said.note, step, hand_in.members[step_member(number, i)]))
+    }
+    if len(wrong) > 1:
+        yield f"steps: {len(wrong)} of {len(made)} are not what the recipe makes of the picture"
+    else:
+        yield from (f"steps: {words}" for words in wrong.values())
+
+
+def _of_step(i: int, note: str, step: Step, picture: bytes) -> str:
+    """Return in what one step differs."""
+    if not same_note(note, step.note[:MAX_NOTE]):
+        return f"step {i} notes {note!r}; the recipe notes {step.note[:MAX_NOTE]!r}"
+    wrong = _of_picture(picture, step_levels(step), STEP_LEVELS, STEP_SHARE)
+    return f"the picture of step {i} {wrong}" if wrong else ""
 
 
 def _of_frame_picture(number: int, digit: DigitWork, hand_in: HandIn) -> Iterator[str]:
@@ -244,9 +266,9 @@ def _of_numbers(digit: DigitWork, reader: DigitReader) -> Iterator[str]:
         ("probabilities", "the probability", digit.probabilities, again.probabilities),
     ):
         yield from _of_classes(part, words, said, computed)
-    if digit.label != again.label and apart(again.z, digit.label, again.label) > SCORES:
+    if digit.label != again.label and score_gap(again.z, digit.label, again.label) > SCORES:
         yield f"probabilities: the answer is given as {digit.label}, and the model says {again.label}"
-    if digit.against != again.against and apart(again.z, digit.against, again.against) > SCORES:
+    if digit.against != again.against and score_gap(again.z, digit.against, again.against) > SCORES:
         yield f"evidence: {digit.against} is given as the runner-up, and {again.against} is it"
     for name in reader.classes:
         off = np.abs(np.subtract(digit.contributions[name], again.contributions[name]))
@@ -263,10 +285,10 @@ def _of_classes(part: str, words: str, said: Mapping[str, float], computed: Mapp
         yield f"{part}: {words} of {worst} is given as {said[worst]:.6g} and computed as {computed[worst]:.6g}"
 
 
-def apart(z: Mapping[str, float], one: str, other: str) -> float:
+def score_gap(z: Mapping[str, float], one: str, other: str) -> float:
     """Return by how much two classes' scores differ.
 
-    >>> apart({"4": 2.0, "9": 1.5}, "4", "9")
+    >>> score_gap({"4": 2.0, "9": 1.5}, "4", "9")
     0.5
     """
     return abs(z[one] - z[other])
