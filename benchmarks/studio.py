@@ -136,6 +136,72 @@ def waits_at(port: int, rate: float, seconds: float) -> tuple[float, float, floa
     return len(waits) / spent, 1e3 * statistics.median(waits), 1e3 * waits[int(0.99 * len(waits))]
 
 
+# ------------------------------------------------------------------------------------------------- a class
+
+PHONES, CLASS_RATE, CLASS_SECONDS = 40, 10, 20
+
+
+@contextmanager
+def open_class(folder: str):
+    """A class on this computer only: the address to join, and the teacher's."""
+    command = [
+        sys.executable,
+        "-m",
+        "inklens",
+        "studio",
+        "--class",
+        "--address",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-open",
+    ]
+    running = subprocess.Popen([*command, "-o", f"{folder}/class"], stdout=subprocess.PIPE, text=True)
+    try:
+        wall, join = running.stdout.readline().strip(), running.stdout.readline().strip()
+        yield join, wall
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(120)
+
+
+async def _class_waits(join: str, wall: str) -> list[float]:
+    asked = {"ink": json.loads(drawing())["ink"], "label": "1", "guess": "1"}
+    base, waits = join.rpartition("/join/")[0], []
+    async with httpx.AsyncClient(base_url=base, timeout=60) as teacher:
+        (await teacher.get(wall)).raise_for_status()
+        phones = [httpx.AsyncClient(base_url=base, timeout=60) for _ in range(PHONES)]
+        for phone in phones:
+            (await phone.get(join)).raise_for_status()
+
+        async def watch() -> None:
+            async with teacher.stream("GET", "/api/class/events") as events:
+                async for _ in events.aiter_raw():
+                    pass
+
+        async def send(phone: httpx.AsyncClient, moment: float) -> None:
+            (await phone.post("/api/class/digits", json=asked)).raise_for_status()
+            waits.append(time.perf_counter() - moment)
+
+        watching, began, sending = asyncio.create_task(watch()), time.perf_counter(), []
+        for number in range(CLASS_RATE * CLASS_SECONDS):
+            moment = began + number / CLASS_RATE
+            await asyncio.sleep(max(0.0, moment - time.perf_counter()))
+            sending.append(asyncio.create_task(send(phones[number % PHONES], moment)))
+        await asyncio.gather(*sending)
+        watching.cancel()
+        for phone in phones:
+            await phone.aclose()
+    return sorted(waits)
+
+
+def class_waits(folder: str) -> tuple[float, float]:
+    """Return median and p99 in ms of what forty phones wait, while the wall follows; loopback only."""
+    with open_class(folder) as (join, wall):
+        waits = asyncio.run(_class_waits(join, wall))
+    return 1e3 * statistics.median(waits), 1e3 * waits[int(0.99 * len(waits))]
+
+
 # ------------------------------------------------------------------------------------------------- photos, bombs
 
 
@@ -280,6 +346,8 @@ def main() -> None:
             _, _, quiet = waits_at(port, 20, 8)
             peak, p99, statuses = throw_bombs(address, process.pid, port)
             tell("peak, p99, statuses", peak, p99, statuses)
+        phones = class_waits(folder)
+        tell("phones", phones)
     later = statistics.median
     rows = [
         ["`inklens studio` to first paint, first start / next ones (median)",
@@ -294,6 +362,8 @@ def main() -> None:
         ["cancel of a fit until the model is kept, median and slowest of 5", milliseconds(cancels), "300 ms"],
         [f"{BOMBS} pixel bombs at once: most memory of all processes", f"{peak:.0f} MB (answers {statuses})", "512 MB"],
         ["... p99 of drawings beside them, and without them", f"{p99:.0f} ms, {quiet:.0f} ms", "twice"],
+        [f"class: {PHONES} phones at {CLASS_RATE} drawings/s in all over loopback, median and p99 of the wait",
+         f"{phones[0]:.0f}, {phones[1]:.0f} ms", "p99 100 ms"],
     ]  # fmt: skip
     load_average = os.getloadavg()[0]
     body = (

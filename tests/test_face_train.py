@@ -11,6 +11,7 @@ import studio
 from face import CHROMIUM, DIGITS, MOST_SHIFT, NEEDS_BROWSER, WATCH, WIDE, Face, watch
 
 from inklens import DigitReader
+from inklens.classroom.drawn import read_file
 from inklens.studio.app import create_app
 from inklens.studio.studio import Settings
 from inklens.web.bundle import read_static
@@ -189,7 +190,7 @@ def corner(face):
 # ------------------------------------------------------------------------------------------------- my digits
 
 
-def test_my_digits_are_kept_fitted_with_and_read_before_and_after(face, running):
+def test_my_digits_are_kept_saved_fitted_with_and_read_before_and_after(face, running, tmp_path):
     fit(face, "l2", **FAST)
     before = newest(running)["model"]
     for label in ("2", "7"):
@@ -213,6 +214,11 @@ def test_my_digits_are_kept_fitted_with_and_read_before_and_after(face, running)
         assert kept["label"] == label
         pixels = np.frombuffer(base64.b64decode(kept["pixels"]), np.uint8)
         assert np.array_equal(pixels, np.floor(frame * 255 + 0.5).astype(np.uint8))
+    with face.page.expect_download() as saved:
+        face.page.get_by_role("button", name="Save them for the class").click()
+    drawn = read_file(saved.value.path().rename(tmp_path / "my-digits.json"))
+    assert [digit.label for digit in drawn] == ["2", "7"]
+    assert drawn[-1].pixels == pixels.tobytes()
     face.page.get_by_role("button", name="Fit again with them").click()
     face.page.locator(".my-digits .said", has_text="after").nth(1).wait_for()
     job = newest(running)

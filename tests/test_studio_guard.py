@@ -273,7 +273,9 @@ def test_json_is_read_as_it_is(text):
 
 @pytest.mark.parametrize("text", NO)
 def test_what_is_no_json_is_refused(text):
-    assert guard.check_json(text.encode()).status == 400
+    with pytest.raises(Problem) as refused:
+        guard.parsed(text.encode())
+    assert refused.value.status == 400
 
 
 @pytest.mark.parametrize(
@@ -296,7 +298,9 @@ def test_what_is_no_json_is_refused(text):
     ids=range(13),
 )
 def test_json_that_only_an_attack_needs_is_refused(data):
-    assert guard.check_json(data).status == 400
+    with pytest.raises(Problem) as refused:
+        guard.parsed(data)
+    assert refused.value.status == 400
 
 
 def test_brackets_in_strings_are_no_depth():

@@ -1,5 +1,6 @@
 """The studio over HTTP: what it answers, what it refuses, and that nothing that dies, hangs or bursts stops it."""
 
+import asyncio
 import base64
 import io
 import json
@@ -13,6 +14,7 @@ import threading
 import time
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -280,7 +282,7 @@ def test_mnists_files_in_an_archive_are_read(studio):
     ids=range(8),
 )
 def test_archives_that_are_no_data_leave_nothing(studio, content):
-    folder = studio.server.app.state.settings.folder / "datasets"
+    folder = studio.server.studio.settings.folder / "datasets"
     before = sorted(folder.iterdir())
     answer = upload(studio, content, "zip")
     if answer.status_code != 201:  # a path that climbs is a class called etc, and nothing is unpacked
@@ -364,7 +366,7 @@ def test_a_lost_connection_goes_on_where_it_was(studio):
 def test_a_job_whose_process_is_killed_is_said_to_have_died(studio):
     job = long_fit(studio)
     studio.until(job, lambda known: known["progress"] and known["progress"].get("objective"))
-    os.kill(studio.server.app.state.studio.jobs.get(job["id"]).task.pid, signal.SIGKILL)
+    os.kill(studio.server.studio.jobs.get(job["id"]).task.pid, signal.SIGKILL)
     ended = studio.ended(job)
     assert (ended["state"], ended["error"]["type"]) == ("died", "urn:inklens:process-died")
     assert events(studio, job)[-1]["event"] == "died"
@@ -608,9 +610,7 @@ def test_idle_connections_do_not_keep_others_out(studio, monkeypatch):
 
 
 def test_more_requests_than_there_is_room_for_are_told_to_come_back(studio, monkeypatch):
-    guard = studio.server.app.middleware_stack
-    while not hasattr(guard, "requests"):
-        guard = guard.app
+    guard = studio.server.guard
     monkeypatch.setattr(guard.requests, "most", 0)
     refused = studio.client.get("/healthz")
     is_problem(refused, 503)
@@ -659,7 +659,7 @@ def resident(pids):
 def test_many_pixel_bombs_at_once_cost_little_and_others_are_answered():
     bombs = [bomb(30_000, 30_000), bomb(6_000, 5_000)]
     with studios.process("--scratch") as studio:
-        studio.models()
+        assert soon(lambda: studio.client.get("/api/jobs").json()["jobs"])  # the first model is being made
         for job in studio.client.get("/api/jobs").json()["jobs"]:
             studio.client.delete(f"/api/jobs/{job['id']}")
         studio.client.get("/api/datasets")
@@ -688,11 +688,74 @@ def test_many_pixel_bombs_at_once_cost_little_and_others_are_answered():
         assert "Z" not in studios.children_of(studio.pid).values()
 
 
+# ------------------------------------------------------------------------------------------------- speed's conditions
+
+
+def test_answers_leave_at_once():
+    """Without TCP_NODELAY each answer's body waits 40 ms for its header to be acknowledged."""
+    from inklens.studio.folders import listen
+
+    async def options():
+        seen = asyncio.get_running_loop().create_future()
+
+        def connected(reader, writer):
+            seen.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listener = listen(0)
+        async with await asyncio.start_server(connected, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            found = await seen
+            writer.close()
+            await writer.wait_closed()
+        return found
+
+    assert asyncio.run(options())
+
+
+def test_drawings_asked_at_once_get_each_its_own_answer(studio):
+    drawings = []
+    for cols in range(80, 152, 6):
+        drawn = np.zeros((140, cols), np.uint8)
+        drawn[20:120, cols // 3 : cols // 3 + 14] = 255
+        drawings.append({"ink": base64.b64encode(drawn.tobytes()).decode(), "rows": 140, "cols": cols})
+    alone = [studio.client.post("/api/drawings", json=asked).json() for asked in drawings]
+    assert len({str(answer["box"]) for answer in alone}) > len(drawings) // 2
+    with ThreadPoolExecutor(len(drawings)) as pool:
+        together = list(pool.map(lambda asked: studio.client.post("/api/drawings", json=asked).json(), drawings))
+    assert together == alone
+
+
+def test_the_first_model_is_the_one_to_begin_with(studio):
+    first = studio.client.get("/first")
+    start = studio.client.get("/api/about").json()["start"]
+    assert first.headers["x-model"] == start
+    assert first.content == studio.client.get(f"/api/models/{start}/web", params={"lightly": True}).content
+    assert studio.client.get("/first", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+    is_problem(studio.client.post("/first"), 405)
+
+
+def test_digits_that_are_kept_in_one_second_stay_in_order(studio):
+    pixels = base64.b64encode(bytes(784)).decode()
+    kept = []
+    for label in "31415926":
+        kept.append(studio.client.post("/api/digits", json={"pixels": pixels, "label": label}).json()["id"])
+        time.sleep(0.002)  # the clock is written down in milliseconds
+    assert [digit["id"] for digit in studio.client.get("/api/digits").json()["digits"]][-8:] == kept
+    for digit in kept:
+        studio.client.delete(f"/api/digits/{digit}")
+
+
+def test_files_take_no_other_method(studio):
+    is_problem(studio.client.post("/app.js"), 405)
+    is_problem(studio.client.delete("/"), 405)
+
+
 # ------------------------------------------------------------------------------------------------- deaths
 
 
 def test_a_killed_process_costs_one_answer_and_leaves_nothing(studio):
-    inside = studio.server.app.state.studio
+    inside = studio.server.studio
     studio.client.post("/api/drawings", json=studios.stroke())
     files = studios.open_files(os.getpid())
     for worker, ask in (

@@ -12,17 +12,22 @@ from inklens.cli.output import (
     say,
     show_page,
 )
+from inklens.cli.wall import wall
 
 
 @click.group(name="class")
 def class_() -> None:
-    """Check what a class handed in, for a teacher.
+    """Check what a class handed in, and show what it drew, for a teacher.
 
     \b
     Examples:
       inklens class check hand-ins -o grades
       inklens class check hand-ins -o grades --model class.inklens
+      inklens class wall digits -o wall.html
     """
+
+
+class_.add_command(wall)
 
 
 @class_.command()

@@ -49,7 +49,7 @@ GROUPS = {
     "Classroom": {
         "notebook": ("notebook", "Put the tutorial into a folder of yours as a Jupyter notebook."),
         "homework": ("homework", "Hand in two digits of your own, and why a model reads them as it does."),
-        "class": ("classroom", "Compute again what a class handed in; points, feedback, and what to look at."),
+        "class": ("classroom", "Compute again what a class handed in, and show what it drew."),
     },
     "Trust": {
         "verify": ("models", "Recompute a model's objective and proven bound from its file."),

@@ -1,8 +1,7 @@
-"""The application: routes behind the guard, the browser's files, and every error as a problem document."""
+"""The routes as an application, with every error as a problem document; the guard and the files are before it."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,11 +10,9 @@ from starlette.exceptions import HTTPException
 from inklens import __version__
 from inklens.errors import OutputError
 from inklens.studio import schemas
-from inklens.studio.guard import Guard
 from inklens.studio.problems import CONTENT_TYPE, Problem, fields_problem
 from inklens.studio.routes import router
-from inklens.studio.static import ADDRESSES
-from inklens.studio.studio import Settings, Studio
+from inklens.studio.studio import Settings
 
 LOG = logging.getLogger("inklens.studio")
 DESCRIPTION = (
@@ -25,45 +22,22 @@ DESCRIPTION = (
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the application of a studio."""
+    """Return the routes of a studio, which whoever serves them puts into `app.state.studio`."""
     app = FastAPI(
         title="inklens studio",
         version=__version__,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan,
         redirect_slashes=False,
     )
     app.state.settings = settings
     app.include_router(router)
-    for path in ADDRESSES:
-        app.add_api_route(path, _asset, include_in_schema=False)
     app.add_exception_handler(Exception, _unexpected)
     for kind in (Problem, HTTPException, RequestValidationError, OutputError):
         app.add_exception_handler(kind, _problem)
-    app.add_middleware(Guard, port=settings.port)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
-
-
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    studio = app.state.studio = Studio(app.state.settings)
-    await studio.open()
-    try:
-        yield
-    finally:
-        await studio.close()
-
-
-async def _asset(request: Request) -> Response:
-    """Return one of the browser's files."""
-    asset = await request.app.state.studio.asset(request.scope["path"])
-    status, body, headers = asset.answer(
-        request.headers.get("accept-encoding", ""), request.headers.get("if-none-match")
-    )
-    return Response(body, status, headers=headers)
 
 
 # ------------------------------------------------------------------------------------------------- errors
@@ -102,7 +76,8 @@ def describe(app: FastAPI) -> dict[str, object]:
     """Return the OpenAPI document: every operation may answer with a problem document."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        document["components"]["schemas"]["Problem"] = schemas.Problem.model_json_schema()
+        for model in (schemas.Problem, schemas.AskedDrawing):
+            document["components"]["schemas"][model.__name__] = model.model_json_schema()
         for name in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(name, None)
         content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

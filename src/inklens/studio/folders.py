@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BACKLOG = 512
+THIS_COMPUTER = "127.0.0.1"
 
 
 @contextmanager
@@ -27,12 +28,16 @@ def kept_folder(folder: Path | None, *, scratch: bool) -> Iterator[Path]:
     yield folder.expanduser().absolute()
 
 
-def listen(port: int) -> socket.socket:
-    """Return a socket that listens on this computer only; port 0 takes any that is free."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def listen(port: int, address: str = THIS_COMPUTER) -> socket.socket:
+    """Return a socket that listens, on this computer only unless another address is given; port 0 takes any.
+
+    asyncio sends small packets at once (TCP_NODELAY) only where the protocol is named, and not left to the system; else
+    each answer's body waits 40 ms for the client to acknowledge its header.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: see below
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind((address, port))
         listener.listen(BACKLOG)
     except OSError:
         listener.close()

@@ -6,8 +6,9 @@ apart (`scope["path"]`), never on an address put together from what a client sen
 
 import asyncio
 import re
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +33,8 @@ SECURITY_HEADERS = (
 )
 METHODS = ("GET", "POST", "DELETE")
 SAFE = ("GET",)
+PAGES = re.compile("/")  # that a link on a page of another site may open
+PARSED = "inklens.parsed"  # where a scope has the value of its JSON body: it is parsed once
 
 
 # ------------------------------------------------------------------------------------------------- checks
@@ -51,10 +54,12 @@ def check_host(headers: Headers, hosts: frozenset[bytes]) -> Problem | None:
     """Refuse any other name for this server: a page of another site may have it point here (DNS rebinding)."""
     if values(headers, b"host") in [[host] for host in hosts]:
         return None
-    return Problem(421, "host", "the studio answers under 127.0.0.1 and localhost, at its own port; open that address")
+    return Problem(421, "host", "this server answers under the address that it printed, and no other; open that one")
 
 
-def check_site(method: str, path: str, headers: Headers, hosts: frozenset[bytes]) -> Problem | None:
+def check_site(
+    method: str, path: str, headers: Headers, hosts: frozenset[bytes], *, opens: re.Pattern[str] = PAGES
+) -> Problem | None:
     """Refuse what a page of another site asks for; a link from there may open the studio's own page."""
     origins, sites = values(headers, b"origin"), values(headers, b"sec-fetch-site")
     refusal = Problem(403, "cross-site", "the studio answers its own page only; open it at its address")
@@ -62,9 +67,9 @@ def check_site(method: str, path: str, headers: Headers, hosts: frozenset[bytes]
         return refusal
     if not sites or sites == [b"same-origin"]:
         return None
-    opens = method == "GET" and path == "/" and values(headers, b"sec-fetch-mode") == [b"navigate"]
+    navigates = method == "GET" and values(headers, b"sec-fetch-mode") == [b"navigate"]
     typed = sites == [b"none"] and method in SAFE
-    return None if opens or typed else refusal
+    return None if typed or (navigates and opens.fullmatch(path)) else refusal
 
 
 def check_method(method: str) -> Problem | None:
@@ -99,13 +104,12 @@ def too_large(rule: BodyRule) -> Problem:
     return Problem(413, "too-large", f"the body may have {size} at most; send a smaller one")
 
 
-def check_json(body: bytes) -> Problem | None:
-    """Refuse a body that is no plain JSON."""
+def parsed(body: bytes) -> object:
+    """Return what a body of plain JSON holds; anything else is refused."""
     try:
-        strict_json.parse(body)
+        return strict_json.parse(body)
     except strict_json.JsonError as error:
-        return Problem(400, "json", f"{error}; send plain JSON (RFC 8259)")
-    return None
+        raise Problem(400, "json", f"{error}; send plain JSON (RFC 8259)") from error
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
@@ -121,14 +125,33 @@ def _fits(kind: str, wanted: str) -> bool:
     return kind == wanted or (wanted.endswith("/*") and kind.startswith(wanted[:-1]))
 
 
-def checks(scope: Scope, hosts: frozenset[bytes]) -> Iterator[Problem | None]:
+@dataclass(frozen=True)
+class Doors:
+    """Under which names a server answers, what its requests may carry, and what a link from elsewhere may open.
+
+    Parameters
+    ----------
+    hosts : set of bytes
+        As `Host` has them.
+    rule : callable
+        From method and path to a `BodyRule`.
+    opens : regular expression
+        Paths of pages.
+    """
+
+    hosts: frozenset[bytes]
+    rule: Callable[[str, str], BodyRule] = body_rule
+    opens: re.Pattern[str] = PAGES
+
+
+def checks(scope: Scope, doors: Doors) -> Iterator[Problem | None]:
     """Yield what each check says of a request, in their order."""
     method, path, headers = scope["method"], scope["path"], scope["headers"]
-    yield check_host(headers, hosts)
-    yield check_site(method, path, headers, hosts)
+    yield check_host(headers, doors.hosts)
+    yield check_site(method, path, headers, doors.hosts, opens=doors.opens)
     yield check_method(method)
     yield check_path(path)
-    yield check_body(headers, body_rule(method, path))
+    yield check_body(headers, doors.rule(method, path))
 
 
 # ------------------------------------------------------------------------------------------------- middleware
@@ -160,8 +183,8 @@ def busy() -> Problem:
 class Guard:
     """The checks and limits in front of an application."""
 
-    def __init__(self, app: ASGIApp, *, port: int) -> None:
-        self.app, self.hosts = app, hosts_of(port)
+    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+        self.app, self.doors = app, doors
         self.requests, self.bytes_held = Quota(limits.MAX_REQUESTS), Quota(limits.MAX_HELD_BYTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,9 +193,9 @@ class Guard:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
-        body = _Body(receive, body_rule(scope["method"], scope["path"]), self.bytes_held)
+        body = _Body(receive, self.doors.rule(scope["method"], scope["path"]), self.bytes_held)
         answered = _Answer(send, body, has_body=_has_body(scope["headers"]))
-        refusal = next((found for found in checks(scope, self.hosts) if found), None)
+        refusal = next((found for found in checks(scope, self.doors) if found), None)
         if refusal is None and not self.requests.take(1):
             return await answered.refuse(busy())
         if refusal is not None:
@@ -189,9 +212,7 @@ class Guard:
         receive: Receive = body.receive
         if body.rule.types == limits.JSON:
             whole = await body.whole()
-            refusal = check_json(whole)
-            if refusal is not None:
-                return await answered.refuse(refusal)
+            scope[PARSED] = parsed(whole)
             receive = _replay(whole, body.receive)
         await self.app(scope, receive, answered.send)
 

@@ -129,11 +129,22 @@ def problem_of(answer: Message) -> Problem | None:
     return Problem(int(error["status"]), str(error["code"]), str(error["detail"]))
 
 
-def _checked(answer: Message) -> Message:
+def checked(answer: Message) -> Message:
+    """Return an answer that is no error; raise the one that is."""
     problem = problem_of(answer)
     if problem is not None:
         raise problem
     return answer
+
+
+def late(seconds: float) -> Problem:
+    """Return the answer where a child took too long."""
+    return Problem(503, "late", f"this took more than {seconds:g} s and was given up")
+
+
+def died() -> Problem:
+    """Return the answer where a child is gone."""
+    return Problem(503, "process-died", "the process that was to answer has died; ask again")
 
 
 class Worker:
@@ -167,11 +178,11 @@ class Worker:
         with self._lock:
             child = self._require()
             try:
-                return _checked(_ask(child, question, seconds))
+                return checked(_ask(child, question, seconds))
             except TimeoutError:
-                problem = Problem(503, "late", f"this took more than {seconds:g} s and was given up")
+                problem = late(seconds)
             except EOFError:
-                problem = Problem(503, "process-died", "the process that was to answer has died; ask again")
+                problem = died()
             child.end()
             self._child = None
         LOG.warning("the process %s ended: %s", self.name, problem.code)
@@ -226,7 +237,7 @@ def ask_boxed(
     """
     child = Child(main, box, name="inklens-box")
     try:
-        return _checked(_ask_stranger(child, question, box.seconds))
+        return checked(_ask_stranger(child, question, box.seconds))
     except TimeoutError as error:
         raise Problem(422, "too-slow", f"this {what} takes more than {box.seconds:g} s; give a smaller one") from error
     except EOFError as error:

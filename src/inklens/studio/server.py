@@ -16,10 +16,10 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from inklens.studio import limits
-from inklens.studio.app import create_app
-from inklens.studio.guard import SECURITY_HEADERS
+from inklens.studio.front import Front
+from inklens.studio.guard import SECURITY_HEADERS, Doors, Guard, hosts_of
 from inklens.studio.problems import CONTENT_TYPE, Problem
-from inklens.studio.studio import Settings
+from inklens.studio.studio import Settings, Studio
 
 LOG = logging.getLogger("inklens.studio")
 THREADS = 24  # that wait for child processes; a job takes one, a photo too
@@ -129,14 +129,22 @@ class GuardedProtocol(H11Protocol):
             self._reading_since = None
 
 
-class Server(uvicorn.Server):
-    """A server that ends cleanly on SIGINT and SIGTERM: what is being answered is answered, then it returns."""
+class GuardedServer(uvicorn.Server):
+    """A server that ends cleanly on SIGINT and SIGTERM: what is being answered is answered, then it returns.
 
-    def __init__(self, settings: Settings) -> None:
-        self.app = create_app(settings)
+    Parameters
+    ----------
+    guard : Guard
+        With the application behind it.
+    begin_to_close : callable
+        Called when the end begins: streams of events have to end at once, so that nobody waits for them.
+    """
+
+    def __init__(self, guard: Guard, begin_to_close: Callable[[], None]) -> None:
+        self.guard, self._begin_to_close = guard, begin_to_close
         super().__init__(
             uvicorn.Config(
-                self.app,
+                guard,
                 http=GuardedProtocol,
                 ws="none",
                 lifespan="on",
@@ -175,12 +183,19 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end: streams of events end at once, so that nobody waits for them."""
+        """Begin to end."""
         super().handle_exit(sig, frame)
-        studio = getattr(self.app.state, "studio", None)
-        if self._loop is not None and studio is not None:
+        if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(studio.begin_to_close)
+                self._loop.call_soon_threadsafe(self._begin_to_close)
+
+
+class Server(GuardedServer):
+    """The studio's."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.studio = Studio(settings)
+        super().__init__(Guard(Front(self.studio), Doors(hosts_of(settings.port))), self.studio.begin_to_close)
 
 
 def serve(settings: Settings, listener: socket.socket) -> None:

@@ -18,8 +18,9 @@ ICON = (
 )
 BUNDLES = ("/app.js", "/views.js")
 ADDRESSES = ("/", "/style.css", *BUNDLES, "/icon.svg", "/favicon.ico")
+FIRST = "/first"  # the model to begin with, lightly: what the first picture needs
 HTML, CSS = "text/html; charset=utf-8", "text/css; charset=utf-8"
-JAVASCRIPT, SVG = "text/javascript; charset=utf-8", "image/svg+xml"
+JAVASCRIPT, SVG, OCTETS = "text/javascript; charset=utf-8", "image/svg+xml", "application/octet-stream"
 
 
 @dataclass(frozen=True)

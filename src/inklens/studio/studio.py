@@ -16,6 +16,7 @@ from inklens.studio import box, limits
 from inklens.studio.box import Box
 from inklens.studio.guard import Quota, busy
 from inklens.studio.jobs import Job, Jobs
+from inklens.studio.line import quick_worker
 from inklens.studio.messages import Message
 from inklens.studio.problems import Problem, not_found
 from inklens.studio.processes import Worker, ask_boxed
@@ -67,7 +68,7 @@ class Studio:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.store, self.jobs = settings, Store(settings.folder), Jobs()
-        self.reader, self.analyst = Worker("inklens-reader"), Worker("inklens-analyst")
+        self.reader, self.analyst = quick_worker("inklens-reader"), Worker("inklens-analyst")
         self.photos, self._decoders = Quota(limits.MAX_PHOTOS), asyncio.Semaphore(limits.PHOTOS_AT_ONCE)
         self.streams = Quota(limits.MAX_STREAMS)
         self.closing, self.start_model = asyncio.Event(), asyncio.Event()
@@ -93,7 +94,7 @@ class Studio:
             if given is not None:
                 self.start = await self._own(await asyncio.to_thread(given.read_bytes), given.stem, "given")
             self.start_model.set()
-            await asyncio.gather(asyncio.to_thread(self.reader.start), asyncio.to_thread(self.analyst.start))
+            await asyncio.gather(self.reader.start(), asyncio.to_thread(self.analyst.start))
             await self.web(self.start)
             if self.settings.starter:
                 await self._make_starter()
@@ -139,7 +140,7 @@ class Studio:
         if self._background is not None:
             self._background.cancel()
         await self.jobs.close()
-        await asyncio.gather(asyncio.to_thread(self.reader.close), asyncio.to_thread(self.analyst.close))
+        await asyncio.gather(self.reader.close(), asyncio.to_thread(self.analyst.close))
 
     # ------------------------------------------------------------------ models
 
@@ -188,13 +189,12 @@ class Studio:
         return content
 
     async def chosen(self, model: str | None) -> str:
-        """Return the model that was asked for, or the one to begin with."""
+        """Return the model that was asked for, there or not, or the one to begin with."""
         if model is None:
             await self.start_model.wait()
             model = self.start
         if model is None:
             raise Problem(503, "no-model", "there is no model yet; upload one, or fit one")
-        self.store.models.entry(model)
         return model
 
     async def web(self, model: str) -> bytes:
@@ -238,8 +238,9 @@ class Studio:
 
     async def ask(self, question: Message, *, quickly: bool = False) -> Message:
         """Ask a child process: the one for quick answers, or the one for those that take a moment."""
-        worker = self.reader if quickly else self.analyst
-        return await asyncio.to_thread(partial(worker.ask, question, seconds=limits.ANSWER_SECONDS))
+        if quickly:
+            return await self.reader.ask(question, seconds=limits.ANSWER_SECONDS)
+        return await asyncio.to_thread(partial(self.analyst.ask, question, seconds=limits.ANSWER_SECONDS))
 
     async def about_model(self, do: str, model: str, **more: object) -> Json:
         """Ask about a model; the answer names it."""
@@ -256,11 +257,11 @@ class Studio:
         answer = await self.ask(Message({"do": "compare", "a": self.located(a), "b": self.located(b)}))
         return {"a": a, "b": b, "comparison": answer.data}
 
-    async def read_drawing(self, ink: bytes, rows: int, cols: int, model: str | None) -> Json:
-        """Read a drawing."""
-        chosen = await self.chosen(model)
-        question = Message({"do": "drawing", "model": self.located(chosen), "rows": rows, "cols": cols}, (ink,))
-        return {**(await self.ask(question, quickly=True)).data, "model": chosen}
+    async def read_drawing(self, ink: bytes, rows: int, cols: int, model: str | None) -> bytes:
+        """Read a drawing; the answer is JSON as the child wrote it."""
+        located = self.located(await self.chosen(model))
+        question = Message({"do": "drawing", "model": located, "rows": rows, "cols": cols}, (ink,))
+        return (await self.ask(question, quickly=True)).blobs[0]
 
     async def read_photo(self, photo: bytes, model: str | None, settings: Json, many: bool | None) -> Json:
         """Read a photo in a box."""

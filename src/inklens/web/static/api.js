@@ -94,6 +94,15 @@ export class StudioApi {
   /** The model as bytes for `decodeModel`; lightly: without path, samples and the check. @param {string} model @param {{ lightly?: boolean }} [query] @returns {Promise<ArrayBuffer>} */
   async modelBytes(model, query) { return (await this.#ask('modelBytes', { places: { model }, query })).arrayBuffer(); }
 
+  /**
+   * The model to begin with, lightly: a file like the page's own, there before the interface is. Null: ask the interface why.
+   * @returns {Promise<{ id: string, bytes: ArrayBuffer } | null>}
+   */
+  async first() {
+    const answer = await fetch(`${this.base}/first`);
+    return answer.ok ? { id: answer.headers.get('X-Model') ?? '', bytes: await answer.arrayBuffer() } : null;
+  }
+
   /** Where a model's file or page is downloaded from. @param {string} model @param {'modelFile' | 'modelPage'} kind */
   link(model, kind) { return this.base + address(ROUTES[kind][1], { model }); }
 

@@ -120,9 +120,15 @@ export class Library {
     await this.refreshModels();
   }
 
+  /** My digits as a file of the class's wall (`inklens class wall`). */
+  digitsFile() {
+    const digits = this.digits.value.map(({ label, frame }) => ({ label, pixels: pixelsOf(frame) }));
+    return { schema: 'inklens-digits/1', digits };
+  }
+
   /** Keep a frame with its label. @param {ArrayLike<number>} frame @param {string} label @param {string} readAs */
   async keepDigit(frame, label, readAs) {
-    const pixels = toBase64(Uint8Array.from(frame, (value) => Math.round(value * FULL_INK)));
+    const pixels = pixelsOf(frame);
     await this.api.addDigit({ pixels, label, read_as: readAs, ...(this.current.value ? { model: this.current.value } : {}) });
     this.digits.value = (await this.api.digits()).digits.map(readDigit);
   }
@@ -160,6 +166,11 @@ function suspectRows({ suspects }) {
   return suspects.map(({ sample, row, given, suggested, pixels }) => ({
     half: 'train', row: sample, index: row, sample: -1, label: given, predicted: suggested, frame: inkOf(pixels),
   }));
+}
+
+/** @param {ArrayLike<number>} frame @returns {string} bytes in base64 */
+function pixelsOf(frame) {
+  return toBase64(Uint8Array.from(frame, (value) => Math.round(value * FULL_INK)));
 }
 
 /** @param {string} pixels bytes in base64 @returns {Float64Array} */

@@ -17,8 +17,8 @@ async function start() {
   const root = document.getElementById('face');
   try {
     const api = new StudioApi();
-    const library = new Library(api, await firstModel(api));
-    const bytes = await api.modelBytes(library.current.value, { lightly: true });
+    const { id, bytes } = await firstModel(api);
+    const library = new Library(api, id);
     const spoken = navigator.language.slice(0, 2);
     const language = spoken in LANGUAGES ? spoken : 'en';
     const app = mount(root, { bytes, language, host: { kind: 'studio', api, library }, views: VIEWS });
@@ -32,12 +32,14 @@ async function start() {
   }
 }
 
-/** The model that the address names, or the one to begin with; at the very first start, the list waits for that. */
+/** The model that the address names, or the one to begin with, lightly. @param {StudioApi} api */
 async function firstModel(api) {
   const asked = new URLSearchParams(location.hash.slice(1)).get('model');
+  const first = asked ? null : await api.first();
+  if (first) return first;
   const { models } = await api.models();
-  if (models.some(({ id }) => id === asked)) return asked;
-  const { start: first } = await api.about();
-  if (!first) throw new Error('the studio has no model yet; its terminal says why');
-  return first;
+  const { start: usual } = await api.about();
+  const id = models.some((model) => model.id === asked) ? asked : usual;
+  if (!id) throw new Error('the studio has no model yet; its terminal says why');
+  return { id, bytes: await api.modelBytes(id, { lightly: true }) };
 }

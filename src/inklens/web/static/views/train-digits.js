@@ -2,6 +2,7 @@
 import { html, nothing } from '../vendor/lit-html.js';
 import { answer as answerOf } from '../core.js';
 import { Painter } from '../canvas.js';
+import { saveJson } from '../save.js';
 import { percent } from '../texts.js';
 
 /**
@@ -18,7 +19,8 @@ export function digitsOf(app, library, { attempt, label, choose, before, after, 
   return html`<h2>${t('digits')}</h2><p>${t('digits.text')}</p>
     <div class="controls" data-explain="train.digits"><label><span>${t('digits.label')}</span> <select @change=${(event) => choose(event.target.value)}>${classes.map((name) => html`<option value=${name} .selected=${name === chosen} ?selected=${name === chosen}>${name}</option>`)}</select></label>
       <button type="button" ?disabled=${app.isBlank.value} @click=${keep}>${t('digits.keep')}</button>
-      ${digits?.length ? html`<button type="button" class="primary" ?disabled=${busy} @click=${refit}>${t('digits.refit')}</button>` : nothing}</div>
+      ${digits?.length ? html`<button type="button" class="primary" ?disabled=${busy} @click=${refit}>${t('digits.refit')}</button>
+      <button type="button" @click=${() => saveJson('my-digits', library.digitsFile())}>${t('digits.save')}</button>` : nothing}</div>
     ${app.isBlank.value && !digits?.length ? html`<p class="state">${t('digits.draw')}</p>` : nothing}
     ${digits?.length ? html`${summary(app, digits, before, after)}<ul class="my-digits">${digits.map((digit) => tile(app, library, digit, { attempt, before, after }))}</ul>` : nothing}`;
 }
