@@ -1,1 +1,1 @@
-"""Siblings of logistic regression: other classifiers on the same rows, raced against ours, each saying how it decides."""
+"""Siblings of logistic regression: other classifiers on the same rows, and how each of them decides."""

@@ -5,11 +5,11 @@ n_features) and y (n_samples,) the training rows.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from inklens.siblings import duels, linear_ways, neighbour_ways, tree_ways, without_ink
+from inklens.siblings.digits import Digit
 from inklens.siblings.recipes import Classifier
 from inklens.siblings.results import Decision
 from inklens.siblings.rivals import Asked
@@ -30,23 +30,12 @@ WAYS: Sequence[Way] = (
 )
 
 
-@dataclass(frozen=True)
-class Digit:
-    """A test row that every model is asked about, and the two classes that are compared."""
-
-    row: int
-    true: str
-    said: str  # by our softmax regression
-
-
-def decide(
-    model: Classifier, x: np.ndarray, ink: np.ndarray, X: np.ndarray, y: np.ndarray, digit: Digit
-) -> Decision:
+def decide(model: Classifier, x: np.ndarray, ink: np.ndarray, X: np.ndarray, y: np.ndarray, digit: Digit) -> Decision:
     """Ask a model how it decides a digit: the first way that knows such models tells.
 
-    The answer is compared with the truth, or, where it is the truth, with what our softmax regression says.
+    The answer is compared with the truth, or, where it is the truth, with the rival.
     """
     said = str(model.predict(x[None])[0])
-    against = digit.true if said != digit.true else digit.said
+    against = digit.true if said != digit.true else digit.rival
     asked = Asked(model, x, ink, X, y, said, against)
     return next(found for way in WAYS if (found := way(asked)) is not None)

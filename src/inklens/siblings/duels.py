@@ -1,6 +1,6 @@
 """Support vector machines: for every two classes a duel, decided by the training rows near their border.
 
-    f(x) = sum_i alpha_i y_i K(x_i, x) + b        positive: the first class of the two
+f(x) = sum_i alpha_i y_i K(x_i, x) + b        positive: the first class of the two
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.svm import SVC, NuSVC
 
 from inklens.siblings.results import Decision, Voter
-from inklens.siblings.rivals import Asked
+from inklens.siblings.rivals import Asked, signed
 
 MOST_VOTERS = 6  # support vectors that are shown on each side
 
@@ -85,7 +85,7 @@ def support_vectors(asked: Asked) -> Decision | None:
     found = duel(model, asked.x, *asked.pair)
     shown = found.strongest(MOST_VOTERS)
     voters = tuple(
-        Voter(int(found.rows[k]), str(asked.y[found.rows[k]]), float(found.votes[k]), f"{found.votes[k]:+.2g}")
+        Voter(int(found.rows[k]), str(asked.y[found.rows[k]]), float(found.votes[k]), signed(found.votes[k]))
         for k in shown
     )
     votes = found.votes
@@ -96,8 +96,9 @@ def support_vectors(asked: Asked) -> Decision | None:
         "duels won",
         found.value,
         (
-            f"In the duel of {asked.said} with {asked.against}, {len(votes):,} support vectors add {votes[votes > 0].sum():+.2f} "
-            f"and {votes[votes < 0].sum():+.2f}; with {found.intercept:+.2f} intercept that is {found.value:+.2f}.",
+            f"In the duel of {asked.said} with {asked.against}, {len(votes):,} support vectors add "
+            f"{signed(votes[votes > 0].sum())} and {signed(votes[votes < 0].sum())}; with {signed(found.intercept)} "
+            f"intercept that is {signed(found.value)}.",
         ),
         offset=found.intercept,
         voters=voters,

@@ -10,7 +10,7 @@ from inklens.linear.estimators import SoftmaxRegression
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.reader import DigitReader
 from inklens.siblings.results import Decision, Voter
-from inklens.siblings.rivals import Asked
+from inklens.siblings.rivals import Asked, signed
 from inklens.siblings.strokes import StrokeSoftmax
 
 MOST_VOTERS = 6  # training rows that are shown on each side
@@ -47,14 +47,12 @@ def ours(asked: Asked) -> Decision | None:
         return found
     votes = row_votes(model, asked.X, asked.y, asked.x)
     each, (pro, con) = votes.of(asked.said, asked.against), votes.strongest(asked.said, asked.against, most=MOST_VOTERS)
-    voters = tuple(
-        Voter(int(row), str(asked.y[row]), float(each[row]), f"{each[row]:+.2g}") for row in (*pro, *con)
-    )
+    voters = tuple(Voter(int(row), str(asked.y[row]), float(each[row]), signed(each[row])) for row in (*pro, *con))
     shares = votes.shares(asked.said, asked.against)
     sentence = (
-        f"The same lead as a vote of {len(asked.y):,} training images: {shares['for']:+.2f} from those that vote for "
-        f"{asked.said}, {shares['against']:+.2f} from those for {asked.against}, {shares['intercept']:+.2f} intercept, "
-        f"{shares['remainder']:+.2g} remainder."
+        f"The same lead as a vote of {len(asked.y):,} training images: {signed(shares['for'])} from those that vote for "
+        f"{asked.said}, {signed(shares['against'])} from those for {asked.against}, {signed(shares['intercept'])} intercept, "
+        f"{signed(shares['remainder'])} remainder."
     )
     return Decision(
         **{**vars(found), "sentences": (*found.sentences, sentence), "voters": voters},
@@ -85,8 +83,8 @@ def strokes(asked: Asked) -> Decision | None:
         "score z",
         margin,
         (
-            f"Weight times edge, added up over all places and directions, gives {asked.said} a lead of {margin:.2f} over "
-            f"{asked.against}; drawn where the edges lie.",
+            f"Weight times edge, added up over all places and directions, gives {asked.said} a lead of {margin:.2f} "
+            f"over {asked.against}; drawn where the edges lie.",
         ),
         pixels=asked.picture(pixels),
         offset=margin - float(pixels.sum()),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from inklens.evaluation import Comparison, Proportion, proportion
+from inklens.siblings.digits import Digit
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,10 @@ class Outcome:
         In words, why there is no answer.
     notes : tuple of str
         What it warned of.
+    digits : tuple of Digit
+        The test rows that it was asked about.
     decisions : tuple of Decision
-        One for each chosen digit.
+        How it decided them.
     importances : list of list of float or None
         How much each pixel mattered over all, (rows, cols); sums to 1.
     coef, intercept : lists or None
@@ -143,6 +146,7 @@ class Outcome:
     stopped: str | None = None
     failed: str | None = None
     notes: tuple[str, ...] = ()
+    digits: tuple[Digit, ...] = ()
     decisions: tuple[Decision, ...] = ()
     importances: list[list[float]] | None = None
     coef: list[list[float]] | None = None
@@ -160,6 +164,7 @@ class Outcome:
             parts[name] = None if parts[name] is None else Seconds(**parts[name])
         parts["rounds"] = None if parts["rounds"] is None else tuple(parts["rounds"])
         parts["notes"] = tuple(parts["notes"])
+        parts["digits"] = tuple(Digit(**digit) for digit in parts["digits"])
         parts["decisions"] = tuple(map(Decision.from_json, parts["decisions"]))
         return cls(**parts)
 

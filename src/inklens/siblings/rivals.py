@@ -63,6 +63,16 @@ class Asked:
         return row, col
 
 
+def signed(value: float) -> str:
+    """Write a number with its sign and three digits.
+
+    >>> signed(158.013), signed(-0.0312)
+    ('+158', '−0.0312')
+    """
+    text = f"{value:+.3g}" if abs(value) < 1000 else f"{value:+,.0f}"
+    return text.replace("-", "−")
+
+
 def class_scores(decision: np.ndarray) -> np.ndarray:
     """Return one score for each class: of two classes, scikit-learn gives only the second's lead.
 

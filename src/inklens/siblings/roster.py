@@ -46,14 +46,14 @@ ROSTER = (
         OURS,
         "softmax, inklens",
         Recipe("inklens", "SoftmaxRegression", {"C": 1.0, "tol": 1e-4, "n_jobs": 1}),
-        "A weight for every pixel and class; the largest sum of weight times ink wins. Fitted until it is proven that no "
-        "weights have an objective smaller by more than a ten-thousandth.",
+        "A weight for every pixel and class; the largest sum of weight times ink wins. Fitted until it is proven that "
+        "no weights have an objective smaller by more than a ten-thousandth.",
     ),
     Sibling(
         "boosting",
         "histogram boosting, 100 rounds",
         Recipe(ENSEMBLE, "HistGradientBoostingClassifier", {"max_iter": 100, "early_stopping": False}),
-        "In every round one small tree for each class corrects what the trees before it got wrong; their values add up.",
+        "In every round one small tree for each class corrects what those before it got wrong; their values add up.",
         share=1 / 3,  # the slowest by far: more would hold up the page for a few more rounds of a hundred
     ),
     Sibling(
@@ -72,14 +72,14 @@ ROSTER = (
         "forest",
         "random forest, 100 trees",
         Recipe(ENSEMBLE, "RandomForestClassifier", {"n_estimators": 100, "random_state": 0}),
-        "A hundred trees, each grown on rows drawn with replacement and choosing among 28 random pixels at every question; "
-        "their shares are averaged.",
+        "A hundred trees, each grown on rows drawn with replacement, choosing among a few random pixels at every "
+        "question; their shares are averaged.",
     ),
     Sibling(
         "strokes",
         "softmax on strokes, inklens",
         Recipe("inklens.siblings.strokes", "StrokeSoftmax", {"C": 0.01, "tol": 1e-4}),
-        "The same softmax regression, fed with how much edge of each direction lies around each place, not with pixels.",
+        "The same softmax regression, fed not with pixels but with how much edge of each direction lies where.",
         rows="ink",
     ),
     Sibling(

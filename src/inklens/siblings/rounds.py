@@ -3,9 +3,8 @@
 Each gives the very model that one call of ``fit`` with as many rounds gives.
 """
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +19,8 @@ from sklearn.ensemble import (
 from inklens.siblings.recipes import Classifier
 
 RESERVE = 0.85  # of the time left that the next rounds are planned to take
+FIRST_STEPS = 3  # rounds of the second call at most: its time tells what a round costs
+LEAST_SHARE = 0.2  # of a call's time that its rounds are believed to take at least
 
 GROWING: dict[type, str] = {  # the parameter that counts the rounds of a model that can go on from where it is
     RandomForestClassifier: "n_estimators",
@@ -27,7 +28,6 @@ GROWING: dict[type, str] = {  # the parameter that counts the rounds of a model 
     BaggingClassifier: "n_estimators",
     HistGradientBoostingClassifier: "max_iter",
 }
-Tell = Callable[[int, int], None]  # rounds done, of how many
 
 
 class Rounds(Protocol):
@@ -87,7 +87,9 @@ def _adaboost(
     stoppable = StoppableAdaBoost(**model.get_params(deep=False))
     stoppable.until(deadline, tell)
     stoppable.fit(X, y)
-    model.__dict__.update({name: value for name, value in vars(stoppable).items() if name not in ("_deadline", "_tell")})
+    model.__dict__.update(
+        {name: value for name, value in vars(stoppable).items() if name not in ("_deadline", "_tell")}
+    )
     done = len(stoppable.estimators_)
     ended = time.perf_counter() <= deadline or done == stoppable.n_estimators
     return model, done, done if ended else stoppable.n_estimators
@@ -97,19 +99,36 @@ def _warm(
     model: Classifier, X: np.ndarray, y: np.ndarray, rounds: str, deadline: float, tell: Rounds
 ) -> tuple[Classifier, int, int]:
     """Grow by as many rounds at a time as should fit into the time left, the first one alone."""
-    total, done, pace = int(getattr(model, rounds)), 0, 0.0
-    wanted = 1
-    while True:
+    total = int(getattr(model, rounds))
+    costs: list[tuple[int, float]] = []  # rounds of each call of fit, and its seconds
+    done, more = 0, 1
+    tell(done, total)
+    while more:
         begun = time.perf_counter()
-        setattr(model, rounds, wanted)
-        model.set_params(warm_start=True)  # type: ignore[attr-defined]
+        model.set_params(**{rounds: done + more, "warm_start": True})  # type: ignore[attr-defined]
         model.fit(X, y)
-        pace, done = (time.perf_counter() - begun) / (wanted - done), wanted
+        costs.append((more, time.perf_counter() - begun))
+        done += more
         tell(done, total)
-        room = (deadline - time.perf_counter()) * RESERVE
-        fitting = math.floor(room / pace) if pace > 0 else total
-        if done >= total or fitting < 1:
-            break
-        wanted = min(total, done + fitting)
+        more = min(total - done, rounds_that_fit(costs, deadline - time.perf_counter()))
     model.set_params(warm_start=False)  # type: ignore[attr-defined]
     return model, done, total
+
+
+def rounds_that_fit(costs: Sequence[tuple[int, float]], room: float) -> int:
+    """Return how many rounds a next call should do, where each call costs something fixed, and something a round.
+
+    >>> rounds_that_fit([(1, 3.0)], 7.0), rounds_that_fit([(1, 3.0)], 4.0), rounds_that_fit([(1, 3.0)], 1.0)
+    (1, 1, 0)
+    >>> rounds_that_fit([(1, 3.0), (2, 4.0)], 20.0)
+    15
+    """
+    room *= RESERVE
+    rounds, seconds = costs[-1]
+    if len(costs) == 1:  # the fixed part is not known yet
+        return min(int(room / seconds), FIRST_STEPS)
+    before = costs[-2]
+    each = (seconds - before[1]) / (rounds - before[0]) if rounds > before[0] else 0.0
+    each = min(max(each, LEAST_SHARE * seconds / rounds), seconds / rounds)
+    fixed = seconds - each * rounds
+    return max(int((room - fixed) / each), 0)

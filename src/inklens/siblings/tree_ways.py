@@ -17,7 +17,7 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier
 
 from inklens.siblings.results import Decision, Mark
-from inklens.siblings.rivals import Asked, class_scores
+from inklens.siblings.rivals import Asked, class_scores, signed
 
 MOST_MARKS = 12  # questions that are written on the digit
 STRONGEST_STUMPS = 10
@@ -29,7 +29,9 @@ def one_tree(asked: Asked) -> Decision | None:
         return None
     changes, root, leaf, steps = follow(asked.model, asked.x)
     i, j = asked.pair
-    marks = tuple(Mark(*asked.place(pixel), _question(asked, step)) for step in steps[:MOST_MARKS] for pixel in (step[0],))
+    marks = tuple(
+        Mark(*asked.place(pixel), _question(asked, step)) for step in steps[:MOST_MARKS] for pixel in (step[0],)
+    )
     size = int(asked.model.tree_.n_node_samples[asked.model.apply(asked.x[None].astype(np.float32))[0]])
     return Decision(
         asked.said,
@@ -66,8 +68,8 @@ def many_trees(asked: Asked) -> Decision | None:
         "average share",
         asked.between(leaf),
         (
-            f"Of {len(paths)} trees {votes[i]} say {asked.said} and {votes[j]} say {asked.against}, after {questions:,} "
-            f"questions in all.",
+            f"Of {len(paths)} trees {votes[i]} say {asked.said} and {votes[j]} say {asked.against}, after "
+            f"{questions:,} questions in all.",
         ),
         pixels=asked.picture(changes[:, i] - changes[:, j]),
         offset=asked.between(root),
@@ -175,8 +177,8 @@ def histogram_boosting(asked: Asked) -> Decision | None:
         "sum of values",
         margin,
         (
-            f"After half of its {len(rounds)} rounds {asked.said} is {half:+.2f} ahead of {asked.against}, after all of "
-            f"them {margin:+.2f}.",
+            f"Ahead of {asked.against} by {signed(half)} after half of its {len(rounds)} rounds, by "
+            f"{signed(margin)} after all of them.",
         ),
         pixels=asked.picture(pixels),
         offset=margin - float(pixels.sum()),  # what the classes have before the first round
