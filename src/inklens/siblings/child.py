@@ -135,6 +135,7 @@ def _measured(job: Job, outcome: Outcome, tell: Callable[[int, int], None]) -> O
     decisions = tuple(
         decide(model, X_test[digit.row], ink[digit.row].reshape(shape) / 255.0, X, y, digit) for digit in digits
     )
+    linear, (objective, lower_bound) = _linear_parts(model), _objective(model, X, y)
     return replace(
         outcome,
         fit=fitted,
@@ -147,12 +148,15 @@ def _measured(job: Job, outcome: Outcome, tell: Callable[[int, int], None]) -> O
         digits=tuple(digits),
         decisions=decisions,
         importances=_picture(importances(model), shape),
-        **_linear_parts(model),
-        **_objective(model, X, y),
+        coef=None if linear is None else linear[0].tolist(),
+        intercept=None if linear is None else linear[1].tolist(),
+        objective=objective,
+        lower_bound=lower_bound,
     )
 
 
 def _misread(model: Classifier, X_test: np.ndarray, y_test: np.ndarray) -> list[Digit]:
+    assert isinstance(model, SoftmaxRegression)  # only ours is asked before the digits are known
     coef, intercept, names = class_weights(model)
     return choose_digits(raw_prediction(X_test, coef, intercept), y_test, names)
 
@@ -185,26 +189,25 @@ def _picture(values: np.ndarray | None, shape: tuple[int, ...]) -> list[list[flo
     return rows
 
 
-def _linear_parts(model: Classifier) -> dict[str, list]:
+def _linear_parts(model: Classifier) -> tuple[np.ndarray, np.ndarray] | None:
     if not isinstance(model, SoftmaxRegression | LogisticRegression | LinearSVC):
-        return {}
-    coef, intercept, _ = class_weights(model)
-    return {"coef": coef.tolist(), "intercept": intercept.tolist()}
+        return None
+    return class_weights(model)[:2]
 
 
-def _objective(model: Classifier, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _objective(model: Classifier, X: np.ndarray, y: np.ndarray) -> tuple[float | None, float | None]:
     """Return C sum loss + |w|^2 / 2 of softmax regressions under that penalty, and of ours what is proven of it."""
     if isinstance(model, SoftmaxRegression) and model.l1_ratio == 0.0:
-        return {"objective": float(model.objective_), "lower_bound": float(model.lower_bound_)}
+        return float(model.objective_), float(model.lower_bound_)
     if not isinstance(model, LogisticRegression) or len(model.classes_) < 3:
-        return {}
+        return None, None
     if not np.isfinite(model.C) or getattr(model, "l1_ratio", 0.0) not in (0.0, None):
-        return {}
+        return None, None
     z = raw_prediction(X, model.coef_, model.intercept_)
     own = np.searchsorted(model.classes_, y)
     highest = z.max(axis=1)
     losses = highest + np.log(np.exp(z - highest[:, None]).sum(axis=1)) - z[np.arange(len(y)), own]
-    return {"objective": float(model.C * losses.sum() + 0.5 * (model.coef_**2).sum())}
+    return float(model.C * losses.sum() + 0.5 * (model.coef_**2).sum()), None
 
 
 def _pair(job: PairJob) -> Duelled:

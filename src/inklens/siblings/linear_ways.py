@@ -1,5 +1,7 @@
 """Linear models: what each pixel adds. Ours under L2, moreover, is a vote of its training rows."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
@@ -48,15 +50,13 @@ def ours(asked: Asked) -> Decision | None:
     votes = row_votes(model, asked.X, asked.y, asked.x)
     each, (pro, con) = votes.of(asked.said, asked.against), votes.strongest(asked.said, asked.against, most=MOST_VOTERS)
     voters = tuple(Voter(int(row), str(asked.y[row]), float(each[row]), signed(each[row])) for row in (*pro, *con))
-    shares = votes.shares(asked.said, asked.against)
+    parts = {name: signed(value) for name, value in votes.shares(asked.said, asked.against).items()}
     sentence = (
-        f"The same lead as a vote of {len(asked.y):,} training images: {signed(shares['for'])} from those that vote for "
-        f"{asked.said}, {signed(shares['against'])} from those for {asked.against}, {signed(shares['intercept'])} intercept, "
-        f"{signed(shares['remainder'])} remainder."
+        f"The same lead as a vote of {len(asked.y):,} training images: {parts['for']} from those that vote for "
+        f"{asked.said}, {parts['against']} from those for {asked.against}, {parts['intercept']} intercept, "
+        f"{parts['remainder']} remainder."
     )
-    return Decision(
-        **{**vars(found), "sentences": (*found.sentences, sentence), "voters": voters},
-    )
+    return replace(found, sentences=(*found.sentences, sentence), voters=voters)
 
 
 def row_votes(model: SoftmaxRegression, X: np.ndarray, y: np.ndarray, x: np.ndarray) -> Votes:

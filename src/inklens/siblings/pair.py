@@ -14,6 +14,8 @@ import numpy as np
 from sklearn.svm import SVC
 
 from inklens.siblings.duels import duel
+from inklens.siblings.results import Decision, Voter
+from inklens.siblings.rivals import signed
 
 MOST_VECTORS = 8  # support vectors that are shown on each side
 
@@ -73,6 +75,33 @@ class Duelled:
     def said(self) -> str:
         """The class that it answers."""
         return self.pair[0] if self.value > 0 else self.pair[1]
+
+    def decision(self, x: np.ndarray, image_shape: tuple[int, int]) -> Decision:
+        """Return the same as a decision about x (n_features,), the test row as it was fed."""
+        other = self.pair[1] if self.said == self.pair[0] else self.pair[0]
+        sign = 1.0 if self.said == self.pair[0] else -1.0
+        pixels: list[list[float]] = (sign * np.array(self.w) * x).reshape(image_shape).tolist()
+        voters = tuple(
+            Voter(v.row, v.label, sign * v.adds, f"{signed(v.weight)} × {v.similarity:.1f}\n= {signed(v.adds)}")
+            for v in self.vectors
+        )
+        first, second = self.pair
+        sentence = (
+            f"f(x) = {signed(self.adds)} from support vectors that speak for {first}, {signed(self.takes)} from those "
+            f"that speak for {second}, {signed(self.intercept)} intercept = {signed(self.value)}: it says {self.said}."
+        )
+        votes = {first: self.adds, second: -self.takes}
+        return Decision(
+            self.said,
+            other,
+            votes,
+            "sum of votes",
+            sign * self.value,
+            (sentence,),
+            pixels=pixels,
+            offset=sign * self.intercept,
+            voters=voters,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain numbers."""

@@ -68,12 +68,15 @@ def race(jobs: Sequence[Work], *, n_jobs: int) -> Iterator[Step | Result]:
     A model that is not fitted when its budget is over is killed; its outcome says so. However the caller leaves, no
     child is left behind.
     """
-    waiting, running = list(jobs), []
+    waiting, running = list(jobs), list[Runner]()
     try:
-        while waiting or running:
-            while waiting and len(running) < n_jobs:
+        running += [_start(job) for job in waiting[:n_jobs]]
+        del waiting[:n_jobs]
+        while running:
+            heard = list(_listen(running))
+            while waiting and len(running) < n_jobs:  # before the caller takes its time over what was heard
                 running.append(_start(waiting.pop(0)))
-            yield from _listen(running)
+            yield from heard
     finally:
         for runner in running:
             runner.end()

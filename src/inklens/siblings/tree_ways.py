@@ -57,7 +57,8 @@ def many_trees(asked: Asked) -> Decision | None:
     if not all(isinstance(tree, DecisionTreeClassifier) for tree in model.estimators_):
         return None
     paths = [follow(tree, asked.x) for tree in model.estimators_]
-    changes, root, leaf = (np.mean([path[k] for path in paths], axis=0) for k in range(3))
+    changes = np.mean([path[0] for path in paths], axis=0)
+    root, leaf = (np.mean(shares, axis=0) for shares in ([path[1] for path in paths], [path[2] for path in paths]))
     votes = np.bincount([int(path[2].argmax()) for path in paths], minlength=len(asked.classes))
     questions = sum(len(path[3]) for path in paths)
     i, j = asked.pair
