@@ -1,7 +1,7 @@
 """Figures of the race: who is how good, how each decided a digit, and which pixels mattered to it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -41,6 +41,8 @@ ASKED = ADDED  # violet: pixels that a tree asked, numbered
 NARROWEST_SIDE_BY_SIDE = 420.0  # points; below, bars stand under the pictures
 MOST_CLASSES = 12
 ROW = 17.0  # points between two models
+GAP = 30.0  # points between two panels
+Names = Literal["left", "above", "none"]
 
 
 class DecisionDisplay(Display):
@@ -73,7 +75,7 @@ class DecisionDisplay(Display):
     def alt(self) -> str:
         d = self.decision
         judged = "which is right" if d.said == self.true else f"which is wrong (the label is {self.true})"
-        scores = ", ".join(f"{name}: {_value(value)}" for name, value in _largest(d.scores).items())
+        scores = ", ".join(f"{name}: {_value(value, d.unit)}" for name, value in _largest(d.scores).items())
         asked = "".join(f" {k}. {mark.text}." for k, mark in enumerate(d.marks, 1))
         rows = "".join(f" A training image of {v.label}: {v.text}.".replace("\n", ", ") for v in d.voters)
         unit = d.unit[:1].upper() + d.unit[1:]
@@ -137,12 +139,12 @@ class DecisionDisplay(Display):
             bar = abs(value) * unit
             x = left + (place + 0.15) * step
             scene.box(x, zero - max(value, 0.0) * unit, 0.7 * step, bar, colour=colour, striped=colour == TRUE)
-            scene.value(left + place * step, top, step, room, f"{name}: {_value(value)} {d.unit}")
+            scene.value(left + place * step, top, step, room, f"{name}: {_value(value, d.unit)}, {d.unit}")
             label = shorten(name, max(step - 2, TEXT))
             weight = BOLD if name in (d.said, self.true) else "normal"
             scene.words(left + (place + 0.5) * step, top + room + 1, label, ha="center", weight=weight)
         scene.rule(zero, left=left, right=left + width)
-        caption = wrap(f"{d.unit}: {d.said} has {_value(d.scores[d.said])}", width, bold=True)
+        caption = wrap(f"{d.unit}: {d.said} has {_value(d.scores[d.said], d.unit)}", width, bold=True)
         return scene.words(left + width / 2, top + height + 2, caption, ha="center", weight=BOLD)
 
     def _badges(self, scene: Scene, left: float, pixel: float) -> None:
@@ -152,9 +154,9 @@ class DecisionDisplay(Display):
             x, y = left + mark.col * pixel, mark.row * pixel
             scene.box(x - 0.5, y - 0.5, pixel + 1, pixel + 1, colour=ASKED, edge="#ffffff")
             wide = BADGE + 5 * (number > 9)
-            places = [(x + pixel + 1, y - 3), (x - wide - 1, y - 3), (x - 2, y - BADGE - 2), (x - 2, y + pixel + 2)]
-            place = next((p for p in places if _is_free(p, taken)), places[0])
+            place = _free_place(x, y, pixel, wide, taken)
             taken.append(place)
+            scene.line((x + pixel / 2, y + pixel / 2), (place[0] + wide / 2, place[1] + 6), colour=ASKED, width=1.0)
             scene.box(*place, wide, BADGE, colour=ASKED)
             scene.words(place[0] + wide / 2, place[1] - 0.5, str(number), ha="center", weight=BOLD, color="#ffffff")
 
@@ -211,8 +213,24 @@ class DecisionDisplay(Display):
         return top + tiles.rows * block
 
 
-def _is_free(place: tuple[float, float], taken: Sequence[tuple[float, float]]) -> bool:
-    return place[1] >= 0 and all(abs(place[0] - x) > BADGE + 2 or abs(place[1] - y) > BADGE for x, y in taken)
+def _free_place(
+    x: float, y: float, pixel: float, wide: float, taken: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
+    """Return where a number stands beside its pixel, the nearest place at which no other does."""
+    for ring in range(3):
+        right, left, up, down = x + pixel + 1, x - wide - 1, y - BADGE - 2, y + pixel + 2
+        reach = ring * (BADGE + 1)
+        for place in (
+            (right + reach, y - 3),
+            (left - reach, y - 3),
+            (x - 2, up - reach),
+            (x - 2, down + reach),
+            (right + reach, up - reach),
+            (left - reach, down + reach),
+        ):
+            if all(abs(place[0] - a) > BADGE + 2 or abs(place[1] - b) > BADGE for a, b in taken):
+                return place
+    return x + pixel + 1, y - 3
 
 
 def _largest(scores: Mapping[str, float]) -> dict[str, float]:
@@ -221,7 +239,9 @@ def _largest(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in scores.items() if name in kept}
 
 
-def _value(value: float) -> str:
+def _value(value: float, unit: str) -> str:
+    if unit.split()[0] in ("share", "average", "weight", "probability"):
+        return f"{value:.0%}"
     return f"{value:.3g}".replace("-", "−")
 
 
@@ -256,17 +276,15 @@ class StandingsDisplay(Display):
         beside = scene.width >= NARROWEST_SIDE_BY_SIDE
         names = max((text_width(s.outcome.title, bold=True) for s in self.standings), default=0.0) + 10
         if beside:
-            half = (scene.width - names - 24) / 2
-            self._panel(scene, 0, names, half, intervals=True)
-            self._panel(scene, 0, names + half + 24, half, intervals=False, named=False)
+            half = (scene.width - names - GAP) / 2
+            self._panel(scene, 0, names, half - 10, intervals=True, names="left")
+            self._panel(scene, 0, names + half + GAP, half - 10, intervals=False, names="none")
         else:
-            below = self._panel(scene, 0, names, scene.width - names - 6, intervals=True)
-            self._panel(scene, below + 14, names, scene.width - names - 6, intervals=False)
+            below = self._panel(scene, 0, 8, scene.width - 28, intervals=True, names="above")
+            self._panel(scene, below + 14, 8, scene.width - 28, intervals=False, names="above")
         return self._finish(scene)
 
-    def _panel(
-        self, scene: Scene, top: float, left: float, width: float, *, intervals: bool, named: bool = True
-    ) -> float:
+    def _panel(self, scene: Scene, top: float, left: float, width: float, *, intervals: bool, names: Names) -> float:
         title = "right answers, with 95% interval" if intervals else "fit, seconds of processor time"
         top = scene.words(left, top, wrap(title, width, bold=True), weight=BOLD) + 6
         ticks = self._accuracy_ticks() if intervals else self._time_ticks()
@@ -275,15 +293,17 @@ class StandingsDisplay(Display):
         def x(value: float) -> float:
             return left + (self._share_of(value, intervals) - low) / (high - low) * width
 
-        bottom = top + len(self.standings) * ROW
+        row = ROW + LINE_HEIGHT * (names == "above")
+        bottom = top + len(self.standings) * row
         for value, text in ticks:
             scene.line((x(value), top), (x(value), bottom), colour=LINE, width=0.8)
             scene.words(x(value), bottom + 2, text, ha="center", color=MUTED)
         for number, standing in enumerate(self.standings):
-            middle = top + (number + 0.5) * ROW
+            middle = top + number * row + row - ROW / 2
             own = standing.outcome.key == self.ours
-            if named:
-                scene.words(0, middle - TEXT * 0.7, standing.outcome.title, weight=BOLD if own else "normal")
+            if names != "none":
+                y = middle - TEXT * 0.7 if names == "left" else middle - ROW / 2 - TEXT * 0.9
+                scene.words(0, y, standing.outcome.title, weight=BOLD if own else "normal")
             colour = FOR if own else INK
             if intervals:
                 a = standing.accuracy
@@ -356,4 +376,53 @@ class ImportancesDisplay(Display):
             scene.box(left, top, tiles.tile_width, tiles.tile_height, edge=LINE)
             y = scene.words(left, top + tiles.tile_height + 2, wrap(name, tiles.tile_width, bold=True), weight=BOLD)
             scene.words(left, y, f"asks {int((values > 0).sum())} pixels")
+        return self._finish(scene)
+
+
+class WeightsDisplay(Display):
+    """The weights by which several models tell one class from another, each on its own scale.
+
+    Parameters
+    ----------
+    maps : dict of str to array (rows, cols)
+        Weights by the model's name, positive for the first class.
+    pair : tuple of str
+        Both classes.
+    """
+
+    def __init__(self, maps: Mapping[str, np.ndarray], *, pair: tuple[str, str]) -> None:
+        self.maps = dict(maps)
+        self.pair = pair
+
+    @property
+    def alt(self) -> str:
+        parts = [f"{name}: {int((values != 0).sum())} weights that are not zero" for name, values in self.maps.items()]
+        return f"Weights for {self.pair[0]} against {self.pair[1]}. {'; '.join(parts)}."
+
+    @in_default_style
+    def plot(self, *, ax: Axes | None = None, width: float = WIDE, palette: str = "blue-red") -> Self:
+        """Draw the maps beside each other, and the key beneath."""
+        scene = Scene(ax, width)
+        shape = next(iter(self.maps.values())).shape
+        tiles = grid(len(self.maps), shape, scene.width, smallest=100, largest=190, gap=14)
+        below = 0.0
+        for number, (name, values) in enumerate(self.maps.items()):
+            scale = symmetric_scale(values)
+            top = tiles.row(number) * (tiles.tile_height + 3 * LINE_HEIGHT)
+            pixels = signed_pixels(values, scale, palette=palette, black_zeros=True)
+            reading = Reading(f"weight for {self.pair[0]}", values)
+            scene.picture(tiles.left(number), top, tiles.tile_width, tiles.tile_height, pixels, reading=reading)
+            scene.box(tiles.left(number), top, tiles.tile_width, tiles.tile_height, edge=LINE)
+            words = wrap(f"{name}, full colour ±{scale:.2g}", tiles.tile_width, bold=True)
+            below = scene.words(tiles.left(number), top + tiles.tile_height + 2, words, weight=BOLD)
+        first, second = self.pair
+        signed_legend(
+            scene,
+            below + 8,
+            None,
+            palette=palette,
+            adds=f"ink speaks for {first}",
+            subtracts=f"ink speaks for {second}",
+            zeros="exactly zero",
+        )
         return self._finish(scene)

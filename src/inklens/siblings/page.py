@@ -11,11 +11,10 @@ from markupsafe import Markup
 from sklearn.preprocessing import MinMaxScaler
 
 from inklens import __version__
-from inklens.displays import MapComparisonDisplay
 from inklens.errors import OutputError
 from inklens.pages import Chapter, ReportFigure, render
 from inklens.pages.shell import Shell
-from inklens.siblings.drawings import DecisionDisplay, ImportancesDisplay, StandingsDisplay
+from inklens.siblings.drawings import DecisionDisplay, ImportancesDisplay, StandingsDisplay, WeightsDisplay
 from inklens.siblings.results import Seconds
 from inklens.siblings.roster import OURS
 from inklens.siblings.run import Siblings
@@ -98,6 +97,7 @@ class SiblingsPage:
             "same_problem": [o for o in state.outcomes.values() if state.gap(o) is not None],
             "ways": {sibling.key: sibling.way for sibling in state.siblings},
             "p_value": _p_in_words,
+            "opened": _most_disputed(state),
             "version": __version__,
             "title": f"Siblings of logistic regression: {state.dataset.name}",
             "heading": "Siblings of logistic regression",
@@ -139,6 +139,12 @@ def _image(state: Siblings, row: int) -> np.ndarray:
     return np.asarray(state.split.X_test[row].reshape(state.dataset.image_shape) / 255.0)
 
 
+def _most_disputed(state: Siblings) -> int:
+    """Return the digit that the models give the most different answers to."""
+    answers = [{o.decisions[k].said for o in state.outcomes.values() if o.decisions} for k in range(len(state.digits))]
+    return max(range(len(answers)), key=lambda k: len(answers[k]), default=0)
+
+
 def _changing(state: Siblings) -> list[ReportFigure]:
     """Return the figures that every new outcome changes."""
     figures = []
@@ -165,12 +171,12 @@ def _pair_figures(state: Siblings) -> list[ReportFigure]:
         names = sorted(set(state.split.y_train.tolist()))
         i, j = (names.index(name) for name in duelled.pair)
         maps = {
-            "linear SVC": np.array(duelled.w).reshape(1, *shape),
-            "softmax": (np.array(ours.coef[i]) - np.array(ours.coef[j])).reshape(1, *shape),
+            "SVC": np.array(duelled.w).reshape(shape),
+            "softmax": (np.array(ours.coef[i]) - np.array(ours.coef[j])).reshape(shape),
         }
-        compared = MapComparisonDisplay(maps, class_names=[f"{duelled.pair[0]} − {duelled.pair[1]}"])
+        compared = WeightsDisplay(maps, pair=duelled.pair)
         caption = "The weights by which both tell the two apart; each on its own scale."
-        figures.append(ReportFigure("pair-maps", compared, caption, width=4.0, options={"shared_scale": False}))
+        figures.append(ReportFigure("pair-maps", compared, caption, width=6.0))
     return figures
 
 

@@ -17,7 +17,7 @@ from inklens.siblings.duels import duel
 from inklens.siblings.results import Decision, Voter
 from inklens.siblings.rivals import signed
 
-MOST_VECTORS = 8  # support vectors that are shown on each side
+MOST_VECTORS = 6  # support vectors that are shown on each side
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Duelled:
         sign = 1.0 if self.said == self.pair[0] else -1.0
         pixels: list[list[float]] = (sign * np.array(self.w) * x).reshape(image_shape).tolist()
         voters = tuple(
-            Voter(v.row, v.label, sign * v.adds, f"{signed(v.weight)} × {v.similarity:.1f}\n= {signed(v.adds)}")
+            Voter(v.row, v.label, sign * v.adds, f"{signed(v.weight, 2)} × {v.similarity:.3g}\n= {signed(v.adds)}")
             for v in self.vectors
         )
         first, second = self.pair

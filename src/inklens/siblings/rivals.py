@@ -63,13 +63,13 @@ class Asked:
         return row, col
 
 
-def signed(value: float) -> str:
-    """Write a number with its sign and three digits.
+def signed(value: float, digits: int = 3) -> str:
+    """Write a number with its sign and three digits, or as many as wanted.
 
     >>> signed(158.013), signed(-0.0312)
     ('+158', '−0.0312')
     """
-    text = f"{value:+.3g}" if abs(value) < 1000 else f"{value:+,.0f}"
+    text = f"{value:+.{digits}g}" if abs(value) < 1000 else f"{value:+,.0f}"
     return text.replace("-", "−")
 
 

@@ -44,14 +44,14 @@ LOGISTIC = "sklearn.linear_model"
 ROSTER = (
     Sibling(
         OURS,
-        "softmax, inklens",
+        "softmax regression (ours)",
         Recipe("inklens", "SoftmaxRegression", {"C": 1.0, "tol": 1e-4, "n_jobs": 1}),
         "A weight for every pixel and class; the largest sum of weight times ink wins. Fitted until it is proven that "
         "no weights have an objective smaller by more than a ten-thousandth.",
     ),
     Sibling(
         "boosting",
-        "histogram boosting, 100 rounds",
+        "histogram boosting",
         Recipe(ENSEMBLE, "HistGradientBoostingClassifier", {"max_iter": 100, "early_stopping": False}),
         "In every round one small tree for each class corrects what those before it got wrong; their values add up.",
         share=1 / 3,  # the slowest by far: more would hold up the page for a few more rounds of a hundred
@@ -70,14 +70,14 @@ ROSTER = (
     ),
     Sibling(
         "forest",
-        "random forest, 100 trees",
+        "random forest of 100 trees",
         Recipe(ENSEMBLE, "RandomForestClassifier", {"n_estimators": 100, "random_state": 0}),
         "A hundred trees, each grown on rows drawn with replacement, choosing among a few random pixels at every "
         "question; their shares are averaged.",
     ),
     Sibling(
         "strokes",
-        "softmax on strokes, inklens",
+        "softmax on strokes (ours)",
         Recipe("inklens.siblings.strokes", "StrokeSoftmax", {"C": 0.01, "tol": 1e-4}),
         "The same softmax regression, fed not with pixels but with how much edge of each direction lies where.",
         rows="ink",
@@ -90,31 +90,31 @@ ROSTER = (
     ),
     Sibling(
         "saga",
-        "softmax, saga at tol 0.1",
+        "softmax by saga (tol 0.1)",
         Recipe(LOGISTIC, "LogisticRegression", {"solver": "saga", "tol": 0.1, "random_state": 0}),
         "The same problem as ours, by the tutorial's solver with the tutorial's tolerance.",
     ),
     Sibling(
         "adaboost",
-        "AdaBoost, 50 stumps",
+        "AdaBoost of 50 stumps",
         Recipe(ENSEMBLE, "AdaBoostClassifier", {"n_estimators": 50, "random_state": 0}),
         "Fifty questions about one pixel each; every next one looks hardest at what those before it got wrong.",
     ),
     Sibling(
         "bagging",
-        "bagging, 10 trees",
+        "bagging of 10 trees",
         Recipe(ENSEMBLE, "BaggingClassifier", {"n_estimators": 10, "random_state": 0}),
         "Ten trees, each grown on rows drawn with replacement; their shares are averaged.",
     ),
     Sibling(
         "rbf-svc",
-        "SVC, RBF kernel",
+        "SVC with RBF kernel",
         Recipe("sklearn.svm", "SVC", {"kernel": "rbf"}),
         "For every two classes, training rows near their border vote, the more alike the louder; most duels won wins.",
     ),
     Sibling(
         "lbfgs",
-        "softmax, lbfgs",
+        "softmax by lbfgs",
         Recipe(LOGISTIC, "LogisticRegression", {"solver": "lbfgs"}),
         "The same problem as ours, by scikit-learn's default solver.",
     ),

@@ -20,7 +20,7 @@ from inklens.siblings.results import Decision, Mark
 from inklens.siblings.rivals import Asked, class_scores, signed
 
 MOST_MARKS = 12  # questions that are written on the digit
-STRONGEST_STUMPS = 10
+STRONGEST_STUMPS = 8
 
 
 def one_tree(asked: Asked) -> Decision | None:
@@ -133,7 +133,7 @@ def adaptive_boosting(asked: Asked) -> Decision | None:
         said.append((weight, asked.classes[int(leaf.argmax())], steps))
     loudest = sorted(said, key=lambda entry: -entry[0])[:STRONGEST_STUMPS]
     marks = tuple(
-        Mark(*asked.place(steps[-1][0]), f"{_question(asked, steps[-1])}: {name}, {weight:.1%} of all weight")
+        Mark(*asked.place(steps[-1][0]), f"{_question(asked, steps[-1])}, so {name} ({weight:.1%})")
         for weight, name, steps in loudest
         if steps
     )
@@ -146,7 +146,7 @@ def adaptive_boosting(asked: Asked) -> Decision | None:
         asked.between(scores),
         (
             f"Of the weight of all {len(said)} trees, {behind[asked.said]:.0%} says {asked.said} and "
-            f"{behind[asked.against]:.0%} says {asked.against}.",
+            f"{behind[asked.against]:.0%} says {asked.against}. The questions of the weightiest are written out.",
         ),
         pixels=asked.picture(pixels),
         offset=offset,

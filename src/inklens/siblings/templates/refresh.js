@@ -8,8 +8,8 @@
   const kept = JSON.parse(sessionStorage.getItem(KEY) ?? '{}');
   for (const door of doors) {
     if (door.id in kept) door.open = kept[door.id];
-    door.addEventListener('toggle', () => {
-      kept[door.id] = door.open;
+    door.querySelector('summary').addEventListener('click', () => {
+      kept[door.id] = !door.open; // it turns after the click
       sessionStorage.setItem(KEY, JSON.stringify(kept));
     });
   }
