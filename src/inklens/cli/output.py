@@ -69,8 +69,8 @@ class Renamed(click.Option):
 
 
 def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
-    """-o, --out: where the result goes, a file unless the metavar is DIR."""
-    kind = click.Path(file_okay=False) if metavar == "DIR" else click.Path(dir_okay=False)
+    """-o, --out: where the result goes: a folder for the metavar DIR, either for DIR|FILE, else a file."""
+    kind = click.Path(file_okay=metavar != "DIR", dir_okay="DIR" in metavar)
     return click.option(
         "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
     )

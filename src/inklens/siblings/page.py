@@ -48,8 +48,16 @@ class SiblingsPage:
     _drawn: dict[str, Markup] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, out: str | os.PathLike[str], shell: Shell | None = None) -> "SiblingsPage":
+    def at(cls, out: str | os.PathLike[str], *, program: str = "inklens", rows: str = "") -> "SiblingsPage":
         """Return the page after a look at what is there.
+
+        Parameters
+        ----------
+        out : path
+        program : str
+            How the page's reader calls the program.
+        rows : str
+            Options that name the data and the split.
 
         Raises
         ------
@@ -62,7 +70,7 @@ class SiblingsPage:
                 raise OutputError(f"{str(path)!r} is not a folder; name a folder, or a page that ends in .html")
             if (path / PAGE).exists() and not (path / NUMBERS).exists():
                 raise OutputError(f"{str(path)!r} holds another page ({PAGE!r}); choose another folder")
-        return cls(path, shell or Shell())
+        return cls(path, Shell(program, rows=rows.strip()))
 
     @property
     def file(self) -> Path:

@@ -177,8 +177,31 @@ class Siblings:
             ]
         ]
 
+    def table(self) -> list[list[str]]:
+        """Return name, accuracy, interval, time of the fit and verdict of every model, for a terminal."""
+        judged = [
+            [
+                s.outcome.key,
+                f"{s.accuracy.value:.1%}",
+                f"{s.accuracy.low:.1%} to {s.accuracy.high:.1%}",
+                "" if s.outcome.fit is None else f"{s.outcome.fit.cpu:.2f} s",
+                "; ".join(filter(None, (s.verdict, s.outcome.stopped))),
+            ]
+            for s in self.standings
+        ]
+        return judged + [[o.key, "", "", "", o.failed or o.stopped or ""] for o in self.without_answers]
+
 
 Changed = Callable[[Siblings], object]
+
+
+def hurried(
+    dataset: Dataset, *, train: Size = None, test: Size = None, budget: float | None = None, **rules: Any
+) -> dict[str, Any]:
+    """Return the rules of a race with fewer rows and less time, where they are not given."""
+    few = len(dataset) >= QUICK_TRAIN + QUICK_TEST and train is None and test is None
+    rows = {"train": QUICK_TRAIN, "test": QUICK_TEST} if few else {"train": train, "test": test}
+    return {**rules, **rows, "budget": budget or QUICK_BUDGET_S}
 
 
 def run_siblings(
@@ -189,7 +212,7 @@ def run_siblings(
     seed: int = 9,
     only: Sequence[str] = (),
     named: Sequence[str] = (),
-    budget: float = BUDGET_S,
+    budget: float | None = None,
     n_jobs: int | None = None,
     pair: tuple[str, str] | None = None,
     cached: bool = True,
@@ -209,8 +232,8 @@ def run_siblings(
         Keys of the roster; ours always runs. All by default.
     named : sequence of str
         Further classifiers, as ``"sklearn.naive_bayes:GaussianNB()"``.
-    budget : float
-        Seconds for each fit.
+    budget : float, optional
+        Seconds for each fit; 60 by default.
     n_jobs : int, optional
         Models at a time; by default two where there are two processors.
     pair : tuple of str, optional
@@ -233,7 +256,8 @@ def run_siblings(
     >>> [standing.outcome.key for standing in done.standings]
     ['knn', 'softmax']
     """
-    if not budget > 0:
+    budget = BUDGET_S if budget is None else budget
+    if not 0 < budget < float("inf"):
         raise ParameterError(f"the budget of one model must be above 0 seconds, got {budget:g}")
     split = split_rows(dataset, train=train, test=test, seed=seed)
     _check_classes(split)
