@@ -75,10 +75,11 @@ def siblings(out: str, open_page: bool | None, as_json: bool, quick: bool, fresh
     from inklens.siblings.page import SiblingsPage
     from inklens.siblings.run import hurried, run_siblings
 
-    data, rows = options.pop("data"), split_of_run(**options)
-    page = SiblingsPage.at(out, program=program_anywhere(), rows=rows)
+    rows = split_of_run(**options)
+    wanted = False if as_json else open_page
+    page = SiblingsPage.at(out, program=program_anywhere(), rows=rows, first=lambda file: show_page(file, wanted))
     with progress_bar() as progress:
-        dataset = load_dataset(data, progress=progress)
+        dataset = load_dataset(options.pop("data"), progress=progress)
         rules = hurried(dataset, **options) if quick else options
         done = run_siblings(dataset, **rules, cached=not fresh, changed=page.write, progress=progress)
     if as_json:
@@ -87,7 +88,6 @@ def siblings(out: str, open_page: bool | None, as_json: bool, quick: bool, fresh
         say(f"inklens: {note}")
     print_table(["", "right", "95% interval", "fit", "beside ours"], done.table())
     click.echo(f"\nThe page: {click.format_filename(str(page.file))}")
-    show_page(page.file, open_page)
     say_next(
         (f"siblings{rows} --with 'sklearn.naive_bayes:GaussianNB()' -o {shlex.quote(out)}", "one more"),
         (f"fit --features strokes{rows} -o strokes.inklens", "ours, with better features"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from inklens.siblings.roster import OURS
 from inklens.siblings.run import Siblings
 from inklens.storage import write_text
 
+Written = Callable[[Path], object]
 PAGE, NUMBERS = "index.html", "numbers.json"
 CHAPTERS = [
     Chapter("race", "The race", "siblings/race.html"),
@@ -41,14 +43,24 @@ class SiblingsPage:
         A file ending in .html, or a folder, which gets index.html and numbers.json.
     shell : Shell
         How the page's reader calls the program; its `rows` name the data and the split.
+    first : callable, optional
+        Is given the page once it is there.
     """
 
     out: Path
     shell: Shell
+    first: Written | None = None
     _drawn: dict[str, Markup] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, out: str | os.PathLike[str], *, program: str = "inklens", rows: str = "") -> "SiblingsPage":
+    def at(
+        cls,
+        out: str | os.PathLike[str],
+        *,
+        program: str = "inklens",
+        rows: str = "",
+        first: Written | None = None,
+    ) -> "SiblingsPage":
         """Return the page after a look at what is there.
 
         Parameters
@@ -58,6 +70,8 @@ class SiblingsPage:
             How the page's reader calls the program.
         rows : str
             Options that name the data and the split.
+        first : callable, optional
+            Is given the page once it is there.
 
         Raises
         ------
@@ -70,7 +84,7 @@ class SiblingsPage:
                 raise OutputError(f"{str(path)!r} is not a folder; name a folder, or a page that ends in .html")
             if (path / PAGE).exists() and not (path / NUMBERS).exists():
                 raise OutputError(f"{str(path)!r} holds another page ({PAGE!r}); choose another folder")
-        return cls(path, Shell(program, rows=rows.strip()))
+        return cls(path, Shell(program, rows=rows.strip()), first)
 
     @property
     def file(self) -> Path:
@@ -88,6 +102,9 @@ class SiblingsPage:
         if self.file != self.out:
             write_text(self.out / NUMBERS, json.dumps(state.to_json(), ensure_ascii=False))
         write_text(self.file, self.render(state))
+        if self.first is not None:
+            self.first(self.file)
+            self.first = None
 
     def render(self, state: Siblings) -> str:
         """Return the page as text."""
