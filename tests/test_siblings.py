@@ -95,9 +95,8 @@ def test_ours_is_judged_beside_every_other(done, split):
             p = mcnemar(int((other & ~ours).sum()), int((ours & ~other).sum()))
             assert standing.beside_ours.p_value == p
             assert p <= standing.p_adjusted <= 1.0
-    assert [s.accuracy.value for s in done.standings] == sorted(
-        (s.accuracy.value for s in done.standings), reverse=True
-    )
+    accuracies = [s.accuracy.value for s in done.standings]
+    assert accuracies == sorted(accuracies, reverse=True)
     assert "worse" in {s.verdict for s in done.standings} <= {"", "better", "worse", "not told apart"}
 
 

@@ -39,7 +39,7 @@ class Keys(click.ParamType):
     "--budget",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="What one fit may take; histogram boosting gets a third.  [default: 60]",
+    help="What one fit may take; histogram boosting gets half of it.  [default: 60]",
 )
 @click.option("--only", type=Keys(), default="", help="Only these, and ours: knn, tree, forest, strokes, rbf-svc ...")
 @click.option(

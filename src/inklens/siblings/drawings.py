@@ -110,7 +110,7 @@ class DecisionDisplay(Display):
             words = wrap(caption, tiles.step - 6, bold=True)
             middle = tiles.left(k) + tiles.tile_width / 2
             scene.words(middle, tiles.tile_height + 2, words, ha="center", weight=BOLD)
-        self._badges(scene, tiles.left(0), tiles.tile_width / self.image.shape[1])
+        self._badges(scene, (tiles.left(0), tiles.tile_width, tiles.tile_height))
         below = tiles.tile_height + 2 + LINE_HEIGHT
         if beside:
             place = len(pictures)
@@ -147,16 +147,18 @@ class DecisionDisplay(Display):
         caption = wrap(f"{d.unit}: {d.said} has {_value(d.scores[d.said], d.unit)}", width, bold=True)
         return scene.words(left + width / 2, top + height + 2, caption, ha="center", weight=BOLD)
 
-    def _badges(self, scene: Scene, left: float, pixel: float) -> None:
-        """Number the asked pixels, each number beside its pixel where no other one stands."""
+    def _badges(self, scene: Scene, tile: tuple[float, float, float]) -> None:
+        """Number the asked pixels, each number near its pixel where no other one stands."""
         taken: list[tuple[float, float]] = []
+        pixel = tile[1] / self.image.shape[1]
+        wide = BADGE + 5 * (len(self.decision.marks) > 9)
         for number, mark in enumerate(self.decision.marks, 1):
-            x, y = left + mark.col * pixel, mark.row * pixel
-            scene.box(x - 0.5, y - 0.5, pixel + 1, pixel + 1, colour=ASKED, edge="#ffffff")
-            wide = BADGE + 5 * (number > 9)
-            place = _free_place(x, y, pixel, wide, taken)
+            x, y = tile[0] + mark.col * pixel, mark.row * pixel
+            centre = x + pixel / 2, y + pixel / 2
+            place = _free_place(centre, wide, tile, taken)
             taken.append(place)
-            scene.line((x + pixel / 2, y + pixel / 2), (place[0] + wide / 2, place[1] + 6), colour=ASKED, width=1.0)
+            scene.line(centre, (place[0] + wide / 2, place[1] + BADGE / 2), colour=ASKED, width=1.0)
+            scene.box(x - 0.5, y - 0.5, pixel + 1, pixel + 1, colour=ASKED, edge="#ffffff")
             scene.box(*place, wide, BADGE, colour=ASKED)
             scene.words(place[0] + wide / 2, place[1] - 0.5, str(number), ha="center", weight=BOLD, color="#ffffff")
 
@@ -207,30 +209,30 @@ class DecisionDisplay(Display):
             scene.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(self.voters[number]))
             scene.box(left, y, tiles.tile_width, tiles.tile_height, edge=LINE)
             middle = left + tiles.tile_width / 2
-            y = scene.words(middle, y + tiles.tile_height + 1, f"a {voter.label}", ha="center", weight=BOLD)
+            label = shorten(voter.label, tiles.step - 2, bold=True)
+            y = scene.words(middle, y + tiles.tile_height + 1, label, ha="center", weight=BOLD)
             for line in voter.text.split("\n"):
                 y = scene.words(middle, y, shorten(line, tiles.step - 2), ha="center")
         return top + tiles.rows * block
 
 
 def _free_place(
-    x: float, y: float, pixel: float, wide: float, taken: Sequence[tuple[float, float]]
+    centre: tuple[float, float], width: float, tile: tuple[float, float, float], taken: Sequence[tuple[float, float]]
 ) -> tuple[float, float]:
-    """Return where a number stands beside its pixel, the nearest place at which no other does."""
-    for ring in range(3):
-        right, left, up, down = x + pixel + 1, x - wide - 1, y - BADGE - 2, y + pixel + 2
-        reach = ring * (BADGE + 1)
-        for place in (
-            (right + reach, y - 3),
-            (left - reach, y - 3),
-            (x - 2, up - reach),
-            (x - 2, down + reach),
-            (right + reach, up - reach),
-            (left - reach, down + reach),
-        ):
-            if all(abs(place[0] - a) > BADGE + 2 or abs(place[1] - b) > BADGE for a, b in taken):
-                return place
-    return x + pixel + 1, y - 3
+    """Return where a number goes: the nearest place to its pixel's centre in the tile that covers nothing else.
+
+    The tile is given by its left edge, its width and its height; what is taken by the corners of earlier numbers.
+    """
+    left, wide, high = tile
+    xs = np.arange(left + 1, left + wide - width - 1, BADGE / 4)
+    ys = np.arange(1, high - BADGE - 1, BADGE / 4)
+    x, y = (axis.ravel() for axis in np.meshgrid(xs, ys))
+    across, down = np.abs(x + width / 2 - centre[0]), np.abs(y + BADGE / 2 - centre[1])
+    free = (across > width / 2 + 4) | (down > BADGE / 2 + 4)
+    for a, b in taken:
+        free &= (np.abs(x - a) > width + 1) | (np.abs(y - b) > BADGE + 1)
+    best = int(np.where(free, across + down, np.inf).argmin())
+    return float(x[best]), float(y[best])
 
 
 def _largest(scores: Mapping[str, float]) -> dict[str, float]:
@@ -280,13 +282,14 @@ class StandingsDisplay(Display):
             self._panel(scene, 0, names, half - 10, intervals=True, names="left")
             self._panel(scene, 0, names + half + GAP, half - 10, intervals=False, names="none")
         else:
-            below = self._panel(scene, 0, 8, scene.width - 28, intervals=True, names="above")
-            self._panel(scene, below + 14, 8, scene.width - 28, intervals=False, names="above")
+            below = self._panel(scene, 0, 20, scene.width - 40, intervals=True, names="above")
+            self._panel(scene, below + 14, 20, scene.width - 40, intervals=False, names="above")
         return self._finish(scene)
 
     def _panel(self, scene: Scene, top: float, left: float, width: float, *, intervals: bool, names: Names) -> float:
         title = "right answers, with 95% interval" if intervals else "fit, seconds of processor time"
-        top = scene.words(left, top, wrap(title, width, bold=True), weight=BOLD) + 6
+        start = 0 if names == "above" else left
+        top = scene.words(start, top, wrap(title, width, bold=True), weight=BOLD) + 6
         ticks = self._accuracy_ticks() if intervals else self._time_ticks()
         low, high = (self._share_of(value, intervals) for value in (ticks[0][0], ticks[-1][0]))
 

@@ -54,7 +54,7 @@ ROSTER = (
         "histogram boosting",
         Recipe(ENSEMBLE, "HistGradientBoostingClassifier", {"max_iter": 100, "early_stopping": False}),
         "In every round one small tree for each class corrects what those before it got wrong; their values add up.",
-        share=1 / 3,  # the slowest by far: more would hold up the page for a few more rounds of a hundred
+        share=0.5,  # the slowest by far: more would hold up the page for a few more rounds of a hundred
     ),
     Sibling(
         "knn",
