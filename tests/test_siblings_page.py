@@ -159,13 +159,13 @@ def test_an_interrupted_race_says_so(filled):
     text = SiblingsPage.at("unused").render(state)
     assert "stopped by Ctrl-C" in text
     assert "location.reload()" not in text
-    knn = replace(done.outcomes["knn"], stopped="stopped at round 2 of 9 after 3 s", notes=("Did not converge.",))
+    knn = replace(done.outcomes["knn"], stopped="stopped at round 2 of 9 after 3 s", notes=("It did not converge",))
     failed = Outcome("tree", "tree", "", failed="ValueError: <b>not today</b>")
     state.outcomes |= {"knn": knn, "tree": failed}
     text = SiblingsPage.at("unused").render(state)
     assert "stopped at round 2 of 9 after 3 s" in text
     assert "not its last word" in text
-    assert "Did not converge." in text
+    assert "It did not converge." in text
     assert "ValueError: &lt;b&gt;not today&lt;/b&gt;" in text
 
 

@@ -216,6 +216,10 @@ def _pair(job: PairJob) -> Duelled:
 
 
 def _first_sentence(text: str) -> str:
-    """Return the first line of a warning, cut where it is long."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    """Return the first line of a warning, cut where it is long.
+
+    >>> _first_sentence("\\nlbfgs failed to converge:\\nSee there")
+    'lbfgs failed to converge'
+    """
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "").rstrip(":")
     return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"

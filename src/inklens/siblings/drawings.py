@@ -299,7 +299,10 @@ class StandingsDisplay(Display):
         row = ROW + LINE_HEIGHT * (names == "above")
         bottom = top + len(self.standings) * row
         for value, text in ticks:
-            scene.line((x(value), top), (x(value), bottom), colour=LINE, width=0.8)
+            for number in range(len(self.standings) if names == "above" else 1):  # not through the names
+                start = top + number * row + (row - ROW) * (names == "above")
+                high = ROW if names == "above" else bottom - top
+                scene.box(x(value) - 0.4, start, 0.8, high, colour=LINE)
             scene.words(x(value), bottom + 2, text, ha="center", color=MUTED)
         for number, standing in enumerate(self.standings):
             middle = top + number * row + row - ROW / 2

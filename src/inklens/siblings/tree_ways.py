@@ -16,6 +16,7 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
+from inklens.siblings.recipes import Classifier
 from inklens.siblings.results import Decision, Mark
 from inklens.siblings.rivals import Asked, class_scores, signed
 
@@ -205,7 +206,7 @@ def _boosted_changes(nodes: np.ndarray, x: np.ndarray, rate: float) -> Iterator[
         value = after
 
 
-def importances(model: object) -> np.ndarray | None:
+def importances(model: Classifier) -> np.ndarray | None:
     """Return how much each pixel mattered in a model of trees, (n_features,), sum 1; None for any other model."""
     if isinstance(model, DecisionTreeClassifier | RandomForestClassifier | ExtraTreesClassifier | AdaBoostClassifier):
         return np.asarray(model.feature_importances_)
