@@ -270,7 +270,7 @@ def test_wrong_usage_gives_one_clear_line(args, code, words, tmp_path):
 
 def test_an_unwritable_folder_gives_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    clear_error(run("fit", *SMALL, "--tol", "0.1", "-o", tmp_path / "file" / "m.inklens"), 1, "cannot write")
+    clear_error(run("fit", *SMALL, "--tol", "0.1", "-o", tmp_path / "file" / "m.inklens"), 2, "cannot write")
 
 
 def test_a_reader_that_left_is_no_traceback(model):

@@ -240,9 +240,36 @@ def test_a_fit_out_of_time_says_so(tmp_path, capfd):
 def test_a_missing_folder_costs_no_fit(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("inklens.tasks.models.load_dataset", lambda *_, **__: pytest.fail("data were loaded"))
     code, out, err = run(capfd, "fit", "-o", tmp_path / "none" / "m.inklens")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "there is no folder" in err
     assert list(tmp_path.iterdir()) == []
+
+
+WRITES = {"-o", "--steps", "--boxes", "--table", "--predictions"}
+
+
+def test_no_command_makes_the_folder_of_a_file(tmp_path, monkeypatch):
+    """What is a folder itself is made; a file's folder is not: a misspelt path should cost no work."""
+    monkeypatch.chdir(tmp_path)
+    seen = set()
+    for command in commands():
+        for option in command.params:
+            if not WRITES & set(option.opts) or option.metavar == "DIR":
+                continue
+            with pytest.raises(click.UsageError, match=r"there is no folder 'none'; make it first \(mkdir\)"):
+                option.type.convert("none/file.svg", option, click.Context(command))
+            assert option.type.convert("file.svg", option, click.Context(command)) == "file.svg"
+            seen |= WRITES & set(option.opts)
+    assert seen == WRITES
+
+
+def test_an_export_into_a_missing_folder_is_refused_before_it_is_made(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("inklens.tasks.exporting.export_page", lambda *_, **__: pytest.fail("a page was made"))
+    DigitReader(np.eye(2, 64), np.zeros(2), ("a", "b"), (8, 8)).save(tmp_path / "m.inklens")
+    code, out, err = run(capfd, "export", tmp_path / "m.inklens", "-o", tmp_path / "none" / "page.html")
+    assert (code, out) == (2, "")
+    assert "there is no folder" in err
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(

@@ -296,6 +296,61 @@ def test_a_model_of_another_kind_is_fooled_too(face):
         assert face.page.locator(".change select.class-choice option:disabled").inner_text() == source
 
 
+# Searches in slices: what is found, and how often the page was left in between.
+SLICED = """
+async ([k, way]) => {
+  const { foolingOf } = await import('./views/fooling.js');
+  const fooling = foolingOf(app);
+  fooling.way.value = way;
+  let turns = 0;
+  const turn = () => { turns += 1; if (turning) setTimeout(turn); };
+  let turning = true;
+  fooling.ask(k);
+  const began = fooling.searching.value;
+  setTimeout(turn);
+  while (fooling.searching.value) await new Promise((done) => setTimeout(done));
+  turning = false;
+  const { subject: { value: { frame } }, options: { value: options }, pen } = fooling;
+  const wanted = way === 'ink' ? core.searchedFlip(app.model.value, frame, k, options)
+    : core.smallestStroke(app.model.value, frame, k, { ...options, width: pen.value });
+  return { began, turns, found: [...fooling.shown.value.flipped], wanted: [...wanted.flipped] };
+}
+"""
+LEFT = """
+async (k) => {
+  const { foolingOf } = await import('./views/fooling.js');
+  const fooling = foolingOf(app);
+  fooling.way.value = 'ink';
+  fooling.target.value = k;
+  fooling.search();
+  const began = fooling.searching.value;
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  const still = fooling.searching.value;
+  app.setFrame(app.frame.value.map((ink, i) => (i % 28 < 13 ? ink : ink / 2)));
+  for (let i = 0; i < 100 && fooling.searching.value; i += 1) await new Promise((done) => setTimeout(done, 10));
+  return { began, still, ended: !fooling.searching.value, found: fooling.found.value.size };
+}
+"""
+
+
+@pytest.mark.parametrize("features", ["strokes", "upright"])
+def test_a_search_leaves_the_pen_alive_and_finds_what_it_finds_in_one_go(face, features):
+    with face.beside(web_bytes(features=features), view="fool") as face:
+        face.draw(DIGITS["4"])
+        for way in ("ink", "stroke"):
+            done = face.page.evaluate(SLICED, [9, way])
+            assert done["began"]
+            assert done["turns"] >= 5, way  # other work had its turn in between
+            assert done["found"] == done["wanted"], way
+
+
+def test_a_search_ends_when_its_digit_is_gone(face):
+    with face.beside(web_bytes(features="strokes"), view="fool") as face:
+        face.draw(DIGITS["4"])
+        done = face.page.evaluate(LEFT, 9)
+        assert done == {"began": True, "still": True, "ended": True, "found": 0}
+
+
 def test_what_cannot_be_proven_is_searched_and_said_to_be(face):
     with face.beside(web_bytes(features="strokes"), view="fool") as face:
         face.draw(DIGITS["4"])

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from face import DIGITS, NEEDS_BROWSER, browsing, full_bytes, full_parts, reader_of
+from face import DIGITS, NEEDS_BROWSER, browsing, full_bytes, full_parts, reader_of, web_bytes
 
 from inklens.explanations import flip, robustness
 from inklens.pages.glossary import TERMS
@@ -69,6 +69,46 @@ def test_nothing_is_done_before_it_is_done(face):
         assert face.page.locator(PRAISE).count() == 0, stop
         assert face.page.locator(".choices .is-right").count() == 0, stop
     assert "0 of 14" in text(face, ".stops .state")
+
+
+# What an address brings with it, and what a visitor then does by hand; each makes the stop's task look done.
+BROUGHT = {
+    "load": ({"sample": "3"}, "app.showSample(3)"),
+    "split": ({"view": "judge"}, "app.go('draw'); app.go('judge')"),
+    "coefficients": ({"view": "see", "pair": "0-4"}, "app.chosen.value = [0, 4]"),
+    "regularise": ({"point": "FEW"}, "app.point.value += 1; app.point.value -= 1"),
+    "tol": ({"path": "stops", "point": "LOOSE"}, "app.point.value += 1; app.point.value -= 1"),
+}
+
+
+def test_what_the_address_brought_nobody_did(face):
+    _, _, path, stops = full_parts()
+    points = {
+        "FEW": str(np.flatnonzero(path.path.n_features_used <= 50)[-1]),
+        "LOOSE": str(next(i for i, tol in enumerate(stops.tols) if tol is not None)),
+    }
+    with face.beside(full_bytes()) as page:
+        for stop, (state, by_hand) in BROUGHT.items():
+            known = {key: points.get(value, value) for key, value in state.items()}
+            page.open(**{"view": "draw", **known, "stop": stop})
+            assert page.page.locator(".reminder .progress").count() == 1, stop
+            assert page.page.locator(".reminder .progress.is-done").count() == 0, stop
+            page.page.evaluate(f"() => {{ {by_hand}; }}")
+            page.settle()
+            assert page.page.locator(".reminder .progress.is-done").count() == 1, stop
+
+
+def test_a_stop_at_which_there_is_nothing_to_do_was_not_visited_by_that(face):
+    with face.beside(web_bytes(), view="learn") as bare:  # no digits, no path, no early stops
+        assert "0 of 14" in text(bare, ".stops .state")
+        go(bare, "tol")
+        assert "1 of 14" in text(bare, ".stops .state")
+        bare.wait("location.hash.includes('stop=tol')")
+        address = bare.value("location.href")
+        bare.page.goto("about:blank")
+        bare.page.goto(address)
+        bare.page.locator("#stop-title").wait_for()
+        assert "1 of 14" in text(bare, ".stops .state")
 
 
 def test_a_digit_is_loaded(face):
@@ -292,6 +332,7 @@ def open_hints(face):
     face.value("(app.path.value = null, app.point.value = null, app.go('draw'), 0)")
 
     def opened():
+        face.page.keyboard.press("Shift")  # a hand was at the slider: what moves when it rests is no jump
         face.settle()
         button = face.page.locator(".hints-open")
         if button.count() and button.get_attribute("aria-expanded") == "false":
@@ -300,6 +341,7 @@ def open_hints(face):
 
     yield opened
     face.value("(app.path.value = null, app.point.value = null, 0)")
+    opened()
 
 
 def test_separable_classes_are_said_to_be_so_where_that_is_proven(face, open_hints):
@@ -308,6 +350,15 @@ def test_separable_classes_are_said_to_be_so_where_that_is_proven(face, open_hin
         face.value("(app.point.value = given, 0)", point)
         assert any("separable" in hint for hint in open_hints()) == (point in separable)
     assert 0 < len(separable) < 20
+
+
+def test_hints_wait_until_the_slider_rests(face, open_hints):
+    separable = int(np.flatnonzero(full_parts()[2].train_accuracy == 1)[0])
+    face.value("(app.point.value = 0, 0)")
+    before = open_hints()
+    face.value("(app.point.value = given, 0)", separable)
+    assert hints(face) == before
+    assert open_hints() != before
 
 
 def test_zeros_that_a_stop_hides_are_counted_and_the_optimum_is_one_step_away(face, open_hints):

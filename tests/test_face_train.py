@@ -149,6 +149,13 @@ def test_separable_classes_are_told_and_the_hint_changes_the_plan(face, running)
     fit(face, "none", train="40", test="300")
     assert newest(running)["result"]["status"] == "separated"
     assert "separable" in face.page.locator(".outcome").inner_text()
+    separable = "there is no best model of separable classes"
+    assert separable in face.page.locator(".outcome .proof-hints").inner_text()
+    assert all(separable not in text for text in corner(face))  # said once, beside the plan
+    face.page.locator("#tab-see").click()
+    assert sum(separable in text for text in corner(face)) == 1
+    assert not any("training classes are separable" in text for text in corner(face))  # the same, said otherwise
+    face.page.locator("#tab-train").click()
     face.page.get_by_role("button", name="Try L2 with C = 1").click()
     assert face.page.locator("input[name=kind][value=l2]").is_checked()
     assert face.page.locator(".plan .slider output").inner_text() == "1"
@@ -166,6 +173,17 @@ def test_a_fit_that_is_stopped_keeps_the_best_with_its_bound(face, running):
     assert job["result"]["relative_gap"] > 1e-6
     assert "Stopped" in face.page.locator(".run-state").inner_text()
     assert job["model"] in {model["id"] for model in running.models()}
+
+
+def corner(face):
+    """Return the hints of the corner, which is closed again."""
+    button = face.page.locator(".hints-open")
+    if not button.count():
+        return []
+    button.click()
+    hints = face.value("[...document.querySelectorAll('.hint-list li > p')].map((p) => p.textContent)")
+    face.page.locator(".hints-open").click()
+    return hints
 
 
 # ------------------------------------------------------------------------------------------------- my digits

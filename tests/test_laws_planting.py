@@ -12,6 +12,7 @@ SCRIPT = Path(__file__).parents[1] / "scripts/plant_faults.py"
 
 @pytest.fixture
 def planter(monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # a toy needs none, and they take long to load
     spec = importlib.util.spec_from_file_location("plant_faults", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "plant_faults", module)  # where dataclasses look their module up

@@ -208,3 +208,14 @@ def test_hints_in_the_terminal_run_and_are_about_the_same_rows(folder, monkeypat
             assert "--data idx:FOLDER --train 200 --test 90 --seed 4" in hint
     for hint in hints:
         execute(hint, monkeypatch, capfd)
+
+
+def test_hints_of_a_fit_and_of_labels_run(folder, monkeypatch, capfd):
+    made = "fit --data idx:FOLDER --train 200 --test 90 --seed 4 -o 'my model.inklens'"
+    hints = execute(f"inklens {made}", monkeypatch, capfd)
+    assert [hint.split()[1] for hint in hints] == ["evaluate", "explain", "report"]
+    again = execute("inklens labels 'my model.inklens' --table 'my table.csv'", monkeypatch, capfd)
+    assert [hint.split()[1] for hint in again] == ["labels"]
+    for hint in [*hints, *again]:
+        execute(hint, monkeypatch, capfd)
+    assert Path("corrected.inklens").is_file()

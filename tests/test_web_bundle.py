@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_refused_with_its_line(source, line, says):
         ("\nexport const { x } = y;", "expected a word, got '{'"),
         ("\nexport { b };", "got '{'"),
         ("\nexport * from './b.js';", "expected"),
-        ("\nexport function* f() {}", "expected a word"),
+        ("\nexport async function* f() {}", "expected a word"),
         ("\nconst x = () => { import('./b.js'); };", "inside of a function"),
         ("\nimport('./b.js');", "expected '{'"),
         ("\nconst x = import.meta.url;", "expected '{', got '.'"),
@@ -166,6 +166,13 @@ def test_joined_modules_import_nothing_and_carry_the_licences():
     comments = [token.text for token in tokens(text) if token.kind == COMMENT]
     assert len(comments) == 1
     assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]+", "", text)
+
+
+def test_a_page_of_one_language_has_its_texts_and_no_other():
+    words = {"en": "Draw a digit here", "de": "Hier eine Ziffer zeichnen"}
+    for language in words:
+        code = joined("hosts/page.js", language=language)
+        assert {other for other, text in words.items() if text in code} == {language}
 
 
 def test_two_parts_hold_every_module_once_and_share_what_both_need():
@@ -213,6 +220,7 @@ import { bump as b, Kept } from './vendor/other.js';
 /** Not `count`, which is another module's. */
 const counted = count() + count();
 export const words = [l, right, counted, new Kept(3).value, b(1)];
+export function* twice(x) { yield x; return yield* [x]; }
 export async function later() { return `${words[0]} // ${await 1}`; }
 export class Named { static name2 = 'Named'; }
 """,
@@ -244,7 +252,7 @@ class TestInABrowser:
         window.files["d.js"] = joined("top.js", folder=tmp_path)
         window.files["d-default.js"] = joined("top.js", folder=tmp_path, as_default=True)
         told = """async (url) => { let m = await import(url); m = m.default ?? m;
-            return [m.words, await m.later(), m.Named.name2, Object.keys(m).sort()]; }"""
+            return [m.words, await m.later(), m.Named.name2, [...m.twice(1)], Object.keys(m).sort()]; }"""
         modules = window.evaluate(told, f"{FACE}/d/top.js")
         assert modules[0] == ["left1", "right2", 3, 6, 3]
         assert window.evaluate(told, f"{FACE}/d.js") == modules

@@ -59,6 +59,22 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a file in a folder that is not there: a misspelt path should cost no long work.
+
+    Raises
+    ------
+    OutputError
+        There is no such folder.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise OutputError(
+            f"cannot write {os.fspath(path)!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name "
+            "another file"
+        )
+
+
 @contextmanager
 def _replaced(path: Path) -> Iterator[BinaryIO]:
     """Yield a temporary file that takes the place of `path` at the end."""

@@ -5,6 +5,7 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    OutFile,
     Renamed,
     data_option,
     fit_monitor,
@@ -13,10 +14,10 @@ from inklens.cli.output import (
     out_option,
     print_json,
     print_table,
-    program_name,
     progress_bar,
     refuse_given,
     say,
+    say_next,
 )
 
 
@@ -32,7 +33,7 @@ from inklens.cli.output import (
     "--table",
     cls=Renamed,
     formerly=("--relabel",),
-    type=click.Path(dir_okay=False),
+    type=OutFile(),
     metavar="CSV",
     help="Write a table to decide in, for --refit.",
 )
@@ -78,7 +79,8 @@ def _show_suspects(
     if table:
         path = found.save_table(table, session)
         again = f"labels {shlex.quote(model)} --refit {shlex.quote(table)} -o corrected.inklens"
-        say(f"wrote {path}: decide in it, then: {program_name()} {again}")
+        say(f"wrote {path}: decide in it")
+        say_next((again, "fit again as it was decided"))
     if out:
         say(f"wrote {found.display(most=most).save(out)}")
     if as_json:

@@ -240,7 +240,7 @@ def _lines(found, radii) -> list[list[str]]:
     )
     usual = f"no more ink in a pixel than images of {found.target} usually have there"
     boxed = [radii[measure]["boxed"] for measure in radii]
-    radius = "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (Linf)"
+    radius = "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (L-infinity)"
     return [
         ["change", f"{found.cost:.6g} {unit} ({proof})"],
         ["proven lower bound", f"{found.lower_bound:.6g}" if radii else "none"],

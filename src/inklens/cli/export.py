@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from inklens.cli.output import data_option, json_option, print_json, progress_bar, refuse_given, say
+from inklens.cli.output import OutFile, data_option, json_option, print_json, progress_bar, refuse_given, say
 
 STDOUT = "-"
 
@@ -15,7 +15,7 @@ STDOUT = "-"
     "-o",
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, allow_dash=True),
+    type=OutFile(allow_dash=True),
     metavar="FILE",
     help='By its ending: .html, a live page; .json, weights, card and certificate. "-": the page on standard output.',
 )

@@ -5,6 +5,7 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    OutFile,
     data_option,
     json_option,
     most_option,
@@ -63,9 +64,7 @@ model_argument = click.argument("model", type=click.Path(dir_okay=False))
     "--mistakes", "cell", nargs=2, metavar="TRUE ANSWER", help="Open one cell of the confusion matrix: its images."
 )
 @most_option
-@click.option(
-    "--predictions", type=click.Path(dir_okay=False), metavar="CSV", help="Write every answer with its probabilities."
-)
+@click.option("--predictions", type=OutFile(), metavar="CSV", help="Write every answer with its probabilities.")
 @out_option(
     "Draw figures into that folder; with --mistakes, into one file (SVG or PNG).",
     metavar="DIR|FIGURE",

@@ -57,7 +57,7 @@ def show_radii(model: str, out: str | None, as_json: bool, **options) -> None:
         return print_json({"schema_version": 1, "model": model, **found.to_json()})
     quantiles = found.robustness.quantiles()
     print_table(
-        ["share of digits that change within", "L1 (ink)", "L2", "Linf"],
+        ["share of digits that change within", "L1 (ink)", "L2", "L-infinity"],
         [[f"{level:.0%}", *(f"{quantiles[name][level]:.3g}" for name in quantiles)] for level in quantiles["l1"]],
     )
     nearest = [

@@ -46,6 +46,9 @@ GROUPS = {
         "data": ("data", "List, inspect, fetch or clear data sets; say what they leave open."),
         "labels": ("doubting", "Find training rows that are probably labelled wrong, and fit without these errors."),
     },
+    "Classroom": {
+        "notebook": ("notebook", "Put the tutorial into a folder of yours as a Jupyter notebook."),
+    },
     "Trust": {
         "verify": ("models", "Recompute a model's objective and proven bound from its file."),
     },

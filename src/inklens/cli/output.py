@@ -68,9 +68,31 @@ class Renamed(click.Option):
         parser.add_option(self, self.formerly, dest=self.name, action="store", nargs=self.nargs)
 
 
+class OutFile(click.Path):
+    """A file to write, in a folder that is there; what has no ending may be a folder where `or_folder` says so."""
+
+    def __init__(self, *, or_folder: bool = False, allow_dash: bool = False) -> None:
+        super().__init__(dir_okay=or_folder, allow_dash=allow_dash)
+        self.or_folder = or_folder
+
+    def convert(self, value, param, ctx):
+        """Refuse a folder that is not there before any work is done."""
+        from inklens.errors import OutputError
+        from inklens.storage import check_folder
+
+        path = super().convert(value, param, ctx)
+        if self.or_folder and not Path(path).suffix:  # a folder, which is made
+            return path
+        try:
+            check_folder(path)
+        except OutputError as error:
+            raise click.UsageError(str(error), ctx) from error
+        return path
+
+
 def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
-    """-o, --out: where the result goes: a folder for the metavar DIR, either for DIR|FILE, else a file."""
-    kind = click.Path(file_okay=metavar != "DIR", dir_okay="DIR" in metavar)
+    """-o, --out: where the result goes, a file unless the metavar is DIR."""
+    kind = click.Path(file_okay=False) if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
     return click.option(
         "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
     )

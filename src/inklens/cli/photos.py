@@ -4,7 +4,7 @@ import os
 
 import click
 
-from inklens.cli.output import Renamed, json_option, model_option, out_option, print_json, progress_bar, say
+from inklens.cli.output import OutFile, Renamed, json_option, model_option, out_option, print_json, progress_bar, say
 
 UNREAD = "?"  # stands for a sign that gets no answer
 
@@ -72,8 +72,8 @@ def given(settings: dict) -> dict:
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
 @recipe_options
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes for many pictures.  [default: all cores]")
-@click.option("--steps", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw each step of the recipe there.")
-@click.option("--boxes", type=click.Path(dir_okay=False), metavar="FIGURE", help="Draw what was found on the picture.")
+@click.option("--steps", type=OutFile(), metavar="FIGURE", help="Draw each step of the recipe there.")
+@click.option("--boxes", type=OutFile(), metavar="FIGURE", help="Draw what was found on the picture.")
 @anyway_option
 @json_option
 def read(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TITLES = {
     "l1": ("Ink in all (L1)", "full pixels of ink"),
     "l2": ("Euclidean (L2)", "root of the sum of squares"),
-    "linf": ("Every pixel a little (Linf)", "change of each pixel"),
+    "linf": ("Every pixel a little (L-infinity)", "change of each pixel"),
 }
 REACH = 0.995  # quantile at which the curves end
 PANEL_HEIGHT = 130.0  # points

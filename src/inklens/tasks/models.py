@@ -4,19 +4,19 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from inklens.datasets import Split, load_dataset
 from inklens.datasets.relabel import read_relabel
-from inklens.errors import DataError, OutputError, ParameterError
+from inklens.errors import DataError, ParameterError
 from inklens.linear.driver import FitInterrupted, Solution, solve
 from inklens.linear.rows.rows import Rows
 from inklens.model.records import Certificate, DataRecord, FitRecord
 from inklens.model.scaling import MinMax
 from inklens.progress import Progress
 from inklens.reader import DigitReader
+from inklens.storage import check_folder
 from inklens.tasks.model_rows import Size, feature_rows, split_rows, with_added
 
 Callback = Callable[[Solution], object]
@@ -167,7 +167,7 @@ def fit(
     """
     check_parameters(C, l1_ratio, tol)
     if out is not None:
-        _check_folder(out)
+        check_folder(out)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
     n_train, n_test = len(rows.y_train), len(rows.y_test)
@@ -190,16 +190,6 @@ def fit(
     if out is not None:
         result.reader.save(out)
     return replace(result, model=None if out is None else os.fspath(out), seconds_allowed=time_budget)
-
-
-def _check_folder(out: str | os.PathLike[str]) -> None:
-    """Refuse a file in a folder that is not there: a misspelt path should cost no fit."""
-    folder = Path(out).parent
-    if not folder.is_dir():
-        raise OutputError(
-            f"cannot write {os.fspath(out)!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name "
-            "another file"
-        )
 
 
 def check_parameters(C: float, l1_ratio: float, tol: float) -> None:

@@ -4,7 +4,7 @@ Each module becomes a function that is called once and returns what it exports, 
 meet. The forms of import and export are those that the face uses, and no others:
 
     import { a, b as c } from './x.js';
-    export function f    export async function f    export const x    export class C
+    export function f    export async function f    export function* f    export const x    export class C
 
 A vendored file ends in ``export{a as b}`` instead.
 """
@@ -275,7 +275,9 @@ class _Statement:
         return found
 
 
-_FORMS = "modules use import { a, b as c } from './x.js'; and export function, async function, const or class"
+_FORMS = (
+    "modules use import { a, b as c } from './x.js'; and export function, function*, async function, const or class"
+)
 
 
 def _read_import(module: Module, statement: _Statement) -> None:
@@ -316,6 +318,8 @@ def _read_export(module: Module, statement: _Statement) -> None:
     kind = statement.take("function", "async", "const", "class")
     if kind == "async":
         statement.take("function")
+    if kind == "function" and statement.peek().text == "*":
+        statement.take("*")
     name = statement.take(kind=WORD)
     module.exports[name] = name
     statement.at = begins

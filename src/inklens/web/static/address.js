@@ -44,8 +44,8 @@ function read(app, text) {
     app.point.value = point;
   });
   if (Object.hasOwn(LANGUAGES, asked.get('lang'))) app.language.value = asked.get('lang');
-  for (const { address } of app.views) address?.read(app, asked);
   if (asked.get('view')) app.go(asked.get('view'));
+  for (const { address } of app.views) address?.read(app, asked); // last: what the address brought, no visitor did
 }
 
 /** Which path a point is on: that of the model, the nth (path=1), or the early stops (path=stops). */

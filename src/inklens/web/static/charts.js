@@ -1,5 +1,5 @@
 /**
- * Charts as SVG: bars and lines. Each comes as a figure with its table beside it, and saves itself as SVG or
+ * Charts as SVG: bars, lines, and shares with intervals. Each comes as a figure with its table beside it, and saves itself as SVG or
  * CSV.
  *
  * A chart is drawn to the width that it has, so that words keep their size on every screen; its height never
@@ -10,10 +10,11 @@ import { decimal } from './texts.js';
 import { saveCsv, saveSvg } from './save.js';
 
 /**
- * @typedef {{ name: string, words: string, caption?: string, head: string[], summary?: string }} Frame
+ * @typedef {{ name: string, words: string, caption?: string, head: string[], summary?: string, isTold?: boolean }}
+ *   Frame
  *   name of saved files; what a screen reader says of the picture; a caption; heads of the table's columns;
  * what the
- *   table is called
+ *   table is called; whether the view tells the table's numbers itself
  * @typedef {{ label: string, value: number, text?: string, low?: number, high?: number, kind?: string,
  *   cells?: (string | number)[] }} Bar
  *   text beside the bar; an interval; kind: 'chosen', 'best', 'right', 'wrong' or none; cells of its row in
@@ -116,6 +117,56 @@ function bar({ label, value, text, low, high, kind = '' }, i, { left, room, full
     );
   if (onChoose) group.addEventListener('click', () => onChoose(i));
   return [group];
+}
+
+const SHARES_ROW = 34; // pixels between two rows
+const SHARES_TOP = 22; // pixels for the scale's words
+const MARKS = { recall: -6, precision: 6 }; // pixels from the middle of a row
+
+/**
+ * Recall (round) and precision (square) with their intervals as dots and whiskers: one row a class, one scale.
+ * @param {Frame & { rows: { label: string, recall: Share, precision: Share }[], table: (string | number)[][],
+ *   format: (share: number) => string }} data
+ * @param {import('./app.js').App} app
+ * @typedef {import('./views/judged.js').Share} Share
+ * @returns {HTMLElement}
+ */
+export function intervals({ rows, format, ...frame }, app) {
+  const height = SHARES_TOP + rows.length * SHARES_ROW + 6;
+  const lows = rows.flatMap(({ recall, precision }) => [recall, precision].filter(({ of }) => of));
+  const least = Math.floor(10 * Math.min(0.9, ...lows.map(({ low }) => low))) / 10; // the tenth below all whiskers
+  const along = scale({ least: Math.max(0, least), most: 1 }, []);
+  const left = 12 + NAME_LETTER * Math.max(...rows.map(({ label }) => shortened(label).length));
+  const draw = (width) => {
+    const across = (share) => left + along.share(share) * (width - left - 3 * LETTER); // half a word is right of the end
+    const grid = along.ticks.flatMap((value) => {
+      const x = across(value);
+      return [
+        node('line', { class: 'grid', x1: x, x2: x, y1: SHARES_TOP - 4, y2: height }),
+        node('text', { class: 'tick', x, y: 12, 'text-anchor': 'middle' }, format(value)),
+      ];
+    });
+    return [...grid, ...rows.flatMap((row, i) => sharesOf(row, SHARES_TOP + (i + 0.5) * SHARES_ROW, across))];
+  };
+  const made = figure({ ...frame, height, draw }, app);
+  made.querySelector('svg').classList.add('intervals');
+  return made;
+}
+
+function sharesOf(row, middle, across) {
+  const parts = [node('text', { class: 'label', x: 0, y: middle, 'dominant-baseline': 'central' }, shortened(row.label))];
+  for (const [kind, shift] of Object.entries(MARKS)) {
+    const { share, low, high, of } = row[kind];
+    if (!of) continue;
+    const [x, y] = [across(share), middle + shift];
+    parts.push(
+      node('line', { class: `whisker ${kind}`, x1: across(low), x2: across(high), y1: y, y2: y }),
+      kind === 'recall'
+        ? node('circle', { class: `dot ${kind}`, cx: x, cy: y, r: 4.5 })
+        : node('rect', { class: `dot ${kind}`, x: x - 4, y: y - 4, width: 8, height: 8 }),
+    );
+  }
+  return parts;
 }
 
 /**
@@ -332,14 +383,11 @@ export function keepOpen(holder, chart) {
 }
 
 /** The figure round a chart: picture, caption, table, files. */
-function figure({ name, words, caption, head, table, summary, height, draw }, app) {
+function figure({ name, words, caption, head, table, summary, isTold, height, draw }, app) {
   const root = Object.assign(document.createElement('figure'), { className: 'chart' });
   const svg = node('svg', { role: 'img', 'aria-label': words, height, width: '100%' });
-  root.append(
-    svg,
-    captionOf({ name, caption, head, table, svg }, app),
-    tableOf({ head, table, summary }, app),
-  );
+  root.append(svg, captionOf({ name, caption, head, table, svg }, app));
+  if (!isTold) root.append(tableOf({ head, table, summary }, app));
   let drawn = 0;
   const fit = (width) => {
     if (width < 1 || width === drawn) return;

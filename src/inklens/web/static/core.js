@@ -1162,7 +1162,12 @@ function eachCovered(start, end, width, rows, cols, visit) {
  *   erase true or false for one kind only
  * @returns {Stroke | null}
  */
-export function smallestStroke(
+export function smallestStroke(model, frame, target, options = {}) {
+  return ended(strokeSearch(model, frame, target, options));
+}
+
+/** `smallestStroke` in slices, as `flipSearch` is. */
+export function* strokeSearch(
   model, frame, target, { width = 2, erase = null, margin = MARGIN, weights = model } = {},
 ) {
   const { rows, cols } = model, searched = model.features !== 'pixels';
@@ -1170,7 +1175,7 @@ export function smallestStroke(
   let best = null;
   for (const erases of erase === null ? [false, true] : [erase]) {
     const task = { model, frame, weights, z, target, width, erases, margin: margin + ROUNDING_MARGIN };
-    const found = searched ? searchedStroke(task) : longer(task, best);
+    const found = searched ? yield* searchedStroke(task) : longer(task, best);
     if (found && (!best || found.ink < best.ink)) best = found;
   }
   if (!best) return null;
@@ -1259,6 +1264,7 @@ const APPROACHES = 8, REFINEMENTS = 3, BISECTIONS = 12; // at most; 12 halvings 
 const STEP_FRACTIONS = [1, 0.75, 0.5, 0.25, 0.1]; // of the way to the solution of the linearisation at a flip
 const WORTHWHILE = 0.999; // of the cost: a refinement that saves less is not taken
 const MAX_SEARCHED = 3; // classes with the highest scores that are tried where none is asked for
+const PER_SLICE = 16; // scores of a frame, or strokes, between two pauses: a few milliseconds
 
 /**
  * A small change of ink that makes a model on any features answer `target`; checked by the model, not proven.
@@ -1273,6 +1279,15 @@ const MAX_SEARCHED = 3; // classes with the highest scores that are tried where 
  * @returns {Flip | null} null where none was found; its lower bound is 0
  */
 export function searchedFlip(model, frame, target, options = {}) {
+  return ended(flipSearch(model, frame, target, options));
+}
+
+/**
+ * `searchedFlip` in slices of a few milliseconds, so that a page can answer its visitor between two of them; what it
+ * returns at the end is the same.
+ * @returns {Generator<void, Flip | null>}
+ */
+export function* flipSearch(model, frame, target, options = {}) {
   const { margin = MARGIN, highest = null, weights = model } = options;
   const origin = Float64Array.from(frame), z = scores(weights, transform(model.features, origin));
   const ranked = order(z), targets = target === null ? ranked.slice(1, 1 + MAX_SEARCHED) : [target];
@@ -1280,13 +1295,21 @@ export function searchedFlip(model, frame, target, options = {}) {
   for (const wanted of targets) {
     const upper = limitsOf({ x: origin, highest }, wanted);
     const search = { model, weights, origin, upper, target: wanted, margin };
-    const flipped = approach(search);
+    const flipped = yield* approach(search);
     if (!flipped) continue;
-    const smaller = trimmed(search, refined(search, bisected(search, flipped)));
+    const smaller = yield* trimmed(search, yield* refined(search, bisected(search, flipped)));
     const found = finished({ x: origin }, wanted, smaller, 0);
     if (!best || found.cost < best.cost) best = found;
   }
   return best;
+}
+
+/** What a search returns, without a pause. */
+function ended(search) {
+  for (;;) {
+    const { done, value } = search.next();
+    if (done) return value;
+  }
 }
 
 function reaches({ model, weights, target, margin }, x) {
@@ -1294,11 +1317,12 @@ function reaches({ model, weights, target, margin }, x) {
 }
 
 /** The program for the target in the linearisation at x, for changes of `from`. */
-function linearised({ model, weights, upper, target, margin }, x, from) {
+function* linearised({ model, weights, upper, target, margin }, x, from) {
   const n = x.length, K = weights.intercept.length, m = K - 1;
   const at = (frame) => scores(weights, transform(model.features, frame));
   const z = at(x), moved = Float64Array.from(x), A = new Float64Array(m * n), r = new Float64Array(m);
   for (let j = 0; j < n; j++) {
+    if (j % PER_SLICE === 0) yield;
     const step = x[j] <= 1 - DIFFERENCE_STEP ? DIFFERENCE_STEP : -DIFFERENCE_STEP;
     moved[j] = x[j] + step;
     const there = at(moved);
@@ -1322,11 +1346,11 @@ function linearised({ model, weights, upper, target, margin }, x, from) {
 }
 
 /** Follow linearisations until the answer changes; where they lead nowhere, draw or erase a stroke. */
-function approach(search) {
+function* approach(search) {
   const { model, weights, origin, upper, target, margin } = search;
   let x = origin;
   for (let step = 0; step < APPROACHES && !reaches(search, x); step++) {
-    const asked = linearised(search, x, x);
+    const asked = yield* linearised(search, x, x);
     let change = null;
     for (let share = 1; share > 0.005 && !change; share /= 2) { // ask for less where ink does not reach
       change = dualSimplex({ ...asked, r: asked.r.map((r) => (r > 0 ? share * r : r)) }, Infinity).change;
@@ -1335,7 +1359,7 @@ function approach(search) {
     x = x.map((ink, j) => Math.min(upper[j], Math.max(0, ink + change[j])));
   }
   if (reaches(search, x)) return x;
-  const stroke = smallestStroke(model, origin, target, { margin, weights });
+  const stroke = yield* strokeSearch(model, origin, target, { margin, weights });
   return stroke && stroke.flipped.every((ink, j) => ink <= upper[j]) ? stroke.flipped : null;
 }
 
@@ -1358,10 +1382,10 @@ function inkBetween(a, b) {
 }
 
 /** Solve the linearisation at the flip from the origin, and go as far that way as it pays, a few times. */
-function refined(search, flipped) {
+function* refined(search, flipped) {
   const { origin, upper } = search;
   for (let round = 0; round < REFINEMENTS; round++) {
-    const { change } = dualSimplex(linearised(search, flipped, origin), Infinity);
+    const { change } = dualSimplex(yield* linearised(search, flipped, origin), Infinity);
     if (!change) break;
     const aim = origin.map((ink, j) => Math.min(upper[j], Math.max(0, ink + change[j])));
     let best = null, least = WORTHWHILE * inkBetween(flipped, origin);
@@ -1376,7 +1400,7 @@ function refined(search, flipped) {
 }
 
 /** Undo changes in groups of halving size, the smallest changes first, wherever the frame still flips. */
-function trimmed(search, flipped) {
+function* trimmed(search, flipped) {
   const { origin } = search, changed = () => {
     const list = [];
     for (let j = 0; j < origin.length; j++) if (flipped[j] !== origin[j]) list.push(j);
@@ -1386,6 +1410,7 @@ function trimmed(search, flipped) {
   for (let size = Math.max(1, changed().length >> 1); size; size >>= 1) {
     const list = changed();
     for (let from = 0; from < list.length; from += size) {
+      yield;
       const without = Float64Array.from(flipped);
       for (const j of list.slice(from, from + size)) without[j] = origin[j];
       if (reaches(search, without)) flipped = without;
@@ -1402,7 +1427,7 @@ const STROKE_REFINEMENTS = 6; // moves of the ends by one pixel, at most
  * A stroke that makes a model on any features answer `target`: of a coarse grid the one with least ink, then
  * moved by pixels while that takes less. Another with less ink may exist.
  */
-function searchedStroke({ model, frame, weights, target, width, erases, margin }) {
+function* searchedStroke({ model, frame, weights, target, width, erases, margin }) {
   const { rows, cols } = model, search = { model, weights, target, margin };
   const tried = [];
   for (let direction = 0; direction < PEN_DIRECTIONS; direction++) {
@@ -1415,18 +1440,23 @@ function searchedStroke({ model, frame, weights, target, width, erases, margin }
       }
     }
   }
-  let best = firstThatFlips(search, drawn(tried, frame, rows, cols, width, erases).slice(0, MAX_JUDGED));
+  const all = yield* drawn(tried, frame, rows, cols, width, erases);
+  let best = yield* firstThatFlips(search, all.slice(0, MAX_JUDGED));
   for (let round = 0; best && round < STROKE_REFINEMENTS; round++) {
-    const smaller = drawn(nudged(best), frame, rows, cols, width, erases).filter(({ ink }) => ink < best.ink);
-    const better = firstThatFlips(search, smaller);
+    const moved = yield* drawn(nudged(best), frame, rows, cols, width, erases);
+    const better = yield* firstThatFlips(search, moved.filter(({ ink }) => ink < best.ink));
     if (!better) break;
     best = better;
   }
   return best;
 }
 
-function firstThatFlips(search, strokes) {
-  return strokes.find(({ flipped }) => reaches(search, flipped())) ?? null;
+function* firstThatFlips(search, strokes) {
+  for (const [i, stroke] of strokes.entries()) {
+    if (i % PER_SLICE === 0) yield;
+    if (reaches(search, stroke.flipped())) return stroke;
+  }
+  return null;
 }
 
 /** All moves of both ends by at most a pixel down or right. */
@@ -1437,16 +1467,20 @@ function nudged({ start, end }) {
 }
 
 /** Strokes inside the frame that change ink, the least first. */
-function drawn(strokes, frame, rows, cols, width, erases) {
+function* drawn(strokes, frame, rows, cols, width, erases) {
   const inside = ([row, col]) => row >= 0 && col >= 0 && row <= rows - 1 && col <= cols - 1;
-  return strokes.filter(({ start, end }) => inside(start) && inside(end)).map(({ start, end }) => {
+  const found = [];
+  for (const [i, { start, end }] of strokes.entries()) {
+    if (i % (10 * PER_SLICE) === 0) yield; // to measure one takes less than to judge it
+    if (!inside(start) || !inside(end)) continue;
     let ink = 0;
     eachCovered(start, end, width, rows, cols, (at, cover) => {
       ink += Math.max(0, cover - (erases ? 1 - frame[at] : frame[at]));
     });
     const flipped = () => stroked(frame, coverage(start, end, width, rows, cols), erases);
-    return { start, end, erases, flipped, ink };
-  }).filter(({ ink }) => ink > 0).sort((a, b) => a.ink - b.ink);
+    if (ink > 0) found.push({ start, end, erases, flipped, ink });
+  }
+  return found.sort((a, b) => a.ink - b.ink);
 }
 
 // -------------------------------------------------------------------------------------------------- drawings

@@ -21,7 +21,7 @@ const SURE = 0.95;
 
 /** Each rule says what it found, or null. @type {Record<string, (app: App) => Found | null>} */
 const RULES = {
-  hidden: hiddenByStop, gap: largeGap, separable, better: betterPoint, label: doubtfulLabel, near: nearlyAnother, pen: unusualPen,
+  hidden: hiddenByStop, gap: ofFit('gap'), separated: ofFit('separated'), separable, better: betterPoint, label: doubtfulLabel, near: nearlyAnother, pen: unusualPen,
 };
 
 /** What is to be said now. @param {App} app @returns {(Found & { key: string })[]} */
@@ -40,7 +40,8 @@ export function mountHints(corner, app) {
   const isOpen = signal(false);
   const hints = signal([]);
   effect(() => {
-    for (const name of ['settled', 'model', 'point', 'path', 'sample', 'mode', 'language', 'isBlank', 'covered']) void app[name].value;
+    // points of a path wait until the slider rests: what is proven of each costs more than a step may
+    for (const name of ['settled', 'model', 'view', 'sample', 'mode', 'language', 'isBlank', 'covered']) void app[name].value;
     untracked(() => { hints.value = app.covered.value ? [] : hintsOf(app); });
   });
   root.addEventListener('keydown', (event) => {
@@ -72,18 +73,30 @@ function hiddenByStop(app) {
   return { values: { share: percent(hidden / zeros, app.language.value), hidden, zeros }, apply: () => { app.point.value = tolerance.Cs.length - 1; } };
 }
 
-/** The fit ended before it was proven to be near the optimum. */
-function largeGap(app) {
-  const { certificate } = app.model.value.header;
-  if (app.point.value !== null || !(certificate?.relative_gap > LARGE_GAP)) return null;
-  const hasTrain = app.views.some(({ key }) => key === 'train');
-  return { values: { gap: gapText(certificate.relative_gap, app.language.value) }, apply: hasTrain ? () => app.go('train') : undefined };
+/**
+ * What the certificate of a fit says: no optimum exists, or the fit ended before it was proven to be near it.
+ * @param {{ status: string, relative_gap: number } | null | undefined} certificate @param {string} language
+ * @returns {{ key: 'separated' | 'gap', values: Record<string, string> } | null} texts are hint.<key> and hint.<key>.why
+ */
+export function fitHint(certificate, language) {
+  if (certificate?.status === 'separated') return { key: 'separated', values: {} };
+  return certificate?.relative_gap > LARGE_GAP ? { key: 'gap', values: { gap: gapText(certificate.relative_gap, language) } } : null;
+}
+
+/** The same as a rule of the corner, where another plan can be made; Train says it beside its own plan. */
+function ofFit(key) {
+  return (app) => {
+    const found = app.point.value === null && app.view.value !== 'train' ? fitHint(app.model.value.header.certificate, app.language.value) : null;
+    if (found?.key !== key) return null;
+    const hasTrain = app.views.some((view) => view.key === 'train');
+    return { values: found.values, apply: hasTrain ? () => app.go('train') : undefined };
+  };
 }
 
 /** Weights that read every training digit rightly prove that the classes are separable. */
 function separable(app) {
-  const { train, test, C } = pointOf(app);
-  if (train !== 1) return null;
+  const { train, test, C, index } = pointOf(app);
+  if (train !== 1 || (index === null && app.model.value.header.certificate?.status === 'separated')) return null;
   const lang = app.language.value;
   const said = test === null ? '–' : percent(test, lang);
   return { values: { test: said, C: Number.isFinite(C) ? significant(C, 2, lang) : '∞' }, apply: () => app.go(app.model.value.path ? 'penalty' : 'judge') };

@@ -3,7 +3,7 @@
  * it.
  */
 import { batch, computed, effect, signal, untracked } from '../vendor/signals-core.js';
-import { answer as answerOf, leastInk, radius, searchedFlip, smallestStroke } from '../core.js';
+import { answer as answerOf, flipSearch, leastInk, radius, smallestStroke, strokeSearch } from '../core.js';
 
 /**
  * How clearly the other class should win: log-odds, against the next best; the first is the least that
@@ -14,7 +14,7 @@ export const MARGINS = [1e-6, Math.log(3), Math.log(19)]; // even, 75 : 25, 95 :
 /** Widths of the pen that makes the smallest stroke, in pixels of the frame. */
 export const PENS = [1, 2, 3];
 
-const PAINT_MS = 30; // before a search, so that the screen says that there is one
+const SLICE_MS = 8; // of a search between two looks at what the visitor does: half a picture of the screen
 
 /**
  * @typedef {import('../core.js').Flip & { kind?: 'draw' | 'erase', start?: number[], end?: number[], width?:
@@ -46,6 +46,8 @@ export class Fooling {
     /** Changes of this digit that were searched, on features that are not linear in the ink. */
     this.found = signal(new Map());
     this.searching = signal(false);
+    /** The search that goes on; one that is no longer this ends by itself. @type {Generator | null} */
+    this.steps = null;
     /** @type {import('../vendor/signals-core.js').Signal<Held | null>} */
     this.held = signal(null);
     /** @type {import('../vendor/signals-core.js').Signal<Subject | null>} */
@@ -223,38 +225,51 @@ export class Fooling {
   }
 
   #strokeTo(frame, goal, lowerBound) {
-    const found = smallestStroke(this.app.model.value, frame, goal, {
-      ...this.options.value,
-      width: this.pen.value,
-    });
-    if (!found) return null;
-    const change = found.flipped.map((ink, j) => ink - frame[j]);
-    return { ...found, ...split(change), change, cost: found.ink, lowerBound };
+    const found = smallestStroke(this.app.model.value, frame, goal, this.#penOptions());
+    return found && asWay(found, frame, lowerBound);
+  }
+
+  #penOptions() {
+    return { ...this.options.value, width: this.pen.value };
   }
 
   #key(way, k) {
     return [way, k, this.margin.value, way === 'ink' ? this.usual.value : this.pen.value].join(' ');
   }
 
-  /** Search for a change where none can be proven; it takes up to a second or two. */
+  /**
+   * Search for a change where none can be proven. It takes up to a second or two, in slices, so that the pen stays
+   * alive; it ends when another digit or another change is asked for.
+   */
   search() {
-    if (this.isProven.value || this.searching.value) return;
+    const [subject, goal, way] = [this.subject.value, this.goal.value, this.way.value];
+    if (this.isProven.value || !subject || goal === null) return;
+    const key = this.#key(way, goal);
+    const steps = this.#search(subject.frame, goal, way);
+    this.steps = steps;
     this.searching.value = true;
-    setTimeout(() => {
-      const [subject, goal, way] = [this.subject.value, this.goal.value, this.way.value];
+    const goOn = () => {
+      if (this.steps !== steps) return;
+      const isAsked = this.subject.value === subject && this.goal.value === goal && key === this.#key(this.way.value, goal);
+      const step = isAsked ? sliceOf(steps) : { done: true };
+      if (!step.done) {
+        setTimeout(goOn);
+        return;
+      }
       batch(() => {
+        this.steps = null;
         this.searching.value = false;
-        if (!subject || goal === null) return;
-        const found =
-          way === 'stroke'
-            ? this.#strokeTo(subject.frame, goal, 0)
-            : searchedFlip(this.app.model.value, subject.frame, goal, {
-                ...this.options.value,
-                highest: this.highest(goal),
-              });
-        this.found.value = new Map(this.found.value).set(this.#key(way, goal), found);
+        if (isAsked) this.found.value = new Map(this.found.value).set(key, step.value);
       });
-    }, PAINT_MS);
+    };
+    requestAnimationFrame(() => setTimeout(goOn)); // the screen first says that it searches
+  }
+
+  *#search(frame, goal, way) {
+    const model = this.app.model.value;
+    if (way !== 'stroke') return yield* flipSearch(model, frame, goal, { ...this.options.value, highest: this.highest(goal) });
+    const found = yield* strokeSearch(model, frame, goal, this.#penOptions());
+    return found && asWay(found, frame, 0);
   }
 
   #attempt() {
@@ -285,6 +300,20 @@ const kept = new WeakMap();
 export function foolingOf(app) {
   if (!kept.has(app)) kept.set(app, new Fooling(app));
   return kept.get(app);
+}
+
+/** A stroke as a change of the frame. */
+function asWay(stroke, frame, lowerBound) {
+  const change = stroke.flipped.map((ink, j) => ink - frame[j]);
+  return { ...stroke, ...split(change), change, cost: stroke.ink, lowerBound };
+}
+
+/** Go on with a search for some milliseconds. @param {Generator} steps */
+function sliceOf(steps) {
+  const end = performance.now() + SLICE_MS;
+  let step = steps.next();
+  while (!step.done && performance.now() < end) step = steps.next();
+  return step;
 }
 
 /** Ink added and erased by a change. @param {ArrayLike<number>} change */

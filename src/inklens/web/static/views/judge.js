@@ -2,10 +2,10 @@
 import { html, nothing, render } from '../vendor/lit-html.js';
 import { computed, effect, signal, untracked } from '../vendor/signals-core.js';
 import { addBlock } from '../block.js';
+import { intervals } from '../charts.js';
 import { decimal, percent } from '../texts.js';
-import { saveCsv, saveJson, saveSvg } from '../save.js';
+import { saveCsv, saveJson } from '../save.js';
 import { accuracyOf, byRecall, classNumbers, frequentMistakes } from './judged.js';
-import { intervalChart } from './intervals.js';
 import { matrixTable } from './matrix.js';
 import { mountPicked } from './picked.js';
 import { mountComparing } from './comparing.js';
@@ -196,17 +196,17 @@ function mountNumbers(root, app, { confusion }) {
   const lang = app.language.value;
   const numbers = classNumbers(confusion);
   const per = (share) => `${decimal(100 * share, 0, lang)}${lang === 'de' ? ' ' : ''}%`;
-  const chart = intervalChart(numbers.map(({ recall, precision }, k) => ({ name: classes[k], recall, precision })), { label: app.t('judge.numbers.chart'), percent: per });
-  chart.dataset.explain = 'judge.interval';
   const columns = ['tp', 'fp', 'fn', 'tn'];
   const asShare = ({ share, low, high, of }) => (of ? html`${percent(share, lang)} <span class="interval">${decimal(100 * low, 1, lang)}–${decimal(100 * high, 1, lang)}</span>` : '–');
-  const csv = () => saveCsv('classes', [
-    ['class', ...columns, 'precision', 'precision_low', 'precision_high', 'recall', 'recall_low', 'recall_high', 'f1'],
-    ...numbers.map((one, k) => [classes[k], ...columns.map((key) => one[key]), ...[one.precision, one.recall].flatMap(({ share, low, high }) => [share, low, high]), one.f1]),
-  ]);
+  const chart = intervals({
+    name: 'classes', words: app.t('judge.numbers.chart'), caption: app.t('judge.numbers.caption'), format: per, isTold: true,
+    rows: numbers.map(({ recall, precision }, k) => ({ label: classes[k], recall, precision })),
+    head: ['class', ...columns, 'precision', 'precision_low', 'precision_high', 'recall', 'recall_low', 'recall_high', 'f1'],
+    table: numbers.map((one, k) => [classes[k], ...columns.map((key) => one[key]), ...[one.precision, one.recall].flatMap(({ share, low, high }) => [share, low, high]), one.f1]),
+  }, app);
+  chart.dataset.explain = 'judge.interval';
   render(html`<h2>${app.t('judge.numbers.title')}</h2><p>${app.t('judge.numbers.text')}</p>
-    <figure class="interval-figure"><p class="legend" aria-hidden="true"><span class="key recall"></span>${app.t('judge.numbers.recall')} <span class="key precision"></span>${app.t('judge.numbers.precision')}</p>${chart}
-      <figcaption>${app.t('judge.numbers.caption')} <span class="saving"><button type="button" class="link" @click=${() => saveSvg('classes', chart)}>SVG</button> <button type="button" class="link" @click=${csv}>CSV</button></span></figcaption></figure>
+    <div class="interval-figure"><p class="legend" aria-hidden="true"><span class="key recall"></span>${app.t('judge.numbers.recall')} <span class="key precision"></span>${app.t('judge.numbers.precision')}</p>${chart}</div>
     <div class="scroll" tabindex="0" role="region" aria-label=${app.t('judge.numbers.title')}><table class="numbers class-numbers" data-explain="judge.numbers"><thead><tr><th scope="col">${app.t('bars.class')}</th>
       <th scope="col">${app.t('judge.numbers.precision')}</th><th scope="col">${app.t('judge.numbers.recall')}</th><th scope="col">F1</th>
       ${columns.map((key) => html`<th scope="col"><abbr title=${app.t(`judge.numbers.${key}`)}>${key.toUpperCase()}</abbr></th>`)}</tr></thead>

@@ -27,7 +27,7 @@ export const learn = {
     const [told, task, question, moves] = ['stop-text', 'task', 'question-card', 'moves'].map((name) => stop.appendChild(Object.assign(document.createElement('div'), { className: name })));
     stop.setAttribute('aria-labelledby', 'stop-title');
     const lesson = lessonOf(app);
-    lesson.begun.value = true;
+    lesson.begin();
     render(html`<h1>${app.t('learn.title')}</h1><p class="lead">${app.t('learn.lead', { n: lesson.stops.length })}</p>`, intro);
     render(html`<h2>${app.t('learn.words')}</h2><p>${app.t('learn.words.text')}</p>${glossaryList(app)}`, words);
     const ends = [

@@ -14,10 +14,12 @@ import { decimal, percent, significant } from '../texts.js';
  *   key: string, act: (app: import('../app.js').App, lesson: import('./lesson.js').Lesson) => void,
  *   done: (app: import('../app.js').App, lesson: import('./lesson.js').Lesson) => Values | null,
  *   sofar?: (app: import('../app.js').App, lesson: import('./lesson.js').Lesson) => Values | null,
+ *   by?: ('view' | 'chosen' | 'sample' | 'cell' | 'point' | 'path' | 'pad')[],
  *   needs?: 'samples' | 'path' | 'tolerance', types?: boolean,
  *   ask: (model: import('../core.js').Model) => Question | null
  * }} Stop
  *   act: what its button does; done: what is to be said once the task is done, null before; sofar: how far it is;
+ *   by: what its visitor changes for it, one of these at least; without it, what the stop remembers says that;
  *   needs: what the model has to bring; types: whether a number is to be typed
  */
 
@@ -36,7 +38,7 @@ const always = (right, ...ids) => () => ({ choices: choices(...ids), right });
 /** @type {Stop[]} */
 export const STOPS = [
   {
-    key: 'load', needs: 'samples',
+    key: 'load', by: ['sample'], needs: 'samples',
     act: (app) => showSome(app, () => true),
     done: (app) => (app.sample.value ? { label: app.sample.value.label ?? '?' } : null),
     ask: ({ rows, cols }) => ({ choices: [rows, rows + cols, rows * cols].map((n) => ({ id: String(n), label: String(n) })), right: String(rows * cols), values: () => ({ rows, cols, n: rows * cols }) }),
@@ -49,7 +51,7 @@ export const STOPS = [
     ask: always('edge', 'edge', 'middle', 'nowhere'),
   },
   {
-    key: 'split', needs: 'samples',
+    key: 'split', by: ['view'], needs: 'samples',
     act: (app) => app.go('judge'),
     done: (app) => (app.view.value === 'judge' ? {} : null),
     ask: ({ header: { accuracy } }) => ({
@@ -75,7 +77,7 @@ export const STOPS = [
     ask: always('half', 'half', 'same', 'quarter'),
   },
   {
-    key: 'fit', needs: 'samples',
+    key: 'fit', by: ['pad'], needs: 'samples',
     act: (app) => showSome(app, isRight(app)),
     sofar: (app) => (lossOf(app) === null ? null : { label: app.sample.value.label, loss: decimal(lossOf(app), 2, app.language.value), of: LOSS_TO_REACH }),
     done: (app) => (wasChanged(app) && lossOf(app) > LOSS_TO_REACH ? { loss: decimal(lossOf(app), 2, app.language.value), label: app.sample.value.label } : null),
@@ -85,7 +87,7 @@ export const STOPS = [
     }),
   },
   {
-    key: 'coefficients',
+    key: 'coefficients', by: ['chosen'],
     act: (app) => app.go('see'),
     sofar: (app) => ({ label: app.model.value.classes[0] }),
     done: (app) => (app.view.value === 'see' && app.chosen.value?.[0] === 0 ? { label: app.model.value.classes[0] } : null),
@@ -102,7 +104,7 @@ export const STOPS = [
     ask: always('same', 'same', 'more', 'five'),
   },
   {
-    key: 'evaluate', needs: 'samples',
+    key: 'evaluate', by: ['cell'], needs: 'samples',
     act: (app) => app.go('judge'),
     done: (app) => {
       const cell = app.cell.value;
@@ -111,14 +113,14 @@ export const STOPS = [
     ask: hardestOf,
   },
   {
-    key: 'own',
+    key: 'own', by: ['pad'],
     act: (app) => { app.go('draw'); app.startDrawing(); },
     sofar: (app) => (app.isBlank.value || app.mode.value !== 'drawing' ? null : ({ ...bestOf(app), of: percent(SURE, app.language.value) })),
     done: (app) => (app.mode.value === 'drawing' && app.pad.marks.length > 0 && app.verdict.value.accepted && app.answer.value.p[app.answer.value.best] > SURE ? bestOf(app) : null),
     ask: always('mass', 'none', 'shrink', 'mass'),
   },
   {
-    key: 'why',
+    key: 'why', by: ['chosen'],
     act: (app) => app.go('see'),
     sofar: (app) => (app.isBlank.value ? null : { label: app.model.value.classes[app.answer.value.second] }),
     done: (app) => {
@@ -129,7 +131,7 @@ export const STOPS = [
     ask: always('against', 'weak', 'against', 'empty'),
   },
   {
-    key: 'fool', needs: 'samples',
+    key: 'fool', by: ['pad'], needs: 'samples',
     act: (app) => showSome(app, isRight(app)),
     sofar: (app) => (app.sample.value?.label ? { label: app.sample.value.label, answer: bestOf(app).label } : null),
     done: (app) => {
@@ -144,7 +146,7 @@ export const STOPS = [
     ask: (model) => (model.features === 'pixels' && model.samples ? leastOf(model) : null),
   },
   {
-    key: 'regularise', needs: 'path',
+    key: 'regularise', by: ['point'], needs: 'path',
     act: (app) => app.go('penalty'),
     done: (app) => {
       const pixels = onPath(app) ? pathOf(app).pixels[app.point.value] : 0;
@@ -153,7 +155,7 @@ export const STOPS = [
     ask: always('zero', 'zero', 'small', 'large'),
   },
   {
-    key: 'C', needs: 'path',
+    key: 'C', by: ['point'], needs: 'path',
     act: (app) => app.go('penalty'),
     sofar: (app) => (onPath(app) ? { share: percent(pathOf(app).test_accuracy[app.point.value], app.language.value) } : null),
     done: (app) => {
@@ -165,7 +167,7 @@ export const STOPS = [
     ask: ({ path }) => (path ? zerosAlong(path) : null),
   },
   {
-    key: 'tol', needs: 'tolerance',
+    key: 'tol', by: ['path', 'point'], needs: 'tolerance',
     act: (app) => app.go('penalty'),
     done: (app) => {
       const { tolerance } = app.model.value;

@@ -1,33 +1,32 @@
-/** Hints that follow from what a fit proved: what is so, why, and a changed plan to apply. */
+/** What a fit suggests to try next: a changed plan, and why. What its certificate says for certain is in hints.js. */
 import { wilson } from '../core.js';
+import { fitHint } from '../hints.js';
+import { percent } from '../texts.js';
 
 /**
- * @typedef {{ key: string, values: Record<string, string | number>, apply: Partial<import('./train-form.js').Plan> | null }} Hint
- *   its texts are train.hint.<key> and train.hint.<key>.why
+ * @typedef {{ key: string, text: string, values: Record<string, string>, apply: Partial<import('./train-form.js').Plan> | null }} Hint
+ *   its texts are <text> and <text>.why, and of the button that changes the plan train.hint.<key>.plan
  */
 
-const LOOSE = 3e-3; // relative gap from which L1 zeros may still be hidden
 const STRONGER = 10; // times, where training digits are read better than others can be
+const PLANS = { separated: () => ({ kind: 'l2', C: 1 }), gap: ({ status }) => (status === 'stopped' ? null : { tol: 1e-4 }) }; // who stopped need not ask for more
 
 /**
  * @param {object} header of the model's bytes
  * @param {{ train: number, test: number } | null} rows how many each half has
+ * @param {string} language
  * @returns {Hint[]}
  */
-export function hintsOf({ certificate, penalty, accuracy }, rows) {
+export function hintsOf({ certificate, penalty, accuracy }, rows, language) {
   const found = [];
-  const isSparse = penalty && penalty.l1_ratio > 0;
-  if (certificate?.status === 'separated') {
-    found.push({ key: 'separated', values: {}, apply: { kind: 'l2', C: 1 } });
-  } else if (certificate && isSparse && certificate.relative_gap > LOOSE) {
-    found.push({ key: 'hidden', values: { gap: certificate.relative_gap }, apply: { tol: 1e-4 } });
-  } else if (certificate?.status === 'stopped') {
-    found.push({ key: 'stopped', values: { gap: certificate.relative_gap }, apply: null });
+  const told = fitHint(certificate, language);
+  if (told) found.push({ ...told, text: `hint.${told.key}`, apply: PLANS[told.key](certificate) });
+  const isPenalised = penalty && penalty.C !== 'inf';
+  if (rows && isPenalised && isOverfitted(accuracy, rows)) {
+    const values = { train: percent(accuracy.train, language), test: percent(accuracy.test, language) };
+    found.push({ key: 'overfitted', text: 'train.hint.overfitted', values, apply: { C: penalty.C / STRONGER } });
   }
-  if (rows && penalty && penalty.C !== 'inf' && isOverfitted(accuracy, rows)) {
-    found.push({ key: 'overfitted', values: { train: accuracy.train, test: accuracy.test }, apply: { C: penalty.C / STRONGER } });
-  }
-  if (penalty && penalty.C !== 'inf' && !isSparse) found.push({ key: 'dense', values: {}, apply: { kind: 'l1', C: 1 } });
+  if (isPenalised && !(penalty.l1_ratio > 0)) found.push({ key: 'dense', text: 'train.hint.dense', values: {}, apply: { kind: 'l1', C: 1 } });
   return found;
 }
 

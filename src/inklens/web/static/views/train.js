@@ -136,10 +136,10 @@ function outcomeOf(app, session, form) {
     form.scrollIntoView({ block: 'start' });
     form.querySelector('button[type=submit]').focus({ preventScroll: true });
   };
-  const values = (hint) => Object.fromEntries(Object.entries(hint.values).map(([key, value]) => [key, key === 'gap' ? gapText(value, app.language.value) : percent(value, lang)]));
+  const hints = hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null, lang);
   return html`<h2>${t('done')}</h2>
     ${certificate ? html`<p>${t(`proof.${certificate.status}`, { gap: gapText(certificate.relative_gap, app.language.value) })}</p>` : nothing}
     ${accuracy?.test != null ? html`<p>${t('done.accuracy', { train: percent(accuracy.train, lang), test: percent(accuracy.test, lang) })} ${t('done.pad')}</p>` : nothing}
-    <ul class="proof-hints">${hintsOf(header, entry?.data.train && entry.data.test ? entry.data : null).map((hint) => html`<li><strong>${t(`hint.${hint.key}`, values(hint))}</strong><details><summary>${t('hint.why')}</summary><p>${t(`hint.${hint.key}.why`, values(hint))}</p></details>
-      ${hint.apply ? html`<button type="button" class="quiet" @click=${() => apply(hint.apply)}>${t(`hint.${hint.key}.apply`)}</button>` : nothing}</li>`)}</ul>`;
+    <ul class="proof-hints">${hints.map(({ key, text, values, apply: changes }) => html`<li><strong>${app.t(text, values)}</strong><details><summary>${app.t('hint.why')}</summary><p>${app.t(`${text}.why`, values)}</p></details>
+      ${changes ? html`<button type="button" class="quiet" @click=${() => apply(changes)}>${t(`hint.${key}.plan`)}</button>` : nothing}</li>`)}</ul>`;
 }
