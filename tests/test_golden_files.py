@@ -1,7 +1,8 @@
 """Model files written by the first release's code load, answer, verify and are written again byte for byte.
 
 Since then frames are measured in double precision before they are deskewed, which moved what models on upright pixels
-and strokes answer in the sixth digit; their numbers were recorded again.
+and strokes answer in the sixth digit; their numbers were recorded again. Those of the reader that ships were recorded
+again when it had learned of the allographs.
 """
 
 import json

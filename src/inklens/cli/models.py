@@ -22,7 +22,10 @@ from inklens.cli.output import (
 @data_option()
 @split_options()
 @click.option(
-    "--add", type=click.Path(file_okay=False), metavar="DIR", help="Train on the digits of inklens collect as well."
+    "--add",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Train on the digits of inklens collect as well; allographs are drawn ones inside the package.",
 )
 @click.option(
     "--relabel",

@@ -80,7 +80,7 @@ class OutFile(click.Path):
         from inklens.errors import OutputError
         from inklens.storage import check_folder
 
-        path = super().convert(value, param, ctx)
+        path = os.fsdecode(super().convert(value, param, ctx))
         if self.or_folder and not Path(path).suffix:  # a folder, which is made
             return path
         try:

