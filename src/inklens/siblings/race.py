@@ -1,12 +1,14 @@
 """The parent's side of the race: some children at a time, each killed when its time is over."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 
 from inklens.siblings.child import Job, PairJob, work
 from inklens.siblings.pair import Duelled
@@ -90,11 +92,23 @@ def _context():  # of multiprocessing; its types differ from system to system
     return context
 
 
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keep a child from running the caller's script again, as multiprocessing would do to know its names."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _start(job: Work) -> Runner:
     context = _context()
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, job), daemon=True)
-    process.start()
+    with _no_main_module():
+        process.start()
     theirs.close()
     return Runner(job, process, ours)
 
