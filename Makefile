@@ -8,7 +8,7 @@ OUT    ?= report
 DATA   ?= mnist
 
 .DEFAULT_GOAL := help
-.PHONY: help demo studio test lint bench reader docs requirements clean
+.PHONY: help demo studio test lint bench reader docs wheels requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,10 +48,15 @@ docs: $(READY)  ## the documentation as HTML in docs/_build
 	@$(BIN)/python -m sphinx -W -q -b html docs docs/_build
 	@echo docs/_build/index.html
 
+wheels: $(READY)  ## an sdist and a wheel for each platform in dist, checked (INKLENS_WHEELS=dist for the tests alone)
+	@$(BIN)/uv pip install -q --python $(BIN)/python --group wheels
+	@$(BIN)/python scripts/build_wheels.py
+	@INKLENS_WHEELS=dist $(BIN)/python -m pytest -p no:cacheprovider tests/test_wheels.py
+
 requirements: $(READY)  ## pin the newest versions that fit, with hashes
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 	  --group lint --group test --group docs pyproject.toml -o requirements/dev.txt
 	@echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate - -o requirements/uv.txt
 
 clean:  ## remove everything that make made
-	@rm -rf $(VENV) report docs/_build docs/figures $(KERNEL) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@rm -rf $(VENV) dist report docs/_build docs/figures $(KERNEL) .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -41,7 +41,8 @@ INSTRUCTION_SETS = {
 }
 FAMILIES = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm64", "arm64": "arm64"}
 FAMILY = "windows" if sys.platform == "win32" else FAMILIES.get(platform.machine(), "other")
-FOLDER = Path(__file__).parents[1] / "src/inklens/linear/kernels"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "src/inklens/linear/kernels"
 
 
 def build(folder: Path) -> Path:
@@ -57,7 +58,7 @@ def build(folder: Path) -> Path:
             continue
         partial = library.with_suffix(f".{os.getpid()}.so")
         try:
-            _compile(command, _sources(folder), partial, [f'-DBUILT_FROM="{built_from}"'])
+            compile_library(command, folder, partial, accepted_sets(command), [f'-DBUILT_FROM="{built_from}"'])
         except subprocess.CalledProcessError as error:
             partial.unlink(missing_ok=True)
             tried.append(f"{compiler}: {_first_error(error.stderr)}")
@@ -72,9 +73,9 @@ def build(folder: Path) -> Path:
     return failure
 
 
-def fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path, target: str = "") -> str:
     """Return what tells one build from another: of the sources, this script, and the machine that they are for."""
-    digest = hashlib.sha256(f"{sys.platform} {platform.machine()}".encode())
+    digest = hashlib.sha256((target or f"{sys.platform} {platform.machine()}").encode())
     for file in [*sorted(folder.glob("c/*")), Path(__file__)]:
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return f"inklens kernels {digest.hexdigest()}"
@@ -85,7 +86,8 @@ def check(folder: Path, compilers: Iterable[str]) -> None:
     for compiler in compilers:
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                _compile(shlex.split(compiler), _sources(folder), Path(scratch) / "checked.so", STRICT)
+                command = shlex.split(compiler)
+                compile_library(command, folder, Path(scratch) / "checked.so", accepted_sets(command), STRICT)
             except FileNotFoundError:
                 sys.exit(f"there is no compiler {compiler}; install it, or name others")
             except subprocess.CalledProcessError as error:
@@ -93,36 +95,43 @@ def check(folder: Path, compilers: Iterable[str]) -> None:
         print(f"Kernels: no warning from {compiler}")
 
 
-def _sources(folder: Path) -> list[Path]:
-    return sorted(folder.glob("c/*.c"))
-
-
-def _compile(command: list[str], sources: list[Path], library: Path, extra: list[str]) -> None:
-    """Compile each source for each instruction set that the compiler knows, then link."""
-    sets = INSTRUCTION_SETS[FAMILY]
+def compile_library(
+    command: list[str], folder: Path, library: Path, sets: dict[str, list[str]], extra: list[str]
+) -> None:
+    """Compile each source for each instruction set, the baseline first, then link; raise what the compiler raised."""
+    baseline = next(iter(sets))
     with tempfile.TemporaryDirectory() as scratch:
 
         def compile_one(job: tuple[Path, str]) -> str:
             source, name = job
             target = Path(scratch) / f"{source.stem}.{name}.o"
-            baseline = ["-DBASELINE"] if name == next(iter(sets)) else []
-            options = [*FLAGS, *sets[name], f"-DISA={name}", *baseline, *extra]
-            subprocess.run(
-                [*command, *options, "-c", str(source), "-o", str(target)], check=True, capture_output=True, text=True
-            )
+            options = [*FLAGS, *sets[name], f"-DISA={name}", *(["-DBASELINE"] if name == baseline else []), *extra]
+            _run([*command, *options, "-c", str(source), "-o", str(target)])
             return str(target)
 
-        known = [name for name, flags in sets.items() if not flags or _accepts(command, flags, scratch)]
         with ThreadPoolExecutor() as pool:
-            objects = list(pool.map(compile_one, [(source, name) for source in sources for name in known]))
-        link = [*command, "-shared", "-pthread", *objects, "-o", str(library), "-lm"]
-        subprocess.run(link, check=True, capture_output=True, text=True)
+            objects = list(pool.map(compile_one, [(source, name) for source in _sources(folder) for name in sets]))
+        _run([*command, "-shared", "-pthread", *objects, "-o", str(library), "-lm"])
 
 
-def _accepts(command: list[str], flags: list[str], scratch: str) -> bool:
-    """Tell whether the compiler takes these machine flags."""
-    options = ["-x", "c", "-c", os.devnull, "-o", str(Path(scratch) / "probe.o")]
-    return subprocess.run([*command, *flags, *options], capture_output=True).returncode == 0
+def accepted_sets(command: list[str]) -> dict[str, list[str]]:
+    """Return the instruction sets of this machine's family that the compiler knows."""
+    sets = INSTRUCTION_SETS[FAMILY]
+    with tempfile.TemporaryDirectory() as scratch:
+        probe = ["-x", "c", "-c", os.devnull, "-o", str(Path(scratch) / "probe.o")]
+
+        def is_accepted(flags: list[str]) -> bool:
+            return subprocess.run([*command, *flags, *probe], capture_output=True).returncode == 0
+
+        return {name: flags for name, flags in sets.items() if not flags or is_accepted(flags)}
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(folder.glob("c/*.c"))
+
+
+def _run(command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 def _first_error(text: str) -> str:

@@ -10,11 +10,11 @@ import pytest
 from command import run
 
 from inklens import DigitReader
+from inklens.exports.weights import ENTRIES, weights_document
 from inklens.tasks.exporting import export_page, pack_model
 from inklens.tasks.models import fit
 from inklens.web.page import unpacked
 from inklens.web.payload import parse
-from inklens.web.weights import weights_document
 
 jsonschema = pytest.importorskip("jsonschema")  # comes with JupyterLab
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs/weights.schema.json").read_text(encoding="utf-8"))
@@ -63,9 +63,22 @@ def test_all_kinds_of_models_follow_the_schema(reader):
     jsonschema.validate(json.loads(json.dumps(weights_document(reader), allow_nan=False)), SCHEMA)
 
 
+def test_the_schema_names_what_the_reader_asks_for():
+    assert set(SCHEMA["required"]) == SCHEMA["properties"].keys() == ENTRIES
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
 def test_the_schema_sees_what_is_wrong():
     good = weights_document(DigitReader(np.eye(2, 4), np.zeros(2), ("a", "b"), (2, 2)))
-    for wrong in ({"coef": "x"}, {"features": "words"}, {"more": 1}, {"certificate": {}}, {"penalty": {"C": -1}}):
+    more = {"dual": {}}, {"dual": {"coef": "AA==", "intercept": "é"}}, {"sha256": "x"}, {"provenance": "mine"}
+    for wrong in (
+        {"coef": "x"},
+        {"features": "words"},
+        {"more": 1},
+        {"certificate": {}},
+        {"penalty": {"C": -1}},
+        *more,
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(good | wrong, SCHEMA)
 
@@ -137,7 +150,7 @@ def test_a_model_without_rows_says_what_its_page_lacks(model, tmp_path):
 
 def test_what_cannot_be_exported_is_refused_and_nothing_is_written(model, tmp_path):
     out = tmp_path / "p.html"
-    refused(run("export", model, "-o", tmp_path / "p.txt"), 2, "expected a file that ends in .html or .json")
+    refused(run("export", model, "-o", tmp_path / "p.txt"), 2, "expected a file that ends in .html, .json, .onnx or .h")
     refused(run("export", model, "-o", out, "--path", "9", "--no-path"), 2, "contradicts --no-path")
     refused(run("export", model, "-o", tmp_path / "w.json", "--samples", "9"), 2, "goes with -o FILE.html")
     refused(run("export", tmp_path / "none.inklens", "-o", out), 1, "none.inklens")

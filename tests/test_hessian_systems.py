@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.methods.systems import ROWS_PER_COLUMN, build_metric, metric_at, solve_system, times_hessian
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
@@ -73,3 +74,12 @@ def test_rows_that_stand_for_all_give_nearly_the_solution_of_all(seed, monkeypat
         again = subsampled.solve((H @ v.ravel()).reshape(v.shape))
         ratios.append(np.vdot(again, v) / np.vdot(v, v))
     assert 0.5 < min(ratios) <= max(ratios) < 2.0
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_symmetric_matrix_times_a_vector(n_threads):
+    rng = np.random.default_rng(2)
+    half, x = rng.normal(size=(37, 37)).astype(np.float32), rng.normal(size=37)
+    H = half + half.T
+    found = numpy_backend().symmetric_product(H, x, n_threads)
+    np.testing.assert_allclose(found, H.astype(float) @ x, rtol=1e-12, atol=1e-12)

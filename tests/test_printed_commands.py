@@ -20,6 +20,7 @@ from datasets_makers import idx_bytes
 from PIL import Image
 
 from inklens import DigitReader, SoftmaxRegression
+from inklens.classroom.archive import open_hand_in
 from inklens.cli.main import COMMANDS, _run, inklens
 from inklens.datasets import DatasetInfo
 from inklens.datasets.embedded import load_embedded
@@ -39,11 +40,20 @@ PICTURES = (
     "seven-1.jpg",
     "seven-2.jpg",
     "drawing.png",
+    "four.jpg",
+    "four-changed.jpg",
+    "a.jpg",
+    "b.jpg",
 )
 FOLDERS_OF_MNIST = ("DIR", "FOLDER")  # what stands for a folder of the reader's own
 ROWS, LARGE = 300, 10_000
 REFITS = 2
-CODES = {"inklens verify src/inklens/reader.inklens --data idx:FOLDER": 1}  # which are not the digits that it names
+CODES = {
+    "inklens verify src/inklens/reader.inklens --data idx:FOLDER": 1,  # which are not the digits that it names
+    "inklens homework check": 1,  # nobody has explained anything
+    "inklens homework check my-homework": 1,
+    "inklens homework check my-homework --json": 1,
+}
 
 
 def commands_in(text):
@@ -148,6 +158,9 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.tasks.certainty.stability", lambda *args, **options: few_refits(args, options))
     monkeypatch.setattr("inklens.tasks.limits.SECONDS", 0.5)
     monkeypatch.setattr("inklens.tasks.certainty.curvature", lambda *_, **__: scatter())
+    monkeypatch.setattr("inklens.classroom.drawing.draw", lambda number, tell: small.X[number].reshape(28, 28) / 255)
+    monkeypatch.setattr("inklens.classroom.boxed.prepare", lambda: None)
+    monkeypatch.setattr("inklens.classroom.boxed.recheck_boxed", lambda data, *_, **__: open_hand_in(data))
     monkeypatch.setattr("inklens.studio.server.serve", lambda settings, listener: None)
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
@@ -163,8 +176,11 @@ def folder(small, tmp_path, monkeypatch):
             images, labels = small.X[rows].reshape(-1, 28, 28), small.y[rows].astype(np.uint8)
             (here / name / f"{half}-images-idx3-ubyte").write_bytes(idx_bytes(images))
             (here / name / f"{half}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    (here / "hand-ins").mkdir()
+    (here / "hand-ins" / "ada.inkwork").write_bytes(b"a row with a reason")
     (here / "src" / "inklens").mkdir(parents=True)
     (here / "src" / "inklens" / "reader.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
+    (here / "class.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
     monkeypatch.chdir(here)
     return here
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from inklens.studio import guard, limits, strict_json
+from inklens import strict_json
+from inklens.studio import guard, limits
 from inklens.studio.limits import BodyRule
 from inklens.studio.problems import Problem, field_sentence
 from inklens.studio.static import ADDRESSES, plain_assets

@@ -12,7 +12,7 @@ import numpy as np
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
-from inklens.model.file import SCHEMA_VERSION, dual_point, dual_tensors, entries_of, pack, read_file, unpack
+from inklens.model.file import contents, dual_point, entries_of, pack, read_file, unpack
 from inklens.model.linear_model import PHOTO_SHAPE, LinearModel
 from inklens.model.records import DataRecord, FitRecord
 from inklens.reprs import Card, Shown, certificate_facts, ink_tile, most_likely, percent
@@ -299,21 +299,7 @@ class DigitReader(LinearModel):
 
     def to_bytes(self, dtype: type = np.float64) -> bytes:
         """Return the model file's bytes; the same model gives the same bytes."""
-        tensors: dict[str, np.ndarray] = {
-            "coef": np.ascontiguousarray(self.coef, dtype=dtype),
-            "intercept": np.ascontiguousarray(self.intercept, dtype=dtype),
-            **dual_tensors(self.dual),
-        }
-        header: dict[str, object] = {
-            "schema_version": SCHEMA_VERSION,
-            "inklens": self.version,
-            "classes": list(self.classes),
-            "image_shape": list(self.image_shape),
-            "features": self.features,
-            "recipe": self.recipe,
-            "provenance": self.provenance,
-        }
-        return pack(tensors, header)
+        return pack(*contents(self, dtype))
 
     def save(self, path: str | os.PathLike[str], *, dtype: type = np.float64) -> None:
         """Write the model as one whole file (`.inklens`).
@@ -324,6 +310,60 @@ class DigitReader(LinearModel):
             The file cannot be written; an older file of that name is untouched.
         """
         write_bytes(path, self.to_bytes(dtype))
+
+    def to_json(self) -> dict[str, object]:
+        """Return the document of ``inklens export -o FILE.json``: weights, card, certificate and what proves it.
+
+        Examples
+        --------
+        >>> document = DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2)).to_json()
+        >>> document["classes"], document["coef"][1]
+        (['0', '1'], [0.0, 1.0, 0.0, 0.0])
+        """
+        from inklens.exports.weights import weights_document
+
+        return weights_document(self)
+
+    def to_onnx(self, *, uint8: bool = False) -> bytes:
+        """Return the model as a file for ONNX runtimes: from frames to labels and probabilities, features included.
+
+        Parameters
+        ----------
+        uint8 : bool
+            Whether it takes ink from 0 to 255 as uint8 (n, rows, cols), instead of float32 in [0, 1].
+
+        Raises
+        ------
+        MissingPackageError
+            onnx is not installed: ``pip install 'inklens[onnx]'``.
+
+        Examples
+        --------
+        >>> import onnx
+        >>> graph = onnx.load_from_string(DigitReader.shipped().to_onnx()).graph
+        >>> [output.name for output in graph.output]
+        ['label', 'probabilities']
+        """
+        from inklens.exports.onnx_file import onnx_bytes
+
+        return onnx_bytes(self, uint8=uint8)
+
+    def to_c(self) -> str:
+        """Return a model on pixels as a C99 header with one function, ``inklens_predict``.
+
+        Raises
+        ------
+        DataError
+            The model is on other features than pixels.
+
+        Examples
+        --------
+        >>> "static inline int inklens_predict" in DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2)).to_c()
+        True
+        """
+        from inklens.exports.c_header import c_header
+
+        return c_header(self)
 
     @classmethod
     def from_estimator(
@@ -383,7 +423,7 @@ class DigitReader(LinearModel):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "DigitReader":
-        """Read a model file; nothing in it can run code.
+        """Read a model file, `.inklens` or the JSON of ``inklens export``; nothing in it can run code.
 
         Raises
         ------
@@ -398,8 +438,10 @@ class DigitReader(LinearModel):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "DigitReader":
-        """Read a model from a file's bytes."""
-        tensors, header = unpack(data)
+        """Read a model from the bytes of a file, `.inklens` or the JSON of ``inklens export``."""
+        from inklens.exports import weights
+
+        tensors, header = weights.unpack(data) if weights.is_json(data) else unpack(data)
         try:
             return cls(
                 coef=tensors["coef"].astype(np.float64),

@@ -193,6 +193,15 @@ def listed(names: Sequence[object], *, most: int = 12) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """Write how many there are of something.
+
+    >>> counted(1, "row"), counted(1250, "row"), counted(2, "class", "classes")
+    ('1 row', '1,250 rows', '2 classes')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def percent(p: float) -> str:
     """Write a probability so that neither 0 nor 1 is claimed for what is only near.
 

@@ -24,7 +24,9 @@ from inklens.cli.output import (
     show_default=True,
     help="Curvature (L2 only), or refits on halves of the rows or on bootstrap samples of them.",
 )
-@click.option("--refits", type=click.IntRange(2, 10_000), default=50, show_default=True, help="How many refits.")
+@click.option(
+    "--refits", type=click.IntRange(2, 10_000), default=50, show_default=True, metavar="N", help="How many refits."
+)
 @click.option(
     "--tol",
     type=click.FloatRange(min=0, min_open=True),

@@ -124,11 +124,14 @@ def clear(spec: str, as_json: bool) -> None:
 @click.option(
     "--closest",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
     default=0.15,
     show_default=True,
-    help="Largest distance, as a share of the ink's norm.",
+    help="Largest distance of two images, as a share of their ink's norm.",
 )
-@click.option("--shift", type=click.IntRange(0, 3), default=1, show_default=True, help="Largest shift in pixels.")
+@click.option(
+    "--shift", type=click.IntRange(0, 3), default=1, show_default=True, metavar="N", help="Largest shift in pixels."
+)
 @out_option("Draw the closest pairs there (SVG or PNG).")
 @json_option
 def twins(spec: str, out: str | None, as_json: bool, **options) -> None:

@@ -25,9 +25,21 @@ from inklens.cli.output import (
 @click.argument("model", type=click.Path(dir_okay=False))
 @data_option(default=None)
 @click.option(
-    "--folds", type=click.IntRange(2, 100), default=5, show_default=True, help="Parts; each judged by the rest."
+    "--folds",
+    type=click.IntRange(2, 100),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Parts of the rows, each judged by a model that was fitted on the others.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Deals the rows into parts.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Another number deals the rows into other parts.",
+)
 @most_option
 @click.option(
     "--table",

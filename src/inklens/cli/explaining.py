@@ -144,6 +144,7 @@ def _scores(evidence) -> list[list[str]]:
 @click.option(
     "--margin",
     type=click.FloatRange(min=0),
+    metavar="X",
     default=1e-6,
     show_default=True,
     help="Log-odds by which the new answer must win; 3 is 95% against 5%.",

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -34,7 +35,7 @@ GROUPS = {
         "votes": ("explaining", "Show which training images speak for and against an answer."),
         "quiz": ("quiz", "Predict what the model says, then see its exact answer."),
         "report": ("tutorial", "Write a page about a fitted model."),
-        "export": ("export", "Write a model as one live page, or as JSON for other programs."),
+        "export": ("export", "Write a model as one live page, or for other programs: JSON, ONNX, C."),
     },
     "Judge": {
         "evaluate": ("judging", "Judge a model: accuracy, confusions, single mistakes, and how sure it is."),
@@ -48,6 +49,8 @@ GROUPS = {
     },
     "Classroom": {
         "notebook": ("notebook", "Put the tutorial into a folder of yours as a Jupyter notebook."),
+        "homework": ("homework", "Hand in two digits of your own, and why a model reads them as it does."),
+        "class": ("classroom", "Compute again what a class handed in; points, feedback, and what to look at."),
     },
     "Trust": {
         "verify": ("models", "Recompute a model's objective and proven bound from its file."),
@@ -75,7 +78,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
         module, _ = COMMANDS.get(cmd_name) or OLDER.get(cmd_name) or (None, None)
-        return None if module is None else getattr(import_module(f"inklens.cli.{module}"), cmd_name)
+        attribute = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        return None if module is None else getattr(import_module(f"inklens.cli.{module}"), attribute)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write names and lines without importing anything."""

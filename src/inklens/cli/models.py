@@ -141,7 +141,8 @@ def _print_fit(result) -> None:
 def verify(model: str, data: str | None, as_json: bool) -> None:
     """Compute the objective and the proven bound of MODEL again, from its file and its data alone.
 
-    Exit code 0 if they are what the file states, 1 if not. The solver is not used.
+    MODEL is what inklens fit wrote, or the JSON that inklens export made of it. Exit code 0 if both are what the file
+    states, 1 if not. The solver is not used.
 
     \b
     Examples:

@@ -18,6 +18,7 @@ DATA_HELP = (
     "openml:NAME[@VERSION], idx:DIR, folder:DIR, npz:FILE, csv:FILE or parquet:FILE."
 )
 
+OWN_DATA = "the model's own data"
 
 SEED = 9  # of the split, unless another is asked for: the tutorial's
 
@@ -99,10 +100,9 @@ def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] 
 
 
 def data_option(default: str | None = "embedded"):
-    """--data."""
-    return click.option(
-        "--data", type=DataSpec(), metavar="SPEC", default=default, show_default=default is not None, help=DATA_HELP
-    )
+    """--data; without a default, the model's own data are."""
+    shown = f"{DATA_HELP}  [default: {default or OWN_DATA}]"
+    return click.option("--data", type=DataSpec(), metavar="SPEC", default=default, help=shown)
 
 
 def split_options(*, seed: int | None = SEED):
@@ -111,7 +111,13 @@ def split_options(*, seed: int | None = SEED):
     options = [
         click.option("--train", type=RowCount(), help=f"Training rows, or their share.  [default: {own or '0.75'}]"),
         click.option("--test", type=RowCount(), help=f"Test rows, or their share.  [default: {own or '0.25'}]"),
-        click.option("--seed", type=int, default=seed, metavar="N", help=f"Of the split.  [default: {own or seed}]"),
+        click.option(
+            "--seed",
+            type=int,
+            default=seed,
+            metavar="N",
+            help=f"Shuffles the rows.  [default: {own or seed}]",
+        ),
     ]
 
     def decorate(command):
@@ -123,7 +129,11 @@ def split_options(*, seed: int | None = SEED):
 
 
 part_option = click.option(
-    "--part", type=click.Choice(["test", "train", "all"]), default="test", show_default=True, help="Rows of the split."
+    "--part",
+    type=click.Choice(["test", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Half of the rows, or all.",
 )
 most_option = click.option(
     "-n", "most", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="Images to show."

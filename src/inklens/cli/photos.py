@@ -38,20 +38,22 @@ def recipe_options(command, *, without: str = ""):
     """Add the parameters of `Normaliser`, one left out perhaps; what is not given stays as the recipe has it."""
     options = {
         "recipe": click.option("--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]),
-                                  help="How a photo becomes 28 x 28 pixels."),
+                                  help="How a photo becomes 28 x 28 pixels: with care for shadows and lines, by one "
+                                  "threshold, or as the tutorial does it.  [default: the model's own]"),
         "pixel_filter": click.option("--pixel-filter", type=click.FloatRange(0, 100), metavar="PERCENT",
                                   help="tutorial: so much of the picture, the lightest, becomes paper.  [default: 20]"),
         "polarity": click.option("--polarity", type=click.Choice(["auto", "dark", "light"]),
-                                  help="The ink is darker, or lighter, than its paper."),
+                                  help="The ink is darker, or lighter, than its paper; auto: found out."),
         "threshold": click.option("--threshold", metavar="CONTRAST",
                                   type=click.FloatRange(0, 1, min_open=True, max_open=True),
                                   help="Contrast to paper (0 to 1) from which a pixel is ink.  [default: Otsu's]"),
         "lines": click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
         "pen": click.option("--stroke-width", "pen", cls=Renamed, formerly=("--pen",), type=PenWidth(),
-                            help="Width of strokes relative to the box; none: as they are."),
-        "centre": click.option("--centre/--no-centre", default=None, help="Centre of mass in the middle, or not."),
-        "orientation": click.option("--orientation", type=click.IntRange(1, 8),
-                                    help="In place of the file's Exif tag."),
+                            help="Draw strokes again with this width, relative to the digit's box; none: as they are."),
+        "centre": click.option("--centre/--no-centre", default=None,
+                               help="Move the ink's centre of mass to the middle, or not."),
+        "orientation": click.option("--orientation", type=click.IntRange(1, 8), metavar="N",
+                                    help="Turn the picture by this Exif orientation, not by the one in the file."),
     }  # fmt: skip
     for name in reversed(options):
         if name != without:
@@ -71,7 +73,7 @@ def given(settings: dict) -> dict:
 @click.option("--one", "mode", flag_value="one", default=None, help="There is one digit on each picture.")
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
 @recipe_options
-@click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes for many pictures.  [default: all cores]")
+@click.option("--jobs", type=click.IntRange(1), metavar="N", help="How many processes.  [default: all cores]")
 @click.option("--steps", type=OutFile(), metavar="FIGURE", help="Draw each step of the recipe there.")
 @click.option("--boxes", type=OutFile(), metavar="FIGURE", help="Draw what was found on the picture.")
 @anyway_option

@@ -21,11 +21,18 @@ LEAVE = ("q", "quit", "exit")
 @click.option(
     "--data", type=DataSpec(), metavar="SPEC", help="Where the digits come from.  [default: the model's own test rows]"
 )
-@click.option("--rounds", type=click.IntRange(1, 1000), help="Questions.  [default: 6; with --photo 3]")
+@click.option(
+    "--rounds", type=click.IntRange(1, 1000), metavar="N", help="How many questions.  [default: 6; with --photo 3]"
+)
 @click.option(
     "--ask", "kinds", multiple=True, type=click.Choice(["answer", "place", "flip"]), help="Only such questions."
 )
-@click.option("--seed", type=click.IntRange(0), help="Ask the same questions again.  [default: others each time]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    help="The same number asks the same questions again.  [default: others each time]",
+)
 @digit_option
 @anyway_option
 @json_option

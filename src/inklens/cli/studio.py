@@ -22,7 +22,7 @@ PORT = 8421
     type=click.IntRange(0, 65535),
     default=None,
     metavar="N",
-    help=f"0: any that is free.  [default: {PORT}, or another if that is taken]",
+    help=f"Where the server listens; 0: any port that is free.  [default: {PORT}, or another if that is taken]",
 )
 @click.option(
     "--folder",
@@ -30,7 +30,7 @@ PORT = 8421
     metavar="DIR",
     help="Where models, digits and data are kept.  [default: your own folder for programs' data]",
 )
-@click.option("--scratch", is_flag=True, help="Keep nothing: a folder that is removed at the end.")
+@click.option("--scratch", is_flag=True, help="Keep nothing: all goes into a folder that is removed at the end.")
 @data_option(default=None)
 @click.option("--unboxed", is_flag=True, help="Read pictures even where the system cannot confine what reads them.")
 @open_option

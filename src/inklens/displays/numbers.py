@@ -5,19 +5,11 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from inklens.reprs import counted as counted
 from inklens.reprs import percent as percent
 
 WHOLE_STEPS = (1, 2, 5, 10, 20, 25, 50)  # percent between two ticks
 ROUND_STEPS = [1, 2, 5, 10]  # leading digits of the distance between two ticks
-
-
-def counted(n: int, noun: str, plural: str | None = None) -> str:
-    """Write how many there are of something.
-
-    >>> counted(1, "row"), counted(1250, "row"), counted(2, "class", "classes")
-    ('1 row', '1,250 rows', '2 classes')
-    """
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
 def times(n: int) -> str:

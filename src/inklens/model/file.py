@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 import numpy as np
 
@@ -23,6 +23,29 @@ MAX_HEADER_BYTES = 2**20
 
 Tensors = dict[str, np.ndarray]
 Header = dict[str, object]
+
+
+class SavedModel(Protocol):
+    """What a file keeps of a model: a `DigitReader`, or what looks like one."""
+
+    @property
+    def coef(self) -> np.ndarray: ...
+    @property
+    def intercept(self) -> np.ndarray: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def image_shape(self) -> tuple[int, int]: ...
+    @property
+    def features(self) -> str: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def provenance(self) -> Mapping[str, object]: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def dual(self) -> DualPoint | None: ...
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -41,6 +64,25 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise ModelFileError(
             f"cannot read the model {str(path)!r}: {reason}; make one with: inklens fit -o FILE"
         ) from error
+
+
+def contents(model: SavedModel, dtype: type = np.float64) -> tuple[Tensors, Header]:
+    """Return the tensors, the weights in `dtype`, and the header of a model's file."""
+    tensors = {
+        "coef": np.ascontiguousarray(model.coef, dtype=dtype),
+        "intercept": np.ascontiguousarray(model.intercept, dtype=dtype),
+        **dual_tensors(model.dual),
+    }
+    header: Header = {
+        "schema_version": SCHEMA_VERSION,
+        "inklens": model.version,
+        "classes": list(model.classes),
+        "image_shape": list(model.image_shape),
+        "features": model.features,
+        "recipe": model.recipe,
+        "provenance": model.provenance,
+    }
+    return tensors, header
 
 
 def dual_tensors(dual: DualPoint | None) -> Tensors:
@@ -130,6 +172,9 @@ def entries_of(header: Mapping[str, object]) -> Entries:
     if not isinstance(classes, list) or not isinstance(shape, list) or not isinstance(provenance, dict):
         raise TypeError("expected lists of classes and of the image's sides, and a provenance by name")
     rows, cols = (int(side) for side in shape)
+    if min(rows, cols) < 1:
+        raise ValueError(f"expected pictures of at least one pixel, got {rows} x {cols}")
+    json.dumps(header, ensure_ascii=False).encode()  # half a character in a name could never be printed
     return Entries(
         classes=tuple(str(label) for label in classes),
         image_shape=(rows, cols),

@@ -133,6 +133,9 @@ class LinearModel(Shown):
             return self.image_shape[0] * self.image_shape[1]
         from inklens.photos import compute
 
+        if self.image_shape != PHOTO_SHAPE:  # before a frame is made of a size that some file states
+            rows, cols = self.image_shape
+            raise DataError(f"{self.features} are features of frames of 28 x 28 pixels, and these have {rows} x {cols}")
         return int(compute(np.zeros((1, *self.image_shape)), self.features).shape[1])
 
     @property

@@ -3,9 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from inklens.displays.numbers import counted, percent
 from inklens.pages.glossary import TERMS, mark_terms
+from inklens.reprs import counted, percent
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,12 @@ def render(
         A package with templates beside those of ``pages``, named after it: ``tutorial/data.html`` for
         "inklens.tutorial".
     """
+    return _environment(package).get_template(template).render(chapters=chapters, **context)
+
+
+@lru_cache
+def _environment(package: str | None) -> "Environment":
+    """Return what knows the templates, each compiled once."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 
     own = {} if package is None else {package.rpartition(".")[2]: PackageLoader(package)}
@@ -49,7 +60,7 @@ def render(
     environment.filters.update(
         number=_number, counted=counted, percent=percent, share=_share, gap=_gap, join_words=join_words
     )
-    return environment.get_template(template).render(chapters=chapters, **context)
+    return environment
 
 
 def join_words(words: Sequence[object], last: str = "and") -> str:

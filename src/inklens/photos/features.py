@@ -60,7 +60,7 @@ def strokes(frames: np.ndarray) -> np.ndarray:
     out = np.empty((len(frames), len(stroke_layout())), np.float32)
     for start in range(0, len(frames), BATCH):
         maps = edge_maps(deskew(frames[start : start + BATCH]))
-        parts = [np.cbrt(window @ maps @ window.T).reshape(len(maps), -1) for window in _windows()]
+        parts = [np.cbrt(window @ maps @ window.T).reshape(len(maps), -1) for window in stroke_windows()]
         rows = np.concatenate(parts, axis=1)
         rows /= np.sqrt((rows * rows).mean(axis=1, keepdims=True)) + 1e-3
         out[start : start + BATCH] = rows
@@ -231,7 +231,7 @@ def stroke_shares(frame: np.ndarray) -> np.ndarray:
     True
     """
     maps = edge_maps(deskew(frame[None]))[0].astype(np.float64)
-    parts = [np.einsum("kij,ai,bj->kabij", maps, w, w).reshape(-1, SIDE, SIDE) for w in _windows()]
+    parts = [np.einsum("kij,ai,bj->kabij", maps, w, w).reshape(-1, SIDE, SIDE) for w in stroke_windows()]
     edges = np.concatenate(parts)
     totals = edges.sum(axis=(1, 2), keepdims=True)
     return np.divide(edges, totals, out=np.zeros_like(edges), where=totals > 0)
@@ -264,7 +264,7 @@ def _centres(count: int, pitch: float) -> list[float]:
 
 
 @cache
-def _windows() -> list[np.ndarray]:
+def stroke_windows() -> list[np.ndarray]:
     """Return per level the triangular windows (cells, 28), each of sum 1."""
     windows = []
     for count, pitch in LEVELS:

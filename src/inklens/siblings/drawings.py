@@ -328,7 +328,7 @@ class StandingsDisplay(Display):
 
     def _accuracy_ticks(self) -> list[tuple[float, str]]:
         lowest = min((s.accuracy.low for s in self.standings), default=0.0)
-        step = 0.1 if lowest < 0.75 else 0.05
+        step = 0.25 if lowest < 0.5 else 0.1 if lowest < 0.75 else 0.05  # at most six ticks, which a phone has room for
         first = int(np.floor(lowest / step + 1e-9))
         return [(k * step, f"{k * step:.0%}") for k in range(first, round(1 / step) + 1)]
 

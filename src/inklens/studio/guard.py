@@ -11,7 +11,8 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inklens.studio import limits, strict_json
+from inklens import strict_json
+from inklens.studio import limits
 from inklens.studio.limits import BodyRule, body_rule
 from inklens.studio.problems import CONTENT_TYPE, Problem
 

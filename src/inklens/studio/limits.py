@@ -7,8 +7,6 @@ KB, MB = 1_000, 1_000_000
 
 MAX_JSON_BYTES = 2 * MB  # a drawing of 1,024 x 1,024 pixels in base64 has 1.4 MB
 MAX_DRAWING_SIDE = 1_024  # pixels
-MAX_JSON_DEPTH = 32  # no document of the interface is deeper than 4
-MAX_JSON_DIGITS = 40  # of a number; a float64 needs 17
 MAX_PHOTO_BYTES = 40 * MB  # phones write at most 20 MB; the page refuses more as well
 MAX_MODEL_BYTES = 64 * MB  # ten classes on 28 x 28 strokes have 2 MB
 MAX_DATA_BYTES = 128 * MB  # MNIST has 55 MB unpacked; uploads of data go to a file, not into memory

@@ -212,15 +212,19 @@ class Worker:
         return self._child
 
 
-def ask_boxed(question: Message, *, box: Box, what: str) -> Message:
+def ask_boxed(
+    question: Message, *, box: Box, what: str, main: Callable[..., None] = children.answer_in_a_box
+) -> Message:
     """Put a question about hostile bytes to a child of its own, which can open nothing and take only so much.
+
+    `main` is what the child runs, with its end of the pipe and the box, into which it has to go by itself.
 
     Raises
     ------
     Problem
         The answer is an error; or the child died of the bytes, or was late. `what` is what to say they are.
     """
-    child = Child(children.answer_in_a_box, box, name="inklens-box")
+    child = Child(main, box, name="inklens-box")
     try:
         return _checked(_ask_stranger(child, question, box.seconds))
     except TimeoutError as error:

@@ -1,6 +1,5 @@
 """Write a model for those who have no inklens: what ``inklens export`` does."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from inklens.errors import InklensError, ParameterError
 from inklens.explanations import usual_ink
+from inklens.exports.weights import weights_text
 from inklens.linear.driver import Solution
 from inklens.linear.path import softmax_path
 from inklens.progress import Progress
@@ -20,7 +20,6 @@ from inklens.tasks.stops import StopRun, early_stops
 from inklens.web.page import document
 from inklens.web.payload import samples as samples_of
 from inklens.web.payload import web_model
-from inklens.web.weights import weights_document
 
 POINTS = 60  # of a path: a page with so many stays below 300 kB
 SAMPLES = 80  # held-out digits in a page: about 18 kB
@@ -35,27 +34,32 @@ class Export:
 
     Parameters
     ----------
-    text : str
+    content : bytes
         The whole file.
-    kind : {"html", "json"}
+    kind : {"html", "json", "onnx", "h"}
     points, samples : int
         Of the path and of the held-out digits in it.
     notes : tuple of str
         What a person should know: what was left out, and why.
     """
 
-    text: str
+    content: bytes
     kind: str
     points: int = 0
     samples: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The file as text, which it is unless it is ONNX."""
+        return self.content.decode()
 
     def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens export --json``."""
         return {
             "schema_version": 1,
             "kind": self.kind,
-            "bytes": len(self.text.encode()),
+            "bytes": len(self.content),
             "points": self.points,
             "samples": self.samples,
             "notes": list(self.notes),
@@ -65,19 +69,29 @@ class Export:
 def kind_of(out: str | os.PathLike[str]) -> str:
     """Return what a file's name asks for.
 
-    >>> kind_of("page.html"), kind_of("weights.JSON"), kind_of("-")
-    ('html', 'json', 'html')
+    >>> kind_of("page.html"), kind_of("weights.JSON"), kind_of("-"), kind_of("model.h")
+    ('html', 'json', 'html', 'h')
     """
-    kinds = {".html": "html", ".htm": "html", ".json": "json", "": "html"}
+    kinds = {".html": "html", ".htm": "html", ".json": "json", ".onnx": "onnx", ".h": "h", "": "html"}
     suffix = Path(out).suffix.lower()
     if suffix not in kinds:
-        raise ParameterError(f"expected a file that ends in .html or .json, got {os.fspath(out)!r}; rename it")
+        raise ParameterError(f"expected a file that ends in .html, .json, .onnx or .h, got {str(out)!r}; rename it")
     return kinds[suffix]
 
 
 def export_weights(reader: DigitReader) -> Export:
-    """Return weights, card and certificate as JSON."""
-    return Export(json.dumps(weights_document(reader), ensure_ascii=False, allow_nan=False) + "\n", "json")
+    """Return weights, card, certificate and what proves it as JSON, which `DigitReader.load` reads."""
+    return Export(weights_text(reader).encode(), "json")
+
+
+def export_onnx(reader: DigitReader, *, uint8: bool = False) -> Export:
+    """Return the model for ONNX runtimes; arguments and errors as of `DigitReader.to_onnx`."""
+    return Export(reader.to_onnx(uint8=uint8), "onnx")
+
+
+def export_c(reader: DigitReader) -> Export:
+    """Return a model on pixels as a C header; errors as of `DigitReader.to_c`."""
+    return Export(reader.to_c().encode(), "h")
 
 
 def export_page(
@@ -131,7 +145,7 @@ def export_page(
         offline=offline,
     )
     page = document(packed.model, title=title, language=language)
-    return Export(page, "html", packed.points, packed.samples, packed.notes)
+    return Export(page.encode(), "html", packed.points, packed.samples, packed.notes)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from inklens.datasets.relabel import mark
 from inklens.errors import DataError, ParameterError
 from inklens.linear.path import SoftmaxPath
 from inklens.model.linear_model import PHOTO_SHAPE
-from inklens.model.records import DataRecord, FitRecord
+from inklens.model.records import DataRecord
+from inklens.model.summary import Summarised, summary
 from inklens.photos import checks, typical
-from inklens.reprs import Card
 
 FORMAT, VERSION = "inklens-web", 1
 ALIGNMENT = 8  # bytes; a typed array of a browser starts at a multiple of its element's size
@@ -39,7 +39,7 @@ Tensors = Mapping[str, np.ndarray]
 Half = tuple[np.ndarray, np.ndarray, np.ndarray]  # X uint8 (n, n_pixels), y (n,), rows of the data set
 
 
-class WebReader(Protocol):
+class WebReader(Summarised, Protocol):
     """What is shown of a model: a `DigitReader`, or what looks like one."""
 
     @property
@@ -53,12 +53,8 @@ class WebReader(Protocol):
     @property
     def features(self) -> str: ...
     @property
-    def fit_record(self) -> FitRecord | None: ...
-    @property
     def data_record(self) -> DataRecord: ...
-    def recorded(self, part: str) -> Mapping[str, object]: ...
     def predict_proba(self, frames: np.ndarray) -> np.ndarray: ...
-    def _card(self) -> Card: ...
 
 
 class WebSession(Protocol):
@@ -183,10 +179,7 @@ def web_model(
         "classes": list(reader.classes),
         "image_shape": list(reader.image_shape),
         "features": reader.features,
-        "card": _card(reader),
-        "certificate": _certificate(reader.fit_record),
-        "penalty": _penalty(reader.fit_record),
-        "accuracy": _accuracy(reader.recorded("accuracy")),
+        **summary(reader),
         "path": None,
         "more_paths": [],
         "tolerance": None,
@@ -241,29 +234,6 @@ def parse(data: bytes) -> tuple[dict, dict[str, np.ndarray]]:
 
 def _float32(values: np.ndarray) -> np.ndarray:
     return np.asarray(values, np.float32)
-
-
-def _card(reader: WebReader) -> dict[str, object]:
-    card = reader._card()
-    return {"title": card.title, "facts": {name: str(value) for name, value in card.facts.items()}}
-
-
-def _certificate(record: FitRecord | None) -> dict[str, object] | None:
-    if record is None or record.certificate is None:
-        return None
-    return {**record.certificate.numbers(), "status": record.certificate.status}
-
-
-def _penalty(record: FitRecord | None) -> dict[str, object] | None:
-    if record is None:
-        return None
-    return {"C": record.C if record.is_penalised else "inf", "l1_ratio": record.l1_ratio, "group": record.group}
-
-
-def _accuracy(recorded: Mapping[str, object]) -> dict[str, float | None]:
-    """Return the accuracies that are known."""
-    shares = {half: recorded.get(half) for half in ("train", "test")}
-    return {half: share if isinstance(share, float) else None for half, share in shares.items()}
 
 
 # ------------------------------------------------------------------------------------------------- path

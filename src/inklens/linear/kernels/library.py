@@ -7,6 +7,7 @@ why not, once, with what the compiler said, and the reference does its work. ``I
 
 import ctypes
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ from inklens.linear.kernels.storage import VALUE_TYPES, Storage
 
 LIBRARY = Path(__file__).with_name("_kernels.so")
 FAILURE = Path(__file__).with_name("_kernels.failed")  # what scripts/build_kernels.py tried, where no compiler worked
-REMEDY = "with a C compiler (Debian: apt install gcc) install inklens again (in a clone: make test)"
+REMEDY = (
+    "with a C compiler (Debian: apt install gcc) install inklens again from its sources "
+    "(pip install --force-reinstall --no-deps --no-binary inklens inklens; in a clone: make test)"
+)
 ABI_VERSION = 2  # as in `abi.c`; counts changes of the functions' arguments and results
 NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
@@ -98,7 +102,7 @@ class Choice:
 def choice() -> Choice:
     """Find the kernels that run. Where a library should, but cannot, a warning says why."""
     found = _look()
-    if found.reason:
+    if found.reason and sys.platform != "emscripten":  # Python in a browser loads no library: nothing could be done
         warnings.warn(f"the slower NumPy kernels run, since {found.reason}; {REMEDY}", stacklevel=2)
     return found
 

@@ -48,23 +48,6 @@ static int64_t private_bytes(int64_t n_features, int32_t lanes) {
 }
 int64_t EXPORT(workspace_bytes)(int64_t n_features, int64_t lanes) { return private_bytes(n_features, (int32_t)lanes); }
 
-#ifdef BASELINE
-/* The best instruction set that this processor runs. */
-VISIBLE const char *inklens_isa(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-    return "avx512";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
-  return "plain";
-#elif defined(__aarch64__)
-  return "neon";
-#else
-  return "plain";
-#endif
-}
-#endif
-
 #define REAL float
 #define INTEGER int32_t
 #define TYPE f32

@@ -4,7 +4,8 @@ import json
 import re
 from typing import NoReturn
 
-from inklens.studio import limits
+MAX_DEPTH = 32  # no document of ours is deeper than 6
+MAX_DIGITS = 40  # of a number; a float64 needs 17
 
 
 class JsonError(ValueError):
@@ -24,14 +25,14 @@ def parse(data: bytes) -> object:
     >>> parse(b'{"a": 1, "a": 2}')
     Traceback (most recent call last):
     ...
-    inklens.studio.strict_json.JsonError: the name 'a' comes twice in one object
+    inklens.strict_json.JsonError: the name 'a' comes twice in one object
     """
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise JsonError("a JSON body has to be UTF-8") from error
-    if depth(text) > limits.MAX_JSON_DEPTH:
-        raise JsonError(f"JSON may be nested {limits.MAX_JSON_DEPTH} deep")
+        raise JsonError("JSON has to be UTF-8") from error
+    if depth(text) > MAX_DEPTH:
+        raise JsonError(f"JSON may be nested {MAX_DEPTH} deep")
     try:
         return json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer, parse_float=_number
@@ -39,7 +40,7 @@ def parse(data: bytes) -> object:
     except JsonError:
         raise
     except (ValueError, RecursionError) as error:
-        raise JsonError("the body is no JSON") from error
+        raise JsonError("it is no JSON") from error
 
 
 _QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -81,6 +82,6 @@ def _number(text: str) -> float:
 
 
 def _short(text: str) -> str:
-    if len(text) > limits.MAX_JSON_DIGITS:
-        raise JsonError(f"a number may have {limits.MAX_JSON_DIGITS} characters")
+    if len(text) > MAX_DIGITS:
+        raise JsonError(f"a number may have {MAX_DIGITS} characters")
     return text

@@ -1,0 +1,68 @@
+"""`inklens class`."""
+
+import click
+
+from inklens.cli.output import (
+    json_option,
+    open_option,
+    out_option,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+    show_page,
+)
+
+
+@click.group(name="class")
+def class_() -> None:
+    """Check what a class handed in, for a teacher.
+
+    \b
+    Examples:
+      inklens class check hand-ins -o grades
+      inklens class check hand-ins -o grades --model class.inklens
+    """
+
+
+@class_.command()
+@click.argument("folder", type=click.Path(file_okay=False), metavar="DIR")
+@out_option("Pages and tables; points that are typed there already are kept.", metavar="DIR", required=True)
+@click.option(
+    "--model",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The model that the class was given.  [default: the reader that ships]",
+)
+@click.option("--unboxed", is_flag=True, help="Check even where the system cannot confine what reads hand-ins.")
+@json_option
+@open_option
+def check(folder: str, out: str, model: str | None, unboxed: bool, as_json: bool, open_page: bool | None) -> None:
+    """Compute every hand-in in DIR again, and say where the numbers differ, or pictures and words are shared.
+
+    Nothing handed in is run: pictures are decoded in a process that can open nothing, the recipe and the model are run
+    again, and each deliverable is compared. Points and comments that you type into grades.csv are kept when you check
+    again. What a check cannot tell is who held the pen.
+
+    \b
+    Examples:
+      inklens class check hand-ins -o grades
+      inklens class check hand-ins -o grades --model class.inklens
+      inklens class check hand-ins -o grades --json
+    """
+    from pathlib import Path
+
+    from inklens.classroom.checking import check_class
+    from inklens.classroom.grades import OVERVIEW, verdict, write_grades
+
+    with progress_bar() as progress:
+        found = check_class(folder, model=model, confined=not unboxed, progress=progress)
+    write_grades(found, out)
+    if as_json:
+        return print_json({**found.to_json(), "grades": out})
+    print_table(["", "", "check"], [[row.file, row.name, verdict(row)] for row in found.rows], left=(0, 1, 2))
+    for note in found.notes:
+        say(f"inklens: {note}")
+    page = Path(out) / OVERVIEW
+    say(f"inklens: open {click.format_filename(str(page))}; type points into {click.format_filename(out)}/grades.csv")
+    show_page(page, open_page)

@@ -1,0 +1,671 @@
+"""The student's half of the homework: a folder that grows, deliverables that are the model's own numbers, one file."""
+
+import base64
+import io
+import json
+import re
+import shutil
+import urllib.error
+import urllib.request
+import zipfile
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from queue import Queue
+from threading import Thread
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from command import run
+from drawn_digits import draw as hand
+from handwriting import encoded, photo
+from PIL import Image
+
+from inklens import DigitReader, explain, load_dataset
+from inklens.classroom import Homework
+from inklens.classroom.answers import answer, frame_of, handed_model, ink_changed, step_levels, to_frame
+from inklens.classroom.bundle import pack
+from inklens.classroom.drawing import draw
+from inklens.classroom.pictures import keep
+from inklens.classroom.work import DELIVERABLES, MAX_BYTES, MAX_PHOTO_BYTES, DigitWork, Work, sha256
+from inklens.cli.main import inklens as inklens_command
+from inklens.errors import DataError, ModelFileError, ParameterError, PhotoError
+from inklens.linear.softmax import softmax
+from inklens.photos import normalise
+from inklens.tasks.models import fit
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TEXTS = "The bar across speaks for a four here.", "Without the bar and the corner it is a seven."
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model on pixels, as a class would share it, with its proof."""
+    path = tmp_path_factory.mktemp("class") / "class.inklens"
+    fit("embedded", C=0.1, tol=1e-2).reader.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Two photos: a 4, and what has become of it."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "four.png").write_bytes(encoded(photo("4"), "PNG"))
+    (folder / "changed.jpg").write_bytes(encoded(photo("7"), "JPEG"))
+    return folder / "four.png", folder / "changed.jpg"
+
+
+def begun(folder, model, pictures):
+    work = Homework(folder, name="Ada Lovelace", model=model)
+    work.put(1, pictures[0], meant="4", guess="4")
+    work.put(2, pictures[1], meant="4", guess="9")
+    return work
+
+
+def completed(folder, model, pictures):
+    work = begun(folder, model, pictures)
+    for number, text in enumerate(TEXTS, 1):
+        work.explain(number, text)
+    return work
+
+
+@pytest.fixture(scope="module")
+def on_pixels(tmp_path_factory, model, pictures):
+    return completed(tmp_path_factory.mktemp("work") / "mine", model, pictures)
+
+
+@pytest.fixture(scope="module")
+def on_strokes(tmp_path_factory, pictures):
+    return completed(tmp_path_factory.mktemp("work") / "mine", None, pictures)
+
+
+@pytest.fixture(scope="module", params=["on_pixels", "on_strokes"])
+def done(request):
+    """A complete homework, by a model on pixels and by the reader that ships."""
+    return request.getfixturevalue(request.param)
+
+
+def members(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+# ------------------------------------------------------------------------------------------- deliverables
+
+
+def test_a_complete_homework_lacks_nothing(done):
+    found = done.check()
+    assert found.complete
+    assert all(found.done[number] == dict.fromkeys(DELIVERABLES, True) for number in (1, 2))
+    assert [digit.outcome for _, digit in done.work.numbered] == ["read right", "misread"]
+    assert [digit.claim for _, digit in done.work.numbered] == ["read right", "misread"]
+    assert tuple(digit.text for _, digit in done.work.numbered) == TEXTS
+
+
+def test_every_deliverable_is_what_the_model_itself_says(done, pictures):
+    """Each computed again through the public interface, from the photo that was given."""
+    reader = done.reader
+    for (_, digit), path in zip(done.work.numbered, pictures, strict=True):
+        seen = normalise(path, recipe=reader.recipe)
+        assert digit.sha256 == sha256(path.read_bytes())
+        assert [step.name for step in digit.steps] == [step.name for step in seen.steps]
+        frame = np.array(digit.frame).reshape(28, 28) / 255
+        assert np.abs(frame - seen.frame).max() <= 0.5 / 255 + 1e-12
+        z, proba, why = reader.raw_prediction(frame)[0], reader.predict_proba(frame)[0], explain(reader, frame)
+        assert list(digit.z.values()) == pytest.approx(z, rel=1e-12)
+        assert list(digit.probabilities.values()) == pytest.approx(proba, rel=1e-12)
+        assert digit.label == reader.predict(frame)[0] == why.label
+        assert digit.against == why.rival
+        assert list(digit.intercepts.values()) == list(reader.intercept)
+        maps = np.array(list(digit.contributions.values())).reshape(why.contributions.shape)
+        np.testing.assert_allclose(maps, why.contributions, atol=1e-9)
+
+
+def test_evidence_and_intercept_sum_to_the_score_and_scores_give_the_probabilities(done):
+    for _, digit in done.work.numbered:
+        for name, row in digit.contributions.items():
+            assert sum(row) == pytest.approx(digit.ink[name], abs=1e-6)
+            assert digit.ink[name] + digit.intercepts[name] == pytest.approx(digit.z[name], abs=1e-12)
+        z = np.array([list(digit.z.values())])
+        assert list(digit.probabilities.values()) == pytest.approx(softmax(z)[0], rel=1e-9)
+
+
+def test_frames_and_steps_lie_in_the_folder_as_the_numbers_say(done):
+    for number, digit in done.work.numbered:
+        with Image.open(done.folder / f"frames/{number}.png") as image:
+            assert np.array_equal(np.asarray(image), frame_of(digit.frame))
+        framed = to_frame(done.folder / digit.file, recipe=digit.recipe, settings=digit.settings)
+        for i, step in enumerate(framed.steps, 1):
+            with Image.open(done.folder / f"steps/{number}-{i}.png") as image:
+                assert np.array_equal(np.asarray(image), step_levels(step))
+        assert not (done.folder / f"steps/{number}-{len(framed.steps) + 1}.png").exists()
+
+
+def test_the_page_holds_all_seven_of_both_digits_and_needs_nothing_else(done):
+    page = done.page()
+    for number in range(1, 8):
+        assert page.count(f"<h3>{number}. ") == 2
+    assert all(text in page for text in (*TEXTS, "Ada Lovelace", done.work.model.title))
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page
+    assert ' style="' not in page
+    for _, digit in done.work.numbered:
+        assert f"{digit.z[digit.label]:.3f}" in page
+
+
+def test_bare_paper_is_white_in_the_evidence_and_the_strongest_ink_is_not(on_pixels):
+    address = re.search(r'src="data:image/png;base64,([^"]+)" alt="evidence for class 4', on_pixels.page())[1]
+    with Image.open(io.BytesIO(base64.b64decode(address))) as image:
+        colours = np.asarray(image.convert("RGB"))
+    assert (colours[0, 0] == 255).all()
+    strongest = np.abs(on_pixels.work.digits[0].contributions["4"]).argmax()
+    assert colours.reshape(-1, 3)[strongest].min() < 130
+
+
+def test_words_of_a_student_are_only_words(tmp_path, model, pictures):
+    work = begun(tmp_path / "mine", model, pictures)
+    work.sign("<img src=x>")
+    work.explain(1, "<script>alert(1)</script> {{ 7 * 7 }} & so on and so forth")
+    page = work.page()
+    assert "<script>alert" not in page
+    assert "<img src=x>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; {{ 7 * 7 }} &amp; so on" in page
+
+
+# ------------------------------------------------------------------------------------------- the file
+
+
+def test_what_is_handed_in_comes_back_the_same(done, tmp_path):
+    done.hand_in(tmp_path / "ada.inkwork")
+    data = (tmp_path / "ada.inkwork").read_bytes()
+    held = members(data)
+    assert list(held) == done.work.members
+    assert len(data) <= MAX_BYTES
+    assert Work.from_bytes(held["work.json"]) == done.work
+    assert sha256(held["model.inklens"]) == done.work.model.sha256
+    again = DigitReader.from_bytes(held["model.inklens"])
+    for number, digit in done.work.numbered:
+        assert sha256(held[digit.file]) == digit.sha256
+        framed = to_frame(held[digit.file], recipe=digit.recipe, settings=digit.settings)
+        assert tuple(framed.frame.ravel().tolist()) == digit.frame
+        assert dict(answer(again, framed.frame).z) == dict(digit.z)
+        assert held[f"frames/{number}.png"] == (done.folder / f"frames/{number}.png").read_bytes()
+    assert held["page.html"].decode() == done.page()
+
+
+def test_the_same_homework_gives_the_same_bytes(tmp_path, model, pictures):
+    one, other = (begun(tmp_path / name, model, pictures) for name in ("one", "other"))
+    assert one.to_bytes() == other.to_bytes()
+    assert Homework(tmp_path / "one").to_bytes() == other.to_bytes()
+    other.explain(1, "Other words, and so another file it is.")
+    assert one.to_bytes() != other.to_bytes()
+
+
+def test_members_are_plain_files_of_a_fixed_date():
+    with zipfile.ZipFile(io.BytesIO(pack({"work.json": b"{}", "photo-1.png": b"png"}))) as archive:
+        for entry in archive.infolist():
+            assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+            assert entry.external_attr >> 16 == 0o100644
+
+
+def test_a_hand_in_that_would_be_too_large_is_refused():
+    noise = np.random.default_rng(0).bytes(MAX_BYTES)
+    with pytest.raises(DataError, match="more than the 2,000,000"):
+        pack({"photo-1.png": noise})
+
+
+def test_the_model_travels_without_its_proof_and_keeps_its_answers(model):
+    reader = DigitReader.load(model)
+    assert reader.dual is not None
+    handed = handed_model(reader)
+    again = DigitReader.from_bytes(handed)
+    assert again.dual is None
+    assert np.array_equal(again.coef, reader.coef)
+    assert handed_model(again) == handed
+    assert len(handed) < model.stat().st_size / 2
+
+
+# ------------------------------------------------------------------------------------------- work.json
+
+
+@pytest.fixture(scope="module")
+def document(on_pixels):
+    return json.loads(on_pixels.work.to_bytes())
+
+
+def test_a_document_that_lacks_any_field_or_has_one_too_many_is_refused(document):
+    def without(tree, *path):
+        copy = json.loads(json.dumps(tree))
+        at = copy
+        for key in path[:-1]:
+            at = at[key]
+        del at[path[-1]]
+        return copy
+
+    places = [(key,) for key in document]
+    places += [("model", key) for key in document["model"]]
+    places += [("digits", i, key) for i in (0, 1) for key in document["digits"][i]]
+    assert len(places) == 6 + 4 + 2 * len(fields(DigitWork))
+    for place in places:
+        with pytest.raises(DataError, match=r"work\.json"):
+            Work.from_json(without(document, *place))
+    with pytest.raises(DataError, match="'grade' is not known"):
+        Work.from_json({**document, "grade": 1})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("source", "scan"),
+        ("file", "../photo-1.jpg"),
+        ("file", "photo-2.jpg"),
+        ("sha256", "ABC"),
+        ("recipe", "drawing"),
+        ("settings", {"pen": [1]}),
+        ("settings", {"__class__": "x"}),
+        ("meant", 4),
+        ("claim", "right"),
+        ("steps", []),
+        ("steps", [{"name": "x", "note": ""}] * 10),
+        ("frame", [0] * 783),
+        ("frame", [0] * 783 + [256]),
+        ("frame", [0] * 783 + [True]),
+        ("frame", [0] * 783 + [0.5]),
+        ("label", "x"),
+        ("z", {"0": 1.0}),
+        ("z", dict.fromkeys("0123456789", float("nan"))),
+        ("z", dict.fromkeys("0123456789", 10**400)),
+        ("z", dict.fromkeys("9876543210", 0.0)),
+        ("contributions", dict.fromkeys("0123456789", [0.0] * 783)),
+        ("text", "x" * 8001),
+        ("text", "\ud800"),
+        ("text", None),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_refused(document, field, value):
+    digit = {**document["digits"][0], field: value}
+    with pytest.raises(DataError, match=r"work\.json, digit 1"):
+        Work.from_json({**document, "digits": [digit, document["digits"][1]]})
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b'{"schema": NaN}', b"\xff", b"[" * 100_000, b'{"a": 1, "a": 1}', b"3", b"x" * 1_000_001]
+)
+def test_bytes_that_are_no_work_are_refused(data):
+    with pytest.raises(DataError, match=r"work\.json"):
+        Work.from_bytes(data)
+
+
+def test_a_newer_schema_is_named(document):
+    with pytest.raises(DataError, match=r"inklens-work/2.*update inklens"):
+        Work.from_json({**document, "schema": "inklens-work/2"})
+
+
+# ------------------------------------------------------------------------------------------- what is missing
+
+
+def missing(work):
+    return {(gap.digit, gap.part) for gap in work.check().missing}
+
+
+def test_every_missing_piece_is_named(tmp_path, model, pictures):
+    work = Homework(tmp_path / "mine", model=model)
+    assert not work.folder.exists()
+    assert missing(work) == {(None, "name"), (1, "photo"), (2, "photo")}
+    work.put(1, pictures[0])
+    assert missing(work) == {
+        (None, "name"), (1, "meant"), (1, "guess"), (1, "explanation"), (2, "photo"),
+    }  # fmt: skip
+    work.sign("Ada")
+    work.put(1, pictures[0], meant="4", guess="7")
+    work.put(2, pictures[1], meant="4", guess="4")
+    assert missing(work) == {(1, "explanation"), (2, "explanation")}
+    work.explain(1, TEXTS[0])
+    work.explain(2, "Too short.")
+    assert missing(work) == {(2, "explanation")}
+    assert "fewer than 5 words" in work.check().missing[0].words
+
+
+def test_digit_2_has_to_be_another_picture_of_the_same_digit_that_does_the_opposite(tmp_path, model, pictures):
+    work = begun(tmp_path / "mine", model, pictures)
+    work.put(2, pictures[0], meant="4", guess="4")
+    assert (2, "change") in missing(work)
+    work.put(2, encoded(photo("4"), "JPEG", quality=90), meant="4", guess="9")  # the same, stored otherwise
+    first, second = (digit for _, digit in work.work.numbered)
+    assert ink_changed(first.frame, second.frame) < 1
+    assert (2, "change") in missing(work)
+    work.put(2, photo_file("4", pen=16), meant="4", guess="9")
+    assert (2, "claim") in missing(work)
+    assert "still reads it as 4" in work.check().missing[-1].words
+    work.put(2, pictures[1], meant="7", guess="7")
+    assert (2, "meant") in missing(work)
+    work.put(1, pictures[0], meant="9", guess="9")  # misread, so that digit 2 is to be read right
+    work.put(2, pictures[1], meant="9", guess="9")
+    assert [digit.claim for _, digit in work.work.numbered] == ["misread", "read right"]
+    assert (2, "claim") in missing(work)
+
+
+def photo_file(label, **how):
+    return encoded(photo(label, **how), "PNG")
+
+
+def test_the_same_picture_keeps_what_was_said_and_another_one_does_not(tmp_path, model, pictures):
+    work = begun(tmp_path / "mine", model, pictures)
+    again = Homework(tmp_path / "mine")
+    assert again.work == work.work
+    assert again.put(2, pictures[1]).guess == "9"
+    other = again.put(2, photo_file("7", pen=9))
+    assert (other.meant, other.guess) == (None, None)
+    assert not (tmp_path / "mine" / "photo-2.jpg").exists()  # the picture that it replaces
+    assert (tmp_path / "mine" / "photo-2.png").exists()
+
+
+def test_words_written_in_any_editor_are_found(tmp_path, model, pictures):
+    work = begun(tmp_path / "mine", model, pictures)
+    path = work.folder / "answers.md"
+    text = path.read_text(encoding="utf-8")
+    assert text.count("## Digit") == 2
+    path.write_bytes(text.replace("## Digit 2", "So it is.\n\n# digit 2:").replace("\n", "\r\n").encode("utf-8-sig"))
+    work.refresh()
+    assert work.work.digits[0].text == "So it is."
+    path.write_bytes(b"## Digit 1\n\xff")
+    with pytest.raises(DataError, match="UTF-8"):
+        work.check()
+    path.write_text("## Digit 1\n" + "word " * 3000, encoding="utf-8")
+    with pytest.raises(DataError, match="8,000 is the most"):
+        work.check()
+
+
+def test_numbers_that_somebody_edits_are_computed_anew(tmp_path, model, pictures):
+    work = begun(tmp_path / "mine", model, pictures)
+    path = work.folder / "work.json"
+    forged = json.loads(path.read_bytes())
+    forged["digits"][0]["label"] = "9"
+    path.write_text(json.dumps(forged), encoding="utf-8")
+    assert Homework(work.folder).work == work.work
+
+
+# ------------------------------------------------------------------------------------------- pictures
+
+
+def test_small_pictures_are_kept_and_others_are_stored_again_and_that_is_said():
+    plain = photo_file("3")
+    assert keep(plain).data == plain
+    assert keep(plain).notes == ()
+    shades = np.random.default_rng(0).integers(0, 60, (1500, 2000), dtype=np.uint8)
+    digit = np.kron(photo("3", size=(150, 200), box=60, pen=6), np.ones((10, 10), np.uint8))
+    large = encoded(Image.fromarray(np.maximum(digit, 60) - shades).convert("RGB"), "PNG", compress_level=1)
+    assert len(large) > MAX_PHOTO_BYTES
+    kept = keep(large)
+    assert len(kept.data) <= MAX_PHOTO_BYTES
+    assert kept.suffix == "jpg"
+    assert "stored again as a JPEG of" in kept.notes[0]
+    assert "0.7 MB is the most" in kept.notes[0]
+    with Image.open(io.BytesIO(kept.data)) as image:
+        assert (max(image.size), image.mode) == (1600, "RGB")
+    bitmap = keep(encoded(photo("3"), "BMP"))
+    assert (bitmap.suffix, "not every browser shows BMP" in bitmap.notes[0]) == ("jpg", True)
+
+
+def test_where_a_photo_was_taken_is_left_out():
+    tags = Image.Exif()
+    tags[0x8825] = {1: "N", 2: (52.0, 31.0, 0.0)}
+    tags[0x0112] = 6  # turned
+    buffer = io.BytesIO()
+    Image.fromarray(photo("4", size=(240, 300))).save(buffer, "JPEG", exif=tags)
+    kept = keep(buffer.getvalue())
+    assert "where it was taken" in kept.notes[0]
+    with Image.open(io.BytesIO(kept.data)) as image:
+        assert not image.getexif()
+        assert image.size == (240, 300)  # rows and columns as seen
+
+
+def test_a_drawing_goes_in_as_a_png_and_needs_no_recipe(tmp_path, model):
+    ink = 1.0 - photo("4") / 255.0
+    work = Homework(tmp_path / "mine", name="Ada", model=model)
+    digit = work.put(1, drawing=np.where(ink > 0.5, 1.0, 0.0), meant="4", guess="4")
+    assert (digit.label, digit.source, digit.recipe, digit.file) == ("4", "drawing", "drawing", "photo-1.png")
+    assert Homework(work.folder).work == work.work
+    for wrong in (np.zeros((28, 28, 3)), np.full((5, 5), 2.0), np.full((5, 5), np.nan), np.zeros((2000, 2))):
+        with pytest.raises(DataError, match="drawing"):
+            work.put(2, drawing=wrong)
+    with pytest.raises(PhotoError, match="no ink"):
+        work.put(2, drawing=np.zeros((50, 50)))
+    with pytest.raises(ParameterError, match="needs no recipe"):
+        work.put(2, drawing=ink, recipe="otsu")
+
+
+def test_a_recipe_and_its_settings_are_kept(tmp_path, model, pictures):
+    work = Homework(tmp_path / "mine", name="Ada", model=model)
+    digit = work.put(1, pictures[0], recipe="tutorial", pixel_filter=35)
+    assert (digit.recipe, dict(digit.settings)) == ("tutorial", {"pixel_filter": 35})
+    seen = normalise(pictures[0], recipe="tutorial", pixel_filter=35)
+    assert np.array_equal(frame_of(digit.frame), np.rint(255 * seen.frame))
+    assert Homework(work.folder).work == work.work
+    assert work.put(1, pictures[0], recipe="tutorial").settings == {}
+    with pytest.raises(ParameterError, match="no setting 'orientation'"):
+        work.put(1, pictures[0], orientation=3)
+    with pytest.raises(ParameterError, match="pixel_filter takes"):
+        work.put(1, pictures[0], pixel_filter="a")
+
+
+# ------------------------------------------------------------------------------------------- bad input
+
+
+def test_what_cannot_be_put_in_changes_nothing(tmp_path, model, pictures):
+    work = begun(tmp_path / "mine", model, pictures)
+    before = {path: path.read_bytes() for path in work.folder.rglob("*") if path.is_file()}
+    with pytest.raises(PhotoError, match="PDF"):
+        work.put(1, b"%PDF-1.7")
+    with pytest.raises(PhotoError, match="no file"):
+        work.put(1, tmp_path / "none.jpg")
+    with pytest.raises(ParameterError, match="digits 1 and 2"):
+        work.put(3, pictures[0])
+    with pytest.raises(ParameterError, match="expected one of 0, 1"):
+        work.put(1, photo_file("3"), meant="x")
+    with pytest.raises(ParameterError, match="a photo or a drawing"):
+        work.put(1)
+    assert before == {path: path.read_bytes() for path in work.folder.rglob("*") if path.is_file()}
+
+
+def test_folders_and_models_that_do_not_fit_are_refused(tmp_path, model, pictures):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="holds other files"):
+        Homework(tmp_path)
+    with pytest.raises(ModelFileError):
+        Homework(tmp_path / "new", model=tmp_path / "notes.txt")
+    small = DigitReader(np.eye(2, 4), np.zeros(2), ("0", "1"), (2, 2))
+    with pytest.raises(DataError, match="28 x 28"):
+        Homework(tmp_path / "new", model=small)
+    with pytest.raises(ParameterError, match="expected a name"):
+        Homework(tmp_path / "new", name=" ")
+    assert not (tmp_path / "new").exists()
+    work = begun(tmp_path / "mine", model, pictures)
+    (work.folder / "photo-1.png").write_bytes(photo_file("3"))
+    with pytest.raises(DataError, match=r"photo-1\.png is not the picture that was put in"):
+        Homework(work.folder)
+    (work.folder / "photo-1.png").unlink()
+    with pytest.raises(DataError, match=r"cannot read photo-1\.png"):
+        Homework(work.folder)
+    (work.folder / "work.json").write_text("{}")
+    with pytest.raises(DataError, match=r"work\.json"):
+        Homework(work.folder)
+
+
+def test_a_hand_in_needs_both_digits(tmp_path, model, pictures):
+    work = Homework(tmp_path / "mine", name="Ada", model=model)
+    work.put(1, pictures[0], meant="4", guess="4")
+    with pytest.raises(DataError, match="digit 2: no picture yet"):
+        work.hand_in(tmp_path / "ada.inkwork")
+    assert not (tmp_path / "ada.inkwork").exists()
+
+
+def test_it_shows_itself(on_pixels):
+    assert "complete" in repr(on_pixels)
+    assert on_pixels._repr_html_().count("<img") == 2
+
+
+# ------------------------------------------------------------------------------------------- the command
+
+
+def test_the_command_from_first_photo_to_hand_in(tmp_path, model, pictures):
+    one, two = pictures
+    begin = ["homework", "new", "hw", "--name", "Ada", "--model", model, "--photo", one, "--meant", "4", "--guess", "4"]
+    first = run(*begin, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith("digit 1: 4  ")
+    assert "digit 2: no picture yet" in first.stderr
+    second = run("homework", "new", "hw", "--photo", two, "--guess", "9", cwd=tmp_path)
+    assert second.stdout.startswith("digit 2: 7  ")
+    assert second.stdout.strip().endswith("misread")
+    checked = run("homework", "check", "hw", cwd=tmp_path)
+    assert checked.returncode == 1
+    assert "digit 1: the explanation is missing" in checked.stderr
+    answers = (tmp_path / "hw" / "answers.md").read_text(encoding="utf-8")
+    (tmp_path / "hw" / "answers.md").write_text(
+        answers.replace("## Digit 2", f"{TEXTS[0]}\n\n## Digit 2") + TEXTS[1], encoding="utf-8"
+    )
+    checked = run("homework", "check", "hw", "--json", cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads(checked.stdout)["complete"] is True
+    handed = run("homework", "hand-in", "hw", "--no-open", cwd=tmp_path)
+    assert handed.returncode == 0, handed.stderr
+    assert handed.stdout.startswith("ada.inkwork: ")
+    work = Work.from_bytes(members((tmp_path / "ada.inkwork").read_bytes())["work.json"])
+    assert tuple(digit.text for _, digit in work.numbered) == TEXTS
+    assert replace(work, name="x").members == work.members
+
+
+def test_on_a_terminal_the_guess_is_asked_before_the_answer_is_told(tmp_path, model, pictures, monkeypatch):
+    monkeypatch.setattr("inklens.cli.homework._on_terminal", lambda: True)
+    new, told = ["homework", "new", str(tmp_path / "hw")], []
+    for more, typed in (
+        (["--model", str(model), "--photo", str(pictures[0])], "Ada\n4\nx\n7\n"),
+        (["--photo", str(pictures[1])], "9\n"),  # it is the same digit: only the guess is asked
+    ):
+        done = CliRunner().invoke(inklens_command, [*new, *more], input=typed)
+        assert done.exit_code == 0, done.output
+        told.append(done.output)
+    assert "is not one of" in told[0]
+    assert told[0].index("What will the model say?") < told[0].index("digit 1: 4")
+    assert "so that it is misread" in told[0]
+    assert "Which digit is it meant to be?" not in told[1]
+    work = Homework(tmp_path / "hw").work
+    assert [work.name, *((digit.meant, digit.guess) for _, digit in work.numbered)] == ["Ada", ("4", "7"), ("4", "9")]
+    hand_in = ["homework", "hand-in", str(tmp_path / "hw"), "-o", str(tmp_path / "ada.inkwork"), "--no-open"]
+    assert "Nothing was written" in CliRunner().invoke(inklens_command, hand_in, input="n\n").output
+    assert not (tmp_path / "ada.inkwork").exists()
+    CliRunner().invoke(inklens_command, hand_in, input="y\n")
+    assert (tmp_path / "ada.inkwork").exists()
+
+
+def test_scripts_give_both_photos_at_once_and_hand_in_what_there_is(tmp_path, pictures):
+    one, two = pictures
+    begun = run("homework", "new", "hw", "--name", "Ada", "--photo", one, "--photo", two, "--json", cwd=tmp_path)
+    assert begun.returncode == 0, begun.stderr
+    assert [digit["label"] for digit in json.loads(begun.stdout)["digits"]] == ["4", "7"]
+    handed = run("homework", "hand-in", "hw", "-o", "ada.inkwork", "--json", cwd=tmp_path)
+    document = json.loads(handed.stdout)
+    assert (handed.returncode, document["complete"]) == (0, False)
+    assert document["bytes"] == (tmp_path / "ada.inkwork").stat().st_size
+    same = run("homework", "new", one, two, "-o", "other", "--name", "Ada", cwd=tmp_path)
+    assert same.returncode == 0, same.stderr
+    assert (tmp_path / "other/work.json").read_bytes() == (tmp_path / "hw/work.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("new", "nothing.jpg"), 1, "no file 'nothing.jpg'"),
+        (("new", "hw", "--photo", "a", "--photo", "b", "--photo", "c"), 2, "two digits, got 3"),
+        (("new", "hw", "--meant", "4"), 2, "once for each new digit"),
+        (("new", "hw", "--digit", "2"), 2, "--digit 2 goes with one picture"),
+        (("check", "hw"), 1, "there is no homework in 'hw'"),
+        (("hand-in", "hw"), 1, "there is no homework in 'hw'"),
+        (("hand-in", "hw", "-o", "nowhere/ada.inkwork"), 2, "nowhere"),
+    ],
+)
+def test_wrong_use_is_one_clear_line_and_leaves_nothing(tmp_path, args, code, words):
+    found = run("homework", *args, cwd=tmp_path)
+    assert (found.returncode, found.stdout) == (code, "")
+    assert words in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------- the sheet
+
+
+@contextmanager
+def sheet():
+    """The address of a sheet, and a list that its drawing comes into."""
+    addresses, drawn = Queue(), []
+    drawing = Thread(target=lambda: drawn.append(draw(1, tell=addresses.put, open_page=False)), daemon=True)
+    drawing.start()
+    yield addresses.get(timeout=30), drawn
+    drawing.join(timeout=30)
+    assert len(drawn) == 1
+
+
+def send(address, body=None, **headers):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_the_sheet_takes_one_drawing_and_answers_nobody_else():
+    ink = np.where(photo("4") < 128, 0, 255).astype(np.uint8)
+    with sheet() as (address, drawn):
+        assert b"Draw digit 1" in send(address)[1]
+        assert send(address[:-4])[0] == 404
+        assert send(address, Host="example.org")[0] == 404
+        assert send(address, encoded(ink, "PNG"), Origin="http://example.org")[0] == 404
+        assert send(address, b"no picture")[0] == 422
+        assert send(address, encoded(np.full((9, 9), 255, np.uint8), "PNG"))[0] == 422
+        assert send(address, b"", **{"Content-Length": "1000001"})[0] == 413
+        assert drawn == []
+        assert send(address, encoded(ink, "PNG"))[0] == 200
+    np.testing.assert_allclose(drawn[0], 1 - ink / 255, atol=1e-6)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(on_pixels, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    faults = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = chromium.new_page(viewport={"width": 360, "height": 800})
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        with sheet() as (address, drawn):
+            page.goto(address)
+            assert page.locator("#keep").is_disabled()
+            hand(page, "7", pad="#sheet")
+            page.click("#undo")
+            assert page.locator("#keep").is_disabled()
+            hand(page, "4", pad="#sheet")
+            page.click("#keep")
+            page.get_by_text("Kept.").wait_for()
+        (tmp_path / "page.html").write_text(on_pixels.page(), encoding="utf-8")
+        page.goto((tmp_path / "page.html").as_uri())
+        for width in (360, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+        broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth || !i.alt).length"
+        assert page.evaluate(broken) == 0
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) in (3, 4, 5)
+        chromium.close()
+    assert faults == []
+    assert Homework(tmp_path / "drawn", name="Ada").put(1, drawing=drawn[0]).label == "4"
+
+
+def test_a_training_image_makes_a_homework_as_a_photo_does(tmp_path):
+    """Pixels of a data set are a drawing; what the notebook's pad holds goes in the same way."""
+    digits = load_dataset("embedded")
+    frame = digits.X[digits.y == "7"][3].reshape(28, 28) / 255
+    work = Homework(tmp_path / "mine", name="Ada")
+    assert work.put(1, drawing=frame, meant="7", guess="7").label == "7"
