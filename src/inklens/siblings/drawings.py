@@ -301,8 +301,8 @@ class StandingsDisplay(Display):
         for value, text in ticks:
             for number in range(len(self.standings) if names == "above" else 1):  # not through the names
                 start = top + number * row + (row - ROW) * (names == "above")
-                high = ROW if names == "above" else bottom - top
-                scene.box(x(value) - 0.4, start, 0.8, high, colour=LINE)
+                length = ROW if names == "above" else bottom - top
+                scene.box(x(value) - 0.4, start, 0.8, length, colour=LINE)
             scene.words(x(value), bottom + 2, text, ha="center", color=MUTED)
         for number, standing in enumerate(self.standings):
             middle = top + number * row + row - ROW / 2
