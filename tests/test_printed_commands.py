@@ -26,6 +26,8 @@ from inklens.cli.main import COMMANDS, _run, inklens
 from inklens.datasets import DatasetInfo
 from inklens.datasets.embedded import load_embedded
 from inklens.evaluation import curvature, stability
+from inklens.siblings.roster import choose
+from inklens.siblings.run import Siblings
 from inklens.tasks.model_rows import split_rows
 
 ROOT = Path(__file__).parents[1]
@@ -121,6 +123,15 @@ def page_for_nothing(reader, *, out, **options):
     return SimpleNamespace(judged=SimpleNamespace(notes=()))
 
 
+def race_for_nothing(dataset, *, only=(), named=(), changed, **rules):
+    """Check who takes part, and leave a page of a race that has not begun."""
+    split = dataset.split(train=200, test=100, seed=9)
+    rules = {name: value for name, value in rules.items() if name in ("seed",)}
+    done = Siblings(dataset, split, siblings=choose(only, named), budget=1.0, n_jobs=1, finished=True, **rules)
+    changed(done)
+    return done
+
+
 def few_refits(args, options):
     return stability(*args, **{**options, "n_refits": REFITS})
 
@@ -151,6 +162,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.datasets.fetch", lambda *_, **__: fetched)
     monkeypatch.setattr("inklens.tutorial.page.run_tutorial", tutorial_for_nothing)
     monkeypatch.setattr("inklens.pages.model_page.write_model_page", page_for_nothing)
+    monkeypatch.setattr("inklens.siblings.run.run_siblings", race_for_nothing)
     monkeypatch.setattr("inklens.tasks.certainty.stability", lambda *args, **options: few_refits(args, options))
     monkeypatch.setattr("inklens.tasks.limits.SECONDS", 0.5)
     monkeypatch.setattr("inklens.tasks.certainty.curvature", lambda *_, **__: scatter())

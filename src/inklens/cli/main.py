@@ -39,6 +39,7 @@ GROUPS = {
     },
     "Judge": {
         "evaluate": ("judging", "Judge a model: accuracy, confusions, single mistakes, and how sure it is."),
+        "siblings": ("siblings", "Let other classifiers race against softmax regression, and see how each decides."),
         "compare": ("certainty", "Judge two models on the same rows, and say whether that could be chance."),
         "stability": ("certainty", "Say how sure the coefficients are: would other rows give the same map?"),
     },

@@ -1,0 +1,90 @@
+"""Outcomes on disk, by what they depend on: rows, recipe, budget, digits, and the versions of all that computes."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy
+import sklearn
+
+from inklens import __version__
+from inklens.datasets.openml.cache import cache_folder
+from inklens.errors import OutputError
+from inklens.siblings.child import Job, PairJob
+from inklens.siblings.pair import Duelled
+from inklens.siblings.results import Outcome
+from inklens.storage import write_text
+
+FORMAT = 1  # raise it when outcomes change their meaning
+MOST_FILES = 500  # about 100 MB
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that an outcome depends on."""
+    return {
+        "inklens": __version__,
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "scipy": scipy.__version__,
+        "python": platform.python_version(),
+    }
+
+
+class Cache:
+    """A folder of outcomes.
+
+    Parameters
+    ----------
+    rows : str
+        Hash of all rows and labels.
+    folder : Path, optional
+        By default within the user's cache folder.
+    """
+
+    def __init__(self, rows: str, folder: Path | None = None) -> None:
+        self.rows = rows
+        self.folder = folder or cache_folder() / "siblings"
+
+    def get(self, job: Job | PairJob) -> Outcome | Duelled | None:
+        """Return what an earlier run of the same job gave; None where there is none, or it cannot be read."""
+        try:
+            document = json.loads(self._path(job).read_text(encoding="utf-8"))
+            if isinstance(job, PairJob):
+                return Duelled.from_json(document)
+            return replace(Outcome.from_json(document), cached=True)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, job: Job | PairJob, result: Outcome | Duelled) -> None:
+        """Keep a result; a failure is not kept, nor is a full disk an error."""
+        if isinstance(result, Outcome) and (result.failed or result.answers is None):
+            return
+        with suppress(OutputError, OSError):
+            write_text(self._path(job), json.dumps(result.to_json()))
+            self._prune()
+
+    def _path(self, job: Job | PairJob) -> Path:
+        asked: Mapping[str, Any] = {**asdict(job), "folder": self.rows}
+        key = json.dumps([FORMAT, asked, versions()], sort_keys=True)
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+    def _prune(self) -> None:
+        """Remove the oldest files beyond the limit."""
+        files = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for path in files[:-MOST_FILES]:
+            path.unlink(missing_ok=True)
+
+
+def rows_hash(*arrays: np.ndarray) -> str:
+    """Return a hash of arrays: their bytes, types and shapes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
