@@ -10,6 +10,7 @@ import pytest
 from command import run
 
 from inklens import DigitReader
+from inklens.errors import ParameterError
 from inklens.exports.weights import ENTRIES, weights_document
 from inklens.tasks.exporting import export_page, pack_model
 from inklens.tasks.models import fit
@@ -128,6 +129,17 @@ def test_the_path_of_a_model_without_l1_goes_as_far_as_l1_is_worth_looking_at():
         header, _ = parse(pack_model(reader, points=3, samples=0, gate=False).model)
         assert header["path"]["Cs"][-1] == pytest.approx(end)
         assert header["path"]["l1_ratio"] == 1.0
+
+
+def test_other_shares_of_l1_stand_beside_the_models_path(model, tmp_path):
+    done = run("export", model, "--path", 4, "--l1-ratio", 0.5, "--samples", 0, "-o", tmp_path / "p.html", "--json")
+    assert done.returncode == 0, done.stderr
+    header, _ = parse(bytes_of((tmp_path / "p.html").read_text(encoding="utf-8")))
+    assert [path["l1_ratio"] for path in (header["path"], *header["more_paths"])] == [1.0, 0.5]
+    assert json.loads(done.stdout)["points"] == sum(len(path["Cs"]) for path in (header["path"], *header["more_paths"]))
+    refused(run("export", model, "--no-path", "--l1-ratio", 0.5, "-o", tmp_path / "q.html"), 2, "contradicts --no-path")
+    with pytest.raises(ParameterError, match="stand beside the model's"):
+        pack_model(DigitReader.load(model), points=0, l1_ratios=[0.5])
 
 
 def test_a_page_goes_to_standard_output(model):

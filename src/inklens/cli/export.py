@@ -29,6 +29,14 @@ STDOUT = "-"
     metavar="[N]",
     help="A slider over N fits, from a strong penalty to the model's own.  [default: 60 where its rows are known]",
 )
+@click.option(
+    "--l1-ratio",
+    "l1_ratios",
+    multiple=True,
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    metavar="SHARE",
+    help="Also N fits with this share of L1 in the penalty: one more slider. Give it again for more shares.",
+)
 @click.option("--no-path", is_flag=True, help="No such slider: a smaller page, and nothing is fitted.")
 @click.option(
     "--samples",
@@ -68,6 +76,7 @@ def export(ctx, model: str, out: str, as_json: bool, no_path: bool, uint8: bool,
     Examples:
       inklens fit --l1-ratio 1 -o sparse.inklens
       inklens export sparse.inklens -o page.html
+      inklens export sparse.inklens --path 20 --l1-ratio 0.5 -o two-sliders.html
       inklens export sparse.inklens --no-path --lang de -o seite.html
       inklens export sparse.inklens -o sparse.json
       inklens verify sparse.json
@@ -79,7 +88,7 @@ def export(ctx, model: str, out: str, as_json: bool, no_path: bool, uint8: bool,
 
     kind = kind_of(out)
     if no_path:
-        refuse_given(ctx, "contradicts --no-path; leave out one of them", "points")
+        refuse_given(ctx, "contradicts --no-path; leave out one of them", "points", "l1_ratios")
         options["points"] = 0
     if kind != "html":
         refuse_given(ctx, "is about the page, and goes with -o FILE.html", "no_path", *options)

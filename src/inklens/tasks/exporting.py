@@ -1,6 +1,7 @@
 """Write a model for those who have no inklens: what ``inklens export`` does."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,7 @@ def export_page(
     reader: DigitReader,
     *,
     points: int | None = None,
+    l1_ratios: Sequence[float] = (),
     samples: int = SAMPLES,
     stops: bool = False,
     gate: bool = True,
@@ -114,6 +116,8 @@ def export_page(
     points : int, optional
         Of a path fitted on the model's own rows; 0 for none; by default `POINTS` where the model is on plain pixels and
         its rows are known and at most `MOST_ROWS`.
+    l1_ratios : sequence of float in (0, 1]
+        Further paths of as many points, each with this share of L1 in its penalty: a second slider.
     samples : int
         Held-out digits to look at.
     stops : bool
@@ -137,6 +141,7 @@ def export_page(
     packed = pack_model(
         reader,
         points=points,
+        l1_ratios=l1_ratios,
         samples=samples,
         stops=stops,
         gate=gate,
@@ -162,6 +167,7 @@ def pack_model(
     reader: DigitReader,
     *,
     points: int | None = None,
+    l1_ratios: Sequence[float] = (),
     samples: int = SAMPLES,
     stops: bool = False,
     gate: bool = True,
@@ -179,17 +185,21 @@ def pack_model(
     """
     session, notes = _session(reader, data, progress, offline=offline)
     if session is None:
-        if points or stops:
+        if points or stops or l1_ratios:
             raise ParameterError(f"a path needs the rows that it is fitted on: {'; '.join(notes)}")
         return Packed(web_model(reader, gate=gate), notes=notes)
     wanted, why = _points(session, points)
-    run = _path(session, wanted, progress) if wanted else None
+    if l1_ratios and not wanted:
+        raise ParameterError(
+            f"paths with other shares of L1 stand beside the model's; ask for that too: --path {POINTS}"
+        )
+    runs = [_path(session, wanted, progress, share) for share in (None, *l1_ratios)] if wanted else []
     if stops:
         tolerance = _stops(session, progress)
     shown = samples_of(reader, session, n=samples) if samples else None
-    model = web_model(reader, path=run, samples=shown, usual=_usual(session), gate=gate, tolerance=tolerance)
-    n_points, n_shown = (0 if run is None else len(run.path)), (0 if shown is None else len(shown.labels))
-    return Packed(model, n_points, n_shown, (*notes, *why))
+    model = web_model(reader, path=runs or None, samples=shown, usual=_usual(session), gate=gate, tolerance=tolerance)
+    n_shown = 0 if shown is None else len(shown.labels)
+    return Packed(model, sum(len(run.path) for run in runs), n_shown, (*notes, *why))
 
 
 def _session(
@@ -248,16 +258,20 @@ def _points(session: Session, asked: int | None) -> tuple[int, tuple[str, ...]]:
     return POINTS, ()
 
 
-def _path(session: Session, points: int, progress: Progress | None) -> PathRun:
-    """Follow a path on the model's training rows up to the model's C; without L1 in its penalty, one with L1 alone."""
+def _path(session: Session, points: int, progress: Progress | None, share: float | None) -> PathRun:
+    """Follow a path on the model's training rows up to the model's C, with a share of L1 or with the model's own.
+
+    Without L1 in the model's penalty, its own is L1 alone.
+    """
     record, rows = session.reader.fit_record, session.split
-    kind = {"l1_ratio": 1.0, "group": False}
+    own, group = 1.0, False
     if record is not None and record.l1_ratio > 0.0:
-        kind = {"l1_ratio": record.l1_ratio, "group": record.group}
+        own, group = record.l1_ratio, record.group
+    l1_ratio = own if share is None else share
 
     def count(index: int, value: float, solution: Solution) -> None:
         if progress is not None:
-            progress(index + 1, points, f"path: C = {value:.3g}")
+            progress(index + 1, points, f"path: L1 {l1_ratio:g}, C = {value:.3g}")
 
     X_train, X_test = pixel_rows(rows.X_train), pixel_rows(rows.X_test)
     path = softmax_path(
@@ -265,8 +279,8 @@ def _path(session: Session, points: int, progress: Progress | None) -> PathRun:
         rows.y_train,
         Cs=points,
         C=_sparse_C(session.reader),
-        l1_ratio=kind["l1_ratio"],
-        group=bool(kind["group"]),
+        l1_ratio=l1_ratio,
+        group=group,
         tol=PATH_TOL,
         callback=count,
     )
