@@ -7,6 +7,7 @@ what they were given, and refits are few.
 
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from functools import lru_cache
 from io import StringIO
@@ -170,6 +171,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.classroom.boxed.prepare", lambda: None)
     monkeypatch.setattr("inklens.classroom.boxed.recheck_boxed", lambda data, *_, **__: open_hand_in(data))
     monkeypatch.setattr("inklens.studio.server.serve", lambda settings, listener: None)
+    monkeypatch.setattr("inklens.classroom.live_server.serve_class", lambda settings, tell: None)
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
     here.mkdir()
@@ -187,6 +189,9 @@ def folder(small, tmp_path, monkeypatch):
     (here / "digits.csv").write_text(table_of_small_digits())
     (here / "hand-ins").mkdir()
     (here / "hand-ins" / "ada.inkwork").write_bytes(b"a row with a reason")
+    (here / "digits").mkdir()
+    np.savez(here / "digits" / "ada.npz", images=small.X[:30].reshape(-1, 28, 28), labels=small.y[:30].astype(str))
+    shutil.copy(here / "digits" / "ada.npz", here / "hand-ins")
     (here / "src" / "inklens").mkdir(parents=True)
     (here / "src" / "inklens" / "reader.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
     (here / "class.inklens").write_bytes((ROOT / "src/inklens/reader.inklens").read_bytes())
