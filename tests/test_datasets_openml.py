@@ -432,7 +432,7 @@ def test_list_info_fetch_clear(server, tmp_path):
     assert fetched.cached
     assert fetched.cached_bytes > 200 * 784
     assert "first use" in fetched.trust
-    assert [entry.spec for entry in available() if entry.cached] == ["embedded", SPEC]
+    assert [entry.spec for entry in available() if entry.cached] == ["embedded", "allographs", SPEC]
     assert clear("openml:digits") == fetched.cached_bytes
     assert clear("all") == 0
     assert not info(SPEC).cached

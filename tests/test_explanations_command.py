@@ -27,6 +27,7 @@ def picture(tmp_path_factory):
 
 @pytest.mark.parametrize("norm", ["ink", "energy", "pixels"])
 def test_flip_prints_a_picture_that_the_model_reads_differently(model, picture, norm, tmp_path):
+    (tmp_path / "new").mkdir()
     done = run("flip", "--model", model, picture, "--norm", norm, "-o", tmp_path / "new" / "flip.png", "--json")
     document = json.loads(done.stdout)
     assert document["schema_version"] == 1

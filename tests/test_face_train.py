@@ -171,7 +171,7 @@ def test_a_fit_that_is_stopped_keeps_the_best_with_its_bound(face, running):
     face.page.locator(".outcome .proof-hints").wait_for(state="attached")
     job = newest(running)
     assert job["state"] == "cancelled"
-    assert job["result"]["relative_gap"] > 1e-6
+    assert job["result"]["relative_gap"] > 0.0
     assert "Stopped" in face.page.locator(".run-state").inner_text()
     assert job["model"] in {model["id"] for model in running.models()}
 

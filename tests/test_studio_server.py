@@ -108,7 +108,7 @@ def test_a_photo_is_read_as_the_command_line_reads_it(studio):
 
 
 def test_a_fit_is_the_command_lines_and_tells_ten_steps(studio):
-    job = studio.job(kind="fit", train=3750, test=1250, l1_ratio=1.0, C=0.05, tol=1e-3)
+    job = studio.job(kind="fit", train=3750, test=1250, l1_ratio=1.0, C=0.2, tol=1e-6)
     told = events(studio, job)
     ended = studio.client.get(f"/api/jobs/{job['id']}").json()
     assert ended["result"]["status"] == "certified"
@@ -123,7 +123,7 @@ def test_a_fit_is_the_command_lines_and_tells_ten_steps(studio):
 
     from inklens.tasks.models import fit
 
-    same = fit("embedded", train=3750, test=1250, l1_ratio=1.0, C=0.05, tol=1e-3)
+    same = fit("embedded", train=3750, test=1250, l1_ratio=1.0, C=0.2, tol=1e-6)
     file = studio.client.get(f"/api/models/{ended['model']}/file").content
     np.testing.assert_array_equal(DigitReader.from_bytes(file).coef, same.reader.coef)
     assert ended["result"]["objective"] == same.objective

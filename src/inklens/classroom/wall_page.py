@@ -85,7 +85,7 @@ def _bars(counts: tuple[int, ...]) -> list[dict[str, object]]:
     most = max([*counts, 1])
     edges = [round(100 * k / BINS) for k in range(BINS + 1)]
     return [
-        {"label": f"{low} to {high} %", "n": n, "height": round(100 * n / most)}
+        {"label": f"{low} to {high}%", "n": n, "height": round(100 * n / most)}
         for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
     ]
 

@@ -42,6 +42,7 @@ def answer_in_a_box(connection: Connection, box: Box) -> None:
     from inklens.studio import work
 
     question = receive(connection)
+    work.warm_up()  # nothing to do where the process that forked this one is the studio's
     with work.opened(question):
         try:
             enclose(box)

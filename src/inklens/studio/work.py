@@ -11,6 +11,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -462,8 +463,12 @@ BOXED: dict[str, Callable[[Message], Message]] = {
 }
 
 
+@lru_cache(maxsize=1)
 def warm_up() -> None:
-    """Read one picture and one drawing: what is imported or loaded for that is then there in every child."""
+    """Read one picture and one drawing: what is imported or loaded for that is then there in every child.
+
+    Once in a process and those forked from it.
+    """
     Image.init()
     paper = np.full((60, 50), 230, np.uint8)
     paper[10:50, 22:28] = 26
