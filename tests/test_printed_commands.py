@@ -170,6 +170,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.classroom.drawing.draw", lambda number, tell: small.X[number].reshape(28, 28) / 255)
     monkeypatch.setattr("inklens.classroom.boxed.prepare", lambda: None)
     monkeypatch.setattr("inklens.classroom.boxed.recheck_boxed", lambda data, *_, **__: open_hand_in(data))
+    monkeypatch.setattr("inklens.notebook.lesson.run_notebook", lambda book, folder, progress: None)
     monkeypatch.setattr("inklens.studio.server.serve", lambda settings, listener: None)
     monkeypatch.setattr("inklens.classroom.live_server.serve_class", lambda settings, tell: None)
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
