@@ -49,6 +49,9 @@ def wall(
         say(f"inklens: {note}")
     if as_json:
         return print_json({**found.to_json(), "page": out})
-    click.echo(f"{len(found.labels)} digits of {len(drawn.students)} students, read as meant: {found.right}")
+    from inklens.reprs import counted
+
+    digits, students = counted(len(found.labels), "digit"), counted(len(drawn.students), "student")
+    click.echo(f"{digits} of {students}, read as meant: {found.right}")
     say(f"inklens: open {click.format_filename(out)}")
     show_page(Path(out), open_page)
