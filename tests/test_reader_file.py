@@ -194,3 +194,9 @@ def test_a_row_of_named_data_is_explained(model, capsys):
 def test_a_page_is_written_of_a_model_that_does_not_name_its_rows(model, tmp_path):
     command("report", model, "--data", "embedded", "-o", tmp_path / "page")
     assert list((tmp_path / "page").glob("*.html"))
+
+
+def test_a_fifo_that_nobody_writes_to_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "model")
+    with pytest.raises(ModelFileError, match="is a FIFO"):
+        DigitReader.load(tmp_path / "model")

@@ -56,8 +56,13 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     ModelFileError
         The file cannot be read.
     """
+    place = Path(path)
     try:
-        with Path(path).open("rb") as file:
+        if place.is_fifo() and not place.is_relative_to(
+            "/dev"
+        ):  # there, a shell's own pipe; elsewhere nobody may write
+            raise ModelFileError(f"{str(path)!r} is a FIFO, which may never end; give a model's file")
+        with place.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
