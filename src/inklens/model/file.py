@@ -57,11 +57,9 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         The file cannot be read.
     """
     place = Path(path)
+    if place.is_fifo() and not place.is_relative_to("/dev"):  # there, it is a shell's own pipe
+        raise ModelFileError(f"{str(path)!r} is a FIFO, which may never end; give a model's file")
     try:
-        if place.is_fifo() and not place.is_relative_to(
-            "/dev"
-        ):  # there, a shell's own pipe; elsewhere nobody may write
-            raise ModelFileError(f"{str(path)!r} is a FIFO, which may never end; give a model's file")
         with place.open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
