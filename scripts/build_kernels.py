@@ -118,7 +118,9 @@ def accepted_sets(command: list[str]) -> dict[str, list[str]]:
     """Return the instruction sets of this machine's family that the compiler knows."""
     sets = INSTRUCTION_SETS[FAMILY]
     with tempfile.TemporaryDirectory() as scratch:
-        probe = ["-x", "c", "-c", os.devnull, "-o", str(Path(scratch) / "probe.o")]
+        source = Path(scratch) / "probe.c"
+        source.write_text("int probed;\n")
+        probe = ["-c", str(source), "-o", str(Path(scratch) / "probe.o")]
 
         def is_accepted(flags: list[str]) -> bool:
             return subprocess.run([*command, *flags, *probe], capture_output=True).returncode == 0

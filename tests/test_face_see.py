@@ -32,6 +32,7 @@ def test_the_sum_is_shown_with_this_digits_numbers(face):
 
 
 def test_strokes_add_up_to_the_scores(face):
+    face.wait(f"document.querySelectorAll('.strokes-table tbody tr').length == {len(DIGITS['4'])}")
     rows = face.value(
         "[...document.querySelectorAll('.strokes-table tbody tr, .strokes-table tfoot tr')]"
         ".map(row => [...row.cells].slice(1).map(cell => cell.textContent))"

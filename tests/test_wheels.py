@@ -150,7 +150,7 @@ def test_a_library_that_is_not_what_its_tag_says_is_refused(own_library, tmp_pat
     other.write_bytes(own_library.read_bytes().replace(abi, bytes(8)))
     assert "ABI" in faults(other)
     monkeypatch.setattr(build_wheels, "FUNCTIONS", (*library.FUNCTIONS, "of_next_year"))
-    assert "lacks ['of_next_year_avx2" in faults()
+    assert "lacks ['of_next_year_" in faults()
     monkeypatch.setattr(build_wheels, "FUNCTIONS", library.FUNCTIONS[1:])
     assert f"also exports ['{library.FUNCTIONS[0]}" in faults()
 
