@@ -139,7 +139,7 @@ def solve(
     if start is None:
         start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
-        start = np.where(problem.free, start[0], 0.0), start[1]
+        start = problem.penalty.feasible(np.where(problem.free, start[0], 0.0)), start[1]
     began = time.perf_counter()
     conditioning = Conditioning.of(problem)
     if conditioning is not None:

@@ -253,7 +253,7 @@ def emptiest_C(problem: Problem, C: float) -> float:
         return C * FIRST_SHARE
     empty = np.zeros((problem.n_classes, problem.rows.n_features))
     at = problem.evaluate(empty, _empty_intercept(problem), dtype=np.float64)
-    largest = float(problem.penalty.threshold_ratio(at.gradient).max(initial=0.0))
+    largest = float(problem.penalty.threshold_ratio(-at.gradient).max(initial=0.0))
     return (1.0 - BOUNDARY_SHARE) / largest if largest > 0.0 else C
 
 

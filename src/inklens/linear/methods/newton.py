@@ -69,8 +69,9 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
 def _stages(problem: Problem) -> list[Problem]:
     """Return the problem under falling penalties, its own the last; the first is easy from a cold start."""
     free = problem.free
-    l2 = np.broadcast_to(problem.penalty.l2, free.shape)[free]
-    squares = problem.rows.column_squares(problem.weights)[free]
+    l2 = np.broadcast_to(problem.penalty.l2, free.shape)
+    free = free & (l2 > 0.0)  # of costless columns a larger penalty would be none
+    l2, squares = l2[free], problem.rows.column_squares(problem.weights)[free]
     factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
     n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(STAGE_RATIO)))
     return [*(problem.at(factor ** (k / n_steps - 1.0)) for k in range(n_steps)), problem]
@@ -143,13 +144,13 @@ def _iterate(
             after = point.objective(penalty)
         gap = gap + after
         if problem.is_penalised:
-            gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
+            gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         yield preconditioner, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
 
 
 def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
     """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    bound = dual_value(problem, linearised(point.at, whole.at))
+    bound = dual_value(problem.near(point.coef), linearised(point.at, whole.at))
     return -bound, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
 
 

@@ -98,7 +98,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
-            bound = dual_value(problem, linearised(point.at, whole.at))
+            bound = dual_value(problem.near(point.coef), linearised(point.at, whole.at))
             dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
@@ -149,7 +149,7 @@ def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
     gradient = point.at.gradient
     if np.isfinite(factor):
         gradient = gradient + factor * penalty.gradient(point.coef)
-    return min(factor, max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO))
+    return min(factor, max(1.0, float(penalty.threshold_ratio(-gradient).max(initial=0.0)) / START_RATIO))
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float,
         return False
     if surrogate.is_partial:  # the violation is that of all coefficients, and they take turns
         return False
-    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(-point.at.gradient))
     ratio[surrogate.pairs] = 0.0
     return float(ratio.max(initial=0.0)) <= 1.0
 
@@ -216,7 +216,7 @@ def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: fl
     No more than the Hessian has room for: then those that violate their conditions most, the rest held for this round.
     As the largest violation always has room, every coefficient has its turn for as long as it wants one.
     """
-    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(-point.at.gradient))
     ratio[:, ~problem.free] = 0.0
     least = NEAR_RATIO
     if violation > 1.0:
@@ -324,8 +324,11 @@ def _violation_that_costs(bound: float, penalty: Penalty, point: Point, n_pairs:
     costs at most n_pairs (l1 violation)^2 / (2 l2).
     """
     value, ridge = penalty.value(point.coef), float(np.min(penalty.l2))
+    under_ridge = np.sqrt(2.0 * ridge * bound / max(1, n_pairs)) / float(np.max(penalty.unit))
+    if not np.all(penalty.l1):  # scaling back serves thresholds only
+        return float(under_ridge)
     scaled = bound / value if value > 0.0 else MAX_TOLERANCE
-    return float(max(scaled, np.sqrt(2.0 * ridge * bound / max(1, n_pairs)) / float(np.max(penalty.l1))))
+    return float(max(scaled, under_ridge))
 
 
 PROXIMAL_NEWTON = GeneratorMethod(proximal_newton, lambda problem: not problem.penalty.is_smooth)

@@ -47,6 +47,8 @@ SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
+CANCELLED = 1e-6  # of a column's mean square: a variance below has lost too many digits in the difference
+
 NOTHING = np.zeros(())  # a sum takes shape and memory order of the first array that is added to it
 
 AnyBlock: TypeAlias = Block | StreamedBlock
@@ -332,6 +334,19 @@ class Rows:
     def column_squares(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
         return self.transpose_product(weights.astype(np.float64)[:, None], squared=True).ravel()
+
+    def column_deviations(self, weights: np.ndarray) -> np.ndarray:
+        """Return each column's standard deviation sqrt(sum_i w_i (x_ij - mean_j)^2 / sum_i w_i), (n_features,).
+
+        Two sums tell it, and of columns that vary little around a large mean, where these cancel, a second reading.
+        """
+        total = float(weights.sum())
+        means, squares = self.column_sums(weights) / total, self.column_squares(weights) / total
+        variances = squares - means**2
+        for column in np.flatnonzero((variances < CANCELLED * squares) & ~self.constant):
+            x = self.dense(np.array([column]), dtype=np.float64)[:, 0] - means[column]
+            variances[column] = (weights @ (x * x) - (weights @ x) ** 2 / total) / total
+        return np.asarray(np.where(self.constant, 0.0, np.sqrt(np.maximum(variances, 0.0))))
 
     def row_squares(self, unit: np.ndarray) -> np.ndarray:
         """Return sum_j (unit_j x_ij / scale)^2, (n_samples,), `unit` in float32."""
