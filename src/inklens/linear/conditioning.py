@@ -25,7 +25,8 @@ MIN_SCALE = 1e-290  # of a column, so that its coefficient in the units of the d
 SMALL = 0.03  # a column of that span feels a penalty a thousand times as much as one of span 1
 SURELY = 3.0  # deviations, beyond which an agreement is not chance
 AGREEMENT = 0.02  # of residuals with a column, as a share of the largest possible: what is lost if it is not used
-NARROW_RATIO = 0.01  # columns whose values spread less than this share of their middle are centred
+NARROW_RATIO = 0.01  # columns whose values spread less than this share of their middle are centred,
+EXACT_RATIO = 0.6  # and if rows change anyway, up to this, below 2/3, where x - m is exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +42,19 @@ class Conditioning:
         rows = problem.rows
         low, high = rows.low, rows.high
         middle = 0.5 * (low + high)
-        narrow = ~rows.constant & (high - low < NARROW_RATIO * np.abs(middle)) & problem.fit_intercept
+        size = np.maximum(np.abs(low), np.abs(high))
+        off_centre = (high - low) / np.maximum(np.abs(middle), np.finfo(float).tiny)
+        movable = ~rows.constant & problem.fit_intercept
+        narrow = movable & (off_centre < NARROW_RATIO)
+        hostile = ~narrow & ((size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size)))
+        if not narrow.any() and not hostile.any():
+            return None
+        if not rows.is_sparse:  # the rows are copied anyway: centred columns correlate less
+            narrow |= movable & (off_centre < EXACT_RATIO)
         shift = np.where(narrow, middle, 0.0)
         size = np.maximum(np.abs(low - shift), np.abs(high - shift))
-        hostile = size > MAX_UNSCALED
-        hostile |= (size > 0.0) & (size < TINY) & ~pressed(problem, size)
+        hostile = (size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size))
         scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, np.maximum(size, MIN_SCALE), 1.0)))), 1.0)
-        if not narrow.any() and (scale == 1.0).all():
-            return None
         return cls(shift, scale)
 
     def apply(self, problem: Problem) -> Problem:
