@@ -18,6 +18,9 @@ class FittedEstimator(Protocol):
     C: float
     l1_ratio: float
     group: bool
+    standardize: bool
+    penalty_factor: npt.ArrayLike | None
+    positive: bool
     fit_intercept: bool
     class_weight: object
     coef_: np.ndarray  # (n_classes, n_features)
@@ -53,5 +56,8 @@ def problem_of(
         C=model.C,
         l1_ratio=model.l1_ratio,
         group=model.group,
+        standardize=model.standardize,
+        penalty_factor=model.penalty_factor,
+        positive=model.positive,
         fit_intercept=model.fit_intercept,
     )

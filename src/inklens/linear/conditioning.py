@@ -43,14 +43,14 @@ class Conditioning:
         low, high = rows.low, rows.high
         middle = 0.5 * (low + high)
         size = np.maximum(np.abs(low), np.abs(high))
-        off_centre = (high - low) / np.maximum(np.abs(middle), np.finfo(float).tiny)
+        span, far = high - low, np.abs(middle)
         movable = ~rows.constant & problem.fit_intercept
-        narrow = movable & (off_centre < NARROW_RATIO)
+        narrow = movable & (span < NARROW_RATIO * far)
         hostile = ~narrow & ((size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size)))
         if not narrow.any() and not hostile.any():
             return None
         if not rows.is_sparse:  # the rows are copied anyway: centred columns correlate less
-            narrow |= movable & (off_centre < EXACT_RATIO)
+            narrow |= movable & (span < EXACT_RATIO * far)
         shift = np.where(narrow, middle, 0.0)
         size = np.maximum(np.abs(low - shift), np.abs(high - shift))
         hostile = (size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size))

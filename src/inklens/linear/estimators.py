@@ -99,6 +99,17 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         :math:`\rho` in [0, 1]: 0 is L2, 1 is L1, between is the elastic net.
     group : bool, default=False
         Replace :math:`\|W\|_1` by :math:`\sum_j \|W_{\cdot j}\|_2`: a feature enters for all classes or for none.
+    standardize : bool, default=False
+        Penalise each coefficient times its column's standard deviation (by the rows' weights in the loss), as if columns
+        had been scaled to deviation 1. X is neither changed nor copied for it, and `coef_`, the objective and the bound
+        are those of the columns as given.
+    penalty_factor : array-like (n_features,), default=None
+        What each column's penalty is multiplied by: 0 is none, infinity leaves the column out. They are not rescaled
+        to a mean of 1, as glmnet's are. With factors of 0, `lower_bound_` holds among coefficients of these columns
+        that move scores at most ten times as much as the fitted ones do.
+    positive : bool, default=False
+        Allow no negative coefficient: each class's score is a sum of evidence for it. Of two classes it is the second's
+        coefficients against the first that may not be negative.
     tol : float, default=1e-4
         Promise on (objective - lower bound) / objective.
     fit_intercept : bool, default=True
@@ -163,6 +174,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "group": ["boolean"],
+        "standardize": ["boolean"],
+        "penalty_factor": ["array-like", None],
+        "positive": ["boolean"],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -179,6 +193,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         C: float = 1.0,
         l1_ratio: float = 0.0,
         group: bool = False,
+        standardize: bool = False,
+        penalty_factor: npt.ArrayLike | None = None,
+        positive: bool = False,
         tol: float = 1e-4,
         fit_intercept: bool = True,
         class_weight: ClassWeight = None,
@@ -191,6 +208,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.C = C
         self.l1_ratio = l1_ratio
         self.group = group
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.positive = positive
         self.tol = tol
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
@@ -208,6 +228,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         *,
+        offset: npt.ArrayLike | None = None,
         callback: Callback | None = None,
     ) -> Self:
         """Fit to X (n_samples, n_features) and y (n_samples,).
@@ -222,6 +243,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             At least two different labels.
         sample_weight : array-like (n_samples,), default=None
             Weight of each row; 0 leaves it out, 2 counts it twice.
+        offset : array-like (n_samples, n_classes), default=None
+            A fixed part of each row's scores, which is not fitted: what is known before, such as another model's scores
+            or log prior odds; for two classes (n_samples,) will do, the second's against the first. `predict` knows
+            none: add those of new rows to `decision_function`.
         callback : callable, default=None
             Called as ``callback(solution)`` while fitting; stops the fit when it returns True. scikit-learn's callbacks
             (`set_callbacks`) work too where its version has them.
@@ -236,9 +261,16 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             it was before.
         """
         with all_or_nothing(self):
-            return self._fit(X, y, sample_weight, callback)
+            return self._fit(X, y, sample_weight, callback, offset)
 
-    def _fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, callback: Callback | None) -> Self:
+    def _fit(
+        self,
+        X: Matrix,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        callback: Callback | None,
+        offset: npt.ArrayLike | None = None,
+    ) -> Self:
         began = time.perf_counter()
         rows, y = self._validated(X, y)
         check_classification_targets(y)
@@ -248,6 +280,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if not weights.all():  # a row of weight 0 is a row left out
             kept = np.flatnonzero(weights)
             rows, y, weights = rows.take(kept), y[kept], weights[kept]
+            offset = None if offset is None else np.asarray(offset)[kept]
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise DataError(
@@ -260,7 +293,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         problem = make_problem(
             rows, codes, weights, len(classes),
-            C=self.C, l1_ratio=self.l1_ratio, group=self.group, fit_intercept=self.fit_intercept,
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, standardize=self.standardize,
+            penalty_factor=self.penalty_factor, positive=self.positive, fit_intercept=self.fit_intercept, offset=offset,
         )  # fmt: skip
         with _Watching(self, X, y, classes, callback) as watch:
             try:

@@ -24,7 +24,7 @@ from inklens.linear.estimators import (
     all_or_nothing,
 )
 from inklens.linear.path import fit_points, path_grid, warn_of_gaps
-from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax
@@ -53,6 +53,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         One-standard-error rule, or the best mean score.
     group : bool, default=False
         Whether each feature is in or out for all classes.
+    standardize, penalty_factor, positive
+        As for `SoftmaxRegression`; deviations are those of each fold's training rows.
     tol, path_tol : float, default=1e-4, 1e-3
         Promise on the relative gap of the final fit, and of every fit of the search.
     fit_intercept, class_weight, max_iter, n_jobs
@@ -111,6 +113,9 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         scoring: str = "neg_log_loss",
         rule: str = "one_se",
         group: bool = False,
+        standardize: bool = False,
+        penalty_factor: npt.ArrayLike | None = None,
+        positive: bool = False,
         tol: float = 1e-4,
         path_tol: float = 1e-3,
         fit_intercept: bool = True,
@@ -126,6 +131,9 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.scoring = scoring
         self.rule = rule
         self.group = group
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.positive = positive
         self.tol = tol
         self.path_tol = path_tol
         self.fit_intercept = fit_intercept
@@ -171,7 +179,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         warn_of_gaps(np.repeat(self.Cs_, self.scores_.shape[2]), self.path_gaps_.ravel(), self.path_tol)
         self.l1_ratio_, self.C_ = float(ratios[chosen_ratio]), float(self.Cs_[chosen_ratio, chosen_C])
         final = SoftmaxRegression(
-            C=self.C_, l1_ratio=self.l1_ratio_, group=self.group, tol=self.tol, fit_intercept=self.fit_intercept,
+            C=self.C_, l1_ratio=self.l1_ratio_, group=self.group, standardize=self.standardize,
+            penalty_factor=self.penalty_factor, positive=self.positive, tol=self.tol, fit_intercept=self.fit_intercept,
             class_weight=self.class_weight, max_iter=self.max_iter, n_jobs=self.n_jobs,
         ).fit(rows, y, sample_weight=given)  # fmt: skip
         kept_names = {"n_features_in_", "feature_names_in_"}  # of X as given
@@ -219,8 +228,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         n_classes = int(codes.max()) + 1
 
         def problem(part: Rows, chosen: np.ndarray) -> Problem:
-            penalty = penalty_of(ratio, group=self.group)
-            return Problem(part, codes[chosen], weights[chosen], n_classes, penalty, self.fit_intercept)
+            asked = Penalizing(ratio, self.group, False, self.standardize, self.penalty_factor, self.positive)
+            return asked.problem(part, codes[chosen], weights[chosen], n_classes, fit_intercept=self.fit_intercept)
 
         grid = path_grid(problem(rows, np.arange(len(codes))), self.Cs, self.C_max)
         scores, gaps = np.empty((2, len(grid), len(folds)))

@@ -50,6 +50,8 @@ class FitRecord:
         As for `SoftmaxRegression`.
     scale : {"255", "min-max"}
         Whether the penalty saw plain ink, or pixels stretched by their own range in the training rows.
+    standardize : bool
+        Whether coefficients were penalised times their columns' standard deviations in the training rows.
     certificate : Certificate or None
         What was proven.
     passes : float or None
@@ -71,6 +73,7 @@ class FitRecord:
     group: bool = False
     tol: float = 1e-4
     scale: Scale = "255"
+    standardize: bool = False
     certificate: Certificate | None = None
     passes: float | None = None
     zeros: int | None = None
@@ -94,6 +97,7 @@ class FitRecord:
             group=entry.flag("group", False),
             tol=entry.number("tol", cls.tol),
             scale=scale,
+            standardize=entry.flag("standardize", False),
             certificate=_certificate(record, entry),
             passes=entry.number("passes", 0.0) if "passes" in record else None,
             zeros=entry.count("zeros", 0) if "zeros" in record else None,
@@ -106,7 +110,7 @@ class FitRecord:
 
         if not isinstance(estimator, SoftmaxRegression) or estimator.class_weight is not None:
             return None
-        if not estimator.fit_intercept:
+        if not estimator.fit_intercept or estimator.positive or estimator.penalty_factor is not None:
             return None
         fitted = estimator
         proven = Certificate(fitted.objective_, fitted.lower_bound_, fitted.dual_gap_, fitted.status_)
@@ -116,6 +120,7 @@ class FitRecord:
             float(fitted.l1_ratio),
             bool(fitted.group),
             float(fitted.tol),
+            standardize=bool(fitted.standardize),
             certificate=proven,
             passes=float(fitted.n_passes_),
             zeros=zeros,
@@ -130,6 +135,7 @@ class FitRecord:
             "group": self.group,
             "tol": self.tol,
             **({"scale": self.scale} if self.is_stretched else {}),
+            **({"standardize": True} if self.standardize else {}),
             **({} if proven is None else {**proven.numbers(), "status": proven.status}),
             **({} if self.passes is None else {"passes": self.passes}),
             **({} if self.zeros is None else {"zeros": self.zeros}),
@@ -144,7 +150,8 @@ class FitRecord:
         if not self.is_penalised:
             return "none (C = inf)"
         kind = {0.0: "L2", 1.0: "L1"}.get(self.l1_ratio, f"elastic net with {self.l1_ratio:.0%} L1")
-        return f"{kind}{', one choice of pixels for all classes' if self.group else ''}, C = {self.C:g}"
+        of = " of standardised coefficients" if self.standardize else ""
+        return f"{kind}{of}{', one choice of pixels for all classes' if self.group else ''}, C = {self.C:g}"
 
     @property
     def is_penalised(self) -> bool:
@@ -159,13 +166,14 @@ class FitRecord:
     @property
     def has_l2_only(self) -> bool:
         """Whether the penalty is half the sum of squares."""
-        return self.is_penalised and self.l1_ratio == 0.0
+        return self.is_penalised and self.l1_ratio == 0.0 and not self.standardize
 
     def problem(self, rows: Rows, codes: np.ndarray, n_classes: int) -> Problem:
         """Return the problem of a fit with these settings; `rows` as the penalty sees them."""
         return make_problem(
-            rows, codes, np.ones(len(codes)), n_classes, C=self.C, l1_ratio=self.l1_ratio, group=self.group
-        )
+            rows, codes, np.ones(len(codes)), n_classes,
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, standardize=self.standardize,
+        )  # fmt: skip
 
     def fitted_estimator(
         self, coef: np.ndarray, intercept: np.ndarray, classes: tuple[str, ...]
@@ -173,7 +181,9 @@ class FitRecord:
         """Return the estimator as the fit left it; rows and coefficients as the penalty sees them."""
         from inklens.linear.estimators import SoftmaxRegression
 
-        model = SoftmaxRegression(C=self.C, l1_ratio=self.l1_ratio, group=self.group, tol=self.tol)
+        model = SoftmaxRegression(
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, standardize=self.standardize, tol=self.tol
+        )
         model.coef_, model.intercept_, model.classes_ = coef, intercept, np.array(classes)
         return model
 
@@ -187,6 +197,7 @@ class FitRecord:
             C=self.C,
             l1_ratio=self.l1_ratio,
             group=self.group,
+            standardize=self.standardize,
             tol=self.tol if tol is None else tol,
             time_budget=time_budget,
         )
