@@ -16,12 +16,15 @@ from inklens.errors import ModelFileError
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
+from inklens.linear.softmax import per_class
 
 if TYPE_CHECKING:
     from inklens.linear.estimators import SoftmaxRegression
 
 Record = Mapping[str, object]
 Scale = Literal["255", "min-max"]
+Binary = Literal["softmax", "logistic"]
+BINARY = ("softmax", "logistic")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class FitRecord:
         As for `SoftmaxRegression`.
     scale : {"255", "min-max"}
         Whether the penalty saw plain ink, or pixels stretched by their own range in the training rows.
+    binary : {"softmax", "logistic"}
+        Whether two classes were penalised as two maps, or as their difference, the one row of a logistic regression.
     certificate : Certificate or None
         What was proven.
     passes : float or None
@@ -71,6 +76,7 @@ class FitRecord:
     group: bool = False
     tol: float = 1e-4
     scale: Scale = "255"
+    binary: Binary = "softmax"
     certificate: Certificate | None = None
     passes: float | None = None
     zeros: int | None = None
@@ -88,12 +94,14 @@ class FitRecord:
             return None
         entry = _Entries(record, "fit")
         scale: Scale = "min-max" if entry.choice("scale", ("255", "min-max"), "255") == "min-max" else "255"
+        binary: Binary = "logistic" if entry.choice("binary", BINARY, "softmax") == "logistic" else "softmax"
         return cls(
             C=_penalty_strength(record),
             l1_ratio=entry.number("l1_ratio", 0.0, largest=1.0),
             group=entry.flag("group", False),
             tol=entry.number("tol", cls.tol),
             scale=scale,
+            binary=binary,
             certificate=_certificate(record, entry),
             passes=entry.number("passes", 0.0) if "passes" in record else None,
             zeros=entry.count("zeros", 0) if "zeros" in record else None,
@@ -108,14 +116,15 @@ class FitRecord:
             return None
         if not estimator.fit_intercept:
             return None
-        fitted = estimator
+        fitted, is_single = estimator, len(estimator.classes_) == 2 and estimator.binary == "logistic"
         proven = Certificate(fitted.objective_, fitted.lower_bound_, fitted.dual_gap_, fitted.status_)
-        zeros = int((fitted.coef_ == 0.0).sum())
+        zeros = int((per_class(fitted.coef_, fitted.intercept_)[0] == 0.0).sum())
         return cls(
             float(fitted.C),
             float(fitted.l1_ratio),
             bool(fitted.group),
             float(fitted.tol),
+            binary="logistic" if is_single else "softmax",
             certificate=proven,
             passes=float(fitted.n_passes_),
             zeros=zeros,
@@ -130,6 +139,7 @@ class FitRecord:
             "group": self.group,
             "tol": self.tol,
             **({"scale": self.scale} if self.is_stretched else {}),
+            **({"binary": self.binary} if self.is_single else {}),
             **({} if proven is None else {**proven.numbers(), "status": proven.status}),
             **({} if self.passes is None else {"passes": self.passes}),
             **({} if self.zeros is None else {"zeros": self.zeros}),
@@ -157,6 +167,11 @@ class FitRecord:
         return self.scale == "min-max"
 
     @property
+    def is_single(self) -> bool:
+        """Whether the penalty is that of the one row of two classes."""
+        return self.binary == "logistic"
+
+    @property
     def has_l2_only(self) -> bool:
         """Whether the penalty is half the sum of squares."""
         return self.is_penalised and self.l1_ratio == 0.0
@@ -164,8 +179,9 @@ class FitRecord:
     def problem(self, rows: Rows, codes: np.ndarray, n_classes: int) -> Problem:
         """Return the problem of a fit with these settings; `rows` as the penalty sees them."""
         return make_problem(
-            rows, codes, np.ones(len(codes)), n_classes, C=self.C, l1_ratio=self.l1_ratio, group=self.group
-        )
+            rows, codes, np.ones(len(codes)), n_classes,
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, single=self.is_single,
+        )  # fmt: skip
 
     def fitted_estimator(
         self, coef: np.ndarray, intercept: np.ndarray, classes: tuple[str, ...]
@@ -173,7 +189,7 @@ class FitRecord:
         """Return the estimator as the fit left it; rows and coefficients as the penalty sees them."""
         from inklens.linear.estimators import SoftmaxRegression
 
-        model = SoftmaxRegression(C=self.C, l1_ratio=self.l1_ratio, group=self.group, tol=self.tol)
+        model = SoftmaxRegression(C=self.C, l1_ratio=self.l1_ratio, group=self.group, binary=self.binary, tol=self.tol)
         model.coef_, model.intercept_, model.classes_ = coef, intercept, np.array(classes)
         return model
 
@@ -187,6 +203,7 @@ class FitRecord:
             C=self.C,
             l1_ratio=self.l1_ratio,
             group=self.group,
+            binary=self.binary,
             tol=self.tol if tol is None else tol,
             time_budget=time_budget,
         )

@@ -23,9 +23,12 @@ def make_problem(
     C: float = 1.0,
     l1_ratio: float = 0.0,
     group: bool = False,
+    single: bool = False,
     fit_intercept: bool = True,
 ) -> Problem:
     """Return the problem whose objective is C * loss + penalty; without a penalty (C infinite) the loss alone.
+
+    With `single`, and two classes, the penalty is that of their one vector w; see `penalty_of`.
 
     Raises
     ------
@@ -41,7 +44,7 @@ def make_problem(
         codes=codes,
         weights=weights if unpenalised else C * weights,
         n_classes=n_classes,
-        penalty=ElasticNet(0.0, 0.0) if unpenalised else penalty_of(l1_ratio, group=group),
+        penalty=ElasticNet(0.0, 0.0) if unpenalised else penalty_of(l1_ratio, group=group, single=single),
         fit_intercept=fit_intercept,
     )
 
