@@ -233,15 +233,25 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             C=self.C, l1_ratio=self.l1_ratio, group=self.group, single=self._is_single(classes),
             fit_intercept=self.fit_intercept,
         )  # fmt: skip
+        return self._solved(
+            problem, X, y, classes, self._start(classes, rows.n_features), self._budget(began), callback
+        )
+
+    def _solved(
+        self,
+        problem: Problem,
+        X: Matrix,
+        y: np.ndarray,
+        classes: np.ndarray,
+        start: tuple[np.ndarray, np.ndarray] | None,
+        time_budget: float | None = None,
+        callback: Callback | None = None,
+    ) -> Self:
+        """Solve the problem of X and y, keep what was found, and warn where something is to be known of it."""
         with Watching(self, X, y, classes, callback) as watch:
             try:
                 solution = solve(
-                    problem,
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    time_budget=self._budget_left(began),
-                    start=self._start(classes, rows.n_features),
-                    callback=watch,
+                    problem, tol=self.tol, max_iter=self.max_iter, time_budget=time_budget, start=start, callback=watch
                 )
             except FitInterrupted as interruption:
                 self._keep(interruption.solution, classes, problem, X)
@@ -249,17 +259,17 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self._keep(solution, classes, problem, X)
         text = solution.remark(self.tol)
         if text:
-            warnings.warn(text, ConvergenceWarning, stacklevel=5)
+            warnings.warn(text, ConvergenceWarning, stacklevel=6)
         if solution.unheard is not None and solution.unheard.any():
             names = getattr(self, "feature_names_in_", None)
-            warnings.warn(remark_on(solution.unheard, names), ScaleWarning, stacklevel=5)
+            warnings.warn(remark_on(solution.unheard, names), ScaleWarning, stacklevel=6)
         return self
 
     def _is_single(self, classes: np.ndarray) -> bool:
         """Tell whether the classes are two that share one row of coefficients."""
         return len(classes) == 2 and self.binary == "logistic"
 
-    def _budget_left(self, began: float) -> float | None:
+    def _budget(self, began: float) -> float | None:
         """Return what reading and laying out the rows has left of the budget."""
         if self.time_budget is None:
             return None

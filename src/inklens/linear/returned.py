@@ -6,8 +6,8 @@ The lower bound is about the optimum, whatever the point, and stays.
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
-from inklens.linear import arrays
 from inklens.linear.driver import Solution, Status
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
@@ -28,7 +28,7 @@ def is_float32(X: object) -> bool:
     """Tell whether all of X, an array, a sparse matrix or a table, is float32 in the memory of this machine."""
     if hasattr(X, "dtypes"):
         return all(dtype == np.float32 for dtype in X.dtypes)
-    return getattr(X, "dtype", None) == np.float32 and not arrays.is_foreign(X)
+    return (isinstance(X, np.ndarray) or sparse.issparse(X)) and X.dtype == np.float32
 
 
 def in_float32(solution: Solution, problem: Problem, tol: float) -> Solution:
