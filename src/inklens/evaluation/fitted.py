@@ -21,10 +21,11 @@ class FittedEstimator(Protocol):
     standardize: bool
     penalty_factor: npt.ArrayLike | None
     positive: bool
+    binary: str
     fit_intercept: bool
     class_weight: object
-    coef_: np.ndarray  # (n_classes, n_features)
-    intercept_: np.ndarray  # (n_classes,)
+    coef_: np.ndarray  # (n_classes, n_features), or (1, n_features) for two classes
+    intercept_: np.ndarray  # (n_classes,), or (1,)
     classes_: np.ndarray  # (n_classes,)
 
 
@@ -59,5 +60,6 @@ def problem_of(
         standardize=model.standardize,
         penalty_factor=model.penalty_factor,
         positive=model.positive,
+        single=len(model.classes_) == 2 and model.binary == "logistic",
         fit_intercept=model.fit_intercept,
     )

@@ -185,7 +185,7 @@ class _Run:
     ) -> None:
         """Take the method's points until one is proven, or a limit comes first; a step that is late is given up."""
         points = method.iterates(self.problem, *start, self.tol)
-        while True:
+        while self.best.n_iter < max_iter:
             try:
                 with deadline.scope(self.seconds_for_steps):
                     point = next(points, None)
@@ -201,7 +201,7 @@ class _Run:
                 self.prove_for_display()
                 if callback(self.restored()):
                     return
-            if point.stationary or self.best.n_iter >= max_iter or self.is_late:
+            if point.stationary or self.is_late:
                 return
 
     def take(self, point: Iterate) -> None:

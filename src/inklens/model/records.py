@@ -16,12 +16,15 @@ from inklens.errors import ModelFileError
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
+from inklens.linear.softmax import per_class
 
 if TYPE_CHECKING:
     from inklens.linear.estimators import SoftmaxRegression
 
 Record = Mapping[str, object]
 Scale = Literal["255", "min-max"]
+Binary = Literal["softmax", "logistic"]
+BINARY = ("softmax", "logistic")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class FitRecord:
         Whether the penalty saw plain ink, or pixels stretched by their own range in the training rows.
     standardize : bool
         Whether coefficients were penalised times their columns' standard deviations in the training rows.
+    binary : {"softmax", "logistic"}
+        Whether two classes were penalised as two maps, or as their difference, the one row of a logistic regression.
     certificate : Certificate or None
         What was proven.
     passes : float or None
@@ -74,6 +79,7 @@ class FitRecord:
     tol: float = 1e-4
     scale: Scale = "255"
     standardize: bool = False
+    binary: Binary = "softmax"
     certificate: Certificate | None = None
     passes: float | None = None
     zeros: int | None = None
@@ -91,6 +97,7 @@ class FitRecord:
             return None
         entry = _Entries(record, "fit")
         scale: Scale = "min-max" if entry.choice("scale", ("255", "min-max"), "255") == "min-max" else "255"
+        binary: Binary = "logistic" if entry.choice("binary", BINARY, "softmax") == "logistic" else "softmax"
         return cls(
             C=_penalty_strength(record),
             l1_ratio=entry.number("l1_ratio", 0.0, largest=1.0),
@@ -98,6 +105,7 @@ class FitRecord:
             tol=entry.number("tol", cls.tol),
             scale=scale,
             standardize=entry.flag("standardize", False),
+            binary=binary,
             certificate=_certificate(record, entry),
             passes=entry.number("passes", 0.0) if "passes" in record else None,
             zeros=entry.count("zeros", 0) if "zeros" in record else None,
@@ -112,15 +120,16 @@ class FitRecord:
             return None
         if not estimator.fit_intercept or estimator.positive or estimator.penalty_factor is not None:
             return None
-        fitted = estimator
+        fitted, is_single = estimator, len(estimator.classes_) == 2 and estimator.binary == "logistic"
         proven = Certificate(fitted.objective_, fitted.lower_bound_, fitted.dual_gap_, fitted.status_)
-        zeros = int((fitted.coef_ == 0.0).sum())
+        zeros = int((per_class(fitted.coef_, fitted.intercept_)[0] == 0.0).sum())
         return cls(
             float(fitted.C),
             float(fitted.l1_ratio),
             bool(fitted.group),
             float(fitted.tol),
             standardize=bool(fitted.standardize),
+            binary="logistic" if is_single else "softmax",
             certificate=proven,
             passes=float(fitted.n_passes_),
             zeros=zeros,
@@ -136,6 +145,7 @@ class FitRecord:
             "tol": self.tol,
             **({"scale": self.scale} if self.is_stretched else {}),
             **({"standardize": True} if self.standardize else {}),
+            **({"binary": self.binary} if self.is_single else {}),
             **({} if proven is None else {**proven.numbers(), "status": proven.status}),
             **({} if self.passes is None else {"passes": self.passes}),
             **({} if self.zeros is None else {"zeros": self.zeros}),
@@ -164,6 +174,11 @@ class FitRecord:
         return self.scale == "min-max"
 
     @property
+    def is_single(self) -> bool:
+        """Whether the penalty is that of the one row of two classes."""
+        return self.binary == "logistic"
+
+    @property
     def has_l2_only(self) -> bool:
         """Whether the penalty is half the sum of squares."""
         return self.is_penalised and self.l1_ratio == 0.0 and not self.standardize
@@ -172,7 +187,7 @@ class FitRecord:
         """Return the problem of a fit with these settings; `rows` as the penalty sees them."""
         return make_problem(
             rows, codes, np.ones(len(codes)), n_classes,
-            C=self.C, l1_ratio=self.l1_ratio, group=self.group, standardize=self.standardize,
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, single=self.is_single, standardize=self.standardize,
         )  # fmt: skip
 
     def fitted_estimator(
@@ -182,8 +197,9 @@ class FitRecord:
         from inklens.linear.estimators import SoftmaxRegression
 
         model = SoftmaxRegression(
-            C=self.C, l1_ratio=self.l1_ratio, group=self.group, standardize=self.standardize, tol=self.tol
-        )
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, standardize=self.standardize, binary=self.binary,
+            tol=self.tol,
+        )  # fmt: skip
         model.coef_, model.intercept_, model.classes_ = coef, intercept, np.array(classes)
         return model
 
@@ -198,6 +214,7 @@ class FitRecord:
             l1_ratio=self.l1_ratio,
             group=self.group,
             standardize=self.standardize,
+            binary=self.binary,
             tol=self.tol if tol is None else tol,
             time_budget=time_budget,
         )

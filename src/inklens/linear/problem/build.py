@@ -1,6 +1,6 @@
 """From labelled rows to a problem that float64 can solve."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,12 +47,12 @@ class Penalizing:
     def penalty(self, rows: Rows, weights: np.ndarray, n_classes: int) -> Penalty:
         """Return the penalty of coefficients of these rows, as a function of coefficients in their units."""
         factors = _checked_factors(self.penalty_factor, rows.n_features)
-        if self.group and (self.positive or (factors is not None and not factors.all())):
+        if self.group and not self.single and (self.positive or (factors is not None and not factors.all())):
             raise DataError(
-                "with group=True a feature's coefficients are thresholded together: that goes with neither positive=True "
-                "nor penalty factors of 0; give group=False, or small factors"
+                "with group=True a feature's coefficients are thresholded together, which goes with neither "
+                "positive=True nor penalty factors of 0; give group=False, or small factors"
             )
-        penalty = penalty_of(self.l1_ratio, group=self.group)
+        penalty = penalty_of(self.l1_ratio, group=self.group, single=self.single)
         if factors is not None:
             penalty = penalty.times(np.minimum(factors, EXCLUDED))
         if self.positive:
@@ -82,17 +82,15 @@ class Penalizing:
         unpenalised = bool(np.isinf(C))
         fixed = None if offset is None else _checked_offset(offset, rows.n_samples, n_classes)
         if unpenalised and (self.positive or fixed is not None):
-            raise DataError(
-                "positive=True and offsets need a penalty; give a finite C, such as 1e6, instead of C=inf"
-            )
+            raise DataError("positive=True and offsets need a penalty; give a finite C, such as 1e6, instead of C=inf")
         scaled = weights if unpenalised else C * weights
         penalty = ElasticNet(0.0, 0.0) if unpenalised else self.penalty(rows, weights, n_classes)
-        problem = Problem(rows, codes, scaled, n_classes, penalty, fit_intercept, fixed)
+        problem = Problem(rows, codes, scaled, n_classes, penalty, fit_intercept, offset=fixed)
         out = self.left_out(rows.n_features)
         if not out.any():
             return problem
         known = Facts(rows, problem.codes, problem.weights, n_classes, fit_intercept, problem.free & ~out)
-        return Problem(rows, codes, scaled, n_classes, penalty, fit_intercept, fixed, known)
+        return replace(problem, known=known)
 
 
 def make_problem(
@@ -104,6 +102,7 @@ def make_problem(
     C: float = 1.0,
     l1_ratio: float = 0.0,
     group: bool = False,
+    single: bool = False,
     standardize: bool = False,
     penalty_factor: npt.ArrayLike | None = None,
     positive: bool = False,
@@ -112,13 +111,15 @@ def make_problem(
 ) -> Problem:
     """Return the problem whose objective is C * loss + penalty; without a penalty (C infinite) the loss alone.
 
+    With `single`, and two classes, the penalty is that of their one vector w; see `penalty_of`.
+
     Raises
     ------
     DataError
         Strength, weights or values so large or small that no coefficient could be found; factors or offsets that do
         not fit.
     """
-    asked = Penalizing(l1_ratio, group, False, standardize, penalty_factor, positive)
+    asked = Penalizing(l1_ratio, group, single, standardize, penalty_factor, positive)
     check_strength(C, weights)
     check_magnitudes(rows, asked, C)
     return asked.problem(rows, codes, weights, n_classes, C=C, fit_intercept=fit_intercept, offset=offset)

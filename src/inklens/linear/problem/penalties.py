@@ -365,8 +365,14 @@ class GroupLasso:
         return float(self.kkt_violations(W, G).max(initial=0.0))
 
 
-def penalty_of(l1_ratio: float, *, group: bool = False) -> ElasticNet | GroupLasso:
-    """Return l1_ratio * (||W||_1, or sum_j ||W_.j||_2 with `group`) + (1 - l1_ratio)/2 ||W||^2."""
+def penalty_of(l1_ratio: float, *, group: bool = False, single: bool = False) -> ElasticNet | GroupLasso:
+    """Return l1_ratio * (||W||_1, or sum_j ||W_.j||_2 with `group`) + (1 - l1_ratio)/2 ||W||^2.
+
+    With `single` W = (-w/2, w/2) stands for the one vector w of two classes, and the penalty is w's own: |w|_1 is
+    ||W||_1 and |w|^2 is 2 ||W||^2. No other W with the same difference costs less, so the optimum has this form.
+    """
+    if single:
+        return ElasticNet(l1_ratio, 2.0 * (1.0 - l1_ratio))
     if group and l1_ratio > 0.0:
         return GroupLasso(l1_ratio, 1.0 - l1_ratio)
     return ElasticNet(l1_ratio, 1.0 - l1_ratio)

@@ -89,8 +89,8 @@ class Problem:
     n_classes: int
     penalty: Penalty
     fit_intercept: bool = True
-    offset: np.ndarray | None = None  # float64, (n_samples, n_classes)
     known: InitVar[Facts | None] = None
+    offset: np.ndarray | None = None  # float64, (n_samples, n_classes)
     facts: Facts = field(init=False, repr=False)
 
     def __post_init__(self, known: Facts | None) -> None:

@@ -22,7 +22,16 @@ from scipy.special import entr
 from inklens.linear import deadline
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, dual_gradient, entropy, flows, offset_gain, others
+from inklens.linear.proofs.dual import (
+    DualPoint,
+    balance,
+    best_scaled,
+    dual_gradient,
+    entropy,
+    flows,
+    offset_gain,
+    others,
+)
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax

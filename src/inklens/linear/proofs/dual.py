@@ -145,8 +145,8 @@ def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
 def dual_value(problem: Problem, proba: RowArray) -> float:
     """Return the largest D((1 - s) Y + s P), in the precision of `proba`; half a pass.
 
-    D(P) = sum_i c_i (H(p_i) + <p_i - y_i, o_i>) - g*(G) with G = (Y - P)' diag(c) X bounds the optimum from below where the class sums are
-    those of the labels, which they are made to be if there is an intercept.
+    D(P) = sum_i c_i (H(p_i) + <p_i - y_i, o_i>) - g*(G) with G = (Y - P)' diag(c) X bounds the optimum from below where
+    the class sums are those of the labels, which they are made to be if there is an intercept.
     """
     codes, weights, penalty = problem.codes, problem.weights, problem.penalty
     if problem.fit_intercept:
