@@ -1,5 +1,7 @@
 """Raw tables: standardised penalties, factors per column, signs and offsets, each against SciPy's optimum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -18,6 +20,9 @@ from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
 from inklens.linear.proofs.screening import certified_zeros
 from inklens.linear.rows.rows import Rows
+from inklens.reader import DigitReader
+from inklens.tasks.models import fit
+from inklens.tasks.verification import verify
 
 N, P, K, C = 120, 5, 3, 0.3
 FACTORS = np.array([1.0, 0.0, 0.5, np.inf, 3.0])
@@ -214,6 +219,17 @@ def test_paths_and_cross_validation_standardize_as_fits_do():
     assert found.C_ == pytest.approx(by_hand.C_)
 
 
+def test_a_model_file_keeps_how_its_penalty_measured(tmp_path):
+    out = tmp_path / "model.inklens"
+    fitted = fit("embedded", train=200, test=100, C=0.1, l1_ratio=1.0, tol=1e-3, standardize=True, out=out)
+    reader = DigitReader.load(out)
+    assert reader.require_fit_record().standardize
+    assert verify(reader).holds
+    assert "standardised" in dict(map(tuple, fitted.in_words()))["penalty"]
+    header = {**reader.provenance, "fit": {**reader.provenance["fit"], "standardize": False}}
+    assert not verify(replace(reader, provenance=header)).holds
+
+
 # ---- factors ---------------------------------------------------------------------------------------------------------
 
 
@@ -353,6 +369,8 @@ def test_what_cannot_be_is_refused(parameters, fitted_with, words):
 def test_stopped_fits_have_a_bound_too():
     X, y = table(13)
     with pytest.warns(ConvergenceWarning):
-        model = SoftmaxRegression(l1_ratio=1.0, penalty_factor=FACTORS, positive=True, tol=0.0, max_iter=4).fit(X, y)
+        model = SoftmaxRegression(l1_ratio=1.0, penalty_factor=FACTORS, positive=True, tol=0.0, max_iter=4, C=C).fit(
+            X, y
+        )
     least, _ = optimum(X, y, 1.0, penalty_factor=FACTORS, positive=True)
     assert 0.0 < model.lower_bound_ <= least
