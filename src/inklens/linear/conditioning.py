@@ -51,7 +51,7 @@ class Conditioning:
             return None
         if not rows.is_sparse:  # the rows are copied anyway: centred columns correlate less
             narrow |= movable & (span < EXACT_RATIO * far)
-        shift = np.where(narrow, middle, 0.0)
+        shift = np.where(narrow, middle.astype(np.float32), 0.0)  # so that float32 rows may stay float32
         size = np.maximum(np.abs(low - shift), np.abs(high - shift))
         hostile = (size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size))
         scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, np.maximum(size, MIN_SCALE), 1.0)))), 1.0)

@@ -128,7 +128,7 @@ def make_problem(
 def check_magnitudes(rows: Rows, asked: Penalizing, C: float) -> None:
     """Refuse values whose coefficients no floating-point number could hold with sense."""
     size = np.maximum(np.abs(rows.low), np.abs(rows.high))
-    size = np.where(asked.left_out(len(size)), 0.0, size)
+    size = np.where(asked.left_out(len(size)) & (size <= MAX_VALUE_STANDARDIZED), 0.0, size)
     if not len(size):
         return
     unpenalised, smooth = bool(np.isinf(C)), asked.l1_ratio == 0.0

@@ -369,7 +369,12 @@ class Rows:
         return np.asarray(np.multiply(stacked, self.scale, dtype=dtype))
 
     def standardised(self, shift: np.ndarray, scale: np.ndarray) -> "Rows":
-        """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros."""
+        """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros.
+
+        float32 rows stay float32 where that loses nothing: `shift` is one of float32's numbers, and not far from those of
+        its column (Sterbenz), `scale` a power of two.
+        """
+        is_exact = bool((shift == shift.astype(np.float32)).all() and (np.frexp(scale)[0] == 0.5).all())
         blocks: list[AnyBlock] = []
         for block in self.blocks:
             inspection = Inspection(
@@ -381,9 +386,11 @@ class Rows:
                 blocks.append(block.changed(lambda X: (X * self.scale - shift) / scale, inspection))
                 continue
             exact = block.exact
-            values = arrays.cast(exact.values, np.float64) * self.scale
+            stays = is_exact and self.scale == 1.0 and single(exact) is exact and not exact.is_foreign
+            dtype = np.float32 if stays else np.float64
+            values = arrays.cast(exact.values, dtype) * dtype(self.scale)
             at = slice(None) if exact.indices is None else exact.indices
-            m, s = (arrays.like(values, by_column[at], np.float64) for by_column in (shift, scale))
+            m, s = (arrays.like(values, by_column[at], dtype) for by_column in (shift, scale))
             exact = exact._replace(values=(values - m) / s)
             blocks.append(Block(exact, single(exact), inspection))
         return Rows(blocks, 1.0, self.n_threads)
