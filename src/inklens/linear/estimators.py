@@ -62,8 +62,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Replace :math:`\|W\|_1` by :math:`\sum_j \|W_{\cdot j}\|_2`: a feature enters for all classes or for none.
     standardize : bool, default=False
         Penalise each coefficient times its column's standard deviation (by the rows' weights in the loss), as if
-        columns had been scaled to deviation 1. X is neither changed nor copied for it, and `coef_`, the objective and
-        the bound are those of the columns as given.
+        columns had been scaled to deviation 1. `coef_`, the objective and the bound are those of the columns as given.
     penalty_factor : array-like (n_features,), default=None
         What each column's penalty is multiplied by: 0 is none, infinity leaves the column out. They are not rescaled
         to a mean of 1, as glmnet's are. With factors of 0, `lower_bound_` holds among coefficients of these columns
