@@ -128,7 +128,7 @@ def dual_bound(
     def value(scale: float) -> float:
         sure = entropy(proba, codes, weights, scale)
         slack = n_classes * (shift * total + relative * sure)
-        return sure + scale * gain - slack - penalty.conjugate(scale * widest)
+        return float(sure + scale * gain - slack - penalty.conjugate(scale * widest))
 
     return best_scaled(penalty, widest, value)
 
