@@ -504,7 +504,7 @@ def with_class_weights(y: np.ndarray, weights: np.ndarray, class_weight: ClassWe
 
 def _dense(coef: np.ndarray) -> np.ndarray:
     """Return coefficients as an array where `sparsify` has made a matrix of them."""
-    return coef.toarray() if sparse.issparse(coef) else coef
+    return np.asarray(coef.toarray()) if isinstance(coef, sparse.spmatrix | sparse.sparray) else coef
 
 
 def _n_threads(n_jobs: int | None) -> int | None:

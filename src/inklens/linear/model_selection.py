@@ -1,5 +1,6 @@
 """`SoftmaxRegressionCV`: choose C and l1_ratio by cross-validation along certified paths."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import _fit_context
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring, get_scorer_names, make_scorer
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
@@ -84,7 +85,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     ----------
     C_, l1_ratio_ : float
         The choice.
-    Cs_ : ndarray (n_l1_ratios, n_Cs)
+    Cs_, l1_ratios_ : ndarray (n_l1_ratios, n_Cs), (n_l1_ratios,)
+        What was tried.
     scores_ : ndarray (n_folds, n_l1_ratios, n_Cs)
     coefs_paths_ : ndarray (n_folds, n_l1_ratios, n_Cs, n_classes or 1, n_features + 1) or None
         Coefficients of all fits, with the intercept, if there is one, at the end. None where they would take more than
@@ -171,12 +173,12 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.n_jobs = n_jobs
 
     @property
-    def C(self) -> float:
+    def C(self) -> float:  # type: ignore[override]
         """The choice of C, by the name that `SoftmaxRegression` has."""
         return self.C_
 
     @property
-    def l1_ratio(self) -> float:
+    def l1_ratio(self) -> float:  # type: ignore[override]
         """The choice of l1_ratio, likewise."""
         return self.l1_ratio_
 
@@ -239,10 +241,11 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.path_gaps_ = np.array([[path.gaps for path in of_fold] for of_fold in paths])
         warn_of_gaps(np.broadcast_to(self.Cs_, self.path_gaps_.shape).ravel(), self.path_gaps_.ravel(), self.path_tol)
         ratio, point = self._choose()
+        self.l1_ratios_ = ratios
         self.l1_ratio_, self.C_ = float(ratios[ratio]), float(self.Cs_[ratio, point])
-        start = tuple(
-            np.mean([getattr(of_fold[ratio], part)[point] for of_fold in paths], axis=0)
-            for part in ("coefs", "intercepts")
+        start = (
+            np.mean([of_fold[ratio].coefs[point] for of_fold in paths], axis=0),
+            np.mean([of_fold[ratio].intercepts[point] for of_fold in paths], axis=0),
         )
         self.coefs_paths_ = self._all_coefficients(paths, classes)
         if self.refit:
@@ -315,8 +318,9 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         return float(self._scorer()(self, X, y, **routed.scorer.score))
 
     def _scorer(self) -> Scorer:
-        """Return `scoring` as a callable (estimator, X, y); for None accuracy, which needs no CV estimator's `score`."""
-        return check_scoring(SoftmaxRegression(), "accuracy" if self.scoring is None else self.scoring)
+        """Return `scoring` as a callable (estimator, X, y); None is accuracy."""
+        found: Scorer = check_scoring(SoftmaxRegression(), "accuracy" if self.scoring is None else self.scoring)
+        return found
 
     def _routed(self, method: str, params: dict[str, object]) -> Bunch:
         """Return which of the parameters go to splitter and scorer."""
@@ -355,7 +359,7 @@ class _Judge:
     ) -> None:
         self.search, self.labels, self.rows, self.codes, self.kept = search, labels, rows, codes, kept
         self.classes, self.params = classes, params
-        self.X = X.tocsr() if sparse.issparse(X) else X
+        self.X: Any = sparse.csr_array(X) if sparse.issparse(X) else X
         self.has_rows_only = isinstance(X, Rows | list | tuple) or arrays.is_foreign(X)
 
     def scores(self, path: FoldPath, fold: Fold) -> np.ndarray:
@@ -378,7 +382,7 @@ class _Judge:
         return found
 
     def _through_an_estimator(self, path: FoldPath, fold: Fold) -> list[float]:
-        scorer, chosen = self.search._scorer(), self.kept[fold.test]
+        scorer, chosen = _of_classes(self.search._scorer(), self.classes), self.kept[fold.test]
         X = self.rows.take(fold.test) if self.has_rows_only else _safe_indexing(self.X, chosen)
         params = _check_method_params(self.X, self.params, indices=chosen)
         view = SoftmaxRegression(binary=self.search.binary)
@@ -391,6 +395,21 @@ class _Judge:
             view.coef_, view.intercept_ = self.search._as_shown(coef, intercept, self.classes)
             found.append(float(scorer(view, X, self.labels[chosen], **params)))
         return found
+
+
+def _of_classes(scorer: Scorer, classes: np.ndarray) -> Scorer:
+    """Return one of scikit-learn's scorers with the classes told to its metric: a test set may lack some."""
+    metric, told = getattr(scorer, "_score_func", None), dict(getattr(scorer, "_kwargs", {}))
+    known = inspect.signature(metric).parameters if metric is not None else {}
+    if metric is None or "labels" not in known or "labels" in told:
+        return scorer
+    told["labels"] = classes
+    if "pos_label" in known and len(classes) == 2:
+        told.setdefault("pos_label", classes[1])
+    better = scorer._sign > 0  # type: ignore[attr-defined]
+    kind = scorer._response_method  # type: ignore[attr-defined]
+    made: Scorer = make_scorer(metric, greater_is_better=better, response_method=kind, **told)
+    return made
 
 
 def _among(places: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ def is_float32(X: object) -> bool:
     """Tell whether all of X, an array, a sparse matrix or a table, is float32 in the memory of this machine."""
     if hasattr(X, "dtypes"):
         return all(dtype == np.float32 for dtype in X.dtypes)
-    return (isinstance(X, np.ndarray) or sparse.issparse(X)) and X.dtype == np.float32
+    return isinstance(X, np.ndarray | sparse.sparray | sparse.spmatrix) and bool(X.dtype == np.float32)
 
 
 def in_float32(solution: Solution, problem: Problem, tol: float) -> Solution:

@@ -13,7 +13,8 @@ T = TypeVar("T")
 Callback: TypeAlias = Callable[[Solution], object]
 
 try:  # experimental since scikit-learn 1.9
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
+    from sklearn.callback import with_callbacks as with_callbacks
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]

@@ -105,7 +105,8 @@ def _name(thing: object) -> str:
 
 
 def _softmax_of(estimator: LinearWeights) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    held = estimator.coef_.toarray() if sparse.issparse(estimator.coef_) else estimator.coef_  # after sparsify()
+    held: Any = estimator.coef_
+    held = held.toarray() if sparse.issparse(held) else held  # after sparsify()
     coef = np.atleast_2d(np.asarray(held, dtype=np.float64))
     intercept = np.atleast_1d(np.asarray(estimator.intercept_, dtype=np.float64))
     classes = tuple(str(name) for name in np.asarray(estimator.classes_).tolist())
