@@ -46,6 +46,7 @@ MIN_TOLERANCE = 1e-6  # what float32 can tell
 FORCING_RATIO = 0.1  # of a solution's KKT violation to the point's, near
 INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corrected
 LOSS_SHARE = 0.3  # of the gap to be proven that a rough solution of the model may cost
+MAX_INNER_TOL = 1e-4  # a looser tol leaves the model as well solved: rounds are saved by proofs, not by rough steps
 
 # Precision.
 FLOAT64_VIOLATION = 0.02  # thresholds of KKT violation, from which passes run in float64
@@ -83,7 +84,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     noise = FLOAT64_NOISE * sampling.float32_noise(problem)
     for seed in count():
         deadline.check()
-        factor = _continuation(problem.penalty, point, factor)
+        factor = continuation(problem.penalty, point, factor)
         penalty = problem.penalty.scaled(factor)
         violation = penalty.kkt_violation(point.coef, -point.at.gradient)
         if dtype == np.float32 and violation < max(FLOAT64_VIOLATION if factor == 1.0 else 0.0, noise / factor):
@@ -105,9 +106,9 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         if length < 1.0:
             damping, surrogate = max(DAMPING_RATIO * damping, LEAST_DAMPING), None
         else:
-            damping = _relaxed(damping, step, start.objective(penalty) - point.objective(penalty), before)
+            damping = relaxed(damping, step, start.objective(penalty) - point.objective(penalty), before)
             if factor > 1.0:
-                point = _lengthened(problem, penalty, start, step, point, dtype)
+                point = lengthened(problem, penalty, start, step, point, dtype)
         objective = point.objective(problem.penalty)
         stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
         gap = objective - bound
@@ -116,14 +117,14 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=ends)
 
 
-def _relaxed(damping: float, step: Step, decrease: float, scale: float) -> float:
+def relaxed(damping: float, step: Step, decrease: float, scale: float) -> float:
     """Return the damping after a whole step: less where the objective fell as predicted, rounding aside."""
     if decrease + ROUNDING_FLOAT32 * scale < ACCEPTED_RATIO * step.predicted_decrease:
         return damping
     return damping / DAMPING_RATIO if damping > LEAST_DAMPING else 0.0
 
 
-def _lengthened(
+def lengthened(
     problem: Problem, penalty: Penalty, start: Point, step: Step, point: Point, dtype: npt.DTypeLike
 ) -> Point:
     """Return the point after a step, or after several times the step where rows are saturated and it still falls.
@@ -144,7 +145,7 @@ def _lengthened(
     return point
 
 
-def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
+def continuation(penalty: Penalty, point: Point, factor: float) -> float:
     """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds."""
     gradient = point.at.gradient
     if np.isfinite(factor):
@@ -266,7 +267,7 @@ def max_pairs(problem: Problem) -> int:
 def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     objective, value = point.objective(penalty), penalty.value(point.coef)
-    finest = _violation_that_costs(LOSS_SHARE * tol * objective, penalty, point, len(surrogate.model.is_intercept))
+    finest = violation_that_costs(LOSS_SHARE * min(tol, MAX_INNER_TOL) * objective, problem, penalty, point)
     tolerance = max(min(MAX_TOLERANCE, FORCING_RATIO * surrogate.kkt_violation), finest, MIN_TOLERANCE)
     quadratic = Quadratic(problem, penalty, point)
     n_corrections = _n_corrections(surrogate)
@@ -317,15 +318,18 @@ def _solve_corrected(
     return quadratic.predicted_decrease(), lag + size * violation / (1.0 + violation)
 
 
-def _violation_that_costs(bound: float, penalty: Penalty, point: Point, n_pairs: int) -> float:
-    """Return the KKT violation, in thresholds, that lowers the bound of a step's dual point by `bound`.
+def violation_that_costs(bound: float, problem: Problem, penalty: Penalty, point: Point) -> float:
+    """Return the KKT violation v, in thresholds, that lowers the bound of a step's dual point by `bound`.
 
-    Scaling the dual point back costs the penalty's share of it; under a ridge it need not be scaled, and the conjugate
-    costs at most n_pairs (l1 violation)^2 / (2 l2).
+    Scaling that point back by 1 / (1 + v) costs v g(W), and v^2 / 2 times the curvature of the entropy towards the
+    labels, sum_i c_i (1 / p_own - 1), which is about sum_i c_i (1 - |p_i|^2) where the model fits. Under a ridge it need
+    not be scaled, and the conjugate costs at most (l1 v)^2 / (2 l2) for each coefficient that moves.
     """
-    value, ridge = penalty.value(point.coef), float(np.min(penalty.l2))
-    scaled = bound / value if value > 0.0 else MAX_TOLERANCE
-    return float(max(scaled, np.sqrt(2.0 * ridge * bound / max(1, n_pairs)) / float(np.max(penalty.l1))))
+    value, curvature = penalty.value(point.coef), sampling.class_pair_weight(problem, point.at.proba)
+    root = value + np.sqrt(value**2 + 4.0 * curvature * bound)
+    scaled = 2.0 * bound / root if root > 0.0 else MAX_TOLERANCE
+    n_pairs, ridge = max(1, np.count_nonzero(point.coef)), float(np.min(penalty.l2))
+    return float(max(scaled, np.sqrt(2.0 * ridge * bound / n_pairs) / float(np.max(penalty.l1))))
 
 
 PROXIMAL_NEWTON = GeneratorMethod(proximal_newton, lambda problem: not problem.penalty.is_smooth)
