@@ -13,7 +13,7 @@ import numpy as np
 
 from inklens.linear import deadline
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
-from inklens.linear.methods import columns, interior, newton, prox_newton
+from inklens.linear.methods import interior, newton, prox_newton
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Method
 from inklens.linear.problem.problem import Problem
@@ -28,7 +28,6 @@ MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
 
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
-    columns.COLUMN_NEWTON,
     interior.PROXIMAL_THEN_INTERIOR,
     prox_newton.PROXIMAL_NEWTON,
     newton.CONTINUATION,

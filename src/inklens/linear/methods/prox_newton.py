@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.linear import deadline
-from inklens.linear.methods import sampling, subproblem
+from inklens.linear.methods import accuracy, sampling, subproblem
+from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod
@@ -40,13 +41,8 @@ MIN_PAIRS = 300  # of a working set, while far
 MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
-# How well the model is solved, in thresholds of KKT violation.
-MAX_TOLERANCE = 2.0  # of a solution, while far
-MIN_TOLERANCE = 1e-6  # what float32 can tell
-FORCING_RATIO = 0.1  # of a solution's KKT violation to the point's, near
+# How well the model is solved, beside `accuracy.py`.
 INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corrected
-LOSS_SHARE = 0.3  # of the gap to be proven that a rough solution of the model may cost
-MAX_INNER_TOL = 1e-4  # a looser tol leaves the model as well solved: rounds are saved by proofs, not by rough steps
 
 # Precision.
 FLOAT64_VIOLATION = 0.02  # thresholds of KKT violation, from which passes run in float64
@@ -81,21 +77,28 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     dtype: npt.DTypeLike = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
-    noise = FLOAT64_NOISE * sampling.float32_noise(problem)
+    noise, columns = FLOAT64_NOISE * sampling.float32_noise(problem), Columns.of(problem)
     for seed in count():
         deadline.check()
-        factor = continuation(problem.penalty, point, factor)
+        factor = _continuation(problem.penalty, point, factor)
         penalty = problem.penalty.scaled(factor)
         violation = penalty.kkt_violation(point.coef, -point.at.gradient)
         if dtype == np.float32 and violation < max(FLOAT64_VIOLATION if factor == 1.0 else 0.0, noise / factor):
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
-        if surrogate is None or not _serves(surrogate, penalty, point, factor, violation):
+        if surrogate is not None and not _serves(surrogate, penalty, point, factor, violation):
             surrogate = None  # its memory is wanted for the next
-            surrogate = _surrogate(problem, penalty, point, factor, violation, seed, damping)
-        surrogate = surrogate._replace(kkt_violation=violation)
-        step = _newton_step(problem, penalty, point, surrogate, tol)
+        if surrogate is None:
+            pairs, is_partial = _working_set(problem, penalty, point, violation)
+            by_columns = columns is not None and columns.are_cheaper(pairs, is_partial=is_partial)
+        if surrogate is None and not by_columns:
+            surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping)
+        if surrogate is not None:
+            surrogate = surrogate._replace(kkt_violation=violation)
+            step = _newton_step(problem, penalty, point, surrogate, tol)
+        else:
+            step = columns.step(penalty, point, violation, tol, damping, is_far=factor > 1.0)
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
@@ -106,9 +109,9 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         if length < 1.0:
             damping, surrogate = max(DAMPING_RATIO * damping, LEAST_DAMPING), None
         else:
-            damping = relaxed(damping, step, start.objective(penalty) - point.objective(penalty), before)
+            damping = _relaxed(damping, step, start.objective(penalty) - point.objective(penalty), before)
             if factor > 1.0:
-                point = lengthened(problem, penalty, start, step, point, dtype)
+                point = _lengthened(problem, penalty, start, step, point, dtype)
         objective = point.objective(problem.penalty)
         stalled = stalled + 1 if factor == 1.0 and before - objective <= 1e-13 * before else 0
         gap = objective - bound
@@ -117,14 +120,14 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=ends)
 
 
-def relaxed(damping: float, step: Step, decrease: float, scale: float) -> float:
+def _relaxed(damping: float, step: Step, decrease: float, scale: float) -> float:
     """Return the damping after a whole step: less where the objective fell as predicted, rounding aside."""
     if decrease + ROUNDING_FLOAT32 * scale < ACCEPTED_RATIO * step.predicted_decrease:
         return damping
     return damping / DAMPING_RATIO if damping > LEAST_DAMPING else 0.0
 
 
-def lengthened(
+def _lengthened(
     problem: Problem, penalty: Penalty, start: Point, step: Step, point: Point, dtype: npt.DTypeLike
 ) -> Point:
     """Return the point after a step, or after several times the step where rows are saturated and it still falls.
@@ -145,7 +148,7 @@ def lengthened(
     return point
 
 
-def continuation(penalty: Penalty, point: Point, factor: float) -> float:
+def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
     """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds."""
     gradient = point.at.gradient
     if np.isfinite(factor):
@@ -177,9 +180,16 @@ def _n_corrections(surrogate: Surrogate) -> int:
 
 
 def _surrogate(
-    problem: Problem, penalty: Penalty, point: Point, factor: float, violation: float, seed: int, damping: float
+    problem: Problem,
+    penalty: Penalty,
+    point: Point,
+    factor: float,
+    pairs: Pairs,
+    is_partial: bool,
+    violation: float,
+    seed: int,
+    damping: float,
 ) -> Surrogate:
-    pairs, is_partial = _working_set(problem, penalty, point, violation)
     threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
     model = subproblem.newton_model(
         problem.rows,
@@ -267,8 +277,7 @@ def max_pairs(problem: Problem) -> int:
 def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     objective, value = point.objective(penalty), penalty.value(point.coef)
-    finest = violation_that_costs(LOSS_SHARE * min(tol, MAX_INNER_TOL) * objective, problem, penalty, point)
-    tolerance = max(min(MAX_TOLERANCE, FORCING_RATIO * surrogate.kkt_violation), finest, MIN_TOLERANCE)
+    tolerance, finest = accuracy.tolerances(problem, penalty, point, surrogate.kkt_violation, tol)
     quadratic = Quadratic(problem, penalty, point)
     n_corrections = _n_corrections(surrogate)
     decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)
@@ -301,7 +310,9 @@ def _solve_corrected(
     rough, finest = tolerances
     before, violation, is_provable = np.inf, surrogate.kkt_violation, False
     for turn in range(n_corrections + 1):
-        tolerance = max(min(rough, INNER_RATIO * violation), finest / 2.0, MIN_TOLERANCE) if is_provable else rough
+        tolerance = (
+            max(min(rough, INNER_RATIO * violation), finest / 2.0, accuracy.MIN_TOLERANCE) if is_provable else rough
+        )
         direction, intercept_step, decrease = quadratic.solve_model(surrogate, tolerance, outside=is_provable)
         if turn == n_corrections or (turn and not is_provable):
             decrease = quadratic.predicted_decrease() + decrease
@@ -310,26 +321,12 @@ def _solve_corrected(
         share = quadratic.add(direction, intercept_step)
         last, before, violation = before, violation, quadratic.kkt_violation(surrogate.pairs.features)
         lag = 2.0 * quadratic.predicted_decrease()
-        is_provable = not quadratic.penalty.is_grouped and lag <= (1.0 - 2.0 * LOSS_SHARE) * wanted
+        is_provable = not quadratic.penalty.is_grouped and lag <= (1.0 - 2.0 * accuracy.LOSS_SHARE) * wanted
         size = 0.0 if np.any(quadratic.penalty.l2) else quadratic.penalty_value
         enough = max(finest, (TARGET_SHARE * wanted - lag) / size) if size > 0.0 else finest
         if share == 0.0 or (is_provable and violation <= enough) or (turn and violation > SLOW_RATIO * last):
             break
     return quadratic.predicted_decrease(), lag + size * violation / (1.0 + violation)
-
-
-def violation_that_costs(bound: float, problem: Problem, penalty: Penalty, point: Point) -> float:
-    """Return the KKT violation v, in thresholds, that lowers the bound of a step's dual point by `bound`.
-
-    Scaling that point back by 1 / (1 + v) costs v g(W), and v^2 / 2 times the curvature of the entropy towards the
-    labels, sum_i c_i (1 / p_own - 1), which is about sum_i c_i (1 - |p_i|^2) where the model fits. Under a ridge it need
-    not be scaled, and the conjugate costs at most (l1 v)^2 / (2 l2) for each coefficient that moves.
-    """
-    value, curvature = penalty.value(point.coef), sampling.class_pair_weight(problem, point.at.proba)
-    root = value + np.sqrt(value**2 + 4.0 * curvature * bound)
-    scaled = 2.0 * bound / root if root > 0.0 else MAX_TOLERANCE
-    n_pairs, ridge = max(1, np.count_nonzero(point.coef)), float(np.min(penalty.l2))
-    return float(max(scaled, np.sqrt(2.0 * ridge * bound / n_pairs) / float(np.max(penalty.l1))))
 
 
 PROXIMAL_NEWTON = GeneratorMethod(proximal_newton, lambda problem: not problem.penalty.is_smooth)

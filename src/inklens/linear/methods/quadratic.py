@@ -60,10 +60,6 @@ class Quadratic:
         outside = np.delete(penalty.threshold_ratio(self.gradient), own, axis=1)
         return max(inside, float(outside.max(initial=0.0)) - 1.0)
 
-    def kkt_violation_everywhere(self) -> float:
-        """Return the largest KKT violation of all coefficients at the end, in thresholds."""
-        return self.penalty.kkt_violation(self.point.coef + self.direction, -self.gradient)
-
     def add(self, direction: np.ndarray, intercept_step: np.ndarray) -> float:
         """Lengthen the step by the share, at most 1, of a direction that lowers the sum most; return the share."""
         deadline.check()

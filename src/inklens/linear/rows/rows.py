@@ -428,7 +428,9 @@ class Rows:
         """Return the scaled columns one after the other, as CSR in float32 with int32 row numbers."""
         found = self.csr(np.arange(self.n_features)).matrix.tocsc()
         indptr = found.indptr.astype(np.int64)
-        return Storage(found.data, found.indices.astype(np.int32, copy=False), indptr, self.shape[::-1], numpy_backend())
+        return Storage(
+            found.data, found.indices.astype(np.int32, copy=False), indptr, self.shape[::-1], numpy_backend()
+        )
 
     def add_class_grams(
         self, columns: np.ndarray, rows: np.ndarray | None, curvature: np.ndarray, out: np.ndarray
