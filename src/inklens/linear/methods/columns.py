@@ -34,7 +34,6 @@ SWEEP_ACCURACY = 0.5  # of the tolerance: columns are compared when they are vis
 # What steps cost (2 GHz, AVX-512, one thread).
 SWEEPS = 60  # of a step, about
 VISIT_SECONDS = 1e-9  # of a value, for each lane
-MATRIX_SECONDS = 2.5e-11  # of a multiply-add
 
 
 class Columns:
@@ -57,28 +56,16 @@ class Columns:
         """The columns one after the other."""
         return self.problem.rows.transposed()
 
-    def are_cheaper(self, pairs: Pairs, *, is_partial: bool) -> bool:
-        """Tell whether sweeps over the columns of some pairs cost less than a matrix over them."""
-        problem, features = self.problem, np.unique(pairs.features)
-        n_values = int(np.diff(self.storage.indptr)[features].sum())
-        return is_partial or by_columns_seconds(problem, n_values) < by_matrix_seconds(problem, len(pairs.features))
+    def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
+        """Return about how long the sweeps of a step take in which some pairs move."""
+        n_values = int(np.diff(self.storage.indptr)[np.unique(pairs.features)].sum())
+        return (FAR_SWEEPS if is_far else SWEEPS) * n_values * lanes(self.problem.n_classes) * VISIT_SECONDS
 
     def step(
         self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
     ) -> Step:
         """Return a step from a point."""
         return _Descent(self.problem, penalty, point, self, damping).step(violation, tol, is_far=is_far)
-
-
-def by_columns_seconds(problem: Problem, n_values: int) -> float:
-    """Return about how long the sweeps of a step take."""
-    return SWEEPS * n_values * lanes(problem.n_classes) * VISIT_SECONDS
-
-
-def by_matrix_seconds(problem: Problem, n_pairs: int) -> float:
-    """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
-    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * np.sqrt(problem.rows.density)
-    return MATRIX_SECONDS * (sum_up + n_pairs**3 / 1.5 + SWEEPS * n_pairs**2)
 
 
 class _Descent:

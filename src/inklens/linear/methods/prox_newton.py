@@ -12,12 +12,14 @@ working sets.
 
 from collections.abc import Iterator
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from inklens.linear import deadline
 from inklens.linear.methods import accuracy, sampling, subproblem
+from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
@@ -67,6 +69,11 @@ MAX_LENGTH = 8.0  # times the step's own
 MAX_MOVE = 1e4  # times the largest coefficient: a step moves nothing by more
 SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
 
+# What a matrix costs (2 GHz, AVX-512, one thread).
+MATRIX_SECONDS = 2.5e-11  # of a multiply-add
+EDGE_SECONDS = 1.5e-9  # of a pair of classes, for each row
+MATRIX_SWEEPS = 60  # over it, in a round
+
 # Giving up.
 MAX_STALLED_ROUNDS = 4  # without any fall of the objective
 MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
@@ -77,7 +84,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     dtype: npt.DTypeLike = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
-    noise, columns = FLOAT64_NOISE * sampling.float32_noise(problem), Columns.of(problem)
+    noise, solvers = FLOAT64_NOISE * sampling.float32_noise(problem), _solvers(problem)
     for seed in count():
         deadline.check()
         factor = _continuation(problem.penalty, point, factor)
@@ -91,14 +98,14 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             surrogate = None  # its memory is wanted for the next
         if surrogate is None:
             pairs, is_partial = _working_set(problem, penalty, point, violation)
-            by_columns = columns is not None and columns.are_cheaper(pairs, is_partial=is_partial)
-        if surrogate is None and not by_columns:
+            solver = _cheapest(solvers, problem, pairs, is_partial=is_partial, is_far=factor > 1.0)
+        if surrogate is None and solver is None:
             surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping)
         if surrogate is not None:
             surrogate = surrogate._replace(kkt_violation=violation)
             step = _newton_step(problem, penalty, point, surrogate, tol)
-        else:
-            step = columns.step(penalty, point, violation, tol, damping, is_far=factor > 1.0)
+        elif solver is not None:
+            step = solver.step(penalty, point, violation, tol, damping, is_far=factor > 1.0)
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, None
         if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
@@ -154,6 +161,43 @@ def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
     if np.isfinite(factor):
         gradient = gradient + factor * penalty.gradient(point.coef)
     return min(factor, max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO))
+
+
+# ---- steps without a matrix over all coefficients --------------------------------------------------------------------
+
+
+class Solver(Protocol):
+    """Solves a step's model without its matrix."""
+
+    def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
+        """Return about how long a step takes in which some pairs move."""
+
+    def step(
+        self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
+    ) -> Step:
+        """Return the step to the model's minimum, of which `violation` is now left; roughly while far."""
+
+
+def _solvers(problem: Problem) -> list[Solver]:
+    found: tuple[Solver | None, ...] = Columns.of(problem), Classes.of(problem)
+    return [solver for solver in found if solver is not None]
+
+
+def _cheapest(
+    solvers: list[Solver], problem: Problem, pairs: Pairs, *, is_partial: bool, is_far: bool
+) -> Solver | None:
+    """Return the solver that takes least time, or None where a matrix over the pairs takes less."""
+    of_matrix = np.inf if is_partial else matrix_seconds(problem, len(pairs.features), is_far=is_far)
+    seconds = [(solver.seconds(pairs, is_far=is_far), number) for number, solver in enumerate(solvers)]
+    least, number = min(seconds, default=(np.inf, 0))
+    return solvers[number] if least < of_matrix else None
+
+
+def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
+    """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
+    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * problem.rows.density**0.5
+    work = sum_up + MATRIX_SWEEPS * n_pairs**2 + (0.0 if is_far else n_pairs**3 / 1.5)
+    return MATRIX_SECONDS * work + EDGE_SECONDS * problem.rows.n_samples * problem.n_classes**2
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------
