@@ -88,6 +88,9 @@ def proximal_then_interior(problem: Problem, coef: np.ndarray, intercept: np.nda
     most = MAX_NEWTON_ROUNDS_IF_TINY if is_tiny(problem) else MAX_NEWTON_ROUNDS
     for n_rounds, best in enumerate(proximal_newton(problem, coef, intercept, tol), 1):
         yield best._replace(stationary=False)
+        if best.stationary and best.gap <= tol * best.objective:
+            yield best  # rounding hides its proof, and would that of any other point
+            return
         if best.stationary or n_rounds == most:
             break
     for point in interior_point(problem, coef, intercept, tol):

@@ -156,11 +156,17 @@ def _lengthened(
 
 
 def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
-    """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds."""
+    """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds.
+
+    What coefficients in use still violate counts for no more than their threshold: that of a column with large values
+    is many thresholds after any step, and moves the others little.
+    """
     gradient = point.at.gradient
-    if np.isfinite(factor):
-        gradient = gradient + factor * penalty.gradient(point.coef)
-    return min(factor, max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO))
+    if not np.isfinite(factor):
+        return max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO)
+    ratio = penalty.threshold_ratio(gradient + factor * penalty.gradient(point.coef))
+    ratio = np.where(penalty.support(point.coef), np.minimum(ratio, factor), ratio)
+    return min(factor, max(1.0, float(ratio.max(initial=0.0)) / START_RATIO))
 
 
 # ---- steps without a matrix over all coefficients --------------------------------------------------------------------
