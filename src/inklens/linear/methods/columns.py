@@ -25,6 +25,9 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 
 MAX_CLASSES = 512  # what the kernel has room for
+MAX_DENSITY = (
+    0.05  # of the rows: columns that share most of their rows, as neighbouring pixels do, take too many sweeps
+)
 NEAR_RATIO = 0.9  # a zero may move where its gradient exceeds this share of the threshold
 MAX_SWEEPS = 200  # of one descent
 FAR_SWEEPS = 8  # and on the way down to the penalty that is asked for
@@ -47,7 +50,7 @@ class Columns:
         """Return the columns where steps by them are possible: of sparse rows whose probabilities are held."""
         rows = problem.rows
         visitor = rows.column_visitor
-        if visitor is None or not rows.is_sparse or not rows.holds(problem.n_classes):
+        if visitor is None or not rows.is_sparse or rows.density > MAX_DENSITY or not rows.holds(problem.n_classes):
             return None
         return cls(problem, visitor) if problem.n_classes <= MAX_CLASSES else None
 
