@@ -3,9 +3,11 @@
 Where rows have few values, a sweep of coordinate descent over the columns costs less than a pass, and a Hessian over
 thousands of coefficients far more. A round expands the loss at a point, sweeps over the columns that want to move, the
 classes of each at once (`column_descent.c`), looks by one product with the Hessian whether others want to move now, and
-steps. Continuation, precision, damping and proofs are those of `prox_newton.py`.
+steps. Where sweeps are slow, Newton steps on the face of the coefficients in use follow, by conjugate gradients.
+Continuation, precision, damping and proofs are those of `prox_newton.py`, which asks for a step where it costs less.
 
-Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33, sections 2.4 and 4; Yuan, Ho, Lin (2012), J. Mach. Learn. Res. 13.
+Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33, sections 2.4 and 4; Yuan, Ho, Lin (2012), J. Mach. Learn. Res.
+13.
 
 Shapes: `model` arrays hold the columns in use, (n_columns, lanes), and rows as (n_samples, lanes).
 """
