@@ -34,5 +34,5 @@ def violation_that_costs(bound: float, problem: Problem, penalty: Penalty, point
     value, curvature = penalty.value(point.coef), TAIL_RATIO * sampling.class_pair_weight(problem, point.at.proba)
     root = value + np.sqrt(value**2 + 4.0 * curvature * bound)
     scaled = 2.0 * bound / root if root > 0.0 else MAX_TOLERANCE
-    n_pairs, ridge = max(1, np.count_nonzero(point.coef)), float(np.min(penalty.l2))
+    n_pairs, ridge = max(1, int(np.count_nonzero(point.coef))), float(np.min(penalty.l2))
     return float(max(scaled, np.sqrt(2.0 * ridge * bound / n_pairs) / float(np.max(penalty.l1))))

@@ -1,8 +1,8 @@
 """Proximal Newton by classes, for many of them: L1 and elastic net without a matrix over all coefficients.
 
-The Hessian's blocks within a class are matrices over the columns alone, X' diag(c p_k (1 - p_k)) X, for which a few rows
-drawn by their weights do. A round takes proximal steps in the metric of these blocks, which find the signs, and between
-them Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
+The Hessian's blocks within a class are matrices over the columns alone, X' diag(c p_k (1 - p_k)) X, for which a few
+rows drawn by their weights do. A round takes proximal steps in the metric of these blocks, which find the signs, and
+between them Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
 
 Shapes: vectors (n_classes, q + 1) over the columns that move, the intercept last.
 """

@@ -63,7 +63,8 @@ class Columns:
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long the sweeps of a step take in which some pairs move."""
-        n_values = int(np.diff(self.storage.indptr)[np.unique(pairs.features)].sum())
+        _, starts = self.storage.csr
+        n_values = int(np.diff(starts)[np.unique(pairs.features)].sum())
         return (FAR_SWEEPS if is_far else SWEEPS) * n_values * lanes(self.problem.n_classes) * VISIT_SECONDS
 
     def step(

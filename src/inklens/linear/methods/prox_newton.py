@@ -203,7 +203,7 @@ def _cheapest(
 
 def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
     """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
-    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * problem.rows.density**0.5
+    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * float(np.sqrt(problem.rows.density))
     work = sum_up + MATRIX_SWEEPS * n_pairs**2 + (0.0 if is_far else n_pairs**3 / 1.5)
     return MATRIX_SECONDS * work + EDGE_SECONDS * problem.rows.n_samples * problem.n_classes**2
 
