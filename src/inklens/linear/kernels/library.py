@@ -31,7 +31,7 @@ FUNCTIONS = (  # that the package calls: a library that lacks one was built from
     "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "to_bytes", "make_panels", "class_grams",
     "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent",
     "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
-    "dual_squares", "dual_epoch",
+    "dual_squares", "dual_epoch", "column_descent",
 )  # fmt: skip
 
 CFunction = Callable[..., int]
