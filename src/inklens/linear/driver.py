@@ -13,7 +13,7 @@ import numpy as np
 
 from inklens.linear import deadline
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
-from inklens.linear.methods import interior, newton, prox_newton
+from inklens.linear.methods import interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Method
 from inklens.linear.problem.problem import Problem
@@ -25,6 +25,10 @@ PROOF_HALF_PASSES = 6.0  # of the last proof, in float64: the loss, the dual poi
 PROOF_RATE = 1e9  # multiply-adds per second and thread that these make at least, until a proof has been timed
 MIN_STEP_SECONDS = 0.1  # for a first point, however small the time budget
 MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
+REFINED_SHARE = 0.15  # of the time, that may go into steps that only serve a proof
+LAST_REFINED_SHARE = 0.25  # the same where a fit ends without one
+MIN_REFINED_SECONDS = 0.05
+STILL_ROUNDS = 3  # in which the objective falls by less than tol and no gap is believed: only a proof is missing
 
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
@@ -175,6 +179,8 @@ class _Run:
         self.reserved = 0.0 if time_budget is None else _proof_seconds(problem)  # for the last proof
         self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
+        self.n_still, self.refining = 0, 0.0  # rounds without news; seconds spent on steps for proofs
+        self.is_refined = False  # whether the best point has had one
 
     def follow(
         self,
@@ -208,9 +214,11 @@ class _Run:
         """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
         best = self.best
         best.n_iter += 1
+        is_still = best.objective - point.objective <= self.tol * abs(best.objective) < np.inf
+        self.n_still = self.n_still + 1 if is_still else 0
         if point.objective <= best.objective or not self.proven:
             best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
-            self.point, self.proven = point, False
+            self.point, self.proven, self.is_refined = point, False, False
         self._record()
 
     def is_done(self, point: Iterate) -> bool:
@@ -219,8 +227,11 @@ class _Run:
         if point.separation is not None:
             best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
-        if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary:
+        is_still = self.n_still >= STILL_ROUNDS and self.refining <= REFINED_SHARE * self.seconds
+        if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary or is_still:
             self.prove()
+            if best.gap > self.tol and (point.stationary or is_still):
+                self.refine(max(MIN_REFINED_SECONDS, LAST_REFINED_SHARE * self.seconds))
             if best.gap <= self.tol:
                 best.status = Status.CERTIFIED
         return best.status == Status.CERTIFIED
@@ -232,7 +243,7 @@ class _Run:
         began = time.perf_counter()
         best, point = self.best, self.point
         if self.problem.is_penalised:
-            found = certificates.certify(self.problem, point.coef, point.intercept, point.dual)
+            found = certificates.certify(self.problem, point.coef, point.intercept, point.dual, tol=self.tol)
             best.objective, best.gradient_norm = found.objective, found.gradient_norm
             best.unheard = unheard(self.problem, found.gradient)
             if found.lower_bound > best.lower_bound:
@@ -251,6 +262,21 @@ class _Run:
         self.reserved = took
         self._record()
 
+    def refine(self, seconds: float) -> None:
+        """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time."""
+        if self.is_refined or not self.problem.is_penalised:
+            return
+        began, self.is_refined, self.n_still = time.perf_counter(), True, 0
+        try:
+            with deadline.scope(seconds if self.seconds_left is None else min(seconds, self.seconds_left)):
+                dual = refining.refined(self.problem, self.best.coef, self.best.intercept)
+        except deadline.OutOfTime:
+            dual = None
+        if dual is not None:
+            self.point, self.proven = self.point._replace(dual=dual), False
+            self.prove()
+        self.refining += time.perf_counter() - began
+
     def prove_for_display(self) -> None:
         """Prove the current point when proofs have cost little so far."""
         if self.proving <= DISPLAY_SHARE * self.seconds:
@@ -264,6 +290,8 @@ class _Run:
             self.best.gradient_norm = certificates.proximal_gradient_norm(self.problem, self.best.coef, at)
         else:
             self.prove()
+            if self.best.gap > self.tol:
+                self.refine(max(MIN_REFINED_SECONDS, LAST_REFINED_SHARE * self.seconds))
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
             if self.best.gap <= self.tol and (self.problem.is_penalised or self.best.n_iter):
                 self.best.status = Status.CERTIFIED
@@ -296,7 +324,8 @@ class _Run:
         """Seconds that steps may take, less what the last proof will."""
         if self.time_budget is None:
             return None
-        left = self.time_budget - min(self.reserved, MAX_RESERVED_SHARE * self.time_budget) - self.seconds
+        reserved = self.reserved + REFINED_SHARE * self.time_budget * self.problem.is_penalised
+        left = self.time_budget - min(reserved, MAX_RESERVED_SHARE * self.time_budget) - self.seconds
         return left if self.best.n_iter else max(left, MIN_STEP_SECONDS)
 
     @property

@@ -119,7 +119,7 @@ def _iterate(
         deadline.check()
         before = point.objective(penalty)
         if exact:
-            step = _exact_step(problem, point)
+            step = exact_step(problem, point)
         else:
             is_stale = first_products is not None and n_products > STALE_RATIO * first_products
             if preconditioner is None or point.at.proba.held is None or is_stale:
@@ -129,11 +129,11 @@ def _iterate(
             n_products = step.n_products
             first_products = n_products if first_products is None else first_products
         whole = step.from_point(problem, point, dtype)
-        gap, dual = np.inf, None
+        gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
         elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
-            gap, dual = _linearised(problem, point, step, whole)
+            gap = -dual_value(problem, linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
@@ -145,12 +145,6 @@ def _iterate(
         if problem.is_penalised:
             gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
         yield preconditioner, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
-
-
-def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
-    """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    bound = dual_value(problem, linearised(point.at, whole.at))
-    return -bound, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
 
 
 # ---- one step --------------------------------------------------------------------------------------------------------
@@ -182,7 +176,7 @@ def is_tiny(problem: Problem) -> bool:
     return problem.rows.n_samples * size**2 + size**3 / 3 <= DENSE_WORK
 
 
-def _exact_step(problem: Problem, point: Point) -> Step:
+def exact_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])

@@ -96,10 +96,9 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         surrogate = surrogate._replace(kkt_violation=violation)
         step = _newton_step(problem, penalty, point, surrogate, tol)
         whole = step.from_point(problem, point, dtype)
-        bound, dual = -np.inf, None
+        bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
             bound = dual_value(problem, linearised(point.at, whole.at))
-            dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         if length < 1.0:

@@ -61,20 +61,24 @@ def gamma(n_terms: int) -> float:
     return n_terms * unit / (1.0 - n_terms * unit)
 
 
-def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: DualPoint | None = None) -> Certificate:
-    """Return objective and proven lower bound in float64; one and a half passes, one more with a dual point.
+def certify(
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: DualPoint | None = None, *, tol: float = 0.0
+) -> Certificate:
+    """Return objective and proven lower bound in float64; one and a half passes, one and a half more with a dual point.
 
-    Without `dual` the dual point is the softmax at (coef, intercept).
+    Without `dual` the dual point is the softmax at (coef, intercept); with one it is tried where `dual` proves a gap
+    above `tol` only.
     """
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
-    if dual is None or dual.direction is None:
-        dual, proba = DualPoint(coef, intercept), at.proba
-    else:
-        proba = dual.proba(problem.rows)
-    bound = max(0.0, _bound(problem, proba) - slack)
-    return Certificate(objective, bound, dual, proximal_gradient_norm(problem, coef, at), at.gradient)
+    best, bound = DualPoint(coef, intercept), -np.inf
+    if dual is not None and dual.direction is not None:
+        best, bound = dual, _bound(problem, dual.proba(problem.rows)) - slack
+    if objective - bound > tol * objective:
+        plain = _bound(problem, at.proba) - slack
+        best, bound = (best, bound) if bound >= plain else (DualPoint(coef, intercept), plain)
+    return Certificate(objective, max(0.0, bound), best, proximal_gradient_norm(problem, coef, at), at.gradient)
 
 
 def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
