@@ -15,7 +15,7 @@ from inklens.linear import deadline
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.methods import interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.method import Method
+from inklens.linear.methods.method import Demand, Method
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
@@ -25,10 +25,14 @@ PROOF_HALF_PASSES = 6.0  # of the last proof, in float64: the loss, the dual poi
 PROOF_RATE = 1e9  # multiply-adds per second and thread that these make at least, until a proof has been timed
 MIN_STEP_SECONDS = 0.1  # for a first point, however small the time budget
 MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
-REFINED_SHARE = 0.15  # of the time, that may go into steps that only serve a proof
-LAST_REFINED_SHARE = 0.25  # the same where a fit ends without one
-MIN_REFINED_SECONDS = 0.05
-STILL_ROUNDS = 3  # in which the objective falls by less than tol and no gap is believed: only a proof is missing
+REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the last proof
+LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
+MIN_REFINED_SECONDS = 1.0
+STILL_ROUNDS = 3  # in which the objective falls by less than the accuracy, nor does the believed gap: proofs are missing
+GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
+FIRST_ACCURACY, FIRST_ACCURACY_IF_SMOOTH = 1e-3, 1e-4  # of steps (`Demand`), whatever the gap that is asked for
+ACCURACY_STEP = 0.1  # from one accuracy to the next
+LEAST_ACCURACY = 1e-10  # float64 proves no more
 
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
@@ -177,10 +181,13 @@ class _Run:
         self.proving = 0.0  # seconds spent on proofs
         self.passes_before = problem.rows.n_passes  # by other fits on the same rows
         self.reserved = 0.0 if time_budget is None else _proof_seconds(problem)  # for the last proof
+        first = FIRST_ACCURACY_IF_SMOOTH if problem.penalty.is_smooth else FIRST_ACCURACY
+        self.demand = Demand(tol, accuracy=first)
         self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
-        self.n_still, self.refining = 0, 0.0  # rounds without news; seconds spent on steps for proofs
-        self.is_refined = False  # whether the best point has had one
+        self.believed, self.n_still = np.inf, 0  # the last gap that the method believed in; rounds in a row without news
+        self.next_refined = STILL_ROUNDS  # of these, before a step for a proof; twice as many before the next
+        self.is_refined = False  # whether the best point has had such a step
 
     def follow(
         self,
@@ -190,7 +197,7 @@ class _Run:
         callback: Callable[[Solution], object] | None,
     ) -> None:
         """Take the method's points until one is proven, or a limit comes first; a step that is late is given up."""
-        points = method.iterates(self.problem, *start, self.tol)
+        points = method.iterates(self.problem, *start, self.demand)
         while True:
             try:
                 with deadline.scope(self.seconds_for_steps):
@@ -203,6 +210,7 @@ class _Run:
             self.best.exhausted = point.stationary
             if self.is_done(point):
                 return
+            self.tighten(point)
             if callback is not None:
                 self.prove_for_display()
                 if callback(self.restored()):
@@ -214,8 +222,10 @@ class _Run:
         """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
         best = self.best
         best.n_iter += 1
-        is_still = best.objective - point.objective <= self.tol * abs(best.objective) < np.inf
-        self.n_still = self.n_still + 1 if is_still else 0
+        falls = best.objective - point.objective > self.demand.accuracy * abs(best.objective) or np.isinf(best.objective)
+        proves = np.isfinite(point.gap) and point.gap <= GAP_RATIO * self.believed
+        self.n_still = 0 if falls or proves else self.n_still + 1
+        self.believed = point.gap
         if point.objective <= best.objective or not self.proven:
             best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
             self.point, self.proven, self.is_refined = point, False, False
@@ -227,14 +237,22 @@ class _Run:
         if point.separation is not None:
             best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
-        is_still = self.n_still >= STILL_ROUNDS and self.refining <= REFINED_SHARE * self.seconds
+        is_still = self.n_still >= self.next_refined
         if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary or is_still:
             self.prove()
             if best.gap > self.tol and (point.stationary or is_still):
-                self.refine(max(MIN_REFINED_SECONDS, LAST_REFINED_SHARE * self.seconds))
+                self.refine()
+                self.n_still, self.next_refined = 0, 2 * self.next_refined
             if best.gap <= self.tol:
                 best.status = Status.CERTIFIED
         return best.status == Status.CERTIFIED
+
+    def tighten(self, point: Iterate) -> None:
+        """Ask for more accurate steps where these have proven what they can, or get no further."""
+        believed = point.gap / max(point.objective, np.finfo(float).tiny)
+        if believed <= self.demand.accuracy or self.n_still >= STILL_ROUNDS - 1:
+            accuracy = ACCURACY_STEP * min(self.demand.accuracy, max(believed, 0.0))
+            self.demand.accuracy = max(LEAST_ACCURACY, accuracy)
 
     def prove(self) -> None:
         """Compute objective and bound of the best point in float64, rounding included."""
@@ -262,20 +280,20 @@ class _Run:
         self.reserved = took
         self._record()
 
-    def refine(self, seconds: float) -> None:
+    def refine(self) -> None:
         """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time."""
         if self.is_refined or not self.problem.is_penalised:
             return
-        began, self.is_refined, self.n_still = time.perf_counter(), True, 0
+        self.is_refined = True
+        longest = max(MIN_REFINED_SECONDS, LONGEST_REFINED * self.seconds)
         try:
-            with deadline.scope(seconds if self.seconds_left is None else min(seconds, self.seconds_left)):
-                dual = refining.refined(self.problem, self.best.coef, self.best.intercept)
+            with deadline.scope(longest if self.seconds_left is None else min(longest, self.seconds_left)):
+                dual = refining.refined(self.problem, self.best.coef, self.best.intercept, self.tol)
         except deadline.OutOfTime:
-            dual = None
+            return
         if dual is not None:
             self.point, self.proven = self.point._replace(dual=dual), False
             self.prove()
-        self.refining += time.perf_counter() - began
 
     def prove_for_display(self) -> None:
         """Prove the current point when proofs have cost little so far."""
@@ -291,7 +309,7 @@ class _Run:
         else:
             self.prove()
             if self.best.gap > self.tol:
-                self.refine(max(MIN_REFINED_SECONDS, LAST_REFINED_SHARE * self.seconds))
+                self.refine()
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
             if self.best.gap <= self.tol and (self.problem.is_penalised or self.best.n_iter):
                 self.best.status = Status.CERTIFIED

@@ -14,7 +14,7 @@ from inklens.linear import deadline
 from inklens.linear.methods import dual_ascent
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.systems import Metric, SubsampledHessian, conjugate_gradient, metric_at, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
@@ -125,7 +125,7 @@ def _iterate(
             if preconditioner is None or point.at.proba.held is None or is_stale:
                 vector = np.column_stack([point.coef, point.intercept])
                 preconditioner, first_products = metric_at(problem, vector, point.at.proba), None
-            step = _newton_step(problem, point, preconditioner, 0.1 * tol * before)
+            step = _newton_step(problem, point, preconditioner, 0.1 * accuracy_of(tol) * before)
             n_products = step.n_products
             first_products = n_products if first_products is None else first_products
         whole = step.from_point(problem, point, dtype)

@@ -20,7 +20,7 @@ from inklens.linear import deadline
 from inklens.linear.methods import sampling, subproblem
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
@@ -94,7 +94,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             surrogate = None  # its memory is wanted for the next
             surrogate = _surrogate(problem, penalty, point, factor, violation, seed, damping)
         surrogate = surrogate._replace(kkt_violation=violation)
-        step = _newton_step(problem, penalty, point, surrogate, tol)
+        step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:

@@ -13,6 +13,7 @@ a billionth of what its weight would.
 Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classes, n_features).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +23,16 @@ from scipy.special import entr
 from inklens.linear import deadline
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, dual_gradient, entropy, flows, others
+from inklens.linear.proofs.dual import DualPoint, balance, dual_gradient, entropy, feasible_scales, flows, others
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
+COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
+SCALE_STEP = 0.7  # from one scale to the next: the bound is concave in it, and flat near the best
+LEAST_SCALE = 1e-12
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
@@ -115,7 +119,21 @@ def dual_bound(
         sure = entropy(proba, codes, weights, scale)
         return sure - n_classes * (shift * total + relative * sure) - penalty.conjugate(scale * widest)
 
-    return best_scaled(penalty, widest, value)
+    return _best_scale(penalty, widest, value)
+
+
+def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
+    """Return about the largest `value(s)` over the scales s of (1 - s) Y + s P; G belongs to s = 1.
+
+    Under a ridge every scale is feasible, and g* grows with its square: far from the optimum, where g* takes more than
+    entropy gives, a small scale still proves something, as entropy begins with an infinite slope.
+    """
+    scale, best = max(((scale, value(scale)) for scale in feasible_scales(penalty, G)), key=lambda pair: pair[1])
+    if penalty.conjugate(scale * G) <= COSTLY_RATIO * best:
+        return best
+    while scale > LEAST_SCALE and ((smaller := value(scale * SCALE_STEP)) > best or best <= 0.0):
+        scale, best = scale * SCALE_STEP, max(best, smaller)
+    return best
 
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:

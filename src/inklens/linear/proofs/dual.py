@@ -23,10 +23,6 @@ from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import softmax
 
-COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales are tried
-SCALE_STEP = 0.7  # from one scale to the next: the bound is concave in it, and flat near the best
-LEAST_SCALE = 1e-12
-
 
 class DualPoint(NamedTuple):
     """Softmax at (coef, intercept), moved along (direction, intercept_direction) where these are given."""
@@ -137,20 +133,14 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
 
 
 def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
-    """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1.
+    """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
+    return max(value(scale) for scale in feasible_scales(penalty, G))
 
-    Under a ridge every scale is feasible, and g* grows with the square of it: far from the optimum, where g* takes more
-    than the entropy gives, a smaller scale always proves something, as entropy begins with an infinite slope.
-    """
+
+def feasible_scales(penalty: Penalty, G: np.ndarray) -> set[float]:
+    """Return the largest scale with a finite g*(s G), and the largest at which no gradient passes its threshold."""
     safe = min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))
-    values = {scale: value(scale) for scale in (penalty.largest_feasible_scale(G), safe)}
-    scale = max(values, key=lambda scale: values[scale])
-    best = values[scale]
-    if penalty.conjugate(scale * G) <= COSTLY_RATIO * best:
-        return best
-    while scale > LEAST_SCALE and ((smaller := value(scale * SCALE_STEP)) > best or best <= 0.0):
-        scale, best = scale * SCALE_STEP, max(best, smaller)
-    return best
+    return {penalty.largest_feasible_scale(G), safe}
 
 
 def dual_value(problem: Problem, proba: RowArray) -> float:
