@@ -17,7 +17,7 @@ from inklens.linear.methods import interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Demand, Method
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates
+from inklens.linear.proofs import certificates, recession
 from inklens.linear.proofs.dual import DualPoint
 
 DISPLAY_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
@@ -29,6 +29,7 @@ REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the l
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
 MIN_REFINED_SECONDS = 1.0
 STILL_ROUNDS = 3  # in which the objective falls by less than the accuracy, nor does the believed gap: proofs are missing
+EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
 GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
 FIRST_ACCURACY, FIRST_ACCURACY_IF_SMOOTH = 1e-3, 1e-4  # of steps (`Demand`), whatever the gap that is asked for
 ACCURACY_STEP = 0.1  # from one accuracy to the next
@@ -70,6 +71,7 @@ class Solution:
     status: Status = Status.STOPPED
     separation: certificates.Separation | None = None
     exists: bool | None = None  # without a penalty: whether an optimum exists, None where that is undetermined
+    recession: certificates.Separation | None = None  # along which the unpenalised loss only falls, where not all leads
     dual: DualPoint | None = None
     exhausted: bool = False  # the method itself could get no further
     gradient_norm: float = np.nan
@@ -106,6 +108,11 @@ class Solution:
                 if self.exhausted
                 else "raise max_iter or time_budget, or tol"
             )
+            if self.recession is not None:
+                return (
+                    "the classes are separable in part (proven: along some direction no row's own score falls behind, and "
+                    "some gain for ever): without a penalty no finite optimum exists; give a finite C"
+                )
             if not self.is_penalised and not self.exists:
                 remedy += "; whether an optimum exists without a penalty is undetermined: a finite C has one"
             return (
@@ -188,6 +195,7 @@ class _Run:
         self.believed, self.n_still = np.inf, 0  # the last gap that the method believed in; rounds in a row without news
         self.next_refined = STILL_ROUNDS  # of these, before a step for a proof; twice as many before the next
         self.is_refined = False  # whether the best point has had such a step
+        self.n_waited = 0  # rounds beyond the gap, for a proof of existence
 
     def follow(
         self,
@@ -243,9 +251,16 @@ class _Run:
             if best.gap > self.tol and (point.stationary or is_still):
                 self.refine()
                 self.n_still, self.next_refined = 0, 2 * self.next_refined
-            if best.gap <= self.tol:
+            if best.gap <= self.tol and (point.stationary or not self.waits_for_existence()):
                 best.status = Status.CERTIFIED
         return best.status == Status.CERTIFIED
+
+    def waits_for_existence(self) -> bool:
+        """Tell whether a few rounds more may prove that an optimum exists; they are short by then."""
+        if self.problem.is_penalised or self.best.exists or not certificates.may_prove_existence(self.problem):
+            return False
+        self.n_waited += 1
+        return self.n_waited <= EXISTENCE_ROUNDS
 
     def tighten(self, point: Iterate) -> None:
         """Ask for more accurate steps where these have proven what they can, or get no further."""
@@ -311,10 +326,20 @@ class _Run:
             if self.best.gap > self.tol:
                 self.refine()
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
-            if self.best.gap <= self.tol and (self.problem.is_penalised or self.best.n_iter):
-                self.best.status = Status.CERTIFIED
+            may_exist = self.problem.is_penalised or (self.best.n_iter > 0 and self.may_exist())
+            self.best.status = Status.CERTIFIED if self.best.gap <= self.tol and may_exist else Status.STOPPED
         self.best.seconds = self.seconds
         return self.restored()
+
+    def may_exist(self) -> bool:
+        """Tell whether nothing speaks against an unpenalised optimum: where no proof of one is, classes may touch."""
+        best = self.best
+        if best.exists:
+            return True
+        found = recession.quasi_separation(self.problem, self.seconds_left)
+        if isinstance(found, certificates.Separation):
+            best.exists, best.recession = False, found
+        return isinstance(found, recession.Overlap) and found != recession.Overlap.SUSPECTED
 
     def restored(self) -> Solution:
         """Return the best point in the coordinates of the data."""
@@ -322,9 +347,13 @@ class _Run:
         if conditioning is None:
             return best
         coef, intercept = conditioning.restore(best.coef, best.intercept)
-        separation = conditioning.restore_separation(best.separation)
         return replace(
-            best, coef=coef, intercept=intercept, dual=conditioning.restore_dual(best.dual), separation=separation
+            best,
+            coef=coef,
+            intercept=intercept,
+            dual=conditioning.restore_dual(best.dual),
+            separation=conditioning.restore_separation(best.separation),
+            recession=conditioning.restore_separation(best.recession),
         )
 
     @property

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.special import entr
 
 from inklens.linear import deadline
@@ -34,6 +34,7 @@ COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual po
 SCALE_STEP = 0.7  # from one scale to the next: the bound is concave in it, and flat near the best
 LEAST_SCALE = 1e-12
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
+MAX_WHOLE = 1e5  # of whole numbers whose sums of products stay far below 2^53
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
 
@@ -282,6 +283,13 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)
 
 
+def may_prove_existence(problem: Problem) -> bool:
+    """Tell whether the matrix of `existence` is affordable."""
+    size = (problem.n_classes - 1) * (int(problem.free.sum()) + problem.fit_intercept)
+    work = problem.rows.n_samples * size**2
+    return 0 < size <= MAX_EXISTENCE_COEFFICIENTS and work <= MAX_EXISTENCE_WORK and problem.rows.holds(problem.n_classes)
+
+
 def existence(problem: Problem, proba: np.ndarray) -> float | None:
     """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
 
@@ -291,14 +299,14 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     where no u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
     """
     n_classes = problem.n_classes
-    columns = np.flatnonzero(problem.free)
-    size = (n_classes - 1) * (len(columns) + problem.fit_intercept)
-    if size == 0 or size > MAX_EXISTENCE_COEFFICIENTS or problem.rows.n_samples * size**2 > MAX_EXISTENCE_WORK:
+    if not may_prove_existence(problem):
         return None
-    X = problem.rows.dense(columns, dtype=np.float64)
-    X /= np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny)
+    X = problem.rows.dense(np.flatnonzero(problem.free), dtype=np.float64)
     if problem.fit_intercept:
         X = np.column_stack([X, np.ones(len(X))])
+    X = X[:, _independent_columns(X)]
+    X /= np.exp2(np.ceil(np.log2(np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny))))
+    size = (n_classes - 1) * X.shape[1]
     Q_blocks = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
     G = np.zeros((n_classes - 1, X.shape[1]))
     u = proba * problem.weights[:, None]
@@ -332,3 +340,24 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     sure = float(problem.weights @ entr(proba).sum(axis=1))
     change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
     return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change)))
+
+
+def _independent_columns(X: np.ndarray) -> np.ndarray:
+    """Return columns without those that are proven to be sums of others, (n_kept,).
+
+    Dummies of one table add up to the intercept, and G(P) = 0 on what is kept is G(P) = 0 on all. Only columns of whole
+    numbers are looked at, whose sums float64 does not round.
+    """
+    is_whole = (X == np.rint(X)).all(axis=0) & (np.abs(X).max(axis=0, initial=0.0) < MAX_WHOLE)
+    whole, others = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
+    if len(whole) < 2:
+        return np.arange(X.shape[1])
+    gram = X[:, whole].T @ X[:, whole]
+    _, triangle, order = linalg.qr(gram, pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    rank = int((diagonal > 1e-10 * diagonal[0]).sum())
+    kept, left = np.sort(order[:rank]), order[rank:]
+    factors = np.rint(np.linalg.lstsq(gram[np.ix_(kept, kept)], gram[np.ix_(kept, left)], rcond=None)[0])
+    is_exact = np.abs(factors).sum(axis=0).max(initial=0.0) < MAX_WHOLE
+    is_exact = is_exact and bool((X[:, whole[kept]] @ factors == X[:, whole[left]]).all())
+    return np.sort(np.append(others, whole[kept])) if is_exact else np.arange(X.shape[1])
