@@ -29,6 +29,7 @@ REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the l
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
 MIN_REFINED_SECONDS = 1.0
 STILL_ROUNDS = 3  # in which the objective falls by less than the accuracy, nor does the believed gap: proofs are missing
+SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
 EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
 GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
 FIRST_ACCURACY, FIRST_ACCURACY_IF_SMOOTH = 1e-3, 1e-4  # of steps (`Demand`), whatever the gap that is asked for
@@ -317,29 +318,37 @@ class _Run:
 
     def finish(self) -> Solution:
         """Return the solution, proven."""
-        if self.best.status == Status.SEPARATED:
-            at = self.problem.evaluate(self.best.coef, self.best.intercept, dtype=np.float64)
-            self.best.objective = at.loss
-            self.best.gradient_norm = certificates.proximal_gradient_norm(self.problem, self.best.coef, at)
-        else:
+        best = self.best
+        if best.status != Status.SEPARATED:
             self.prove()
-            if self.best.gap > self.tol:
+            if best.gap > self.tol:
                 self.refine()
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
-            may_exist = self.problem.is_penalised or (self.best.n_iter > 0 and self.may_exist())
-            self.best.status = Status.CERTIFIED if self.best.gap <= self.tol and may_exist else Status.STOPPED
-        self.best.seconds = self.seconds
+            may_exist = self.problem.is_penalised or (best.n_iter > 0 and self.may_exist())
+            if best.status != Status.SEPARATED:
+                best.status = Status.CERTIFIED if best.gap <= self.tol and may_exist else Status.STOPPED
+        if best.status == Status.SEPARATED:
+            at = self.problem.evaluate(best.coef, best.intercept, dtype=np.float64)
+            best.objective = at.loss
+            best.gradient_norm = certificates.proximal_gradient_norm(self.problem, best.coef, at)
+        best.seconds = self.seconds
         return self.restored()
 
     def may_exist(self) -> bool:
-        """Tell whether nothing speaks against an unpenalised optimum: where no proof of one is, classes may touch."""
-        best = self.best
+        """Tell whether nothing speaks against an unpenalised optimum: where none is proven, classes may touch."""
+        best, problem = self.best, self.problem
         if best.exists:
             return True
-        found = recession.quasi_separation(self.problem, self.seconds_left)
-        if isinstance(found, certificates.Separation):
-            best.exists, best.recession = False, found
-        return isinstance(found, recession.Overlap) and found != recession.Overlap.SUSPECTED
+        found = recession.quasi_separation(problem, self.seconds_left)
+        if not isinstance(found, certificates.Separation):
+            return found != recession.Overlap.SUSPECTED
+        best.exists, best.recession = False, found
+        whole = certificates.separation(problem.rows, problem.codes, found.coef, found.intercept)
+        if whole is not None:
+            size = SURE_LEAD / whole.margin
+            best.coef, best.intercept = size * found.coef, size * found.intercept
+            best.separation, best.recession, best.status = whole, None, Status.SEPARATED
+        return False
 
     def restored(self) -> Solution:
         """Return the best point in the coordinates of the data."""
