@@ -11,8 +11,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from inklens.linear import deadline
+from inklens.linear import deadline, memory
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
+from inklens.linear.difficulties import difficulty
 from inklens.linear.methods import interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Demand, Method
@@ -28,7 +29,10 @@ MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
 REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the last proof
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
 MIN_REFINED_SECONDS = 1.0
-STILL_ROUNDS = 3  # in which the objective falls by less than the accuracy, nor does the believed gap: proofs are missing
+STILL_ROUNDS = (
+    3  # in which the objective falls by less than the accuracy, nor does the believed gap: proofs are missing
+)
+SLOW_ROUNDS, SLOW_SECONDS = 25, 5.0  # from which a fit says why
 SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
 EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
 GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
@@ -74,6 +78,7 @@ class Solution:
     exists: bool | None = None  # without a penalty: whether an optimum exists, None where that is undetermined
     recession: certificates.Separation | None = None  # along which the unpenalised loss only falls, where not all leads
     dual: DualPoint | None = None
+    difficulty: str = ""  # of a fit that takes long, or that stopped: what makes it slow, and what would help
     exhausted: bool = False  # the method itself could get no further
     gradient_norm: float = np.nan
     n_iter: int = 0
@@ -111,11 +116,13 @@ class Solution:
             )
             if self.recession is not None:
                 return (
-                    "the classes are separable in part (proven: along some direction no row's own score falls behind, and "
-                    "some gain for ever): without a penalty no finite optimum exists; give a finite C"
+                    "the classes are separable in part (proven: along some direction no row's own score falls behind, "
+                    "and some lead for ever): without a penalty no finite optimum exists; give a finite C"
                 )
             if not self.is_penalised and not self.exists:
                 remedy += "; whether an optimum exists without a penalty is undetermined: a finite C has one"
+            if self.difficulty:
+                remedy += f"; {self.difficulty}"
             return (
                 f"stopped at a proven gap of {self.gap:.1e} instead of tol={tol:.1e} "
                 f"(gradient {self.gradient_norm:.1e}); {remedy}"
@@ -141,35 +148,45 @@ def solve(
     time_budget: float | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     callback: Callable[[Solution], object] | None = None,
+    memory_limit: int | None = None,
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
     ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
-    budget ends steps in the middle; the last proof, for which time is kept, is always made.
+    budget ends steps in the middle; the last proof, for which time is kept, is always made. ``memory_limit`` is in
+    bytes, beside the data; by default it is that of `inklens.linear.memory`.
 
     Raises
     ------
     FitInterrupted
         On Ctrl-C; it carries the best solution so far, the start if there is no better one.
     """
+    with memory.scope(memory_limit):
+        run, method, start = _prepared(problem, tol, start, time_budget)
+        try:
+            run.follow(method, start, max_iter, callback)
+        except KeyboardInterrupt:
+            raise FitInterrupted(run.finish()) from None
+        return run.finish()
+
+
+def _prepared(
+    problem: Problem, tol: float, start: tuple[np.ndarray, np.ndarray] | None, time_budget: float | None
+) -> tuple["_Run", Method, tuple[np.ndarray, np.ndarray]]:
+    """Return the run of a fit, its method and where that starts."""
     if start is None:
         start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
         start = np.where(problem.free, start[0], 0.0), start[1]
     began = time.perf_counter()
-    conditioning = Conditioning.of(problem)
+    as_given, conditioning = problem, Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
     method = choose(problem)
     best = Solution(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
     )
-    run = _Run(problem, tol, best, conditioning, began, time_budget)
-    try:
-        run.follow(method, start, max_iter, callback)
-    except KeyboardInterrupt:
-        raise FitInterrupted(run.finish()) from None
-    return run.finish()
+    return _Run(problem, tol, best, conditioning, began, time_budget, as_given), method, start
 
 
 class _Run:
@@ -183,7 +200,9 @@ class _Run:
         conditioning: Conditioning | None,
         began: float,
         time_budget: float | None,
+        as_given: Problem,
     ) -> None:
+        self.as_given = as_given  # in the coordinates of the data
         self.problem, self.tol, self.best, self.conditioning = problem, tol, best, conditioning
         self.began, self.time_budget = began, time_budget
         self.proving = 0.0  # seconds spent on proofs
@@ -193,9 +212,13 @@ class _Run:
         self.demand = Demand(tol, accuracy=first)
         self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
-        self.believed, self.n_still = np.inf, 0  # the last gap that the method believed in; rounds in a row without news
+        self.believed, self.n_still = (
+            np.inf,
+            0,
+        )  # the last gap that the method believed in; rounds in a row without news
         self.next_refined = STILL_ROUNDS  # of these, before a step for a proof; twice as many before the next
         self.is_refined = False  # whether the best point has had such a step
+        self.has_looked = False  # for what makes the problem hard
         self.n_waited = 0  # rounds beyond the gap, for a proof of existence
 
     def follow(
@@ -220,6 +243,8 @@ class _Run:
             if self.is_done(point):
                 return
             self.tighten(point)
+            if self.best.n_iter == SLOW_ROUNDS or self.seconds >= SLOW_SECONDS:
+                self.say_why()
             if callback is not None:
                 self.prove_for_display()
                 if callback(self.restored()):
@@ -231,7 +256,9 @@ class _Run:
         """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
         best = self.best
         best.n_iter += 1
-        falls = best.objective - point.objective > self.demand.accuracy * abs(best.objective) or np.isinf(best.objective)
+        falls = best.objective - point.objective > self.demand.accuracy * abs(best.objective) or np.isinf(
+            best.objective
+        )
         proves = np.isfinite(point.gap) and point.gap <= GAP_RATIO * self.believed
         self.n_still = 0 if falls or proves else self.n_still + 1
         self.believed = point.gap
@@ -255,6 +282,11 @@ class _Run:
             if best.gap <= self.tol and (point.stationary or not self.waits_for_existence()):
                 best.status = Status.CERTIFIED
         return best.status == Status.CERTIFIED
+
+    def say_why(self) -> None:
+        """Look once for what makes the problem hard."""
+        if not self.has_looked:
+            self.has_looked, self.best.difficulty = True, difficulty(self.as_given)
 
     def waits_for_existence(self) -> bool:
         """Tell whether a few rounds more may prove that an optimum exists; they are short by then."""
@@ -325,9 +357,11 @@ class _Run:
                 self.refine()
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
             may_exist = self.problem.is_penalised or (best.n_iter > 0 and self.may_exist())
-            if best.status != Status.SEPARATED:
+            if best.separation is None:
                 best.status = Status.CERTIFIED if best.gap <= self.tol and may_exist else Status.STOPPED
-        if best.status == Status.SEPARATED:
+            if best.status == Status.STOPPED and best.exhausted:
+                self.say_why()
+        if best.separation is not None:
             at = self.problem.evaluate(best.coef, best.intercept, dtype=np.float64)
             best.objective = at.loss
             best.gradient_norm = certificates.proximal_gradient_norm(self.problem, best.coef, at)

@@ -7,6 +7,7 @@ point in the domain of g*, with a gap of second order in what is left to go. It 
 
 import numpy as np
 
+from inklens.linear import memory
 from inklens.linear.methods import subproblem
 from inklens.linear.methods.newton import exact_step
 from inklens.linear.methods.points import Point, Step
@@ -43,8 +44,7 @@ def refined(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
 
 
 def _smooth_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndarray, np.ndarray]:
-    size = problem.n_classes * (int(problem.free.sum()) + 1)
-    if problem.rows.holds(problem.n_classes) and problem.rows.n_samples * size**2 + size**3 / 3 <= MAX_EXACT_WORK:
+    if _is_affordable(problem):
         step: Step = exact_step(problem, point)
         return step.coef, step.intercept
     gradient = point.gradient(problem.penalty)
@@ -61,9 +61,15 @@ def _smooth_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndar
     return np.ascontiguousarray(direction[:, :-1]), direction[:, -1]
 
 
-def _thresholded_step(
-    problem: Problem, point: Point, wanted: float
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _is_affordable(problem: Problem) -> bool:
+    """Tell whether a dense Hessian over all coefficients is."""
+    n_samples, size = problem.rows.n_samples, problem.n_classes * (int(problem.free.sum()) + 1)
+    n_bytes = 8 * (3 * n_samples + size) * size  # rows for each class, and products of them
+    is_short = n_samples * size**2 + size**3 / 3 <= MAX_EXACT_WORK
+    return problem.rows.holds(problem.n_classes) and is_short and n_bytes <= memory.limit()
+
+
+def _thresholded_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndarray, np.ndarray] | None:
     penalty, quadratic = problem.penalty, Quadratic(problem, problem.penalty, point)
     used, gradient = penalty.support(point.coef), point.at.gradient
     for _ in range(MAX_FACES):

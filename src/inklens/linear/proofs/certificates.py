@@ -20,7 +20,7 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.special import entr
 
-from inklens.linear import deadline
+from inklens.linear import deadline, memory
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, balance, dual_gradient, entropy, feasible_scales, flows, others
@@ -31,8 +31,7 @@ from inklens.linear.softmax import log_softmax
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
 COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
-SCALE_STEP = 0.7  # from one scale to the next: the bound is concave in it, and flat near the best
-LEAST_SCALE = 1e-12
+SCALE_STEP = 2.0  # from one scale to the next: the bound is concave in it, and flat near the best
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
 MAX_WHOLE = 1e5  # of whole numbers whose sums of products stay far below 2^53
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
@@ -130,10 +129,14 @@ def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
     entropy gives, a small scale still proves something, as entropy begins with an infinite slope.
     """
     scale, best = max(((scale, value(scale)) for scale in feasible_scales(penalty, G)), key=lambda pair: pair[1])
-    if penalty.conjugate(scale * G) <= COSTLY_RATIO * best:
+    cost = penalty.conjugate(scale * G)
+    if cost <= COSTLY_RATIO * best or best + cost <= 0.0:
         return best
-    while scale > LEAST_SCALE and ((smaller := value(scale * SCALE_STEP)) > best or best <= 0.0):
-        scale, best = scale * SCALE_STEP, max(best, smaller)
+    scale *= (best + cost) / (2.0 * cost)  # where s E - s^2 g* is largest, and E(s) >= s E, as entropy E is concave
+    best = max(best, smaller := value(scale))
+    while smaller >= best and scale * SCALE_STEP < 1.0:
+        scale *= SCALE_STEP
+        best = max(best, smaller := value(scale))
     return best
 
 
@@ -287,7 +290,9 @@ def may_prove_existence(problem: Problem) -> bool:
     """Tell whether the matrix of `existence` is affordable."""
     size = (problem.n_classes - 1) * (int(problem.free.sum()) + problem.fit_intercept)
     work = problem.rows.n_samples * size**2
-    return 0 < size <= MAX_EXISTENCE_COEFFICIENTS and work <= MAX_EXISTENCE_WORK and problem.rows.holds(problem.n_classes)
+    n_bytes = 32 * problem.rows.n_samples * (problem.rows.n_features + problem.n_classes)
+    is_affordable = work <= MAX_EXISTENCE_WORK and n_bytes <= memory.limit()
+    return 0 < size <= MAX_EXISTENCE_COEFFICIENTS and is_affordable and problem.rows.holds(problem.n_classes)
 
 
 def existence(problem: Problem, proba: np.ndarray) -> float | None:

@@ -130,7 +130,7 @@ def _proven(leads: sparse.csr_array, direction: np.ndarray) -> np.ndarray | None
         return None
     slack = 4.0 * gamma(leads.shape[1] + 4) * (abs(leads) @ np.abs(rounded))
     is_sure = leads @ rounded > slack
-    holds = is_sure.any() and all(_lead(leads, i, exact) >= 0 for i in np.flatnonzero(~is_sure))
+    holds = is_sure.any() and all(_lead(leads, int(i), exact) >= 0 for i in np.flatnonzero(~is_sure))
     return rounded if holds else None
 
 
@@ -161,18 +161,13 @@ def _vanishing(rows: np.ndarray, near: np.ndarray) -> list[Fraction] | None:
         deadline.check()
         entries = [Fraction(float(value)) for value in row]
         for pivot, other in system:
-            if entries[pivot]:
-                factor = entries[pivot]
-                entries = [value - factor * own if own else value for value, own in zip(entries, other, strict=True)]
+            entries = _without(entries, pivot, other)
         pivot = max(range(len(entries)), key=lambda j: abs(entries[j]))
         if not entries[pivot]:
             continue
         lead = entries[pivot]
         entries = [value / lead if value else value for value in entries]
-        system = [
-            (own, [v - line[pivot] * e if e else v for v, e in zip(line, entries, strict=True)] if line[pivot] else line)
-            for own, line in system
-        ]
+        system = [(own, _without(line, pivot, entries)) for own, line in system]
         system.append((pivot, entries))
     solved = {pivot for pivot, _ in system}
     for pivot, line in system:
@@ -180,3 +175,9 @@ def _vanishing(rows: np.ndarray, near: np.ndarray) -> list[Fraction] | None:
             (line[j] * solution[j] for j in range(len(line)) if line[j] and j not in solved), Fraction(0)
         )
     return solution if any(solution) else None
+
+
+def _without(line: list[Fraction], pivot: int, other: list[Fraction]) -> list[Fraction]:
+    """Return a line with its entry at the pivot taken out by another, which has 1 there."""
+    factor = line[pivot]
+    return [value - factor * own if own else value for value, own in zip(line, other, strict=True)] if factor else line
