@@ -78,7 +78,7 @@ def test_a_fit_that_stops_near_the_optimum_has_a_bound_as_near(job, name):
 @pytest.mark.parametrize("name", ["l2", "elastic net"])
 def test_under_a_ridge_no_bound_is_nothing(name):
     """However large the gradient: a small share of any dual point proves something."""
-    X, problem = ranged(PENALTIES[name])
+    _, problem = ranged(PENALTIES[name])
     rng = np.random.default_rng(2)
     W, b = rng.normal(size=(3, 6)), np.zeros(3)
     assert certificates.certify(problem, W, b).lower_bound > 0.0
@@ -90,7 +90,7 @@ def test_the_best_of_two_dual_points_is_kept():
     away = found.dual._replace(direction=np.full_like(found.coef, 3.0), intercept_direction=np.zeros(4))
     away = away._replace(direction=away.direction * np.arange(4.0)[:, None])
     proven = certificates.certify(problem, found.coef, found.intercept, away)
-    assert proven.lower_bound >= found.objective * (1 - 1e-7)
+    assert proven.lower_bound >= found.objective * (1 - 1e-5)
     assert proven.dual.direction is None
 
 

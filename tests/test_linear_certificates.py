@@ -293,8 +293,8 @@ def test_the_proof_of_existence_ends_with_its_time():
     problem = Problem(Rows.of(rng.normal(size=(200, 3))), np.arange(200) % 3, np.ones(200), 3, ElasticNet(0.0, 0.0))
     found = solve(problem, tol=1e-8)
     proba = problem.evaluate(found.coef, found.intercept, dtype=np.float64).proba
-    assert certificates.unpenalised_bound(problem, found.coef, proba)[1] is True
-    bound, exists = certificates.unpenalised_bound(problem, found.coef, proba, seconds=0.0)
+    assert certificates.unpenalised_bound(problem, found.coef, [proba])[1] is True
+    bound, exists = certificates.unpenalised_bound(problem, found.coef, [proba], seconds=0.0)
     assert exists is None
     assert 0.0 < bound <= found.objective
 

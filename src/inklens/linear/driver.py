@@ -29,9 +29,8 @@ MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
 REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the last proof
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
 MIN_REFINED_SECONDS = 1.0
-STILL_ROUNDS = (
-    3  # in which the objective falls by less than the accuracy, nor does the believed gap: proofs are missing
-)
+REFINEMENTS = 3  # such steps in a row, each from the end of the one before, where the method stands still
+STILL_ROUNDS = 3  # in which neither objective (by the accuracy) nor believed gap fall: only a proof is missing
 SLOW_ROUNDS, SLOW_SECONDS = 25, 5.0  # from which a fit says why
 SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
 EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
@@ -212,10 +211,8 @@ class _Run:
         self.demand = Demand(tol, accuracy=first)
         self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
-        self.believed, self.n_still = (
-            np.inf,
-            0,
-        )  # the last gap that the method believed in; rounds in a row without news
+        self.last, self.believed = np.inf, np.inf  # objective and gap of the method's last point, as it sees them
+        self.n_still = 0  # rounds in a row without news
         self.next_refined = STILL_ROUNDS  # of these, before a step for a proof; twice as many before the next
         self.is_refined = False  # whether the best point has had such a step
         self.has_looked = False  # for what makes the problem hard
@@ -256,12 +253,10 @@ class _Run:
         """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
         best = self.best
         best.n_iter += 1
-        falls = best.objective - point.objective > self.demand.accuracy * abs(best.objective) or np.isinf(
-            best.objective
-        )
+        falls = np.isinf(self.last) or self.last - point.objective > self.demand.accuracy * abs(self.last)
         proves = np.isfinite(point.gap) and point.gap <= GAP_RATIO * self.believed
         self.n_still = 0 if falls or proves else self.n_still + 1
-        self.believed = point.gap
+        self.last, self.believed = point.objective, point.gap
         if point.objective <= best.objective or not self.proven:
             best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
             self.point, self.proven, self.is_refined = point, False, False
@@ -277,7 +272,7 @@ class _Run:
         if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary or is_still:
             self.prove()
             if best.gap > self.tol and (point.stationary or is_still):
-                self.refine()
+                self.refine(moves=True)
                 self.n_still, self.next_refined = 0, 2 * self.next_refined
             if best.gap <= self.tol and (point.stationary or not self.waits_for_existence()):
                 best.status = Status.CERTIFIED
@@ -318,7 +313,8 @@ class _Run:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
             best.objective = at.loss
             best.gradient_norm = certificates.proximal_gradient_norm(self.problem, point.coef, at)
-            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, at.proba, self.seconds_left)
+            probas = [at.proba] if point.dual is None else [point.dual.proba(self.problem.rows), at.proba]
+            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, probas, self.seconds_left)
             # Without existence a bound is about coefficients around its own point, so that of another does not count.
             best.lower_bound = max(best.lower_bound, bound) if exists else bound
             best.exists = exists or best.exists
@@ -328,19 +324,39 @@ class _Run:
         self.reserved = took
         self._record()
 
-    def refine(self) -> None:
-        """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time."""
-        if self.is_refined or not self.problem.is_penalised:
+    def refine(self, seconds: float = np.inf, *, moves: bool = False) -> None:
+        """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time.
+
+        With `moves` the end of the step takes the point's place where it is lower, and has a step in its turn.
+        """
+        if not self.problem.is_penalised:
             return
-        self.is_refined = True
-        longest = max(MIN_REFINED_SECONDS, LONGEST_REFINED * self.seconds)
-        try:
-            with deadline.scope(longest if self.seconds_left is None else min(longest, self.seconds_left)):
-                dual = refining.refined(self.problem, self.best.coef, self.best.intercept, self.tol)
-        except deadline.OutOfTime:
-            return
-        if dual is not None:
+        for _ in range(REFINEMENTS if moves else 1):
+            if self.is_refined or self.best.gap <= self.tol:
+                return
+            self.is_refined, before = True, self.best.gap
+            try:
+                with deadline.scope(seconds if self.seconds_left is None else min(seconds, self.seconds_left)):
+                    dual = refining.refined(self.problem, self.best.coef, self.best.intercept, self.tol)
+            except deadline.OutOfTime:
+                return
+            if dual is None:
+                return
             self.point, self.proven = self.point._replace(dual=dual), False
+            self.prove()
+            if moves and self.best.gap > self.tol:
+                self.move(refining.end_of(dual))
+            if self.best.gap > GAP_RATIO * before:
+                return
+
+    def move(self, to: tuple[np.ndarray, np.ndarray]) -> None:
+        """Let the best point be another, where the objective is lower there."""
+        at = self.problem.evaluate(*to, dtype=np.float64)
+        objective = at.loss + self.problem.penalty.value(to[0])
+        if objective < self.best.objective:
+            self.best.coef, self.best.intercept = to
+            self.point = Iterate(*to, objective, dual=self.point.dual)
+            self.proven = self.is_refined = False
             self.prove()
 
     def prove_for_display(self) -> None:
@@ -353,8 +369,7 @@ class _Run:
         best = self.best
         if best.status != Status.SEPARATED:
             self.prove()
-            if best.gap > self.tol:
-                self.refine()
+            self.refine(max(MIN_REFINED_SECONDS, LONGEST_REFINED * self.seconds))
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
             may_exist = self.problem.is_penalised or (best.n_iter > 0 and self.may_exist())
             if best.separation is None:

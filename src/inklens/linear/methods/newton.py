@@ -132,7 +132,7 @@ def _iterate(
         gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
-        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
+        elif step.predicted_decrease <= max(LINEARISED_GAP * max(tol, accuracy_of(tol)), 1e-8) * before:
             gap = -dual_value(problem, linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
@@ -250,7 +250,8 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
             is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
             proof = certificates.separation(problem.rows, problem.codes, coef, intercept) if is_low else None
             ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
-            yield Iterate(coef, intercept, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            gap, dual = (iterate.gap, iterate.dual) if l2 == 0.0 else (np.inf, None)
+            yield Iterate(coef, intercept, loss, gap, dual, ends, proof)
             if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break
 

@@ -98,7 +98,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
-        if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
+        if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
             bound = dual_value(problem, linearised(point.at, whole.at))
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)

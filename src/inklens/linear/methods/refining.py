@@ -24,7 +24,8 @@ NEAR_RATIO = 0.8  # zeros whose gradient exceeds this share of the threshold bel
 MAX_FACES = 4  # models; a further one has what the step before brought over the threshold
 MAX_CORRECTIONS = 8  # of the solution of a float32 model by products with the true Hessian
 INNER_RATIO = 0.3  # of a solution's KKT violation to the one that the step may keep
-MIN_TOLERANCE = 1e-7  # thresholds, of a model's solution
+MIN_TOLERANCE = 1e-10  # thresholds, of a solution: what is summed is so in float64
+ROUNDING = 1e-12  # of a coefficient, that is left where a step brought it to 0
 SLOW_RATIO = 0.8  # a correction that leaves this share of the KKT violation is the last
 
 
@@ -41,6 +42,12 @@ def refined(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     if found is None or not all(np.isfinite(part).all() for part in found):
         return None
     return DualPoint(coef, intercept, *found)
+
+
+def end_of(dual: DualPoint) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients at the end of the step behind a dual point; what rounding leaves of a zero is one."""
+    coef, intercept = dual.coef + dual.direction, dual.intercept + dual.intercept_direction
+    return np.where(np.abs(coef) <= ROUNDING * np.abs(dual.coef), 0.0, coef), intercept
 
 
 def _smooth_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndarray, np.ndarray]:
