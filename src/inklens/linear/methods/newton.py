@@ -14,7 +14,7 @@ from inklens.linear import deadline
 from inklens.linear.methods import dual_ascent
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.systems import Metric, SubsampledHessian, conjugate_gradient, metric_at, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
@@ -120,21 +120,21 @@ def _iterate(
         deadline.check()
         before = point.objective(penalty)
         if exact:
-            step = _exact_step(problem, point)
+            step = exact_step(problem, point)
         else:
             is_stale = first_products is not None and n_products > STALE_RATIO * first_products
             if preconditioner is None or point.at.proba.held is None or is_stale:
                 vector = np.column_stack([point.coef, point.intercept])
                 preconditioner, first_products = metric_at(problem, vector, point.at.proba), None
-            step = _newton_step(problem, point, preconditioner, 0.1 * tol * before)
+            step = _newton_step(problem, point, preconditioner, 0.1 * accuracy_of(tol) * before)
             n_products = step.n_products
             first_products = n_products if first_products is None else first_products
         whole = step.from_point(problem, point, dtype)
-        gap, dual = np.inf, None
+        gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
-        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
-            gap, dual = _linearised(problem, point, step, whole)
+        elif step.predicted_decrease <= max(LINEARISED_GAP * max(tol, accuracy_of(tol)), 1e-8) * before:
+            gap = -dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
@@ -146,12 +146,6 @@ def _iterate(
         if problem.is_penalised:
             gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         yield preconditioner, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
-
-
-def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
-    """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    bound = dual_value(problem.near(point.coef), linearised(point.at, whole.at))
-    return -bound, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
 
 
 # ---- one step --------------------------------------------------------------------------------------------------------
@@ -183,7 +177,7 @@ def is_tiny(problem: Problem) -> bool:
     return problem.rows.n_samples * size**2 + size**3 / 3 <= DENSE_WORK
 
 
-def _exact_step(problem: Problem, point: Point) -> Step:
+def exact_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
@@ -257,7 +251,8 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
             is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
             proof = certificates.separation(problem.rows, problem.codes, coef, intercept) if is_low else None
             ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
-            yield Iterate(coef, intercept, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            gap, dual = (iterate.gap, iterate.dual) if l2 == 0.0 else (np.inf, None)
+            yield Iterate(coef, intercept, loss, gap, dual, ends, proof)
             if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break
 
