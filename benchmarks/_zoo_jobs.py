@@ -21,6 +21,7 @@ import numpy as np
 from scipy import sparse
 
 SEEDS = (0, 1, 2)
+L1_RATIOS = {"l1": 1.0, "elasticnet": 0.5, "group": 1.0}  # of a penalty's name; 0 for the others
 STRENGTHS = (1e-4, 1e-2, 0.1, 10.0, 100.0, 1e4)  # C of the seeds after the first, in turn; the first has C = 1
 
 
@@ -92,7 +93,7 @@ class Job:
     @property
     def l1_ratio(self) -> float:
         """Share of the penalty that has a kink."""
-        return {"l1": 1.0, "elasticnet": 0.5, "group": 1.0}.get(self.penalty, 0.0)
+        return L1_RATIOS.get(self.penalty, 0.0)
 
     def data(self) -> Table:
         """Make the table, the same one at every call; the last one is kept."""

@@ -125,11 +125,13 @@ def solve(
     time_budget: float | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     callback: Callable[[Solution], object] | None = None,
+    method: Method | None = None,
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
     ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
-    budget ends steps in the middle; the last proof, for which time is kept, is always made.
+    budget ends steps in the middle; the last proof, for which time is kept, is always made. Benchmarks name a
+    `method` to compare it with the chosen one; nobody else has to.
 
     Raises
     ------
@@ -144,7 +146,7 @@ def solve(
     conditioning = Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
-    method = choose(problem)
+    method = method or choose(problem)
     best = Solution(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
     )
