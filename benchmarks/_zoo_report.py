@@ -113,8 +113,8 @@ def body(rows: list[Row], figure: str) -> str:
     return "\n\n".join(
         [
             f"{len(rows)} jobs (`benchmarks/_zoo_jobs.py`); half of the shapes are unseen: nobody looks at them while "
-            "working on the solver. Seconds from the table in memory to our certificate of 1e-4, and of each peer, with its best "
-            "number of threads, to an objective at most 1e-4 above ours; one referee judges them all. `> 5` was ended "
+            "working on the solver. Seconds from the table in memory to our certificate of 1e-4, and of each peer, with "
+            "its best number of threads, to an objective at most 1e-4 above ours; one referee judges them all. `> 5` was ended "
             f"there, `short` never gets there. Ours measured at {', '.join(commits)}.",
             summary(rows),
             by_kind(rows),
