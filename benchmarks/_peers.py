@@ -203,7 +203,7 @@ def inklens(X, y, job):
             C=C, l1_ratio=1.0 if job["penalty"] == "group" else SHARES.get(job["penalty"], 0.0),
             group=job["penalty"] == "group",
         )  # fmt: skip
-        left = max(job["limit"] - (time.perf_counter() - began), 1e-3)
+        left = max(job["limit"] - (time.perf_counter() - began), 1e-3) if "limit" in job else None
         found = solve(problem, tol=job["tol"], time_budget=left, method=method)
         facts = {"gap": found.gap, "bound": found.lower_bound, "status": str(found.status), "method": found.method,
                  "passes": found.n_passes}  # fmt: skip

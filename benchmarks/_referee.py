@@ -28,3 +28,26 @@ def _penalty(coef, penalty) -> float:
     if penalty == "group":
         return float(np.sqrt((coef * coef).sum(axis=0)).sum())
     return {"l1": l1, "l2": l2, "elasticnet": (l1 + l2) / 2.0}[penalty]
+
+
+def gauge_excess(coef, *, penalty) -> float:
+    """Return how much of the penalty goes away when the best vector is taken off all rows of coefficients.
+
+    The loss does not change by that, so at an optimum it is 0: more says that a solver returned another gauge (one
+    class held at 0, for example), or minimised another penalty.
+    """
+    if penalty == "none":
+        return 0.0
+    coef = np.asarray(coef, dtype=np.float64)
+    centres = {"l1": np.median, "l2": np.mean, "group": np.mean}
+    if penalty in centres:
+        return _penalty(coef, penalty) - _penalty(coef - centres[penalty](coef, axis=0), penalty)
+    low, high = (
+        coef.min(axis=0),
+        coef.max(axis=0),
+    )  # elastic net: its slope in the shift rises, so it is halved down to 0
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        falls = np.sign(coef - middle).sum(axis=0) + (coef - middle).sum(axis=0) > 0.0
+        low, high = np.where(falls, middle, low), np.where(falls, high, middle)
+    return _penalty(coef, penalty) - min(_penalty(coef - (low + high) / 2.0, penalty), _penalty(coef, penalty))

@@ -22,6 +22,12 @@ SHARE_CERTIFIED = 0.98
 GROUPS = {"L2": ("l2",), "L1 and elastic net": ("l1", "elasticnet"), "group": ("group",), "none": ("none",)}
 ASKED = {"L2": 3.0, "L1 and elastic net": 5.0}  # times ahead of the best peer, geometric mean
 PANELS = {"L2 and no penalty": ("l2", "none"), "L1, elastic net and group": ("l1", "elasticnet", "group")}
+ABOUT = (
+    "{n_jobs} jobs (`benchmarks/_zoo_jobs.py`); half of the shapes are unseen: nobody looks at them while working on "
+    "the solver. Seconds from the table in memory to our certificate of 1e-4, and of each peer, with its best number of "
+    "threads, to an objective at most 1e-4 above ours; one referee judges all. `> 5` was ended there, `short` never "
+    "gets there. Ours measured at {commits}."
+)
 FARTHEST = 30.0  # times the best solver's time; peers were not given more
 
 
@@ -112,10 +118,7 @@ def body(rows: list[Row], figure: str) -> str:
     commits = sorted({fit.commit for row in rows for fit in row.fits.values() if fit.solver == OURS})
     return "\n\n".join(
         [
-            f"{len(rows)} jobs (`benchmarks/_zoo_jobs.py`); half of the shapes are unseen: nobody looks at them while "
-            "working on the solver. Seconds from the table in memory to our certificate of 1e-4, and of each peer, with "
-            "its best number of threads, to an objective at most 1e-4 above ours; one referee judges them all. `> 5` was ended "
-            f"there, `short` never gets there. Ours measured at {', '.join(commits)}.",
+            ABOUT.format(n_jobs=len(rows), commits=", ".join(commits)),
             summary(rows),
             by_kind(rows),
             f"![performance profile]({figure})",
