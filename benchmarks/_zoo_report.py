@@ -24,9 +24,9 @@ ASKED = {"L2": 3.0, "L1 and elastic net": 5.0}  # times ahead of the best peer, 
 PANELS = {"L2 and no penalty": ("l2", "none"), "L1, elastic net and group": ("l1", "elasticnet", "group")}
 ABOUT = (
     "{n_jobs} jobs (`benchmarks/_zoo_jobs.py`); half of the shapes are unseen: nobody looks at them while working on "
-    "the solver. Seconds from the table in memory to our certificate of 1e-4, and of each peer, with its best number of "
-    "threads, to an objective at most 1e-4 above ours; one referee judges all. `> 5` was ended there, `short` never "
-    "gets there. Ours measured at {commits}."
+    "the solver. Seconds from the table in memory to our certificate of 1e-4, and of each peer, with its best number "
+    "of threads, to an objective at most 1e-4 above ours; one referee judges all. `> 5` was ended there, `short` "
+    "never gets there. Ours measured at {commits}."
 )
 FARTHEST = 30.0  # times the best solver's time; peers were not given more
 
