@@ -39,7 +39,7 @@ class Reference:
     """A `Backend` on the array API; it has no state. Numbers of threads are the libraries' own business."""
 
     name = "numpy"
-    visitor = None  # a row at a time is slow in Python
+    visitor = column_visitor = None  # a row or column at a time is slow in Python
 
     # ---- passes over rows --------------------------------------------------------------------------------------------
 

@@ -101,14 +101,14 @@ def newton_model(
         response, inverse = np.zeros((len(hessian), n_classes)), np.zeros((n_classes, n_classes))
         return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads, Faces())
     border = np.ascontiguousarray(hessian[:, is_intercept], dtype=np.float64)
-    inverse = _intercept_inverse(border[is_intercept], intercept_damping)
+    inverse = intercept_inverse(border[is_intercept], intercept_damping)
     border[is_intercept] = 0.0
     response = border @ inverse
     backend_of(hessian).subtract_product(hessian, border, response.T, rows.n_threads)
     return Model(hessian, pairs, is_intercept, response, inverse, diagonal, rows.n_threads, Faces())
 
 
-def _intercept_inverse(hessian: np.ndarray, damping: float) -> np.ndarray:
+def intercept_inverse(hessian: np.ndarray, damping: float) -> np.ndarray:
     """Return the pseudo-inverse of the intercepts' own Hessian, which is 0 along (1, ..., 1)."""
     n_classes = len(hessian)
     size = np.trace(hessian) / n_classes + np.finfo(np.float32).tiny

@@ -134,7 +134,7 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric |
         return build_metric(problem, proba.held)
     spread = RowArray.combine(lambda part, p: p * (1.0 - p) * problem.weights[part, None], proba)
     importance = np.concatenate([rows.max(axis=1).astype(np.float32) for _, rows in spread.readings()])
-    rows, factor = _sample(importance, problem.rows.n_subsample)
+    rows, factor = draw_rows(importance, problem.rows.n_subsample)
     rows = np.arange(len(importance)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
     own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
@@ -159,7 +159,7 @@ def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
         tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
     n_wanted = ROWS_PER_COLUMN * (len(columns) + 1)
     importance = curvature.max(axis=1)
-    rows, factor = _sample(importance if n_wanted >= len(proba) else importance * _lengths(problem), n_wanted)
+    rows, factor = draw_rows(importance if n_wanted >= len(proba) else importance * _lengths(problem), n_wanted)
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     q = len(columns) + 1
     size, stride = -(-q // 4) * 4, -(-q // 16) * 16
@@ -189,7 +189,7 @@ def _lengths(problem: Problem) -> np.ndarray:
     return np.asarray(squares / squares.mean(), dtype=np.float32)
 
 
-def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
+def draw_rows(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
     """Return rows drawn with probability min(1, importance / threshold), and their weights; None for all rows."""
     if n_wanted >= len(importance):
         return None, np.ones(len(importance), dtype=np.float32)

@@ -25,7 +25,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
@@ -154,6 +154,12 @@ class Rows:
     def visitor(self) -> RowVisitor | None:
         """What visits the rows one at a time; None where some block's backend does not."""
         visitors = [block.fast.backend.visitor for block in self.blocks]
+        return visitors[0] if all(visitors) else None
+
+    @property
+    def column_visitor(self) -> ColumnVisitor | None:
+        """What visits the columns one at a time; None where some block's backend does not."""
+        visitors = [block.fast.backend.column_visitor for block in self.blocks]
         return visitors[0] if all(visitors) else None
 
     @cached_property
@@ -417,6 +423,14 @@ class Rows:
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         shape = len(indptr) - 1, len(columns)
         return Storage(np.concatenate(values), np.concatenate(indices), indptr, shape, numpy_backend())
+
+    def transposed(self) -> Storage:
+        """Return the scaled columns one after the other, as CSR in float32 with int32 row numbers."""
+        found = self.csr(np.arange(self.n_features)).matrix.tocsc()
+        indptr = found.indptr.astype(np.int64)
+        return Storage(
+            found.data, found.indices.astype(np.int32, copy=False), indptr, self.shape[::-1], numpy_backend()
+        )
 
     def add_class_grams(
         self, columns: np.ndarray, rows: np.ndarray | None, curvature: np.ndarray, out: np.ndarray

@@ -1,0 +1,36 @@
+"""How well a proximal Newton step's model has to be solved, in thresholds of KKT violation."""
+
+import numpy as np
+
+from inklens.linear.methods import sampling
+from inklens.linear.methods.points import Point
+from inklens.linear.problem.penalties import Penalty
+from inklens.linear.problem.problem import Problem
+
+MAX_TOLERANCE = 2.0  # of a solution, while far
+MIN_TOLERANCE = 1e-6  # what float32 can tell
+FORCING_RATIO = 0.1  # of a solution's KKT violation to the point's, near
+LOSS_SHARE = 0.3  # of the gap to be proven that a rough solution of the model may cost
+MAX_INNER_TOL = 1e-4  # a looser tol leaves the model as well solved: proofs save rounds, rough steps cost some
+
+
+def tolerances(problem: Problem, penalty: Penalty, point: Point, violation: float, tol: float) -> tuple[float, float]:
+    """Return the KKT violation that a step may leave, and the one that a step need not better to prove `tol`."""
+    finest = violation_that_costs(
+        LOSS_SHARE * min(tol, MAX_INNER_TOL) * point.objective(penalty), problem, penalty, point
+    )
+    return max(min(MAX_TOLERANCE, FORCING_RATIO * violation), finest, MIN_TOLERANCE), finest
+
+
+def violation_that_costs(bound: float, problem: Problem, penalty: Penalty, point: Point) -> float:
+    """Return the KKT violation v, in thresholds, that lowers the bound of a step's dual point by `bound`.
+
+    Scaling that point back by 1 / (1 + v) costs v g(W), and v^2 / 2 times the curvature of the entropy towards the
+    labels, sum_i c_i (1 / p_own - 1), which is about sum_i c_i (1 - |p_i|^2) where the model fits. Under a ridge it need
+    not be scaled, and the conjugate costs at most (l1 v)^2 / (2 l2) for each coefficient that moves.
+    """
+    value, curvature = penalty.value(point.coef), sampling.class_pair_weight(problem, point.at.proba)
+    root = value + np.sqrt(value**2 + 4.0 * curvature * bound)
+    scaled = 2.0 * bound / root if root > 0.0 else MAX_TOLERANCE
+    n_pairs, ridge = max(1, np.count_nonzero(point.coef)), float(np.min(penalty.l2))
+    return float(max(scaled, np.sqrt(2.0 * ridge * bound / n_pairs) / float(np.max(penalty.l1))))
