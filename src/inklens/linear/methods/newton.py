@@ -16,7 +16,14 @@ from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.systems import Metric, SubsampledHessian, conjugate_gradient, metric_at, times_hessian
+from inklens.linear.methods.systems import (
+    Metric,
+    Preconditioning,
+    SharedMetric,
+    SubsampledHessian,
+    conjugate_gradient,
+    times_hessian,
+)
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -26,7 +33,6 @@ ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
-STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
 FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
 L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
 N_STAGES = 7  # after which no penalty is left
@@ -40,7 +46,7 @@ SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
 
 
-Preconditioner: TypeAlias = Metric | SubsampledHessian
+Preconditioner: TypeAlias = Metric | SharedMetric | SubsampledHessian
 
 
 # ---- the method ------------------------------------------------------------------------------------------------------
@@ -108,12 +114,12 @@ def _fitted_to_subsample(problem: Problem) -> Iterator[Iterate]:
 
 
 def _iterate(
-    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioner: Preconditioner | None, tol: float
-) -> Iterator[tuple[Preconditioner | None, Iterate]]:
-    """Yield Newton iterates, each with the preconditioner that was in use."""
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
+) -> Iterator[tuple[Preconditioning, Iterate]]:
+    """Yield Newton iterates, each with what preconditions their systems."""
     penalty, exact = problem.penalty, is_tiny(problem)
     dtype: npt.DTypeLike = np.float64 if exact else np.float32
-    stalled, n_products, first_products = 0, 0, None
+    stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     point = Point.of(problem, np.ascontiguousarray(coef), intercept, dtype)
     while True:
         deadline.check()
@@ -121,13 +127,9 @@ def _iterate(
         if exact:
             step = _exact_step(problem, point)
         else:
-            is_stale = first_products is not None and n_products > STALE_RATIO * first_products
-            if preconditioner is None or point.at.proba.held is None or is_stale:
-                vector = np.column_stack([point.coef, point.intercept])
-                preconditioner, first_products = metric_at(problem, vector, point.at.proba), None
-            step = _newton_step(problem, point, preconditioner, 0.1 * tol * before)
-            n_products = step.n_products
-            first_products = n_products if first_products is None else first_products
+            metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
+            step = _newton_step(problem, point, metric, 0.1 * tol * before)
+            preconditioning.count(step.n_products)
         whole = step.from_point(problem, point, dtype)
         gap, dual = np.inf, None
         if not problem.is_penalised:
@@ -144,7 +146,7 @@ def _iterate(
         gap = gap + after
         if problem.is_penalised:
             gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
-        yield preconditioner, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
+        yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
 
 
 def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
@@ -156,7 +158,7 @@ def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tup
 # ---- one step --------------------------------------------------------------------------------------------------------
 
 
-def _newton_step(problem: Problem, point: Point, preconditioner: Preconditioner, accuracy: float) -> Step:
+def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accuracy: float) -> Step:
     penalty, gradient = problem.penalty, point.gradient(problem.penalty)
     l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
 
@@ -166,7 +168,7 @@ def _newton_step(problem: Problem, point: Point, preconditioner: Preconditioner,
 
     scale = max(point.objective(penalty), np.finfo(float).tiny)
     product = times_hessian(problem, point.at.proba)
-    direction, n_products = conjugate_gradient(product, preconditioner.solve, -gradient, is_close, scale)
+    direction, n_products = conjugate_gradient(product, metric.solve, -gradient, is_close, scale)
     return _step_along(direction, gradient, n_products)
 
 
@@ -245,12 +247,12 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     """
     scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
     first = FIRST_L2 * float(scale.mean()) if scale.any() else 1.0
-    preconditioner: Preconditioner | None = None
+    preconditioning: Preconditioning | None = None
     for l2 in [*(first * L2_RATIO ** np.arange(N_STAGES)), 0.0]:
         stage = problem.under(ElasticNet(0.0, l2))
-        points = _iterate(stage, coef, intercept, preconditioner, tol if l2 == 0.0 else 0.1)
+        points = _iterate(stage, coef, intercept, preconditioning, tol if l2 == 0.0 else 0.1)
         for n_steps, (latest, iterate) in enumerate(points):
-            preconditioner = latest
+            preconditioning = latest
             coef, intercept = iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(coef)
             is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
