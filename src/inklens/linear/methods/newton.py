@@ -22,6 +22,7 @@ from inklens.linear.methods.systems import (
     SharedMetric,
     SubsampledHessian,
     conjugate_gradient,
+    sample,
     times_hessian,
 )
 from inklens.linear.problem.penalties import ElasticNet
@@ -32,6 +33,9 @@ from inklens.linear.proofs.dual import DualPoint, dual_value, linearised, softma
 ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
+ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row
+MANY_ROWS = 4  # times as many, from which a fit to these is worth its passes
+LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among them
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
 FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
 L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
@@ -53,16 +57,19 @@ Preconditioner: TypeAlias = Metric | SharedMetric | SubsampledHessian
 
 
 def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield Newton iterates for an L2 penalty; a cold start has dual ascent and larger penalties before that.
+    """Yield Newton iterates for an L2 penalty; a cold start has something cheaper before that.
 
-    Where rows are not held, some that stand for all are fitted first.
+    Where rows are many, or not held, some that stand for all are fitted first; elsewhere dual ascent comes first, and
+    larger penalties.
     """
-    is_cold = not coef.any() and not intercept.any() and not is_tiny(problem)
-    is_held = problem.rows.holds(problem.n_classes)
-    stages = _stages(problem) if is_cold and is_held else [problem]
-    for iterate in (_ascended(stages[0]) if is_held else _fitted_to_subsample(problem)) if is_cold else ():
-        yield _under(problem, stages[0], iterate)
-        coef, intercept = iterate.coef, iterate.intercept
+    stages = [problem]
+    if not coef.any() and not intercept.any() and not is_tiny(problem):
+        part = _representatives(problem)
+        if part is None:
+            stages = _stages(problem)
+        for iterate in _ascended(stages[0]) if part is None else _fitted_to(part, problem):
+            yield _under(problem, stages[0], iterate)
+            coef, intercept = iterate.coef, iterate.intercept
     for stage in stages:
         is_last = stage is problem
         for _, iterate in _iterate(stage, coef, intercept, None, tol if is_last else LARGER_PENALTY_GAP):
@@ -99,18 +106,31 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
     part = problem.over(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
     for iterate in dual_ascent.ascend(part):
         yield iterate._replace(objective=np.inf, gap=np.inf)
+        if iterate.gap <= SUBSAMPLE_GAP * iterate.objective:
+            break
     problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / n_samples
 
 
-def _fitted_to_subsample(problem: Problem) -> Iterator[Iterate]:
-    """Yield points of a rough fit to the rows that stand for all."""
-    small = problem.subsample
-    for iterate in newton(
-        small, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
-    ):
+def _representatives(problem: Problem) -> Problem | None:
+    """Return the problem on rows that stand for all, a few for each coefficient; None where that would be most."""
+    if not problem.rows.holds(problem.n_classes):
+        return problem.subsample
+    n_wanted = ROWS_PER_COEFFICIENT * (int(problem.free.sum()) + 1) * problem.n_classes
+    if problem.rows.n_samples < MANY_ROWS * n_wanted:
+        return None
+    share = np.maximum(problem.class_weights, LEAST_SHARE * problem.weights.sum() / problem.n_classes)
+    lift = share / np.maximum(problem.class_weights, np.finfo(float).tiny)  # rare classes must not be missed
+    chosen, factor = sample(problem.weights * lift[problem.codes], n_wanted)
+    return None if chosen is None else problem.over(chosen, weights=problem.weights[chosen] * factor)
+
+
+def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
+    """Yield points of a rough fit to rows that stand for all."""
+    for iterate in newton(part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0):
         yield iterate._replace(objective=np.inf, gap=np.inf)
         if iterate.gap <= SUBSAMPLE_GAP * iterate.objective or iterate.stationary:
-            return
+            break
+    problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / problem.rows.n_samples
 
 
 def _iterate(

@@ -200,7 +200,7 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric |
         return build_metric(problem, proba.held)
     spread = RowArray.combine(lambda part, p: p * (1.0 - p) * problem.weights[part, None], proba)
     importance = np.concatenate([rows.max(axis=1).astype(np.float32) for _, rows in spread.readings()])
-    rows, factor = _sample(importance, problem.rows.n_subsample)
+    rows, factor = sample(importance, problem.rows.n_subsample)
     rows = np.arange(len(importance)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
     own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
@@ -284,7 +284,7 @@ def _grams(problem: Problem, curvature: np.ndarray, importance: np.ndarray, colu
     """Return [X 1]' diag(h_k) [X 1] over some columns and important rows, lower triangles with room for factors."""
     q, n_matrices = len(columns) + 1, curvature.shape[1]
     n_wanted = n_gram_rows(problem, q, n_matrices)
-    rows, factor = _sample(importance if n_wanted >= len(importance) else importance * _lengths(problem), n_wanted)
+    rows, factor = sample(importance if n_wanted >= len(importance) else importance * _lengths(problem), n_wanted)
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     grams = np.zeros((n_matrices, -(-q // 4) * 4, -(-q // 16) * 16), dtype=np.float32)
     problem.rows.add_class_grams(columns, rows, used, grams)
@@ -309,7 +309,7 @@ def _lengths(problem: Problem) -> np.ndarray:
     return np.asarray(squares / squares.mean(), dtype=np.float32)
 
 
-def _sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
+def sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
     """Return rows drawn with probability min(1, importance / threshold), and their weights; None for all rows."""
     if n_wanted >= len(importance):
         return None, np.ones(len(importance), dtype=np.float32)
