@@ -16,6 +16,7 @@ CALL = 6e-5  # seconds of a pass over no rows: what Python takes
 DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by BLAS in float32
 SPARSE_GRAM = 8e9  # by the kernel that sums 16 classes at once
 GRAM_LANES = 16
+GRAM_ENTRY = 2.5e-9  # seconds of an entry of the rows, for each dense matrix: it is multiplied by h, and written
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
@@ -34,7 +35,7 @@ def gram_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: in
         n_sums = -(-n_matrices // GRAM_LANES) * GRAM_LANES
         found = n_rows * (problem.rows.density * n_columns) ** 2 / 2.0 * n_sums / SPARSE_GRAM
     else:
-        found = n_rows * n_columns**2 / 2.0 * n_matrices / DENSE_GRAM
+        found = n_rows * n_columns * n_matrices * (n_columns / 2.0 / DENSE_GRAM + GRAM_ENTRY)
     return found + ENTRY * n_columns**2 * n_matrices
 
 

@@ -167,6 +167,9 @@ def _iterate(
         if problem.is_penalised:
             gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
         yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
+        if dtype == np.float32 and gap <= tol * after:  # believed and not proven: float32 tells no more
+            dtype = np.float64
+            point = Point.of(problem, point.coef, point.intercept, dtype)
 
 
 def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:

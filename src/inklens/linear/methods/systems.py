@@ -24,7 +24,10 @@ MAX_BLOCK_COLUMNS = 1500  # with a full block; the others, those with the least 
 HEAVY_CURVATURE = 1.0  # times the penalty's: of wide data, columns with more than that enter the block
 ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices, at least
 GRAM_PASSES = 4.0  # that the Gram matrices of more rows may cost: they spare about as many products
-AT_ONCE = 30.0  # passes up to which a factor for each class is worth its price before any product has been tried
+ENOUGH_ROWS = 20  # for each coefficient: more would not spare a product
+REBUILD_SHARE = 0.3  # of a preconditioner's price, that must have been spent on products before it is built again
+FEW_PRODUCTS = 8  # for one system: with so few a preconditioner is good enough
+AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price before any product has been tried
 LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
 FORCING_RATIO = 0.2  # of the residual, at which the conjugate gradient stops
 MAX_PRODUCTS = 60  # with the Hessian, in one conjugate gradient
@@ -160,12 +163,10 @@ class Preconditioning:
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.metric = problem, None
+        self.size = min(int(problem.free.sum()) + 1, MAX_BLOCK_COLUMNS)
+        self.n_rows = n_gram_rows(problem, self.size, problem.n_classes)
+        self.is_shared = problem.n_classes > 2 and self._price(self.n_rows) > AT_ONCE
         self.n_products, self.first_products, self.spent = 0, None, 0.0
-        q = int(problem.free.sum()) + 1
-        size = min(q, MAX_BLOCK_COLUMNS)
-        self.price = costs.metric_seconds(problem, n_gram_rows(problem, size, problem.n_classes), size, problem.n_classes)
-        self.price /= costs.pass_seconds(problem)
-        self.is_shared = problem.n_classes > 2 and self.price > AT_ONCE
 
     def at(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
         """Return the preconditioner for a system at these coefficients and probabilities."""
@@ -178,26 +179,37 @@ class Preconditioning:
         self.n_products, self.spent = n_products, self.spent + n_products
         self.first_products = n_products if self.first_products is None else self.first_products
 
+    def _price(self, n_rows: int) -> float:
+        """Return what factors for each class cost, in passes."""
+        seconds = costs.metric_seconds(self.problem, n_rows, self.size, self.problem.n_classes)
+        return seconds / costs.pass_seconds(self.problem)
+
     def _is_due(self) -> bool:
-        if self.is_shared and self.spent > self.price:
-            self.is_shared = False
-            return True
-        price = 0.0 if self.is_shared or self.price <= AT_ONCE else self.price
-        return self.n_products > STALE_RATIO * (self.first_products or np.inf) and self.spent > price
+        """Tell whether a better preconditioner has become worth its price, or this one is out of date."""
+        better = min(self.n_rows if self.is_shared else 4 * self.n_rows, self.problem.rows.n_samples)
+        if self.is_shared or (better > self.n_rows and self.n_products > FEW_PRODUCTS):
+            if self.spent > self._price(better):
+                self.is_shared, self.n_rows = False, better
+                return True
+        price = 0.0 if self.is_shared else self._price(self.n_rows)
+        is_stale = self.n_products > STALE_RATIO * (self.first_products or np.inf)
+        return is_stale and self.spent > REBUILD_SHARE * price
 
     def _build(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
         if self.is_shared and proba.held is not None:
             return build_shared(self.problem, proba.held)
-        return metric_at(self.problem, vector, proba)
+        return metric_at(self.problem, vector, proba, self.n_rows)
 
 
-def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric | SubsampledHessian:
+def metric_at(
+    problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int | None = None
+) -> Metric | SubsampledHessian:
     """Return the preconditioner at coefficients with these probabilities.
 
     Where rows are not held, it takes two readings: one for the rows that weigh most there, one to take them.
     """
     if proba.held is not None:
-        return build_metric(problem, proba.held)
+        return build_metric(problem, proba.held, n_rows)
     spread = RowArray.combine(lambda part, p: p * (1.0 - p) * problem.weights[part, None], proba)
     importance = np.concatenate([rows.max(axis=1).astype(np.float32) for _, rows in spread.readings()])
     rows, factor = sample(importance, problem.rows.n_subsample)
@@ -207,12 +219,12 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric |
     return SubsampledHessian(small, own, build_metric(small, np.asarray(own)))
 
 
-def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
-    """Return the preconditioner at these probabilities."""
+def build_metric(problem: Problem, proba: np.ndarray, n_rows: int | None = None) -> Metric:
+    """Return the preconditioner at these probabilities, from so many rows."""
     curvature = _curvature(problem, proba)
     l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), problem.rows.n_features)
     columns, tail, tail_inverse = _head_and_tail(problem, curvature, l2)
-    factors = _grams(problem, curvature, curvature.max(axis=1), columns)
+    factors = _grams(problem, curvature, curvature.max(axis=1), columns, n_rows)
     q = len(columns) + 1
     place = np.arange(q - 1)
     diagonal = factors[:, place, place]
@@ -280,10 +292,12 @@ def _head_and_tail(problem: Problem, curvature: np.ndarray, l2: np.ndarray) -> t
     return columns, tail, 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
 
 
-def _grams(problem: Problem, curvature: np.ndarray, importance: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def _grams(
+    problem: Problem, curvature: np.ndarray, importance: np.ndarray, columns: np.ndarray, n_rows: int | None = None
+) -> np.ndarray:
     """Return [X 1]' diag(h_k) [X 1] over some columns and important rows, lower triangles with room for factors."""
     q, n_matrices = len(columns) + 1, curvature.shape[1]
-    n_wanted = n_gram_rows(problem, q, n_matrices)
+    n_wanted = n_rows or n_gram_rows(problem, q, n_matrices)
     rows, factor = sample(importance if n_wanted >= len(importance) else importance * _lengths(problem), n_wanted)
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     grams = np.zeros((n_matrices, -(-q // 4) * 4, -(-q // 16) * 16), dtype=np.float32)
@@ -295,7 +309,9 @@ def n_gram_rows(problem: Problem, size: int, n_matrices: int) -> int:
     """Return from how many rows Gram matrices are summed: as many as cost little, at least some for each column."""
     per_row = costs.gram_seconds(problem, 1.0, size, n_matrices) - costs.gram_seconds(problem, 0.0, size, n_matrices)
     affordable = GRAM_PASSES * costs.pass_seconds(problem) / per_row
-    return int(min(max(ROWS_PER_COLUMN * size, affordable), problem.rows.n_samples))
+    enough = ENOUGH_ROWS * size * problem.n_classes
+    wanted, n_samples = max(ROWS_PER_COLUMN * size, min(affordable, enough)), problem.rows.n_samples
+    return n_samples if wanted > 0.5 * n_samples else int(wanted)  # all: no chance, and no copy
 
 
 def _lengths(problem: Problem) -> np.ndarray:
