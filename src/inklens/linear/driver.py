@@ -221,7 +221,7 @@ class _Run:
         if point.separation is not None:
             best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
-        if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary:
+        if (np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)) or point.stationary:
             self.prove()
             if best.gap <= self.tol:
                 best.status = Status.CERTIFIED

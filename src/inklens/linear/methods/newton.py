@@ -16,7 +16,15 @@ from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.systems import Metric, SubsampledHessian, conjugate_gradient, metric_at, times_hessian
+from inklens.linear.methods.systems import (
+    Metric,
+    Preconditioning,
+    SharedMetric,
+    SubsampledHessian,
+    conjugate_gradient,
+    sample,
+    times_hessian,
+)
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -25,8 +33,10 @@ from inklens.linear.proofs.dual import DualPoint, dual_value, linearised, softma
 ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
+ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row
+MANY_ROWS = 4  # times as many, from which a fit to these is worth its passes
+LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among them
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
-STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
 FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
 L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
 N_STAGES = 7  # after which no penalty is left
@@ -40,23 +50,26 @@ SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
 
 
-Preconditioner: TypeAlias = Metric | SubsampledHessian
+Preconditioner: TypeAlias = Metric | SharedMetric | SubsampledHessian
 
 
 # ---- the method ------------------------------------------------------------------------------------------------------
 
 
 def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield Newton iterates for an L2 penalty; a cold start has dual ascent and larger penalties before that.
+    """Yield Newton iterates for an L2 penalty; a cold start has something cheaper before that.
 
-    Where rows are not held, some that stand for all are fitted first.
+    Where rows are many, or not held, some that stand for all are fitted first; elsewhere dual ascent comes first, and
+    larger penalties.
     """
-    is_cold = not coef.any() and not intercept.any() and not is_tiny(problem)
-    is_held = problem.rows.holds(problem.n_classes)
-    stages = _stages(problem) if is_cold and is_held else [problem]
-    for iterate in (_ascended(stages[0]) if is_held else _fitted_to_subsample(problem)) if is_cold else ():
-        yield _under(problem, stages[0], iterate)
-        coef, intercept = iterate.coef, iterate.intercept
+    stages = [problem]
+    if not coef.any() and not intercept.any() and not is_tiny(problem):
+        part = _representatives(problem)
+        if part is None:
+            stages = _stages(problem)
+        for iterate in _ascended(stages[0]) if part is None else _fitted_to(part, problem):
+            yield _under(problem, stages[0], iterate)
+            coef, intercept = iterate.coef, iterate.intercept
     for stage in stages:
         is_last = stage is problem
         for _, iterate in _iterate(stage, coef, intercept, None, tol if is_last else LARGER_PENALTY_GAP):
@@ -93,27 +106,40 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
     part = problem.over(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
     for iterate in dual_ascent.ascend(part):
         yield iterate._replace(objective=np.inf, gap=np.inf)
+        if iterate.gap <= SUBSAMPLE_GAP * iterate.objective:
+            break
     problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / n_samples
 
 
-def _fitted_to_subsample(problem: Problem) -> Iterator[Iterate]:
-    """Yield points of a rough fit to the rows that stand for all."""
-    small = problem.subsample
-    for iterate in newton(
-        small, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
-    ):
+def _representatives(problem: Problem) -> Problem | None:
+    """Return the problem on rows that stand for all, a few for each coefficient; None where that would be most."""
+    if not problem.rows.holds(problem.n_classes):
+        return problem.subsample
+    n_wanted = ROWS_PER_COEFFICIENT * (int(problem.free.sum()) + 1) * problem.n_classes
+    if problem.rows.n_samples < MANY_ROWS * n_wanted:
+        return None
+    share = np.maximum(problem.class_weights, LEAST_SHARE * problem.weights.sum() / problem.n_classes)
+    lift = share / np.maximum(problem.class_weights, np.finfo(float).tiny)  # rare classes must not be missed
+    chosen, factor = sample(problem.weights * lift[problem.codes], n_wanted)
+    return None if chosen is None else problem.over(chosen, weights=problem.weights[chosen] * factor)
+
+
+def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
+    """Yield points of a rough fit to rows that stand for all."""
+    for iterate in newton(part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0):
         yield iterate._replace(objective=np.inf, gap=np.inf)
         if iterate.gap <= SUBSAMPLE_GAP * iterate.objective or iterate.stationary:
-            return
+            break
+    problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / problem.rows.n_samples
 
 
 def _iterate(
-    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioner: Preconditioner | None, tol: float
-) -> Iterator[tuple[Preconditioner | None, Iterate]]:
-    """Yield Newton iterates, each with the preconditioner that was in use."""
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
+) -> Iterator[tuple[Preconditioning, Iterate]]:
+    """Yield Newton iterates, each with what preconditions their systems."""
     penalty, exact = problem.penalty, is_tiny(problem)
     dtype: npt.DTypeLike = np.float64 if exact else np.float32
-    stalled, n_products, first_products = 0, 0, None
+    stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     point = Point.of(problem, np.ascontiguousarray(coef), intercept, dtype)
     while True:
         deadline.check()
@@ -121,13 +147,9 @@ def _iterate(
         if exact:
             step = _exact_step(problem, point)
         else:
-            is_stale = first_products is not None and n_products > STALE_RATIO * first_products
-            if preconditioner is None or point.at.proba.held is None or is_stale:
-                vector = np.column_stack([point.coef, point.intercept])
-                preconditioner, first_products = metric_at(problem, vector, point.at.proba), None
-            step = _newton_step(problem, point, preconditioner, 0.1 * tol * before)
-            n_products = step.n_products
-            first_products = n_products if first_products is None else first_products
+            metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
+            step = _newton_step(problem, point, metric, 0.1 * tol * before)
+            preconditioning.count(step.n_products)
         whole = step.from_point(problem, point, dtype)
         gap, dual = np.inf, None
         if not problem.is_penalised:
@@ -144,7 +166,10 @@ def _iterate(
         gap = gap + after
         if problem.is_penalised:
             gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
-        yield preconditioner, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
+        yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
+        if dtype == np.float32 and gap <= tol * after:  # believed and not proven: float32 tells no more
+            dtype = np.float64
+            point = Point.of(problem, point.coef, point.intercept, dtype)
 
 
 def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
@@ -156,7 +181,7 @@ def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tup
 # ---- one step --------------------------------------------------------------------------------------------------------
 
 
-def _newton_step(problem: Problem, point: Point, preconditioner: Preconditioner, accuracy: float) -> Step:
+def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accuracy: float) -> Step:
     penalty, gradient = problem.penalty, point.gradient(problem.penalty)
     l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
 
@@ -166,7 +191,7 @@ def _newton_step(problem: Problem, point: Point, preconditioner: Preconditioner,
 
     scale = max(point.objective(penalty), np.finfo(float).tiny)
     product = times_hessian(problem, point.at.proba)
-    direction, n_products = conjugate_gradient(product, preconditioner.solve, -gradient, is_close, scale)
+    direction, n_products = conjugate_gradient(product, metric.solve, -gradient, is_close, scale)
     return _step_along(direction, gradient, n_products)
 
 
@@ -245,12 +270,12 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     """
     scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
     first = FIRST_L2 * float(scale.mean()) if scale.any() else 1.0
-    preconditioner: Preconditioner | None = None
+    preconditioning: Preconditioning | None = None
     for l2 in [*(first * L2_RATIO ** np.arange(N_STAGES)), 0.0]:
         stage = problem.under(ElasticNet(0.0, l2))
-        points = _iterate(stage, coef, intercept, preconditioner, tol if l2 == 0.0 else 0.1)
+        points = _iterate(stage, coef, intercept, preconditioning, tol if l2 == 0.0 else 0.1)
         for n_steps, (latest, iterate) in enumerate(points):
-            preconditioner = latest
+            preconditioning = latest
             coef, intercept = iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(coef)
             is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each

@@ -235,7 +235,7 @@ class Rows:
     def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
         """Return the scores, held or to be computed when they are read; half a pass for each reading."""
         if self.holds(len(coef)):
-            return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices)
+            return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices, self._spare)
 
         def make(i: int) -> np.ndarray:
             block = self.blocks[i]
@@ -283,7 +283,7 @@ class Rows:
             gradient = gradient + found.gradient
         self.n_passes += 1.0
         if is_held:
-            kept = RowArray.of(scores, self.slices), RowArray.of(proba, self.slices)
+            kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
         else:
             again = self.row_scores(coef, intercept, dtype=dtype)
             kept = again, RowArray.combine(lambda _, z: softmax(z), again)
