@@ -13,9 +13,9 @@ import numpy as np
 
 from inklens.linear import deadline
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
-from inklens.linear.methods import interior, newton, prox_newton
+from inklens.linear.methods import interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.method import Method
+from inklens.linear.methods.method import Demand, Method
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
@@ -25,6 +25,14 @@ PROOF_HALF_PASSES = 6.0  # of the last proof, in float64: the loss, the dual poi
 PROOF_RATE = 1e9  # multiply-adds per second and thread that these make at least, until a proof has been timed
 MIN_STEP_SECONDS = 0.1  # for a first point, however small the time budget
 MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
+REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the last proof
+LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
+MIN_REFINED_SECONDS = 1.0
+STILL_ROUNDS = 3  # in which the objective falls by less than the accuracy, nor does the believed gap: proofs are missing
+GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
+FIRST_ACCURACY, FIRST_ACCURACY_IF_SMOOTH = 1e-3, 1e-4  # of steps (`Demand`), whatever the gap that is asked for
+ACCURACY_STEP = 0.1  # from one accuracy to the next
+LEAST_ACCURACY = 1e-10  # float64 proves no more
 
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
@@ -175,8 +183,13 @@ class _Run:
         self.proving = 0.0  # seconds spent on proofs
         self.passes_before = problem.rows.n_passes  # by other fits on the same rows
         self.reserved = 0.0 if time_budget is None else _proof_seconds(problem)  # for the last proof
+        first = FIRST_ACCURACY_IF_SMOOTH if problem.penalty.is_smooth else FIRST_ACCURACY
+        self.demand = Demand(tol, accuracy=first)
         self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
+        self.believed, self.n_still = np.inf, 0  # the last gap that the method believed in; rounds in a row without news
+        self.next_refined = STILL_ROUNDS  # of these, before a step for a proof; twice as many before the next
+        self.is_refined = False  # whether the best point has had such a step
 
     def follow(
         self,
@@ -186,7 +199,7 @@ class _Run:
         callback: Callable[[Solution], object] | None,
     ) -> None:
         """Take the method's points until one is proven, or a limit comes first; a step that is late is given up."""
-        points = method.iterates(self.problem, *start, self.tol)
+        points = method.iterates(self.problem, *start, self.demand)
         while True:
             try:
                 with deadline.scope(self.seconds_for_steps):
@@ -199,6 +212,7 @@ class _Run:
             self.best.exhausted = point.stationary
             if self.is_done(point):
                 return
+            self.tighten(point)
             if callback is not None:
                 self.prove_for_display()
                 if callback(self.restored()):
@@ -210,9 +224,13 @@ class _Run:
         """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
         best = self.best
         best.n_iter += 1
+        falls = best.objective - point.objective > self.demand.accuracy * abs(best.objective) or np.isinf(best.objective)
+        proves = np.isfinite(point.gap) and point.gap <= GAP_RATIO * self.believed
+        self.n_still = 0 if falls or proves else self.n_still + 1
+        self.believed = point.gap
         if point.objective <= best.objective or not self.proven:
             best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
-            self.point, self.proven = point, False
+            self.point, self.proven, self.is_refined = point, False, False
         self._record()
 
     def is_done(self, point: Iterate) -> bool:
@@ -221,11 +239,23 @@ class _Run:
         if point.separation is not None:
             best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
-        if (np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)) or point.stationary:
+        is_still = self.n_still >= self.next_refined
+        is_believed = np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)
+        if is_believed or point.stationary or is_still:
             self.prove()
+            if best.gap > self.tol and (point.stationary or is_still):
+                self.refine()
+                self.n_still, self.next_refined = 0, 2 * self.next_refined
             if best.gap <= self.tol:
                 best.status = Status.CERTIFIED
         return best.status == Status.CERTIFIED
+
+    def tighten(self, point: Iterate) -> None:
+        """Ask for more accurate steps where these have proven what they can, or get no further."""
+        believed = point.gap / max(point.objective, np.finfo(float).tiny)
+        if believed <= self.demand.accuracy or self.n_still >= STILL_ROUNDS - 1:
+            accuracy = ACCURACY_STEP * min(self.demand.accuracy, max(believed, 0.0))
+            self.demand.accuracy = max(LEAST_ACCURACY, accuracy)
 
     def prove(self) -> None:
         """Compute objective and bound of the best point in float64, rounding included."""
@@ -234,7 +264,7 @@ class _Run:
         began = time.perf_counter()
         best, point = self.best, self.point
         if self.problem.is_penalised:
-            found = certificates.certify(self.problem, point.coef, point.intercept, point.dual)
+            found = certificates.certify(self.problem, point.coef, point.intercept, point.dual, tol=self.tol)
             best.objective, best.gradient_norm = found.objective, found.gradient_norm
             best.unheard = unheard(self.problem, found.gradient)
             if found.lower_bound > best.lower_bound:
@@ -253,6 +283,21 @@ class _Run:
         self.reserved = took
         self._record()
 
+    def refine(self) -> None:
+        """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time."""
+        if self.is_refined or not self.problem.is_penalised:
+            return
+        self.is_refined = True
+        longest = max(MIN_REFINED_SECONDS, LONGEST_REFINED * self.seconds)
+        try:
+            with deadline.scope(longest if self.seconds_left is None else min(longest, self.seconds_left)):
+                dual = refining.refined(self.problem, self.best.coef, self.best.intercept, self.tol)
+        except deadline.OutOfTime:
+            return
+        if dual is not None:
+            self.point, self.proven = self.point._replace(dual=dual), False
+            self.prove()
+
     def prove_for_display(self) -> None:
         """Prove the current point when proofs have cost little so far."""
         if self.proving <= DISPLAY_SHARE * self.seconds:
@@ -266,6 +311,8 @@ class _Run:
             self.best.gradient_norm = certificates.proximal_gradient_norm(self.problem, self.best.coef, at)
         else:
             self.prove()
+            if self.best.gap > self.tol:
+                self.refine()
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
             if self.best.gap <= self.tol and (self.problem.is_penalised or self.best.n_iter):
                 self.best.status = Status.CERTIFIED
@@ -298,7 +345,8 @@ class _Run:
         """Seconds that steps may take, less what the last proof will."""
         if self.time_budget is None:
             return None
-        left = self.time_budget - min(self.reserved, MAX_RESERVED_SHARE * self.time_budget) - self.seconds
+        reserved = self.reserved + REFINED_SHARE * self.time_budget * self.problem.is_penalised
+        left = self.time_budget - min(reserved, MAX_RESERVED_SHARE * self.time_budget) - self.seconds
         return left if self.best.n_iter else max(left, MIN_STEP_SECONDS)
 
     @property

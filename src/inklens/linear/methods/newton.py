@@ -14,7 +14,7 @@ from inklens.linear import deadline
 from inklens.linear.methods import dual_ascent
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.systems import (
     Metric,
@@ -145,17 +145,17 @@ def _iterate(
         deadline.check()
         before = point.objective(penalty)
         if exact:
-            step = _exact_step(problem, point)
+            step = exact_step(problem, point)
         else:
             metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
-            step = _newton_step(problem, point, metric, 0.1 * tol * before)
+            step = _newton_step(problem, point, metric, 0.1 * accuracy_of(tol) * before)
             preconditioning.count(step.n_products)
         whole = step.from_point(problem, point, dtype)
-        gap, dual = np.inf, None
+        gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
         elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
-            gap, dual = _linearised(problem, point, step, whole)
+            gap = -dual_value(problem, linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
@@ -170,12 +170,6 @@ def _iterate(
         if dtype == np.float32 and gap <= tol * after:  # believed and not proven: float32 tells no more
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
-
-
-def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
-    """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    bound = dual_value(problem, linearised(point.at, whole.at))
-    return -bound, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
 
 
 # ---- one step --------------------------------------------------------------------------------------------------------
@@ -207,7 +201,7 @@ def is_tiny(problem: Problem) -> bool:
     return problem.rows.n_samples * size**2 + size**3 / 3 <= DENSE_WORK
 
 
-def _exact_step(problem: Problem, point: Point) -> Step:
+def exact_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])

@@ -23,7 +23,7 @@ from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
@@ -103,14 +103,13 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping)
         if surrogate is not None:
             surrogate = surrogate._replace(kkt_violation=violation)
-            step = _newton_step(problem, penalty, point, surrogate, tol)
+            step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         elif solver is not None:
-            step = solver.step(penalty, point, violation, tol, damping, is_far=factor > 1.0)
+            step = solver.step(penalty, point, violation, accuracy_of(tol), damping, is_far=factor > 1.0)
         whole = step.from_point(problem, point, dtype)
-        bound, dual = -np.inf, None
+        bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
             bound = dual_value(problem, linearised(point.at, whole.at))
-            dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         if length < 1.0:

@@ -13,6 +13,7 @@ a billionth of what its weight would.
 Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classes, n_features).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +23,16 @@ from scipy.special import entr
 from inklens.linear import deadline
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, dual_gradient, entropy, flows, others
+from inklens.linear.proofs.dual import DualPoint, balance, dual_gradient, entropy, feasible_scales, flows, others
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
+COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
+SCALE_STEP = 0.7  # from one scale to the next: the bound is concave in it, and flat near the best
+LEAST_SCALE = 1e-12
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
@@ -61,20 +65,24 @@ def gamma(n_terms: int) -> float:
     return n_terms * unit / (1.0 - n_terms * unit)
 
 
-def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: DualPoint | None = None) -> Certificate:
-    """Return objective and proven lower bound in float64; one and a half passes, one more with a dual point.
+def certify(
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: DualPoint | None = None, *, tol: float = 0.0
+) -> Certificate:
+    """Return objective and proven lower bound in float64; one and a half passes, one and a half more with a dual point.
 
-    Without `dual` the dual point is the softmax at (coef, intercept).
+    Without `dual` the dual point is the softmax at (coef, intercept); with one it is tried where `dual` proves a gap
+    above `tol` only.
     """
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
-    if dual is None or dual.direction is None:
-        dual, proba = DualPoint(coef, intercept), at.proba
-    else:
-        proba = dual.proba(problem.rows)
-    bound = max(0.0, _bound(problem, proba) - slack)
-    return Certificate(objective, bound, dual, proximal_gradient_norm(problem, coef, at), at.gradient)
+    best, bound = DualPoint(coef, intercept), -np.inf
+    if dual is not None and dual.direction is not None:
+        best, bound = dual, _bound(problem, dual.proba(problem.rows)) - slack
+    if objective - bound > tol * objective:
+        plain = _bound(problem, at.proba) - slack
+        best, bound = (best, bound) if bound >= plain else (DualPoint(coef, intercept), plain)
+    return Certificate(objective, max(0.0, bound), best, proximal_gradient_norm(problem, coef, at), at.gradient)
 
 
 def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
@@ -111,7 +119,21 @@ def dual_bound(
         sure = entropy(proba, codes, weights, scale)
         return sure - n_classes * (shift * total + relative * sure) - penalty.conjugate(scale * widest)
 
-    return best_scaled(penalty, widest, value)
+    return _best_scale(penalty, widest, value)
+
+
+def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
+    """Return about the largest `value(s)` over the scales s of (1 - s) Y + s P; G belongs to s = 1.
+
+    Under a ridge every scale is feasible, and g* grows with its square: far from the optimum, where g* takes more than
+    entropy gives, a small scale still proves something, as entropy begins with an infinite slope.
+    """
+    scale, best = max(((scale, value(scale)) for scale in feasible_scales(penalty, G)), key=lambda pair: pair[1])
+    if penalty.conjugate(scale * G) <= COSTLY_RATIO * best:
+        return best
+    while scale > LEAST_SCALE and ((smaller := value(scale * SCALE_STEP)) > best or best <= 0.0):
+        scale, best = scale * SCALE_STEP, max(best, smaller)
+    return best
 
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:

@@ -134,8 +134,13 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
 
 def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
     """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
+    return max(value(scale) for scale in feasible_scales(penalty, G))
+
+
+def feasible_scales(penalty: Penalty, G: np.ndarray) -> set[float]:
+    """Return the largest scale with a finite g*(s G), and the largest at which no gradient passes its threshold."""
     safe = min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))
-    return max(value(scale) for scale in {penalty.largest_feasible_scale(G), safe})
+    return {penalty.largest_feasible_scale(G), safe}
 
 
 def dual_value(problem: Problem, proba: RowArray) -> float:
