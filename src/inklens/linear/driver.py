@@ -6,6 +6,7 @@ be; the driver proves it.
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -90,6 +91,10 @@ class Solution:
         """What a person should know of columns too small to be used under the penalty; else nothing."""
         return "" if self.unheard is None else remark_on(self.unheard)
 
+    def copy(self) -> "Solution":
+        """Return a solution of its own, for those who may write into it."""
+        return replace(deepcopy(replace(self, history=[])), history=list(self.history))
+
     def remark(self, tol: float) -> str:
         """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
         if self.status == Status.STOPPED:
@@ -128,8 +133,8 @@ def solve(
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
-    ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
-    budget ends steps in the middle; the last proof, for which time is kept, is always made.
+    ``callback(solution)`` gets a copy of the best point so far after each step; when it returns True the fit ends. A
+    time budget ends steps in the middle; the last proof, for which time is kept, is always made.
 
     Raises
     ------
@@ -199,7 +204,7 @@ class _Run:
                 return
             if callback is not None:
                 self.prove_for_display()
-                if callback(self.restored()):
+                if callback(self.restored().copy()):
                     return
             if point.stationary or self.best.n_iter >= max_iter or self.is_late:
                 return

@@ -18,6 +18,7 @@ from inklens.linear.arrays import Array
 from inklens.linear.kernels.choice import REFERENCE, backend_of, numpy_backend
 from inklens.linear.kernels.storage import VALUE_TYPES, Inspection, Storage, single
 from inklens.linear.rows import mapped
+from inklens.linear.rows.compressed import checked_csr
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 SHARE_MEMORY = numpy_backend() is not REFERENCE  # compiled passes also read what other libraries hold in this memory
@@ -209,7 +210,7 @@ def dense_storage(X: Array) -> Storage:
         X = _native(X)
     itemsize = X.itemsize
     if (X.shape[1] > 1 and X.strides[1] != itemsize) or X.strides[0] % itemsize or not X.flags.aligned:
-        X = np.ascontiguousarray(X)
+        X = np.require(X, requirements=["C", "A"])
     return Storage(X, None, None, X.shape, backend_of(X))
 
 
@@ -236,10 +237,8 @@ def _native(X: np.ndarray) -> np.ndarray:
 
 
 def sparse_storage(X: Array) -> Storage:
-    X = X.tocsr()
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
+    """Return a sparse matrix, checked, as the kernels read it."""
+    X = checked_csr(X)
     values = X.data
     if values.dtype not in VALUE_TYPES or not values.dtype.isnative:
         values = _native(values)
