@@ -1,5 +1,7 @@
 """Arrays that are not what they say, change while they are read, or are written to by those who only may look."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,8 @@ from scipy import sparse
 
 from inklens import SoftmaxRegression, SoftmaxRegressionCV, softmax_path
 from inklens.errors import DataError
+from inklens.linear.driver import Solution
+from inklens.linear.rows import layouts
 from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.rows import Rows
 
@@ -200,3 +204,69 @@ def test_what_a_callback_of_a_path_writes_changes_nothing():
     watched = softmax_path(DENSE, y, Cs=6, callback=lambda index, C, solution: spoil(solution))
     assert np.array_equal(alone.coefs, watched.coefs)
     assert np.array_equal(alone.lower_bounds, watched.lower_bounds)
+
+
+# ---- rows that change while they are read ----------------------------------------------------------------------------
+
+EVERY = [{}, {"l1_ratio": 1.0}, {"l1_ratio": 1.0, "group": True}, {"C": np.inf}, {"C": 1e4}]
+NOISE, labels = RNG.normal(size=(600, 8)), RNG.integers(0, 3, 600)
+
+
+@pytest.fixture(params=["held", "streamed"])
+def on_disk(request, tmp_path, monkeypatch):
+    if request.param == "streamed":
+        monkeypatch.setattr(layouts, "PACK_UP_TO", 1000)
+    NOISE.tofile(tmp_path / "X")
+    return tmp_path / "X"
+
+
+def write_nan(path):
+    with path.open("r+b") as file:
+        file.seek(8 * 100)
+        file.write(np.array([np.nan]).tobytes())
+
+
+def write_other(path):
+    with path.open("r+b") as file:
+        file.write(np.ones(1000).tobytes())
+
+
+@pytest.mark.parametrize("parameters", EVERY, ids=str)
+@pytest.mark.parametrize("change", [write_nan, write_other, lambda path: os.truncate(path, 0)])
+def test_a_file_that_changes_while_it_is_mapped_is_an_error(on_disk, change, parameters):
+    mapped = np.memmap(on_disk, np.float64, "r", shape=NOISE.shape)
+    with pytest.raises(DataError, match="was changed while its rows were read"):
+        SoftmaxRegression(tol=1e-12, **parameters).fit(mapped, labels, callback=lambda _: change(on_disk))
+
+
+def test_a_file_that_another_took_the_place_of_stays_what_it_was(on_disk, tmp_path):
+    def replaced(_):
+        np.zeros(10).tofile(tmp_path / "new")
+        (tmp_path / "new").replace(on_disk)
+
+    mapped = np.memmap(on_disk, np.float64, "r+", shape=NOISE.shape)
+    mapped[0] = NOISE[0]  # before the fit one may write
+    model = SoftmaxRegression(tol=1e-6).fit(mapped, labels, callback=replaced)
+    np.testing.assert_allclose(model.coef_, SoftmaxRegression(tol=1e-6).fit(NOISE, labels).coef_, atol=1e-2)
+
+
+@pytest.mark.parametrize("parameters", EVERY, ids=str)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # on the way to the next pass, infinities meet each other
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_values_that_are_no_longer_finite_end_the_fit(parameters, value, dtype):
+    X = NOISE.astype(dtype)
+    before = SoftmaxRegression(tol=1e-12, **parameters)
+    with pytest.raises(DataError, match=r"changed while they were read.*row 7, column 3"):
+        before.fit(X, labels, callback=lambda _: X.__setitem__((7, 3), value))
+    assert not hasattr(before, "coef_")
+
+
+def test_no_gap_is_proven_of_numbers_that_are_none():
+    assert Solution(np.zeros(1), np.zeros(1), np.nan).gap == np.inf
+    assert Solution(np.zeros(1), np.zeros(1), 1.0, np.nan).gap == np.inf
+
+
+def test_column_numbers_are_the_fits_own():
+    X = sparse.csr_array((np.ones(8), (np.arange(8), np.arange(0, 80_000, 10_000))), shape=(8, 80_000))
+    SoftmaxRegression(C=10.0, tol=1e-6).fit(X, np.arange(8) % 2, callback=lambda _: X.indices.fill(2**30))

@@ -84,7 +84,8 @@ class Solution:
         """(objective - lower_bound) / objective; 0 where both are 0."""
         if self.objective <= 0.0:
             return 0.0
-        return max(0.0, (self.objective - self.lower_bound) / self.objective)
+        gap = (self.objective - self.lower_bound) / self.objective
+        return np.inf if np.isnan(gap) else max(0.0, gap)
 
     @property
     def scale_remark(self) -> str:
