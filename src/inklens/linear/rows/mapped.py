@@ -47,7 +47,7 @@ class MappedFile:
         is_same_file = (there.st_dev, there.st_ino) == self.identity
         if is_same_file and (there.st_size, there.st_mtime_ns) != self.state:
             raise DataError(
-                f"{str(self.path)!r} was changed while its rows were read; fit again when nobody writes to it, or a copy"
+                f"{str(self.path)!r} was changed while its rows were read; fit when nobody writes there, or a copy"
             )
 
 
