@@ -6,6 +6,7 @@ be; the driver proves it.
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -91,12 +92,17 @@ class Solution:
         """(objective - lower_bound) / objective; 0 where both are 0."""
         if self.objective <= 0.0:
             return 0.0
-        return max(0.0, (self.objective - self.lower_bound) / self.objective)
+        gap = (self.objective - self.lower_bound) / self.objective
+        return np.inf if np.isnan(gap) else max(0.0, gap)
 
     @property
     def scale_remark(self) -> str:
         """What a person should know of columns too small to be used under the penalty; else nothing."""
         return "" if self.unheard is None else remark_on(self.unheard)
+
+    def copy(self) -> "Solution":
+        """Return a solution of its own, for those who may write into it."""
+        return replace(deepcopy(replace(self, history=[])), history=list(self.history))
 
     def remark(self, tol: float) -> str:
         """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
@@ -137,8 +143,8 @@ def solve(
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
-    ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
-    budget ends steps in the middle; the last proof, for which time is kept, is always made. Benchmarks name a
+    ``callback(solution)`` gets a copy of the best point so far after each step; when it returns True the fit ends. A
+    time budget ends steps in the middle; the last proof, for which time is kept, is always made. Benchmarks name a
     `method` to compare it with the chosen one; nobody else has to.
 
     Raises
@@ -215,7 +221,7 @@ class _Run:
             self.tighten(point)
             if callback is not None:
                 self.prove_for_display()
-                if callback(self.restored()):
+                if callback(self.restored().copy()):
                     return
             if point.stationary or self.best.n_iter >= max_iter or self.is_late:
                 return

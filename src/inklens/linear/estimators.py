@@ -23,6 +23,7 @@ from inklens.linear import arrays
 from inklens.linear.conditioning import remark_on
 from inklens.linear.driver import FitInterrupted, Solution, Status, solve
 from inklens.linear.problem.build import make_problem
+from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.rows import Rows, is_matrix
 from inklens.linear.softmax import log_softmax, raw_prediction, softmax
@@ -223,8 +224,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         sample_weight : array-like (n_samples,), default=None
             Weight of each row; 0 leaves it out, 2 counts it twice.
         callback : callable, default=None
-            Called as ``callback(solution)`` while fitting; stops the fit when it returns True. scikit-learn's callbacks
-            (`set_callbacks`) work too where its version has them.
+            Called as ``callback(solution)`` while fitting, with a copy of the best point; stops the fit when it returns
+            True. scikit-learn's callbacks (`set_callbacks`) work too where its version has them.
 
         Raises
         ------
@@ -244,7 +245,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         if arrays.is_foreign(sample_weight):
             sample_weight = arrays.to_numpy(sample_weight)
-        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
         if not weights.all():  # a row of weight 0 is a row left out
             kept = np.flatnonzero(weights)
             rows, y, weights = rows.take(kept), y[kept], weights[kept]
@@ -307,6 +308,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 )
             self.n_features_in_ = rows.n_features
             return rows, y
+        X = checked_csr(X) if sparse.issparse(X) else X
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
@@ -360,6 +362,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return raw if arrays.is_foreign(raw) else arrays.like(X, raw, np.float64)
         if isinstance(X, Rows):
             return np.ascontiguousarray(X.scores(self.coef_, self.intercept_, dtype=np.float64))
+        X = checked_csr(X) if sparse.issparse(X) else X
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
 
@@ -457,7 +460,7 @@ class _Watching:
                     estimator=self.estimator,
                     metadata={"objective": solution.objective, "lower_bound": solution.lower_bound},
                     reconstruction_attributes={
-                        "coef_": solution.coef, "intercept_": solution.intercept, "classes_": self.classes
+                        "coef_": solution.coef, "intercept_": solution.intercept, "classes_": self.classes.copy()
                     },
                     **self.data,
                 )

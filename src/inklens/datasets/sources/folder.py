@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from inklens.classes import showable
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import existing, open_regular
@@ -228,4 +229,4 @@ def _n_train(listing: _Listing, pictures: list[np.ndarray | None]) -> int | None
 
 def _shown(name: str) -> str:
     """Make a file name of any bytes printable and UTF-8."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return showable(os.fsencode(name).decode("utf-8", "backslashreplace"))

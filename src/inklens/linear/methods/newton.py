@@ -140,7 +140,7 @@ def _iterate(
     penalty, exact = problem.penalty, is_tiny(problem)
     dtype: npt.DTypeLike = np.float64 if exact else np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
-    point = Point.of(problem, np.ascontiguousarray(coef), intercept, dtype)
+    point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
         deadline.check()
         before = point.objective(penalty)

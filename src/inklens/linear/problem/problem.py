@@ -100,8 +100,8 @@ class Problem:
 
     def __post_init__(self, known: Facts | None) -> None:
         """Bring labels and weights to the types that the kernels read."""
-        object.__setattr__(self, "codes", np.ascontiguousarray(self.codes, dtype=np.int32))
-        object.__setattr__(self, "weights", np.ascontiguousarray(self.weights, dtype=np.float64))
+        object.__setattr__(self, "codes", np.require(self.codes, np.int32, ["C", "A"]))
+        object.__setattr__(self, "weights", np.require(self.weights, np.float64, ["C", "A"]))
         facts = known or Facts(self.rows, self.codes, self.weights, self.n_classes, self.fit_intercept)
         object.__setattr__(self, "facts", facts)
 
