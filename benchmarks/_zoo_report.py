@@ -7,16 +7,18 @@ was given; where ours is not certified it counts as if it had taken its whole li
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from _zoo_jobs import Job
-from _zoo_runs import ALL_PEERS, LATE, OURS, REACHED, SHORT, Fit, Log
+from _zoo_runs import ALL_PEERS, LATE, LAWS, OURS, REACHED, SHORT, Fit, Log
 from results import table
 
 SHORT_FIT = 0.05  # seconds; up to here a fit is never slow
 FREE_MEMORY = 300e6  # bytes over the data that every fit may take
 CHOICE_SLACK = 1.25  # an engine is well chosen where no other would have been faster by more
+EARLY_FACTOR = 10.0  # by which an early bound may overstate the distance to the optimum
 LATENESS = 1.05  # of its budget that a fit may take
 SHARE_CERTIFIED = 0.98
 GROUPS = {"L2": ("l2",), "L1 and elastic net": ("l1", "elasticnet"), "group": ("group",), "none": ("none",)}
@@ -92,6 +94,22 @@ class Row:
         return second is None or second[2] or second[1] * CHOICE_SLACK >= 1.0 or self.seconds <= SHORT_FIT
 
     @property
+    def is_monotone(self) -> bool:
+        """Whether no looser tolerance took longer than the next one, by more than noise."""
+        fits = [fit for solver, fit in self.fits.items() if solver == OURS or solver.startswith(f"{OURS} tol")]
+        fits.sort(key=lambda fit: -fit.setting.get("tol", 0.0))
+        times = [fit.seconds if fit.is_decided else fit.limit for fit in fits]
+        return all(loose <= CHOICE_SLACK * tight + SHORT_FIT for loose, tight in pairwise(times))
+
+    @property
+    def has_early_bound(self) -> bool:
+        """Whether a fit that is stopped after a second knows how far it is from the optimum, within a factor of ten."""
+        early = self.fits[LAWS[-1].name]
+        if early.is_decided or early.bound is None or not self.ours.is_decided:
+            return early.is_decided
+        return early.objective - early.bound <= EARLY_FACTOR * (early.objective - self.ours.bound)
+
+    @property
     def is_frugal(self) -> bool:
         """Whether ours took no more memory than the best peer, or little."""
         theirs = (self.best.memory if self.best else None) or 0.0
@@ -153,6 +171,12 @@ def summary(rows: list[Row]) -> str:
         line("memory within the best peer's or 300 MB", "100 %", share(lambda row: row.is_frugal)),
         line("no other engine faster by 25 %", "100 %", share(lambda row: row.is_well_chosen)),
     ]
+    if any(law.name in row.fits for row in rows for law in LAWS):
+        halves = [[row for row in half if all(law.name in row.fits for law in LAWS)] for half in halves]
+        lines += [
+            line("a looser tolerance takes no longer", "100 %", share(lambda row: row.is_monotone)),
+            line("after 1 s the bound is within ten times", "100 %", share(lambda row: row.has_early_bound)),
+        ]
     return table(["", "asked", "seen", "unseen"], lines)
 
 
@@ -199,6 +223,8 @@ def failures(rows: list[Row]) -> str:
         ("a peer was faster", lambda row: row.ours.is_decided and row.is_slow),
         ("memory", lambda row: not row.is_frugal),
         ("another engine was faster", lambda row: not row.is_well_chosen),
+        ("a looser tolerance took longer", lambda row: not row.is_monotone),
+        ("no bound after 1 s", lambda row: LAWS[-1].name in row.fits and not row.has_early_bound),
     ]
     lines = []
     for words, holds in reasons:

@@ -68,7 +68,7 @@ class Fit:
     """
 
     job: str
-    solver: str  # a peer, "inklens", or "inklens/ENGINE" where an engine was forced
+    solver: str  # a peer, "inklens", or the name of one of its variants
     outcome: str
     limit: float  # seconds that it might take
     seconds: float | None = None
@@ -85,6 +85,22 @@ class Fit:
     def is_decided(self) -> bool:
         """Whether the fit did what was asked."""
         return self.outcome in (REACHED, "separated")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another way to call ours."""
+
+    name: str
+    method: str | None = None  # an engine instead of the chosen one
+    tol: float = ACCURACY
+    limit: float | None = None  # seconds, instead of the limit of all
+
+
+AS_CALLED = Variant(OURS)
+TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-6, 1e-8)  # beside ACCURACY
+AFTER = 1.0  # second, when a bound has to say something
+LAWS = (*(Variant(f"{OURS} tol {tol:g}", tol=tol) for tol in TOLERANCES), Variant(f"{OURS} stopped", limit=AFTER))
 
 
 class Log:
@@ -113,8 +129,8 @@ class Log:
         return {solver: fit for (name, solver), fit in self.fits.items() if name == job.name}
 
     def forget(self, solvers: Iterable[str]) -> None:
-        """Let solvers run again; "inklens" stands for its engines, too."""
-        for key in [key for key in self.fits if key[1].split("/")[0] in set(solvers)]:
+        """Let solvers run again; "inklens" stands for its variants, too."""
+        for key in [key for key in self.fits if key[1].replace("/", " ").split()[0] in set(solvers)]:
             del self.fits[key]
 
 
@@ -171,11 +187,11 @@ class Bench:
         self.file = folder / "table.npz"
         write(self.file, self.table.X, self.table.y, self.table.weights)
 
-    def ours(self, method: str | None = None, limit: float | None = None) -> Fit:
-        """Fit by our solver to its certificate, or by one of its engines."""
-        limit = limit or self.limit
-        order = {"tol": ACCURACY, "limit": limit, "kill_after": 1.5 * limit, "method": method}
-        return self.fit(OURS, sys.executable, order, limit)
+    def ours(self, variant: Variant = AS_CALLED, limit: float | None = None) -> Fit:
+        """Fit by our solver to its certificate."""
+        limit = variant.limit or limit or self.limit
+        order = {"tol": variant.tol, "limit": limit, "kill_after": 1.5 * limit + 5.0, "method": variant.method}
+        return replace(self.fit(OURS, sys.executable, order, limit), solver=variant.name)
 
     def peer(self, peer: str, target: float, best: float) -> Fit:
         """Return the first fit within the target, else the last; with the better number of threads."""
@@ -199,11 +215,8 @@ class Bench:
 
     def fit(self, solver: str, python: str, order: dict, limit: float, target: float = np.inf) -> Fit:
         """Run one process; judge its answer."""
-        method, threads = order.get("method"), order.get("threads")
-        fit = Fit(
-            self.job.name, f"{solver}/{method}" if method else solver, LATE, limit,
-            threads=threads, setting={"tol": order["tol"]}, commit=commit(),
-        )  # fmt: skip
+        threads, setting = order.get("threads"), {"tol": order["tol"]}
+        fit = Fit(self.job.name, solver, LATE, limit, threads=threads, setting=setting, commit=commit())
         answer, file = self.folder / "answer.npz", self.folder / "order.json"
         answer.unlink(missing_ok=True)
         file.write_text(json.dumps(order | self.problem(solver, answer)))
@@ -242,19 +255,25 @@ class Bench:
         )
 
 
-def run(job: Job, log: Log, servers: Servers, python: str | None, limit: float, *, engines: bool = True) -> None:
-    """Run what a job still lacks."""
+def run(
+    job: Job, log: Log, servers: Servers, python: str | None, limit: float, *, engines: bool = True, laws: bool = False
+) -> None:
+    """Run what a job still lacks: ours, its other `engines`, its tolerances and bounds (`laws`), and the peers."""
     known = {solver: fit for solver, fit in log.of(job).items() if not is_stale(fit, log.of(job).get(OURS))}
     peers = [peer for peer in peers_of(job) if python and peer not in known]
-    others = [name for name in engines_for(job.penalty) if engines and f"{OURS}/{name}" not in known]
-    if OURS in known and not lacking(known[OURS], peers, others):
+    wanted = [*(engines_of(job) if engines else []), *(LAWS if laws else [])]
+    variants = [variant for variant in wanted if variant.name not in known]
+    if OURS in known and not is_lacking(known[OURS], peers, variants):
         return
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(job, Path(scratch), servers, python, limit)
         ours = known.get(OURS) or log.add(bench.ours())
-        for engine in others:
-            if engine != ours.engine:
-                log.add(bench.ours(engine, min(limit, max(MIN_LIMIT, ENGINE_PATIENCE * (ours.seconds or limit)))))
+        patience = min(limit, max(MIN_LIMIT, ENGINE_PATIENCE * (ours.seconds or limit)))
+        for variant in variants:
+            if variant.method is None:
+                log.add(bench.ours(variant))
+            elif variant.method != ours.engine:
+                log.add(bench.ours(variant, patience))
         if not has_target(ours):
             return
         best = ours.seconds if ours.is_decided else limit
@@ -270,9 +289,9 @@ def is_stale(fit: Fit, ours: Fit | None) -> bool:
     return fit.solver in SETTINGS and fit.objective > ours.objective * (1.0 + 2.0 * ACCURACY)
 
 
-def lacking(ours: Fit, peers: list[str], others: list[str]) -> bool:
+def is_lacking(ours: Fit, peers: list[str], variants: list[Variant]) -> bool:
     """Tell whether a job has fits to run beside ours."""
-    return bool(peers and has_target(ours)) or any(engine != ours.engine for engine in others)
+    return bool(peers and has_target(ours)) or any(variant.method != ours.engine for variant in variants)
 
 
 def has_target(ours: Fit) -> bool:
@@ -283,6 +302,11 @@ def has_target(ours: Fit) -> bool:
 def peers_of(job: Job) -> tuple[str, ...]:
     """Return the peers that solve a job: Cyanure takes no weights."""
     return tuple(peer for peer in PEERS[job.penalty] if peer != "cyanure" or job.kind != "weighted")
+
+
+def engines_of(job: Job) -> list[Variant]:
+    """Return our engines as variants."""
+    return [Variant(f"{OURS}/{name}", method=name) for name in engines_for(job.penalty)]
 
 
 @cache

@@ -285,6 +285,30 @@ def test_ratios_count_failures_against_who_failed():
     assert row(2.0, engines=[("second", None)]).is_well_chosen
 
 
+def at(tol, seconds, *, bound=4.9995, name=None):
+    """Return our fit to another tolerance."""
+    name = name or f"inklens tol {tol:g}"
+    return {name: runs.Fit("", name, runs.REACHED if tol else runs.STOPPED, 60.0, seconds, 6.0 if not tol else 5.0,
+                           setting={"tol": tol}, bound=bound)}  # fmt: skip
+
+
+def test_laws_over_tolerances_and_early_bounds_can_fail():
+    plain = row(2.0)
+    plain.fits["inklens"] = replace(plain.ours, setting={"tol": 1e-4}, bound=4.9995)
+
+    def with_fits(*fits):
+        return report.Row(plain.job, plain.fits | {name: fit for more in fits for name, fit in more.items()})
+
+    assert with_fits(at(1e-1, 1.0), at(1e-8, 3.0)).is_monotone
+    assert with_fits(at(1e-1, 2.5), at(1e-8, 2.0)).is_monotone  # noise
+    assert not with_fits(at(1e-1, 3.0), at(1e-8, 4.0)).is_monotone
+    assert not with_fits(at(1e-8, 1.0)).is_monotone
+    stopped = runs.LAWS[-1].name
+    assert with_fits(at(0.0, 1.0, bound=-3.0, name=stopped)).has_early_bound  # 9 where 1 is true
+    assert not with_fits(at(0.0, 1.0, bound=-5.0, name=stopped)).has_early_bound
+    assert with_fits(at(1e-4, 0.5, bound=-5.0, name=stopped)).has_early_bound  # done before
+
+
 def test_the_report_names_what_falls_short(tmp_path):
     rows = [row(2.0, cyanure=6.0, saga=None), row(None, glmnet=6.0), row(1.0, penalty="l2", lbfgs=0.5)]
     told = report.body(rows, "zoo.png")
