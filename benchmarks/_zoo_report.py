@@ -184,13 +184,13 @@ def _mean_text(rows: list[Row]) -> str:
     """Return the geometric mean, and what it is over the jobs that some peer finished."""
     everywhere = geometric_mean(row.ratio for row in rows)
     finished = geometric_mean(row.ratio for row in rows if row.best)
-    return "" if np.isnan(everywhere) else f"{everywhere:.1f} ({finished:.1f} where a peer got there)"
+    return "" if np.isnan(everywhere) else f"{_times(everywhere)} ({_times(finished)} where a peer got there)"
 
 
 def _worst_text(rows: list[Row]) -> str:
     slow = [row for row in rows if row.seconds > SHORT_FIT and row.best]
     worst = min(slow, key=lambda row: row.ratio, default=None)
-    return "" if worst is None else f"{worst.ratio:.2f} ({worst.job.name}, {worst.best.solver})"
+    return "" if worst is None else f"{_times(worst.ratio)} ({worst.job.name}, {worst.best.solver})"
 
 
 def _is_within_budget(row: Row) -> bool:
@@ -210,7 +210,7 @@ def by_kind(rows: list[Row]) -> str:
         worst = min((row.ratio for row in own if row.best), default=np.nan)
         lines.append(
             [kind, f"{sum(row.ours.is_decided for row in own)} of {len(own)}",
-             *["" if np.isnan(mean) else f"{mean:.1f}" for mean in [*means, worst]],
+             *["" if np.isnan(mean) else _times(mean) for mean in [*means, worst]],
              f"{max((row.ours.memory or 0) for row in own) / 1e6:.0f}"]
         )  # fmt: skip
     return table(["kind", "certified", *[f"{name}: times ahead" for name in PANELS], "worst ratio", "most MB"], lines)
@@ -261,10 +261,10 @@ def _cells(row: Row) -> list[str]:
         status.replace(REACHED, "certified"),
         _megabytes(ours.memory),
         ours.engine or "",
-        "" if second is None else f"{second[0]} {'> ' * second[2]}{second[1]:.1f}x",
+        "" if second is None else f"{second[0]} {'> ' * second[2]}{_times(second[1])}x",
         *[_peer_cell(row.fits.get(peer), ours) for peer in ALL_PEERS],
         _megabytes(best.memory if best else None),
-        "" if row.ratio is None else mark + f"{row.ratio:.1f}" + (" **slower**" if row.is_slow else ""),
+        "" if row.ratio is None else mark + _times(row.ratio) + (" **slower**" if row.is_slow else ""),
     ]
 
 
@@ -282,6 +282,10 @@ def _peer_cell(fit: Fit | None, ours: Fit) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.3f}" if seconds < 0.1 else f"{seconds:.2f}"
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.1f}" if factor >= 1.0 else f"{factor:.2g}"
 
 
 def _megabytes(memory: int | None) -> str:

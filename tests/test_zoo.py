@@ -315,7 +315,7 @@ def test_the_report_names_what_falls_short(tmp_path):
     assert "a peer was faster (1)" in told
     assert "not certified (1)" in told
     assert "| 66.7 % |" in told
-    assert f"{math.sqrt(3.0 * 0.1):.1f} (" in told  # geometric mean of the two with L1
+    assert f"{math.sqrt(3.0 * 0.1):.2g} (" in told  # geometric mean of the two with L1
     report.figure(rows, tmp_path / "zoo.png")
     assert (tmp_path / "zoo.png").stat().st_size > 1000
 
