@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from _zoo_jobs import Job
-from _zoo_runs import ALL_PEERS, LATE, LAWS, OURS, REACHED, SHORT, Fit, Log
+from _zoo_runs import ALL_PEERS, LATE, LAWS, OURS, PATIENCE, REACHED, SHORT, Fit, Log
 from results import table
 
 SHORT_FIT = 0.05  # seconds; up to here a fit is never slow
@@ -30,7 +30,6 @@ ABOUT = (
     "of threads, to an objective at most 1e-4 above ours; one referee judges all. `> 5` was ended there, `short` "
     "never gets there. Ours measured at {commits}."
 )
-FARTHEST = 30.0  # times the best solver's time; peers were not given more
 
 
 @dataclass(frozen=True)
@@ -277,7 +276,7 @@ def _peer_cell(fit: Fit | None, ours: Fit) -> str:
         return f"> {fit.limit:.0f}"
     if fit.outcome == SHORT:
         return f"short {fit.objective / ours.objective - 1.0:.0e}"
-    return fit.outcome.split(":")[0].replace("|", "/")
+    return fit.outcome.split(":")[0].strip("_").replace("|", "/")
 
 
 def _seconds(seconds: float) -> str:
@@ -331,14 +330,14 @@ def figure(rows: list[Row], file: Path) -> None:
         solvers = [solver for solver in styles if any(solver in row.fits for row in own)]
         if own:
             factors, shares = profile(times_of(own, solvers))
-            within = factors <= FARTHEST
+            within = factors <= PATIENCE
             for solver, share in zip(solvers, shares.T, strict=True):
-                x, y = np.append(factors[within], FARTHEST), np.append(share[within], share[within][-1])
+                x, y = np.append(factors[within], PATIENCE), np.append(share[within], share[within][-1])
                 axes.step(x, y, where="post", color=styles[solver], label=solver,
                           linewidth=2.4 if solver == OURS else 1.2)  # fmt: skip
-        axes.set(title=f"{name} ({len(own)} jobs)", xscale="log", xlim=(1.0, FARTHEST), ylim=(0.0, 1.02))
+        axes.set(title=f"{name} ({len(own)} jobs)", xscale="log", xlim=(1.0, PATIENCE), ylim=(0.0, 1.02))
         axes.set_xlabel("times the fastest solver's seconds, at most")
-        axes.xaxis.set_major_locator(_fixed((1, 2, 3, 5, 10, 20, 30)))
+        axes.xaxis.set_major_locator(_fixed((1, 2, 3, 5, 10, 20)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda factor, _: f"{factor:g}"))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -34,7 +34,8 @@ OURS = "inklens"
 ACCURACY = 1e-4  # our certified gap, and how far above our objective a peer may be
 READ_SECONDS = 120.0  # for a process to start, to read its table and to write its answer
 MEMORY_LIMIT = 16 << 30  # bytes that a fit may allocate
-PATIENCE = 30.0  # a peer may take as many times the best solver's time, and MIN_LIMIT at least
+PATIENCE = 20.0  # a peer may take as many times the best solver's time, and MIN_LIMIT at least
+MAX_SPENT = 2.0  # limits, for all fits that a peer has had before the last
 MIN_LIMIT = 5.0  # seconds
 ENGINE_PATIENCE = 5.0  # the same for our other engines
 SETTINGS = {  # falling tolerances; nothing else ends a fit before its limit
@@ -197,9 +198,12 @@ class Bench:
         """Return the first fit within the target, else the last; with the better number of threads."""
         limit = min(self.limit, max(MIN_LIMIT, PATIENCE * best))
         threads, *others = THREADS[peer]
-        found = None
+        found, spent = None, 0.0
         for setting in SETTINGS[peer]:
+            if spent > MAX_SPENT * limit:
+                return replace(found, outcome=LATE)
             found = self.peer_fit(peer, setting, threads, limit, target)
+            spent += found.seconds or limit
             if found.outcome in (REACHED, LATE) and others:
                 other = self.peer_fit(peer, setting, others.pop(), limit, target)
                 if (other.outcome != LATE, -(other.seconds or 0.0)) > (found.outcome != LATE, -(found.seconds or 0.0)):
