@@ -123,15 +123,16 @@ def solve(
     tol: float = 1e-4,
     max_iter: int = 10_000,
     time_budget: float | None = None,
+    method: Method | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     callback: Callable[[Solution], object] | None = None,
-    method: Method | None = None,
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
     ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
-    budget ends steps in the middle; the last proof, for which time is kept, is always made. Benchmarks name a
-    `method` to compare it with the chosen one; nobody else has to.
+    budget ends steps in the middle; the last proof, for which time is kept, is always made.
+
+    A `method` is named by benchmarks, to compare it with the one that would be chosen.
 
     Raises
     ------
