@@ -205,8 +205,7 @@ def inklens(X, y, job):
         )  # fmt: skip
         left = max(job["limit"] - (time.perf_counter() - began), 1e-3) if "limit" in job else None
         found = solve(problem, tol=job["tol"], time_budget=left, method=method)
-        facts = {"gap": found.gap, "bound": found.lower_bound, "status": str(found.status), "method": found.method,
-                 "passes": found.n_passes}  # fmt: skip
+        facts = {"bound": found.lower_bound, "status": str(found.status), "method": found.method}
         return found.coef, found.intercept, facts
 
     return fit

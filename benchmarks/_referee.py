@@ -19,7 +19,10 @@ def objective(coef, intercept, X, y, *, penalty, C=1.0, weights=None, scale=1.0)
     for start in range(0, len(y), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         z = np.asarray(X[part].astype(np.float64) @ coef.T) * scale + intercept
-        total += float(weights[part] @ (logsumexp(z, axis=1) - z[np.arange(len(z)), y[part]]))
+        own = np.arange(len(z)), y[part]
+        z -= z[own][:, None]
+        z[own] = -np.inf
+        total += float(weights[part] @ np.logaddexp(0.0, logsumexp(z, axis=1)))  # a small loss keeps its digits
     return total if penalty == "none" else C * total + _penalty(coef, penalty)
 
 

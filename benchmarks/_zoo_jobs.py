@@ -335,9 +335,9 @@ def images_raw(rng: np.random.Generator, shape: Shape) -> Table:
     side = math.isqrt(shape.n_features)
     waves = np.cos(np.pi * np.outer(np.arange(8), (np.arange(side) + 0.5) / side))
     y = rng.integers(0, shape.n_classes, shape.n_samples)
-    own = rng.normal(size=(shape.n_classes, 64)) * 14.0
+    own = rng.normal(size=(shape.n_classes, 64)) * 3.5  # classes overlap: within one the spread is four times as wide
     pattern = np.einsum("fr,gc->fgrc", waves, waves).reshape(64, side * side)
-    X = 128.0 + (own[y] + rng.normal(0.0, 6.0, (shape.n_samples, 64))) @ pattern / 2.0
+    X = 128.0 + (own[y] + rng.normal(0.0, 14.0, (shape.n_samples, 64))) @ pattern / 2.0
     X += rng.normal(0.0, 20.0, X.shape)
     return Table(np.clip(np.round(X), 1, 255).astype(np.uint8), y)
 
@@ -350,7 +350,7 @@ def images(rng: np.random.Generator, shape: Shape) -> Table:
 
 def embeddings(rng: np.random.Generator, shape: Shape) -> Table:
     """Rows of a network's last layer: float32, no zeros, a few columns far larger than the others."""
-    X, y = clustered(rng, shape, distance=1.3)
+    X, y = clustered(rng, shape, distance=0.6)
     X = X + 0.3 * rng.normal(size=X.shape) + rng.normal(0.0, 0.5, shape.n_features)
     large = rng.choice(shape.n_features, 4, replace=False)
     X[:, large] *= 15.0

@@ -7,16 +7,18 @@ was given; where ours is not certified it counts as if it had taken its whole li
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from _zoo_jobs import Job
-from _zoo_runs import ALL_PEERS, LATE, OURS, REACHED, SHORT, Fit, Log
+from _zoo_runs import ALL_PEERS, LATE, LAWS, OURS, PATIENCE, REACHED, SHORT, Fit, Log
 from results import table
 
 SHORT_FIT = 0.05  # seconds; up to here a fit is never slow
 FREE_MEMORY = 300e6  # bytes over the data that every fit may take
 CHOICE_SLACK = 1.25  # an engine is well chosen where no other would have been faster by more
+EARLY_FACTOR = 10.0  # by which an early bound may overstate the distance to the optimum
 LATENESS = 1.05  # of its budget that a fit may take
 SHARE_CERTIFIED = 0.98
 GROUPS = {"L2": ("l2",), "L1 and elastic net": ("l1", "elasticnet"), "group": ("group",), "none": ("none",)}
@@ -28,7 +30,6 @@ ABOUT = (
     "of threads, to an objective at most 1e-4 above ours; one referee judges all. `> 5` was ended there, `short` "
     "never gets there. Ours measured at {commits}."
 )
-FARTHEST = 30.0  # times the best solver's time; peers were not given more
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,22 @@ class Row:
         return second is None or second[2] or second[1] * CHOICE_SLACK >= 1.0 or self.seconds <= SHORT_FIT
 
     @property
+    def is_monotone(self) -> bool:
+        """Whether no looser tolerance took longer than the next one, by more than noise."""
+        fits = [fit for solver, fit in self.fits.items() if solver == OURS or solver.startswith(f"{OURS} tol")]
+        fits.sort(key=lambda fit: -fit.setting.get("tol", 0.0))
+        times = [fit.seconds if fit.is_decided else fit.limit for fit in fits]
+        return all(loose <= CHOICE_SLACK * tight + SHORT_FIT for loose, tight in pairwise(times))
+
+    @property
+    def has_early_bound(self) -> bool:
+        """Whether a fit that is stopped after a second knows how far it is from the optimum, within a factor of ten."""
+        early = self.fits[LAWS[-1].name]
+        if early.is_decided or early.bound is None or not self.ours.is_decided:
+            return early.is_decided
+        return early.objective - early.bound <= EARLY_FACTOR * (early.objective - self.ours.bound)
+
+    @property
     def is_frugal(self) -> bool:
         """Whether ours took no more memory than the best peer, or little."""
         theirs = (self.best.memory if self.best else None) or 0.0
@@ -153,6 +170,12 @@ def summary(rows: list[Row]) -> str:
         line("memory within the best peer's or 300 MB", "100 %", share(lambda row: row.is_frugal)),
         line("no other engine faster by 25 %", "100 %", share(lambda row: row.is_well_chosen)),
     ]
+    if any(law.name in row.fits for row in rows for law in LAWS):
+        halves = [[row for row in half if all(law.name in row.fits for law in LAWS)] for half in halves]
+        lines += [
+            line("a looser tolerance takes no longer", "100 %", share(lambda row: row.is_monotone)),
+            line("after 1 s the bound is within ten times", "100 %", share(lambda row: row.has_early_bound)),
+        ]
     return table(["", "asked", "seen", "unseen"], lines)
 
 
@@ -160,13 +183,13 @@ def _mean_text(rows: list[Row]) -> str:
     """Return the geometric mean, and what it is over the jobs that some peer finished."""
     everywhere = geometric_mean(row.ratio for row in rows)
     finished = geometric_mean(row.ratio for row in rows if row.best)
-    return "" if np.isnan(everywhere) else f"{everywhere:.1f} ({finished:.1f} where a peer got there)"
+    return "" if np.isnan(everywhere) else f"{_times(everywhere)} ({_times(finished)} where a peer got there)"
 
 
 def _worst_text(rows: list[Row]) -> str:
     slow = [row for row in rows if row.seconds > SHORT_FIT and row.best]
     worst = min(slow, key=lambda row: row.ratio, default=None)
-    return "" if worst is None else f"{worst.ratio:.2f} ({worst.job.name}, {worst.best.solver})"
+    return "" if worst is None else f"{_times(worst.ratio)} ({worst.job.name}, {worst.best.solver})"
 
 
 def _is_within_budget(row: Row) -> bool:
@@ -186,7 +209,7 @@ def by_kind(rows: list[Row]) -> str:
         worst = min((row.ratio for row in own if row.best), default=np.nan)
         lines.append(
             [kind, f"{sum(row.ours.is_decided for row in own)} of {len(own)}",
-             *["" if np.isnan(mean) else f"{mean:.1f}" for mean in [*means, worst]],
+             *["" if np.isnan(mean) else _times(mean) for mean in [*means, worst]],
              f"{max((row.ours.memory or 0) for row in own) / 1e6:.0f}"]
         )  # fmt: skip
     return table(["kind", "certified", *[f"{name}: times ahead" for name in PANELS], "worst ratio", "most MB"], lines)
@@ -199,6 +222,8 @@ def failures(rows: list[Row]) -> str:
         ("a peer was faster", lambda row: row.ours.is_decided and row.is_slow),
         ("memory", lambda row: not row.is_frugal),
         ("another engine was faster", lambda row: not row.is_well_chosen),
+        ("a looser tolerance took longer", lambda row: not row.is_monotone),
+        ("no bound after 1 s", lambda row: LAWS[-1].name in row.fits and not row.has_early_bound),
     ]
     lines = []
     for words, holds in reasons:
@@ -235,10 +260,10 @@ def _cells(row: Row) -> list[str]:
         status.replace(REACHED, "certified"),
         _megabytes(ours.memory),
         ours.engine or "",
-        "" if second is None else f"{second[0]} {'> ' * second[2]}{second[1]:.1f}x",
+        "" if second is None else f"{second[0]} {'> ' * second[2]}{_times(second[1])}x",
         *[_peer_cell(row.fits.get(peer), ours) for peer in ALL_PEERS],
         _megabytes(best.memory if best else None),
-        "" if row.ratio is None else mark + f"{row.ratio:.1f}" + (" **slower**" if row.is_slow else ""),
+        "" if row.ratio is None else mark + _times(row.ratio) + (" **slower**" if row.is_slow else ""),
     ]
 
 
@@ -251,11 +276,15 @@ def _peer_cell(fit: Fit | None, ours: Fit) -> str:
         return f"> {fit.limit:.0f}"
     if fit.outcome == SHORT:
         return f"short {fit.objective / ours.objective - 1.0:.0e}"
-    return fit.outcome.split(":")[0].replace("|", "/")
+    return fit.outcome.split(":")[0].strip("_").replace("|", "/")
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.3f}" if seconds < 0.1 else f"{seconds:.2f}"
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.1f}" if factor >= 1.0 else f"{factor:.2g}"
 
 
 def _megabytes(memory: int | None) -> str:
@@ -301,14 +330,14 @@ def figure(rows: list[Row], file: Path) -> None:
         solvers = [solver for solver in styles if any(solver in row.fits for row in own)]
         if own:
             factors, shares = profile(times_of(own, solvers))
-            within = factors <= FARTHEST
+            within = factors <= PATIENCE
             for solver, share in zip(solvers, shares.T, strict=True):
-                x, y = np.append(factors[within], FARTHEST), np.append(share[within], share[within][-1])
+                x, y = np.append(factors[within], PATIENCE), np.append(share[within], share[within][-1])
                 axes.step(x, y, where="post", color=styles[solver], label=solver,
                           linewidth=2.4 if solver == OURS else 1.2)  # fmt: skip
-        axes.set(title=f"{name} ({len(own)} jobs)", xscale="log", xlim=(1.0, FARTHEST), ylim=(0.0, 1.02))
+        axes.set(title=f"{name} ({len(own)} jobs)", xscale="log", xlim=(1.0, PATIENCE), ylim=(0.0, 1.02))
         axes.set_xlabel("times the fastest solver's seconds, at most")
-        axes.xaxis.set_major_locator(_fixed((1, 2, 3, 5, 10, 20, 30)))
+        axes.xaxis.set_major_locator(_fixed((1, 2, 3, 5, 10, 20)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda factor, _: f"{factor:g}"))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -34,7 +34,8 @@ OURS = "inklens"
 ACCURACY = 1e-4  # our certified gap, and how far above our objective a peer may be
 READ_SECONDS = 120.0  # for a process to start, to read its table and to write its answer
 MEMORY_LIMIT = 16 << 30  # bytes that a fit may allocate
-PATIENCE = 30.0  # a peer may take as many times the best solver's time, and MIN_LIMIT at least
+PATIENCE = 20.0  # a peer may take as many times the best solver's time, and MIN_LIMIT at least
+MAX_SPENT = 2.0  # limits, for all fits that a peer has had before the last
 MIN_LIMIT = 5.0  # seconds
 ENGINE_PATIENCE = 5.0  # the same for our other engines
 SETTINGS = {  # falling tolerances; nothing else ends a fit before its limit
@@ -45,6 +46,7 @@ SETTINGS = {  # falling tolerances; nothing else ends a fit before its limit
     "glmnet": [{"tol": tol} for tol in (1e-3, 1e-5, 1e-7, 1e-9)],
 }
 MAX_ITER = 1_000_000
+ROUNDING = 1e-3  # of a gap, where the referee sums in another order
 REPEATS = 5  # of fits that are short; the shortest counts
 THREADS = {"lbfgs": (1, 2), "newton_cholesky": (1, 2), "saga": (1,), "cyanure": (1, 2), "glmnet": (1,)}
 PEERS = {  # those that solve it, the likely fastest first: the others need not outlast it by far
@@ -67,7 +69,7 @@ class Fit:
     """
 
     job: str
-    solver: str  # a peer, "inklens", or "inklens/ENGINE" where an engine was forced
+    solver: str  # a peer, "inklens", or the name of one of its variants
     outcome: str
     limit: float  # seconds that it might take
     seconds: float | None = None
@@ -84,6 +86,22 @@ class Fit:
     def is_decided(self) -> bool:
         """Whether the fit did what was asked."""
         return self.outcome in (REACHED, "separated")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another way to call ours."""
+
+    name: str
+    method: str | None = None  # an engine instead of the chosen one
+    tol: float = ACCURACY
+    limit: float | None = None  # seconds, instead of the limit of all
+
+
+AS_CALLED = Variant(OURS)
+TOLERANCES = (1e-1, 1e-2, 1e-3, 1e-6, 1e-8)  # beside ACCURACY
+AFTER = 1.0  # second, when a bound has to say something
+LAWS = (*(Variant(f"{OURS} tol {tol:g}", tol=tol) for tol in TOLERANCES), Variant(f"{OURS} stopped", limit=AFTER))
 
 
 class Log:
@@ -112,8 +130,8 @@ class Log:
         return {solver: fit for (name, solver), fit in self.fits.items() if name == job.name}
 
     def forget(self, solvers: Iterable[str]) -> None:
-        """Let solvers run again; "inklens" stands for its engines, too."""
-        for key in [key for key in self.fits if key[1].split("/")[0] in set(solvers)]:
+        """Let solvers run again; "inklens" stands for its variants, too."""
+        for key in [key for key in self.fits if key[1].replace("/", " ").split()[0] in set(solvers)]:
             del self.fits[key]
 
 
@@ -170,19 +188,22 @@ class Bench:
         self.file = folder / "table.npz"
         write(self.file, self.table.X, self.table.y, self.table.weights)
 
-    def ours(self, method: str | None = None, limit: float | None = None) -> Fit:
-        """Fit by our solver to its certificate, or by one of its engines."""
-        limit = limit or self.limit
-        order = {"tol": ACCURACY, "limit": limit, "kill_after": 1.5 * limit, "method": method}
-        return self.fit(OURS, sys.executable, order, limit)
+    def ours(self, variant: Variant = AS_CALLED, limit: float | None = None) -> Fit:
+        """Fit by our solver to its certificate."""
+        limit = variant.limit or limit or self.limit
+        order = {"tol": variant.tol, "limit": limit, "kill_after": 1.5 * limit + 5.0, "method": variant.method}
+        return replace(self.fit(OURS, sys.executable, order, limit), solver=variant.name)
 
     def peer(self, peer: str, target: float, best: float) -> Fit:
         """Return the first fit within the target, else the last; with the better number of threads."""
         limit = min(self.limit, max(MIN_LIMIT, PATIENCE * best))
         threads, *others = THREADS[peer]
-        found = None
+        found, spent = None, 0.0
         for setting in SETTINGS[peer]:
+            if spent > MAX_SPENT * limit:
+                return replace(found, outcome=LATE)
             found = self.peer_fit(peer, setting, threads, limit, target)
+            spent += found.seconds or limit
             if found.outcome in (REACHED, LATE) and others:
                 other = self.peer_fit(peer, setting, others.pop(), limit, target)
                 if (other.outcome != LATE, -(other.seconds or 0.0)) > (found.outcome != LATE, -(found.seconds or 0.0)):
@@ -198,11 +219,8 @@ class Bench:
 
     def fit(self, solver: str, python: str, order: dict, limit: float, target: float = np.inf) -> Fit:
         """Run one process; judge its answer."""
-        method, threads = order.get("method"), order.get("threads")
-        fit = Fit(
-            self.job.name, f"{solver}/{method}" if method else solver, LATE, limit,
-            threads=threads, setting={"tol": order["tol"]}, commit=commit(),
-        )  # fmt: skip
+        threads, setting = order.get("threads"), {"tol": order["tol"]}
+        fit = Fit(self.job.name, solver, LATE, limit, threads=threads, setting=setting, commit=commit())
         answer, file = self.folder / "answer.npz", self.folder / "order.json"
         answer.unlink(missing_ok=True)
         file.write_text(json.dumps(order | self.problem(solver, answer)))
@@ -222,11 +240,14 @@ class Bench:
         with np.load(answer) as found:
             facts = json.loads(str(found["facts"]))
             value, seconds = self.objective(found["coef"], found["intercept"]), float(found["seconds"])
-        own = {"certified": REACHED}.get(facts.get("status"), facts.get("status"))
-        return replace(
-            fit, outcome=own or (REACHED if value <= target else SHORT), seconds=seconds, objective=value,
-            memory=facts["memory"], gap=facts.get("gap"), bound=facts.get("bound"), engine=facts.get("method"),
-        )  # fmt: skip
+        fit = replace(fit, seconds=seconds, objective=value, memory=facts["memory"])
+        if "status" not in facts:
+            return replace(fit, outcome=REACHED if value <= target else SHORT)
+        gap = max(0.0, 1.0 - facts["bound"] / value) if value > 0.0 else 0.0
+        outcome = facts["status"]
+        if outcome == "certified":
+            outcome = REACHED if gap <= fit.setting["tol"] * (1.0 + ROUNDING) else f"a gap of {gap:.1e} by the referee"
+        return replace(fit, outcome=outcome, gap=gap, bound=facts["bound"], engine=facts["method"])
 
     def objective(self, coef: np.ndarray, intercept: np.ndarray) -> float:
         """Ask the referee; coefficients that are no numbers are worth nothing."""
@@ -238,19 +259,25 @@ class Bench:
         )
 
 
-def run(job: Job, log: Log, servers: Servers, python: str | None, limit: float, *, engines: bool = True) -> None:
-    """Run what a job still lacks."""
+def run(
+    job: Job, log: Log, servers: Servers, python: str | None, limit: float, *, engines: bool = True, laws: bool = False
+) -> None:
+    """Run what a job still lacks: ours, its other `engines`, its tolerances and bounds (`laws`), and the peers."""
     known = {solver: fit for solver, fit in log.of(job).items() if not is_stale(fit, log.of(job).get(OURS))}
     peers = [peer for peer in peers_of(job) if python and peer not in known]
-    others = [name for name in engines_for(job.penalty) if engines and f"{OURS}/{name}" not in known]
-    if OURS in known and not lacking(known[OURS], peers, others):
+    wanted = [*(engines_of(job) if engines else []), *(LAWS if laws else [])]
+    variants = [variant for variant in wanted if variant.name not in known]
+    if OURS in known and not is_lacking(known[OURS], peers, variants):
         return
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(job, Path(scratch), servers, python, limit)
         ours = known.get(OURS) or log.add(bench.ours())
-        for engine in others:
-            if engine != ours.engine:
-                log.add(bench.ours(engine, min(limit, max(MIN_LIMIT, ENGINE_PATIENCE * (ours.seconds or limit)))))
+        patience = min(limit, max(MIN_LIMIT, ENGINE_PATIENCE * (ours.seconds or limit)))
+        for variant in variants:
+            if variant.method is None:
+                log.add(bench.ours(variant))
+            elif variant.method != ours.engine:
+                log.add(bench.ours(variant, patience))
         if not has_target(ours):
             return
         best = ours.seconds if ours.is_decided else limit
@@ -266,9 +293,9 @@ def is_stale(fit: Fit, ours: Fit | None) -> bool:
     return fit.solver in SETTINGS and fit.objective > ours.objective * (1.0 + 2.0 * ACCURACY)
 
 
-def lacking(ours: Fit, peers: list[str], others: list[str]) -> bool:
+def is_lacking(ours: Fit, peers: list[str], variants: list[Variant]) -> bool:
     """Tell whether a job has fits to run beside ours."""
-    return bool(peers and has_target(ours)) or any(engine != ours.engine for engine in others)
+    return bool(peers and has_target(ours)) or any(variant.method != ours.engine for variant in variants)
 
 
 def has_target(ours: Fit) -> bool:
@@ -279,6 +306,11 @@ def has_target(ours: Fit) -> bool:
 def peers_of(job: Job) -> tuple[str, ...]:
     """Return the peers that solve a job: Cyanure takes no weights."""
     return tuple(peer for peer in PEERS[job.penalty] if peer != "cyanure" or job.kind != "weighted")
+
+
+def engines_of(job: Job) -> list[Variant]:
+    """Return our engines as variants."""
+    return [Variant(f"{OURS}/{name}", method=name) for name in engines_for(job.penalty)]
 
 
 @cache

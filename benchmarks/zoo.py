@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         with Servers() as servers:
             for place, job in enumerate(chosen, 1):
                 print(f"{place} of {len(chosen)}: {job.name}", file=sys.stderr)
-                run(job, log, servers, python, options.limit, engines=not options.no_engines)
+                run(job, log, servers, python, options.limit, engines=not options.no_engines, laws=options.laws)
     rows = rows_of(chosen, log)
     if options.quick or options.kinds or options.seen:  # a part of the zoo is shown, not published
         figure(rows, options.results.with_suffix(".png"))
@@ -53,6 +53,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--report", action="store_true", help="run nothing: tell what is known")
     parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument("--no-engines", action="store_true", help="without our other engines")
+    parser.add_argument("--laws", action="store_true", help="ours at five more tolerances, and stopped after a second")
     parser.add_argument("--again", nargs="+", choices=[OURS, *ALL_PEERS], default=[], help="measure these anew")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds that a fit may take")
     parser.add_argument("--peers", help="interpreter of an environment that holds the peers")

@@ -137,9 +137,9 @@ def solve(
     tol: float = 1e-4,
     max_iter: int = 10_000,
     time_budget: float | None = None,
+    method: Method | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     callback: Callable[[Solution], object] | None = None,
-    method: Method | None = None,
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
