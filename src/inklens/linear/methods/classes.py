@@ -1,12 +1,13 @@
-"""Proximal Newton by classes, for many of them: L1 and elastic net where no matrix over all coefficients can be had.
+"""Proximal Newton by classes, for many of them: L1 and elastic net without a matrix over all coefficients.
 
-The Hessian's blocks within a class are matrices over the columns alone, X' diag(c p_k (1 - p_k)) X, for which a few rows
-drawn by their weights do. A round takes proximal steps in the metric of these blocks, which find the signs, and between
-them Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
+The Hessian's blocks within a class are matrices over the columns alone, X' diag(c p_k (1 - p_k)) X, for which a few
+rows drawn by their weights do. A round takes proximal steps in the metric of these blocks, which find the signs, and
+between them Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
 
 Shapes: vectors (n_classes, q + 1) over the columns that move, the intercept last.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class Blocks(NamedTuple):
     def proximal_step(
         self, penalty: Penalty, coef: np.ndarray, gradient: np.ndarray, intercept_gradient: np.ndarray, tolerance: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser of each class's own quadratic plus penalty, as a step, (n_classes, q) and (n_classes,)."""
+        """Return the minimiser of each class's own quadratic plus penalty, as a step."""
         q = len(self.features)
         l1, l2 = (np.array(np.broadcast_to(size, q), dtype=np.float64) for size in (penalty.l1, penalty.l2))
         direction, intercept_step = np.zeros_like(coef), np.zeros(len(coef))
@@ -179,7 +180,9 @@ class Classes:
         return quadratic.add(direction, found[:, -1] - found[:, -1].mean()) > 0.0
 
 
-def _conjugate_gradient(curve, precondition, target: np.ndarray) -> np.ndarray:
+def _conjugate_gradient(
+    curve: Callable[[np.ndarray], np.ndarray], precondition: Callable[[np.ndarray], np.ndarray], target: np.ndarray
+) -> np.ndarray:
     """Return x with H x close to `target` (Nocedal and Wright 2006, algorithm 5.3)."""
     x, residual = np.zeros_like(target), target
     z = precondition(residual)

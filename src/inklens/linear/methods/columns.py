@@ -3,9 +3,11 @@
 Where rows have few values, a sweep of coordinate descent over the columns costs less than a pass, and a Hessian over
 thousands of coefficients far more. A round expands the loss at a point, sweeps over the columns that want to move, the
 classes of each at once (`column_descent.c`), looks by one product with the Hessian whether others want to move now, and
-steps. Continuation, precision, damping and proofs are those of `prox_newton.py`.
+steps. Where sweeps are slow, Newton steps on the face of the coefficients in use follow, by conjugate gradients.
+Continuation, precision, damping and proofs are those of `prox_newton.py`, which asks for a step where it costs less.
 
-Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33, sections 2.4 and 4; Yuan, Ho, Lin (2012), J. Mach. Learn. Res. 13.
+Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33, sections 2.4 and 4; Yuan, Ho, Lin (2012), J. Mach. Learn. Res.
+13.
 
 Shapes: `model` arrays hold the columns in use, (n_columns, lanes), and rows as (n_samples, lanes).
 """
@@ -25,6 +27,9 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 
 MAX_CLASSES = 512  # what the kernel has room for
+MAX_DENSITY = (
+    0.05  # of the rows: columns that share most of their rows, as neighbouring pixels do, take too many sweeps
+)
 NEAR_RATIO = 0.9  # a zero may move where its gradient exceeds this share of the threshold
 MAX_SWEEPS = 200  # of one descent
 FAR_SWEEPS = 8  # and on the way down to the penalty that is asked for
@@ -47,7 +52,7 @@ class Columns:
         """Return the columns where steps by them are possible: of sparse rows whose probabilities are held."""
         rows = problem.rows
         visitor = rows.column_visitor
-        if visitor is None or not rows.is_sparse or not rows.holds(problem.n_classes):
+        if visitor is None or not rows.is_sparse or rows.density > MAX_DENSITY or not rows.holds(problem.n_classes):
             return None
         return cls(problem, visitor) if problem.n_classes <= MAX_CLASSES else None
 
@@ -58,7 +63,8 @@ class Columns:
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long the sweeps of a step take in which some pairs move."""
-        n_values = int(np.diff(self.storage.indptr)[np.unique(pairs.features)].sum())
+        _, starts = self.storage.csr
+        n_values = int(np.diff(starts)[np.unique(pairs.features)].sum())
         return (FAR_SWEEPS if is_far else SWEEPS) * n_values * lanes(self.problem.n_classes) * VISIT_SECONDS
 
     def step(

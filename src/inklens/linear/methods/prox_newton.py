@@ -84,10 +84,11 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     dtype: npt.DTypeLike = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
-    noise, solvers = FLOAT64_NOISE * sampling.float32_noise(problem), _solvers(problem)
+    noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
+    solvers = _solvers(problem)
     for seed in count():
         deadline.check()
-        factor = _continuation(problem.penalty, point, factor)
+        factor = _continuation(problem.penalty, point, factor, is_raw=is_raw)
         penalty = problem.penalty.scaled(factor)
         violation = penalty.kkt_violation(point.coef, -point.at.gradient)
         if dtype == np.float32 and violation < max(FLOAT64_VIOLATION if factor == 1.0 else 0.0, noise / factor):
@@ -154,17 +155,18 @@ def _lengthened(
     return point
 
 
-def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
+def _continuation(penalty: Penalty, point: Point, factor: float, *, is_raw: bool) -> float:
     """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds.
 
-    What coefficients in use still violate counts for no more than their threshold: that of a column with large values
-    is many thresholds after any step, and moves the others little.
+    Of raw columns, what coefficients in use still violate counts for no more than their threshold: that of a column
+    with large values is many thresholds after any step, and moves the others little.
     """
     gradient = point.at.gradient
     if not np.isfinite(factor):
         return max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO)
     ratio = penalty.threshold_ratio(gradient + factor * penalty.gradient(point.coef))
-    ratio = np.where(penalty.support(point.coef), np.minimum(ratio, factor), ratio)
+    if is_raw:
+        ratio = np.where(penalty.support(point.coef), np.minimum(ratio, factor), ratio)
     return min(factor, max(1.0, float(ratio.max(initial=0.0)) / START_RATIO))
 
 
@@ -200,7 +202,7 @@ def _cheapest(
 
 def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
     """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
-    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * problem.rows.density**0.5
+    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * float(np.sqrt(problem.rows.density))
     work = sum_up + MATRIX_SWEEPS * n_pairs**2 + (0.0 if is_far else n_pairs**3 / 1.5)
     return MATRIX_SECONDS * work + EDGE_SECONDS * problem.rows.n_samples * problem.n_classes**2
 
