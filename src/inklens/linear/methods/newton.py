@@ -140,6 +140,7 @@ def _iterate(
     penalty, exact = problem.penalty, is_tiny(problem)
     dtype: npt.DTypeLike = np.float64 if exact else np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
+    preconditioning.forget_counts()
     point = Point.of(problem, np.ascontiguousarray(coef), intercept, dtype)
     while True:
         deadline.check()

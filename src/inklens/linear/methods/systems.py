@@ -25,7 +25,7 @@ HEAVY_CURVATURE = 1.0  # times the penalty's: of wide data, columns with more th
 ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices, at least
 GRAM_PASSES = 4.0  # that the Gram matrices of more rows may cost: they spare about as many products
 ENOUGH_ROWS = 20  # for each coefficient: more would not spare a product
-REBUILD_SHARE = 0.3  # of a preconditioner's price, that must have been spent on products before it is built again
+REBUILD_SHARE = 0.1  # of a preconditioner's price, that must have been spent on products before it is built again
 FEW_PRODUCTS = 8  # for one system: with so few a preconditioner is good enough
 AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price before any product has been tried
 LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
@@ -167,6 +167,10 @@ class Preconditioning:
         self.n_rows = n_gram_rows(problem, self.size, problem.n_classes)
         self.is_shared = problem.n_classes > 2 and self._price(self.n_rows) > AT_ONCE
         self.n_products, self.first_products, self.spent = 0, None, 0.0
+
+    def forget_counts(self) -> None:
+        """Keep the preconditioner for a penalty that is a little smaller, and count anew."""
+        self.n_products, self.first_products = 0, None
 
     def at(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
         """Return the preconditioner for a system at these coefficients and probabilities."""
