@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import linalg
 
 from inklens.linear import deadline
-from inklens.linear.methods import dual_ascent
+from inklens.linear.methods import dual_ascent, row_space
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod
@@ -65,9 +65,14 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
     stages = [problem]
     if not coef.any() and not intercept.any() and not is_tiny(problem):
         part = _representatives(problem)
-        if part is None:
+        if part is not None:
+            starts = _fitted_to(part, problem)
+        elif row_space.suits(problem):
+            starts = row_space.iterates(problem, newton, tol)
+        else:
             stages = _stages(problem)
-        for iterate in _ascended(stages[0]) if part is None else _fitted_to(part, problem):
+            starts = _ascended(stages[0])
+        for iterate in starts:
             yield _under(problem, stages[0], iterate)
             coef, intercept = iterate.coef, iterate.intercept
     for stage in stages:

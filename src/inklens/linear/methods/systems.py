@@ -25,6 +25,7 @@ HEAVY_CURVATURE = 1.0  # times the penalty's: of wide data, columns with more th
 ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices, at least
 GRAM_PASSES = 4.0  # that the Gram matrices of more rows may cost: they spare about as many products
 ENOUGH_ROWS = 20  # for each coefficient: more would not spare a product
+BUY_SHARE = 0.5  # of the price of a better preconditioner, from which on it is bought
 REBUILD_SHARE = 0.1  # of a preconditioner's price, that must have been spent on products before it is built again
 FEW_PRODUCTS = 8  # for one system: with so few a preconditioner is good enough
 AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price before any product has been tried
@@ -175,7 +176,8 @@ class Preconditioning:
     def at(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
         """Return the preconditioner for a system at these coefficients and probabilities."""
         if self.metric is None or proba.held is None or self._is_due():
-            self.metric, self.first_products, self.spent = self._build(vector, proba), None, 0.0
+            self.metric, self.first_products = self._build(vector, proba), None
+            self.spent = self.spent if self.is_shared else 0.0
         return self.metric
 
     def count(self, n_products: int) -> None:
@@ -192,7 +194,7 @@ class Preconditioning:
         """Tell whether a better preconditioner has become worth its price, or this one is out of date."""
         better = min(self.n_rows if self.is_shared else 4 * self.n_rows, self.problem.rows.n_samples)
         if self.is_shared or (better > self.n_rows and self.n_products > FEW_PRODUCTS):
-            if self.spent > self._price(better):
+            if self.spent > BUY_SHARE * self._price(better):
                 self.is_shared, self.n_rows = False, better
                 return True
         price = 0.0 if self.is_shared else self._price(self.n_rows)
