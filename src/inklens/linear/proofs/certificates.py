@@ -22,7 +22,7 @@ from scipy.special import entr
 from inklens.linear import deadline
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, dual_gradient, entropy, flows, others
+from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, dual_gradient, entropy, flows, others, row_sums
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax
@@ -116,7 +116,7 @@ def dual_bound(
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    found = (float(others(p, codes[part]).sum(axis=1).max(initial=0.0)) for part, p in proba.readings())
+    found = (float(row_sums(others(p, codes[part])).max(initial=0.0)) for part, p in proba.readings())
     return min(1.0, max(found, default=1.0))
 
 
