@@ -48,7 +48,7 @@ STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
 SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo)
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
-
+LAG = 100.0  # times tol: what the residual alone costs the bound of that dual point, from which on none is looked at
 
 Preconditioner: TypeAlias = Metric | SharedMetric | SubsampledHessian
 
@@ -160,7 +160,7 @@ def _iterate(
         gap, dual = np.inf, None
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
-        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
+        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before and step.dual_lag <= LAG * tol * before:
             gap, dual = _linearised(problem, point, step, whole)
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
@@ -189,22 +189,24 @@ def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tup
 
 def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accuracy: float) -> Step:
     penalty, gradient = problem.penalty, point.gradient(problem.penalty)
-    l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
+    l2, lag = np.maximum(penalty.l2, np.finfo(float).tiny), np.inf
 
     def is_close(residual: np.ndarray, size: float) -> bool:
         """The model is minimal up to `accuracy`, and so is the gap of the dual point that the step gives."""
-        return size <= accuracy and float((residual[:, :-1] ** 2 / l2).sum()) <= accuracy
+        nonlocal lag
+        lag = float((residual[:, :-1] ** 2 / l2).sum())
+        return size <= accuracy and lag <= accuracy
 
     scale = max(point.objective(penalty), np.finfo(float).tiny)
     product = times_hessian(problem, point.at.proba)
     direction, n_products = conjugate_gradient(product, metric.solve, -gradient, is_close, scale)
-    return _step_along(direction, gradient, n_products)
+    return _step_along(direction, gradient, n_products, 0.5 * lag)
 
 
-def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int) -> Step:
+def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int, lag: float = 0.0) -> Step:
     """Return the step that minimises a quadratic with this gradient, (n_classes, n_features + 1)."""
     slope = float(np.vdot(gradient, direction))
-    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, n_products=n_products)
+    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, lag, n_products)
 
 
 def is_tiny(problem: Problem) -> bool:

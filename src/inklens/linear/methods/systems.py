@@ -72,7 +72,7 @@ def conjugate_gradient(
         residual = residual - size / curvature * product
         z = precondition(residual)
         smaller = float(np.vdot(residual, z))
-        if smaller <= forcing or is_close(residual, smaller):
+        if is_close(residual, smaller) or smaller <= forcing:
             break
         direction, size = z + smaller / size * direction, smaller
     return x, n_products
