@@ -34,6 +34,7 @@ ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row
+REPRESENTED = 0.005  # of the rows at least: so few cost little
 MANY_ROWS = 4  # times as many, from which a fit to these is worth its passes
 LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among them
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
@@ -121,6 +122,7 @@ def _representatives(problem: Problem) -> Problem | None:
     if not problem.rows.holds(problem.n_classes):
         return problem.subsample
     n_wanted = ROWS_PER_COEFFICIENT * (int(problem.free.sum()) + 1) * problem.n_classes
+    n_wanted = max(n_wanted, int(REPRESENTED * problem.rows.n_samples))
     if problem.rows.n_samples < MANY_ROWS * n_wanted:
         return None
     share = np.maximum(problem.class_weights, LEAST_SHARE * problem.weights.sum() / problem.n_classes)
@@ -165,15 +167,15 @@ def _iterate(
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
-        if dtype == np.float32 and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
-            dtype, stalled = np.float64, 0
-            point = Point.of(problem, point.coef, point.intercept, dtype)
-            after = point.objective(penalty)
         gap = gap + after
         if problem.is_penalised:
             gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
+        believed = gap <= tol * after
+        if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
+            dtype, stalled = np.float64, 0
+            point = Point.of(problem, point.coef, point.intercept, dtype)
         yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
-        if dtype == np.float32 and gap <= tol * after:  # believed and not proven: float32 tells no more
+        if dtype == np.float32 and believed:  # and not proven: float32 tells no more
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
 
