@@ -4,7 +4,6 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +15,7 @@ from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.systems import (
-    Metric,
-    Preconditioning,
-    SharedMetric,
-    SubsampledHessian,
-    conjugate_gradient,
-    sample,
-    times_hessian,
-)
+from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -50,9 +41,6 @@ FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in fl
 SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo)
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
 LAG = 100.0  # times tol: what the residual alone costs the bound of that dual point, from which on none is looked at
-
-Preconditioner: TypeAlias = Metric | SharedMetric | SubsampledHessian
-
 
 # ---- the method ------------------------------------------------------------------------------------------------------
 
@@ -133,7 +121,9 @@ def _representatives(problem: Problem) -> Problem | None:
 
 def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
     """Yield points of a rough fit to rows that stand for all."""
-    for iterate in newton(part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0):
+    for iterate in newton(
+        part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
+    ):
         yield iterate._replace(objective=np.inf, gap=np.inf)
         if iterate.gap <= SUBSAMPLE_GAP * iterate.objective or iterate.stationary:
             break
@@ -162,7 +152,9 @@ def _iterate(
         gap, dual = np.inf, None
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
-        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before and step.dual_lag <= LAG * tol * before:
+        elif (
+            step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before and step.dual_lag <= LAG * tol * before
+        ):
             gap, dual = _linearised(problem, point, step, whole)
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)

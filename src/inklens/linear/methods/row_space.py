@@ -74,12 +74,14 @@ def iterates(problem: Problem, solver: Solver, tol: float) -> Iterator[Iterate]:
 def _unit(problem: Problem) -> np.ndarray:
     """Return the diagonal of D, 0 for columns that may not move, (n_features,) float32."""
     l2 = np.broadcast_to(problem.penalty.l2, problem.rows.n_features)
-    return np.divide(1.0, np.sqrt(l2), out=np.zeros(len(l2)), where=problem.free).astype(np.float32)
+    unit = np.zeros(len(l2))
+    unit[problem.free] = 1.0 / np.sqrt(l2[problem.free])
+    return unit.astype(np.float32)
 
 
 def _gram(problem: Problem) -> np.ndarray:
     """Return X D^2 X', in float64."""
-    n, p = problem.rows.shape
+    n = problem.rows.n_samples
     gram, unit, step = np.zeros((n, n)), _unit(problem).astype(np.float64), max(1, COLUMNS_AT_ONCE // n)
     columns = np.flatnonzero(problem.free)
     for start in range(0, len(columns), step):

@@ -8,10 +8,9 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-
 from scipy import linalg
 
 from inklens.linear import deadline
@@ -36,7 +35,16 @@ RELATIVE_RIDGE = np.float32(1e-6)  # on a block's diagonal: float32 cannot facto
 INTERCEPT_RIDGE = 1e-3  # on the intercept's and the spare diagonals, relatively; the intercepts' gauge is singular
 MIN_ENTRIES_FOR_THREADS = 1_000_000  # of the factors, below which one thread solves
 SUBSAMPLE_ACCURACY = 0.03  # of solutions with the rows that stand for all
-SHARED_RIDGES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # on a diagonal of ones; sampled rows leave it indefinite
+SHARED_RIDGES = (
+    0.0,
+    1e-6,
+    1e-5,
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+    1.0,
+)  # on a diagonal of ones; sampled rows leave it indefinite
 STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
 THRESHOLD_ROUNDS = 8  # in which rows become certain to be drawn; few take more than two
 
@@ -103,6 +111,13 @@ def solve_system(
 # ---- the preconditioner ----------------------------------------------------------------------------------------------
 
 
+class Preconditioner(Protocol):
+    """What is close to the inverse of a Hessian."""
+
+    def solve(self, v: np.ndarray) -> np.ndarray:
+        """Return nearly H^-1 v for a v that sums to zero over the classes; so does what is returned."""
+
+
 class Metric(NamedTuple):
     """One Cholesky factor per class over the `head` columns and the intercept, diagonals for the `tail`."""
 
@@ -163,17 +178,19 @@ class Preconditioning:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.problem, self.metric = problem, None
+        self.problem = problem
+        self.metric: Preconditioner | None = None
         self.size = min(int(problem.free.sum()) + 1, MAX_BLOCK_COLUMNS)
         self.n_rows = n_gram_rows(problem, self.size, problem.n_classes)
         self.is_shared = problem.n_classes > 2 and self._price(self.n_rows) > AT_ONCE
-        self.n_products, self.first_products, self.spent = 0, None, 0.0
+        self.n_products, self.spent = 0, 0.0
+        self.first_products: int | None = None
 
     def forget_counts(self) -> None:
         """Keep the preconditioner for a penalty that is a little smaller, and count anew."""
         self.n_products, self.first_products = 0, None
 
-    def at(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
+    def at(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         """Return the preconditioner for a system at these coefficients and probabilities."""
         if self.metric is None or proba.held is None or self._is_due():
             self.metric, self.first_products = self._build(vector, proba), None
@@ -193,23 +210,21 @@ class Preconditioning:
     def _is_due(self) -> bool:
         """Tell whether a better preconditioner has become worth its price, or this one is out of date."""
         better = min(self.n_rows if self.is_shared else 4 * self.n_rows, self.problem.rows.n_samples)
-        if self.is_shared or (better > self.n_rows and self.n_products > FEW_PRODUCTS):
-            if self.spent > BUY_SHARE * self._price(better):
-                self.is_shared, self.n_rows = False, better
-                return True
+        is_wanted = self.is_shared or (better > self.n_rows and self.n_products > FEW_PRODUCTS)
+        if is_wanted and self.spent > BUY_SHARE * self._price(better):
+            self.is_shared, self.n_rows = False, better
+            return True
         price = 0.0 if self.is_shared else self._price(self.n_rows)
         is_stale = self.n_products > STALE_RATIO * (self.first_products or np.inf)
         return is_stale and self.spent > REBUILD_SHARE * price
 
-    def _build(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
+    def _build(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         if self.is_shared and proba.held is not None:
             return build_shared(self.problem, proba.held)
         return metric_at(self.problem, vector, proba, self.n_rows)
 
 
-def metric_at(
-    problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int | None = None
-) -> Metric | SubsampledHessian:
+def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int | None = None) -> Preconditioner:
     """Return the preconditioner at coefficients with these probabilities.
 
     Where rows are not held, it takes two readings: one for the rows that weigh most there, one to take them.
@@ -286,7 +301,9 @@ def _curvature(problem: Problem, proba: np.ndarray) -> np.ndarray:
     return np.asarray(p * (1.0 - p) * problem.weights[:, None].astype(np.float32))
 
 
-def _head_and_tail(problem: Problem, curvature: np.ndarray, l2: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _head_and_tail(
+    problem: Problem, curvature: np.ndarray, l2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the columns that enter blocks, the others that may move, and one over the diagonals of these."""
     columns = np.flatnonzero(problem.free)
     if len(columns) <= MAX_BLOCK_COLUMNS:
