@@ -67,12 +67,10 @@ def empty_scores(n_samples: int, n_classes: int, dtype: npt.DTypeLike, spare: "S
     return buffer[:, :n_classes]
 
 
-def spacious(n_samples: int, *n_columns: int, dtype: npt.DTypeLike, spare: "Spare | None" = None) -> np.ndarray:
-    """Return an uninitialised array (n_samples,) or (n_samples, n_classes), the latter with zeros in its spare lanes."""
-    if not n_columns:
-        return np.empty(n_samples, dtype)
-    out = empty_scores(n_samples, *n_columns, dtype, spare)
-    padded(out, np.dtype(dtype))[:, n_columns[0] :] = 0.0
+def clean_scores(n_samples: int, n_classes: int, dtype: npt.DTypeLike, spare: "Spare | None" = None) -> np.ndarray:
+    """Return what `empty_scores` does, with zeros in the spare lanes."""
+    out = empty_scores(n_samples, n_classes, dtype, spare)
+    padded(out, np.dtype(dtype))[:, n_classes:] = 0.0
     return out
 
 

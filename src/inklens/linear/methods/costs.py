@@ -10,11 +10,11 @@ from inklens.linear.kernels.buffers import lanes
 from inklens.linear.problem.problem import Problem
 
 DENSE_PASS = 30e9  # multiply-adds per second of passes over dense rows, in float32
-SPARSE_PASS = 9e9  # and over sparse ones
+SPARSE_PASS = 18e9  # and over sparse ones (pixels; half of that where columns are scattered)
 SOFTMAX = 1.0e9  # exponentials per second
 CALL = 6e-5  # seconds of a pass over no rows: what Python takes
 DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by BLAS in float32
-SPARSE_GRAM = 8e9  # by the kernel that sums 16 classes at once
+SPARSE_GRAM = 5e9  # by the kernel that sums 16 classes at once
 GRAM_LANES = 16
 GRAM_ENTRY = 2.5e-9  # seconds of an entry of the rows, for each dense matrix: it is multiplied by h, and written
 FACTOR = 45e9  # of Cholesky factors in float32

@@ -4,27 +4,18 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
 from inklens.linear import deadline
-from inklens.linear.methods import dual_ascent
+from inklens.linear.methods import dual_ascent, row_space
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.systems import (
-    Metric,
-    Preconditioning,
-    SharedMetric,
-    SubsampledHessian,
-    conjugate_gradient,
-    sample,
-    times_hessian,
-)
+from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -34,6 +25,7 @@ ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row
+REPRESENTED = 0.005  # of the rows at least: so few cost little
 MANY_ROWS = 4  # times as many, from which a fit to these is worth its passes
 LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among them
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
@@ -48,10 +40,7 @@ STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
 SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo)
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
-
-
-Preconditioner: TypeAlias = Metric | SharedMetric | SubsampledHessian
-
+LAG = 100.0  # times tol: what the residual alone costs the bound of that dual point, from which on none is looked at
 
 # ---- the method ------------------------------------------------------------------------------------------------------
 
@@ -65,9 +54,14 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
     stages = [problem]
     if not coef.any() and not intercept.any() and not is_tiny(problem):
         part = _representatives(problem)
-        if part is None:
+        if part is not None:
+            starts = _fitted_to(part, problem)
+        elif row_space.suits(problem):
+            starts = row_space.iterates(problem, newton, tol)
+        else:
             stages = _stages(problem)
-        for iterate in _ascended(stages[0]) if part is None else _fitted_to(part, problem):
+            starts = _ascended(stages[0])
+        for iterate in starts:
             yield _under(problem, stages[0], iterate)
             coef, intercept = iterate.coef, iterate.intercept
     for stage in stages:
@@ -116,6 +110,7 @@ def _representatives(problem: Problem) -> Problem | None:
     if not problem.rows.holds(problem.n_classes):
         return problem.subsample
     n_wanted = ROWS_PER_COEFFICIENT * (int(problem.free.sum()) + 1) * problem.n_classes
+    n_wanted = max(n_wanted, int(REPRESENTED * problem.rows.n_samples))
     if problem.rows.n_samples < MANY_ROWS * n_wanted:
         return None
     share = np.maximum(problem.class_weights, LEAST_SHARE * problem.weights.sum() / problem.n_classes)
@@ -126,7 +121,9 @@ def _representatives(problem: Problem) -> Problem | None:
 
 def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
     """Yield points of a rough fit to rows that stand for all."""
-    for iterate in newton(part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0):
+    for iterate in newton(
+        part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
+    ):
         yield iterate._replace(objective=np.inf, gap=np.inf)
         if iterate.gap <= SUBSAMPLE_GAP * iterate.objective or iterate.stationary:
             break
@@ -140,6 +137,7 @@ def _iterate(
     penalty, exact = problem.penalty, is_tiny(problem)
     dtype: npt.DTypeLike = np.float64 if exact else np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
+    preconditioning.forget_counts()
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
         deadline.check()
@@ -154,20 +152,22 @@ def _iterate(
         gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
-        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
+        elif (
+            step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before and step.dual_lag <= LAG * tol * before
+        ):
             gap = -dual_value(problem, linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
-        if dtype == np.float32 and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
-            dtype, stalled = np.float64, 0
-            point = Point.of(problem, point.coef, point.intercept, dtype)
-            after = point.objective(penalty)
         gap = gap + after
         if problem.is_penalised:
             gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
+        believed = gap <= tol * after
+        if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
+            dtype, stalled = np.float64, 0
+            point = Point.of(problem, point.coef, point.intercept, dtype)
         yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
-        if dtype == np.float32 and gap <= tol * after:  # believed and not proven: float32 tells no more
+        if dtype == np.float32 and believed:  # and not proven: float32 tells no more
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
 
@@ -177,22 +177,24 @@ def _iterate(
 
 def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accuracy: float) -> Step:
     penalty, gradient = problem.penalty, point.gradient(problem.penalty)
-    l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
+    l2, lag = np.maximum(penalty.l2, np.finfo(float).tiny), np.inf
 
     def is_close(residual: np.ndarray, size: float) -> bool:
         """The model is minimal up to `accuracy`, and so is the gap of the dual point that the step gives."""
-        return size <= accuracy and float((residual[:, :-1] ** 2 / l2).sum()) <= accuracy
+        nonlocal lag
+        lag = float((residual[:, :-1] ** 2 / l2).sum())
+        return size <= accuracy and lag <= accuracy
 
     scale = max(point.objective(penalty), np.finfo(float).tiny)
     product = times_hessian(problem, point.at.proba)
     direction, n_products = conjugate_gradient(product, metric.solve, -gradient, is_close, scale)
-    return _step_along(direction, gradient, n_products)
+    return _step_along(direction, gradient, n_products, 0.5 * lag)
 
 
-def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int) -> Step:
+def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int, lag: float = 0.0) -> Step:
     """Return the step that minimises a quadratic with this gradient, (n_classes, n_features + 1)."""
     slope = float(np.vdot(gradient, direction))
-    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, n_products=n_products)
+    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, lag, n_products)
 
 
 def is_tiny(problem: Problem) -> bool:

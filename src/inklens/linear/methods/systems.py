@@ -8,10 +8,9 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-
 from scipy import linalg
 
 from inklens.linear import deadline
@@ -25,7 +24,8 @@ HEAVY_CURVATURE = 1.0  # times the penalty's: of wide data, columns with more th
 ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices, at least
 GRAM_PASSES = 4.0  # that the Gram matrices of more rows may cost: they spare about as many products
 ENOUGH_ROWS = 20  # for each coefficient: more would not spare a product
-REBUILD_SHARE = 0.3  # of a preconditioner's price, that must have been spent on products before it is built again
+BUY_SHARE = 0.5  # of the price of a better preconditioner, from which on it is bought
+REBUILD_SHARE = 0.1  # of a preconditioner's price, that must have been spent on products before it is built again
 FEW_PRODUCTS = 8  # for one system: with so few a preconditioner is good enough
 AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price before any product has been tried
 LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
@@ -35,7 +35,16 @@ RELATIVE_RIDGE = np.float32(1e-6)  # on a block's diagonal: float32 cannot facto
 INTERCEPT_RIDGE = 1e-3  # on the intercept's and the spare diagonals, relatively; the intercepts' gauge is singular
 MIN_ENTRIES_FOR_THREADS = 1_000_000  # of the factors, below which one thread solves
 SUBSAMPLE_ACCURACY = 0.03  # of solutions with the rows that stand for all
-SHARED_RIDGES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # on a diagonal of ones; sampled rows leave it indefinite
+SHARED_RIDGES = (
+    0.0,
+    1e-6,
+    1e-5,
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+    1.0,
+)  # on a diagonal of ones; sampled rows leave it indefinite
 STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
 THRESHOLD_ROUNDS = 8  # in which rows become certain to be drawn; few take more than two
 
@@ -72,7 +81,7 @@ def conjugate_gradient(
         residual = residual - size / curvature * product
         z = precondition(residual)
         smaller = float(np.vdot(residual, z))
-        if smaller <= forcing or is_close(residual, smaller):
+        if is_close(residual, smaller) or smaller <= forcing:
             break
         direction, size = z + smaller / size * direction, smaller
     return x, n_products
@@ -101,6 +110,13 @@ def solve_system(
 
 
 # ---- the preconditioner ----------------------------------------------------------------------------------------------
+
+
+class Preconditioner(Protocol):
+    """What is close to the inverse of a Hessian."""
+
+    def solve(self, v: np.ndarray) -> np.ndarray:
+        """Return nearly H^-1 v for a v that sums to zero over the classes; so does what is returned."""
 
 
 class Metric(NamedTuple):
@@ -163,16 +179,23 @@ class Preconditioning:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self.problem, self.metric = problem, None
+        self.problem = problem
+        self.metric: Preconditioner | None = None
         self.size = min(int(problem.free.sum()) + 1, MAX_BLOCK_COLUMNS)
         self.n_rows = n_gram_rows(problem, self.size, problem.n_classes)
         self.is_shared = problem.n_classes > 2 and self._price(self.n_rows) > AT_ONCE
-        self.n_products, self.first_products, self.spent = 0, None, 0.0
+        self.n_products, self.spent = 0, 0.0
+        self.first_products: int | None = None
 
-    def at(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
+    def forget_counts(self) -> None:
+        """Keep the preconditioner for a penalty that is a little smaller, and count anew."""
+        self.n_products, self.first_products = 0, None
+
+    def at(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         """Return the preconditioner for a system at these coefficients and probabilities."""
         if self.metric is None or proba.held is None or self._is_due():
-            self.metric, self.first_products, self.spent = self._build(vector, proba), None, 0.0
+            self.metric, self.first_products = self._build(vector, proba), None
+            self.spent = self.spent if self.is_shared else 0.0
         return self.metric
 
     def count(self, n_products: int) -> None:
@@ -188,23 +211,21 @@ class Preconditioning:
     def _is_due(self) -> bool:
         """Tell whether a better preconditioner has become worth its price, or this one is out of date."""
         better = min(self.n_rows if self.is_shared else 4 * self.n_rows, self.problem.rows.n_samples)
-        if self.is_shared or (better > self.n_rows and self.n_products > FEW_PRODUCTS):
-            if self.spent > self._price(better):
-                self.is_shared, self.n_rows = False, better
-                return True
+        is_wanted = self.is_shared or (better > self.n_rows and self.n_products > FEW_PRODUCTS)
+        if is_wanted and self.spent > BUY_SHARE * self._price(better):
+            self.is_shared, self.n_rows = False, better
+            return True
         price = 0.0 if self.is_shared else self._price(self.n_rows)
         is_stale = self.n_products > STALE_RATIO * (self.first_products or np.inf)
         return is_stale and self.spent > REBUILD_SHARE * price
 
-    def _build(self, vector: np.ndarray, proba: RowArray) -> "Metric | SharedMetric | SubsampledHessian":
+    def _build(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         if self.is_shared and proba.held is not None:
             return build_shared(self.problem, proba.held)
         return metric_at(self.problem, vector, proba, self.n_rows)
 
 
-def metric_at(
-    problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int | None = None
-) -> Metric | SubsampledHessian:
+def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int | None = None) -> Preconditioner:
     """Return the preconditioner at coefficients with these probabilities.
 
     Where rows are not held, it takes two readings: one for the rows that weigh most there, one to take them.
@@ -281,7 +302,9 @@ def _curvature(problem: Problem, proba: np.ndarray) -> np.ndarray:
     return np.asarray(p * (1.0 - p) * problem.weights[:, None].astype(np.float32))
 
 
-def _head_and_tail(problem: Problem, curvature: np.ndarray, l2: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _head_and_tail(
+    problem: Problem, curvature: np.ndarray, l2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the columns that enter blocks, the others that may move, and one over the diagonals of these."""
     columns = np.flatnonzero(problem.free)
     if len(columns) <= MAX_BLOCK_COLUMNS:

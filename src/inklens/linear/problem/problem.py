@@ -72,7 +72,7 @@ class Facts:
     def magnitudes(self) -> np.ndarray:
         """A bound on sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient.
 
-        Exact for columns of one sign. Elsewhere it is Cauchy and Schwarz's: no |x_ij| are made, and memory stays as it is.
+        Exact for columns of one sign. Elsewhere it is Cauchy and Schwarz's, for which no |x_ij| have to be made.
         """
         rows, total = self.rows, self.weights.sum()
         one_signed = (rows.low >= 0.0) | (rows.high <= 0.0)

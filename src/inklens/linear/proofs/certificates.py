@@ -23,7 +23,16 @@ from scipy.special import entr
 from inklens.linear import deadline
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, dual_gradient, entropy, feasible_scales, flows, others
+from inklens.linear.proofs.dual import (
+    DualPoint,
+    balance,
+    dual_gradient,
+    entropy,
+    feasible_scales,
+    flows,
+    others,
+    row_sums,
+)
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax
@@ -138,7 +147,7 @@ def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    found = (float(others(p, codes[part]).sum(axis=1).max(initial=0.0)) for part, p in proba.readings())
+    found = (float(row_sums(others(p, codes[part])).max(initial=0.0)) for part, p in proba.readings())
     return min(1.0, max(found, default=1.0))
 
 

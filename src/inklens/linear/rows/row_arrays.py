@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from inklens.linear.kernels.buffers import Spare, spacious
+from inklens.linear.kernels.buffers import Spare, clean_scores
 
 CACHED_ENTRIES = 1 << 15  # of an array that are read at once: 256 kB in float64
 
@@ -90,13 +90,13 @@ def _pieces(array: np.ndarray) -> Iterator[slice]:
 
 
 def _filled(function: Callable[..., np.ndarray], held: Sequence[np.ndarray], spare: Spare | None) -> np.ndarray:
-    """Return `function(part, *rows)` over all rows, with the spare lanes that passes want."""
+    """Return `function(part, *rows)` over all rows, laid out as passes want it."""
     out: np.ndarray | None = None
     for part in _pieces(held[0]):
         found = function(part, *(array[part] for array in held))
-        if part.stop - part.start == len(held[0]) and found.ndim == 1:
-            return found
-        if out is None:
-            out = spacious(len(held[0]), *found.shape[1:], dtype=found.dtype, spare=spare)
+        if out is None and found.ndim == 2:
+            out = clean_scores(len(held[0]), found.shape[1], found.dtype, spare)
+        elif out is None:
+            out = np.empty((len(held[0]), *found.shape[1:]), found.dtype)
         out[part] = found
     return np.empty(0) if out is None else out
