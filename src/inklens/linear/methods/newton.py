@@ -153,7 +153,8 @@ def _iterate(
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
         elif (
-            step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before and step.dual_lag <= LAG * tol * before
+            step.predicted_decrease <= max(LINEARISED_GAP * max(tol, accuracy_of(tol)), 1e-8) * before
+            and step.dual_lag <= LAG * max(tol, accuracy_of(tol)) * before
         ):
             gap = -dual_value(problem, linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
@@ -277,7 +278,8 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
             is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
             proof = certificates.separation(problem.rows, problem.codes, coef, intercept) if is_low else None
             ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
-            yield Iterate(coef, intercept, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            gap, dual = (iterate.gap, iterate.dual) if l2 == 0.0 else (np.inf, None)
+            yield Iterate(coef, intercept, loss, gap, dual, ends, proof)
             if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break
 

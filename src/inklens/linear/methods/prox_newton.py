@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inklens.linear import deadline
+from inklens.linear import deadline, memory
 from inklens.linear.methods import accuracy, sampling, subproblem
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
@@ -41,6 +41,7 @@ NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this
 GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
 MIN_PAIRS = 300  # of a working set, while far
 MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
+HESSIAN_SHARE = 0.5  # of the memory that a fit may take
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
 # How well the model is solved, beside `accuracy.py`.
@@ -109,7 +110,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             step = solver.step(penalty, point, violation, accuracy_of(tol), damping, is_far=factor > 1.0)
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
-        if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
+        if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
             bound = dual_value(problem, linearised(point.at, whole.at))
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
@@ -317,7 +318,8 @@ def max_pairs(problem: Problem) -> int:
     >>> max_pairs(Problem(Rows.of(np.eye(2)), np.array([0, 1]), np.ones(2), 2, penalty_of(1.0)))
     6474
     """
-    n_pairs = int((MAX_HESSIAN_BYTES / np.dtype(np.float32).itemsize) ** 0.5)
+    n_bytes = memory.share(HESSIAN_SHARE, MAX_HESSIAN_BYTES)
+    n_pairs = int((n_bytes / np.dtype(np.float32).itemsize) ** 0.5)
     return max(1, n_pairs - problem.n_classes * problem.fit_intercept)
 
 

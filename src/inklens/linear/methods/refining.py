@@ -7,6 +7,7 @@ point in the domain of g*, with a gap of second order in what is left to go. It 
 
 import numpy as np
 
+from inklens.linear import memory
 from inklens.linear.methods import subproblem
 from inklens.linear.methods.newton import exact_step
 from inklens.linear.methods.points import Point, Step
@@ -23,7 +24,8 @@ NEAR_RATIO = 0.8  # zeros whose gradient exceeds this share of the threshold bel
 MAX_FACES = 4  # models; a further one has what the step before brought over the threshold
 MAX_CORRECTIONS = 8  # of the solution of a float32 model by products with the true Hessian
 INNER_RATIO = 0.3  # of a solution's KKT violation to the one that the step may keep
-MIN_TOLERANCE = 1e-7  # thresholds, of a model's solution
+MIN_TOLERANCE = 1e-10  # thresholds, of a solution: what is summed is so in float64
+ROUNDING = 1e-12  # of a coefficient, that is left where a step brought it to 0
 SLOW_RATIO = 0.8  # a correction that leaves this share of the KKT violation is the last
 
 
@@ -42,9 +44,14 @@ def refined(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     return DualPoint(coef, intercept, *found)
 
 
+def end_of(dual: DualPoint) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients at the end of the step behind a dual point; what rounding leaves of a zero is one."""
+    coef, intercept = dual.coef + dual.direction, dual.intercept + dual.intercept_direction
+    return np.where(np.abs(coef) <= ROUNDING * np.abs(dual.coef), 0.0, coef), intercept
+
+
 def _smooth_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndarray, np.ndarray]:
-    size = problem.n_classes * (int(problem.free.sum()) + 1)
-    if problem.rows.holds(problem.n_classes) and problem.rows.n_samples * size**2 + size**3 / 3 <= MAX_EXACT_WORK:
+    if _is_affordable(problem):
         step: Step = exact_step(problem, point)
         return step.coef, step.intercept
     gradient = point.gradient(problem.penalty)
@@ -61,9 +68,15 @@ def _smooth_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndar
     return np.ascontiguousarray(direction[:, :-1]), direction[:, -1]
 
 
-def _thresholded_step(
-    problem: Problem, point: Point, wanted: float
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _is_affordable(problem: Problem) -> bool:
+    """Tell whether a dense Hessian over all coefficients is."""
+    n_samples, size = problem.rows.n_samples, problem.n_classes * (int(problem.free.sum()) + 1)
+    n_bytes = 8 * (3 * n_samples + size) * size  # rows for each class, and products of them
+    is_short = n_samples * size**2 + size**3 / 3 <= MAX_EXACT_WORK
+    return problem.rows.holds(problem.n_classes) and is_short and n_bytes <= memory.limit()
+
+
+def _thresholded_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndarray, np.ndarray] | None:
     penalty, quadratic = problem.penalty, Quadratic(problem, problem.penalty, point)
     used, gradient = penalty.support(point.coef), point.at.gradient
     for _ in range(MAX_FACES):

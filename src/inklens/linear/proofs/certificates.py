@@ -13,14 +13,15 @@ a billionth of what its weight would.
 Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classes, n_features).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.special import entr
 
-from inklens.linear import deadline
+from inklens.linear import deadline, memory
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
@@ -40,9 +41,10 @@ from inklens.linear.softmax import log_softmax
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
 COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
-SCALE_STEP = 0.7  # from one scale to the next: the bound is concave in it, and flat near the best
-LEAST_SCALE = 1e-12
+SCALE_STEP = 2.0  # from one scale to the next: the bound is concave in it, and flat near the best
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
+SUMMED_AT_ONCE = 128  # rows
+MAX_WHOLE = 1e5  # of whole numbers whose sums of products stay far below 2^53
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
 
@@ -138,10 +140,14 @@ def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
     entropy gives, a small scale still proves something, as entropy begins with an infinite slope.
     """
     scale, best = max(((scale, value(scale)) for scale in feasible_scales(penalty, G)), key=lambda pair: pair[1])
-    if penalty.conjugate(scale * G) <= COSTLY_RATIO * best:
+    cost = penalty.conjugate(scale * G)
+    if cost <= COSTLY_RATIO * best or best + cost <= 0.0:
         return best
-    while scale > LEAST_SCALE and ((smaller := value(scale * SCALE_STEP)) > best or best <= 0.0):
-        scale, best = scale * SCALE_STEP, max(best, smaller)
+    scale *= (best + cost) / (2.0 * cost)  # where s E - s^2 g* is largest, and E(s) >= s E, as entropy E is concave
+    best = max(best, smaller := value(scale))
+    while smaller >= best and scale * SCALE_STEP < 1.0:
+        scale *= SCALE_STEP
+        best = max(best, smaller := value(scale))
     return best
 
 
@@ -261,21 +267,21 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
 
 
 def unpenalised_bound(
-    problem: Problem, coef: np.ndarray, proba: RowArray, seconds: float | None = None
+    problem: Problem, coef: np.ndarray, probas: Sequence[RowArray], seconds: float | None = None
 ) -> tuple[float, bool | None]:
     """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
 
-    That proof is given up after so many seconds; without it the bound holds over all coefficients whose norm ||W||_1 is
-    at most RADIUS_RATIO times that of `coef`.
+    The best of several dual points counts. The proof of existence is given up after so many seconds; without it the
+    bound holds over all coefficients whose norm ||W||_1 is at most RADIUS_RATIO times that of `coef`.
     """
-    try:
-        with deadline.scope(seconds):
-            bound = existence(problem, np.asarray(proba)) if proba.held is not None else None
-    except deadline.OutOfTime:
-        bound = None
-    if bound is not None:
-        return bound, True
-    return norm_bounded(problem, proba, RADIUS_RATIO * float(np.abs(coef).sum())), None
+    bounds: list[float | None] = []
+    with suppress(deadline.OutOfTime), deadline.scope(seconds):
+        for proba in probas:
+            bounds.append(existence(problem, np.asarray(proba)) if proba.held is not None else None)
+    proven = [bound for bound in bounds if bound is not None]
+    if proven:
+        return max(proven), True
+    return norm_bounded(problem, probas[-1], RADIUS_RATIO * float(np.abs(coef).sum())), None
 
 
 def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
@@ -291,6 +297,15 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)
 
 
+def may_prove_existence(problem: Problem) -> bool:
+    """Tell whether the matrix of `existence` is affordable."""
+    size = (problem.n_classes - 1) * (int(problem.free.sum()) + problem.fit_intercept)
+    work = problem.rows.n_samples * size**2
+    n_bytes = 32 * problem.rows.n_samples * (problem.rows.n_features + problem.n_classes)
+    is_affordable = work <= MAX_EXISTENCE_WORK and n_bytes <= memory.limit()
+    return 0 < size <= MAX_EXISTENCE_COEFFICIENTS and is_affordable and problem.rows.holds(problem.n_classes)
+
+
 def existence(problem: Problem, proba: np.ndarray) -> float | None:
     """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
 
@@ -300,14 +315,14 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     where no u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
     """
     n_classes = problem.n_classes
-    columns = np.flatnonzero(problem.free)
-    size = (n_classes - 1) * (len(columns) + problem.fit_intercept)
-    if size == 0 or size > MAX_EXISTENCE_COEFFICIENTS or problem.rows.n_samples * size**2 > MAX_EXISTENCE_WORK:
+    if not may_prove_existence(problem):
         return None
-    X = problem.rows.dense(columns, dtype=np.float64)
-    X /= np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny)
+    X = problem.rows.dense(np.flatnonzero(problem.free), dtype=np.float64)
     if problem.fit_intercept:
         X = np.column_stack([X, np.ones(len(X))])
+    X = X[:, _independent_columns(X)]
+    X /= np.exp2(np.ceil(np.log2(np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny))))
+    size = (n_classes - 1) * X.shape[1]
     Q_blocks = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
     G = np.zeros((n_classes - 1, X.shape[1]))
     u = proba * problem.weights[:, None]
@@ -318,7 +333,7 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
                 continue
             deadline.check()
             spread = X[rows] * u[rows, k, None]
-            product, total = spread.T @ spread, spread.sum(axis=0)
+            product, total = spread.T @ spread, _sums(spread)
             for a, sign_a in ((own, 1.0), (k, -1.0)):
                 if a == n_classes - 1:  # the last class is determined by the others
                     continue
@@ -330,7 +345,8 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     rounding = (gamma(len(X) * n_classes) + size**2 * np.finfo(float).eps) * float(np.trace(Q))
     deadline.check()
     least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
-    norm = np.linalg.norm(G) + gamma(len(X) * n_classes + 4) * float(np.linalg.norm(np.abs(X).T @ u))
+    of_sums = gamma(SUMMED_AT_ONCE + len(X) // SUMMED_AT_ONCE + n_classes**2 + 5)
+    norm = np.linalg.norm(G) + of_sums * float(np.linalg.norm(np.abs(X).T @ u))
     if least <= 0.0 or not (proba > 0.0).all():
         return None
     off = u.copy()
@@ -341,3 +357,31 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     sure = float(problem.weights @ entr(proba).sum(axis=1))
     change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
     return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change)))
+
+
+def _sums(X: np.ndarray) -> np.ndarray:
+    """Return the sums of the columns, over some rows at a time: their rounding is that of much shorter sums."""
+    if not len(X):
+        return np.zeros(X.shape[1])
+    return np.asarray(np.add.reduceat(X, np.arange(0, len(X), SUMMED_AT_ONCE), axis=0).sum(axis=0))
+
+
+def _independent_columns(X: np.ndarray) -> np.ndarray:
+    """Return columns without those that are proven to be sums of others, (n_kept,).
+
+    Dummies of one table add up to the intercept, and G(P) = 0 on what is kept is G(P) = 0 on all. Only columns of whole
+    numbers are looked at, whose sums float64 does not round.
+    """
+    is_whole = (X == np.rint(X)).all(axis=0) & (np.abs(X).max(axis=0, initial=0.0) < MAX_WHOLE)
+    whole, others = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
+    if len(whole) < 2:
+        return np.arange(X.shape[1])
+    gram = X[:, whole].T @ X[:, whole]
+    _, triangle, order = linalg.qr(gram, pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    rank = int((diagonal > 1e-10 * diagonal[0]).sum())
+    kept, left = np.sort(order[:rank]), order[rank:]
+    factors = np.rint(np.linalg.lstsq(gram[np.ix_(kept, kept)], gram[np.ix_(kept, left)], rcond=None)[0])
+    is_exact = np.abs(factors).sum(axis=0).max(initial=0.0) < MAX_WHOLE
+    is_exact = is_exact and bool((X[:, whole[kept]] @ factors == X[:, whole[left]]).all())
+    return np.sort(np.append(others, whole[kept])) if is_exact else np.arange(X.shape[1])

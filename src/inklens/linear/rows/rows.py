@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import arrays, deadline
+from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import ColumnVisitor, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
@@ -43,6 +43,7 @@ from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import softmax
 
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
+HELD_SHARE = 1 / 16  # of the memory that a fit may take: it looks at a dozen such arrays
 SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
@@ -172,7 +173,8 @@ class Rows:
         """Tell whether scores and probabilities are kept in memory."""
         if any(block.is_streamed for block in self.blocks):
             return False
-        return len(self.blocks) == 1 or self.n_samples * lanes(n_classes) * 8 <= HELD
+        n_bytes = self.n_samples * lanes(n_classes) * 8
+        return len(self.blocks) == 1 or n_bytes <= memory.share(HELD_SHARE, HELD)
 
     @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
