@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inklens.linear.estimators import SoftmaxRegression
 
 Record = Mapping[str, object]
-MOST_FLOAT = int(float_info.max)
+MOST_FLOAT = int(float_info.max)  # compares with integers of any length
 MOST_ROWS = 2**53 - 1  # whole numbers that every reader of JSON takes
 MOST_SEED = 2**32 - 1  # NumPy's largest
 Scale = Literal["255", "min-max"]
@@ -291,8 +291,11 @@ class _Entries:
 
     def number(self, name: str, missing: float, *, largest: float = math.inf) -> float:
         value = self.record.get(name, missing)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
-        if not is_number or not 0.0 <= value <= largest:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0.0 <= value <= min(largest, MOST_FLOAT)
+        ):
             bound = "" if largest == math.inf else f" and at most {largest:g}"
             raise self.refusal(name, f"a number of at least 0{bound}")
         return float(value)
@@ -325,16 +328,11 @@ class _Entries:
         return ModelFileError(f"records {name}={self.record[name]!r} of its {self.part}; expected {expected}")
 
 
-def _is_finite(value: float) -> bool:
-    """Tell whether a number, which may be an integer of any length, is finite as float64."""
-    return abs(value) <= MOST_FLOAT
-
-
 def _penalty_strength(record: Record) -> float:
     value = record["C"]
     if value == "inf":
         return math.inf
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0.0 and _is_finite(value)):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value <= MOST_FLOAT:
         raise _Entries(record, "fit").refusal("C", "a number above 0, or 'inf'")
     return float(value)
 
@@ -344,7 +342,7 @@ def _certificate(record: Record, entry: _Entries) -> Certificate | None:
         return None
     status = entry.choice("status", ("certified", "separated", "stopped"), "")
     bound = record["lower_bound"]  # may lie below 0 by rounding
-    if isinstance(bound, bool) or not isinstance(bound, int | float) or not _is_finite(bound):
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or not abs(bound) <= MOST_FLOAT:
         raise entry.refusal("lower_bound", "a number")
     return Certificate(entry.number("objective", 0.0), float(bound), entry.number("relative_gap", 0.0), status)
 
