@@ -207,7 +207,7 @@ class AddedRecord:
 
     def to_json(self) -> dict[str, object]:
         """Return what a model file keeps."""
-        return {"folder": self.folder, "rows": self.rows, "checksum": self.checksum}
+        return {"folder": _printed(self.folder), "rows": self.rows, "checksum": self.checksum}
 
 
 @dataclass(frozen=True)
@@ -243,15 +243,15 @@ class DataRecord:
     relabelled: Relabelling | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return what a model file keeps, without what is missing."""
+        """Return what a model file keeps, without what is missing, and without a path that is no UTF-8."""
         entries: dict[str, object] = {
-            "spec": self.spec,
+            "spec": None if self.spec is None or _printed(self.spec) != self.spec else self.spec,
             "seed": self.seed,
             "train": self.train,
             "test": self.test,
             "relabel": None if self.relabelled is None else self.relabelled.to_json(),
             "add": None if self.added is None else self.added.to_json(),
-            "name": self.name,
+            "name": None if self.name is None else _printed(self.name),
             "checksum": self.checksum,
             "licence": self.licence,
             "split": "own" if self.has_own_split else None,
@@ -283,6 +283,11 @@ class DataRecord:
         )
 
 
+def _printed(path: str) -> str:
+    """Return a name or path as UTF-8 can hold it: bytes that are none become escapes, and lead nowhere."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 class _Entries:
     """Entries of one part of the header, each checked for its type."""
 
@@ -291,11 +296,8 @@ class _Entries:
 
     def number(self, name: str, missing: float, *, largest: float = math.inf) -> float:
         value = self.record.get(name, missing)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not 0.0 <= value <= min(largest, MOST_FLOAT)
-        ):
+        most = min(largest, MOST_FLOAT)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
             bound = "" if largest == math.inf else f" and at most {largest:g}"
             raise self.refusal(name, f"a number of at least 0{bound}")
         return float(value)

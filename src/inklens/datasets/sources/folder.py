@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from inklens.classes import showable
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import existing, open_regular
 from inklens.errors import DataError
+from inklens.names import showable
 from inklens.progress import Progress
 
 if TYPE_CHECKING:
