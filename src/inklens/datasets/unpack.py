@@ -93,6 +93,21 @@ def _check(total: int, packed: int, limit: int, name: str) -> None:
         raise DataError(f"{name!r} unpacks to over {MAX_RATIO} times its size; pictures never do: it was refused")
 
 
+def check_burst(held: int, packed: int, *, name: str) -> None:
+    """Refuse data that take far more room than the file that they are written in; `held` may be known beforehand.
+
+    Raises
+    ------
+    DataError
+        Over 100 MB and over 200 times the file, or over 4 GB.
+    """
+    if held > MAX_DATA_BYTES or (held > BURST_BYTES and held > MAX_RATIO * packed):
+        raise DataError(
+            f"{name}: {held:,} bytes of data in {packed:,} bytes of file; at most {MAX_RATIO} times as much is taken "
+            f"beyond {BURST_BYTES:,} bytes, and at most {MAX_DATA_BYTES:,} bytes"
+        )
+
+
 def existing(path: str | os.PathLike[str], *, kind: str) -> Path:
     """Return the path of an existing file or folder, or say what is missing."""
     path = Path(path).expanduser()
