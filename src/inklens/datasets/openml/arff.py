@@ -9,7 +9,7 @@ import numpy as np
 
 from inklens.datasets.labels import refuse_rows
 from inklens.datasets.sources.plain import blocks, narrow, parse_block
-from inklens.datasets.unpack import check_burst
+from inklens.datasets.unpack import MAX_TEXT_RATIO, check_burst
 from inklens.errors import DataError
 
 ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.+)""", re.IGNORECASE | re.DOTALL)
@@ -44,14 +44,14 @@ def parse_arff(data: bytes, *, target: str, ignored: tuple[str, ...] = (), where
     kept = [i for i, name in enumerate(names) if i != label and name not in ignored]
     if any(columns[i].classes is not None for i in kept) or not kept:
         raise DataError(f"{where}: its columns are no pixels (nominal or none at all); choose a data set of images")
+    n_values = (1 + data.count(b"\n", body_start)) * len(columns)
+    check_burst(2 * n_values, len(data), name=where, ratio=MAX_TEXT_RATIO)  # int16, as `narrow` keeps them
     parts = []
-    row = held = 0
+    row = 0
     for block in blocks(data, body_start):
         for table in _parse_block(block, columns, label, row, where):
             row += len(table)
             parts.append(narrow(table))
-            held += parts[-1].nbytes
-            check_burst(held, len(data), name=where)
     if not row:
         raise DataError(f"{where}: there are no rows after @DATA")
     table = np.concatenate(parts)

@@ -26,6 +26,7 @@ IMAGE_NAMES = ("image", "img", "pixels", "picture")
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}  # bytes of a value; a text is held by its number
 VALUES_AT_A_TIME = 1 << 21
 NESTED_ROWS = 64  # of lists and structures, which may be of any size
+PICTURES_PACK = 8  # times better than other data: drawings of a few lines
 MIN_PYARROW = (14, 0, 1)  # older ones run code from a hostile file (CVE-2023-47248)
 
 
@@ -140,7 +141,7 @@ class _Taken:
         self.pictures = Stack(options.pixels.shape)
         self.parts: list[np.ndarray] = []
         self.labels: list[np.ndarray] = []
-        self.n_rows = self.held = 0
+        self.n_rows = self.held = self.decoded = 0
 
     def add(self, batch: "pyarrow.RecordBatch") -> None:
         for name in batch.schema.names:
@@ -164,9 +165,10 @@ class _Taken:
             content = value.get("bytes") if isinstance(value, dict) else value
             try:
                 if isinstance(content, bytes):
-                    self.pictures.add(decode_picture(io.BytesIO(content)))
-                    self.held += self.pictures.pictures[-1].nbytes
-                    check_burst(self.held, self.n_bytes, name=repr(self.where))
+                    picture = decode_picture(io.BytesIO(content))
+                    self.pictures.add(picture)
+                    self.decoded += picture.nbytes
+                    check_burst(self.decoded // PICTURES_PACK, self.n_bytes, name=repr(self.where))
                 else:
                     self._keep(np.asarray(content)[None])
             except DataError as error:
