@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from inklens.classes import MOST_CHARACTERS, unshowable
 from inklens.errors import DataError
+from inklens.names import MOST_CHARACTERS, unshowable
 
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 

@@ -12,11 +12,11 @@ from typing import Self
 
 import numpy as np
 
-from inklens.classes import check_names
 from inklens.errors import DataError
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.model.estimators import weights_of
 from inklens.model.scaling import PIXEL_SCALE
+from inklens.names import check_names
 from inklens.reprs import MAP_NOTE, Card, Shown, listed, map_tiles
 
 MAX_WEIGHT = 1e100  # beyond, squares of differences of scores, which flips need, leave float64

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inklens.linear.estimators import SoftmaxRegression
 
 Record = Mapping[str, object]
-MOST_FLOAT = int(float_info.max)
+MOST_FLOAT = int(float_info.max)  # compares with integers of any length
 MOST_ROWS = 2**53 - 1  # whole numbers that every reader of JSON takes
 MOST_SEED = 2**32 - 1  # NumPy's largest
 Scale = Literal["255", "min-max"]
@@ -207,7 +207,7 @@ class AddedRecord:
 
     def to_json(self) -> dict[str, object]:
         """Return what a model file keeps."""
-        return {"folder": self.folder, "rows": self.rows, "checksum": self.checksum}
+        return {"folder": _printed(self.folder), "rows": self.rows, "checksum": self.checksum}
 
 
 @dataclass(frozen=True)
@@ -243,15 +243,15 @@ class DataRecord:
     relabelled: Relabelling | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return what a model file keeps, without what is missing."""
+        """Return what a model file keeps, without what is missing, and without a path that is no UTF-8."""
         entries: dict[str, object] = {
-            "spec": self.spec,
+            "spec": None if self.spec is None or _printed(self.spec) != self.spec else self.spec,
             "seed": self.seed,
             "train": self.train,
             "test": self.test,
             "relabel": None if self.relabelled is None else self.relabelled.to_json(),
             "add": None if self.added is None else self.added.to_json(),
-            "name": self.name,
+            "name": None if self.name is None else _printed(self.name),
             "checksum": self.checksum,
             "licence": self.licence,
             "split": "own" if self.has_own_split else None,
@@ -283,6 +283,11 @@ class DataRecord:
         )
 
 
+def _printed(path: str) -> str:
+    """Return a name or path as UTF-8 can hold it: bytes that are none become escapes, and lead nowhere."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 class _Entries:
     """Entries of one part of the header, each checked for its type."""
 
@@ -291,8 +296,8 @@ class _Entries:
 
     def number(self, name: str, missing: float, *, largest: float = math.inf) -> float:
         value = self.record.get(name, missing)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
-        if not is_number or not 0.0 <= value <= largest:
+        most = min(largest, MOST_FLOAT)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
             bound = "" if largest == math.inf else f" and at most {largest:g}"
             raise self.refusal(name, f"a number of at least 0{bound}")
         return float(value)
@@ -325,16 +330,11 @@ class _Entries:
         return ModelFileError(f"records {name}={self.record[name]!r} of its {self.part}; expected {expected}")
 
 
-def _is_finite(value: float) -> bool:
-    """Tell whether a number, which may be an integer of any length, is finite as float64."""
-    return abs(value) <= MOST_FLOAT
-
-
 def _penalty_strength(record: Record) -> float:
     value = record["C"]
     if value == "inf":
         return math.inf
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0.0 and _is_finite(value)):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value <= MOST_FLOAT:
         raise _Entries(record, "fit").refusal("C", "a number above 0, or 'inf'")
     return float(value)
 
@@ -344,7 +344,7 @@ def _certificate(record: Record, entry: _Entries) -> Certificate | None:
         return None
     status = entry.choice("status", ("certified", "separated", "stopped"), "")
     bound = record["lower_bound"]  # may lie below 0 by rounding
-    if isinstance(bound, bool) or not isinstance(bound, int | float) or not _is_finite(bound):
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or not abs(bound) <= MOST_FLOAT:
         raise entry.refusal("lower_bound", "a number")
     return Certificate(entry.number("objective", 0.0), float(bound), entry.number("relative_gap", 0.0), status)
 

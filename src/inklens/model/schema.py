@@ -9,11 +9,11 @@ from typing import TypedDict, TypeVar
 
 import numpy as np
 
-from inklens.classes import unshowable
 from inklens.errors import ModelFileError
 from inklens.linear.proofs.dual import DualPoint
 from inklens.model.linear_model import MAX_WEIGHT, are_weights
 from inklens.model.records import DataRecord, FitRecord
+from inklens.names import unshowable
 
 T = TypeVar("T")
 Tensors = dict[str, np.ndarray]
