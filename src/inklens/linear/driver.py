@@ -188,7 +188,7 @@ def _prepared(
     if start is None:
         start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
-        start = np.where(problem.free, start[0], 0.0), start[1]
+        start = problem.penalty.feasible(np.where(problem.free, start[0], 0.0)), start[1]
     began = time.perf_counter()
     as_given, conditioning = problem, Conditioning.of(problem)
     if conditioning is not None:
@@ -239,7 +239,7 @@ class _Run:
     ) -> None:
         """Take the method's points until one is proven, or a limit comes first; a step that is late is given up."""
         points = method.iterates(self.problem, *start, self.demand)
-        while True:
+        while self.best.n_iter < max_iter:
             try:
                 with deadline.scope(self.seconds_for_steps):
                     point = next(points, None)
@@ -258,7 +258,7 @@ class _Run:
                 self.prove_for_display()
                 if callback(self.restored().copy()):
                     return
-            if point.stationary or self.best.n_iter >= max_iter or self.is_late:
+            if point.stationary or self.is_late:
                 return
 
     def take(self, point: Iterate) -> None:
@@ -326,7 +326,11 @@ class _Run:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
             best.objective = at.loss
             best.gradient_norm = certificates.proximal_gradient_norm(self.problem, point.coef, at)
-            probas = [at.proba] if point.dual is None else [point.dual.proba(self.problem.rows), at.proba]
+            probas = (
+                [at.proba]
+                if point.dual is None
+                else [point.dual.proba(self.problem.rows, self.problem.offset), at.proba]
+            )
             bound, exists = certificates.unpenalised_bound(self.problem, point.coef, probas, self.seconds_left)
             # Without existence a bound is about coefficients around its own point, so that of another does not count.
             best.lower_bound = max(best.lower_bound, bound) if exists else bound

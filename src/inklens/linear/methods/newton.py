@@ -76,8 +76,9 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
 def _stages(problem: Problem) -> list[Problem]:
     """Return the problem under falling penalties, its own the last; the first is easy from a cold start."""
     free = problem.free
-    l2 = np.broadcast_to(problem.penalty.l2, free.shape)[free]
-    squares = problem.rows.column_squares(problem.weights)[free]
+    l2 = np.broadcast_to(problem.penalty.l2, free.shape)
+    free = free & (l2 > 0.0)  # of costless columns a larger penalty would be none
+    l2, squares = l2[free], problem.rows.column_squares(problem.weights)[free]
     factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
     n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(STAGE_RATIO)))
     return [*(problem.at(factor ** (k / n_steps - 1.0)) for k in range(n_steps)), problem]
@@ -156,13 +157,13 @@ def _iterate(
             step.predicted_decrease <= max(LINEARISED_GAP * max(tol, accuracy_of(tol)), 1e-8) * before
             and step.dual_lag <= LAG * max(tol, accuracy_of(tol)) * before
         ):
-            gap = -dual_value(problem, linearised(point.at, whole.at))
+            gap = -dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
         gap = gap + after
         if problem.is_penalised:
-            gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
+            gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         believed = gap <= tol * after
         if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
             dtype, stalled = np.float64, 0

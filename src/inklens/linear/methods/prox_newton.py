@@ -111,7 +111,7 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
-            bound = dual_value(problem, linearised(point.at, whole.at))
+            bound = dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         if length < 1.0:
@@ -164,8 +164,8 @@ def _continuation(penalty: Penalty, point: Point, factor: float, *, is_raw: bool
     """
     gradient = point.at.gradient
     if not np.isfinite(factor):
-        return max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO)
-    ratio = penalty.threshold_ratio(gradient + factor * penalty.gradient(point.coef))
+        return max(1.0, float(penalty.threshold_ratio(-gradient).max(initial=0.0)) / START_RATIO)
+    ratio = penalty.threshold_ratio(-gradient - factor * penalty.gradient(point.coef))
     if is_raw:
         ratio = np.where(penalty.support(point.coef), np.minimum(ratio, factor), ratio)
     return min(factor, max(1.0, float(ratio.max(initial=0.0)) / START_RATIO))
@@ -187,6 +187,8 @@ class Solver(Protocol):
 
 
 def _solvers(problem: Problem) -> list[Solver]:
+    if problem.penalty.signs is not None or not np.all(problem.penalty.l1):  # these know thresholds only
+        return []
     found: tuple[Solver | None, ...] = Columns.of(problem), Classes.of(problem)
     return [solver for solver in found if solver is not None]
 
@@ -219,7 +221,7 @@ def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float,
         return False
     if surrogate.is_partial:  # the violation is that of all coefficients, and they take turns
         return False
-    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(-point.at.gradient))
     ratio[surrogate.pairs] = 0.0
     return float(ratio.max(initial=0.0)) <= 1.0
 
@@ -279,7 +281,7 @@ def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: fl
     No more than the Hessian has room for: then those that violate their conditions most, the rest held for this round.
     As the largest violation always has room, every coefficient has its turn for as long as it wants one.
     """
-    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(-point.at.gradient))
     ratio[:, ~problem.free] = 0.0
     least = NEAR_RATIO
     if violation > 1.0:

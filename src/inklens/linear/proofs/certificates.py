@@ -31,12 +31,12 @@ from inklens.linear.proofs.dual import (
     entropy,
     feasible_scales,
     flows,
+    offset_gain,
     others,
-    row_sums,
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import log_softmax
+from inklens.linear.softmax import log_softmax, row_sums
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
@@ -87,11 +87,11 @@ def certify(
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
-    best, bound = DualPoint(coef, intercept), -np.inf
+    near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
     if dual is not None and dual.direction is not None:
-        best, bound = dual, _bound(problem, dual.proba(problem.rows)) - slack
+        best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset)) - slack
     if objective - bound > tol * objective:
-        plain = _bound(problem, at.proba) - slack
+        plain = _bound(near, at.proba) - slack
         best, bound = (best, bound) if bound >= plain else (DualPoint(coef, intercept), plain)
     return Certificate(objective, max(0.0, bound), best, proximal_gradient_norm(problem, coef, at), at.gradient)
 
@@ -104,8 +104,11 @@ def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -
 
 def _bound(problem: Problem, proba: RowArray) -> float:
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
-    G = dual_gradient(problem, proba)
-    return dual_bound(problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes, leak)
+    G = dual_gradient(problem, proba) * problem.free  # what may not move is held at 0, whatever pulls at it
+    magnitudes = problem.magnitudes * problem.free
+    return dual_bound(
+        problem.penalty, proba, problem.codes, problem.weights, G, magnitudes, leak, offset=problem.offset
+    )
 
 
 def dual_bound(
@@ -116,19 +119,26 @@ def dual_bound(
     G: np.ndarray,
     magnitudes: np.ndarray,
     leak: float = 0.0,
+    *,
+    offset: np.ndarray | None = None,
 ) -> float:
     """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
 
-    `leak` is the share of probability by which the class sums may still be wrong.
+    `leak` is the share of probability by which the class sums may still be wrong; `offset` (n_samples, n_classes) are
+    fixed parts of the scores.
     """
     n_classes = proba.shape[1]
     relative, shift = _rounding(proba, codes, leak)
     total = float(weights.sum())
-    widest = np.abs(G) + shift * magnitudes
+    widest = penalty.farthest(G, shift * magnitudes)
+    gain, size = offset_gain(proba, codes, weights, offset)
+    farthest = 0.0 if offset is None else float(np.abs(offset).max())
+    gain -= relative * size + 2.0 * shift * total * farthest
 
     def value(scale: float) -> float:
         sure = entropy(proba, codes, weights, scale)
-        return sure - n_classes * (shift * total + relative * sure) - penalty.conjugate(scale * widest)
+        slack = n_classes * (shift * total + relative * sure)
+        return float(sure + scale * gain - slack - penalty.conjugate(scale * widest))
 
     return _best_scale(penalty, widest, value)
 
@@ -189,6 +199,9 @@ def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at:
     widest, constant, total = np.abs(coef).max(axis=0, initial=0.0), np.abs(intercept).max(), problem.weights.sum()
     of_scores = gamma(n_features + n_classes + 20)
     farthest = np.maximum(np.abs(problem.rows.low), np.abs(problem.rows.high)) @ widest + constant
+    if problem.offset is not None:
+        constant = constant + np.abs(problem.offset).max()
+        farthest += constant
     largest = 1.2 * largest_residual(at.proba, problem.codes) if of_scores * farthest <= SURE_OF_SCORES else 1.0
     moved = 2.0 * min(1.0, largest) * of_scores * (problem.magnitudes @ widest + total * constant)
     return float(moved + gamma(n_classes + 12) * total + gamma(n_samples + 20) * at.loss)
@@ -202,6 +215,7 @@ def lower_bound(
     dual: DualPoint,
     *,
     fit_intercept: bool = True,
+    offset: np.ndarray | None = None,
 ) -> float:
     """Return the proven lower bound that a dual point gives, with plain NumPy: an independent check of a saved model.
 
@@ -214,6 +228,8 @@ def lower_bound(
     penalty : Penalty
     dual : DualPoint
         Coefficients, and the direction along which the softmax is moved (or None).
+    offset : ndarray (n_samples, n_classes) or None
+        Fixed parts of the scores.
 
     Examples
     --------
@@ -224,7 +240,8 @@ def lower_bound(
     >>> bool(1.13 < bound < 2 * np.log(2))
     True
     """
-    proba = np.exp(log_softmax(np.asarray(X @ dual.coef.T) + dual.intercept))
+    fixed = 0.0 if offset is None else offset
+    proba = np.exp(log_softmax(np.asarray(X @ dual.coef.T) + dual.intercept + fixed))
     if dual.direction is not None:
         along = np.asarray(X @ dual.direction.T) + dual.intercept_direction
         proba = proba * np.maximum(1.0 + along - (proba * along).sum(axis=1, keepdims=True), 0.0)
@@ -235,7 +252,7 @@ def lower_bound(
     residual += indicator * -residual.sum(axis=1, keepdims=True)
     G = np.asarray((residual * weights[:, None]).T @ X)
     magnitudes = np.asarray(abs(X).T @ weights)
-    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak)
+    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak, offset=offset)
     return max(0.0, bound)
 
 

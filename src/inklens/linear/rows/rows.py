@@ -48,6 +48,8 @@ SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
+CANCELLED = 1e-6  # of a column's mean square: a variance below has lost too many digits in the difference
+
 NOTHING = np.zeros(())  # a sum takes shape and memory order of the first array that is added to it
 
 AnyBlock: TypeAlias = Block | StreamedBlock
@@ -346,6 +348,19 @@ class Rows:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
         return self.transpose_product(weights.astype(np.float64)[:, None], squared=True).ravel()
 
+    def column_deviations(self, weights: np.ndarray) -> np.ndarray:
+        """Return each column's standard deviation sqrt(sum_i w_i (x_ij - mean_j)^2 / sum_i w_i), (n_features,).
+
+        Two sums tell it, and of columns that vary little around a large mean, where these cancel, a second reading.
+        """
+        total = float(weights.sum())
+        means, squares = self.column_sums(weights) / total, self.column_squares(weights) / total
+        variances = squares - means**2
+        for column in np.flatnonzero((variances < CANCELLED * squares) & ~self.constant):
+            x = self.dense(np.array([column]), dtype=np.float64)[:, 0] - means[column]
+            variances[column] = (weights @ (x * x) - (weights @ x) ** 2 / total) / total
+        return np.asarray(np.where(self.constant, 0.0, np.sqrt(np.maximum(variances, 0.0))))
+
     def row_squares(self, unit: np.ndarray) -> np.ndarray:
         """Return sum_j (unit_j x_ij / scale)^2, (n_samples,), `unit` in float32."""
         squares = np.empty(self.n_samples)
@@ -367,7 +382,12 @@ class Rows:
         return np.asarray(np.multiply(stacked, self.scale, dtype=dtype))
 
     def standardised(self, shift: np.ndarray, scale: np.ndarray) -> "Rows":
-        """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros."""
+        """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros.
+
+        float32 rows stay float32 where that loses nothing: `shift` is a number of float32 near those of
+        its column (Sterbenz), `scale` a power of two.
+        """
+        is_exact = bool((shift == shift.astype(np.float32)).all() and (np.frexp(scale)[0] == 0.5).all())
         blocks: list[AnyBlock] = []
         for block in self.blocks:
             inspection = Inspection(
@@ -379,9 +399,11 @@ class Rows:
                 blocks.append(block.changed(lambda X: (X * self.scale - shift) / scale, inspection))
                 continue
             exact = block.exact
-            values = arrays.cast(exact.values, np.float64) * self.scale
+            stays = is_exact and self.scale == 1.0 and single(exact) is exact and not exact.is_foreign
+            dtype = np.float32 if stays else np.float64
+            values = arrays.cast(exact.values, dtype) * dtype(self.scale)
             at = slice(None) if exact.indices is None else exact.indices
-            m, s = (arrays.like(values, by_column[at], np.float64) for by_column in (shift, scale))
+            m, s = (arrays.like(values, by_column[at], dtype) for by_column in (shift, scale))
             exact = exact._replace(values=(values - m) / s)
             blocks.append(Block(exact, single(exact), inspection))
         return Rows(blocks, 1.0, self.n_threads)
