@@ -153,6 +153,20 @@ def test_coefficients_that_are_proven_to_be_zero_are():
         assert not (zeros & (np.abs(best) > 1e-4)).any()
 
 
+@pytest.mark.parametrize(
+    "asked", [{"penalty_factor": [0.0, np.inf] + 48 * [1.0]}, {"positive": True}, {"offset": True}]
+)
+def test_tables_too_large_for_a_dense_hessian_are_certified_in_a_few_rounds(asked):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 50))
+    y = (X @ rng.normal(0.0, 0.2, (50, 4)) + rng.gumbel(size=(6000, 4))).argmax(axis=1)
+    offset = {"offset": rng.normal(size=(6000, 4))} if "offset" in asked else {}
+    for l1_ratio in (0.0, 1.0):
+        model = SoftmaxRegression(l1_ratio=l1_ratio, tol=1e-5, max_iter=20, n_jobs=1)
+        model.set_params(**{name: value for name, value in asked.items() if name != "offset"}).fit(X, y, **offset)
+        assert model.status_ == "certified"
+
+
 # ---- standardize -----------------------------------------------------------------------------------------------------
 
 

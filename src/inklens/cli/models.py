@@ -16,6 +16,7 @@ from inklens.cli.output import (
     say_next,
     split_options,
 )
+from inklens.cli.terminal import echo
 
 
 @click.command()
@@ -166,8 +167,8 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
         rows = [[name.replace("_", " "), f"{stated[name]:.9g}", f"{getattr(found, name):.9g}"] for name in names]
         print_table(["", "stated", "computed again"], rows)
         if found.separated is not None:
-            click.echo(f"separates the training rows: {'yes' if found.separated else 'NO'}")
-        click.echo("The certificate holds." if found.holds else "The certificate does NOT hold.")
+            echo(f"separates the training rows: {'yes' if found.separated else 'NO'}")
+        echo("The certificate holds." if found.holds else "The certificate does NOT hold.")
     if not found.holds:
         raise click.exceptions.Exit(1)
 

@@ -6,6 +6,7 @@ be; the driver proves it.
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -98,12 +99,17 @@ class Solution:
         """(objective - lower_bound) / objective; 0 where both are 0."""
         if self.objective <= 0.0:
             return 0.0
-        return max(0.0, (self.objective - self.lower_bound) / self.objective)
+        gap = (self.objective - self.lower_bound) / self.objective
+        return np.inf if np.isnan(gap) else max(0.0, gap)
 
     @property
     def scale_remark(self) -> str:
         """What a person should know of columns too small to be used under the penalty; else nothing."""
         return "" if self.unheard is None else remark_on(self.unheard)
+
+    def copy(self) -> "Solution":
+        """Return a solution of its own, for those who may write into it."""
+        return replace(deepcopy(replace(self, history=[])), history=list(self.history))
 
     def remark(self, tol: float) -> str:
         """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
@@ -145,15 +151,17 @@ def solve(
     tol: float = 1e-4,
     max_iter: int = 10_000,
     time_budget: float | None = None,
+    method: Method | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     callback: Callable[[Solution], object] | None = None,
     memory_limit: int | None = None,
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
-    ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
-    budget ends steps in the middle; the last proof, for which time is kept, is always made. ``memory_limit`` is in
-    bytes, beside the data; by default it is that of `inklens.linear.memory`.
+    ``callback(solution)`` gets a copy of the best point so far after each step; when it returns True the fit ends. A
+    time budget ends steps in the middle; the last proof, for which time is kept, is always made. ``memory_limit`` is in
+    bytes, beside the data; by default it is that of `inklens.linear.memory`. Benchmarks name a `method` to compare it
+    with the chosen one; nobody else has to.
 
     Raises
     ------
@@ -161,7 +169,7 @@ def solve(
         On Ctrl-C; it carries the best solution so far, the start if there is no better one.
     """
     with memory.scope(memory_limit):
-        run, method, start = _prepared(problem, tol, start, time_budget)
+        run, method, start = _prepared(problem, tol, start, time_budget, method)
         try:
             run.follow(method, start, max_iter, callback)
         except KeyboardInterrupt:
@@ -170,7 +178,11 @@ def solve(
 
 
 def _prepared(
-    problem: Problem, tol: float, start: tuple[np.ndarray, np.ndarray] | None, time_budget: float | None
+    problem: Problem,
+    tol: float,
+    start: tuple[np.ndarray, np.ndarray] | None,
+    time_budget: float | None,
+    method: Method | None,
 ) -> tuple["_Run", Method, tuple[np.ndarray, np.ndarray]]:
     """Return the run of a fit, its method and where that starts."""
     if start is None:
@@ -181,7 +193,7 @@ def _prepared(
     as_given, conditioning = problem, Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
-    method = choose(problem)
+    method = method or choose(problem)
     best = Solution(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
     )
@@ -244,7 +256,7 @@ class _Run:
                 self.say_why()
             if callback is not None:
                 self.prove_for_display()
-                if callback(self.restored()):
+                if callback(self.restored().copy()):
                     return
             if point.stationary or self.is_late:
                 return
@@ -269,7 +281,8 @@ class _Run:
             best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
         is_still = self.n_still >= self.next_refined
-        if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary or is_still:
+        is_believed = np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)
+        if is_believed or point.stationary or is_still:
             self.prove()
             if best.gap > self.tol and (point.stationary or is_still):
                 self.refine(moves=True)
@@ -314,7 +327,11 @@ class _Run:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
             best.objective = at.loss
             best.gradient_norm = certificates.proximal_gradient_norm(self.problem, point.coef, at)
-            probas = [at.proba] if point.dual is None else [point.dual.proba(self.problem.rows), at.proba]
+            probas = (
+                [at.proba]
+                if point.dual is None
+                else [point.dual.proba(self.problem.rows, self.problem.offset), at.proba]
+            )
             bound, exists = certificates.unpenalised_bound(self.problem, point.coef, probas, self.seconds_left)
             # Without existence a bound is about coefficients around its own point, so that of another does not count.
             best.lower_bound = max(best.lower_bound, bound) if exists else bound

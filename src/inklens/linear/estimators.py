@@ -25,6 +25,7 @@ from inklens.linear.other_names import answer_other_names
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.returned import in_float32, is_float32, single
+from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.rows import Rows, is_matrix
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
@@ -220,8 +221,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             or log prior odds; for two classes (n_samples,) will do, the second's against the first. `predict` knows
             none: add those of new rows to `decision_function`.
         callback : callable, default=None
-            Called as ``callback(solution)`` while fitting; stops the fit when it returns True. scikit-learn's callbacks
-            (`set_callbacks`) work too where its version has them.
+            Called as ``callback(solution)`` while fitting, with a copy of the best point; stops the fit when it returns
+            True. scikit-learn's callbacks (`set_callbacks`) work too where its version has them.
 
         Raises
         ------
@@ -248,7 +249,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         if arrays.is_foreign(sample_weight):
             sample_weight = arrays.to_numpy(sample_weight)
-        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
         weights = with_class_weights(y, weights, self.class_weight)
         if offset is not None and len(np.atleast_1d(offset)) != len(y):
             raise DataError(f"expected an offset for each of the {len(y)} rows, got {len(np.atleast_1d(offset))}")
@@ -327,6 +328,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 )
             self.n_features_in_ = rows.n_features
             return rows, y
+        X = checked_csr(X) if sparse.issparse(X) else X
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
@@ -406,6 +408,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             coef, intercept = per_class(_dense(self.coef_), self.intercept_)
             raw = X.scores(coef, intercept, dtype=np.float64)
             return np.ascontiguousarray(raw if len(coef) == self.coef_.shape[0] else raw[:, 1:] - raw[:, :1])
+        X = checked_csr(X) if sparse.issparse(X) else X
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
 

@@ -164,7 +164,7 @@ def softmax_path(
     n_jobs : int or None, default=None
         Number of threads; None uses all cores.
     callback : callable, default=None
-        Called as ``callback(index, C, solution)`` after each point; ends the path when it returns True.
+        Called as ``callback(index, C, solution)`` after each point, with a copy; ends the path when it returns True.
 
     Warns
     -----
@@ -200,7 +200,7 @@ def softmax_path(
             found += _refined(problem, found, value, tol, max_pixels)
             break
         found.append((value, solution))
-        if callback is not None and callback(index, value, solution):
+        if callback is not None and callback(index, value, solution.copy()):
             break
     warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
     return SoftmaxPath(

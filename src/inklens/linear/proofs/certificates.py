@@ -36,7 +36,7 @@ from inklens.linear.proofs.dual import (
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import log_softmax
+from inklens.linear.softmax import log_softmax, row_sums
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
@@ -87,7 +87,7 @@ def certify(
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
-    best, bound, near = DualPoint(coef, intercept), -np.inf, problem.near(coef)
+    near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
     if dual is not None and dual.direction is not None:
         best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset)) - slack
     if objective - bound > tol * objective:
@@ -163,7 +163,7 @@ def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    found = (float(others(p, codes[part]).sum(axis=1).max(initial=0.0)) for part, p in proba.readings())
+    found = (float(row_sums(others(p, codes[part])).max(initial=0.0)) for part, p in proba.readings())
     return min(1.0, max(found, default=1.0))
 
 

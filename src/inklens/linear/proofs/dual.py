@@ -21,7 +21,7 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import softmax
+from inklens.linear.softmax import row_sums, softmax
 
 
 class DualPoint(NamedTuple):
@@ -49,9 +49,9 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     >>> moved(np.array([[0.5, 0.5]]), np.array([[8.0, 0.0]]))
     array([[1., 0.]])
     """
-    mean = (proba * along).sum(axis=1, keepdims=True)
+    mean = np.einsum("ik,ik->i", proba, along)[:, None]
     point = proba * np.maximum(1.0 + along - mean, 0.0)
-    return np.asarray(point / point.sum(axis=1, keepdims=True))
+    return np.asarray(point / row_sums(point)[:, None])
 
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
@@ -78,7 +78,7 @@ def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.n
     for part, p in proba.readings():
         q = others(p, codes[part])
         gained += weights[part] @ q
-        given += np.bincount(codes[part], weights[part] * q.sum(axis=1), minlength=len(given))
+        given += np.bincount(codes[part], weights[part] * row_sums(q), minlength=len(given))
     return gained, given
 
 
@@ -130,9 +130,9 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
     total = 0.0
     for part, p in proba.readings():
         q = others(p, codes[part]) * scale
-        given = np.minimum(q.sum(axis=1), 1.0)
+        given = np.minimum(row_sums(q), 1.0)
         own = -xlog1py(1.0 - given, -given)
-        total += float(weights[part] @ (entr(q).sum(axis=1) + own))
+        total += float(weights[part] @ (row_sums(entr(q)) + own))
     return total
 
 

@@ -239,10 +239,12 @@ class Rows:
     def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
         """Return the scores, held or to be computed when they are read; half a pass for each reading."""
         if self.holds(len(coef)):
-            return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices)
+            return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices, self._spare)
 
         def make(i: int) -> np.ndarray:
             block = self.blocks[i]
+            if block.file is not None:
+                block.file.check()
             out = empty_scores(block.n_samples, len(coef), dtype, self._spare)
             self._write_scores(block, coef, intercept, out)
             block.release()
@@ -286,8 +288,11 @@ class Rows:
             loss, sums = loss + found.loss, sums + found.class_sums
             gradient = gradient + found.gradient
         self.n_passes += 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(loss + np.sum(gradient)):
+                self._require_finite()
         if is_held:
-            kept = RowArray.of(scores, self.slices), RowArray.of(proba, self.slices)
+            kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
         else:
             again = self.row_scores(coef, intercept, dtype=dtype)
             kept = again, RowArray.combine(lambda _, z: softmax(z), again)
@@ -493,6 +498,8 @@ class Rows:
         """Yield the blocks, each with the place of its rows; raise `OutOfTime` between two when the time is over."""
         for block, part in zip(self.blocks, self.slices, strict=True):
             deadline.check()
+            if block.file is not None:
+                block.file.check()
             yield block, part
             block.release()
 
@@ -501,6 +508,14 @@ class Rows:
         row_array = values if isinstance(values, RowArray) else RowArray.of(values, self.slices)
         for i, (block, part) in enumerate(self.parts()):
             yield block, part, row_array.block(i)
+
+    def _require_finite(self) -> None:
+        """Raise where values are no longer finite: then somebody has written into them since they were checked."""
+        for block, part in self.parts():
+            try:
+                inspect(block.exact, self.n_threads, part.start)
+            except DataError as error:
+                raise DataError(f"the rows were changed while they were read: {error}") from error
 
     def _threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""
