@@ -10,7 +10,7 @@ import pytest
 import sklearn
 
 HERE = Path(__file__).parent
-THEIRS = "sklearn.linear_model.tests.test_logistic"
+PLUGIN, THEIRS = "scikit_learn_names", "sklearn.linear_model.tests.test_logistic"
 WRITTEN_FOR = "1.9"  # another version has other tests
 LEAST_PASSING = 285  # of 295; array libraries have their own tests here
 
@@ -36,7 +36,7 @@ def test_all_but_those_that_are_named_pass():
     without = [f"-p=no:{plugin}" for plugin in ("cacheprovider", "schemathesis", "xdist")]
     asked = ["-k", "not array_api", "-q", "--tb=no", "-rf", "-W", "ignore::pytest.PytestRemovedIn10Warning"]
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", os.devnull, *without, "-p", "scikit_learn_names", "--pyargs", THEIRS, *asked],
+        [sys.executable, "-m", "pytest", "-c", os.devnull, *without, "-p", PLUGIN, "--pyargs", THEIRS, *asked],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE / "foreign"), *sys.path]), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
