@@ -33,7 +33,7 @@ FAILS = {  # test, without parameters: why
 @pytest.mark.slow
 @pytest.mark.skipif(not sklearn.__version__.startswith(WRITTEN_FOR), reason=f"read with scikit-learn {WRITTEN_FOR}")
 def test_all_but_those_that_are_named_pass():
-    without = [f"-p=no:{plugin}" for plugin in ("cacheprovider", "schemathesis", "xdist")]
+    without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "schemathesis", "xdist")]
     asked = ["-k", "not array_api", "-q", "--tb=no", "-rf", "-W", "ignore::pytest.PytestRemovedIn10Warning"]
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-c", os.devnull, *without, "-p", PLUGIN, "--pyargs", THEIRS, *asked],
