@@ -1,4 +1,4 @@
-"""What L2 problems of unusual shape are solved by: the row space, one factor for all classes, rows that stand for all."""
+"""L2 problems of unusual shape: the row space, one factor for all classes, rows that stand for all."""
 
 import numpy as np
 import pytest
