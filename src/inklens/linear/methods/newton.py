@@ -13,7 +13,7 @@ from inklens.linear import deadline
 from inklens.linear.methods import dual_ascent, row_space
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
@@ -76,8 +76,9 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
 def _stages(problem: Problem) -> list[Problem]:
     """Return the problem under falling penalties, its own the last; the first is easy from a cold start."""
     free = problem.free
-    l2 = np.broadcast_to(problem.penalty.l2, free.shape)[free]
-    squares = problem.rows.column_squares(problem.weights)[free]
+    l2 = np.broadcast_to(problem.penalty.l2, free.shape)
+    free = free & (l2 > 0.0)  # of costless columns a larger penalty would be none
+    l2, squares = l2[free], problem.rows.column_squares(problem.weights)[free]
     factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
     n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(STAGE_RATIO)))
     return [*(problem.at(factor ** (k / n_steps - 1.0)) for k in range(n_steps)), problem]
@@ -138,30 +139,31 @@ def _iterate(
     dtype: npt.DTypeLike = np.float64 if exact else np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     preconditioning.forget_counts()
-    point = Point.of(problem, np.ascontiguousarray(coef), intercept, dtype)
+    point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
         deadline.check()
         before = point.objective(penalty)
         if exact:
-            step = _exact_step(problem, point)
+            step = exact_step(problem, point)
         else:
             metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
-            step = _newton_step(problem, point, metric, 0.1 * tol * before)
+            step = _newton_step(problem, point, metric, 0.1 * accuracy_of(tol) * before)
             preconditioning.count(step.n_products)
         whole = step.from_point(problem, point, dtype)
-        gap, dual = np.inf, None
+        gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
         elif (
-            step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before and step.dual_lag <= LAG * tol * before
+            step.predicted_decrease <= max(LINEARISED_GAP * max(tol, accuracy_of(tol)), 1e-8) * before
+            and step.dual_lag <= LAG * max(tol, accuracy_of(tol)) * before
         ):
-            gap, dual = _linearised(problem, point, step, whole)
+            gap = -dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
         gap = gap + after
         if problem.is_penalised:
-            gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
+            gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         believed = gap <= tol * after
         if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
             dtype, stalled = np.float64, 0
@@ -170,12 +172,6 @@ def _iterate(
         if dtype == np.float32 and believed:  # and not proven: float32 tells no more
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
-
-
-def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
-    """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    bound = dual_value(problem, linearised(point.at, whole.at))
-    return -bound, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
 
 
 # ---- one step --------------------------------------------------------------------------------------------------------
@@ -209,7 +205,7 @@ def is_tiny(problem: Problem) -> bool:
     return problem.rows.n_samples * size**2 + size**3 / 3 <= DENSE_WORK
 
 
-def _exact_step(problem: Problem, point: Point) -> Step:
+def exact_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
@@ -283,7 +279,8 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
             is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
             proof = certificates.separation(problem.rows, problem.codes, coef, intercept) if is_low else None
             ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
-            yield Iterate(coef, intercept, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            gap, dual = (iterate.gap, iterate.dual) if l2 == 0.0 else (np.inf, None)
+            yield Iterate(coef, intercept, loss, gap, dual, ends, proof)
             if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break
 

@@ -58,6 +58,7 @@ def conjugate_gradient(
     target: np.ndarray,
     is_close: Callable[[np.ndarray, float], bool],
     scale: float,
+    forcing_ratio: float = FORCING_RATIO,
 ) -> tuple[np.ndarray, int]:
     """Return x with H x close to `target`, and the number of products with H.
 
@@ -67,7 +68,7 @@ def conjugate_gradient(
     x, residual = np.zeros_like(target), target
     z = precondition(residual)
     direction, size = z, float(np.vdot(residual, z))
-    forcing = min(FORCING_RATIO, np.sqrt(size / scale)) ** 2 * size
+    forcing = min(forcing_ratio, np.sqrt(size / scale)) ** 2 * size
     for n_products in range(1, MAX_PRODUCTS + 1):
         if size <= 0.0:
             return x, n_products
