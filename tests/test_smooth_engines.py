@@ -1,5 +1,7 @@
 """L2 problems of unusual shape: the row space, one factor for all classes, rows that stand for all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -67,6 +69,20 @@ def test_the_row_space_knows_a_penalty_for_each_column(monkeypatch):
         found = solve(problem_of(X, codes, penalty=ElasticNet(0.0, l2)), tol=1e-8)
         assert found.status == "certified"
         values.append(found.objective)
+    assert values[0] == pytest.approx(values[1], rel=2e-8)
+
+
+def test_the_row_space_keeps_offsets_and_weights(monkeypatch):
+    """The optimum without the row space, with scores that rows bring along."""
+    X, codes = wide(6)
+    rng = np.random.default_rng(0)
+    made = problem_of(X, codes, weights=rng.uniform(0.1, 3.0, len(codes)))
+    made = replace(made, offset=rng.normal(size=(len(codes), 3)))
+    values = []
+    for suits in (True, False):
+        monkeypatch.setattr(row_space, "suits", lambda problem, suits=suits: suits)
+        monkeypatch.setattr(newton, "is_tiny", lambda problem: problem.rows.n_features < 100)
+        values.append(solve(made, tol=1e-8).objective)
     assert values[0] == pytest.approx(values[1], rel=2e-8)
 
 
