@@ -332,7 +332,7 @@ def _grams(
 def n_gram_rows(problem: Problem, size: int, n_matrices: int) -> int:
     """Return from how many rows Gram matrices are summed: as many as cost little, at least some for each column."""
     per_row = costs.gram_seconds(problem, 1.0, size, n_matrices) - costs.gram_seconds(problem, 0.0, size, n_matrices)
-    affordable = GRAM_PASSES * costs.pass_seconds(problem) / per_row
+    affordable = GRAM_PASSES * costs.pass_seconds(problem) / max(per_row, np.finfo(float).tiny)
     enough = ENOUGH_ROWS * size * problem.n_classes
     wanted, n_samples = max(ROWS_PER_COLUMN * size, min(affordable, enough)), problem.rows.n_samples
     return n_samples if wanted > 0.5 * n_samples else int(wanted)  # all: no chance, and no copy
