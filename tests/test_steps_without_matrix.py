@@ -69,7 +69,7 @@ def test_a_step_by_columns_is_optimal_in_the_true_expansion(monkeypatch, penalty
 def test_columns_are_centred_where_the_penalty_is_least(monkeypatch, penalty, n_classes):
     """The loss does not feel all classes of a column move alike, so no such move may lower the penalty."""
     only(monkeypatch, "columns")
-    problem = problem_of(penalty, n_classes=n_classes)
+    problem = problem_of(penalty, C=1000.0, n_classes=n_classes)
     coef = np.random.default_rng(2).normal(size=(n_classes, problem.rows.n_features)) + 5.0  # far from centred
     point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
     step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False)
