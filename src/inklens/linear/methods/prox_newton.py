@@ -44,6 +44,7 @@ MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs,
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
 # How well the model is solved, beside `accuracy.py`.
+EXACT_RATIO = 0.01  # of a solution's KKT violation to the point's, where the model is summed over all rows
 INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corrected
 
 # Precision.
@@ -361,6 +362,8 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     objective, value = point.objective(penalty), penalty.value(point.coef)
     tolerance, finest = accuracy.tolerances(problem, penalty, point, surrogate.kkt_violation, tol)
+    if surrogate.curvature is None and surrogate.factor == 1.0:  # the model is worth it, and small
+        tolerance = max(min(tolerance, EXACT_RATIO * surrogate.kkt_violation), finest, accuracy.MIN_TOLERANCE)
     quadratic = Quadratic(problem, penalty, point)
     n_corrections = _n_corrections(surrogate)
     decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)
