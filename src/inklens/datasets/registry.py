@@ -165,9 +165,9 @@ def available(cache_dir: str | os.PathLike[str] | None = None) -> tuple[DatasetI
     known = [_known_info(entry, cache_dir) for entry in KNOWN]
     listed = {entry.path for entry in known}
     others = [
-        _cached_info(entry, meta)
+        _cached_info(entry, meta) if (meta := entry.meta()) else _bad_info(entry)
         for entry in cache.entries(cache_dir)
-        if str(entry.folder) not in listed and (meta := entry.meta())
+        if str(entry.folder) not in listed and (entry.meta() or entry.size_bytes())
     ]
     return (_inside_info("embedded"), *known, _inside_info("allographs"), *others)
 
@@ -378,6 +378,23 @@ def _cached_info(entry: cache.Entry, meta: cache.Meta) -> DatasetInfo:
         cached_bytes=entry.size_bytes(),
         path=str(entry.folder),
         trust=meta["origin"]["trust"],
+    )
+
+
+def _bad_info(entry: cache.Entry) -> DatasetInfo:
+    name, _, version = entry.folder.name.removeprefix("openml-").rpartition("-")
+    return DatasetInfo(
+        f"openml:{name}@{version}",
+        "damaged: its meta.json cannot be used; inklens data fetch brings it again, data clear removes it",
+        "not known",
+        None,
+        None,
+        None,
+        download_bytes=0,
+        cached=False,
+        cached_bytes=entry.size_bytes(),
+        path=str(entry.folder),
+        trust="none",
     )
 
 
