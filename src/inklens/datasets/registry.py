@@ -13,6 +13,7 @@ from inklens.datasets.openml import cache
 from inklens.datasets.openml.catalogue import KNOWN, Known, find_known, title_of
 from inklens.datasets.pixels import PixelOptions, parse_shape
 from inklens.datasets.sources.source import LoadOptions, Source
+from inklens.datasets.unpack import user_path
 from inklens.errors import DataError, ParameterError
 from inklens.progress import Progress
 
@@ -231,13 +232,14 @@ def absolute_spec(spec: str) -> str:
     if not KINDS[kind].on_disk:
         return spec
     settings = spec.partition("?")[1] + spec.partition("?")[2]
-    return f"{kind}:{Path(rest).expanduser().absolute()}{settings}"
+    return f"{kind}:{user_path(rest).absolute()}{settings}"
 
 
 def _parse(spec: str) -> tuple[str, str, LoadOptions]:
     """Split a spec into kind, path or name, and settings."""
-    spec = ALIASES.get(spec.strip().lower(), spec.strip())
+    spec = ALIASES.get(spec.strip().lower(), spec)
     kind, colon, rest = spec.partition(":")
+    kind = kind.strip()
     if kind not in KINDS or bool(KINDS[kind].place) != bool(colon):
         bare = _kind_of_path(spec)
         if bare is None:
@@ -246,6 +248,8 @@ def _parse(spec: str) -> tuple[str, str, LoadOptions]:
     if KINDS[kind].place and not rest:
         raise ParameterError(f"{kind}: names nothing; expected {kind}:{KINDS[kind].place}")
     rest, settings = _settings(rest)
+    if not (KINDS[kind].on_disk and os.path.lexists(user_path(rest))):
+        rest = rest.strip() or rest
     label = settings.pop("label", None)
     if label is not None and not KINDS[kind].labelled:
         labelled = (name for name, each in KINDS.items() if each.labelled)
@@ -255,7 +259,7 @@ def _parse(spec: str) -> tuple[str, str, LoadOptions]:
 
 def _kind_of_path(spec: str) -> str | None:
     """Recognise the plain path of an existing folder or file."""
-    path = Path(_settings(spec)[0]).expanduser()
+    path = user_path(_settings(spec)[0])
     try:
         if path.is_dir():
             return "idx" if any("idx" in entry.name for entry in path.iterdir()) else "folder"
@@ -281,9 +285,11 @@ def _unknown_text(spec: str) -> str:
 def _settings(rest: str) -> tuple[str, dict[str, str]]:
     """Cut off ``?shape=...&label=...``; a question mark inside an existing path stays."""
     path, mark, query = rest.rpartition("?")
+    if os.path.lexists(user_path(rest)):
+        return rest, {}
     if not mark or "=" not in query:
         return rest, {}
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    options = {name: value.strip() for name, value in parse_qsl(query, keep_blank_values=True)}
     for name in options:
         if name not in OPTIONS:
             raise ParameterError(f"unknown setting {name!r} in {rest!r}; possible are {', '.join(OPTIONS)}")

@@ -14,6 +14,7 @@ from typing import TypedDict, cast
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
+from inklens.datasets.unpack import user_path
 from inklens.errors import DataError, DownloadError, OutputError
 from inklens.progress import Progress
 from inklens.storage import atomic_file, write_text
@@ -54,7 +55,7 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     if cache_dir is not None:
         return Path(cache_dir)
     if os.environ.get("INKLENS_CACHE"):
-        return Path(os.environ["INKLENS_CACHE"]).expanduser()
+        return user_path(os.environ["INKLENS_CACHE"])
     from platformdirs import user_cache_path
 
     return user_cache_path("inklens")
