@@ -67,6 +67,11 @@ from inklens.cli.terminal import echo
     help="Divide pixels by 255, or stretch each to 0..1 by its range in the training rows.",
 )
 @click.option(
+    "--standardize",
+    is_flag=True,
+    help="Penalise coefficients times their columns' standard deviations, as if columns had been scaled to 1.",
+)
+@click.option(
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="Lower C until at most N pixels are used (with L1)."
 )
 @click.option(
@@ -184,6 +189,11 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
     "--l1-ratio", type=float, default=1.0, show_default=True, metavar="R", help="1: L1; between 0 and 1: elastic net."
 )
 @click.option("--group", is_flag=True, help="A pixel is used by all classes or by none.")
+@click.option(
+    "--standardize",
+    is_flag=True,
+    help="Penalise coefficients times their columns' standard deviations, as if columns had been scaled to 1.",
+)
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="End where more than N pixels would be used."
 )

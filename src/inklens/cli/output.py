@@ -291,6 +291,7 @@ def fit_monitor() -> Iterator[Callable]:
             status.update(
                 f"objective {solution.objective:.6g}  proven bound {solution.lower_bound:.6g}  "
                 f"gap {solution.gap:.1e}  zeros {zeros:.0%}  passes {solution.n_passes}"
+                + (f"  slow: {solution.difficulty}" if solution.difficulty else "")
             )
 
         yield show

@@ -18,6 +18,7 @@ from inklens.errors import ModelFileError
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
+from inklens.linear.softmax import per_class
 
 if TYPE_CHECKING:
     from inklens.linear.estimators import SoftmaxRegression
@@ -27,6 +28,8 @@ MOST_FLOAT = int(float_info.max)  # compares with integers of any length
 MOST_ROWS = 2**53 - 1  # whole numbers that every reader of JSON takes
 MOST_SEED = 2**32 - 1  # NumPy's largest
 Scale = Literal["255", "min-max"]
+Binary = Literal["softmax", "logistic"]
+BINARY = ("softmax", "logistic")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class FitRecord:
         As for `SoftmaxRegression`.
     scale : {"255", "min-max"}
         Whether the penalty saw plain ink, or pixels stretched by their own range in the training rows.
+    standardize : bool
+        Whether coefficients were penalised times their columns' standard deviations in the training rows.
+    binary : {"softmax", "logistic"}
+        Whether two classes were penalised as two maps, or as their difference, the one row of a logistic regression.
     certificate : Certificate or None
         What was proven.
     passes : float or None
@@ -76,6 +83,8 @@ class FitRecord:
     group: bool = False
     tol: float = 1e-4
     scale: Scale = "255"
+    standardize: bool = False
+    binary: Binary = "softmax"
     certificate: Certificate | None = None
     passes: float | None = None
     zeros: int | None = None
@@ -93,12 +102,15 @@ class FitRecord:
             return None
         entry = _Entries(record, "fit")
         scale: Scale = "min-max" if entry.choice("scale", ("255", "min-max"), "255") == "min-max" else "255"
+        binary: Binary = "logistic" if entry.choice("binary", BINARY, "softmax") == "logistic" else "softmax"
         return cls(
             C=_penalty_strength(record),
             l1_ratio=entry.number("l1_ratio", 0.0, largest=1.0),
             group=entry.flag("group", False),
             tol=entry.number("tol", cls.tol),
             scale=scale,
+            standardize=entry.flag("standardize", False),
+            binary=binary,
             certificate=_certificate(record, entry),
             passes=entry.number("passes", 0.0) if "passes" in record else None,
             zeros=entry.count("zeros", 0) if "zeros" in record else None,
@@ -111,16 +123,18 @@ class FitRecord:
 
         if not isinstance(estimator, SoftmaxRegression) or estimator.class_weight is not None:
             return None
-        if not estimator.fit_intercept:
+        if not estimator.fit_intercept or estimator.positive or estimator.penalty_factor is not None:
             return None
-        fitted = estimator
+        fitted, is_single = estimator, len(estimator.classes_) == 2 and estimator.binary == "logistic"
         proven = Certificate(fitted.objective_, fitted.lower_bound_, fitted.dual_gap_, fitted.status_)
-        zeros = int((fitted.coef_ == 0.0).sum())
+        zeros = int((per_class(fitted.coef_, fitted.intercept_)[0] == 0.0).sum())
         return cls(
             float(fitted.C),
             float(fitted.l1_ratio),
             bool(fitted.group),
             float(fitted.tol),
+            standardize=bool(fitted.standardize),
+            binary="logistic" if is_single else "softmax",
             certificate=proven,
             passes=float(fitted.n_passes_),
             zeros=zeros,
@@ -135,6 +149,8 @@ class FitRecord:
             "group": self.group,
             "tol": self.tol,
             **({"scale": self.scale} if self.is_stretched else {}),
+            **({"standardize": True} if self.standardize else {}),
+            **({"binary": self.binary} if self.is_single else {}),
             **({} if proven is None else {**proven.numbers(), "status": proven.status}),
             **({} if self.passes is None else {"passes": self.passes}),
             **({} if self.zeros is None else {"zeros": self.zeros}),
@@ -149,7 +165,8 @@ class FitRecord:
         if not self.is_penalised:
             return "none (C = inf)"
         kind = {0.0: "L2", 1.0: "L1"}.get(self.l1_ratio, f"elastic net with {self.l1_ratio:.0%} L1")
-        return f"{kind}{', one choice of pixels for all classes' if self.group else ''}, C = {self.C:g}"
+        of = " of standardised coefficients" if self.standardize else ""
+        return f"{kind}{of}{', one choice of pixels for all classes' if self.group else ''}, C = {self.C:g}"
 
     @property
     def is_penalised(self) -> bool:
@@ -162,15 +179,21 @@ class FitRecord:
         return self.scale == "min-max"
 
     @property
+    def is_single(self) -> bool:
+        """Whether the penalty is that of the one row of two classes."""
+        return self.binary == "logistic"
+
+    @property
     def has_l2_only(self) -> bool:
         """Whether the penalty is half the sum of squares."""
-        return self.is_penalised and self.l1_ratio == 0.0
+        return self.is_penalised and self.l1_ratio == 0.0 and not self.standardize
 
     def problem(self, rows: Rows, codes: np.ndarray, n_classes: int) -> Problem:
         """Return the problem of a fit with these settings; `rows` as the penalty sees them."""
         return make_problem(
-            rows, codes, np.ones(len(codes)), n_classes, C=self.C, l1_ratio=self.l1_ratio, group=self.group
-        )
+            rows, codes, np.ones(len(codes)), n_classes,
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, single=self.is_single, standardize=self.standardize,
+        )  # fmt: skip
 
     def fitted_estimator(
         self, coef: np.ndarray, intercept: np.ndarray, classes: tuple[str, ...]
@@ -178,7 +201,10 @@ class FitRecord:
         """Return the estimator as the fit left it; rows and coefficients as the penalty sees them."""
         from inklens.linear.estimators import SoftmaxRegression
 
-        model = SoftmaxRegression(C=self.C, l1_ratio=self.l1_ratio, group=self.group, tol=self.tol)
+        model = SoftmaxRegression(
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, standardize=self.standardize, binary=self.binary,
+            tol=self.tol,
+        )  # fmt: skip
         model.coef_, model.intercept_, model.classes_ = coef, intercept, np.array(classes)
         return model
 
@@ -192,6 +218,8 @@ class FitRecord:
             C=self.C,
             l1_ratio=self.l1_ratio,
             group=self.group,
+            standardize=self.standardize,
+            binary=self.binary,
             tol=self.tol if tol is None else tol,
             time_budget=time_budget,
         )

@@ -305,6 +305,6 @@ def _require_finite(storage: Storage, first_row: int) -> None:
             row, column = entry, int(where[1])
         name = "NaN" if np.isnan(value) else "infinity"
         raise DataError(
-            f"X contains {name} in row {first_row + row}, column {column} (both counted from 0); "
+            f"Input X contains {name} in row {first_row + row}, column {column} (both counted from 0); "
             "remove such rows or fill in the missing values first"
         )
