@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from inklens.errors import DataError
+from inklens.names import MOST_CHARACTERS, unshowable
 
-MAX_LABEL_CHARACTERS = 200  # a longer "label" is a text column taken for labels
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
@@ -34,10 +34,13 @@ def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarra
         where=where,
     )
     refuse_rows(
-        (row for row, label in enumerate(labels) if len(label or "") > MAX_LABEL_CHARACTERS),
-        what=f"a label longer than {MAX_LABEL_CHARACTERS} characters",
+        (row for row, label in enumerate(labels) if len(label or "") > MOST_CHARACTERS),
+        what=f"a label longer than {MOST_CHARACTERS} characters",
         where=where,
     )
+    hidden = {label for label in set(labels) if unshowable(label or "")}
+    obeyed = (row for row, label in enumerate(labels) if label in hidden)
+    refuse_rows(obeyed, what="control characters in the label", where=where)
     return np.array(labels, dtype=str)
 
 

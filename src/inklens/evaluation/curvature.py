@@ -161,6 +161,11 @@ def curvature(
             "curvature needs a penalty that is smooth everywhere (L2), and L1 has a kink at 0; use stability, which "
             "resamples the rows"
         )
+    if np.isfinite(model.C) and (model.standardize or model.penalty_factor is not None or model.positive):
+        raise ParameterError(
+            "curvature needs a penalty that is the same for every coefficient, and any sign: scale the columns "
+            "beforehand and fit without standardize, penalty_factor and positive; or use stability"
+        )
     if n_draws is not None and n_draws < 2:
         raise ParameterError(f"a deviation needs at least 2 draws, got {n_draws}; 200 give it to 5%")
     problem = problem_of(model, X, y, sample_weight)

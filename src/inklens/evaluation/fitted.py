@@ -18,6 +18,9 @@ class FittedEstimator(Protocol):
     C: float
     l1_ratio: float
     group: bool
+    standardize: bool
+    penalty_factor: npt.ArrayLike | None
+    positive: bool
     binary: str
     fit_intercept: bool
     class_weight: object
@@ -54,6 +57,9 @@ def problem_of(
         C=model.C,
         l1_ratio=model.l1_ratio,
         group=model.group,
+        standardize=model.standardize,
+        penalty_factor=model.penalty_factor,
+        positive=model.positive,
         single=len(model.classes_) == 2 and model.binary == "logistic",
         fit_intercept=model.fit_intercept,
     )

@@ -9,7 +9,7 @@ Shapes: coef and all maps (n_classes, n_features).
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -256,8 +256,7 @@ def _refits(
         rows, counts = draw
         part = problem.rows.take(rows)
         part = Rows(part.blocks, part.scale, 1 if n_workers > 1 else problem.rows.n_threads)
-        weights = problem.weights[rows] * counts
-        return solve(replace(problem, rows=part, codes=problem.codes[rows], weights=weights), tol=tol, start=start)
+        return solve(problem.over(rows, part, problem.weights[rows] * counts), tol=tol, start=start)
 
     n_workers = min(problem.rows.n_threads, default_threads())
     pool = ThreadPoolExecutor(n_workers)

@@ -25,6 +25,7 @@ from inklens.linear.other_names import answer_other_names
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.returned import in_float32, is_float32, single
+from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.rows import Rows, is_matrix
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
@@ -60,6 +61,16 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         :math:`\rho` in [0, 1]: 0 is L2, 1 is L1, between is the elastic net.
     group : bool, default=False
         Replace :math:`\|W\|_1` by :math:`\sum_j \|W_{\cdot j}\|_2`: a feature enters for all classes or for none.
+    standardize : bool, default=False
+        Penalise each coefficient times its column's standard deviation (by the rows' weights in the loss), as if
+        columns had been scaled to deviation 1. `coef_`, the objective and the bound are those of the columns as given.
+    penalty_factor : array-like (n_features,), default=None
+        What each column's penalty is multiplied by: 0 is none, infinity leaves the column out. They are not rescaled
+        to a mean of 1, as glmnet's are. With factors of 0, `lower_bound_` holds among coefficients of these columns
+        that move scores at most ten times as much as the fitted ones do.
+    positive : bool, default=False
+        Allow no negative coefficient: each class's score is a sum of evidence for it. Of two classes it is the second's
+        coefficients against the first that may not be negative.
     binary : {"logistic", "softmax"}, default="logistic"
         What is fitted to two classes: "logistic" is one row w, penalised as it is; "softmax" a row for each class,
         both penalised, as for more classes. Under L2 the latter has the optimum of the former at half of C; under L1
@@ -133,6 +144,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "group": ["boolean"],
+        "standardize": ["boolean"],
+        "penalty_factor": ["array-like", None],
+        "positive": ["boolean"],
         "binary": [StrOptions({"logistic", "softmax"})],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -150,6 +164,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         C: float = 1.0,
         l1_ratio: float = 0.0,
         group: bool = False,
+        standardize: bool = False,
+        penalty_factor: npt.ArrayLike | None = None,
+        positive: bool = False,
         binary: str = "logistic",
         tol: float = 1e-4,
         fit_intercept: bool = True,
@@ -163,6 +180,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.C = C
         self.l1_ratio = l1_ratio
         self.group = group
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.positive = positive
         self.binary = binary
         self.tol = tol
         self.fit_intercept = fit_intercept
@@ -181,6 +201,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         *,
+        offset: npt.ArrayLike | None = None,
         callback: Callback | None = None,
     ) -> Self:
         """Fit to X (n_samples, n_features) and y (n_samples,).
@@ -195,9 +216,13 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             At least two different labels.
         sample_weight : array-like (n_samples,), default=None
             Weight of each row; 0 leaves it out, 2 counts it twice.
+        offset : array-like (n_samples, n_classes), default=None
+            A fixed part of each row's scores, which is not fitted: what is known before, such as another model's scores
+            or log prior odds; for two classes (n_samples,) will do, the second's against the first. `predict` knows
+            none: add those of new rows to `decision_function`.
         callback : callable, default=None
-            Called as ``callback(solution)`` while fitting; stops the fit when it returns True. scikit-learn's callbacks
-            (`set_callbacks`) work too where its version has them.
+            Called as ``callback(solution)`` while fitting, with a copy of the best point; stops the fit when it returns
+            True. scikit-learn's callbacks (`set_callbacks`) work too where its version has them.
 
         Raises
         ------
@@ -209,19 +234,29 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             it was before.
         """
         with all_or_nothing(self):
-            return self._fit(X, y, sample_weight, callback)
+            return self._fit(X, y, sample_weight, callback, offset)
 
-    def _fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, callback: Callback | None) -> Self:
+    def _fit(
+        self,
+        X: Matrix,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        callback: Callback | None,
+        offset: npt.ArrayLike | None = None,
+    ) -> Self:
         began = time.perf_counter()
         rows, y = self._validated(X, y)
         check_classification_targets(y)
         if arrays.is_foreign(sample_weight):
             sample_weight = arrays.to_numpy(sample_weight)
-        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
         weights = with_class_weights(y, weights, self.class_weight)
+        if offset is not None and len(np.atleast_1d(offset)) != len(y):
+            raise DataError(f"expected an offset for each of the {len(y)} rows, got {len(np.atleast_1d(offset))}")
         if not weights.all():  # a row of weight 0 is a row left out
             kept = np.flatnonzero(weights)
             rows, y, weights = rows.take(kept), y[kept], weights[kept]
+            offset = None if offset is None else np.asarray(offset)[kept]
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise DataError(
@@ -231,7 +266,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         problem = make_problem(
             rows, codes, weights, len(classes),
             C=self.C, l1_ratio=self.l1_ratio, group=self.group, single=self._is_single(classes),
-            fit_intercept=self.fit_intercept,
+            standardize=self.standardize, penalty_factor=self.penalty_factor, positive=self.positive,
+            fit_intercept=self.fit_intercept, offset=offset,
         )  # fmt: skip
         return self._solved(
             problem, X, y, classes, self._start(classes, rows.n_features), self._budget(began), callback
@@ -292,6 +328,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 )
             self.n_features_in_ = rows.n_features
             return rows, y
+        X = checked_csr(X) if sparse.issparse(X) else X
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
@@ -371,6 +408,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             coef, intercept = per_class(_dense(self.coef_), self.intercept_)
             raw = X.scores(coef, intercept, dtype=np.float64)
             return np.ascontiguousarray(raw if len(coef) == self.coef_.shape[0] else raw[:, 1:] - raw[:, :1])
+        X = checked_csr(X) if sparse.issparse(X) else X
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
 

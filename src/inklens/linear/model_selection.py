@@ -30,8 +30,8 @@ from inklens.linear.estimators import (
     with_class_weights,
 )
 from inklens.linear.path import path_grid, warn_of_gaps
-from inklens.linear.problem.penalties import penalty_of
-from inklens.linear.problem.problem import Problem, check_strength
+from inklens.linear.problem.build import Penalizing
+from inklens.linear.problem.problem import check_strength
 from inklens.linear.rows.rows import Rows
 from inklens.linear.search import NEVER, Fold, FoldPath, fold_path
 from inklens.linear.softmax import log_softmax
@@ -72,6 +72,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         is proven.
     group, binary
         As for `SoftmaxRegression`.
+    standardize, penalty_factor, positive
+        As for `SoftmaxRegression`; deviations are those of all rows.
     tol, path_tol : float, default=1e-4, 1e-3
         Promise on the relative gap of the final fit, and of every fit of the search.
     fit_intercept, class_weight, max_iter, n_jobs
@@ -138,6 +140,9 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         rule: str = "one_se",
         refit: bool = True,
         group: bool = False,
+        standardize: bool = False,
+        penalty_factor: npt.ArrayLike | None = None,
+        positive: bool = False,
         binary: str = "logistic",
         tol: float = 1e-4,
         path_tol: float = 1e-3,
@@ -155,6 +160,9 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.rule = rule
         self.refit = refit
         self.group = group
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.positive = positive
         self.binary = binary
         self.tol = tol
         self.path_tol = path_tol
@@ -212,13 +220,14 @@ class SoftmaxRegressionCV(SoftmaxRegression):
             rows = rows.take(kept)
         ratios = self._checked_ratios()
         check_strength(self.C_max, weights[kept])
-        problems = [
-            Problem(
-                rows, codes, weights[kept], len(classes),
-                penalty_of(ratio, group=self.group, single=self._is_single(classes)), self.fit_intercept,
+        asked = [
+            Penalizing(
+                ratio, self.group, self._is_single(classes), self.standardize, self.penalty_factor, self.positive
             )
             for ratio in ratios
-        ]  # fmt: skip
+        ]
+        data = rows, codes, weights[kept], len(classes)
+        problems = [penalty.problem(*data, fit_intercept=self.fit_intercept) for penalty in asked]
         self.Cs_ = np.stack([path_grid(problem, self.Cs, self.C_max) for problem in problems])
         folds = self._folds(X, codes, kept, len(labels), routed.splitter.split)
         judge = _Judge(self, X, labels, rows, codes, kept, classes, routed.scorer.score)
@@ -237,12 +246,9 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         chosen = [of_fold[ratio] for of_fold in paths]
         self.coefs_paths_ = self._all_coefficients(paths, classes)
         if self.refit:
-            problem = problems[ratio]
-            strong = Problem(
-                rows, codes, self.C_ * problem.weights, len(classes), problem.penalty, self.fit_intercept, problem.facts
-            )
+            problem = asked[ratio].problem(*data, C=self.C_, fit_intercept=self.fit_intercept)
             complete = [path for path in chosen if not (path.intercepts == NEVER).any()]
-            self._solved(strong, X, labels, classes, _mean(complete, point) if complete else None)
+            self._solved(problem, X, labels, classes, _mean(complete, point) if complete else None)
         else:
             self.classes_ = classes
             self.coef_, self.intercept_ = self._as_shown(*_mean(chosen, point), classes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inklens.linear.path import fit_points
-from inklens.linear.problem.problem import Problem
+from inklens.linear.problem.problem import Facts, Problem
 
 NEVER = -1e300  # the intercept of a class without rows: its best is minus infinity, which files and sums do not survive
 
@@ -40,9 +40,9 @@ def fold_path(problem: Problem, fold: Fold, grid: np.ndarray, tol: float) -> Fol
     codes = problem.codes[fold.train]
     present = np.unique(codes)
     if len(present) == problem.n_classes or not problem.fit_intercept:
-        return _followed(_on(problem, fold, codes, problem.n_classes), grid, tol)
+        return _followed(_on(problem, fold, codes), grid, tol)
     if len(present) > 1:
-        some = _followed(_on(problem, fold, np.searchsorted(present, codes), len(present)), grid, tol)
+        some = _followed(_on(problem, fold, np.searchsorted(present, codes), present), grid, tol)
     else:
         nothing = np.zeros((len(grid), 1, problem.rows.n_features))
         some = FoldPath(nothing, nothing[:, :, 0], np.zeros(len(grid)), np.zeros(len(grid), dtype=np.int32))
@@ -52,9 +52,16 @@ def fold_path(problem: Problem, fold: Fold, grid: np.ndarray, tol: float) -> Fol
     return replace(some, coefs=coefs, intercepts=intercepts)
 
 
-def _on(problem: Problem, fold: Fold, codes: np.ndarray, n_classes: int) -> Problem:
-    rows, weights = problem.rows.take(fold.train), problem.weights[fold.train]
-    return Problem(rows, codes, weights, n_classes, problem.penalty, problem.fit_intercept)
+def _on(problem: Problem, fold: Fold, codes: np.ndarray, present: np.ndarray | None = None) -> Problem:
+    """Return the problem on a fold's training rows, of the classes that are present there."""
+    part = problem.over(fold.train, weights=problem.weights[fold.train])
+    if present is None:
+        return part
+    penalty, n_classes = problem.penalty, len(present)
+    if penalty.signs is not None:
+        penalty = penalty.signed(penalty.signs[present])
+    known = Facts(part.rows, codes, part.weights, n_classes, problem.fit_intercept, problem.free)
+    return replace(part, codes=codes, n_classes=n_classes, penalty=penalty, known=known)
 
 
 def _followed(problem: Problem, grid: np.ndarray, tol: float) -> FoldPath:

@@ -50,7 +50,7 @@ class Watching:
                     estimator=self.estimator,
                     metadata={"objective": solution.objective, "lower_bound": solution.lower_bound},
                     reconstruction_attributes={
-                        "coef_": solution.coef, "intercept_": solution.intercept, "classes_": self.classes
+                        "coef_": solution.coef, "intercept_": solution.intercept, "classes_": self.classes.copy()
                     },
                     **self.data,
                 )

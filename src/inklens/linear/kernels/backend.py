@@ -50,6 +50,37 @@ class DualAscentState(NamedTuple):
     offset: np.ndarray  # (lanes,): of the intercept from there
 
 
+class ColumnModel(NamedTuple):
+    """A proximal Newton model over some columns, and how far it has been minimised (`methods/columns.py`)."""
+
+    columns: Storage  # (n_columns, n_samples): the transpose, CSR in float32 with int32 row numbers
+    proba: np.ndarray  # (n_samples, lanes) float32
+    weights: np.ndarray  # (n_samples,) float32
+    products: np.ndarray  # (n_samples, lanes) float32: c_i (diag p_i - p_i p_i') of the scores that the step adds
+    slope: np.ndarray  # (n_columns, lanes): gradient of the loss at the start
+    coef: np.ndarray  # (n_columns, lanes): moved
+    l1: np.ndarray  # (n_columns,)
+    l2: np.ndarray
+    curvature: np.ndarray  # (n_columns, n_classes, lanes) float32, where it is known
+    is_known: np.ndarray  # (n_columns,) uint8
+    intercept_slope: np.ndarray  # (lanes,)
+    intercept_inverse: np.ndarray | None  # (n_classes, n_classes) of the intercepts' Hessian; None: they stay
+    intercept_step: np.ndarray  # (lanes,)
+    n_classes: int
+    is_grouped: bool
+    damping: float  # added to each curvature, relatively
+
+
+class ColumnVisitor(Protocol):
+    """Coordinate descent by columns."""
+
+    def lanes(self, n_classes: int) -> int:
+        """Return the number of lanes of a `ColumnModel`."""
+
+    def descend(self, model: ColumnModel, tolerance: float, max_sweeps: int) -> float:
+        """Minimise the model; return the largest KKT violation, in thresholds, that the last full sweep met."""
+
+
 class RowVisitor(Protocol):
     """Dual coordinate ascent, one row after the other (`methods/dual_ascent.py`)."""
 
@@ -80,6 +111,10 @@ class Backend(Protocol):
     @property
     def visitor(self) -> RowVisitor | None:
         """What visits rows one at a time; None where that would be slower than passes over all."""
+
+    @property
+    def column_visitor(self) -> ColumnVisitor | None:
+        """What visits columns one at a time; None where that would be slower than matrices."""
 
     # ---- passes over rows --------------------------------------------------------------------------------------------
 
@@ -189,11 +224,14 @@ class Backend(Protocol):
         tolerance: float,
         max_sweeps: int,
         n_threads: int = 1,
+        unit: np.ndarray | None = None,
+        side: np.ndarray | None = None,
     ) -> None:
         """Descend by coordinates on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2.
 
         `gradient` (g at w) and `w` are changed in place. Stops after a sweep in which no coordinate moved its own
-        gradient by more than tolerance * l1. Coordinates of infinite l1 stay.
+        gradient by more than tolerance * unit, which is l1 where it is left out. Coordinates of infinite l1 stay.
+        `side` is the sign, 1 or -1, that each v_j may have, 0 for any.
         """
 
     def group_descent(

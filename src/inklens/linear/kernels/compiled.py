@@ -3,13 +3,14 @@
 from inklens.linear.kernels import library
 from inklens.linear.kernels.compiled_matrices import CompiledMatrices
 from inklens.linear.kernels.compiled_packing import CompiledPacking
-from inklens.linear.kernels.compiled_passes import CompiledPasses, CompiledVisitor
+from inklens.linear.kernels.compiled_passes import CompiledColumns, CompiledPasses, CompiledVisitor
 
 
 class Compiled(CompiledPasses, CompiledPacking, CompiledMatrices):
     """A `Backend` on the C library; it has no state."""
 
     visitor = CompiledVisitor()
+    column_visitor = CompiledColumns()
 
     @property
     def name(self) -> str:

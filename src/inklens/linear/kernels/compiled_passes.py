@@ -1,11 +1,11 @@
-"""Passes over rows by the C library: `kernels.c`, `dual_ascent.c`."""
+"""Passes over rows by the C library: `kernels.c`, `dual_ascent.c`, `column_descent.c`."""
 
 import numpy as np
 import numpy.typing as npt
 
 from inklens.linear import deadline
 from inklens.linear.kernels import library
-from inklens.linear.kernels.backend import DualAscentState, LossPass
+from inklens.linear.kernels.backend import ColumnModel, DualAscentState, LossPass
 from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, pad, padded
 from inklens.linear.kernels.storage import Storage
 
@@ -116,6 +116,25 @@ class CompiledVisitor:
             "dual_epoch", library.describe(storage), order, unit, weights, squares, n_classes, state.W, state.proba,
             state.centre, state.offset, leverage, deadline.remaining(), needs="one row of dual ascent",
         )  # fmt: skip
+
+
+class CompiledColumns:
+    """A `ColumnVisitor`."""
+
+    def lanes(self, n_classes: int) -> int:
+        return lanes(n_classes)
+
+    def descend(self, model: ColumnModel, tolerance: float, max_sweeps: int) -> float:
+        rows, starts = model.columns.csr
+        most = np.zeros(1)
+        library.run(
+            "column_descent", len(model.proba), len(model.coef), model.n_classes, model.proba.shape[1],
+            model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights, model.products,
+            model.slope, model.coef, model.l1, model.l2, model.curvature, model.is_known, float(model.damping),
+            model.intercept_slope, model.intercept_inverse, model.intercept_step, float(tolerance), max_sweeps, most,
+            deadline.remaining(), needs="the columns in use",
+        )  # fmt: skip
+        return float(most[0])
 
 
 def _run(

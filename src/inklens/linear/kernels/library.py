@@ -25,13 +25,13 @@ REMEDY = (
     "with a C compiler (Debian: apt install gcc) install inklens again from its sources "
     "(pip install --force-reinstall --no-deps --no-binary inklens inklens; in a clone: make test)"
 )
-ABI_VERSION = 2  # as in `abi.c`; counts changes of the functions' arguments and results
+ABI_VERSION = 4  # as in `abi.c`; counts changes of the functions' arguments and results
 NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
     "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "to_bytes", "make_panels", "class_grams",
     "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent",
     "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
-    "dual_squares", "dual_epoch",
+    "dual_squares", "dual_epoch", "column_descent",
 )  # fmt: skip
 
 CFunction = Callable[..., int]

@@ -34,7 +34,7 @@ SUFFICIENT_SHARE = 0.01  # of the linear decrease, that a step must keep (Armijo
 SHRINK_RATIO = 0.5  # of a step that does not lower the barrier function enough
 MAX_SHRINKS = 40  # 2^-40 of a step is none
 MAX_STALLED_ROUNDS = 20  # rounds in which neither barrier nor gap fall before the method gives up
-MAX_NEWTON_ROUNDS = 50  # of proximal Newton before it counts as lost; it needs 5 to 20 where its models are sound
+MAX_NEWTON_ROUNDS = 100  # of proximal Newton before it counts as lost; it needs 5 to 20 where its models are sound
 MAX_NEWTON_ROUNDS_IF_TINY = 30  # where a round here costs no more than one of those
 MAX_ROUND_WORK = 5e9  # multiply-adds of a round up to which the method is worth it
 
@@ -75,6 +75,11 @@ class _Small(NamedTuple):
         return -float(self.weights @ log_softmax(z)[np.arange(len(z)), self.codes])
 
 
+def is_simple(problem: Problem) -> bool:
+    """Tell whether every coefficient has a threshold and may have any sign, and nothing but it moves scores."""
+    return bool(np.all(problem.penalty.l1)) and problem.penalty.signs is None and problem.offset is None
+
+
 def is_small(problem: Problem) -> bool:
     """Tell whether a round costs little enough."""
     size = problem.n_classes * (int(problem.free.sum()) + 1)
@@ -88,6 +93,9 @@ def proximal_then_interior(problem: Problem, coef: np.ndarray, intercept: np.nda
     most = MAX_NEWTON_ROUNDS_IF_TINY if is_tiny(problem) else MAX_NEWTON_ROUNDS
     for n_rounds, best in enumerate(proximal_newton(problem, coef, intercept, tol), 1):
         yield best._replace(stationary=False)
+        if best.stationary and best.gap <= tol * best.objective:
+            yield best  # rounding hides its proof, and would that of any other point
+            return
         if best.stationary or n_rounds == most:
             break
     for point in interior_point(problem, coef, intercept, tol):
@@ -221,6 +229,6 @@ def _solve(small: _Small, proba: np.ndarray, added: np.ndarray, target: np.ndarr
 
 
 PROXIMAL_THEN_INTERIOR = GeneratorMethod(
-    proximal_then_interior, lambda problem: not problem.penalty.is_smooth and is_small(problem)
+    proximal_then_interior, lambda problem: not problem.penalty.is_smooth and is_simple(problem) and is_small(problem)
 )
 INTERIOR_POINT = GeneratorMethod(interior_point, lambda problem: not problem.penalty.is_smooth)

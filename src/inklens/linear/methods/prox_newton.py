@@ -12,15 +12,18 @@ working sets.
 
 from collections.abc import Iterator
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from inklens.linear import deadline
-from inklens.linear.methods import sampling, subproblem
+from inklens.linear import deadline, memory
+from inklens.linear.methods import accuracy, sampling, subproblem
+from inklens.linear.methods.classes import Classes
+from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
@@ -38,14 +41,11 @@ NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this
 GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
 MIN_PAIRS = 300  # of a working set, while far
 MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
+HESSIAN_SHARE = 0.5  # of the memory that a fit may take
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
-# How well the model is solved, in thresholds of KKT violation.
-MAX_TOLERANCE = 2.0  # of a solution, while far
-MIN_TOLERANCE = 1e-6  # what float32 can tell
-FORCING_RATIO = 0.1  # of a solution's KKT violation to the point's, near
+# How well the model is solved, beside `accuracy.py`.
 INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corrected
-LOSS_SHARE = 0.3  # of the gap to be proven that a rough solution of the model may cost
 
 # Precision.
 FLOAT64_VIOLATION = 0.02  # thresholds of KKT violation, from which passes run in float64
@@ -70,6 +70,11 @@ MAX_LENGTH = 8.0  # times the step's own
 MAX_MOVE = 1e4  # times the largest coefficient: a step moves nothing by more
 SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
 
+# What a matrix costs (2 GHz, AVX-512, one thread).
+MATRIX_SECONDS = 2.5e-11  # of a multiply-add
+EDGE_SECONDS = 1.5e-9  # of a pair of classes, for each row
+MATRIX_SWEEPS = 60  # over it, in a round
+
 # Giving up.
 MAX_STALLED_ROUNDS = 4  # without any fall of the objective
 MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
@@ -80,26 +85,33 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
     dtype: npt.DTypeLike = np.float32
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
-    noise = FLOAT64_NOISE * sampling.float32_noise(problem)
+    noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
+    solvers = _solvers(problem)
     for seed in count():
         deadline.check()
-        factor = _continuation(problem.penalty, point, factor)
+        factor = _continuation(problem.penalty, point, factor, is_raw=is_raw)
         penalty = problem.penalty.scaled(factor)
         violation = penalty.kkt_violation(point.coef, -point.at.gradient)
         if dtype == np.float32 and violation < max(FLOAT64_VIOLATION if factor == 1.0 else 0.0, noise / factor):
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
-        if surrogate is None or not _serves(surrogate, penalty, point, factor, violation):
+        if surrogate is not None and not _serves(surrogate, penalty, point, factor, violation):
             surrogate = None  # its memory is wanted for the next
-            surrogate = _surrogate(problem, penalty, point, factor, violation, seed, damping)
-        surrogate = surrogate._replace(kkt_violation=violation)
-        step = _newton_step(problem, penalty, point, surrogate, tol)
+        if surrogate is None:
+            pairs, is_partial = _working_set(problem, penalty, point, violation)
+            solver = _cheapest(solvers, problem, pairs, is_partial=is_partial, is_far=factor > 1.0)
+        if surrogate is None and solver is None:
+            surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping)
+        if surrogate is not None:
+            surrogate = surrogate._replace(kkt_violation=violation)
+            step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
+        elif solver is not None:
+            step = solver.step(penalty, point, violation, accuracy_of(tol), damping, is_far=factor > 1.0)
         whole = step.from_point(problem, point, dtype)
-        bound, dual = -np.inf, None
-        if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
-            bound = dual_value(problem, linearised(point.at, whole.at))
-            dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
+        bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
+        if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
+            bound = dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         if length < 1.0:
@@ -144,12 +156,58 @@ def _lengthened(
     return point
 
 
-def _continuation(penalty: Penalty, point: Point, factor: float) -> float:
-    """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds."""
+def _continuation(penalty: Penalty, point: Point, factor: float, *, is_raw: bool) -> float:
+    """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds.
+
+    Of raw columns, what coefficients in use still violate counts for no more than their threshold: that of a column
+    with large values is many thresholds after any step, and moves the others little.
+    """
     gradient = point.at.gradient
-    if np.isfinite(factor):
-        gradient = gradient + factor * penalty.gradient(point.coef)
-    return min(factor, max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO))
+    if not np.isfinite(factor):
+        return max(1.0, float(penalty.threshold_ratio(-gradient).max(initial=0.0)) / START_RATIO)
+    ratio = penalty.threshold_ratio(-gradient - factor * penalty.gradient(point.coef))
+    if is_raw:
+        ratio = np.where(penalty.support(point.coef), np.minimum(ratio, factor), ratio)
+    return min(factor, max(1.0, float(ratio.max(initial=0.0)) / START_RATIO))
+
+
+# ---- steps without a matrix over all coefficients --------------------------------------------------------------------
+
+
+class Solver(Protocol):
+    """Solves a step's model without its matrix."""
+
+    def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
+        """Return about how long a step takes in which some pairs move."""
+
+    def step(
+        self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
+    ) -> Step:
+        """Return the step to the model's minimum, of which `violation` is now left; roughly while far."""
+
+
+def _solvers(problem: Problem) -> list[Solver]:
+    if problem.penalty.signs is not None or not np.all(problem.penalty.l1):  # these know thresholds only
+        return []
+    found: tuple[Solver | None, ...] = Columns.of(problem), Classes.of(problem)
+    return [solver for solver in found if solver is not None]
+
+
+def _cheapest(
+    solvers: list[Solver], problem: Problem, pairs: Pairs, *, is_partial: bool, is_far: bool
+) -> Solver | None:
+    """Return the solver that takes least time, or None where a matrix over the pairs takes less."""
+    of_matrix = np.inf if is_partial else matrix_seconds(problem, len(pairs.features), is_far=is_far)
+    seconds = [(solver.seconds(pairs, is_far=is_far), number) for number, solver in enumerate(solvers)]
+    least, number = min(seconds, default=(np.inf, 0))
+    return solvers[number] if least < of_matrix else None
+
+
+def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
+    """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
+    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * float(np.sqrt(problem.rows.density))
+    work = sum_up + MATRIX_SWEEPS * n_pairs**2 + (0.0 if is_far else n_pairs**3 / 1.5)
+    return MATRIX_SECONDS * work + EDGE_SECONDS * problem.rows.n_samples * problem.n_classes**2
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------
@@ -163,7 +221,7 @@ def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float,
         return False
     if surrogate.is_partial:  # the violation is that of all coefficients, and they take turns
         return False
-    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(-point.at.gradient))
     ratio[surrogate.pairs] = 0.0
     return float(ratio.max(initial=0.0)) <= 1.0
 
@@ -176,9 +234,16 @@ def _n_corrections(surrogate: Surrogate) -> int:
 
 
 def _surrogate(
-    problem: Problem, penalty: Penalty, point: Point, factor: float, violation: float, seed: int, damping: float
+    problem: Problem,
+    penalty: Penalty,
+    point: Point,
+    factor: float,
+    pairs: Pairs,
+    is_partial: bool,
+    violation: float,
+    seed: int,
+    damping: float,
 ) -> Surrogate:
-    pairs, is_partial = _working_set(problem, penalty, point, violation)
     threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
     model = subproblem.newton_model(
         problem.rows,
@@ -216,7 +281,7 @@ def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: fl
     No more than the Hessian has room for: then those that violate their conditions most, the rest held for this round.
     As the largest violation always has room, every coefficient has its turn for as long as it wants one.
     """
-    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(-point.at.gradient))
     ratio[:, ~problem.free] = 0.0
     least = NEAR_RATIO
     if violation > 1.0:
@@ -255,7 +320,8 @@ def max_pairs(problem: Problem) -> int:
     >>> max_pairs(Problem(Rows.of(np.eye(2)), np.array([0, 1]), np.ones(2), 2, penalty_of(1.0)))
     6474
     """
-    n_pairs = int((MAX_HESSIAN_BYTES / np.dtype(np.float32).itemsize) ** 0.5)
+    n_bytes = memory.share(HESSIAN_SHARE, MAX_HESSIAN_BYTES)
+    n_pairs = int((n_bytes / np.dtype(np.float32).itemsize) ** 0.5)
     return max(1, n_pairs - problem.n_classes * problem.fit_intercept)
 
 
@@ -266,8 +332,7 @@ def max_pairs(problem: Problem) -> int:
 def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     objective, value = point.objective(penalty), penalty.value(point.coef)
-    finest = _violation_that_costs(LOSS_SHARE * tol * objective, penalty, point, len(surrogate.model.is_intercept))
-    tolerance = max(min(MAX_TOLERANCE, FORCING_RATIO * surrogate.kkt_violation), finest, MIN_TOLERANCE)
+    tolerance, finest = accuracy.tolerances(problem, penalty, point, surrogate.kkt_violation, tol)
     quadratic = Quadratic(problem, penalty, point)
     n_corrections = _n_corrections(surrogate)
     decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)
@@ -300,7 +365,9 @@ def _solve_corrected(
     rough, finest = tolerances
     before, violation, is_provable = np.inf, surrogate.kkt_violation, False
     for turn in range(n_corrections + 1):
-        tolerance = max(min(rough, INNER_RATIO * violation), finest / 2.0, MIN_TOLERANCE) if is_provable else rough
+        tolerance = (
+            max(min(rough, INNER_RATIO * violation), finest / 2.0, accuracy.MIN_TOLERANCE) if is_provable else rough
+        )
         direction, intercept_step, decrease = quadratic.solve_model(surrogate, tolerance, outside=is_provable)
         if turn == n_corrections or (turn and not is_provable):
             decrease = quadratic.predicted_decrease() + decrease
@@ -309,23 +376,12 @@ def _solve_corrected(
         share = quadratic.add(direction, intercept_step)
         last, before, violation = before, violation, quadratic.kkt_violation(surrogate.pairs.features)
         lag = 2.0 * quadratic.predicted_decrease()
-        is_provable = not quadratic.penalty.is_grouped and lag <= (1.0 - 2.0 * LOSS_SHARE) * wanted
+        is_provable = not quadratic.penalty.is_grouped and lag <= (1.0 - 2.0 * accuracy.LOSS_SHARE) * wanted
         size = 0.0 if np.any(quadratic.penalty.l2) else quadratic.penalty_value
         enough = max(finest, (TARGET_SHARE * wanted - lag) / size) if size > 0.0 else finest
         if share == 0.0 or (is_provable and violation <= enough) or (turn and violation > SLOW_RATIO * last):
             break
     return quadratic.predicted_decrease(), lag + size * violation / (1.0 + violation)
-
-
-def _violation_that_costs(bound: float, penalty: Penalty, point: Point, n_pairs: int) -> float:
-    """Return the KKT violation, in thresholds, that lowers the bound of a step's dual point by `bound`.
-
-    Scaling the dual point back costs the penalty's share of it; under a ridge it need not be scaled, and the conjugate
-    costs at most n_pairs (l1 violation)^2 / (2 l2).
-    """
-    value, ridge = penalty.value(point.coef), float(np.min(penalty.l2))
-    scaled = bound / value if value > 0.0 else MAX_TOLERANCE
-    return float(max(scaled, np.sqrt(2.0 * ridge * bound / max(1, n_pairs)) / float(np.max(penalty.l1))))
 
 
 PROXIMAL_NEWTON = GeneratorMethod(proximal_newton, lambda problem: not problem.penalty.is_smooth)

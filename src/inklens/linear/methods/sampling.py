@@ -13,6 +13,8 @@ THRESHOLD_PER_NONZERO = 1.4e-5  # mean row weights, for each non-zero of a colum
 FAR_RATIO = 4.0  # on the threshold, on the way down to the penalty that is asked for
 MAX_THRESHOLD = 0.25  # mean row weights: the most that the threshold may be
 PAIRS_PER_COEFFICIENT = 8.0  # kept for each coefficient, or more: fewer leave directions without curvature
+SMALL_SUM = 2e9  # multiply-adds of a matrix over columns of unequal sizes that is summed over all rows
+UNEQUAL_RATIO = 10.0  # of the largest column's span to the median's, from which sampled rows add rounds
 FULL_VIOLATION = 3.0  # thresholds: nearer than that, the threshold falls with the KKT violation
 UNSAMPLED_VIOLATION = 1e-3  # KKT violation, in thresholds, below which nothing is sampled
 SATURATED_WEIGHT = 0.05  # mean sum of a row's class pairs p_k p_l, k < l, below which rows are saturated
@@ -40,10 +42,18 @@ def sampling_threshold(problem: Problem, proba: RowArray, n_pairs: int, kkt_viol
     if kkt_violation <= UNSAMPLED_VIOLATION:
         return 0.0
     rows = problem.rows
+    if 0.5 * rows.n_samples * n_pairs**2 <= SMALL_SUM and is_raw(problem):
+        return 0.0
     share = THRESHOLD_PER_NONZERO * rows.n_nonzeros / max(1, rows.n_features) * (FAR_RATIO if is_far else 1.0)
     coarsest = float(problem.weights.mean()) * min(MAX_THRESHOLD, share)
     sparsest = class_pair_weight(problem, proba) / (PAIRS_PER_COEFFICIENT * max(1, n_pairs))
     return min(1.0, kkt_violation / FULL_VIOLATION) * min(coarsest, sparsest)
+
+
+def is_raw(problem: Problem) -> bool:
+    """Tell whether columns have very unequal sizes, so that a few rows carry most of their squares."""
+    span = (problem.rows.high - problem.rows.low)[problem.free]
+    return bool(len(span) and span.max() > UNEQUAL_RATIO * np.median(span))
 
 
 def float32_noise(problem: Problem) -> float:

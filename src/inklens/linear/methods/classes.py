@@ -1,0 +1,204 @@
+"""Proximal Newton by classes, for many of them: L1 and elastic net without a matrix over all coefficients.
+
+The Hessian's blocks within a class are matrices over the columns alone, X' diag(c p_k (1 - p_k)) X, for which a few
+rows drawn by their weights do. A round takes proximal steps in the metric of these blocks, which find the signs, and
+between them Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
+
+Shapes: vectors (n_classes, q + 1) over the columns that move, the intercept last.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from inklens.linear import deadline
+from inklens.linear.kernels.choice import backend_of
+from inklens.linear.methods import accuracy
+from inklens.linear.methods.points import Point, Step
+from inklens.linear.methods.quadratic import Quadratic, inner
+from inklens.linear.methods.subproblem import Pairs
+from inklens.linear.methods.systems import sample
+from inklens.linear.problem.penalties import Penalty
+from inklens.linear.problem.problem import Problem
+
+MIN_CLASSES = 16  # fewer are better served by one matrix
+MAX_COLUMNS = 1500  # of a block
+ROWS_PER_COLUMN = 10  # drawn for each class's block
+RELATIVE_RIDGE = 1e-5  # of a block's diagonal
+MAX_TURNS = 6  # of proximal and face steps
+FAR_TURNS = 1  # and on the way down to the penalty that is asked for
+SWEEPS = 20  # of a proximal step
+MAX_PRODUCTS = 15  # with the Hessian, of a face step
+FACE_ACCURACY = 0.1  # of its residual, in the norm of the blocks
+PASS_SECONDS = 1e-10  # of a multiply-add
+PASSES, FAR_PASSES = 25.0, 6.0  # of a round, about
+
+
+class Blocks(NamedTuple):
+    """The Hessian's blocks within each class."""
+
+    features: np.ndarray  # (q,)
+    matrices: np.ndarray  # (n_classes, q + 1, q + 1) float64
+    has_intercept: bool
+
+    def proximal_step(
+        self, penalty: Penalty, coef: np.ndarray, gradient: np.ndarray, intercept_gradient: np.ndarray, tolerance: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the minimiser of each class's own quadratic plus penalty, as a step."""
+        q = len(self.features)
+        l1, l2 = (np.array(np.broadcast_to(size, q), dtype=np.float64) for size in (penalty.l1, penalty.l2))
+        direction, intercept_step = np.zeros_like(coef), np.zeros(len(coef))
+        for k, matrix in enumerate(self.matrices):
+            deadline.check()
+            border, corner = matrix[:q, q], matrix[q, q]
+            own, g = matrix[:q, :q], gradient[k]
+            if self.has_intercept:
+                own, g = own - np.outer(border, border / corner), g - border * (intercept_gradient[k] / corner)
+            H, w, slope = own.astype(np.float32), coef[k].copy(), g.copy()
+            backend_of(H).gram_descent(H, slope, w, l1, l2, tolerance=tolerance, max_sweeps=SWEEPS)
+            direction[k] = w - coef[k]
+            if self.has_intercept:
+                intercept_step[k] = -(intercept_gradient[k] + border @ direction[k]) / corner
+        return direction, intercept_step
+
+    def factors(self, face: np.ndarray, l2: np.ndarray) -> list[tuple[np.ndarray, tuple[np.ndarray, bool]]]:
+        """Return for each class the places on its face, the intercept's among them, and the factor of its block."""
+        found = []
+        for k, matrix in enumerate(self.matrices):
+            on = np.flatnonzero(np.append(face[k], self.has_intercept))
+            own = matrix[np.ix_(on, on)] + np.diag(np.append(l2, 0.0)[on] + RELATIVE_RIDGE * matrix.diagonal()[on])
+            found.append((on, linalg.cho_factor(own, lower=True, check_finite=False)))
+        return found
+
+
+class Classes:
+    """What steps by classes need of a problem, and what they cost."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Classes | None":
+        """Return None where steps by classes are not possible."""
+        n_columns = np.count_nonzero(problem.free)
+        suits = problem.n_classes >= MIN_CLASSES and n_columns <= MAX_COLUMNS and not problem.penalty.is_grouped
+        return cls(problem) if suits and problem.rows.holds(problem.n_classes) else None
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """The columns that may move."""
+        return np.flatnonzero(self.problem.free)
+
+    @cached_property
+    def X(self) -> np.ndarray:
+        """Their values and ones, (n_samples, q + 1) float32."""
+        values = self.problem.rows.dense(self.features)
+        return np.column_stack([values, np.ones(len(values), dtype=np.float32)])
+
+    def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
+        """Return about how long a step takes."""
+        return (FAR_PASSES if is_far else PASSES) * 2.0 * self.problem.rows.cost(self.problem.n_classes) * PASS_SECONDS
+
+    def step(
+        self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
+    ) -> Step:
+        """Return a step from a point."""
+        wanted, _ = accuracy.tolerances(self.problem, penalty, point, violation, tol)
+        quadratic = Quadratic(self.problem, penalty, point)
+        blocks = self._blocks(np.asarray(point.at.proba), damping)
+        for _ in range(FAR_TURNS if is_far else MAX_TURNS):
+            self._add_proximal_step(blocks, quadratic, wanted)
+            if self._violation(quadratic) <= wanted:
+                break
+            if not self._add_face_step(blocks, quadratic) or self._violation(quadratic) <= wanted:
+                break
+        decrease = quadratic.predicted_decrease()
+        direction, intercept_step = quadratic.direction, quadratic.intercept_step
+        growth = penalty.value(point.coef + direction) - penalty.value(point.coef)
+        slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ intercept_step) + growth
+        return Step(direction, intercept_step, decrease, slope, 2.0 * decrease)
+
+    def _blocks(self, proba: np.ndarray, damping: float) -> Blocks:
+        q = len(self.features)
+        matrices = np.empty((self.problem.n_classes, q + 1, q + 1))
+        for k in range(self.problem.n_classes):
+            deadline.check()
+            curvature = (proba[:, k] * (1.0 - proba[:, k]) * self.problem.weights).astype(np.float32)
+            rows, factor = sample(curvature, ROWS_PER_COLUMN * (q + 1))
+            X, h = (self.X, curvature) if rows is None else (self.X[rows], curvature[rows] * factor)
+            X = X * np.sqrt(h)[:, None]
+            matrices[k] = X.T @ X
+            diagonal = matrices[k].diagonal()
+            matrices[k].ravel()[:: q + 2] += damping * diagonal + np.finfo(np.float32).tiny
+        return Blocks(self.features, matrices, self.problem.fit_intercept)
+
+    @staticmethod
+    def _violation(quadratic: Quadratic) -> float:
+        return quadratic.penalty.kkt_violation(quadratic.point.coef + quadratic.direction, -quadratic.gradient)
+
+    def _add_proximal_step(self, blocks: Blocks, quadratic: Quadratic, wanted: float) -> None:
+        features, n_features = self.features, self.problem.rows.n_features
+        at = (quadratic.point.coef + quadratic.direction)[:, features]
+        penalty = quadratic.penalty.over(features, n_features)
+        own, intercept_step = blocks.proximal_step(
+            penalty, at, quadratic.gradient[:, features], quadratic.intercept_gradient, 0.3 * wanted
+        )
+        direction = np.zeros_like(quadratic.direction)
+        direction[:, features] = own
+        quadratic.add(direction, intercept_step - intercept_step.mean())
+
+    def _add_face_step(self, blocks: Blocks, quadratic: Quadratic) -> bool:
+        """Add the Newton step on the face, cut off where signs would change; tell whether it moved."""
+        features, problem = self.features, self.problem
+        at = (quadratic.point.coef + quadratic.direction)[:, features]
+        penalty = quadratic.penalty.over(features, problem.rows.n_features)
+        face, l2 = at != 0.0, np.array(np.broadcast_to(penalty.l2, len(features)), dtype=np.float64)
+        factors = blocks.factors(face, l2)
+        slope = quadratic.gradient[:, features] + penalty.gradient(at) + penalty.l1 * np.sign(at)
+        target = -np.column_stack([slope * face, quadratic.intercept_gradient])
+
+        def precondition(v: np.ndarray) -> np.ndarray:
+            out = np.zeros_like(v)
+            for k, (on, factor) in enumerate(factors):
+                out[k, on] = linalg.cho_solve(factor, v[k, on], check_finite=False)
+            return out
+
+        def curve(v: np.ndarray) -> np.ndarray:
+            W = np.zeros_like(quadratic.direction)
+            W[:, features] = v[:, :-1]
+            product, sums = problem.rows.hessian_product(quadratic.point.at.proba, problem.weights, W, v[:, -1])
+            own = (product[:, features] + l2 * v[:, :-1]) * face
+            return np.column_stack([own, sums * problem.fit_intercept])
+
+        found = _conjugate_gradient(curve, precondition, target)
+        moved = at + found[:, :-1]
+        direction = np.zeros_like(quadratic.direction)
+        direction[:, features] = np.where(moved * at > 0.0, moved, 0.0) - at
+        return quadratic.add(direction, found[:, -1] - found[:, -1].mean()) > 0.0
+
+
+def _conjugate_gradient(
+    curve: Callable[[np.ndarray], np.ndarray], precondition: Callable[[np.ndarray], np.ndarray], target: np.ndarray
+) -> np.ndarray:
+    """Return x with H x close to `target` (Nocedal and Wright 2006, algorithm 5.3)."""
+    x, residual = np.zeros_like(target), target
+    z = precondition(residual)
+    direction, size = z, float(np.vdot(residual, z))
+    enough = FACE_ACCURACY**2 * size
+    for _ in range(MAX_PRODUCTS):
+        deadline.check()
+        product = curve(direction)
+        curvature = float(np.vdot(direction, product))
+        if not curvature > 0.0:
+            break
+        x = x + size / curvature * direction
+        residual = residual - size / curvature * product
+        z = precondition(residual)
+        smaller = float(np.vdot(residual, z))
+        if smaller <= enough:
+            break
+        direction, size = z + smaller / size * direction, smaller
+    return x

@@ -1,0 +1,153 @@
+"""Proximal Newton by columns, for sparse rows: L1, elastic net and group penalties without a matrix.
+
+Where rows have few values, a sweep of coordinate descent over the columns costs less than a pass, and a Hessian over
+thousands of coefficients far more. A round expands the loss at a point, sweeps over the columns that want to move, the
+classes of each at once (`column_descent.c`), looks by one product with the Hessian whether others want to move now, and
+steps. Where sweeps are slow, Newton steps on the face of the coefficients in use follow, by conjugate gradients.
+Continuation, precision, damping and proofs are those of `prox_newton.py`, which asks for a step where it costs less.
+
+Friedman, Hastie, Tibshirani (2010), J. Stat. Softw. 33, sections 2.4 and 4; Yuan, Ho, Lin (2012), J. Mach. Learn. Res.
+13.
+
+Shapes: `model` arrays hold the columns in use, (n_columns, lanes), and rows as (n_samples, lanes).
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from inklens.linear.kernels.backend import ColumnModel, ColumnVisitor
+from inklens.linear.kernels.buffers import aligned, lanes, pad, padded
+from inklens.linear.kernels.storage import Storage, take
+from inklens.linear.methods import accuracy, subproblem
+from inklens.linear.methods.points import Point, Step
+from inklens.linear.methods.quadratic import Quadratic, inner
+from inklens.linear.methods.subproblem import Pairs
+from inklens.linear.problem.penalties import Penalty
+from inklens.linear.problem.problem import Problem
+
+MAX_CLASSES = 512  # what the kernel has room for
+MAX_DENSITY = (
+    0.05  # of the rows: columns that share most of their rows, as neighbouring pixels do, take too many sweeps
+)
+NEAR_RATIO = 0.9  # a zero may move where its gradient exceeds this share of the threshold
+MAX_SWEEPS = 200  # of one descent
+FAR_SWEEPS = 8  # and on the way down to the penalty that is asked for
+MAX_DESCENTS = 4  # of a step; each costs a product with the Hessian, and lets the columns move that it shows
+SWEEP_ACCURACY = 0.5  # of the tolerance: columns are compared when they are visited, not at the end
+
+# What steps cost (2 GHz, AVX-512, one thread).
+SWEEPS = 60  # of a step, about
+VISIT_SECONDS = 1e-9  # of a value, for each lane
+
+
+class Columns:
+    """The columns of a problem's rows, and what a step by them costs."""
+
+    def __init__(self, problem: Problem, visitor: ColumnVisitor) -> None:
+        self.problem, self.visitor = problem, visitor
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Columns | None":
+        """Return the columns where steps by them are possible: of sparse rows whose probabilities are held."""
+        rows = problem.rows
+        visitor = rows.column_visitor
+        if visitor is None or not rows.is_sparse or rows.density > MAX_DENSITY or not rows.holds(problem.n_classes):
+            return None
+        return cls(problem, visitor) if problem.n_classes <= MAX_CLASSES else None
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The columns one after the other."""
+        return self.problem.rows.transposed()
+
+    def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
+        """Return about how long the sweeps of a step take in which some pairs move."""
+        _, starts = self.storage.csr
+        n_values = int(np.diff(starts)[np.unique(pairs.features)].sum())
+        return (FAR_SWEEPS if is_far else SWEEPS) * n_values * lanes(self.problem.n_classes) * VISIT_SECONDS
+
+    def step(
+        self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
+    ) -> Step:
+        """Return a step from a point."""
+        return _Descent(self.problem, penalty, point, self, damping).step(violation, tol, is_far=is_far)
+
+
+class _Descent:
+    """The expansion at a point, minimised together with the penalty over ever more columns."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        penalty: Penalty,
+        point: Point,
+        columns: Columns,
+        damping: float,
+    ) -> None:
+        self.problem, self.penalty, self.point, self.columns = problem, penalty, point, columns
+        self.damping = damping
+        self.proba = padded(np.asarray(point.at.proba, dtype=np.float32), np.float32)
+        self.products = aligned(self.proba.shape, np.float32)
+        self.products[...] = 0.0
+        self.weights = problem.weights.astype(np.float32)
+        self.intercept_step = np.zeros(self.proba.shape[1])
+        self.coef = point.coef.copy()
+
+    def step(self, violation: float, tol: float, *, is_far: bool) -> Step:
+        """Return the minimiser as a step; roughly while far."""
+        problem, penalty, point = self.problem, self.penalty, self.point
+        wanted, _ = accuracy.tolerances(problem, penalty, point, violation, tol)
+        gradient, in_use, least = point.at.gradient, ~problem.free, NEAR_RATIO
+        in_use, n_descents = np.zeros_like(problem.free), 1 if is_far else MAX_DESCENTS
+        for _ in range(n_descents):
+            ratio = penalty.threshold_ratio(-gradient).max(axis=0)
+            wants = problem.free & (penalty.support(self.coef).any(axis=0) | (ratio > least))
+            if not (wants & ~in_use).any() and in_use.any():
+                break
+            in_use |= wants
+            self._descend(np.flatnonzero(in_use), SWEEP_ACCURACY * wanted, FAR_SWEEPS if is_far else MAX_SWEEPS)
+            quadratic = Quadratic(problem, penalty, point)
+            quadratic.add(self.coef - point.coef, self.intercept_step[: problem.n_classes])
+            gradient, least = quadratic.gradient, 1.0 + wanted
+        decrease = quadratic.predicted_decrease()
+        direction, intercept_step = quadratic.direction, quadratic.intercept_step
+        growth = penalty.value(point.coef + direction) - penalty.value(point.coef)
+        slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ intercept_step) + growth
+        return Step(direction, intercept_step, decrease, slope, 2.0 * decrease)
+
+    def _descend(self, features: np.ndarray, tolerance: float, max_sweeps: int) -> None:
+        """Sweep over some columns, and keep what they did to the rows."""
+        n_classes, width = self.problem.n_classes, self.proba.shape[1]
+        penalty = self.penalty.over(features, self.problem.rows.n_features)
+        coef = pad(self.coef[:, features].T, np.float64)
+        model = ColumnModel(
+            columns=take(self.columns.storage, features),
+            proba=self.proba,
+            weights=self.weights,
+            products=self.products,
+            slope=pad(self.point.at.gradient[:, features].T, np.float64),
+            coef=coef,
+            l1=np.ascontiguousarray(np.broadcast_to(penalty.l1, len(features)), dtype=np.float64),
+            l2=np.ascontiguousarray(np.broadcast_to(penalty.l2, len(features)), dtype=np.float64),
+            curvature=aligned((len(features), n_classes, width), np.float32),
+            is_known=np.zeros(len(features), dtype=np.uint8),
+            intercept_slope=pad(self.point.at.intercept_gradient, np.float64),
+            intercept_inverse=self._intercept_inverse(),
+            intercept_step=self.intercept_step,
+            n_classes=n_classes,
+            is_grouped=self.penalty.is_grouped,
+            damping=self.damping,
+        )
+        self.columns.visitor.descend(model, tolerance, max_sweeps)
+        self.coef[:, features] = coef[:, :n_classes].T
+
+    def _intercept_inverse(self) -> np.ndarray | None:
+        if not self.problem.fit_intercept:
+            return None
+        p = self.proba[:, : self.problem.n_classes]
+        weighted = p * self.weights[:, None]
+        hessian = -(weighted.T @ p).astype(np.float64)
+        np.fill_diagonal(hessian, 0.0)
+        np.fill_diagonal(hessian, -hessian.sum(axis=1))
+        return np.ascontiguousarray(subproblem.intercept_inverse(hessian, self.damping))

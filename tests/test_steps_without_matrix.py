@@ -1,0 +1,152 @@
+"""Steps by columns and by classes solve the same model as the matrix does, and the same problems."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from inklens.linear import Problem, Rows, deadline, solve
+from inklens.linear.kernels import library
+from inklens.linear.methods import accuracy, prox_newton
+from inklens.linear.methods.classes import Classes
+from inklens.linear.methods.columns import Columns
+from inklens.linear.methods.points import Point
+from inklens.linear.methods.quadratic import Quadratic
+from inklens.linear.problem.penalties import ElasticNet, GroupLasso
+from inklens.linear.proofs.dual import balance, entropy
+
+COMPILED = pytest.mark.skipif(library.active() == "numpy", reason="no compiled kernels")
+PENALTIES = [ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0), GroupLasso(0.7, 0.3)]
+NAMES = ["l1", "elastic_net", "group", "group_ridge"]
+
+
+def categories(n_samples=600, n_classes=5, n_variables=4, n_levels=12, seed=0):
+    """Rows of dummy columns, some with a number, and classes that depend on them."""
+    rng = np.random.default_rng(seed)
+    level = rng.integers(0, n_levels, (n_samples, n_variables)) + n_levels * np.arange(n_variables)
+    X = np.zeros((n_samples, n_levels * n_variables + 1))
+    np.put_along_axis(X, level, 1.0, axis=1)
+    X[:, -1] = rng.normal(size=n_samples) * (rng.random(n_samples) < 0.3)
+    z = X @ rng.normal(0.0, 1.5, (X.shape[1], n_classes)) + rng.gumbel(size=(n_samples, n_classes))
+    return sparse.csr_array(X), z.argmax(axis=1)
+
+
+def problem_of(penalty, C=3.0, **shape):
+    X, y = categories(**shape)
+    return Problem(Rows.of(X), y, np.full(len(y), C), int(y.max()) + 1, penalty)
+
+
+def only(monkeypatch, name):
+    """Let every step be made by one solver: columns, classes, or (matrix) none of them."""
+    monkeypatch.setattr("inklens.linear.methods.columns.MAX_DENSITY", 1.0)
+    monkeypatch.setattr("inklens.linear.methods.classes.MIN_CLASSES", 2)
+    made = {"columns": Columns.of, "classes": Classes.of, "matrix": lambda problem: None}[name]
+    monkeypatch.setattr(prox_newton, "_solvers", lambda problem: [s for s in (made(problem),) if s is not None])
+    monkeypatch.setattr(prox_newton, "matrix_seconds", lambda *size, is_far: np.inf)
+    monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
+
+
+@COMPILED
+@pytest.mark.parametrize("penalty", PENALTIES, ids=NAMES)
+@pytest.mark.parametrize("n_classes", [2, 5, 9, 20, 40])  # 4, 8, 16, 32 and 48 lanes
+def test_a_step_by_columns_is_optimal_in_the_true_expansion(monkeypatch, penalty, n_classes):
+    only(monkeypatch, "columns")
+    problem = problem_of(penalty, n_classes=n_classes)
+    rng = np.random.default_rng(1)
+    coef = penalty.prox(0.5 * rng.normal(size=(n_classes, problem.rows.n_features)), 0.3)
+    point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
+    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False)
+    end = Quadratic(problem, penalty, point)
+    assert end.add(step.coef, step.intercept) == 1.0  # no share of it would be better
+    wanted, _ = accuracy.tolerances(problem, penalty, point, 1e-2, 1e-4)
+    assert penalty.kkt_violation(coef + step.coef, -end.gradient) <= 1.5 * wanted
+    assert np.abs(end.intercept_gradient).max() <= 0.02
+    assert step.predicted_decrease > 0.0
+
+
+@COMPILED
+@pytest.mark.parametrize("n_classes", [4, 5])
+@pytest.mark.parametrize("penalty", PENALTIES[:2], ids=NAMES[:2])
+def test_columns_are_centred_where_the_penalty_is_least(monkeypatch, penalty, n_classes):
+    """The loss does not feel all classes of a column move alike, so no such move may lower the penalty."""
+    only(monkeypatch, "columns")
+    problem = problem_of(penalty, n_classes=n_classes)
+    coef = np.random.default_rng(2).normal(size=(n_classes, problem.rows.n_features)) + 5.0  # far from centred
+    point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
+    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False)
+    W, slack = coef + step.coef, 1e-4 * n_classes * accuracy.tolerances(problem, penalty, point, 1e-2, 1e-4)[0]
+    for shift in [*(-W), np.full(W.shape[1], 1e-4), np.full(W.shape[1], -1e-4)]:
+        assert all(penalty.value(W[:, [j]] + shift[j]) >= penalty.value(W[:, [j]]) - slack for j in range(W.shape[1]))
+
+
+@pytest.mark.parametrize("name", [pytest.param("columns", marks=COMPILED), "classes"])
+@pytest.mark.parametrize("penalty", PENALTIES, ids=NAMES)
+def test_solvers_prove_each_other(monkeypatch, name, penalty):
+    if name == "classes" and penalty.is_grouped:
+        pytest.skip("a group ties the classes together")
+    found = {}
+    for each in ("matrix", name):
+        only(monkeypatch, each)
+        found[each] = solve(problem_of(penalty, C=5.0), tol=1e-6, max_iter=60)
+        assert found[each].gap <= 1e-6
+    assert found[name].objective == pytest.approx(found["matrix"].objective, rel=1e-6)
+
+
+@COMPILED
+def test_without_intercepts_none_moves(monkeypatch):
+    only(monkeypatch, "columns")
+    X, y = categories()
+    problem = Problem(Rows.of(X), y, np.ones(len(y)), 5, PENALTIES[0], fit_intercept=False)
+    found = solve(problem, tol=1e-5, max_iter=40)
+    assert found.gap <= 1e-5
+    assert not found.intercept.any()
+
+
+@COMPILED
+def test_a_step_by_columns_keeps_its_deadline(monkeypatch):
+    only(monkeypatch, "columns")
+    problem = problem_of(PENALTIES[0])
+    point = Point.of(problem, np.zeros((5, problem.rows.n_features)), np.zeros(5), np.float64)
+    with deadline.scope(0.0), pytest.raises(deadline.OutOfTime):
+        Columns.of(problem).step(PENALTIES[0], point, 1.0, 1e-4, 0.0, is_far=False)
+
+
+# ---- how well a model has to be solved -------------------------------------------------------------------------------
+
+
+def tall(n_samples, seed=0):
+    """Many rows, few columns: the loss outweighs the penalty ten thousand times."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 8)) @ (rng.normal(size=(8, 8)) / 3 + np.eye(8))
+    z = X @ rng.normal(0.0, 0.5, (8, 4)) + rng.gumbel(size=(n_samples, 4))
+    return Problem(Rows.of(X), z.argmax(axis=1), np.ones(n_samples), 4, ElasticNet(1.0, 0.0))
+
+
+@pytest.mark.parametrize("make", [lambda: tall(4000), lambda: problem_of(PENALTIES[0])], ids=["tall", "categories"])
+def test_what_a_violation_costs_the_bound_is_known(make):
+    """At an optimum, scaling the dual point back by 1 / (1 + v) costs about what was allowed."""
+    problem = make()
+    found = solve(problem, tol=1e-7)
+    point = Point.of(problem, found.coef, found.intercept, np.float64)
+    proba = balance(point.at.proba, problem.codes, problem.weights)
+    for share in (1e-6, 1e-4, 1e-2):
+        allowed = share * found.objective
+        v = accuracy.violation_that_costs(allowed, problem, problem.penalty, point)
+        whole, scaled = (entropy(proba, problem.codes, problem.weights, s) for s in (1.0, 1.0 / (1.0 + v)))
+        assert allowed / 10.0 <= whole - scaled <= 3.0 * allowed
+
+
+def test_a_looser_tolerance_takes_no_longer():
+    rounds = [solve(tall(5000), tol=tol).n_iter for tol in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)]
+    assert all(loose <= tight + 1 for i, loose in enumerate(rounds) for tight in rounds[i:]), rounds
+
+
+def test_columns_of_unequal_sizes_are_certified_in_few_rounds():
+    """Numbers in the thousands beside dummies, as tables have them: 24 rounds, where 102 were taken once."""
+    rng = np.random.default_rng(0)
+    sizes = np.array([2900.0, 150.0, 14.0, 270.0, 46.0, 2300.0])
+    numbers, dummies = np.abs(rng.normal(size=(3000, 6))), np.eye(20)[rng.integers(0, 20, 3000)]
+    S = np.column_stack([numbers, dummies])
+    z = S @ rng.normal(0.0, 0.7, (26, 4)) + rng.gumbel(size=(3000, 4))
+    X = np.column_stack([numbers * sizes, dummies])
+    found = solve(Problem(Rows.of(X), z.argmax(axis=1), np.ones(3000), 4, ElasticNet(1.0, 0.0)), tol=1e-4, max_iter=45)
+    assert found.status == "certified"
