@@ -24,7 +24,7 @@ from inklens import SoftmaxRegression, SoftmaxRegressionCV
 Theirs, TheirsCV = sklearn.linear_model.LogisticRegression, sklearn.linear_model.LogisticRegressionCV
 L1_RATIO = {"l1": 1.0, "l2": 0.0}
 NARROW = ("liblinear", "sag", "saga")  # solvers that take 32-bit indices only
-LEAST_GAP = 1e-12  # relative; float64 can tell little more
+LEAST_GAP = 1e-14  # relative; float64 can tell no more
 NOT_CONVERGED = {
     "liblinear": "Liblinear failed to converge, increase the number of iterations.",
     "lbfgs": "lbfgs failed to converge",
