@@ -24,7 +24,7 @@ from inklens import SoftmaxRegression, SoftmaxRegressionCV
 Theirs, TheirsCV = sklearn.linear_model.LogisticRegression, sklearn.linear_model.LogisticRegressionCV
 L1_RATIO = {"l1": 1.0, "l2": 0.0}
 NARROW = ("liblinear", "sag", "saga")  # solvers that take 32-bit indices only
-LEAST_GAP = 1e-12  # relative; float64 can tell little more
+LEAST_GAP = 1e-14  # relative; float64 can tell no more
 NOT_CONVERGED = {
     "liblinear": "Liblinear failed to converge, increase the number of iterations.",
     "lbfgs": "lbfgs failed to converge",
@@ -58,9 +58,9 @@ class LogisticRegression(SoftmaxRegression):
     _predict_proba_lr = LinearClassifierMixin._predict_proba_lr
 
     # what SoftmaxRegression reads and scikit-learn has no name for
-    group, binary, time_budget = False, "logistic", None
+    group, binary, time_budget, standardize, penalty_factor, positive = False, "logistic", None, False, None, False
 
-    def _fit(self, X, y, sample_weight, callback):
+    def _fit(self, X, y, sample_weight, callback, offset=None):
         check_parameters(self, y, self.l1_ratio, "l1_ratio")
         if self.solver in NARROW:
             check_array(X, accept_sparse=True, accept_large_sparse=False)
@@ -72,7 +72,7 @@ class LogisticRegression(SoftmaxRegression):
         try:
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
-                return super()._fit(X, y, sample_weight, callback)
+                return super()._fit(X, y, sample_weight, callback, offset)
         finally:
             vars(self).update(given)
             for warning in told:
@@ -127,6 +127,7 @@ class LogisticRegressionCV(SoftmaxRegressionCV):
     __init__ = stored(TheirsCV.__init__)
 
     group, binary, rule, C_max = False, "logistic", "best", 1.0
+    standardize, penalty_factor, positive = False, None, False
 
     @property
     def path_tol(self):
