@@ -19,16 +19,16 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import _referee
 import numpy as np
+from _peers import write
+from _zoo_jobs import Shape, text_rows
 from results import ROOT, table, write_section
-from scipy import sparse
 
 from inklens import SoftmaxRegression
 from inklens.datasets import load_dataset
 from inklens.linear.kernels import library as kernels
-from inklens.linear.problem.penalties import ElasticNet, GroupLasso
 from inklens.linear.rows.rows import Rows
-from inklens.linear.softmax import log_softmax
 
 HERE = Path(__file__).parent
 STEPS = {  # settings that each peer is given in turn
@@ -97,39 +97,15 @@ def pixels(n_train: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def text_like(n_samples=20_000, n_features=50_000, n_classes=20, density=0.002):
-    """Return term weights as text has them: Zipf columns, rows of unit length, classes with words of their own."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, n_classes, n_samples)
-    lengths = rng.poisson(n_features * density, n_samples) + 1
-    common = 1.0 / np.arange(1, n_features + 1)
-    tilt = rng.gamma(0.3, size=(n_classes, n_features))
-    rows, columns = [], []
-    for k in range(n_classes):
-        own = np.flatnonzero(y == k)
-        share = np.cumsum(common * tilt[k])
-        count = lengths[own]
-        columns.append(np.searchsorted(share, rng.random(count.sum()) * share[-1]))
-        rows.append(np.repeat(own, count))
-    rows, columns = np.concatenate(rows), np.concatenate(columns)
-    X = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_samples, n_features))
-    X.sum_duplicates()
-    X.data = 1.0 + np.log(X.data)
-    norm = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
-    return sparse.diags(1.0 / np.maximum(norm, 1e-12)).tocsr() @ X, y
+    """Return term weights as text has them, the same ones at every call."""
+    shape = Shape(n_samples, n_features, n_classes)
+    return text_rows(np.random.default_rng(0), shape, words_per_row=n_features * density)
 
 
 def objective(coef, intercept, X, y, penalty) -> float:
-    """The referee: the objective in plain float64, from the coefficients alone."""
-    loss = 0.0
-    for start in range(0, X.shape[0], 5000):
-        part = X[start : start + 5000]
-        part = part / 255.0 if part.dtype == np.uint8 else part
-        loss -= log_softmax(np.asarray(part @ coef.T) + intercept)[
-            np.arange(part.shape[0]), y[start : start + 5000]
-        ].sum()
-    l1, l2 = {"l2": (0.0, 1.0), "l1": (1.0, 0.0), "elasticnet": (0.5, 0.5)}.get(penalty, (0.0, 0.0))
-    value = GroupLasso(1.0, 0.0) if penalty == "group" else ElasticNet(l1, l2)
-    return float(loss + value.value(np.asarray(coef, dtype=float)))
+    """Return the objective at C = 1; pixels count 1 / 255."""
+    scale = 1.0 / 255.0 if X.dtype == np.uint8 else 1.0
+    return _referee.objective(coef, intercept, X, y, penalty=penalty, scale=scale)
 
 
 def our_model(penalty, tol):
@@ -244,10 +220,7 @@ def run_job(job: Job, X, y, python, limit) -> tuple[list[list], list[Curve]]:
     curves = [ours]
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "data.npz"
-        if sparse.issparse(X):
-            np.savez(data, data=X.data, indices=X.indices, indptr=X.indptr, shape=X.shape, y=y)
-        else:
-            np.savez(data, X=X, y=y)
+        write(data, X, y)
         for peer in job.peers if python else []:
             curves.append(peer_curve(python, peer, data, X, y, job, optimum, limit))
     reached = {c.solver: c.seconds_to(job.targets.get(c.solver, job.target)) for c in curves[1:]}

@@ -25,7 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("src", "tests", "scripts", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")  # what tests read
+COPIED = (
+    "src",
+    "tests",
+    "scripts",
+    "benchmarks",
+    "docs",
+    "pyproject.toml",
+    "README.md",
+    "CONTRIBUTING.md",
+)  # tests read them
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".*_cache", "*.pyc")
 KERNELS = "src/inklens/linear/kernels"
 MAX_SECONDS = 900  # for the tests of one fault: a fault that makes them hang is noticed

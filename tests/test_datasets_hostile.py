@@ -16,11 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inklens.datasets import load_dataset, unpack
+from inklens.datasets import available, load_dataset, unpack
+from inklens.datasets.openml.arff import parse_arff
+from inklens.datasets.sources.folder import Stack
 from inklens.datasets.sources.idx import read_idx
 from inklens.datasets.sources.tables import decode_text, read_rows
 from inklens.datasets.unpack import read_file
-from inklens.errors import DataError
+from inklens.errors import DataError, InklensError
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SIZES = st.integers(0, 2**32 - 1) | st.integers(0, 40)
@@ -442,3 +444,127 @@ def test_plain_file_over_the_limit_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(bytes(100))
     with pytest.raises(DataError, match="at most 99"):
         read_file(tmp_path / "a", limit=99)
+
+
+def of_parquet(path, **columns):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet.write_table(pyarrow.table(columns), path, compression="zstd")
+    return f"parquet:{path}"
+
+
+def test_tables_that_decode_to_far_more_than_they_say_are_refused_before_they_are_held(tmp_path):
+    """By columns, by lists, by texts, by pictures: each tiny, each over a gigabyte once decoded."""
+    pyarrow = pytest.importorskip("pyarrow")
+    zeros = np.zeros(1_000_000, np.int64)
+    picture = io.BytesIO()
+    Image.fromarray(np.zeros((500, 500), np.uint8)).save(picture, "PNG")
+    ends, values = np.arange(0, 3_000_001, 1_000_000, dtype=np.int32), np.zeros(3_000_000)
+    lists = pyarrow.ListArray.from_arrays(pyarrow.array(ends), pyarrow.array(values))
+    specs = [
+        of_parquet(tmp_path / "a.parquet", label=zeros, **{f"p{i}": zeros for i in range(60)}),
+        of_parquet(tmp_path / "b.parquet", label=[0] * 60, image=pyarrow.concat_arrays([lists] * 20)),
+        of_parquet(tmp_path / "c.parquet", label=["x" * 200_000] * 6000, p=np.zeros(6000)),
+        of_parquet(tmp_path / "d.parquet", label=[1] * 5000, image=[{"bytes": picture.getvalue()}] * 5000),
+    ]
+    assert peak_kibibytes_after_refusing(*specs) < 300 << 10
+
+
+def test_text_that_decodes_to_far_more_than_it_says_is_refused(tmp_path):
+    with gzip.open(tmp_path / "a.csv.gz", "wb") as file:
+        for _ in range(40):
+            file.write(b'"1","00","00"\n' * 100_000)
+    assert peak_kibibytes_after_refusing(f"csv:{tmp_path / 'a.csv.gz'}") < 300 << 10
+    names = b"".join(b"@attribute p%d numeric\n" % i for i in range(784))
+    sparse = b"@relation x\n" + names + b"@attribute class {0,1}\n@data\n" + b"{}\n" * 200_000
+    with pytest.raises(DataError, match="at most 20 times"):
+        parse_arff(sparse, target="class", where="x")
+
+
+def test_large_pictures_are_not_held_as_they_are(tmp_path):
+    stack = Stack(None)
+    for side in (4000, 128, 2000):
+        stack.add(np.zeros((side, side), np.uint8))
+    assert sum(picture.nbytes for picture in stack.pictures) < 20_000
+    images, (note,) = stack.result()
+    assert images.shape == (3, 28, 28)
+    assert "3 different sizes" in note
+
+
+@pytest.mark.parametrize("type_name", ["int64", "uint8", "float64", "int16", "bool"])
+def test_parquet_in_batches_is_the_whole_table(tmp_path, monkeypatch, type_name):
+    pytest.importorskip("pyarrow")
+    from inklens.datasets.sources import parquet
+
+    monkeypatch.setattr(parquet, "VALUES_AT_A_TIME", 12)
+    monkeypatch.setattr(parquet, "NESTED_ROWS", 2)
+    pixels = (np.random.default_rng(0).integers(0, 256, (9, 4)) > 99).astype(type_name)
+    labels = ["a", "b", "a"] * 3
+    wide = of_parquet(tmp_path / "a.parquet", label=labels, **{f"p{i}": pixels[:, i] for i in range(4)})
+    nested = of_parquet(tmp_path / "b.parquet", label=labels, image=[list(row) for row in pixels])
+    for spec in (wide, nested):
+        found = load_dataset(spec + "?range=0:1&invert=no")
+        assert np.array_equal(found.X, pixels.astype(np.uint8) * 255)
+        assert found.y.tolist() == labels
+
+
+@pytest.mark.parametrize("column", [0, 2, 4])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", [True, False])
+def test_labels_are_text_as_written(tmp_path, column, end, header):
+    labels = ["007", "7", "99999999999999999999", "99999999999999999998", "-1", "+1", "1e3", " 12 "]
+    rows = [[str(i), "0", "9", "255"] for i in range(len(labels))]
+    for row, label in zip(rows, labels, strict=True):
+        row.insert(column, label)
+    names = ["a", "b", "c", "d"]
+    names.insert(column, "label")
+    lines = [*([",".join(names)] if header else []), *(",".join(row) for row in rows)]
+    (tmp_path / "a.csv").write_text(end.join(lines) + end, newline="")
+    found = load_dataset(f"csv:{tmp_path / 'a.csv'}?label={column + 1}")
+    assert found.y.tolist() == [label.strip() for label in labels]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_labels_that_a_float_cannot_tell_apart_are_refused(tmp_path, dtype):
+    exact = 2.0 ** (np.finfo(dtype).nmant + 1)
+    for labels, words in (
+        ([1.0, exact], None),
+        ([1.0, 2 * exact if dtype != np.float16 else 4096], "no usable label.*row 2"),
+    ):
+        np.savez(tmp_path / "a.npz", X=np.eye(2, 4), y=np.array(labels, dtype))
+        if words is None:
+            assert load_dataset(f"npz:{tmp_path / 'a.npz'}").y.tolist() == ["1", str(int(exact))]
+        else:
+            with pytest.raises(DataError, match=words):
+                load_dataset(f"npz:{tmp_path / 'a.npz'}")
+
+
+def test_two_columns_of_labels_are_not_merged(tmp_path):
+    (tmp_path / "a.csv").write_text("label,Label,a,b,c,d\n1,2,0,0,0,9\n2,1,0,9,0,0\n")
+    for spec in ("", "?label=label"):
+        with pytest.raises(DataError, match=r"columns '[lL]abel'"):
+            load_dataset(f"csv:{tmp_path / 'a.csv'}{spec}")
+
+
+@pytest.mark.parametrize(
+    "name", ["~t.csv", "~nosuchuser.csv", " t.csv", "t.csv ", "t.csv\n", "a?b=c.csv", "a:b.csv", "mnist.csv"]
+)
+def test_any_name_that_the_system_takes(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("label,a,b,c,d\n1,0,0,0,9\n2,0,9,0,0\n")
+    for spec in (f"csv:{name}", f"csv:{tmp_path / name}", f"csv:{name}?label=label"):
+        assert load_dataset(spec).y.tolist() == ["1", "2"]
+    if name.endswith(".csv"):
+        assert load_dataset(str(tmp_path / name)).y.tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet", "idx", "folder"])
+@pytest.mark.parametrize("place", ["~nosuchuser/t", "a\0b", "x" * 5000, " "])
+def test_paths_that_lead_nowhere_are_the_one_error(kind, place):
+    with pytest.raises(InklensError):
+        load_dataset(f"{kind}:{place}")
+
+
+def test_a_cache_in_nobodys_home_is_a_path(monkeypatch):
+    monkeypatch.setenv("INKLENS_CACHE", "~nosuchuser/x")
+    assert available()

@@ -35,7 +35,7 @@ def test_a_rare_large_value_keeps_its_curvature(seed):
     X[rng.choice(4000, 5, replace=False), 29] = 60.0
     problem = Problem(Rows.of(X), rng.integers(0, 3, 4000), np.ones(4000), 3, penalty_of(0.0))
     proba = np.full((4000, 3), 1.0 / 3.0)
-    metric = build_metric(problem, proba)
+    metric = build_metric(problem, proba, n_rows=ROWS_PER_COLUMN * 31)
     assert ROWS_PER_COLUMN * 31 < 4000
     pushed = np.zeros((3, 31))
     pushed[:, 29] = 2.0, -1.0, -1.0

@@ -368,7 +368,7 @@ def test_without_a_penalty_an_existing_optimum_is_never_passed(kind):
     for seed in SEEDS:
         found = case(seed, "none", kind)
         proba = found.problem.evaluate(*found.rounded, dtype=np.float64).proba
-        bound, exists = certificates.unpenalised_bound(found.problem, found.rounded[0], proba)
+        bound, exists = certificates.unpenalised_bound(found.problem, found.rounded[0], [proba])
         existing += exists is True
         assert bound <= found.optimum
         assert found.solution.lower_bound <= found.optimum

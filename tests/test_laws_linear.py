@@ -162,7 +162,7 @@ def test_the_two_rules_differ_and_the_standard_error_is_what_parts_them():
     *_, best = search("best")
     *_, careful = search("one_se")
     assert careful.C_ < best.C_
-    scores = best.scores_[0]
+    scores = best.scores_[:, 0].T
     mean, error = scores.mean(axis=1), scores.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
     top = mean.argmax()
     assert best.Cs_[0, top] == best.C_
@@ -177,10 +177,10 @@ def test_scores_are_weighted_means_over_the_rows_that_a_splitter_holds_out():
         C = found.Cs_[0, 5]
         alone = SoftmaxRegression(C=C, l1_ratio=1.0, tol=1e-6).fit(X[train], y[train], sample_weight=weights[train])
         logs = log_softmax(X[test] @ alone.coef_.T + alone.intercept_, axis=1)[np.arange(len(test)), y[test]]
-        assert found.scores_[0, 5, fold] == pytest.approx(np.average(logs, weights=weights[test]), abs=0.05)
+        assert found.scores_[fold, 0, 5] == pytest.approx(np.average(logs, weights=weights[test]), abs=0.05)
         unweighted = logs.mean()
         if abs(unweighted - np.average(logs, weights=weights[test])) > 0.1:
-            assert abs(found.scores_[0, 5, fold] - unweighted) > 0.05
+            assert abs(found.scores_[fold, 0, 5] - unweighted) > 0.05
 
 
 # ---- the estimator and the driver ------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_strengths_beyond_are_refused_with_the_remedy(C, remedy, penalty):
 @pytest.mark.parametrize(
     ("name", "value"),
     [(name, value) for name in ("C", "tol", "l1_ratio", "time_budget") for value in (np.nan, -1.0, -1e-300, "1", [1.0])]
-    + [("C", 0.0), ("C", -np.inf), ("tol", np.inf), ("l1_ratio", 1.0 + 1e-15), ("time_budget", 0.0), ("max_iter", 0)],
+    + [("C", 0.0), ("C", -np.inf), ("tol", np.inf), ("l1_ratio", 1.0 + 1e-15), ("time_budget", 0.0), ("max_iter", -1)],
 )
 def test_parameters_out_of_range_are_named(name, value):
     with pytest.raises(ValueError, match=f"'{name}' parameter"):

@@ -140,15 +140,16 @@ def test_separation_is_proven_and_holds_in_exact_arithmetic(seed):
         assert solution.exists is False
         assert solution.separation.margin > 0.0
         assert exactly_separates(X, problem.codes, solution.separation.coef, solution.separation.intercept)
-    else:  # codes[:2] was overwritten: this one may really overlap
-        assert solution.exists is not False
+    else:  # codes[:2] was overwritten: this one may really overlap, or touch
+        assert (solution.exists is False) == (solution.recession is not None)
 
 
 def test_touching_classes_are_not_called_separated():
     rows, codes = Rows.of(np.array([[0.0], [1.0], [1.0], [2.0]])), np.array([0, 0, 1, 1], np.int32)
     solution = solve(Problem(rows, codes, np.ones(4), 2, ElasticNet(0.0, 0.0)), tol=1e-6)
     assert not solution.separated
-    assert solution.exists is None  # quasi-complete separation: undetermined
+    assert (solution.status, solution.exists) == ("stopped", False)  # quasi-complete separation
+    assert "separable in part" in solution.remark(1e-6)
     assert certificates.separation(rows, codes, np.array([[0.0], [1e9]]), np.array([0.0, -1e9])) is None
 
 
@@ -175,7 +176,7 @@ def test_existence_is_proven_only_where_no_direction_separates(seed):
     if solution.exists:
         assert not partly_separable
         assert solution.lower_bound <= oracle(X, problem) * (1 + 1e-9) + 1e-12
-    if solution.separated:
+    if solution.exists is False:
         assert partly_separable
 
 
@@ -292,8 +293,8 @@ def test_the_proof_of_existence_ends_with_its_time():
     problem = Problem(Rows.of(rng.normal(size=(200, 3))), np.arange(200) % 3, np.ones(200), 3, ElasticNet(0.0, 0.0))
     found = solve(problem, tol=1e-8)
     proba = problem.evaluate(found.coef, found.intercept, dtype=np.float64).proba
-    assert certificates.unpenalised_bound(problem, found.coef, proba)[1] is True
-    bound, exists = certificates.unpenalised_bound(problem, found.coef, proba, seconds=0.0)
+    assert certificates.unpenalised_bound(problem, found.coef, [proba])[1] is True
+    bound, exists = certificates.unpenalised_bound(problem, found.coef, [proba], seconds=0.0)
     assert exists is None
     assert 0.0 < bound <= found.objective
 

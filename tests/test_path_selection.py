@@ -137,7 +137,7 @@ def test_scores_are_those_of_separate_fits(digits):
         for point, C in enumerate(model.Cs_[0]):
             alone = SoftmaxRegression(C=C, l1_ratio=1.0, tol=1e-7).fit(X[train], y[train])
             score = alone.predict_log_proba(X[test])[np.arange(len(test)), y[test]].mean()
-            assert model.scores_[0, point, fold] == pytest.approx(score, rel=1e-3)
+            assert model.scores_[fold, 0, point] == pytest.approx(score, rel=1e-3)
 
 
 def test_one_standard_error_rule_takes_the_strongest_penalty_within(digits):

@@ -12,9 +12,10 @@ import numpy as np
 from inklens import __version__
 from inklens.errors import DataError, ModelFileError
 from inklens.linear.proofs.dual import DualPoint
-from inklens.model.file import contents, dual_point, entries_of, pack, read_file, unpack
+from inklens.model.file import contents, pack, read_file, unpack
 from inklens.model.linear_model import PHOTO_SHAPE, LinearModel
 from inklens.model.records import DataRecord, FitRecord
+from inklens.model.schema import checked
 from inklens.reprs import Card, Shown, certificate_facts, ink_tile, most_likely, percent
 from inklens.storage import write_bytes
 
@@ -443,11 +444,6 @@ class DigitReader(LinearModel):
 
         tensors, header = weights.unpack(data) if weights.is_json(data) else unpack(data)
         try:
-            return cls(
-                coef=tensors["coef"].astype(np.float64),
-                intercept=tensors["intercept"].astype(np.float64),
-                dual=dual_point(tensors),
-                **entries_of(header),
-            )
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(**checked(tensors, header))
+        except DataError as error:
             raise ModelFileError(f"is not a usable model: {error}") from error

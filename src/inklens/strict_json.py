@@ -1,6 +1,7 @@
 """JSON as RFC 8259 has it and nothing beyond: no NaN, no name twice, no depth or number that only an attack needs."""
 
 import json
+import math
 import re
 from typing import NoReturn
 
@@ -78,7 +79,10 @@ def _integer(text: str) -> int:
 
 
 def _number(text: str) -> float:
-    return float(_short(text))
+    number = float(_short(text))
+    if math.isinf(number):
+        raise JsonError(f"the number {text} is beyond what float64 can hold")
+    return number
 
 
 def _short(text: str) -> str:

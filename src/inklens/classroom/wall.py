@@ -247,7 +247,7 @@ def _refit(drawn: ClassDigits, labels: np.ndarray, progress: Progress | None) ->
     n_folds = int(folds.max()) + 1
 
     def fit(rows: np.ndarray, targets: np.ndarray) -> SoftmaxRegression:
-        return SoftmaxRegression(C=C, l1_ratio=L1_RATIO, tol=TOL).fit(rows, targets)
+        return SoftmaxRegression(C=C, l1_ratio=L1_RATIO, binary="softmax", tol=TOL).fit(rows, targets)
 
     before = fit(X, y).predict(own) == labels
     after = np.zeros(len(labels), bool)

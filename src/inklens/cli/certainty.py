@@ -12,6 +12,7 @@ from inklens.cli.output import (
     say,
     split_options,
 )
+from inklens.cli.terminal import echo
 
 
 @click.command()
@@ -61,7 +62,7 @@ def stability(model: str, out: str | None, as_json: bool, **options) -> None:
         say(f"wrote {found.display().save(out)}")
     if as_json:
         return print_json({"schema_version": 1, "model": model, **found.to_json()})
-    click.echo("\n".join(found.in_words()))
+    echo("\n".join(found.in_words()))
 
 
 @click.command()
@@ -101,7 +102,7 @@ def compare(model_a: str, model_b: str, out: str | None, as_json: bool, **option
     for note in found.notes:
         say(f"inklens: {note}")
     print_table(["", *found.names], _versus(found))
-    click.echo(f"\nOn {found.data}:\n" + "\n".join(found.comparison.in_words(*found.names)))
+    echo(f"\nOn {found.data}:\n" + "\n".join(found.comparison.in_words(*found.names)))
 
 
 def _versus(found) -> list[list[str]]:

@@ -12,6 +12,7 @@ from inklens.cli.output import (
     say,
     show_page,
 )
+from inklens.cli.terminal import shown
 from inklens.cli.wall import wall
 
 
@@ -69,5 +70,5 @@ def check(folder: str, out: str, model: str | None, unboxed: bool, as_json: bool
     for note in found.notes:
         say(f"inklens: {note}")
     page = Path(out) / OVERVIEW
-    say(f"inklens: open {click.format_filename(str(page))}; type points into {click.format_filename(out)}/grades.csv")
+    say(f"inklens: open {shown(page)}; type points into {shown(out)}/grades.csv")
     show_page(page, open_page)

@@ -2,6 +2,8 @@
 
 import click
 
+from inklens.cli.terminal import echo
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -20,4 +22,4 @@ def completion(shell: str) -> None:
     complete = get_completion_class(shell)
     if complete is None:
         raise click.ClickException(f"this version of click cannot complete in {shell}")
-    click.echo(complete(inklens, {}, "inklens", "_INKLENS_COMPLETE").source())
+    echo(complete(inklens, {}, "inklens", "_INKLENS_COMPLETE").source())

@@ -15,6 +15,7 @@ from inklens.cli.output import (
     say,
     split_options,
 )
+from inklens.cli.terminal import echo
 
 
 @click.group()
@@ -76,7 +77,7 @@ def info(spec: str, load: bool | None, as_json: bool) -> None:
         facts, sentences = look(spec, load=load, progress=progress)
     if as_json:
         return print_json({"schema_version": 1, **facts})
-    click.echo("\n".join(sentences))
+    echo("\n".join(sentences))
 
 
 @data.command(short_help="Download a data set and keep it.")
@@ -154,7 +155,7 @@ def twins(spec: str, out: str | None, as_json: bool, **options) -> None:
         say(f"wrote {display.save(out)}")
     if as_json:
         return print_json({"schema_version": 1, "data": spec, **found.to_json()})
-    click.echo(f"{display.sentence}, {found.n_conflicting} of them with another label.")
+    echo(f"{display.sentence}, {found.n_conflicting} of them with another label.")
     pairs = [
         [p["test_sample"], p["test_label"], p["train_sample"], p["train_label"], f"{p['distance']:.3f}"]
         for p in found.pairs[:20]

@@ -19,6 +19,7 @@ from inklens.cli.output import (
     say,
     say_next,
 )
+from inklens.cli.terminal import echo
 
 
 @click.command()
@@ -98,7 +99,7 @@ def _show_suspects(
     if as_json:
         return print_json({"schema_version": 1, "model": model, **found.to_json()})
     suspects = found.errors.suspects
-    click.echo(f"{len(suspects):,} of {len(found.index):,} labels are doubted, out of {options['folds']} folds.")
+    echo(f"{len(suspects):,} of {len(found.index):,} labels are doubted, out of {options['folds']} folds.")
     shown = [found.entry(i, words=True) for i in suspects[:most].tolist()]
     if shown:
         header = ["training row", "given", "or", "log-odds", "because"]
@@ -119,7 +120,7 @@ def _refit(model: str, data: str | None, decided: str, out: str, as_json: bool) 
     if as_json:
         return print_json(changed.to_json())
     rows = f"{changed.n_relabelled} row{'s' * (changed.n_relabelled != 1)}"
-    click.echo(f"{rows} relabelled, {changed.n_dropped} left out; the model is in {out}")
+    echo(f"{rows} relabelled, {changed.n_dropped} left out; the model is in {out}")
     print_table(
         ["on the corrected labels", "before", "after"],
         [
@@ -130,7 +131,7 @@ def _refit(model: str, data: str | None, decided: str, out: str, as_json: bool) 
             ["relabelled training rows read so", changed.agreed, changed.agrees],
         ],
     )
-    click.echo(
+    echo(
         f"Answers changed: {changed.answers_changed['train']} on training rows, {changed.answers_changed['test']} on "
         f"test rows. Largest change of a coefficient: {changed.largest_change:.3g}."
     )

@@ -19,6 +19,7 @@ from inklens.cli.output import (
     say,
 )
 from inklens.cli.photos import anyway_option, digit_option, given, recipe_options
+from inklens.cli.terminal import echo, shown
 
 
 def picture_options(command):
@@ -108,11 +109,11 @@ def explain(model, image, sample, part, data, against, out, view, scale, as_json
         say(f"wrote {save_explanation(evidence, out, against=against, view=view, scale=scale)}")
     if as_json:
         return print_json({"schema_version": 1, "image": name, **evidence.to_json(against)})
-    click.echo(f"{click.format_filename(name)}: {click.style(evidence.label, bold=True)}")
+    echo(f"{shown(name)}: {click.style(evidence.label, bold=True)}")
     print_table(["class", "adds", "takes", "intercept", "z", "probability"], _scores(evidence))
-    click.echo(f"\nWhy {evidence.label} and not {against} (weights centred over all classes):")
+    echo(f"\nWhy {evidence.label} and not {against} (weights centred over all classes):")
     for line in evidence.in_words(evidence.label, against):
-        click.echo(f"  {line}")
+        echo(f"  {line}")
 
 
 def _scores(evidence) -> list[list[str]]:
@@ -212,7 +213,7 @@ def flip(
         extra = {} if pen is None else {"strokes": [stroke.to_json() for stroke in drawable]}
         return print_json({"schema_version": 1, "image": name, **found.to_json(), "radius": radii, **extra})
     same = " already, nothing needs to change" if found.ink_changed == 0.0 else ""
-    click.echo(f"{click.format_filename(name)}: {found.source} → {click.style(found.target, bold=True)}{same}")
+    echo(f"{shown(name)}: {found.source} → {click.style(found.target, bold=True)}{same}")
     print_table(["", ""], _lines(found, radii), left=(0, 1))
     if drawable:
         print_table(["stroke", "to", "ink", "from row, col", "to row, col", "margin"], [_row(s) for s in drawable])
@@ -284,7 +285,7 @@ def votes(model, image, sample, part, data, a, b, most, out, as_json: bool, **se
     document = result.to_json(most=most)
     if as_json:
         return print_json({"schema_version": 1, "image": name, **document})
-    click.echo(f"{click.format_filename(name)}: {document['n_rows']:,} training images vote on {result.name}")
+    echo(f"{shown(name)}: {document['n_rows']:,} training images vote on {result.name}")
     rows = {"for": "votes for", "against": "votes against", "intercept": "intercept", "remainder": "remainder"}
     shares = [[words, f"{document['shares'][part]:+.6g}"] for part, words in rows.items()]
     print_table(["", ""], [*shares, ["sum", f"{document['shares']['total']:+.6g}"]])
@@ -292,4 +293,4 @@ def votes(model, image, sample, part, data, a, b, most, out, as_json: bool, **se
         strongest = ", ".join(
             f"{row_name(e['part'], e['sample'])} (a {e['label']}) {e['vote']:+.3g}" for e in entries[:5]
         )
-        click.echo(f"strongest {side}: {strongest or 'none'}")
+        echo(f"strongest {side}: {strongest or 'none'}")

@@ -5,6 +5,7 @@ import sys
 import click
 
 from inklens.cli.output import OutFile, data_option, json_option, print_json, progress_bar, refuse_given, say
+from inklens.cli.terminal import echo
 
 STDOUT = "-"
 
@@ -108,7 +109,7 @@ def export(ctx, model: str, out: str, as_json: bool, no_path: bool, uint8: bool,
     if out != STDOUT and as_json:
         return print_json({**result.to_json(), "model": model, "export": out})
     if out != STDOUT:
-        click.echo(f"{out}: {len(result.content) / 1000:.0f} kB")
+        echo(f"{out}: {len(result.content) / 1000:.0f} kB")
 
 
 def _write(content: bytes, out: str) -> None:

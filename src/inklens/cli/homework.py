@@ -7,6 +7,7 @@ import click
 
 from inklens.cli.output import json_option, open_option, out_option, print_json, print_table, say, say_next, show_page
 from inklens.cli.photos import given, recipe_options
+from inklens.cli.terminal import echo, shown
 
 FOLDER = "my-homework"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif")
@@ -100,8 +101,8 @@ def new(
     if as_json:
         return print_json({**found.to_json(), "folder": str(folder), "digits": _answers(work)})
     _say_gaps(found)
-    at = click.format_filename(str(folder))
-    say(f"All of it, to read and to print: {click.format_filename(str(folder / 'page.html'))}")
+    at = shown(folder)
+    say(f"All of it, to read and to print: {shown(folder / 'page.html')}")
     say_next(
         (f"homework new {at} --photo FILE", "the second digit, or another one in its place"),
         (f"homework check {at}", "what is there and what is missing"),
@@ -158,7 +159,7 @@ def hand_in(folder: str, out: str | None, open_page: bool | None, as_json: bool)
     found = work.hand_in(out)
     if as_json:
         return print_json({**found.to_json(), "folder": folder, "file": out, "bytes": Path(out).stat().st_size})
-    click.echo(f"{click.format_filename(out)}: {Path(out).stat().st_size / 1000:.0f} kB")
+    echo(f"{shown(out)}: {Path(out).stat().st_size / 1000:.0f} kB")
     _say_gaps(found)
     show_page(Path(folder) / "page.html", open_page)
 
@@ -225,8 +226,8 @@ class _Terminal:
 
         if not self.interactive:
             return known
-        click.echo(f"\n{click.style(f'Digit {number}', bold=True)}, as the model sees it\n")
-        click.echo(text_picture(made.framed.frame / 255, blocks=shows_blocks()))
+        echo(f"\n{click.style(f'Digit {number}', bold=True)}, as the model sees it\n")
+        echo(text_picture(made.framed.frame / 255, blocks=shows_blocks()))
         classes = click.Choice(work.reader.classes)
         questions = {"meant": "Which digit is it meant to be?", "guess": "What will the model say?"}
         return {
@@ -242,10 +243,10 @@ class _Terminal:
             return
         verdict = "" if digit.outcome is None else f", {digit.outcome}"
         sure = percent(digit.probabilities[digit.label])
-        click.echo(f"digit {number}: {click.style(digit.label, bold=True)}  {sure}{verdict}")
+        echo(f"digit {number}: {click.style(digit.label, bold=True)}  {sure}{verdict}")
         if number == 1 and digit.outcome is not None and self.interactive:
             turn = "misread" if digit.outcome == "read right" else "read right"
-            click.echo(f"Now change the digit slightly, so that it is {turn}.")
+            echo(f"Now change the digit slightly, so that it is {turn}.")
 
 
 def _on_terminal() -> bool:

@@ -21,6 +21,7 @@ from inklens.cli.output import (
     split_options,
 )
 from inklens.cli.photos import anyway_option
+from inklens.cli.terminal import echo
 
 
 def set_options(command):
@@ -146,7 +147,7 @@ def _show_scores(model: str, predictions: str | None, out: str | None, as_json: 
         [[name, *map(int, row)] for name, row in zip(scores.classes, scores.confusion, strict=True)],
         title="\nConfusion",
     )
-    click.echo("\n" + "\n".join(scores.in_words()))
+    echo("\n" + "\n".join(scores.in_words()))
 
 
 def show_certainty(
@@ -168,11 +169,11 @@ def show_certainty(
     for note in found.notes:
         say(f"inklens: {note}")
     for answer in answers:
-        click.echo(
+        echo(
             f"{answer.name}: {click.style(answer.words, bold=True)}  (alone: {answer.label}, {answer.probability:.1%})"
         )
     print_table(["", ""], _summary(found), left=(0, 1))
-    click.echo("\n" + "\n".join(found.in_words()))
+    echo("\n" + "\n".join(found.in_words()))
 
 
 def _summary(found) -> list[list[str]]:
@@ -210,7 +211,7 @@ def show_mistakes(model: str, cell, most: int, out: str | None, as_json: bool, *
         say(f"wrote {display.save(out)}")
     if as_json:
         return print_json({"schema_version": 1, "model": model, **opened.to_json()})
-    click.echo(display.sentence)
+    echo(display.sentence)
     named = zip(opened.samples[:most].tolist(), opened.probability[:most], strict=True)
     rows = [[row_name(opened.part, sample), f"{p:.4f}"] for sample, p in named]
     if rows:
@@ -219,7 +220,7 @@ def show_mistakes(model: str, cell, most: int, out: str | None, as_json: bool, *
         say(f"The first of them: {program_name()} explain --model {shlex.quote(model)} {first}")
     if not cell:
         others = ", ".join(f"{true} as {answer} ({n})" for true, answer, n in frequent)
-        click.echo(f"\nMost frequent confusions: {others}")
+        echo(f"\nMost frequent confusions: {others}")
 
 
 # ---- older names -----------------------------------------------------------------------------------------------------

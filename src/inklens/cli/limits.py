@@ -13,6 +13,7 @@ from inklens.cli.output import (
     say,
     split_options,
 )
+from inklens.cli.terminal import echo
 
 
 @click.command(short_help="Say what the training rows leave open: pixels, separation.")
@@ -38,7 +39,7 @@ def limits(out: str | None, as_json: bool, **options) -> None:
         say("\n".join(f"wrote {path}" for path in found.save_figures(out)))
     if as_json:
         return print_json(found.to_json())
-    click.echo("\n".join([found.verdict, *found.silence.in_words()]))
+    echo("\n".join([found.verdict, *found.silence.in_words()]))
 
 
 def show_radii(model: str, out: str | None, as_json: bool, **options) -> None:
@@ -65,7 +66,7 @@ def show_radii(model: str, out: str | None, as_json: bool, **options) -> None:
         f"{found.robustness.boxed['l1'][i]:.2g})"
         for i in found.nearest(5)
     ]
-    click.echo(f"Nearest to another answer: {', '.join(nearest)}")
+    echo(f"Nearest to another answer: {', '.join(nearest)}")
 
 
 @click.command("radii")

@@ -11,7 +11,9 @@ import click
 
 from inklens import __version__
 from inklens.cli.foreign import option_of_today
+from inklens.cli.terminal import echo
 from inklens.errors import InklensError, ParameterError
+from inklens.names import showable
 
 # heading: name: (module, one line for `inklens --help`); a module is imported only when its command runs.
 GROUPS = {
@@ -119,7 +121,7 @@ def inklens(ctx: click.Context) -> None:
     Every command takes --help; most take --json.
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        echo(ctx.get_help())
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -181,7 +183,7 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"inklens: {message}", err=True)
+    echo(f"inklens: {showable(message)}", err=True)
     return code
 
 

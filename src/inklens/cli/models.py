@@ -16,6 +16,7 @@ from inklens.cli.output import (
     say_next,
     split_options,
 )
+from inklens.cli.terminal import echo
 
 
 @click.command()
@@ -64,6 +65,11 @@ from inklens.cli.output import (
     default="255",
     show_default=True,
     help="Divide pixels by 255, or stretch each to 0..1 by its range in the training rows.",
+)
+@click.option(
+    "--standardize",
+    is_flag=True,
+    help="Penalise coefficients times their columns' standard deviations, as if columns had been scaled to 1.",
 )
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="Lower C until at most N pixels are used (with L1)."
@@ -161,8 +167,8 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
         rows = [[name.replace("_", " "), f"{stated[name]:.9g}", f"{getattr(found, name):.9g}"] for name in names]
         print_table(["", "stated", "computed again"], rows)
         if found.separated is not None:
-            click.echo(f"separates the training rows: {'yes' if found.separated else 'NO'}")
-        click.echo("The certificate holds." if found.holds else "The certificate does NOT hold.")
+            echo(f"separates the training rows: {'yes' if found.separated else 'NO'}")
+        echo("The certificate holds." if found.holds else "The certificate does NOT hold.")
     if not found.holds:
         raise click.exceptions.Exit(1)
 
@@ -183,6 +189,11 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
     "--l1-ratio", type=float, default=1.0, show_default=True, metavar="R", help="1: L1; between 0 and 1: elastic net."
 )
 @click.option("--group", is_flag=True, help="A pixel is used by all classes or by none.")
+@click.option(
+    "--standardize",
+    is_flag=True,
+    help="Penalise coefficients times their columns' standard deviations, as if columns had been scaled to 1.",
+)
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="End where more than N pixels would be used."
 )

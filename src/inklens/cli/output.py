@@ -1,6 +1,5 @@
 """What commands share: printing, progress on stderr, and option types."""
 
-import json
 import os
 import shlex
 import shutil
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import click
 from click.core import ParameterSource
+
+from inklens.cli.terminal import echo, json_text, shown
 
 DATA_HELP = (
     "embedded (5,000 real digits in the package), mnist, fashion-mnist, kuzushiji-mnist, emnist, "
@@ -191,7 +192,7 @@ def show_page(page: Path, wanted: bool | None) -> None:
     if wanted is None and not (has_display and sys.stdout.isatty()):
         return
     if wanted is not False and not webbrowser.open(page.absolute().as_uri()) and wanted:
-        say(f"inklens: no browser could be started; open {click.format_filename(str(page))} in one")
+        say(f"inklens: no browser could be started; open {shown(page)} in one")
 
 
 def _typed(program: str) -> str:
@@ -205,7 +206,7 @@ def _typed(program: str) -> str:
 
 def print_json(document: dict) -> None:
     """Print one JSON document; NaN and infinity become null."""
-    click.echo(json.dumps(_plain(document), ensure_ascii=False))
+    echo(json_text(_plain(document)))
 
 
 def _plain(value):
@@ -223,16 +224,16 @@ def print_table(header: list[str], rows: list[list], *, title: str | None = None
     texts = [header, *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(row[j]) for row in texts) for j in range(len(header))]
     if title:
-        click.echo(click.style(title, bold=True))
+        echo(click.style(title, bold=True))
     for i, row in enumerate(texts if any(header) else texts[1:]):
         cells = [c.ljust(w) if j in left else c.rjust(w) for j, (c, w) in enumerate(zip(row, widths, strict=True))]
         line = "  ".join(cells).rstrip()
-        click.echo(click.style(line, bold=True) if i == 0 and any(header) else line)
+        echo(click.style(line, bold=True) if i == 0 and any(header) else line)
 
 
 def say(message: str) -> None:
     """Print a line for a person on stderr."""
-    click.echo(message, err=True)
+    echo(message, err=True)
 
 
 def say_next(*commands: tuple[str, str]) -> None:
@@ -257,6 +258,7 @@ def progress_bar() -> Iterator[Callable[[int, int | None, str], None]]:
         yield lambda done, total, text: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -269,7 +271,7 @@ def progress_bar() -> Iterator[Callable[[int, int | None, str], None]]:
         task = bar.add_task("", total=None)
 
         def update(done: int, total: int | None, text: str) -> None:
-            bar.update(task, completed=done, total=total, description=text)
+            bar.update(task, completed=done, total=total, description=escape(shown(text)))
 
         yield update
 
@@ -289,6 +291,7 @@ def fit_monitor() -> Iterator[Callable]:
             status.update(
                 f"objective {solution.objective:.6g}  proven bound {solution.lower_bound:.6g}  "
                 f"gap {solution.gap:.1e}  zeros {zeros:.0%}  passes {solution.n_passes}"
+                + (f"  slow: {solution.difficulty}" if solution.difficulty else "")
             )
 
         yield show

@@ -5,6 +5,7 @@ import os
 import click
 
 from inklens.cli.output import OutFile, Renamed, json_option, model_option, out_option, print_json, progress_bar, say
+from inklens.cli.terminal import echo, shown
 
 UNREAD = "?"  # stands for a sign that gets no answer
 
@@ -126,22 +127,22 @@ def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | No
 
 
 def _print(result, *, anyway: bool) -> None:
-    name = click.format_filename(result.path)
+    name = shown(result.path)
     if result.error:
         return say(f"inklens: {name}: {result.error['message']}")
     if result.refusal and not anyway:
-        return click.echo(f"{name}: {result.refusal}")
+        return echo(f"{name}: {result.refusal}")
     if len(result.digits) == 1:
         (reading,) = result.digits
         answer = f"{click.style(reading.label, bold=True)}  {reading.probability:.1%}"
-        return click.echo(f"{name}: {_doubt(reading)}{answer}")
+        return echo(f"{name}: {_doubt(reading)}{answer}")
     for line in result.lines:
         text = "".join(reading.label if reading.accepted or anyway else UNREAD for reading in line)
-        click.echo(f"{name}: {click.style(text or '(nothing)', bold=True)}")
+        echo(f"{name}: {click.style(text or '(nothing)', bold=True)}")
     for number, reading in enumerate(result.digits, 1):
         if not reading.accepted:
             what = f"{_doubt(reading)}{reading.label}" if anyway else _refusal(reading)
-            click.echo(f"  digit {number}: {what}")
+            echo(f"  digit {number}: {what}")
 
 
 def _doubt(reading) -> str:
@@ -175,7 +176,7 @@ def collect(images: tuple[str, ...], label: str, out: str, anyway: bool, **setti
     with progress_bar() as progress:
         kept, refused = run(images, label=label, folder=out, anyway=anyway, progress=progress, **given(settings))
     for path in kept:
-        click.echo(click.format_filename(str(path)))
+        echo(shown(path))
     for error in refused:
         say(f"inklens: {error}")
     if refused:

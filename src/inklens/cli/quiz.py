@@ -6,6 +6,7 @@ import click
 
 from inklens.cli.output import DataSpec, json_option, print_json, progress_bar, say
 from inklens.cli.photos import anyway_option, digit_option
+from inklens.cli.terminal import echo
 
 LEAVE = ("q", "quit", "exit")
 
@@ -85,7 +86,7 @@ class _Terminal:
         self.to_stderr, self.blocks = to_stderr, shows_blocks()
 
     def show(self, text: str) -> None:
-        click.echo(text, err=self.to_stderr)
+        echo(text, err=self.to_stderr)
 
     def play(self, number: int, question, score) -> None:
         """Show the digit, ask, and answer in exact numbers."""
@@ -108,7 +109,7 @@ class _Terminal:
         """Return a choice, or "" for a look at the answer."""
         by_name = {choice.lower(): choice for choice in choices}
         while True:
-            click.echo(f"{_listed(choices)} > ", nl=False, err=self.to_stderr)
+            echo(f"{_listed(choices)} > ", nl=False, err=self.to_stderr)
             line = sys.stdin.readline()
             if not sys.stdin.isatty():
                 self.show(line.strip())

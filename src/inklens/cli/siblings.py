@@ -19,6 +19,7 @@ from inklens.cli.output import (
     split_of_run,
     split_options,
 )
+from inklens.cli.terminal import echo, shown
 
 
 class Keys(click.ParamType):
@@ -87,7 +88,7 @@ def siblings(out: str, open_page: bool | None, as_json: bool, quick: bool, fresh
     for note in done.notes:
         say(f"inklens: {note}")
     print_table(["", "right", "95% interval", "fit", "beside ours"], done.table())
-    click.echo(f"\nThe page: {click.format_filename(str(page.file))}")
+    echo(f"\nThe page: {shown(page.file)}")
     say_next(
         (f"siblings{rows} --with 'sklearn.naive_bayes:GaussianNB()' -o {shlex.quote(out)}", "one more"),
         (f"fit --features strokes{rows} -o strokes.inklens", "ours, with better features"),

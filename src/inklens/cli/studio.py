@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from inklens.cli.output import data_option, open_option, out_option, progress_bar, say
+from inklens.cli.terminal import echo
 
 PORT = 8421
 
@@ -99,7 +100,7 @@ def studio(
         raise click.UsageError("--address, --names and --out go with --class", ctx)
     with kept_folder(folder, scratch=scratch) as place, _listening(port) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        click.echo(address)
+        echo(address)
         sys.stdout.flush()
         from inklens.studio.processes import prepare
 
@@ -124,8 +125,8 @@ def _open_class(
     settings = Settings(place, address or local_address(), PORT if port is None else port, model, names)
 
     def tell(opened: Opened) -> None:
-        click.echo(opened.wall)
-        click.echo(opened.join)
+        echo(opened.wall)
+        echo(opened.join)
         sys.stdout.flush()
         say("inklens: the first address is the teacher's wall, the second is for the class; Ctrl-C ends it")
         say(f"inklens: who is in the network of {settings.address} and knows the second address can draw")

@@ -22,6 +22,7 @@ from inklens.cli.output import (
     split_options,
 )
 from inklens.cli.photos import anyway_option
+from inklens.cli.terminal import echo, shown
 
 
 def _out_option(default: str):
@@ -80,10 +81,10 @@ def demo(data: str, out: str, open_page: bool | None, as_json: bool, **options) 
             for f in result.fits.compared.values()
         ],
     )  # fmt: skip
-    click.echo("\n" + "\n".join(result.evaluation.in_words()))
+    echo("\n" + "\n".join(result.evaluation.in_words()))
     if options["photo"]:
-        click.echo("\n" + "\n".join(result.own.in_words()))
-    click.echo(f"\nThe report: {click.format_filename(str(page))}")
+        echo("\n" + "\n".join(result.own.in_words()))
+    echo(f"\nThe report: {shown(page)}")
     show_page(page, open_page)
     rows = split_of_run(data=data, **options)
     model = Path(out) / "model.inklens"
@@ -128,5 +129,5 @@ def report(model: str, out: str, open_page: bool | None, as_json: bool, **option
         return print_json({**written.numbers, "report": str(page), "notes": list(written.judged.notes)})
     for note in written.judged.notes:
         say(f"inklens: {note}")
-    click.echo(f"The report: {click.format_filename(str(page))}")
+    echo(f"The report: {shown(page)}")
     show_page(page, open_page)

@@ -3,6 +3,7 @@
 import click
 
 from inklens.cli.output import json_option, open_option, out_option, print_json, progress_bar, say, show_page
+from inklens.cli.terminal import echo, shown
 
 
 @click.command()
@@ -52,6 +53,6 @@ def wall(
     from inklens.reprs import counted
 
     digits, students = counted(len(found.labels), "digit"), counted(len(drawn.students), "student")
-    click.echo(f"{digits} of {students}, read as meant: {found.right}")
-    say(f"inklens: open {click.format_filename(out)}")
+    echo(f"{digits} of {students}, read as meant: {found.right}")
+    say(f"inklens: open {shown(out)}")
     show_page(Path(out), open_page)

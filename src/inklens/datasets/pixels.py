@@ -12,7 +12,7 @@ from inklens.errors import DataError, ParameterError
 # images (n_samples, rows, cols)
 
 NEARLY_ALL = 0.95  # share of images that must agree before ink is called inverted
-BLOCK_ROWS = 4096  # rows converted at a time, so that float copies stay small
+BLOCK_PIXELS = 1 << 22  # converted at a time, so that float copies stay small
 TURNED_LIKENESS, TURNED_MARGIN = 0.8, 0.1  # MNIST: 0.996 upright, 0.566 transposed
 MAX_SIDE = 4096  # rows or columns of one image
 FULL_SCALES = (1.0, 16.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # 1, 4 (scikit-learn's digits), 8 ... 16 bits
@@ -128,10 +128,11 @@ def _scale(pixels: np.ndarray, asked: tuple[float, float] | None, where: str) ->
     if pixels.dtype == np.uint8 and (black, white) == (0, 255):
         return np.ascontiguousarray(pixels), notes
     X = np.empty(pixels.shape, np.uint8)
-    for start in range(0, len(pixels), BLOCK_ROWS):
-        block = pixels[start : start + BLOCK_ROWS].astype(np.float64)
+    step = max(1, BLOCK_PIXELS // pixels.shape[1])
+    for start in range(0, len(pixels), step):
+        block = pixels[start : start + step].astype(np.float64)
         np.rint((block / (white - black) - black / (white - black)) * 255, out=block)
-        X[start : start + BLOCK_ROWS] = block
+        X[start : start + step] = block
     return X, notes
 
 

@@ -12,6 +12,8 @@ from inklens.errors import DataError
 CHUNK_BYTES = 1 << 20
 MAX_DATA_BYTES = 4 << 30  # unpacked data of one source; MNIST has 55 MB
 BURST_BYTES = 100 << 20  # from here on, the ratio below is watched
+TEXT_BURST_BYTES = 32 << 20  # the same for text, whose fields take more room than it
+MAX_TEXT_RATIO = 20  # numbers to the text that they are written in; about 1
 MAX_RATIO = 200  # unpacked to packed; pictures pack 5 to 30 times, a bomb up to 1032 times
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -29,20 +31,20 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     return os.fdopen(handle, "rb")
 
 
-def read_file(path: str | os.PathLike[str], *, limit: int = MAX_DATA_BYTES) -> bytes:
+def read_file(path: str | os.PathLike[str], *, limit: int = MAX_DATA_BYTES, is_text: bool = False) -> bytes:
     """Return the content of a file, unpacked when it is gzip."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise DataError(f"{os.fspath(path)!r} has {size:,} bytes; at most {limit:,} are taken")
         try:
-            data = b"".join(unpacked(file, limit=limit, name=str(path)))
+            data = b"".join(unpacked(file, limit=limit, name=str(path), is_text=is_text))
         except OSError as error:
             raise DataError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
         return data
 
 
-def unpacked(file: BinaryIO, *, limit: int, name: str) -> Iterator[bytes]:
+def unpacked(file: BinaryIO, *, limit: int, name: str, is_text: bool = False) -> Iterator[bytes]:
     """Yield the bytes of a file, through gzip when it begins like gzip; stop with a DataError at `limit`.
 
     Memory stays at one chunk; the ratio of unpacked to packed is watched as well, see `MAX_RATIO`.
@@ -52,21 +54,21 @@ def unpacked(file: BinaryIO, *, limit: int, name: str) -> Iterator[bytes]:
         total = 0
         while head:
             total += len(head)
-            _check(total, total, limit, name)
+            _check(total, total, limit, BURST_BYTES, name)
             yield head
             head = file.read(CHUNK_BYTES)
         return
-    yield from _gunzip(file, head, limit=limit, name=name)
+    yield from _gunzip(file, head, limit=limit, burst=TEXT_BURST_BYTES if is_text else BURST_BYTES, name=name)
 
 
-def _gunzip(file: BinaryIO, head: bytes, *, limit: int, name: str) -> Iterator[bytes]:
+def _gunzip(file: BinaryIO, head: bytes, *, limit: int, burst: int, name: str) -> Iterator[bytes]:
     """Unpack one or more gzip members."""
     unpacker, packed, total = zlib.decompressobj(wbits=31), len(head), 0
     try:
         while head:
             chunk = unpacker.decompress(head, CHUNK_BYTES)
             total += len(chunk)
-            _check(total, packed, limit, name)
+            _check(total, packed, limit, burst, name)
             if chunk:
                 yield chunk
             head = unpacker.unconsumed_tail
@@ -86,16 +88,40 @@ def _gunzip(file: BinaryIO, head: bytes, *, limit: int, name: str) -> Iterator[b
         raise DataError(f"{name!r} is cut off: the packed data end too early; get the file again")
 
 
-def _check(total: int, packed: int, limit: int, name: str) -> None:
+def _check(total: int, packed: int, limit: int, burst: int, name: str) -> None:
     if total > limit:
         raise DataError(f"{name!r} unpacks to more than the {limit:,} bytes that are taken; get the file again")
-    if total > BURST_BYTES and total > MAX_RATIO * packed:
+    if total > burst and total > MAX_RATIO * packed:
         raise DataError(f"{name!r} unpacks to over {MAX_RATIO} times its size; pictures never do: it was refused")
+
+
+def check_burst(held: int, packed: int, *, name: str, ratio: int = MAX_RATIO) -> None:
+    """Refuse data that take far more room than the file that they are written in; `held` may be known beforehand.
+
+    Raises
+    ------
+    DataError
+        Over 100 MB and over `ratio` times the file, or over 4 GB.
+    """
+    if held > MAX_DATA_BYTES or (held > BURST_BYTES and held > ratio * packed):
+        raise DataError(
+            f"{name}: {held:,} bytes of data in {packed:,} bytes of file; at most {ratio} times as much is taken "
+            f"beyond {BURST_BYTES:,} bytes, and at most {MAX_DATA_BYTES:,} bytes"
+        )
+
+
+def user_path(text: str | os.PathLike[str]) -> Path:
+    """Return a path in which ``~`` is somebody's home, unless a file has that very name, or nobody is called so."""
+    path = Path(text)
+    try:
+        return path if os.path.lexists(path) else path.expanduser()
+    except (RuntimeError, ValueError):
+        return path
 
 
 def existing(path: str | os.PathLike[str], *, kind: str) -> Path:
     """Return the path of an existing file or folder, or say what is missing."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     try:
         there = path.is_dir() if kind == "folder" else path.exists() and not path.is_dir()
     except (OSError, ValueError) as error:

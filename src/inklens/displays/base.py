@@ -16,6 +16,7 @@ from inklens.displays.estimators import ImageShape, LinearWeights
 from inklens.displays.scene import Hover, Reading, Scene, any_script
 from inklens.displays.style import default_style
 from inklens.errors import DataError, ParameterError
+from inklens.linear.softmax import per_class
 from inklens.model.linear_model import square_shape
 from inklens.storage import write_bytes
 
@@ -137,7 +138,7 @@ def class_weights(estimator: LinearWeights) -> tuple[np.ndarray, np.ndarray, lis
     coef, intercept = np.atleast_2d(estimator.coef_), np.atleast_1d(estimator.intercept_)
     names = [str(name) for name in estimator.classes_]
     if len(coef) == 1 and len(names) == 2:
-        coef, intercept = np.vstack([-coef / 2, coef / 2]), np.array([-intercept[0] / 2, intercept[0] / 2])
+        coef, intercept = per_class(coef, intercept)
     return coef, intercept, names
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
-from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
+from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
 from inklens.displays.estimators import ImageShape, LinearWeights
 from inklens.displays.maps import ADDS, SUBTRACTS, map_rows
 from inklens.displays.palettes import AGAINST, FOR, LINE
@@ -139,7 +139,7 @@ class SeparationDisplay(Display):
     def from_estimator(cls, estimator: Separating, *, n_samples: int, image_shape: ImageShape = None) -> Self:
         """Take the direction of a `SoftmaxRegression` whose status is "separated"."""
         return cls(
-            as_maps(estimator.coef_, image_shape),
+            as_maps(class_weights(estimator)[0], image_shape),
             margin=estimator.margin_,
             n_samples=n_samples,
             class_names=[str(name) for name in estimator.classes_],

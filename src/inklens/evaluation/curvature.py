@@ -27,7 +27,7 @@ from inklens.evaluation.fitted import FittedEstimator, problem_of
 from inklens.linear.methods.systems import build_metric, solve_system
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
-from inklens.linear.softmax import softmax
+from inklens.linear.softmax import per_class, softmax
 from inklens.progress import Progress
 from inklens.reprs import Shown
 
@@ -161,11 +161,17 @@ def curvature(
             "curvature needs a penalty that is smooth everywhere (L2), and L1 has a kink at 0; use stability, which "
             "resamples the rows"
         )
+    if np.isfinite(model.C) and (model.standardize or model.penalty_factor is not None or model.positive):
+        raise ParameterError(
+            "curvature needs a penalty that is the same for every coefficient, and any sign: scale the columns "
+            "beforehand and fit without standardize, penalty_factor and positive; or use stability"
+        )
     if n_draws is not None and n_draws < 2:
         raise ParameterError(f"a deviation needs at least 2 draws, got {n_draws}; 200 give it to 5%")
     problem = problem_of(model, X, y, sample_weight)
-    coef = model.coef_ - model.coef_.mean(axis=0)
-    proba = softmax(problem.rows.scores(coef, model.intercept_, dtype=np.float64))
+    coef, intercept = per_class(model.coef_, model.intercept_)
+    coef = coef - coef.mean(axis=0)
+    proba = softmax(problem.rows.scores(coef, intercept, dtype=np.float64))
     size = problem.n_classes * (int(problem.free.sum()) + 1)
     if n_draws is None and size <= MAX_INVERTED:
         variances = _by_inversion(problem, proba, progress)
@@ -173,8 +179,9 @@ def curvature(
         n_draws = n_draws or N_DRAWS
         variances = _by_draws(problem, proba, n_draws, random_state, progress)
     factor = model.C if np.isfinite(model.C) else 1.0
+    ridge = float(np.max(problem.penalty.l2)) or 1.0  # 2 for the one row w of two classes: W = w/2
     posterior, sampling = (np.sqrt(factor * np.maximum(part, 0.0)) for part in variances)
-    prior = float(np.sqrt(model.C * (1.0 - 1.0 / problem.n_classes)))
+    prior = float(np.sqrt(model.C / ridge * (1.0 - 1.0 / problem.n_classes)))
     return Curvature(coef, posterior[:, :-1], sampling[:, :-1], posterior[:, -1], sampling[:, -1], prior, n_draws or 0)
 
 

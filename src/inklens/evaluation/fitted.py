@@ -18,10 +18,14 @@ class FittedEstimator(Protocol):
     C: float
     l1_ratio: float
     group: bool
+    standardize: bool
+    penalty_factor: npt.ArrayLike | None
+    positive: bool
+    binary: str
     fit_intercept: bool
     class_weight: object
-    coef_: np.ndarray  # (n_classes, n_features)
-    intercept_: np.ndarray  # (n_classes,)
+    coef_: np.ndarray  # (n_classes, n_features), or (1, n_features) for two classes
+    intercept_: np.ndarray  # (n_classes,), or (1,)
     classes_: np.ndarray  # (n_classes,)
 
 
@@ -53,5 +57,9 @@ def problem_of(
         C=model.C,
         l1_ratio=model.l1_ratio,
         group=model.group,
+        standardize=model.standardize,
+        penalty_factor=model.penalty_factor,
+        positive=model.positive,
+        single=len(model.classes_) == 2 and model.binary == "logistic",
         fit_intercept=model.fit_intercept,
     )

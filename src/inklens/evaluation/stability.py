@@ -9,7 +9,7 @@ Shapes: coef and all maps (n_classes, n_features).
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from inklens.evaluation.fitted import FittedEstimator, problem_of
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows, default_threads
+from inklens.linear.softmax import per_class
 from inklens.progress import Progress
 from inklens.reprs import Shown
 
@@ -199,9 +200,9 @@ def stability(
     if n_refits < 2:
         raise ParameterError(f"stability needs at least 2 refits, got {n_refits}; 50 are a good number")
     n_refits += n_refits % 2 if scheme == "halves" else 0
-    began, start = time.perf_counter(), (model.coef_, model.intercept_)
-    sums = np.zeros((4, *model.coef_.shape))
-    in_use, gaps = np.zeros(model.coef_.shape[1]), []
+    began, start = time.perf_counter(), per_class(model.coef_, model.intercept_)
+    sums = np.zeros((4, *start[0].shape))
+    in_use, gaps = np.zeros(start[0].shape[1]), []
     draws = resamples(problem.codes, n_refits, scheme=scheme, random_state=random_state)
     for solution in _refits(problem, draws, start, tol):
         coef = solution.coef
@@ -215,7 +216,7 @@ def stability(
     candidates = problem.n_classes * int(problem.free.sum())
     seconds = time.perf_counter() - began
     return Stability(
-        model.coef_, positive, negative, mean, np.sqrt(variance), in_use / n_refits, candidates, np.array(gaps), scheme,
+        start[0], positive, negative, mean, np.sqrt(variance), in_use / n_refits, candidates, np.array(gaps), scheme,
         seconds,
     )  # fmt: skip
 
@@ -255,8 +256,7 @@ def _refits(
         rows, counts = draw
         part = problem.rows.take(rows)
         part = Rows(part.blocks, part.scale, 1 if n_workers > 1 else problem.rows.n_threads)
-        weights = problem.weights[rows] * counts
-        return solve(replace(problem, rows=part, codes=problem.codes[rows], weights=weights), tol=tol, start=start)
+        return solve(problem.over(rows, part, problem.weights[rows] * counts), tol=tol, start=start)
 
     n_workers = min(problem.rows.n_threads, default_threads())
     pool = ThreadPoolExecutor(n_workers)

@@ -20,6 +20,7 @@ from inklens.classes import encode, stratified_folds
 from inklens.errors import DataError, ParameterError
 from inklens.explanations.evidence import Evidence, explain
 from inklens.linear.rows.rows import Rows
+from inklens.linear.softmax import per_class
 from inklens.model.linear_model import LinearModel
 from inklens.progress import Progress
 from inklens.reprs import Shown
@@ -212,5 +213,5 @@ def _fit_quietly(fit: "SoftmaxRegression", rows: Rows, y: np.ndarray) -> None:
 def _with_coefficients(reader: LinearModel, fit: "SoftmaxRegression", present: np.ndarray) -> LinearModel:
     """Return the model with the coefficients of a fold's fit; classes without rows keep its own."""
     coef, intercept = reader.coef.copy(), reader.intercept.copy()
-    coef[present], intercept[present] = fit.coef_, fit.intercept_
+    coef[present], intercept[present] = per_class(fit.coef_, fit.intercept_)
     return LinearModel(coef, intercept, reader.classes, reader.image_shape, reader.features)

@@ -16,8 +16,9 @@ from inklens.errors import DataError, ModelFileError
 from inklens.exports.model import ExportedModel
 from inklens.linear.proofs.dual import DualPoint
 from inklens.model.file import SCHEMA_VERSION as FILE_VERSION
-from inklens.model.file import Header, Tensors, dual_tensors
+from inklens.model.file import dual_tensors
 from inklens.model.records import FitRecord
+from inklens.model.schema import Header, Tensors
 from inklens.model.summary import proof, summary
 from inklens.strict_json import JsonError, parse
 

@@ -4,8 +4,9 @@ With x' = (x - m) / s, w' = s w and b' = b + w . m the scores are the same numbe
 l2 / s^2. s is a power of two, and m is subtracted only where x lies in [m/2, 2m], so that no bit of the data is lost
 (Sterbenz 1974, theorem 4.3.1). The solved problem is unchanged.
 
-Small columns are left as they are under a penalty, which presses their coefficients to zero: units are a part of that
-problem. `unheard` finds those that would have something to say.
+Small columns are left as they are where the penalty presses their coefficients to zero: units are a part of that
+problem. `unheard` finds those that would have something to say. A penalty that measures columns by their own deviation,
+or none, presses none.
 """
 
 from collections.abc import Sequence
@@ -13,17 +14,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inklens.linear.problem.problem import Problem
+from inklens.linear.problem.problem import Facts, Problem
 from inklens.linear.proofs.certificates import Separation
 from inklens.linear.proofs.dual import DualPoint
 
 MAX_UNSCALED = 1e4  # columns that reach further are scaled to about 1
-TINY = 1e-3  # columns that reach no further are scaled to about 1 where no penalty depends on units
+TINY = 1e-3  # columns that reach no further are scaled to about 1 where their units cost them nothing
+PRESSED = 3.0  # a column whose coefficients cost more than that, in its own units, feels them
 MIN_SCALE = 1e-290  # of a column, so that its coefficient in the units of the data stays a number
 SMALL = 0.03  # a column of that span feels a penalty a thousand times as much as one of span 1
 SURELY = 3.0  # deviations, beyond which an agreement is not chance
 AGREEMENT = 0.02  # of residuals with a column, as a share of the largest possible: what is lost if it is not used
-NARROW_RATIO = 0.01  # columns whose values spread less than this share of their middle are centred
+NARROW_RATIO = 0.01  # columns whose values spread less than this share of their middle are centred,
+EXACT_RATIO = 0.6  # and if rows change anyway, up to this, below 2/3, where x - m is exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,21 +42,26 @@ class Conditioning:
         rows = problem.rows
         low, high = rows.low, rows.high
         middle = 0.5 * (low + high)
-        narrow = ~rows.constant & (high - low < NARROW_RATIO * np.abs(middle)) & problem.fit_intercept
-        shift = np.where(narrow, middle, 0.0)
-        size = np.maximum(np.abs(low - shift), np.abs(high - shift))
-        hostile = size > MAX_UNSCALED
-        if not problem.is_penalised:
-            hostile |= (size > 0.0) & (size < TINY)
-        scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, np.maximum(size, MIN_SCALE), 1.0)))), 1.0)
-        if not narrow.any() and (scale == 1.0).all():
+        size = np.maximum(np.abs(low), np.abs(high))
+        span, far = high - low, np.abs(middle)
+        movable = ~rows.constant & problem.fit_intercept
+        narrow = movable & (span < NARROW_RATIO * far)
+        hostile = ~narrow & ((size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size)))
+        if not narrow.any() and not hostile.any():
             return None
+        if not rows.is_sparse:  # the rows are copied anyway: centred columns correlate less
+            narrow |= movable & (span < EXACT_RATIO * far)
+        shift = np.where(narrow, middle.astype(np.float32), 0.0)  # so that float32 rows may stay float32
+        size = np.maximum(np.abs(low - shift), np.abs(high - shift))
+        hostile = (size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size))
+        scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, np.maximum(size, MIN_SCALE), 1.0)))), 1.0)
         return cls(shift, scale)
 
     def apply(self, problem: Problem) -> Problem:
         """Return the problem in the new coordinates."""
         rows = problem.rows.standardised(self.shift, self.scale)
-        return replace(problem, rows=rows, penalty=problem.penalty.in_units(self.scale))
+        known = Facts(rows, problem.codes, problem.weights, problem.n_classes, problem.fit_intercept, problem.free)
+        return replace(problem, rows=rows, penalty=problem.penalty.in_units(self.scale), known=known)
 
     def start(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return coefficients in the new coordinates."""
@@ -80,6 +88,12 @@ class Conditioning:
         return Separation(*self.restore(separation.coef, separation.intercept), separation.margin)
 
 
+def pressed(problem: Problem, size: np.ndarray) -> np.ndarray:
+    """Return which columns of that size pay for their small units, (n_features,): their l1 / size or l2 / size^2."""
+    l1, l2 = problem.penalty.l1, problem.penalty.l2
+    return np.asarray((l1 > PRESSED * size) | (l2 > (PRESSED * size) ** 2))
+
+
 def unheard(problem: Problem, gradient: np.ndarray) -> np.ndarray:
     """Return which small columns still agree with the residuals at an optimum, (n_features,).
 
@@ -92,7 +106,7 @@ def unheard(problem: Problem, gradient: np.ndarray) -> np.ndarray:
     agreement = np.abs(gradient).max(axis=0, initial=0.0) / possible
     # of a column with noise, by chance: its deviation is at most sqrt(max |x| mean |x|), that of a residual 1/2
     deviation = 0.5 * total * np.sqrt(size * (problem.magnitudes / total)) / possible / np.sqrt(rows.n_samples)
-    return np.asarray((span < SMALL) & (agreement > np.maximum(AGREEMENT, SURELY * deviation)))
+    return np.asarray((span < SMALL) & pressed(problem, span) & (agreement > np.maximum(AGREEMENT, SURELY * deviation)))
 
 
 def remark_on(columns: np.ndarray, names: Sequence[str] | np.ndarray | None = None) -> str:

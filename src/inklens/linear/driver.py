@@ -6,18 +6,20 @@ be; the driver proves it.
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 
-from inklens.linear import deadline
+from inklens.linear import deadline, memory
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
-from inklens.linear.methods import interior, newton, prox_newton
+from inklens.linear.difficulties import difficulty
+from inklens.linear.methods import interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.method import Method
+from inklens.linear.methods.method import Demand, Method
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates
+from inklens.linear.proofs import certificates, recession
 from inklens.linear.proofs.dual import DualPoint
 
 DISPLAY_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
@@ -25,6 +27,18 @@ PROOF_HALF_PASSES = 6.0  # of the last proof, in float64: the loss, the dual poi
 PROOF_RATE = 1e9  # multiply-adds per second and thread that these make at least, until a proof has been timed
 MIN_STEP_SECONDS = 0.1  # for a first point, however small the time budget
 MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
+REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the last proof
+LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
+MIN_REFINED_SECONDS = 1.0
+REFINEMENTS = 3  # such steps in a row, each from the end of the one before, where the method stands still
+STILL_ROUNDS = 3  # in which neither objective (by the accuracy) nor believed gap fall: only a proof is missing
+SLOW_ROUNDS, SLOW_SECONDS = 25, 5.0  # from which a fit says why
+SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
+EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
+GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
+FIRST_ACCURACY, FIRST_ACCURACY_IF_SMOOTH = 1e-3, 1e-4  # of steps (`Demand`), whatever the gap that is asked for
+ACCURACY_STEP = 0.1  # from one accuracy to the next
+LEAST_ACCURACY = 1e-10  # float64 proves no more
 
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
@@ -62,7 +76,9 @@ class Solution:
     status: Status = Status.STOPPED
     separation: certificates.Separation | None = None
     exists: bool | None = None  # without a penalty: whether an optimum exists, None where that is undetermined
+    recession: certificates.Separation | None = None  # along which the unpenalised loss only falls, where not all leads
     dual: DualPoint | None = None
+    difficulty: str = ""  # of a fit that takes long, or that stopped: what makes it slow, and what would help
     exhausted: bool = False  # the method itself could get no further
     gradient_norm: float = np.nan
     n_iter: int = 0
@@ -83,12 +99,17 @@ class Solution:
         """(objective - lower_bound) / objective; 0 where both are 0."""
         if self.objective <= 0.0:
             return 0.0
-        return max(0.0, (self.objective - self.lower_bound) / self.objective)
+        gap = (self.objective - self.lower_bound) / self.objective
+        return np.inf if np.isnan(gap) else max(0.0, gap)
 
     @property
     def scale_remark(self) -> str:
         """What a person should know of columns too small to be used under the penalty; else nothing."""
         return "" if self.unheard is None else remark_on(self.unheard)
+
+    def copy(self) -> "Solution":
+        """Return a solution of its own, for those who may write into it."""
+        return replace(deepcopy(replace(self, history=[])), history=list(self.history))
 
     def remark(self, tol: float) -> str:
         """Return what a person should know of a fit that did not end at a certified optimum; else nothing."""
@@ -98,8 +119,15 @@ class Solution:
                 if self.exhausted
                 else "raise max_iter or time_budget, or tol"
             )
+            if self.recession is not None:
+                return (
+                    "the classes are separable in part (proven: along some direction no row's own score falls behind, "
+                    "and some lead for ever): without a penalty no finite optimum exists; give a finite C"
+                )
             if not self.is_penalised and not self.exists:
                 remedy += "; whether an optimum exists without a penalty is undetermined: a finite C has one"
+            if self.difficulty:
+                remedy += f"; {self.difficulty}"
             return (
                 f"stopped at a proven gap of {self.gap:.1e} instead of tol={tol:.1e} "
                 f"(gradient {self.gradient_norm:.1e}); {remedy}"
@@ -123,37 +151,53 @@ def solve(
     tol: float = 1e-4,
     max_iter: int = 10_000,
     time_budget: float | None = None,
+    method: Method | None = None,
     start: tuple[np.ndarray, np.ndarray] | None = None,
     callback: Callable[[Solution], object] | None = None,
+    memory_limit: int | None = None,
 ) -> Solution:
     """Minimise until (objective - lower bound) / objective <= tol, or a limit is reached.
 
-    ``callback(solution)`` sees the best point so far after each step; when it returns True the fit stops there. A time
-    budget ends steps in the middle; the last proof, for which time is kept, is always made.
+    ``callback(solution)`` gets a copy of the best point so far after each step; when it returns True the fit ends. A
+    time budget ends steps in the middle; the last proof, for which time is kept, is always made. ``memory_limit`` is in
+    bytes, beside the data; by default it is that of `inklens.linear.memory`. Benchmarks name a `method` to compare it
+    with the chosen one; nobody else has to.
 
     Raises
     ------
     FitInterrupted
         On Ctrl-C; it carries the best solution so far, the start if there is no better one.
     """
+    with memory.scope(memory_limit):
+        run, method, start = _prepared(problem, tol, start, time_budget, method)
+        try:
+            run.follow(method, start, max_iter, callback)
+        except KeyboardInterrupt:
+            raise FitInterrupted(run.finish()) from None
+        return run.finish()
+
+
+def _prepared(
+    problem: Problem,
+    tol: float,
+    start: tuple[np.ndarray, np.ndarray] | None,
+    time_budget: float | None,
+    method: Method | None,
+) -> tuple["_Run", Method, tuple[np.ndarray, np.ndarray]]:
+    """Return the run of a fit, its method and where that starts."""
     if start is None:
         start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
     else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
-        start = np.where(problem.free, start[0], 0.0), start[1]
+        start = problem.penalty.feasible(np.where(problem.free, start[0], 0.0)), start[1]
     began = time.perf_counter()
-    conditioning = Conditioning.of(problem)
+    as_given, conditioning = problem, Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
-    method = choose(problem)
+    method = method or choose(problem)
     best = Solution(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
     )
-    run = _Run(problem, tol, best, conditioning, began, time_budget)
-    try:
-        run.follow(method, start, max_iter, callback)
-    except KeyboardInterrupt:
-        raise FitInterrupted(run.finish()) from None
-    return run.finish()
+    return _Run(problem, tol, best, conditioning, began, time_budget, as_given), method, start
 
 
 class _Run:
@@ -167,14 +211,24 @@ class _Run:
         conditioning: Conditioning | None,
         began: float,
         time_budget: float | None,
+        as_given: Problem,
     ) -> None:
+        self.as_given = as_given  # in the coordinates of the data
         self.problem, self.tol, self.best, self.conditioning = problem, tol, best, conditioning
         self.began, self.time_budget = began, time_budget
         self.proving = 0.0  # seconds spent on proofs
         self.passes_before = problem.rows.n_passes  # by other fits on the same rows
         self.reserved = 0.0 if time_budget is None else _proof_seconds(problem)  # for the last proof
+        first = FIRST_ACCURACY_IF_SMOOTH if problem.penalty.is_smooth else FIRST_ACCURACY
+        self.demand = Demand(tol, accuracy=first)
         self.point = Iterate(best.coef, best.intercept, np.inf)
         self.proven = False  # whether the best point's objective is the float64 one
+        self.last, self.believed = np.inf, np.inf  # objective and gap of the method's last point, as it sees them
+        self.n_still = 0  # rounds in a row without news
+        self.next_refined = STILL_ROUNDS  # of these, before a step for a proof; twice as many before the next
+        self.is_refined = False  # whether the best point has had such a step
+        self.has_looked = False  # for what makes the problem hard
+        self.n_waited = 0  # rounds beyond the gap, for a proof of existence
 
     def follow(
         self,
@@ -184,8 +238,8 @@ class _Run:
         callback: Callable[[Solution], object] | None,
     ) -> None:
         """Take the method's points until one is proven, or a limit comes first; a step that is late is given up."""
-        points = method.iterates(self.problem, *start, self.tol)
-        while True:
+        points = method.iterates(self.problem, *start, self.demand)
+        while self.best.n_iter < max_iter:
             try:
                 with deadline.scope(self.seconds_for_steps):
                     point = next(points, None)
@@ -197,20 +251,27 @@ class _Run:
             self.best.exhausted = point.stationary
             if self.is_done(point):
                 return
+            self.tighten(point)
+            if self.best.n_iter == SLOW_ROUNDS or self.seconds >= SLOW_SECONDS:
+                self.say_why()
             if callback is not None:
                 self.prove_for_display()
-                if callback(self.restored()):
+                if callback(self.restored().copy()):
                     return
-            if point.stationary or self.best.n_iter >= max_iter or self.is_late:
+            if point.stationary or self.is_late:
                 return
 
     def take(self, point: Iterate) -> None:
         """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
         best = self.best
         best.n_iter += 1
+        falls = np.isinf(self.last) or self.last - point.objective > self.demand.accuracy * abs(self.last)
+        proves = np.isfinite(point.gap) and point.gap <= GAP_RATIO * self.believed
+        self.n_still = 0 if falls or proves else self.n_still + 1
+        self.last, self.believed = point.objective, point.gap
         if point.objective <= best.objective or not self.proven:
             best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
-            self.point, self.proven = point, False
+            self.point, self.proven, self.is_refined = point, False, False
         self._record()
 
     def is_done(self, point: Iterate) -> bool:
@@ -219,11 +280,35 @@ class _Run:
         if point.separation is not None:
             best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
-        if point.gap <= self.tol * max(point.objective, 0.0) or point.stationary:
+        is_still = self.n_still >= self.next_refined
+        is_believed = np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)
+        if is_believed or point.stationary or is_still:
             self.prove()
-            if best.gap <= self.tol:
+            if best.gap > self.tol and (point.stationary or is_still):
+                self.refine(moves=True)
+                self.n_still, self.next_refined = 0, 2 * self.next_refined
+            if best.gap <= self.tol and (point.stationary or not self.waits_for_existence()):
                 best.status = Status.CERTIFIED
         return best.status == Status.CERTIFIED
+
+    def say_why(self) -> None:
+        """Look once for what makes the problem hard."""
+        if not self.has_looked:
+            self.has_looked, self.best.difficulty = True, difficulty(self.as_given)
+
+    def waits_for_existence(self) -> bool:
+        """Tell whether a few rounds more may prove that an optimum exists; they are short by then."""
+        if self.problem.is_penalised or self.best.exists or not certificates.may_prove_existence(self.problem):
+            return False
+        self.n_waited += 1
+        return self.n_waited <= EXISTENCE_ROUNDS
+
+    def tighten(self, point: Iterate) -> None:
+        """Ask for more accurate steps where these have proven what they can, or get no further."""
+        believed = point.gap / max(point.objective, np.finfo(float).tiny)
+        if believed <= self.demand.accuracy or self.n_still >= STILL_ROUNDS - 1:
+            accuracy = ACCURACY_STEP * min(self.demand.accuracy, max(believed, 0.0))
+            self.demand.accuracy = max(LEAST_ACCURACY, accuracy)
 
     def prove(self) -> None:
         """Compute objective and bound of the best point in float64, rounding included."""
@@ -232,16 +317,22 @@ class _Run:
         began = time.perf_counter()
         best, point = self.best, self.point
         if self.problem.is_penalised:
-            found = certificates.certify(self.problem, point.coef, point.intercept, point.dual)
+            found = certificates.certify(self.problem, point.coef, point.intercept, point.dual, tol=self.tol)
             best.objective, best.gradient_norm = found.objective, found.gradient_norm
             best.unheard = unheard(self.problem, found.gradient)
-            if found.lower_bound > best.lower_bound:
+            # A bound among unpenalised coefficients near a point is not about those near another.
+            if found.lower_bound > best.lower_bound or self.problem.unpenalised is not None:
                 best.lower_bound, best.dual = found.lower_bound, found.dual
         else:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
             best.objective = at.loss
             best.gradient_norm = certificates.proximal_gradient_norm(self.problem, point.coef, at)
-            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, at.proba, self.seconds_left)
+            probas = (
+                [at.proba]
+                if point.dual is None
+                else [point.dual.proba(self.problem.rows, self.problem.offset), at.proba]
+            )
+            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, probas, self.seconds_left)
             # Without existence a bound is about coefficients around its own point, so that of another does not count.
             best.lower_bound = max(best.lower_bound, bound) if exists else bound
             best.exists = exists or best.exists
@@ -251,6 +342,42 @@ class _Run:
         self.reserved = took
         self._record()
 
+    def refine(self, seconds: float = np.inf, *, moves: bool = False) -> None:
+        """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time.
+
+        With `moves` the end of the step takes the point's place where it is lower, and has a step in its turn.
+        """
+        if not self.problem.is_penalised:
+            return
+        for _ in range(REFINEMENTS if moves else 1):
+            if self.is_refined or self.best.gap <= self.tol:
+                return
+            self.is_refined, before = True, self.best.gap
+            try:
+                with deadline.scope(seconds if self.seconds_left is None else min(seconds, self.seconds_left)):
+                    dual = refining.refined(self.problem, self.best.coef, self.best.intercept, self.tol)
+            except deadline.OutOfTime:
+                return
+            if dual is None:
+                return
+            self.point, self.proven = self.point._replace(dual=dual), False
+            self.prove()
+            if moves and self.best.gap > self.tol:
+                coef, intercept = refining.end_of(dual)
+                self.move((self.problem.penalty.feasible(coef), intercept))
+            if self.best.gap > GAP_RATIO * before:
+                return
+
+    def move(self, to: tuple[np.ndarray, np.ndarray]) -> None:
+        """Let the best point be another, where the objective is lower there."""
+        at = self.problem.evaluate(*to, dtype=np.float64)
+        objective = at.loss + self.problem.penalty.value(to[0])
+        if objective < self.best.objective:
+            self.best.coef, self.best.intercept = to
+            self.point = Iterate(*to, objective, dual=self.point.dual)
+            self.proven = self.is_refined = False
+            self.prove()
+
     def prove_for_display(self) -> None:
         """Prove the current point when proofs have cost little so far."""
         if self.proving <= DISPLAY_SHARE * self.seconds:
@@ -258,17 +385,38 @@ class _Run:
 
     def finish(self) -> Solution:
         """Return the solution, proven."""
-        if self.best.status == Status.SEPARATED:
-            at = self.problem.evaluate(self.best.coef, self.best.intercept, dtype=np.float64)
-            self.best.objective = at.loss
-            self.best.gradient_norm = certificates.proximal_gradient_norm(self.problem, self.best.coef, at)
-        else:
+        best = self.best
+        if best.status != Status.SEPARATED:
             self.prove()
+            self.refine(max(MIN_REFINED_SECONDS, LONGEST_REFINED * self.seconds))
             # Without a penalty the bound at a start of zeros is about zeros alone, and proves nothing.
-            if self.best.gap <= self.tol and (self.problem.is_penalised or self.best.n_iter):
-                self.best.status = Status.CERTIFIED
-        self.best.seconds = self.seconds
+            may_exist = self.problem.is_penalised or (best.n_iter > 0 and self.may_exist())
+            if best.separation is None:
+                best.status = Status.CERTIFIED if best.gap <= self.tol and may_exist else Status.STOPPED
+            if best.status == Status.STOPPED and best.exhausted:
+                self.say_why()
+        if best.separation is not None:
+            at = self.problem.evaluate(best.coef, best.intercept, dtype=np.float64)
+            best.objective = at.loss
+            best.gradient_norm = certificates.proximal_gradient_norm(self.problem, best.coef, at)
+        best.seconds = self.seconds
         return self.restored()
+
+    def may_exist(self) -> bool:
+        """Tell whether nothing speaks against an unpenalised optimum: where none is proven, classes may touch."""
+        best, problem = self.best, self.problem
+        if best.exists:
+            return True
+        found = recession.quasi_separation(problem, self.seconds_left)
+        if not isinstance(found, certificates.Separation):
+            return found != recession.Overlap.SUSPECTED
+        best.exists, best.recession = False, found
+        whole = certificates.separation(problem.rows, problem.codes, found.coef, found.intercept)
+        if whole is not None:
+            size = SURE_LEAD / whole.margin
+            best.coef, best.intercept = size * found.coef, size * found.intercept
+            best.separation, best.recession, best.status = whole, None, Status.SEPARATED
+        return False
 
     def restored(self) -> Solution:
         """Return the best point in the coordinates of the data."""
@@ -276,9 +424,13 @@ class _Run:
         if conditioning is None:
             return best
         coef, intercept = conditioning.restore(best.coef, best.intercept)
-        separation = conditioning.restore_separation(best.separation)
         return replace(
-            best, coef=coef, intercept=intercept, dual=conditioning.restore_dual(best.dual), separation=separation
+            best,
+            coef=coef,
+            intercept=intercept,
+            dual=conditioning.restore_dual(best.dual),
+            separation=conditioning.restore_separation(best.separation),
+            recession=conditioning.restore_separation(best.recession),
         )
 
     @property
@@ -296,7 +448,8 @@ class _Run:
         """Seconds that steps may take, less what the last proof will."""
         if self.time_budget is None:
             return None
-        left = self.time_budget - min(self.reserved, MAX_RESERVED_SHARE * self.time_budget) - self.seconds
+        reserved = self.reserved + REFINED_SHARE * self.time_budget * self.problem.is_penalised
+        left = self.time_budget - min(reserved, MAX_RESERVED_SHARE * self.time_budget) - self.seconds
         return left if self.best.n_iter else max(left, MIN_STEP_SECONDS)
 
     @property

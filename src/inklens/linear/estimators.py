@@ -2,11 +2,10 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
 from numbers import Integral, Real
-from typing import Any, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,57 +21,19 @@ from inklens.errors import DataError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.conditioning import remark_on
 from inklens.linear.driver import FitInterrupted, Solution, Status, solve
+from inklens.linear.other_names import answer_other_names
 from inklens.linear.problem.build import make_problem
+from inklens.linear.problem.problem import Problem
+from inklens.linear.returned import in_float32, is_float32, single
+from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.rows import Rows, is_matrix
-from inklens.linear.softmax import log_softmax, raw_prediction, softmax
+from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
+from inklens.linear.watching import Callback, CallbackSupportMixin, Watching, with_callbacks
 from inklens.reprs import Card, certificate_facts, listed
 
-P = ParamSpec("P")
-T = TypeVar("T")
-Callback: TypeAlias = Callable[[Solution], object]
 ClassWeight: TypeAlias = Mapping[object, float] | str | None
 RandomState: TypeAlias = int | np.random.RandomState | None
-
-try:  # experimental since scikit-learn 1.9
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's."""
-
-    def with_callbacks(method: Callable[P, T]) -> Callable[P, T]:
-        """Leave the method as it is."""
-        return method
-
-
-OTHER_NAMES = {  # parameters that tutorials give to scikit-learn's LogisticRegression
-    "penalty": "l1_ratio=1 is L1, l1_ratio=0 L2, between them an elastic net, and C=inf no penalty",
-    "solver": "no solver is to be chosen; tol says how near the optimum the fit must come",
-    "multi_class": "the model is always the softmax of all classes",
-    "alpha": "C = 1 / (alpha * n_samples) gives the same model",
-    "dual": "it is not to be chosen",
-    "verbose": "pass fit(..., callback=...) to watch the fit",
-    "intercept_scaling": "the intercept is never penalised",
-}
-PENALTIES = {"l1": "l1_ratio=1", "l2": "l1_ratio=0", "elasticnet": "l1_ratio=0.5", None: "C=inf", "none": "C=inf"}
-
-
-def answer_other_names(init: Callable[P, None]) -> Callable[P, None]:
-    """Let an `__init__` answer parameters of other estimators with those that do it here, as a `TypeError`."""
-
-    @wraps(init)
-    def checked(*args: P.args, **parameters: P.kwargs) -> None:
-        for name in OTHER_NAMES.keys() & parameters.keys():
-            value = parameters[name]
-            advice = OTHER_NAMES[name]
-            if name == "penalty" and (value is None or isinstance(value, str)) and value in PENALTIES:
-                advice = f"write {PENALTIES[value]}"
-            raise TypeError(f"there is no parameter {name}={value!r}: {advice}")
-        init(*args, **parameters)
-
-    return checked
-
 
 Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
 NUMBERS = (np.float64, np.float32, np.uint8)
@@ -87,7 +48,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
               + \rho \|W\|_1 + \tfrac{1-\rho}{2} \|W\|_F^2
 
     and stops once a proven lower bound shows that the objective is within `tol`, relatively, of the optimum. The
-    intercept is never penalised.
+    intercept is never penalised. Two classes have one row w, and :math:`C \sum_i s_i \log(1 + e^{-z_i})` with
+    :math:`z_i = \pm (w x_i + b)`, as scikit-learn has it, unless `binary` asks for a row for each.
 
     Parameters
     ----------
@@ -99,6 +61,20 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         :math:`\rho` in [0, 1]: 0 is L2, 1 is L1, between is the elastic net.
     group : bool, default=False
         Replace :math:`\|W\|_1` by :math:`\sum_j \|W_{\cdot j}\|_2`: a feature enters for all classes or for none.
+    standardize : bool, default=False
+        Penalise each coefficient times its column's standard deviation (by the rows' weights in the loss), as if
+        columns had been scaled to deviation 1. `coef_`, the objective and the bound are those of the columns as given.
+    penalty_factor : array-like (n_features,), default=None
+        What each column's penalty is multiplied by: 0 is none, infinity leaves the column out. They are not rescaled
+        to a mean of 1, as glmnet's are. With factors of 0, `lower_bound_` holds among coefficients of these columns
+        that move scores at most ten times as much as the fitted ones do.
+    positive : bool, default=False
+        Allow no negative coefficient: each class's score is a sum of evidence for it. Of two classes it is the second's
+        coefficients against the first that may not be negative.
+    binary : {"logistic", "softmax"}, default="logistic"
+        What is fitted to two classes: "logistic" is one row w, penalised as it is; "softmax" a row for each class,
+        both penalised, as for more classes. Under L2 the latter has the optimum of the former at half of C; under L1
+        both have the same.
     tol : float, default=1e-4
         Promise on (objective - lower bound) / objective.
     fit_intercept : bool, default=True
@@ -106,7 +82,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     class_weight : dict, "balanced" or None, default=None
         Factor on the weight of each class's rows.
     max_iter : int, default=10000
-        Upper limit on rounds of the method.
+        Upper limit on rounds of the method; 0 proves what can be said of the start.
     time_budget : float or None, default=None
         Seconds after which the best point so far is returned, with its bound.
     warm_start : bool, default=False
@@ -118,9 +94,12 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    coef_ : ndarray (n_classes, n_features)
-    intercept_ : ndarray (n_classes,)
+    coef_ : ndarray (n_classes, n_features), (1, n_features) for two classes unless ``binary="softmax"``
+        float32 where X was, if the gap at the rounded numbers is still as promised, else float64. Sparse after
+        `sparsify`.
+    intercept_ : ndarray (n_classes,), or (1,)
     classes_ : ndarray (n_classes,)
+        Labels of rows with a weight; a class of weight 0 is left out, with a warning.
     objective_, lower_bound_ : float
         The value reached, and a proven bound below the optimum. Without a penalty the bound holds among all
         coefficients with at most ten times the sum of absolute values of `coef_`.
@@ -139,8 +118,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         What proves `lower_bound_`: see `inklens.linear.proofs.certificates.lower_bound`.
     gradient_norm_ : float
         Largest violation of the optimality conditions, in units of the gradient.
-    n_iter_, n_passes_ : int, float
-        Rounds of the method, and loss-and-gradient evaluations over all rows.
+    n_iter_ : ndarray (1,)
+        Rounds of the method.
+    n_passes_ : float
+        Loss-and-gradient evaluations over all rows.
     history_ : list of (seconds, passes, objective, lower bound)
         How the fit went.
 
@@ -163,9 +144,13 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "group": ["boolean"],
+        "standardize": ["boolean"],
+        "penalty_factor": ["array-like", None],
+        "positive": ["boolean"],
+        "binary": [StrOptions({"logistic", "softmax"})],
         "fit_intercept": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
         "time_budget": [Interval(Real, 0.0, None, closed="neither"), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -179,6 +164,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         C: float = 1.0,
         l1_ratio: float = 0.0,
         group: bool = False,
+        standardize: bool = False,
+        penalty_factor: npt.ArrayLike | None = None,
+        positive: bool = False,
+        binary: str = "logistic",
         tol: float = 1e-4,
         fit_intercept: bool = True,
         class_weight: ClassWeight = None,
@@ -191,6 +180,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.C = C
         self.l1_ratio = l1_ratio
         self.group = group
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.positive = positive
+        self.binary = binary
         self.tol = tol
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
@@ -208,6 +201,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         *,
+        offset: npt.ArrayLike | None = None,
         callback: Callback | None = None,
     ) -> Self:
         """Fit to X (n_samples, n_features) and y (n_samples,).
@@ -222,9 +216,13 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             At least two different labels.
         sample_weight : array-like (n_samples,), default=None
             Weight of each row; 0 leaves it out, 2 counts it twice.
+        offset : array-like (n_samples, n_classes), default=None
+            A fixed part of each row's scores, which is not fitted: what is known before, such as another model's scores
+            or log prior odds; for two classes (n_samples,) will do, the second's against the first. `predict` knows
+            none: add those of new rows to `decision_function`.
         callback : callable, default=None
-            Called as ``callback(solution)`` while fitting; stops the fit when it returns True. scikit-learn's callbacks
-            (`set_callbacks`) work too where its version has them.
+            Called as ``callback(solution)`` while fitting, with a copy of the best point; stops the fit when it returns
+            True. scikit-learn's callbacks (`set_callbacks`) work too where its version has them.
 
         Raises
         ------
@@ -236,55 +234,78 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             it was before.
         """
         with all_or_nothing(self):
-            return self._fit(X, y, sample_weight, callback)
+            return self._fit(X, y, sample_weight, callback, offset)
 
-    def _fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, callback: Callback | None) -> Self:
+    def _fit(
+        self,
+        X: Matrix,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        callback: Callback | None,
+        offset: npt.ArrayLike | None = None,
+    ) -> Self:
         began = time.perf_counter()
         rows, y = self._validated(X, y)
         check_classification_targets(y)
         if arrays.is_foreign(sample_weight):
             sample_weight = arrays.to_numpy(sample_weight)
-        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
+        weights = with_class_weights(y, weights, self.class_weight)
+        if offset is not None and len(np.atleast_1d(offset)) != len(y):
+            raise DataError(f"expected an offset for each of the {len(y)} rows, got {len(np.atleast_1d(offset))}")
         if not weights.all():  # a row of weight 0 is a row left out
             kept = np.flatnonzero(weights)
             rows, y, weights = rows.take(kept), y[kept], weights[kept]
+            offset = None if offset is None else np.asarray(offset)[kept]
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise DataError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only "
                 f"one class: {classes.tolist()}"
             )
-        if self.class_weight is not None:
-            weights = (
-                weights * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=weights)[codes]
-            )
         problem = make_problem(
             rows, codes, weights, len(classes),
-            C=self.C, l1_ratio=self.l1_ratio, group=self.group, fit_intercept=self.fit_intercept,
+            C=self.C, l1_ratio=self.l1_ratio, group=self.group, single=self._is_single(classes),
+            standardize=self.standardize, penalty_factor=self.penalty_factor, positive=self.positive,
+            fit_intercept=self.fit_intercept, offset=offset,
         )  # fmt: skip
-        with _Watching(self, X, y, classes, callback) as watch:
+        return self._solved(
+            problem, X, y, classes, self._start(classes, rows.n_features), self._budget(began), callback
+        )
+
+    def _solved(
+        self,
+        problem: Problem,
+        X: Matrix,
+        y: np.ndarray,
+        classes: np.ndarray,
+        start: tuple[np.ndarray, np.ndarray] | None,
+        time_budget: float | None = None,
+        callback: Callback | None = None,
+    ) -> Self:
+        """Solve the problem of X and y, keep what was found, and warn where something is to be known of it."""
+        with Watching(self, X, y, classes, callback) as watch:
             try:
                 solution = solve(
-                    problem,
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    time_budget=self._budget_left(began),
-                    start=self._start(classes, rows.n_features),
-                    callback=watch,
+                    problem, tol=self.tol, max_iter=self.max_iter, time_budget=time_budget, start=start, callback=watch
                 )
             except FitInterrupted as interruption:
-                self._keep(interruption.solution, classes)
+                self._keep(interruption.solution, classes, problem, X)
                 raise
-        self._keep(solution, classes)
+        self._keep(solution, classes, problem, X)
         text = solution.remark(self.tol)
         if text:
-            warnings.warn(text, ConvergenceWarning, stacklevel=5)
+            warnings.warn(text, ConvergenceWarning, stacklevel=6)
         if solution.unheard is not None and solution.unheard.any():
             names = getattr(self, "feature_names_in_", None)
-            warnings.warn(remark_on(solution.unheard, names), ScaleWarning, stacklevel=5)
+            warnings.warn(remark_on(solution.unheard, names), ScaleWarning, stacklevel=6)
         return self
 
-    def _budget_left(self, began: float) -> float | None:
+    def _is_single(self, classes: np.ndarray) -> bool:
+        """Tell whether the classes are two that share one row of coefficients."""
+        return len(classes) == 2 and self.binary == "logistic"
+
+    def _budget(self, began: float) -> float | None:
         """Return what reading and laying out the rows has left of the budget."""
         if self.time_budget is None:
             return None
@@ -307,6 +328,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 )
             self.n_features_in_ = rows.n_features
             return rows, y
+        X = checked_csr(X) if sparse.issparse(X) else X
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
@@ -318,17 +340,35 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return None
         if self.coef_.shape[1] != n_features or not np.array_equal(self.classes_, classes):
             return None
-        return self.coef_, self.intercept_
+        coef, intercept = per_class(_dense(self.coef_), self.intercept_)
+        return coef.astype(np.float64), intercept.astype(np.float64)
 
-    def _keep(self, solution: Solution, classes: np.ndarray) -> None:
+    def _keep(self, solution: Solution, classes: np.ndarray, problem: Problem, X: Matrix) -> None:
         self.classes_ = classes
+        if self._is_single(classes):
+            solution = single(solution, problem.penalty)
+        if is_float32(X):
+            solution = in_float32(solution, problem, self.tol)
         self.coef_, self.intercept_ = solution.coef, solution.intercept
         self.objective_, self.lower_bound_ = float(solution.objective), float(solution.lower_bound)
         self.dual_gap_, self.status_, self.separated_ = float(solution.gap), solution.status.value, solution.separated
         self.margin_ = solution.separation.margin if solution.separation is not None else None
         self.mle_exists_, self.dual_point_ = solution.exists, solution.dual
         self.converged_, self.gradient_norm_ = solution.status == Status.CERTIFIED, solution.gradient_norm
-        self.n_iter_, self.n_passes_, self.history_ = solution.n_iter, solution.n_passes, solution.history
+        self.n_iter_ = np.array([solution.n_iter], dtype=np.int32)
+        self.n_passes_, self.history_ = solution.n_passes, solution.history
+
+    def sparsify(self) -> Self:
+        """Hold `coef_` as a sparse matrix, which saves memory where most of it is zero under L1."""
+        check_is_fitted(self)
+        self.coef_ = sparse.csr_matrix(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Hold `coef_` as an array again."""
+        check_is_fitted(self)
+        self.coef_ = _dense(self.coef_)
+        return self
 
     def decision_function(self, X: Matrix) -> arrays.Array:
         """Return the scores z_k = b_k + w_k . x, (n_samples, n_classes); for two classes z_1 - z_0, (n_samples,)."""
@@ -352,20 +392,30 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return log_softmax(self._raw(X))
 
     def _raw(self, X: Matrix) -> arrays.Array:
+        """Return a score for each class, (n_samples, n_classes)."""
+        scores = self._scores(X)
+        return scores if scores.shape[1] > 1 else arrays.namespace(scores).concat([-scores / 2, scores / 2], axis=1)
+
+    def _scores(self, X: Matrix) -> arrays.Array:
+        """Return a score for each row of `coef_`."""
         check_is_fitted(self)
         if arrays.is_foreign(X):
             values = make_block(dense_storage(X)).exact.matrix
             _check_n_features(self, values, reset=False)
-            raw = raw_prediction(values, self.coef_, self.intercept_)
+            raw = raw_prediction(values, _dense(self.coef_), self.intercept_)
             return raw if arrays.is_foreign(raw) else arrays.like(X, raw, np.float64)
         if isinstance(X, Rows):
-            return np.ascontiguousarray(X.scores(self.coef_, self.intercept_, dtype=np.float64))
+            coef, intercept = per_class(_dense(self.coef_), self.intercept_)
+            raw = X.scores(coef, intercept, dtype=np.float64)
+            return np.ascontiguousarray(raw if len(coef) == self.coef_.shape[0] else raw[:, 1:] - raw[:, :1])
+        X = checked_csr(X) if sparse.issparse(X) else X
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
 
     def named_coefficients(self) -> dict[str, dict[str, float]]:
         """Return the coefficients by class and by feature: ``pandas.DataFrame(model.named_coefficients())`` is a table.
 
+        The one row of two classes speaks for the second, and has its name.
         Features have the names of the columns that the fit saw (`feature_names_in_`), else x0, x1, ...
 
         Examples
@@ -377,9 +427,13 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         names = self._feature_names()
         return {
-            str(label): dict(zip(names, row.tolist(), strict=True))
-            for label, row in zip(self.classes_.tolist(), self.coef_, strict=True)
+            label: dict(zip(names, row.tolist(), strict=True))
+            for label, row in zip(self._row_labels(), _dense(self.coef_), strict=True)
         }
+
+    def _row_labels(self) -> list[str]:
+        """Return what each row of `coef_` speaks for; the one row of two classes for the second."""
+        return [str(label) for label in self.classes_.tolist()][-self.coef_.shape[0] :]
 
     def _feature_names(self) -> list[str]:
         if hasattr(self, "feature_names_in_"):
@@ -387,21 +441,24 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return [f"x{column}" for column in range(self.coef_.shape[1])]
 
     def _card(self) -> Card:
-        zeros, names = int((self.coef_ == 0.0).sum()), self._feature_names()
+        coef, names = _dense(self.coef_), self._feature_names()
         facts: dict[str, object] = {
             "parameters": repr(self),
             "classes": listed(self.classes_.tolist()),
             "features": f"{len(names)}: {listed(names, most=8)}" if hasattr(self, "feature_names_in_") else len(names),
-            "coefficients": f"{len(self.coef_)} x {len(names)}, {zeros:,} of them exactly zero",
+            "coefficients": f"{len(coef)} x {len(names)}, {int((coef == 0.0).sum()):,} of them exactly zero",
         }
         if hasattr(self, "objective_"):
             facts |= certificate_facts(self.objective_, self.lower_bound_, self.dual_gap_, self.status_)
         if hasattr(self, "feature_names_in_"):
-            facts |= {f"largest for {label}": self._largest(k) for k, label in enumerate(self.classes_.tolist()[:5])}
+            facts |= {
+                f"largest for {label}": self._largest(row)
+                for label, row in zip(self._row_labels()[:5], coef, strict=False)
+            }
         return Card(f"{type(self).__name__}: {len(self.classes_)} classes, {len(names)} features", facts)
 
-    def _largest(self, k: int) -> str:
-        names, row = self._feature_names(), self.coef_[k]
+    def _largest(self, row: np.ndarray) -> str:
+        names = self._feature_names()
         order = np.argsort(-np.abs(row), kind="stable")[:4]
         return ", ".join(f"{names[j]} {row[j]:+.3g}" for j in order if row[j] != 0.0) or "none"
 
@@ -432,41 +489,25 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-class _Watching:
-    """Passes each step on to a plain callback and to scikit-learn's callbacks."""
+def with_class_weights(y: np.ndarray, weights: np.ndarray, class_weight: ClassWeight) -> np.ndarray:
+    """Return the weights of rows times those of their classes; warn where nothing is left of a class."""
+    used = np.flatnonzero(weights)
+    if class_weight is not None and len(used):
+        classes, codes = np.unique(y[used], return_inverse=True)
+        factors = compute_class_weight(class_weight, classes=classes, y=y[used], sample_weight=weights[used])
+        weights = weights.copy()
+        weights[used] *= factors[codes]
+    left = np.unique(y[weights != 0.0])
+    lost = np.setdiff1d(y, left)
+    if len(lost) and len(left) > 1:  # of less than two classes there is an error
+        text = f"all rows of the classes {lost.tolist()} have weight 0: they are left out, and never predicted"
+        warnings.warn(text, UserWarning, stacklevel=6)
+    return weights
 
-    def __init__(
-        self, estimator: BaseEstimator, X: Matrix, y: np.ndarray, classes: np.ndarray, callback: Callback | None
-    ) -> None:
-        self.estimator, self.data, self.classes, self.callback = estimator, {"X": X, "y": y}, classes, callback
-        self.context: Any = None  # scikit-learn's, which has no types
 
-    def __enter__(self) -> Callable[[Solution], bool] | None:
-        if getattr(self.estimator, "_skl_callbacks", None):
-            self.context = self.estimator._init_callback_context(max_subtasks=None)
-            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        return self.step if self.context is not None or self.callback is not None else None
-
-    def step(self, solution: Solution) -> bool:
-        stop = bool(self.callback(solution)) if self.callback is not None else False
-        if self.context is not None:
-            part = self.context.subcontext(task_name="step")
-            part.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-            stop |= bool(
-                part.call_on_fit_task_end(
-                    estimator=self.estimator,
-                    metadata={"objective": solution.objective, "lower_bound": solution.lower_bound},
-                    reconstruction_attributes={
-                        "coef_": solution.coef, "intercept_": solution.intercept, "classes_": self.classes
-                    },
-                    **self.data,
-                )
-            )  # fmt: skip
-        return stop
-
-    def __exit__(self, *error: object) -> None:
-        if self.context is not None and error[0] is None:
-            self.context.call_on_fit_task_end(estimator=self.estimator, **self.data)
+def _dense(coef: np.ndarray) -> np.ndarray:
+    """Return coefficients as an array where `sparsify` has made a matrix of them."""
+    return np.asarray(coef.toarray()) if isinstance(coef, sparse.spmatrix | sparse.sparray) else coef
 
 
 def _n_threads(n_jobs: int | None) -> int | None:

@@ -1,33 +1,46 @@
 """`SoftmaxRegressionCV`: choose C and l1_ratio by cross-validation along certified paths."""
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from sklearn.base import _fit_context
+from sklearn.metrics import check_scoring, get_scorer_names, make_scorer
 from sklearn.model_selection import BaseCrossValidator, check_cv
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
+from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 from inklens.classes import stratified_folds
 from inklens.errors import DataError
+from inklens.linear import arrays
 from inklens.linear.estimators import (
-    Callback,
     ClassWeight,
     Matrix,
     RandomState,
     SoftmaxRegression,
     all_or_nothing,
+    with_class_weights,
 )
-from inklens.linear.path import fit_points, path_grid, warn_of_gaps
-from inklens.linear.problem.penalties import penalty_of
-from inklens.linear.problem.problem import Problem, check_strength
+from inklens.linear.path import path_grid, warn_of_gaps
+from inklens.linear.problem.build import Penalizing
+from inklens.linear.problem.problem import check_strength
 from inklens.linear.rows.rows import Rows
+from inklens.linear.search import NEVER, Fold, FoldPath, fold_path
 from inklens.linear.softmax import log_softmax
+
+FAST_SCORES = {"neg_log_loss", "accuracy", None}  # computed from scores; others are asked through an estimator
+LEAST_LOG_PROBA = float(np.log(np.finfo(np.float64).eps))  # as scikit-learn's log_loss: one row cannot decide alone
+MOST_PATH_BYTES = 1 << 28  # of coefficients of all fits that are kept
+
+Scorer = Callable[..., float]
 
 
 class SoftmaxRegressionCV(SoftmaxRegression):
@@ -46,13 +59,21 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     l1_ratios : array-like of float, default=(1.0,)
         Values of l1_ratio in [0, 1].
     cv : int, splitter or iterable of (train, test), default=5
-        Number of stratified folds, at least 2. A class with a single row stays in every training set.
-    scoring : {"neg_log_loss", "accuracy"}, default="neg_log_loss"
-        Mean over the fold's rows, weighted by sample weights; larger is better.
+        Number of stratified folds, at least 2. A class with a single row stays in every training set. A class that a
+        training set lacks is never predicted by its fits.
+    scoring : str, callable or None, default="neg_log_loss"
+        Any of scikit-learn's scorers by name, a callable (estimator, X, y) -> float, or None, which is accuracy; larger
+        is better. Weighted by sample weights, where metadata routing is not enabled. Log-probabilities count as at
+        least log 2.2e-16, as in scikit-learn.
     rule : {"one_se", "best"}, default="one_se"
-        One-standard-error rule, or the best mean score.
-    group : bool, default=False
-        Whether each feature is in or out for all classes.
+        One-standard-error rule, or the best mean score; the smallest C of equals.
+    refit : bool, default=True
+        Whether to fit all rows with the choice. Else the coefficients are the means over the folds, of which nothing
+        is proven.
+    group, binary
+        As for `SoftmaxRegression`.
+    standardize, penalty_factor, positive
+        As for `SoftmaxRegression`; deviations are those of all rows.
     tol, path_tol : float, default=1e-4, 1e-3
         Promise on the relative gap of the final fit, and of every fit of the search.
     fit_intercept, class_weight, max_iter, n_jobs
@@ -64,11 +85,15 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     ----------
     C_, l1_ratio_ : float
         The choice.
-    Cs_ : ndarray (n_l1_ratios, n_Cs)
-    scores_ : ndarray (n_l1_ratios, n_Cs, n_folds)
+    Cs_, l1_ratios_ : ndarray (n_l1_ratios, n_Cs), (n_l1_ratios,)
+        What was tried.
+    scores_ : ndarray (n_folds, n_l1_ratios, n_Cs)
+    coefs_paths_ : ndarray (n_folds, n_l1_ratios, n_Cs, n_classes or 1, n_features + 1) or None
+        Coefficients of all fits, with the intercept, if there is one, at the end. None where they would take more than
+        256 MiB.
     mean_scores_, standard_errors_ : ndarray (n_l1_ratios, n_Cs)
-    path_gaps_ : ndarray (n_l1_ratios, n_Cs, n_folds)
-        Proven relative gap of every fit of the search.
+    path_gaps_, n_iter_ : ndarray (n_folds, n_l1_ratios, n_Cs)
+        Proven relative gap of every fit of the search, and its rounds.
     coef_, intercept_, classes_, dual_gap_, status_, ...
         Of the final fit to all rows, as for `SoftmaxRegression`.
 
@@ -81,10 +106,12 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     --------
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = SoftmaxRegressionCV(Cs=8).fit(X, y)
+    >>> model = SoftmaxRegressionCV(Cs=8, scoring="accuracy").fit(X, y)
     >>> model.scores_.shape, bool(model.score(X, y) > 0.9), bool((model.path_gaps_ <= 1e-3).all())
-    ((1, 8, 5), True, True)
+    ((5, 1, 8), True, True)
     """
+
+    __metadata_request__score = {"sample_weight": UNUSED}  # noqa: RUF012 (scikit-learn's protocol): the scorer's
 
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's protocol)
         **{
@@ -96,7 +123,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         "C_max": [Interval(Real, 0.0, None, closed="neither")],
         "l1_ratios": ["array-like"],
         "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), "array-like"],
-        "scoring": [StrOptions({"neg_log_loss", "accuracy"})],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
+        "refit": ["boolean"],
         "rule": [StrOptions({"one_se", "best"})],
         "path_tol": [Interval(Real, 0.0, None, closed="neither")],
     }
@@ -108,9 +136,14 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         C_max: float = 10.0,
         l1_ratios: Sequence[float] = (1.0,),
         cv: int | BaseCrossValidator | Iterable[tuple[np.ndarray, np.ndarray]] = 5,
-        scoring: str = "neg_log_loss",
+        scoring: str | Scorer | None = "neg_log_loss",
         rule: str = "one_se",
+        refit: bool = True,
         group: bool = False,
+        standardize: bool = False,
+        penalty_factor: npt.ArrayLike | None = None,
+        positive: bool = False,
+        binary: str = "logistic",
         tol: float = 1e-4,
         path_tol: float = 1e-3,
         fit_intercept: bool = True,
@@ -125,7 +158,12 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.cv = cv
         self.scoring = scoring
         self.rule = rule
+        self.refit = refit
         self.group = group
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.positive = positive
+        self.binary = binary
         self.tol = tol
         self.path_tol = path_tol
         self.fit_intercept = fit_intercept
@@ -134,120 +172,248 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @property
+    def C(self) -> float:  # type: ignore[override]
+        """The choice of C, by the name that `SoftmaxRegression` has."""
+        return self.C_
+
+    @property
+    def l1_ratio(self) -> float:  # type: ignore[override]
+        """The choice of l1_ratio, likewise."""
+        return self.l1_ratio_
+
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
+    def fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: object) -> Self:
         """Choose C and l1_ratio, then fit to all of X (n_samples, n_features) and y (n_samples,).
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `SoftmaxRegression.fit`.
+        **params : array-like (n_samples,)
+            `groups` for the splitter; with ``sklearn.set_config(enable_metadata_routing=True)`` whatever splitter and
+            scorer request.
 
         Raises
         ------
         ValueError
-            As `SoftmaxRegression.fit`; also an l1_ratio outside [0, 1], or a training fold that lacks a class.
+            As `SoftmaxRegression.fit`; also an l1_ratio outside [0, 1], or no fold with rows to judge.
         """
         with all_or_nothing(self):
-            return self._fit(X, y, sample_weight, None)
+            return self._search(X, y, sample_weight, params)
 
-    def _fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, callback: Callback | None) -> Self:
-        rows, y = self._validated(X, y)
-        check_classification_targets(y)
-        given = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-        kept = np.flatnonzero(given)
-        n_samples = len(given)
-        if len(kept) < n_samples:
-            rows, y, given = rows.take(kept), y[kept], given[kept]
-        classes, codes = np.unique(y, return_inverse=True)
+    def _search(
+        self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None, params: dict[str, object]
+    ) -> Self:
+        routed = self._routed("fit", {**params, "sample_weight": sample_weight})
+        rows, labels = self._validated(X, y)
+        check_classification_targets(labels)
+        if arrays.is_foreign(sample_weight):
+            sample_weight = arrays.to_numpy(sample_weight)
+        given = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
+        weights = with_class_weights(labels, given, self.class_weight)
+        kept = np.flatnonzero(weights)
+        classes, codes = np.unique(labels[kept], return_inverse=True)
         if len(classes) < 2:
             raise DataError(f"This solver needs samples of at least 2 classes in the data, got one class: {classes}")
+        if len(kept) < len(labels):
+            rows = rows.take(kept)
+        ratios = self._checked_ratios()
+        check_strength(self.C_max, weights[kept])
+        asked = [
+            Penalizing(
+                ratio, self.group, self._is_single(classes), self.standardize, self.penalty_factor, self.positive
+            )
+            for ratio in ratios
+        ]
+        data = rows, codes, weights[kept], len(classes)
+        problems = [penalty.problem(*data, fit_intercept=self.fit_intercept) for penalty in asked]
+        self.Cs_ = np.stack([path_grid(problem, self.Cs, self.C_max) for problem in problems])
+        folds = self._folds(X, codes, kept, len(labels), routed.splitter.split)
+        judge = _Judge(self, X, labels, rows, codes, kept, classes, routed.scorer.score)
+        paths = [
+            [fold_path(problem, fold, grid, self.path_tol) for problem, grid in zip(problems, self.Cs_, strict=True)]
+            for fold in folds
+        ]
+        self.scores_ = np.array(
+            [[judge.scores(path, fold) for path in of_fold] for fold, of_fold in zip(folds, paths, strict=True)]
+        )
+        self.path_gaps_ = np.array([[path.gaps for path in of_fold] for of_fold in paths])
+        warn_of_gaps(np.broadcast_to(self.Cs_, self.path_gaps_.shape).ravel(), self.path_gaps_.ravel(), self.path_tol)
+        ratio, point = self._choose()
+        self.l1_ratios_ = ratios
+        self.l1_ratio_, self.C_ = float(ratios[ratio]), float(self.Cs_[ratio, point])
+        chosen = [of_fold[ratio] for of_fold in paths]
+        self.coefs_paths_ = self._all_coefficients(paths, classes)
+        if self.refit:
+            problem = asked[ratio].problem(*data, C=self.C_, fit_intercept=self.fit_intercept)
+            complete = [path for path in chosen if not (path.intercepts == NEVER).any()]
+            self._solved(problem, X, labels, classes, _mean(complete, point) if complete else None)
+        else:
+            self.classes_ = classes
+            self.coef_, self.intercept_ = self._as_shown(*_mean(chosen, point), classes)
+        self.n_iter_ = np.array([[path.n_iter for path in of_fold] for of_fold in paths])
+        return self
+
+    def _checked_ratios(self) -> np.ndarray:
         ratios = np.asarray(self.l1_ratios, dtype=np.float64)
         if ratios.ndim != 1 or len(ratios) == 0 or not ((ratios >= 0.0) & (ratios <= 1.0)).all():
             raise DataError(f"l1_ratios must be a list of numbers between 0 and 1, got {self.l1_ratios!r}")
-        weights = given
-        if self.class_weight is not None:
-            weights = given * compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=given)[codes]
-        check_strength(self.C_max, weights)
-        folds = self._folds(codes, len(classes), kept, n_samples)
-        searched = [self._search(rows, codes.astype(np.int32), weights, given, ratio, folds) for ratio in ratios]
-        self.Cs_, self.scores_, self.path_gaps_ = (np.stack(part) for part in zip(*searched, strict=True))
-        chosen_ratio, chosen_C = self._choose()
-        warn_of_gaps(np.repeat(self.Cs_, self.scores_.shape[2]), self.path_gaps_.ravel(), self.path_tol)
-        self.l1_ratio_, self.C_ = float(ratios[chosen_ratio]), float(self.Cs_[chosen_ratio, chosen_C])
-        final = SoftmaxRegression(
-            C=self.C_, l1_ratio=self.l1_ratio_, group=self.group, tol=self.tol, fit_intercept=self.fit_intercept,
-            class_weight=self.class_weight, max_iter=self.max_iter, n_jobs=self.n_jobs,
-        ).fit(rows, y, sample_weight=given)  # fmt: skip
-        kept_names = {"n_features_in_", "feature_names_in_"}  # of X as given
-        for name, value in vars(final).items():
-            if name.endswith("_") and name not in kept_names:
-                setattr(self, name, value)
-        return self
+        return ratios
 
     def _folds(
-        self, codes: np.ndarray, n_classes: int, kept: np.ndarray, n_samples: int
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return sorted (train, test) indices of each fold among the rows that are kept.
+        self, X: Matrix, codes: np.ndarray, kept: np.ndarray, n_samples: int, params: dict[str, object]
+    ) -> list[Fold]:
+        """Return the folds among the rows that are kept.
 
         A splitter counts in the `n_samples` rows as given; rows of no weight stay out of what it deals.
         """
         if isinstance(self.cv, Integral):
             fold_of = stratified_folds(codes, int(self.cv), check_random_state(self.random_state))
-            folds = [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(int(self.cv))]
-            folds = [(train, test) for train, test in folds if len(test)]
+            folds = [Fold(np.flatnonzero(fold_of != k), np.flatnonzero(fold_of == k)) for k in range(int(self.cv))]
         else:
-            splitter = check_cv(self.cv, codes, classifier=True)
             labels = np.zeros(n_samples, dtype=codes.dtype)
             labels[kept] = codes
             place = np.full(n_samples, -1)
             place[kept] = np.arange(len(kept))
-            dealt = splitter.split(np.zeros((n_samples, 1)), labels)
-            folds = [(_among(place[train]), _among(place[test])) for train, test in dealt]
+            dealt = check_cv(self.cv, labels, classifier=True).split(np.zeros((n_samples, 1)), labels, **params)
+            folds = [Fold(_among(place[train]), _among(place[test])) for train, test in dealt]
+        folds = [fold for fold in folds if len(fold.test)]
         if not folds:
             raise DataError("cross-validation needs a class with at least two rows")
-        for number, (train, _) in enumerate(folds):
-            if len(np.unique(codes[train])) < n_classes:
-                raise DataError(f"training fold {number} lacks a class; use fewer folds, or stratified ones")
+        if not all(len(fold.train) for fold in folds):
+            raise DataError("a training fold has no rows with a weight; use fewer folds")
         return folds
 
-    def _search(
-        self,
-        rows: Rows,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        given: np.ndarray,
-        ratio: float,
-        folds: list[tuple[np.ndarray, np.ndarray]],
-    ) -> tuple[np.ndarray, ...]:
-        """Return the values of C, and score and gap of each at each fold, (n_Cs, n_folds)."""
-        n_classes = int(codes.max()) + 1
+    def _all_coefficients(self, paths: list[list[FoldPath]], classes: np.ndarray) -> np.ndarray | None:
+        """Return coefficients and intercepts of all fits, unless they would fill the memory."""
+        if sum(path.coefs.nbytes for of_fold in paths for path in of_fold) > MOST_PATH_BYTES:
+            return None
+        coefs = np.array([[path.coefs for path in of_fold] for of_fold in paths])
+        intercepts = np.array([[path.intercepts for path in of_fold] for of_fold in paths])[..., None]
+        both = np.concatenate([coefs, intercepts], axis=-1) if self.fit_intercept else coefs
+        return np.diff(both, axis=-2) if self._is_single(classes) else both
 
-        def problem(part: Rows, chosen: np.ndarray) -> Problem:
-            penalty = penalty_of(ratio, group=self.group)
-            return Problem(part, codes[chosen], weights[chosen], n_classes, penalty, self.fit_intercept)
-
-        grid = path_grid(problem(rows, np.arange(len(codes))), self.Cs, self.C_max)
-        scores, gaps = np.empty((2, len(grid), len(folds)))
-        for fold, (train, test) in enumerate(folds):
-            training, held_out = rows.take(train), rows.take(test)
-            for point, (_, solution) in enumerate(fit_points(problem(training, train), grid, self.path_tol)):
-                raw = held_out.scores(solution.coef, solution.intercept, dtype=np.float64)
-                scores[point, fold] = self._score(raw, codes[test], given[test])
-                gaps[point, fold] = solution.gap
-        return grid, scores, gaps
-
-    def _score(self, raw: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:
-        if self.scoring == "accuracy":
-            return float(np.average(raw.argmax(axis=1) == codes, weights=weights))
-        return float(np.average(log_softmax(raw)[np.arange(len(raw)), codes], weights=weights))
+    def _as_shown(self, coef: np.ndarray, intercept: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return coefficients and intercepts with the rows that `coef_` has."""
+        return (np.diff(coef, axis=0), np.diff(intercept)) if self._is_single(classes) else (coef, intercept)
 
     def _choose(self) -> tuple[int, int]:
         """Return the indices of l1_ratio and C."""
-        self.mean_scores_ = self.scores_.mean(axis=2)
-        n_folds = self.scores_.shape[2]
-        spread = self.scores_.std(axis=2, ddof=1) if n_folds > 1 else np.zeros_like(self.mean_scores_)
+        self.mean_scores_ = self.scores_.mean(axis=0)
+        n_folds = len(self.scores_)
+        spread = self.scores_.std(axis=0, ddof=1) if n_folds > 1 else np.zeros_like(self.mean_scores_)
         self.standard_errors_ = spread / np.sqrt(n_folds)
-        ratio, best = (int(at) for at in np.unravel_index(self.mean_scores_.argmax(), self.mean_scores_.shape))
+        best, ratio = (int(at) for at in np.unravel_index(self.mean_scores_.T.argmax(), self.mean_scores_.T.shape))
         if self.rule == "best":
             return ratio, best
         enough = self.mean_scores_[ratio] >= self.mean_scores_[ratio, best] - self.standard_errors_[ratio, best]
         return ratio, int(np.flatnonzero(enough)[0])
+
+    def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: object) -> float:
+        """Return the score that `scoring` gives X (n_samples, n_features) and y (n_samples,)."""
+        routed = self._routed("score", {**params, "sample_weight": sample_weight})
+        return float(self._scorer()(self, X, y, **routed.scorer.score))
+
+    def _scorer(self) -> Scorer:
+        """Return `scoring` as a callable (estimator, X, y); None is accuracy."""
+        found: Scorer = check_scoring(SoftmaxRegression(), "accuracy" if self.scoring is None else self.scoring)
+        return found
+
+    def _routed(self, method: str, params: dict[str, object]) -> Bunch:
+        """Return which of the parameters go to splitter and scorer."""
+        params = {name: value for name, value in params.items() if value is not None}
+        if _routing_enabled():
+            return process_routing(self, method, **params)
+        _raise_for_params(dict.fromkeys(params.keys() - {"groups", "sample_weight"}, 0), self, method)
+        to_splitter = {"groups": params["groups"]} if "groups" in params else {}
+        to_scorer = {"sample_weight": params["sample_weight"]} if "sample_weight" in params else {}
+        return Bunch(splitter=Bunch(split=to_splitter), scorer=Bunch(score=to_scorer))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return what splitter and scorer request, for scikit-learn's metadata routing."""
+        to_scorer = MethodMapping().add(caller="fit", callee="score").add(caller="score", callee="score")
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(splitter=check_cv(self.cv), method_mapping=MethodMapping().add(caller="fit", callee="split"))
+            .add(scorer=self._scorer(), method_mapping=to_scorer)
+        )
+
+
+class _Judge:
+    """Scores the fits of a fold on the rows that it holds out."""
+
+    def __init__(
+        self,
+        search: SoftmaxRegressionCV,
+        X: Matrix,
+        labels: np.ndarray,
+        rows: Rows,
+        codes: np.ndarray,
+        kept: np.ndarray,
+        classes: np.ndarray,
+        params: dict[str, Any],
+    ) -> None:
+        self.search, self.labels, self.rows, self.codes, self.kept = search, labels, rows, codes, kept
+        self.classes, self.params = classes, params
+        self.X: Any = sparse.csr_array(X) if sparse.issparse(X) else X
+        self.has_rows_only = isinstance(X, Rows | list | tuple) or arrays.is_foreign(X)
+
+    def scores(self, path: FoldPath, fold: Fold) -> np.ndarray:
+        """Return the score of each fit of the path, (n_Cs,)."""
+        judge = self._quickly if self.search.scoring in FAST_SCORES else self._through_an_estimator
+        return np.array(judge(path, fold))
+
+    def _quickly(self, path: FoldPath, fold: Fold) -> list[float]:
+        held_out, codes = self.rows.take(fold.test), self.codes[fold.test]
+        weights = self.params.get("sample_weight")
+        weights = None if weights is None else np.asarray(weights, dtype=np.float64)[self.kept[fold.test]]
+        found = []
+        for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
+            raw = held_out.scores(coef, intercept, dtype=np.float64)
+            if self.search.scoring == "neg_log_loss":
+                own = log_softmax(raw)[np.arange(len(raw)), codes]
+                found.append(float(np.average(np.maximum(own, LEAST_LOG_PROBA), weights=weights)))
+            else:
+                found.append(float(np.average(raw.argmax(axis=1) == codes, weights=weights)))
+        return found
+
+    def _through_an_estimator(self, path: FoldPath, fold: Fold) -> list[float]:
+        scorer, chosen = _of_classes(self.search._scorer(), self.classes), self.kept[fold.test]
+        X = self.rows.take(fold.test) if self.has_rows_only else _safe_indexing(self.X, chosen)
+        params = _check_method_params(self.X, self.params, indices=chosen)
+        view = SoftmaxRegression(binary=self.search.binary)
+        view.classes_ = self.classes
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.search, name):
+                setattr(view, name, getattr(self.search, name))
+        found = []
+        for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
+            view.coef_, view.intercept_ = self.search._as_shown(coef, intercept, self.classes)
+            found.append(float(scorer(view, X, self.labels[chosen], **params)))
+        return found
+
+
+def _mean(paths: list[FoldPath], point: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients and intercepts of a point, averaged over folds."""
+    coef, intercept = ([getattr(path, part)[point] for path in paths] for part in ("coefs", "intercepts"))
+    return np.mean(coef, axis=0), np.mean(intercept, axis=0)
+
+
+def _of_classes(scorer: Scorer, classes: np.ndarray) -> Scorer:
+    """Return one of scikit-learn's scorers with the classes told to its metric: a test set may lack some."""
+    metric, told = getattr(scorer, "_score_func", None), dict(getattr(scorer, "_kwargs", {}))
+    known = inspect.signature(metric).parameters if metric is not None else {}
+    if metric is None or "labels" not in known or "labels" in told:
+        return scorer
+    told["labels"] = classes
+    if "pos_label" in known and len(classes) == 2:
+        told.setdefault("pos_label", classes[1])
+    better = scorer._sign > 0  # type: ignore[attr-defined]
+    kind = scorer._response_method  # type: ignore[attr-defined]
+    made: Scorer = make_scorer(metric, greater_is_better=better, response_method=kind, **told)
+    return made
 
 
 def _among(places: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.driver import Solution, solve
-from inklens.linear.problem.penalties import penalty_of
+from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.rows import Rows
 from inklens.reprs import Card, Shown, listed
@@ -27,6 +27,7 @@ N_BISECTIONS = 8  # refinements of C when the number of features is limited
 BOUNDARY_SHARE = (
     1e-6  # of C: the first point keeps this distance from where a feature enters, so that rounding lets nothing in
 )
+EMPTY_TOL = 1e-6  # of the fit at which no penalised coefficient is used, where that is not known beforehand
 FIRST_SHARE = 1e-4  # of its largest C, where a path without L1 starts: it never zeroes anything
 
 
@@ -123,8 +124,12 @@ def softmax_path(
     group: bool = False,
     tol: float = 1e-3,
     max_pixels: int | None = None,
+    standardize: bool = False,
+    penalty_factor: npt.ArrayLike | None = None,
+    positive: bool = False,
     fit_intercept: bool = True,
     sample_weight: npt.ArrayLike | None = None,
+    offset: npt.ArrayLike | None = None,
     n_jobs: int | None = None,
     callback: Callable[[int, float, Solution], object] | None = None,
 ) -> SoftmaxPath:
@@ -149,13 +154,17 @@ def softmax_path(
         Promise on (objective - lower bound) / objective, for every point.
     max_pixels : int or None, default=None
         End with the largest C found (to 1 part in 1000 or so) whose fit uses at most this many features.
+    standardize, penalty_factor, positive
+        As for `SoftmaxRegression`; coefficients are those of the columns as given.
     fit_intercept : bool, default=True
     sample_weight : array-like (n_samples,), default=None
         Positive weights.
+    offset : array-like (n_samples, n_classes), default=None
+        Fixed part of each score.
     n_jobs : int or None, default=None
         Number of threads; None uses all cores.
     callback : callable, default=None
-        Called as ``callback(index, C, solution)`` after each point; ends the path when it returns True.
+        Called as ``callback(index, C, solution)`` after each point, with a copy; ends the path when it returns True.
 
     Warns
     -----
@@ -181,7 +190,8 @@ def softmax_path(
     >>> path.entry_order
     array([2, 3, 0])
     """
-    problem, classes = _problem(X, y, l1_ratio, group, fit_intercept, sample_weight, n_jobs)
+    asked = Penalizing(l1_ratio, group, False, standardize, penalty_factor, positive)
+    problem, classes = _problem(X, y, asked, fit_intercept, sample_weight, offset, n_jobs)
     grid = path_grid(problem, Cs, C)
     began, passes = time.perf_counter(), problem.rows.n_passes
     found: list[tuple[float, Solution]] = []
@@ -190,7 +200,7 @@ def softmax_path(
             found += _refined(problem, found, value, tol, max_pixels)
             break
         found.append((value, solution))
-        if callback is not None and callback(index, value, solution):
+        if callback is not None and callback(index, value, solution.copy()):
             break
     warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
     return SoftmaxPath(
@@ -251,9 +261,12 @@ def emptiest_C(problem: Problem, C: float) -> float:
     """Return the largest C at which no feature enters; for a penalty without thresholds a small share of `C`."""
     if problem.penalty.is_smooth:
         return C * FIRST_SHARE
-    empty = np.zeros((problem.n_classes, problem.rows.n_features))
-    at = problem.evaluate(empty, _empty_intercept(problem), dtype=np.float64)
-    largest = float(problem.penalty.threshold_ratio(at.gradient).max(initial=0.0))
+    coef, intercept = np.zeros((problem.n_classes, problem.rows.n_features)), _empty_intercept(problem)
+    if problem.unpenalised is not None or problem.offset is not None:  # what costs nothing moves at every C
+        found = solve(problem.at(C * FIRST_SHARE**2), tol=EMPTY_TOL)
+        coef, intercept = found.coef, found.intercept
+    at = problem.evaluate(coef, intercept, dtype=np.float64)
+    largest = float(problem.penalty.threshold_ratio(-at.gradient).max(initial=0.0))
     return (1.0 - BOUNDARY_SHARE) / largest if largest > 0.0 else C
 
 
@@ -268,10 +281,10 @@ def _empty_intercept(problem: Problem) -> np.ndarray:
 def _problem(
     X: Matrix,
     y: npt.ArrayLike,
-    l1_ratio: float,
-    group: bool,
+    asked: Penalizing,
     fit_intercept: bool,
     sample_weight: npt.ArrayLike | None,
+    offset: npt.ArrayLike | None,
     n_jobs: int | None,
 ) -> tuple[Problem, np.ndarray]:
     """Return the problem at C = 1, and the classes."""
@@ -284,10 +297,9 @@ def _problem(
         raise DataError(f"a path needs at least two classes, got only {classes.tolist()}")
     if not (np.isfinite(weights).all() and (weights > 0.0).all()):
         raise DataError("sample weights must be positive and finite; leave rows of weight 0 out")
-    if not 0.0 <= l1_ratio <= 1.0:
-        raise DataError(f"l1_ratio must lie between 0 and 1, got {l1_ratio}")
-    penalty = penalty_of(l1_ratio, group=group)
-    return Problem(rows, codes, weights, len(classes), penalty, fit_intercept), classes
+    if not 0.0 <= asked.l1_ratio <= 1.0:
+        raise DataError(f"l1_ratio must lie between 0 and 1, got {asked.l1_ratio}")
+    return asked.problem(rows, codes, weights, len(classes), fit_intercept=fit_intercept, offset=offset), classes
 
 
 def _n_features_used(solution: Solution) -> int:

@@ -18,13 +18,26 @@ def raw_prediction(X: Array, coef: np.ndarray, intercept: np.ndarray) -> Array:
     >>> raw_prediction(np.array([[1.0, 2.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0.5, 0.0]))
     array([[1.5, 2. ]])
     """
-    if sparse.issparse(X):
-        return np.asarray(X @ coef.T) + intercept
+    if sparse.issparse(X) or sparse.issparse(coef):
+        products = X @ coef.T
+        return (products.toarray() if sparse.issparse(products) else np.asarray(products)) + intercept
     X = X if is_foreign(X) else np.asarray(X)
     W, b = like(X, coef.T, np.float64), like(X, intercept, np.float64)
     if not X.shape[0]:
         return like(X, np.empty((0, len(coef))), np.float64)
     return namespace(X).concat([cast(X[part, :], np.float64) @ W + b for part in chunks(X)])
+
+
+def per_class(coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients and intercepts with a row for each class; the one row w of two classes is -w/2 and w/2.
+
+    >>> per_class(np.array([[2.0, 4.0]]), np.array([1.0]))
+    (array([[-1., -2.],
+           [ 1.,  2.]]), array([-0.5,  0.5]))
+    """
+    if len(coef) > 1:
+        return coef, intercept
+    return np.vstack([-coef / 2, coef / 2]), np.append(-intercept / 2, intercept / 2)
 
 
 def log_softmax(raw: Array) -> Array:
@@ -44,6 +57,10 @@ def softmax(raw: Array) -> Array:
     >>> softmax(np.array([[0.0, np.log(3)]]))
     array([[0.25, 0.75]])
     """
+    if isinstance(raw, np.ndarray) and raw.ndim == 2:  # classes first: NumPy is slow along short rows
+        columns = np.array(raw.T, order="C")
+        columns = np.exp(columns - columns.max(axis=0))
+        return np.ascontiguousarray((columns / columns.sum(axis=0)).T)
     xp = namespace(raw)
     exponentials = xp.exp(raw - xp.max(raw, axis=1, keepdims=True))
     return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
@@ -59,3 +76,8 @@ def loss_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> flo
     own = z[np.arange(len(z)), codes] - largest[:, 0]
     total = np.exp(z - largest).sum(axis=1).astype(np.float64)
     return float(weights @ (np.log(total) - own))
+
+
+def row_sums(values: np.ndarray) -> np.ndarray:
+    """Return the sums of the rows: NumPy's own are slow where rows are short."""
+    return np.asarray(values @ np.ones(values.shape[1], values.dtype))

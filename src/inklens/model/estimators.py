@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear.softmax import raw_prediction, softmax
+from inklens.linear.softmax import per_class, raw_prediction, softmax
 
 FULL_BYTE = 255.0  # full ink in rows of bytes
 PROBES = 8  # random rows that a function of single columns, and the folded model, are tried on
@@ -104,11 +105,13 @@ def _name(thing: object) -> str:
 
 
 def _softmax_of(estimator: LinearWeights) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    coef = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
+    held: Any = estimator.coef_
+    held = held.toarray() if sparse.issparse(held) else held  # after sparsify()
+    coef = np.atleast_2d(np.asarray(held, dtype=np.float64))
     intercept = np.atleast_1d(np.asarray(estimator.intercept_, dtype=np.float64))
     classes = tuple(str(name) for name in np.asarray(estimator.classes_).tolist())
     if len(coef) == 1 and len(classes) == 2:
-        coef, intercept = np.vstack([-coef / 2, coef / 2]), np.append(-intercept / 2, intercept / 2)
+        coef, intercept = per_class(coef, intercept)
     return coef, np.broadcast_to(intercept, len(coef)), classes
 
 

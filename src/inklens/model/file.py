@@ -10,19 +10,18 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Protocol
 
 import numpy as np
 
 from inklens.errors import ModelFileError
 from inklens.linear.proofs.dual import DualPoint
+from inklens.model.schema import Header, Tensors
+from inklens.strict_json import JsonError, parse
 
 SCHEMA_VERSION = 1
 MAX_FILE_BYTES = 64 * 2**20  # a model of 62 classes on 784 strokes has 0.4 MB
 MAX_HEADER_BYTES = 2**20
-
-Tensors = dict[str, np.ndarray]
-Header = dict[str, object]
 
 
 class SavedModel(Protocol):
@@ -96,12 +95,6 @@ def dual_tensors(dual: DualPoint | None) -> Tensors:
     }
 
 
-def dual_point(tensors: Tensors) -> DualPoint | None:
-    """Return the dual point of a file's tensors; None where it has none."""
-    parts = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("dual.")}
-    return DualPoint(**parts) if parts else None
-
-
 def pack(tensors: Tensors, header: Mapping[str, object]) -> bytes:
     """Return the bytes of a file; the same contents give the same bytes."""
     from safetensors.numpy import save
@@ -126,22 +119,35 @@ def unpack(data: bytes) -> tuple[Tensors, Header]:
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(MAX_HEADER_BYTES, len(data) - 8):
         raise ModelFileError("is not an inklens model (no safetensors header)")
-    try:
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["inklens"])
-        version = int(header["schema_version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelFileError("is not an inklens model, or its header is damaged") from error
+    header = _header(data[8 : 8 + length])
+    version = header.get("schema_version")
+    if type(version) is not int or version < 1:
+        raise ModelFileError("is not an inklens model (it states no version)")
     if version > SCHEMA_VERSION:
         raise ModelFileError(f"was written by a newer inklens (file version {version}); update inklens to read it")
     try:
         tensors = load(data)
-        digest = header.pop("sha256")
+        digest = header.pop("sha256", None)
         intact = digest == _digest(tensors, header) and pack(tensors, header) == data
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError) as error:
         raise ModelFileError(f"is damaged: {error}") from error
     if not intact:
         raise ModelFileError("is damaged (its checksum does not fit); copy it again or fit the model again")
     return tensors, header
+
+
+def _header(data: bytes) -> Header:
+    """Return our header, which is a text within that of the container."""
+    try:
+        outer = parse(data)
+        own = outer.get("__metadata__") if isinstance(outer, dict) else None
+        text = own.get("inklens") if isinstance(own, dict) else None
+        header = parse(text.encode()) if isinstance(text, str) else None
+    except (JsonError, UnicodeEncodeError) as error:
+        raise ModelFileError(f"is not an inklens model, or its header is damaged ({error})") from error
+    if not isinstance(header, dict):
+        raise ModelFileError("is not an inklens model (its header says nothing of one)")
+    return header
 
 
 def _digest(tensors: Tensors, header: Mapping[str, object]) -> str:
@@ -150,39 +156,3 @@ def _digest(tensors: Tensors, header: Mapping[str, object]) -> str:
         digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
         digest.update(np.ascontiguousarray(tensors[name]).tobytes())
     return digest.hexdigest()
-
-
-class Entries(TypedDict):
-    """What a header says of the model itself."""
-
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int]
-    features: str
-    recipe: str
-    provenance: Mapping[str, object]
-    version: str
-
-
-def entries_of(header: Mapping[str, object]) -> Entries:
-    """Return the entries of a header.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        One is missing or of the wrong type.
-    """
-    classes, shape, provenance = header["classes"], header["image_shape"], header["provenance"]
-    if not isinstance(classes, list) or not isinstance(shape, list) or not isinstance(provenance, dict):
-        raise TypeError("expected lists of classes and of the image's sides, and a provenance by name")
-    rows, cols = (int(side) for side in shape)
-    if min(rows, cols) < 1:
-        raise ValueError(f"expected pictures of at least one pixel, got {rows} x {cols}")
-    json.dumps(header, ensure_ascii=False).encode()  # half a character in a name could never be printed
-    return Entries(
-        classes=tuple(str(label) for label in classes),
-        image_shape=(rows, cols),
-        features=str(header["features"]),
-        recipe=str(header["recipe"]),
-        provenance=provenance,
-        version=str(header["inklens"]),
-    )

@@ -16,9 +16,16 @@ from inklens.errors import DataError
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.model.estimators import weights_of
 from inklens.model.scaling import PIXEL_SCALE
+from inklens.names import check_names
 from inklens.reprs import MAP_NOTE, Card, Shown, listed, map_tiles
 
+MAX_WEIGHT = 1e100  # beyond, squares of differences of scores, which flips need, leave float64
 PHOTO_SHAPE = (28, 28)  # what photos are normalised to
+
+
+def are_weights(values: np.ndarray) -> bool:
+    """Tell whether all numbers are finite and of a size that can be computed with."""
+    return float(np.max(np.abs(values), initial=0.0)) <= MAX_WEIGHT  # NaN is the largest, and not below
 
 
 def square_shape(n_pixels: int) -> tuple[int, int]:
@@ -118,6 +125,7 @@ class LinearModel(Shown):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
+        check_names(self.classes)
         n_classes, n_features = len(self.classes), self._count_features()
         if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
             raise DataError(
@@ -125,8 +133,8 @@ class LinearModel(Shown):
                 f"need coefficients of "
                 f"shape ({n_classes}, {n_features}), got {self.coef.shape} and intercepts {self.intercept.shape}"
             )
-        if not (np.isfinite(self.coef).all() and np.isfinite(self.intercept).all()):
-            raise DataError("the coefficients hold NaN or infinity; fit the model again")
+        if not (are_weights(self.coef) and are_weights(self.intercept)):
+            raise DataError(f"the coefficients hold NaN, infinity or numbers beyond {MAX_WEIGHT:g}; fit it again")
 
     def _count_features(self) -> int:
         if self.features == "pixels":

@@ -37,4 +37,9 @@ def proof(record: FitRecord | None, recorded: Mapping[str, object]) -> dict[str,
 
 
 def _penalty(record: FitRecord) -> dict[str, object]:
-    return {"C": record.C if record.is_penalised else "inf", "l1_ratio": record.l1_ratio, "group": record.group}
+    found: dict[str, object] = {
+        "C": record.C if record.is_penalised else "inf",
+        "l1_ratio": record.l1_ratio,
+        "group": record.group,
+    }
+    return {**found, "standardize": True} if record.standardize else found

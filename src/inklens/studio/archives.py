@@ -1,6 +1,5 @@
 """Uploads of pictures: a zip with one folder a class, or with MNIST's four files. Nothing is unpacked to disk."""
 
-import gzip
 import io
 import struct
 import zipfile
@@ -10,7 +9,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from inklens.datasets.sources.folder import IGNORED, MAX_FILE_BYTES, SUFFIXES, decode_picture, one_size
+from inklens.datasets.sources.folder import IGNORED, MAX_FILE_BYTES, SUFFIXES, Stack, decode_picture
+from inklens.datasets.unpack import unpacked
 from inklens.errors import DataError
 
 MAX_PICTURES = 100_000
@@ -65,23 +65,23 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 def _of_pictures(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    pictures: list[np.ndarray | None] = []
-    labels, bad = [], 0
+    pictures, labels, bad = Stack(None), [], 0
     for info in sorted(members, key=lambda member: member.filename):
         parts = PurePosixPath(info.filename).parts
         if len(parts) < 2 or not parts[-1].lower().endswith(SUFFIXES) or info.file_size > MAX_FILE_BYTES:
             continue
         try:
-            pictures.append(decode_picture(io.BytesIO(_read(archive, info))))
-            labels.append(_label(parts[-2]))
+            label = _label(parts[-2])
+            pictures.add(decode_picture(io.BytesIO(_read(archive, info))))
+            labels.append(label)
         except DataError:
             bad += 1
-    if not pictures or bad > max(10, 0.01 * len(pictures)):
+    if not len(pictures) or bad > max(10, 0.01 * len(pictures)):
         raise DataError(
             f"the archive holds {len(pictures)} pictures that can be read and {bad} that cannot; expected one folder "
             "a class with pictures in it"
         )
-    images, notes = one_size(pictures, None)
+    images, notes = pictures.result()
     return images, np.array(labels), [*notes, *([f"{bad} pictures were skipped"] if bad else [])]
 
 
@@ -115,8 +115,7 @@ def _of_idx(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tuple[n
 def _idx(data: bytes, magic: int) -> np.ndarray:
     """Return one IDX file of bytes: magic number, sizes, values."""
     if data[:2] == b"\x1f\x8b":
-        with gzip.open(io.BytesIO(data)) as packed:
-            data = packed.read(MAX_UNPACKED_BYTES + 1)
+        data = b"".join(unpacked(io.BytesIO(data), limit=MAX_UNPACKED_BYTES, name="an IDX file"))
     n_dims = magic & 255
     head = 4 + 4 * n_dims
     if len(data) < head or struct.unpack_from(">I", data)[0] != magic:

@@ -213,6 +213,7 @@ def _check_penalty(reader: DigitReader) -> float:
     record = reader.fit_record
     if record is None or not record.has_l2_only:
         settings = "unknown settings" if record is None else f"C={record.C:g}, l1_ratio={record.l1_ratio:g}"
+        settings += ", standardised" if record is not None and record.standardize else ""
         raise ParameterError(
             "votes exist under an L2 penalty, where a score is a sum over the training rows; this model was fitted "
             f"with {settings}; fit one with --C 1"

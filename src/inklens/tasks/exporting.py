@@ -281,6 +281,7 @@ def _path(session: Session, points: int, progress: Progress | None, share: float
         C=_sparse_C(session.reader),
         l1_ratio=l1_ratio,
         group=group,
+        standardize=record is not None and record.standardize,
         tol=PATH_TOL,
         callback=count,
     )

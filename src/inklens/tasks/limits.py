@@ -94,7 +94,7 @@ def find_limits(
 
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
-    model = SoftmaxRegression(C=np.inf, time_budget=SECONDS)
+    model = SoftmaxRegression(C=np.inf, binary="softmax", time_budget=SECONDS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the status tells
         model.fit(pixel_rows(rows.X_train), rows.y_train)

@@ -84,6 +84,7 @@ class Fit:
             "penalty": asked.penalty_in_words(),
             "features": self.reader.features,
             "scale": asked.scale,
+            "standardize": asked.standardize,
             "n_features": self.reader.coef.shape[1],
             "features_used": self.features_used,
             "rows": {"train": data.train, "test": data.test, "added": 0 if data.added is None else data.added.rows},
@@ -123,6 +124,7 @@ def fit(
     max_pixels: int | None = None,
     features: str = "pixels",
     scale: str = "255",
+    standardize: bool = False,
     tol: float = 1e-4,
     time_budget: float | None = None,
     progress: Progress | None = None,
@@ -149,6 +151,8 @@ def fit(
     scale : {"255", "min-max"}
         Divide pixels by 255, or stretch each to 0..1 by its own range in the training rows. The model that comes out
         reads plain ink either way.
+    standardize : bool
+        Penalise each coefficient times its column's standard deviation in the training rows.
     max_pixels : int or None
         Use the largest C, up to the given one, whose model needs at most so many pixels.
     callback : callable, optional
@@ -180,8 +184,8 @@ def fit(
     )
     halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
     if max_pixels is not None:
-        C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, tol=tol)
-    asked = FitRecord(C, l1_ratio, group, tol, "255" if halves.stretch is None else "min-max")
+        C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, standardize=standardize, tol=tol)
+    asked = FitRecord(C, l1_ratio, group, tol, "255" if halves.stretch is None else "min-max", standardize)
     fitted = _fit_rows(halves, asked, time_budget, callback, start)
     while max_pixels is not None and not fitted.interrupted and fitted.solution.coef.any(axis=0).sum() > max_pixels:
         asked = replace(asked, C=asked.C * STEP_DOWN)  # within `tol`, a fit may use a few pixels more than the path's
@@ -228,7 +232,9 @@ class _Halves:
         return cls(next(made), rows.y_train, next(made), rows.y_test, stretch)
 
 
-def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, group: bool, tol: float) -> float:
+def _largest_C(
+    halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, group: bool, standardize: bool, tol: float
+) -> float:
     """Follow the path until a model would use too many pixels."""
     from inklens.linear.path import softmax_path
 
@@ -237,8 +243,9 @@ def _largest_C(halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, g
     if not np.isfinite(C):
         raise ParameterError("without a penalty every pixel is used; give a finite --C with --max-pixels")
     path = softmax_path(
-        halves.X_train, halves.y_train, C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, group=group, tol=tol
-    )
+        halves.X_train, halves.y_train,
+        C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, group=group, standardize=standardize, tol=tol,
+    )  # fmt: skip
     return float(path.Cs[-1])
 
 

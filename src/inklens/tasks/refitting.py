@@ -67,6 +67,7 @@ def refit(
         l1_ratio=record.l1_ratio,
         group=record.group,
         scale=record.scale,
+        standardize=record.standardize,
         features=reader.features,
         tol=record.tol,
         start=reader,

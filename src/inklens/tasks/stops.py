@@ -99,7 +99,7 @@ def early_stops(
         if epochs < max(fitted) and epochs not in fitted:
             fitted[epochs] = None, _saga(X, rows.y_train, C, tol=0.0, epochs=epochs)
     _tell(progress, len(tols) + 1, len(tols) + 2, "the proven optimum")
-    optimum = SoftmaxRegression(C=C, l1_ratio=1.0, tol=PROVEN_TOL)
+    optimum = SoftmaxRegression(C=C, l1_ratio=1.0, binary="softmax", tol=PROVEN_TOL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its gap is among the numbers
         optimum.fit(pixel_rows(rows.X_train), rows.y_train)

@@ -97,5 +97,5 @@ def _lower_bound(problem: Problem, X: np.ndarray, proba: np.ndarray, weights: We
     if dual is not None or problem.is_penalised:
         point = dual or DualPoint(*weights)  # of the coefficients themselves, where the file has no other
         return float(certificates.lower_bound(X, problem.codes, problem.weights, problem.penalty, point))
-    bound, _ = certificates.unpenalised_bound(problem, weights[0], RowArray.of(proba))
+    bound, _ = certificates.unpenalised_bound(problem, weights[0], [RowArray.of(proba)])
     return float(bound)

@@ -193,7 +193,7 @@ def _fit(
 ) -> "FittedModel[SoftmaxRegression]":
     from inklens.linear.estimators import SoftmaxRegression
 
-    model = SoftmaxRegression(C=C, l1_ratio=l1_ratio, tol=tol, time_budget=SECONDS_PER_FIT)
+    model = SoftmaxRegression(C=C, l1_ratio=l1_ratio, binary="softmax", tol=tol, time_budget=SECONDS_PER_FIT)
     seconds = _timed_fit(model, halves)
     return _record(title, model, seconds, halves, model.objective_, model.lower_bound_)
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from inklens.datasets.labels import refuse_rows
 from inklens.datasets.sources.plain import blocks, narrow, parse_block
+from inklens.datasets.unpack import MAX_TEXT_RATIO, check_burst
 from inklens.errors import DataError
 
 ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.+)""", re.IGNORECASE | re.DOTALL)
-MAX_VALUES = 4 << 30
+VALUES_AT_A_TIME = 1 << 21  # values of sparse or quoted rows that are parsed at a time
 NUMERIC = ("numeric", "real", "integer")
 
 
@@ -39,18 +40,20 @@ def parse_arff(data: bytes, *, target: str, ignored: tuple[str, ...] = (), where
     names = [column.name for column in columns]
     if target not in names:
         raise DataError(f"{where}: there is no column {target!r} for the labels among {names[:5]} ...")
+    if names.count(target) > 1:
+        raise DataError(f"{where}: there are {names.count(target)} columns {target!r}; which has the labels is unclear")
     label = names.index(target)
     kept = [i for i, name in enumerate(names) if i != label and name not in ignored]
     if any(columns[i].classes is not None for i in kept) or not kept:
         raise DataError(f"{where}: its columns are no pixels (nominal or none at all); choose a data set of images")
+    n_values = (1 + data.count(b"\n", body_start)) * len(columns)
+    check_burst(2 * n_values, len(data), name=where, ratio=MAX_TEXT_RATIO)  # int16, as `narrow` keeps them
     parts = []
     row = 0
     for block in blocks(data, body_start):
-        table = _parse_block(block, columns, label, row, where)
-        row += len(table)
-        if row * len(columns) > MAX_VALUES:
-            raise DataError(f"{where}: over {MAX_VALUES:,} values are too many")
-        parts.append(narrow(table))
+        for table in _parse_block(block, columns, label, row, where):
+            row += len(table)
+            parts.append(narrow(table))
     if not row:
         raise DataError(f"{where}: there are no rows after @DATA")
     table = np.concatenate(parts)
@@ -89,10 +92,20 @@ def _read_attribute(line: str, where: str) -> Column:
     return Column(name, None)
 
 
-def _parse_block(block: bytes, columns: list[Column], label: int, first_row: int, where: str) -> np.ndarray:
-    """Return the rows as numbers, nominal values as the number of their class."""
+def _parse_block(block: bytes, columns: list[Column], label: int, first_row: int, where: str) -> Iterator[np.ndarray]:
+    """Yield the rows as numbers, nominal values as the number of their class."""
     table = _plain_block(block, columns, label)
-    return table if table is not None else _parse_rows(block, columns, first_row, where)
+    if table is not None:
+        yield table
+        return
+    try:
+        lines = [line.strip() for line in block.decode().split("\n")]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: near row {first_row + 1}: not UTF-8 text; get the file again") from error
+    lines = [line for line in lines if line and not line.startswith("%")]
+    step = max(1, VALUES_AT_A_TIME // len(columns))
+    for start in range(0, len(lines), step):
+        yield _parse_rows(lines[start : start + step], columns, first_row + start, where)
 
 
 def _plain_block(block: bytes, columns: list[Column], label: int) -> np.ndarray | None:
@@ -108,12 +121,7 @@ def _plain_block(block: bytes, columns: list[Column], label: int) -> np.ndarray 
     return table
 
 
-def _parse_rows(block: bytes, columns: list[Column], first_row: int, where: str) -> np.ndarray:
-    try:
-        lines = [line.strip() for line in block.decode().split("\n")]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: near row {first_row + 1}: not UTF-8 text; get the file again") from error
-    lines = [line for line in lines if line and not line.startswith("%")]
+def _parse_rows(lines: list[str], columns: list[Column], first_row: int, where: str) -> np.ndarray:
     codes = [{name: code for code, name in enumerate(column.classes or ())} for column in columns]
     table = np.zeros((len(lines), len(columns)))
     missing = []

@@ -12,6 +12,7 @@ from inklens.datasets.dataset import Dataset
 from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.unpack import existing, open_regular
 from inklens.errors import DataError
+from inklens.names import showable
 from inklens.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ def load(place: str, options: LoadOptions, progress: Progress | None = None) -> 
     """
     folder = existing(place, kind="folder")
     listing = _list_pictures(folder)
-    pictures, y, bad = _read_all(listing, folder.resolve(), progress)
+    stack = Stack(options.pixels.shape)
+    is_good, bad = _read_all(listing, folder.resolve(), stack, progress)
     _refuse_if_too_bad(folder, bad, len(listing.paths))
-    images, size_notes = one_size(pictures, options.pixels.shape)
+    images, size_notes = stack.result()
+    y = [label for label, good in zip(listing.classes, is_good, strict=True) if good]
     skipped = [f"{len(bad)} pictures were skipped: {'; '.join(bad)}"] if bad else []
     return RawImages(
         images,
@@ -53,7 +56,7 @@ def load(place: str, options: LoadOptions, progress: Progress | None = None) -> 
         name=folder.resolve().name,
         source=f"folder:{folder}",
         notes=(*listing.notes, *skipped, *size_notes),
-        n_train=_n_train(listing, pictures),
+        n_train=_n_train(listing, is_good),
     ).dataset(options.pixels)
 
 
@@ -122,22 +125,19 @@ def _entries(path: Path, listing: _Listing) -> Iterator[Path]:
             yield entry
 
 
-def _read_all(
-    listing: _Listing, root: Path, progress: Progress | None
-) -> tuple[list[np.ndarray | None], list[str], list[str]]:
-    """Decode every picture; None and a reason where that fails."""
-    pictures: list[np.ndarray | None] = []
-    bad = []
+def _read_all(listing: _Listing, root: Path, stack: "Stack", progress: Progress | None) -> tuple[list[bool], list[str]]:
+    """Decode every picture into the stack; tell which could be read, and why the others could not."""
+    is_good, bad = [], []
     for done, path in enumerate(listing.paths):
         try:
-            pictures.append(_decode(path, root))
+            stack.add(_decode(path, root))
+            is_good.append(True)
         except DataError as error:
-            pictures.append(None)
+            is_good.append(False)
             bad.append(f"{_shown(f'{path.parent.name}/{path.name}')} ({error})")
         if progress and done % 100 == 0:
             progress(done, len(listing.paths), "reading pictures")
-    y = [label for label, picture in zip(listing.classes, pictures, strict=True) if picture is not None]
-    return pictures, y, bad
+    return is_good, bad
 
 
 def _decode(path: Path, root: Path) -> np.ndarray:
@@ -193,16 +193,32 @@ def _refuse_if_too_bad(folder: Path, bad: list[str], n_pictures: int) -> None:
         raise DataError(f"{len(bad)} of {n_pictures} pictures in {str(folder)!r} cannot be read, first: {shown}")
 
 
-def one_size(pictures: list[np.ndarray | None], asked: tuple[int, int] | None) -> tuple[np.ndarray, list[str]]:
-    """Stack the pictures, fitted to one shape where they differ."""
-    good = [picture for picture in pictures if picture is not None]
-    shapes = {picture.shape for picture in good}
-    shape = asked or (next(iter(shapes)) if len(shapes) == 1 and max(good[0].shape) <= MAX_KEPT_SIDE else COMMON_SHAPE)
-    if shapes == {shape}:
-        return np.stack(good), []
-    sizes = f"{len(shapes)} different sizes" if len(shapes) > 1 else "size {}x{}".format(*good[0].shape)
-    note = f"pictures of {sizes} were fitted into {shape[0]}x{shape[1]} (proportions kept, averaged, centred)"
-    return np.stack([_fit(picture, shape) for picture in good]), [note]
+class Stack:
+    """Pictures of any sizes, to be stacked: a large one is made small at once, so that few bytes of each are held."""
+
+    def __init__(self, asked: tuple[int, int] | None) -> None:
+        self.asked, self.pictures, self.shapes = asked, list[np.ndarray](), set[tuple[int, ...]]()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def add(self, picture: np.ndarray) -> None:
+        """Take a picture in, (rows, cols) uint8."""
+        self.shapes.add(picture.shape)
+        final = self.asked or (COMMON_SHAPE if max(picture.shape) > MAX_KEPT_SIDE else None)
+        self.pictures.append(picture if final in (None, picture.shape) else _fit(picture, final))
+
+    def result(self) -> tuple[np.ndarray, list[str]]:
+        """Return the pictures (n, rows, cols), fitted to one shape where they differ, and what was done to them."""
+        common = {picture.shape for picture in self.pictures}
+        shape = self.asked or (next(iter(common)) if len(common) == len(self.shapes) == 1 else COMMON_SHAPE)
+        images = np.stack([picture if picture.shape == shape else _fit(picture, shape) for picture in self.pictures])
+        if self.shapes == {shape}:
+            return images, []
+        first = "x".join(map(str, next(iter(self.shapes))))
+        sizes = f"{len(self.shapes)} different sizes" if len(self.shapes) > 1 else f"size {first}"
+        note = f"pictures of {sizes} were fitted into {shape[0]}x{shape[1]} (proportions kept, averaged, centred)"
+        return images, [note]
 
 
 def _fit(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -220,12 +236,12 @@ def _fit(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return frame
 
 
-def _n_train(listing: _Listing, pictures: list[np.ndarray | None]) -> int | None:
+def _n_train(listing: _Listing, is_good: list[bool]) -> int | None:
     if listing.halves[0] is None:
         return None
-    return sum(half == "train" and p is not None for half, p in zip(listing.halves, pictures, strict=True))
+    return sum(half == "train" and good for half, good in zip(listing.halves, is_good, strict=True))
 
 
 def _shown(name: str) -> str:
     """Make a file name of any bytes printable and UTF-8."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return showable(os.fsencode(name).decode("utf-8", "backslashreplace"))

@@ -2,23 +2,31 @@
 
 import io
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import refuse_rows
+from inklens.datasets.labels import as_labels, refuse_rows
+from inklens.datasets.sources.folder import Stack, decode_picture
 from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.sources.tables import LABEL_NAMES
-from inklens.datasets.unpack import MAX_DATA_BYTES, existing, open_regular
+from inklens.datasets.unpack import check_burst, existing, open_regular
 from inklens.errors import DataError, require
 from inklens.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow
+    from pyarrow.parquet import ParquetFile
 
 IMAGE_NAMES = ("image", "img", "pixels", "picture")
+WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}  # bytes of a value; a text is held by its number
+VALUES_AT_A_TIME = 1 << 21
+NESTED_ROWS = 64  # of lists and structures, which may be of any size
+PICTURES_PACK = 8  # times better than other data: drawings of a few lines
 MIN_PYARROW = (14, 0, 1)  # older ones run code from a hostile file (CVE-2023-47248)
 
 
@@ -35,16 +43,11 @@ def load(place: str, options: LoadOptions, progress: Progress | None = None) -> 
     _refuse_old(require("pyarrow", extra="parquet").__version__)
     path = existing(place, kind="file")
     try:
-        table = _read_table(path)
-        images, values, notes = _split(table, options.label, str(path))
-        names = _class_names(table)
+        images, values, notes = _read(path, options)
     except (DataError, ImportError):
         raise
     except Exception as error:  # pyarrow leaks UnicodeDecodeError and more on damaged files
         raise DataError(f"{str(path)!r} is no readable Parquet file: {error}") from error
-    if names and np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(names):
-        values = np.array(names)[values]
-        notes.append("labels are the class names that the file declares")
     return RawImages(
         images, values, where=str(path), name=path.stem, source=f"parquet:{path}", notes=tuple(notes)
     ).dataset(options.pixels)
@@ -56,65 +59,157 @@ def _refuse_old(version: str) -> None:
         raise DataError(f"pyarrow {version} is not safe for files of others; update it to 14.0.1 or newer")
 
 
-def _read_table(path: Path) -> "pyarrow.Table":
-    """Read all columns after the declared sizes have been checked; the lengths are checked afterwards."""
+def _read(path: Path, options: LoadOptions) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return images, labels, and what was taken for them, batch by batch: only what is kept is ever held."""
+    import pyarrow
     from pyarrow.parquet import ParquetFile
 
+    where = str(path)
     with open_regular(path) as file:
         source = ParquetFile(file)
-        groups = range(source.metadata.num_row_groups)
-        declared = sum(source.metadata.row_group(i).total_byte_size for i in groups)
-        if declared > MAX_DATA_BYTES or min(declared, source.metadata.num_rows) < 0:
-            raise DataError(f"{str(path)!r} declares {declared:,} bytes; at most {MAX_DATA_BYTES:,} are taken")
-        table = source.read(use_threads=False)
-        table.validate(full=True)
-    if table.num_rows != source.metadata.num_rows or table.num_rows == 0:
-        raise DataError(f"{str(path)!r} declares {source.metadata.num_rows} rows and has {table.num_rows}")
-    return table
+        n_bytes = os.fstat(file.fileno()).st_size
+        _check_declared(source.metadata, n_bytes, where)
+        texts = [name for name in _leaves(source) if _leaves(source)[name] == "BYTE_ARRAY"]
+        source = ParquetFile(file, read_dictionary=texts)  # a text that repeats is held once
+        columns = _Columns.of(source.schema_arrow.names, options.label, where)
+        taken = _Taken(columns, n_bytes, options, where)
+        step = max(1, VALUES_AT_A_TIME // max(1, len(source.schema_arrow.names)))
+        if any(pyarrow.types.is_nested(kind) for kind in source.schema_arrow.types):
+            step = min(step, NESTED_ROWS)
+        for batch in source.iter_batches(batch_size=step, use_threads=False):
+            batch.validate(full=True)
+            taken.add(batch)
+        n_rows = source.metadata.num_rows
+        names = _class_names(source.schema_arrow)
+    images, values, notes = taken.result(n_rows)
+    if names and np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(names):
+        return images, np.array(names)[values], [*notes, "labels are the class names that the file declares"]
+    return images, values, notes
 
 
-def _split(table: "pyarrow.Table", asked: str | None, where: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return images, labels and what was taken for them."""
-    columns = {name.lower(): name for name in table.column_names}
-    if len(columns) != len(table.column_names):
-        raise DataError(f"{where}: two columns have the same name")
-    label = columns.get((asked or next((n for n in LABEL_NAMES if n in columns), "")).lower())
-    if label is None:
-        raise DataError(f"{where}: no column of labels among {table.column_names[:10]}; say ?label=NAME")
-    for name in table.column_names:
-        nulls = table[name].is_null().to_numpy(zero_copy_only=False) if table[name].null_count else np.zeros(1, bool)
-        refuse_rows(np.flatnonzero(nulls).tolist(), what=f"no value in column {name!r}", where=where)
-    values = np.asarray(table[label].to_numpy(zero_copy_only=False))
-    image = next((columns[n] for n in IMAGE_NAMES if n in columns), None)
-    if image is not None:
-        return _images(table[image], where), values, [f"images from column {image!r}, labels from {label!r}"]
-    pixels = [name for name in table.column_names if name != label]
-    if not pixels:
-        raise DataError(f"{where}: no column of images beside {label!r}")
-    stacked = np.stack([table[name].to_numpy(zero_copy_only=False) for name in pixels], axis=1)
-    return stacked, values, [f"{len(pixels)} columns of pixels, labels from {label!r}"]
+def _leaves(source: "ParquetFile") -> dict[str, str]:
+    """Return the physical type of each leaf by its path."""
+    leaves = (source.schema.column(i) for i in range(len(source.schema)))
+    return {leaf.path: leaf.physical_type for leaf in leaves}
 
 
-def _images(column: "pyarrow.ChunkedArray", where: str) -> np.ndarray:
-    """Decode a column of encoded pictures, or stack a column of lists."""
-    from inklens.datasets.sources.folder import decode_picture
-
-    images = []
-    for row, value in enumerate(column.to_pylist()):
-        content = value.get("bytes") if isinstance(value, dict) else value
-        try:
-            images.append(decode_picture(io.BytesIO(content)) if isinstance(content, bytes) else np.asarray(content))
-        except DataError as error:
-            raise DataError(f"{where}: the picture in row {row + 1}: {error}") from error
-    if len({image.shape for image in images}) != 1 or images[0].dtype == object:
-        raise DataError(f"{where}: the images differ in size or are no pictures; make them one size")
-    return np.stack(images)
+def _check_declared(metadata: "pyarrow.parquet.FileMetaData", n_bytes: int, where: str) -> None:
+    """Refuse by what the file says of itself: pages as they unpack, and values as they decode."""
+    unpacked = decoded = 0
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        chunks = [group.column(j) for j in range(group.num_columns)]
+        if min([group.total_byte_size, group.num_rows, *(chunk.num_values for chunk in chunks)]) < 0:
+            raise DataError(f"{where!r} declares sizes below 0")
+        unpacked += group.total_byte_size
+        decoded += sum(chunk.num_values * WIDTHS.get(chunk.physical_type, 8) for chunk in chunks)
+    check_burst(max(unpacked, decoded), n_bytes, name=repr(where))
 
 
-def _class_names(table: "pyarrow.Table") -> list[str] | None:
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns hold what; `image` is None where each pixel has a column of its own."""
+
+    label: str
+    image: str | None
+    pixels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, names: list[str], asked: str | None, where: str) -> "_Columns":
+        columns = {name.lower(): name for name in names}
+        if len(columns) != len(names):
+            raise DataError(f"{where}: two columns have the same name")
+        label = columns.get((asked or next((n for n in LABEL_NAMES if n in columns), "")).lower())
+        if label is None:
+            raise DataError(f"{where}: no column of labels among {names[:10]}; say ?label=NAME")
+        pixels = tuple(name for name in names if name != label)
+        if not pixels:
+            raise DataError(f"{where}: no column of images beside {label!r}")
+        return cls(label, next((columns[n] for n in IMAGE_NAMES if n in columns), None), pixels)
+
+    def notes(self) -> list[str]:
+        if self.image is not None:
+            return [f"images from column {self.image!r}, labels from {self.label!r}"]
+        return [f"{len(self.pixels)} columns of pixels, labels from {self.label!r}"]
+
+
+class _Taken:
+    """What the batches so far were made into."""
+
+    def __init__(self, columns: _Columns, n_bytes: int, options: LoadOptions, where: str) -> None:
+        self.columns, self.n_bytes, self.where = columns, n_bytes, where
+        self.pictures = Stack(options.pixels.shape)
+        self.parts: list[np.ndarray] = []
+        self.labels: list[np.ndarray] = []
+        self.n_rows = self.held = self.decoded = 0
+
+    def add(self, batch: "pyarrow.RecordBatch") -> None:
+        for name in batch.schema.names:
+            column = batch.column(name)
+            nulls = np.asarray(column.is_null()) if column.null_count else np.zeros(1, bool)
+            rows = (self.n_rows + np.flatnonzero(nulls)).tolist()
+            refuse_rows(rows, what=f"no value in column {name!r}", where=self.where)
+        self.labels.append(_labels(batch.column(self.columns.label), self.where))
+        self.held += self.labels[-1].nbytes
+        if self.columns.image is not None:
+            self._add_images(batch.column(self.columns.image))
+        else:
+            pixels = [batch.column(name).to_numpy(zero_copy_only=False) for name in self.columns.pixels]
+            self._keep(np.stack(pixels, axis=1))
+        self.n_rows += batch.num_rows
+
+    def _add_images(self, column: "pyarrow.Array") -> None:
+        """Decode a column of encoded pictures, or stack a column of lists."""
+        for row, scalar in enumerate(column):
+            value = scalar.as_py()
+            content = value.get("bytes") if isinstance(value, dict) else value
+            try:
+                if isinstance(content, bytes):
+                    picture = decode_picture(io.BytesIO(content))
+                    self.pictures.add(picture)
+                    self.decoded += picture.nbytes
+                    check_burst(self.decoded // PICTURES_PACK, self.n_bytes, name=repr(self.where))
+                else:
+                    self._keep(np.asarray(content)[None])
+            except DataError as error:
+                raise DataError(f"{self.where}: the picture in row {self.n_rows + row + 1}: {error}") from error
+
+    def _keep(self, part: np.ndarray) -> None:
+        """Keep whole numbers of a byte as bytes: an eighth of what Parquet makes of them."""
+        if part.dtype == object or (self.parts and part.shape[1:] != self.parts[0].shape[1:]):
+            raise DataError("the images differ in size or are no pictures; make them one size")
+        if part.dtype.kind in "iu" and part.size and part.min() >= 0 and part.max() <= 255:
+            part = part.astype(np.uint8)
+        self.parts.append(part)
+        self.held += part.nbytes
+        check_burst(self.held, self.n_bytes, name=repr(self.where))
+
+    def result(self, declared: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        if self.n_rows != declared or self.n_rows == 0:
+            raise DataError(f"{self.where!r} declares {declared} rows and has {self.n_rows}")
+        notes = self.columns.notes()
+        if len(self.pictures):
+            images, size_notes = self.pictures.result()
+            notes += size_notes
+        else:
+            images = np.concatenate(self.parts)
+        return images, np.concatenate(self.labels), notes
+
+
+def _labels(column: "pyarrow.Array", where: str) -> np.ndarray:
+    """Return the labels of a batch; texts that repeat are looked at once, before they are written out."""
+    import pyarrow
+
+    if not pyarrow.types.is_dictionary(column.type):
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    names = as_labels(column.dictionary.to_pylist(), where=where)
+    return np.asarray(names[column.indices.to_numpy(zero_copy_only=False)])
+
+
+def _class_names(schema: "pyarrow.Schema") -> list[str] | None:
     """Return the names that Hugging Face's metadata give to the integer labels."""
     try:
-        features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         names = next(f["names"] for n, f in features.items() if n.lower() in LABEL_NAMES and "names" in f)
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None

@@ -224,11 +224,14 @@ class Backend(Protocol):
         tolerance: float,
         max_sweeps: int,
         n_threads: int = 1,
+        unit: np.ndarray | None = None,
+        side: np.ndarray | None = None,
     ) -> None:
         """Descend by coordinates on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2.
 
         `gradient` (g at w) and `w` are changed in place. Stops after a sweep in which no coordinate moved its own
-        gradient by more than tolerance * l1. Coordinates of infinite l1 stay.
+        gradient by more than tolerance * unit, which is l1 where it is left out. Coordinates of infinite l1 stay.
+        `side` is the sign, 1 or -1, that each v_j may have, 0 for any.
         """
 
     def group_descent(

@@ -67,6 +67,13 @@ def empty_scores(n_samples: int, n_classes: int, dtype: npt.DTypeLike, spare: "S
     return buffer[:, :n_classes]
 
 
+def clean_scores(n_samples: int, n_classes: int, dtype: npt.DTypeLike, spare: "Spare | None" = None) -> np.ndarray:
+    """Return what `empty_scores` does, with zeros in the spare lanes."""
+    out = empty_scores(n_samples, n_classes, dtype, spare)
+    padded(out, np.dtype(dtype))[:, n_classes:] = 0.0
+    return out
+
+
 class Spare:
     """Buffers that earlier passes have finished with: fresh memory costs a tenth of a pass, in page faults."""
 

@@ -118,9 +118,12 @@ class CompiledMatrices:
         tolerance: float,
         max_sweeps: int,
         n_threads: int = 1,
+        unit: np.ndarray | None = None,
+        side: np.ndarray | None = None,
     ) -> None:
+        unit, side = l1 if unit is None else unit, np.zeros(len(w)) if side is None else side
         library.run(
-            "gram_descent", len(w), H, gradient, w, l1, l2, float(tolerance), max_sweeps, n_threads,
+            "gram_descent", len(w), H, gradient, w, l1, l2, unit, side, float(tolerance), max_sweeps, n_threads,
             deadline.remaining(), needs=BLOCK_OF_H,
         )  # fmt: skip
 

@@ -58,7 +58,7 @@ class CompiledPacking:
     def to_bytes(self, values: np.ndarray, unit: float, error: float, n_threads: int = 1) -> np.ndarray | None:
         out = np.empty(values.shape, dtype=np.uint8)
         if values.strides[1] != values.itemsize or values.strides[0] % values.itemsize or not values.flags.aligned:
-            values = np.ascontiguousarray(values)
+            values = np.require(values, requirements=["C", "A"])
         unit_pointed_at, error_pointed_at = np.array([unit]), np.array([error])
 
         def write(start: int, stop: int, thread: int) -> int:

@@ -223,7 +223,10 @@ class Reference:
         tolerance: float,
         max_sweeps: int,
         n_threads: int = 1,
+        unit: np.ndarray | None = None,
+        side: np.ndarray | None = None,
     ) -> None:
+        unit, side = l1 if unit is None else unit, np.zeros(len(w)) if side is None else side
         for _ in range(max_sweeps):
             largest = 0.0
             for j in np.flatnonzero(np.isfinite(l1)):
@@ -231,10 +234,11 @@ class Reference:
                 target = H[j, j] * w[j] - gradient[j]
                 if curvature <= 0.0:
                     continue
-                step = np.sign(target) * max(abs(target) - l1[j], 0.0) / curvature - w[j]
+                shrunk = 0.0 if target * side[j] < 0.0 else max(abs(target) - l1[j], 0.0)
+                step = np.sign(target) * shrunk / curvature - w[j]
                 w[j] += step
                 gradient += step * H[j]
-                largest = max(largest, abs(step) * curvature / l1[j])
+                largest = max(largest, abs(step) * curvature / unit[j])
             if largest <= tolerance:
                 return
             deadline.check()

@@ -31,8 +31,11 @@ def violation_that_costs(bound: float, problem: Problem, penalty: Penalty, point
     TAIL_RATIO times sum_i c_i (1 - |p_i|^2) is left. Under a ridge the point need not be scaled, and the conjugate
     costs at most (l1 v)^2 / (2 l2) for each coefficient that moves.
     """
+    n_pairs, ridge = max(1, int(np.count_nonzero(point.coef))), float(np.min(penalty.l2))
+    under_ridge = float(np.sqrt(2.0 * ridge * bound / n_pairs)) / float(np.max(penalty.unit))
+    if not np.all(penalty.l1):  # scaling back serves thresholds only
+        return under_ridge
     value, curvature = penalty.value(point.coef), TAIL_RATIO * sampling.class_pair_weight(problem, point.at.proba)
     root = value + np.sqrt(value**2 + 4.0 * curvature * bound)
     scaled = 2.0 * bound / root if root > 0.0 else MAX_TOLERANCE
-    n_pairs, ridge = max(1, int(np.count_nonzero(point.coef))), float(np.min(penalty.l2))
-    return float(max(scaled, np.sqrt(2.0 * ridge * bound / n_pairs) / float(np.max(penalty.l1))))
+    return float(max(scaled, under_ridge))

@@ -20,7 +20,7 @@ from inklens.linear.methods import accuracy
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, inner
 from inklens.linear.methods.subproblem import Pairs
-from inklens.linear.methods.systems import draw_rows
+from inklens.linear.methods.systems import sample
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 
@@ -127,7 +127,7 @@ class Classes:
         for k in range(self.problem.n_classes):
             deadline.check()
             curvature = (proba[:, k] * (1.0 - proba[:, k]) * self.problem.weights).astype(np.float32)
-            rows, factor = draw_rows(curvature, ROWS_PER_COLUMN * (q + 1))
+            rows, factor = sample(curvature, ROWS_PER_COLUMN * (q + 1))
             X, h = (self.X, curvature) if rows is None else (self.X[rows], curvature[rows] * factor)
             X = X * np.sqrt(h)[:, None]
             matrices[k] = X.T @ X

@@ -101,7 +101,7 @@ class _Descent:
         gradient, in_use, least = point.at.gradient, ~problem.free, NEAR_RATIO
         in_use, n_descents = np.zeros_like(problem.free), 1 if is_far else MAX_DESCENTS
         for _ in range(n_descents):
-            ratio = penalty.threshold_ratio(gradient).max(axis=0)
+            ratio = penalty.threshold_ratio(-gradient).max(axis=0)
             wants = problem.free & (penalty.support(self.coef).any(axis=0) | (ratio > least))
             if not (wants & ~in_use).any() and in_use.any():
                 break

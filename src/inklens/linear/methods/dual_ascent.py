@@ -76,7 +76,12 @@ class _Ascent:
         """Return the start, W = 0; None where the method does not suit the problem."""
         rows, l2 = problem.rows, np.broadcast_to(problem.penalty.l2, problem.rows.n_features)
         visitor = rows.visitor
-        if visitor is None or problem.n_classes > MAX_CLASSES or (l2[problem.free] <= 0.0).any():
+        if (
+            visitor is None
+            or problem.offset is not None
+            or problem.n_classes > MAX_CLASSES
+            or (l2[problem.free] <= 0.0).any()
+        ):
             return None
         unit = np.zeros(rows.n_features, dtype=np.float32)
         unit[problem.free] = rows.scale / np.sqrt(l2[problem.free])

@@ -75,6 +75,11 @@ class _Small(NamedTuple):
         return -float(self.weights @ log_softmax(z)[np.arange(len(z)), self.codes])
 
 
+def is_simple(problem: Problem) -> bool:
+    """Tell whether every coefficient has a threshold and may have any sign, and nothing but it moves scores."""
+    return bool(np.all(problem.penalty.l1)) and problem.penalty.signs is None and problem.offset is None
+
+
 def is_small(problem: Problem) -> bool:
     """Tell whether a round costs little enough."""
     size = problem.n_classes * (int(problem.free.sum()) + 1)
@@ -224,6 +229,6 @@ def _solve(small: _Small, proba: np.ndarray, added: np.ndarray, target: np.ndarr
 
 
 PROXIMAL_THEN_INTERIOR = GeneratorMethod(
-    proximal_then_interior, lambda problem: not problem.penalty.is_smooth and is_small(problem)
+    proximal_then_interior, lambda problem: not problem.penalty.is_smooth and is_simple(problem) and is_small(problem)
 )
 INTERIOR_POINT = GeneratorMethod(interior_point, lambda problem: not problem.penalty.is_smooth)

@@ -13,7 +13,35 @@ import numpy as np
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.problem.problem import Problem
 
-# From (problem, coef, intercept, tol) to ever better points; `tol` is the relative gap that the driver asks for.
+
+class Demand(float):
+    """The relative gap that the driver asks for, with the accuracy of steps that may prove it.
+
+    `accuracy` is the relative gap that what a step leaves unsolved may cost; the driver lowers it while the method
+    runs, when a proof fails or a smaller gap is wanted. It starts the same for every gap, so that a method takes the
+    same steps whatever is asked for, and a looser gap is reached no later than a tighter one.
+
+    >>> demand = Demand(1e-6, accuracy=1e-3)
+    >>> demand.accuracy /= 10.0
+    >>> f"{demand:g} {demand.accuracy:g}"
+    '1e-06 0.0001'
+    """
+
+    accuracy: float
+
+    def __new__(cls, gap: float, *, accuracy: float) -> "Demand":
+        """Return the gap as a number that knows the accuracy."""
+        made = super().__new__(cls, gap)
+        made.accuracy = accuracy
+        return made
+
+
+def accuracy_of(gap: float) -> float:
+    """Return the accuracy of a demand; a bare number is its own."""
+    return gap.accuracy if isinstance(gap, Demand) else gap
+
+
+# From (problem, coef, intercept, tol) to ever better points; `tol` is the driver's demand, or a bare relative gap.
 Iterates: TypeAlias = Callable[[Problem, np.ndarray, np.ndarray, float], Iterator[Iterate]]
 
 

@@ -4,19 +4,18 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Iterator
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
 from inklens.linear import deadline
-from inklens.linear.methods import dual_ascent
+from inklens.linear.methods import dual_ascent, row_space
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.systems import Metric, SubsampledHessian, conjugate_gradient, metric_at, times_hessian
+from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -25,8 +24,11 @@ from inklens.linear.proofs.dual import DualPoint, dual_value, linearised, softma
 ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
+ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row
+REPRESENTED = 0.005  # of the rows at least: so few cost little
+MANY_ROWS = 4  # times as many, from which a fit to these is worth its passes
+LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among them
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
-STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
 FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
 L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
 N_STAGES = 7  # after which no penalty is left
@@ -38,25 +40,30 @@ STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
 SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo)
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
-
-
-Preconditioner: TypeAlias = Metric | SubsampledHessian
-
+LAG = 100.0  # times tol: what the residual alone costs the bound of that dual point, from which on none is looked at
 
 # ---- the method ------------------------------------------------------------------------------------------------------
 
 
 def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield Newton iterates for an L2 penalty; a cold start has dual ascent and larger penalties before that.
+    """Yield Newton iterates for an L2 penalty; a cold start has something cheaper before that.
 
-    Where rows are not held, some that stand for all are fitted first.
+    Where rows are many, or not held, some that stand for all are fitted first; elsewhere dual ascent comes first, and
+    larger penalties.
     """
-    is_cold = not coef.any() and not intercept.any() and not is_tiny(problem)
-    is_held = problem.rows.holds(problem.n_classes)
-    stages = _stages(problem) if is_cold and is_held else [problem]
-    for iterate in (_ascended(stages[0]) if is_held else _fitted_to_subsample(problem)) if is_cold else ():
-        yield _under(problem, stages[0], iterate)
-        coef, intercept = iterate.coef, iterate.intercept
+    stages = [problem]
+    if not coef.any() and not intercept.any() and not is_tiny(problem):
+        part = _representatives(problem)
+        if part is not None:
+            starts = _fitted_to(part, problem)
+        elif row_space.suits(problem):
+            starts = row_space.iterates(problem, newton, tol)
+        else:
+            stages = _stages(problem)
+            starts = _ascended(stages[0])
+        for iterate in starts:
+            yield _under(problem, stages[0], iterate)
+            coef, intercept = iterate.coef, iterate.intercept
     for stage in stages:
         is_last = stage is problem
         for _, iterate in _iterate(stage, coef, intercept, None, tol if is_last else LARGER_PENALTY_GAP):
@@ -69,8 +76,9 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
 def _stages(problem: Problem) -> list[Problem]:
     """Return the problem under falling penalties, its own the last; the first is easy from a cold start."""
     free = problem.free
-    l2 = np.broadcast_to(problem.penalty.l2, free.shape)[free]
-    squares = problem.rows.column_squares(problem.weights)[free]
+    l2 = np.broadcast_to(problem.penalty.l2, free.shape)
+    free = free & (l2 > 0.0)  # of costless columns a larger penalty would be none
+    l2, squares = l2[free], problem.rows.column_squares(problem.weights)[free]
     factor = float((squares / np.maximum(l2, np.finfo(float).tiny)).sum()) / problem.rows.n_samples / EASY
     n_steps = int(np.ceil(np.log(max(factor, 1.0)) / np.log(STAGE_RATIO)))
     return [*(problem.at(factor ** (k / n_steps - 1.0)) for k in range(n_steps)), problem]
@@ -93,87 +101,107 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
     part = problem.over(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
     for iterate in dual_ascent.ascend(part):
         yield iterate._replace(objective=np.inf, gap=np.inf)
+        if iterate.gap <= SUBSAMPLE_GAP * iterate.objective:
+            break
     problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / n_samples
 
 
-def _fitted_to_subsample(problem: Problem) -> Iterator[Iterate]:
-    """Yield points of a rough fit to the rows that stand for all."""
-    small = problem.subsample
+def _representatives(problem: Problem) -> Problem | None:
+    """Return the problem on rows that stand for all, a few for each coefficient; None where that would be most."""
+    if not problem.rows.holds(problem.n_classes):
+        return problem.subsample
+    n_wanted = ROWS_PER_COEFFICIENT * (int(problem.free.sum()) + 1) * problem.n_classes
+    n_wanted = max(n_wanted, int(REPRESENTED * problem.rows.n_samples))
+    if problem.rows.n_samples < MANY_ROWS * n_wanted:
+        return None
+    share = np.maximum(problem.class_weights, LEAST_SHARE * problem.weights.sum() / problem.n_classes)
+    lift = share / np.maximum(problem.class_weights, np.finfo(float).tiny)  # rare classes must not be missed
+    chosen, factor = sample(problem.weights * lift[problem.codes], n_wanted)
+    return None if chosen is None else problem.over(chosen, weights=problem.weights[chosen] * factor)
+
+
+def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
+    """Yield points of a rough fit to rows that stand for all."""
     for iterate in newton(
-        small, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
+        part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
     ):
         yield iterate._replace(objective=np.inf, gap=np.inf)
         if iterate.gap <= SUBSAMPLE_GAP * iterate.objective or iterate.stationary:
-            return
+            break
+    problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / problem.rows.n_samples
 
 
 def _iterate(
-    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioner: Preconditioner | None, tol: float
-) -> Iterator[tuple[Preconditioner | None, Iterate]]:
-    """Yield Newton iterates, each with the preconditioner that was in use."""
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
+) -> Iterator[tuple[Preconditioning, Iterate]]:
+    """Yield Newton iterates, each with what preconditions their systems."""
     penalty, exact = problem.penalty, is_tiny(problem)
     dtype: npt.DTypeLike = np.float64 if exact else np.float32
-    stalled, n_products, first_products = 0, 0, None
-    point = Point.of(problem, np.ascontiguousarray(coef), intercept, dtype)
+    stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
+    preconditioning.forget_counts()
+    point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
         deadline.check()
         before = point.objective(penalty)
         if exact:
-            step = _exact_step(problem, point)
+            step = exact_step(problem, point)
         else:
-            is_stale = first_products is not None and n_products > STALE_RATIO * first_products
-            if preconditioner is None or point.at.proba.held is None or is_stale:
-                vector = np.column_stack([point.coef, point.intercept])
-                preconditioner, first_products = metric_at(problem, vector, point.at.proba), None
-            step = _newton_step(problem, point, preconditioner, 0.1 * tol * before)
-            n_products = step.n_products
-            first_products = n_products if first_products is None else first_products
+            metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
+            step = _newton_step(problem, point, metric, 0.1 * accuracy_of(tol) * before)
+            preconditioning.count(step.n_products)
         whole = step.from_point(problem, point, dtype)
-        gap, dual = np.inf, None
+        gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
             gap = step.predicted_decrease - min(whole.objective(penalty), before)
-        elif step.predicted_decrease <= max(LINEARISED_GAP * tol, 1e-8) * before:
-            gap, dual = _linearised(problem, point, step, whole)
+        elif (
+            step.predicted_decrease <= max(LINEARISED_GAP * max(tol, accuracy_of(tol)), 1e-8) * before
+            and step.dual_lag <= LAG * max(tol, accuracy_of(tol)) * before
+        ):
+            gap = -dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         after = point.objective(penalty)
         stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
-        if dtype == np.float32 and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
-            dtype, stalled = np.float64, 0
-            point = Point.of(problem, point.coef, point.intercept, dtype)
-            after = point.objective(penalty)
         gap = gap + after
         if problem.is_penalised:
-            gap = min(gap, softmax_gap(penalty, point.coef, point.at.gradient))
-        yield preconditioner, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
-
-
-def _linearised(problem: Problem, point: Point, step: Step, whole: Point) -> tuple[float, DualPoint]:
-    """Return minus the bound that the Newton step's own dual point gives, and the point."""
-    bound = dual_value(problem, linearised(point.at, whole.at))
-    return -bound, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
+            gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
+        believed = gap <= tol * after
+        if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
+            dtype, stalled = np.float64, 0
+            point = Point.of(problem, point.coef, point.intercept, dtype)
+        yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
+        if dtype == np.float32 and believed:  # and not proven: float32 tells no more
+            dtype = np.float64
+            point = Point.of(problem, point.coef, point.intercept, dtype)
 
 
 # ---- one step --------------------------------------------------------------------------------------------------------
 
 
-def _newton_step(problem: Problem, point: Point, preconditioner: Preconditioner, accuracy: float) -> Step:
+def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accuracy: float) -> Step:
     penalty, gradient = problem.penalty, point.gradient(problem.penalty)
+    near, lag = problem.near(point.coef).penalty, np.inf
     l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
+    if near is not penalty:  # columns without a penalty cost the bound what their ball allows
+        l2 = np.where(np.asarray(penalty.l2) > 0.0, l2, np.inf)
 
     def is_close(residual: np.ndarray, size: float) -> bool:
         """The model is minimal up to `accuracy`, and so is the gap of the dual point that the step gives."""
-        return size <= accuracy and float((residual[:, :-1] ** 2 / l2).sum()) <= accuracy
+        nonlocal lag
+        lag = float((residual[:, :-1] ** 2 / l2).sum())
+        if near is not penalty:
+            lag += 2.0 * near.conjugate(np.where(np.isinf(l2), residual[:, :-1], 0.0))
+        return size <= accuracy and lag <= accuracy
 
     scale = max(point.objective(penalty), np.finfo(float).tiny)
     product = times_hessian(problem, point.at.proba)
-    direction, n_products = conjugate_gradient(product, preconditioner.solve, -gradient, is_close, scale)
-    return _step_along(direction, gradient, n_products)
+    direction, n_products = conjugate_gradient(product, metric.solve, -gradient, is_close, scale)
+    return _step_along(direction, gradient, n_products, 0.5 * lag)
 
 
-def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int) -> Step:
+def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int, lag: float = 0.0) -> Step:
     """Return the step that minimises a quadratic with this gradient, (n_classes, n_features + 1)."""
     slope = float(np.vdot(gradient, direction))
-    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, n_products=n_products)
+    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, lag, n_products)
 
 
 def is_tiny(problem: Problem) -> bool:
@@ -182,7 +210,7 @@ def is_tiny(problem: Problem) -> bool:
     return problem.rows.n_samples * size**2 + size**3 / 3 <= DENSE_WORK
 
 
-def _exact_step(problem: Problem, point: Point) -> Step:
+def exact_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
     K, columns = problem.n_classes, np.flatnonzero(problem.free)
     X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
@@ -245,18 +273,19 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     """
     scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
     first = FIRST_L2 * float(scale.mean()) if scale.any() else 1.0
-    preconditioner: Preconditioner | None = None
+    preconditioning: Preconditioning | None = None
     for l2 in [*(first * L2_RATIO ** np.arange(N_STAGES)), 0.0]:
         stage = problem.under(ElasticNet(0.0, l2))
-        points = _iterate(stage, coef, intercept, preconditioner, tol if l2 == 0.0 else 0.1)
+        points = _iterate(stage, coef, intercept, preconditioning, tol if l2 == 0.0 else 0.1)
         for n_steps, (latest, iterate) in enumerate(points):
-            preconditioner = latest
+            preconditioning = latest
             coef, intercept = iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(coef)
             is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
             proof = certificates.separation(problem.rows, problem.codes, coef, intercept) if is_low else None
             ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
-            yield Iterate(coef, intercept, loss, iterate.gap if l2 == 0.0 else np.inf, None, ends, proof)
+            gap, dual = (iterate.gap, iterate.dual) if l2 == 0.0 else (np.inf, None)
+            yield Iterate(coef, intercept, loss, gap, dual, ends, proof)
             if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
                 break
 

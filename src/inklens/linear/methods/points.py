@@ -20,6 +20,7 @@ class Point(NamedTuple):
     @classmethod
     def of(cls, problem: Problem, coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike) -> "Point":
         """Evaluate the loss; one pass."""
+        coef = problem.penalty.feasible(coef)
         return cls(coef, intercept, problem.evaluate(coef, intercept, dtype=dtype))
 
     def objective(self, penalty: Penalty) -> float:

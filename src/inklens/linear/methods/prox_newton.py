@@ -17,13 +17,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inklens.linear import deadline
+from inklens.linear import deadline, memory
 from inklens.linear.methods import accuracy, sampling, subproblem
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
@@ -41,6 +41,7 @@ NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this
 GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
 MIN_PAIRS = 300  # of a working set, while far
 MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
+HESSIAN_SHARE = 0.5  # of the memory that a fit may take
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
 # How well the model is solved, beside `accuracy.py`.
@@ -117,14 +118,13 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping)
         if surrogate is not None:
             surrogate = surrogate._replace(kkt_violation=violation)
-            step = _newton_step(problem, penalty, point, surrogate, tol)
+            step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         elif solver is not None:
-            step = solver.step(penalty, point, violation, tol, damping, is_far=factor > 1.0)
+            step = solver.step(penalty, point, violation, accuracy_of(tol), damping, is_far=factor > 1.0)
         whole = step.from_point(problem, point, dtype)
-        bound, dual = -np.inf, None
-        if factor == 1.0 and step.dual_lag <= max(tol, 1e-9) * before:
-            bound = dual_value(problem, linearised(point.at, whole.at))
-            dual = DualPoint(point.coef, point.intercept, step.coef, step.intercept)
+        bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
+        if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
+            bound = dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         if length < 1.0:
@@ -196,8 +196,8 @@ def _continuation(penalty: Penalty, point: Point, factor: float, *, is_raw: bool
     """
     gradient = point.at.gradient
     if not np.isfinite(factor):
-        return max(1.0, float(penalty.threshold_ratio(gradient).max(initial=0.0)) / START_RATIO)
-    ratio = penalty.threshold_ratio(gradient + factor * penalty.gradient(point.coef))
+        return max(1.0, float(penalty.threshold_ratio(-gradient).max(initial=0.0)) / START_RATIO)
+    ratio = penalty.threshold_ratio(-gradient - factor * penalty.gradient(point.coef))
     if is_raw:
         ratio = np.where(penalty.support(point.coef), np.minimum(ratio, factor), ratio)
     return min(factor, max(1.0, float(ratio.max(initial=0.0)) / START_RATIO))
@@ -219,6 +219,8 @@ class Solver(Protocol):
 
 
 def _solvers(problem: Problem) -> list[Solver]:
+    if problem.penalty.signs is not None or not np.all(problem.penalty.l1):  # these know thresholds only
+        return []
     found: tuple[Solver | None, ...] = Columns.of(problem), Classes.of(problem)
     return [solver for solver in found if solver is not None]
 
@@ -251,7 +253,7 @@ def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float,
         return False
     if surrogate.is_partial:  # the violation is that of all coefficients, and they take turns
         return False
-    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(-point.at.gradient))
     ratio[surrogate.pairs] = 0.0
     return float(ratio.max(initial=0.0)) <= 1.0
 
@@ -311,7 +313,7 @@ def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: fl
     No more than the Hessian has room for: then those that violate their conditions most, the rest held for this round.
     As the largest violation always has room, every coefficient has its turn for as long as it wants one.
     """
-    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(point.at.gradient))
+    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(-point.at.gradient))
     ratio[:, ~problem.free] = 0.0
     least = NEAR_RATIO
     if violation > 1.0:
@@ -350,7 +352,8 @@ def max_pairs(problem: Problem) -> int:
     >>> max_pairs(Problem(Rows.of(np.eye(2)), np.array([0, 1]), np.ones(2), 2, penalty_of(1.0)))
     6474
     """
-    n_pairs = int((MAX_HESSIAN_BYTES / np.dtype(np.float32).itemsize) ** 0.5)
+    n_bytes = memory.share(HESSIAN_SHARE, MAX_HESSIAN_BYTES)
+    n_pairs = int((n_bytes / np.dtype(np.float32).itemsize) ** 0.5)
     return max(1, n_pairs - problem.n_classes * problem.fit_intercept)
 
 

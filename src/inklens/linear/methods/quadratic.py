@@ -57,7 +57,7 @@ class Quadratic:
         penalty, own = self.penalty, np.unique(features)
         at = self.point.coef[:, own] + self.direction[:, own]
         inside = penalty.over(own, self.gradient.shape[1]).kkt_violation(at, -self.gradient[:, own])
-        outside = np.delete(penalty.threshold_ratio(self.gradient), own, axis=1)
+        outside = np.delete(penalty.threshold_ratio(-self.gradient), own, axis=1)
         return max(inside, float(outside.max(initial=0.0)) - 1.0)
 
     def add(self, direction: np.ndarray, intercept_step: np.ndarray) -> float:
@@ -122,7 +122,7 @@ class Quadratic:
         """Return proximal steps of single coefficients outside the working set, (n_classes, n_features)."""
         penalty, at = self.penalty, self.point.coef + self.direction
         curvature = np.broadcast_to(curvature.max(axis=0), at.shape) if penalty.is_grouped else curvature
-        outside = (penalty.threshold_ratio(self.gradient) > 1.0) | penalty.support(at)
+        outside = (penalty.threshold_ratio(-self.gradient) > 1.0) | penalty.support(at)
         outside &= self.problem.free & (curvature > 0.0)
         outside[pairs] = False
         steps = 1.0 / np.where(outside, curvature, np.inf)

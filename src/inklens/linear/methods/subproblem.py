@@ -68,6 +68,14 @@ class Thresholds(Protocol):
     def l2(self) -> float | np.ndarray:
         """A number, or one per feature."""
 
+    @property
+    def unit(self) -> float | np.ndarray:
+        """What violations are measured in, a number, or one per feature: l1, or where that is 0 another."""
+
+    @property
+    def signs(self) -> np.ndarray | None:
+        """The sign that a class's coefficients may have, (n_classes, 1); None for any."""
+
 
 # ---- the Hessian -----------------------------------------------------------------------------------------------------
 
@@ -160,14 +168,16 @@ def minimise(
     `gradient` is that of the model at w. Intercepts stay at 0. The KKT violation at the minimiser is at most
     `tolerance`, in units of the threshold.
     """
-    l1, l2 = (_per_pair(size, model) for size in (penalty.l1, penalty.l2))
+    l1, l2, unit = (_per_pair(size, model) for size in (penalty.l1, penalty.l2, penalty.unit))
     l1[model.is_intercept] = np.inf
+    side = np.zeros(len(l1)) if penalty.signs is None else penalty.signs.ravel()[model.pairs.classes].astype(float)
     if penalty.is_grouped:
         q = np.count_nonzero(model.pairs.classes == 0)  # every class has the same features in the working set
         return solve_grouped(model.hessian, gradient, w, l1[:q], l2[:q], tolerance=tolerance, n_threads=model.n_threads)
     return solve_elementwise(
-        model.hessian, gradient, w, l1, l2, tolerance=tolerance, n_threads=model.n_threads, faces=model.faces
-    )
+        model.hessian, gradient, w, l1, l2,
+        tolerance=tolerance, n_threads=model.n_threads, faces=model.faces, unit=unit, side=side,
+    )  # fmt: skip
 
 
 def _per_pair(size: float | np.ndarray, model: Model) -> np.ndarray:
@@ -190,22 +200,29 @@ def solve_elementwise(
     tolerance: float,
     n_threads: int = 1,
     faces: "Faces | None" = None,
+    unit: np.ndarray | None = None,
+    side: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the minimiser v up to a KKT violation of `tolerance`, in units of l1, and the quadratic's gradient there.
+
+    `unit` takes the place of l1 where violations are measured; `side` is the sign that v_j may have, 0 for any.
 
     Coordinate descent finds the signs; then Newton steps on their face (one Cholesky each), cut off where a coefficient
     would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
     """
     g, v = gradient.copy(), w.copy()
     faces, backend = Faces() if faces is None else faces, backend_of(hessian)
+    unit, side = l1 if unit is None else unit, np.zeros(len(v)) if side is None else side
+    crosses = (l1 == 0.0) & (side == 0.0)  # zero without a bend of the function there
 
     def descend(sweeps: int) -> float:
         backend.gram_descent(
-            hessian, g, v, l1, l2, tolerance=SWEEP_ACCURACY * tolerance, max_sweeps=sweeps, n_threads=n_threads
-        )
-        return kkt_violation(g, v, l1, l2)
+            hessian, g, v, l1, l2,
+            tolerance=SWEEP_ACCURACY * tolerance, max_sweeps=sweeps, n_threads=n_threads, unit=unit, side=side,
+        )  # fmt: skip
+        return kkt_violation(g, v, l1, l2, unit, side)
 
-    _alternate(descend, lambda: _face_step(backend, hessian, g, v, l1, l2, n_threads, faces), tolerance)
+    _alternate(descend, lambda: _face_step(backend, hessian, g, v, l1, l2, crosses, n_threads, faces), tolerance)
     return v, g
 
 
@@ -221,12 +238,21 @@ def _alternate(descend: Callable[[int], float], face_step: Callable[[], bool], t
         before, now = (np.inf if slow else now), descend(LATER_SWEEPS if stepped else FIRST_SWEEPS)
 
 
-def kkt_violation(gradient: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> float:
-    """Return the largest violation of the optimality conditions (KKT), in units of l1."""
+def kkt_violation(
+    gradient: np.ndarray,
+    v: np.ndarray,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    unit: np.ndarray | None = None,
+    side: np.ndarray | None = None,
+) -> float:
+    """Return the largest violation of the optimality conditions (KKT), in units of l1, or in `unit`."""
     moves = np.isfinite(l1)
-    gradient, v, l1, l2 = (vector[moves] for vector in (gradient, v, l1, l2))
+    unit, side = l1 if unit is None else unit, np.zeros(len(v)) if side is None else side
+    gradient, v, l1, l2, unit, side = (vector[moves] for vector in (gradient, v, l1, l2, unit, side))
     slope = gradient + l2 * v
-    violations = np.where(v != 0.0, np.abs(slope + l1 * np.sign(v)), np.maximum(np.abs(slope) - l1, 0.0)) / l1
+    pull = np.where(slope * side > 0.0, 0.0, np.abs(slope))  # of a zero, to a sign that it may have
+    violations = np.where(v != 0.0, np.abs(slope + l1 * np.sign(v)), np.maximum(pull - l1, 0.0)) / unit
     return float(violations.max(initial=0.0))
 
 
@@ -237,6 +263,7 @@ def _face_step(
     v: np.ndarray,
     l1: np.ndarray,
     l2: np.ndarray,
+    crosses: np.ndarray,
     n_threads: int,
     faces: Faces,
 ) -> bool:
@@ -250,7 +277,7 @@ def _face_step(
     for shrink in range(MAX_SHRINKS):
         target = v[active] + SHRINK_RATIO**shrink * direction
         step = np.zeros_like(v)
-        step[active] = np.where(np.sign(target) == signs, target, 0.0) - v[active]
+        step[active] = np.where((np.sign(target) == signs) | crosses[active], target, 0.0) - v[active]
         moved, change = step[active], backend.symmetric_product(hessian, step, n_threads)
         if moved @ (slope + 0.5 * (change[active] + l2[active] * moved)) < 0.0:
             v += step

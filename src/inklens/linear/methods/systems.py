@@ -8,18 +8,26 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from inklens.linear import deadline
+from inklens.linear.kernels.backend import FaceFactor
 from inklens.linear.kernels.choice import backend_of
+from inklens.linear.methods import costs
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.row_arrays import RowArray
 
 MAX_BLOCK_COLUMNS = 1500  # with a full block; the others, those with the least curvature, get their diagonal
 HEAVY_CURVATURE = 1.0  # times the penalty's: of wide data, columns with more than that enter the block
-ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices
+ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices, at least
+GRAM_PASSES = 4.0  # that the Gram matrices of more rows may cost: they spare about as many products
+ENOUGH_ROWS = 20  # for each coefficient: more would not spare a product
+BUY_SHARE = 0.5  # of the price of a better preconditioner, from which on it is bought
+REBUILD_SHARE = 0.1  # of a preconditioner's price, that must have been spent on products before it is built again
+FEW_PRODUCTS = 8  # for one system: with so few a preconditioner is good enough
+AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price before any product has been tried
 LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
 FORCING_RATIO = 0.2  # of the residual, at which the conjugate gradient stops
 MAX_PRODUCTS = 60  # with the Hessian, in one conjugate gradient
@@ -27,6 +35,17 @@ RELATIVE_RIDGE = np.float32(1e-6)  # on a block's diagonal: float32 cannot facto
 INTERCEPT_RIDGE = 1e-3  # on the intercept's and the spare diagonals, relatively; the intercepts' gauge is singular
 MIN_ENTRIES_FOR_THREADS = 1_000_000  # of the factors, below which one thread solves
 SUBSAMPLE_ACCURACY = 0.03  # of solutions with the rows that stand for all
+SHARED_RIDGES = (
+    0.0,
+    1e-6,
+    1e-5,
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+    1.0,
+)  # on a diagonal of ones; sampled rows leave it indefinite
+STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
 THRESHOLD_ROUNDS = 8  # in which rows become certain to be drawn; few take more than two
 
 
@@ -39,6 +58,7 @@ def conjugate_gradient(
     target: np.ndarray,
     is_close: Callable[[np.ndarray, float], bool],
     scale: float,
+    forcing_ratio: float = FORCING_RATIO,
 ) -> tuple[np.ndarray, int]:
     """Return x with H x close to `target`, and the number of products with H.
 
@@ -48,7 +68,7 @@ def conjugate_gradient(
     x, residual = np.zeros_like(target), target
     z = precondition(residual)
     direction, size = z, float(np.vdot(residual, z))
-    forcing = min(FORCING_RATIO, np.sqrt(size / scale)) ** 2 * size
+    forcing = min(forcing_ratio, np.sqrt(size / scale)) ** 2 * size
     for n_products in range(1, MAX_PRODUCTS + 1):
         if size <= 0.0:
             return x, n_products
@@ -61,7 +81,7 @@ def conjugate_gradient(
         residual = residual - size / curvature * product
         z = precondition(residual)
         smaller = float(np.vdot(residual, z))
-        if smaller <= forcing or is_close(residual, smaller):
+        if is_close(residual, smaller) or smaller <= forcing:
             break
         direction, size = z + smaller / size * direction, smaller
     return x, n_products
@@ -90,6 +110,13 @@ def solve_system(
 
 
 # ---- the preconditioner ----------------------------------------------------------------------------------------------
+
+
+class Preconditioner(Protocol):
+    """What is close to the inverse of a Hessian."""
+
+    def solve(self, v: np.ndarray) -> np.ndarray:
+        """Return nearly H^-1 v for a v that sums to zero over the classes; so does what is returned."""
 
 
 class Metric(NamedTuple):
@@ -125,57 +152,190 @@ class SubsampledHessian(NamedTuple):
         return solve_system(self.problem, self.proba, self.metric, v, SUBSAMPLE_ACCURACY)
 
 
-def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray) -> Metric | SubsampledHessian:
+class SharedMetric(NamedTuple):
+    """One Cholesky factor for all classes, T_k M T_k with a diagonal T_k that gives each class its own diagonal."""
+
+    factor: FaceFactor
+    head: np.ndarray
+    units: np.ndarray  # (n_classes, q): 1 / T_k
+    tail: np.ndarray
+    tail_inverse: np.ndarray  # (n_classes, n_tail)
+    n_threads: int
+
+    def solve(self, v: np.ndarray) -> np.ndarray:
+        """Return Pi M^-1 Pi v, as `Metric` does."""
+        v = v - v.mean(axis=0)
+        out = np.zeros_like(v)
+        solved = self.factor.solve_many((v[:, self.head] * self.units).T, self.n_threads)
+        out[:, self.head] = self.units * solved.T
+        out[:, self.tail] = v[:, self.tail] * self.tail_inverse
+        return np.asarray(out - out.mean(axis=0))
+
+
+class Preconditioning:
+    """Which preconditioner the systems of one problem use, and when a new one is due.
+
+    A factor for each class spares the most products. Where it costs many passes, one factor for all comes first, and
+    stays until the products with it have cost as much (`costs.py`).
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.metric: Preconditioner | None = None
+        self.size = min(int(problem.free.sum()) + 1, MAX_BLOCK_COLUMNS)
+        self.n_rows = n_gram_rows(problem, self.size, problem.n_classes)
+        self.is_shared = problem.n_classes > 2 and self._price(self.n_rows) > AT_ONCE
+        self.n_products, self.spent = 0, 0.0
+        self.first_products: int | None = None
+
+    def forget_counts(self) -> None:
+        """Keep the preconditioner for a penalty that is a little smaller, and count anew."""
+        self.n_products, self.first_products = 0, None
+
+    def at(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
+        """Return the preconditioner for a system at these coefficients and probabilities."""
+        if self.metric is None or proba.held is None or self._is_due():
+            self.metric, self.first_products = self._build(vector, proba), None
+            self.spent = self.spent if self.is_shared else 0.0
+        return self.metric
+
+    def count(self, n_products: int) -> None:
+        """Take the number of products that a system has cost."""
+        self.n_products, self.spent = n_products, self.spent + n_products
+        self.first_products = n_products if self.first_products is None else self.first_products
+
+    def _price(self, n_rows: int) -> float:
+        """Return what factors for each class cost, in passes."""
+        seconds = costs.metric_seconds(self.problem, n_rows, self.size, self.problem.n_classes)
+        return seconds / costs.pass_seconds(self.problem)
+
+    def _is_due(self) -> bool:
+        """Tell whether a better preconditioner has become worth its price, or this one is out of date."""
+        better = min(self.n_rows if self.is_shared else 4 * self.n_rows, self.problem.rows.n_samples)
+        is_wanted = self.is_shared or (better > self.n_rows and self.n_products > FEW_PRODUCTS)
+        if is_wanted and self.spent > BUY_SHARE * self._price(better):
+            self.is_shared, self.n_rows = False, better
+            return True
+        price = 0.0 if self.is_shared else self._price(self.n_rows)
+        is_stale = self.n_products > STALE_RATIO * (self.first_products or np.inf)
+        return is_stale and self.spent > REBUILD_SHARE * price
+
+    def _build(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
+        if self.is_shared and proba.held is not None:
+            return build_shared(self.problem, proba.held)
+        return metric_at(self.problem, vector, proba, self.n_rows)
+
+
+def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int | None = None) -> Preconditioner:
     """Return the preconditioner at coefficients with these probabilities.
 
     Where rows are not held, it takes two readings: one for the rows that weigh most there, one to take them.
     """
     if proba.held is not None:
-        return build_metric(problem, proba.held)
+        return build_metric(problem, proba.held, n_rows)
     spread = RowArray.combine(lambda part, p: p * (1.0 - p) * problem.weights[part, None], proba)
     importance = np.concatenate([rows.max(axis=1).astype(np.float32) for _, rows in spread.readings()])
-    rows, factor = draw_rows(importance, problem.rows.n_subsample)
+    rows, factor = sample(importance, problem.rows.n_subsample)
     rows = np.arange(len(importance)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
     own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
     return SubsampledHessian(small, own, build_metric(small, np.asarray(own)))
 
 
-def build_metric(problem: Problem, proba: np.ndarray) -> Metric:
-    """Return the preconditioner at these probabilities."""
-    n_features = problem.rows.n_features
-    curvature = (
-        proba.astype(np.float32) * (1.0 - proba.astype(np.float32)) * problem.weights[:, None].astype(np.float32)
-    )
-    l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), n_features)
-    columns = np.flatnonzero(problem.free)
-    tail = np.empty(0, dtype=np.intp)
-    tail_inverse = np.empty((problem.n_classes, 0))
-    if len(columns) > MAX_BLOCK_COLUMNS:
-        diagonal = problem.rows.transpose_product(curvature, squared=True)
-        heavy = np.partition(diagonal.max(axis=0), -MAX_BLOCK_COLUMNS)[-MAX_BLOCK_COLUMNS]
-        in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY_CURVATURE * l2))
-        columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
-        tail_inverse = 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
-    n_wanted = ROWS_PER_COLUMN * (len(columns) + 1)
-    importance = curvature.max(axis=1)
-    rows, factor = draw_rows(importance if n_wanted >= len(proba) else importance * _lengths(problem), n_wanted)
-    used = curvature if rows is None else curvature[rows] * factor[:, None]
+def build_metric(problem: Problem, proba: np.ndarray, n_rows: int | None = None) -> Metric:
+    """Return the preconditioner at these probabilities, from so many rows."""
+    curvature = _curvature(problem, proba)
+    l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), problem.rows.n_features)
+    columns, tail, tail_inverse = _head_and_tail(problem, curvature, l2)
+    factors = _grams(problem, curvature, curvature.max(axis=1), columns, n_rows)
     q = len(columns) + 1
-    size, stride = -(-q // 4) * 4, -(-q // 16) * 16
-    factors = np.zeros((problem.n_classes, size, stride), dtype=np.float32)
-    problem.rows.add_class_grams(columns, rows, used, factors)
     place = np.arange(q - 1)
     diagonal = factors[:, place, place]
     ridge = np.maximum(l2[columns].astype(np.float32), RELATIVE_RIDGE * diagonal)
     factors[:, place, place] += np.where(ridge > 0.0, ridge, diagonal.max(initial=1.0))  # else: short steps
-    place = np.arange(q - 1, size)
+    place = np.arange(q - 1, factors.shape[1])
     factors[:, place, place] += np.float32(1e-6) + INTERCEPT_RIDGE * factors[:, place, place]
     if not problem.fit_intercept:
         factors[:, q - 1, : q - 1] = 0.0
     backend_of(factors).factor_blocks(factors, problem.rows.n_threads)
     n_threads = problem.rows.n_threads if factors.size > MIN_ENTRIES_FOR_THREADS else 1
-    return Metric(factors, np.append(columns, n_features), tail, tail_inverse, n_threads)
+    return Metric(factors, np.append(columns, problem.rows.n_features), tail, tail_inverse, n_threads)
+
+
+def build_shared(problem: Problem, proba: np.ndarray) -> SharedMetric:
+    """Return the preconditioner with one factor, of the curvature summed over the classes."""
+    curvature = _curvature(problem, proba)
+    total = curvature.sum(axis=1, keepdims=True)
+    l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), problem.rows.n_features)
+    columns, tail, tail_inverse = _head_and_tail(problem, curvature, l2)
+    q = len(columns) + 1
+    M = np.tril(_grams(problem, total, total[:, 0], columns)[0, :q, :q], -1).astype(np.float64) / problem.n_classes
+    M += M.T
+    own = problem.rows.transpose_product(curvature, squared=True)[:, columns]
+    own = np.column_stack([own, curvature.sum(axis=0)])  # (n_classes, q): the diagonal of each class
+    ridge = np.append(l2[columns], 0.0)
+    mean = np.maximum(own.mean(axis=0) + ridge, np.finfo(np.float32).tiny)
+    unit = 1.0 / np.sqrt(mean)
+    place = np.arange(q)
+    M[place, place] = own.mean(axis=0)  # known from all rows
+    M *= unit * unit[:, None]
+    M[place, place] += np.append(l2[columns] / mean[:-1], INTERCEPT_RIDGE)
+    if not problem.fit_intercept:
+        M[q - 1, : q - 1] = M[: q - 1, q - 1] = 0.0
+    units = 1.0 / np.sqrt(np.maximum(own + ridge, 1e-3 * mean))
+    n_threads = problem.rows.n_threads if M.size > MIN_ENTRIES_FOR_THREADS else 1
+    head = np.append(columns, problem.rows.n_features)
+    return SharedMetric(_factor_of(M, n_threads), head, units, tail, tail_inverse, n_threads)
+
+
+def _factor_of(M: np.ndarray, n_threads: int) -> FaceFactor:
+    """Return the Cholesky factor of a matrix with a diagonal of ones; a ridge grows until there is one."""
+    single, every = M.astype(np.float32), np.arange(len(M))
+    ridges = (*SHARED_RIDGES, float(len(M)))  # the last one outweighs all other entries
+    factors = (backend_of(single).factor_face(single, every, np.full(len(M), r), n_threads=n_threads) for r in ridges)
+    return next(factor for factor in factors if factor is not None)
+
+
+def _curvature(problem: Problem, proba: np.ndarray) -> np.ndarray:
+    """Return c_i p_ik (1 - p_ik), (n_samples, n_classes) float32."""
+    p = proba.astype(np.float32)
+    return np.asarray(p * (1.0 - p) * problem.weights[:, None].astype(np.float32))
+
+
+def _head_and_tail(
+    problem: Problem, curvature: np.ndarray, l2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the columns that enter blocks, the others that may move, and one over the diagonals of these."""
+    columns = np.flatnonzero(problem.free)
+    if len(columns) <= MAX_BLOCK_COLUMNS:
+        return columns, np.empty(0, dtype=np.intp), np.empty((problem.n_classes, 0))
+    diagonal = problem.rows.transpose_product(curvature, squared=True)
+    heavy = np.partition(diagonal.max(axis=0), -MAX_BLOCK_COLUMNS)[-MAX_BLOCK_COLUMNS]
+    in_block = problem.free & (diagonal.max(axis=0) > np.maximum(heavy, HEAVY_CURVATURE * l2))
+    columns, tail = np.flatnonzero(in_block), np.flatnonzero(problem.free & ~in_block)
+    return columns, tail, 1.0 / np.maximum(diagonal[:, tail] + l2[tail], np.finfo(np.float32).tiny)
+
+
+def _grams(
+    problem: Problem, curvature: np.ndarray, importance: np.ndarray, columns: np.ndarray, n_rows: int | None = None
+) -> np.ndarray:
+    """Return [X 1]' diag(h_k) [X 1] over some columns and important rows, lower triangles with room for factors."""
+    q, n_matrices = len(columns) + 1, curvature.shape[1]
+    n_wanted = n_rows or n_gram_rows(problem, q, n_matrices)
+    rows, factor = sample(importance if n_wanted >= len(importance) else importance * _lengths(problem), n_wanted)
+    used = curvature if rows is None else curvature[rows] * factor[:, None]
+    grams = np.zeros((n_matrices, -(-q // 4) * 4, -(-q // 16) * 16), dtype=np.float32)
+    problem.rows.add_class_grams(columns, rows, used, grams)
+    return grams
+
+
+def n_gram_rows(problem: Problem, size: int, n_matrices: int) -> int:
+    """Return from how many rows Gram matrices are summed: as many as cost little, at least some for each column."""
+    per_row = costs.gram_seconds(problem, 1.0, size, n_matrices) - costs.gram_seconds(problem, 0.0, size, n_matrices)
+    affordable = GRAM_PASSES * costs.pass_seconds(problem) / max(per_row, np.finfo(float).tiny)
+    enough = ENOUGH_ROWS * size * problem.n_classes
+    wanted, n_samples = max(ROWS_PER_COLUMN * size, min(affordable, enough)), problem.rows.n_samples
+    return n_samples if wanted > 0.5 * n_samples else int(wanted)  # all: no chance, and no copy
 
 
 def _lengths(problem: Problem) -> np.ndarray:
@@ -189,7 +349,7 @@ def _lengths(problem: Problem) -> np.ndarray:
     return np.asarray(squares / squares.mean(), dtype=np.float32)
 
 
-def draw_rows(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
+def sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
     """Return rows drawn with probability min(1, importance / threshold), and their weights; None for all rows."""
     if n_wanted >= len(importance):
         return None, np.ones(len(importance), dtype=np.float32)

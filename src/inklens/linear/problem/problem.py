@@ -1,9 +1,9 @@
 """The optimisation problem: weighted softmax loss over rows plus a penalty.
 
-    P(W, b) = sum_i c_i [ logsumexp(z_i) - z_i,yi ] + g(W),     z_i = W x_i + b
+    P(W, b) = sum_i c_i [ logsumexp(z_i) - z_i,yi ] + g(W),     z_i = W x_i + b + o_i
 
 Shapes: codes (n_samples,) in 0..n_classes-1, weights c (n_samples,), coef W (n_classes, n_features),
-intercept b (n_classes,).
+intercept b (n_classes,), fixed offsets o (n_samples, n_classes), mostly none.
 """
 
 from dataclasses import InitVar, dataclass, field, replace
@@ -16,10 +16,12 @@ from inklens.errors import DataError
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import loss_of_scores
+from inklens.linear.softmax import loss_of_scores, row_sums, softmax
 
 MAX_WEIGHT = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 MIN_WEIGHT = 1e-20  # smallest: below, the loss runs out of float32
+RADIUS_RATIO = 10.0  # of unpenalised coefficients to the solution's: a bound holds up to there
+LEAST_RADIUS = 1.0  # in scores, where the solution's hardly move them
 MIN_WEIGHT_UNPENALISED = 1e-12  # smallest total weight without a penalty, where no other term sets a scale
 
 
@@ -70,8 +72,16 @@ class Facts:
 
     @cached_property
     def magnitudes(self) -> np.ndarray:
-        """sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient."""
-        return self.rows.absolute().column_sums(self.weights)
+        """A bound on sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient.
+
+        Exact for columns of one sign. Elsewhere it is Cauchy and Schwarz's, for which no |x_ij| have to be made.
+        """
+        rows, total = self.rows, self.weights.sum()
+        one_signed = (rows.low >= 0.0) | (rows.high <= 0.0)
+        found = np.abs(rows.column_sums(self.weights)) if one_signed.any() else np.empty(rows.n_features)
+        if not one_signed.all():
+            found = np.where(one_signed, found, np.sqrt(total * rows.column_squares(self.weights)))
+        return found * (1.0 + 1e-9)  # rounding of these sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +98,13 @@ class Problem:
     penalty: Penalty
     fit_intercept: bool = True
     known: InitVar[Facts | None] = None
+    offset: np.ndarray | None = None  # float64, (n_samples, n_classes)
     facts: Facts = field(init=False, repr=False)
 
     def __post_init__(self, known: Facts | None) -> None:
         """Bring labels and weights to the types that the kernels read."""
-        object.__setattr__(self, "codes", np.ascontiguousarray(self.codes, dtype=np.int32))
-        object.__setattr__(self, "weights", np.ascontiguousarray(self.weights, dtype=np.float64))
+        object.__setattr__(self, "codes", np.require(self.codes, np.int32, ["C", "A"]))
+        object.__setattr__(self, "weights", np.require(self.weights, np.float64, ["C", "A"]))
         facts = known or Facts(self.rows, self.codes, self.weights, self.n_classes, self.fit_intercept)
         object.__setattr__(self, "facts", facts)
 
@@ -101,6 +112,15 @@ class Problem:
     def is_penalised(self) -> bool:
         """Whether any coefficient costs anything."""
         return bool(np.any(self.penalty.l1) or np.any(self.penalty.l2))
+
+    @property
+    def unpenalised(self) -> np.ndarray | None:
+        """Which columns cost nothing though others do, (n_features,); None in most problems."""
+        l1, l2 = self.penalty.l1, self.penalty.l2
+        if not self.is_penalised or np.all(l1) or np.all(l2):
+            return None
+        costless = np.broadcast_to((np.asarray(l1) == 0.0) & (np.asarray(l2) == 0.0), self.free.shape) & self.free
+        return costless if costless.any() else None
 
     @property
     def free(self) -> np.ndarray:
@@ -119,11 +139,54 @@ class Problem:
 
     def evaluate(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> Evaluation:
         """Return loss, gradient, scores and probabilities; gradients of what may not move are 0."""
-        at = self.rows.loss_and_gradient(coef, intercept, self.codes, self.weights, dtype=dtype)
+        if self.offset is None:
+            at = self.rows.loss_and_gradient(coef, intercept, self.codes, self.weights, dtype=dtype)
+        else:
+            at = self._evaluate_with_offset(coef, intercept, dtype)
         at.gradient[:, ~self.free] = 0.0
         if not self.fit_intercept:
             at.intercept_gradient[:] = 0.0
         return at
+
+    def scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
+        """Return z_i = W x_i + b + o_i, held or to be computed when they are read; half a pass for each reading."""
+        return with_offset(self.rows.row_scores(coef, intercept, dtype=dtype), self.offset)
+
+    def _evaluate_with_offset(self, coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike) -> Evaluation:
+        """Evaluate in two half passes, between which the offsets are added."""
+        scores = self.scores(coef, intercept, dtype=dtype)
+        proba = RowArray.combine(lambda _, z: softmax(z), scores)
+        loss = sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
+        residual = self.residual(proba)
+        sums = sum((rows.sum(axis=0, dtype=np.float64) for _, rows in residual.readings()), np.zeros(len(coef)))
+        gradient = -self.rows.transpose_product(residual).astype(np.float64)
+        return Evaluation(float(loss), gradient, -sums, scores, proba)
+
+    def residual(self, proba: RowArray) -> RowArray:
+        """Return c_i (y_i - p_i), 1 - p_own without cancellation, (n_samples, n_classes)."""
+
+        def of(part: slice, p: np.ndarray) -> np.ndarray:
+            out = -p * self.weights[part, None].astype(p.dtype)
+            own = np.arange(len(p)), self.codes[part]
+            out[own] = 0.0
+            out[own] = -row_sums(out)
+            return np.asarray(out)
+
+        return RowArray.combine(of, proba)
+
+    def near(self, coef: np.ndarray) -> "Problem":
+        """Return the problem among unpenalised coefficients that are not much larger than these.
+
+        Of those no bound is proven over all: sum_j |w_j| size_j, the most by which they move a score, is held to
+        RADIUS_RATIO times what it is at `coef`. Where all coefficients are penalised, this is the problem itself.
+        """
+        costless = self.unpenalised
+        if costless is None:
+            return self
+        size = np.maximum(np.abs(self.rows.low), np.abs(self.rows.high))
+        moved = float((np.abs(coef[:, costless]) * size[costless]).sum())
+        radius = RADIUS_RATIO * max(moved, LEAST_RADIUS)
+        return self.under(self.penalty.within(radius / np.where(costless, size, 1.0)))
 
     def loss_between(self, start: RowArray, end: RowArray, share: float) -> float:
         """Return the loss a share of the way from some scores to others; no pass where these are held."""
@@ -151,9 +214,17 @@ class Problem:
             weights = self.weights[chosen]
             weights = weights * (self.weights.sum() / weights.sum())
         known = Facts(rows, codes, weights, self.n_classes, self.fit_intercept, self.free)
-        return replace(self, rows=rows, codes=codes, weights=weights, known=known)
+        offset = None if self.offset is None else self.offset[chosen]
+        return replace(self, rows=rows, codes=codes, weights=weights, offset=offset, known=known)
 
     @property
     def subsample(self) -> "Problem":
         """The problem on some thousand rows in memory: enough for second derivatives of rows that are not held."""
         return self.over(*self.rows.subsample)
+
+
+def with_offset(scores: RowArray, offset: np.ndarray | None) -> RowArray:
+    """Return scores with fixed offsets added in their precision; the scores themselves where there are none."""
+    if offset is None:
+        return scores
+    return RowArray.combine(lambda part, z: z + offset[part].astype(z.dtype), scores)

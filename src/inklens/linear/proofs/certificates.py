@@ -13,23 +13,38 @@ a billionth of what its weight would.
 Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classes, n_features).
 """
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 from scipy.special import entr
 
-from inklens.linear import deadline
+from inklens.linear import deadline, memory
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, dual_gradient, entropy, flows, others
+from inklens.linear.proofs.dual import (
+    DualPoint,
+    balance,
+    dual_gradient,
+    entropy,
+    feasible_scales,
+    flows,
+    offset_gain,
+    others,
+)
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import log_softmax
+from inklens.linear.softmax import log_softmax, row_sums
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
+COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
+SCALE_STEP = 2.0  # from one scale to the next: the bound is concave in it, and flat near the best
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
+SUMMED_AT_ONCE = 128  # rows
+MAX_WHOLE = 1e5  # of whole numbers whose sums of products stay far below 2^53
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
 
@@ -61,20 +76,24 @@ def gamma(n_terms: int) -> float:
     return n_terms * unit / (1.0 - n_terms * unit)
 
 
-def certify(problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: DualPoint | None = None) -> Certificate:
-    """Return objective and proven lower bound in float64; one and a half passes, one more with a dual point.
+def certify(
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, dual: DualPoint | None = None, *, tol: float = 0.0
+) -> Certificate:
+    """Return objective and proven lower bound in float64; one and a half passes, one and a half more with a dual point.
 
-    Without `dual` the dual point is the softmax at (coef, intercept).
+    Without `dual` the dual point is the softmax at (coef, intercept); with one it is tried where `dual` proves a gap
+    above `tol` only.
     """
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
-    if dual is None or dual.direction is None:
-        dual, proba = DualPoint(coef, intercept), at.proba
-    else:
-        proba = dual.proba(problem.rows)
-    bound = max(0.0, _bound(problem, proba) - slack)
-    return Certificate(objective, bound, dual, proximal_gradient_norm(problem, coef, at), at.gradient)
+    near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
+    if dual is not None and dual.direction is not None:
+        best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset)) - slack
+    if objective - bound > tol * objective:
+        plain = _bound(near, at.proba) - slack
+        best, bound = (best, bound) if bound >= plain else (DualPoint(coef, intercept), plain)
+    return Certificate(objective, max(0.0, bound), best, proximal_gradient_norm(problem, coef, at), at.gradient)
 
 
 def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -> float:
@@ -85,8 +104,11 @@ def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -
 
 def _bound(problem: Problem, proba: RowArray) -> float:
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
-    G = dual_gradient(problem, proba)
-    return dual_bound(problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes, leak)
+    G = dual_gradient(problem, proba) * problem.free  # what may not move is held at 0, whatever pulls at it
+    magnitudes = problem.magnitudes * problem.free
+    return dual_bound(
+        problem.penalty, proba, problem.codes, problem.weights, G, magnitudes, leak, offset=problem.offset
+    )
 
 
 def dual_bound(
@@ -97,26 +119,51 @@ def dual_bound(
     G: np.ndarray,
     magnitudes: np.ndarray,
     leak: float = 0.0,
+    *,
+    offset: np.ndarray | None = None,
 ) -> float:
     """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
 
-    `leak` is the share of probability by which the class sums may still be wrong.
+    `leak` is the share of probability by which the class sums may still be wrong; `offset` (n_samples, n_classes) are
+    fixed parts of the scores.
     """
     n_classes = proba.shape[1]
     relative, shift = _rounding(proba, codes, leak)
     total = float(weights.sum())
-    widest = np.abs(G) + shift * magnitudes
+    widest = penalty.farthest(G, shift * magnitudes)
+    gain, size = offset_gain(proba, codes, weights, offset)
+    farthest = 0.0 if offset is None else float(np.abs(offset).max())
+    gain -= relative * size + 2.0 * shift * total * farthest
 
     def value(scale: float) -> float:
         sure = entropy(proba, codes, weights, scale)
-        return sure - n_classes * (shift * total + relative * sure) - penalty.conjugate(scale * widest)
+        slack = n_classes * (shift * total + relative * sure)
+        return float(sure + scale * gain - slack - penalty.conjugate(scale * widest))
 
-    return best_scaled(penalty, widest, value)
+    return _best_scale(penalty, widest, value)
+
+
+def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
+    """Return about the largest `value(s)` over the scales s of (1 - s) Y + s P; G belongs to s = 1.
+
+    Under a ridge every scale is feasible, and g* grows with its square: far from the optimum, where g* takes more than
+    entropy gives, a small scale still proves something, as entropy begins with an infinite slope.
+    """
+    scale, best = max(((scale, value(scale)) for scale in feasible_scales(penalty, G)), key=lambda pair: pair[1])
+    cost = penalty.conjugate(scale * G)
+    if cost <= COSTLY_RATIO * best or best + cost <= 0.0:
+        return best
+    scale *= (best + cost) / (2.0 * cost)  # where s E - s^2 g* is largest, and E(s) >= s E, as entropy E is concave
+    best = max(best, smaller := value(scale))
+    while smaller >= best and scale * SCALE_STEP < 1.0:
+        scale *= SCALE_STEP
+        best = max(best, smaller := value(scale))
+    return best
 
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    found = (float(others(p, codes[part]).sum(axis=1).max(initial=0.0)) for part, p in proba.readings())
+    found = (float(row_sums(others(p, codes[part])).max(initial=0.0)) for part, p in proba.readings())
     return min(1.0, max(found, default=1.0))
 
 
@@ -152,6 +199,9 @@ def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at:
     widest, constant, total = np.abs(coef).max(axis=0, initial=0.0), np.abs(intercept).max(), problem.weights.sum()
     of_scores = gamma(n_features + n_classes + 20)
     farthest = np.maximum(np.abs(problem.rows.low), np.abs(problem.rows.high)) @ widest + constant
+    if problem.offset is not None:
+        constant = constant + np.abs(problem.offset).max()
+        farthest += constant
     largest = 1.2 * largest_residual(at.proba, problem.codes) if of_scores * farthest <= SURE_OF_SCORES else 1.0
     moved = 2.0 * min(1.0, largest) * of_scores * (problem.magnitudes @ widest + total * constant)
     return float(moved + gamma(n_classes + 12) * total + gamma(n_samples + 20) * at.loss)
@@ -165,6 +215,7 @@ def lower_bound(
     dual: DualPoint,
     *,
     fit_intercept: bool = True,
+    offset: np.ndarray | None = None,
 ) -> float:
     """Return the proven lower bound that a dual point gives, with plain NumPy: an independent check of a saved model.
 
@@ -177,6 +228,8 @@ def lower_bound(
     penalty : Penalty
     dual : DualPoint
         Coefficients, and the direction along which the softmax is moved (or None).
+    offset : ndarray (n_samples, n_classes) or None
+        Fixed parts of the scores.
 
     Examples
     --------
@@ -187,7 +240,8 @@ def lower_bound(
     >>> bool(1.13 < bound < 2 * np.log(2))
     True
     """
-    proba = np.exp(log_softmax(np.asarray(X @ dual.coef.T) + dual.intercept))
+    fixed = 0.0 if offset is None else offset
+    proba = np.exp(log_softmax(np.asarray(X @ dual.coef.T) + dual.intercept + fixed))
     if dual.direction is not None:
         along = np.asarray(X @ dual.direction.T) + dual.intercept_direction
         proba = proba * np.maximum(1.0 + along - (proba * along).sum(axis=1, keepdims=True), 0.0)
@@ -198,7 +252,7 @@ def lower_bound(
     residual += indicator * -residual.sum(axis=1, keepdims=True)
     G = np.asarray((residual * weights[:, None]).T @ X)
     magnitudes = np.asarray(abs(X).T @ weights)
-    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak)
+    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak, offset=offset)
     return max(0.0, bound)
 
 
@@ -230,21 +284,21 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
 
 
 def unpenalised_bound(
-    problem: Problem, coef: np.ndarray, proba: RowArray, seconds: float | None = None
+    problem: Problem, coef: np.ndarray, probas: Sequence[RowArray], seconds: float | None = None
 ) -> tuple[float, bool | None]:
     """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
 
-    That proof is given up after so many seconds; without it the bound holds over all coefficients whose norm ||W||_1 is
-    at most RADIUS_RATIO times that of `coef`.
+    The best of several dual points counts. The proof of existence is given up after so many seconds; without it the
+    bound holds over all coefficients whose norm ||W||_1 is at most RADIUS_RATIO times that of `coef`.
     """
-    try:
-        with deadline.scope(seconds):
-            bound = existence(problem, np.asarray(proba)) if proba.held is not None else None
-    except deadline.OutOfTime:
-        bound = None
-    if bound is not None:
-        return bound, True
-    return norm_bounded(problem, proba, RADIUS_RATIO * float(np.abs(coef).sum())), None
+    bounds: list[float | None] = []
+    with suppress(deadline.OutOfTime), deadline.scope(seconds):
+        for proba in probas:
+            bounds.append(existence(problem, np.asarray(proba)) if proba.held is not None else None)
+    proven = [bound for bound in bounds if bound is not None]
+    if proven:
+        return max(proven), True
+    return norm_bounded(problem, probas[-1], RADIUS_RATIO * float(np.abs(coef).sum())), None
 
 
 def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
@@ -260,6 +314,15 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)
 
 
+def may_prove_existence(problem: Problem) -> bool:
+    """Tell whether the matrix of `existence` is affordable."""
+    size = (problem.n_classes - 1) * (int(problem.free.sum()) + problem.fit_intercept)
+    work = problem.rows.n_samples * size**2
+    n_bytes = 32 * problem.rows.n_samples * (problem.rows.n_features + problem.n_classes)
+    is_affordable = work <= MAX_EXISTENCE_WORK and n_bytes <= memory.limit()
+    return 0 < size <= MAX_EXISTENCE_COEFFICIENTS and is_affordable and problem.rows.holds(problem.n_classes)
+
+
 def existence(problem: Problem, proba: np.ndarray) -> float | None:
     """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
 
@@ -269,14 +332,14 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     where no u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
     """
     n_classes = problem.n_classes
-    columns = np.flatnonzero(problem.free)
-    size = (n_classes - 1) * (len(columns) + problem.fit_intercept)
-    if size == 0 or size > MAX_EXISTENCE_COEFFICIENTS or problem.rows.n_samples * size**2 > MAX_EXISTENCE_WORK:
+    if not may_prove_existence(problem):
         return None
-    X = problem.rows.dense(columns, dtype=np.float64)
-    X /= np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny)
+    X = problem.rows.dense(np.flatnonzero(problem.free), dtype=np.float64)
     if problem.fit_intercept:
         X = np.column_stack([X, np.ones(len(X))])
+    X = X[:, _independent_columns(X)]
+    X /= np.exp2(np.ceil(np.log2(np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny))))
+    size = (n_classes - 1) * X.shape[1]
     Q_blocks = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
     G = np.zeros((n_classes - 1, X.shape[1]))
     u = proba * problem.weights[:, None]
@@ -287,7 +350,7 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
                 continue
             deadline.check()
             spread = X[rows] * u[rows, k, None]
-            product, total = spread.T @ spread, spread.sum(axis=0)
+            product, total = spread.T @ spread, _sums(spread)
             for a, sign_a in ((own, 1.0), (k, -1.0)):
                 if a == n_classes - 1:  # the last class is determined by the others
                     continue
@@ -299,7 +362,8 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     rounding = (gamma(len(X) * n_classes) + size**2 * np.finfo(float).eps) * float(np.trace(Q))
     deadline.check()
     least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
-    norm = np.linalg.norm(G) + gamma(len(X) * n_classes + 4) * float(np.linalg.norm(np.abs(X).T @ u))
+    of_sums = gamma(SUMMED_AT_ONCE + len(X) // SUMMED_AT_ONCE + n_classes**2 + 5)
+    norm = np.linalg.norm(G) + of_sums * float(np.linalg.norm(np.abs(X).T @ u))
     if least <= 0.0 or not (proba > 0.0).all():
         return None
     off = u.copy()
@@ -310,3 +374,31 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     sure = float(problem.weights @ entr(proba).sum(axis=1))
     change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
     return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change)))
+
+
+def _sums(X: np.ndarray) -> np.ndarray:
+    """Return the sums of the columns, over some rows at a time: their rounding is that of much shorter sums."""
+    if not len(X):
+        return np.zeros(X.shape[1])
+    return np.asarray(np.add.reduceat(X, np.arange(0, len(X), SUMMED_AT_ONCE), axis=0).sum(axis=0))
+
+
+def _independent_columns(X: np.ndarray) -> np.ndarray:
+    """Return columns without those that are proven to be sums of others, (n_kept,).
+
+    Dummies of one table add up to the intercept, and G(P) = 0 on what is kept is G(P) = 0 on all. Only columns of whole
+    numbers are looked at, whose sums float64 does not round.
+    """
+    is_whole = (X == np.rint(X)).all(axis=0) & (np.abs(X).max(axis=0, initial=0.0) < MAX_WHOLE)
+    whole, others = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
+    if len(whole) < 2:
+        return np.arange(X.shape[1])
+    gram = X[:, whole].T @ X[:, whole]
+    _, triangle, order = linalg.qr(gram, pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    rank = int((diagonal > 1e-10 * diagonal[0]).sum())
+    kept, left = np.sort(order[:rank]), order[rank:]
+    factors = np.rint(np.linalg.lstsq(gram[np.ix_(kept, kept)], gram[np.ix_(kept, left)], rcond=None)[0])
+    is_exact = np.abs(factors).sum(axis=0).max(initial=0.0) < MAX_WHOLE
+    is_exact = is_exact and bool((X[:, whole[kept]] @ factors == X[:, whole[left]]).all())
+    return np.sort(np.append(others, whole[kept])) if is_exact else np.arange(X.shape[1])

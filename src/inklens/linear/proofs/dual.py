@@ -18,10 +18,10 @@ import numpy as np
 from scipy.special import entr, xlog1py
 
 from inklens.linear.problem.penalties import Penalty
-from inklens.linear.problem.problem import Problem
+from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import softmax
+from inklens.linear.softmax import row_sums, softmax
 
 
 class DualPoint(NamedTuple):
@@ -32,9 +32,9 @@ class DualPoint(NamedTuple):
     direction: np.ndarray | None = None
     intercept_direction: np.ndarray | None = None
 
-    def proba(self, rows: Rows) -> RowArray:
+    def proba(self, rows: Rows, offset: np.ndarray | None = None) -> RowArray:
         """Return the point in float64; half a pass for each of coef and direction."""
-        z = rows.row_scores(self.coef, self.intercept, dtype=np.float64)
+        z = with_offset(rows.row_scores(self.coef, self.intercept, dtype=np.float64), offset)
         if self.direction is None or self.intercept_direction is None:
             return RowArray.combine(lambda _, z: softmax(z), z)
         along = rows.row_scores(self.direction, self.intercept_direction, dtype=np.float64)
@@ -49,9 +49,9 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     >>> moved(np.array([[0.5, 0.5]]), np.array([[8.0, 0.0]]))
     array([[1., 0.]])
     """
-    mean = (proba * along).sum(axis=1, keepdims=True)
+    mean = np.einsum("ik,ik->i", proba, along)[:, None]
     point = proba * np.maximum(1.0 + along - mean, 0.0)
-    return np.asarray(point / point.sum(axis=1, keepdims=True))
+    return np.asarray(point / row_sums(point)[:, None])
 
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
@@ -78,7 +78,7 @@ def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.n
     for part, p in proba.readings():
         q = others(p, codes[part])
         gained += weights[part] @ q
-        given += np.bincount(codes[part], weights[part] * q.sum(axis=1), minlength=len(given))
+        given += np.bincount(codes[part], weights[part] * row_sums(q), minlength=len(given))
     return gained, given
 
 
@@ -110,15 +110,19 @@ def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> flo
 
 def dual_gradient(problem: Problem, proba: RowArray) -> np.ndarray:
     """Return G = (Y - P)' diag(c) X, (n_classes, n_features), in the type of `proba`; half a pass."""
+    return problem.rows.transpose_product(problem.residual(proba))
 
-    def residual(part: slice, p: np.ndarray) -> np.ndarray:
-        out = -p * problem.weights[part, None].astype(p.dtype)
-        own = np.arange(len(p)), problem.codes[part]
-        out[own] = 0.0
-        out[own] = -out.sum(axis=1)  # 1 - p_own without cancellation
-        return np.asarray(out)
 
-    return problem.rows.transpose_product(RowArray.combine(residual, proba))
+def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
+    """Return sum_i c_i <p_i - y_i, o_i>, which fixed offsets o add to every bound, and the sum of its terms' sizes."""
+    found = np.zeros(2)
+    if offset is None:
+        return found
+    for part, p in proba.readings():
+        lead = offset[part] - offset[part][np.arange(len(p)), codes[part]][:, None]
+        terms = others(p, codes[part]) * lead
+        found += weights[part] @ terms.sum(axis=1), weights[part] @ np.abs(terms).sum(axis=1)
+    return found
 
 
 def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
@@ -126,26 +130,31 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
     total = 0.0
     for part, p in proba.readings():
         q = others(p, codes[part]) * scale
-        given = np.minimum(q.sum(axis=1), 1.0)
+        given = np.minimum(row_sums(q), 1.0)
         own = -xlog1py(1.0 - given, -given)
-        total += float(weights[part] @ (entr(q).sum(axis=1) + own))
+        total += float(weights[part] @ (row_sums(entr(q)) + own))
     return total
 
 
 def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
     """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
+    return max(value(scale) for scale in feasible_scales(penalty, G))
+
+
+def feasible_scales(penalty: Penalty, G: np.ndarray) -> set[float]:
+    """Return the largest scale with a finite g*(s G), and the largest at which no gradient passes its threshold."""
     safe = min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))
-    return max(value(scale) for scale in {penalty.largest_feasible_scale(G), safe})
+    return {penalty.largest_feasible_scale(G), safe}
 
 
 def dual_value(problem: Problem, proba: RowArray) -> float:
     """Return the largest D((1 - s) Y + s P), in the precision of `proba`; half a pass.
 
-    D(P) = sum_i c_i H(p_i) - g*(G) with G = (Y - P)' diag(c) X bounds the optimum from below where the class sums are
-    those of the labels, which they are made to be if there is an intercept.
+    D(P) = sum_i c_i (H(p_i) + <p_i - y_i, o_i>) - g*(G) with G = (Y - P)' diag(c) X bounds the optimum from below where
+    the class sums are those of the labels, which they are made to be if there is an intercept.
     """
     codes, weights, penalty = problem.codes, problem.weights, problem.penalty
     if problem.fit_intercept:
         proba = balance(proba, codes, weights)
-    G = dual_gradient(problem, proba)
-    return best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))
+    G, gain = dual_gradient(problem, proba), offset_gain(proba, codes, weights, problem.offset)[0]
+    return best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) + s * gain - penalty.conjugate(s * G))

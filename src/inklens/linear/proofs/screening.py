@@ -13,7 +13,7 @@ import numpy as np
 from inklens.linear.problem.penalties import GroupLasso
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.certificates import balanced, gamma
-from inklens.linear.proofs.dual import DualPoint, dual_gradient, entropy
+from inklens.linear.proofs.dual import DualPoint, dual_gradient, entropy, offset_gain
 
 
 def certified_zeros(problem: Problem, objective: float, dual: DualPoint) -> np.ndarray:
@@ -40,14 +40,16 @@ def certified_zeros(problem: Problem, objective: float, dual: DualPoint) -> np.n
     array([[False,  True],
            [False,  True]])
     """
+    problem = problem.near(dual.coef)
     penalty, weights = problem.penalty, problem.weights
-    proba, leak = dual.proba(problem.rows), 0.0
+    proba, leak = dual.proba(problem.rows, problem.offset), 0.0
     if problem.fit_intercept:
         proba, leak = balanced(proba, problem.codes, weights)
     relative = gamma(len(proba) + 8 * problem.n_classes + 20) + 2.0 * leak
-    widest = np.abs(dual_gradient(problem, proba)) + relative * problem.magnitudes
+    widest = penalty.farthest(dual_gradient(problem, proba), relative * problem.magnitudes) * problem.free
     scale = penalty.largest_feasible_scale(widest)
-    sure = entropy(proba, problem.codes, weights, scale)
+    gain, size = offset_gain(proba, problem.codes, weights, problem.offset)
+    sure = entropy(proba, problem.codes, weights, scale) + scale * (gain - relative * size)
     slack = relative * problem.n_classes * (float(weights.sum()) + sure + objective)
     gap = max(0.0, objective - sure + penalty.conjugate(scale * widest) + slack)
     share = 1.0 if isinstance(penalty, GroupLasso) else 0.5

@@ -18,6 +18,8 @@ from inklens.linear.arrays import Array
 from inklens.linear.kernels.choice import REFERENCE, backend_of, numpy_backend
 from inklens.linear.kernels.storage import VALUE_TYPES, Inspection, Storage, single
 from inklens.linear.rows import mapped
+from inklens.linear.rows.compressed import checked_csr
+from inklens.linear.rows.mapped import MappedFile
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 SHARE_MEMORY = numpy_backend() is not REFERENCE  # compiled passes also read what other libraries hold in this memory
@@ -39,6 +41,7 @@ class Block:
     exact: Storage
     fast: Storage
     inspection: Inspection
+    file: MappedFile | None = None  # that the values lie in
 
     is_streamed = False
 
@@ -82,6 +85,7 @@ class StreamedBlock:
     skip_zeros: bool
     change: Callable[[np.ndarray], np.ndarray] | None = None  # None: the kernels read them as they are
     inspection: Inspection = NOTHING_KNOWN
+    file: MappedFile | None = None
 
     is_streamed = True
 
@@ -148,12 +152,15 @@ def make_blocks(X: Array, n_threads: int = 1, first_row: int = 0) -> list[Block 
     exact = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
     n_samples = exact.shape[0]
     edges = [*range(0, n_samples, MOST_ROWS), n_samples] if n_samples else [0, 0]
-    return [make_block(_between(exact, *ends), n_threads, first_row + ends[0]) for ends in pairwise(edges)]
+    file = MappedFile.of(exact.values)
+    blocks = [make_block(_between(exact, *ends), n_threads, first_row + ends[0]) for ends in pairwise(edges)]
+    return [replace(block, file=file) for block in blocks]
 
 
 def _streamed(X: np.ndarray, n_threads: int, first_row: int) -> list[Block | StreamedBlock]:
     """Read every row once; the blocks share what is known of the columns."""
     n_samples, n_features = X.shape
+    file = MappedFile.of(X)
     step = max(1, min(MOST_STREAMED, MOST_BYTES // max(1, n_features * X.itemsize)))
     read = dense_storage(X[:1]).values
     as_it_is = np.shares_memory(read, X) and read.dtype == X.dtype
@@ -162,10 +169,12 @@ def _streamed(X: np.ndarray, n_threads: int, first_row: int) -> list[Block | Str
     for start in range(0, n_samples, step):
         rows = X[start : start + step]
         block = StreamedBlock(rows, rows.shape, False, None if as_it_is else lambda part: dense_storage(part).values)
+        if file is not None:
+            file.check()
         found = inspect(block.exact, n_threads, first_row + start)
         np.minimum(low, found.low, out=low)
         np.maximum(high, found.high, out=high)
-        blocks.append(replace(block, inspection=Inspection(low, high, found.n_nonzeros)))
+        blocks.append(replace(block, inspection=Inspection(low, high, found.n_nonzeros), file=file))
         block.release()
     n_nonzeros = sum(block.inspection.n_nonzeros for block in blocks)
     return [replace(block, skip_zeros=n_nonzeros < SPARSE_BELOW * n_samples * n_features) for block in blocks]
@@ -209,7 +218,7 @@ def dense_storage(X: Array) -> Storage:
         X = _native(X)
     itemsize = X.itemsize
     if (X.shape[1] > 1 and X.strides[1] != itemsize) or X.strides[0] % itemsize or not X.flags.aligned:
-        X = np.ascontiguousarray(X)
+        X = np.require(X, requirements=["C", "A"])
     return Storage(X, None, None, X.shape, backend_of(X))
 
 
@@ -236,10 +245,8 @@ def _native(X: np.ndarray) -> np.ndarray:
 
 
 def sparse_storage(X: Array) -> Storage:
-    X = X.tocsr()
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
+    """Return a sparse matrix, checked, as the kernels read it."""
+    X = checked_csr(X)
     values = X.data
     if values.dtype not in VALUE_TYPES or not values.dtype.isnative:
         values = _native(values)
@@ -248,8 +255,8 @@ def sparse_storage(X: Array) -> Storage:
         X.eliminate_zeros()
         values = X.data
     small = np.uint16 if X.shape[1] <= 1 << 16 else np.int32
-    indices = np.ascontiguousarray(X.indices, dtype=small)
-    indptr = np.ascontiguousarray(X.indptr, dtype=np.int64)
+    indices = np.array(X.indices, dtype=small)  # copies: nobody else can change what was checked
+    indptr = np.array(X.indptr, dtype=np.int64)
     return Storage(np.ascontiguousarray(values), indices, indptr, X.shape, backend_of(values))
 
 
@@ -298,6 +305,6 @@ def _require_finite(storage: Storage, first_row: int) -> None:
             row, column = entry, int(where[1])
         name = "NaN" if np.isnan(value) else "infinity"
         raise DataError(
-            f"X contains {name} in row {first_row + row}, column {column} (both counted from 0); "
+            f"Input X contains {name} in row {first_row + row}, column {column} (both counted from 0); "
             "remove such rows or fill in the missing values first"
         )

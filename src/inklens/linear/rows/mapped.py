@@ -6,8 +6,49 @@ for, and reads the rest from the file again.
 
 import mmap
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+
+from inklens.errors import DataError
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """A file that rows are read from, as it was when they were looked at first.
+
+    What is proven is proven of one set of rows, so a file that changes meanwhile ends the fit. A file that another took
+    the place of (renamed over) stays what it was for those who have it mapped.
+    """
+
+    path: Path
+    identity: tuple[int, int]  # device and number
+    state: tuple[int, int]  # size in bytes, time of the last change in ns
+
+    @classmethod
+    def of(cls, values: object) -> Self | None:
+        """Return the file that an array looks at; None where there is none, or where it has no name."""
+        for owner in _owners(values):
+            if isinstance(owner, np.memmap) and owner.filename is not None:
+                if owner.mode in ("r+", "w+"):
+                    owner.flush()  # so that what was written before is not noticed later
+                there = Path(owner.filename).stat()
+                return cls(Path(owner.filename), (there.st_dev, there.st_ino), (there.st_size, there.st_mtime_ns))
+        return None
+
+    def check(self) -> None:
+        """Raise `DataError` where size or time are others than they were."""
+        try:
+            there = self.path.stat()
+        except OSError:  # removed: the mapping keeps what it had
+            return
+        is_same_file = (there.st_dev, there.st_ino) == self.identity
+        if is_same_file and (there.st_size, there.st_mtime_ns) != self.state:
+            raise DataError(
+                f"{str(self.path)!r} was changed while its rows were read; fit when nobody writes there, or a copy"
+            )
 
 
 def is_mapped(values: object) -> bool:

@@ -4,10 +4,15 @@ Scores and probabilities take about 100 bytes a row each at ten classes, and a f
 file with millions of rows they are computed a block at a time, from coefficients that are known, and forgotten.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from inklens.linear.kernels.buffers import Spare, clean_scores
+
+CACHED_ENTRIES = 1 << 15  # of an array that are read at once: 256 kB in float64
 
 
 class RowArray:
@@ -20,6 +25,7 @@ class RowArray:
     """
 
     held: np.ndarray | None = None
+    spare: Spare | None = None  # where what is made of this array finds memory
 
     def __init__(
         self, parts: Sequence[slice], make: Callable[[int], np.ndarray], n_columns: int, dtype: npt.DTypeLike
@@ -29,11 +35,11 @@ class RowArray:
         self.dtype = np.empty(0, dtype).dtype
 
     @classmethod
-    def of(cls, held: np.ndarray, parts: Sequence[slice] | None = None) -> "RowArray":
+    def of(cls, held: np.ndarray, parts: Sequence[slice] | None = None, spare: Spare | None = None) -> "RowArray":
         """Return an array that is there already; without `parts` it is one."""
         parts = [slice(0, len(held))] if parts is None else parts
         made = cls(parts, lambda i: held[parts[i]], held.shape[-1], held.dtype)
-        made.held = held
+        made.held, made.spare = held, spare
         return made
 
     @classmethod
@@ -45,7 +51,8 @@ class RowArray:
         """
         first = arrays[0]
         if all(array.held is not None for array in arrays):
-            return cls.of(function(slice(0, len(first)), *(array.held for array in arrays)), first.parts)
+            held = [np.asarray(array.held) for array in arrays]
+            return cls.of(_filled(function, held, first.spare), first.parts, first.spare)
         return cls(
             first.parts,
             lambda i: function(first.parts[i], *(array.block(i) for array in arrays)),
@@ -58,9 +65,10 @@ class RowArray:
         return self._make(i)
 
     def readings(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield all rows, each time with the slice that they are: at once where the array is held."""
+        """Yield all rows, each time with the slice that they are: a few thousand at a time where the array is held."""
         if self.held is not None:
-            yield slice(0, len(self)), self.held
+            for part in _pieces(self.held):
+                yield part, self.held[part]
             return
         for i, part in enumerate(self.parts):
             yield part, self.block(i)
@@ -72,3 +80,23 @@ class RowArray:
         """Return the whole."""
         whole = np.concatenate([rows for _, rows in self.readings()]) if self.held is None else self.held
         return np.array(whole, dtype=dtype, copy=copy)
+
+
+def _pieces(array: np.ndarray) -> Iterator[slice]:
+    """Yield slices of rows that stay in the cache while some functions are computed of them."""
+    step = max(1, CACHED_ENTRIES // max(1, math.prod(array.shape[1:])))
+    for start in range(0, max(1, len(array)), step):
+        yield slice(start, min(start + step, len(array)))
+
+
+def _filled(function: Callable[..., np.ndarray], held: Sequence[np.ndarray], spare: Spare | None) -> np.ndarray:
+    """Return `function(part, *rows)` over all rows, laid out as passes want it."""
+    out: np.ndarray | None = None
+    for part in _pieces(held[0]):
+        found = function(part, *(array[part] for array in held))
+        if out is None and found.ndim == 2:
+            out = clean_scores(len(held[0]), found.shape[1], found.dtype, spare)
+        elif out is None:
+            out = np.empty((len(held[0]), *found.shape[1:]), found.dtype)
+        out[part] = found
+    return np.empty(0) if out is None else out

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear import arrays, deadline
+from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import ColumnVisitor, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
@@ -43,9 +43,12 @@ from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import softmax
 
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
+HELD_SHARE = 1 / 16  # of the memory that a fit may take: it looks at a dozen such arrays
 SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
+
+CANCELLED = 1e-6  # of a column's mean square: a variance below has lost too many digits in the difference
 
 NOTHING = np.zeros(())  # a sum takes shape and memory order of the first array that is added to it
 
@@ -172,7 +175,8 @@ class Rows:
         """Tell whether scores and probabilities are kept in memory."""
         if any(block.is_streamed for block in self.blocks):
             return False
-        return len(self.blocks) == 1 or self.n_samples * lanes(n_classes) * 8 <= HELD
+        n_bytes = self.n_samples * lanes(n_classes) * 8
+        return len(self.blocks) == 1 or n_bytes <= memory.share(HELD_SHARE, HELD)
 
     @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -235,10 +239,12 @@ class Rows:
     def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
         """Return the scores, held or to be computed when they are read; half a pass for each reading."""
         if self.holds(len(coef)):
-            return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices)
+            return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices, self._spare)
 
         def make(i: int) -> np.ndarray:
             block = self.blocks[i]
+            if block.file is not None:
+                block.file.check()
             out = empty_scores(block.n_samples, len(coef), dtype, self._spare)
             self._write_scores(block, coef, intercept, out)
             block.release()
@@ -282,8 +288,11 @@ class Rows:
             loss, sums = loss + found.loss, sums + found.class_sums
             gradient = gradient + found.gradient
         self.n_passes += 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(loss + np.sum(gradient)):
+                self._require_finite()
         if is_held:
-            kept = RowArray.of(scores, self.slices), RowArray.of(proba, self.slices)
+            kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
         else:
             again = self.row_scores(coef, intercept, dtype=dtype)
             kept = again, RowArray.combine(lambda _, z: softmax(z), again)
@@ -339,6 +348,19 @@ class Rows:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
         return self.transpose_product(weights.astype(np.float64)[:, None], squared=True).ravel()
 
+    def column_deviations(self, weights: np.ndarray) -> np.ndarray:
+        """Return each column's standard deviation sqrt(sum_i w_i (x_ij - mean_j)^2 / sum_i w_i), (n_features,).
+
+        Two sums tell it, and of columns that vary little around a large mean, where these cancel, a second reading.
+        """
+        total = float(weights.sum())
+        means, squares = self.column_sums(weights) / total, self.column_squares(weights) / total
+        variances = squares - means**2
+        for column in np.flatnonzero((variances < CANCELLED * squares) & ~self.constant):
+            x = self.dense(np.array([column]), dtype=np.float64)[:, 0] - means[column]
+            variances[column] = (weights @ (x * x) - (weights @ x) ** 2 / total) / total
+        return np.asarray(np.where(self.constant, 0.0, np.sqrt(np.maximum(variances, 0.0))))
+
     def row_squares(self, unit: np.ndarray) -> np.ndarray:
         """Return sum_j (unit_j x_ij / scale)^2, (n_samples,), `unit` in float32."""
         squares = np.empty(self.n_samples)
@@ -360,7 +382,12 @@ class Rows:
         return np.asarray(np.multiply(stacked, self.scale, dtype=dtype))
 
     def standardised(self, shift: np.ndarray, scale: np.ndarray) -> "Rows":
-        """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros."""
+        """Return (X - shift) / scale by columns, as a copy of rows in memory; shifted columns have no zeros.
+
+        float32 rows stay float32 where that loses nothing: `shift` is a number of float32 near those of
+        its column (Sterbenz), `scale` a power of two.
+        """
+        is_exact = bool((shift == shift.astype(np.float32)).all() and (np.frexp(scale)[0] == 0.5).all())
         blocks: list[AnyBlock] = []
         for block in self.blocks:
             inspection = Inspection(
@@ -372,9 +399,11 @@ class Rows:
                 blocks.append(block.changed(lambda X: (X * self.scale - shift) / scale, inspection))
                 continue
             exact = block.exact
-            values = arrays.cast(exact.values, np.float64) * self.scale
+            stays = is_exact and self.scale == 1.0 and single(exact) is exact and not exact.is_foreign
+            dtype = np.float32 if stays else np.float64
+            values = arrays.cast(exact.values, dtype) * dtype(self.scale)
             at = slice(None) if exact.indices is None else exact.indices
-            m, s = (arrays.like(values, by_column[at], np.float64) for by_column in (shift, scale))
+            m, s = (arrays.like(values, by_column[at], dtype) for by_column in (shift, scale))
             exact = exact._replace(values=(values - m) / s)
             blocks.append(Block(exact, single(exact), inspection))
         return Rows(blocks, 1.0, self.n_threads)
@@ -469,6 +498,8 @@ class Rows:
         """Yield the blocks, each with the place of its rows; raise `OutOfTime` between two when the time is over."""
         for block, part in zip(self.blocks, self.slices, strict=True):
             deadline.check()
+            if block.file is not None:
+                block.file.check()
             yield block, part
             block.release()
 
@@ -477,6 +508,14 @@ class Rows:
         row_array = values if isinstance(values, RowArray) else RowArray.of(values, self.slices)
         for i, (block, part) in enumerate(self.parts()):
             yield block, part, row_array.block(i)
+
+    def _require_finite(self) -> None:
+        """Raise where values are no longer finite: then somebody has written into them since they were checked."""
+        for block, part in self.parts():
+            try:
+                inspect(block.exact, self.n_threads, part.start)
+            except DataError as error:
+                raise DataError(f"the rows were changed while they were read: {error}") from error
 
     def _threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""

@@ -61,12 +61,13 @@ static void update_gradient(const block_t *b, int64_t s, const float *H, const d
 }
 
 /* Coordinate descent on g'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j v_j^2 / 2 (Friedman et al. 2010,
- * section 2.2), by blocks.
+ * section 2.2), by blocks; where `side` is not 0 it is the sign that v_j may have.
  *
  * `gradient` is g at w on entry and is kept up with w. Sweeps until no coordinate moved its own slope by more than
- * tolerance * l1 when its block was taken up. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
+ * tolerance * unit when its block was taken up. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
 int64_t EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double *w, const double *l1, const double *l2,
-                             double tolerance, int64_t max_sweeps, int64_t n_threads, double seconds) {
+                             const double *unit, const double *side, double tolerance, int64_t max_sweeps,
+                             int64_t n_threads, double seconds) {
   const double end = end_after(seconds);
   block_t *b = malloc(sizeof(block_t));
   if (!b) return NO_MEMORY;
@@ -84,12 +85,12 @@ int64_t EXPORT(gram_descent)(int64_t s, const float *H, double *gradient, double
         for (int i = 0; i < b->n; i++) {
           int64_t at = b->at[i];
           double own = b->part[i][i], curvature = own + l2[at], target = own * w[at] - b->slope[i];
-          double next = target > l1[at] ? (target - l1[at]) / curvature
-                        : target < -l1[at] ? (target + l1[at]) / curvature : 0.0;
+          double next = target > l1[at] && side[at] >= 0.0 ? (target - l1[at]) / curvature
+                        : target < -l1[at] && side[at] <= 0.0 ? (target + l1[at]) / curvature : 0.0;
           double step = next - w[at];
           if (step == 0.0) continue;
           w[at] = next;
-          most = fmax(most, fabs(step) * curvature / l1[at]);
+          most = fmax(most, fabs(step) * curvature / unit[at]);
           add_multiple(b->n, step, b->part[i], b->slope);
         }
         if (pass == 0) largest = fmax(largest, most);

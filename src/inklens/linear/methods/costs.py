@@ -1,0 +1,55 @@
+"""What parts of engines cost, in seconds of one thread: the one place that engines ask before they choose.
+
+A choice needs ratios only, so the rates are constants: measured with one thread on an AMD EPYC core with AVX-512
+(`python benchmarks/rates.py` measures them again). Where a count of steps cannot be known beforehand, a dearer part
+is bought when what was spent without it would have paid for it, which is never worse than twice the best choice
+(Karlin et al. 1988, Algorithmica 3, "ski rental").
+"""
+
+from inklens.linear.kernels.buffers import lanes
+from inklens.linear.problem.problem import Problem
+
+DENSE_PASS = 30e9  # multiply-adds per second of passes over dense rows, in float32
+SPARSE_PASS = 18e9  # and over sparse ones (pixels; half of that where columns are scattered)
+SOFTMAX = 1.0e9  # exponentials per second
+CALL = 6e-5  # seconds of a pass over no rows: what Python takes
+DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by BLAS in float32
+SPARSE_GRAM = 5e9  # by the kernel that sums 16 classes at once
+GRAM_LANES = 16
+GRAM_ENTRY = 2.5e-9  # seconds of an entry of the rows, for each dense matrix: it is multiplied by h, and written
+FACTOR = 45e9  # of Cholesky factors in float32
+FACTOR_FLOAT64 = 15e9
+ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
+
+
+def pass_seconds(problem: Problem) -> float:
+    """Return the seconds of one pass in float32: a loss with its gradient, or a product with the Hessian."""
+    rate = SPARSE_PASS if problem.rows.is_sparse else DENSE_PASS
+    work = 2.0 * problem.rows.cost(problem.n_classes)
+    return CALL + work / rate + problem.rows.n_samples * lanes(problem.n_classes) / SOFTMAX / 4.0
+
+
+def gram_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:
+    """Return the seconds of X' diag(h_k) X over some rows and columns, for so many h."""
+    if problem.rows.is_sparse:
+        n_sums = -(-n_matrices // GRAM_LANES) * GRAM_LANES
+        found = n_rows * (problem.rows.density * n_columns) ** 2 / 2.0 * n_sums / SPARSE_GRAM
+    else:
+        found = n_rows * n_columns * n_matrices * (n_columns / 2.0 / DENSE_GRAM + GRAM_ENTRY)
+    return found + ENTRY * n_columns**2 * n_matrices
+
+
+def factor_seconds(n_columns: int, n_matrices: int) -> float:
+    """Return the seconds of Cholesky factors."""
+    return n_columns**3 / 3.0 * n_matrices / FACTOR
+
+
+def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:
+    """Return the seconds of a preconditioner that is made of so many Gram matrices and their factors."""
+    return gram_seconds(problem, n_rows, n_columns, n_matrices) + factor_seconds(n_columns, n_matrices)
+
+
+def row_space_seconds(problem: Problem) -> float:
+    """Return the seconds of X X' and its Cholesky factor, in float64."""
+    n, p = problem.rows.shape
+    return (n**2 * p / 2.0 + n**3 / 3.0) / FACTOR_FLOAT64 + n * p * 2e-9

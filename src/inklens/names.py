@@ -1,0 +1,51 @@
+"""Names that come from outside: of classes, files, labels. What can be shown, and what a terminal would obey."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from inklens.errors import DataError
+
+MOST_CHARACTERS = 200  # of a class's name; a longer one is a text column taken for labels
+DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # reorder text
+HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories of controls, halves of characters, and ends of lines
+
+
+def unshowable(name: str) -> bool:
+    r"""Tell whether a name has characters that a terminal would obey, or nobody could print.
+
+    >>> unshowable("Ünïcode 四"), unshowable("a\x1b[2J"), unshowable("\ud800")
+    (False, True, True)
+    """
+    return not name.isprintable() and any(c in DIRECTIONS or unicodedata.category(c) in HIDDEN for c in name)
+
+
+def showable(text: str) -> str:
+    r"""Return a text with what a terminal would obey written as escapes.
+
+    >>> showable("a\x1b[2J\nb")
+    'a\\x1b[2J\\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c.encode("unicode_escape").decode() if unshowable(c) else c for c in text)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names of classes that cannot be told apart, or not be shown.
+
+    Raises
+    ------
+    DataError
+        No name, one twice, an empty one, one over 200 characters, or one with control characters.
+    """
+    if not names:
+        raise DataError("a model needs classes, and this one has none")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise DataError(f"two classes have the same name {twice!r}; give each its own")
+    for name in names:
+        if not name.strip() or len(name) > MOST_CHARACTERS or unshowable(name):
+            raise DataError(
+                f"the class name {name[:40]!a} is empty, longer than {MOST_CHARACTERS} characters, or has control "
+                "characters; rename the class"
+            )

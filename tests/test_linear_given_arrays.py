@@ -1,0 +1,272 @@
+"""Arrays that are not what they say, change while they are read, or are written to by those who only may look."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from inklens import SoftmaxRegression, SoftmaxRegressionCV, softmax_path
+from inklens.errors import DataError
+from inklens.linear.driver import Solution
+from inklens.linear.rows import layouts
+from inklens.linear.rows.compressed import checked_csr
+from inklens.linear.rows.rows import Rows
+
+RNG = np.random.default_rng(0)
+DENSE = RNG.normal(size=(30, 6)) * (RNG.random((30, 6)) < 0.5)
+y = np.arange(30) % 3
+FITTED = SoftmaxRegression().fit(DENSE, y)
+FORMATS = ("csr", "csc", "bsr", "coo", "dia", "lil", "dok")
+COMPRESSED = ("csr", "csc", "bsr")
+
+
+def parts_of(X):
+    return X.coords if X.format == "coo" else (X.indices, X.indptr)
+
+
+# ---- sparse matrices -------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def lying(draw):
+    """A sparse matrix, one part of which was changed behind SciPy's back."""
+    X = getattr(sparse, f"{draw(st.sampled_from([*COMPRESSED, 'coo']))}_{draw(st.sampled_from(['array', 'matrix']))}")(
+        DENSE
+    )
+    names = ("row", "col") if X.format == "coo" else ("indices", "indptr")
+    name = draw(st.sampled_from((*names, "data", "shape")))
+    if name == "shape":
+        X._shape = draw(st.sampled_from([(30, 2**33), (2**33, 6), (10**6, 6), (30, 2), (29, 6), (30, 0), (0, 6)]))
+        return X
+    part = getattr(X, name)
+    kind = draw(st.sampled_from(["entry", "short", "long", "type", "square"]))
+    if kind == "entry" and name != "data":
+        part = part.astype(np.int64)
+        value = draw(st.one_of(st.integers(-5, 40), st.sampled_from([2**30, 2**31, -(2**31), 2**62, -(2**62)])))
+        part[draw(st.integers(0, len(part) - 1))] = value
+    elif kind == "short":
+        part = part[: draw(st.integers(0, len(part) - 1))]
+    elif kind == "long":
+        part = np.concatenate([part, part[-1:], part[-1:]])
+    elif kind == "type":
+        part = part.astype(draw(st.sampled_from([np.float64, np.uint64, object, np.int8, "S3"])))
+    elif kind == "square":
+        part = part[None]
+    setattr(X, name, part)
+    return X
+
+
+@settings(max_examples=150, deadline=None)
+@given(lying())
+def test_a_sparse_matrix_that_lies_is_refused_or_its_indices_lie_inside(X):
+    """Where it is not refused, all its entries are within its shape: compiled code may follow them."""
+    try:
+        found = checked_csr(X)
+    except DataError:
+        return
+    assert found.has_canonical_format
+    assert len(found.indptr) == found.shape[0] + 1
+    assert len(found.indices) == len(found.data) == found.indptr[-1]
+    assert not len(found.indices) or (0 <= found.indices.min() and found.indices.max() < found.shape[1])
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+@pytest.mark.parametrize("index", [2**30, -3])
+def test_no_door_follows_an_index_out_of_the_matrix(kind, index):
+    X = getattr(sparse, f"{kind}_array")(DENSE)
+    X.indices[5] = index
+    for use in (
+        lambda: SoftmaxRegression().fit(X, y),
+        lambda: SoftmaxRegression().fit([X, X], [*y, *y]),
+        lambda: SoftmaxRegressionCV().fit(X, y),
+        lambda: softmax_path(X, y),
+        lambda: FITTED.predict_proba(X),
+        lambda: FITTED.decision_function(X),
+        lambda: Rows.of(X),
+    ):
+        with pytest.raises(DataError, match=f"index {index}"):
+            use()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_the_dense_matrix(kind):
+    X = getattr(sparse, f"{kind}_array")(DENSE)
+    before = X.copy()
+    assert np.array_equal(checked_csr(X).toarray(), DENSE)
+    np.testing.assert_allclose(FITTED.predict_proba(X), FITTED.predict_proba(DENSE), atol=1e-14)
+    assert (X != before).nnz == 0
+
+
+def test_flags_and_what_lies_behind_the_end_are_not_believed():
+    rows, columns, values = np.array([0, 0, 1, 2]), np.array([1, 1, 0, 2]), np.array([1.0, 2.0, 3.0, 4.0])
+    expected = np.array([[0, 3.0, 0], [3.0, 0, 0], [0, 0, 4.0]])
+    coo = sparse.coo_array((values, (rows, columns)), shape=(3, 3))
+    csr = sparse.csr_array((values, columns, np.array([0, 2, 3, 4])), shape=(3, 3))
+    for X in (coo, csr):
+        X.has_canonical_format = True
+        found = checked_csr(X)
+        assert found.nnz == 3
+        assert np.array_equal(found.toarray(), expected)
+    csr.data, csr.indices = np.append(values, np.nan), np.append(columns, 10**9)
+    assert np.array_equal(checked_csr(csr).toarray(), expected)
+    assert np.isfinite(SoftmaxRegression().fit(csr, [0, 1, 0]).coef_).all()
+
+
+@pytest.mark.parametrize("n_columns", [2**31, 2**33, 2**62])
+def test_more_columns_than_any_fit_can_hold_are_named(n_columns):
+    X = sparse.csr_array((2, n_columns))
+    with pytest.raises(DataError, match=f"{n_columns:,} columns"):
+        SoftmaxRegression().fit(X, [0, 1])
+
+
+# ---- dense arrays ----------------------------------------------------------------------------------------------------
+
+
+def misaligned(values):
+    values = np.asarray(values)
+    memory = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
+    memory[...] = values
+    assert not memory.flags.aligned
+    return memory
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_arrays_off_their_alignment_are_the_same_arrays(dtype):
+    X, weights = DENSE.astype(dtype), RNG.random(30)
+    for values in (X, sparse.csr_array(X)):
+        given = misaligned(X)
+        if sparse.issparse(values):
+            given = sparse.csr_array(values)
+            given.data, given.indptr = misaligned(given.data), misaligned(given.indptr)
+        a = SoftmaxRegression().fit(values, y, weights)
+        b = SoftmaxRegression().fit(given, misaligned(y), misaligned(weights))
+        assert np.array_equal(a.coef_, b.coef_)
+        np.testing.assert_array_equal(a.predict_proba(values), b.predict_proba(given))
+    assert all(block.exact.values.flags.aligned for block in Rows.of(misaligned(X)).blocks)
+
+
+def test_pixels_off_their_alignment_are_bytes_all_the_same():
+    pixels = RNG.integers(0, 256, (1200, 900)) / 255
+    (block,) = Rows.of(misaligned(pixels)).blocks
+    assert block.exact.values.dtype == np.uint8
+
+
+# ---- callbacks -------------------------------------------------------------------------------------------------------
+
+
+def spoil(value):
+    """Write into everything that can be reached from a value."""
+    if isinstance(value, np.ndarray):
+        value.fill(np.nan if value.dtype.kind == "f" else 1)
+    elif isinstance(value, list):
+        value.clear()
+    elif hasattr(value, "__dataclass_fields__"):
+        for name in value.__dataclass_fields__:
+            spoil(getattr(value, name))
+            try:
+                setattr(value, name, "spoilt")
+            except AttributeError:  # frozen
+                continue
+    elif isinstance(value, tuple):
+        for part in value:
+            spoil(part)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"l1_ratio": 1.0}, {"l1_ratio": 1.0, "group": True}, {"l1_ratio": 0.5}, {"C": np.inf}, {"C": 1e4}],
+    ids=str,
+)
+@pytest.mark.parametrize("scale", [1.0, 10.0 ** np.arange(-6, 6, 2)], ids=["alike", "columns of all sizes"])
+def test_what_a_callback_writes_changes_nothing(parameters, scale):
+    weights = np.ones(30)
+    seen = []
+
+    def callback(solution):
+        seen.append(solution.coef)
+        spoil(solution)
+        weights.fill(np.nan)
+
+    alone = SoftmaxRegression(tol=1e-8, **parameters).fit(DENSE * scale, y)
+    watched = SoftmaxRegression(tol=1e-8, **parameters).fit(DENSE * scale, y, weights, callback=callback)
+    assert len(seen) == len({id(coef) for coef in seen}) > 0
+    assert watched.status_ == alone.status_
+    assert watched.objective_ == pytest.approx(alone.objective_, rel=3e-8)
+    assert np.isfinite(watched.coef_).all()
+    assert len(watched.history_) >= watched.n_iter_ >= len(seen)
+
+
+def test_what_a_callback_of_a_path_writes_changes_nothing():
+    alone = softmax_path(DENSE, y, Cs=6)
+    watched = softmax_path(DENSE, y, Cs=6, callback=lambda index, C, solution: spoil(solution))
+    assert np.array_equal(alone.coefs, watched.coefs)
+    assert np.array_equal(alone.lower_bounds, watched.lower_bounds)
+
+
+# ---- rows that change while they are read ----------------------------------------------------------------------------
+
+EVERY = [{}, {"l1_ratio": 1.0}, {"l1_ratio": 1.0, "group": True}, {"C": np.inf}, {"C": 1e4}]
+NOISE, labels = RNG.normal(size=(600, 8)), RNG.integers(0, 3, 600)
+
+
+@pytest.fixture(params=["held", "streamed"])
+def on_disk(request, tmp_path, monkeypatch):
+    if request.param == "streamed":
+        monkeypatch.setattr(layouts, "PACK_UP_TO", 1000)
+    NOISE.tofile(tmp_path / "X")
+    return tmp_path / "X"
+
+
+def write_nan(path):
+    with path.open("r+b") as file:
+        file.seek(8 * 100)
+        file.write(np.array([np.nan]).tobytes())
+
+
+def write_other(path):
+    with path.open("r+b") as file:
+        file.write(np.ones(1000).tobytes())
+
+
+@pytest.mark.parametrize("parameters", EVERY, ids=str)
+@pytest.mark.parametrize("change", [write_nan, write_other, lambda path: os.truncate(path, 0)])
+def test_a_file_that_changes_while_it_is_mapped_is_an_error(on_disk, change, parameters):
+    mapped = np.memmap(on_disk, np.float64, "r", shape=NOISE.shape)
+    with pytest.raises(DataError, match="was changed while its rows were read"):
+        SoftmaxRegression(tol=1e-12, **parameters).fit(mapped, labels, callback=lambda _: change(on_disk))
+
+
+def test_a_file_that_another_took_the_place_of_stays_what_it_was(on_disk, tmp_path):
+    def replaced(_):
+        np.zeros(10).tofile(tmp_path / "new")
+        (tmp_path / "new").replace(on_disk)
+
+    mapped = np.memmap(on_disk, np.float64, "r+", shape=NOISE.shape)
+    mapped[0] = NOISE[0]  # before the fit one may write
+    model = SoftmaxRegression(tol=1e-6).fit(mapped, labels, callback=replaced)
+    np.testing.assert_allclose(model.coef_, SoftmaxRegression(tol=1e-6).fit(NOISE, labels).coef_, atol=1e-2)
+
+
+@pytest.mark.parametrize("parameters", EVERY, ids=str)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # on the way to the next pass, infinities meet each other
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_values_that_are_no_longer_finite_end_the_fit(parameters, value, dtype):
+    X = NOISE.astype(dtype)
+    before = SoftmaxRegression(tol=1e-12, **parameters)
+    with pytest.raises(DataError, match=r"changed while they were read.*row 7, column 3"):
+        before.fit(X, labels, callback=lambda _: X.__setitem__((7, 3), value))
+    assert not hasattr(before, "coef_")
+
+
+def test_no_gap_is_proven_of_numbers_that_are_none():
+    assert Solution(np.zeros(1), np.zeros(1), np.nan).gap == np.inf
+    assert Solution(np.zeros(1), np.zeros(1), 1.0, np.nan).gap == np.inf
+
+
+def test_column_numbers_are_the_fits_own():
+    X = sparse.csr_array((np.ones(8), (np.arange(8), np.arange(0, 80_000, 10_000))), shape=(8, 80_000))
+    SoftmaxRegression(C=10.0, tol=1e-6).fit(X, np.arange(8) % 2, callback=lambda _: X.indices.fill(2**30))
