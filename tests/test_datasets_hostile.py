@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inklens.datasets import load_dataset, unpack
+from inklens.datasets import available, load_dataset, unpack
 from inklens.datasets.openml.arff import parse_arff
 from inklens.datasets.sources.folder import Stack
 from inklens.datasets.sources.idx import read_idx
 from inklens.datasets.sources.tables import decode_text, read_rows
 from inklens.datasets.unpack import read_file
-from inklens.errors import DataError
+from inklens.errors import DataError, InklensError
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SIZES = st.integers(0, 2**32 - 1) | st.integers(0, 40)
@@ -506,3 +506,65 @@ def test_parquet_in_batches_is_the_whole_table(tmp_path, monkeypatch, type_name)
         found = load_dataset(spec + "?range=0:1&invert=no")
         assert np.array_equal(found.X, pixels.astype(np.uint8) * 255)
         assert found.y.tolist() == labels
+
+
+@pytest.mark.parametrize("column", [0, 2, 4])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", [True, False])
+def test_labels_are_text_as_written(tmp_path, column, end, header):
+    labels = ["007", "7", "99999999999999999999", "99999999999999999998", "-1", "+1", "1e3", " 12 "]
+    rows = [[str(i), "0", "9", "255"] for i in range(len(labels))]
+    for row, label in zip(rows, labels, strict=True):
+        row.insert(column, label)
+    names = ["a", "b", "c", "d"]
+    names.insert(column, "label")
+    lines = [*([",".join(names)] if header else []), *(",".join(row) for row in rows)]
+    (tmp_path / "a.csv").write_text(end.join(lines) + end, newline="")
+    found = load_dataset(f"csv:{tmp_path / 'a.csv'}?label={column + 1}")
+    assert found.y.tolist() == [label.strip() for label in labels]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_labels_that_a_float_cannot_tell_apart_are_refused(tmp_path, dtype):
+    exact = 2.0 ** (np.finfo(dtype).nmant + 1)
+    for labels, words in (
+        ([1.0, exact], None),
+        ([1.0, 2 * exact if dtype != np.float16 else 4096], "no usable label.*row 2"),
+    ):
+        np.savez(tmp_path / "a.npz", X=np.eye(2, 4), y=np.array(labels, dtype))
+        if words is None:
+            assert load_dataset(f"npz:{tmp_path / 'a.npz'}").y.tolist() == ["1", str(int(exact))]
+        else:
+            with pytest.raises(DataError, match=words):
+                load_dataset(f"npz:{tmp_path / 'a.npz'}")
+
+
+def test_two_columns_of_labels_are_not_merged(tmp_path):
+    (tmp_path / "a.csv").write_text("label,Label,a,b,c,d\n1,2,0,0,0,9\n2,1,0,9,0,0\n")
+    for spec in ("", "?label=label"):
+        with pytest.raises(DataError, match=r"columns '[lL]abel'"):
+            load_dataset(f"csv:{tmp_path / 'a.csv'}{spec}")
+
+
+@pytest.mark.parametrize(
+    "name", ["~t.csv", "~nosuchuser.csv", " t.csv", "t.csv ", "t.csv\n", "a?b=c.csv", "a:b.csv", "mnist.csv"]
+)
+def test_any_name_that_the_system_takes(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text("label,a,b,c,d\n1,0,0,0,9\n2,0,9,0,0\n")
+    for spec in (f"csv:{name}", f"csv:{tmp_path / name}", f"csv:{name}?label=label"):
+        assert load_dataset(spec).y.tolist() == ["1", "2"]
+    if name.endswith(".csv"):
+        assert load_dataset(str(tmp_path / name)).y.tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz", "parquet", "idx", "folder"])
+@pytest.mark.parametrize("place", ["~nosuchuser/t", "a\0b", "x" * 5000, " "])
+def test_paths_that_lead_nowhere_are_the_one_error(kind, place):
+    with pytest.raises(InklensError):
+        load_dataset(f"{kind}:{place}")
+
+
+def test_a_cache_in_nobodys_home_is_a_path(monkeypatch):
+    monkeypatch.setenv("INKLENS_CACHE", "~nosuchuser/x")
+    assert available()

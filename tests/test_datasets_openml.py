@@ -6,6 +6,7 @@ import http.server
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -515,3 +516,54 @@ def test_sixteen_processes_fetch_once_and_a_dead_owner_holds_no_lock(server, tmp
     assert_right(load(server))
     assert len(server.requests) == before
     assert files_in(tmp_path) == ["X.npy", "lock", "meta.json", "y.npy"]
+
+
+META_OF_ANOTHER_SHAPE = [
+    *({"sha256": sums} for sums in ({}, [], {"../../X.npy": "0", "y.npy": "1"}, {"X.npy": 1, "y.npy": 2})),
+    *({"image_shape": shape} for shape in ([28], "28", [0, 28], [1.5, 2], None)),
+    *(
+        {"n_samples": -1},
+        {"n_train": "x"},
+        {"notes": 3},
+        {"origin": []},
+        {"origin": {}},
+        {"name": None},
+        {"format": "1"},
+    ),
+    *(b"{}", b"[]", b"null", b"[" * 100_000, b'{"format": 1}', b"\xff", b"1e999", b""),
+]
+
+
+@pytest.mark.parametrize("change", META_OF_ANOTHER_SHAPE, ids=lambda change: repr(change)[:30])
+def test_a_bad_entry_is_listed_as_bad_and_hides_nothing(server, tmp_path, change):
+    load(server)
+    datasets = tmp_path / "cache" / "datasets"
+    bad = datasets / "openml-bad-1"
+    shutil.copytree(datasets / "openml-digits-3", bad)
+    meta = json.loads((bad / "meta.json").read_bytes())
+    (bad / "meta.json").write_bytes(change if isinstance(change, bytes) else json.dumps({**meta, **change}).encode())
+    (datasets / "a file").write_bytes(b"")
+    listed = {entry.path: entry for entry in available(tmp_path / "cache")}
+    assert listed[str(datasets / "openml-digits-3")].cached
+    assert not listed[str(bad)].cached
+    assert "damaged" in listed[str(bad)].title
+
+
+def test_an_older_entry_stays_until_the_new_one_is_whole(server, tmp_path, monkeypatch):
+    dataset = load(server)
+    entry = cache.Entry(tmp_path / "cache" / "datasets" / "openml-digits-3")
+    origin = entry.meta()["origin"]
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    for failing in ("write_text", "sha256_of"):
+        monkeypatch.setattr(cache, failing, killed)
+        with pytest.raises(KeyboardInterrupt):
+            entry.store(dataset, origin)
+        monkeypatch.undo()
+        assert np.array_equal(entry.load().X, dataset.X)
+    for _ in range(3):
+        entry.store(dataset, origin)
+        assert np.array_equal(entry.load().X, dataset.X)
+        assert len(files_in(tmp_path)) <= 4

@@ -1,6 +1,7 @@
 """A file is whole or not there, whatever fails."""
 
 import ast
+import contextlib
 import os
 import signal
 import stat
@@ -192,17 +193,23 @@ def test_an_error_in_the_middle_leaves_the_old_file(tmp_path, error):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("step", ["fsync", "mkstemp"])
+@pytest.mark.parametrize("step", ["fsync", "open", "fdopen", "close", "listdir"])
 def test_every_failing_step_is_the_one_error(tmp_path, monkeypatch, step):
     def fail(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    monkeypatch.setattr(f"inklens.storage.{'os' if step == 'fsync' else 'tempfile'}.{step}", fail)
-    with pytest.raises(OutputError, match=r"No space left on device; choose a folder"):
-        write_bytes(path, b"new")
-    assert path.read_bytes() == b"old"
+    monkeypatch.setattr(f"inklens.storage.os.{step}", fail)
+    if step in ("close", "listdir"):  # of the sweep, and of the folder: no failure of the file
+        with contextlib.suppress(OutputError):
+            write_bytes(path, b"new")
+    else:
+        with pytest.raises(OutputError, match=r"No space left on device; choose a folder"):
+            write_bytes(path, b"new")
+        assert path.read_bytes() == b"old"
+    monkeypatch.undo()
+    write_bytes(path, path.read_bytes())
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
@@ -231,3 +238,79 @@ def test_killing_the_writer_never_tears_the_file(tmp_path):
             data = path.read_bytes()
             assert len(data) == 300_000
             assert len(set(data)) == 1
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_living_one_is_not(tmp_path):
+    path = tmp_path / "file"
+    code = """
+import sys, time
+from inklens.storage import atomic_file
+with atomic_file(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    try:
+        for writer in writers:
+            assert writer.stdout.readline() == "ready\n"
+        (tmp_path / ".file.other.part").write_bytes(b"somebody's own")
+        writers[0].kill()
+        writers[0].wait()
+        write_bytes(path, b"new")
+        left = sorted(p.name for p in tmp_path.iterdir())
+        assert len(left) == 3  # the file, the living writer's, somebody's own
+        assert path.read_bytes() == b"new"
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+            writer.stdout.close()
+    write_bytes(path, b"newer")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".file.other.part", "file"]
+
+
+def test_many_writers_of_one_name_never_sweep_each_other(tmp_path):
+    path = tmp_path / "file"
+
+    def write_often():
+        for _ in range(30):
+            write_bytes(path, b"x" * 1000)
+
+    threads = [threading.Thread(target=write_often) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_bytes() == b"x" * 1000
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_umask_of_the_process_is_never_touched(tmp_path, monkeypatch):
+    def changed(mask):
+        raise AssertionError("the umask is the whole process's")
+
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr("os.umask", changed)
+        write_bytes(tmp_path / "file", b"x")
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+
+
+def test_failing_to_write_and_to_remove_is_one_error_with_both_causes(tmp_path, monkeypatch):
+    def fail(words):
+        def raises(*args, **kwargs):
+            raise OSError(5, words)
+
+        return raises
+
+    monkeypatch.setattr("inklens.storage.os.fsync", fail("Disk is broken"))
+    monkeypatch.setattr("pathlib.Path.unlink", fail("Nothing is removed"))
+    with pytest.raises(OutputError, match=r"Disk is broken.*Nothing is removed"):
+        write_bytes(tmp_path / "file", b"x")

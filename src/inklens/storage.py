@@ -1,21 +1,28 @@
 """Outputs: files that are whole or not there, and devices, pipes and links that stay what they are.
 
-A regular file is written under a temporary name, flushed, synced, renamed, and its folder synced. A symbolic link is
+A regular file is written under a temporary name, flushed, synced, renamed, and its folder synced; what a killed
+writer has left is removed by the next writer of that name. A symbolic link is
 followed, so that its target is replaced and not the link. A device, a pipe, or the file that standard output or error
 goes to is written through once all bytes are known.
 """
 
 import io
 import os
+import re
+import secrets
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from inklens.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -78,21 +85,79 @@ def check_folder(path: str | os.PathLike[str]) -> None:
 @contextmanager
 def _replaced(path: Path) -> Iterator[BinaryIO]:
     """Yield a temporary file that takes the place of `path` at the end."""
-    temporary = None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
+    temporary, handle = _temporary(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-        Path(temporary).chmod(0o666 & ~_umask())
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        temporary = None
-        _sync_folder(path.parent)
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            if os.name != "nt":  # there, an open file cannot be renamed
+                temporary.replace(path)
+        if os.name == "nt":
+            temporary.replace(path)
+    except BaseException as error:
+        try:
+            temporary.unlink(missing_ok=True)
+        except OSError as second:
+            left = f"and {str(temporary)!r}, which is unfinished, could not be removed ({second.strerror})"
+            if isinstance(error, OSError):
+                raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}; {left}") from error
+            error.add_note(left)
+        raise
+    _sync_folder(path.parent)
+
+
+def _temporary(path: Path) -> tuple[Path, int]:
+    """Make a file beside `path`, with the permissions of any new file, that is locked as long as its writer lives."""
+    while True:
+        temporary = path.parent / f"{_prefix(path)}{secrets.token_hex(8)}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        handle = os.open(temporary, flags, 0o666)  # less the umask, which only the system knows without changing it
+        _lock(handle)
+        try:
+            if os.path.samestat(temporary.stat(), os.fstat(handle)):
+                return temporary, handle
+        except FileNotFoundError:  # swept between its making and its locking
+            pass
+        os.close(handle)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of this name have left; what is locked belongs to a living one."""
+    leftover = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.part")
+    try:
+        found = [path.parent / name for name in os.listdir(path.parent) if leftover.fullmatch(name)]  # noqa: PTH208
+    except OSError:
+        return
+    for old in found:
+        try:
+            handle = os.open(old, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        except OSError:
+            continue
+        try:
+            if _lock(handle, wait=False):
+                old.unlink(missing_ok=True)
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:40]}."
+
+
+def _lock(handle: int, *, wait: bool = True) -> bool:
+    """Lock a file until its last handle is closed; tell whether that could be done at once."""
+    if fcntl is None:  # on Windows an open file cannot be removed anyway
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:  # another holds it, or a file system without locks: then nothing is swept
+        return False
+    return True
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -129,12 +194,6 @@ def _standard_stream(there: os.stat_result) -> int | None:
         except OSError:  # closed
             continue
     return None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Labels of every origin, as one kind: strings."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -8,6 +9,7 @@ import numpy as np
 from inklens.errors import DataError
 from inklens.names import MOST_CHARACTERS, unshowable
 
+EXACT = 2.0**53  # beyond, neighbouring whole numbers are one float64
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
@@ -22,11 +24,15 @@ def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarra
     Raises
     ------
     DataError
-        A label is missing, no whole number, longer than 200 characters, or not text.
+        A label is missing, no whole number (or one that a float cannot tell from the next), longer than 200 characters,
+        or not text.
     """
     values = _one_per_row(values, where)
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         return values.astype(str)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        most = 2.0 ** (np.finfo(values.dtype).nmant + 1)  # beyond, neighbouring whole numbers are one
+        values = [float(value) if abs(value) <= most else math.nan for value in values]
     labels = [_label(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values)]
     refuse_rows(
         (row for row, label in enumerate(labels) if label is None),
@@ -79,5 +85,5 @@ def _label(value: object) -> str | None:
         whole = WHOLE.fullmatch(text)
         return whole[1] if whole else None if text.lower() in ("", "nan") else text
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else None
+        return str(int(value)) if value.is_integer() and abs(value) <= EXACT else None
     return str(value) if isinstance(value, int) else None

@@ -13,6 +13,7 @@ from inklens.datasets.openml import cache
 from inklens.datasets.openml.catalogue import KNOWN, Known, find_known, title_of
 from inklens.datasets.pixels import PixelOptions, parse_shape
 from inklens.datasets.sources.source import LoadOptions, Source
+from inklens.datasets.unpack import user_path
 from inklens.errors import DataError, ParameterError
 from inklens.progress import Progress
 
@@ -165,9 +166,9 @@ def available(cache_dir: str | os.PathLike[str] | None = None) -> tuple[DatasetI
     known = [_known_info(entry, cache_dir) for entry in KNOWN]
     listed = {entry.path for entry in known}
     others = [
-        _cached_info(entry, meta)
+        _cached_info(entry, meta) if (meta := entry.meta()) else _bad_info(entry)
         for entry in cache.entries(cache_dir)
-        if str(entry.folder) not in listed and (meta := entry.meta())
+        if str(entry.folder) not in listed and (entry.meta() or entry.size_bytes())
     ]
     return (_inside_info("embedded"), *known, _inside_info("allographs"), *others)
 
@@ -231,13 +232,14 @@ def absolute_spec(spec: str) -> str:
     if not KINDS[kind].on_disk:
         return spec
     settings = spec.partition("?")[1] + spec.partition("?")[2]
-    return f"{kind}:{Path(rest).expanduser().absolute()}{settings}"
+    return f"{kind}:{user_path(rest).absolute()}{settings}"
 
 
 def _parse(spec: str) -> tuple[str, str, LoadOptions]:
     """Split a spec into kind, path or name, and settings."""
-    spec = ALIASES.get(spec.strip().lower(), spec.strip())
+    spec = ALIASES.get(spec.strip().lower(), spec)
     kind, colon, rest = spec.partition(":")
+    kind = kind.strip()
     if kind not in KINDS or bool(KINDS[kind].place) != bool(colon):
         bare = _kind_of_path(spec)
         if bare is None:
@@ -246,6 +248,8 @@ def _parse(spec: str) -> tuple[str, str, LoadOptions]:
     if KINDS[kind].place and not rest:
         raise ParameterError(f"{kind}: names nothing; expected {kind}:{KINDS[kind].place}")
     rest, settings = _settings(rest)
+    if not (KINDS[kind].on_disk and os.path.lexists(user_path(rest))):
+        rest = rest.strip() or rest
     label = settings.pop("label", None)
     if label is not None and not KINDS[kind].labelled:
         labelled = (name for name, each in KINDS.items() if each.labelled)
@@ -255,7 +259,7 @@ def _parse(spec: str) -> tuple[str, str, LoadOptions]:
 
 def _kind_of_path(spec: str) -> str | None:
     """Recognise the plain path of an existing folder or file."""
-    path = Path(_settings(spec)[0]).expanduser()
+    path = user_path(_settings(spec)[0])
     try:
         if path.is_dir():
             return "idx" if any("idx" in entry.name for entry in path.iterdir()) else "folder"
@@ -281,9 +285,11 @@ def _unknown_text(spec: str) -> str:
 def _settings(rest: str) -> tuple[str, dict[str, str]]:
     """Cut off ``?shape=...&label=...``; a question mark inside an existing path stays."""
     path, mark, query = rest.rpartition("?")
+    if os.path.lexists(user_path(rest)):
+        return rest, {}
     if not mark or "=" not in query:
         return rest, {}
-    options = dict(parse_qsl(query, keep_blank_values=True))
+    options = {name: value.strip() for name, value in parse_qsl(query, keep_blank_values=True)}
     for name in options:
         if name not in OPTIONS:
             raise ParameterError(f"unknown setting {name!r} in {rest!r}; possible are {', '.join(OPTIONS)}")
@@ -378,6 +384,23 @@ def _cached_info(entry: cache.Entry, meta: cache.Meta) -> DatasetInfo:
         cached_bytes=entry.size_bytes(),
         path=str(entry.folder),
         trust=meta["origin"]["trust"],
+    )
+
+
+def _bad_info(entry: cache.Entry) -> DatasetInfo:
+    name, _, version = entry.folder.name.removeprefix("openml-").rpartition("-")
+    return DatasetInfo(
+        f"openml:{name}@{version}",
+        "damaged: its meta.json cannot be used; inklens data fetch brings it again, data clear removes it",
+        "not known",
+        None,
+        None,
+        None,
+        download_bytes=0,
+        cached=False,
+        cached_bytes=entry.size_bytes(),
+        path=str(entry.folder),
+        trust="none",
     )
 
 

@@ -110,9 +110,18 @@ def check_burst(held: int, packed: int, *, name: str, ratio: int = MAX_RATIO) ->
         )
 
 
+def user_path(text: str | os.PathLike[str]) -> Path:
+    """Return a path in which ``~`` is somebody's home, unless a file has that very name, or nobody is called so."""
+    path = Path(text)
+    try:
+        return path if os.path.lexists(path) else path.expanduser()
+    except (RuntimeError, ValueError):
+        return path
+
+
 def existing(path: str | os.PathLike[str], *, kind: str) -> Path:
     """Return the path of an existing file or folder, or say what is missing."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     try:
         there = path.is_dir() if kind == "folder" else path.exists() and not path.is_dir()
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ import numpy as np
 
 from inklens.photos import typical
 from inklens.photos.clarity import MAX_HOLE_DARKNESS
+from inklens.photos.threads import product
 
 MIN_CONTRAST = 0.08  # of the ink against its paper
 MIN_CONTRAST_TO_NOISE = 5.0  # contrast over the noise of the paper
@@ -115,7 +116,7 @@ def _nearest_cosine(frames: np.ndarray) -> np.ndarray:
     """Return for each frame the cosine between it and the nearest other one, (n_signs,)."""
     rows = frames.reshape(len(frames), -1)
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(float).tiny)
-    cosines = rows @ rows.T
+    cosines = product(rows, rows.T)
     np.fill_diagonal(cosines, -1.0)
     return np.asarray(cosines.max(axis=1))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inklens.errors import DataError, ParameterError
-from inklens.photos.threads import one_blas_thread
+from inklens.photos.threads import product
 
 # frames (n, 28, 28)   float32, 0 paper to 1 ink
 # maps   (n, K, 28, 28) float32, edge strength per direction and pixel
@@ -70,7 +70,6 @@ def strokes(frames: np.ndarray) -> np.ndarray:
 FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"pixels": pixels, "upright": upright, "strokes": strokes}
 
 
-@one_blas_thread()
 def compute(frames: np.ndarray, kind: str) -> np.ndarray:
     """Return the features `kind` of frames (n, 28, 28) or (n, 784) as float32 rows.
 
@@ -187,7 +186,7 @@ def unwarp(maps: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """
     by_row, by_col = _interpolation(frame)
     along = np.ascontiguousarray(maps.transpose(1, 0, 2)) @ by_col  # (28, n, 28)
-    return (by_row.T @ along.reshape(SIDE, -1)).reshape(SIDE, -1, SIDE).transpose(1, 0, 2)
+    return product(by_row.T, along.reshape(SIDE, -1)).reshape(SIDE, -1, SIDE).transpose(1, 0, 2)
 
 
 def _interpolation(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from inklens.photos.threads import product
+
 # gray      (rows, cols)  float32, 0 black to 1 white
 # contrast  (rows, cols)  float32, 0 paper to 1 as far from paper as can be
 # mask      (rows, cols)  bool, True = ink
@@ -83,7 +85,7 @@ def polarities(gray: np.ndarray) -> list[str]:
     first = "dark" if is_dark(gray) else "light"
     small = resize_longer(gray, PAPER_SIDE)
     basis = _surfaces(*small.shape)
-    rest = small.ravel() - basis @ _fit_surfaces(basis, small.ravel())
+    rest = small.ravel() - product(basis, _fit_surfaces(basis, small.ravel()))
     skew = float((rest**3).mean()) / max(float((rest**2).mean()), 1e-9) ** 1.5
     second = "dark" if skew < 0 else "light"
     if first == second:
@@ -171,7 +173,7 @@ def _quadratic(small: np.ndarray) -> np.ndarray:
     values = small.ravel()
     keep = values >= quantile(values, 0.5)
     for _ in range(4):
-        fitted = basis @ _fit_surfaces(basis[keep], values[keep])
+        fitted = product(basis, _fit_surfaces(basis[keep], values[keep]))
         rest = values - fitted
         spread = 1.48 * quantile(np.abs(rest[keep]), 0.5) + 2e-3
         keep = (rest > -2.5 * spread) & (rest < 4 * spread)
@@ -182,7 +184,7 @@ def _quadratic(small: np.ndarray) -> np.ndarray:
 
 def _fit_surfaces(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the six coefficients of least squares; a picture too small to tell them apart gets the shortest ones."""
-    return np.linalg.pinv(basis.T @ basis, hermitian=True) @ (basis.T @ values)
+    return np.linalg.pinv(product(basis.T, basis), hermitian=True) @ product(basis.T, values)
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,6 @@ from inklens.photos.decode import Picture, Source
 from inklens.photos.ink import Ink, closed_paper, find_ink, polarities, resize_longer
 from inklens.photos.normalise import Normalised, Normaliser
 from inklens.photos.search import Found, View
-from inklens.photos.threads import one_blas_thread
 
 PAGE_SIDE = 1400  # a page of thirty digits a line leaves each some 30 pixels
 DIGIT_HEIGHT = (0.45, 2.2)  # of the median height: components outside are marks, lines or blots
@@ -23,7 +22,6 @@ CLEAR_WORTH = 0.85  # per digit, from which a page needs no second guess at its 
 MIN_SPLIT_GAIN = 0.15  # of novelty: by so much lower must that of the halves be
 
 
-@one_blas_thread()
 def locate(
     picture: Picture | Source, *, many: bool | None = None, normaliser: Normaliser | None = None
 ) -> list[list[Normalised]]:

@@ -17,7 +17,6 @@ from inklens.photos import checks, frames, ink, search
 from inklens.photos.decode import Picture, Source, decode
 from inklens.photos.frames import BOX_SIDE, CENTRE, FRAME_SIDE
 from inklens.photos.search import Found
-from inklens.photos.threads import one_blas_thread
 
 # gray   (rows, cols)  float32, 0 black to 1 white
 # ink    (rows, cols)  float32, 0 paper to 1 full ink
@@ -169,7 +168,6 @@ class Normaliser:
         """Return the picture's pixels; one that is decoded already stays as it is."""
         return picture if isinstance(picture, Picture) else decode(picture, orientation=self.orientation)
 
-    @one_blas_thread()
     def normalise(self, picture: Picture | Source) -> Normalised:
         """Turn one photo into a frame, keeping every step."""
         self._validate()

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from inklens.photos.features import strokes
+from inklens.photos.threads import product
 
 # features    (n, 520)   float32
 # mean        (520,)     basis (520, 64), orthonormal columns
@@ -56,10 +57,10 @@ class Typical:
     def distance(self, rows: np.ndarray) -> np.ndarray:
         """Return (d / median + e / median) / 2 of frames given by their `strokes` features."""
         centred = rows - self.mean
-        inside = centred @ self.basis
+        inside = product(centred, self.basis)
         left_over = (centred * centred).sum(axis=1) - (inside * inside).sum(axis=1)
-        z = inside @ self.whiten
-        apart = (z * z).sum(axis=1)[:, None] - 2 * z @ self.prototypes.T + (self.prototypes**2).sum(axis=1)
+        z = product(inside, self.whiten)
+        apart = (z * z).sum(axis=1)[:, None] - 2 * product(z, self.prototypes.T) + (self.prototypes**2).sum(axis=1)
         near = np.stack([apart.min(axis=1), left_over / self.noise[0]], 1)
         return np.maximum(near / self.medians, 0).mean(axis=1)
 

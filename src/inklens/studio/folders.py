@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from inklens.datasets.unpack import user_path
+
 BACKLOG = 512
 THIS_COMPUTER = "127.0.0.1"
 
@@ -25,7 +27,7 @@ def kept_folder(folder: Path | None, *, scratch: bool) -> Iterator[Path]:
         from platformdirs import user_data_path
 
         folder = user_data_path("inklens") / "studio"
-    yield folder.expanduser().absolute()
+    yield user_path(folder).absolute()
 
 
 def listen(port: int, address: str = THIS_COMPUTER) -> socket.socket:

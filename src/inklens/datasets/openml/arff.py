@@ -40,6 +40,8 @@ def parse_arff(data: bytes, *, target: str, ignored: tuple[str, ...] = (), where
     names = [column.name for column in columns]
     if target not in names:
         raise DataError(f"{where}: there is no column {target!r} for the labels among {names[:5]} ...")
+    if names.count(target) > 1:
+        raise DataError(f"{where}: there are {names.count(target)} columns {target!r}; which has the labels is unclear")
     label = names.index(target)
     kept = [i for i, name in enumerate(names) if i != label and name not in ignored]
     if any(columns[i].classes is not None for i in kept) or not kept:

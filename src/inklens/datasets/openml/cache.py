@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
+from inklens.datasets.unpack import user_path
 from inklens.errors import DataError, DownloadError, OutputError
 from inklens.progress import Progress
 from inklens.storage import atomic_file, write_text
+from inklens.strict_json import JsonError, parse
 
 FORMAT = 1  # raise it when the files change their meaning; older ones are then fetched again
-META, PIXELS, LABELS, LOCK = "meta.json", "X.npy", "y.npy", "lock"
+META, LOCK = "meta.json", "lock"
+FILES = (("X.npy", "y.npy"), ("X.1.npy", "y.1.npy"))  # the second where the first is an entry that is still valid
 MAX_WAIT_S = 600.0  # for another process that fetches: MNIST in 10 minutes is 200 kB/s
 POLL_S = 0.1
 
@@ -52,7 +55,7 @@ def cache_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     if cache_dir is not None:
         return Path(cache_dir)
     if os.environ.get("INKLENS_CACHE"):
-        return Path(os.environ["INKLENS_CACHE"]).expanduser()
+        return user_path(os.environ["INKLENS_CACHE"])
     from platformdirs import user_cache_path
 
     return user_cache_path("inklens")
@@ -79,15 +82,14 @@ class Entry:
     def meta(self) -> Meta | None:
         """Return what is recorded about the files, or None when nothing (readable) is there."""
         try:
-            meta: Meta = json.loads((self.folder / META).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            meta = parse((self.folder / META).read_bytes())
+        except (OSError, JsonError):
             return None
-        known = isinstance(meta, dict) and meta.get("format") == FORMAT and Meta.__required_keys__ <= meta.keys()
-        return meta if known else None
+        return cast("Meta", meta) if _is_meta(meta) else None
 
     def size_bytes(self) -> int:
         """Return the bytes on disk."""
-        return sum(path.stat().st_size for path in self.folder.glob("*") if path.is_file())
+        return sum(path.lstat().st_size for path in self.folder.glob("*") if path.is_file())
 
     def load(self) -> Dataset:
         """Return the data set, memory-mapped, after its checksums have been verified.
@@ -101,15 +103,16 @@ class Entry:
         if meta is None:
             raise DataError(f"{str(self.folder)!r} holds no data set")
         try:
-            for name in (PIXELS, LABELS):
+            pixels, labels = _files(meta)
+            for name in (pixels, labels):
                 path = self.folder / name
                 expected, found = meta["sha256"][name], sha256_of(path)
                 if found != expected:
                     raise DataError(f"{str(path)!r} was changed: expected SHA-256 {expected}, got {found}")
             rows, cols = meta["image_shape"]
             return Dataset(
-                np.load(self.folder / PIXELS, mmap_mode="r"),
-                np.load(self.folder / LABELS, allow_pickle=False),
+                np.load(self.folder / pixels, mmap_mode="r"),
+                np.load(self.folder / labels, allow_pickle=False),
                 image_shape=(rows, cols),
                 name=meta["name"],
                 source=meta["source"],
@@ -124,8 +127,9 @@ class Entry:
 
     def store(self, dataset: Dataset, origin: Origin) -> None:
         """Write the data set; `meta.json` comes last and makes it valid. Call it under `locked`."""
-        (self.folder / META).unlink(missing_ok=True)
-        for name, array in ((PIXELS, dataset.X), (LABELS, dataset.y)):
+        older = self.meta()
+        names = FILES[1] if older is not None and _files(older) == FILES[0] else FILES[0]
+        for name, array in zip(names, (dataset.X, dataset.y), strict=True):
             with atomic_file(self.folder / name) as file:
                 np.save(file, array, allow_pickle=False)
         meta: Meta = {
@@ -137,12 +141,12 @@ class Entry:
             "n_train": dataset.n_train,
             "n_samples": len(dataset),
             "image_shape": dataset.image_shape,
-            "sha256": {name: sha256_of(self.folder / name) for name in (PIXELS, LABELS)},
+            "sha256": {name: sha256_of(self.folder / name) for name in names},
             "origin": origin,
         }
         write_text(self.folder / META, json.dumps(meta, indent=1))
         for path in self.folder.iterdir():  # left by writers that died; nobody else writes while the lock is held
-            if path.name not in (META, PIXELS, LABELS, LOCK):
+            if path.name not in (META, LOCK, *names):
                 path.unlink(missing_ok=True)
 
     def remove(self) -> int:
@@ -187,6 +191,32 @@ class Entry:
             lock.release()
 
 
+def _files(meta: Meta) -> tuple[str, str]:
+    """Return the names of the files of pixels and labels."""
+    return next(names for names in FILES if set(names) == set(meta["sha256"]))
+
+
+def _is_meta(value: object) -> bool:
+    """Tell whether a document records an entry, each part of its type; it may have been written by anyone."""
+    if not isinstance(value, dict) or not Meta.__required_keys__ <= value.keys() or value["format"] != FORMAT:
+        return False
+    shape, sums, origin, n_train = (value[name] for name in ("image_shape", "sha256", "origin", "n_train"))
+    counts = [value["n_samples"], *(shape if isinstance(shape, list) and len(shape) == 2 else [None])]
+    return (
+        all(isinstance(value[name], str) for name in ("name", "source", "licence"))
+        and all(type(count) is int and 0 < count < 1 << 40 for count in counts)
+        and (n_train is None or (type(n_train) is int and 0 <= n_train <= value["n_samples"]))
+        and isinstance(value["notes"], list)
+        and all(isinstance(note, str) for note in value["notes"])
+        and isinstance(sums, dict)
+        and any(set(names) == sums.keys() for names in FILES)
+        and all(isinstance(checksum, str) for checksum in sums.values())
+        and isinstance(origin, dict)
+        and all(isinstance(origin.get(name), str) for name in ("url", "trust"))
+        and isinstance(origin.get("md5"), str | None)
+    )
+
+
 def openml_key(name: str, version: int | None) -> str:
     """Return the key of a data set on OpenML."""
     return f"openml-{name}-{version}"
@@ -206,7 +236,7 @@ def versions(name: str, cache_dir: str | os.PathLike[str] | None = None) -> list
 def entries(cache_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
     """Return every entry that holds a data set or a part of one."""
     folder = cache_folder(cache_dir) / "datasets"
-    return [Entry(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
+    return [Entry(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
 
 
 def sha256_of(path: Path) -> str:

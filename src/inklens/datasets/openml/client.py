@@ -17,7 +17,7 @@ from inklens.datasets.openml.catalogue import Known, find_known
 from inklens.datasets.openml.download import PATIENT, Limits, fetch_bytes, fetch_file, origin_of
 from inklens.datasets.pixels import AS_FOUND
 from inklens.datasets.sources.source import LoadOptions, RawImages
-from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked
+from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked, user_path
 from inklens.errors import DataError, DownloadError, ParameterError
 from inklens.progress import Progress
 
@@ -255,7 +255,7 @@ class _Request:
 
 def _sklearn_path(path: str) -> Path:
     """Return where scikit-learn's fetch_openml keeps a resource."""
-    home = Path(os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")).expanduser()
+    home = user_path(os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data"))
     return home / "openml" / "openml.org" / (path.lstrip("/") + ".gz")
 
 

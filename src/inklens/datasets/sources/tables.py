@@ -49,6 +49,8 @@ def load(place: str, options: LoadOptions, progress: Progress | None = None) -> 
     column, column_note = _label_column(options.label, header, table, path)
     dropped = [i for i in _index_columns(header, table) if i != column]
     pixels, y = _split_columns(table, column, dropped, first_row=1 + (header is not None), where=str(path))
+    if isinstance(table, np.ndarray):
+        y = _as_written(text, column, table.shape[0], header is not None)
     index_note = [f"column {dropped[0] + 1} numbers the rows and was left out"] if dropped else []
     head = f"{n_columns} columns, {'with' if header else 'without'} a line of names; {column_note}"
     return RawImages(
@@ -176,6 +178,8 @@ def _label_column(asked: str | None, header: list[str] | None, rows: Table, path
     if asked is not None:
         return _asked_column(asked, names, n_columns, path), f"labels from column {asked!r}, as asked"
     usual = [names.index(name) for name in LABEL_NAMES if name in names]
+    if usual and names.count(names[usual[0]]) > 1:
+        raise DataError(f"{str(path)!r} has several columns {titles[usual[0]]!r}; say which, as in ?label=NUMBER")
     if usual:
         return usual[0], f"labels from the column named {titles[usual[0]]!r}"
     first, last = (_label_likeness(rows, i) for i in (0, n_columns - 1))
@@ -188,6 +192,8 @@ def _label_column(asked: str | None, header: list[str] | None, rows: Table, path
 
 
 def _asked_column(asked: str, names: list[str], n_columns: int, path: Path) -> int:
+    if names.count(asked.strip().lower()) > 1:
+        raise DataError(f"{str(path)!r} has {names.count(asked.strip().lower())} columns {asked!r}; say ?label=NUMBER")
     if asked.strip().lower() in names:
         return names.index(asked.strip().lower())
     if asked in ("first", "last"):
@@ -205,6 +211,18 @@ def _label_likeness(rows: Table, column: int) -> float:
         return 0.0
     text = not isinstance(rows, np.ndarray) and not all(_is_number(value) for value in values)
     return 1.0 if text else float(1 - counts.max() / len(values))
+
+
+def _as_written(text: str, column: int, n_rows: int, has_header: bool) -> list[str]:
+    """Return the labels of a table of plain numbers as they are written: 007 is not 7."""
+    text = text.lstrip("\r\n")
+    first_line = text[: text.find("\n") + 1 or len(text)]
+    delimiter = max(DELIMITERS, key=first_line.count)
+    lines = (line for line in text[len(first_line) if has_header else 0 :].split("\n") if line.strip())
+    labels = [line.split(delimiter, column + 1)[column].strip() for line in lines]
+    if len(labels) != n_rows:
+        raise AssertionError("a table of numbers has another number of lines than of rows")
+    return labels
 
 
 def _index_columns(header: list[str] | None, rows: Table) -> list[int]:
