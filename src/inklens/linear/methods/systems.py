@@ -169,7 +169,8 @@ class SharedMetric(NamedTuple):
         solved = self.factor.solve_many((v[:, self.head] * self.units).T, self.n_threads)
         out[:, self.head] = self.units * solved.T
         out[:, self.tail] = v[:, self.tail] * self.tail_inverse
-        return np.asarray(out - out.mean(axis=0))
+        out -= out.mean(axis=0)
+        return out
 
 
 class Preconditioning:
