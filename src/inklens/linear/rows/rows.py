@@ -401,7 +401,7 @@ class Rows:
             exact = block.exact
             stays = is_exact and self.scale == 1.0 and single(exact) is exact and not exact.is_foreign
             dtype = np.float32 if stays else np.float64
-            values = arrays.cast(exact.values, dtype) * dtype(self.scale)
+            values = arrays.cast(exact.values, dtype) * self.scale
             at = slice(None) if exact.indices is None else exact.indices
             m, s = (arrays.like(values, by_column[at], dtype) for by_column in (shift, scale))
             exact = exact._replace(values=(values - m) / s)
