@@ -6,9 +6,10 @@ READY  := $(VENV)/.ready
 KERNEL := src/inklens/linear/kernels/_kernels.so
 OUT    ?= report
 DATA   ?= mnist
+TIME   ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help demo studio test lint bench reader docs wheels requirements clean
+.PHONY: help demo studio test fuzz asan lint bench reader docs wheels requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,13 @@ studio: $(READY)  ## draw, see why, fool it and train, in the browser (ARGS="--p
 test: $(READY)  ## all tests
 	@$(BIN)/python scripts/build_kernels.py
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fuzz: $(READY)  ## every border with random input, for TIME seconds (TIME=600); what is found is kept in tests/findings
+	@$(BIN)/python scripts/build_kernels.py
+	@$(BIN)/python scripts/fuzz.py $(TIME)
+
+asan: $(READY)  ## the kernel tests with a library that checks every access to memory
+	@$(BIN)/python scripts/build_kernels.py --asan
 
 lint: $(READY)  ## ruff, mypy, and the kernels without a warning (COMPILERS="gcc clang-19" for these)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

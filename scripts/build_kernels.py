@@ -8,6 +8,8 @@ picks at run time. Uses the compiler named by CC, else cc, gcc or clang. What is
 sources and of the target, and is built anew when either differs. Where no compiler works, what was tried is kept in
 `_kernels.failed` beside the sources, for the warning and for `inklens doctor`; the NumPy kernels then do the same work.
 
+With `--asan` a library that checks every access to memory runs the kernel tests, and is thrown away.
+
 With `--check` nothing is built: each compiler (default: gcc and clang, where there) must take every file without a
 warning.
 """
@@ -26,6 +28,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FLAGS = ["-O3", "-fPIC", "-std=gnu11", "-fno-math-errno", "-fvisibility=hidden", "-pthread"]
+SANITIZED = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+KERNEL_TESTS = ("test_linear_kernels.py", "test_linear_given_arrays.py")
 STRICT = ["-O1", "-Wall", "-Wextra", "-Werror"]
 
 # Baseline first: it also holds the function that asks the processor what it can run.
@@ -95,6 +99,24 @@ def check(folder: Path, compilers: Iterable[str]) -> None:
         print(f"Kernels: no warning from {compiler}")
 
 
+def test_with_sanitizers(folder: Path) -> int:
+    """Run the kernel tests with a library under the sanitizers of addresses and of undefined behaviour."""
+    command = shlex.split(os.environ.get("CC", "gcc"))
+    runtimes = [_said([*command, f"-print-file-name={name}"]) for name in ("libasan.so", "libubsan.so")]
+    with tempfile.TemporaryDirectory() as scratch:
+        checked = Path(scratch) / "_kernels.so"
+        compile_library(command, folder, checked, accepted_sets(command), SANITIZED)
+        environment = os.environ | {
+            "LD_PRELOAD": " ".join(runtimes),
+            "INKLENS_LIBRARY": str(checked),
+            "ASAN_OPTIONS": "detect_leaks=0",  # Python itself keeps what it has
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        }
+        tests = [str(ROOT / "tests" / name) for name in KERNEL_TESTS]
+        options = ["-p", "no:cacheprovider", "-m", "not slow", "--timeout", "1200"]
+        return subprocess.run([sys.executable, "-m", "pytest", *options, *tests], env=environment).returncode
+
+
 def compile_library(
     command: list[str], folder: Path, library: Path, sets: dict[str, list[str]], extra: list[str]
 ) -> None:
@@ -111,7 +133,8 @@ def compile_library(
 
         with ThreadPoolExecutor() as pool:
             objects = list(pool.map(compile_one, [(source, name) for source in _sources(folder) for name in sets]))
-        _run([*command, "-shared", "-pthread", *objects, "-o", str(library), "-lm"])
+        flags = [flag for flag in extra if flag.startswith("-fsanitize")]
+        _run([*command, *flags, "-shared", "-pthread", *objects, "-o", str(library), "-lm"])
 
 
 def accepted_sets(command: list[str]) -> dict[str, list[str]]:
@@ -136,6 +159,10 @@ def _run(command: list[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
+def _said(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def _first_error(text: str) -> str:
     """Return the compiler's first error, without the path of the file."""
     lines = text.strip().splitlines() or ["it failed without a word"]
@@ -147,7 +174,10 @@ def main() -> None:
     """Build, or check."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", nargs="*", metavar="COMPILER", help="build nothing; no file may raise a warning")
+    parser.add_argument("--asan", action="store_true", help="run the kernel tests under sanitizers")
     options = parser.parse_args()
+    if options.asan:
+        sys.exit(test_with_sanitizers(FOLDER))
     if options.check is None:
         build(FOLDER)
     else:

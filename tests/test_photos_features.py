@@ -8,6 +8,7 @@ from scipy import ndimage
 from inklens.errors import DataError, ParameterError
 from inklens.photos import FEATURES, compute, normalise, stroke_layout
 from inklens.photos.features import COL_SPREAD, ROW_SPREAD, deskew, edge_maps, pose
+from inklens.photos.threads import product
 
 FRAMES = np.array([normalise(photo(label)).frame for label in STROKES], np.float32)
 
@@ -99,3 +100,40 @@ def test_bad_frames():
     for shape in ((3, 5), (28, 28), (2, 27, 28)):
         with pytest.raises(DataError):
             compute(np.zeros(shape), "strokes")
+
+
+def test_reading_leaves_the_threads_of_blas_alone(monkeypatch):
+    """They are the whole process's: nothing may set them, not even for a moment."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import threadpoolctl
+
+    from inklens import DigitReader
+
+    def counts():
+        return sorted((pool["filepath"], pool["num_threads"]) for pool in threadpoolctl.threadpool_info())
+
+    class Forbidden:
+        def __init__(self, *_, **__):
+            raise AssertionError("the number of threads is the whole process's")
+
+    reader, before = DigitReader.shipped(), counts()
+    for name in ("ThreadpoolController", "threadpool_limits"):
+        monkeypatch.setattr(threadpoolctl, name, Forbidden)
+    paper = np.full((300, 300), 230, np.uint8)
+    paper[60:240, 140:160] = 20
+    with ThreadPoolExecutor(4) as pool:
+        labels = list(pool.map(lambda _: reader.read(paper)[0].label, range(8)))
+    monkeypatch.undo()
+    assert len(set(labels)) == 1
+    assert counts() == before
+
+
+SIZES = [((3, 10**5), (10**5, 2)), ((50_000, 6), (6,)), ((600, 784), (784, 600)), ((6, 90_000), (90_000,))]
+
+
+@pytest.mark.parametrize("shape", [*SIZES, ((0, 3), (3, 2)), ((2, 600), (600, 900))])
+def test_products_in_pieces_are_products(shape):
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=size) for size in shape)
+    np.testing.assert_allclose(product(a, b), a @ b, atol=1e-9)

@@ -19,7 +19,7 @@ import numpy as np
 from inklens.linear import deadline
 from inklens.linear.kernels.storage import VALUE_TYPES, Storage
 
-LIBRARY = Path(__file__).with_name("_kernels.so")
+LIBRARY = Path(os.environ.get("INKLENS_LIBRARY") or Path(__file__).with_name("_kernels.so"))  # another: for sanitizers
 FAILURE = Path(__file__).with_name("_kernels.failed")  # what scripts/build_kernels.py tried, where no compiler worked
 REMEDY = (
     "with a C compiler (Debian: apt install gcc) install inklens again from its sources "

@@ -289,7 +289,7 @@ class Rows:
             gradient = gradient + found.gradient
         self.n_passes += 1.0
         with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isfinite(loss + np.sum(gradient)):
+            if not np.isfinite(float(loss) + float(np.sum(gradient))):
                 self._require_finite()
         if is_held:
             kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
