@@ -87,13 +87,14 @@ def test_extreme_class_weights_are_certified():
         assert model.status_ == "certified"
 
 
-def test_undetermined_without_a_penalty_says_what_would_be_proven():
+def test_separable_in_part_is_said_with_the_remedy():
     """Weights of 1000 against 1e-4: class 0 lies apart, the others overlap; float64 cannot tell how low the loss is."""
     X, y = load_iris(return_X_y=True)
     hostile = {"class_weight": {0: 1000, 1: 1e-4, 2: 1}, "tol": 1e-3}
-    with pytest.warns(ConvergenceWarning, match="undetermined: a finite C has one"):
+    with pytest.warns(ConvergenceWarning, match="separable in part .* give a finite C"):
         model = SoftmaxRegression(C=np.inf, **hostile).fit(X, y)
     assert model.status_ == "stopped"
+    assert model.mle_exists_ is False
     assert 0.0 <= model.lower_bound_ <= model.objective_
     assert SoftmaxRegression(C=1e6, **hostile).fit(X, y).status_ == "certified"
 

@@ -42,7 +42,7 @@ class DualPoint(NamedTuple):
 
 
 def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Return proba + (diag p - p p') v for each row, clipped to the simplex.
+    """Return proba + (diag p - p p') v for each row, clipped to the simplex; a row of which nothing is left stays.
 
     >>> moved(np.array([[0.5, 0.5]]), np.array([[0.2, 0.0]]))
     array([[0.55, 0.45]])
@@ -51,7 +51,8 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     """
     mean = np.einsum("ik,ik->i", proba, along)[:, None]
     point = proba * np.maximum(1.0 + along - mean, 0.0)
-    return np.asarray(point / row_sums(point)[:, None])
+    total = row_sums(point)[:, None]
+    return np.asarray(np.divide(point, total, out=proba.copy(), where=total > 0.0))
 
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
