@@ -153,7 +153,8 @@ def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
     cost = penalty.conjugate(scale * G)
     if cost <= COSTLY_RATIO * best or best + cost <= 0.0:
         return best
-    scale *= min(1.0, (best + cost) / (2.0 * cost))  # where s E - s^2 g* is largest, and E(s) >= s E, as entropy E is concave
+    # Where s E - s^2 g* is largest: E(s) >= s E, as entropy E is concave.
+    scale *= min(1.0, (best + cost) / (2.0 * cost))
     best = max(best, smaller := value(scale))
     while smaller >= best and scale * SCALE_STEP < 1.0:
         scale *= SCALE_STEP
