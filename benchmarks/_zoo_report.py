@@ -284,7 +284,7 @@ def _seconds(seconds: float) -> str:
 
 
 def _times(factor: float) -> str:
-    return f"{factor:.1f}" if factor >= 1.0 else f"{factor:.2g}"
+    return f"{factor:.1f}" if factor >= 0.95 else f"{factor:.2g}"
 
 
 def _megabytes(memory: int | None) -> str:
@@ -323,7 +323,10 @@ def figure(rows: list[Row], file: Path) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
     picture = Figure(figsize=(10.4, 4.0), layout="constrained")
-    styles = {OURS: "#0b5fa5"} | {peer: f"C{place + 1}" for place, peer in enumerate(ALL_PEERS)}
+    dashes = ("--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1)))  # colours alone are not told apart by all
+    styles = {OURS: ("#0b5fa5", "-")} | {
+        peer: (f"C{place + 1}", dash) for place, (peer, dash) in enumerate(zip(ALL_PEERS, dashes, strict=True))
+    }
     axes_of = picture.subplots(1, len(PANELS), sharey=True)
     for axes, (name, penalties) in zip(axes_of, PANELS.items(), strict=True):
         own = [row for row in rows if row.job.penalty in penalties and row.peers]
@@ -333,8 +336,9 @@ def figure(rows: list[Row], file: Path) -> None:
             within = factors <= PATIENCE
             for solver, share in zip(solvers, shares.T, strict=True):
                 x, y = np.append(factors[within], PATIENCE), np.append(share[within], share[within][-1])
-                axes.step(x, y, where="post", color=styles[solver], label=solver,
-                          linewidth=2.4 if solver == OURS else 1.2)  # fmt: skip
+                colour, dash = styles[solver]
+                axes.step(x, y, where="post", color=colour, linestyle=dash, label=solver,
+                          linewidth=2.4 if solver == OURS else 1.4)  # fmt: skip
         axes.set(title=f"{name} ({len(own)} jobs)", xscale="log", xlim=(1.0, PATIENCE), ylim=(0.0, 1.02))
         axes.set_xlabel("times the fastest solver's seconds, at most")
         axes.xaxis.set_major_locator(_fixed((1, 2, 3, 5, 10, 20)))

@@ -38,9 +38,9 @@ def test_l1_on_text():
 
 
 @compiled
-@pytest.mark.parametrize(("C", "most"), [(1.0, 39), (100.0, 70)])
+@pytest.mark.parametrize(("C", "most"), [(1.0, 65), (100.0, 138)])
 def test_l2_on_handwriting(C, most):
-    """31 and 54.5; with the gauge in the preconditioner 40 and 85, without dual ascent 48 and 60."""
+    """54.5 and 115 with one factor for all classes, which cost less here than the 31 and 54.5 with one for each."""
     assert fitted(digits(1000), C, 0.0).n_passes_ <= most
 
 

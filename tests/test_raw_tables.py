@@ -15,6 +15,7 @@ from inklens.errors import DataError
 from inklens.linear.driver import solve
 from inklens.linear.kernels.choice import REFERENCE, numpy_backend
 from inklens.linear.problem.build import make_problem
+from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
@@ -108,8 +109,9 @@ def test_bounds_from_any_point_lie_below_the_optimum(asked, l1_ratio):
     X, y = table(3)
     least, best = optimum(X, y, l1_ratio, **asked)
     problem, rng = problem_of(X, y, l1_ratio, **asked), np.random.default_rng(0)
-    for spread in (0.0, 0.03, 0.3, 3.0):
-        coef = problem.penalty.feasible(best + spread * rng.normal(size=best.shape) * problem.free)
+    points = [best + spread * rng.normal(size=best.shape) * problem.free for spread in (0.0, 0.03, 0.3, 3.0)]
+    points.append(best * (np.arange(P) != 1))  # the costless column unused, though its residuals pull
+    for coef in map(problem.penalty.feasible, points):
         direction = DualPoint(coef, np.zeros(K), 0.1 * rng.normal(size=best.shape) * problem.free, np.zeros(K))
         for dual in (None, direction):
             found = certificates.certify(problem, coef, np.zeros(K), dual)
@@ -121,6 +123,26 @@ def test_bounds_from_any_point_lie_below_the_optimum(asked, l1_ratio):
             assert again == pytest.approx(found.lower_bound, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("signs", [None, np.array([[1.0], [-1.0]])])
+def test_conjugates_of_costless_coefficients_are_those_of_a_ball(signs):
+    """Fenchel and Young: <G, W> <= g(W) + g*(G) in sum |w_j| / reach_j <= 1, with equality somewhere."""
+    rng, reach = np.random.default_rng(0), np.array([1.0, 3.0, 0.5])
+    penalty = ElasticNet(np.array([1.0, 0.0, 0.0]), np.array([0.5, 0.0, 0.0]), signs).within(reach)
+    for _ in range(200):
+        G = 2.0 * rng.normal(size=(2, 3))
+        W = penalty.feasible(rng.normal(size=(2, 3)))
+        W[:, 1:] /= max(1.0, (np.abs(W[:, 1:]) / reach[1:]).sum())
+        lead = penalty.value(W) + penalty.conjugate(G) - np.vdot(G, W)
+        assert lead >= -1e-12
+        pull = np.abs(G) if signs is None else np.maximum(signs * G, 0.0)
+        best = np.zeros((2, 3))
+        best[:, 0] = np.maximum(pull[:, 0] - 1.0, 0.0) / 0.5
+        at = np.unravel_index((pull * reach)[:, 1:].argmax(), (2, 2))
+        best[at[0], at[1] + 1] = reach[at[1] + 1] * (pull[at[0], at[1] + 1] > 0.0)
+        best *= np.sign(G)
+        assert penalty.value(best) + penalty.conjugate(G) == pytest.approx(np.vdot(G, best), abs=1e-12)
+
+
 def test_coefficients_that_are_proven_to_be_zero_are():
     for asked in ASKED.values():
         X, y = table(4)
@@ -129,6 +151,20 @@ def test_coefficients_that_are_proven_to_be_zero_are():
         solution = solve(problem, tol=1e-8)
         zeros = certified_zeros(problem, solution.objective, solution.dual)
         assert not (zeros & (np.abs(best) > 1e-4)).any()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"penalty_factor": [0.0, np.inf] + 48 * [1.0]}, {"positive": True}, {"offset": True}]
+)
+def test_tables_too_large_for_a_dense_hessian_are_certified_in_a_few_rounds(asked):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 50))
+    y = (X @ rng.normal(0.0, 0.2, (50, 4)) + rng.gumbel(size=(6000, 4))).argmax(axis=1)
+    offset = {"offset": rng.normal(size=(6000, 4))} if "offset" in asked else {}
+    for l1_ratio in (0.0, 1.0):
+        model = SoftmaxRegression(l1_ratio=l1_ratio, tol=1e-5, max_iter=20, n_jobs=1)
+        model.set_params(**{name: value for name, value in asked.items() if name != "offset"}).fit(X, y, **offset)
+        assert model.status_ == "certified"
 
 
 # ---- standardize -----------------------------------------------------------------------------------------------------
@@ -243,11 +279,12 @@ def test_factors_are_scales_of_columns(l1_ratio, power):
     np.testing.assert_allclose(model.predict_proba(X), scaled.predict_proba(X / factors**power), atol=3e-5)
 
 
-def test_a_column_left_out_is_as_if_it_were_not_there():
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_a_column_left_out_is_as_if_it_were_not_there(l1_ratio):
     X, y = table(7)
     X[:, 3] *= 1e20  # and is not looked at
-    model = SoftmaxRegression(l1_ratio=1.0, penalty_factor=FACTORS, tol=1e-8).fit(X, y)
-    without = SoftmaxRegression(l1_ratio=1.0, penalty_factor=[*FACTORS[:3], 3.0], tol=1e-8)
+    model = SoftmaxRegression(l1_ratio=l1_ratio, penalty_factor=FACTORS, tol=1e-8).fit(X, y)
+    without = SoftmaxRegression(l1_ratio=l1_ratio, penalty_factor=[*FACTORS[:3], 3.0], tol=1e-8)
     assert model.objective_ == pytest.approx(without.fit(np.delete(X, 3, axis=1), y).objective_, rel=2e-8)
     assert not model.coef_[:, 3].any()
 
@@ -328,6 +365,13 @@ def test_offsets_follow_their_rows():
     np.testing.assert_allclose(
         SoftmaxRegression(tol=1e-9).fit(blocks, y, weights, offset=OFFSET).coef_, some.coef_, atol=1e-5
     )
+
+
+def test_offsets_stay_with_the_rows_that_are_chosen():
+    X, y = table(14)
+    chosen = np.array([3, 10, 50, 119])
+    part = problem_of(X, y, 0.0, offset=OFFSET).over(chosen)
+    np.testing.assert_array_equal(part.offset, OFFSET[chosen])
 
 
 def test_gradients_with_offsets_are_difference_quotients():

@@ -69,7 +69,7 @@ def test_a_step_by_columns_is_optimal_in_the_true_expansion(monkeypatch, penalty
 def test_columns_are_centred_where_the_penalty_is_least(monkeypatch, penalty, n_classes):
     """The loss does not feel all classes of a column move alike, so no such move may lower the penalty."""
     only(monkeypatch, "columns")
-    problem = problem_of(penalty, n_classes=n_classes)
+    problem = problem_of(penalty, C=1000.0, n_classes=n_classes)
     coef = np.random.default_rng(2).normal(size=(n_classes, problem.rows.n_features)) + 5.0  # far from centred
     point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
     step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False)
@@ -150,3 +150,29 @@ def test_columns_of_unequal_sizes_are_certified_in_few_rounds():
     X = np.column_stack([numbers * sizes, dummies])
     found = solve(Problem(Rows.of(X), z.argmax(axis=1), np.ones(3000), 4, ElasticNet(1.0, 0.0)), tol=1e-4, max_iter=45)
     assert found.status == "certified"
+
+
+def test_very_many_rows_start_on_some(monkeypatch):
+    monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
+    problem = tall(12_000)
+    whole = solve(problem, tol=1e-5)
+    for name, number in (("SUBSAMPLE_ROWS", 500), ("ROWS_PER_COEFFICIENT", 1), ("MIN_CLASS_ROWS", 20)):
+        monkeypatch.setattr(prox_newton, name, number)
+    some = solve(problem, tol=1e-5)
+    assert some.gap <= 1e-5
+    assert some.objective == pytest.approx(whole.objective, rel=1e-5)
+    first, first_of_whole = (found.history[0][2] / whole.objective - 1.0 for found in (some, whole))
+    assert first < 1e-3 < first_of_whole
+
+
+def test_rows_without_a_class_are_no_start():
+    """The intercept of a class that some rows lack would run away on them."""
+    codes = np.zeros(400_000, dtype=np.int32)
+    codes[:5], codes[5:200_000] = 2, 1
+    X = np.random.default_rng(0).normal(size=(400_000, 1)).astype(np.float32)
+    problem = Problem(Rows.of(X), codes, np.ones(len(codes)), 3, ElasticNet(1.0, 0.0))
+    assert prox_newton._on_some_rows(problem) is None
+    two = Problem(problem.rows, np.minimum(codes, 1), problem.weights, 2, problem.penalty)
+    small = prox_newton._on_some_rows(two)
+    assert small is not None
+    assert small.weights.sum() == pytest.approx(two.weights.sum())

@@ -320,7 +320,8 @@ class _Run:
             found = certificates.certify(self.problem, point.coef, point.intercept, point.dual, tol=self.tol)
             best.objective, best.gradient_norm = found.objective, found.gradient_norm
             best.unheard = unheard(self.problem, found.gradient)
-            if found.lower_bound > best.lower_bound:
+            # A bound among unpenalised coefficients near a point is not about those near another.
+            if found.lower_bound > best.lower_bound or self.problem.unpenalised is not None:
                 best.lower_bound, best.dual = found.lower_bound, found.dual
         else:
             at = self.problem.evaluate(point.coef, point.intercept, dtype=np.float64)
@@ -362,7 +363,8 @@ class _Run:
             self.point, self.proven = self.point._replace(dual=dual), False
             self.prove()
             if moves and self.best.gap > self.tol:
-                self.move(refining.end_of(dual))
+                coef, intercept = refining.end_of(dual)
+                self.move((self.problem.penalty.feasible(coef), intercept))
             if self.best.gap > GAP_RATIO * before:
                 return
 

@@ -33,7 +33,7 @@ from inklens.linear.path import path_grid, warn_of_gaps
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import check_strength
 from inklens.linear.rows.rows import Rows
-from inklens.linear.search import Fold, FoldPath, fold_path
+from inklens.linear.search import NEVER, Fold, FoldPath, fold_path
 from inklens.linear.softmax import log_softmax
 
 FAST_SCORES = {"neg_log_loss", "accuracy", None}  # computed from scores; others are asked through an estimator
@@ -243,17 +243,15 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         ratio, point = self._choose()
         self.l1_ratios_ = ratios
         self.l1_ratio_, self.C_ = float(ratios[ratio]), float(self.Cs_[ratio, point])
-        start = (
-            np.mean([of_fold[ratio].coefs[point] for of_fold in paths], axis=0),
-            np.mean([of_fold[ratio].intercepts[point] for of_fold in paths], axis=0),
-        )
+        chosen = [of_fold[ratio] for of_fold in paths]
         self.coefs_paths_ = self._all_coefficients(paths, classes)
         if self.refit:
             problem = asked[ratio].problem(*data, C=self.C_, fit_intercept=self.fit_intercept)
-            self._solved(problem, X, labels, classes, start)
+            complete = [path for path in chosen if not (path.intercepts == NEVER).any()]
+            self._solved(problem, X, labels, classes, _mean(complete, point) if complete else None)
         else:
             self.classes_ = classes
-            self.coef_, self.intercept_ = self._as_shown(*start, classes)
+            self.coef_, self.intercept_ = self._as_shown(*_mean(chosen, point), classes)
         self.n_iter_ = np.array([[path.n_iter for path in of_fold] for of_fold in paths])
         return self
 
@@ -395,6 +393,12 @@ class _Judge:
             view.coef_, view.intercept_ = self.search._as_shown(coef, intercept, self.classes)
             found.append(float(scorer(view, X, self.labels[chosen], **params)))
         return found
+
+
+def _mean(paths: list[FoldPath], point: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return coefficients and intercepts of a point, averaged over folds."""
+    coef, intercept = ([getattr(path, part)[point] for path in paths] for part in ("coefs", "intercepts"))
+    return np.mean(coef, axis=0), np.mean(intercept, axis=0)
 
 
 def _of_classes(scorer: Scorer, classes: np.ndarray) -> Scorer:

@@ -1,7 +1,7 @@
 """What parts of engines cost, in seconds of one thread: the one place that engines ask before they choose.
 
 A choice needs ratios only, so the rates are constants: measured with one thread on an AMD EPYC core with AVX-512
-(`python benchmarks/run.py costs` measures them again). Where a count of steps cannot be known beforehand, a dearer part
+(`python benchmarks/rates.py` measures them again). Where a count of steps cannot be known beforehand, a dearer part
 is bought when what was spent without it would have paid for it, which is never worse than twice the best choice
 (Karlin et al. 1988, Algorithmica 3, "ski rental").
 """

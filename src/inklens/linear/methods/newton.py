@@ -179,12 +179,17 @@ def _iterate(
 
 def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accuracy: float) -> Step:
     penalty, gradient = problem.penalty, point.gradient(problem.penalty)
-    l2, lag = np.maximum(penalty.l2, np.finfo(float).tiny), np.inf
+    near, lag = problem.near(point.coef).penalty, np.inf
+    l2 = np.maximum(penalty.l2, np.finfo(float).tiny)
+    if near is not penalty:  # columns without a penalty cost the bound what their ball allows
+        l2 = np.where(np.asarray(penalty.l2) > 0.0, l2, np.inf)
 
     def is_close(residual: np.ndarray, size: float) -> bool:
         """The model is minimal up to `accuracy`, and so is the gap of the dual point that the step gives."""
         nonlocal lag
         lag = float((residual[:, :-1] ** 2 / l2).sum())
+        if near is not penalty:
+            lag += 2.0 * near.conjugate(np.where(np.isinf(l2), residual[:, :-1], 0.0))
         return size <= accuracy and lag <= accuracy
 
     scale = max(point.objective(penalty), np.finfo(float).tiny)

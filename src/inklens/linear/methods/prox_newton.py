@@ -45,6 +45,7 @@ HESSIAN_SHARE = 0.5  # of the memory that a fit may take
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
 # How well the model is solved, beside `accuracy.py`.
+EXACT_RATIO = 0.01  # of a solution's KKT violation to the point's, where the model is summed over all rows
 INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corrected
 
 # Precision.
@@ -75,6 +76,14 @@ MATRIX_SECONDS = 2.5e-11  # of a multiply-add
 EDGE_SECONDS = 1.5e-9  # of a pair of classes, for each row
 MATRIX_SWEEPS = 60  # over it, in a round
 
+# A start on some rows, where there are very many.
+SUBSAMPLE_ROWS = 20_000
+ROWS_PER_COEFFICIENT = 50
+SUBSAMPLE_RATIO = 8  # times as many rows as that, for a start on some to be worth it
+MIN_CLASS_ROWS = 50  # of each class: an intercept of a class that is missing would run away
+SUBSAMPLE_TOL = 1e-2
+SUBSAMPLE_ROUNDS = 30
+
 # Giving up.
 MAX_STALLED_ROUNDS = 4  # without any fall of the objective
 MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
@@ -83,8 +92,12 @@ MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
 def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield ever better points for a penalty with thresholds."""
     dtype: npt.DTypeLike = np.float32
+    small = None if coef.any() else _on_some_rows(problem)
+    factor = np.inf if small is None else 1.0
+    if small is not None:
+        coef, intercept = _end_of(proximal_newton(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    factor, stalled, damping, surrogate, progress = np.inf, 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
+    stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
     solvers = _solvers(problem)
     for seed in count():
@@ -126,6 +139,25 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
         is_lost = progress.is_lost(factor, violation if factor == 1.0 else np.inf, gap)
         ends = stalled == MAX_STALLED_ROUNDS or is_lost
         yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=ends)
+
+
+def _on_some_rows(problem: Problem) -> Problem | None:
+    """Return the problem on a share of very many rows, whose optimum is close; None where rows are few or rare."""
+    n_samples = problem.rows.n_samples
+    n_wanted = max(SUBSAMPLE_ROWS, ROWS_PER_COEFFICIENT * problem.n_classes * int(problem.free.sum()))
+    if n_samples < SUBSAMPLE_RATIO * n_wanted or not problem.rows.holds(problem.n_classes):
+        return None
+    rows = np.flatnonzero(np.random.default_rng(0).random(n_samples) * n_samples < n_wanted)
+    counts = np.bincount(problem.codes[rows], problem.weights[rows] > 0.0, minlength=problem.n_classes)
+    return problem.over(rows) if counts.min() >= MIN_CLASS_ROWS else None
+
+
+def _end_of(iterates: Iterator[Iterate]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first point that believes in SUBSAMPLE_TOL, or the last."""
+    for number, point in enumerate(iterates, 1):
+        if point.stationary or point.gap <= SUBSAMPLE_TOL * point.objective or number == SUBSAMPLE_ROUNDS:
+            break
+    return point.coef, point.intercept
 
 
 def _relaxed(damping: float, step: Step, decrease: float, scale: float) -> float:
@@ -333,6 +365,8 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     objective, value = point.objective(penalty), penalty.value(point.coef)
     tolerance, finest = accuracy.tolerances(problem, penalty, point, surrogate.kkt_violation, tol)
+    if surrogate.curvature is None and surrogate.factor == 1.0:  # the model is worth it, and small
+        tolerance = max(min(tolerance, EXACT_RATIO * surrogate.kkt_violation), finest, accuracy.MIN_TOLERANCE)
     quadratic = Quadratic(problem, penalty, point)
     n_corrections = _n_corrections(surrogate)
     decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)

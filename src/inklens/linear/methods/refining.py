@@ -80,12 +80,12 @@ def _thresholded_step(problem: Problem, point: Point, wanted: float) -> tuple[np
     penalty, quadratic = problem.penalty, Quadratic(problem, problem.penalty, point)
     used, gradient = penalty.support(point.coef), point.at.gradient
     for _ in range(MAX_FACES):
-        chosen = (used | (penalty.threshold_ratio(gradient) > NEAR_RATIO)) & problem.free
+        chosen = (used | (penalty.threshold_ratio(-gradient) > NEAR_RATIO)) & problem.free
         if np.count_nonzero(chosen) > max_pairs(problem):
             return None
         _solve_over(quadratic, Pairs(*np.nonzero(chosen)), wanted)
         gradient, used = quadratic.gradient, chosen
-        if not ((penalty.threshold_ratio(gradient) > 1.0) & problem.free & ~chosen).any():
+        if not ((penalty.threshold_ratio(-gradient) > 1.0) & problem.free & ~chosen).any():
             break
     return quadratic.direction, quadratic.intercept_step
 

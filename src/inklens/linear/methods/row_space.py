@@ -9,6 +9,7 @@ Shapes: X (n, p), L (n, n), V (n_classes, n), W (n_classes, p).
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy import linalg
@@ -47,10 +48,7 @@ def iterates(problem: Problem, solver: Solver, tol: float) -> Iterator[Iterate]:
     """Yield a solver's points in the row space as points of the problem."""
     gram = _gram(problem)
     L = _cholesky(gram)
-    small = Problem(
-        Rows.of(L, n_threads=problem.rows.n_threads), problem.codes, problem.weights, problem.n_classes,
-        ElasticNet(0.0, 1.0), problem.fit_intercept,
-    )  # fmt: skip
+    small = replace(problem, rows=Rows.of(L, n_threads=problem.rows.n_threads), penalty=ElasticNet(0.0, 1.0))
     unit = _unit(problem).astype(np.float64) ** 2
 
     def back(V: np.ndarray) -> np.ndarray:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy import linalg
 
 from inklens.linear import deadline
+from inklens.linear.kernels.backend import FaceFactor
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods import costs
 from inklens.linear.problem.problem import Problem
@@ -155,18 +155,19 @@ class SubsampledHessian(NamedTuple):
 class SharedMetric(NamedTuple):
     """One Cholesky factor for all classes, T_k M T_k with a diagonal T_k that gives each class its own diagonal."""
 
-    factor: tuple[np.ndarray, bool]
+    factor: FaceFactor
     head: np.ndarray
     units: np.ndarray  # (n_classes, q): 1 / T_k
     tail: np.ndarray
     tail_inverse: np.ndarray  # (n_classes, n_tail)
+    n_threads: int
 
     def solve(self, v: np.ndarray) -> np.ndarray:
         """Return Pi M^-1 Pi v, as `Metric` does."""
         v = v - v.mean(axis=0)
         out = np.zeros_like(v)
-        side = (v[:, self.head] * self.units).astype(np.float32)
-        out[:, self.head] = self.units * linalg.cho_solve(self.factor, side.T, check_finite=False).T
+        solved = self.factor.solve_many((v[:, self.head] * self.units).T, self.n_threads)
+        out[:, self.head] = self.units * solved.T
         out[:, self.tail] = v[:, self.tail] * self.tail_inverse
         return np.asarray(out - out.mean(axis=0))
 
@@ -268,7 +269,8 @@ def build_shared(problem: Problem, proba: np.ndarray) -> SharedMetric:
     l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), problem.rows.n_features)
     columns, tail, tail_inverse = _head_and_tail(problem, curvature, l2)
     q = len(columns) + 1
-    M = _grams(problem, total, total[:, 0], columns)[0, :q, :q].astype(np.float64) / problem.n_classes
+    M = np.tril(_grams(problem, total, total[:, 0], columns)[0, :q, :q], -1).astype(np.float64) / problem.n_classes
+    M += M.T
     own = problem.rows.transpose_product(curvature, squared=True)[:, columns]
     own = np.column_stack([own, curvature.sum(axis=0)])  # (n_classes, q): the diagonal of each class
     ridge = np.append(l2[columns], 0.0)
@@ -279,21 +281,19 @@ def build_shared(problem: Problem, proba: np.ndarray) -> SharedMetric:
     M *= unit * unit[:, None]
     M[place, place] += np.append(l2[columns] / mean[:-1], INTERCEPT_RIDGE)
     if not problem.fit_intercept:
-        M[q - 1, : q - 1] = 0.0
+        M[q - 1, : q - 1] = M[: q - 1, q - 1] = 0.0
     units = 1.0 / np.sqrt(np.maximum(own + ridge, 1e-3 * mean))
-    return SharedMetric(_factor_of(M), np.append(columns, problem.rows.n_features), units, tail, tail_inverse)
+    n_threads = problem.rows.n_threads if M.size > MIN_ENTRIES_FOR_THREADS else 1
+    head = np.append(columns, problem.rows.n_features)
+    return SharedMetric(_factor_of(M, n_threads), head, units, tail, tail_inverse, n_threads)
 
 
-def _factor_of(M: np.ndarray) -> tuple[np.ndarray, bool]:
+def _factor_of(M: np.ndarray, n_threads: int) -> FaceFactor:
     """Return the Cholesky factor of a matrix with a diagonal of ones; a ridge grows until there is one."""
-    for ridge in SHARED_RIDGES:
-        M.ravel()[:: len(M) + 1] += ridge
-        try:
-            factor, lower = linalg.cho_factor(M, lower=True, check_finite=False)
-        except linalg.LinAlgError:
-            continue
-        return factor.astype(np.float32), lower
-    return np.eye(len(M), dtype=np.float32), True
+    single, every = M.astype(np.float32), np.arange(len(M))
+    ridges = (*SHARED_RIDGES, float(len(M)))  # the last one outweighs all other entries
+    factors = (backend_of(single).factor_face(single, every, np.full(len(M), r), n_threads=n_threads) for r in ridges)
+    return next(factor for factor in factors if factor is not None)
 
 
 def _curvature(problem: Problem, proba: np.ndarray) -> np.ndarray:
@@ -332,7 +332,7 @@ def _grams(
 def n_gram_rows(problem: Problem, size: int, n_matrices: int) -> int:
     """Return from how many rows Gram matrices are summed: as many as cost little, at least some for each column."""
     per_row = costs.gram_seconds(problem, 1.0, size, n_matrices) - costs.gram_seconds(problem, 0.0, size, n_matrices)
-    affordable = GRAM_PASSES * costs.pass_seconds(problem) / per_row
+    affordable = GRAM_PASSES * costs.pass_seconds(problem) / max(per_row, np.finfo(float).tiny)
     enough = ENOUGH_ROWS * size * problem.n_classes
     wanted, n_samples = max(ROWS_PER_COLUMN * size, min(affordable, enough)), problem.rows.n_samples
     return n_samples if wanted > 0.5 * n_samples else int(wanted)  # all: no chance, and no copy
