@@ -33,7 +33,7 @@ from inklens.linear.path import path_grid, warn_of_gaps
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import check_strength
 from inklens.linear.rows.rows import Rows
-from inklens.linear.search import NEVER, Fold, FoldPath, fold_path
+from inklens.linear.search import NEVER, Fold, FoldPath, fold_paths
 from inklens.linear.softmax import log_softmax
 
 FAST_SCORES = {"neg_log_loss", "accuracy", None}  # computed from scores; others are asked through an estimator
@@ -231,10 +231,10 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.Cs_ = np.stack([path_grid(problem, self.Cs, self.C_max) for problem in problems])
         folds = self._folds(X, codes, kept, len(labels), routed.splitter.split)
         judge = _Judge(self, X, labels, rows, codes, kept, classes, routed.scorer.score)
-        paths = [
-            [fold_path(problem, fold, grid, self.path_tol) for problem, grid in zip(problems, self.Cs_, strict=True)]
-            for fold in folds
+        by_ratio = [
+            fold_paths(problem, folds, grid, self.path_tol) for problem, grid in zip(problems, self.Cs_, strict=True)
         ]
+        paths = [list(of_fold) for of_fold in zip(*by_ratio, strict=True)]
         self.scores_ = np.array(
             [[judge.scores(path, fold) for path in of_fold] for fold, of_fold in zip(folds, paths, strict=True)]
         )
@@ -369,9 +369,9 @@ class _Judge:
         held_out, codes = self.rows.take(fold.test), self.codes[fold.test]
         weights = self.params.get("sample_weight")
         weights = None if weights is None else np.asarray(weights, dtype=np.float64)[self.kept[fold.test]]
+        every = held_out.scores(path.coefs.reshape(-1, path.coefs.shape[2]), path.intercepts.ravel(), dtype=np.float64)
         found = []
-        for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
-            raw = held_out.scores(coef, intercept, dtype=np.float64)
+        for raw in np.split(every, len(path.coefs), axis=1):
             if self.search.scoring == "neg_log_loss":
                 own = log_softmax(raw)[np.arange(len(raw)), codes]
                 found.append(float(np.average(np.maximum(own, LEAST_LOG_PROBA), weights=weights)))
