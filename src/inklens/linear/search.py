@@ -79,7 +79,8 @@ def _stacked(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) 
     for fold, own in zip(folds, weights, strict=True):
         own[fold.train] = problem.weights[fold.train]
     newton = StackedNewton(StackedFits(X, problem.codes, weights, problem.n_classes, problem.fit_intercept))
-    points = [newton.fit(ridge / C, tol) for C in grid]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what overflows is not proven
+        points = [newton.fit(ridge / C, tol) for C in grid]
     W = np.stack([point.W for point in points], axis=1)
     coefs = np.zeros((*W.shape[:3], problem.rows.n_features))
     coefs[..., free] = W[..., : len(free)]

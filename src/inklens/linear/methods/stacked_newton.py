@@ -14,7 +14,7 @@ import numpy as np
 
 from inklens.linear.proofs.stacked import StackedFits, lower_bounds
 
-MOST_ROUNDS = 50  # of one point: beyond, other methods take over
+MOST_ROUNDS = 30  # of one point: beyond, other methods take over
 MOST_HALVINGS = 20  # of a step that leads uphill
 WORTH_PROVING = 0.9  # of the gap that is asked for: up to that a believed gap is proven
 
