@@ -116,7 +116,7 @@ def test_scores_are_those_of_fits_one_by_one(scoring, monkeypatch):
     X, y = table("wine, raw")
     made = {"Cs": GRID, "l1_ratios": (0.0,), "scoring": scoring, "path_tol": 1e-7}
     together = SoftmaxRegressionCV(**made).fit(X, y)
-    monkeypatch.setattr(search, "_is_small", lambda _: False)
+    monkeypatch.setattr(search, "_is_small", lambda *_: False)
     alone = SoftmaxRegressionCV(**made).fit(X, y)
     np.testing.assert_allclose(together.scores_, alone.scores_, atol=1e-3)
     assert together.C_ == alone.C_

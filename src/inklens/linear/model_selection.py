@@ -365,21 +365,20 @@ class _Judge:
         judge = self._quickly if self.search.scoring in FAST_SCORES else self._through_an_estimator
         return np.array(judge(path, fold))
 
-    def _quickly(self, path: FoldPath, fold: Fold) -> list[float]:
+    def _quickly(self, path: FoldPath, fold: Fold) -> np.ndarray:
         held_out, codes = self.rows.take(fold.test), self.codes[fold.test]
         weights = self.params.get("sample_weight")
         weights = None if weights is None else np.asarray(weights, dtype=np.float64)[self.kept[fold.test]]
         every = held_out.scores(path.coefs.reshape(-1, path.coefs.shape[2]), path.intercepts.ravel(), dtype=np.float64)
-        found = []
-        for raw in np.split(every, len(path.coefs), axis=1):
-            if self.search.scoring == "neg_log_loss":
-                own = log_softmax(raw)[np.arange(len(raw)), codes]
-                found.append(float(np.average(np.maximum(own, LEAST_LOG_PROBA), weights=weights)))
-            else:
-                found.append(float(np.average(raw.argmax(axis=1) == codes, weights=weights)))
-        return found
+        raw = every.reshape(len(every), *path.intercepts.shape)
+        if self.search.scoring == "neg_log_loss":
+            logs = log_softmax(raw.reshape(-1, raw.shape[2])).reshape(raw.shape)
+            own = np.maximum(logs[np.arange(len(raw)), :, codes], LEAST_LOG_PROBA)
+        else:
+            own = raw.argmax(axis=2) == codes[:, None]
+        return np.average(own, axis=0, weights=weights)
 
-    def _through_an_estimator(self, path: FoldPath, fold: Fold) -> list[float]:
+    def _through_an_estimator(self, path: FoldPath, fold: Fold) -> np.ndarray:
         scorer, chosen = _of_classes(self.search._scorer(), self.classes), self.kept[fold.test]
         X = self.rows.take(fold.test) if self.has_rows_only else _safe_indexing(self.X, chosen)
         params = _check_method_params(self.X, self.params, indices=chosen)

@@ -14,9 +14,9 @@ from inklens.linear.proofs.stacked import StackedFits
 
 NEVER = -1e300  # the intercept of a class without rows: its best is minus infinity, which files and sums do not survive
 # What folds may take together: beyond, a fit's own work outweighs the milliseconds that Python needs to start it.
-MOST_PRODUCTS = 1 << 21  # of columns, over all rows: float64, kept
-MOST_STEP_WORK = 1e7  # multiply-adds of one Hessian
-MOST_UNKNOWNS = 150  # coefficients and intercepts of a fit, of which a system is solved
+MOST_VALUES = 1 << 18  # of the rows, in float64
+MOST_SCORES = 1 << 18  # of all folds
+MOST_COLUMNS = 150
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def fold_paths(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float
     complete = [len(np.unique(problem.codes[fold.train])) == problem.n_classes for fold in folds]
     together = [fold for fold, has_all in zip(folds, complete, strict=True) if has_all]
     found: dict[int, FoldPath] = {}
-    if len(together) > 1 and _is_small(problem):
+    if len(together) > 1 and _is_small(problem, len(together)):
         found = {id(fold): path for fold, path in zip(together, _stacked(problem, together, grid, tol), strict=True)}
     return [
         found[id(fold)]
@@ -55,17 +55,13 @@ def fold_paths(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float
     ]
 
 
-def _is_small(problem: Problem) -> bool:
+def _is_small(problem: Problem, n_folds: int) -> bool:
     """Tell whether folds can be fitted together, and gain from it."""
     penalty, n_columns = problem.penalty, int(problem.free.sum()) + problem.fit_intercept
     if not penalty.is_smooth or not np.all(penalty.l2) or problem.offset is not None or n_columns == 0:
         return False
-    n_pairs, products = problem.n_classes * (problem.n_classes - 1) / 2, n_columns * (n_columns + 1) / 2
-    return (
-        products * problem.rows.n_samples <= MOST_PRODUCTS
-        and n_pairs * products * problem.rows.n_samples <= MOST_STEP_WORK
-        and (problem.n_classes - 1) * n_columns <= MOST_UNKNOWNS
-    )
+    n_scores = n_folds * problem.n_classes * problem.rows.n_samples
+    return n_columns <= MOST_COLUMNS and n_scores <= MOST_SCORES and problem.rows.n_samples * n_columns <= MOST_VALUES
 
 
 def _stacked(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) -> list[FoldPath]:
