@@ -363,7 +363,7 @@ class _Judge:
     def scores(self, path: FoldPath, fold: Fold) -> np.ndarray:
         """Return the score of each fit of the path, (n_Cs,)."""
         judge = self._quickly if self.search.scoring in FAST_SCORES else self._through_an_estimator
-        return np.array(judge(path, fold))
+        return judge(path, fold)
 
     def _quickly(self, path: FoldPath, fold: Fold) -> np.ndarray:
         held_out, codes = self.rows.take(fold.test), self.codes[fold.test]
@@ -376,7 +376,7 @@ class _Judge:
             own = np.maximum(logs[np.arange(len(raw)), :, codes], LEAST_LOG_PROBA)
         else:
             own = raw.argmax(axis=2) == codes[:, None]
-        return np.average(own, axis=0, weights=weights)
+        return np.asarray(np.average(own, axis=0, weights=weights))
 
     def _through_an_estimator(self, path: FoldPath, fold: Fold) -> np.ndarray:
         scorer, chosen = _of_classes(self.search._scorer(), self.classes), self.kept[fold.test]
@@ -391,7 +391,7 @@ class _Judge:
         for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
             view.coef_, view.intercept_ = self.search._as_shown(coef, intercept, self.classes)
             found.append(float(scorer(view, X, self.labels[chosen], **params)))
-        return found
+        return np.array(found)
 
 
 def _mean(paths: list[FoldPath], point: int) -> tuple[np.ndarray, np.ndarray]:

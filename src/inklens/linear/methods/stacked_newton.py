@@ -42,10 +42,14 @@ class StackedNewton:
         self.basis = _basis(fits.n_classes)
         self.first, self.second = np.tril_indices(n_features)
         self.a, self.b = np.tril_indices(n)
-        self.is_direct = n * n_features <= MOST_UNKNOWNS and len(self.a) * len(self.first) * len(fits.X) <= MOST_SYSTEM_WORK
+        self.is_direct = (
+            n * n_features <= MOST_UNKNOWNS and len(self.a) * len(self.first) * len(fits.X) <= MOST_SYSTEM_WORK
+        )
         if self.is_direct:
             columns = np.ascontiguousarray(fits.X.T)
-            self.products = columns[self.first] * columns[self.second]
+            self.products = np.empty((len(self.first), len(fits.X)))  # of column pairs, in the order of these
+            for k, column in enumerate(columns):
+                np.multiply(columns[: k + 1], column, out=self.products[k * (k + 1) // 2 :][: k + 1])
         self.inverse: np.ndarray | None = None  # of a point's preconditioner
         self.V = np.zeros((n_fits, n, n_features))
         if fits.fit_intercept:
