@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inklens.linear.methods.stacked_newton import StackedNewton
+from inklens.linear.methods.stacked_newton import StackedNewton, StackedPoint
 from inklens.linear.path import fit_points
 from inklens.linear.problem.problem import Facts, Problem
 from inklens.linear.proofs.stacked import StackedFits
@@ -46,7 +46,8 @@ def fold_paths(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float
     together = [fold for fold, has_all in zip(folds, complete, strict=True) if has_all]
     found: dict[int, FoldPath] = {}
     if len(together) > 1 and _is_small(problem, len(together)):
-        found = {id(fold): path for fold, path in zip(together, _stacked(problem, together, grid, tol), strict=True)}
+        paths = _stacked(problem, together, grid, tol)
+        found = {id(fold): path for fold, path in zip(together, paths, strict=bool(paths))}
     return [
         found[id(fold)]
         if id(fold) in found and (found[id(fold)].gaps <= tol).all()
@@ -65,7 +66,7 @@ def _is_small(problem: Problem, n_folds: int) -> bool:
 
 
 def _stacked(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) -> list[FoldPath]:
-    """Return the paths of folds that have every class, fitted together."""
+    """Return the paths of folds that have every class, fitted together; none where no fit could be proven."""
     free = np.flatnonzero(problem.free)
     X = problem.rows.dense(free, dtype=np.float64)
     ridge = np.broadcast_to(problem.penalty.l2, problem.rows.n_features)[free].astype(np.float64)
@@ -75,8 +76,12 @@ def _stacked(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) 
     for fold, own in zip(folds, weights, strict=True):
         own[fold.train] = problem.weights[fold.train]
     newton = StackedNewton(StackedFits(X, problem.codes, weights, problem.n_classes, problem.fit_intercept))
+    points: list[StackedPoint] = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what overflows is not proven
-        points = [newton.fit(ridge / C, tol) for C in grid]
+        for C in grid:
+            points.append(newton.fit(ridge / C, tol))
+            if (points[-1].gaps > tol).all():
+                return []
     W = np.stack([point.W for point in points], axis=1)
     coefs = np.zeros((*W.shape[:3], problem.rows.n_features))
     coefs[..., free] = W[..., : len(free)]

@@ -2,9 +2,10 @@
 
 A fit on some thousand numbers takes less time than Python needs to start it. Here all folds take each step together:
 one matrix product makes the scores of all, one all Hessians (from the products of columns, made once), and one call
-solves all systems. Where these are too large for that, conjugate gradients solve them, all folds' products with Hessians made at
-once. Coefficients are held as W = U V with U an orthonormal basis of what sums to zero over the classes,
-where a ridge has its optimum: the Hessian over V (n_classes - 1 rows) is positive definite, the intercept included.
+solves all systems. Where these are too large, conjugate gradients solve them, all folds in step.
+
+Coefficients are held as W = U V with U an orthonormal basis of what sums to zero over the classes, where a ridge has
+its optimum: the Hessian over V (n_classes - 1 rows) is positive definite, the intercept included.
 
 Shapes as in `proofs/stacked.py`; V and steps (n_fits, n_classes - 1, n_features).
 """
@@ -18,6 +19,7 @@ from inklens.linear.proofs.stacked import StackedFits, lower_bounds
 MOST_SYSTEM_WORK = 1e7  # multiply-adds of a Hessian, beyond which none is made
 MOST_UNKNOWNS = 150  # of a system that is solved directly
 FORCING = 0.1  # of the gradient, down to which conjugate gradients solve
+DAMPING = 1e-9  # of a preconditioner's diagonal, by which columns that are sums of others do not make it singular
 MOST_PRODUCTS = 30  # of these in a step
 MOST_ROUNDS = 30  # of one point: beyond, other methods take over
 MOST_HALVINGS = 20  # of a step that leads uphill
@@ -155,7 +157,8 @@ class StackedNewton:
             np.multiply(columns, own, out=spread)
             np.matmul(spread, spread.T, out=gram)
         diagonal = np.arange(X.shape[1])
-        grams[:, diagonal, diagonal] += ridge + 1e-9 * np.einsum("kjj->kj", grams).max(axis=1, keepdims=True)
+        grams[:, diagonal, diagonal] *= 1.0 + DAMPING
+        grams[:, diagonal, diagonal] += ridge + np.finfo(float).tiny
         return np.linalg.inv(grams)
 
     def _preconditioned(self, inverse: np.ndarray, V: np.ndarray) -> np.ndarray:
@@ -176,10 +179,9 @@ class StackedNewton:
         H = np.empty((n_fits, n, n_features, n, n_features))
         for pair, (a, b) in enumerate(zip(self.a, self.b, strict=True)):
             H[:, a, :, b] = H[:, b, :, a] = blocks[:, pair]
-        H = H.reshape(n_fits, n * n_features, -1)
-        diagonal = np.arange(n * n_features)
-        H[:, diagonal, diagonal] += np.tile(ridge, n)
-        return np.linalg.solve(H, gradient.reshape(n_fits, -1, 1)).reshape(gradient.shape)
+        systems, diagonal = H.reshape(n_fits, n * n_features, -1), np.arange(n * n_features)
+        systems[:, diagonal, diagonal] += np.tile(ridge, n)
+        return np.linalg.solve(systems, gradient.reshape(n_fits, -1, 1)).reshape(gradient.shape)
 
 
 def _dots(A: np.ndarray, B: np.ndarray) -> np.ndarray:
@@ -194,6 +196,5 @@ def _basis(n_classes: int) -> np.ndarray:
     (True, True)
     """
     k = np.arange(1, n_classes)
-    above = np.arange(n_classes)[:, None] < k
-    basis = above - np.where(np.arange(n_classes)[:, None] == k, k, 0)
-    return np.asarray(basis / np.sqrt(k * (k + 1.0)))
+    row = np.arange(n_classes)[:, None]
+    return np.asarray(np.where(row < k, 1.0, np.where(row == k, -k, 0.0)) / np.sqrt(k * (k + 1.0)))

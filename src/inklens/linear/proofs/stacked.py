@@ -30,12 +30,12 @@ class StackedFits:
     @cached_property
     def magnitudes(self) -> np.ndarray:
         """sum_i c_i |x_ij|, with the rounding of these sums, (n_fits, n_features)."""
-        return np.asarray(self.weights @ np.abs(self.X)) * (1.0 + 1e-9)
+        return np.asarray((self.weights @ np.abs(self.X)) * (1.0 + 1e-9))
 
     @cached_property
     def farthest(self) -> np.ndarray:
         """The largest |x_ij| of each column, (n_features,)."""
-        return np.abs(self.X).max(axis=0, initial=0.0)
+        return np.asarray(np.abs(self.X).max(axis=0, initial=0.0))
 
     @cached_property
     def totals(self) -> np.ndarray:
@@ -49,7 +49,7 @@ class StackedFits:
 
     def scores(self, W: np.ndarray) -> np.ndarray:
         """Return z = W x, (n_fits, n_classes, n_samples)."""
-        return (W.reshape(-1, W.shape[2]) @ self.X.T).reshape(*W.shape[:2], -1)
+        return np.asarray((W.reshape(-1, W.shape[2]) @ self.X.T).reshape(*W.shape[:2], -1))
 
     def loss_and_proba(self, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return each fit's loss (n_fits,), and probabilities."""
@@ -70,7 +70,7 @@ class StackedFits:
         residual = self.others(proba)
         residual -= self.indicator * residual.sum(axis=1)[:, None]
         residual *= self.weights[:, None]
-        return (residual.reshape(-1, residual.shape[2]) @ self.X).reshape(*residual.shape[:2], -1)
+        return np.asarray((residual.reshape(-1, residual.shape[2]) @ self.X).reshape(*residual.shape[:2], -1))
 
 
 def lower_bounds(
@@ -83,9 +83,8 @@ def lower_bounds(
     n_samples, n_classes = len(fits.codes), fits.n_classes
     slack = _loss_rounding(fits, W, loss, proba)
     proba, leak = _balanced(fits, proba) if fits.fit_intercept else (proba, np.zeros(len(W)))
-    relative = gamma(n_samples + 8 * n_classes + 20)
-    shift = relative * _largest_residual(fits, proba) + 2.0 * leak
-    relative = relative + 2.0 * leak
+    of_sums = gamma(n_samples + 8 * n_classes + 20)
+    relative, shift = of_sums + 2.0 * leak, of_sums * _largest_residual(fits, proba) + 2.0 * leak
     penalised = ridge > 0.0
     G = np.abs(fits.gradient(proba)[:, :, penalised]) + (shift[:, None] * fits.magnitudes[:, penalised])[:, None]
     conjugate = 0.5 * ((G / ridge[penalised]) * G).sum(axis=(1, 2))
@@ -101,7 +100,7 @@ def _entropy(fits: StackedFits, proba: np.ndarray) -> np.ndarray:
 
 
 def _largest_residual(fits: StackedFits, proba: np.ndarray) -> np.ndarray:
-    return np.minimum(1.0, fits.others(proba).sum(axis=1).max(axis=1))
+    return np.asarray(np.minimum(1.0, fits.others(proba).sum(axis=1).max(axis=1)))
 
 
 def _flows(fits: StackedFits, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
