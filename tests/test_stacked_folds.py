@@ -98,12 +98,14 @@ def test_no_bound_passes_the_optimum_anywhere():
 def test_what_is_not_proven_together_is_fitted_alone(monkeypatch):
     X, y = table("iris")
     problem, folds = problem_of(X, y), five_folds(len(y))
-    together = search.fold_paths(problem, folds, GRID, 1e-5)
-    monkeypatch.setattr("inklens.linear.methods.stacked_newton.MOST_ROUNDS", 1)
-    alone = search.fold_paths(problem, folds, GRID, 1e-5)
+    together = search.fold_paths(problem, folds, GRID, 1e-3)
+    monkeypatch.setattr("inklens.linear.methods.stacked_newton.MOST_ROUNDS", 8)
+    unproven = [path.gaps > 1e-3 for path in search._stacked(problem, folds, GRID, 1e-3)]
+    assert np.any(unproven) and not np.all(unproven)
+    alone = search.fold_paths(problem, folds, GRID, 1e-3)
     for one, other in zip(together, alone, strict=True):
-        assert (other.gaps <= 1e-5).all()
-        np.testing.assert_allclose(one.coefs, other.coefs, atol=0.02 * np.abs(one.coefs).max())
+        assert (other.gaps <= 1e-3).all()
+        np.testing.assert_allclose(one.coefs, other.coefs, atol=0.2 * np.abs(one.coefs).max())
 
 
 def test_separable_classes_under_weak_penalties_are_proven():
