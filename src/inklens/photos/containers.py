@@ -70,7 +70,7 @@ _HEIF_BUILT = {b"hvc1", b"grid", b"iovl", b"iden", b"tmap", b"Exif", b"mime", b"
 MAX_CHUNKS = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
 _JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
 _JPEG_STREAMING = {0xC0, 0xC1}  # Huffman coded, not progressive
-# frames that decoders seldom have (ITU-T T.81, table B.1; T.87); all others have 8 bits and Huffman's or arithmetic codes
+# frames that decoders seldom have (ITU-T T.81, table B.1; T.87); looked at where decoding failed
 _JPEG_CODINGS = {
     0xC3: "lossless",
     0xC5: "hierarchical",
@@ -200,7 +200,7 @@ def check_strips(image: Image.Image, size: int) -> None:
 
 
 def heif_coding(data: bytes) -> str:
-    """Return the type of the first coded item of a HEIF file that is not HEVC, such as ``"j2k1"``; "" if there is none."""
+    """Return the type of a HEIF file's first item that is not HEVC, such as ``"j2k1"``; "" if there is none."""
     for position in _found(data[: 1 << 16], b"infe"):
         wide = data[position + 4] == 3 if position + 4 < len(data) else False
         coding = data[position + (14 if wide else 12) :][:4]

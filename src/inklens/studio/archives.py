@@ -80,9 +80,8 @@ def _of_pictures(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tu
         except DataError:
             bad += 1
         if n_pixels > MAX_TOTAL_PIXELS:
-            raise DataError(
-                f"the pictures have more than {MAX_TOTAL_PIXELS // 1_000_000} million pixels together; make them smaller"
-            )
+            most = f"{MAX_TOTAL_PIXELS // 1_000_000} million"
+            raise DataError(f"the pictures have more than {most} pixels together; make them smaller")
     if not len(pictures) or bad > max(10, 0.01 * len(pictures)):
         raise DataError(
             f"the archive holds {len(pictures)} pictures that can be read and {bad} that cannot; expected one folder "
