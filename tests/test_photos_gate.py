@@ -188,7 +188,7 @@ def test_every_reason_has_a_remedy():
         assert len(reasons) == 6
         assert len(checks.remedies(reasons)) == len({reason.partition(":")[0] for reason in reasons}) >= 5
     page = [checks.crowded(900), checks.judge(np.zeros((28, 28)), {}).reasons[0]]
-    assert checks.remedies(page) == (checks.REMEDIES["not a page of handwriting"], checks.REMEDIES["blank"])
+    assert checks.remedies(page) == (checks.REMEDIES["too many signs"], checks.REMEDIES["blank"])
 
 
 def test_what_the_tutorials_recipe_lost_is_no_fault_of_the_writer(tmp_path):

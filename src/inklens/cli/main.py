@@ -127,7 +127,7 @@ def inklens(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         echo(ctx.get_help())
-    elif _room() < LEAST_ROOM:
+    elif _room() < LEAST_ROOM and {"-h", "--help"}.isdisjoint(sys.argv):
         raise click.ClickException(LITTLE_ROOM)
 
 

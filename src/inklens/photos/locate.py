@@ -55,7 +55,8 @@ def locate(
     try:
         lines = _page(picture, normaliser)
     except _CrowdedError as crowded:
-        return _refused([[single or normaliser.normalise(picture)]], checks.crowded(crowded.n_signs))
+        seen = single or normaliser.normalise(picture)  # what is wrong with this one sign is beside the point
+        return [[replace(seen, accepted=False, reasons=(checks.crowded(crowded.n_signs),))]]
     if single is None:
         return _judged_page(lines or [[normaliser.normalise(picture)]])
     least = 2 if single.measures.get("rivals", 0) > 0 else checks.MIN_SIGNS
