@@ -422,7 +422,13 @@ def box(name, content):
 
 @pytest.mark.parametrize(
     ("frame", "word"),
-    [(0xC3, "lossless"), (0xC5, "hierarchical"), (0xCB, "arithmetic lossless"), (0xCF, "arithmetic lossless"), (0xF7, "LS")],
+    [
+        (0xC3, "lossless"),
+        (0xC5, "hierarchical"),
+        (0xCB, "arithmetic lossless"),
+        (0xCF, "arithmetic lossless"),
+        (0xF7, "LS"),
+    ],
 )
 @pytest.mark.parametrize("end", [None, -2])
 def test_an_unbuilt_coding_of_a_jpeg_is_named(frame, word, end):
