@@ -429,12 +429,6 @@ def box(name, content):
         (0xCF, "hierarchical arithmetic lossless"),
         (0xF7, "JPEG-LS"),
     ],
-        (0xC3, "lossless"),
-        (0xC5, "hierarchical"),
-        (0xCB, "arithmetic lossless"),
-        (0xCF, "arithmetic lossless"),
-        (0xF7, "LS"),
-    ],
 )
 @pytest.mark.parametrize("end", [None, -2])
 def test_an_unbuilt_coding_of_a_jpeg_is_named(frame, word, end):
