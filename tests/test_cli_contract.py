@@ -18,7 +18,7 @@ from command import run
 from PIL import Image
 
 from inklens import DigitReader, load_dataset
-from inklens.cli.main import COMMANDS
+from inklens.cli.main import COMMANDS, LazyGroup, main
 
 SMALL = ["--train", "300", "--test", "200"]
 
@@ -344,6 +344,29 @@ def test_a_poor_environment_is_enough(model, picture):
     done = run("read", "--model", model[0], picture, fresh=True, env=poor)
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit to the address space")
+@pytest.mark.parametrize("megabytes", [150, 300, 430])
+def test_too_little_memory_to_begin_is_one_line_at_once(megabytes, tmp_path):
+    limited = f"ulimit -v {megabytes * 1000}; exec {sys.executable} -m inklens fit --train 200 --test 50 -o m.inklens"
+    done = subprocess.run(["/bin/sh", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    clear_error(done, 1, "not enough memory", "ulimit")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_library_that_does_not_fit_into_memory_is_one_line(monkeypatch, capsys):
+    def imported(*_):
+        raise ImportError("_imaging.so: failed to map segment from shared object")
+
+    monkeypatch.setattr(sys.modules[LazyGroup.__module__], "import_module", imported)
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "list"])
+    assert ended.value.code == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "not enough memory" in err
 
 
 @pytest.mark.parametrize("name", ["-rf.png", "two\nlines.png", "ünï.png", "x" * 250 + ".png", b"\xff\xfe.png"])

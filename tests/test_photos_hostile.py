@@ -397,6 +397,62 @@ def test_an_unbuilt_coding_is_named(coding):
     assert caught.value.code == "unsupported"
 
 
+@pytest.mark.parametrize("coding", [b"j2k1", b"av01"])
+def test_an_unbuilt_coding_behind_built_ones_is_named(coding):
+    pytest.importorskip("pi_heif")
+    item = b"infe\2\0\0\0\0\1\0\0"
+    head = HEIC[: int.from_bytes(HEIC[:4], "big")]
+    for first in (b"grid", b"hvc1", b"Exif"):
+        with pytest.raises(PhotoError, match=f"HEIC with coding {coding.decode()} is not supported") as caught:
+            decode(head + box(b"meta", bytes(4) + item + first + item + coding))
+        assert caught.value.code == "unsupported"
+
+
+@pytest.mark.parametrize("brand", [b"hevc", b"msf1"])
+def test_an_image_sequence_is_called_one(brand):
+    pytest.importorskip("pi_heif")
+    with pytest.raises(PhotoError, match="image sequence") as caught:
+        decode(box(b"ftyp", brand + bytes(4) + brand) + box(b"moov", bytes(40)) + box(b"mdat", bytes(40)))
+    assert caught.value.code == "unsupported"
+
+
+def box(name, content):
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+@pytest.mark.parametrize(
+    ("frame", "word"),
+    [
+        (0xC3, "lossless"),
+        (0xC5, "hierarchical"),
+        (0xCB, "arithmetic lossless"),
+        (0xCF, "hierarchical arithmetic lossless"),
+        (0xF7, "JPEG-LS"),
+    ],
+)
+@pytest.mark.parametrize("end", [None, -2])
+def test_an_unbuilt_coding_of_a_jpeg_is_named(frame, word, end):
+    with pytest.raises(PhotoError, match=f"JPEG with .*{word} coding is not supported") as caught:
+        decode(JPEG.replace(b"\xff\xc0\0", bytes((0xFF, frame, 0)))[:end])
+    assert caught.value.code == "unsupported"
+
+
+def test_a_jpeg_of_12_bits_is_called_so():
+    start = JPEG.index(b"\xff\xc0\0") + 4
+    with pytest.raises(PhotoError, match="JPEG with 12-bit coding"):
+        decode(JPEG[:start] + b"\x0c" + JPEG[start + 1 :])
+
+
+@pytest.mark.parametrize("many", [True, None])
+def test_a_page_of_too_many_digits_says_so_and_advises_no_page(many):
+    page = np.full((1000, 1000), 0.95)
+    for row, col in itertools.product(range(10, 1000, 38), repeat=2):  # 676 strokes of different lengths
+        page[row : row + 18 + (row * col) % 9, col : col + 4] = 0.1
+    ((seen,),) = locate(page, many=many)
+    assert not seen.accepted
+    assert seen.reasons == ("too many signs: 676, more than are read at once",)
+
+
 def damaged(data, rng):
     """Change some bytes, most of them near the start; or move, drop or repeat a piece."""
     out, choice = bytearray(data), rng.random()

@@ -24,8 +24,9 @@ import studio as studios
 from PIL import Image
 
 from inklens import DigitReader
+from inklens.errors import DataError
 from inklens.photos.drawing import normalise_drawing
-from inklens.studio import limits
+from inklens.studio import archives, limits
 
 ROOT = Path(__file__).parents[1]
 JSON = {"content-type": "application/json"}
@@ -290,6 +291,24 @@ def test_archives_that_are_no_data_leave_nothing(studio, content):
         assert sorted(folder.iterdir()) == before
     is_problem(upload(studio, content, "npz"), 422)
     assert [path for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_pictures_of_too_many_pixels_together_are_refused_before_all_are_decoded(monkeypatch):
+    decoded = []
+
+    def small(file):
+        decoded.append(file)
+        return np.zeros((40, 50), np.uint8)
+
+    monkeypatch.setattr(archives, "decode_picture", small)
+    monkeypatch.setattr(archives, "MAX_TOTAL_PIXELS", 10_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for k in range(20):
+            archive.writestr(f"a/{k}.png", b"x")
+    with pytest.raises(DataError, match="pixels together"):
+        archives.arrays_of(packed)
+    assert len(decoded) == 6  # one over five, which fit
 
 
 # ------------------------------------------------------------------------------------------------- jobs

@@ -60,6 +60,11 @@ GROUPS = {
 }
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
+# Bytes of address space: below, NumPy cannot be loaded, or its OpenBLAS tries for ever, deaf to every signal.
+LEAST_ROOM = 450_000 << 10
+NO_ROOM = ("failed to map", "cannot allocate", "cannot map")  # how dynamic linkers say it
+LITTLE_ROOM = "not enough memory to load NumPy and Pillow: give at least 600 MB (ulimit -v 600000, or unlimited)"
+
 # Older names that still run, with the same options and JSON: (module, what to write today).
 OLDER = {
     "certainty": ("judging", "evaluate MODEL --certainty"),
@@ -122,6 +127,18 @@ def inklens(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is None:
         echo(ctx.get_help())
+    elif _room() < LEAST_ROOM and {"-h", "--help"}.isdisjoint(sys.argv):
+        raise click.ClickException(LITTLE_ROOM)
+
+
+def _room() -> float:
+    """Return the bytes of address space that the process may take (`ulimit -v`)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("inf")
+    room, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return float("inf") if room == resource.RLIM_INFINITY else room
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -168,6 +185,10 @@ def _run(args: list[str] | None) -> int:
         return _say(str(error), 1)
     except MemoryError:
         return _say("not enough memory for this; use fewer rows (--train) or close other programs", 1)
+    except ImportError as error:
+        if any(words in str(error).lower() for words in NO_ROOM):
+            return _say(LITTLE_ROOM, 1)
+        raise
     except BrokenPipeError:
         return _drop_stdout()
     except OSError as error:

@@ -27,6 +27,7 @@ MIN_COPY_COSINE = 0.95  # between two frames of one printed sign, whatever the b
 MAX_COPIED_SHARE = 0.3  # of a page's signs; made pages of handwriting have at most 0.06, printed ones 0.41 and more
 REMEDIES = {  # by the first words of a reason; those that say most come first
     "not a page of handwriting": "photograph digits written by hand, dark on plain paper, and nothing else",
+    "too many signs": "give the page in parts, or photograph digits written by hand and nothing else",
     "blank": "write with a dark pen on light paper",
     "too faint": "take a darker pen, or more light",
     "several digits": "cut the picture to one digit, or read it as a page with --many",
@@ -37,7 +38,7 @@ REMEDIES = {  # by the first words of a reason; those that say most come first
     "unclear": "write with a dark pen on plain paper, and keep shadows and other marks out of the picture",
 }
 OF_DIGITS_ONLY = tuple(kind for kind in REMEDIES if kind.startswith("not "))  # these compare with digits
-ALONE = ("not a page of handwriting", "blank")  # nothing else needs to be said
+ALONE = ("not a page of handwriting", "too many signs", "blank")  # nothing else needs to be said
 MAX_TOLD = 2  # reasons in a line for people
 DIGITS = frozenset("0123456789")
 
@@ -108,8 +109,8 @@ def judge_page(frames: np.ndarray, accepted: np.ndarray) -> str | None:
 
 
 def crowded(n_signs: int) -> str:
-    """Return why a picture with so many signs is no page of handwriting."""
-    return f"not a page of handwriting: {n_signs:,} signs, more than a hand writes on a page"
+    """Return why a picture with so many signs is not read."""
+    return f"too many signs: {n_signs:,}, more than are read at once"
 
 
 def _nearest_cosine(frames: np.ndarray) -> np.ndarray:

@@ -65,9 +65,26 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 # chunks that change pixels; all others (text, profiles, animation frames, times) are never looked at
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 _EXIF_ORIENTATION = 274
+# items that are HEVC, made of others, or no picture
+_HEIF_BUILT = {b"hvc1", b"grid", b"iovl", b"iden", b"tmap", b"Exif", b"mime", b"uri "}
 MAX_CHUNKS = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
 _JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
 _JPEG_STREAMING = {0xC0, 0xC1}  # Huffman coded, not progressive
+# frames that decoders seldom have (ITU-T T.81, table B.1; T.87); looked at where decoding failed
+_JPEG_CODINGS = {
+    0xC3: "lossless",
+    0xC5: "hierarchical",
+    0xC6: "hierarchical",
+    0xC7: "hierarchical lossless",
+    0xC9: "arithmetic",
+    0xCA: "arithmetic",
+    0xCB: "arithmetic lossless",
+    0xCD: "hierarchical arithmetic",
+    0xCE: "hierarchical arithmetic",
+    0xCF: "hierarchical arithmetic lossless",
+    0xDE: "hierarchical",
+    0xF7: "JPEG-LS",
+}
 
 
 def identify(data: bytes) -> str:
@@ -183,12 +200,26 @@ def check_strips(image: Image.Image, size: int) -> None:
 
 
 def heif_coding(data: bytes) -> str:
-    """Return the type of the first coded item of a HEIF file, such as ``"hvc1"`` or ``"j2k1"``."""
-    position = data.find(b"infe", 0, 1 << 16)
-    if position < 0:
-        return ""
-    wide = data[position + 4] == 3
-    return data[position + (14 if wide else 12) :][:4].decode("ascii", "replace")
+    """Return the type of a HEIF file's first item that is not HEVC, such as ``"j2k1"``; "" if there is none."""
+    for position in _found(data[: 1 << 16], b"infe"):
+        wide = data[position + 4] == 3 if position + 4 < len(data) else False
+        coding = data[position + (14 if wide else 12) :][:4]
+        if len(coding) == 4 and coding.isascii() and coding.decode().isprintable() and coding not in _HEIF_BUILT:
+            return coding.decode().strip()
+    return ""
+
+
+def heif_is_sequence(data: bytes) -> bool:
+    """Say whether a HEIF file has a track of pictures, and no still one."""
+    names = {name for _, _, name in _boxes(data)}
+    return b"moov" in names and (b"meta" not in names or b"infe" not in data[: 1 << 16])
+
+
+def _found(data: bytes, word: bytes) -> Iterator[int]:
+    position = data.find(word)
+    while position >= 0:
+        yield position
+        position = data.find(word, position + 4)
 
 
 def heif_has_grid(data: bytes) -> bool:
@@ -234,6 +265,24 @@ def jpeg_scans(data: bytes) -> Scans:
             return Scans(held, data.count(b"\xff\xda", position))
         position += 2 + length
     return Scans(0.0, 0)
+
+
+def jpeg_unbuilt_coding(data: bytes) -> str:
+    """Return the coding of a JPEG's first frame if it is not the usual one, such as ``"lossless"`` or ``"12-bit"``."""
+    position = 2
+    while position + 5 <= len(data):
+        marker = data[position + 1]
+        if data[position] != 0xFF or marker in (0x01, 0xFF, *range(0xD0, 0xD9)):
+            position += 1
+            continue
+        if marker in _JPEG_CODINGS:
+            return _JPEG_CODINGS[marker]
+        if marker in _JPEG_FRAMES:
+            return f"{data[position + 4]}-bit" if data[position + 4] in (12, 16) else ""
+        if marker == 0xDA:
+            return ""
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return ""
 
 
 def check_tiles(image: Image.Image, most_bytes: int) -> None:

@@ -212,8 +212,13 @@ def _from_heic(data: bytes, kind: str, orientation: int | None, detail: int, not
     except PhotoError:
         raise
     except Exception as error:
+        if containers.heif_is_sequence(data):
+            raise PhotoError(
+                "a HEIF image sequence without a still picture is not supported; export one picture as JPEG",
+                code="unsupported",
+            ) from error
         coding = containers.heif_coding(data)
-        if coding not in ("hvc1", "grid", ""):
+        if coding:
             raise PhotoError(
                 f"HEIC with coding {coding} is not supported; export it as JPEG", code="unsupported"
             ) from error
@@ -306,6 +311,9 @@ def _finish(layers: gray.Layers, kind: str, size: tuple[int, int], turn: int | N
 
 def _translated(error: Exception, data: bytes, kind: str) -> PhotoError:
     """Name a decoder's exception: cut off, or damaged."""
+    coding = containers.jpeg_unbuilt_coding(data) if kind == "JPEG" else ""
+    if coding:
+        return PhotoError(f"JPEG with {coding} coding is not supported; export it as PNG", code="unsupported")
     text = str(error).lower()
     if containers.looks_cut_off(data, kind) or any(word in text for word in ("truncated", "end of", "too short")):
         return PhotoError("the file is cut off; copy or download it again", code="truncated")

@@ -18,6 +18,7 @@ SPECK_EXTENT = 0.12  # of the median height: shorter in both directions is a spe
 ROW_GAP = 0.55  # of the median height between the middles of two lines
 MIN_SPLIT_ASPECT = 1.25  # width over height from which a component may be two digits that touch
 MAX_DIGITS = 600  # more components of a digit's size are no page that a person wrote, and would take seconds
+MAX_WEIGHED = 150  # signs of a page whose frames say how much the page is worth; a guess at its paper may be given up
 CLEAR_WORTH = 0.85  # per digit, from which a page needs no second guess at its paper
 MIN_SPLIT_GAIN = 0.15  # of novelty: by so much lower must that of the halves be
 
@@ -55,7 +56,8 @@ def locate(
     try:
         lines = _page(picture, normaliser)
     except _CrowdedError as crowded:
-        return _refused([[single or normaliser.normalise(picture)]], checks.crowded(crowded.n_signs))
+        seen = single or normaliser.normalise(picture)  # what is wrong with this one sign is beside the point
+        return [[replace(seen, accepted=False, reasons=(checks.crowded(crowded.n_signs),))]]
     if single is None:
         return _judged_page(lines or [[normaliser.normalise(picture)]])
     least = 2 if single.measures.get("rivals", 0) > 0 else checks.MIN_SIGNS
@@ -109,11 +111,15 @@ def _page(picture: Picture, normaliser: Normaliser) -> list[list[Normalised]]:
 
 
 def _worth(digits: list[Found]) -> float:
-    """Return how many digits there are: an ordinary one counts 1, one with a high novelty next to nothing."""
+    """Return how many digits there are: an ordinary one counts 1, one with a high novelty next to nothing.
+
+    Of many signs, some that are spread evenly stand for all.
+    """
     if not digits:
         return 0.0
-    novelty = typical.shipped().novelty(np.array([found.frame() for found in digits], np.float32))
-    return float((1 - np.clip((novelty - 1) / 3, 0, 1.3)).sum())
+    weighed = digits[:: -(-len(digits) // MAX_WEIGHED)]
+    novelty = typical.shipped().novelty(np.array([found.frame() for found in weighed], np.float32))
+    return float((1 - np.clip((novelty - 1) / 3, 0, 1.3)).mean()) * len(digits)
 
 
 def _digits(view: View, seen: Ink, lines: bool) -> list[list[Found]]:

@@ -15,6 +15,7 @@ from inklens.errors import DataError
 
 MAX_PICTURES = 100_000
 MAX_UNPACKED_BYTES = 512 << 20
+MAX_TOTAL_PIXELS = 500_000_000  # decoded, of all pictures together: some 12 ns each
 MAX_RATIO = 200  # of a member; digits as PNG do not pack at all, IDX about 5 times
 MAX_LABEL = 64  # characters
 IDX_IMAGES, IDX_LABELS = 0x0803, 0x0801
@@ -65,17 +66,22 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 def _of_pictures(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    pictures, labels, bad = Stack(None), [], 0
+    pictures, labels, bad, n_pixels = Stack(None), [], 0, 0
     for info in sorted(members, key=lambda member: member.filename):
         parts = PurePosixPath(info.filename).parts
         if len(parts) < 2 or not parts[-1].lower().endswith(SUFFIXES) or info.file_size > MAX_FILE_BYTES:
             continue
         try:
             label = _label(parts[-2])
-            pictures.add(decode_picture(io.BytesIO(_read(archive, info))))
+            picture = decode_picture(io.BytesIO(_read(archive, info)))
+            n_pixels += picture.size
+            pictures.add(picture)
             labels.append(label)
         except DataError:
             bad += 1
+        if n_pixels > MAX_TOTAL_PIXELS:
+            most = f"{MAX_TOTAL_PIXELS // 1_000_000} million"
+            raise DataError(f"the pictures have more than {most} pixels together; make them smaller")
     if not len(pictures) or bad > max(10, 0.01 * len(pictures)):
         raise DataError(
             f"the archive holds {len(pictures)} pictures that can be read and {bad} that cannot; expected one folder "
