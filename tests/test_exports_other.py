@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from inklens import DigitReader, load_dataset
 from inklens.errors import DataError, MissingPackageError
 from inklens.exports.c_header import c_header
+from inklens.names import unshowable
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 onnxruntime.set_default_logger_severity(3)  # it warns of processors that it does not know
 
 FEATURES = {"pixels": 784, "upright": 784, "strokes": 520}
-NAMES = ('a"b\\', "*/ ??/", "é\u202e\n", "//", "4", "5", "6", "7", "8", "9")
+NAMES = ('a"b\\', "*/ ??/", "é\\n\\", "//", "4", "5", "6", "7", "8", "9")
 MAIN = """
 #include <stdio.h>
 #include "model.h"
@@ -210,8 +211,11 @@ def test_a_sparse_model_is_a_smaller_header():
     assert len(sparse) < 0.2 * len(dense)
 
 
+SHOWN = st.text(min_size=1, max_size=8).filter(lambda name: bool(name.strip()) and not unshowable(name))
+
+
 @pytest.mark.skipif("gcc" not in COMPILERS, reason="no gcc here")
-@given(st.lists(st.text(max_size=8), min_size=2, max_size=4), st.text(max_size=30))
+@given(st.lists(SHOWN, min_size=2, max_size=4, unique=True), st.text(max_size=30))
 @settings(max_examples=10, deadline=None)
 def test_no_name_becomes_code(names, title):
     reader = DigitReader(np.eye(len(names), 4), np.zeros(len(names)), tuple(names), (2, 2), recipe=title)
@@ -226,9 +230,7 @@ def test_what_c_cannot_hold_is_refused():
     with pytest.raises(DataError, match="on strokes; export it as"):
         DigitReader.shipped().to_c()
     with pytest.raises(DataError, match="range of C's float"):
-        model("pixels", scale=1e300).to_c()
-    with pytest.raises(DataError, match="4000 bytes"):
-        DigitReader(np.eye(2, 4), np.zeros(2), ("é" * 2001, "b"), (2, 2)).to_c()
+        model("pixels", scale=1e60).to_c()
 
 
 # ------------------------------------------------------------------------------------------------- command

@@ -15,7 +15,7 @@ from inklens.pages.shell import Shell
 
 
 def subject(rows, shape, *, l1_ratio=0.0, C=0.1):
-    model = SoftmaxRegression(C=C, l1_ratio=l1_ratio, tol=1e-3).fit(rows.X_train / 255, rows.y_train)
+    model = SoftmaxRegression(C=C, l1_ratio=l1_ratio, tol=1e-3, binary="softmax").fit(rows.X_train / 255, rows.y_train)
     fitted = {"C": C, "l1_ratio": l1_ratio, "group": False, "tol": 1e-3}
     names = tuple(str(name) for name in model.classes_)
     reader = DigitReader(model.coef_, model.intercept_, names, shape, provenance={"fit": fitted})

@@ -35,7 +35,7 @@ from inklens.model.linear_model import LinearModel
 from inklens.reprs import Card, map_tiles
 
 MOST_LINES, MOST_BYTES = 15, 60_000
-HOSTILE = ["<b>bold</b>", 'a "quoted" & long name ' * 9, "line\nbreak", "あ", "$x_1$"]
+HOSTILE = ["<b>bold</b>", 'a "quoted" & long name ' * 8, "</td><td>", "あ", "$x_1$"]
 
 
 def small_data(names, shape, n=40):

@@ -175,5 +175,7 @@ class LogisticRegressionCV(SoftmaxRegressionCV):
         self.C_, self.l1_ratio_ = np.full(len(names), self.C_), np.full(len(names), self.l1_ratio_)
 
 
-sklearn.linear_model.LogisticRegression = LogisticRegression
-sklearn.linear_model.LogisticRegressionCV = LogisticRegressionCV
+def pytest_configure():
+    """Put ours in the place of scikit-learn's: in a process with this plugin alone, not wherever it is imported."""
+    sklearn.linear_model.LogisticRegression = LogisticRegression
+    sklearn.linear_model.LogisticRegressionCV = LogisticRegressionCV

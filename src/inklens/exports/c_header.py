@@ -14,7 +14,6 @@ from inklens.errors import DataError
 from inklens.exports.model import ExportedModel
 
 FLOAT_BYTES = 4
-MAX_NAME_BYTES = 4000  # C99 promises string literals of 4,095 characters
 LINE = 110  # characters of numbers in a line
 PLAIN_SIGNS = frozenset(string.ascii_letters + string.digits + " -_.")  # the same in all character sets of C
 
@@ -177,9 +176,7 @@ def _remark(text: str) -> str:
 
 
 def _labels(classes: Sequence[str]) -> str:
-    for name in classes:
-        if len(name.encode()) > MAX_NAME_BYTES:
-            raise DataError(f"the name of a class has more than {MAX_NAME_BYTES} bytes, too long for C; shorten it")
+    # C99 promises literals of 4,095 characters: names have 200 at most (`names.py`), of four bytes each.
     names = ",\n    ".join(_literal(name) for name in classes)
     return f"static const char *const inklens_labels[{len(classes)}] = {{\n    {names}\n}};\n\n"
 

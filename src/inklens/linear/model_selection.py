@@ -33,7 +33,7 @@ from inklens.linear.path import path_grid, warn_of_gaps
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import check_strength
 from inklens.linear.rows.rows import Rows
-from inklens.linear.search import NEVER, Fold, FoldPath, fold_path
+from inklens.linear.search import NEVER, Fold, FoldPath, fold_paths
 from inklens.linear.softmax import log_softmax
 
 FAST_SCORES = {"neg_log_loss", "accuracy", None}  # computed from scores; others are asked through an estimator
@@ -231,10 +231,10 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         self.Cs_ = np.stack([path_grid(problem, self.Cs, self.C_max) for problem in problems])
         folds = self._folds(X, codes, kept, len(labels), routed.splitter.split)
         judge = _Judge(self, X, labels, rows, codes, kept, classes, routed.scorer.score)
-        paths = [
-            [fold_path(problem, fold, grid, self.path_tol) for problem, grid in zip(problems, self.Cs_, strict=True)]
-            for fold in folds
+        by_ratio = [
+            fold_paths(problem, folds, grid, self.path_tol) for problem, grid in zip(problems, self.Cs_, strict=True)
         ]
+        paths = [list(of_fold) for of_fold in zip(*by_ratio, strict=True)]
         self.scores_ = np.array(
             [[judge.scores(path, fold) for path in of_fold] for fold, of_fold in zip(folds, paths, strict=True)]
         )
@@ -363,23 +363,22 @@ class _Judge:
     def scores(self, path: FoldPath, fold: Fold) -> np.ndarray:
         """Return the score of each fit of the path, (n_Cs,)."""
         judge = self._quickly if self.search.scoring in FAST_SCORES else self._through_an_estimator
-        return np.array(judge(path, fold))
+        return judge(path, fold)
 
-    def _quickly(self, path: FoldPath, fold: Fold) -> list[float]:
+    def _quickly(self, path: FoldPath, fold: Fold) -> np.ndarray:
         held_out, codes = self.rows.take(fold.test), self.codes[fold.test]
         weights = self.params.get("sample_weight")
         weights = None if weights is None else np.asarray(weights, dtype=np.float64)[self.kept[fold.test]]
-        found = []
-        for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
-            raw = held_out.scores(coef, intercept, dtype=np.float64)
-            if self.search.scoring == "neg_log_loss":
-                own = log_softmax(raw)[np.arange(len(raw)), codes]
-                found.append(float(np.average(np.maximum(own, LEAST_LOG_PROBA), weights=weights)))
-            else:
-                found.append(float(np.average(raw.argmax(axis=1) == codes, weights=weights)))
-        return found
+        every = held_out.scores(path.coefs.reshape(-1, path.coefs.shape[2]), path.intercepts.ravel(), dtype=np.float64)
+        raw = every.reshape(len(every), *path.intercepts.shape)
+        if self.search.scoring == "neg_log_loss":
+            logs = log_softmax(raw.reshape(-1, raw.shape[2])).reshape(raw.shape)
+            own = np.maximum(logs[np.arange(len(raw)), :, codes], LEAST_LOG_PROBA)
+        else:
+            own = raw.argmax(axis=2) == codes[:, None]
+        return np.asarray(np.average(own, axis=0, weights=weights))
 
-    def _through_an_estimator(self, path: FoldPath, fold: Fold) -> list[float]:
+    def _through_an_estimator(self, path: FoldPath, fold: Fold) -> np.ndarray:
         scorer, chosen = _of_classes(self.search._scorer(), self.classes), self.kept[fold.test]
         X = self.rows.take(fold.test) if self.has_rows_only else _safe_indexing(self.X, chosen)
         params = _check_method_params(self.X, self.params, indices=chosen)
@@ -392,7 +391,7 @@ class _Judge:
         for coef, intercept in zip(path.coefs, path.intercepts, strict=True):
             view.coef_, view.intercept_ = self.search._as_shown(coef, intercept, self.classes)
             found.append(float(scorer(view, X, self.labels[chosen], **params)))
-        return found
+        return np.array(found)
 
 
 def _mean(paths: list[FoldPath], point: int) -> tuple[np.ndarray, np.ndarray]:

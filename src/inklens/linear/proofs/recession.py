@@ -40,7 +40,8 @@ def quasi_separation(problem: Problem, seconds: float | None = None) -> Separati
     >>> from inklens.linear.problem.penalties import ElasticNet
     >>> X, codes = np.array([[0.0], [1.0], [1.0], [2.0]]), np.array([0, 0, 1, 1])
     >>> found = quasi_separation(Problem(Rows.of(X), codes, np.ones(4), 2, ElasticNet(0.0, 0.0)))
-    >>> found.margin, (X @ (found.coef[1] - found.coef[0]) + found.intercept[1] - found.intercept[0]).tolist()
+    >>> lead = X @ (found.coef[1] - found.coef[0]) + found.intercept[1] - found.intercept[0]
+    >>> found.margin, np.sign(lead).tolist()
     (0.0, [-1.0, 0.0, 0.0, 1.0])
     """
     columns, K = np.flatnonzero(problem.free), problem.n_classes

@@ -1,0 +1,200 @@
+"""Newton's method for many ridge fits on the same few rows at once: the folds of a cross-validation.
+
+A fit on some thousand numbers takes less time than Python needs to start it. Here all folds take each step together:
+one matrix product makes the scores of all, one all Hessians (from the products of columns, made once), and one call
+solves all systems. Where these are too large, conjugate gradients solve them, all folds in step.
+
+Coefficients are held as W = U V with U an orthonormal basis of what sums to zero over the classes, where a ridge has
+its optimum: the Hessian over V (n_classes - 1 rows) is positive definite, the intercept included.
+
+Shapes as in `proofs/stacked.py`; V and steps (n_fits, n_classes - 1, n_features).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inklens.linear.proofs.stacked import StackedFits, lower_bounds
+
+MOST_SYSTEM_WORK = 1e7  # multiply-adds of a Hessian, beyond which none is made
+MOST_UNKNOWNS = 150  # of a system that is solved directly
+FORCING = 0.1  # of the gradient, down to which conjugate gradients solve
+DAMPING = 1e-9  # of a preconditioner's diagonal, by which columns that are sums of others do not make it singular
+MOST_PRODUCTS = 30  # of these in a step
+MOST_ROUNDS = 30  # of one point: beyond, other methods take over
+MOST_HALVINGS = 20  # of a step that leads uphill
+WORTH_PROVING = 0.9  # of the gap that is asked for: up to that a believed gap is proven
+
+
+@dataclass(frozen=True, eq=False)
+class StackedPoint:
+    """The fits at one strength of the penalty, and what is proven of each."""
+
+    W: np.ndarray
+    gaps: np.ndarray
+    n_iter: np.ndarray
+
+
+class StackedNewton:
+    """Fits in a row on the same rows, each from where the one before ended."""
+
+    def __init__(self, fits: StackedFits) -> None:
+        self.fits = fits
+        n_fits, n_features, n = len(fits.weights), fits.X.shape[1], fits.n_classes - 1
+        self.basis = _basis(fits.n_classes)
+        self.first, self.second = np.tril_indices(n_features)
+        self.a, self.b = np.tril_indices(n)
+        self.is_direct = (
+            n * n_features <= MOST_UNKNOWNS and len(self.a) * len(self.first) * len(fits.X) <= MOST_SYSTEM_WORK
+        )
+        if self.is_direct:
+            columns = np.ascontiguousarray(fits.X.T)
+            self.products = np.empty((len(self.first), len(fits.X)))  # of column pairs, in the order of these
+            for k, column in enumerate(columns):
+                np.multiply(columns[: k + 1], column, out=self.products[k * (k + 1) // 2 :][: k + 1])
+        self.inverse: np.ndarray | None = None  # of a point's preconditioner
+        self.V = np.zeros((n_fits, n, n_features))
+        if fits.fit_intercept:
+            logs = np.log(fits.weights @ fits.indicator.T.astype(np.float64))
+            self.V[:, :, -1] = logs @ self.basis
+
+    def fit(self, ridge: np.ndarray, tol: float) -> StackedPoint:
+        """Return the fits under a ridge (n_features,), proven to `tol` unless rounds run out or a step fails."""
+        fits, V, self.inverse = self.fits, self.V, None
+        gaps, n_iter = np.full(len(V), np.inf), np.zeros(len(V), dtype=np.int32)
+        W, loss, proba, objective = self._at(V, ridge)
+        for _ in range(MOST_ROUNDS):
+            gradient = self.basis.T @ fits.gradient(proba) + ridge * V
+            self._prove(gaps, W, loss, proba, objective, gradient, ridge, tol)
+            open_ = gaps > tol
+            if not open_.any():
+                break
+            try:
+                solved = self._solved if self.is_direct else self._nearly_solved
+                step = solved(proba, gradient, ridge) * open_[:, None, None]
+            except np.linalg.LinAlgError:  # sure probabilities leave no curvature that float64 sees
+                break
+            n_iter += open_
+            for _ in range(MOST_HALVINGS):
+                W, loss, proba, after = self._at(V - step, ridge)
+                uphill = ~(after <= objective * (1.0 + 1e-12))
+                if not uphill.any():
+                    break
+                step = np.where(uphill[:, None, None], step / 4.0, step)
+            else:
+                break
+            V, objective = V - step, after
+        self.V = V
+        return StackedPoint(self.basis @ V, gaps, n_iter)
+
+    def _at(self, V: np.ndarray, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return W, loss, probabilities and objective."""
+        W = self.basis @ V
+        loss, proba = self.fits.loss_and_proba(W)
+        return W, loss, proba, loss + 0.5 * (W * (ridge * W)).sum(axis=(1, 2))
+
+    def _prove(
+        self,
+        gaps: np.ndarray,
+        W: np.ndarray,
+        loss: np.ndarray,
+        proba: np.ndarray,
+        objective: np.ndarray,
+        gradient: np.ndarray,
+        ridge: np.ndarray,
+        tol: float,
+    ) -> None:
+        """Write the proven gaps where one that is still open is believed to be closed."""
+        penalised = ridge > 0.0
+        believed = 0.5 * (gradient[:, :, penalised] ** 2 / ridge[penalised]).sum(axis=(1, 2))
+        if not ((gaps > tol) & (believed <= WORTH_PROVING * tol * objective)).any():
+            return
+        bounds = lower_bounds(self.fits, W, loss, proba, ridge)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            proven = np.where(objective > 0.0, np.maximum(0.0, objective - bounds) / objective, 0.0)
+        np.minimum(gaps, np.where(np.isnan(proven), np.inf, proven), out=gaps)
+
+    def _nearly_solved(self, proba: np.ndarray, gradient: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+        """Return H^-1 g to a tenth by preconditioned conjugate gradients, all fits in step."""
+        if self.inverse is None:
+            self.inverse = self._preconditioner(proba, ridge)
+        inverse = self.inverse
+        curvature = proba * self.fits.weights[:, None]
+        step, left = np.zeros_like(gradient), gradient.copy()
+        along = self._preconditioned(inverse, left)
+        direction, product = along, _dots(left, along)
+        enough = FORCING**2 * product
+        for _ in range(MOST_PRODUCTS):
+            if (product <= enough).all():
+                break
+            turned = self._hessian_product(curvature, proba, direction, ridge)
+            share = np.divide(product, _dots(direction, turned), out=np.zeros_like(product), where=product > enough)
+            step += share[:, None, None] * direction
+            left -= share[:, None, None] * turned
+            along = self._preconditioned(inverse, left)
+            after = _dots(left, along)
+            turn = np.divide(after, product, out=np.zeros_like(product), where=product > 0.0)
+            direction, product = along + turn[:, None, None] * direction, after
+        return step
+
+    def _hessian_product(
+        self, curvature: np.ndarray, proba: np.ndarray, direction: np.ndarray, ridge: np.ndarray
+    ) -> np.ndarray:
+        """Return H V, where `curvature` is c p."""
+        z = self.fits.scores(self.basis @ direction)
+        z -= np.einsum("fki,fki->fi", proba, z)[:, None]
+        z *= curvature
+        back = (z.reshape(-1, z.shape[2]) @ self.fits.X).reshape(*z.shape[:2], -1)
+        return np.asarray(self.basis.T @ back + ridge * direction)
+
+    def _preconditioner(self, proba: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+        """Return the inverse of X'diag(c p_k (1 - p_k))X + ridge of each class, from the mean over the folds."""
+        X = self.fits.X
+        mean = (self.fits.weights[:, None] * proba * (1.0 - proba)).mean(axis=0)
+        columns, spread = np.ascontiguousarray(X.T), np.empty(X.T.shape)
+        grams = np.empty((len(mean), len(spread), len(spread)))
+        for own, gram in zip(np.sqrt(mean), grams, strict=True):
+            np.multiply(columns, own, out=spread)
+            np.matmul(spread, spread.T, out=gram)
+        diagonal = np.arange(X.shape[1])
+        grams[:, diagonal, diagonal] *= 1.0 + DAMPING
+        grams[:, diagonal, diagonal] += ridge + np.finfo(float).tiny
+        return np.linalg.inv(grams)
+
+    def _preconditioned(self, inverse: np.ndarray, V: np.ndarray) -> np.ndarray:
+        W = self.basis @ V
+        return np.asarray(self.basis.T @ np.moveaxis(np.moveaxis(W, 1, 0) @ inverse, 0, 1))
+
+    def _solved(self, proba: np.ndarray, gradient: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+        """Return the Newton steps H^-1 g; H_ab = sum_i c_i [U'(diag p_i - p_i p_i') U]_ab x_i x_i' + ridge."""
+        n_fits, n, n_features = gradient.shape
+        along = self.basis.T @ proba
+        curvature = (self.basis[:, self.a] * self.basis[:, self.b]).T @ proba
+        curvature -= along[:, self.a] * along[:, self.b]
+        curvature *= self.fits.weights[:, None]
+        packed = (curvature.reshape(-1, proba.shape[2]) @ self.products.T).reshape(n_fits, len(self.a), -1)
+        blocks = np.empty((n_fits, len(self.a), n_features, n_features))
+        blocks[:, :, self.first, self.second] = packed
+        blocks[:, :, self.second, self.first] = packed
+        H = np.empty((n_fits, n, n_features, n, n_features))
+        for pair, (a, b) in enumerate(zip(self.a, self.b, strict=True)):
+            H[:, a, :, b] = H[:, b, :, a] = blocks[:, pair]
+        systems, diagonal = H.reshape(n_fits, n * n_features, -1), np.arange(n * n_features)
+        systems[:, diagonal, diagonal] += np.tile(ridge, n)
+        return np.linalg.solve(systems, gradient.reshape(n_fits, -1, 1)).reshape(gradient.shape)
+
+
+def _dots(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Return the inner product of each fit's arrays, (n_fits,)."""
+    return np.asarray(np.einsum("fkj,fkj->f", A, B))
+
+
+def _basis(n_classes: int) -> np.ndarray:
+    """Return an orthonormal basis of the vectors that sum to zero, (n_classes, n_classes - 1) (Helmert's).
+
+    >>> bool(np.allclose(_basis(4).T @ _basis(4), np.eye(3))), bool(np.allclose(_basis(4).sum(axis=0), 0.0))
+    (True, True)
+    """
+    k = np.arange(1, n_classes)
+    row = np.arange(n_classes)[:, None]
+    return np.asarray(np.where(row < k, 1.0, np.where(row == k, -k, 0.0)) / np.sqrt(k * (k + 1.0)))

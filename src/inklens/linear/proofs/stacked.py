@@ -1,0 +1,141 @@
+"""The proof of `certificates.py` for many fits on the same few rows at once, under a ridge.
+
+Every formula is that of `certificates.certify` with the softmax as dual point and scale 1; only the loops over fits are
+NumPy's. A row that a fit leaves out has weight 0 there, which lengthens the sums that rounding is counted for.
+
+Shapes: X (n_samples, n_features), with a last column of ones where there is an intercept; W (n_fits, n_classes,
+n_features); weights (n_fits, n_samples); proba (n_fits, n_classes, n_samples), rows last, as NumPy is slow along short
+axes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import entr, xlog1py
+
+from inklens.linear.proofs.certificates import SURE_OF_SCORES, gamma
+
+
+@dataclass(frozen=True, eq=False)
+class StackedFits:
+    """Rows and labels that fits share, and each fit's own weights."""
+
+    X: np.ndarray
+    codes: np.ndarray
+    weights: np.ndarray
+    n_classes: int
+    fit_intercept: bool
+
+    @cached_property
+    def magnitudes(self) -> np.ndarray:
+        """sum_i c_i |x_ij|, with the rounding of these sums, (n_fits, n_features)."""
+        return np.asarray((self.weights @ np.abs(self.X)) * (1.0 + 1e-9))
+
+    @cached_property
+    def farthest(self) -> np.ndarray:
+        """The largest |x_ij| of each column, (n_features,)."""
+        return np.asarray(np.abs(self.X).max(axis=0, initial=0.0))
+
+    @cached_property
+    def totals(self) -> np.ndarray:
+        """The weight of all rows, (n_fits,)."""
+        return np.asarray(self.weights.sum(axis=1))
+
+    @cached_property
+    def indicator(self) -> np.ndarray:
+        """Which class each row belongs to, (n_classes, n_samples)."""
+        return np.asarray(np.arange(self.n_classes)[:, None] == self.codes)
+
+    def scores(self, W: np.ndarray) -> np.ndarray:
+        """Return z = W x, (n_fits, n_classes, n_samples)."""
+        return np.asarray((W.reshape(-1, W.shape[2]) @ self.X.T).reshape(*W.shape[:2], -1))
+
+    def loss_and_proba(self, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return each fit's loss (n_fits,), and probabilities."""
+        z = self.scores(W)
+        z -= z.max(axis=1, keepdims=True)
+        own = z[:, self.codes, np.arange(z.shape[2])]
+        np.exp(z, out=z)
+        total = z.sum(axis=1)
+        loss = (self.weights * (np.log(total) - own)).sum(axis=1)
+        return loss, z / total[:, None]
+
+    def others(self, proba: np.ndarray) -> np.ndarray:
+        """Return the probabilities of classes that a row does not belong to, 0 for its own."""
+        return np.where(self.indicator, 0.0, proba)
+
+    def gradient(self, proba: np.ndarray) -> np.ndarray:
+        """Return the gradient of the loss, in the shape of W; 1 - p_own without cancellation."""
+        residual = self.others(proba)
+        residual -= self.indicator * residual.sum(axis=1)[:, None]
+        residual *= self.weights[:, None]
+        return np.asarray((residual.reshape(-1, residual.shape[2]) @ self.X).reshape(*residual.shape[:2], -1))
+
+
+def lower_bounds(
+    fits: StackedFits, W: np.ndarray, loss: np.ndarray, proba: np.ndarray, ridge: np.ndarray
+) -> np.ndarray:
+    """Return a proven lower bound of each fit's optimum, (n_fits,).
+
+    `loss` and `proba` are those at W, `ridge` (n_features,) is the factor of ||W||^2 / 2, 0 for the intercept alone.
+    """
+    n_samples, n_classes = len(fits.codes), fits.n_classes
+    slack = _loss_rounding(fits, W, loss, proba)
+    proba, leak = _balanced(fits, proba) if fits.fit_intercept else (proba, np.zeros(len(W)))
+    of_sums = gamma(n_samples + 8 * n_classes + 20)
+    relative, shift = of_sums + 2.0 * leak, of_sums * _largest_residual(fits, proba) + 2.0 * leak
+    penalised = ridge > 0.0
+    G = np.abs(fits.gradient(proba)[:, :, penalised]) + (shift[:, None] * fits.magnitudes[:, penalised])[:, None]
+    conjugate = 0.5 * ((G / ridge[penalised]) * G).sum(axis=(1, 2))
+    sure = _entropy(fits, proba)
+    slack += n_classes * (shift * fits.totals + relative * sure)
+    return np.asarray(np.maximum(0.0, sure - slack - conjugate))
+
+
+def _entropy(fits: StackedFits, proba: np.ndarray) -> np.ndarray:
+    q = fits.others(proba)
+    given = np.minimum(q.sum(axis=1), 1.0)
+    return np.asarray((fits.weights * (entr(q).sum(axis=1) - xlog1py(1.0 - given, -given))).sum(axis=1))
+
+
+def _largest_residual(fits: StackedFits, proba: np.ndarray) -> np.ndarray:
+    return np.asarray(np.minimum(1.0, fits.others(proba).sum(axis=1).max(axis=1)))
+
+
+def _flows(fits: StackedFits, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
+    q = fits.others(proba) * fits.weights[:, None]
+    return q.sum(axis=2), q.sum(axis=1) @ fits.indicator.T.astype(np.float64)
+
+
+def _balanced(fits: StackedFits, proba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move probability until class sums are those of the labels; also the share of a class still misplaced."""
+    wanted = fits.weights @ fits.indicator.T.astype(np.float64)
+    gained, given = _flows(fits, proba)
+    for _ in range(2):
+        proba = _mixing(wanted, gained - given) @ proba
+        gained, given = _flows(fits, proba)
+    unsure = np.abs(gained - given) + gamma(proba.shape[2] + 2 * fits.n_classes) * (gained + given)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        leak = np.where(unsure > 0.0, unsure / (wanted + gained - given), 0.0).max(axis=1)
+    return proba, np.where(np.isfinite(leak), leak, 1.0)
+
+
+def _mixing(wanted: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Return the column-stochastic matrices that move each fit's excess to the classes that are short of it."""
+    surplus, shortage = np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
+    present, short = wanted + excess, shortage.sum(axis=1, keepdims=True)
+    share = np.divide(surplus, present, out=np.zeros_like(surplus), where=(present > 0.0) & (short > 0.0))
+    to = np.divide(shortage, short, out=np.zeros_like(shortage), where=short > 0.0)
+    return np.asarray(np.eye(wanted.shape[1]) * (1.0 - share)[:, None] + to[:, :, None] * share[:, None])
+
+
+def _loss_rounding(fits: StackedFits, W: np.ndarray, loss: np.ndarray, proba: np.ndarray) -> np.ndarray:
+    n_samples, n_classes, n_features = len(fits.codes), fits.n_classes, fits.X.shape[1]
+    widest = np.abs(W).max(axis=1)
+    of_scores = gamma(n_features + n_classes + 20)
+    is_sure = of_scores * (widest @ fits.farthest) <= SURE_OF_SCORES
+    largest = np.where(is_sure, np.minimum(1.0, 1.2 * _largest_residual(fits, proba)), 1.0)
+    moved = 2.0 * largest * of_scores * (fits.magnitudes * widest).sum(axis=1)
+    return np.asarray(moved + gamma(n_classes + 12) * fits.totals + gamma(n_samples + 20) * loss)

@@ -1,0 +1,124 @@
+"""Folds of small tables, fitted together: the optimum, and bounds that no optimum passes."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+
+from inklens import SoftmaxRegressionCV
+from inklens.linear import search
+from inklens.linear.driver import solve
+from inklens.linear.methods.stacked_newton import StackedNewton
+from inklens.linear.problem.build import Penalizing
+from inklens.linear.proofs import certificates
+from inklens.linear.proofs.stacked import StackedFits, lower_bounds
+from inklens.linear.rows.rows import Rows
+
+GRID = np.geomspace(1e-3, 1e3, 3)
+TABLES = {"iris": load_iris, "wine, raw": load_wine, "two classes": load_breast_cancer}
+
+
+def table(name):
+    X, y = TABLES[name](return_X_y=True)
+    return (X if "raw" in name else (X - X.mean(axis=0)) / X.std(axis=0)), y
+
+
+def five_folds(n):
+    fold_of = np.random.default_rng(0).permutation(n) % 5
+    return [search.Fold(np.flatnonzero(fold_of != k), np.flatnonzero(fold_of == k)) for k in range(5)]
+
+
+def problem_of(X, y, *, fit_intercept=True, weights=None, single=False, factors=None):
+    weights = np.ones(len(y)) if weights is None else weights
+    asked = Penalizing(0.0, False, single, False, factors, False)
+    return asked.problem(Rows.of(X, n_threads=1), y, weights, len(np.unique(y)), fit_intercept=fit_intercept)
+
+
+@pytest.fixture
+def never_alone(monkeypatch):
+    def fail(*_):
+        raise AssertionError("a fold was fitted alone")
+
+    monkeypatch.setattr(search, "fold_path", fail)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("most_unknowns", [150, 0])  # systems solved directly, and by conjugate gradients
+def test_fits_and_gaps_are_those_of_fits_one_by_one(name, fit_intercept, most_unknowns, never_alone, monkeypatch):
+    monkeypatch.setattr("inklens.linear.methods.stacked_newton.MOST_UNKNOWNS", most_unknowns)
+    X, y = table(name)
+    weights = np.random.default_rng(1).uniform(0.1, 3.0, len(y))
+    X = np.column_stack([X, np.full(len(X), 7.0)])  # a constant column, which is not free beside an intercept
+    problem = problem_of(X, y, fit_intercept=fit_intercept, weights=weights, single=name == "two classes")
+    folds = five_folds(len(y))
+    paths = search.fold_paths(problem, folds, GRID, 1e-6)
+    for fold, path in zip(folds[::3], paths[::3], strict=True):
+        part = problem.over(fold.train, weights=weights[fold.train])
+        for point, C in enumerate(GRID):
+            at = part.at(C)
+            proven = certificates.certify(at, path.coefs[point], path.intercepts[point])
+            ours = (1.0 - path.gaps[point]) * proven.objective
+            alone = solve(at, tol=1e-9)
+            assert path.gaps[point] <= 1e-6
+            assert ours <= alone.objective
+            assert proven.objective == pytest.approx(alone.objective, rel=2e-6)
+            assert abs(ours - proven.lower_bound) <= 1e-7 * proven.objective, (ours - proven.lower_bound, C)
+
+
+def test_no_bound_passes_the_optimum_anywhere():
+    X, y = table("iris")
+    rng, folds = np.random.default_rng(2), five_folds(len(y))
+    weights = np.zeros((5, len(y)))
+    for own, fold in zip(weights, folds, strict=True):
+        own[fold.train] = rng.uniform(0.1, 10.0, len(fold.train))
+    ones = np.column_stack([X, np.ones(len(X))])
+    fits, ridge = StackedFits(ones, y, weights, 3, True), np.append(rng.uniform(0.1, 10.0, 4), 0.0)
+
+    def objective(flat, own):
+        W = flat.reshape(3, 5)
+        z = ones @ W.T
+        z -= z.max(axis=1, keepdims=True)
+        logs = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        residual = own[:, None] * (np.exp(logs) - np.eye(3)[y])
+        loss = -(own * logs[np.arange(len(y)), y]).sum() + 0.5 * (ridge * W**2).sum()
+        return loss, (residual.T @ ones + ridge * W).ravel()
+
+    optima = np.array([minimize(objective, np.zeros(15), own, jac=True, tol=1e-12).fun for own in weights])
+    for size in (0.0, 0.1, 1.0, 10.0, 1e4):
+        W = size * rng.normal(size=(5, 3, 5))
+        loss, proba = fits.loss_and_proba(W)
+        assert (lower_bounds(fits, W, loss, proba, ridge) <= optima * (1.0 + 1e-9)).all()
+    point = StackedNewton(fits).fit(ridge, 1e-9)
+    reached = [objective(W.ravel(), own)[0] for W, own in zip(point.W, weights, strict=True)]
+    np.testing.assert_allclose(reached, optima, rtol=1e-8)
+    assert (point.gaps <= 1e-9).all()
+
+
+def test_what_is_not_proven_together_is_fitted_alone(monkeypatch):
+    X, y = table("iris")
+    problem, folds = problem_of(X, y), five_folds(len(y))
+    together = search.fold_paths(problem, folds, GRID, 1e-5)
+    monkeypatch.setattr("inklens.linear.methods.stacked_newton.MOST_ROUNDS", 1)
+    alone = search.fold_paths(problem, folds, GRID, 1e-5)
+    for one, other in zip(together, alone, strict=True):
+        assert (other.gaps <= 1e-5).all()
+        np.testing.assert_allclose(one.coefs, other.coefs, atol=0.02 * np.abs(one.coefs).max())
+
+
+def test_separable_classes_under_weak_penalties_are_proven():
+    X, y = table("iris")
+    chosen = y < 2
+    model = SoftmaxRegressionCV(Cs=np.geomspace(1e-2, 1e9, 6), l1_ratios=(0.0,)).fit(X[chosen], y[chosen])
+    assert (model.path_gaps_ <= model.path_tol).all()
+
+
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy"])
+def test_scores_are_those_of_fits_one_by_one(scoring, monkeypatch):
+    X, y = table("wine, raw")
+    made = {"Cs": GRID, "l1_ratios": (0.0,), "scoring": scoring, "path_tol": 1e-7}
+    together = SoftmaxRegressionCV(**made).fit(X, y)
+    monkeypatch.setattr(search, "_is_small", lambda *_: False)
+    alone = SoftmaxRegressionCV(**made).fit(X, y)
+    np.testing.assert_allclose(together.scores_, alone.scores_, atol=1e-3)
+    assert together.C_ == alone.C_
