@@ -70,14 +70,12 @@ _HEIF_BUILT = {b"hvc1", b"grid", b"iovl", b"iden", b"tmap", b"Exif", b"mime", b"
 MAX_CHUNKS = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
 _JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
 _JPEG_STREAMING = {0xC0, 0xC1}  # Huffman coded, not progressive
-# frames that decoders seldom have (ITU-T T.81, table B.1; T.87); looked at where decoding failed
+# frames that libjpeg-turbo has no decoder for (ITU-T T.81, table B.1; T.87); arithmetic codes it has
 _JPEG_CODINGS = {
     0xC3: "lossless",
     0xC5: "hierarchical",
     0xC6: "hierarchical",
     0xC7: "hierarchical lossless",
-    0xC9: "arithmetic",
-    0xCA: "arithmetic",
     0xCB: "arithmetic lossless",
     0xCD: "hierarchical arithmetic",
     0xCE: "hierarchical arithmetic",
