@@ -38,6 +38,7 @@ from inklens.linear.softmax import log_softmax
 
 FAST_SCORES = {"neg_log_loss", "accuracy", None}  # computed from scores; others are asked through an estimator
 LEAST_LOG_PROBA = float(np.log(np.finfo(np.float64).eps))  # as scikit-learn's log_loss: one row cannot decide alone
+MOST_SCORES = 1 << 18  # of held-out rows, for some fits at once
 MOST_PATH_BYTES = 1 << 28  # of coefficients of all fits that are kept
 
 Scorer = Callable[..., float]
@@ -369,14 +370,21 @@ class _Judge:
         held_out, codes = self.rows.take(fold.test), self.codes[fold.test]
         weights = self.params.get("sample_weight")
         weights = None if weights is None else np.asarray(weights, dtype=np.float64)[self.kept[fold.test]]
-        every = held_out.scores(path.coefs.reshape(-1, path.coefs.shape[2]), path.intercepts.ravel(), dtype=np.float64)
-        raw = every.reshape(len(every), *path.intercepts.shape)
-        if self.search.scoring == "neg_log_loss":
-            logs = log_softmax(raw.reshape(-1, raw.shape[2])).reshape(raw.shape)
-            own = np.maximum(logs[np.arange(len(raw)), :, codes], LEAST_LOG_PROBA)
-        else:
-            own = raw.argmax(axis=2) == codes[:, None]
-        return np.asarray(np.average(own, axis=0, weights=weights))
+        together = max(1, MOST_SCORES // (len(codes) * len(self.classes)))
+        found = []
+        for first in range(0, len(path.coefs), together):
+            coefs, intercepts = (part[first : first + together] for part in (path.coefs, path.intercepts))
+            flat = held_out.scores(coefs.reshape(-1, coefs.shape[2]), intercepts.ravel(), dtype=np.float64)
+            own = self._of_rows(flat.reshape(len(codes), *intercepts.shape), codes)
+            found.append(np.average(own, axis=0, weights=weights))
+        return np.concatenate(found)
+
+    def _of_rows(self, raw: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the score of each row under each fit; `raw` are (n_rows, n_fits, n_classes)."""
+        if self.search.scoring != "neg_log_loss":
+            return np.asarray(raw.argmax(axis=2) == codes[:, None])
+        logs = log_softmax(raw.reshape(-1, raw.shape[2])).reshape(raw.shape)
+        return np.asarray(np.maximum(logs[np.arange(len(raw)), :, codes], LEAST_LOG_PROBA))
 
     def _through_an_estimator(self, path: FoldPath, fold: Fold) -> np.ndarray:
         scorer, chosen = _of_classes(self.search._scorer(), self.classes), self.kept[fold.test]
