@@ -35,11 +35,13 @@ FAILS = {  # test, without parameters: why
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not sklearn.__version__.startswith(WRITTEN_FOR), reason=f"read with scikit-learn {WRITTEN_FOR}")
-def test_all_but_those_that_are_named_pass():
+def test_all_but_those_that_are_named_pass(tmp_path):
+    settings = tmp_path / "pytest.ini"  # not ours
+    settings.write_text("[pytest]\n")
     without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "schemathesis", "xdist")]
     asked = ["-k", "not array_api", "-q", "--tb=no", "-rf", "-W", "ignore::pytest.PytestRemovedIn10Warning"]
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", os.devnull, *without, "-p", PLUGIN, "--pyargs", THEIRS, *asked],
+        [sys.executable, "-m", "pytest", "-c", str(settings), *without, "-p", PLUGIN, "--pyargs", THEIRS, *asked],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE / "foreign"), *sys.path]), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=580, check=False,
     )  # fmt: skip
