@@ -130,14 +130,14 @@ class Metric(NamedTuple):
 
     def solve(self, v: np.ndarray) -> np.ndarray:
         """Return Pi M^-1 Pi v, Pi the projection on vectors that sum to zero over the classes."""
-        v = v - v.mean(axis=0)
-        out = np.zeros_like(v)
+        return _projected(self, v)
+
+    def solve_head(self, v: np.ndarray) -> np.ndarray:
+        """Return what the factors make of the columns of the block, (n_classes, n_head)."""
         block = np.zeros(self.factors.shape[:2], dtype=np.float32)
-        block[:, : len(self.head)] = v[:, self.head]
+        block[:, : len(self.head)] = v
         solved = backend_of(self.factors).solve_blocks(self.factors, block, self.n_threads)
-        out[:, self.head] = solved[:, : len(self.head)]
-        out[:, self.tail] = v[:, self.tail] * self.tail_inverse
-        return np.asarray(out - out.mean(axis=0))
+        return np.asarray(solved[:, : len(self.head)])
 
 
 class SubsampledHessian(NamedTuple):
@@ -164,13 +164,20 @@ class SharedMetric(NamedTuple):
 
     def solve(self, v: np.ndarray) -> np.ndarray:
         """Return Pi M^-1 Pi v, as `Metric` does."""
-        v = v - v.mean(axis=0)
-        out = np.zeros_like(v)
-        solved = self.factor.solve_many((v[:, self.head] * self.units).T, self.n_threads)
-        out[:, self.head] = self.units * solved.T
-        out[:, self.tail] = v[:, self.tail] * self.tail_inverse
-        out -= out.mean(axis=0)
-        return out
+        return _projected(self, v)
+
+    def solve_head(self, v: np.ndarray) -> np.ndarray:
+        """Return what the factor makes of the columns of the block, (n_classes, n_head)."""
+        return np.asarray(self.units * self.factor.solve_many((v * self.units).T, self.n_threads).T)
+
+
+def _projected(metric: Metric | SharedMetric, v: np.ndarray) -> np.ndarray:
+    """Return Pi M^-1 Pi v, Pi the projection on vectors that sum to zero over the classes."""
+    v = v - v.mean(axis=0)
+    out = np.zeros_like(v)
+    out[:, metric.head] = metric.solve_head(v[:, metric.head])
+    out[:, metric.tail] = v[:, metric.tail] * metric.tail_inverse
+    return np.asarray(out - out.mean(axis=0))
 
 
 class Preconditioning:
