@@ -162,6 +162,7 @@ def test_separable_classes_are_told_and_the_hint_changes_the_plan(face, running)
     assert face.page.locator(".plan .slider output").inner_text() == "1"
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_stopped_keeps_the_best_with_its_bound(face, running):
     plan(face, "l1", features="strokes", tol="0.000001")
     face.page.locator(".plan .slider input").fill("2")  # C = 100
@@ -190,6 +191,7 @@ def corner(face):
 # ------------------------------------------------------------------------------------------------- my digits
 
 
+@pytest.mark.slow
 def test_my_digits_are_kept_saved_fitted_with_and_read_before_and_after(face, running, tmp_path):
     fit(face, "l2", **FAST)
     before = newest(running)["model"]
@@ -290,6 +292,7 @@ def test_an_upload_becomes_data_to_learn_from(face, running, tmp_path):
 # ------------------------------------------------------------------------------------------------- judge
 
 
+@pytest.mark.slow
 def test_judge_counts_all_rows_and_opens_every_cell(face, running):
     fit(face, "l1", tol="0.01")
     face.page.locator("#tab-judge").click()
@@ -310,6 +313,7 @@ def test_judge_counts_all_rows_and_opens_every_cell(face, running):
     assert face.page.locator(".cell-rows .thumb").count() == total
 
 
+@pytest.mark.slow
 def test_training_rows_vote_and_a_new_label_is_fitted(face, running):
     fit(face, "l2", **FAST)
     model = newest(running)["model"]
@@ -334,6 +338,7 @@ def test_training_rows_vote_and_a_new_label_is_fitted(face, running):
     assert face.page.evaluate("inklens.app.host.library.beside.value") == model
 
 
+@pytest.mark.slow
 def test_nothing_in_train_is_hard_to_reach(face):
     from axe_playwright_python.sync_playwright import Axe
 

@@ -264,6 +264,7 @@ def test_bad_input_is_said_before_the_long_work_and_leaves_nothing(tmp_path, mon
     assert [path.name for path in tmp_path.iterdir()] == ["note.png"]
 
 
+@pytest.mark.slow
 def test_interrupted_in_the_middle_the_older_report_stays(run, tmp_path):
     out = tmp_path / "report"
     shutil.copytree(run[1], out)

@@ -368,6 +368,7 @@ class TestInChromium:
 # ------------------------------------------------------------------------------------------------- Firefox
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @needs_firefox
 def test_firefox_reads_ten_digits_from_a_file(pages, tmp_path):
