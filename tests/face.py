@@ -54,6 +54,7 @@ NEEDS_BROWSER = [
     ),
 ]
 STATIC = Path(inklens.web.__file__).parent / "static"
+PATIENCE = 120.0  # seconds for what comes at once on a quiet machine; a busy one is no failure
 MOST_SHIFT = 0.02  # cumulative layout shift; 0.1 counts as good on the web
 WIDE = {"width": 1280, "height": 900}
 
@@ -170,6 +171,7 @@ class Face:
     page: object  # of playwright
     url: str
     faults: list[str] = field(default_factory=list)
+    app: str = "app"  # what the page calls it
     is_strict: bool = False  # whether each page that is left is checked, not only the last
 
     def open(self, view: str = "draw", **state: str) -> None:
@@ -192,7 +194,7 @@ class Face:
                 return np.frombuffer(base64.b64decode(packed), KINDS[kind]).tolist()
         return found
 
-    def wait(self, condition: str, *, seconds: float = 30.0) -> None:
+    def wait(self, condition: str, *, seconds: float = PATIENCE) -> None:
         """Wait until an expression in the page is true; asked from outside, as the page's policy forbids eval in it."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(f"() => Boolean({condition})"):
@@ -204,7 +206,7 @@ class Face:
         """Wait until the pad rests and the screen shows it; two frames pass before its timer surely runs."""
         self.page.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
-            " const look = () => (app.resting === null"
+            f" const look = () => ({self.app}.resting === null"
             "   ? requestAnimationFrame(() => setTimeout(done, 0)) : setTimeout(look, 10)); look(); })))"
         )
 
@@ -281,6 +283,7 @@ def opened(
         context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
         page = context.new_page()
         face = Face(page, url)
+        page.set_default_timeout(1000 * PATIENCE)
         page.add_init_script(WATCH)
         page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))

@@ -234,9 +234,12 @@ def test_ones_own_digit_is_noticed_when_it_is_sure(face):
     assert face.value("app.isBlank.value")
     noticed = False
     for strokes in DIGITS.values():
+        was = noticed
         face.draw(strokes)
         noticed |= max(face.value("app.answer.value.p")) > 0.9 and face.value("app.verdict.value.accepted")
         assert (face.page.locator(".reminder .progress.is-done").count() == 1) == noticed
+        if was:
+            break  # what is noticed stays so
     assert noticed  # else this test saw nothing
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import studio
-from face import CHROMIUM, DIGITS, MOST_SHIFT, NEEDS_BROWSER, WATCH, WIDE, Face, watch
+from face import CHROMIUM, DIGITS, MOST_SHIFT, NEEDS_BROWSER, PATIENCE, WATCH, WIDE, Face, watch
 
 from inklens import DigitReader
 from inklens.classroom.drawn import read_file
@@ -20,7 +20,6 @@ pytestmark = NEEDS_BROWSER
 
 DOCUMENT = create_app(Settings(Path(), 0)).openapi()  # docs/openapi.json, as another test says
 SCHEMAS = DOCUMENT["components"]["schemas"]
-SECONDS = 60_000
 FAST = {"train": "600", "test": "300"}  # rows
 
 
@@ -37,8 +36,8 @@ def face(running):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_context(viewport=WIDE, accept_downloads=True).new_page()
-        face = Face(page, running.address)
-        page.set_default_timeout(SECONDS)
+        face = Face(page, running.address, app="inklens.app")
+        page.set_default_timeout(1000 * PATIENCE)
         page.add_init_script(WATCH)
         page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
@@ -206,7 +205,7 @@ def test_my_digits_are_kept_saved_fitted_with_and_read_before_and_after(face, ru
             for place in places[1:]:
                 face.page.mouse.move(*place, steps=4)
             face.page.mouse.up()
-        face.page.wait_for_timeout(100)
+        face.settle()
         face.page.locator(".digits .controls select").select_option(label)
         n_kept = face.page.locator(".my-digits li").count()
         face.page.get_by_role("button", name="Keep it").click()

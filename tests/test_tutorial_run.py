@@ -66,7 +66,10 @@ def fewer_strengths():
         yield
 
 
-@pytest.fixture(scope="module", params=DATA)
+SLOW = ("digits", "strokes")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in DATA])
 def run(request, tmp_path_factory, fewer_strengths):
     make, train, test = DATA[request.param]
     folder = tmp_path_factory.mktemp(request.param)
