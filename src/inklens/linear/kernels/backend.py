@@ -179,7 +179,7 @@ class Backend(Protocol):
     # ---- layout ------------------------------------------------------------------------------------------------------
 
     def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
-        """Read every value of dense rows once; return None where one is not finite."""
+        """Read every value once; return None where one is not finite."""
 
     def pack(self, storage: Storage, n_threads: int = 1) -> tuple[Storage, bool]:
         """Return dense rows as CSR, uint8 or float32, and whether no value changed."""

@@ -148,6 +148,8 @@ class Reference:
     # ---- layout ------------------------------------------------------------------------------------------------------
 
     def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
+        if storage.indices is not None:
+            return _inspected(storage, storage.indices)
         rows = storage.values
         xp = namespace(rows)
         has_nan = bool(xp.isdtype(rows.dtype, "real floating"))
@@ -417,3 +419,17 @@ def _others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
     out = p.astype(np.float64)
     out[np.arange(len(p)), codes] = 0.0
     return out
+
+
+def _inspected(storage: Storage, columns: np.ndarray) -> Inspection | None:
+    """Return what sparse rows tell."""
+    n_samples, n_features = storage.shape
+    values, counts = storage.values.astype(np.float64, copy=False), np.bincount(columns, minlength=n_features)
+    if not np.isfinite(values).all():
+        return None
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    np.minimum.at(low, columns, values)
+    np.maximum.at(high, columns, values)
+    holed = counts < n_samples
+    low[holed], high[holed] = np.minimum(low[holed], 0.0), np.maximum(high[holed], 0.0)
+    return Inspection(low, high, len(values))

@@ -6,16 +6,22 @@ others, W = A V with A = (I, -1)', and the Hessian over V is A' L A + l2 A' A, L
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import linalg
 
-from inklens.linear import memory
+from inklens.linear import deadline, memory
 from inklens.linear.methods import costs
+from inklens.linear.methods.iterate import Iterate
+from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs.dual import DualPoint, softmax_gap
 
 PRODUCTS_OF_A_STEP = 8.0  # with the Hessian, by conjugate gradients, its preconditioner counted
 CALLS_OF_A_START = 20.0  # costs.CALL, that a fit to rows that stand for all takes before it does any work
+SURELY = 0.5  # of the gap that is asked for, up to which a believed one needs no better dual point
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 
 
@@ -35,6 +41,26 @@ def memory_of(problem: Problem) -> int:
     """Return the bytes of all pairs' Gram matrices and of three systems."""
     n_pairs, size = problem.n_classes * (problem.n_classes - 1) // 2, problem.rows.n_features + 1
     return 8 * (2 * n_pairs * size**2 + 3 * (problem.n_classes * size) ** 2)
+
+
+def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+    """Yield Newton's points; the gap is believed to be that of the softmax, which the next step costs less than."""
+    penalty, stalled = problem.penalty, 0
+    point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, np.float64)
+    while True:
+        deadline.check()
+        before, step, start = point.objective(penalty), newton_step(problem, point), point
+        whole = step.from_point(problem, point, np.float64)
+        gap = step.predicted_decrease + max(0.0, before - whole.objective(penalty))
+        point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=np.float64)
+        after = point.objective(penalty)
+        stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
+        if problem.is_penalised:
+            gap = softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient)
+        dual = None
+        if gap > SURELY * tol * after or not problem.is_penalised:  # else the softmax at the point proves it
+            dual = DualPoint(start.coef, start.intercept, step.coef, step.intercept)
+        yield Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
 
 
 def newton_step(problem: Problem, point: Point) -> Step:

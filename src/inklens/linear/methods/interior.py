@@ -18,9 +18,9 @@ import numpy as np
 from scipy import linalg
 
 from inklens.linear import deadline
+from inklens.linear.methods.direct import solve_positive
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
-from inklens.linear.methods.direct import solve_positive
 from inklens.linear.methods.prox_newton import proximal_newton
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem

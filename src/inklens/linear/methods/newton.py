@@ -6,12 +6,11 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from inklens.linear import deadline
 from inklens.linear.methods import direct, dual_ascent, row_space
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.line_search import search
+from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
@@ -25,6 +24,7 @@ ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half 
 REPRESENTED = 0.005  # of the rows at least: so few cost little
 MANY_ROWS = 4  # times as many, from which a fit to these is worth its passes
 LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among them
+LEAST_CLASS = 1e-6  # share of the weight that a class counts as, in intercepts that begin
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
 FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
 L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
@@ -35,7 +35,6 @@ LARGER_PENALTY_GAP = 1.0  # relative, that ends the stage of a larger penalty
 MAX_FINAL_STEPS = 60  # without a penalty: where neither separation nor an optimum is found in these, nothing is
 STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
-SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo)
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
 LAG = 100.0  # times tol: what the residual alone costs the bound of that dual point, from which on none is looked at
 
@@ -48,8 +47,10 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
     Where rows are many, or not held, some that stand for all are fitted first; elsewhere dual ascent comes first, and
     larger penalties.
     """
-    stages = [problem]
-    if not coef.any() and not intercept.any() and not direct.is_at_once(problem):
+    stages, is_cold = [problem], not coef.any() and not intercept.any()
+    if is_cold:
+        intercept = log_odds(problem)
+    if is_cold and not direct.is_at_once(problem):
         part, starts = _representatives(problem), iter(())
         if part is not None:
             starts = _fitted_to(part, problem)
@@ -70,6 +71,14 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
             yield _under(problem, stage, iterate)
             if not is_last and iterate.gap <= LARGER_PENALTY_GAP * iterate.objective:
                 break
+
+
+def log_odds(problem: Problem) -> np.ndarray:
+    """Return the intercepts that are best without coefficients; zeros where rows have parts of scores already."""
+    if not problem.fit_intercept or problem.offset is not None:
+        return np.zeros(problem.n_classes)
+    logs = np.log(np.maximum(problem.class_weights / problem.weights.sum(), LEAST_CLASS))
+    return np.asarray(logs - logs.mean())
 
 
 def _stages(problem: Problem) -> list[Problem]:
@@ -132,22 +141,22 @@ def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
 
 def _iterate(
     problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
-) -> Iterator[tuple[Preconditioning, Iterate]]:
+) -> Iterator[tuple[Preconditioning | None, Iterate]]:
     """Yield Newton iterates, each with what preconditions their systems."""
-    penalty, exact = problem.penalty, direct.suits(problem)
-    dtype: npt.DTypeLike = np.float64 if exact else np.float32
+    if direct.suits(problem):
+        for iterate in direct.iterates(problem, coef, intercept, tol):
+            yield preconditioning, iterate
+        return
+    penalty, dtype = problem.penalty, np.dtype(np.float32)
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     preconditioning.forget_counts()
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
         deadline.check()
         before = point.objective(penalty)
-        if exact:
-            step = direct.newton_step(problem, point)
-        else:
-            metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
-            step = _newton_step(problem, point, metric, 0.1 * accuracy_of(tol) * before)
-            preconditioning.count(step.n_products)
+        metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
+        step = _newton_step(problem, point, metric, 0.1 * accuracy_of(tol) * before)
+        preconditioning.count(step.n_products)
         whole = step.from_point(problem, point, dtype)
         gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
@@ -165,11 +174,11 @@ def _iterate(
             gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         believed = gap <= tol * after
         if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
-            dtype, stalled = np.float64, 0
+            dtype, stalled = np.dtype(np.float64), 0
             point = Point.of(problem, point.coef, point.intercept, dtype)
         yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
         if dtype == np.float32 and believed:  # and not proven: float32 tells no more
-            dtype = np.float64
+            dtype = np.dtype(np.float64)
             point = Point.of(problem, point.coef, point.intercept, dtype)
 
 

@@ -7,8 +7,8 @@ Coefficients without any penalty (l1 = l2 = 0) have a conjugate that is finite a
 Proofs look at a ball of them instead, sum_j |w_j| / reach_j <= 1, whose conjugate is max_j reach_j |G_j|.
 """
 
-from functools import cached_property
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, Self, TypeAlias
 
 import numpy as np

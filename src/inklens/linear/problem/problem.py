@@ -171,7 +171,6 @@ class Problem:
 
     def residual(self, proba: RowArray) -> RowArray:
         """Return c_i (y_i - p_i), 1 - p_own without cancellation, (n_samples, n_classes)."""
-
         backend = numpy_backend()
         return RowArray.combine(lambda part, p: backend.residual(p, self.codes[part], self.weights[part]), proba)
 
