@@ -29,8 +29,9 @@ REMEDY = (
 ABI_VERSION = 5  # as in `abi.c`; counts changes of the functions' arguments and results
 NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
-    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "extremes", "pack", "to_bytes", "make_panels", "edge_grams", "class_grams",
-    "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent",
+    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "extremes", "pack", "to_bytes", "make_panels", "edge_grams",
+    "class_grams", "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product",
+    "gram_descent",
     "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
     "dual_squares", "dual_epoch", "column_descent", "flows_f32", "flows_f64", "residual_f32", "residual_f64",
     "entropy_f32", "entropy_f64", "moved_f32", "moved_f64",

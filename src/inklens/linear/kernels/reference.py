@@ -195,9 +195,9 @@ class Reference:
             part = slice(start, start + step)
             X = cast(rows[part, :], np.float64)
             X = with_ones(X.toarray() if sparse.issparse(X) else X)
-            for gram, k, l in zip(grams, first, second, strict=True):
+            for gram, a, b in zip(grams, first, second, strict=True):
                 deadline.check()
-                edge = proba[part, k] * proba[part, l] * weights[part]
+                edge = proba[part, a] * proba[part, b] * weights[part]
                 gram += to_numpy((X * like(X, edge[:, None], np.float64)).T @ X)
         return grams
 

@@ -1,7 +1,8 @@
 """Newton's steps by a Cholesky factor of the whole Hessian, in float64: where coefficients are few.
 
-One pass sums X' diag(c p_k p_l) X for each pair of classes. W sums to zero over the classes, so the last class is minus the
-others, W = A V with A = (I, -1)', and the Hessian over V is A' L A + l2 A' A, L the Laplacian whose edges are the pairs.
+One pass sums X' diag(c p_k p_l) X for each pair of classes k < l. W sums to zero over the classes, so the last class is
+minus the others, W = A V with A = (I, -1)', and the Hessian over V is A' L A + l2 A' A, L the Laplacian whose edges are
+the pairs.
 
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
@@ -86,15 +87,15 @@ def reduced_hessian(grams: np.ndarray, n_classes: int, l2: np.ndarray) -> np.nda
     first, second = np.triu_indices(n_classes, 1)
     n, q = n_classes - 1, len(l2)
     own = np.zeros((n_classes, q, q))
-    for gram, k, l in zip(grams, first, second, strict=True):
-        own[k] += gram
-        own[l] += gram
+    for gram, a, b in zip(grams, first, second, strict=True):
+        own[a] += gram
+        own[b] += gram
     is_last = second == n
     to_last = grams[is_last]
     corner = own[n] + np.diag(l2)
     H = np.empty((n, q, n, q))
-    for gram, k, l in zip(grams[~is_last], first[~is_last], second[~is_last], strict=True):
-        H[k, :, l] = H[l, :, k] = corner + to_last[k] + to_last[l] - gram
+    for gram, a, b in zip(grams[~is_last], first[~is_last], second[~is_last], strict=True):
+        H[a, :, b] = H[b, :, a] = corner + to_last[a] + to_last[b] - gram
     for k in range(n):
         H[k, :, k] = corner + own[k] + 2.0 * to_last[k] + np.diag(l2)
     return H.reshape(n * q, n * q)
