@@ -155,10 +155,31 @@ class Backend(Protocol):
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         """Write sum_j (unit_j x_ij)^2, (n_samples,), for float32 `unit` (n_features,)."""
 
+    # ---- rows of probabilities, (n_samples, n_classes) in float32 or float64; a row means what those of other classes
+    # tell, its own is 1 less these ------------------------------------------------------------------------------------
+
+    def flows(
+        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, mix: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+        """Return what each class gets from rows of others, what its own rows give away, and the most of one row.
+
+        The first two are weighted, (n_classes,). Where there is a `mix` (n_classes, n_classes), all are about the rows
+        times this matrix, which come last.
+        """
+
+    def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return c_i (y_i - p_i), in the type of `proba`."""
+
+    def entropy(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
+        """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k."""
+
+    def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
+        """Return p + (diag p - p p') v of each row, clipped to the simplex; a row of which nothing is left stays."""
+
     # ---- layout ------------------------------------------------------------------------------------------------------
 
     def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
-        """Read every value of dense rows once; return None where one is not finite."""
+        """Read every value once; return None where one is not finite."""
 
     def pack(self, storage: Storage, n_threads: int = 1) -> tuple[Storage, bool]:
         """Return dense rows as CSR, uint8 or float32, and whether no value changed."""
@@ -173,6 +194,12 @@ class Backend(Protocol):
         """Return sparse rows laid out by columns as well, where that makes passes quicker; others as they are."""
 
     # ---- second derivatives as matrices ------------------------------------------------------------------------------
+
+    def edge_grams(self, storage: Storage, proba: np.ndarray, weights: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for the classes k < l in order, (n_pairs, p + 1, p + 1) float64.
+
+        `proba` is float64. Minus these are the Hessian's blocks of two classes; a class's own is the sum of its pairs'.
+        """
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         """Add [X 1]' diag(h_k) [X 1] for every class k to the lower triangles of `out`, whose rows may be longer.

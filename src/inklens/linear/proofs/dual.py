@@ -15,13 +15,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr, xlog1py
 
+from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import row_sums, softmax
+from inklens.linear.softmax import softmax
 
 
 class DualPoint(NamedTuple):
@@ -49,10 +49,7 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     >>> moved(np.array([[0.5, 0.5]]), np.array([[8.0, 0.0]]))
     array([[1., 0.]])
     """
-    mean = np.einsum("ik,ik->i", proba, along)[:, None]
-    point = proba * np.maximum(1.0 + along - mean, 0.0)
-    total = row_sums(point)[:, None]
-    return np.asarray(np.divide(point, total, out=proba.copy(), where=total > 0.0))
+    return numpy_backend().moved(proba, along)
 
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
@@ -77,9 +74,8 @@ def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.n
     """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
     gained, given = np.zeros((2, proba.shape[1]))
     for part, p in proba.readings():
-        q = others(p, codes[part])
-        gained += weights[part] @ q
-        given += np.bincount(codes[part], weights[part] * row_sums(q), minlength=len(given))
+        found = numpy_backend().flows(p, codes[part], weights[part])
+        gained, given = gained + found[0], given + found[1]
     return gained, given
 
 
@@ -101,7 +97,8 @@ def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.
         return proba
     share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
     mix = (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())).astype(proba.dtype)
-    return RowArray.combine(lambda _, p: p @ mix, proba)
+    backend = numpy_backend()
+    return RowArray.combine(lambda part, p: backend.flows(p, codes[part], weights[part], mix)[3], proba)
 
 
 def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
@@ -128,12 +125,9 @@ def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset:
 
 def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
     """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
-    total = 0.0
+    total, backend = 0.0, numpy_backend()
     for part, p in proba.readings():
-        q = others(p, codes[part]) * scale
-        given = np.minimum(row_sums(q), 1.0)
-        own = -xlog1py(1.0 - given, -given)
-        total += float(weights[part] @ (row_sums(entr(q)) + own))
+        total += backend.entropy(p, codes[part], weights[part], scale)
     return total
 
 

@@ -120,7 +120,7 @@ class Rows:
 
     # ---- shape and contents ------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def n_samples(self) -> int:
         """Number of rows over all blocks."""
         return sum(block.n_samples for block in self.blocks)
@@ -145,7 +145,7 @@ class Rows:
         """Share of the entries that are not zero."""
         return self.n_nonzeros / max(1, self.n_samples * self.n_features)
 
-    @property
+    @cached_property
     def is_sparse(self) -> bool:
         """Whether the passes skip zeros."""
         return all(
@@ -339,6 +339,20 @@ class Rows:
             product = product + found
         self.n_passes += 0.5
         return product * (self.scale**2 if squared else self.scale)
+
+    def edge_grams(self, proba: RowArray | np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for classes k < l, (n_pairs, n_features + 1, n_features + 1)."""
+        n_pairs = proba.shape[1] * (proba.shape[1] - 1) // 2
+        work = self.n_nonzeros**2 / max(1, self.n_samples) * n_pairs
+        n_threads = int(min(self.n_threads, 1 + work // THREAD_WORK))
+        grams = NOTHING
+        for block, part, own in self.parts_with(proba):
+            storage = block.storage(np.float64)
+            own = np.asarray(own, dtype=np.float64)
+            grams = grams + storage.backend.edge_grams(storage, own, weights[part], n_threads)
+        self.n_passes += 1.0
+        unit = np.append(np.full(self.n_features, self.scale), 1.0)
+        return grams if self.scale == 1.0 else grams * unit * unit[:, None]
 
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""
