@@ -67,6 +67,7 @@ class ColumnModel(NamedTuple):
     intercept_inverse: np.ndarray | None  # (n_classes, n_classes) of the intercepts' Hessian; None: they stay
     intercept_step: np.ndarray  # (lanes,)
     n_classes: int
+    first_class: int  # whose coefficients move: those of classes before it are held at 0
     is_grouped: bool
     damping: float  # added to each curvature, relatively
 

@@ -28,7 +28,7 @@ from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
 from inklens.linear.methods.subproblem import Pairs
-from inklens.linear.problem.penalties import Penalty
+from inklens.linear.problem.penalties import Penalty, of_one_row
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised
 from inklens.linear.rows.row_arrays import RowArray
@@ -90,12 +90,21 @@ MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
 
 
 def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield ever better points for a penalty with thresholds."""
+    """Yield ever better points for a penalty with thresholds; of two classes one row moves, w of W = (-w/2, w/2)."""
+    one = of_one_row(problem.penalty) if problem.n_classes == 2 else None
+    if one is None:
+        yield from _rounds(problem, coef, intercept, tol)
+        return
+    for point in _rounds(problem.under(one), coef - coef[0], intercept, tol):
+        yield point._replace(coef=point.coef - 0.5 * point.coef[1])
+
+
+def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     dtype: npt.DTypeLike = np.float32
     small = None if coef.any() else _on_some_rows(problem)
     factor = np.inf if small is None else 1.0
     if small is not None:
-        coef, intercept = _end_of(proximal_newton(small, coef, intercept, SUBSAMPLE_TOL))
+        coef, intercept = _end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
