@@ -17,6 +17,8 @@ DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by 
 SPARSE_GRAM = 5e9  # by the kernel that sums 16 classes at once
 GRAM_LANES = 16
 GRAM_ENTRY = 2.5e-9  # seconds of an entry of the rows, for each dense matrix: it is multiplied by h, and written
+EDGE_GRAM = 40e9  # multiply-adds per second of the kernel that sums edges (`pair_hessian.c`), in float32
+EDGE_ROW, EDGE_PAIR, EDGE = 1.5e-7, 5e-9, 1.5e-9  # seconds of a row there, of each pair and each edge in it
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
@@ -29,9 +31,11 @@ def pass_seconds(problem: Problem) -> float:
     return CALL + work / rate + problem.rows.n_samples * lanes(problem.n_classes) / SOFTMAX / 4.0
 
 
-def gram_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:
-    """Return the seconds of X' diag(h_k) X over some rows and columns, for so many h."""
-    if problem.rows.is_sparse:
+def gram_seconds(
+    problem: Problem, n_rows: float, n_columns: int, n_matrices: int, *, dense: bool = False
+) -> float:
+    """Return the seconds of X' diag(h_k) X over some rows and columns, for so many h; `dense`, of a dense copy."""
+    if problem.rows.is_sparse and not dense:
         n_sums = -(-n_matrices // GRAM_LANES) * GRAM_LANES
         found = n_rows * (problem.rows.density * n_columns) ** 2 / 2.0 * n_sums / SPARSE_GRAM
     else:
@@ -47,6 +51,12 @@ def factor_seconds(n_columns: int, n_matrices: int) -> float:
 def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:
     """Return the seconds of a preconditioner that is made of so many Gram matrices and their factors."""
     return gram_seconds(problem, n_rows, n_columns, n_matrices) + factor_seconds(n_columns, n_matrices)
+
+
+def edge_seconds(problem: Problem, n_pairs: int) -> float:
+    """Return the seconds of a Hessian over pairs by the kernel that sums the edges between classes, all of them."""
+    found = EDGE_ROW + EDGE_PAIR * n_pairs + 0.5 * n_pairs**2 * problem.rows.density**0.5 / EDGE_GRAM
+    return problem.rows.n_samples * (found + EDGE * problem.n_classes**2)
 
 
 def row_space_seconds(problem: Problem) -> float:

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.linear import deadline, memory
-from inklens.linear.methods import accuracy, sampling, subproblem
+from inklens.linear.methods import accuracy, costs, sampling, subproblem
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
+from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
@@ -108,7 +109,7 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
-    solvers = _solvers(problem)
+    solvers, grams = _solvers(problem), Grams.of(problem)
     for seed in count():
         deadline.check()
         factor = _continuation(problem.penalty, point, factor, is_raw=is_raw)
@@ -124,7 +125,7 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             pairs, is_partial = _working_set(problem, penalty, point, violation)
             solver = _cheapest(solvers, problem, pairs, is_partial=is_partial, is_far=factor > 1.0)
         if surrogate is None and solver is None:
-            surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping)
+            surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping, grams)
         if surrogate is not None:
             surrogate = surrogate._replace(kkt_violation=violation)
             step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
@@ -284,8 +285,12 @@ def _surrogate(
     violation: float,
     seed: int,
     damping: float,
+    grams: Grams | None,
 ) -> Surrogate:
+    if grams is not None and grams.seconds(pairs.features) > costs.edge_seconds(problem, len(pairs.classes)):
+        grams = None
     threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
+    threshold = 0.0 if grams is not None else threshold
     model = subproblem.newton_model(
         problem.rows,
         point.at.proba,
@@ -295,6 +300,7 @@ def _surrogate(
         sampling_threshold=threshold,
         seed=seed,
         intercept_damping=damping,
+        grams=grams,
     )
     curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)

@@ -14,6 +14,7 @@ from inklens.linear import deadline
 from inklens.linear.kernels.backend import Backend, PairColumns
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods.faces import Faces, Factor
+from inklens.linear.methods.grams import Grams
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
@@ -90,11 +91,12 @@ def newton_model(
     sampling_threshold: float = 0.0,
     seed: int = 0,
     intercept_damping: float = 0.0,
+    grams: Grams | None = None,
 ) -> Model:
     """Return the model of the loss at `proba`; lighter edges than `sampling_threshold` are sampled.
 
     An edge is a row's weight c_i p_ik p_il between two classes (see `pair_hessian.c`). `intercept_damping`, in units of
-    the intercepts' mean curvature, is added to that along each.
+    the intercepts' mean curvature, is added to that along each. With `grams` these sum it up, over all rows.
     """
     n_classes = proba.shape[1]
     if fit_intercept:
@@ -102,7 +104,10 @@ def newton_model(
         pairs = Pairs(
             np.insert(pairs.classes, ends, np.arange(n_classes)), np.insert(pairs.features, ends, rows.n_features)
         )
-    hessian = pair_hessian(rows, proba, weights, pairs, sampling_threshold, seed)
+    if grams is not None:
+        hessian = grams.hessian(proba, *pairs)
+    else:
+        hessian = pair_hessian(rows, proba, weights, pairs, sampling_threshold, seed)
     is_intercept = pairs.features == rows.n_features
     diagonal = hessian.diagonal().copy()
     if not fit_intercept:

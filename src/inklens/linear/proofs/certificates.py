@@ -33,10 +33,11 @@ from inklens.linear.proofs.dual import (
     flows,
     offset_gain,
     others,
+    others_by_class,
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import log_softmax, row_sums
+from inklens.linear.softmax import log_softmax
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
@@ -164,7 +165,7 @@ def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    found = (float(row_sums(others(p, codes[part])).max(initial=0.0)) for part, p in proba.readings())
+    found = (float(others_by_class(p, codes[part]).sum(axis=0).max(initial=0.0)) for part, p in proba.readings())
     return min(1.0, max(found, default=1.0))
 
 

@@ -15,13 +15,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr, xlog1py
 
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import row_sums, softmax
+
+LEAST = float(np.finfo(float).tiny)
+ALMOST_ONE = 1.0 - float(np.finfo(float).epsneg)
 
 
 class DualPoint(NamedTuple):
@@ -73,13 +75,20 @@ def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return out
 
 
+def others_by_class(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return `others` with the classes first, (n_classes, n_rows): NumPy is slow along short rows."""
+    out = np.array(p.T, dtype=np.float64, order="C")
+    out[codes, np.arange(len(p))] = 0.0
+    return out
+
+
 def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
     gained, given = np.zeros((2, proba.shape[1]))
     for part, p in proba.readings():
-        q = others(p, codes[part])
-        gained += weights[part] @ q
-        given += np.bincount(codes[part], weights[part] * row_sums(q), minlength=len(given))
+        q = others_by_class(p, codes[part])
+        gained += q @ weights[part]
+        given += np.bincount(codes[part], weights[part] * q.sum(axis=0), minlength=len(given))
     return gained, given
 
 
@@ -130,10 +139,11 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
     """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
     total = 0.0
     for part, p in proba.readings():
-        q = others(p, codes[part]) * scale
-        given = np.minimum(row_sums(q), 1.0)
-        own = -xlog1py(1.0 - given, -given)
-        total += float(weights[part] @ (row_sums(entr(q)) + own))
+        q = others_by_class(p, codes[part]) * scale
+        given = np.minimum(q.sum(axis=0), 1.0)
+        of_others = (q * np.log(np.maximum(q, LEAST))).sum(axis=0)  # 0 log 0 is 0; smaller ones count for less
+        of_own = (1.0 - given) * np.log1p(-np.minimum(given, ALMOST_ONE))
+        total -= float(weights[part] @ (of_others + of_own))
     return total
 
 
@@ -144,8 +154,10 @@ def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
 
 def feasible_scales(penalty: Penalty, G: np.ndarray) -> set[float]:
     """Return the largest scale with a finite g*(s G), and the largest at which no gradient passes its threshold."""
-    safe = min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))
-    return {penalty.largest_feasible_scale(G), safe}
+    largest = penalty.largest_feasible_scale(G)
+    if not np.any(penalty.l2):  # both are the same number
+        return {largest}
+    return {largest, min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))}
 
 
 def dual_value(problem: Problem, proba: RowArray) -> float:
