@@ -13,6 +13,7 @@ DENSE_PASS = 30e9  # multiply-adds per second of passes over dense rows, in floa
 SPARSE_PASS = 18e9  # and over sparse ones (pixels; half of that where columns are scattered)
 SOFTMAX = 1.0e9  # exponentials per second
 CALL = 6e-5  # seconds of a pass over no rows: what Python takes
+ROUND_PASSES, ROUND_ROW = 4.0, 2e-7  # of a round that ends in a dual value; seconds of a row, whose entropy it takes
 DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by BLAS in float32
 SPARSE_GRAM = 5e9  # by the kernel that sums 16 classes at once
 GRAM_LANES = 16
@@ -29,6 +30,11 @@ def pass_seconds(problem: Problem) -> float:
     rate = SPARSE_PASS if problem.rows.is_sparse else DENSE_PASS
     work = 2.0 * problem.rows.cost(problem.n_classes)
     return CALL + work / rate + problem.rows.n_samples * lanes(problem.n_classes) / SOFTMAX / 4.0
+
+
+def round_seconds(problem: Problem) -> float:
+    """Return the seconds of a round beside its model: a loss, a product with the Hessian, and a belief in the gap."""
+    return ROUND_PASSES * pass_seconds(problem) + ROUND_ROW * problem.rows.n_samples
 
 
 def gram_seconds(

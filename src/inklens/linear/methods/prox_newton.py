@@ -62,6 +62,7 @@ SLOW_RATIO = 0.8  # two corrections that leave this share of the KKT violation a
 
 # Reuse, damping and length of steps.
 KEPT_VIOLATION = 0.35  # a model whose step left this share of the KKT violation serves for another
+SPARED_ROUNDS = 2.0  # by a model that is made anew
 DAMPING_RATIO = 4.0  # of the damping after a step that had to be shortened; its inverse after a good one
 LEAST_DAMPING = 0.01  # in units of the model's own curvature
 ACCEPTED_RATIO = 0.5  # of the decrease to the predicted one, from which a step was good
@@ -119,7 +120,7 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
-        if surrogate is not None and not _serves(surrogate, penalty, point, factor, violation):
+        if surrogate is not None and not _serves(surrogate, problem, penalty, point, factor, violation):
             surrogate = None  # its memory is wanted for the next
         if surrogate is None:
             pairs, is_partial = _working_set(problem, penalty, point, violation)
@@ -255,9 +256,17 @@ def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
 # ---- the model -------------------------------------------------------------------------------------------------------
 
 
-def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float, violation: float) -> bool:
-    """Tell whether the last step with a surrogate did well, and nothing outside the working set wants to move."""
+def _serves(
+    surrogate: Surrogate, problem: Problem, penalty: Penalty, point: Point, factor: float, violation: float
+) -> bool:
+    """Tell whether the last step with a surrogate did well, and nothing outside the working set wants to move.
+
+    Steps of an old model leave a share of the violation, those of a new one its square: one that costs no more than
+    SPARED_ROUNDS is made anew.
+    """
     if surrogate.is_damped or factor != surrogate.factor:
+        return False
+    if surrogate.seconds <= SPARED_ROUNDS * costs.round_seconds(problem):
         return False
     if not 0.0 < violation <= KEPT_VIOLATION * surrogate.kkt_violation:
         return False
@@ -304,7 +313,9 @@ def _surrogate(
     )
     curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
-    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial)
+    sum_up = costs.edge_seconds(problem, len(pairs.classes)) if grams is None else grams.seconds(pairs.features)
+    seconds = sum_up + costs.factor_seconds(len(pairs.classes), 1)
+    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial, seconds)
 
 
 def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:
