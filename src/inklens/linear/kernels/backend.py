@@ -153,6 +153,9 @@ class Backend(Protocol):
     ) -> np.ndarray:
         """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
 
+    def n_added(self, storage: Storage) -> int:
+        """Return how many additions of float64 a sum over rows in `transpose_pass` passes through, at most."""
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         """Write sum_j (unit_j x_ij)^2, (n_samples,), for float32 `unit` (n_features,)."""
 

@@ -109,6 +109,9 @@ class Reference:
             product += to_numpy(R.T @ (_square(X) if squared else X))
         return product
 
+    def n_added(self, storage: Storage) -> int:
+        return storage.shape[0]
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         rows = storage.matrix
         squared_unit = like(rows, unit.astype(np.float64) ** 2, np.float64)

@@ -22,6 +22,7 @@ from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import row_sums, softmax
 
+SUMMED_AT_ONCE = 128  # terms of a sum whose rounding counts
 LEAST = float(np.finfo(float).tiny)
 ALMOST_ONE = 1.0 - float(np.finfo(float).epsneg)
 
@@ -82,14 +83,50 @@ def others_by_class(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return out
 
 
-def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
-    gained, given = np.zeros((2, proba.shape[1]))
+def block_sums(terms: np.ndarray) -> np.ndarray:
+    """Return the sums along the last axis, by blocks and blocks of blocks: each term passes few additions.
+
+    >>> block_sums(np.ones((2, 1000)))
+    array([1000., 1000.])
+    """
+    while terms.shape[-1] > SUMMED_AT_ONCE:
+        n_blocks = -(-terms.shape[-1] // SUMMED_AT_ONCE)
+        whole = np.zeros((*terms.shape[:-1], n_blocks * SUMMED_AT_ONCE))
+        whole[..., : terms.shape[-1]] = terms
+        terms = whole.reshape(*terms.shape[:-1], n_blocks, SUMMED_AT_ONCE).sum(axis=-1)
+    return np.asarray(terms.sum(axis=-1))
+
+
+def n_added_by_blocks(n_terms: int) -> int:
+    """Return how many additions a term of `block_sums` passes through, at most.
+
+    >>> n_added_by_blocks(1_000_000)
+    384
+    """
+    n_added = SUMMED_AT_ONCE
+    while n_terms > SUMMED_AT_ONCE:
+        n_added, n_terms = n_added + SUMMED_AT_ONCE, -(-n_terms // SUMMED_AT_ONCE)
+    return n_added
+
+
+def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the weighted probability that each class gets from rows of others, and that its own rows give away.
+
+    Also returns how many additions these sums pass through, at most.
+    """
+    n_classes = proba.shape[1]
+    gained, given = np.zeros((2, n_classes))
+    n_added, n_readings = 0, 0
     for part, p in proba.readings():
-        q = others_by_class(p, codes[part])
-        gained += q @ weights[part]
-        given += np.bincount(codes[part], weights[part] * q.sum(axis=0), minlength=len(given))
-    return gained, given
+        q = others_by_class(p, codes[part]) * weights[part]
+        gained += block_sums(q)
+        # of a class the terms of each block, then the blocks
+        place = codes[part] + n_classes * (np.arange(len(p)) // SUMMED_AT_ONCE)
+        n_blocks = -(-len(p) // SUMMED_AT_ONCE)
+        by_block = np.bincount(place, q.sum(axis=0), minlength=n_blocks * n_classes).reshape(n_blocks, n_classes)
+        given += block_sums(by_block.T)
+        n_added, n_readings = max(n_added, SUMMED_AT_ONCE + n_added_by_blocks(len(p))), n_readings + 1
+    return gained, given, n_added + n_readings
 
 
 def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.ndarray | None = None) -> RowArray:
