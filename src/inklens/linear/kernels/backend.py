@@ -14,6 +14,9 @@ import numpy as np
 from inklens.linear.kernels.storage import Inspection, Storage
 
 
+SUMMED_AT_ONCE = 128  # terms of a sum whose rounding counts; `simplex.c` has the same
+
+
 class LossPass(NamedTuple):
     """What one fused pass computes."""
 
@@ -67,6 +70,7 @@ class ColumnModel(NamedTuple):
     intercept_inverse: np.ndarray | None  # (n_classes, n_classes) of the intercepts' Hessian; None: they stay
     intercept_step: np.ndarray  # (lanes,)
     n_classes: int
+    first_class: int  # whose coefficients move: those of classes before it are held at 0
     is_grouped: bool
     damping: float  # added to each curvature, relatively
 
@@ -152,6 +156,9 @@ class Backend(Protocol):
     ) -> np.ndarray:
         """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
 
+    def n_added(self, storage: Storage) -> int:
+        """Return how many additions of float64 a sum over rows in `transpose_pass` passes through, at most."""
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         """Write sum_j (unit_j x_ij)^2, (n_samples,), for float32 `unit` (n_features,)."""
 
@@ -163,7 +170,8 @@ class Backend(Protocol):
     ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
         """Return what each class gets from rows of others, what its own rows give away, and the most of one row.
 
-        The first two are weighted, (n_classes,). Where there is a `mix` (n_classes, n_classes), all are about the rows
+        The first two are weighted, (n_classes,), and summed over SUMMED_AT_ONCE rows at a time: a term passes through no
+        more additions than these and the number of such blocks. Where there is a `mix` (n_classes, n_classes), all are about the rows
         times this matrix, which come last.
         """
 

@@ -7,6 +7,7 @@ are NumPy arrays (coefficients, scores, probabilities).
 Shapes are those of `backend.py`.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from scipy.special import entr, xlog1py
 
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array, cast, like, namespace, to_numpy
-from inklens.linear.kernels.backend import LossPass, PairColumns
+from inklens.linear.kernels.backend import SUMMED_AT_ONCE, LossPass, PairColumns
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
@@ -110,6 +111,9 @@ class Reference:
             product += to_numpy(R.T @ (_square(X) if squared else X))
         return product
 
+    def n_added(self, storage: Storage) -> int:
+        return storage.shape[0]
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         rows = storage.matrix
         squared_unit = like(rows, unit.astype(np.float64) ** 2, np.float64)
@@ -124,8 +128,13 @@ class Reference:
         proba = proba if mix is None else (proba @ mix).astype(proba.dtype, copy=False)
         q = _others(proba, codes)
         given = q.sum(axis=1)
-        by_class = np.bincount(codes, weights * given, minlength=proba.shape[1])
-        return weights @ q, by_class, float(given.max(initial=0.0)), proba
+        block = np.arange(len(q)) // SUMMED_AT_ONCE
+        size = int(block.max(initial=-1)) + 1, q.shape[1]
+        place = codes + q.shape[1] * block
+        by_class = np.bincount(place, weights * given, minlength=math.prod(size)).reshape(size).sum(axis=0)
+        q *= weights[:, None]
+        gained = np.add.reduceat(q, np.arange(0, len(q), SUMMED_AT_ONCE), axis=0) if len(q) else q
+        return gained.sum(axis=0), by_class, float(given.max(initial=0.0)), proba
 
     def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         out = -proba * weights[:, None].astype(proba.dtype)

@@ -22,6 +22,7 @@ from scipy import linalg, sparse
 from scipy.special import entr
 
 from inklens.linear import deadline, memory
+from inklens.linear.kernels.backend import SUMMED_AT_ONCE
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
@@ -44,7 +45,7 @@ RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound h
 COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
 SCALE_STEP = 2.0  # from one scale to the next: the bound is concave in it, and flat near the best
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
-SUMMED_AT_ONCE = 128  # rows
+LEAST_BLOCK = 256  # rows of X' R that are summed at a time
 MAX_WHOLE = 1e5  # of whole numbers whose sums of products stay far below 2^53
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
@@ -106,10 +107,10 @@ def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -
 def _bound(problem: Problem, proba: RowArray) -> float:
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
     G = dual_gradient(problem, proba) * problem.free  # what may not move is held at 0, whatever pulls at it
-    magnitudes = problem.magnitudes * problem.free
     return dual_bound(
-        problem.penalty, proba, problem.codes, problem.weights, G, magnitudes, leak, offset=problem.offset
-    )
+        problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes * problem.free, leak,
+        offset=problem.offset, n_added=problem.rows.n_added,
+    )  # fmt: skip
 
 
 def dual_bound(
@@ -122,14 +123,15 @@ def dual_bound(
     leak: float = 0.0,
     *,
     offset: np.ndarray | None = None,
+    n_added: int | None = None,
 ) -> float:
     """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
 
     `leak` is the share of probability by which the class sums may still be wrong; `offset` (n_samples, n_classes) are
-    fixed parts of the scores.
+    fixed parts of the scores; `n_added` is how many additions a term of G has passed through, by default all.
     """
     n_classes = proba.shape[1]
-    relative, shift = _rounding(proba, codes, leak)
+    relative, shift = _rounding(proba, codes, leak, n_added)
     total = float(weights.sum())
     widest = penalty.farthest(G, shift * magnitudes)
     gain, size = offset_gain(proba, codes, weights, offset)
@@ -170,10 +172,15 @@ def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     return min(1.0, max(found, default=1.0))
 
 
-def _rounding(proba: RowArray, codes: np.ndarray, leak: float) -> tuple[float, float]:
-    """Return the error of sums over rows, relative to their terms, and relative to the terms' weights alone."""
-    relative = gamma(len(proba) + 8 * proba.shape[1] + 20)
-    return relative + 2.0 * leak, relative * largest_residual(proba, codes) + 2.0 * leak
+def _rounding(proba: RowArray, codes: np.ndarray, leak: float, n_added: int | None = None) -> tuple[float, float]:
+    """Return the error of sums over rows, relative to their terms, and that of G, relative to the terms' weights.
+
+    A term of a sum that is made in blocks passes fewer additions than there are rows (Higham 2002, section 4.2).
+    """
+    of_rows = 8 * proba.shape[1] + 20
+    relative = gamma(len(proba) + of_rows)
+    of_gradient = relative if n_added is None else gamma(n_added + of_rows)
+    return relative + 2.0 * leak, of_gradient * largest_residual(proba, codes) + 2.0 * leak
 
 
 def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
@@ -183,14 +190,15 @@ def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[R
     """
     n_classes = proba.shape[1]
     wanted = np.bincount(codes, weights, minlength=n_classes)
-    gained, given = flows(proba, codes, weights)
+    gained, given, n_added = flows(proba, codes, weights)
     for _ in range(2):
         proba = balance(proba, codes, weights, gained - given)
-        gained, given = flows(proba, codes, weights)
-    unsure = np.abs(gained - given) + gamma(len(proba) + 2 * n_classes) * (gained + given)
+        gained, given, n_added = flows(proba, codes, weights)
+    unsure = np.abs(gained - given) + gamma(n_added + 2 * n_classes) * (gained + given)
+    sure = (1.0 - gamma(len(proba) + 2)) * wanted
     with np.errstate(divide="ignore", invalid="ignore"):
-        leak = float(np.max(np.where(unsure > 0.0, unsure / (wanted + gained - given), 0.0)))
-    return proba, leak if np.isfinite(leak) else 1.0
+        leak = float(np.max(np.where(unsure > 0.0, unsure / (sure - unsure), 0.0)))
+    return proba, leak if 0.0 <= leak < 1.0 and (unsure <= sure).all() else 1.0
 
 
 def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at: Evaluation) -> float:
@@ -253,10 +261,21 @@ def lower_bound(
     indicator = np.eye(proba.shape[1])[codes]
     residual = -others(np.asarray(point), codes)
     residual += indicator * -residual.sum(axis=1, keepdims=True)
-    G = np.asarray((residual * weights[:, None]).T @ X)
+    G, n_added = _by_blocks(residual * weights[:, None], X)
     magnitudes = np.asarray(abs(X).T @ weights)
-    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak, offset=offset)
+    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak, offset=offset, n_added=n_added)
     return max(0.0, bound)
+
+
+def _by_blocks(residual: np.ndarray, X: np.ndarray | sparse.sparray | sparse.spmatrix) -> tuple[np.ndarray, int]:
+    """Return residual' X, summed over some rows at a time, and how many additions a term passes through."""
+    X = X.tocsr() if sparse.issparse(X) else X
+    step = max(LEAST_BLOCK, int(np.sqrt(len(residual))))
+    starts = range(0, len(residual), step)
+    G = np.zeros((residual.shape[1], X.shape[1]))
+    for start in starts:
+        G += np.asarray(residual[start : start + step].T @ X[start : start + step])
+    return G, step + len(starts)
 
 
 # ---- no penalty ------------------------------------------------------------------------------------------------------
@@ -311,7 +330,7 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     """
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
     G = dual_gradient(problem, proba)
-    relative, shift = _rounding(proba, problem.codes, leak)
+    relative, shift = _rounding(proba, problem.codes, leak, problem.rows.n_added)
     widest = float((np.abs(G) + shift * problem.magnitudes)[:, problem.free].max(initial=0.0))
     sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
     return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inklens.linear.kernels.backend import SUMMED_AT_ONCE
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
@@ -70,13 +71,19 @@ def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return out
 
 
-def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
-    gained, given = np.zeros((2, proba.shape[1]))
+def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the weighted probability that each class gets from rows of others, and that its own rows give away.
+
+    Also returns how many additions these sums pass through, at most.
+    """
+    n_classes = proba.shape[1]
+    gained, given = np.zeros((2, n_classes))
+    n_added, n_readings = 0, 0
     for part, p in proba.readings():
         found = numpy_backend().flows(p, codes[part], weights[part])
         gained, given = gained + found[0], given + found[1]
-    return gained, given
+        n_added, n_readings = max(n_added, SUMMED_AT_ONCE + -(-len(p) // SUMMED_AT_ONCE)), n_readings + 1
+    return gained, given, n_added + n_readings
 
 
 def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.ndarray | None = None) -> RowArray:
@@ -138,8 +145,10 @@ def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
 
 def feasible_scales(penalty: Penalty, G: np.ndarray) -> set[float]:
     """Return the largest scale with a finite g*(s G), and the largest at which no gradient passes its threshold."""
-    safe = min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))
-    return {penalty.largest_feasible_scale(G), safe}
+    largest = penalty.largest_feasible_scale(G)
+    if not np.any(penalty.l2):  # both are the same number
+        return {largest}
+    return {largest, min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))}
 
 
 def dual_value(problem: Problem, proba: RowArray) -> float:

@@ -354,6 +354,15 @@ class Rows:
         unit = np.append(np.full(self.n_features, self.scale), 1.0)
         return grams if self.scale == 1.0 else grams * unit * unit[:, None]
 
+    @property
+    def n_added(self) -> int:
+        """How many additions a sum over rows in `transpose_product` passes through in float64, at most."""
+        of_blocks = (
+            block.n_samples if block.is_streamed else block.exact.backend.n_added(block.storage(np.float64))
+            for block in self.blocks
+        )
+        return max(of_blocks, default=0) + len(self.blocks)
+
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""
         return self.transpose_product(weights.astype(np.float64)[:, None]).ravel()

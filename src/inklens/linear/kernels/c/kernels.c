@@ -21,7 +21,9 @@
 
 #include "rows.h"
 
-enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
+/* Rows between two flushes of G into float64. Proofs count the additions that a sum passes through (`n_added` of the
+ * library's passes in Python): about as many in a chunk as of chunks is best. */
+enum { CHUNK_ROWS = 1024, CHUNK_ROWS_FLOAT64 = 256 };
 enum { UNPACKED = 2048 };      /* values of a panel that are unpacked at a time; a group has at most 4 PANEL */
 enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
 
@@ -144,7 +146,7 @@ static void T(share)(void *argument, int thread) {
   tile.columns = (int32_t *)(tile.values + widest);
   for (int k = 0; k < L; k++) spare[k] = k < K ? 0 : -INFINITY, lane[k] = k;
   if (!sparse) memset(tile.values, 0, widest * sizeof(REAL));
-  int64_t chunk = CHUNK_ROWS, chunk_end;
+  int64_t chunk = sizeof(REAL) == sizeof(float) ? CHUNK_ROWS : CHUNK_ROWS_FLOAT64, chunk_end;
   if (rows->layout >= CSR16 && to > from) { /* wide rows: flush no more often than the non-zeros pay for it */
     int64_t mean = (rows->indptr[to] - rows->indptr[from]) / (to - from) + 1;
     if (8 * p / mean > chunk) chunk = 8 * p / mean;

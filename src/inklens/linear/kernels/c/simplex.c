@@ -9,6 +9,8 @@
 
 #include "kernels.h"
 
+enum { SUMMED_AT_ONCE = 128 }; /* rows of a block whose sums are added to those of the others: as `backend.py` says */
+
 #define REAL float
 #define TYPE f32
 #include "simplex.c"
@@ -60,10 +62,18 @@ static inline __attribute__((always_inline)) void T(flow)(
  * weighted probability that each class has from rows of others, that its own rows give away, and the most of one row. */
 int64_t EXPORT(T(flows))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const int32_t *codes,
                          const double *weights, const double *mix, REAL *out, double *sums) {
-#define FLOW(size) T(flow)(n, (int)size, proba, stride, codes, weights, mix, out, sums, sums + K, sums + 2 * K)
+  double some[2 * K];
   memset(sums, 0, (2 * K + 1) * sizeof(double));
-  FOR_EACH_SIZE(FLOW)
+  for (int64_t from = 0; from < n; from += SUMMED_AT_ONCE) {
+    int64_t count = n - from < SUMMED_AT_ONCE ? n - from : SUMMED_AT_ONCE;
+    memset(some, 0, sizeof some);
+#define FLOW(size) \
+  T(flow)(count, (int)size, proba + from * stride, stride, codes + from, weights + from, mix, \
+          out ? out + from * K : NULL, some, some + K, sums + 2 * K)
+    FOR_EACH_SIZE(FLOW)
 #undef FLOW
+    for (int k = 0; k < 2 * K; k++) sums[k] += some[k];
+  }
   return DONE;
 }
 
