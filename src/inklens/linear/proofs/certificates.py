@@ -26,11 +26,13 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
     DualPoint,
-    balance,
     dual_gradient,
-    entropy,
+    entropies,
+    excess_of,
     feasible_scales,
     flows,
+    mixed,
+    mixing,
     offset_gain,
     others,
 )
@@ -128,37 +130,40 @@ def dual_bound(
     fixed parts of the scores.
     """
     n_classes = proba.shape[1]
-    relative, shift = _rounding(proba, codes, leak)
+    known, largest = entropies(proba, codes, weights, [1.0])
+    relative, shift = _rounding(proba, largest, leak)
     total = float(weights.sum())
     widest = penalty.farthest(G, shift * magnitudes)
     gain, size = offset_gain(proba, codes, weights, offset)
     farthest = 0.0 if offset is None else float(np.abs(offset).max())
     gain -= relative * size + 2.0 * shift * total * farthest
 
-    def value(scale: float) -> float:
-        sure = entropy(proba, codes, weights, scale)
+    def values(scales: Sequence[float]) -> list[float]:
+        sure = known if list(scales) == [1.0] else entropies(proba, codes, weights, scales)[0]
         slack = n_classes * (shift * total + relative * sure)
-        return float(sure + scale * gain - slack - penalty.conjugate(scale * widest))
+        lost = [penalty.conjugate(scale * widest) for scale in scales]
+        return list(map(float, sure + np.asarray(scales) * gain - slack - lost))
 
-    return _best_scale(penalty, widest, value)
+    return _best_scale(penalty, widest, values)
 
 
-def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
-    """Return about the largest `value(s)` over the scales s of (1 - s) Y + s P; G belongs to s = 1.
+def _best_scale(penalty: Penalty, G: np.ndarray, values: Callable[[Sequence[float]], list[float]]) -> float:
+    """Return about the largest `values([s])` over the scales s of (1 - s) Y + s P; G belongs to s = 1.
 
     Under a ridge every scale is feasible, and g* grows with its square: far from the optimum, where g* takes more than
     entropy gives, a small scale still proves something, as entropy begins with an infinite slope.
     """
-    scale, best = max(((scale, value(scale)) for scale in feasible_scales(penalty, G)), key=lambda pair: pair[1])
+    scales = sorted(feasible_scales(penalty, G))
+    best, scale = max(zip(values(scales), scales, strict=True))
     cost = penalty.conjugate(scale * G)
     if cost <= COSTLY_RATIO * best or best + cost <= 0.0:
         return best
     # Where s E - s^2 g* is largest: E(s) >= s E, as entropy E is concave.
     scale *= min(1.0, (best + cost) / (2.0 * cost))
-    best = max(best, smaller := value(scale))
+    best = max(best, smaller := values([scale])[0])
     while smaller >= best and scale * SCALE_STEP < 1.0:
         scale *= SCALE_STEP
-        best = max(best, smaller := value(scale))
+        best = max(best, smaller := values([scale])[0])
     return best
 
 
@@ -168,27 +173,32 @@ def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     return min(1.0, max(found, default=1.0))
 
 
-def _rounding(proba: RowArray, codes: np.ndarray, leak: float) -> tuple[float, float]:
-    """Return the error of sums over rows, relative to their terms, and relative to the terms' weights alone."""
+def _rounding(proba: RowArray, largest: float, leak: float) -> tuple[float, float]:
+    """Return the error of sums over rows, relative to their terms, and relative to the terms' weights alone.
+
+    `largest` is the largest residual of any row.
+    """
     relative = gamma(len(proba) + 8 * proba.shape[1] + 20)
-    return relative + 2.0 * leak, relative * largest_residual(proba, codes) + 2.0 * leak
+    return relative + 2.0 * leak, relative * largest + 2.0 * leak
 
 
 def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
     """Move probability between classes until the weighted class sums are those of the labels (`dual.balance`).
 
-    Also returns a bound on the share of any class that rounding leaves misplaced.
+    Also returns a bound on the share of any class that rounding leaves misplaced. One reading tells what rows of each
+    class give to each; what any mixture of these gives follows, as its terms have no sign to cancel.
     """
     n_classes = proba.shape[1]
     wanted = np.bincount(codes, weights, minlength=n_classes)
-    gained, given = flows(proba, codes, weights)
+    flow, mix = flows(proba, codes, weights), np.eye(n_classes)
     for _ in range(2):
-        proba = balance(proba, codes, weights, gained - given)
-        gained, given = flows(proba, codes, weights)
-    unsure = np.abs(gained - given) + gamma(len(proba) + 2 * n_classes) * (gained + given)
+        step = mixing(wanted, excess_of(flow)[0])
+        flow, mix = flow @ step, mix @ step
+    excess, crossing = excess_of(flow)
+    unsure = np.abs(excess) + gamma(len(proba) + 8 * n_classes) * crossing
     with np.errstate(divide="ignore", invalid="ignore"):
-        leak = float(np.max(np.where(unsure > 0.0, unsure / (wanted + gained - given), 0.0)))
-    return proba, leak if np.isfinite(leak) else 1.0
+        leak = float(np.max(np.where(unsure > 0.0, unsure / (wanted + excess), 0.0)))
+    return mixed(proba, mix), leak if np.isfinite(leak) else 1.0
 
 
 def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at: Evaluation) -> float:
@@ -309,9 +319,10 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     """
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
     G = dual_gradient(problem, proba)
-    relative, shift = _rounding(proba, problem.codes, leak)
+    found, largest = entropies(proba, problem.codes, problem.weights, [1.0])
+    relative, shift = _rounding(proba, largest, leak)
     widest = float((np.abs(G) + shift * problem.magnitudes)[:, problem.free].max(initial=0.0))
-    sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
+    sure, total = float(found[0]), float(problem.weights.sum())
     return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)
 
 

@@ -11,10 +11,11 @@ Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction 
 n_classes).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.special import entr, xlog1py
 
 from inklens.linear.problem.penalties import Penalty
@@ -73,35 +74,53 @@ def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return out
 
 
-def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
-    gained, given = np.zeros((2, proba.shape[1]))
+def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted probability that rows of each class give to each class, (n_classes, n_classes)."""
+    n_classes = proba.shape[1]
+    found = np.zeros((n_classes, n_classes))
     for part, p in proba.readings():
-        q = others(p, codes[part])
-        gained += weights[part] @ q
-        given += np.bincount(codes[part], weights[part] * row_sums(q), minlength=len(given))
-    return gained, given
+        of_class = weights[part], codes[part], np.arange(len(p) + 1)
+        found += sparse.csc_array(of_class, shape=(n_classes, len(p))) @ p
+    return found
 
 
-def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.ndarray | None = None) -> RowArray:
+def excess_of(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much class sums exceed those of the labels, without cancellation, and what crosses classes for it.
+
+    The first is what each class gets from rows of others less what its own rows give away, the second their sum.
+    """
+    crossing = flow - np.diag(np.diag(flow))
+    gained, given = crossing.sum(axis=0), crossing.sum(axis=1)
+    return gained - given, gained + given
+
+
+def mixing(wanted: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Return the row-stochastic matrix that moves each class's excess to those short of it, (n_classes, n_classes)."""
+    present, surplus, shortage = wanted + excess, np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
+    short = float(shortage.sum())
+    if short == 0.0:
+        return np.eye(len(wanted))
+    share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
+    return np.asarray(np.diag(1.0 - share) + np.outer(share, shortage / short))
+
+
+def mixed(proba: RowArray, mix: np.ndarray) -> RowArray:
+    """Return p M for each row p; a row-stochastic M leaves it in the simplex."""
+    if np.array_equal(mix, np.eye(len(mix))):
+        return proba
+    mix = mix.astype(proba.dtype)
+    return RowArray.combine(lambda _, p: p @ mix, proba)
+
+
+def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> RowArray:
     """Move probability from over- to under-represented classes until the weighted class sums are those of the labels.
-
-    A row-stochastic (n_classes, n_classes) matrix does it, so rows stay in the simplex. `excess` is by how much class
-    sums are too large, where that is known without cancellation.
 
     >>> proba = balance(RowArray.of(np.array([[0.9, 0.1], [0.7, 0.3]])), np.array([0, 1]), np.ones(2))
     >>> class_sums(proba, np.ones(2))
     array([1., 1.])
     """
     wanted = np.bincount(codes, weights, minlength=proba.shape[1])
-    if excess is None:
-        excess = class_sums(proba, weights) - wanted
-    present, surplus, shortage = wanted + excess, np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
-    if shortage.sum() == 0.0:
-        return proba
-    share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
-    mix = (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())).astype(proba.dtype)
-    return RowArray.combine(lambda _, p: p @ mix, proba)
+    return mixed(proba, mixing(wanted, excess_of(flows(proba, codes, weights))[0]))
 
 
 def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
@@ -126,20 +145,37 @@ def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset:
     return found
 
 
-def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
-    """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
-    total = 0.0
+def entropies(
+    proba: RowArray, codes: np.ndarray, weights: np.ndarray, scales: Sequence[float]
+) -> tuple[np.ndarray, float]:
+    """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64, for each scale s.
+
+    Also returns the largest probability that a row gives to classes other than its own, at most 1.
+    """
+    totals, largest = np.zeros(len(scales)), 0.0
     for part, p in proba.readings():
-        q = others(p, codes[part]) * scale
-        given = np.minimum(row_sums(q), 1.0)
-        own = -xlog1py(1.0 - given, -given)
-        total += float(weights[part] @ (row_sums(entr(q)) + own))
-    return total
+        q = others(p, codes[part])
+        given = row_sums(q)
+        largest = max(largest, float(given.max(initial=0.0)))
+        for place, scale in enumerate(scales):
+            left = np.minimum(scale * given, 1.0)
+            own = -xlog1py(1.0 - left, -left)
+            totals[place] += float(weights[part] @ (row_sums(entr(scale * q)) + own))
+    return totals, min(1.0, largest)
 
 
-def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
-    """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
-    return max(value(scale) for scale in feasible_scales(penalty, G))
+def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
+    """Return what `entropies` does for one scale."""
+    return float(entropies(proba, codes, weights, [scale])[0][0])
+
+
+def best_scaled(
+    penalty: Penalty, G: np.ndarray, proba: RowArray, codes: np.ndarray, weights: np.ndarray, gain: float = 0.0
+) -> float:
+    """Return the largest D((1 - s) Y + s P) of the scales s that are worth trying; G and `gain` belong to s = 1."""
+    scales = sorted(feasible_scales(penalty, G))
+    found = entropies(proba, codes, weights, scales)[0]
+    return max(float(sure + s * gain - penalty.conjugate(s * G)) for s, sure in zip(scales, found, strict=True))
 
 
 def feasible_scales(penalty: Penalty, G: np.ndarray) -> set[float]:
@@ -158,4 +194,4 @@ def dual_value(problem: Problem, proba: RowArray) -> float:
     if problem.fit_intercept:
         proba = balance(proba, codes, weights)
     G, gain = dual_gradient(problem, proba), offset_gain(proba, codes, weights, problem.offset)[0]
-    return best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) + s * gain - penalty.conjugate(s * G))
+    return best_scaled(penalty, G, proba, codes, weights, float(gain))

@@ -6,6 +6,7 @@ file with millions of rows they are computed a block at a time, from coefficient
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from inklens.linear.kernels.buffers import Spare, clean_scores
 
 CACHED_ENTRIES = 1 << 15  # of an array that are read at once: 256 kB in float64
+
+Known: TypeAlias = dict["RowArray", np.ndarray]  # the rows of one part that a reading has made already
 
 
 class RowArray:
@@ -28,7 +31,7 @@ class RowArray:
     spare: Spare | None = None  # where what is made of this array finds memory
 
     def __init__(
-        self, parts: Sequence[slice], make: Callable[[int], np.ndarray], n_columns: int, dtype: npt.DTypeLike
+        self, parts: Sequence[slice], make: Callable[[int, Known], np.ndarray], n_columns: int, dtype: npt.DTypeLike
     ) -> None:
         self.parts, self._make = parts, make
         self.shape: tuple[int, int] = (parts[-1].stop, n_columns)
@@ -38,7 +41,7 @@ class RowArray:
     def of(cls, held: np.ndarray, parts: Sequence[slice] | None = None, spare: Spare | None = None) -> "RowArray":
         """Return an array that is there already; without `parts` it is one."""
         parts = [slice(0, len(held))] if parts is None else parts
-        made = cls(parts, lambda i: held[parts[i]], held.shape[-1], held.dtype)
+        made = cls(parts, lambda i, _: held[parts[i]], held.shape[-1], held.dtype)
         made.held, made.spare = held, spare
         return made
 
@@ -47,7 +50,8 @@ class RowArray:
         """Return `function(part, *rows)` of the arrays' rows, where `part` is the slice that these are.
 
         Rows depend on their own rows only; shape and type are those of the first array. Nothing is computed yet where
-        the arrays are not held.
+        the arrays are not held. A reading makes an array once, however many of those it is combined from are made of it;
+        so `function` must leave its arguments as they are.
         """
         first = arrays[0]
         if all(array.held is not None for array in arrays):
@@ -55,14 +59,17 @@ class RowArray:
             return cls.of(_filled(function, held, first.spare), first.parts, first.spare)
         return cls(
             first.parts,
-            lambda i: function(first.parts[i], *(array.block(i) for array in arrays)),
+            lambda i, known: function(first.parts[i], *(array.block(i, known) for array in arrays)),
             first.shape[1],
             first.dtype,
         )
 
-    def block(self, i: int) -> np.ndarray:
-        """Return the rows of part i."""
-        return self._make(i)
+    def block(self, i: int, known: Known | None = None) -> np.ndarray:
+        """Return the rows of part i; `known` is what the same reading has made of this part."""
+        known = {} if known is None else known
+        if self not in known:
+            known[self] = self._make(i, known)
+        return known[self]
 
     def readings(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield all rows, each time with the slice that they are: a few thousand at a time where the array is held."""

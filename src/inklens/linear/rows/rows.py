@@ -39,7 +39,7 @@ from inklens.linear.rows.layouts import (
     make_blocks,
     sparse_storage,
 )
-from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.row_arrays import Known, RowArray
 from inklens.linear.softmax import softmax
 
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
@@ -241,7 +241,7 @@ class Rows:
         if self.holds(len(coef)):
             return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices, self._spare)
 
-        def make(i: int) -> np.ndarray:
+        def make(i: int, _: Known) -> np.ndarray:
             block = self.blocks[i]
             if block.file is not None:
                 block.file.check()
