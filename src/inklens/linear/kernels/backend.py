@@ -10,6 +10,7 @@ Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights 
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.linear.kernels.storage import Inspection, Storage
 
@@ -146,6 +147,19 @@ class Backend(Protocol):
         n_threads: int = 1,
     ) -> LossPass:
         """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
+
+    def curvature_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        dtype: npt.DTypeLike,
+        n_threads: int = 1,
+    ) -> LossPass:
+        """Return what `hessian_pass` does with the probabilities at (coef, intercept), which nobody needs to hold."""
 
     def transpose_pass(
         self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False

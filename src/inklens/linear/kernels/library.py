@@ -25,7 +25,7 @@ REMEDY = (
     "with a C compiler (Debian: apt install gcc) install inklens again from its sources "
     "(pip install --force-reinstall --no-deps --no-binary inklens inklens; in a clone: make test)"
 )
-ABI_VERSION = 4  # as in `abi.c`; counts changes of the functions' arguments and results
+ABI_VERSION = 5  # as in `abi.c`; counts changes of the functions' arguments and results
 NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
     "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "to_bytes", "make_panels", "class_grams",
@@ -60,7 +60,8 @@ class CPass(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads", "square")),
-        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
+        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "point", "point_intercept")),
+        *((name, ctypes.c_void_p) for name in ("codes", "weights", "scores", "proba")),
         *((name, ctypes.c_void_p) for name in ("residual", "gradient", "class_sums", "loss")),
         ("workspace", ctypes.c_void_p),
     )

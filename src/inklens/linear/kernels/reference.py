@@ -7,7 +7,7 @@ are NumPy arrays (coefficients, scores, probabilities).
 Shapes are those of `backend.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -85,18 +85,25 @@ class Reference:
         intercept_direction: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
-        rows, dtype = storage.matrix, proba.dtype
-        D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
-        product, sums = np.zeros(direction.shape), np.zeros(len(direction))
-        for part in chunks(rows):
-            X = cast(rows[part, :], dtype)
-            along = X @ D + d
-            p, c = like(along, proba[part], dtype), like(along, weights[part], dtype)
-            xp = namespace(along)
-            curved = p * (along - xp.sum(p * along, axis=1, keepdims=True)) * c[:, None]
-            product += to_numpy(curved.T @ X)
-            sums += _class_sums(curved)
-        return LossPass(0.0, product, sums)
+        return _curved(
+            storage.matrix, lambda part, X: like(X, proba[part], proba.dtype), weights, direction, intercept_direction,
+            proba.dtype,
+        )  # fmt: skip
+
+    def curvature_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        dtype: npt.DTypeLike,
+        n_threads: int = 1,
+    ) -> LossPass:
+        rows = storage.matrix
+        W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
+        return _curved(rows, lambda _, X: _softmax(X @ W + b), weights, direction, intercept_direction, dtype)
 
     def transpose_pass(
         self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
@@ -354,6 +361,33 @@ def loss_and_residual(z: Array, codes: Array, weights: Array) -> tuple[float, Ar
     others = xp.where(own, nothing, proba)
     residual = xp.where(own, -xp.sum(others, axis=1, keepdims=True), others)  # p_own - 1 without cancellation
     return float(xp.sum(weights * lead)), proba, residual * cast(weights, _numpy_dtype(z))[:, None]
+
+
+def _curved(
+    rows: Array,
+    proba_of: Callable[[slice, Array], Array],
+    weights: np.ndarray,
+    direction: np.ndarray,
+    intercept_direction: np.ndarray,
+    dtype: npt.DTypeLike,
+) -> LossPass:
+    """Return sum_i c_i (diag p_i - p_i p_i')(D x_i + d) x_i' for probabilities `proba_of(part, rows of it)`."""
+    D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
+    product, sums = np.zeros(direction.shape), np.zeros(len(direction))
+    for part in chunks(rows):
+        X = cast(rows[part, :], dtype)
+        along, p = X @ D + d, proba_of(part, X)
+        c = like(along, weights[part], dtype)
+        curved = p * (along - namespace(along).sum(p * along, axis=1, keepdims=True)) * c[:, None]
+        product += to_numpy(curved.T @ X)
+        sums += _class_sums(curved)
+    return LossPass(0.0, product, sums)
+
+
+def _softmax(z: Array) -> Array:
+    xp = namespace(z)
+    exponentials = xp.exp(z - xp.max(z, axis=1, keepdims=True))
+    return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
 def _class_sums(residual: Array) -> np.ndarray:

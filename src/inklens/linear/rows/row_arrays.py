@@ -28,6 +28,7 @@ class RowArray:
     """
 
     held: np.ndarray | None = None
+    point: tuple[np.ndarray, np.ndarray] | None = None  # coefficients and intercept, of the softmax there
     spare: Spare | None = None  # where what is made of this array finds memory
 
     def __init__(
@@ -50,8 +51,8 @@ class RowArray:
         """Return `function(part, *rows)` of the arrays' rows, where `part` is the slice that these are.
 
         Rows depend on their own rows only; shape and type are those of the first array. Nothing is computed yet where
-        the arrays are not held. A reading makes an array once, however many of those it is combined from are made of it;
-        so `function` must leave its arguments as they are.
+        the arrays are not held. A reading makes an array once, however many others are made of it; so `function` must
+        leave its arguments as they are.
         """
         first = arrays[0]
         if all(array.held is not None for array in arrays):
