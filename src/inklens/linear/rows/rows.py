@@ -25,7 +25,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, LossPass, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
@@ -39,7 +39,7 @@ from inklens.linear.rows.layouts import (
     make_blocks,
     sparse_storage,
 )
-from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.row_arrays import Known, RowArray
 from inklens.linear.softmax import softmax
 
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
@@ -241,7 +241,7 @@ class Rows:
         if self.holds(len(coef)):
             return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices, self._spare)
 
-        def make(i: int) -> np.ndarray:
+        def make(i: int, _: Known) -> np.ndarray:
             block = self.blocks[i]
             if block.file is not None:
                 block.file.check()
@@ -296,6 +296,7 @@ class Rows:
         else:
             again = self.row_scores(coef, intercept, dtype=dtype)
             kept = again, RowArray.combine(lambda _, z: softmax(z), again)
+            kept[1].point = coef, intercept
         return Evaluation(loss, gradient * self.scale, sums, *kept)
 
     def hessian_product(
@@ -307,25 +308,36 @@ class Rows:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the loss's Hessian times a direction, (n_classes, n_features) and (n_classes,); one pass.
 
-        The pass has the type of `proba`.
+        The pass has the type of `proba`. A softmax that is not held is made again where it is needed, in the kernel.
         """
-        n_classes = len(direction)
-        product = NOTHING
-        sums = np.zeros(n_classes)
-        for block, part, own in self.parts_with(proba):
-            storage = block.storage(proba.dtype)
-            found = storage.backend.hessian_pass(
-                storage,
-                own,
-                weights[part],
-                direction * self.scale,
-                intercept_direction,
-                self._threads(n_classes),
-            )
-            product = product + found.gradient
-            sums = sums + found.class_sums
+        product, sums = NOTHING, np.zeros(len(direction))
+        for found in self._curved(proba, weights, direction * self.scale, intercept_direction):
+            product, sums = product + found.gradient, sums + found.class_sums
         self.n_passes += 1.0
         return product * self.scale, sums
+
+    def _curved(
+        self,
+        proba: RowArray | np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+    ) -> Iterator[LossPass]:
+        """Yield each block's share of a product with the Hessian."""
+        dtype, threads = proba.dtype, self._threads(len(direction))
+        point = None if isinstance(proba, np.ndarray) else proba.point
+        if point is None:
+            for block, part, own in self.parts_with(proba):
+                storage = block.storage(dtype)
+                yield storage.backend.hessian_pass(storage, own, weights[part], direction, intercept_direction, threads)
+            return
+        coef, intercept = point[0] * self.scale, point[1]
+        for block, part in self.parts():
+            storage = block.storage(dtype)
+            yield storage.backend.curvature_pass(
+                storage, coef, intercept, weights[part], direction, intercept_direction, dtype, threads
+            )
+        self.n_passes += 0.5
 
     def transpose_product(self, residual: RowArray | np.ndarray, *, squared: bool = False) -> np.ndarray:
         """Return residual' X, (n_classes, n_features), in the type of `residual`; half a pass.
