@@ -25,7 +25,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, PairColumns, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
@@ -48,6 +48,7 @@ SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
+NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
 CANCELLED = 1e-6  # of a column's mean square: a variance below has lost too many digits in the difference
 
 NOTHING = np.zeros(())  # a sum takes shape and memory order of the first array that is added to it
@@ -295,7 +296,7 @@ class Rows:
             kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
         else:
             again = self.row_scores(coef, intercept, dtype=dtype)
-            kept = again, RowArray.combine(lambda _, z: softmax(z), again)
+            kept = again, RowArray.combine(softmax, again)
         return Evaluation(loss, gradient * self.scale, sums, *kept)
 
     def hessian_product(
@@ -480,6 +481,42 @@ class Rows:
             X = Storage(values, None, None, tuple(values.shape), block.fast.backend)
             X.backend.class_grams(X, curvature[first : first + X.shape[0]], out, self.n_threads)
             first += X.shape[0]
+
+    def pair_hessian(
+        self,
+        proba: RowArray | np.ndarray,
+        weights: np.ndarray,
+        classes: np.ndarray,
+        features: np.ndarray,
+        *,
+        sampling_threshold: float = 0.0,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m), in float32.
+
+        Pairs are some features with classes in ascending order; feature n_features is all ones. Edges, a row's weight
+        c_i p_ik p_il between two classes, lighter than `sampling_threshold` are sampled.
+        """
+        hessian = np.zeros((len(classes), len(classes)), dtype=np.float32)
+        used, place = np.unique(np.append(features, self.n_features), return_inverse=True)
+        columns = PairColumns(used, place[:-1].astype(np.int32), classes, proba.shape[1])
+        largest_weight = max(weights.max(), np.finfo(float).tiny)
+        for number, (block, part, own) in enumerate(self.parts_with(proba)):
+            is_open = 1.0 - own.max(axis=1) > NEGLIGIBLE_OPENNESS * sampling_threshold / largest_weight
+            chosen = np.flatnonzero(is_open & (weights[part] > 0.0))
+            block.fast.backend.pair_hessian(
+                block.fast,
+                chosen,
+                columns,
+                own[chosen],
+                weights[part][chosen],
+                hessian,
+                scale=self.scale,
+                sampling_threshold=sampling_threshold,
+                seed=seed + number,
+                n_threads=self.n_threads,
+            )
+        return hessian
 
     @cached_property
     def subsample(self) -> tuple[np.ndarray, "Rows"]:
