@@ -133,6 +133,27 @@ def _started(n_workers: int) -> "Iterator[Client]":
         cluster.close()
 
 
+class InProcess:
+    """A cluster of this process alone, for data of Dask where nobody has started another."""
+
+    def __init__(self) -> None:
+        distributed = require("distributed", extra="dask")
+        self._cluster = distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=_cores(),
+            processes=False,
+            dashboard_address=f"{LOOPBACK}:0",
+            worker_dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+        self.client: Client = distributed.Client(self._cluster, set_as_default=False)
+
+    def close(self) -> None:
+        """Stop it."""
+        self.client.close()
+        self._cluster.close()
+
+
 @contextmanager
 def _reached(address: str) -> "Iterator[Client]":
     distributed = require("distributed", extra="dask")

@@ -29,6 +29,7 @@ from inklens.linear.kernels.backend import ColumnVisitor, PairColumns, RowVisito
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
+from inklens.linear.rows.elsewhere import is_elsewhere
 from inklens.linear.rows.layouts import (
     Block,
     StreamedBlock,
@@ -82,6 +83,7 @@ class Rows:
     scale: float = 1.0
     n_threads: int = 1
     n_passes: float = field(default=0.0, init=False)
+    n_together: int = field(default=0, init=False)  # with all shards that these are one of, which decides what is held
     _spare: Spare = field(default_factory=Spare, init=False, repr=False)
 
     @classmethod
@@ -90,10 +92,12 @@ class Rows:
 
         Parameters
         ----------
-        X : array (n_samples, n_features), sparse matrix, or list of either
+        X : array (n_samples, n_features), sparse matrix, list of either, or data that live elsewhere
             uint8 and float32 are used as they are, other numbers as float64; float64 pixels that are whole multiples of
             one unit (X / 255) as what they were before. Never written to. A memory-mapped file
             beyond 128 MB stays there: it is read anew in every pass, and memory does not grow with its rows.
+            Dask arrays and tables, lists of delayed parts, and lists of files (``.npy``, IDX, Parquet, Zarr; paths or
+            addresses) are read by Dask workers, and stay there (`remote/`).
         scale : float, default=1.0
             The matrix meant is ``X * scale``; uint8 pixels with ``scale=1 / 255`` are never copied to floats.
         n_threads : int or None, default=None
@@ -105,6 +109,10 @@ class Rows:
             Not two-dimensional, not numbers, NaN or infinity (row and column are named), blocks of different width.
         """
         n_threads = max(1, min(n_threads or default_threads(), 64))
+        if is_elsewhere(X):
+            from inklens.linear.rows.remote.remote_rows import RemoteRows
+
+            return RemoteRows.on_workers(X, scale=scale, n_threads=n_threads)
         parts = list(X) if isinstance(X, list | tuple) and X and is_matrix(X[0]) else [X]
         whole = bytes_of(X, n_threads)
         if whole is not None:
@@ -176,8 +184,9 @@ class Rows:
         """Tell whether scores and probabilities are kept in memory."""
         if any(block.is_streamed for block in self.blocks):
             return False
-        n_bytes = self.n_samples * lanes(n_classes) * 8
-        return len(self.blocks) == 1 or n_bytes <= memory.share(HELD_SHARE, HELD)
+        n_bytes = max(self.n_samples, self.n_together) * lanes(n_classes) * 8
+        is_whole = len(self.blocks) == 1 and not self.n_together
+        return is_whole or n_bytes <= memory.share(HELD_SHARE, HELD)
 
     @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -377,7 +386,7 @@ class Rows:
         """Return some columns of some rows (sorted indices) as a scaled array of its own, (n_rows, n_columns)."""
         pieces = []
         for block, part in self.parts():
-            inside = None if rows is None else _within(rows, part)
+            inside = None if rows is None else within(rows, part)
             pieces.append(arrays.to_numpy(select(block.storage(dtype), inside, columns, dtype)))
         stacked = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return np.asarray(np.multiply(stacked, self.scale, dtype=dtype))
@@ -412,11 +421,11 @@ class Rows:
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout; many rows of a file stay there."""
         if all(block.is_streamed for block in self.blocks) and len(rows) <= 2 * self.n_subsample:
-            gathered = np.concatenate([block.exact.values[_within(rows, part)] for block, part in self.parts()])
+            gathered = np.concatenate([block.exact.values[within(rows, part)] for block, part in self.parts()])
             return Rows([make_block(dense_storage(gathered), self.n_threads)], self.scale, self.n_threads)
         blocks: list[AnyBlock] = []
         for block, part in self.parts():
-            inside = _within(rows, part)
+            inside = within(rows, part)
             if not len(inside) and self.blocks[1:]:
                 continue
             if isinstance(block, StreamedBlock):
@@ -437,10 +446,10 @@ class Rows:
         for block, part in self.parts():
             storage = block.fast
             if storage.indices is None:
-                dense = storage.values if rows is None else storage.values[_within(rows, part)]
+                dense = storage.values if rows is None else storage.values[within(rows, part)]
                 storage = sparse_storage(sparse.csr_array(dense))
             elif rows is not None:
-                storage = take(storage, _within(rows, part))
+                storage = take(storage, within(rows, part))
             used, starts = storage.csr
             found, size = place[used], np.diff(starts)
             kept = found >= 0
@@ -476,7 +485,7 @@ class Rows:
             return
         first = 0
         for block, part in self.parts():
-            inside = None if rows is None else _within(rows, part)
+            inside = None if rows is None else within(rows, part)
             values = select(block.fast, inside, columns, np.float32) * self.scale
             X = Storage(values, None, None, tuple(values.shape), block.fast.backend)
             X.backend.class_grams(X, curvature[first : first + X.shape[0]], out, self.n_threads)
@@ -566,7 +575,7 @@ def default_threads() -> int:
     return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
 
 
-def _within(rows: np.ndarray, part: slice) -> np.ndarray:
+def within(rows: np.ndarray, part: slice) -> np.ndarray:
     """Return those of the sorted row numbers that lie in a block, counted from its start."""
     first, last = np.searchsorted(rows, [part.start, part.stop])
     return np.asarray(rows[first:last] - part.start)
