@@ -61,7 +61,8 @@ class Shard:
     @property
     def n_passes(self) -> float:
         """Passes over the rows so far, in any coordinates."""
-        return self.rows.n_passes + sum(made.n_passes for made in self.made.values() if isinstance(made, Rows))
+        others = (made for made in self.made.values() if isinstance(made, Rows) and made is not self.rows)
+        return self.rows.n_passes + sum(rows.n_passes for rows in others)
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------

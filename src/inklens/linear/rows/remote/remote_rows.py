@@ -73,7 +73,7 @@ class RemoteArray(RowArray):
 
     def readings(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the rows of each shard, after all have come here."""
-        yield from zip(self.parts, self.rows.shards.each(Values(self.recipe)), strict=True)  # type: ignore[misc]
+        yield from zip(self.parts, self.rows.shards.each(Values(self.recipe)), strict=True)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         """Return the whole."""

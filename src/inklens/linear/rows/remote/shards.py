@@ -395,9 +395,7 @@ class Shards:
                 key=f"inklens-{self.session}-{self.name('keeper')}",
             )  # fmt: skip
             try:
-                distributed.wait(future, timeout=START_SECONDS)
-                if future.status != "finished":
-                    raise OSError(f"no keeper starts at {address}: {future.status}")
+                future.result(timeout=START_SECONDS)
                 with self._direct.as_current():
                     self._places[address] = _Place(distributed.Actor(Keeper, address, future.key), future)
             except LOST:
