@@ -13,10 +13,11 @@ throughout, which is what certificates use.
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,9 @@ from inklens.linear.rows.layouts import (
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import softmax
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
 HELD_SHARE = 1 / 16  # of the memory that a fit may take: it looks at a dozen such arrays
@@ -126,6 +130,19 @@ class Rows:
                     f"block {number} has {blocks[-1].shape[1]}"
                 )
         return cls(blocks, float(scale), n_threads)
+
+    @property
+    def names(self) -> list[str] | None:
+        """Names of the columns, where the data that live elsewhere have some."""
+        return None
+
+    @property
+    def client(self) -> "Client | None":
+        """Who computes on the workers that hold the rows; None where they are here."""
+        return None
+
+    def close(self) -> None:
+        """Give back what is held elsewhere: nothing, for rows in this process."""
 
     # ---- shape and contents ------------------------------------------------------------------------------------------
 
@@ -583,3 +600,13 @@ def within(rows: np.ndarray, part: slice) -> np.ndarray:
 
 def is_matrix(X: Array) -> bool:
     return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)
+
+
+@contextmanager
+def given_back(rows: Rows, X: object) -> Iterator[None]:
+    """Give back what rows hold elsewhere, unless they are the caller's own."""
+    try:
+        yield
+    finally:
+        if rows is not X:
+            rows.close()

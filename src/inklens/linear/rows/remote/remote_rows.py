@@ -123,6 +123,11 @@ class RemoteRows(Rows):
         return self.shards.names
 
     @property
+    def client(self) -> "Client":
+        """Who computes on the workers."""
+        return self.shards.client
+
+    @property
     def traffic(self) -> Traffic:
         """What has gone over the network so far."""
         return self.shards.traffic
