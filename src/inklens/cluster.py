@@ -136,22 +136,22 @@ def _started(n_workers: int) -> "Iterator[Client]":
 class InProcess:
     """A cluster of this process alone, for data of Dask where nobody has started another."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_workers: int = 1) -> None:
         distributed = require("distributed", extra="dask")
-        self._cluster = distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=_cores(),
+        self.cluster = distributed.LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=max(1, _cores() // n_workers),
             processes=False,
             dashboard_address=f"{LOOPBACK}:0",
             worker_dashboard_address=None,
             silence_logs=logging.CRITICAL,
         )
-        self.client: Client = distributed.Client(self._cluster, set_as_default=False)
+        self.client: Client = distributed.Client(self.cluster, set_as_default=False)
 
     def close(self) -> None:
         """Stop it."""
         self.client.close()
-        self._cluster.close()
+        self.cluster.close()
 
 
 @contextmanager

@@ -184,10 +184,20 @@ class RemoteRows(Rows):
         """Tell that scores and probabilities are not here."""
         return False
 
-    @property
-    def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
+    # Not those of `Rows`: until Python 3.12 a cached property locks all objects of its class, and shards ask for these
+    # while the driver waits for them, in the same process where that is its own worker.
+
+    @cached_property
+    def low(self) -> np.ndarray:
+        """Smallest value of each column, (n_features,)."""
         filled = [known for known in self._known if known.n_samples] or self._known
-        return np.min([known.low for known in filled], axis=0), np.max([known.high for known in filled], axis=0)
+        return np.asarray(np.min([known.low for known in filled], axis=0))
+
+    @cached_property
+    def high(self) -> np.ndarray:
+        """Largest value of each column, (n_features,)."""
+        filled = [known for known in self._known if known.n_samples] or self._known
+        return np.asarray(np.max([known.high for known in filled], axis=0))
 
     @cached_property
     def _absolute(self) -> Rows:
