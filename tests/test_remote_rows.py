@@ -6,6 +6,7 @@ Rows of the robustness table: X1 to X10.
 import os
 import signal
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -178,7 +179,7 @@ def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
     own.close()
 
 
-def test_predictions_are_lazy_and_the_same(client):
+def test_predictions_are_lazy_and_the_same(inside):
     model = SoftmaxRegression(C=1e-4).fit(X, Y)
     lazy = da.from_array(X, chunks=(400, -1))
     for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
@@ -190,7 +191,7 @@ def test_predictions_are_lazy_and_the_same(client):
     assert model.score(lazy, da.from_array(Y, chunks=100)) == model.score(X, Y)
 
 
-def test_a_table_keeps_the_names_of_its_columns(client, tmp_path):
+def test_a_table_keeps_the_names_of_its_columns(inside, tmp_path):
     frame = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(P)]).assign(label=np.array(["a", "b", "c"])[Y])
     dd = pytest.importorskip("dask.dataframe")
     frame.iloc[:400].to_parquet(tmp_path / "0.parquet")
@@ -249,7 +250,7 @@ def test_uneven_parts_equal_one_machine(inside):
     sizes = [0, 1, 400, 0, 3, 495, 1]
     edges = np.cumsum([0, *sizes])
     dask = pytest.importorskip("dask")
-    parts = [dask.delayed(x[a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [dask.delayed(x[a:b]) for a, b in pairwise(edges)]
     far = SoftmaxRegression(C=1e-4, tol=1e-8).fit(parts, y)
     here = SoftmaxRegression(C=1e-4, tol=1e-8).fit(x, y)
     np.testing.assert_allclose(far.coef_, here.coef_, atol=1e-4 * np.abs(here.coef_).max())
@@ -327,7 +328,7 @@ def test_a_worker_lost_at_any_round_changes_no_bit(name, unbroken, monkeypatch):
     rows, lost_at = remote(own.client), -1
     assert bits(fitted(rows, **BROKEN[name])) == unbroken[name]
     n_calls = rounds[0]
-    for lost_at in np.linspace(1, n_calls - 1, 5).astype(int):
+    for lost_at in np.linspace(1, n_calls // 3 - 2, 5).astype(int):  # the others may hold all shards by then
         rounds[0] = 0
         rows.shards._late.clear()
         assert bits(fitted(rows, **BROKEN[name])) == unbroken[name], f"lost at call {lost_at} of {n_calls}"
@@ -359,7 +360,7 @@ def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
     monkeypatch.setattr(shards, "LEAST_DEADLINE", 1.0)
     monkeypatch.setattr(shards, "PING_SECONDS", 0.5)
     rows = remote(client)
-    address, pid = next(iter(pids(client).items()))
+    pid = next(iter(pids(client).values()))
     stopped = []
 
     def stop(solution):
@@ -384,7 +385,7 @@ def test_without_a_scheduler_the_best_point_is_kept(unbroken):
     def gone(solution):
         if solution.n_iter == 3:
             began.append(time.monotonic())
-            own.cluster.sync(own.cluster.scheduler.close, fast=True)
+            own.cluster.sync(own.cluster.scheduler.close)
 
     with own.client.as_current(), pytest.raises(FitLost, match=r"scheduler|workers"):
         model.fit(lazy, Y, WEIGHTS, callback=gone)
@@ -456,11 +457,12 @@ def test_the_network_has_to_be_encrypted():
 
 
 def test_other_versions_are_refused(client, monkeypatch):
-    own = cluster.facts()
-    monkeypatch.setattr(cluster, "facts", lambda: own._replace(numpy="1.0"))
+    monkeypatch.setattr(cluster.metadata, "version", lambda package: "1.0")  # of this process alone
     with pytest.raises(ClusterError, match=r"numpy .* \(here 1.0\)"):
         cluster.check(client)
-    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
-        monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
-        with cluster.opened("tcp://127.0.0.1:9"):
-            pass
+
+
+def test_nobody_at_an_address_is_said(monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(ClusterError, match="no Dask scheduler answers"), cluster.opened("tcp://127.0.0.1:9"):
+        pass

@@ -142,8 +142,9 @@ class InProcess:
             n_workers=n_workers,
             threads_per_worker=max(1, _cores() // n_workers),
             processes=False,
+            host=LOOPBACK,
             dashboard_address=f"{LOOPBACK}:0",
-            worker_dashboard_address=None,
+            worker_dashboard_address=f"{LOOPBACK}:0",  # None would listen on every interface
             silence_logs=logging.CRITICAL,
         )
         self.client: Client = distributed.Client(self.cluster, set_as_default=False)

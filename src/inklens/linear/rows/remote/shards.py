@@ -184,14 +184,17 @@ class Shards:
                 self._places[address].shards -= set(answer.missing)
                 answered = [number for number in mine if number not in answer.missing]
                 for node, value in answer.sums.items():
-                    if not open_ones.issuperset(tree.shards_of(node, self.n_shards)):
-                        raise ClusterError(f"rows of shards {list(tree.shards_of(node, self.n_shards))} came twice")
+                    covered = tree.shards_of(node, self.n_shards)
+                    if not open_ones.issuperset(covered):
+                        raise ClusterError(f"the answer of shards {list(covered)} came twice, or was not asked for")
+                    open_ones -= set(covered)
                     if by is None:
                         sums[node] = value
                     else:
                         tree.add(sums, node, value, self.n_shards, by)
                     self.traffic.n_bytes += _n_bytes(value)
-                open_ones -= set(answered)
+                if not open_ones.isdisjoint(answered):
+                    raise ClusterError(f"the answer of shards {sorted(open_ones & set(answered))} is missing")
                 self._n_passes += sum(
                     n_passes * self.known[number].n_samples / max(1, self.n_rows)
                     for number, n_passes in answer.n_passes.items()
@@ -361,7 +364,7 @@ class Shards:
             try:
                 return Known(*future.result(timeout=LEAST_DEADLINE))
             except TimeoutError:
-                if future.done():  # the computation's own
+                if future.status == "error":  # the computation's own
                     raise
                 if address not in self._workers() or not self._breathes(address):
                     self._lose(address)
