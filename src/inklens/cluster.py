@@ -142,7 +142,6 @@ class InProcess:
             n_workers=n_workers,
             threads_per_worker=max(1, _cores() // n_workers),
             processes=False,
-            host=LOOPBACK,
             dashboard_address=f"{LOOPBACK}:0",
             worker_dashboard_address=f"{LOOPBACK}:0",  # None would listen on every interface
             silence_logs=logging.CRITICAL,
