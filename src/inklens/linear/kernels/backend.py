@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from inklens.linear.kernels.storage import Inspection, Storage
 
-
 SUMMED_AT_ONCE = 128  # terms of a sum whose rounding counts; `simplex.c` has the same
 
 

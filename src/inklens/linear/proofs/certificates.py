@@ -24,7 +24,6 @@ from scipy.special import entr
 
 from inklens.linear import deadline, memory
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE
-from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
@@ -34,9 +33,9 @@ from inklens.linear.proofs.dual import (
     excess_of,
     feasible_scales,
     flows,
+    flows_added,
     mixed,
     mixing,
-    flows_added,
     offset_gain,
     others,
 )

@@ -20,7 +20,7 @@ from inklens.linear.kernels.buffers import Spare, clean_scores
 
 CACHED_ENTRIES = 1 << 15  # of an array that are read at once: 256 kB in float64
 
-Known: TypeAlias = dict["RowArray", np.ndarray]  # the rows of one part that a reading has made already
+Made: TypeAlias = dict["RowArray", np.ndarray]  # the rows of one part that a reading has made already
 Tree: TypeAlias = "float | np.ndarray | tuple[Tree, ...]"  # what sums over rows are made of
 
 
@@ -57,7 +57,7 @@ class RowArray:
     spare: Spare | None = None  # where what is made of this array finds memory
 
     def __init__(
-        self, parts: Sequence[slice], make: Callable[[int, Known], np.ndarray], n_columns: int, dtype: npt.DTypeLike
+        self, parts: Sequence[slice], make: Callable[[int, Made], np.ndarray], n_columns: int, dtype: npt.DTypeLike
     ) -> None:
         self.parts, self._make = parts, make
         self.shape: tuple[int, int] = (parts[-1].stop, n_columns)
@@ -99,7 +99,7 @@ class RowArray:
             held = [np.asarray(array.held) for array in arrays]
             return RowArray.of(_filled(function, held, self.spare), self.parts, self.spare)
 
-        def make(i: int, known: Known) -> np.ndarray:
+        def make(i: int, known: Made) -> np.ndarray:
             return function(*(array.block(i, known) for array in arrays))
 
         return RowArray(self.parts, make, self.shape[1], self.dtype)
@@ -108,7 +108,7 @@ class RowArray:
         arrays = self._with(others)
 
         def blocks(i: int) -> list[np.ndarray]:
-            known: Known = {}
+            known: Made = {}
             return [array.block(i, known) for array in arrays]
 
         held = [array.held for array in arrays if array.held is not None]
@@ -122,7 +122,7 @@ class RowArray:
     def _with(self, others: "Sequence[RowArray | np.ndarray]") -> "list[RowArray]":
         return [self, *(other if isinstance(other, RowArray) else RowArray.of(other, self.parts) for other in others)]
 
-    def block(self, i: int, known: Known | None = None) -> np.ndarray:
+    def block(self, i: int, known: Made | None = None) -> np.ndarray:
         """Return the rows of part i; `known` is what the same reading has made of this part."""
         known = {} if known is None else known
         if self not in known:
