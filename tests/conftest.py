@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("inklens", deadline=None)  # a busy machine is no failure
+settings.register_profile("quick", settings.get_profile("inklens"), max_examples=30)  # each run draws others
 settings.load_profile("inklens")
 
 SLOW = {  # what has no line of its own that a mark could stand on: pages, and single arguments
@@ -31,6 +32,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if config.getoption("markexpr") == "not slow":
+        settings.load_profile("quick")  # where a test does not say itself how many examples it needs
     limit = config.getoption("--most-seconds", None)
     if limit is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Unmarked(limit), "unmarked")

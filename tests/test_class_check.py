@@ -283,31 +283,31 @@ def test_words_are_copied_whatever_their_capitals_and_signs_and_short_answers_ar
 FORGED, SWAPPED, LENDER, BORROWER, COPYIST, FOREIGNER, TRAINED, BROKEN = 3, 7, 11, 25, 18, 30, 33, 36
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, reader):
-    """Forty hand-ins: eight students did what they should not, or had bad luck; the others are honest."""
-    place = tmp_path_factory.mktemp("class")
-    made = {}
-    lent = student(LENDER, reader)[1]["photo-2.jpg"]
-    for i in range(N_STUDENTS):
-        more = {}
-        if i == BORROWER:
-            own = jpeg(wobbly(LABELS[i % 10], np.random.default_rng(99)))
-            more["photos"] = [own, taken_again(lent)]
-        if i == COPYIST:
-            rng = np.random.default_rng(1000 + LENDER)
-            [wobbly(label, rng) for label in (LABELS[LENDER % 10], LABELS[(LENDER + 3) % 10])]
-            more["texts"] = (f"I think: {essay(rng)}", essay(rng).upper())
-        if i == TRAINED:
-            digit = Image.fromarray(255 - load_dataset("embedded").images(1600)).resize((300, 300))
-            more["photos"] = [encoded(digit, "PNG"), jpeg(wobbly("6", np.random.default_rng(98)))]
-        by = replace(reader, coef=reader.coef * 1.1) if i == FOREIGNER else reader
-        made[i] = student(i, by, **more)[1]
-    made[FORGED] = forged(made[FORGED], lambda work: work["digits"][1]["probabilities"].update({"3": 0.123}))
-    made[SWAPPED] = {**made[SWAPPED], "photo-1.jpg": jpeg(wobbly("7", np.random.default_rng(97)))}
-    for i, members in made.items():
-        (place / f"s{i:02d}.inkwork").write_bytes(packed(members))
-    (place / f"s{BROKEN}.inkwork").write_bytes(packed(made[BROKEN])[:5000])
+def hand_in(i, reader):
+    """What a student hands in: eight of forty did what they should not, or had bad luck; the others are honest."""
+    more = {}
+    if i == BORROWER:
+        lent = student(LENDER, reader)[1]["photo-2.jpg"]
+        more["photos"] = [jpeg(wobbly(LABELS[i % 10], np.random.default_rng(99))), taken_again(lent)]
+    if i == COPYIST:
+        rng = np.random.default_rng(1000 + LENDER)
+        [wobbly(label, rng) for label in (LABELS[LENDER % 10], LABELS[(LENDER + 3) % 10])]
+        more["texts"] = (f"I think: {essay(rng)}", essay(rng).upper())
+    if i == TRAINED:
+        digit = Image.fromarray(255 - load_dataset("embedded").images(1600)).resize((300, 300))
+        more["photos"] = [encoded(digit, "PNG"), jpeg(wobbly("6", np.random.default_rng(98)))]
+    members = student(i, replace(reader, coef=reader.coef * 1.1) if i == FOREIGNER else reader, **more)[1]
+    if i == FORGED:
+        members = forged(members, lambda work: work["digits"][1]["probabilities"].update({"3": 0.123}))
+    if i == SWAPPED:
+        members = {**members, "photo-1.jpg": jpeg(wobbly("7", np.random.default_rng(97)))}
+    return packed(members)[:5000] if i == BROKEN else packed(members)
+
+
+def handed_in_at(place, students, reader):
+    """A folder with what these students hand in, and a file that is none of it."""
+    for i in students:
+        (place / f"s{i:02d}.inkwork").write_bytes(hand_in(i, reader))
     (place / "notes.txt").write_text("for myself")
     return place
 
@@ -316,13 +316,17 @@ def in_this_process(data, model, *, confined=True):
     return recheck(data, DigitReader.from_bytes(model))
 
 
-@pytest.fixture(scope="module")
-def checked(folder, reader):
+def checked_here(folder, reader):
     """The class, computed again here: what the box adds has tests of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boxed, "recheck_boxed", in_this_process)
         patch.setattr(boxed, "prepare", lambda: None)
         return check_class(folder, model=reader)
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory, reader):
+    return checked_here(handed_in_at(tmp_path_factory.mktemp("class"), range(N_STUDENTS), reader), reader)
 
 
 @pytest.mark.slow
@@ -357,10 +361,9 @@ def test_the_document_has_what_scripts_rely_on(checked):
     assert {"file", "name", "ok", "differs", "flags"} <= document["hand_ins"][0].keys()
 
 
-def test_a_class_that_another_model_answered_is_told_so(folder, tmp_path, reader, monkeypatch):
+def test_a_class_that_another_model_answered_is_told_so(tmp_path, reader, monkeypatch):
     monkeypatch.setattr(boxed, "recheck_boxed", in_this_process)
-    for i in (0, 1):
-        (tmp_path / f"{i}.inkwork").write_bytes((folder / f"s0{i}.inkwork").read_bytes())
+    handed_in_at(tmp_path, (0, 1), reader)
     found = check_class(tmp_path, model=replace(reader, coef=reader.coef * 2))
     assert "--model" in found.notes[0]
 
@@ -456,9 +459,11 @@ def tables(folder):
 
 
 @pytest.fixture(scope="module")
-def some(checked):
-    """A few rows of the class, whose pages are quick to write."""
-    return replace(checked, rows=tuple(row for row in checked.rows if int(row.file[1:3]) in (0, 3, 11, 36)))
+def some(tmp_path_factory, reader):
+    """A few rows of a class, one of whom lent a picture to a student who is not among them."""
+    shown = (0, FORGED, LENDER, BROKEN)
+    found = checked_here(handed_in_at(tmp_path_factory.mktemp("some"), (*shown, BORROWER), reader), reader)
+    return replace(found, rows=tuple(row for row in found.rows if int(row.file[1:3]) in shown))
 
 
 def test_points_and_comments_are_kept_summed_and_shown(some, tmp_path):
@@ -559,11 +564,10 @@ def test_platforms_get_the_numbers_that_they_gave(some):
     assert moodle_table(two, {}).splitlines()[2].startswith("Participant 91,Ada Lovelace,")
 
 
-def test_the_command_writes_the_folder_and_its_json(folder, reader, tmp_path):
+def test_the_command_writes_the_folder_and_its_json(reader, tmp_path):
     few = tmp_path / "few"
     few.mkdir()
-    for i in (0, FORGED):
-        (few / f"{i}.inkwork").write_bytes((folder / f"s{i:02d}.inkwork").read_bytes())
+    handed_in_at(few, (0, FORGED), reader)
     reader.save(tmp_path / "class.inklens")
     done = run("class", "check", few, "-o", tmp_path / "out", "--model", tmp_path / "class.inklens", "--json")
     assert done.returncode == 0, done.stderr
