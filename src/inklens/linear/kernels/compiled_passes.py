@@ -10,6 +10,10 @@ from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, pad, pa
 from inklens.linear.kernels.storage import Storage
 
 SCORES, LOSS, HESSIAN, BACK, CURVATURE = range(5)  # modes of a pass, as in `kernels.c`
+CHUNK_ROWS = 256  # between two flushes of sums in float64, as there; of sparse rows up to
+SPARSE_CHUNK = 8  # times as many as columns
+LARGEST_TILE = 256  # rows, by which a chunk may be longer
+MAX_THREADS = 64  # each with sums of its own
 
 Arrays = dict[str, np.ndarray]  # by their names in `pass_t`
 
@@ -106,6 +110,13 @@ class CompiledPasses:
         buffer = padded(residual, dtype)
         return _run(storage, BACK, residual.shape[1], dtype, n_threads, {"scores": buffer}, square=squared).gradient
 
+    def n_added(self, storage: Storage) -> int:
+        n_samples, n_features = storage.shape
+        if storage.transpose is not None:
+            return n_samples
+        chunk = CHUNK_ROWS if storage.indptr is None else max(CHUNK_ROWS, SPARSE_CHUNK * n_features)
+        return min(n_samples, chunk + LARGEST_TILE + n_samples // chunk + MAX_THREADS)
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         library.run("dual_squares", library.describe(storage), unit, out, needs="one row")
 
@@ -144,7 +155,7 @@ class CompiledColumns:
         most = np.zeros(1)
         library.run(
             "column_descent", len(model.proba), len(model.coef), model.n_classes, model.proba.shape[1],
-            model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights, model.products,
+            model.first_class, model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights, model.products,
             model.slope, model.coef, model.l1, model.l2, model.curvature, model.is_known, float(model.damping),
             model.intercept_slope, model.intercept_inverse, model.intercept_step, float(tolerance), max_sweeps, most,
             deadline.remaining(), needs="the columns in use",

@@ -20,37 +20,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "rows.h"
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
 
-enum { TILE = 16 };            /* rows per tile */
-enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
+/* Rows between two flushes of G into float64. Proofs count the additions that a sum passes through (`n_added` of the
+ * library's passes in Python): about as many in a chunk as of chunks is best. */
+enum { CHUNK_ROWS = 1024, CHUNK_ROWS_FLOAT64 = 256 };
 enum { UNPACKED = 2048 };      /* values of a panel that are unpacked at a time; a group has at most 4 PANEL */
-enum { MOST_GATHERED = 8192 };  /* columns of dense bytes that are gathered by groups: 2.7 MB for each thread */
 enum { ROOM = PANEL + 16 };     /* of a group's entries; not a power of two, so that groups share no cache set */
 enum { SCORES, LOSS, HESSIAN, BACK, CURVATURE };     /* modes of a pass */
-
-static int gathers(const rows_t *rows) {
-  return rows->layout == DENSE_SKIP && rows->value_type == U8 && rows->n_features <= MOST_GATHERED;
-}
-
-static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
-  /* equal shares of the non-zeros, in whole tiles or panels */
-  int64_t n = rows->n_rows, at = n * thread / n_threads;
-  if (thread == n_threads) return n;
-  if (rows->layout >= CSR16 && n > 0) {
-    int64_t base = rows->indptr[0], want = base + (rows->indptr[n] - base) / n_threads * thread, low = 0, high = n;
-    while (low < high) {
-      int64_t middle = (low + high) / 2;
-      if (rows->indptr[middle] < want) low = middle + 1; else high = middle;
-    }
-    at = low;
-  }
-  int64_t whole = rows->panel_starts || gathers(rows) ? PANEL : TILE;
-  return at / whole * whole;
-}
 
 /* The entries of one panel of dense bytes, by groups of four neighbouring columns. */
 typedef struct {
@@ -145,92 +125,7 @@ int64_t EXPORT(workspace_bytes)(int64_t n_features, int64_t lanes) { return priv
 #define T(name) JOIN(name, TYPE)
 #include "vectors.h"
 
-/* ---- rows unpacked into values of the pass's type and 32-bit columns --------------------------------------------- */
-
-typedef struct {
-  REAL *values;         /* sparse: the non-zeros of the tile, one row after the other; dense: (TILE, p) */
-  int32_t *columns;     /* sparse only */
-  int64_t start[TILE + 1];
-} T(tile_t);
-
-#define CONVERT(from) do { \
-    const from *source = (const from *)rows->values + begin; \
-    for (int64_t q = 0; q < size; q++) tile->values[at + q] = (REAL)source[q]; } while (0)
-#define COMPRESS(from) do { \
-    const from *source = (const from *)rows->values + (row + i) * rows->row_stride; \
-    for (int64_t j = 0; j < p; j++) { \
-      tile->values[at] = (REAL)source[j]; tile->columns[at] = (int32_t)j; at += source[j] != 0; } } while (0)
-
-static int64_t T(compress_bytes)(const uint8_t *source, int64_t p, REAL *values, int32_t *columns) {
-  int64_t at = 0, j = 0;
-  for (; j + 8 <= p; j += 8) { /* runs of paper: eight zeros at a time */
-    uint64_t eight;
-    memcpy(&eight, source + j, 8);
-    if (!eight) continue;
-    for (int q = 0; q < 8; q++) {
-      values[at] = (REAL)source[j + q];
-      columns[at] = (int32_t)(j + q);
-      at += source[j + q] != 0;
-    }
-  }
-  for (; j < p; j++) {
-    values[at] = (REAL)source[j];
-    columns[at] = (int32_t)j;
-    at += source[j] != 0;
-  }
-  return at;
-}
-
-static void T(columns)(const rows_t *rows, int64_t begin, int64_t size, int32_t *columns) {
-  if (rows->layout == CSR16) {
-    const uint16_t *source = (const uint16_t *)rows->indices + begin;
-    for (int64_t q = 0; q < size; q++) columns[q] = source[q];
-  } else memcpy(columns, (const int32_t *)rows->indices + begin, size * sizeof(int32_t));
-}
-
-static void T(square)(REAL *values, int64_t size) {
-  for (int64_t q = 0; q < size; q++) values[q] *= values[q];
-}
-
-static void T(unpack)(const rows_t *rows, int64_t row, int count, T(tile_t) *tile) {
-  int64_t p = rows->n_features, at = 0;
-  if (rows->layout >= CSR16) { /* all rows of the tile in one go */
-    int64_t begin = rows->indptr[row], size = rows->indptr[row + count] - begin;
-    for (int i = 0; i <= count; i++) tile->start[i] = rows->indptr[row + i] - begin;
-    if (rows->value_type == U8) CONVERT(uint8_t);
-    else if (rows->value_type == F32) CONVERT(float);
-    else CONVERT(double);
-    T(columns)(rows, begin, size, tile->columns);
-    return;
-  }
-  for (int i = 0; i < count; i++) {
-    tile->start[i] = at;
-    if (rows->layout == DENSE_SKIP) {
-      if (rows->value_type == U8)
-        at += T(compress_bytes)((const uint8_t *)rows->values + (row + i) * rows->row_stride, p, tile->values + at,
-                                tile->columns + at);
-      else if (rows->value_type == F32) COMPRESS(float);
-      else COMPRESS(double);
-    } else {
-      int64_t begin = (row + i) * rows->row_stride, size = p;
-      if (rows->value_type == U8) CONVERT(uint8_t);
-      else if (rows->value_type == F32) CONVERT(float);
-      else CONVERT(double);
-      at += p;
-    }
-  }
-  tile->start[count] = at;
-}
-
-static int64_t T(widest_tile)(const rows_t *rows, int64_t from, int64_t to) {
-  if (rows->layout < CSR16) return TILE * rows->n_features + 8;
-  int64_t most = 0;
-  for (int64_t row = from; row < to; row += TILE) {
-    int64_t end = row + TILE < to ? row + TILE : to, size = rows->indptr[end] - rows->indptr[row];
-    if (size > most) most = size;
-  }
-  return most + 8;
-}
+#include "unpack.inc"
 
 /* ---- multiply-adds with the classes in lanes, for each vector width -------------------------------------------------- */
 
@@ -380,7 +275,7 @@ static void T(share)(void *argument, int thread) {
   reader.groups = groups_in(reader.tile.columns + widest, rows);
   for (int k = 0; k < L; k++) spare[k] = k < K ? 0 : -INFINITY, lane[k] = k;
   if (rows->layout == DENSE) memset(reader.tile.values, 0, widest * sizeof(REAL));
-  int64_t chunk = CHUNK_ROWS, chunk_end;
+  int64_t chunk = sizeof(REAL) == sizeof(float) ? CHUNK_ROWS : CHUNK_ROWS_FLOAT64, chunk_end;
   if (rows->layout >= CSR16 && to > from) { /* wide rows: flush no more often than the non-zeros pay for it */
     int64_t mean = (rows->indptr[to] - rows->indptr[from]) / (to - from) + 1;
     if (8 * p / mean > chunk) chunk = 8 * p / mean;
@@ -447,8 +342,6 @@ int64_t EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
   return 0;
 }
 
-#undef CONVERT
-#undef COMPRESS
 #undef CHOSEN
 #undef T
 #endif
