@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,6 +253,51 @@ def test_pages_given_back_are_read_again(tmp_path, mode):
         assert mapped.is_mapped(part)
         mapped.release(part)
         np.testing.assert_array_equal(found, X)
+
+
+def test_the_next_block_is_asked_for_before_one_is_read(file, monkeypatch):
+    X = matrix(np.uint8)
+    W, b, codes, weights = case(X)
+    rows, asked = Rows.of(file(X)), []
+    row_of = {row.tobytes(): i for i, row in enumerate(X)}
+    monkeypatch.setattr(mapped, "ask_for", lambda values: asked.append(row_of[values[0].tobytes()]))
+    starts = [part.start for part in rows.slices]
+    at = rows.loss_and_gradient(W, b, codes, weights)
+    assert asked == [*starts[1:], 0]
+    asked.clear()
+    for _ in at.proba.readings():
+        pass
+    assert asked == [*starts[1:], 0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system tells which pages are resident elsewhere in other ways")
+def test_pages_of_the_file_do_not_stay_after_a_reading(file, monkeypatch):
+    """But for the few beside a block that the system maps along with it."""
+    monkeypatch.setattr(layouts, "MOST_STREAMED", 8000)
+    X = matrix(np.uint8, n_samples=64_000, n_features=64)
+    W, b, codes, weights = case(X)
+    mapping = file(X)
+    rows = Rows.of(mapping)
+    at = rows.loss_and_gradient(W, b, codes, weights)
+    rows.hessian_product(at.proba, weights, W, b)
+    for _ in at.proba.readings():
+        pass
+    assert _resident(mapping.filename) <= X.nbytes / 1024 / 4
+    assert int(mapping.max()) == X.max()
+    assert _resident(mapping.filename) >= X.nbytes / 1024
+
+
+def _resident(path) -> int:
+    """Return how many kB of a mapped file count as this process's memory."""
+    found, inside = [], False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name = line.split()[0]
+        if not name.endswith(":"):
+            inside = line.endswith(str(path))
+        elif inside and name == "Rss:":
+            found.append(int(line.split()[1]))
+    assert found
+    return sum(found)
 
 
 @settings(max_examples=50, deadline=None)

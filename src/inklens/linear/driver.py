@@ -32,6 +32,7 @@ REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the l
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
 MIN_REFINED_SECONDS = 1.0
 REFINEMENTS = 3  # such steps in a row, each from the end of the one before, where the method stands still
+UNHELD_ROUNDS = 2  # times as many where rows are not held: a step with every row costs a multiple of a round there
 STILL_ROUNDS = 3  # in which neither objective (by the accuracy) nor believed gap fall: only a proof is missing
 SLOW_ROUNDS, SLOW_SECONDS = 25, 5.0  # from which a fit says why
 SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
@@ -238,7 +239,10 @@ class _Run:
         self.proven = False  # whether the best point's objective is the float64 one
         self.last, self.believed = np.inf, np.inf  # objective and gap of the method's last point, as it sees them
         self.n_still = 0  # rounds in a row without news
-        self.next_refined = STILL_ROUNDS  # of these, before a step for a proof; twice as many before the next
+        is_held = problem.rows.holds(problem.n_classes)
+        self.next_refined = STILL_ROUNDS * (
+            1 if is_held else UNHELD_ROUNDS
+        )  # of these, before a step for a proof; twice as many before the next
         self.is_refined = False  # whether the best point has had such a step
         self.has_looked = False  # for what makes the problem hard
         self.n_waited = 0  # rounds beyond the gap, for a proof of existence

@@ -16,7 +16,10 @@ FAR_RATIO = 4.0  # on the threshold, on the way down to the penalty that is aske
 MAX_THRESHOLD = 0.25  # mean row weights: the most that the threshold may be
 PAIRS_PER_COEFFICIENT = 8.0  # kept for each coefficient, or more: fewer leave directions without curvature
 SMALL_SUM = 2e9  # multiply-adds of a matrix over columns of unequal sizes that is summed over all rows
-ROWS_PER_PAIR = 400  # for each coefficient, from which all are summed near the optimum: their thresholds are tiny there
+ROWS_PER_PAIR = (
+    400  # for each coefficient, from which all are summed near the optimum: their thresholds are tiny there.
+)
+# Of millions that are not held that would take hours, and what is sampled of them is many for each coefficient
 UNEQUAL_RATIO = 10.0  # of the largest column's span to the median's, from which sampled rows add rounds
 FULL_VIOLATION = 3.0  # thresholds: nearer than that, the threshold falls with the KKT violation
 UNSAMPLED_VIOLATION = 1e-3  # KKT violation, in thresholds, below which nothing is sampled
@@ -54,7 +57,7 @@ def sampling_threshold(problem: Problem, proba: RowArray, n_pairs: int, kkt_viol
     rows = problem.rows
     if 0.5 * rows.n_samples * n_pairs**2 <= SMALL_SUM and is_raw(problem):
         return 0.0
-    if rows.n_samples > ROWS_PER_PAIR * n_pairs and not is_far:
+    if rows.n_samples > ROWS_PER_PAIR * n_pairs and not is_far and rows.holds(problem.n_classes):
         return 0.0
     share = THRESHOLD_PER_NONZERO * rows.n_nonzeros / max(1, rows.n_features) * (FAR_RATIO if is_far else 1.0)
     coarsest = float(problem.weights.mean()) * min(MAX_THRESHOLD, share)

@@ -55,6 +55,9 @@ class Block:
         """Number of rows."""
         return self.shape[0]
 
+    def ask_for(self) -> None:
+        """Nothing needs to be read."""
+
     def release(self) -> None:
         """Nothing needs to be given back."""
 
@@ -105,6 +108,10 @@ class StreamedBlock:
     def storage(self, dtype: npt.DTypeLike) -> Storage:
         """Return the rows for a pass of any type."""
         return self.exact
+
+    def ask_for(self) -> None:
+        """Let the system read ahead: these rows are the next, and others are computed with meanwhile."""
+        mapped.ask_for(self.source)
 
     def release(self) -> None:
         """Give the pages back that the reading has brought into memory."""

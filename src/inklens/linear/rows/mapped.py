@@ -1,4 +1,4 @@
-"""Memory-mapped files: found behind an array, and their pages given back after reading.
+"""Memory-mapped files: found behind an array, their pages asked for before reading, and given back after it.
 
 The pages of a mapping count as the process's memory until it lets go of them; then the system keeps what it has room
 for, and reads the rest from the file again.
@@ -60,21 +60,31 @@ def is_mapped(values: object) -> bool:
     return any(isinstance(owner, np.memmap) for owner in _owners(values))
 
 
+def ask_for(values: np.ndarray) -> None:
+    """Let the system begin to read the pages under an array, which returns at once; they do not count as memory yet."""
+    _advise(values, "MADV_WILLNEED")
+
+
 def release(values: np.ndarray) -> None:
     """Give the pages under an array back, so that they do not count as this process's memory; they stay readable.
 
     Nothing is done where these pages may differ from the file (``mode="c"``), or without a file.
     """
+    _advise(values, "MADV_DONTNEED")
+
+
+def _advise(values: np.ndarray, advice: str) -> None:
+    """Give the system a piece of advice about the pages under an array, where it takes any and they are a file's."""
     owners = list(_owners(values))
     file = owners[-1]
     modes = {owner.mode for owner in owners if isinstance(owner, np.memmap)}
     is_shared = bool(modes) and modes <= {"r", "r+", "w+"}
-    if not (is_shared and isinstance(file, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")):
+    if not (is_shared and isinstance(file, mmap.mmap) and hasattr(mmap, advice)):
         return
     first, last = np.lib.array_utils.byte_bounds(values)
     begin = np.frombuffer(file, dtype=np.uint8).ctypes.data
     start = (first - begin) // mmap.PAGESIZE * mmap.PAGESIZE
-    file.madvise(mmap.MADV_DONTNEED, start, min(last - begin, len(file)) - start)
+    file.madvise(getattr(mmap, advice), start, min(last - begin, len(file)) - start)
 
 
 def _owners(values: object) -> Iterator[object]:

@@ -272,6 +272,7 @@ class Rows:
             block = self.blocks[i]
             if block.file is not None:
                 block.file.check()
+            self._block_after(i).ask_for()
             out = empty_scores(block.n_samples, len(coef), dtype, self._spare)
             self._write_scores(block, coef, intercept, out)
             block.release()
@@ -594,12 +595,17 @@ class Rows:
 
     def parts(self) -> Iterator[tuple[AnyBlock, slice]]:
         """Yield the blocks, each with the place of its rows; raise `OutOfTime` between two when the time is over."""
-        for block, part in zip(self.blocks, self.slices, strict=True):
+        for i, (block, part) in enumerate(zip(self.blocks, self.slices, strict=True)):
             deadline.check()
             if block.file is not None:
                 block.file.check()
+            self._block_after(i).ask_for()
             yield block, part
             block.release()
+
+    def _block_after(self, i: int) -> AnyBlock:
+        """Return the block that is read after block i; after the last one comes the next pass."""
+        return self.blocks[(i + 1) % len(self.blocks)]
 
     def parts_with(self, values: RowArray | np.ndarray) -> Iterator[tuple[AnyBlock, slice, np.ndarray]]:
         """Yield the blocks as `parts` does, each with its rows of an array."""
