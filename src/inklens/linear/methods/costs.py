@@ -37,9 +37,7 @@ def round_seconds(problem: Problem) -> float:
     return ROUND_PASSES * pass_seconds(problem) + ROUND_ROW * problem.rows.n_samples
 
 
-def gram_seconds(
-    problem: Problem, n_rows: float, n_columns: int, n_matrices: int, *, dense: bool = False
-) -> float:
+def gram_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int, *, dense: bool = False) -> float:
     """Return the seconds of X' diag(h_k) X over some rows and columns, for so many h; `dense`, of a dense copy."""
     if problem.rows.is_sparse and not dense:
         n_sums = -(-n_matrices // GRAM_LANES) * GRAM_LANES

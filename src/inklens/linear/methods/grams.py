@@ -40,7 +40,9 @@ class Grams:
 
     def seconds(self, features: np.ndarray) -> float:
         """Return about how long a Hessian takes over pairs of these features."""
-        return costs.gram_seconds(self.problem, self.problem.rows.n_samples, len(np.unique(features)) + 1, 1, dense=True)
+        return costs.gram_seconds(
+            self.problem, self.problem.rows.n_samples, len(np.unique(features)) + 1, 1, dense=True
+        )
 
     def hessian(self, proba: RowArray, classes: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the Hessian over pairs sorted by class, (n_pairs, n_pairs) float32; feature n_features is all ones."""

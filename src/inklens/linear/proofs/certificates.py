@@ -266,9 +266,7 @@ def lower_bound(
     return max(0.0, bound)
 
 
-def _by_blocks(
-    residual: np.ndarray, X: np.ndarray | sparse.sparray | sparse.spmatrix
-) -> tuple[np.ndarray, int]:
+def _by_blocks(residual: np.ndarray, X: np.ndarray | sparse.sparray | sparse.spmatrix) -> tuple[np.ndarray, int]:
     """Return residual' X, summed over some rows at a time, and how many additions a term passes through."""
     X = X.tocsr() if sparse.issparse(X) else X
     step = max(LEAST_BLOCK, int(np.sqrt(len(residual))))
