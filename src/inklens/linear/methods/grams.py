@@ -1,7 +1,7 @@
 """The Hessian over pairs of two classes: one product of dense matrices, as both classes share their edge p_0 p_1.
 
-H_kk = X_k' E X_k and H_01 = -X_0' E X_1 with E = diag(c p_0 p_1), over the columns of each class's pairs. The kernel that
-sums edges (`pair_hessian.c`) packs every row for every class anew, which costs more where columns are few.
+H_kk = X_k' E X_k and H_01 = -X_0' E X_1 with E = diag(c p_0 p_1), over the columns of each class's pairs. The kernel
+that sums edges (`pair_hessian.c`) packs every row for every class anew, which costs more where columns are few.
 """
 
 from functools import cached_property
