@@ -6,6 +6,8 @@ is bought when what was spent without it would have paid for it, which is never 
 (Karlin et al. 1988, Algorithmica 3, "ski rental").
 """
 
+import math
+
 from inklens.linear.kernels.buffers import lanes
 from inklens.linear.problem.problem import Problem
 
@@ -59,7 +61,7 @@ def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: 
 
 def edge_seconds(problem: Problem, n_pairs: int) -> float:
     """Return the seconds of a Hessian over pairs by the kernel that sums the edges between classes, all of them."""
-    found = EDGE_ROW + EDGE_PAIR * n_pairs + 0.5 * n_pairs**2 * problem.rows.density**0.5 / EDGE_GRAM
+    found = EDGE_ROW + EDGE_PAIR * n_pairs + 0.5 * n_pairs**2 * math.sqrt(problem.rows.density) / EDGE_GRAM
     return problem.rows.n_samples * (found + EDGE * problem.n_classes**2)
 
 
