@@ -12,6 +12,7 @@ from inklens.linear import Problem, Rows, solve
 from inklens.linear.kernels import library
 from inklens.linear.kernels.reference import Reference
 from inklens.linear.methods import prox_newton, subproblem
+from inklens.linear.methods.classes import Blocks
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.points import Point
@@ -208,3 +209,20 @@ def test_a_solution_of_the_model_uses_no_column_for_all_classes():
     u, _ = subproblem.minimise(model, problem.penalty, gradient, v, 1e-3)
     W = u[moving].reshape(3, 10)
     assert not (W != 0.0).all(axis=0).any()
+
+
+@pytest.mark.parametrize("has_intercept", [True, False])
+@pytest.mark.parametrize("penalty", [GroupLasso(1.5, 0.0), GroupLasso(1.0, 0.5)], ids=["group", "group_ridge"])
+def test_a_grouped_step_of_blocks_is_their_minimum(penalty, has_intercept):
+    rng = np.random.default_rng(5)
+    n_classes, q = 4, 6
+    X = rng.normal(size=(n_classes, 30, q + 1))
+    blocks = Blocks(np.arange(q), np.einsum("kij,kil->kjl", X, X), has_intercept)
+    coef = rng.normal(size=(n_classes, q)) * (rng.random(q) < 0.5)
+    gradient, sums = 3.0 * rng.normal(size=(n_classes, q)), has_intercept * rng.normal(size=n_classes)
+    step, shift = blocks.grouped_step(penalty, coef, gradient, sums, 1e-9)
+    end = gradient + np.einsum("kjl,kl->kj", blocks.matrices[:, :q], np.column_stack([step, shift]))
+    assert penalty.kkt_violation(coef + step, -end) <= 1e-3
+    if has_intercept:
+        left = sums + np.einsum("kl,kl->k", blocks.matrices[:, q], np.column_stack([step, shift]))
+        np.testing.assert_allclose(left, 0.0, atol=1e-9)
