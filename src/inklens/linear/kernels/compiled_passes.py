@@ -9,7 +9,7 @@ from inklens.linear.kernels.backend import ColumnModel, DualAscentState, LossPas
 from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, pad, padded
 from inklens.linear.kernels.storage import Storage
 
-SCORES, LOSS, HESSIAN, BACK = range(4)  # modes of a pass, as in `kernels.c`
+SCORES, LOSS, HESSIAN, BACK, CURVATURE = range(5)  # modes of a pass, as in `kernels.c`
 CHUNK_ROWS = 256  # between two flushes of sums in float64, as there; of sparse rows up to
 SPARSE_CHUNK = 8  # times as many as columns
 LARGEST_TILE = 256  # rows, by which a chunk may be longer
@@ -64,6 +64,21 @@ class CompiledPasses:
         W, b = pad(direction.T, dtype), pad(intercept_direction, dtype)
         arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
         return self._folded(storage, HESSIAN, len(direction), dtype, n_threads, arrays)
+
+    def curvature_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        dtype: npt.DTypeLike,
+        n_threads: int = 1,
+    ) -> LossPass:
+        at = {"point": pad(coef.T, dtype), "point_intercept": pad(intercept, dtype)}
+        along = {"coef": pad(direction.T, dtype), "intercept": pad(intercept_direction, dtype)}
+        return self._folded(storage, CURVATURE, len(coef), dtype, n_threads, {"weights": weights, **at, **along})
 
     def _folded(
         self,

@@ -8,6 +8,7 @@ Proofs look at a ball of them instead, sum_j |w_j| / reach_j <= 1, whose conjuga
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, Self, TypeAlias
 
 import numpy as np
@@ -138,7 +139,7 @@ class ElasticNet:
 
     is_grouped = False
 
-    @property
+    @cached_property
     def is_smooth(self) -> bool:
         """Whether g has a gradient everywhere."""
         return self.signs is None and not np.any(self.l1)
@@ -152,6 +153,8 @@ class ElasticNet:
 
     def value(self, W: np.ndarray) -> float:
         """Return g(W)."""
+        if self.is_smooth and np.ndim(self.l2) == 0:
+            return 0.5 * float(self.l2) * float(np.vdot(W, W))
         l1, l2, W = _where_not_zero(W, self.l1, self.l2)
         return float((l1 * np.abs(W)).sum()) + 0.5 * float(W @ (l2 * W))
 
