@@ -139,7 +139,9 @@ class Classes:
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long a step takes."""
-        passes = (FAR_PASSES if is_far else PASSES) * 2.0 * self.problem.rows.cost(self.problem.n_classes) * PASS_SECONDS
+        passes = (
+            (FAR_PASSES if is_far else PASSES) * 2.0 * self.problem.rows.cost(self.problem.n_classes) * PASS_SECONDS
+        )
         if not self.problem.penalty.is_grouped:
             return passes
         q = len(self.features)
