@@ -16,7 +16,7 @@ from scipy import linalg
 
 from inklens.linear import deadline
 from inklens.linear.kernels.choice import backend_of
-from inklens.linear.methods import accuracy
+from inklens.linear.methods import accuracy, costs
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, inner
 from inklens.linear.methods.subproblem import Pairs
@@ -34,8 +34,6 @@ FAR_TURNS = 1  # and on the way down to the penalty that is asked for
 SWEEPS = 20  # of a proximal step
 MAX_PRODUCTS = 15  # with the Hessian, of a face step
 FACE_ACCURACY = 0.1  # of its residual, in the norm of the blocks
-PASS_SECONDS = 1e-10  # of a multiply-add
-VISIT_SECONDS, ENTRY_SECONDS = 2e-5, 1e-9  # of a group, and of what it moves
 PASSES, FAR_PASSES = 25.0, 6.0  # of a round, about
 
 
@@ -139,14 +137,8 @@ class Classes:
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long a step takes."""
-        passes = (
-            (FAR_PASSES if is_far else PASSES) * 2.0 * self.problem.rows.cost(self.problem.n_classes) * PASS_SECONDS
-        )
-        if not self.problem.penalty.is_grouped:
-            return passes
-        q = len(self.features)
-        visits = SWEEPS * (FAR_TURNS if is_far else MAX_TURNS / 2.0) * q
-        return passes + visits * (VISIT_SECONDS + ENTRY_SECONDS * q * self.problem.n_classes)
+        n_visits = SWEEPS * (FAR_TURNS if is_far else MAX_TURNS / 2.0) * self.problem.penalty.is_grouped
+        return costs.class_step_seconds(self.problem, FAR_PASSES if is_far else PASSES, n_visits)
 
     def step(
         self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
