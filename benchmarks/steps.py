@@ -1,9 +1,9 @@
-"""Steps of proximal Newton by matrix, by columns and by classes: how much slower than the best is the one that is chosen?
+"""Steps of proximal Newton by matrix, columns and classes: how much slower than the best is the one that is chosen?
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/steps.py [KIND ...]
 
-Every solver that knows a problem takes all of its steps, on one seen shape of each kind and every penalty with thresholds.
-Seconds of the processor, one thread, to a certified gap of 1e-4. A choice is right within 25 %.
+Every solver that knows a problem takes all of its steps, on one seen shape of each kind and every penalty with
+thresholds. Seconds of the processor, one thread, to a certified gap of 1e-4. A choice is right within 25 %.
 """
 
 import sys
@@ -38,7 +38,7 @@ def seconds(problem: Problem, name: str | None) -> float | None:
 
     forced = [mock.patch.object(prox_newton, "_solvers", only)] if name else []
     if name not in (None, "matrix"):
-        forced.append(mock.patch.object(prox_newton, "matrix_seconds", lambda *size, **far: np.inf))
+        forced.append(mock.patch.object(prox_newton, "matrix_seconds", return_value=np.inf))
     began = time.process_time()
     for each in forced:
         each.start()
