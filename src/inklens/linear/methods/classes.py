@@ -27,6 +27,7 @@ from inklens.linear.problem.problem import Problem
 MIN_CLASSES = 16  # fewer are better served by one matrix
 MAX_COLUMNS = 1500  # of a block
 MAX_GROUPED = 400  # and of groups, which are visited one by one
+MAX_TOGETHER = 128  # columns of blocks that are factored whole, off their faces as well
 ROWS_PER_COLUMN = 10  # drawn for each class's block
 RELATIVE_RIDGE = 1e-5  # of a block's diagonal
 MAX_TURNS = 6  # of proximal and face steps
@@ -97,17 +98,48 @@ class Blocks(NamedTuple):
             return direction, np.zeros(len(coef))
         return direction, -(intercept_gradient + np.einsum("kj,kj->k", border, direction)) / corner
 
-    def factors(self, face: np.ndarray, ridge: np.ndarray) -> list[tuple[np.ndarray, tuple[np.ndarray, bool]]]:
-        """Return for each class the places on its face, the intercept's among them, and the factor of its block.
+    def preconditioner(self, face: np.ndarray, ridge: np.ndarray, n_threads: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the product with the inverses of the blocks over each class's face, the intercept among it.
 
-        `ridge` (n_columns,) is the penalty's own curvature, about.
+        `ridge` (n_columns,) is the penalty's own curvature, about. Small blocks are solved together.
         """
-        found = []
-        for k, matrix in enumerate(self.matrices):
-            on = np.flatnonzero(np.append(face[k], self.has_intercept))
-            own = matrix[np.ix_(on, on)] + np.diag(np.append(ridge, 0.0)[on] + RELATIVE_RIDGE * matrix.diagonal()[on])
-            found.append((on, linalg.cho_factor(own, lower=True, check_finite=False)))
-        return found
+        n_classes, size = self.matrices.shape[:2]
+        on = np.column_stack([face, np.full(n_classes, self.has_intercept)])
+        diagonal = self.matrices.diagonal(axis1=1, axis2=2)
+        added = np.append(ridge, 0.0) + RELATIVE_RIDGE * diagonal
+        if size > MAX_TOGETHER:
+            return _one_by_one(self.matrices, on, added)
+        A = np.zeros((n_classes, -(-size // 4) * 4, -(-size // 4) * 4), dtype=np.float32)
+        A[:, :size, :size] = self.matrices * (on[:, :, None] & on[:, None, :])
+        each = np.arange(A.shape[1])
+        A[:, each, each] += 1.0
+        A[:, each[:size], each[:size]] = np.where(on, diagonal + added, 1.0)
+        backend = backend_of(A)
+        backend.factor_blocks(A, n_threads)
+
+        def solve(v: np.ndarray) -> np.ndarray:
+            x = np.zeros(A.shape[:2], dtype=np.float32)
+            x[:, :size] = v * on
+            return np.asarray(backend.solve_blocks(A, x, n_threads)[:, :size] * on, dtype=np.float64)
+
+        return solve
+
+
+def _one_by_one(matrices: np.ndarray, on: np.ndarray, added: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the product with the inverses of large blocks over faces that are often far smaller."""
+    places = [np.flatnonzero(own) for own in on]
+    factors = [
+        linalg.cho_factor(matrix[np.ix_(at, at)] + np.diag(more[at]), lower=True, check_finite=False)
+        for matrix, at, more in zip(matrices, places, added, strict=True)
+    ]
+
+    def solve(v: np.ndarray) -> np.ndarray:
+        out = np.zeros_like(v)
+        for k, (at, factor) in enumerate(zip(places, factors, strict=True)):
+            out[k, at] = linalg.cho_solve(factor, v[k, at], check_finite=False)
+        return out
+
+    return solve
 
 
 class Classes:
@@ -197,15 +229,9 @@ class Classes:
         # Of a group the norm's own Hessian is l1 / |w| (I - u u') with u = w / |w|; an L1 norm has none.
         norm = np.maximum(penalty.sizes(at), np.finfo(float).tiny)
         bend = np.where(face.any(axis=0), penalty.l1 / norm[0], 0.0) if penalty.is_grouped else 0.0 * l2
-        factors = blocks.factors(face, l2 + bend)
+        precondition = blocks.preconditioner(face, l2 + bend, problem.rows.n_threads)
         slope = quadratic.gradient[:, features] + penalty.gradient(at) + penalty.l1 * at / norm
         target = -np.column_stack([slope * face, quadratic.intercept_gradient])
-
-        def precondition(v: np.ndarray) -> np.ndarray:
-            out = np.zeros_like(v)
-            for k, (on, factor) in enumerate(factors):
-                out[k, on] = linalg.cho_solve(factor, v[k, on], check_finite=False)
-            return out
 
         def curve(v: np.ndarray) -> np.ndarray:
             W = np.zeros_like(quadratic.direction)
