@@ -71,7 +71,7 @@ def test_the_reference_sums_in_any_order():
 
 def test_what_classes_gain_and_give_is_known_to_the_rounding_that_is_counted():
     n_samples, n_classes = 9_000, 3
-    codes = (np.arange(n_samples) % n_classes).astype(np.int32)
+    codes = np.arange(n_samples) % n_classes  # int64, as whoever calls has them
     proba = np.full((n_samples, n_classes), TINY)
     proba[:900] = 0.3
     proba[np.arange(n_samples), codes] = 0.4
