@@ -81,8 +81,6 @@ def test_columns_are_centred_where_the_penalty_is_least(monkeypatch, penalty, n_
 @pytest.mark.parametrize("name", [pytest.param("columns", marks=COMPILED), "classes"])
 @pytest.mark.parametrize("penalty", PENALTIES, ids=NAMES)
 def test_solvers_prove_each_other(monkeypatch, name, penalty):
-    if name == "classes" and penalty.is_grouped:
-        pytest.skip("a group ties the classes together")
     found = {}
     for each in ("matrix", name):
         only(monkeypatch, each)

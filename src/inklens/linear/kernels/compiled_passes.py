@@ -155,10 +155,10 @@ class CompiledColumns:
         most = np.zeros(1)
         library.run(
             "column_descent", len(model.proba), len(model.coef), model.n_classes, model.proba.shape[1],
-            model.first_class, model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights, model.products,
-            model.slope, model.coef, model.l1, model.l2, model.curvature, model.is_known, float(model.damping),
-            model.intercept_slope, model.intercept_inverse, model.intercept_step, float(tolerance), max_sweeps, most,
-            deadline.remaining(), needs="the columns in use",
+            model.first_class, model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights,
+            model.products, model.slope, model.coef, model.l1, model.l2, model.curvature, model.is_known,
+            float(model.damping), model.intercept_slope, model.intercept_inverse, model.intercept_step,
+            float(tolerance), max_sweeps, most, deadline.remaining(), needs="the columns in use",
         )  # fmt: skip
         return float(most[0])
 

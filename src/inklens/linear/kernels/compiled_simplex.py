@@ -11,20 +11,20 @@ class CompiledSimplex:
     def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         (n, n_classes), p = proba.shape, _by_rows(proba)
         some, flow = np.empty((2, n_classes, n_classes))
-        library.call(_name("flows", p), n, n_classes, p, _stride(p), codes, weights, some, flow)
+        library.call(_name("flows", p), n, n_classes, p, _stride(p), *_of_rows(codes, weights), some, flow)
         return flow
 
     def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         p = _by_rows(proba)
         out = np.empty(proba.shape, p.dtype)
-        library.call(_name("residual", p), *proba.shape, p, _stride(p), codes, weights, out)
+        library.call(_name("residual", p), *proba.shape, p, _stride(p), *_of_rows(codes, weights), out)
         return out
 
     def entropies(
         self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
     ) -> tuple[np.ndarray, float]:
         p, sums, largest = _by_rows(proba), np.empty(len(scales)), np.empty(1)
-        given = p, _stride(p), codes, weights, len(scales), scales, sums, largest
+        given = p, _stride(p), *_of_rows(codes, weights), len(scales), scales, sums, largest
         library.call(_name("entropies", p), *proba.shape, *given)
         return sums, float(largest[0])
 
@@ -37,6 +37,11 @@ class CompiledSimplex:
 
 def _name(function: str, proba: np.ndarray) -> str:
     return f"{function}_{'f32' if proba.dtype == np.float32 else 'f64'}"
+
+
+def _of_rows(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and weights in the types that the library reads: a proof must not depend on who made them."""
+    return np.require(codes, np.int32, ["C", "A"]), np.require(weights, np.float64, ["C", "A"])
 
 
 def _by_rows(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Proximal Newton by classes, for many of them: L1 and elastic net without a matrix over all coefficients.
+"""Proximal Newton by classes, for many of them: L1, elastic net and groups without a matrix over all coefficients.
 
 The Hessian's blocks within a class are matrices over the columns alone, X' diag(c p_k (1 - p_k)) X, for which a few
 rows drawn by their weights do. A round takes proximal steps in the metric of these blocks, which find the signs, and
@@ -16,7 +16,7 @@ from scipy import linalg
 
 from inklens.linear import deadline
 from inklens.linear.kernels.choice import backend_of
-from inklens.linear.methods import accuracy
+from inklens.linear.methods import accuracy, costs
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, inner
 from inklens.linear.methods.subproblem import Pairs
@@ -26,6 +26,8 @@ from inklens.linear.problem.problem import Problem
 
 MIN_CLASSES = 16  # fewer are better served by one matrix
 MAX_COLUMNS = 1500  # of a block
+MAX_GROUPED = 400  # and of groups, which are visited one by one
+MAX_TOGETHER = 128  # columns of blocks that are factored whole, off their faces as well
 ROWS_PER_COLUMN = 10  # drawn for each class's block
 RELATIVE_RIDGE = 1e-5  # of a block's diagonal
 MAX_TURNS = 6  # of proximal and face steps
@@ -33,7 +35,6 @@ FAR_TURNS = 1  # and on the way down to the penalty that is asked for
 SWEEPS = 20  # of a proximal step
 MAX_PRODUCTS = 15  # with the Hessian, of a face step
 FACE_ACCURACY = 0.1  # of its residual, in the norm of the blocks
-PASS_SECONDS = 1e-10  # of a multiply-add
 PASSES, FAR_PASSES = 25.0, 6.0  # of a round, about
 
 
@@ -64,14 +65,81 @@ class Blocks(NamedTuple):
                 intercept_step[k] = -(intercept_gradient[k] + border @ direction[k]) / corner
         return direction, intercept_step
 
-    def factors(self, face: np.ndarray, l2: np.ndarray) -> list[tuple[np.ndarray, tuple[np.ndarray, bool]]]:
-        """Return for each class the places on its face, the intercept's among them, and the factor of its block."""
-        found = []
-        for k, matrix in enumerate(self.matrices):
-            on = np.flatnonzero(np.append(face[k], self.has_intercept))
-            own = matrix[np.ix_(on, on)] + np.diag(np.append(l2, 0.0)[on] + RELATIVE_RIDGE * matrix.diagonal()[on])
-            found.append((on, linalg.cho_factor(own, lower=True, check_finite=False)))
-        return found
+    def grouped_step(
+        self, penalty: Penalty, coef: np.ndarray, gradient: np.ndarray, intercept_gradient: np.ndarray, tolerance: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return about the minimiser of all classes' quadratics plus groups, by descent over the features, as a step.
+
+        A feature's classes move together, by the largest of their curvatures.
+        """
+        q = len(self.features)
+        l1, l2 = (np.array(np.broadcast_to(size, q), dtype=np.float64) for size in (penalty.l1, penalty.l2))
+        border, corner = self.matrices[:, :q, q], self.matrices[:, q, q]
+        own, w, slope = self.matrices[:, :q, :q], coef.copy(), gradient.copy()
+        if self.has_intercept:
+            own = own - border[:, :, None] * (border / corner[:, None])[:, None, :]
+            slope = slope - border * (intercept_gradient / corner)[:, None]
+        bound = own.diagonal(axis1=1, axis2=2).max(axis=0)
+        columns = np.ascontiguousarray(own.transpose(2, 0, 1))
+        for _ in range(SWEEPS):
+            deadline.check()
+            largest = 0.0
+            for j in range(q):
+                target = bound[j] * w[:, j] - slope[:, j]
+                size = float(np.sqrt(target @ target))
+                moved = target * (max(size - l1[j], 0.0) / (max(size, l1[j]) * (bound[j] + l2[j]))) - w[:, j]
+                w[:, j] += moved
+                slope += columns[j] * moved[:, None]
+                largest = max(largest, bound[j] * float(np.abs(moved).max()) / l1[j])
+            if largest <= tolerance:
+                break
+        direction = w - coef
+        if not self.has_intercept:
+            return direction, np.zeros(len(coef))
+        return direction, -(intercept_gradient + np.einsum("kj,kj->k", border, direction)) / corner
+
+    def preconditioner(self, face: np.ndarray, ridge: np.ndarray, n_threads: int) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the product with the inverses of the blocks over each class's face, the intercept among it.
+
+        `ridge` (n_columns,) is the penalty's own curvature, about. Small blocks are solved together.
+        """
+        n_classes, size = self.matrices.shape[:2]
+        on = np.column_stack([face, np.full(n_classes, self.has_intercept)])
+        diagonal = self.matrices.diagonal(axis1=1, axis2=2)
+        added = np.append(ridge, 0.0) + RELATIVE_RIDGE * diagonal
+        if size > MAX_TOGETHER:
+            return _one_by_one(self.matrices, on, added)
+        A = np.zeros((n_classes, -(-size // 4) * 4, -(-size // 4) * 4), dtype=np.float32)
+        A[:, :size, :size] = self.matrices * (on[:, :, None] & on[:, None, :])
+        each = np.arange(A.shape[1])
+        A[:, each, each] += 1.0
+        A[:, each[:size], each[:size]] = np.where(on, diagonal + added, 1.0)
+        backend = backend_of(A)
+        backend.factor_blocks(A, n_threads)
+
+        def solve(v: np.ndarray) -> np.ndarray:
+            x = np.zeros(A.shape[:2], dtype=np.float32)
+            x[:, :size] = v * on
+            return np.asarray(backend.solve_blocks(A, x, n_threads)[:, :size] * on, dtype=np.float64)
+
+        return solve
+
+
+def _one_by_one(matrices: np.ndarray, on: np.ndarray, added: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the product with the inverses of large blocks over faces that are often far smaller."""
+    places = [np.flatnonzero(own) for own in on]
+    factors = [
+        linalg.cho_factor(matrix[np.ix_(at, at)] + np.diag(more[at]), lower=True, check_finite=False)
+        for matrix, at, more in zip(matrices, places, added, strict=True)
+    ]
+
+    def solve(v: np.ndarray) -> np.ndarray:
+        out = np.zeros_like(v)
+        for k, (at, factor) in enumerate(zip(places, factors, strict=True)):
+            out[k, at] = linalg.cho_solve(factor, v[k, at], check_finite=False)
+        return out
+
+    return solve
 
 
 class Classes:
@@ -84,7 +152,8 @@ class Classes:
     def of(cls, problem: Problem) -> "Classes | None":
         """Return None where steps by classes are not possible."""
         n_columns = np.count_nonzero(problem.free)
-        suits = problem.n_classes >= MIN_CLASSES and n_columns <= MAX_COLUMNS and not problem.penalty.is_grouped
+        most = MAX_GROUPED if problem.penalty.is_grouped else MAX_COLUMNS
+        suits = problem.n_classes >= MIN_CLASSES and n_columns <= most
         return cls(problem) if suits and problem.rows.holds(problem.n_classes) else None
 
     @cached_property
@@ -100,7 +169,8 @@ class Classes:
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long a step takes."""
-        return (FAR_PASSES if is_far else PASSES) * 2.0 * self.problem.rows.cost(self.problem.n_classes) * PASS_SECONDS
+        n_visits = SWEEPS * (FAR_TURNS if is_far else MAX_TURNS / 2.0) * self.problem.penalty.is_grouped
+        return costs.class_step_seconds(self.problem, FAR_PASSES if is_far else PASSES, n_visits)
 
     def step(
         self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
@@ -143,7 +213,7 @@ class Classes:
         features, n_features = self.features, self.problem.rows.n_features
         at = (quadratic.point.coef + quadratic.direction)[:, features]
         penalty = quadratic.penalty.over(features, n_features)
-        own, intercept_step = blocks.proximal_step(
+        own, intercept_step = (blocks.grouped_step if penalty.is_grouped else blocks.proximal_step)(
             penalty, at, quadratic.gradient[:, features], quadratic.intercept_gradient, 0.3 * wanted
         )
         direction = np.zeros_like(quadratic.direction)
@@ -151,32 +221,30 @@ class Classes:
         quadratic.add(direction, intercept_step - intercept_step.mean())
 
     def _add_face_step(self, blocks: Blocks, quadratic: Quadratic) -> bool:
-        """Add the Newton step on the face, cut off where signs would change; tell whether it moved."""
+        """Add the Newton step on the face, cut off where an L1 norm's signs would change; tell whether it moved."""
         features, problem = self.features, self.problem
         at = (quadratic.point.coef + quadratic.direction)[:, features]
         penalty = quadratic.penalty.over(features, problem.rows.n_features)
-        face, l2 = at != 0.0, np.array(np.broadcast_to(penalty.l2, len(features)), dtype=np.float64)
-        factors = blocks.factors(face, l2)
-        slope = quadratic.gradient[:, features] + penalty.gradient(at) + penalty.l1 * np.sign(at)
+        face, l2 = penalty.support(at), np.array(np.broadcast_to(penalty.l2, len(features)), dtype=np.float64)
+        # Of a group the norm's own Hessian is l1 / |w| (I - u u') with u = w / |w|; an L1 norm has none.
+        norm = np.maximum(penalty.sizes(at), np.finfo(float).tiny)
+        bend = np.where(face.any(axis=0), penalty.l1 / norm[0], 0.0) if penalty.is_grouped else 0.0 * l2
+        precondition = blocks.preconditioner(face, l2 + bend, problem.rows.n_threads)
+        slope = quadratic.gradient[:, features] + penalty.gradient(at) + penalty.l1 * at / norm
         target = -np.column_stack([slope * face, quadratic.intercept_gradient])
-
-        def precondition(v: np.ndarray) -> np.ndarray:
-            out = np.zeros_like(v)
-            for k, (on, factor) in enumerate(factors):
-                out[k, on] = linalg.cho_solve(factor, v[k, on], check_finite=False)
-            return out
 
         def curve(v: np.ndarray) -> np.ndarray:
             W = np.zeros_like(quadratic.direction)
             W[:, features] = v[:, :-1]
             product, sums = problem.rows.hessian_product(quadratic.point.at.proba, problem.weights, W, v[:, -1])
-            own = (product[:, features] + l2 * v[:, :-1]) * face
+            along = (at * v[:, :-1]).sum(axis=0) / norm[0] ** 2 if penalty.is_grouped else 0.0
+            own = (product[:, features] + l2 * v[:, :-1] + bend * (v[:, :-1] - at * along)) * face
             return np.column_stack([own, sums * problem.fit_intercept])
 
         found = _conjugate_gradient(curve, precondition, target)
         moved = at + found[:, :-1]
         direction = np.zeros_like(quadratic.direction)
-        direction[:, features] = np.where(moved * at > 0.0, moved, 0.0) - at
+        direction[:, features] = (moved if penalty.is_grouped else np.where(moved * at > 0.0, moved, 0.0)) - at
         return quadratic.add(direction, found[:, -1] - found[:, -1].mean()) > 0.0
 
 

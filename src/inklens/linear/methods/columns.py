@@ -17,9 +17,9 @@ from functools import cached_property
 import numpy as np
 
 from inklens.linear.kernels.backend import ColumnModel, ColumnVisitor
-from inklens.linear.kernels.buffers import aligned, lanes, pad, padded
+from inklens.linear.kernels.buffers import aligned, pad, padded
 from inklens.linear.kernels.storage import Storage, take
-from inklens.linear.methods import accuracy, subproblem
+from inklens.linear.methods import accuracy, costs, subproblem
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, inner
 from inklens.linear.methods.subproblem import Pairs
@@ -36,9 +36,7 @@ FAR_SWEEPS = 8  # and on the way down to the penalty that is asked for
 MAX_DESCENTS = 4  # of a step; each costs a product with the Hessian, and lets the columns move that it shows
 SWEEP_ACCURACY = 0.5  # of the tolerance: columns are compared when they are visited, not at the end
 
-# What steps cost (2 GHz, AVX-512, one thread).
-SWEEPS = 60  # of a step, about
-VISIT_SECONDS = 1e-9  # of a value, for each lane
+SWEEPS = 60  # of a step, about, where it is asked what that costs
 
 
 class Columns:
@@ -65,7 +63,7 @@ class Columns:
         """Return about how long the sweeps of a step take in which some pairs move."""
         _, starts = self.storage.csr
         n_values = int(np.diff(starts)[np.unique(pairs.features)].sum())
-        return (FAR_SWEEPS if is_far else SWEEPS) * n_values * lanes(self.problem.n_classes) * VISIT_SECONDS
+        return costs.column_step_seconds(n_values, self.problem.n_classes, FAR_SWEEPS if is_far else SWEEPS)
 
     def step(
         self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool

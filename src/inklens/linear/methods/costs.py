@@ -6,6 +6,8 @@ is bought when what was spent without it would have paid for it, which is never 
 (Karlin et al. 1988, Algorithmica 3, "ski rental").
 """
 
+import math
+
 from inklens.linear.kernels.buffers import lanes
 from inklens.linear.problem.problem import Problem
 
@@ -24,6 +26,9 @@ PAIR_ROW, PAIR, PAIR_EDGE = 1.5e-7, 5e-9, 1.5e-9  # seconds of a row there, of e
 DENSE_EDGE_GRAM = 15e9  # of sums over rows for each pair of classes, in float64
 SPARSE_EDGE_GRAM = 0.7e9
 EDGE = 3e-9  # seconds of a row for each pair of classes
+VISIT = 1e-9  # seconds of a value and lane in coordinate descent by columns (`column_descent.c`)
+CLASS_PASS = 1e-10  # seconds of a multiply-add of a round by classes, blocks and factors included
+GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, and of each gradient that it moves
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
@@ -80,8 +85,26 @@ def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: 
 
 def edge_seconds(problem: Problem, n_pairs: int) -> float:
     """Return the seconds of a Hessian over pairs by the kernel that sums the edges between classes, all of them."""
-    found = PAIR_ROW + PAIR * n_pairs + 0.5 * n_pairs**2 * problem.rows.density**0.5 / PAIR_GRAM
+    found = PAIR_ROW + PAIR * n_pairs + 0.5 * n_pairs**2 * math.sqrt(problem.rows.density) / PAIR_GRAM
     return problem.rows.n_samples * (found + PAIR_EDGE * problem.n_classes**2)
+
+
+def matrix_step_seconds(problem: Problem, n_pairs: int, n_sweeps: int, *, has_face: bool) -> float:
+    """Return the seconds of a proximal Newton step by a matrix: its sum, sweeps over it, and two factors of faces."""
+    work = n_sweeps * n_pairs**2 + (n_pairs**3 / 1.5 if has_face else 0.0)
+    return edge_seconds(problem, n_pairs) + work / PAIR_GRAM
+
+
+def column_step_seconds(n_values: int, n_classes: int, n_sweeps: int) -> float:
+    """Return the seconds of such a step by columns of so many values together."""
+    return n_sweeps * n_values * lanes(n_classes) * VISIT
+
+
+def class_step_seconds(problem: Problem, n_passes: float, n_visits: float = 0.0) -> float:
+    """Return the seconds of such a step by classes, of so many passes and, under groups, visits of features."""
+    n_columns = int(problem.free.sum())
+    visits = n_visits * n_columns * (GROUP_VISIT + GROUP_ENTRY * n_columns * problem.n_classes)
+    return n_passes * 2.0 * problem.rows.cost(problem.n_classes) * CLASS_PASS + visits
 
 
 def row_space_seconds(problem: Problem) -> float:

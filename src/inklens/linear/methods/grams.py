@@ -1,7 +1,7 @@
 """The Hessian over pairs of two classes: one product of dense matrices, as both classes share their edge p_0 p_1.
 
-H_kk = X_k' E X_k and H_01 = -X_0' E X_1 with E = diag(c p_0 p_1), over the columns of each class's pairs. The kernel that
-sums edges (`pair_hessian.c`) packs every row for every class anew, which costs more where columns are few.
+H_kk = X_k' E X_k and H_01 = -X_0' E X_1 with E = diag(c p_0 p_1), over the columns of each class's pairs. The kernel
+that sums edges (`pair_hessian.c`) packs every row for every class anew, which costs more where columns are few.
 """
 
 from functools import cached_property
@@ -44,18 +44,18 @@ class Grams:
             self.problem, self.problem.rows.n_samples, len(np.unique(features)) + 1, 1, dense=True
         )
 
-    def hessian(self, proba: RowArray, classes: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def hessian(self, proba: RowArray | np.ndarray, classes: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Return the Hessian over pairs sorted by class, (n_pairs, n_pairs) float32; feature n_features is all ones."""
         p, weights = np.asarray(proba), self.problem.weights
         used, place = np.unique(features, return_inverse=True)
-        used = slice(None) if len(used) == self.X.shape[1] else used
         total = np.zeros((len(np.unique(place)),) * 2)
         step = max(1, ENTRIES_AT_ONCE // self.X.shape[1])
         for start in range(0, len(self.X), step):
             deadline.check()
             part = slice(start, start + step)
             edges = np.sqrt(weights[part] * p[part, 0] * p[part, 1]).astype(np.float32)
-            Z = self.X[part, used] * edges[:, None]
+            rows = self.X[part] if len(used) == self.X.shape[1] else self.X[part, used]
+            Z = rows * edges[:, None]
             total += Z.T @ Z
         sign = np.where(classes == 0, 1.0, -1.0)
         return np.asarray((total[np.ix_(place, place)] * sign[:, None] * sign).astype(np.float32))

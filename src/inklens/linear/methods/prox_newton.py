@@ -73,10 +73,7 @@ MAX_LENGTH = 8.0  # times the step's own
 MAX_MOVE = 1e4  # times the largest coefficient: a step moves nothing by more
 SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
 
-# What a matrix costs (2 GHz, AVX-512, one thread).
-MATRIX_SECONDS = 2.5e-11  # of a multiply-add
-EDGE_SECONDS = 1.5e-9  # of a pair of classes, for each row
-MATRIX_SWEEPS = 60  # over it, in a round
+MATRIX_SWEEPS = 60  # over a matrix, in a round
 
 # A start on some rows, where there are very many.
 SUBSAMPLE_ROWS = 20_000
@@ -248,9 +245,7 @@ def _cheapest(
 
 def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
     """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
-    sum_up = 0.5 * problem.rows.n_samples * n_pairs**2 * float(np.sqrt(problem.rows.density))
-    work = sum_up + MATRIX_SWEEPS * n_pairs**2 + (0.0 if is_far else n_pairs**3 / 1.5)
-    return MATRIX_SECONDS * work + EDGE_SECONDS * problem.rows.n_samples * problem.n_classes**2
+    return costs.matrix_step_seconds(problem, n_pairs, MATRIX_SWEEPS, has_face=not is_far)
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------

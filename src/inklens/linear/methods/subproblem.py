@@ -162,7 +162,7 @@ def minimise(
     return solve_elementwise(
         model.hessian, gradient, w, l1, l2,
         tolerance=tolerance, n_threads=model.n_threads, faces=model.faces, unit=unit, side=side,
-        whole_columns=None if penalty.signs is not None else _whole_columns(model),
+        whole_columns=None if penalty.signs is not None or np.any(penalty.l2) else _whole_columns(model),
     )  # fmt: skip
 
 
@@ -269,7 +269,7 @@ def _centre(
     """Move all classes of a feature alike to where the penalty is least, and tell whether any moved.
 
     The loss does not feel it, and single coordinates hardly find it: each moves alone against the whole curvature. A
-    face on which all classes of a feature are in use has a singular Hessian.
+    face on which all classes of a feature are in use has a singular Hessian where there is no ridge.
     """
     W, own = v[whole_columns], whole_columns[0]
     shift = least_penalised_shift(W, l1[own], l2[own])

@@ -276,7 +276,7 @@ def lower_bound(
 
 def _by_blocks(residual: np.ndarray, X: np.ndarray | sparse.sparray | sparse.spmatrix) -> tuple[np.ndarray, int]:
     """Return residual' X, summed over some rows at a time, and how many additions a term passes through."""
-    X = X.tocsr() if sparse.issparse(X) else X
+    X = X if isinstance(X, np.ndarray) else sparse.csr_array(X)
     step = max(LEAST_BLOCK, int(np.sqrt(len(residual))))
     starts = range(0, len(residual), step)
     G = np.zeros((residual.shape[1], X.shape[1]))
