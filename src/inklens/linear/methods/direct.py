@@ -20,7 +20,7 @@ from inklens.linear.methods.points import Point, Step
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, softmax_gap
 
-PRODUCTS_OF_A_STEP = 8.0  # with the Hessian, by conjugate gradients, its preconditioner counted
+PRODUCTS_OF_A_STEP = 14.0  # with the Hessian, by conjugate gradients, its preconditioner counted
 CALLS_OF_A_START = 20.0  # costs.CALL, that a fit to rows that stand for all takes before it does any work
 SURELY = 0.5  # of the gap that is asked for, up to which a believed one needs no better dual point
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
