@@ -50,8 +50,7 @@ class CompiledMatrices:
             "edge_grams", library.describe(storage), p, weights, n_classes, p.shape[1], grams, tall, stride, n_threads,
             deadline.remaining(), needs="the Hessian",
         )  # fmt: skip
-        lower = np.tril(grams[:n_pairs, :size, :size])
-        return np.asarray(lower + np.tril(lower, -1).swapaxes(1, 2))
+        return grams[:n_pairs, :size, :size]
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         if X.indices is None:  # dense rows: a matrix product

@@ -27,11 +27,11 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
     DualPoint,
-    balance,
     dual_gradient,
     entropy,
     feasible_scales,
     flows,
+    mixed,
     offset_gain,
     others,
 )
@@ -185,8 +185,7 @@ def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[R
     wanted = np.bincount(codes, weights, minlength=n_classes)
     gained, given = flows(proba, codes, weights)
     for _ in range(2):
-        proba = balance(proba, codes, weights, gained - given)
-        gained, given = flows(proba, codes, weights)
+        proba, gained, given = mixed(proba, codes, weights, wanted, gained - given)
     unsure = np.abs(gained - given) + gamma(len(proba) + 2 * n_classes) * (gained + given)
     with np.errstate(divide="ignore", invalid="ignore"):
         leak = float(np.max(np.where(unsure > 0.0, unsure / (wanted + gained - given), 0.0)))

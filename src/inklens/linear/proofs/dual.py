@@ -92,13 +92,31 @@ def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.
     wanted = np.bincount(codes, weights, minlength=proba.shape[1])
     if excess is None:
         excess = class_sums(proba, weights) - wanted
+    return mixed(proba, codes, weights, wanted, excess)[0]
+
+
+def mixed(
+    proba: RowArray, codes: np.ndarray, weights: np.ndarray, wanted: np.ndarray, excess: np.ndarray
+) -> tuple[RowArray, np.ndarray, np.ndarray]:
+    """Return what `balance` does for class sums `wanted`, and the flows of that."""
     present, surplus, shortage = wanted + excess, np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
     if shortage.sum() == 0.0:
-        return proba
+        return proba, *flows(proba, codes, weights)
     share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
     mix = (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())).astype(proba.dtype)
     backend = numpy_backend()
-    return RowArray.combine(lambda part, p: backend.flows(p, codes[part], weights[part], mix)[3], proba)
+    if proba.held is None:
+        turned = RowArray.combine(lambda part, p: backend.flows(p, codes[part], weights[part], mix)[3], proba)
+        return turned, *flows(turned, codes, weights)
+    sums = np.zeros((2, proba.shape[1]))
+
+    def turn(part: slice, p: np.ndarray) -> np.ndarray:
+        *found, _, rows = backend.flows(p, codes[part], weights[part], mix)
+        sums[:] += found
+        return rows
+
+    turned = RowArray.combine(turn, proba)  # at once, as what it is made of is held
+    return turned, sums[0], sums[1]
 
 
 def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
