@@ -1,4 +1,4 @@
-"""Truncated Newton for L2 and no penalty; `systems.py` solves for its steps.
+"""Newton for L2 and no penalty: truncated, `systems.py` solves for its steps, or direct (`direct.py`).
 
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
@@ -6,6 +6,7 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.linear import deadline
 from inklens.linear.methods import direct, dual_ascent, row_space
@@ -51,16 +52,16 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
     if is_cold:
         intercept = log_odds(problem)
     if is_cold and not direct.is_at_once(problem):
-        part, starts = _representatives(problem), iter(())
+        part = _representatives(problem)
+        starts: Iterator[Iterate] = iter(())
         if part is not None:
             starts = _fitted_to(part, problem)
-        elif direct.suits(problem):
-            pass
-        elif row_space.suits(problem):
-            starts = row_space.iterates(problem, newton, tol)
-        else:
-            stages = _stages(problem)
-            starts = _ascended(stages[0])
+        elif not direct.suits(problem):
+            if row_space.suits(problem):
+                starts = row_space.iterates(problem, newton, tol)
+            else:
+                stages = _stages(problem)
+                starts = _ascended(stages[0])
         for iterate in starts:
             yield _under(problem, stages[0], iterate)
             coef, intercept = iterate.coef, iterate.intercept
@@ -147,7 +148,8 @@ def _iterate(
         for iterate in direct.iterates(problem, coef, intercept, tol):
             yield preconditioning, iterate
         return
-    penalty, dtype = problem.penalty, np.dtype(np.float32)
+    penalty = problem.penalty
+    dtype: npt.DTypeLike = np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     preconditioning.forget_counts()
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
@@ -174,11 +176,11 @@ def _iterate(
             gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         believed = gap <= tol * after
         if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
-            dtype, stalled = np.dtype(np.float64), 0
+            dtype, stalled = np.float64, 0
             point = Point.of(problem, point.coef, point.intercept, dtype)
         yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
         if dtype == np.float32 and believed:  # and not proven: float32 tells no more
-            dtype = np.dtype(np.float64)
+            dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
 
 
