@@ -10,7 +10,7 @@ from inklens import SoftmaxRegression
 from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
 from inklens.linear.methods import interior, prox_newton
-from inklens.linear.methods.newton import solve_positive
+from inklens.linear.methods.direct import solve_positive
 
 
 def solve_by(method, problem, monkeypatch, **limits):
