@@ -8,15 +8,11 @@ from inklens.linear.kernels import library
 class CompiledSimplex:
     """What a `Backend` does with rows of probabilities."""
 
-    def flows(
-        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, mix: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         (n, n_classes), p = proba.shape, _by_rows(proba)
-        sums = np.empty(2 * n_classes + 1)
-        out = None if mix is None else np.empty((n, n_classes), p.dtype)
-        mix = None if mix is None else np.ascontiguousarray(mix, dtype=np.float64)
-        library.call(_name("flows", p), n, n_classes, p, _stride(p), codes, weights, mix, out, sums)
-        return sums[:n_classes], sums[n_classes:-1], float(sums[-1]), proba if out is None else out
+        some, flow = np.empty((2, n_classes, n_classes))
+        library.call(_name("flows", p), n, n_classes, p, _stride(p), codes, weights, some, flow)
+        return flow
 
     def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         p = _by_rows(proba)
@@ -24,10 +20,13 @@ class CompiledSimplex:
         library.call(_name("residual", p), *proba.shape, p, _stride(p), codes, weights, out)
         return out
 
-    def entropy(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
-        p, found = _by_rows(proba), np.empty(1)
-        library.call(_name("entropy", p), *proba.shape, p, _stride(p), codes, weights, float(scale), found)
-        return float(found[0])
+    def entropies(
+        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        p, sums, largest = _by_rows(proba), np.empty(len(scales)), np.empty(1)
+        given = p, _stride(p), codes, weights, len(scales), scales, sums, largest
+        library.call(_name("entropies", p), *proba.shape, *given)
+        return sums, float(largest[0])
 
     def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
         p, v = _by_rows(proba), _by_rows(along.astype(proba.dtype, copy=False))

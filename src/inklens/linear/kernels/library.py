@@ -34,7 +34,7 @@ FUNCTIONS = (  # that the package calls: a library that lacks one was built from
     "gram_descent",
     "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
     "dual_squares", "dual_epoch", "column_descent", "flows_f32", "flows_f64", "residual_f32", "residual_f64",
-    "entropy_f32", "entropy_f64", "moved_f32", "moved_f64",
+    "entropies_f32", "entropies_f64", "moved_f32", "moved_f64",
 )  # fmt: skip
 
 CFunction = Callable[..., int]
@@ -64,7 +64,8 @@ class CPass(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads", "square")),
-        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
+        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "point", "point_intercept")),
+        *((name, ctypes.c_void_p) for name in ("codes", "weights", "scores", "proba")),
         *((name, ctypes.c_void_p) for name in ("residual", "gradient", "class_sums", "loss")),
         ("workspace", ctypes.c_void_p),
     )

@@ -7,7 +7,7 @@ are NumPy arrays (coefficients, scores, probabilities).
 Shapes are those of `backend.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from scipy.special import entr, xlog1py
 
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array, cast, like, namespace, to_numpy
-from inklens.linear.kernels.backend import LossPass, PairColumns
+from inklens.linear.kernels.backend import SUMMED_AT_ONCE, LossPass, PairColumns
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
@@ -86,18 +86,25 @@ class Reference:
         intercept_direction: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
-        rows, dtype = storage.matrix, proba.dtype
-        D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
-        product, sums = np.zeros(direction.shape), np.zeros(len(direction))
-        for part in chunks(rows):
-            X = cast(rows[part, :], dtype)
-            along = X @ D + d
-            p, c = like(along, proba[part], dtype), like(along, weights[part], dtype)
-            xp = namespace(along)
-            curved = p * (along - xp.sum(p * along, axis=1, keepdims=True)) * c[:, None]
-            product += to_numpy(curved.T @ X)
-            sums += _class_sums(curved)
-        return LossPass(0.0, product, sums)
+        return _curved(
+            storage.matrix, lambda part, X: like(X, proba[part], proba.dtype), weights, direction, intercept_direction,
+            proba.dtype,
+        )  # fmt: skip
+
+    def curvature_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        dtype: npt.DTypeLike,
+        n_threads: int = 1,
+    ) -> LossPass:
+        rows = storage.matrix
+        W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
+        return _curved(rows, lambda _, X: _softmax(X @ W + b), weights, direction, intercept_direction, dtype)
 
     def transpose_pass(
         self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
@@ -110,6 +117,9 @@ class Reference:
             product += to_numpy(R.T @ (_square(X) if squared else X))
         return product
 
+    def n_added(self, storage: Storage) -> int:
+        return storage.shape[0]
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         rows = storage.matrix
         squared_unit = like(rows, unit.astype(np.float64) ** 2, np.float64)
@@ -118,14 +128,14 @@ class Reference:
 
     # ---- rows of probabilities ---------------------------------------------------------------------------------------
 
-    def flows(
-        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, mix: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-        proba = proba if mix is None else (proba @ mix).astype(proba.dtype, copy=False)
-        q = _others(proba, codes)
-        given = q.sum(axis=1)
-        by_class = np.bincount(codes, weights * given, minlength=proba.shape[1])
-        return weights @ q, by_class, float(given.max(initial=0.0)), proba
+    def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        n_classes = proba.shape[1]
+        step, found = max(SUMMED_AT_ONCE, n_classes), np.zeros((n_classes, n_classes))
+        for start in range(0, len(proba), step):
+            p = proba[start : start + step]
+            of_class = weights[start : start + step], codes[start : start + step], np.arange(len(p) + 1)
+            found += sparse.csc_array(of_class, shape=(n_classes, len(p))) @ p.astype(np.float64)
+        return found
 
     def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         out = -proba * weights[:, None].astype(proba.dtype)
@@ -134,10 +144,15 @@ class Reference:
         out[own] = -out.sum(axis=1)
         return np.asarray(out)
 
-    def entropy(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
-        q = _others(proba, codes) * scale
-        given = np.minimum(q.sum(axis=1), 1.0)
-        return float(weights @ (entr(q).sum(axis=1) - xlog1py(1.0 - given, -given)))
+    def entropies(
+        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        q = _others(proba, codes)
+        given, found = q.sum(axis=1), np.empty(len(scales))
+        for place, scale in enumerate(scales):
+            left = np.minimum(scale * given, 1.0)
+            found[place] = weights @ (entr(scale * q).sum(axis=1) - xlog1py(1.0 - left, -left))
+        return found, float(given.max(initial=0.0))
 
     def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
         mean = np.einsum("ik,ik->i", proba, along)[:, None]
@@ -400,6 +415,33 @@ def loss_and_residual(z: Array, codes: Array, weights: Array) -> tuple[float, Ar
     others = xp.where(own, nothing, proba)
     residual = xp.where(own, -xp.sum(others, axis=1, keepdims=True), others)  # p_own - 1 without cancellation
     return float(xp.sum(weights * lead)), proba, residual * cast(weights, _numpy_dtype(z))[:, None]
+
+
+def _curved(
+    rows: Array,
+    proba_of: Callable[[slice, Array], Array],
+    weights: np.ndarray,
+    direction: np.ndarray,
+    intercept_direction: np.ndarray,
+    dtype: npt.DTypeLike,
+) -> LossPass:
+    """Return sum_i c_i (diag p_i - p_i p_i')(D x_i + d) x_i' for probabilities `proba_of(part, rows of it)`."""
+    D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
+    product, sums = np.zeros(direction.shape), np.zeros(len(direction))
+    for part in chunks(rows):
+        X = cast(rows[part, :], dtype)
+        along, p = X @ D + d, proba_of(part, X)
+        c = like(along, weights[part], dtype)
+        curved = p * (along - namespace(along).sum(p * along, axis=1, keepdims=True)) * c[:, None]
+        product += to_numpy(curved.T @ X)
+        sums += _class_sums(curved)
+    return LossPass(0.0, product, sums)
+
+
+def _softmax(z: Array) -> Array:
+    xp = namespace(z)
+    exponentials = xp.exp(z - xp.max(z, axis=1, keepdims=True))
+    return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
 def _class_sums(residual: Array) -> np.ndarray:

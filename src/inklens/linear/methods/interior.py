@@ -24,7 +24,7 @@ from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.methods.prox_newton import proximal_newton
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, entropy
+from inklens.linear.proofs.dual import DualPoint, balance, best_scaled
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import log_softmax
 
@@ -145,7 +145,7 @@ def _gap(small: _Small, v: np.ndarray) -> tuple[float, np.ndarray]:
     if small.fit_intercept:
         proba = balance(proba, codes, weights)
     G = small.dual_gradient(np.asarray(proba))[:, :-1]
-    bound = best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))
+    bound = best_scaled(penalty, G, proba, codes, weights)
     return small.loss(z) + small.penalty.value(v[:, :-1]) - bound, G
 
 

@@ -6,7 +6,12 @@
 
 #include "kernels.h"
 
-enum { TILE = 16 }; /* rows per tile */
+enum { TILE = 16 };            /* rows per tile */
+enum { MOST_GATHERED = 8192 };  /* columns of dense bytes that are gathered by groups: 2.7 MB for each thread */
+
+static inline int gathers(const rows_t *rows) {
+  return rows->layout == DENSE_SKIP && rows->value_type == U8 && rows->n_features <= MOST_GATHERED;
+}
 
 static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
   /* equal shares of the non-zeros, in whole tiles or panels */
@@ -20,7 +25,7 @@ static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
     }
     at = low;
   }
-  int64_t whole = rows->panel_starts ? PANEL : TILE;
+  int64_t whole = rows->panel_starts || gathers(rows) ? PANEL : TILE;
   return at / whole * whole;
 }
 

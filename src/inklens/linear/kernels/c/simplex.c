@@ -9,6 +9,8 @@
 
 #include "kernels.h"
 
+enum { SUMMED_AT_ONCE = 128 }; /* rows of a block whose sums are added to those of the others: as `backend.py` says */
+
 #define REAL float
 #define TYPE f32
 #include "simplex.c"
@@ -25,45 +27,21 @@
 
 #define T(name) JOIN(name, TYPE)
 
-/* Loops over few classes are unrolled. */
-#define FOR_EACH_SIZE(call) \
-  switch (K) { \
-  case 2: call(2); break; \
-  case 3: call(3); break; \
-  case 4: call(4); break; \
-  default: call(K); }
-
-static inline __attribute__((always_inline)) void T(flow)(
-    int64_t n, const int K, const REAL *proba, int64_t stride, const int32_t *codes, const double *weights,
-    const double *mix, REAL *out, double *gained, double *given, double *largest) {
-  double p[K], q[K];
-  for (int64_t i = 0; i < n; i++) {
-    const REAL *row = proba + i * stride;
-    double all = 0.0;
-    int own = codes[i];
-    for (int k = 0; k < K; k++) p[k] = (double)row[k];
-    if (mix) {
-      for (int k = 0; k < K; k++) q[k] = 0.0;
-      for (int l = 0; l < K; l++)
-        for (int k = 0; k < K; k++) q[k] += p[l] * mix[l * K + k];
-      for (int k = 0; k < K; k++) p[k] = (double)(REAL)q[k];
-    }
-    if (out) for (int k = 0; k < K; k++) out[i * K + k] = (REAL)p[k];
-    p[own] = 0.0;
-    for (int k = 0; k < K; k++) all += p[k], gained[k] += weights[i] * p[k];
-    given[own] += weights[i] * all;
-    *largest = all > *largest ? all : *largest;
-  }
-}
-
-/* `out` (n, K), if given, becomes proba (n, stride) times the matrix `mix` (K, K), if given; `sums` (2 K + 1) get the
- * weighted probability that each class has from rows of others, that its own rows give away, and the most of one row. */
+/* flow (K, K) = sum_i c_i y_i p_i': what rows of each class give to each class. `some` (K, K) is room. */
 int64_t EXPORT(T(flows))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const int32_t *codes,
-                         const double *weights, const double *mix, REAL *out, double *sums) {
-#define FLOW(size) T(flow)(n, (int)size, proba, stride, codes, weights, mix, out, sums, sums + K, sums + 2 * K)
-  memset(sums, 0, (2 * K + 1) * sizeof(double));
-  FOR_EACH_SIZE(FLOW)
-#undef FLOW
+                         const double *weights, double *some, double *flow) {
+  int64_t step = K > SUMMED_AT_ONCE ? K : SUMMED_AT_ONCE, size = K * K;
+  memset(flow, 0, size * sizeof(double));
+  for (int64_t from = 0; from < n; from += step) {
+    int64_t to = from + step < n ? from + step : n;
+    memset(some, 0, size * sizeof(double));
+    for (int64_t i = from; i < to; i++) {
+      const REAL *row = proba + i * stride;
+      double c = weights[i], *own = some + codes[i] * K;
+      for (int k = 0; k < K; k++) own[k] += c * (double)row[k];
+    }
+    for (int64_t k = 0; k < size; k++) flow[k] += some[k];
+  }
   return DONE;
 }
 
@@ -81,21 +59,28 @@ int64_t EXPORT(T(residual))(int64_t n, int64_t K, const REAL *proba, int64_t str
   return DONE;
 }
 
-/* *sum = sum_i c_i H((1 - scale) y_i + scale p_i), H(p) = -sum_k p_k log p_k. */
-int64_t EXPORT(T(entropy))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const int32_t *codes,
-                           const double *weights, double scale, double *sum) {
-  double total = 0.0;
+/* sums[s] = sum_i c_i H((1 - scale_s) y_i + scale_s p_i), H(p) = -sum_k p_k log p_k; *largest, of what a row gives to
+ * other classes. */
+int64_t EXPORT(T(entropies))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const int32_t *codes,
+                             const double *weights, int64_t n_scales, const double *scales, double *sums,
+                             double *largest) {
+  *largest = 0.0;
+  for (int64_t s = 0; s < n_scales; s++) sums[s] = 0.0;
   for (int64_t i = 0; i < n; i++, proba += stride) {
-    double own = 0.0, given = 0.0;
-    for (int k = 0; k < K; k++) {
-      double q = k == codes[i] ? 0.0 : scale * (double)proba[k];
-      if (q < 0.0) own = -INFINITY;
-      else if (q != 0.0) own -= q * log(q), given += q; /* what is no number stays so */
+    double all = 0.0;
+    for (int k = 0; k < K; k++) all += k == codes[i] ? 0.0 : (double)proba[k];
+    *largest = all > *largest ? all : *largest;
+    for (int64_t s = 0; s < n_scales; s++) {
+      double own = 0.0, given = 0.0;
+      for (int k = 0; k < K; k++) {
+        double q = k == codes[i] ? 0.0 : scales[s] * (double)proba[k];
+        if (q < 0.0) own = -INFINITY;
+        else if (q != 0.0) own -= q * log(q), given += q; /* what is no number stays so */
+      }
+      if (given < 1.0) own -= (1.0 - given) * log1p(-given);
+      sums[s] += weights[i] * own;
     }
-    if (given < 1.0) own -= (1.0 - given) * log1p(-given);
-    total += weights[i] * own;
   }
-  *sum = total;
   return DONE;
 }
 
@@ -117,6 +102,5 @@ int64_t EXPORT(T(moved))(int64_t n, int64_t K, const REAL *proba, int64_t stride
   return DONE;
 }
 
-#undef FOR_EACH_SIZE
 #undef T
 #endif
