@@ -14,7 +14,14 @@ from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
+from inklens.linear.methods.systems import (
+    REBUILD_SHARE,
+    Preconditioner,
+    Preconditioning,
+    conjugate_gradient,
+    sample,
+    times_hessian,
+)
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -221,6 +228,7 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     preconditioning: Preconditioning | None = None
     for l2 in [*(first * L2_RATIO ** np.arange(N_STAGES)), 0.0]:
         stage = problem.under(ElasticNet(0.0, l2))
+        preconditioning = preconditioning or Preconditioning(stage, REBUILD_SHARE)
         points = _iterate(stage, coef, intercept, preconditioning, tol if l2 == 0.0 else 0.1)
         for n_steps, (latest, iterate) in enumerate(points):
             preconditioning = latest
