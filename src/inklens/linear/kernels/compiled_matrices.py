@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inklens.linear import deadline
+from inklens.linear import blas, deadline
 from inklens.linear.kernels import library, reference
 from inklens.linear.kernels.backend import PairColumns
 from inklens.linear.kernels.buffers import aligned, padded
@@ -54,7 +54,8 @@ class CompiledMatrices:
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         if X.indices is None:  # dense rows: a matrix product
-            reference.class_grams(X, curvature, out)
+            with blas.for_work(0.5 * X.shape[0] * X.shape[1] ** 2 * curvature.shape[1], n_threads):
+                reference.class_grams(X, curvature, out)
             return
         columns, indptr = X.csr
         columns, values = columns.astype(np.int32, copy=False), X.values.astype(np.float32, copy=False)
