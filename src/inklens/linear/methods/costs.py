@@ -71,7 +71,7 @@ def direct_seconds(problem: Problem) -> float:
     else:
         sums = rows.n_samples * (size * (size + 24.0) / 2.0 / DENSE_EDGE_GRAM + EDGE)
     factor = n_unknowns**3 / 3.0 / FACTOR_FLOAT64 + n_unknowns**2 * ENTRY
-    return 2.0 * pass_seconds(problem) + rows.n_samples * EXACT_ROW + n_pairs * sums + factor
+    return float(2.0 * pass_seconds(problem) + rows.n_samples * EXACT_ROW + n_pairs * sums + factor)
 
 
 def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:
