@@ -174,7 +174,8 @@ def test_rows_of_probabilities_mean_the_same_to_all_kernels(dtype, n_classes):
     along = rng.normal(size=proba.shape).astype(dtype) * 2.0
     ours, plain = numpy_backend(), REFERENCE
     close = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-5, "atol": 1e-6}
-    np.testing.assert_allclose(ours.flows(proba, codes, weights), plain.flows(proba, codes, weights), **close)
+    for own in (codes, codes.astype(np.int64), np.repeat(codes, 2)[::2]):
+        np.testing.assert_allclose(ours.flows(proba, own, weights), plain.flows(proba, codes, weights), **close)
     np.testing.assert_allclose(
         ours.residual(proba, codes, weights), plain.residual(proba, codes, weights), rtol=1e-5, atol=1e-6
     )

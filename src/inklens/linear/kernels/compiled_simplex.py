@@ -11,20 +11,20 @@ class CompiledSimplex:
     def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         (n, n_classes), p = proba.shape, _by_rows(proba)
         some, flow = np.empty((2, n_classes, n_classes))
-        library.call(_name("flows", p), n, n_classes, p, _stride(p), codes, weights, some, flow)
+        library.call(_name("flows", p), n, n_classes, p, _stride(p), *_own(codes, weights), some, flow)
         return flow
 
     def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
         p = _by_rows(proba)
         out = np.empty(proba.shape, p.dtype)
-        library.call(_name("residual", p), *proba.shape, p, _stride(p), codes, weights, out)
+        library.call(_name("residual", p), *proba.shape, p, _stride(p), *_own(codes, weights), out)
         return out
 
     def entropies(
         self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
     ) -> tuple[np.ndarray, float]:
         p, sums, largest = _by_rows(proba), np.empty(len(scales)), np.empty(1)
-        given = p, _stride(p), codes, weights, len(scales), scales, sums, largest
+        given = p, _stride(p), *_own(codes, weights), len(scales), scales, sums, largest
         library.call(_name("entropies", p), *proba.shape, *given)
         return sums, float(largest[0])
 
@@ -42,6 +42,11 @@ def _name(function: str, proba: np.ndarray) -> str:
 def _by_rows(values: np.ndarray) -> np.ndarray:
     """Return the array with the classes of a row one after the other."""
     return values if values.strides[1] == values.itemsize else np.ascontiguousarray(values)
+
+
+def _own(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and weights in the types that the functions read; a proof may be asked for with others."""
+    return np.require(codes, np.int32, ["C", "A"]), np.require(weights, np.float64, ["C", "A"])
 
 
 def _stride(values: np.ndarray) -> int:
