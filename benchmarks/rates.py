@@ -11,10 +11,13 @@ from collections.abc import Callable
 import numpy as np
 
 from inklens.linear import Problem, Rows
-from inklens.linear.methods import costs, systems
+from inklens.linear.methods import costs, direct, systems
+from inklens.linear.methods.points import Point
 from inklens.linear.problem.penalties import penalty_of
 
 SHAPES = (  # rows, columns, classes, share of non-zeros
+    (2_000, 30, 3, 1.0),
+    (20_000, 20, 2, 1.0),
     (20_000, 100, 5, 1.0),
     (300_000, 20, 5, 1.0),
     (5_000, 768, 10, 1.0),
@@ -22,6 +25,9 @@ SHAPES = (  # rows, columns, classes, share of non-zeros
     (7_500, 669, 10, 0.2),
     (1_500, 1_500, 20, 0.3),
 )
+
+
+MOST_DIRECT = 0.5  # seconds of a direct step that is measured
 
 
 def best_of(work: Callable[[], object], repeats: int = 3) -> float:
@@ -48,6 +54,10 @@ def row(n_samples: int, n_features: int, n_classes: int, density: float) -> str:
     counted = costs.metric_seconds(problem, n_rows, size, n_classes) / costs.pass_seconds(problem)
     blocks = best_of(lambda: systems.build_metric(problem, np.asarray(proba)), 2) / one
     shared = best_of(lambda: systems.build_shared(problem, np.asarray(proba)), 2) / one
+    step = "-"
+    if costs.direct_seconds(problem) <= MOST_DIRECT:
+        point = Point.of(problem, coef, intercept, np.float64)
+        step = f"{1e3 * best_of(lambda: direct.newton_step(problem, point).from_point(problem, point, np.float64)):.1f}"
     shape = f"{n_samples:,} x {n_features:,}, {n_classes} classes, {density:.0%}"
     cells = (
         f"{1e3 * costs.pass_seconds(problem):.1f}",
@@ -55,14 +65,17 @@ def row(n_samples: int, n_features: int, n_classes: int, density: float) -> str:
         f"{counted:.0f}",
         f"{blocks:.0f}",
         f"{shared:.0f}",
+        f"{1e3 * costs.direct_seconds(problem):.1f}",
+        step,
     )
     return f"| {shape} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
     print(
-        "| rows | pass, ms, counted | measured | factors a class, passes, counted | measured | one factor, measured |"
+        "| rows | pass, ms, counted | measured | factors a class, passes, counted | measured | one factor, measured "
+        "| direct step, ms, counted | measured |"
     )
-    print("|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for shape in SHAPES:
         print(row(*shape))

@@ -16,7 +16,7 @@ from scipy import sparse
 from inklens import SoftmaxRegression
 from inklens.errors import DataError
 from inklens.linear.driver import solve
-from inklens.linear.methods import newton
+from inklens.linear.methods import direct
 from inklens.linear.problem.penalties import ElasticNet, penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, screening
@@ -145,7 +145,7 @@ def test_fits_end_at_the_optimum_of_the_rows_in_memory(file, name, kind):
 def test_few_rows_stand_for_all_while_solving_and_all_are_fitted(file, monkeypatch, name):
     """Some columns have ink in one row only, which the few miss; without a penalty they would have no optimum."""
     monkeypatch.setattr(blocks, "SUBSAMPLE_ROWS", 100)
-    monkeypatch.setattr(newton, "DENSE_WORK", 0)
+    monkeypatch.setattr(direct, "suits", lambda problem: False)
     X = matrix(np.uint8, n_samples=1000, n_features=30)
     if name == "l2":
         X[:, :5] = 0

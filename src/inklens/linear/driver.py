@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from inklens.errors import ClusterError
-from inklens.linear import deadline, memory
+from inklens.linear import blas, deadline, memory
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.difficulties import difficulty
 from inklens.linear.methods import interior, newton, prox_newton, refining
@@ -180,7 +180,7 @@ def solve(
     FitLost
         Where rows live on workers, and these are lost; likewise.
     """
-    with memory.scope(memory_limit):
+    with memory.scope(memory_limit), blas.scope(1):
         run, method, start = _prepared(problem, tol, start, time_budget, method)
         try:
             run.follow(method, start, max_iter, callback)

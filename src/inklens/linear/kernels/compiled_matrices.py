@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inklens.linear import deadline
+from inklens.linear import blas, deadline
 from inklens.linear.kernels import library, reference
 from inklens.linear.kernels.backend import PairColumns
 from inklens.linear.kernels.buffers import aligned, padded
@@ -50,12 +50,12 @@ class CompiledMatrices:
             "edge_grams", library.describe(storage), p, weights, n_classes, p.shape[1], grams, tall, stride, n_threads,
             deadline.remaining(), needs="the Hessian",
         )  # fmt: skip
-        lower = np.tril(grams[:n_pairs, :size, :size])
-        return np.asarray(lower + np.tril(lower, -1).swapaxes(1, 2))
+        return grams[:n_pairs, :size, :size]
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         if X.indices is None:  # dense rows: a matrix product
-            reference.class_grams(X, curvature, out)
+            with blas.for_work(0.5 * X.shape[0] * X.shape[1] ** 2 * curvature.shape[1], n_threads):
+                reference.class_grams(X, curvature, out)
             return
         columns, indptr = X.csr
         columns, values = columns.astype(np.int32, copy=False), X.values.astype(np.float32, copy=False)

@@ -212,7 +212,7 @@ def _as_c(argument: Argument) -> CValue:
     if argument is None:
         return ctypes.c_void_p(None)
     if isinstance(argument, float | np.floating):
-        return ctypes.c_double(argument)
+        return ctypes.c_double(float(argument))
     if isinstance(argument, ctypes.Structure):
         return ctypes.c_void_p(ctypes.addressof(argument))
     return ctypes.c_int64(int(argument))

@@ -207,7 +207,7 @@ class Reference:
         grams = np.zeros((len(first), rows.shape[1] + 1, rows.shape[1] + 1))
         step = max(1, CHUNK // (rows.shape[1] + 1))
         for start in range(0, rows.shape[0], step):
-            part = slice(start, start + step)
+            part = slice(start, min(start + step, rows.shape[0]))
             X = cast(rows[part, :], np.float64)
             X = with_ones(X.toarray() if sparse.issparse(X) else X)
             for gram, a, b in zip(grams, first, second, strict=True):

@@ -29,6 +29,7 @@ EDGE = 3e-9  # seconds of a row for each pair of classes
 VISIT = 1e-9  # seconds of a value and lane in coordinate descent by columns (`column_descent.c`)
 CLASS_PASS = 1e-10  # seconds of a multiply-add of a round by classes, blocks and factors included
 GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, and of each gradient that it moves
+EXACT_ROW = 2.5e-8  # seconds of a row in a pass in float64, beyond one in float32
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
@@ -75,7 +76,7 @@ def direct_seconds(problem: Problem) -> float:
     else:
         sums = rows.n_samples * (size * (size + 24.0) / 2.0 / DENSE_EDGE_GRAM + EDGE)
     factor = n_unknowns**3 / 3.0 / FACTOR_FLOAT64 + n_unknowns**2 * ENTRY
-    return 2.0 * pass_seconds(problem) + n_pairs * sums + factor
+    return float(2.0 * pass_seconds(problem) + rows.n_samples * EXACT_ROW + n_pairs * sums + factor)
 
 
 def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:

@@ -8,6 +8,7 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from scipy import linalg
@@ -20,7 +21,7 @@ from inklens.linear.methods.points import Point, Step
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, softmax_gap
 
-PRODUCTS_OF_A_STEP = 8.0  # with the Hessian, by conjugate gradients, its preconditioner counted
+PRODUCTS_OF_A_STEP = 14.0  # with the Hessian, by conjugate gradients, its preconditioner counted
 CALLS_OF_A_START = 20.0  # costs.CALL, that a fit to rows that stand for all takes before it does any work
 SURELY = 0.5  # of the gap that is asked for, up to which a believed one needs no better dual point
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
@@ -84,7 +85,7 @@ def newton_step(problem: Problem, point: Point) -> Step:
 
 def reduced_hessian(grams: np.ndarray, n_classes: int, l2: np.ndarray) -> np.ndarray:
     """Return A' (L + diag(l2)) A from the pairs' matrices (n_pairs, q, q), (n_classes - 1) q rows, classes outside."""
-    first, second = np.triu_indices(n_classes, 1)
+    first, second = pairs_of(n_classes)
     n, q = n_classes - 1, len(l2)
     own = np.zeros((n_classes, q, q))
     for gram, a, b in zip(grams, first, second, strict=True):
@@ -101,6 +102,12 @@ def reduced_hessian(grams: np.ndarray, n_classes: int, l2: np.ndarray) -> np.nda
     return H.reshape(n * q, n * q)
 
 
+@cache
+def pairs_of(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes k < l of each pair, in order."""
+    return np.triu_indices(n_classes, 1)
+
+
 def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return matrix^-1 target, by Cholesky in units in which the diagonal is 1; a ridge grows until it succeeds.
 
@@ -111,10 +118,8 @@ def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
     scaled = matrix * scale * scale[:, None]
     for ridge in RIDGES:
         scaled.ravel()[:: len(target) + 1] += ridge
-        try:
-            factor = linalg.cho_factor(scaled, check_finite=False)
-        except linalg.LinAlgError:
-            continue
-        return np.asarray(scale * linalg.cho_solve(factor, scale * target, check_finite=False))
+        _, solution, info = linalg.lapack.dposv(scaled, scale * target)
+        if info == 0:
+            return np.asarray(scale * solution)
     values, vectors = linalg.eigh(scaled, check_finite=False)
     return np.asarray(scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1]))))

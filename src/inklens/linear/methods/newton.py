@@ -1,4 +1,4 @@
-"""Truncated Newton for L2 and no penalty; `systems.py` solves for its steps.
+"""Newton for L2 and no penalty: truncated, `systems.py` solves for its steps, or direct (`direct.py`).
 
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
@@ -6,6 +6,7 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.linear import deadline
 from inklens.linear.methods import direct, dual_ascent, row_space
@@ -13,7 +14,14 @@ from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
+from inklens.linear.methods.systems import (
+    REBUILD_SHARE,
+    Preconditioner,
+    Preconditioning,
+    conjugate_gradient,
+    sample,
+    times_hessian,
+)
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
@@ -51,16 +59,16 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
     if is_cold:
         intercept = log_odds(problem)
     if is_cold and not direct.is_at_once(problem):
-        part, starts = _representatives(problem), iter(())
+        part = _representatives(problem)
+        starts: Iterator[Iterate] = iter(())
         if part is not None:
             starts = _fitted_to(part, problem)
-        elif direct.suits(problem):
-            pass
-        elif row_space.suits(problem):
-            starts = row_space.iterates(problem, newton, tol)
-        else:
-            stages = _stages(problem)
-            starts = _ascended(stages[0])
+        elif not direct.suits(problem):
+            if row_space.suits(problem):
+                starts = row_space.iterates(problem, newton, tol)
+            else:
+                stages = _stages(problem)
+                starts = _ascended(stages[0])
         for iterate in starts:
             yield _under(problem, stages[0], iterate)
             coef, intercept = iterate.coef, iterate.intercept
@@ -147,7 +155,8 @@ def _iterate(
         for iterate in direct.iterates(problem, coef, intercept, tol):
             yield preconditioning, iterate
         return
-    penalty, dtype = problem.penalty, np.dtype(np.float32)
+    penalty = problem.penalty
+    dtype: npt.DTypeLike = np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     preconditioning.forget_counts()
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
@@ -174,11 +183,11 @@ def _iterate(
             gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         believed = gap <= tol * after
         if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
-            dtype, stalled = np.dtype(np.float64), 0
+            dtype, stalled = np.float64, 0
             point = Point.of(problem, point.coef, point.intercept, dtype)
         yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
         if dtype == np.float32 and believed:  # and not proven: float32 tells no more
-            dtype = np.dtype(np.float64)
+            dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
 
 
@@ -219,6 +228,7 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     preconditioning: Preconditioning | None = None
     for l2 in [*(first * L2_RATIO ** np.arange(N_STAGES)), 0.0]:
         stage = problem.under(ElasticNet(0.0, l2))
+        preconditioning = preconditioning or Preconditioning(stage, REBUILD_SHARE)
         points = _iterate(stage, coef, intercept, preconditioning, tol if l2 == 0.0 else 0.1)
         for n_steps, (latest, iterate) in enumerate(points):
             preconditioning = latest

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import linalg
 
-from inklens.linear import deadline
+from inklens.linear import blas, deadline
 from inklens.linear.methods import costs
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.problem.penalties import ElasticNet
@@ -86,7 +86,8 @@ def _gram(problem: Problem) -> np.ndarray:
         deadline.check()
         some = columns[start : start + step]
         X = problem.rows.dense(some, dtype=np.float64) * unit[some]
-        gram += X @ X.T
+        with blas.for_work(0.5 * n * n * len(some), problem.rows.n_threads):
+            gram += X @ X.T
     problem.rows.n_passes += n / problem.n_classes / 2.0
     return gram
 

@@ -24,8 +24,8 @@ HEAVY_CURVATURE = 1.0  # times the penalty's: of wide data, columns with more th
 ROWS_PER_COLUMN = 3  # of a block, in the preconditioner's Gram matrices, at least
 GRAM_PASSES = 4.0  # that the Gram matrices of more rows may cost: they spare about as many products
 ENOUGH_ROWS = 20  # for each coefficient: more would not spare a product
-BUY_SHARE = 0.5  # of the price of a better preconditioner, from which on it is bought
-REBUILD_SHARE = 0.1  # of a preconditioner's price, that must have been spent on products before it is built again
+BUY_SHARE = 0.5  # of the price of a better or newer preconditioner, from which on it is bought
+REBUILD_SHARE = 0.1  # of the price, from which one that is out of date is built again on the way to no penalty at all
 FEW_PRODUCTS = 8  # for one system: with so few a preconditioner is good enough
 AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price before any product has been tried
 LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
@@ -187,8 +187,8 @@ class Preconditioning:
     stays until the products with it have cost as much (`costs.py`).
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, rebuild_share: float = BUY_SHARE) -> None:
+        self.problem, self.rebuild_share = problem, rebuild_share
         self.metric: Preconditioner | None = None
         self.size = min(int(problem.free.sum()) + 1, MAX_BLOCK_COLUMNS)
         self.n_rows = n_gram_rows(problem, self.size, problem.n_classes)
@@ -226,7 +226,7 @@ class Preconditioning:
             return True
         price = 0.0 if self.is_shared else self._price(self.n_rows)
         is_stale = self.n_products > STALE_RATIO * (self.first_products or np.inf)
-        return is_stale and self.spent > REBUILD_SHARE * price
+        return is_stale and self.spent > self.rebuild_share * price
 
     def _build(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         if self.is_shared and proba.held is not None:

@@ -154,7 +154,7 @@ class ElasticNet:
     def value(self, W: np.ndarray) -> float:
         """Return g(W)."""
         if self.is_smooth and np.ndim(self.l2) == 0:
-            return 0.5 * float(self.l2) * float(np.vdot(W, W))
+            return 0.5 * float(self.l2) * float(np.vdot(W, W)) if self.l2 else 0.0
         l1, l2, W = _where_not_zero(W, self.l1, self.l2)
         return float((l1 * np.abs(W)).sum()) + 0.5 * float(W @ (l2 * W))
 

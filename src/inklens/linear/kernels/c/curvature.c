@@ -107,8 +107,8 @@ static void curvature_share(void *argument, int thread) {
   aligned_free(values);
 }
 
-/* grams (n_threads, n_pairs, tall, stride), zeros at first: the first becomes sum_i c_i p_ik p_il [x_i 1][x_i 1]', lower
- * triangles, for k < l in order. `tall` is n_features + 1 rounded up to SIDE, `stride` to a multiple of 16. Returns DONE,
+/* grams (n_threads, n_pairs, tall, stride), zeros at first: the first becomes sum_i c_i p_ik p_il [x_i 1][x_i 1]' for
+ * k < l in order. `tall` is n_features + 1 rounded up to SIDE, `stride` to a multiple of 16. Returns DONE,
  * NO_MEMORY or OUT_OF_TIME. */
 int64_t EXPORT(edge_grams)(const rows_t *rows, const double *proba, const double *weights, int64_t n_classes, int64_t lanes,
                            double *grams, int64_t tall, int64_t stride, int64_t n_threads, double seconds) {
@@ -120,5 +120,8 @@ int64_t EXPORT(edge_grams)(const rows_t *rows, const double *proba, const double
     if (t)
       for (int64_t q = 0; q < size; q++) grams[q] += grams[t * size + q];
   }
+  for (int64_t first = 0; first < size; first += tall * stride)
+    for (int64_t j = 0; j <= rows->n_features; j++)
+      for (int64_t l = 0; l < j; l++) grams[first + l * stride + j] = grams[first + j * stride + l];
   return any;
 }
