@@ -7,12 +7,11 @@ import warnings
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 import pytest
 from handwriting import encoded, photo
 
 import inklens
-from inklens.displays import ConfusionMatrixDisplay
+from inklens.displays.style import default_style
 from inklens.photos import decode
 from inklens.quiet import quiet
 
@@ -58,18 +57,19 @@ def test_only_the_thread_that_asks_is_quiet():
     def silent():
         with quiet():
             inside.set()
-            warnings.warn("is left out")
             done.wait(20)
+            warnings.warn("is left out")
 
-    thread = threading.Thread(target=silent)
-    thread.start()
-    inside.wait(20)
-    with pytest.warns(UserWarning, match="is said"):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        thread = threading.Thread(target=silent)
+        thread.start()
+        inside.wait(20)
         warnings.warn("is said")
-    done.set()
-    thread.join()
-    with pytest.warns(UserWarning, match="is said again"):
+        done.set()
+        thread.join()
         warnings.warn("is said again")
+    assert [str(warning.message) for warning in said] == ["is said", "is said again"]
 
 
 def test_filters_of_the_program_do_not_come_first_and_do_not_pile_up():
@@ -92,9 +92,24 @@ def test_only_what_is_named_is_left_out():
 
 
 def test_matplotlib_keeps_the_parameters_of_the_program():
+    """The first to come is the first to leave: put back in that order, the second's would be ours."""
+    entered, leave = ([threading.Event(), threading.Event()] for _ in range(2))
+
+    def draw(number):
+        with default_style():
+            entered[number].set()
+            leave[number].wait(20)
+
     with matplotlib.rc_context({"font.size": 3.25}):
         before = dict(matplotlib.rcParams)
-        on_threads(lambda: ConfusionMatrixDisplay(np.eye(2, dtype=int), class_names=("a", "b")).to_svg())
+        threads = [threading.Thread(target=draw, args=(number,)) for number in range(2)]
+        threads[0].start()
+        entered[0].wait(20)
+        threads[1].start()
+        entered[1].wait(0.2)  # in vain: one draws at a time
+        for number in range(2):
+            leave[number].set()
+            threads[number].join()
         assert dict(matplotlib.rcParams) == before
 
 
