@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from inklens.linear import Problem, Rows, solve
-from inklens.linear.methods import costs, newton, row_space
+from inklens.linear.methods import costs, direct, newton, row_space
 from inklens.linear.methods.systems import (
     BUY_SHARE,
     Metric,
@@ -47,7 +47,7 @@ def problem_of(X, codes, C=1.0, penalty=None, weights=None, fit_intercept=True):
 def test_the_row_space_holds_the_optimum(kind, C, fit_intercept, monkeypatch):
     """scikit-learn's optimum over all columns is that of the problem with a column for each row."""
     monkeypatch.setattr(row_space, "suits", lambda problem: True)
-    monkeypatch.setattr(newton, "is_tiny", lambda problem: problem.rows.n_features < 100)
+    monkeypatch.setattr(direct, "suits", lambda problem: problem.rows.n_features < 100)
     X, codes = wide(3, kind=kind)
     found = solve(problem_of(X, codes, C, fit_intercept=fit_intercept), tol=1e-9)
     peer = LogisticRegression(C=C, solver="newton-cg", tol=1e-9, max_iter=500, fit_intercept=fit_intercept).fit(
@@ -79,7 +79,7 @@ def test_the_row_space_keeps_offsets_and_weights(monkeypatch):
     values = []
     for suits in (True, False):
         monkeypatch.setattr(row_space, "suits", lambda problem, suits=suits: suits)
-        monkeypatch.setattr(newton, "is_tiny", lambda problem: problem.rows.n_features < 100)
+        monkeypatch.setattr(direct, "suits", lambda problem: problem.rows.n_features < 100)
         values.append(solve(made, tol=1e-8).objective)
     assert values[0] == pytest.approx(values[1], rel=2e-8)
 
@@ -184,10 +184,10 @@ def test_row_arrays_in_pieces_are_those_at_once(monkeypatch):
     """Pieces of seven rows and a rest; spare lanes are zeros, which passes read."""
     rng = np.random.default_rng(0)
     z = RowArray.of(rng.normal(size=(45, 3)))
-    at_once = np.asarray(RowArray.combine(lambda part, a: 2.0 * a + part.start * 0.0, z))
+    at_once = np.asarray(RowArray.combine(lambda a: 2.0 * a, z))
     monkeypatch.setattr(row_arrays, "CACHED_ENTRIES", 21)
-    pieces = RowArray.combine(lambda part, a: 2.0 * a, z)
+    pieces = RowArray.combine(lambda a: 2.0 * a, z)
     np.testing.assert_array_equal(np.asarray(pieces), at_once)
     assert [part.stop - part.start for part, _ in pieces.readings()] == [7] * 6 + [3]
     assert (pieces.held.base[:, 3:] == 0.0).all()
-    assert np.asarray(RowArray.combine(lambda part, a: a.sum(axis=1), z)).shape == (45,)
+    assert np.asarray(RowArray.combine(lambda a: a.sum(axis=1), z)).shape == (45,)

@@ -7,16 +7,18 @@ intercept b (n_classes,), fixed offsets o (n_samples, n_classes), mostly none.
 """
 
 from dataclasses import InitVar, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import DataError
+from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import loss_of_scores, row_sums, softmax
+from inklens.linear.softmax import loss_of_scores, softmax
 
 MAX_WEIGHT = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 MIN_WEIGHT = 1e-20  # smallest: below, the loss runs out of float32
@@ -66,6 +68,11 @@ class Facts:
         return np.asarray(~self.rows.constant | ((self.rows.high != 0.0) & (not self.fit_intercept)))
 
     @cached_property
+    def held(self) -> np.ndarray:
+        """Numbers of the columns whose coefficients are 0."""
+        return np.flatnonzero(~self.free)
+
+    @cached_property
     def class_weights(self) -> np.ndarray:
         """Total weight of each class, (n_classes,)."""
         return np.bincount(self.codes, self.weights, minlength=self.n_classes)
@@ -108,12 +115,12 @@ class Problem:
         facts = known or Facts(self.rows, self.codes, self.weights, self.n_classes, self.fit_intercept)
         object.__setattr__(self, "facts", facts)
 
-    @property
+    @cached_property
     def is_penalised(self) -> bool:
         """Whether any coefficient costs anything."""
         return bool(np.any(self.penalty.l1) or np.any(self.penalty.l2))
 
-    @property
+    @cached_property
     def unpenalised(self) -> np.ndarray | None:
         """Which columns cost nothing though others do, (n_features,); None in most problems."""
         l1, l2 = self.penalty.l1, self.penalty.l2
@@ -143,7 +150,8 @@ class Problem:
             at = self.rows.loss_and_gradient(coef, intercept, self.codes, self.weights, dtype=dtype)
         else:
             at = self._evaluate_with_offset(coef, intercept, dtype)
-        at.gradient[:, ~self.free] = 0.0
+        if len(self.facts.held):
+            at.gradient[:, self.facts.held] = 0.0
         if not self.fit_intercept:
             at.intercept_gradient[:] = 0.0
         return at
@@ -155,24 +163,16 @@ class Problem:
     def _evaluate_with_offset(self, coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike) -> Evaluation:
         """Evaluate in two half passes, between which the offsets are added."""
         scores = self.scores(coef, intercept, dtype=dtype)
-        proba = RowArray.combine(lambda _, z: softmax(z), scores)
-        loss = sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
+        proba = RowArray.combine(softmax, scores)
+        loss = RowArray.total(loss_of_scores, scores, self.codes, self.weights)
         residual = self.residual(proba)
-        sums = sum((rows.sum(axis=0, dtype=np.float64) for _, rows in residual.readings()), np.zeros(len(coef)))
+        sums = np.asarray(RowArray.total(partial(np.sum, axis=0, dtype=np.float64), residual))
         gradient = -self.rows.transpose_product(residual).astype(np.float64)
-        return Evaluation(float(loss), gradient, -sums, scores, proba)
+        return Evaluation(float(cast(float, loss)), gradient, -sums, scores, proba)
 
     def residual(self, proba: RowArray) -> RowArray:
         """Return c_i (y_i - p_i), 1 - p_own without cancellation, (n_samples, n_classes)."""
-
-        def of(part: slice, p: np.ndarray) -> np.ndarray:
-            out = -p * self.weights[part, None].astype(p.dtype)
-            own = np.arange(len(p)), self.codes[part]
-            out[own] = 0.0
-            out[own] = -row_sums(out)
-            return np.asarray(out)
-
-        return RowArray.combine(of, proba)
+        return RowArray.combine(residuals, proba, self.codes, self.weights)
 
     def near(self, coef: np.ndarray) -> "Problem":
         """Return the problem among unpenalised coefficients that are not much larger than these.
@@ -190,9 +190,8 @@ class Problem:
 
     def loss_between(self, start: RowArray, end: RowArray, share: float) -> float:
         """Return the loss a share of the way from some scores to others; no pass where these are held."""
-        t = start.dtype.type(share)
-        scores = RowArray.combine(lambda _, z, after: z + t * (after - z), start, end)
-        return sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
+        loss = RowArray.total(partial(loss_part_way, share=share), start, end, self.codes, self.weights)
+        return float(cast(float, loss))
 
     # ---- problems made of this one -----------------------------------------------------------------------------------
 
@@ -227,4 +226,24 @@ def with_offset(scores: RowArray, offset: np.ndarray | None) -> RowArray:
     """Return scores with fixed offsets added in their precision; the scores themselves where there are none."""
     if offset is None:
         return scores
-    return RowArray.combine(lambda part, z: z + offset[part].astype(z.dtype), scores)
+    return RowArray.combine(plus, scores, offset)
+
+
+# ---- functions of some rows ------------------------------------------------------------------------------------------
+
+
+def residuals(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return c_i (y_i - p_i), (n_rows, n_classes): that of a row's own class is minus the sum of the others."""
+    return numpy_backend().residual(p, codes, weights)
+
+
+def loss_part_way(
+    before: np.ndarray, after: np.ndarray, codes: np.ndarray, weights: np.ndarray, *, share: float
+) -> float:
+    """Return the loss a share of the way from some scores to others, in their precision."""
+    return loss_of_scores(before + before.dtype.type(share) * (after - before), codes, weights)
+
+
+def plus(z: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return scores with offsets, in their precision."""
+    return np.asarray(z + offset.astype(z.dtype))
