@@ -9,7 +9,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 
 class _Inside(threading.local):
@@ -28,7 +27,7 @@ def quiet(category: type[Warning] = Warning, *, message: str | None = None) -> I
     >>> with quiet():
     ...     warnings.warn("of no interest")
     """
-    inside, entry = _filter(category, message)
+    inside, entry = _filters.setdefault((category, message), _filter(category, message))
     _put_first(entry)
     inside.depth += 1
     try:
@@ -40,7 +39,9 @@ def quiet(category: type[Warning] = Warning, *, message: str | None = None) -> I
 _Filter = tuple[str, re.Pattern[str] | None, type[Warning], _Inside, int]  # as `warnings.filters` holds them
 
 
-@cache
+_filters: dict[tuple[type[Warning], str | None], tuple[_Inside, _Filter]] = {}
+
+
 def _filter(category: type[Warning], message: str | None) -> tuple[_Inside, _Filter]:
     inside = _Inside()
     return inside, ("ignore", re.compile(message) if message else None, category, inside, 0)
