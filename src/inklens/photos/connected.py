@@ -63,7 +63,7 @@ def boxes_of(mask: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
     """Return the box of each label, (count + 1, 4): of its pixels sorted along an axis, the first and the last."""
     rows, cols = np.nonzero(mask)
     boxes = np.zeros((count + 1, 4), np.int64)
-    by_column = np.argsort(cols, kind="stable")
+    by_column = np.argsort(cols.astype(np.uint16), kind="stable")  # sorted by radix: no side of a picture is longer
     for axis, order in ((1, slice(None)), (0, by_column)):
         at, number = (cols, rows)[axis][order], numbers[order]
         boxes[number[::-1], axis] = at[::-1]
