@@ -7,9 +7,10 @@ KERNEL := src/inklens/linear/kernels/_kernels.so
 OUT    ?= report
 DATA   ?= mnist
 TIME   ?= 600
+STRICT := src/inklens/storage.py,src/inklens/reader.py,src/inklens/photos/decode.py,src/inklens/photos/containers.py,src/inklens/datasets/*
 
 .DEFAULT_GOAL := help
-.PHONY: help demo studio test fuzz asan lint bench reader docs wheels requirements clean
+.PHONY: help demo studio test coverage fuzz asan lint bench reader docs wheels requirements clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +38,13 @@ test: $(READY)  ## the quick tests; SLOW=1: all
 	@$(BIN)/python scripts/build_kernels.py
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(if $(SLOW),,-m "not slow")
 
-fuzz: $(READY)  ## every border with random input, for TIME seconds (TIME=600); what is found is kept in tests/findings
+coverage: $(READY)  ## the branches that all tests take; what reads files of strangers has a floor of its own
+	@$(BIN)/python scripts/build_kernels.py
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=
+	@$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=94 --include="$(STRICT)"
+	@$(BIN)/python -m coverage report --skip-covered --fail-under=90
+
+fuzz: $(READY)  ## every border with random input, for TIME seconds (TIME=600); what is found is kept in .hypothesis
 	@$(BIN)/python scripts/build_kernels.py
 	@$(BIN)/python scripts/fuzz.py $(TIME)
 

@@ -309,6 +309,25 @@ def test_what_is_to_be_written_is_written_whatever_is_closed(tmp_path):
         assert DigitReader.load(out).classes == tuple("0123456789")
 
 
+def test_nothing_that_is_opened_takes_the_place_of_a_closed_stream(tmp_path):
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from inklens.cli.main import main\n"
+        "for number in range(3): os.close(number)\n"
+        "sys.stdin = sys.stdout = sys.stderr = None\n"
+        "from contextlib import suppress\n"
+        "with suppress(SystemExit): main(['completion', 'bash'])\n"
+        "opened = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)\n"
+        "os.write(opened, b'%d' % opened)"
+    )
+    subprocess.run([sys.executable, "-c", code, "", tmp_path / "file"], check=True, timeout=60)
+    assert int((tmp_path / "file").read_text()) > 2
+
+
+@pytest.mark.parametrize("name", ["", "x/", "no/x.inklens"])
+def test_a_name_of_no_file_is_refused_before_any_work(tmp_path, name):
+    clear_error(run("fit", "--data", "csv:nothing", "-o", name, cwd=tmp_path), 2, "cannot write")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_with_its_code_and_leaves_nothing_half_written(number, code, tmp_path):

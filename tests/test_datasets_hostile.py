@@ -18,6 +18,7 @@ from PIL import Image
 
 from inklens.datasets import available, load_dataset, unpack
 from inklens.datasets.openml.arff import parse_arff
+from inklens.datasets.sources import folder
 from inklens.datasets.sources.folder import Stack
 from inklens.datasets.sources.idx import read_idx
 from inklens.datasets.sources.tables import decode_text, read_rows
@@ -569,3 +570,19 @@ def test_paths_that_lead_nowhere_are_the_one_error(kind, place):
 def test_a_cache_in_nobodys_home_is_a_path(monkeypatch):
     monkeypatch.setenv("INKLENS_CACHE", "~nosuchuser/x")
     assert available()
+
+
+@pytest.mark.parametrize("honest", [True, False], ids=["photos", "blank"])
+def test_a_folder_that_decodes_to_far_more_than_its_files_is_refused(tmp_path, monkeypatch, honest):
+    monkeypatch.setattr(folder, "MAX_TOTAL_PIXELS", 100_000)
+    rng = np.random.default_rng(0)
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for k in range(4):
+            picture = rng.integers(0, 256, (200, 200)) if honest else np.full((200, 200), k)
+            Image.fromarray(picture.astype(np.uint8)).save(tmp_path / label / f"{k}.png")
+    if honest:
+        assert len(load_dataset(f"folder:{tmp_path}")) == 8
+    else:
+        with pytest.raises(DataError, match="pixels together, and over 100 for each byte"):
+            load_dataset(f"folder:{tmp_path}")

@@ -270,3 +270,37 @@ def test_no_gap_is_proven_of_numbers_that_are_none():
 def test_column_numbers_are_the_fits_own():
     X = sparse.csr_array((np.ones(8), (np.arange(8), np.arange(0, 80_000, 10_000))), shape=(8, 80_000))
     SoftmaxRegression(C=10.0, tol=1e-6).fit(X, np.arange(8) % 2, callback=lambda _: X.indices.fill(2**30))
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.ma.masked_array(np.eye(6, 3), np.eye(6, 3) > 0),
+        np.zeros((6, 3), "M8[s]"),
+        np.zeros((6, 3), "m8[s]"),
+        np.zeros(6, [("a", float), ("b", float)]),
+        np.zeros((6, 3), "V4"),
+    ],
+    ids=["masked", "dates", "durations", "records", "bytes"],
+)
+def test_what_only_looks_like_numbers_is_refused(X):
+    y = np.arange(6) % 2
+    model = SoftmaxRegression().fit(np.eye(6, 3), y)
+    for door in (lambda: SoftmaxRegression().fit(X, y), lambda: model.predict(X)):
+        with pytest.raises(DataError, match=r"masked|numbers"):
+            door()
+
+
+@pytest.mark.parametrize("power", [-308, -227, -170, 150, 200, 307])
+@pytest.mark.parametrize("settings", [{"C": np.inf}, {"l1_ratio": 1.0}, {"C": 1e4}], ids=str)
+@pytest.mark.filterwarnings("ignore")
+def test_a_column_of_any_size_ends_in_a_fit_or_in_the_one_error(power, settings):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 4))
+    y = (X[:, 1] + 0.5 * rng.normal(size=120) > 0) + 2 * (X[:, 3] > 1)
+    X[:, 1] *= 10.0**power
+    try:
+        model = SoftmaxRegression(**settings, tol=1e-2, time_budget=5).fit(X, y)
+    except DataError:
+        return
+    assert np.isfinite(model.coef_).all()

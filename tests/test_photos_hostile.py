@@ -38,9 +38,10 @@ from handwriting import HEIC, chunk, encoded, photo, png, seeds, tall_jpeg, turn
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
+from scipy import ndimage
 
 from inklens.errors import PhotoError
-from inklens.photos import containers, decode, limits, locate, normalise
+from inklens.photos import connected, containers, decode, limits, locate, normalise
 from inklens.tasks.reading import load_reader
 
 KINDS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
@@ -660,3 +661,14 @@ def test_seven_formats_one_answer(kind):
     (seen,) = load_reader().read(HEIC if kind == "HEIC" else encoded(gray, kind))
     assert (seen.label, seen.accepted) == (plain.label, plain.accepted) == ("7", True)
     assert abs(seen.probability - plain.probability) < 0.02
+
+
+@given(st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 40), st.integers(1, 40)), st.floats(0.02, 0.98))
+@settings(max_examples=40, deadline=None)
+def test_components_are_those_of_scipy(seed, shape, density):
+    mask = np.random.default_rng(seed).random(shape) < density
+    labels, components = connected.label(mask)
+    boxes = {(c.box[1], c.box[3], c.box[0], c.box[2]) for c in components}
+    assert boxes == {(r.start, r.stop, c.start, c.stop) for r, c in ndimage.find_objects(labels)}
+    assert sum(component.area for component in components) == mask.sum()
+    assert all((labels == component.label).sum() == component.area for component in components)

@@ -1,6 +1,9 @@
 """A report replaces an older one as a whole, or not at all, and nothing else ever."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,3 +143,51 @@ def test_a_read_only_place_is_one_clear_error(tmp_path):
             pytest.fail("the block must not run")
     finally:
         tmp_path.chmod(0o700)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from inklens.pages import replaced_folder
+step, out = sys.argv[1:]
+
+def dies(self, target, rename=Path.rename):
+    rename(self, target)
+    if step == {Path(out): "in place"}.get(target, "moved aside"):
+        os.kill(os.getpid(), 9)
+
+Path.rename = dies
+with replaced_folder(out) as folder:
+    for name in ("index.html", "numbers.json"):
+        (folder / name).write_text("killed")
+    if step == "building":
+        os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+@pytest.mark.parametrize("step", ["building", "moved aside", "in place"])
+def test_the_next_writer_puts_right_what_a_killed_one_left(tmp_path, step):
+    out = tmp_path / "report"
+    write_report_with_files(out)
+    (tmp_path / ".report.mine.part").mkdir()
+    done = subprocess.run([sys.executable, "-c", KILLED, step, out])
+    assert done.returncode == -signal.SIGKILL
+    assert not only(tmp_path, "report", ".report.mine.part")
+    with pytest.raises(KeyError), replaced_folder(out):  # even where the next one fails
+        raise KeyError
+    assert only(tmp_path, "report", ".report.mine.part")
+    assert (out / "index.html").read_text() == ("killed" if step == "in place" else "old")
+    assert (out / "why.png").read_text() == "a figure"
+    assert (out / "mine" / "more.inklens").exists()
+
+
+def test_a_living_writer_s_folder_is_left_alone(tmp_path):
+    out = tmp_path / "report"
+    with replaced_folder(out) as first:
+        write_report(first, "first")
+        with replaced_folder(out) as second:
+            write_report(second, "second")
+        assert first.exists()
+    assert (out / "index.html").read_text() == "first"
+    assert only(tmp_path, "report")

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import inklens
+from inklens import storage
 from inklens.datasets import load_dataset
 from inklens.datasets.relabel import write_relabel
 from inklens.errors import OutputError
-from inklens.storage import atomic_file, write_bytes, write_text
+from inklens.storage import atomic_file, check_folder, write_bytes, write_text
 from inklens.tasks.reading import load_reader
 
 
@@ -314,3 +315,103 @@ def test_failing_to_write_and_to_remove_is_one_error_with_both_causes(tmp_path, 
     monkeypatch.setattr("pathlib.Path.unlink", fail("Nothing is removed"))
     with pytest.raises(OutputError, match=r"Disk is broken.*Nothing is removed"):
         write_bytes(tmp_path / "file", b"x")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("", "names no file"), ("x/", "names no file"), ("no/x", "no folder 'no'")]
+)
+def test_a_place_for_no_file_is_refused_before_any_work(tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=words):
+        check_folder(name)
+    check_folder("x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_temporary_that_is_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    """Another writer may look between its making and its locking: then its name is gone, or somebody else's."""
+    swept, lock = [], storage._lock
+
+    def late(handle, **options):
+        if len(swept) < 2:
+            (found,) = tmp_path.glob("*.part")
+            found.unlink()
+            if swept:
+                found.write_bytes(b"another's")
+            swept.append(found)
+        return lock(handle, **options)
+
+    monkeypatch.setattr(storage, "_lock", late)
+    write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert len(swept) == 2
+    assert [path.name for path in tmp_path.glob("*.part")] == [swept[1].name]
+
+
+def test_a_file_system_without_locks_sweeps_nothing(tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("inklens.storage.fcntl.flock", fails)
+    left = tmp_path / f".file.{'0' * 16}.part"
+    left.write_bytes(b"half")
+    write_bytes(tmp_path / "file", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["file", left.name])
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
+    """Some file systems refuse, and by then the file is whole."""
+    open_, fsync, refused = os.open, os.fsync, []
+
+    def opened(path, flags, *mode):
+        if Path(path) == tmp_path and not refused:
+            refused.append("open")
+            raise OSError(13, "Permission denied")
+        return open_(path, flags, *mode)
+
+    def synced(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            refused.append("fsync")
+            raise OSError(22, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr("inklens.storage.os.open", opened)
+    monkeypatch.setattr("inklens.storage.os.fsync", synced)
+    for content in (b"one", b"two"):
+        write_bytes(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == content
+    assert refused == ["open", "fsync"]
+
+
+def test_ctrl_c_tells_of_what_could_not_be_removed(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(5, "Nothing is removed")
+
+    def interrupted():
+        with atomic_file(tmp_path / "file"):
+            monkeypatch.setattr("pathlib.Path.unlink", fails)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted()
+    assert "Nothing is removed" in caught.value.__notes__[0]
+
+
+@unix
+def test_a_stream_of_this_process_is_written_behind_what_it_has_said(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    before = os.dup(1)
+    try:
+        with out.open("wb") as file:
+            os.dup2(file.fileno(), 1)
+        monkeypatch.setattr("sys.stdout", open(1, "w", closefd=False))  # noqa: SIM115
+        sys.stdout.write("first ")
+        write_bytes(out, b"second")
+        os.close(1)
+        write_bytes(tmp_path / "other", b"a file")  # nothing is standard output now
+        write_bytes(tmp_path / "other", b"another")
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+    assert out.read_bytes() == b"first second"
+    assert (tmp_path / "other").read_bytes() == b"another"

@@ -301,7 +301,7 @@ def test_pictures_of_too_many_pixels_together_are_refused_before_all_are_decoded
         return np.zeros((40, 50), np.uint8)
 
     monkeypatch.setattr(archives, "decode_picture", small)
-    monkeypatch.setattr(archives, "MAX_TOTAL_PIXELS", 10_000)
+    monkeypatch.setattr("inklens.datasets.sources.folder.MAX_TOTAL_PIXELS", 10_000)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for k in range(20):

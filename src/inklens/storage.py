@@ -12,8 +12,8 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,8 @@ try:
     import fcntl
 except ImportError:
     fcntl = None  # type: ignore[assignment]
+
+PART = ".part"
 
 
 @contextmanager
@@ -72,13 +74,14 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OutputError
-        There is no such folder.
+        There is no such folder, or no name of a file.
     """
-    folder = Path(path).parent
+    name, folder = os.fspath(path), Path(path).parent
+    if not name or name.endswith(("/", os.sep)):
+        raise OutputError(f"cannot write {name!r}: it names no file; give its name, too")
     if not folder.is_dir():
         raise OutputError(
-            f"cannot write {os.fspath(path)!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name "
-            "another file"
+            f"cannot write {name!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name another file"
         )
 
 
@@ -111,22 +114,27 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
 
 def _temporary(path: Path) -> tuple[Path, int]:
     """Make a file beside `path`, with the permissions of any new file, that is locked as long as its writer lives."""
-    while True:
-        temporary = path.parent / f"{_prefix(path)}{secrets.token_hex(8)}.part"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        handle = os.open(temporary, flags, 0o666)  # less the umask, which only the system knows without changing it
-        _lock(handle)
-        try:
-            if os.path.samestat(temporary.stat(), os.fstat(handle)):
-                return temporary, handle
-        except FileNotFoundError:  # swept between its making and its locking
-            pass
-        os.close(handle)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+    def made(name: Path) -> int:
+        return os.open(name, flags, 0o666)  # less the umask, which only the system knows without changing it
+
+    return _locked(path, PART, made)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed writers of this name have left; what is locked belongs to a living one."""
-    leftover = re.compile(re.escape(_prefix(path)) + r"[0-9a-f]{16}\.part")
+def temporary_folder(path: Path, suffix: str) -> tuple[Path, int]:
+    """Make a folder beside `path`; closing the handle says that its maker needs it no longer."""
+
+    def made(name: Path) -> int:
+        name.mkdir(mode=0o700)
+        return os.open(name, os.O_RDONLY)
+
+    return _locked(path, suffix, made)
+
+
+def abandoned(path: Path, suffix: str) -> Iterator[Path]:
+    """Yield what makers of such temporaries have left that were killed; what is locked belongs to a living one."""
+    leftover = re.compile(re.escape(_prefix(path)) + "[0-9a-f]{16}" + re.escape(suffix))
     try:
         found = [path.parent / name for name in os.listdir(path.parent) if leftover.fullmatch(name)]  # noqa: PTH208
     except OSError:
@@ -138,11 +146,30 @@ def _sweep(path: Path) -> None:
             continue
         try:
             if _lock(handle, wait=False):
-                old.unlink(missing_ok=True)
-        except OSError:
-            continue
+                yield old
         finally:
             os.close(handle)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of this name have left."""
+    for old in abandoned(path, PART):
+        with suppress(OSError):
+            old.unlink(missing_ok=True)
+
+
+def _locked(path: Path, suffix: str, make: Callable[[Path], int]) -> tuple[Path, int]:
+    """Return a temporary of `path` that nobody has swept between its making and its locking, and its handle."""
+    while True:
+        temporary = path.parent / f"{_prefix(path)}{secrets.token_hex(8)}{suffix}"
+        handle = make(temporary)
+        _lock(handle)
+        try:
+            if os.path.samestat(temporary.stat(), os.fstat(handle)):
+                return temporary, handle
+        except FileNotFoundError:
+            pass
+        os.close(handle)
 
 
 def _prefix(path: Path) -> str:

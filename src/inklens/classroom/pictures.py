@@ -1,7 +1,6 @@
 """The picture that goes into a hand-in: as it was given where that is small and plain, else stored again, and said."""
 
 import io
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image, ImageOps
 from inklens.classroom.work import MAX_PHOTO_BYTES, PHOTO_KINDS
 from inklens.errors import DataError
 from inklens.photos import Picture, containers, decode
+from inklens.quiet import quiet
 
 SIDES = (1600, 1200, 900, 600)  # pixels of the longer side of a picture that is stored again, tried in this order
 QUALITY = 85
@@ -85,8 +85,7 @@ def _reasons(data: bytes, kind: str) -> list[str]:
 
 
 def _tells_place(data: bytes, kind: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns about every odd tag
+    with quiet():  # Pillow warns about every odd tag
         try:
             return bool(containers.parser(kind)(io.BytesIO(data)).getexif().get_ifd(EXIF_GPS))
         except (OSError, ValueError, SyntaxError, KeyError, TypeError):
@@ -98,8 +97,7 @@ def _colours(data: bytes, kind: str, picture: Picture) -> Image.Image:
 
     `picture` is what was decoded of it: sizes have been judged then, before any pixel.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             file = containers.parser(kind)(io.BytesIO(data))
             file.draft("RGB", (SIDES[0], SIDES[0]))

@@ -152,8 +152,16 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 
 def _replace_closed_streams() -> bool:
-    """Put a sink in the place of a stream that the caller has closed; tell whether it was standard output."""
+    """Put a sink in the place of a stream that the caller has closed; tell whether it was standard output.
+
+    Its number too is taken: a model's file that got number 2 would hold what some library says on standard error.
+    """
     lost = sys.stdout is None
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 (for the whole run)

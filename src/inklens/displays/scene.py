@@ -4,9 +4,8 @@ All displays lay out on it: they know the width they will be shown at (a page, a
 and keep every word at its real size.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypedDict, Unpack
@@ -21,6 +20,7 @@ from matplotlib.typing import ColorType
 
 from inklens.displays.palettes import INK, LINE, signed_colormap
 from inklens.displays.style import FONT
+from inklens.quiet import quiet
 
 POINTS_PER_INCH = 72
 TEXT = 9.5  # points; the smallest text of any display
@@ -255,12 +255,9 @@ def grid(
     return Grid(columns, n_rows, tile_width, tile_width * rows / cols, caption + gap, caption)
 
 
-@contextmanager
-def any_script() -> Iterator[None]:
+def any_script() -> AbstractContextManager[None]:
     """Say nothing of characters that the font lacks: the viewer of an SVG has its own fonts."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
+    return quiet(message="Glyph .* missing from font")
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,10 @@
-"""Figures are drawn under matplotlib's own defaults: a reader's matplotlibrc, rcParams or backend change nothing."""
+"""Figures are drawn under matplotlib's own defaults: a reader's matplotlibrc, rcParams or backend change nothing.
 
+Its parameters are the whole process's. They are changed while something is drawn, by one thread at a time: two that put
+them back in the wrong order would leave ours behind for good.
+"""
+
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, wraps
@@ -9,6 +14,8 @@ import matplotlib
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_drawing = threading.RLock()
 
 FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide on every machine
 
@@ -25,7 +32,7 @@ _SETTINGS: dict[str, object] = {
 @contextmanager
 def default_style() -> Iterator[None]:
     """Use matplotlib's defaults and the settings of this package until the block ends."""
-    with matplotlib.rc_context(_parameters()):  # type: ignore[arg-type]
+    with _drawing, matplotlib.rc_context(_parameters()):  # type: ignore[arg-type]
         yield
 
 

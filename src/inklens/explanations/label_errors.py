@@ -23,6 +23,7 @@ from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import per_class
 from inklens.model.linear_model import LinearModel
 from inklens.progress import Progress
+from inklens.quiet import quiet
 from inklens.reprs import Shown
 
 if TYPE_CHECKING:
@@ -201,12 +202,9 @@ def _check_folds(codes: np.ndarray, folds: int) -> None:
 
 def _fit_quietly(fit: "SoftmaxRegression", rows: Rows, y: np.ndarray) -> None:
     """Fit without a warning: where a fold ran into a limit, its gap says so."""
-    import warnings
-
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with quiet(ConvergenceWarning):
         fit.fit(rows, y)
 
 

@@ -57,6 +57,25 @@ def require_real(X: Array) -> Array:
     return X
 
 
+def require_numbers(X: Array) -> Array:
+    """Return X; raise where NumPy would make numbers of it that nobody meant.
+
+    >>> require_numbers(np.ma.masked_array([[1.0, 2.0]], [[False, True]]))
+    Traceback (most recent call last):
+    ...
+    inklens.errors.DataError: X is a masked array, and what lies under its mask would be used; give X.filled(...), ...
+    """
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise DataError(
+            "X is a masked array, and what lies under its mask would be used; give X.filled(...), or fewer rows"
+        )
+    if isinstance(X, np.ndarray) and X.dtype.kind in "MmV":
+        raise DataError(
+            f"X has to hold numbers, got {X.dtype}; give an array of numbers, as X.astype(float) if it is one"
+        )
+    return X
+
+
 def require_float64(X: Array) -> None:
     """Raise where proofs cannot be computed on the array's device."""
     xp = namespace(X)

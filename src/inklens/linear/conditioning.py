@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from inklens.errors import DataError
 from inklens.linear.problem.problem import Facts, Problem
 from inklens.linear.proofs.certificates import Separation
 from inklens.linear.proofs.dual import DualPoint
@@ -68,8 +69,21 @@ class Conditioning:
         return coef * self.scale, intercept + coef @ self.shift
 
     def restore(self, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return coefficients in the coordinates of the data."""
-        coef = coef / self.scale
+        """Return coefficients in the coordinates of the data.
+
+        Raises
+        ------
+        DataError
+            A column is so small that its coefficient is beyond float64.
+        """
+        with np.errstate(over="ignore"):
+            coef = coef / self.scale
+        lost = np.flatnonzero(~np.isfinite(coef).all(axis=0))
+        if len(lost):
+            raise DataError(
+                f"column {lost[0]} (counted from 0) holds values so small that no float64 holds its coefficient; bring "
+                "columns to similar sizes, for example with sklearn.preprocessing.StandardScaler"
+            )
         return coef, intercept - coef @ self.shift
 
     def restore_dual(self, dual: DualPoint | None) -> DualPoint | None:

@@ -63,6 +63,7 @@ def _collinear(problem: Problem) -> str:
     X = problem.rows.dense(columns, drawn, np.float64)
     X = X - X.mean(axis=0) * problem.fit_intercept
     X = X[:, X.any(axis=0)]
+    X /= np.abs(X).max(axis=0)  # first: the squares of tiny numbers are 0, those of huge ones infinite
     X /= np.linalg.norm(X, axis=0)
     values, vectors = np.linalg.eigh(X.T @ X)
     if not len(values) or values[0] > COLLINEAR:

@@ -350,7 +350,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 self.feature_names_in_ = np.array(rows.names, dtype=object)
             return rows, y
         y = arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y)
-        X = checked_csr(X) if sparse.issparse(X) else X
+        X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
@@ -458,7 +458,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             coef, intercept = per_class(_dense(self.coef_), self.intercept_)
             raw = X.scores(coef, intercept, dtype=np.float64)
             return np.ascontiguousarray(raw if len(coef) == self.coef_.shape[0] else raw[:, 1:] - raw[:, :1])
-        X = checked_csr(X) if sparse.issparse(X) else X
+        X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
         X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
         return raw_prediction(X, self.coef_, self.intercept_)
 

@@ -6,7 +6,6 @@ the intercept. Ink x in [0, 1] is u = F x where full ink was F in the rows of th
 Shapes: coef (n_classes, n_features), intercept (n_classes,), factor, offset (n_features,).
 """
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +15,7 @@ from scipy import sparse
 
 from inklens.errors import DataError
 from inklens.linear.softmax import per_class, raw_prediction, softmax
+from inklens.quiet import quiet
 
 FULL_BYTE = 255.0  # full ink in rows of bytes
 PROBES = 8  # random rows that a function of single columns, and the folded model, are tried on
@@ -179,8 +179,7 @@ def _largest_seen(scaler: object) -> Iterator[float]:
 def _check_answers(found: Weights, estimator: Any, full_ink: float) -> None:
     """Refuse a model whose own probabilities are another function of its scores, such as one class against the rest."""
     frames = np.random.default_rng(0).random((PROBES, found.coef.shape[1]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on names of columns, which a frame does not have
+    with quiet():  # on names of columns, which a frame does not have
         theirs = np.asarray(estimator.predict_proba(frames * full_ink), dtype=np.float64)
     ours = np.asarray(softmax(raw_prediction(frames, found.coef, found.intercept)))
     if theirs.shape != ours.shape or np.abs(theirs - ours).max() > ANSWER_TOL:

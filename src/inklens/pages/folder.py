@@ -1,14 +1,15 @@
-"""A folder that is replaced as a whole, or left as it was."""
+"""A folder that is replaced as a whole, or left as it was; the next writer puts right what a killed one has left."""
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from inklens.errors import OutputError
+from inklens.storage import PART, abandoned, temporary_folder
 
+OLD = ".old"  # where an older report waits while a new one takes its name
 MARKER = "numbers.json"  # with index.html: what tells a report from somebody's folder
 OWN = ("index.html", "numbers.json", "predictions.csv", "model.inklens", "figures", "picture.*")  # what reports hold
 
@@ -27,10 +28,11 @@ def replaced_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """
     out = Path(out).absolute()
     _check_replaceable(out)
-    building = None
+    building, handle = None, None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".part"))
+        _recover(out)
+        building, handle = temporary_folder(out, PART)
         yield building
         building.chmod(0o755)
         _check_replaceable(out)
@@ -42,8 +44,22 @@ def replaced_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
             f"cannot write {str(out)!r}: {error.strerror}; choose a folder that you may write to, with room on its disk"
         ) from error
     finally:
-        if building is not None:
+        if building is not None and handle is not None:
             shutil.rmtree(building, ignore_errors=True)
+            os.close(handle)
+
+
+def _recover(out: Path) -> None:
+    """Remove what writers of this report have left that were killed; an older report that one had moved comes back."""
+    for half_done in abandoned(out, PART):
+        shutil.rmtree(half_done, ignore_errors=True)
+    for aside in abandoned(out, OLD):
+        old = aside / "report"
+        if not out.exists() and old.exists():
+            old.rename(out)
+        elif old.exists():
+            _keep_others(old, out)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _check_replaceable(out: Path) -> None:
@@ -68,17 +84,20 @@ def _swap(new: Path, out: Path) -> None:
     if not out.exists():
         new.rename(out)
         return
-    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name[:40]}.", suffix=".old"))
-    old = aside / "report"
-    out.rename(old)
+    aside, handle = temporary_folder(out, OLD)
     try:
-        new.rename(out)
-    except BaseException:
-        old.rename(out)
-        aside.rmdir()
-        raise
-    _keep_others(old, out)
-    shutil.rmtree(aside, ignore_errors=True)
+        old = aside / "report"
+        out.rename(old)
+        try:
+            new.rename(out)
+        except BaseException:
+            old.rename(out)
+            aside.rmdir()
+            raise
+        _keep_others(old, out)
+        shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        os.close(handle)
 
 
 def _keep_others(old: Path, new: Path) -> None:

@@ -42,20 +42,33 @@ def label(mask: np.ndarray) -> tuple[np.ndarray, list[Component]]:
     labels, count = ndimage.label(mask, EIGHT_NEIGHBOURS)
     if count == 0:
         return labels, []
-    areas = np.bincount(labels[mask], minlength=count + 1)
+    inked = labels[mask]
+    areas = np.bincount(inked, minlength=count + 1)
     sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     contact = np.array([np.bincount(side, minlength=count + 1) for side in sides])
     rim = np.bincount(labels[outline(mask)], minlength=count + 1)
-    places = ndimage.find_objects(labels)
-    components = []
-    for number in 1 + np.argsort(-areas[1:], kind="stable")[:MAX_COMPONENTS]:
-        rows, cols = places[number - 1]
-        box = (cols.start, rows.start, cols.stop, rows.stop)
-        touching = contact[:, number]
-        border = touching.sum() / max(rim[number], 1)
-        along = touching.max() / max(rows.stop - rows.start, cols.stop - cols.start)
-        components.append(Component(int(number), box, int(areas[number]), float(border), float(along)))
-    return labels, components
+    chosen = 1 + np.argsort(-areas[1:], kind="stable")[:MAX_COMPONENTS]
+    boxes, touching = boxes_of(mask, inked, count)[chosen], contact[:, chosen]
+    border = touching.sum(axis=0) / np.maximum(rim[chosen], 1)
+    along = touching.max(axis=0) / (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    parts = (chosen, areas[chosen], border, along)
+    numbers = zip(*(part.tolist() for part in parts), strict=True)
+    return labels, [
+        Component(number, tuple(box), area, share, run)
+        for box, (number, area, share, run) in zip(boxes.tolist(), numbers, strict=True)
+    ]
+
+
+def boxes_of(mask: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
+    """Return the box of each label, (count + 1, 4): of its pixels sorted along an axis, the first and the last."""
+    rows, cols = np.nonzero(mask)
+    boxes = np.zeros((count + 1, 4), np.int64)
+    by_column = np.argsort(cols.astype(np.uint16), kind="stable")  # sorted by radix: no side of a picture is longer
+    for axis, order in ((1, slice(None)), (0, by_column)):
+        at, number = (cols, rows)[axis][order], numbers[order]
+        boxes[number[::-1], axis] = at[::-1]
+        boxes[number, axis + 2] = at + 1
+    return boxes
 
 
 def mask_of(group: list[Component], labels: np.ndarray) -> np.ndarray:
@@ -148,13 +161,22 @@ def main_groups(components: list[Component], shape: tuple[int, ...]) -> list[lis
     """
     if not components:
         return []
-    main = max(components, key=lambda component: component.area * standing(component, shape))
-    groups = [grow([main], components), grow([main], [component for component in components if component.border == 0])]
+    first = main(components, shape)
+    groups = [
+        grow([first], components),
+        grow([first], [component for component in components if component.border == 0]),
+    ]
     groups = groups if len(groups[0]) != len(groups[1]) else groups[:1]
-    extras = [component for component in groups[-1] if component is not main]
-    apart = all(not _surrounds(main.box, component.box) for component in extras)
-    small = sum(component.area for component in extras) < SMALL_PRINT_SHARE * main.area
-    return [*groups, [main]] if extras and apart and small else groups
+    extras = [component for component in groups[-1] if component is not first]
+    apart = all(not _surrounds(first.box, component.box) for component in extras)
+    small = sum(component.area for component in extras) < SMALL_PRINT_SHARE * first.area
+    return [*groups, [first]] if extras and apart and small else groups
+
+
+def main(components: list[Component], shape: tuple[int, ...]) -> Component:
+    """Return the component with the largest area, weighed by where it stands."""
+    areas = np.array([component.area for component in components])
+    return components[int(np.argmax(areas * standing(components, shape)))]
 
 
 def grow(group: list[Component], components: list[Component]) -> list[Component]:
@@ -163,14 +185,17 @@ def grow(group: list[Component], components: list[Component]) -> list[Component]
     rest = [component for component in components if component not in chosen and component.border < 0.3]
     smallest = SPECK_SHARE * max(component.area for component in group)
     rest = [component for component in rest if component.area >= smallest]
-    near = group
-    while near:
-        box = union(group)
-        near = [component for component in rest if belongs(component.box, box)]
-        group += near
-        chosen = set(near)
-        rest = [component for component in rest if component not in chosen]
+    while rest:
+        near = belongs(_corners(rest), union(group))
+        if not near.any():
+            break
+        group += [component for component, is_near in zip(rest, near, strict=True) if is_near]
+        rest = [component for component, is_near in zip(rest, near, strict=True) if not is_near]
     return group
+
+
+def _corners(components: list[Component]) -> np.ndarray:
+    return np.array([component.box for component in components]).T
 
 
 def rivals(group: list[Component], others: tuple[Component, ...]) -> int:
@@ -199,19 +224,20 @@ def union(group: list[Component]) -> Box:
     return min(left), min(top), max(right), max(bottom)
 
 
-def standing(component: Component, shape: tuple[int, ...]) -> float:
-    """Return a weight from 0 to 1: away from the border, near the middle."""
-    left, top, right, bottom = component.box
-    off = max(abs((left + right) / shape[1] - 1), abs((top + bottom) / shape[0] - 1))
-    return max(0.02, 1 - 3 * component.border) * (1 - 0.6 * off**2)
+def standing(components: list[Component], shape: tuple[int, ...]) -> np.ndarray:
+    """Return a weight from 0 to 1 for each: away from the border, near the middle."""
+    left, top, right, bottom = _corners(components)
+    off = np.maximum(abs((left + right) / shape[1] - 1), abs((top + bottom) / shape[0] - 1))
+    border = np.array([component.border for component in components])
+    return np.asarray(np.maximum(0.02, 1 - 3 * border) * (1 - 0.6 * off**2))
 
 
-def belongs(box: Box, group: Box) -> bool:
-    """Say whether a component lies near enough to a digit to belong to it."""
-    gap_x = max(box[0] - group[2], group[0] - box[2])
-    gap_y = max(box[1] - group[3], group[1] - box[3])
-    extent = max(group[2] - group[0], group[3] - group[1])
-    if max(gap_x, gap_y) <= JOIN_GAP * extent:
-        return True
-    overlap = min(box[2], group[2]) - max(box[0], group[0])
-    return overlap >= 0.5 * (box[2] - box[0]) and gap_y <= STACK_GAP * extent
+def belongs(boxes: Box | np.ndarray, group: Box | np.ndarray) -> np.ndarray:
+    """Say whether a box lies near enough to a digit's to belong to it; of either there may be many, (4, n)."""
+    left, top, right, bottom = boxes
+    gap_x = np.maximum(left - group[2], group[0] - right)
+    gap_y = np.maximum(top - group[3], group[1] - bottom)
+    extent = np.maximum(group[2] - group[0], group[3] - group[1])
+    overlap = np.minimum(right, group[2]) - np.maximum(left, group[0])
+    above = (overlap >= 0.5 * (right - left)) & (gap_y <= STACK_GAP * extent)
+    return np.asarray((np.maximum(gap_x, gap_y) <= JOIN_GAP * extent) | above)

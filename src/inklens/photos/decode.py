@@ -18,7 +18,6 @@ import math
 import os
 import stat
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from PIL import Image
 
 from inklens.errors import PhotoError
 from inklens.photos import containers, gray, limits
+from inklens.quiet import quiet
 
 if TYPE_CHECKING:
     from PIL.WebPImagePlugin import WebPImageFile
@@ -113,8 +113,7 @@ def decode(source: Source, *, orientation: int | None = None, detail: int = DETA
         raise PhotoError(f"orientation must be 1 to 8 (as in Exif), got {orientation!r}", code="bad-value")
     notes: list[str] = []
     data, kind = b"", ""
-    with warnings.catch_warnings():  # Pillow warns about every odd tag
-        warnings.simplefilter("ignore")
+    with quiet():  # Pillow warns about every odd tag
         try:
             if isinstance(source, np.ndarray):
                 return _from_array(source, orientation, detail, notes)

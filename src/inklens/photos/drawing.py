@@ -95,7 +95,7 @@ def _checked(ink: np.ndarray) -> np.ndarray:
 
 def _chosen(components: list[Component], shape: tuple[int, ...]) -> tuple[list[Component], list[Component]]:
     """Return the components of the digit, and the others."""
-    main = max(components, key=lambda component: component.area * connected.standing(component, shape))
+    main = connected.main(components, shape)
     group = connected.grow([main], components)
     chosen = set(group)
     return group, [component for component in components if component not in chosen]

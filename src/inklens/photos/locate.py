@@ -151,18 +151,9 @@ def _add_marks(bodies: list[list[Component]], marks: list[Component]) -> None:
     """Add each mark to the first body that it lies near enough to."""
     boxes = np.array([connected.union(body) for body in bodies]).reshape(-1, 4)
     for mark in marks:
-        for k in np.flatnonzero(_in_reach(mark.box, boxes)):
-            if connected.belongs(mark.box, tuple(boxes[k].tolist())):
-                bodies[k].append(mark)
-                boxes[k] = connected.union(bodies[k])
-                break
-
-
-def _in_reach(box: Box, boxes: np.ndarray) -> np.ndarray:
-    """Say for each of the boxes (n, 4) whether `connected.belongs` may hold."""
-    left, top, right, bottom = boxes.T
-    apart = np.maximum.reduce([box[0] - right, left - box[2], box[1] - bottom, top - box[3]])
-    return apart <= connected.STACK_GAP * np.maximum(right - left, bottom - top)
+        for k in np.flatnonzero(connected.belongs(mark.box, boxes.T))[:1]:
+            bodies[k].append(mark)
+            boxes[k] = connected.union(bodies[k])
 
 
 def _stacked(bodies: list[list[Component]], tall: float) -> list[list[Component]]:

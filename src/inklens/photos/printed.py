@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from inklens.photos.connected import EIGHT_NEIGHBOURS, Box, dilated, label, long_runs, run_lengths
+from inklens.photos.connected import EIGHT_NEIGHBOURS, Box, boxes_of, dilated, label, long_runs, run_lengths
 
 # mask  (rows, cols)  bool, True = ink
 
@@ -125,8 +125,10 @@ def _dots(mask: np.ndarray) -> np.ndarray:
     if count < MIN_DOTS:
         return np.zeros_like(mask)
     most = DASH_SHARE * max(mask.shape)
-    small = [max(rows.stop - rows.start, cols.stop - cols.start) <= most for rows, cols in ndimage.find_objects(labels)]
-    return np.array([False, *small])[labels] if sum(small) >= MIN_DOTS else np.zeros_like(mask)
+    boxes = boxes_of(mask, labels[mask], count)
+    small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) <= most
+    small[0] = False
+    return small[labels] if small.sum() >= MIN_DOTS else np.zeros_like(mask)
 
 
 def _straight(mask: np.ndarray, dots: np.ndarray, *, turned: bool) -> Iterator[Line]:

@@ -9,13 +9,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from inklens.datasets.sources.folder import IGNORED, MAX_FILE_BYTES, SUFFIXES, Stack, decode_picture
+from inklens.datasets.sources.folder import IGNORED, MAX_FILE_BYTES, SUFFIXES, Stack, check_together, decode_picture
 from inklens.datasets.unpack import unpacked
 from inklens.errors import DataError
 
 MAX_PICTURES = 100_000
 MAX_UNPACKED_BYTES = 512 << 20
-MAX_TOTAL_PIXELS = 500_000_000  # decoded, of all pictures together: some 12 ns each
 MAX_RATIO = 200  # of a member; digits as PNG do not pack at all, IDX about 5 times
 MAX_LABEL = 64  # characters
 IDX_IMAGES, IDX_LABELS = 0x0803, 0x0801
@@ -79,9 +78,7 @@ def _of_pictures(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> tu
             labels.append(label)
         except DataError:
             bad += 1
-        if n_pixels > MAX_TOTAL_PIXELS:
-            most = f"{MAX_TOTAL_PIXELS // 1_000_000} million"
-            raise DataError(f"the pictures have more than {most} pixels together; make them smaller")
+        check_together(n_pixels)
     if not len(pictures) or bad > max(10, 0.01 * len(pictures)):
         raise DataError(
             f"the archive holds {len(pictures)} pictures that can be read and {bad} that cannot; expected one folder "

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from importlib.util import find_spec
 from inklens import __version__
 from inklens.datasets.openml import cache
 from inklens.errors import InklensError
+from inklens.quiet import quiet
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors", "click", "rich", "jinja2")
 EXTRAS = {"parquet": "pyarrow", "heic": "pi_heif", "studio": "fastapi", "notebook": "anywidget", "onnx": "onnx"}
@@ -54,8 +54,7 @@ def _speed() -> list[Finding]:
         from inklens.linear.rows.rows import default_threads
     except ImportError as error:
         return [Finding("kernels", "missing", f"NumPy or SciPy cannot be imported: {error}", ok=False)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the finding says it
+    with quiet():  # the finding says it
         found = choice()
     by_choice = "INKLENS_KERNELS=numpy asks for them; unset it for faster fits" if found.name == "numpy" else ""
     advice = f"{found.reason}; {REMEDY}" if found.reason else by_choice

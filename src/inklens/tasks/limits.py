@@ -11,6 +11,7 @@ from inklens.datasets import load_dataset
 from inklens.explanations import Robustness, robustness
 from inklens.explanations.identifiability import Identifiability, identifiability
 from inklens.progress import Progress
+from inklens.quiet import quiet
 from inklens.reader import DigitReader
 from inklens.tasks.judging import evaluate
 from inklens.tasks.model_rows import Size, pixel_rows, split_rows
@@ -86,8 +87,6 @@ def find_limits(
     data: str, *, train: Size = None, test: Size = None, seed: int = 9, progress: Progress | None = None
 ) -> Limits:
     """Fit the training rows without a penalty and see which coefficients they decide."""
-    import warnings
-
     from sklearn.exceptions import ConvergenceWarning
 
     from inklens.linear.estimators import SoftmaxRegression
@@ -95,8 +94,7 @@ def find_limits(
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
     model = SoftmaxRegression(C=np.inf, binary="softmax", time_budget=SECONDS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the status tells
+    with quiet(ConvergenceWarning):  # the status tells
         model.fit(pixel_rows(rows.X_train), rows.y_train)
     found = identifiability(rows.X_train, rows.y_train)
     return Limits(found, model, len(rows.y_train), dataset.image_shape, dataset.name)

@@ -1,6 +1,5 @@
 """What a solver has in hand when it stops early: one L1 problem, stop after stop, judged by a proven bound."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from inklens.datasets import Split
 from inklens.displays.base import class_weights
 from inklens.errors import ParameterError
 from inklens.progress import Progress
+from inklens.quiet import quiet
 from inklens.tasks.model_rows import pixel_rows, scale_pixels
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ def early_stops(
             fitted[epochs] = None, _saga(X, rows.y_train, C, tol=0.0, epochs=epochs)
     _tell(progress, len(tols) + 1, len(tols) + 2, "the proven optimum")
     optimum = SoftmaxRegression(C=C, l1_ratio=1.0, binary="softmax", tol=PROVEN_TOL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its gap is among the numbers
+    with quiet():  # its gap is among the numbers
         optimum.fit(pixel_rows(rows.X_train), rows.y_train)
     order = sorted(fitted)
     weights = [class_weights(fitted[epochs][1])[:2] for epochs in order] + [(optimum.coef_, optimum.intercept_)]
@@ -133,8 +132,7 @@ def _saga(X: np.ndarray, y: np.ndarray, C: float, *, tol: float, epochs: int) ->
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=C, l1_ratio=1.0, solver="saga", tol=tol, max_iter=epochs, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it has not converged is the point
+    with quiet():  # that it has not converged is the point
         return model.fit(X, y)
 
 

@@ -1,7 +1,6 @@
 """The fits that the tutorial compares: without a penalty, gently, with few pixels, along C, and stopped early."""
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -11,6 +10,7 @@ import numpy as np
 from inklens.datasets import Split
 from inklens.displays.estimators import LinearWeights
 from inklens.linear.rows.rows import Rows
+from inklens.quiet import quiet
 from inklens.tasks.model_rows import pixel_rows, scale_pixels
 from inklens.tasks.paths import PathRun, path_accuracies
 
@@ -266,8 +266,7 @@ def _fit_saga(halves: Halves, *, bound: float) -> "FittedModel[LogisticRegressio
 
 
 def _timed_fit(model: Estimator, halves: Halves) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # status, bound and separation are reported from the model itself
+    with quiet():  # status, bound and separation are reported from the model itself
         began = time.perf_counter()
         model.fit(*halves[:2])
         return time.perf_counter() - began

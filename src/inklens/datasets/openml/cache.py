@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, cast
@@ -147,18 +147,30 @@ class Entry:
         write_text(self.folder / META, json.dumps(meta, indent=1))
         for path in self.folder.iterdir():  # left by writers that died; nobody else writes while the lock is held
             if path.name not in (META, LOCK, *names):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # the entry is whole
+                    path.unlink()
 
     def remove(self) -> int:
-        """Delete the entry; return the bytes that were freed."""
+        """Delete the entry; return the bytes that were freed.
+
+        Raises
+        ------
+        OutputError
+            A file cannot be removed.
+        """
         if not self.folder.is_dir():
             return 0
         freed = self.size_bytes()
         with self.locked():
-            (self.folder / META).unlink(missing_ok=True)
-            for path in self.folder.iterdir():
-                if path.name != LOCK:
-                    path.unlink(missing_ok=True)
+            try:
+                (self.folder / META).unlink(missing_ok=True)
+                for path in self.folder.iterdir():
+                    if path.name != LOCK:
+                        path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputError(
+                    f"cannot remove {str(error.filename)!r} from the cache: {error.strerror}; remove it by hand"
+                ) from error
         shutil.rmtree(self.folder, ignore_errors=True)
         return freed
 

@@ -107,8 +107,9 @@ def fetch_file(
     for _ in range(2):
         _fetch_part(url, part, origins, limits, progress)
         data, found, reason = _content(part, url)
-        part.unlink(missing_ok=True)
-        _etag_path(part).unlink(missing_ok=True)
+        for of_no_more_use in (part, _etag_path(part)):
+            with suppress(OSError):  # it came whole; the cache sweeps its folder when that is stored
+                of_no_more_use.unlink()
         if found == md5 or (md5 is None and not reason):
             return data
     raise DownloadError(

@@ -14,6 +14,7 @@ from inklens.datasets.unpack import existing, open_regular
 from inklens.errors import DataError
 from inklens.names import showable
 from inklens.progress import Progress
+from inklens.quiet import quiet
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,6 +25,8 @@ IGNORED = ("thumbs.db", "desktop.ini", "__macosx")  # and every name that begins
 HALF_NAMES = {"train": "train", "training": "train", "test": "test", "testing": "test"}
 MAX_FILE_BYTES = 20 << 20
 MAX_PICTURE_PIXELS = 16 << 20  # 4096 x 4096
+MAX_TOTAL_PIXELS = 500_000_000  # decoded, of all pictures together: some 12 ns each
+MAX_PIXELS_PER_BYTE = 100  # beyond that total: photos have some 10 pixels a byte, empty pages 70
 MAX_KEPT_SIDE = 128  # larger pictures are made smaller even when all have one size
 COMMON_SHAPE = (28, 28)
 MIN_BAD, MAX_BAD_SHARE = 10, 0.01  # unreadable pictures that are skipped before the folder is refused
@@ -128,24 +131,43 @@ def _entries(path: Path, listing: _Listing) -> Iterator[Path]:
 def _read_all(listing: _Listing, root: Path, stack: "Stack", progress: Progress | None) -> tuple[list[bool], list[str]]:
     """Decode every picture into the stack; tell which could be read, and why the others could not."""
     is_good, bad = [], []
+    n_pixels = n_bytes = 0
     for done, path in enumerate(listing.paths):
         try:
-            stack.add(_decode(path, root))
-            is_good.append(True)
+            picture, stored = _decode(path, root)
         except DataError as error:
             is_good.append(False)
             bad.append(f"{_shown(f'{path.parent.name}/{path.name}')} ({error})")
+        else:
+            n_pixels, n_bytes = n_pixels + picture.size, n_bytes + stored
+            check_together(n_pixels, n_bytes)
+            stack.add(picture)
+            is_good.append(True)
         if progress and done % 100 == 0:
             progress(done, len(listing.paths), "reading pictures")
     return is_good, bad
 
 
-def _decode(path: Path, root: Path) -> np.ndarray:
-    """Return one picture in grey, (rows, cols) uint8."""
+def check_together(n_pixels: int, n_bytes: int = 0) -> None:
+    """Refuse pictures that take long to decode together, unless their files are as large as honest ones.
+
+    Raises
+    ------
+    DataError
+        Over 500 million pixels, and over 100 for each byte of the files.
+    """
+    if n_pixels > max(MAX_TOTAL_PIXELS, MAX_PIXELS_PER_BYTE * n_bytes):
+        most = f"{MAX_TOTAL_PIXELS // 1_000_000} million"
+        honest = f", and over {MAX_PIXELS_PER_BYTE} for each byte of their files" if n_bytes else ""
+        raise DataError(f"the pictures have more than {most} pixels together{honest}; make them smaller")
+
+
+def _decode(path: Path, root: Path) -> tuple[np.ndarray, int]:
+    """Return one picture in grey, (rows, cols) uint8, and the bytes of its file."""
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
         raise DataError("a link that leads out of the folder")
     with open_regular(path) as file:
-        return decode_picture(file)
+        return decode_picture(file), os.fstat(file.fileno()).st_size
 
 
 def decode_picture(file: BinaryIO) -> np.ndarray:
@@ -156,7 +178,7 @@ def decode_picture(file: BinaryIO) -> np.ndarray:
         raise DataError(f"larger than {MAX_FILE_BYTES >> 20} MB")
     file.seek(0)
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with quiet(), Image.open(file, formats=FORMATS) as image:  # Pillow warns about every odd tag
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 raise DataError(f"{image.width}x{image.height} pixels are too many for a data set")
             return _grey(image)

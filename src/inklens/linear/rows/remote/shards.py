@@ -6,7 +6,6 @@ again of another worker. Whether a worker still runs is asked when it is late: o
 
 import time
 import uuid
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -22,6 +21,7 @@ from inklens.linear.rows.remote.keeper import Answer, Keeper, Message
 from inklens.linear.rows.remote.recipes import Known, Operation
 from inklens.linear.rows.remote.sources import Plan, plan
 from inklens.linear.rows.row_arrays import Joins, Tree
+from inklens.quiet import quiet
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -354,8 +354,7 @@ class Shards:
         task = dask.delayed(keeper.load, pure=False)(
             self.session, self._keys[number], self.scale, cut.source, *cut.parts
         )
-        with warnings.catch_warnings():  # of large graphs: arrays of this process are what it is asked to send
-            warnings.simplefilter("ignore", UserWarning)
+        with quiet(UserWarning):  # of large graphs: arrays of this process are what it is asked to send
             return self.client.compute(task, workers=[address], allow_other_workers=False)
 
     def _loaded(self, number: int, address: str, future: "Future") -> Known | None:

@@ -1,0 +1,266 @@
+"""Damage small files of one kind a million times: each is read or refused by the one error, whatever was done to it.
+
+    python scripts/mutate.py pictures 1000000
+    python scripts/mutate.py idx 1000000 --from 250000   # goes on where another run ended
+    python scripts/mutate.py models 1000000
+
+Every number stands for one damaged file, always the same: what is found is repeated by its number. The work is done in
+a child, so that a signal costs one file; half of the files get checksums that fit, or no damage would come far.
+Prints what was done as JSON: files, read and refused, by reason, the slowest, the memory at the most, and findings.
+"""
+
+import argparse
+import io
+import json
+import mmap
+import os
+import re
+import resource
+import struct
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path.insert(0, str(TESTS))
+SLOW_SECONDS = 1.0  # of processor time, for a file of a few kilobytes
+PAGE = struct.Struct("<q")
+WORD = re.compile(r'("(?:[^"\\]|\\.)*"|[-+.\w]+)')  # a text or a number of JSON
+WORDS = (
+    '"a"',
+    '""',
+    '"coef"',
+    '"\\u001b"',
+    '"\\ud800"',
+    "null",
+    "true",
+    "-1",
+    "0",
+    "3",
+    "1e308",
+    "1e-320",
+    "[]",
+    "{}",
+    "[[1]]",
+)
+INTERESTING = (0, 1, 2, 4, 7, 8, 16, 32, 64, 127, 128, 254, 255)
+
+
+def damaged(data: bytes, rng: Random) -> bytes:
+    """Change some bytes or numbers, most of them near the start; or move, drop, repeat or cut a piece."""
+    out, choice = bytearray(data), rng.random()
+    if choice < 0.7:
+        reach = min(len(out), 250) if choice < 0.45 else len(out)
+        for _ in range(rng.randint(1, 8)):
+            at, width = rng.randrange(reach), rng.choice((1, 1, 1, 2, 4))
+            value = rng.randrange(256) if rng.random() < 0.6 else rng.choice(INTERESTING)
+            out[at : at + width] = bytes([value]) * width
+        return bytes(out)
+    a, b = sorted((rng.randrange(len(out)), rng.randrange(len(out))))
+    b = min(b, a + rng.choice((1, 4, 30, len(out))))
+    if choice < 0.78:
+        return bytes(out[:a] + out[b:])
+    if choice < 0.9:
+        return bytes(out[:b] + out[a:])
+    return bytes(out[: max(b, 1)])
+
+
+def pictures() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return small pictures of every kind, what damages one so that its checksums fit, and what reads it."""
+    from test_photos_hostile import small_files
+
+    from inklens.photos import decode
+    from inklens.tasks.reading import load_reader
+
+    reader = load_reader(None)
+
+    def read(data: bytes) -> bool:
+        picture = decode(data)
+        assert np.isfinite(picture.gray).all()
+        assert 0 <= picture.gray.min() <= picture.gray.max() <= 1
+        if zlib.crc32(data) % 64 == 0:
+            assert all(reading.label in reader.classes for reading in reader.read(data, many=None))
+        return True
+
+    return list(small_files().values()), _with_png_checksums, read
+
+
+def _with_png_checksums(data: bytes, rng: Random) -> bytes:
+    """Damage a file; if it is a PNG, write the checksums of its chunks anew."""
+    data = damaged(data, rng)
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    out, at = bytearray(data), 8
+    while at + 12 <= len(out):
+        length = int.from_bytes(out[at : at + 4], "big")
+        if at + 12 + length > len(out):
+            break
+        out[at + 8 + length : at + 12 + length] = struct.pack(">I", zlib.crc32(out[at + 4 : at + 8 + length]))
+        at += 12 + length
+    return bytes(out)
+
+
+def idx() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return small IDX files of every type, packed and not, what damages one and packs it, and what reads it."""
+    import gzip
+    import tempfile
+
+    from datasets_makers import idx_bytes
+
+    from inklens.datasets.sources.idx import TYPES, read_idx
+
+    seeds = [idx_bytes(np.arange(2 * 3 * 4).reshape(2, 3, 4).astype(kind), code) for code, kind in TYPES.items()]
+    seeds += [idx_bytes(np.arange(6, dtype=np.uint8)), gzip.compress(seeds[0], mtime=0)]
+    folder = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    place = Path(tempfile.mkstemp(dir=folder)[1])
+
+    def packed(data: bytes, rng: Random) -> bytes:
+        return gzip.compress(damaged(data, rng), 1)
+
+    def read(data: bytes) -> bool:
+        place.write_bytes(data)
+        array = read_idx(place)
+        assert array.nbytes <= 1100 * len(data)
+        return True
+
+    return seeds, packed, read
+
+
+def models() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return the model files of the tests, and a small one; what damages one and signs it; and what reads it."""
+    from inklens.exports import weights
+    from inklens.model import file as model_file
+    from inklens.reader import DigitReader
+
+    rng = np.random.default_rng(0)
+    names = tuple("abc")
+    small = DigitReader(rng.normal(size=(3, 12)), rng.normal(size=3), names, (3, 4), provenance={"C": 1.0})
+    golden = sorted((TESTS / "golden").glob("*.inklens"))
+    seeds = [small.to_bytes(), *(path.read_bytes() for path in golden[:2]), weights.weights_text(small).encode()]
+
+    def signed(data: bytes, rng: Random) -> bytes:
+        """Damage words of the header, or numbers, and sign what came of it."""
+        tensors, header = ({}, json.loads(data)) if data[:1] == b"{" else model_file.unpack(data)
+        header.pop("sha256", None)
+        if tensors and rng.random() < 0.3:
+            name = rng.choice(sorted(tensors))
+            changed = np.frombuffer(damaged(tensors[name].tobytes(), rng), np.uint8)
+            kind = rng.choice((tensors[name].dtype, np.dtype("f4"), np.dtype("u1")))
+            whole = changed[: changed.size // kind.itemsize * kind.itemsize].view(kind)
+            fits = whole.size == tensors[name].size
+            tensors = {**tensors, name: whole.reshape(tensors[name].shape) if fits else whole}
+        else:
+            words = WORD.split(json.dumps(header))
+            for _ in range(rng.randint(1, 3)):
+                words[2 * rng.randrange(len(words) // 2) + 1] = rng.choice(WORDS)
+            try:
+                header = json.loads("".join(words))
+            except ValueError:
+                return damaged(data, rng)
+        if tensors:
+            return model_file.pack(tensors, header)
+        return json.dumps({**header, "sha256": weights._digest(header)}).encode()
+
+    def read(data: bytes) -> bool:
+        reader = DigitReader.from_bytes(data)
+        assert np.isfinite(reader.coef).all()
+        assert len(set(reader.classes)) == len(reader.classes) > 1
+        return True
+
+    return seeds, signed, read
+
+
+KINDS = {"pictures": pictures, "idx": idx, "models": models}
+
+
+def work(kind: str, first: int, last: int, place: mmap.mmap, out: io.TextIOWrapper) -> None:
+    """Try the files of these numbers; the place holds the number at hand, for whoever sees this process die."""
+    from inklens.errors import InklensError
+
+    seeds, mended, read = KINDS[kind]()
+    for data in seeds:
+        assert read(data)
+    counts: Counter[str] = Counter()
+    findings, slowest = [], (0.0, -1)
+    for number in range(first, last):
+        place[:8] = PAGE.pack(number)
+        rng = Random(number)
+        data = seeds[number % len(seeds)]
+        data = mended(data, rng) if rng.random() < 0.5 else damaged(data, rng)
+        start = time.process_time()
+        try:
+            read(data)
+            counts["read"] += 1
+        except InklensError as error:
+            counts[getattr(error, "code", "refused")] += 1
+        except BaseException as error:
+            findings.append([number, f"{type(error).__name__}: {error}"[:200]])
+        taken = time.process_time() - start
+        slowest = max(slowest, (taken, number))
+        if taken > SLOW_SECONDS:
+            findings.append([number, f"took {taken:.2f} s"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    json.dump({"counts": counts, "findings": findings, "slowest": slowest, "peak_mb": peak}, out)
+
+
+def main() -> None:
+    """Work in children, each of some thousand files, and print the sum."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("files", type=int)
+    parser.add_argument("--from", dest="first", type=int, default=0, metavar="N")
+    parser.add_argument("--log", type=Path, default=None, help="a line of JSON after each part")
+    options = parser.parse_args()
+    total: dict = {"kind": options.kind, "files": 0, "counts": Counter(), "findings": [], "slowest": [0.0, -1]}
+    total |= {"peak_mb": 0, "cpu_seconds": 0.0}
+    place, at, end = mmap.mmap(-1, mmap.PAGESIZE), options.first, options.first + options.files
+    while at < end:
+        stop = min(at + 20_000, end)
+        code, part = _in_child(options.kind, at, stop, place)
+        if code:  # a signal: this file is the finding, and the part before it is lost to the counts
+            (died,) = PAGE.unpack(place[:8])
+            total["findings"].append([died, f"ended with {code}"])
+            stop = died + 1
+        else:
+            total["counts"].update(part["counts"])
+            total["findings"] += part["findings"]
+            total["slowest"] = max(total["slowest"], part["slowest"])
+            total["peak_mb"] = max(total["peak_mb"], part["peak_mb"])
+        total["files"] += stop - at
+        at = stop
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        total["cpu_seconds"] = round(used.ru_utime + used.ru_stime, 1)
+        if options.log:
+            options.log.write_text(json.dumps(total) + "\n")
+    print(json.dumps(total))
+    sys.exit(bool(total["findings"]))
+
+
+def _in_child(kind: str, first: int, last: int, place: mmap.mmap) -> tuple[int, dict]:
+    """Return the exit status of a child, and what it told."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(ours)
+        status = 1
+        try:
+            with os.fdopen(theirs, "w") as out:
+                work(kind, first, last, place, out)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(theirs)
+    with os.fdopen(ours) as told:
+        text = told.read()
+    _, status = os.waitpid(child, 0)
+    return status, json.loads(text) if status == 0 else {}
+
+
+if __name__ == "__main__":
+    main()
