@@ -10,6 +10,7 @@
     ├── ModelFileError (ValueError)        a model file that is damaged, foreign or too new
     ├── NoFlipError (ValueError)           no picture gets the asked answer, and that is proven
     ├── OutputError (OSError)              a result that could not be written
+    ├── ClusterError (OSError)             a Dask cluster that cannot be reached, or that got lost
     └── MissingPackageError (ImportError)  an optional package is not installed
 
     ScaleWarning (UserWarning)             columns so small that no fit under this penalty can use them
@@ -66,6 +67,10 @@ class NoFlipError(InklensError, ValueError):
 
 class OutputError(InklensError, OSError):
     """A result that could not be written."""
+
+
+class ClusterError(InklensError, OSError):
+    """A Dask cluster that cannot be reached, whose workers run something else, or that got lost."""
 
 
 class MissingPackageError(InklensError, ImportError):

@@ -1,0 +1,271 @@
+"""Dask clusters: started on this computer or reached at an address, and checked before any work goes there.
+
+Whoever reaches a scheduler can run code on its workers, and results come back as pickles. So a cluster that is started
+here listens on the loopback interface alone, and one elsewhere has to be encrypted unless that is waived.
+"""
+
+import ipaddress
+import logging
+import os
+import platform
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from inklens.errors import ClusterError, MissingPackageError, ParameterError, require
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOOPBACK = "127.0.0.1"
+MOST_WORKERS = 256  # on this computer
+CONNECT_SECONDS = 10.0  # until a scheduler has to answer
+CHECK_SECONDS = 60.0  # until every worker has said what it runs; busy ones answer between two tasks
+ENCRYPTED = ("tls", "ucx", "wss")  # ways to a scheduler that are encrypted, or (ucx) a cluster's own network
+COMPARED = ("Python", "inklens", "numpy", "distributed")
+
+
+class Where(NamedTuple):
+    """What `--dask` asks for: so many workers on this computer, or the address of a scheduler."""
+
+    n_workers: int | None = None  # None: one for each core
+    address: str | None = None
+
+
+class Facts(NamedTuple):
+    """What a process runs, as far as results depend on it."""
+
+    python: str
+    inklens: str
+    numpy: str
+    distributed: str
+
+
+def where(text: str) -> Where:
+    """Return what ``local``, ``local:N`` or an address such as ``tls://host:8786`` means.
+
+    Raises
+    ------
+    ParameterError
+        Anything else.
+
+    >>> where("local:4"), where("tls://10.0.0.5:8786")
+    (Where(n_workers=4, address=None), Where(n_workers=None, address='tls://10.0.0.5:8786'))
+    """
+    found = re.fullmatch(r"local(?::(\d{1,6}))?", text)
+    if found:
+        n_workers = int(found[1]) if found[1] else None
+        if n_workers is not None and not 1 <= n_workers <= MOST_WORKERS:
+            raise ParameterError(f"expected 1 to {MOST_WORKERS} workers on this computer, got {text!r}")
+        return Where(n_workers=n_workers)
+    address = text if "://" in text else f"tcp://{text}"
+    try:
+        parts = urlsplit(address)
+        valid = bool(parts.hostname and parts.port) or parts.scheme == "inproc"
+    except ValueError:  # a port that is none
+        valid = False
+    if not valid:
+        raise ParameterError(
+            f"expected 'local', 'local:N' or a scheduler's address such as 'tls://10.0.0.5:8786' for Dask, got {text!r}"
+        )
+    return Where(address=address)
+
+
+@contextmanager
+def opened(text: str, *, insecure: bool = False) -> "Iterator[Client]":
+    """Open the cluster that a text names (`where`), check it, and close what was opened at the end.
+
+    Parameters
+    ----------
+    text : str
+        ``"local"`` (a process for each core), ``"local:N"``, or a scheduler's address. Certificates for ``tls://`` are
+        those of Dask's own configuration (``distributed.comm.tls``).
+    insecure : bool, default=False
+        Whether a scheduler on another computer may be reached without encryption.
+
+    Raises
+    ------
+    ParameterError
+        A text that names no cluster; a plain ``tcp://`` address on another computer without `insecure`.
+    ClusterError
+        Nobody answers there, no workers, or workers that run something else than this process (`check`).
+
+    Examples
+    --------
+    ::
+
+        with cluster.opened("local:2") as client:
+            ...
+    """
+    place = where(text)
+    if place.address is not None:
+        require_encryption(place.address, insecure=insecure)
+        with _reached(place.address) as client:
+            check(client)
+            yield client
+        return
+    with _started(place.n_workers or _cores()) as client:
+        yield client
+
+
+@contextmanager
+def _started(n_workers: int) -> "Iterator[Client]":
+    """Start workers on this computer; nothing but the loopback interface is listened to."""
+    distributed = require("distributed", extra="dask")
+    cluster = distributed.LocalCluster(
+        n_workers=n_workers,
+        threads_per_worker=max(1, _cores() // n_workers),
+        processes=True,
+        host=LOOPBACK,
+        dashboard_address=f"{LOOPBACK}:0",  # None would still listen, at Dask's own port, which another may have
+        worker_dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    )
+    try:
+        with distributed.Client(cluster, direct_to_workers=True, set_as_default=False) as client:
+            yield client
+    finally:
+        cluster.close()
+
+
+@contextmanager
+def _reached(address: str) -> "Iterator[Client]":
+    distributed = require("distributed", extra="dask")
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise ClusterError(
+            f"no Dask scheduler answers at {address} ({_said(error)}); start one with 'dask scheduler', or give the "
+            "address that it prints"
+        ) from error
+    try:
+        yield client
+    finally:
+        with suppress(OSError, TimeoutError):  # a scheduler that has gone is closed already
+            client.close(timeout=CONNECT_SECONDS)
+
+
+def require_encryption(address: str, *, insecure: bool) -> None:
+    """Raise `ParameterError` where code and data would cross a network in the clear, unless that is accepted.
+
+    >>> require_encryption("tcp://127.0.0.1:8786", insecure=False)
+    >>> require_encryption("tcp://10.0.0.5:8786", insecure=True)
+    >>> require_encryption("tcp://10.0.0.5:8786", insecure=False)
+    Traceback (most recent call last):
+    ...
+    inklens.errors.ParameterError: tcp://10.0.0.5:8786 is another computer, reached without encryption: ...
+    """
+    parts = urlsplit(address)
+    if insecure or parts.scheme in (*ENCRYPTED, "inproc") or _is_loopback(parts.hostname or ""):
+        return
+    raise ParameterError(
+        f"{address} is another computer, reached without encryption: whoever listens there or on the way can run code "
+        "here and there; give a tls:// address, or --insecure (insecure=True) for a network that you trust"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether every address of a host is this computer's loopback interface."""
+    try:
+        found = {ipaddress.ip_address(host)}
+    except ValueError:
+        try:
+            found = {ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)}
+        except (OSError, ValueError):
+            return False
+    return all(address.is_loopback for address in found)
+
+
+# ---- what workers run ------------------------------------------------------------------------------------------------
+
+
+def facts() -> Facts:
+    """Return what this process runs; a worker is asked by calling it there."""
+    return Facts(platform.python_version(), *(metadata.version(package) for package in COMPARED[1:]))
+
+
+def check(client: "Client", workers: list[str] | None = None) -> None:
+    """Raise `ClusterError` unless every worker runs what this process does.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    workers : list of str or None
+        Addresses; None is all.
+    """
+    workers = list(client.scheduler_info(n_workers=-1)["workers"]) if workers is None else workers
+    if not workers:
+        raise ClusterError(f"the scheduler at {address_of(client)} has no workers; start some with 'dask worker'")
+    own = facts()
+    asked = {
+        address: client.submit(facts, workers=[address], allow_other_workers=False, pure=False, priority=100)
+        for address in workers
+    }
+    for address, future in asked.items():
+        _compare(own, _answer(address, future), address)
+
+
+def _answer(address: str, future: "object") -> Facts:
+    try:
+        return Facts(*future.result(timeout=CHECK_SECONDS))  # type: ignore[attr-defined]
+    except TimeoutError as error:
+        raise ClusterError(
+            f"the worker {address} did not say within {CHECK_SECONDS:.0f} s what it runs; is it stopped, or busy?"
+        ) from error
+    except Exception as error:  # whatever its Python makes of a function that it does not know
+        raise ClusterError(
+            f"the worker {address} cannot run inklens ({_said(error)}); install inklens {facts().inklens} there, with "
+            f"Python {platform.python_version()}"
+        ) from error
+
+
+def _compare(own: Facts, other: Facts, address: str) -> None:
+    different = [
+        f"{name} {theirs} (here {ours})"
+        for name, ours, theirs in zip(COMPARED, own, other, strict=True)
+        if ours != theirs and not (name == "Python" and ours.split(".")[:2] == theirs.split(".")[:2])
+    ]
+    if different:
+        raise ClusterError(
+            f"the worker {address} has {', '.join(different)}; the same versions have to be everywhere, so that "
+            "results are the same"
+        )
+
+
+# ---- what a user wants to know ---------------------------------------------------------------------------------------
+
+
+def address_of(client: "Client") -> str:
+    """Return the scheduler's address."""
+    return str(client.scheduler.address) if client.scheduler is not None else "an unknown address"
+
+
+def dashboard(client: "Client") -> str | None:
+    """Return the link to the cluster's dashboard; None where it has none."""
+    if find_spec("bokeh") is None or "dashboard" not in client.scheduler_info(n_workers=0).get("services", {}):
+        return None
+    return str(client.dashboard_link)
+
+
+def current_client() -> "Client | None":
+    """Return the client that Dask itself would use here; None without one, or without Dask."""
+    try:
+        distributed = require("distributed", extra="dask")
+        return distributed.get_client()
+    except (MissingPackageError, ValueError):
+        return None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _said(error: BaseException) -> str:
+    """Return what an error says in one short line."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
