@@ -1,9 +1,9 @@
 """Read pictures into a table: what ``inklens read --dask`` does."""
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from distributed import Client
@@ -26,7 +26,7 @@ class TableReading:
     """What became of the pictures; counts are of all rows of the table."""
 
     table: str
-    outcomes: Outcomes = Outcomes()
+    outcomes: Outcomes = field(default_factory=Outcomes)
     n_read: int = 0  # in this run
     n_before: int = 0  # pictures whose rows were there already
     n_to_read: int = 0
@@ -39,6 +39,21 @@ class TableReading:
     def rate(self) -> float:
         """Pictures per second."""
         return self.n_read / self.seconds if self.seconds else 0.0
+
+    def in_words(self) -> list[str]:
+        """Return what a person wants to know, in lines."""
+        answered, refused, failed = self.outcomes
+        lines = [
+            f"{self.outcomes.total:,} pictures in {self.table}: {answered:,} answered, {refused:,} refused (column "
+            f"reasons), {failed:,} that could not be read (column error)"
+        ]
+        if self.n_read:
+            lines.append(f"{self.n_read:,} were read now, in {in_words(self.seconds)}: {self.rate:,.1f} pictures/s")
+        if self.n_before:
+            lines.append(f"{self.n_before:,} had been read before")
+        if self.n_gone:
+            lines.append(f"{self.n_gone:,} rows are of pictures that are no longer found; they stay")
+        return lines
 
     def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens read --dask --json``."""
@@ -63,7 +78,7 @@ def read_into_table(
     *,
     table: str | Path,
     reader: DigitReader,
-    client: Client,
+    cluster: Callable[[], AbstractContextManager[Client]],
     named: Iterable[str] = (),
     many: bool | None = None,
     size: int | None = None,
@@ -78,8 +93,9 @@ def read_into_table(
     table : path
         A folder of Parquet files, ``part-0000000.parquet`` and so on, that is made or continued. Each is written whole
         as soon as its pictures are read: a run that is killed loses what was being read, and the same call goes on.
-    client : distributed.Client
-        Its workers have to be able to open the files under the same absolute names.
+    cluster : callable
+        Returns a context manager of a `distributed.Client`; called once it is known that there is something to read.
+        The workers have to be able to open the files under the same absolute names.
     many : bool, optional
         As for `DigitReader.read_lines`.
     size : int, optional
@@ -108,10 +124,12 @@ def read_into_table(
         result = TableReading(str(table), outcomes=done, notes=tuple(search.notes))
         _count(pictures, known, result)
         size = size or int(noted["batch"] if noted else batch_size(len(pictures)))
-        columns = schema(reader.classes, fingerprint(reader, many=many, size=size))
-        plugin = ReaderOnWorkers(reader, many, columns)
-        batches = planned(paired(pictures, known), taken=parts.parts, size=size)
-        _read(parts, answers(client, batches, plugin), result, tell)
+        if result.n_to_read:
+            columns = schema(reader.classes, fingerprint(reader, many=many, size=size))
+            batches = planned(paired(pictures, known), taken=parts.parts, size=size)
+            tell(0, result.n_to_read, "waiting for the cluster")
+            with cluster() as client:
+                _read(parts, answers(client, batches, ReaderOnWorkers(reader, many, columns)), result, tell)
     return result
 
 
@@ -122,6 +140,7 @@ def _counted(search: Iterable[Found], tell: Progress) -> Spool[Found]:
         if len(pictures) % PER_TELL == 0:
             tell(0, None, f"{len(pictures):,} pictures found")
     return pictures
+
 
 def _known(parts: PartTable, tell: Progress) -> tuple[Spool[Known], Outcomes]:
     """Return what the table has, by path, and what became of it."""
@@ -151,7 +170,7 @@ def _read(parts: PartTable, answered: Iterator[tuple[Batch, bytes]], result: Tab
     tell(0, result.n_to_read, "waiting for the first pictures")
     try:
         with closing(answered):
-            for batch, part in answered if result.n_to_read else ():
+            for batch, part in answered:
                 changed = parts.write(batch.part, part, replaces=batch.replaces)
                 result.outcomes = result.outcomes.plus(changed)
                 result.n_read += len(batch.pictures)
@@ -161,7 +180,8 @@ def _read(parts: PartTable, answered: Iterator[tuple[Batch, bytes]], result: Tab
         result.interrupted = True
     except ClusterError as error:
         raise ClusterError(
-            f"{error}; {result.n_read:,} pictures were read into {result.table!r}, and the same command goes on from there"
+            f"{error}; {result.n_read:,} pictures were read into {result.table!r}, and the same command goes on from "
+            "there"
         ) from error
 
 

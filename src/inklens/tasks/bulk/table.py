@@ -118,7 +118,7 @@ def fingerprint(reader: DigitReader, *, many: bool | None, size: int) -> dict[st
     """Return what is noted of a run in every part: which model read, with which settings, in which batches."""
     return {
         "model": hashlib.sha256(reader.to_bytes()).hexdigest(),
-        "settings": {name: value for name, value in sorted(reader.settings.items())},
+        "settings": dict(sorted(reader.settings.items())),
         "recipe": reader.recipe,
         "many": many,
         "batch": size,
@@ -133,7 +133,12 @@ def check_same(noted: Mapping[str, object], now: Mapping[str, object], folder: P
     ParameterError
         With what is different.
     """
-    words = {"model": "another model", "recipe": "another --recipe", "settings": "other options", "many": "other --many"}
+    words = {
+        "model": "another model",
+        "recipe": "another --recipe",
+        "settings": "other options",
+        "many": "other --many",
+    }
     different = [words[name] for name in words if noted.get(name) != now[name]]
     if different:
         raise ParameterError(
