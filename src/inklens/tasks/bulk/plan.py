@@ -46,7 +46,7 @@ def paired(pictures: Iterable[Found], known: Iterable[Known]) -> Iterator[Pair]:
         for record in same:
             if isinstance(record, Found):
                 found = found or record
-            else:
+            elif isinstance(record, Known):
                 row = record
         yield found, row
 

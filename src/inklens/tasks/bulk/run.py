@@ -1,9 +1,9 @@
 """Read pictures into a table: what ``inklens read --dask`` does."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from distributed import Client
@@ -15,7 +15,7 @@ from inklens.tasks.bulk.pictures import Found, Search
 from inklens.tasks.bulk.plan import Batch, Known, batch_size, is_done, paired, planned
 from inklens.tasks.bulk.rows import Outcomes, schema
 from inklens.tasks.bulk.sorting import Spool
-from inklens.tasks.bulk.table import PartTable, check_same, fingerprint
+from inklens.tasks.bulk.table import Origin, PartTable
 from inklens.tasks.bulk.workers import ReaderOnWorkers, answers
 
 PER_TELL = 1_000  # names between two signs of life
@@ -116,16 +116,16 @@ def read_into_table(
     tell = progress or (lambda done, total, what: None)
     search = Search(places, named=named)
     with PartTable(Path(table)).opened() as parts:
-        noted = parts.noted()
-        if noted is not None:
-            check_same(noted, fingerprint(reader, many=many, size=0), parts.folder)
+        begun = parts.origin()
+        if begun is not None:
+            begun.check_same(Origin.of(reader, many=many), parts.folder)
         pictures = _counted(search, tell)
         known, done = _known(parts, tell)
         result = TableReading(str(table), outcomes=done, notes=tuple(search.notes))
         _count(pictures, known, result)
-        size = size or int(noted["batch"] if noted else batch_size(len(pictures)))
+        size = size or (begun.batch if begun else batch_size(len(pictures)))
         if result.n_to_read:
-            columns = schema(reader.classes, fingerprint(reader, many=many, size=size))
+            columns = schema(reader.classes, asdict(Origin.of(reader, many=many, batch=size)))
             batches = planned(paired(pictures, known), taken=parts.parts, size=size)
             tell(0, result.n_to_read, "waiting for the cluster")
             with cluster() as client:
@@ -164,7 +164,7 @@ def _count(pictures: Iterable[Found], known: Iterable[Known], result: TableReadi
             result.n_to_read += 1
 
 
-def _read(parts: PartTable, answered: Iterator[tuple[Batch, bytes]], result: TableReading, tell: Progress) -> None:
+def _read(parts: PartTable, answered: Generator[tuple[Batch, bytes]], result: TableReading, tell: Progress) -> None:
     """Write parts as they come; Ctrl-C ends that, and what is written stays."""
     begun = time.monotonic()
     tell(0, result.n_to_read, "waiting for the first pictures")

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,40 @@ LOCK = ".lock"  # readers of folders of Parquet pass over names that begin with 
 PART = re.compile(r"part-(\d{7,})\.parquet")
 FLEETING = ("missing", "unreadable", "crashed")  # errors that another run may not have
 NEEDED = ["path", "size", "modified", "accepted", "error_code"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What every part notes of the run that began its table."""
+
+    model: str  # SHA-256 of its file
+    recipe: str
+    settings: Mapping[str, object]  # of the `Normaliser`
+    many: bool | None
+    batch: int  # pictures of a part, at most
+
+    @classmethod
+    def of(cls, reader: DigitReader, *, many: bool | None, batch: int = 0) -> "Origin":
+        """Describe a run."""
+        digest = hashlib.sha256(reader.to_bytes()).hexdigest()
+        return cls(digest, reader.recipe, dict(reader.settings), many, batch)
+
+    def check_same(self, now: "Origin", folder: Path) -> None:
+        """Refuse to continue a table that another model, or other options, began.
+
+        Raises
+        ------
+        ParameterError
+            With what is different.
+        """
+        words = {"model": "another --model", "recipe": "another --recipe", "settings": "other options for photos"}
+        words["many"] = "another of --one and --many"
+        different = [word for name, word in words.items() if getattr(self, name) != getattr(now, name)]
+        if different:
+            raise ParameterError(
+                f"{str(folder)!r} was begun with {' and '.join(different)}; name a new table with -o, or use the same "
+                "again"
+            )
 
 
 class PartTable:
@@ -71,16 +106,19 @@ class PartTable:
                 )
         return parts
 
-    def noted(self) -> Mapping[str, object] | None:
+    def origin(self) -> Origin | None:
         """Return what the first part says of the run that began the table; None without parts."""
         if not self.parts:
             return None
         path = next(iter(self.parts.values()))
         with _readable(path):
             metadata = parquet.read_schema(path).metadata or {}
-        if NOTED not in metadata:
-            raise OutputError(f"{str(path)!r} was not written by inklens read; name another folder with -o")
-        return json.loads(metadata[NOTED])
+        try:
+            return Origin(**json.loads(metadata[NOTED]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise OutputError(
+                f"{str(path)!r} was not written by this version of inklens read; name another folder with -o"
+            ) from error
 
     def known(self) -> Iterator[tuple[Known, Outcomes]]:
         """Yield what is known of every picture, and what became of it."""
@@ -112,38 +150,6 @@ class PartTable:
         write_bytes(path, to_parquet(whole, old.schema))
         before, after = outcomes(old), outcomes(whole)
         return Outcomes(*(b - a for a, b in zip(before, after, strict=True)))
-
-
-def fingerprint(reader: DigitReader, *, many: bool | None, size: int) -> dict[str, object]:
-    """Return what is noted of a run in every part: which model read, with which settings, in which batches."""
-    return {
-        "model": hashlib.sha256(reader.to_bytes()).hexdigest(),
-        "settings": dict(sorted(reader.settings.items())),
-        "recipe": reader.recipe,
-        "many": many,
-        "batch": size,
-    }
-
-
-def check_same(noted: Mapping[str, object], now: Mapping[str, object], folder: Path) -> None:
-    """Refuse to continue a table that another model, or other options, began.
-
-    Raises
-    ------
-    ParameterError
-        With what is different.
-    """
-    words = {
-        "model": "another model",
-        "recipe": "another --recipe",
-        "settings": "other options",
-        "many": "other --many",
-    }
-    different = [words[name] for name in words if noted.get(name) != now[name]]
-    if different:
-        raise ParameterError(
-            f"{str(folder)!r} was begun with {' and '.join(different)}; name a new table with -o, or use the same again"
-        )
 
 
 @contextmanager

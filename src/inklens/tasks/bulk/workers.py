@@ -1,7 +1,7 @@
 """Batches of pictures on Dask's workers: the model goes there once, answers come back as they are ready."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -50,10 +50,12 @@ class ReaderOnWorkers(WorkerPlugin):
 
 def read_batch(plugin: str, pictures: tuple[Found, ...]) -> bytes:
     """Read on a worker."""
-    return get_worker().plugins[plugin].read(pictures)
+    reader = get_worker().plugins[plugin]
+    assert isinstance(reader, ReaderOnWorkers)
+    return reader.read(pictures)
 
 
-def answers(client: Client, batches: Iterable[Batch], plugin: ReaderOnWorkers) -> Iterator[tuple[Batch, bytes]]:
+def answers(client: Client, batches: Iterable[Batch], plugin: ReaderOnWorkers) -> Generator[tuple[Batch, bytes]]:
     """Yield every batch once with its rows, as they are ready.
 
     Batches are drawn as workers have room, so there may be any number. A batch whose worker died is read again by
@@ -151,7 +153,8 @@ class _Desk:
             return None
         del self.jobs[part]
         self.longest = max(self.longest, time.monotonic() - job.since)
-        self.client.cancel(job.futures)
+        if len(job.futures) > 1:
+            self.client.cancel(job.futures)  # who is late need not go on
         return job.batch, rows
 
     def _rows(self, job: _Job, future: Future) -> bytes | None:
