@@ -4,6 +4,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from inklens.errors import PhotoError
@@ -58,20 +59,20 @@ class Search:
         elif os.path.lexists(place):
             yield _found(place)
         elif glob.has_magic(place):
-            fitting = glob.iglob(place, recursive=True)  # noqa: PTH207
-            first = next(fitting, None)
-            if first is None:
-                raise PhotoError(f"no file fits {place!r}; check the pattern", code="missing")
-            yield from self._each(first, fitting)
+            yield from self._fitting(place)
         else:
             raise PhotoError(f"there is no file or folder {place!r}; check the name", code="missing")
 
-    def _each(self, first: str, others: Iterator[str]) -> Iterator[Found]:
-        for name in (first, *others):
-            if os.path.isdir(name):  # noqa: PTH112
-                yield from self._below(name)
-            else:
-                yield _found(name)
+    def _fitting(self, pattern: str) -> Iterator[Found]:
+        parts = Path(pattern).parts
+        fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+        root, any_fits = Path(*parts[:fixed]), False
+        for path in root.glob(str(Path(*parts[fixed:]))):  # which follows no links to folders, as `glob.glob` does
+            if not any(part.startswith(".") for part in path.relative_to(root).parts):
+                any_fits = True
+                yield from self._below(str(path)) if path.is_dir() else [_found(str(path))]
+        if not any_fits:
+            raise PhotoError(f"no file fits {pattern!r}; check the pattern", code="missing")
 
     def _below(self, folder: str) -> Iterator[Found]:
         waiting = [os.path.abspath(folder)]  # noqa: PTH100 (a link stays what it is called)

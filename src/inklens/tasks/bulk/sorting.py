@@ -40,7 +40,11 @@ class Spool(Generic[Record]):
 
     def __iter__(self) -> Iterator[Record]:
         self._held.sort()
-        return merge(self._held, *map(_records_of, self._runs))
+        yield from merge(self._held, *map(_records_of, self._runs))  # a generator: it keeps the files open
+
+    def __del__(self) -> None:
+        for run in self._runs:
+            run.close()
 
     def _spill(self) -> None:
         self._held.sort()

@@ -4,11 +4,14 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from queue import Empty, SimpleQueue
+from threading import Thread
+from uuid import uuid4
 
 import pyarrow as pa
 from distributed import CancelledError, Client, Future, KilledWorker, WorkerPlugin, get_worker
+from distributed.client import ClosedClientError
+from distributed.comm import CommClosedError
 
 from inklens.errors import ClusterError
 from inklens.reader import DigitReader
@@ -21,17 +24,17 @@ PER_THREAD = 2  # batches that a thread of a worker has: one to read, one to beg
 LOOK_SECONDS = 1.0  # between looks at which batches are late, and which workers there are
 PATIENCE_SECONDS, PATIENCE = 60.0, 8  # a batch is late after this long, and so many times as long as any other took
 GONE_SECONDS = 25.0  # without a scheduler, or a worker, before the run ends
+TIDY_SECONDS = 5.0
+GONE = "the cluster has gone: its scheduler, or every worker, no longer answers"
 CRASHED = "a worker broke down whenever it read this picture; read it alone"
 
 
 class ReaderOnWorkers(WorkerPlugin):
     """A model that every worker has, those that come later included."""
 
-    _numbers = count()
-
     def __init__(self, reader: DigitReader, many: bool | None, columns: pa.Schema) -> None:
         self.reader, self.many, self.columns = reader, many, columns
-        self.name = f"inklens-reader-{time.time_ns()}-{next(self._numbers)}"
+        self.name = f"inklens-reader-{uuid4()}"
 
     def read(self, pictures: tuple[Found, ...]) -> bytes:
         """Return the rows of some pictures as Parquet."""
@@ -67,12 +70,14 @@ def answers(client: Client, batches: Iterable[Batch], plugin: ReaderOnWorkers) -
     ClusterError
         The scheduler, or every worker, has gone.
     """
-    with _installed(client, plugin):
-        desk = _Desk(client, plugin)
-        try:
+    desk = _Desk(client, plugin)
+    try:
+        with _installed(client, plugin):
             yield from desk.answers(iter(batches))
-        finally:
-            desk.cancel()
+    except (CancelledError, ClosedClientError, CommClosedError, TimeoutError) as error:
+        raise ClusterError(GONE) from error
+    finally:
+        desk.cancel()
 
 
 @contextmanager
@@ -81,8 +86,10 @@ def _installed(client: Client, plugin: ReaderOnWorkers) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(Exception):  # the cluster may have gone, and a model that is left on a worker does no harm
-            client.unregister_worker_plugin(plugin.name)
+        if client.status == "running":  # a worker that stands still would never say that it has forgotten the model
+            tidy = Thread(target=client.unregister_worker_plugin, args=(plugin.name,), daemon=True)
+            tidy.start()
+            tidy.join(TIDY_SECONDS)
 
 
 @dataclass
@@ -128,7 +135,7 @@ class _Desk:
 
     def _submit(self, pictures: tuple[Found, ...], workers: list[str] | None = None) -> Future:
         return self.client.submit(
-            read_batch, self.plugin.name, pictures, workers=workers, pure=False, key=f"inklens-read-{time.time_ns()}"
+            read_batch, self.plugin.name, pictures, workers=workers, pure=False, key=f"inklens-read-{uuid4()}"
         )
 
     def _begin(self, batch: Batch) -> None:
@@ -166,8 +173,6 @@ class _Desk:
         except TimeoutError:
             self._again(job)
             return None
-        except CancelledError as error:
-            raise self._lost() from error
 
     def _one_by_one(self, pictures: tuple[Found, ...]) -> bytes:
         """Find the picture that no worker survives."""
@@ -181,8 +186,6 @@ class _Desk:
                 return (waiting or self._submit((picture,))).result()
             except KilledWorker:
                 continue
-            except CancelledError as error:
-                raise self._lost() from error
         return self.plugin.failed(picture, "crashed", CRASHED)
 
     # ---- who is there, and who is late
@@ -198,7 +201,7 @@ class _Desk:
                 self.threads = self.client.nthreads()
                 self.seen = time.monotonic() if self.threads else self.seen
         if self.client.status == "closed" or now - self.seen > GONE_SECONDS:
-            raise self._lost()
+            raise ClusterError(GONE)
         late = max(PATIENCE_SECONDS, PATIENCE * self.longest)
         for job in self.jobs.values():
             if now - job.since > late and len(job.futures) == 1:
@@ -211,9 +214,6 @@ class _Desk:
         others = [address for address in self.threads if address not in having]
         if others:
             self._follow(job, self._submit(job.batch.pictures, workers=others))
-
-    def _lost(self) -> ClusterError:
-        return ClusterError("the cluster has gone: its scheduler, or every worker, no longer answers")
 
 
 def _error(picture: Found, code: str, message: str) -> PictureReading:
