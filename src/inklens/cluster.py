@@ -27,6 +27,13 @@ MOST_WORKERS = 256  # on this computer
 CONNECT_SECONDS = 10.0  # until a scheduler has to answer
 CHECK_SECONDS = 60.0  # until every worker has said what it runs; busy ones answer between two tasks
 ENCRYPTED = ("tls", "ucx", "wss")  # ways to a scheduler that are encrypted, or (ucx) a cluster's own network
+# What a worker on this computer does first: Ctrl-C reaches all processes of a terminal, and is for the one that asked.
+DEAF = """
+import signal
+
+def dask_setup(worker):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+"""
 COMPARED = ("Python", "inklens", "numpy", "distributed")
 
 
@@ -125,6 +132,7 @@ def _started(n_workers: int) -> "Iterator[Client]":
         dashboard_address=f"{LOOPBACK}:0",  # None would still listen, at Dask's own port, which another may have
         worker_dashboard_address=None,
         silence_logs=logging.CRITICAL,
+        preload=[DEAF],
     )
     try:
         with distributed.Client(cluster, direct_to_workers=True, set_as_default=False) as client:
