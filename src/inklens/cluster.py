@@ -151,11 +151,26 @@ def _reached(address: str) -> "Iterator[Client]":
             f"no Dask scheduler answers at {address} ({_said(error)}); start one with 'dask scheduler', or give the "
             "address that it prints"
         ) from error
+    with _quiet():
+        try:
+            yield client
+        finally:
+            with suppress(OSError, TimeoutError):  # a scheduler that has gone is closed already
+                client.close(timeout=CONNECT_SECONDS)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from logging what becomes an error with a sentence of its own, such as a scheduler that has gone."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        yield client
+        yield
     finally:
-        with suppress(OSError, TimeoutError):  # a scheduler that has gone is closed already
-            client.close(timeout=CONNECT_SECONDS)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def require_encryption(address: str, *, insecure: bool) -> None:
