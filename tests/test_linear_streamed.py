@@ -263,7 +263,7 @@ def test_row_arrays_are_the_same_held_or_made_again(seed, sizes):
     held, made = RowArray.of(x, parts), RowArray(parts, lambda i: x[parts[i]].copy(), 3, x.dtype)
     place = np.arange(len(x))
     for array in (held, made):
-        both = RowArray.combine(lambda part, a, b: a * b + place[part, None], array, held)
+        both = RowArray.combine(lambda a, b, k: a * b + k[:, None], array, held, place)
         assert both.shape == x.shape
         np.testing.assert_array_equal(np.asarray(both), x * x + place[:, None])
         np.testing.assert_array_equal(np.concatenate([both.block(i) for i in range(len(parts))]), np.asarray(both))

@@ -141,6 +141,27 @@ def _started(n_workers: int) -> "Iterator[Client]":
         cluster.close()
 
 
+class InProcess:
+    """A cluster of this process alone, for data of Dask where nobody has started another."""
+
+    def __init__(self, n_workers: int = 1) -> None:
+        distributed = require("distributed", extra="dask")
+        self.cluster = distributed.LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=max(1, _cores() // n_workers),
+            processes=False,
+            dashboard_address=f"{LOOPBACK}:0",
+            worker_dashboard_address=f"{LOOPBACK}:0",  # None would listen on every interface
+            silence_logs=logging.CRITICAL,
+        )
+        self.client: Client = distributed.Client(self.cluster, set_as_default=False)
+
+    def close(self) -> None:
+        """Stop it."""
+        self.client.close()
+        self.cluster.close()
+
+
 @contextmanager
 def _reached(address: str) -> "Iterator[Client]":
     distributed = require("distributed", extra="dask")

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from inklens.errors import ClusterError
 from inklens.linear import deadline, memory
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.difficulties import difficulty
@@ -55,6 +56,14 @@ class Status(StrEnum):
     CERTIFIED = "certified"  # within tol of the optimum, proven
     SEPARATED = "separated"  # the classes are, proven: without a penalty no optimum exists
     STOPPED = "stopped"  # a limit came first, or the method could get no further
+
+
+class FitLost(ClusterError):
+    """The workers that hold the rows are lost; `solution` is the best point so far, with what had been proven of it."""
+
+    def __init__(self, message: str, solution: "Solution") -> None:
+        super().__init__(message)
+        self.solution = solution
 
 
 class FitInterrupted(KeyboardInterrupt):
@@ -167,6 +176,8 @@ def solve(
     ------
     FitInterrupted
         On Ctrl-C; it carries the best solution so far, the start if there is no better one.
+    FitLost
+        Where rows live on workers, and these are lost; likewise.
     """
     with memory.scope(memory_limit):
         run, method, start = _prepared(problem, tol, start, time_budget, method)
@@ -174,6 +185,8 @@ def solve(
             run.follow(method, start, max_iter, callback)
         except KeyboardInterrupt:
             raise FitInterrupted(run.finish()) from None
+        except ClusterError as error:
+            raise FitLost(str(error), run.restored()) from error
         return run.finish()
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -20,14 +21,15 @@ from sklearn.utils.validation import _check_n_features, _check_sample_weight, ch
 from inklens.errors import DataError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.conditioning import remark_on
-from inklens.linear.driver import FitInterrupted, Solution, Status, solve
+from inklens.linear.driver import FitInterrupted, FitLost, Solution, Status, solve
 from inklens.linear.other_names import answer_other_names
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.returned import in_float32, is_float32, single
 from inklens.linear.rows.compressed import checked_csr
+from inklens.linear.rows.elsewhere import brought, by_parts, is_elsewhere
 from inklens.linear.rows.layouts import dense_storage, make_block
-from inklens.linear.rows.rows import Rows, is_matrix
+from inklens.linear.rows.rows import Rows, given_back, is_matrix
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
 from inklens.linear.watching import Callback, CallbackSupportMixin, Watching, with_callbacks
 from inklens.reprs import Card, certificate_facts, listed
@@ -211,7 +213,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         X : array-like or sparse matrix (n_samples, n_features), list of these, or `Rows`
             Finite numbers. uint8 and float32 are used as they are, memory-mapped arrays are read block by block, a list
             is stacked row by row, and ``Rows.of(pixels, scale=1 / 255)`` fits pixels as ``pixels / 255`` with no copy.
-            Torch tensors and CuPy or JAX arrays stay on their device, and passes over them run there.
+            Torch tensors and CuPy or JAX arrays stay on their device, and passes over them run there. Dask arrays and
+            tables, lists of delayed parts, and lists of files are read by Dask's workers, and stay there: `Rows.of`.
         y : array-like (n_samples,)
             At least two different labels.
         sample_weight : array-like (n_samples,), default=None
@@ -230,8 +233,11 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             NaN or infinity, one class, no rows or columns, parameters out of range, values too large or too small for
             any coefficient to be found.
         FitInterrupted
-            On Ctrl-C; the best point so far has been stored, with its bound. After any other error the estimator is as
-            it was before.
+            On Ctrl-C; the best point so far has been stored, with its bound. After any other error, but for the next,
+            the estimator is as it was before.
+        FitLost
+            Where workers hold the rows, and are lost for good; the best point so far has been stored, and a fit with
+            ``warm_start=True`` goes on from there.
         """
         with all_or_nothing(self):
             return self._fit(X, y, sample_weight, callback, offset)
@@ -246,9 +252,21 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ) -> Self:
         began = time.perf_counter()
         rows, y = self._validated(X, y)
+        with given_back(rows, X):
+            return self._fit_rows(rows, X, y, sample_weight, callback, offset, began)
+
+    def _fit_rows(
+        self,
+        rows: Rows,
+        X: Matrix,
+        y: np.ndarray,
+        sample_weight: npt.ArrayLike | None,
+        callback: Callback | None,
+        offset: npt.ArrayLike | None,
+        began: float,
+    ) -> Self:
         check_classification_targets(y)
-        if arrays.is_foreign(sample_weight):
-            sample_weight = arrays.to_numpy(sample_weight)
+        sample_weight, offset = self._here(sample_weight, rows), self._here(offset, rows)
         weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
         weights = with_class_weights(y, weights, self.class_weight)
         if offset is not None and len(np.atleast_1d(offset)) != len(y):
@@ -292,6 +310,9 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             except FitInterrupted as interruption:
                 self._keep(interruption.solution, classes, problem, X)
                 raise
+            except FitLost as lost:
+                self._keep(lost.solution, classes, problem, None)
+                raise
         self._keep(solution, classes, problem, X)
         text = solution.remark(self.tol)
         if text:
@@ -313,12 +334,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _validated(self, X: Matrix, y: npt.ArrayLike) -> tuple[Rows, np.ndarray]:
         """Return X as `Rows` and y as a one-dimensional array, checked by scikit-learn's rules where they apply."""
-        if arrays.is_foreign(y):
-            y = arrays.to_numpy(y)
         blocks = isinstance(X, list | tuple) and len(X) > 0 and is_matrix(X[0])
-        if isinstance(X, Rows) or blocks or arrays.is_foreign(X):
+        if isinstance(X, Rows) or blocks or arrays.is_foreign(X) or is_elsewhere(X):
             rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=_n_threads(self.n_jobs))
-            y = np.ravel(np.asarray(y))
+            y = np.ravel(np.asarray(self._here(y, rows)))
             if len(y) != rows.n_samples:
                 raise DataError(f"X has {rows.n_samples} rows and y {len(y)} labels; give one label for each row")
             if 0 in rows.shape:
@@ -327,13 +346,22 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                     f"Found array with 0 {missing}(s) (shape={rows.shape}) while a minimum of 1 is required."
                 )
             self.n_features_in_ = rows.n_features
+            if rows.names is not None:
+                self.feature_names_in_ = np.array(rows.names, dtype=object)
             return rows, y
+        y = arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y)
         X = checked_csr(X) if sparse.issparse(X) else X
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
         )  # fmt: skip
         return Rows.of(X, n_threads=_n_threads(self.n_jobs)), np.asarray(y)
+
+    def _here(self, values: npt.ArrayLike | None, rows: Rows) -> npt.ArrayLike | None:
+        """Return labels or weights as an array of this process."""
+        if arrays.is_foreign(values):
+            return arrays.to_numpy(values)
+        return brought(values, rows.client)
 
     def _start(self, classes: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray] | None:
         if not self.warm_start or not hasattr(self, "coef_"):
@@ -343,7 +371,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         coef, intercept = per_class(_dense(self.coef_), self.intercept_)
         return coef.astype(np.float64), intercept.astype(np.float64)
 
-    def _keep(self, solution: Solution, classes: np.ndarray, problem: Problem, X: Matrix) -> None:
+    def _keep(self, solution: Solution, classes: np.ndarray, problem: Problem, X: Matrix | None) -> None:
         self.classes_ = classes
         if self._is_single(classes):
             solution = single(solution, problem.penalty)
@@ -372,11 +400,21 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def decision_function(self, X: Matrix) -> arrays.Array:
         """Return the scores z_k = b_k + w_k . x, (n_samples, n_classes); for two classes z_1 - z_0, (n_samples,)."""
+        if is_elsewhere(X):
+            check_is_fitted(self)
+            n_classes = len(self.classes_)
+            return by_parts(self.decision_function, X, n_classes if n_classes > 2 else None, np.float64)
         raw = self._raw(X)
         return raw[:, 1] - raw[:, 0] if len(self.classes_) == 2 else raw
 
-    def predict(self, X: Matrix) -> np.ndarray:
-        """Return the label of the largest score, (n_samples,)."""
+    def predict(self, X: Matrix) -> arrays.Array:
+        """Return the label of the largest score, (n_samples,).
+
+        Of rows that Dask's workers read, here and below, the answer is a lazy Dask array.
+        """
+        if is_elsewhere(X):
+            check_is_fitted(self)
+            return by_parts(self.predict, X, None, self.classes_.dtype)
         raw = self._raw(X)
         return np.asarray(self.classes_[arrays.to_numpy(arrays.namespace(raw).argmax(raw, axis=1))])
 
@@ -385,11 +423,23 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
         For torch tensors, CuPy and JAX arrays the answer is one, too, on the same device.
         """
+        if is_elsewhere(X):
+            check_is_fitted(self)
+            return by_parts(self.predict_proba, X, len(self.classes_), np.float64)
         return softmax(self._raw(X))
 
     def predict_log_proba(self, X: Matrix) -> arrays.Array:
         """Return log-probabilities, (n_samples, n_classes)."""
+        if is_elsewhere(X):
+            check_is_fitted(self)
+            return by_parts(self.predict_log_proba, X, len(self.classes_), np.float64)
         return log_softmax(self._raw(X))
+
+    def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """Return the accuracy on X (n_samples, n_features) and y (n_samples,)."""
+        if not is_elsewhere(X):
+            return float(super().score(X, brought(y), brought(sample_weight)))
+        return float(accuracy_score(brought(y), brought(self.predict(X)), sample_weight=brought(sample_weight)))
 
     def _raw(self, X: Matrix) -> arrays.Array:
         """Return a score for each class, (n_samples, n_classes)."""
@@ -477,11 +527,11 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
 @contextmanager
 def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Undo what a fit has changed if it fails; a fit that was interrupted keeps its best point."""
+    """Undo what a fit has changed if it fails; one that was interrupted, or lost its rows, keeps its best point."""
     before = dict(vars(estimator))
     try:
         yield
-    except FitInterrupted:
+    except (FitInterrupted, FitLost):
         raise
     except BaseException:
         vars(estimator).clear()

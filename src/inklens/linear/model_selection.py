@@ -32,7 +32,8 @@ from inklens.linear.estimators import (
 from inklens.linear.path import path_grid, warn_of_gaps
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import check_strength
-from inklens.linear.rows.rows import Rows
+from inklens.linear.rows.elsewhere import is_elsewhere
+from inklens.linear.rows.rows import Rows, given_back
 from inklens.linear.search import NEVER, Fold, FoldPath, fold_paths
 from inklens.linear.softmax import log_softmax
 
@@ -208,9 +209,14 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     ) -> Self:
         routed = self._routed("fit", {**params, "sample_weight": sample_weight})
         rows, labels = self._validated(X, y)
+        with given_back(rows, X):
+            return self._search_rows(rows, X, labels, sample_weight, routed)
+
+    def _search_rows(
+        self, rows: Rows, X: Matrix, labels: np.ndarray, sample_weight: npt.ArrayLike | None, routed: Bunch
+    ) -> Self:
         check_classification_targets(labels)
-        if arrays.is_foreign(sample_weight):
-            sample_weight = arrays.to_numpy(sample_weight)
+        sample_weight = self._here(sample_weight, rows)
         given = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
         weights = with_class_weights(labels, given, self.class_weight)
         kept = np.flatnonzero(weights)
@@ -359,7 +365,7 @@ class _Judge:
         self.search, self.labels, self.rows, self.codes, self.kept = search, labels, rows, codes, kept
         self.classes, self.params = classes, params
         self.X: Any = sparse.csr_array(X) if sparse.issparse(X) else X
-        self.has_rows_only = isinstance(X, Rows | list | tuple) or arrays.is_foreign(X)
+        self.has_rows_only = isinstance(X, Rows | list | tuple) or arrays.is_foreign(X) or is_elsewhere(X)
 
     def scores(self, path: FoldPath, fold: Fold) -> np.ndarray:
         """Return the score of each fit of the path, (n_Cs,)."""

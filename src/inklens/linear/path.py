@@ -18,7 +18,8 @@ from inklens.linear import arrays
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
-from inklens.linear.rows.rows import Rows
+from inklens.linear.rows.elsewhere import brought
+from inklens.linear.rows.rows import Rows, given_back
 from inklens.reprs import Card, Shown, listed
 
 Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
@@ -139,7 +140,7 @@ def softmax_path(
 
     Parameters
     ----------
-    X : array-like or sparse matrix (n_samples, n_features), or Rows
+    X : array-like or sparse matrix (n_samples, n_features), Rows, or what Dask's workers read (`Rows.of`)
     y : array-like (n_samples,)
         At least two different labels.
     Cs : int or sequence of float, default=60
@@ -191,30 +192,32 @@ def softmax_path(
     array([2, 3, 0])
     """
     asked = Penalizing(l1_ratio, group, False, standardize, penalty_factor, positive)
-    problem, classes = _problem(X, y, asked, fit_intercept, sample_weight, offset, n_jobs)
-    grid = path_grid(problem, Cs, C)
-    began, passes = time.perf_counter(), problem.rows.n_passes
-    found: list[tuple[float, Solution]] = []
-    for index, (value, solution) in enumerate(fit_points(problem, grid, tol)):
-        if max_pixels is not None and _n_features_used(solution) > max_pixels:
-            found += _refined(problem, found, value, tol, max_pixels)
-            break
-        found.append((value, solution))
-        if callback is not None and callback(index, value, solution.copy()):
-            break
-    warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
-    return SoftmaxPath(
-        Cs=np.array([value for value, _ in found]),
-        coefs=np.stack([solution.coef for _, solution in found]),
-        intercepts=np.stack([solution.intercept for _, solution in found]),
-        objectives=np.array([value * solution.objective for value, solution in found]),
-        lower_bounds=np.array([value * solution.lower_bound for value, solution in found]),
-        classes=classes,
-        l1_ratio=l1_ratio,
-        group=group,
-        seconds=time.perf_counter() - began,
-        n_passes=problem.rows.n_passes - passes,
-    )
+    rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=n_jobs)
+    with given_back(rows, X):
+        problem, classes = _problem(rows, y, asked, fit_intercept, sample_weight, offset)
+        grid = path_grid(problem, Cs, C)
+        began, passes = time.perf_counter(), problem.rows.n_passes
+        found: list[tuple[float, Solution]] = []
+        for index, (value, solution) in enumerate(fit_points(problem, grid, tol)):
+            if max_pixels is not None and _n_features_used(solution) > max_pixels:
+                found += _refined(problem, found, value, tol, max_pixels)
+                break
+            found.append((value, solution))
+            if callback is not None and callback(index, value, solution.copy()):
+                break
+        warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
+        return SoftmaxPath(
+            Cs=np.array([value for value, _ in found]),
+            coefs=np.stack([solution.coef for _, solution in found]),
+            intercepts=np.stack([solution.intercept for _, solution in found]),
+            objectives=np.array([value * solution.objective for value, solution in found]),
+            lower_bounds=np.array([value * solution.lower_bound for value, solution in found]),
+            classes=classes,
+            l1_ratio=l1_ratio,
+            group=group,
+            seconds=time.perf_counter() - began,
+            n_passes=problem.rows.n_passes - passes,
+        )
 
 
 def fit_points(problem: Problem, grid: np.ndarray, tol: float) -> Iterator[tuple[float, Solution]]:
@@ -279,16 +282,16 @@ def _empty_intercept(problem: Problem) -> np.ndarray:
 
 
 def _problem(
-    X: Matrix,
+    rows: Rows,
     y: npt.ArrayLike,
     asked: Penalizing,
     fit_intercept: bool,
     sample_weight: npt.ArrayLike | None,
     offset: npt.ArrayLike | None,
-    n_jobs: int | None,
 ) -> tuple[Problem, np.ndarray]:
     """Return the problem at C = 1, and the classes."""
-    rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=n_jobs)
+    y = brought(y, rows.client)
+    sample_weight, offset = brought(sample_weight, rows.client), brought(offset, rows.client)
     classes, codes = np.unique(arrays.to_numpy(y), return_inverse=True)
     weights = np.ones(rows.n_samples) if sample_weight is None else arrays.to_numpy(sample_weight).astype(np.float64)
     if len(codes) != rows.n_samples or weights.shape != (rows.n_samples,):

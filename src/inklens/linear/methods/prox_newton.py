@@ -297,9 +297,7 @@ def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) ->
 
     Returns the true diagonal over all coefficients.
     """
-    curvature = RowArray.combine(
-        lambda part, p: p * (1.0 - p) * problem.weights[part, None].astype(p.dtype), point.at.proba
-    )
+    curvature = RowArray.combine(sampling.spread, point.at.proba, problem.weights)
     exact = problem.rows.transpose_product(curvature, squared=True)
     moving = ~model.is_intercept
     lost = exact[model.pairs.classes[moving], model.pairs.features[moving]] - model.diagonal[moving]

@@ -4,6 +4,8 @@ Under a weak penalty nearly every row is decided, its loss is about exp(-lead), 
 differences of numbers near 1. What may be left out, or rounded away, is a share of what is left, not of the rows.
 """
 
+from typing import cast
+
 import numpy as np
 
 from inklens.linear.problem.problem import Problem
@@ -23,10 +25,17 @@ SATURATED_WEIGHT = 0.05  # mean sum of a row's class pairs p_k p_l, k < l, below
 
 def class_pair_weight(problem: Problem, proba: RowArray) -> float:
     """Return sum_i c_i sum_{k<l} p_ik p_il, what all class pairs of all rows weigh together."""
-    return 0.5 * sum(
-        float(problem.weights[part] @ (1.0 - np.einsum("ik,ik->i", p, p, dtype=np.float64)))
-        for part, p in proba.readings()
-    )
+    return 0.5 * float(cast(float, RowArray.total(undecided, proba, problem.weights)))
+
+
+def undecided(p: np.ndarray, weights: np.ndarray) -> float:
+    """Return sum_i c_i (1 - |p_i|^2) of some rows."""
+    return float(weights @ (1.0 - np.einsum("ik,ik->i", p, p, dtype=np.float64)))
+
+
+def spread(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return c_i p_ik (1 - p_ik) of some rows, in the precision of p."""
+    return np.asarray(p * (1.0 - p) * weights[:, None].astype(p.dtype))
 
 
 def is_saturated(problem: Problem, proba: RowArray) -> bool:

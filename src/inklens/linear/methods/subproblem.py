@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from inklens.linear import deadline
-from inklens.linear.kernels.backend import Backend, PairColumns
+from inklens.linear.kernels.backend import Backend
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods.faces import Faces, Factor
 from inklens.linear.rows.row_arrays import RowArray
@@ -24,7 +24,6 @@ LATER_SWEEPS = 3  # after a face step, which needs less repair
 MAX_SHRINKS = 8  # of a face step that does not lower the model
 SHRINK_RATIO = 0.4
 SWEEP_ACCURACY = 0.25  # of the tolerance: coordinates are compared when their block is taken up, not at the end
-NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
 INTERCEPT_RIDGE = 1e-6  # of the intercepts' mean curvature: their Hessian may be singular beyond the direction of ones
 
 
@@ -135,26 +134,7 @@ def pair_hessian(
     seed: int = 0,
 ) -> np.ndarray:
     """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m); feature n_features is all ones."""
-    hessian = np.zeros((len(pairs.classes), len(pairs.classes)), dtype=np.float32)
-    used, place = np.unique(np.append(pairs.features, rows.n_features), return_inverse=True)
-    columns = PairColumns(used, place[:-1].astype(np.int32), pairs.classes, proba.shape[1])
-    largest_weight = max(weights.max(), np.finfo(float).tiny)
-    for number, (block, part, own) in enumerate(rows.parts_with(proba)):
-        is_open = 1.0 - own.max(axis=1) > NEGLIGIBLE_OPENNESS * sampling_threshold / largest_weight
-        chosen = np.flatnonzero(is_open & (weights[part] > 0.0))
-        block.fast.backend.pair_hessian(
-            block.fast,
-            chosen,
-            columns,
-            own[chosen],
-            weights[part][chosen],
-            hessian,
-            scale=rows.scale,
-            sampling_threshold=sampling_threshold,
-            seed=seed + number,
-            n_threads=rows.n_threads,
-        )
-    return hessian
+    return rows.pair_hessian(proba, weights, *pairs, sampling_threshold=sampling_threshold, seed=seed)
 
 
 # ---- its minimum -----------------------------------------------------------------------------------------------------

@@ -241,13 +241,17 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int
     """
     if proba.held is not None:
         return build_metric(problem, proba.held, n_rows)
-    spread = RowArray.combine(lambda part, p: p * (1.0 - p) * problem.weights[part, None], proba)
-    importance = np.concatenate([rows.max(axis=1).astype(np.float32) for _, rows in spread.readings()])
+    importance = np.asarray(RowArray.combine(largest_spread, proba, problem.weights))
     rows, factor = sample(importance, problem.rows.n_subsample)
     rows = np.arange(len(importance)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
     own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
     return SubsampledHessian(small, own, build_metric(small, np.asarray(own)))
+
+
+def largest_spread(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return max_k c_i p_ik (1 - p_ik) of some rows, (n_rows,) float32."""
+    return np.asarray((p * (1.0 - p)).max(axis=1) * weights, dtype=np.float32)
 
 
 def build_metric(problem: Problem, proba: np.ndarray, n_rows: int | None = None) -> Metric:

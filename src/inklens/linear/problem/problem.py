@@ -7,7 +7,8 @@ intercept b (n_classes,), fixed offsets o (n_samples, n_classes), mostly none.
 """
 
 from dataclasses import InitVar, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -155,24 +156,16 @@ class Problem:
     def _evaluate_with_offset(self, coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike) -> Evaluation:
         """Evaluate in two half passes, between which the offsets are added."""
         scores = self.scores(coef, intercept, dtype=dtype)
-        proba = RowArray.combine(lambda _, z: softmax(z), scores)
-        loss = sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
+        proba = RowArray.combine(softmax, scores)
+        loss = RowArray.total(loss_of_scores, scores, self.codes, self.weights)
         residual = self.residual(proba)
-        sums = sum((rows.sum(axis=0, dtype=np.float64) for _, rows in residual.readings()), np.zeros(len(coef)))
+        sums = np.asarray(RowArray.total(partial(np.sum, axis=0, dtype=np.float64), residual))
         gradient = -self.rows.transpose_product(residual).astype(np.float64)
-        return Evaluation(float(loss), gradient, -sums, scores, proba)
+        return Evaluation(float(cast(float, loss)), gradient, -sums, scores, proba)
 
     def residual(self, proba: RowArray) -> RowArray:
         """Return c_i (y_i - p_i), 1 - p_own without cancellation, (n_samples, n_classes)."""
-
-        def of(part: slice, p: np.ndarray) -> np.ndarray:
-            out = -p * self.weights[part, None].astype(p.dtype)
-            own = np.arange(len(p)), self.codes[part]
-            out[own] = 0.0
-            out[own] = -row_sums(out)
-            return np.asarray(out)
-
-        return RowArray.combine(of, proba)
+        return RowArray.combine(residuals, proba, self.codes, self.weights)
 
     def near(self, coef: np.ndarray) -> "Problem":
         """Return the problem among unpenalised coefficients that are not much larger than these.
@@ -190,9 +183,8 @@ class Problem:
 
     def loss_between(self, start: RowArray, end: RowArray, share: float) -> float:
         """Return the loss a share of the way from some scores to others; no pass where these are held."""
-        t = start.dtype.type(share)
-        scores = RowArray.combine(lambda _, z, after: z + t * (after - z), start, end)
-        return sum(loss_of_scores(z, self.codes[part], self.weights[part]) for part, z in scores.readings())
+        loss = RowArray.total(partial(loss_part_way, share=share), start, end, self.codes, self.weights)
+        return float(cast(float, loss))
 
     # ---- problems made of this one -----------------------------------------------------------------------------------
 
@@ -227,4 +219,28 @@ def with_offset(scores: RowArray, offset: np.ndarray | None) -> RowArray:
     """Return scores with fixed offsets added in their precision; the scores themselves where there are none."""
     if offset is None:
         return scores
-    return RowArray.combine(lambda part, z: z + offset[part].astype(z.dtype), scores)
+    return RowArray.combine(plus, scores, offset)
+
+
+# ---- functions of some rows ------------------------------------------------------------------------------------------
+
+
+def residuals(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return c_i (y_i - p_i), (n_rows, n_classes): that of a row's own class is minus the sum of the others."""
+    out = -p * weights[:, None].astype(p.dtype)
+    own = np.arange(len(p)), codes
+    out[own] = 0.0
+    out[own] = -row_sums(out)
+    return np.asarray(out)
+
+
+def loss_part_way(
+    before: np.ndarray, after: np.ndarray, codes: np.ndarray, weights: np.ndarray, *, share: float
+) -> float:
+    """Return the loss a share of the way from some scores to others, in their precision."""
+    return loss_of_scores(before + before.dtype.type(share) * (after - before), codes, weights)
+
+
+def plus(z: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return scores with offsets, in their precision."""
+    return np.asarray(z + offset.astype(z.dtype))

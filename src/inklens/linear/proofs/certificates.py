@@ -15,7 +15,8 @@ Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classe
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 import numpy as np
 from scipy import linalg, sparse
@@ -164,8 +165,12 @@ def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    found = (float(row_sums(others(p, codes[part])).max(initial=0.0)) for part, p in proba.readings())
-    return min(1.0, max(found, default=1.0))
+    return min(1.0, float(cast(float, RowArray.total(largest_residual_of, proba, codes, by=np.maximum))))
+
+
+def largest_residual_of(p: np.ndarray, codes: np.ndarray) -> float:
+    """Return that of some rows."""
+    return float(row_sums(others(p, codes)).max(initial=0.0))
 
 
 def _rounding(proba: RowArray, codes: np.ndarray, leak: float) -> tuple[float, float]:
@@ -266,22 +271,27 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
     Then the unpenalised loss can be driven to 0 and attains no minimum (Albert and Anderson 1984, Biometrika 71). The
     margin is the smallest lead of a row's own class, less what rounding may have added.
     """
-
-    def lead(part: slice, z: np.ndarray) -> np.ndarray:
-        own = np.arange(len(z)), codes[part]
-        others = z.copy()
-        others[own] = -np.inf
-        return np.asarray(z[own] - others.max(axis=1))
-
-    leads = RowArray.combine(lead, rows.row_scores(coef, intercept, dtype=np.float64))
-    if not all((found > 0.0).all() for _, found in leads.readings()):
+    leads = RowArray.combine(lead_of_own, rows.row_scores(coef, intercept, dtype=np.float64), codes)
+    if not RowArray.total(np.min, leads, by=np.minimum) > 0.0:  # type: ignore[operator]
         return None
     widest = np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None]
     reach = rows.absolute().row_scores(*widest, dtype=np.float64)
     slack = 4.0 * gamma(rows.n_features + 7)
-    sure = RowArray.combine(lambda _, found, size: found - slack * size[:, 0], leads, reach)
-    margin = min(float(found.min()) for _, found in sure.readings())
+    margin = float(cast(float, RowArray.total(partial(least_sure, slack=slack), leads, reach, by=np.minimum)))
     return Separation(coef, intercept, margin) if margin > 0.0 else None
+
+
+def lead_of_own(z: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return by how much the score of each row's own class is above the others', (n_rows,)."""
+    own = np.arange(len(z)), codes
+    others = z.copy()
+    others[own] = -np.inf
+    return np.asarray(z[own] - others.max(axis=1))
+
+
+def least_sure(lead: np.ndarray, size: np.ndarray, *, slack: float) -> float:
+    """Return the smallest lead of some rows, less what rounding may have added."""
+    return float((lead - slack * size[:, 0]).min())
 
 
 def unpenalised_bound(

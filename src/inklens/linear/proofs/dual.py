@@ -12,7 +12,8 @@ n_classes).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 import numpy as np
 from scipy.special import entr, xlog1py
@@ -36,9 +37,14 @@ class DualPoint(NamedTuple):
         """Return the point in float64; half a pass for each of coef and direction."""
         z = with_offset(rows.row_scores(self.coef, self.intercept, dtype=np.float64), offset)
         if self.direction is None or self.intercept_direction is None:
-            return RowArray.combine(lambda _, z: softmax(z), z)
+            return RowArray.combine(softmax, z)
         along = rows.row_scores(self.direction, self.intercept_direction, dtype=np.float64)
-        return RowArray.combine(lambda _, z, v: moved(softmax(z), v), z, along)
+        return RowArray.combine(moved_softmax, z, along)
+
+
+def moved_softmax(z: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Return the softmax of scores, `moved`."""
+    return moved(softmax(z), along)
 
 
 def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
@@ -57,13 +63,18 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
     """Return the softmax at one point moved along the scores to another, in the precision of these."""
-    along = RowArray.combine(lambda _, after, before: after - before, end.scores, start.scores)
-    return RowArray.combine(lambda _, p, v: moved(p, v), start.proba, along)
+    along = RowArray.combine(np.subtract, end.scores, start.scores)
+    return RowArray.combine(moved, start.proba, along)
 
 
 def class_sums(proba: RowArray, weights: np.ndarray) -> np.ndarray:
     """Return the weighted sum of each class's probabilities, (n_classes,)."""
-    return sum((weights[part] @ p for part, p in proba.readings()), np.zeros(proba.shape[1]))
+    return np.asarray(RowArray.total(weighted_sum, proba, weights))
+
+
+def weighted_sum(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return sum_i c_i p_i of some rows."""
+    return np.asarray(weights @ p)
 
 
 def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -75,12 +86,14 @@ def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
-    gained, given = np.zeros((2, proba.shape[1]))
-    for part, p in proba.readings():
-        q = others(p, codes[part])
-        gained += weights[part] @ q
-        given += np.bincount(codes[part], weights[part] * row_sums(q), minlength=len(given))
+    gained, given = np.asarray(RowArray.total(flows_of, proba, codes, weights))
     return gained, given
+
+
+def flows_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return what classes gain and give of some rows, (2, n_classes)."""
+    q = others(p, codes)
+    return np.array([weights @ q, np.bincount(codes, weights * row_sums(q), minlength=p.shape[1])])
 
 
 def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.ndarray | None = None) -> RowArray:
@@ -101,7 +114,12 @@ def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.
         return proba
     share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
     mix = (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())).astype(proba.dtype)
-    return RowArray.combine(lambda _, p: p @ mix, proba)
+    return RowArray.combine(partial(mixed, by=mix), proba)
+
+
+def mixed(p: np.ndarray, *, by: np.ndarray) -> np.ndarray:
+    """Return p_i M for some rows."""
+    return np.asarray(p @ by)
 
 
 def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
@@ -116,25 +134,28 @@ def dual_gradient(problem: Problem, proba: RowArray) -> np.ndarray:
 
 def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
     """Return sum_i c_i <p_i - y_i, o_i>, which fixed offsets o add to every bound, and the sum of its terms' sizes."""
-    found = np.zeros(2)
     if offset is None:
-        return found
-    for part, p in proba.readings():
-        lead = offset[part] - offset[part][np.arange(len(p)), codes[part]][:, None]
-        terms = others(p, codes[part]) * lead
-        found += weights[part] @ terms.sum(axis=1), weights[part] @ np.abs(terms).sum(axis=1)
-    return found
+        return np.zeros(2)
+    return np.asarray(RowArray.total(offset_gain_of, proba, codes, weights, offset))
+
+
+def offset_gain_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return the terms of some rows."""
+    terms = others(p, codes) * (offset - offset[np.arange(len(p)), codes][:, None])
+    return np.array([weights @ terms.sum(axis=1), weights @ np.abs(terms).sum(axis=1)])
 
 
 def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
     """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
-    total = 0.0
-    for part, p in proba.readings():
-        q = others(p, codes[part]) * scale
-        given = np.minimum(row_sums(q), 1.0)
-        own = -xlog1py(1.0 - given, -given)
-        total += float(weights[part] @ (row_sums(entr(q)) + own))
-    return total
+    return float(cast(float, RowArray.total(partial(entropy_of, scale=scale), proba, codes, weights)))
+
+
+def entropy_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray, *, scale: float) -> float:
+    """Return the entropy of some rows."""
+    q = others(p, codes) * scale
+    given = np.minimum(row_sums(q), 1.0)
+    own = -xlog1py(1.0 - given, -given)
+    return float(weights @ (row_sums(entr(q)) + own))
 
 
 def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:

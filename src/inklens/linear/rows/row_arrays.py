@@ -1,11 +1,17 @@
 """Numbers for each row of the data: held, or, where they would fill the memory, made again at every reading.
 
 Scores and probabilities take about 100 bytes a row each at ten classes, and a fit looks at a dozen such arrays. Of a
-file with millions of rows they are computed a block at a time, from coefficients that are known, and forgotten.
+file with millions of rows they are computed a block at a time, from coefficients that are known, and forgotten. Of rows
+that live elsewhere only sums come here (`remote/`).
+
+What is done to rows is a function of some rows of each array, which sees no more than these: one of a module, or a
+`functools.partial` of one, so that it can be sent to where the rows are.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +20,30 @@ from inklens.linear.kernels.buffers import Spare, clean_scores
 
 CACHED_ENTRIES = 1 << 15  # of an array that are read at once: 256 kB in float64
 
+Tree: TypeAlias = "float | np.ndarray | tuple[Tree, ...]"  # what sums over rows are made of
+
+
+def merged(a: Tree, b: Tree, by: np.ufunc = np.add) -> Tree:
+    """Return two sums as one, part by part.
+
+    >>> merged((1.0, np.array([2.0])), (3.0, np.array([4.0])))
+    (4.0, array([6.]))
+    """
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return tuple(merged(one, other, by) for one, other in zip(a, b, strict=True))
+    found = by(a, b)
+    return found if isinstance(found, np.ndarray) else float(found)
+
 
 class RowArray:
     """An array (n_samples, n_columns) by parts of its rows; `held` is the whole, or None where parts are made anew.
 
     >>> z = RowArray.of(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    >>> np.asarray(RowArray.combine(lambda part, a, b: a - b, z, z))
+    >>> np.asarray(RowArray.combine(np.subtract, z, z))
     array([[0., 0.],
            [0., 0.]])
+    >>> float(RowArray.total(np.vdot, z, z))
+    30.0
     """
 
     held: np.ndarray | None = None
@@ -43,22 +65,47 @@ class RowArray:
         return made
 
     @classmethod
-    def combine(cls, function: Callable[..., np.ndarray], *arrays: "RowArray") -> "RowArray":
-        """Return `function(part, *rows)` of the arrays' rows, where `part` is the slice that these are.
+    def combine(
+        cls, function: Callable[..., np.ndarray], first: "RowArray", *others: "RowArray | np.ndarray"
+    ) -> "RowArray":
+        """Return `function(*rows)` of the arrays' rows.
 
         Rows depend on their own rows only; shape and type are those of the first array. Nothing is computed yet where
         the arrays are not held.
         """
-        first = arrays[0]
+        return first._combined(function, *others)
+
+    @classmethod
+    def total(
+        cls, function: Callable[..., Tree], first: "RowArray", *others: "RowArray | np.ndarray", by: np.ufunc = np.add
+    ) -> Tree:
+        """Return the sum of `function(*rows)` over readings of the arrays; `by` is another way to join two of them.
+
+        There has to be a row.
+        """
+        return first._totalled(function, *others, by=by)
+
+    def _combined(self, function: Callable[..., np.ndarray], *others: "RowArray | np.ndarray") -> "RowArray":
+        arrays = self._with(others)
         if all(array.held is not None for array in arrays):
             held = [np.asarray(array.held) for array in arrays]
-            return cls.of(_filled(function, held, first.spare), first.parts, first.spare)
-        return cls(
-            first.parts,
-            lambda i: function(first.parts[i], *(array.block(i) for array in arrays)),
-            first.shape[1],
-            first.dtype,
+            return RowArray.of(_filled(function, held, self.spare), self.parts, self.spare)
+        return RowArray(
+            self.parts, lambda i: function(*(array.block(i) for array in arrays)), self.shape[1], self.dtype
         )
+
+    def _totalled(self, function: Callable[..., Tree], *others: "RowArray | np.ndarray", by: np.ufunc) -> Tree:
+        arrays = self._with(others)
+        held = [array.held for array in arrays if array.held is not None]
+        readings: Iterable[Tree]
+        if len(held) == len(arrays):
+            readings = (function(*(array[part] for array in held)) for part in _pieces(held[0]))
+        else:
+            readings = (function(*(array.block(i) for array in arrays)) for i in range(len(self.parts)))
+        return reduce(lambda a, b: merged(a, b, by), readings)
+
+    def _with(self, others: "Sequence[RowArray | np.ndarray]") -> "list[RowArray]":
+        return [self, *(other if isinstance(other, RowArray) else RowArray.of(other, self.parts) for other in others)]
 
     def block(self, i: int) -> np.ndarray:
         """Return the rows of part i."""
@@ -90,10 +137,10 @@ def _pieces(array: np.ndarray) -> Iterator[slice]:
 
 
 def _filled(function: Callable[..., np.ndarray], held: Sequence[np.ndarray], spare: Spare | None) -> np.ndarray:
-    """Return `function(part, *rows)` over all rows, laid out as passes want it."""
+    """Return `function(*rows)` over all rows, laid out as passes want it."""
     out: np.ndarray | None = None
     for part in _pieces(held[0]):
-        found = function(part, *(array[part] for array in held))
+        found = function(*(array[part] for array in held))
         if out is None and found.ndim == 2:
             out = clean_scores(len(held[0]), found.shape[1], found.dtype, spare)
         elif out is None:

@@ -13,10 +13,11 @@ throughout, which is what certificates use.
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +26,11 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, PairColumns, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
+from inklens.linear.rows.elsewhere import is_elsewhere
 from inklens.linear.rows.layouts import (
     Block,
     StreamedBlock,
@@ -42,12 +44,16 @@ from inklens.linear.rows.layouts import (
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import softmax
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
 HELD_SHARE = 1 / 16  # of the memory that a fit may take: it looks at a dozen such arrays
 SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
+NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
 CANCELLED = 1e-6  # of a column's mean square: a variance below has lost too many digits in the difference
 
 NOTHING = np.zeros(())  # a sum takes shape and memory order of the first array that is added to it
@@ -81,6 +87,7 @@ class Rows:
     scale: float = 1.0
     n_threads: int = 1
     n_passes: float = field(default=0.0, init=False)
+    n_together: int = field(default=0, init=False)  # with all shards that these are one of, which decides what is held
     _spare: Spare = field(default_factory=Spare, init=False, repr=False)
 
     @classmethod
@@ -89,10 +96,12 @@ class Rows:
 
         Parameters
         ----------
-        X : array (n_samples, n_features), sparse matrix, or list of either
+        X : array (n_samples, n_features), sparse matrix, list of either, or data that live elsewhere
             uint8 and float32 are used as they are, other numbers as float64; float64 pixels that are whole multiples of
             one unit (X / 255) as what they were before. Never written to. A memory-mapped file
             beyond 128 MB stays there: it is read anew in every pass, and memory does not grow with its rows.
+            Dask arrays and tables, lists of delayed parts, and lists of files (``.npy``, IDX, Parquet, Zarr; paths or
+            addresses) are read by Dask workers, and stay there (`remote/`).
         scale : float, default=1.0
             The matrix meant is ``X * scale``; uint8 pixels with ``scale=1 / 255`` are never copied to floats.
         n_threads : int or None, default=None
@@ -104,6 +113,10 @@ class Rows:
             Not two-dimensional, not numbers, NaN or infinity (row and column are named), blocks of different width.
         """
         n_threads = max(1, min(n_threads or default_threads(), 64))
+        if is_elsewhere(X):
+            from inklens.linear.rows.remote.remote_rows import RemoteRows
+
+            return RemoteRows.on_workers(X, scale=scale, n_threads=n_threads)
         parts = list(X) if isinstance(X, list | tuple) and X and is_matrix(X[0]) else [X]
         whole = bytes_of(X, n_threads)
         if whole is not None:
@@ -117,6 +130,19 @@ class Rows:
                     f"block {number} has {blocks[-1].shape[1]}"
                 )
         return cls(blocks, float(scale), n_threads)
+
+    @property
+    def names(self) -> list[str] | None:
+        """Names of the columns, where the data that live elsewhere have some."""
+        return None
+
+    @property
+    def client(self) -> "Client | None":
+        """Who computes on the workers that hold the rows; None where they are here."""
+        return None
+
+    def close(self) -> None:
+        """Give back what is held elsewhere: nothing, for rows in this process."""
 
     # ---- shape and contents ------------------------------------------------------------------------------------------
 
@@ -175,8 +201,9 @@ class Rows:
         """Tell whether scores and probabilities are kept in memory."""
         if any(block.is_streamed for block in self.blocks):
             return False
-        n_bytes = self.n_samples * lanes(n_classes) * 8
-        return len(self.blocks) == 1 or n_bytes <= memory.share(HELD_SHARE, HELD)
+        n_bytes = max(self.n_samples, self.n_together) * lanes(n_classes) * 8
+        is_whole = len(self.blocks) == 1 and not self.n_together
+        return is_whole or n_bytes <= memory.share(HELD_SHARE, HELD)
 
     @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -295,7 +322,7 @@ class Rows:
             kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
         else:
             again = self.row_scores(coef, intercept, dtype=dtype)
-            kept = again, RowArray.combine(lambda _, z: softmax(z), again)
+            kept = again, RowArray.combine(softmax, again)
         return Evaluation(loss, gradient * self.scale, sums, *kept)
 
     def hessian_product(
@@ -376,7 +403,7 @@ class Rows:
         """Return some columns of some rows (sorted indices) as a scaled array of its own, (n_rows, n_columns)."""
         pieces = []
         for block, part in self.parts():
-            inside = None if rows is None else _within(rows, part)
+            inside = None if rows is None else within(rows, part)
             pieces.append(arrays.to_numpy(select(block.storage(dtype), inside, columns, dtype)))
         stacked = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return np.asarray(np.multiply(stacked, self.scale, dtype=dtype))
@@ -411,11 +438,11 @@ class Rows:
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout; many rows of a file stay there."""
         if all(block.is_streamed for block in self.blocks) and len(rows) <= 2 * self.n_subsample:
-            gathered = np.concatenate([block.exact.values[_within(rows, part)] for block, part in self.parts()])
+            gathered = np.concatenate([block.exact.values[within(rows, part)] for block, part in self.parts()])
             return Rows([make_block(dense_storage(gathered), self.n_threads)], self.scale, self.n_threads)
         blocks: list[AnyBlock] = []
         for block, part in self.parts():
-            inside = _within(rows, part)
+            inside = within(rows, part)
             if not len(inside) and self.blocks[1:]:
                 continue
             if isinstance(block, StreamedBlock):
@@ -436,10 +463,10 @@ class Rows:
         for block, part in self.parts():
             storage = block.fast
             if storage.indices is None:
-                dense = storage.values if rows is None else storage.values[_within(rows, part)]
+                dense = storage.values if rows is None else storage.values[within(rows, part)]
                 storage = sparse_storage(sparse.csr_array(dense))
             elif rows is not None:
-                storage = take(storage, _within(rows, part))
+                storage = take(storage, within(rows, part))
             used, starts = storage.csr
             found, size = place[used], np.diff(starts)
             kept = found >= 0
@@ -475,11 +502,47 @@ class Rows:
             return
         first = 0
         for block, part in self.parts():
-            inside = None if rows is None else _within(rows, part)
+            inside = None if rows is None else within(rows, part)
             values = select(block.fast, inside, columns, np.float32) * self.scale
             X = Storage(values, None, None, tuple(values.shape), block.fast.backend)
             X.backend.class_grams(X, curvature[first : first + X.shape[0]], out, self.n_threads)
             first += X.shape[0]
+
+    def pair_hessian(
+        self,
+        proba: RowArray | np.ndarray,
+        weights: np.ndarray,
+        classes: np.ndarray,
+        features: np.ndarray,
+        *,
+        sampling_threshold: float = 0.0,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Return sum_i c_i x_ij x_il p_ik (1[k = m] - p_im) over pairs (j, k), (l, m), in float32.
+
+        Pairs are some features with classes in ascending order; feature n_features is all ones. Edges, a row's weight
+        c_i p_ik p_il between two classes, lighter than `sampling_threshold` are sampled.
+        """
+        hessian = np.zeros((len(classes), len(classes)), dtype=np.float32)
+        used, place = np.unique(np.append(features, self.n_features), return_inverse=True)
+        columns = PairColumns(used, place[:-1].astype(np.int32), classes, proba.shape[1])
+        largest_weight = max(weights.max(), np.finfo(float).tiny)
+        for number, (block, part, own) in enumerate(self.parts_with(proba)):
+            is_open = 1.0 - own.max(axis=1) > NEGLIGIBLE_OPENNESS * sampling_threshold / largest_weight
+            chosen = np.flatnonzero(is_open & (weights[part] > 0.0))
+            block.fast.backend.pair_hessian(
+                block.fast,
+                chosen,
+                columns,
+                own[chosen],
+                weights[part][chosen],
+                hessian,
+                scale=self.scale,
+                sampling_threshold=sampling_threshold,
+                seed=seed + number,
+                n_threads=self.n_threads,
+            )
+        return hessian
 
     @cached_property
     def subsample(self) -> tuple[np.ndarray, "Rows"]:
@@ -529,7 +592,7 @@ def default_threads() -> int:
     return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
 
 
-def _within(rows: np.ndarray, part: slice) -> np.ndarray:
+def within(rows: np.ndarray, part: slice) -> np.ndarray:
     """Return those of the sorted row numbers that lie in a block, counted from its start."""
     first, last = np.searchsorted(rows, [part.start, part.stop])
     return np.asarray(rows[first:last] - part.start)
@@ -537,3 +600,13 @@ def _within(rows: np.ndarray, part: slice) -> np.ndarray:
 
 def is_matrix(X: Array) -> bool:
     return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)
+
+
+@contextmanager
+def given_back(rows: Rows, X: object) -> Iterator[None]:
+    """Give back what rows hold elsewhere, unless they are the caller's own."""
+    try:
+        yield
+    finally:
+        if rows is not X:
+            rows.close()

@@ -1,0 +1,104 @@
+"""Data that this process does not hold: how they are told from others, without importing what they are of."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from inklens import cluster
+from inklens.errors import require
+
+if TYPE_CHECKING:
+    from dask.array import Array
+    from distributed import Client
+
+T = TypeVar("T")
+FILE_KINDS = (".npy", ".parquet", ".zarr", ".idx", ".idx.gz", "-ubyte", "-ubyte.gz")
+
+
+def is_elsewhere(X: object) -> bool:
+    """Tell whether data are read by workers: a Dask collection, delayed parts, or names of files.
+
+    >>> is_elsewhere(["part-0.npy", "https://example.org/part-1.npy"]), is_elsewhere([[0.0, 1.0]])
+    (True, False)
+    """
+    if is_dask(X) or is_file(X):
+        return True
+    return isinstance(X, list | tuple) and len(X) > 0 and (all(map(is_dask, X)) or all(map(is_file, X)))
+
+
+def is_file(x: object) -> bool:
+    """Tell whether something is the name or address of a file of rows."""
+    return isinstance(x, str | Path) and str(x).endswith(FILE_KINDS)
+
+
+def is_dask(x: object) -> bool:
+    """Tell whether something is a Dask collection or delayed value."""
+    return "dask" in sys.modules and hasattr(type(x), "__dask_graph__")
+
+
+def brought(values: T, client: "Client | None" = None) -> T | np.ndarray:
+    """Return labels, weights or predictions as an array of this process; what is one already is returned as it is.
+
+    Parameters
+    ----------
+    values : dask Array, Series or DataFrame, list of delayed parts, names of files, or anything else
+    client : distributed.Client or None
+        Who computes them; None is Dask's current one, or this process.
+    """
+    if not is_elsewhere(values):
+        return values
+    if is_file(values) or (isinstance(values, list | tuple) and is_file(values[0])):
+        from inklens.linear.rows.remote.sources import open_rows
+
+        names = values if isinstance(values, list | tuple) else [values]
+        return np.concatenate([np.asarray(open_rows(str(name))) for name in names])
+    parts = list(values) if isinstance(values, list | tuple) else [values]
+    client = client or cluster.current_client()
+    if client is not None:
+        found = [future.result() for future in client.compute(parts)]
+    else:
+        found = require("dask", extra="dask").compute(*parts, scheduler="threads")
+    arrays = [np.asarray(part) for part in found]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def by_parts(
+    function: "Callable[[Array], np.ndarray]", X: "Array", n_columns: int | None, dtype: npt.DTypeLike
+) -> "Array":
+    """Return a lazy Dask array of `function(part)` for the parts of X, (n_rows, n_columns), or (n_rows,) for None.
+
+    Parameters
+    ----------
+    function : callable
+        From the rows of a part to as many rows.
+    X : what `is_elsewhere` knows
+    n_columns : int or None
+    dtype : dtype
+        Of the result.
+    """
+    dask_array, dask = (require(name, extra="dask") for name in ("dask.array", "dask"))
+    if hasattr(X, "chunks"):
+        X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
+        parts, sizes = X.to_delayed().ravel().tolist(), X.chunks[0]
+    elif hasattr(X, "to_delayed"):
+        parts = X.to_delayed()
+        sizes = (np.nan,) * len(parts)
+    else:
+        from inklens.linear.rows.remote.sources import open_rows
+
+        parts = list(X) if isinstance(X, list | tuple) else [X]
+        parts = [dask.delayed(open_rows)(str(part)) if is_file(part) else part for part in parts]
+        sizes = (np.nan,) * len(parts)
+    tail = () if n_columns is None else (n_columns,)
+    task = dask.delayed(function)
+    return dask_array.concatenate(
+        [
+            dask_array.from_delayed(task(part), shape=(size, *tail), dtype=dtype)
+            for part, size in zip(parts, sizes, strict=True)
+        ],
+        allow_unknown_chunksizes=True,
+    )

@@ -1,0 +1,245 @@
+"""Where shards come from: partitions of Dask collections, delayed values, and files.
+
+Whatever the cluster, the same data are cut into the same shards: sums over them are what fits depend on.
+"""
+
+import gzip
+import io
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from inklens.errors import DataError, require
+from inklens.linear.arrays import Array
+from inklens.linear.kernels.storage import VALUE_TYPES
+from inklens.linear.rows.elsewhere import is_dask
+from inklens.linear.rows.rows import Rows
+
+if TYPE_CHECKING:
+    from dask.delayed import Delayed
+
+MOST_SHARDS = 16
+LEAST_SHARDS = 8  # where there are as many rows: shards are what spreads over workers
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # third byte of the magic
+MOST_DIMENSIONS = 8  # of an IDX file
+
+
+class Source(Protocol):
+    """How a worker reads a shard; it has all that is needed to do so again."""
+
+    def rows(self, parts: Sequence[object]) -> Rows:
+        """Return the rows, made of the values of the parts that Dask has computed."""
+
+
+class Cut(NamedTuple):
+    """One shard to be: how it is read, and the Dask values that this takes."""
+
+    source: Source
+    parts: "tuple[Delayed, ...]" = ()
+
+
+class Plan(NamedTuple):
+    """How data become shards, and what is known before any is read."""
+
+    cuts: list[Cut]
+    names: list[str] | None = None  # of the columns
+
+
+def plan(X: object) -> Plan:
+    """Return how data are cut into shards."""
+    if is_dask(X) and hasattr(X, "columns"):
+        return _of_frame(X)
+    if is_dask(X) and hasattr(X, "chunks"):
+        return Plan(_of_array(X))
+    parts = [X] if is_dask(X) or isinstance(X, str | Path) else list(X)  # type: ignore[call-overload]
+    if is_dask(parts[0]):
+        return Plan([Cut(Stack(), tuple(parts[group])) for group in grouped(len(parts))])
+    return Plan(_of_files([str(path) for path in parts]))
+
+
+def grouped(n: int, sizes: Sequence[int] | None = None) -> list[slice]:
+    """Return at most MOST_SHARDS runs of n parts, of about the same size together.
+
+    >>> grouped(3), grouped(4, [9, 1, 1, 1])[0]
+    ([slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)], slice(0, 1, None))
+    """
+    if n <= MOST_SHARDS:
+        return [slice(i, i + 1) for i in range(n)]
+    ends = np.cumsum(np.ones(n) if sizes is None else np.maximum(sizes, 1e-9))
+    wanted = ends[-1] * np.arange(1, MOST_SHARDS) / MOST_SHARDS
+    edges = np.unique([0, *np.searchsorted(ends, wanted) + 1, n])
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+
+
+def pieces(n_rows: int, n_parts: int) -> list[tuple[int, int]]:
+    """Return where a part of so many rows is cut, so that all parts make LEAST_SHARDS or more.
+
+    >>> pieces(10, 4)
+    [(0, 5), (5, 10)]
+    """
+    n_pieces = max(1, min(n_rows, math.ceil(LEAST_SHARDS / n_parts)))
+    edges = np.linspace(0, n_rows, n_pieces + 1).astype(int).tolist()
+    return list(pairwise(edges))
+
+
+# ---- Dask ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Arrays, sparse matrices or tables on top of each other; tables as numbers of one type."""
+
+    dtype: npt.DTypeLike | None = None
+
+    def rows(self, parts: Sequence[object]) -> Rows:
+        """Return the rows of all parts."""
+        values = [_values(part, self.dtype) for part in parts]
+        filled = [value for value in values if value.shape[0]] or values[:1]
+        if len(filled) == 1:
+            return Rows.of(filled[0], n_threads=1)
+        whole = sparse.vstack(filled, format="csr") if sparse.issparse(filled[0]) else np.concatenate(filled)
+        return Rows.of(whole, n_threads=1)
+
+
+def _values(part: Array, dtype: npt.DTypeLike | None) -> Array:
+    if sparse.issparse(part):
+        return part
+    if hasattr(part, "iloc"):
+        try:
+            return part.to_numpy(dtype=dtype, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"expected columns of numbers, got {part.dtypes.astype(str).tolist()}: {error}") from error
+    values = np.asarray(part)
+    if values.ndim != 2:
+        raise DataError(f"expected parts with two dimensions, rows and columns, got {values.ndim}")
+    return values
+
+
+def _of_array(X: Array) -> list[Cut]:
+    if X.ndim != 2:
+        raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
+    X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
+    sizes = [0 if math.isnan(size) else int(size) for size in X.chunks[0]]
+    is_known = not any(math.isnan(size) for size in X.chunks[0])
+    if is_known and len(sizes) < LEAST_SHARDS:
+        ends = np.cumsum([0, *sizes]).tolist()
+        ranges = [
+            (first + a, first + b)
+            for first, size in zip(ends[:-1], sizes, strict=True)
+            for a, b in pieces(size, len(sizes))
+        ]
+        X = X.rechunk({0: tuple(b - a for a, b in ranges)})
+        sizes = [b - a for a, b in ranges]
+    parts = X.to_delayed().ravel().tolist()
+    return [Cut(Stack(), tuple(parts[group])) for group in grouped(len(parts), sizes if is_known else None)]
+
+
+def _of_frame(X: Array) -> Plan:
+    parts = X.to_delayed()
+    source = Stack(_number_type(list(X.dtypes)))
+    cuts = [Cut(source, tuple(parts[group])) for group in grouped(len(parts))]
+    names = list(X.columns)
+    return Plan(cuts, names if all(isinstance(name, str) for name in names) else None)
+
+
+def _number_type(dtypes: Sequence[npt.DTypeLike]) -> npt.DTypeLike:
+    """Return the type that holds the columns of a table, of those that kernels read."""
+    plain = []
+    for dtype in dtypes:
+        if not isinstance(dtype, np.dtype):  # a pandas extension: numbers that may be missing, or none
+            return np.float64
+        plain.append(np.dtype(np.uint8) if dtype == np.bool_ else dtype)
+    return plain[0] if len(set(plain)) == 1 and plain[0] in VALUE_TYPES else np.float64
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Files:
+    """Some rows of some files, read where the worker is."""
+
+    ranges: tuple[tuple[str, int, int], ...]  # path or address, first row, row behind the last
+
+    def rows(self, parts: Sequence[object]) -> Rows:
+        """Return the rows; those of a local array stay in their file where they are many."""
+        return Rows.of([open_rows(path)[first:last] for path, first, last in self.ranges], n_threads=1)
+
+
+def _of_files(paths: list[str]) -> list[Cut]:
+    sizes = [len(open_rows(path)) for path in paths]
+    ranges = [[(path, a, b) for a, b in pieces(size, len(paths))] for path, size in zip(paths, sizes, strict=True)]
+    flat = [one for some in ranges for one in some]
+    return [Cut(Files(tuple(flat[group]))) for group in grouped(len(flat), [b - a for _, a, b in flat])]
+
+
+def open_rows(path: str) -> Array:
+    """Return the rows of a file or address as something that can be sliced: ``.npy``, IDX, Parquet or Zarr.
+
+    Raises
+    ------
+    DataError
+        A file that is none of these, is damaged, or cannot be read.
+    """
+    try:
+        if path.endswith(".zarr"):
+            return require("zarr", extra="zarr").open(path, mode="r")
+        if path.endswith(".parquet"):
+            return _parquet(path)
+        if path.endswith(".npy"):
+            return _npy(path)
+        return _idx(path)
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot read rows from {path!r}: {error}") from error
+
+
+def _local(path: str) -> str | None:
+    """Return the place of a file in this computer's file system; None where it is elsewhere."""
+    return path.removeprefix("file://") if "://" not in path or path.startswith("file://") else None
+
+
+def _bytes(path: str) -> bytes:
+    if (local := _local(path)) is not None:
+        return Path(local).read_bytes()
+    with require("fsspec", extra="dask").open(path, "rb") as file:
+        return bytes(file.read())
+
+
+def _npy(path: str) -> np.ndarray:
+    if (local := _local(path)) is not None:
+        return np.lib.format.open_memmap(local, mode="r")
+    return np.asarray(np.load(io.BytesIO(_bytes(path)), allow_pickle=False))
+
+
+def _parquet(path: str) -> np.ndarray:
+    parquet = require("pyarrow.parquet", extra="parquet")
+    frame = parquet.read_table(io.BytesIO(_bytes(path))).to_pandas()
+    return np.asarray(_values(frame, _number_type(list(frame.dtypes))))
+
+
+def _idx(path: str) -> np.ndarray:
+    """Return pictures of an IDX file as rows of pixels."""
+    content = _bytes(path)
+    content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
+        raise DataError(f"expected a file that ends in .npy, .parquet or .zarr, or an IDX file, got {path!r}")
+    n_dimensions = content[3]
+    start = 4 + 4 * n_dimensions
+    if not 1 <= n_dimensions <= MOST_DIMENSIONS or len(content) < start:
+        raise DataError(f"the IDX file {path!r} has {n_dimensions} dimensions and {len(content)} bytes")
+    shape = struct.unpack(f">{n_dimensions}I", content[4:start])
+    dtype = np.dtype(IDX_TYPES[content[2]])
+    if len(content) - start != math.prod(shape) * dtype.itemsize:
+        raise DataError(f"the IDX file {path!r} says shape {shape}, and has {len(content) - start} bytes of values")
+    values = np.frombuffer(content, dtype, offset=start)
+    return values.reshape(shape[0], -1) if n_dimensions > 1 else values

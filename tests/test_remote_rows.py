@@ -1,0 +1,468 @@
+"""Rows on Dask workers: the same model as on one machine, the same bits on any cluster, and after any loss.
+
+Rows of the robustness table: X1 to X10.
+"""
+
+import os
+import signal
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from inklens import SoftmaxRegression, SoftmaxRegressionCV, cluster, softmax_path
+from inklens.errors import ClusterError, DataError, ParameterError
+from inklens.linear.driver import FitLost, solve
+from inklens.linear.problem.build import make_problem
+from inklens.linear.rows.remote import shards, tree
+from inklens.linear.rows.remote.remote_rows import RemoteRows
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Rows
+
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+pd = pytest.importorskip("pandas")
+
+N, P, K = 900, 12, 3
+
+
+def made(n=N, p=P, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 256, (n, p)).astype(np.uint8)
+    X[rng.random((n, p)) < 0.6] = 0
+    scores = X @ rng.normal(size=(p, K)) / 100 + rng.gumbel(size=(n, K))
+    return X, scores.argmax(axis=1).astype(np.int32), rng.uniform(0.5, 2.0, n)
+
+
+X, Y, WEIGHTS = made()
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two processes on the loopback interface, for the whole file."""
+    with cluster.opened("local:2") as opened, opened.as_current():
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def inside():
+    """A cluster of this process alone: the same code, with no process to start."""
+    own = cluster.InProcess()
+    with own.client.as_current():
+        yield own.client
+    own.close()
+
+
+def remote(client, X=X, chunk=130):
+    return RemoteRows.on_workers(da.from_array(X, chunks=(chunk, -1)), client=client)
+
+
+PENALTIES = {
+    "l2": ({}, 1e-4, 1e-8),
+    "l1": ({"l1_ratio": 1.0}, 1e-2, 1e-8),
+    "elastic net": ({"l1_ratio": 0.5}, 1e-3, 1e-8),
+    "group": ({"l1_ratio": 1.0, "group": True}, 1e-2, 1e-8),
+    "none": ({}, np.inf, 1e-5),
+}
+
+
+# ---- the face of rows ------------------------------------------------------------------------------------------------
+
+
+def test_products_are_those_of_the_same_rows_here(inside):
+    far, near = remote(inside), Rows.of(X, n_threads=1)
+    rng = np.random.default_rng(1)
+    W, b, D, d = rng.normal(size=(K, P)) / 100, rng.normal(size=K), rng.normal(size=(K, P)), rng.normal(size=K)
+    assert far.shape == near.shape
+    assert (far.n_nonzeros, far.is_sparse) == (near.n_nonzeros, near.is_sparse)
+    np.testing.assert_array_equal([far.low, far.high], [near.low, near.high])
+    at, there = (rows.loss_and_gradient(W, b, Y, WEIGHTS, dtype=np.float64) for rows in (near, far))
+    np.testing.assert_allclose(there.loss, at.loss, rtol=1e-13)
+    np.testing.assert_allclose(there.gradient, at.gradient, rtol=1e-11)
+    np.testing.assert_allclose(np.asarray(there.proba), np.asarray(at.proba), rtol=1e-12)
+    for found, expected in zip(
+        far.hessian_product(there.proba, WEIGHTS, D, d), near.hessian_product(at.proba, WEIGHTS, D, d), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    np.testing.assert_allclose(far.column_squares(WEIGHTS), near.column_squares(WEIGHTS), rtol=1e-13)
+    np.testing.assert_allclose(far.column_deviations(WEIGHTS), near.column_deviations(WEIGHTS), rtol=1e-9)
+    unit = rng.random(P).astype(np.float32)
+    np.testing.assert_allclose(far.row_squares(unit), near.row_squares(unit), rtol=1e-6)
+    some = np.array([0, 5, 129, 130, 131, 700, 899])
+    np.testing.assert_array_equal(far.dense(np.array([1, 4]), some), near.dense(np.array([1, 4]), some))
+    np.testing.assert_array_equal(far.take(some).dense(), near.take(some).dense())
+    pairs = np.array([0, 0, 1, 2]), np.array([1, P, 3, 2])
+    np.testing.assert_allclose(
+        far.pair_hessian(there.proba, WEIGHTS, *pairs), near.pair_hessian(at.proba, WEIGHTS, *pairs), rtol=1e-5
+    )
+    moved = [rows.standardised(np.zeros(P), np.full(P, -4.0)).absolute().column_sums(WEIGHTS) for rows in (far, near)]
+    np.testing.assert_allclose(*moved, rtol=1e-12)
+    far.close()
+
+
+def test_functions_of_rows_go_to_the_rows(inside):
+    far = remote(inside)
+    a, b = (np.random.default_rng(seed).normal(size=(N, K)) for seed in (1, 2))
+    both = RowArray.combine(np.subtract, far.array(a), b)
+    np.testing.assert_array_equal(np.asarray(both), a - b)
+    assert RowArray.total(np.max, both, by=np.maximum) == (a - b).max()
+    np.testing.assert_allclose(RowArray.total(np.vdot, both, far.array(a)), np.vdot(a - b, a), rtol=1e-13)
+    far.close()
+    with pytest.raises(ClusterError, match="given back"):
+        np.asarray(both)
+
+
+@pytest.mark.parametrize("n_shards", range(1, 18))
+def test_the_tree_adds_every_shard_once_in_one_order(n_shards):
+    """Strings show the order: it is the same whoever comes first, and however shards are grouped before."""
+    rng = np.random.default_rng(n_shards)
+
+    def joined(order, groups):
+        whole = {}
+        for group in groups:
+            part = {}
+            for shard in (s for s in order if s in group):
+                tree.add(part, (0, shard), (float(2**shard),), n_shards)
+            for node, value in part.items():
+                assert sum(2.0**s for s in tree.shards_of(node, n_shards)) == value[0]
+                tree.add(whole, node, value, n_shards)
+        return whole
+
+    for _ in range(5):
+        order = rng.permutation(n_shards)
+        cut = int(rng.integers(0, n_shards + 1))
+        found = joined(order, [set(range(cut)), set(range(cut, n_shards))])
+        assert found == {tree.root(n_shards): (float(2**n_shards - 1),)}
+
+
+# ---- fits ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_fits_are_those_of_one_machine(client, name):
+    settings, C, tol = PENALTIES[name]
+    here = SoftmaxRegression(C=C, tol=tol, **settings).fit(X, Y, WEIGHTS)
+    far = SoftmaxRegression(C=C, tol=tol, **settings)
+    far.fit(da.from_array(X, chunks=(200, 5)), da.from_array(Y, chunks=170), da.from_array(WEIGHTS, chunks=400))
+    assert far.status_ == here.status_ == "certified"
+    assert here.lower_bound_ <= far.objective_ * (1 + 1e-12)
+    assert far.lower_bound_ <= here.objective_ * (1 + 1e-12)
+    np.testing.assert_allclose(far.coef_, here.coef_, atol=2e-4 * np.abs(here.coef_).max())
+
+
+def fitted(rows, callback=None, start=None, **settings):
+    problem = make_problem(rows, Y, WEIGHTS, K, C=settings.pop("C", 1e-2), **{"l1_ratio": 1.0, **settings})
+    return solve(problem, tol=1e-6, callback=callback, start=start)
+
+
+def bits(solution):
+    return solution.coef.tobytes() + solution.intercept.tobytes()
+
+
+@pytest.fixture(scope="module")
+def unbroken(inside):
+    rows = remote(inside)
+    yield {name: bits(fitted(rows, **settings)) for name, settings in BROKEN.items()}
+    rows.close()
+
+
+BROKEN = {"l2": {"l1_ratio": 0.0, "C": 1e-4}, "l1": {}}
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 4])
+def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
+    own = cluster.InProcess(n_workers)
+    rows = remote(own.client)
+    assert {name: bits(fitted(rows, **settings)) for name, settings in BROKEN.items()} == unbroken
+    rows.close()
+    own.close()
+
+
+def test_predictions_are_lazy_and_the_same(inside):
+    model = SoftmaxRegression(C=1e-4).fit(X, Y)
+    lazy = da.from_array(X, chunks=(400, -1))
+    for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        found = getattr(model, name)(lazy)
+        assert isinstance(found, da.Array)
+        expected = getattr(model, name)(X)
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_array_equal(found.compute(), expected)
+    assert model.score(lazy, da.from_array(Y, chunks=100)) == model.score(X, Y)
+
+
+def test_a_table_keeps_the_names_of_its_columns(inside, tmp_path):
+    frame = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(P)]).assign(label=np.array(["a", "b", "c"])[Y])
+    dd = pytest.importorskip("dask.dataframe")
+    frame.iloc[:400].to_parquet(tmp_path / "0.parquet")
+    frame.iloc[400:].to_parquet(tmp_path / "1.parquet")
+    table = dd.read_parquet(tmp_path)
+    far = SoftmaxRegression(C=1e-4, tol=1e-8).fit(table.drop(columns="label"), table["label"])
+    here = SoftmaxRegression(C=1e-4, tol=1e-8).fit(frame.drop(columns="label"), frame["label"])
+    assert far.feature_names_in_.tolist() == here.feature_names_in_.tolist()
+    assert far.classes_.tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(far.coef_, here.coef_, atol=1e-4 * np.abs(here.coef_).max())
+    answers = far.predict(table.drop(columns="label")).compute()
+    np.testing.assert_array_equal(answers, far.predict(frame.drop(columns="label")))
+    with pytest.raises(ValueError, match="feature names"):
+        far.predict(table.drop(columns="label").rename(columns={"pixel 0": "other"})).compute()
+
+
+def test_files_are_read_by_workers(inside, tmp_path):
+    import struct
+
+    paths = [str(tmp_path / name) for name in ("a.npy", "b-ubyte", "c.parquet")]
+    np.save(paths[0], X[:300])
+    (tmp_path / "b-ubyte").write_bytes(struct.pack(">HBBII", 0, 8, 2, 300, P) + X[300:600].tobytes())
+    pd.DataFrame(X[600:], columns=[str(j) for j in range(P)]).to_parquet(paths[2])
+    rows = Rows.of(paths)
+    np.testing.assert_array_equal(rows.dense(), X)
+    rows.close()
+    np.save(tmp_path / "y.npy", Y)
+    model = SoftmaxRegression(C=1e-4).fit(paths, [str(tmp_path / "y.npy")])
+    assert model.status_ == "certified"
+    np.testing.assert_array_equal(model.predict(paths).compute(), model.predict(X))
+    (tmp_path / "b-ubyte").write_bytes(b"not one")
+    with pytest.raises(DataError, match="IDX"):
+        Rows.of(paths)
+    with pytest.raises(DataError, match="cannot read rows"):
+        Rows.of([str(tmp_path / "none.npy")])
+
+
+def test_paths_and_cross_validation(inside):
+    lazy = da.from_array(X, chunks=(300, -1))
+    far, here = (softmax_path(x, y, Cs=4, C=1e-2, tol=1e-6) for x, y in ((lazy, da.from_array(Y)), (X, Y)))
+    assert (far.gaps <= 1e-6).all()
+    np.testing.assert_allclose(far.objectives, here.objectives, rtol=2e-6)
+    assert (far.n_nonzeros[0], here.n_nonzeros[0]) == (0, 0)
+    search = {"Cs": 3, "C_max": 1e-3, "cv": 3, "path_tol": 1e-5}
+    far, here = (SoftmaxRegressionCV(**search).fit(x, Y) for x in (lazy, X))
+    np.testing.assert_allclose(far.scores_, here.scores_, atol=0.01)
+    assert far.C_ == pytest.approx(here.C_)
+
+
+# ---- X5, X6: parts of any shape --------------------------------------------------------------------------------------
+
+
+def test_uneven_parts_equal_one_machine(inside):
+    order = np.argsort(Y, kind="stable")  # so that parts have one class
+    x, y = X[order], Y[order]
+    sizes = [0, 1, 400, 0, 3, 495, 1]
+    edges = np.cumsum([0, *sizes])
+    dask = pytest.importorskip("dask")
+    parts = [dask.delayed(x[a:b]) for a, b in pairwise(edges)]
+    far = SoftmaxRegression(C=1e-4, tol=1e-8).fit(parts, y)
+    here = SoftmaxRegression(C=1e-4, tol=1e-8).fit(x, y)
+    np.testing.assert_allclose(far.coef_, here.coef_, atol=1e-4 * np.abs(here.coef_).max())
+
+
+def test_weightless_rows_are_left_out(inside):
+    weights = np.where(np.arange(N) % 3 == 0, 0.0, WEIGHTS)
+    kept = weights > 0.0
+    far = SoftmaxRegression(C=1e-4, tol=1e-8).fit(da.from_array(X), Y, weights)
+    here = SoftmaxRegression(C=1e-4, tol=1e-8).fit(X[kept], Y[kept], weights[kept])
+    np.testing.assert_allclose(far.coef_, here.coef_, atol=1e-4 * np.abs(here.coef_).max())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (lambda: (da.from_array(np.where(np.arange(P) == 3, np.nan, X * 1.0)), Y), "NaN in row 0, column 3"),
+        (lambda: (da.from_array(X), Y[:-1]), "X has 900 rows and y 899 labels"),
+        (lambda: (da.from_array(X[:0]), Y[:0]), "0 sample"),
+        (lambda: (da.from_array(X), np.zeros(N)), "one class"),
+        (lambda: (da.from_array(X[:, 0]), Y), "two-dimensional"),
+        (lambda: (da.from_array(np.full((9, 2), "x")), Y[:9]), "expected numbers"),
+    ],
+)
+def test_bad_data_say_what_is_wrong(inside, data, message):
+    x, y = data()
+    model = SoftmaxRegression()
+    with pytest.raises(DataError, match=message):
+        model.fit(x, y)
+    assert not hasattr(model, "coef_")
+
+
+def test_an_answer_that_comes_twice_is_noticed(inside, monkeypatch):
+    rows = remote(inside)
+    answer = shards.Shards._answer
+
+    def twice(self, address, mine, call, kind):
+        found = answer(self, address, mine, call, kind)
+        again = {(0, number): 1.0 for number in range(self.n_shards)}
+        found.sums = {**found.sums, **again}
+        return found
+
+    monkeypatch.setattr(shards.Shards, "_answer", twice)
+    with pytest.raises(ClusterError, match="twice"):
+        rows.column_sums(WEIGHTS)
+    rows.close()
+
+
+def test_lost_weight_is_noticed(inside, monkeypatch):
+    from inklens.linear.rows.remote.recipes import LossPass
+
+    rows = remote(inside)
+    whole = LossPass.__call__
+    monkeypatch.setattr(
+        LossPass, "__call__", lambda self, shard: (*whole(self, shard)[:3], 0.9 * whole(self, shard)[3])
+    )
+    with pytest.raises(ClusterError, match="lost or counted twice"):
+        rows.loss_and_gradient(np.zeros((K, P)), np.zeros(K), Y, WEIGHTS)
+    rows.close()
+
+
+# ---- X1, X2, X7, X10: losses -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_worker_lost_at_any_round_changes_no_bit(name, unbroken, monkeypatch):
+    own = cluster.InProcess(3)
+    call, rounds = shards.Shards._call, [0]
+
+    def fails(self, address, *asked):
+        rounds[0] += 1
+        return None if rounds[0] == lost_at else call(self, address, *asked)
+
+    monkeypatch.setattr(shards.Shards, "_call", fails)
+    rows, lost_at = remote(own.client), -1
+    assert bits(fitted(rows, **BROKEN[name])) == unbroken[name]
+    n_calls = rounds[0]
+    for lost_at in np.linspace(1, n_calls // 3 - 2, 5).astype(int):  # the others may hold all shards by then
+        rounds[0] = 0
+        rows.shards._late.clear()
+        assert bits(fitted(rows, **BROKEN[name])) == unbroken[name], f"lost at call {lost_at} of {n_calls}"
+    assert rows.traffic.n_lost == 5
+    rows.close()
+    own.close()
+
+
+def pids(client):
+    return client.run(os.getpid)
+
+
+def test_a_killed_worker_changes_no_bit(client, unbroken):
+    rows = remote(client)
+    victims = list(pids(client).values())
+
+    def kill(solution):
+        if victims:
+            os.kill(victims.pop(), signal.SIGKILL)
+            victims.clear()
+
+    assert bits(fitted(rows, kill)) == unbroken["l1"]
+    assert rows.traffic.n_lost == 1
+    rows.close()
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
+    monkeypatch.setattr(shards, "LEAST_DEADLINE", 1.0)
+    monkeypatch.setattr(shards, "PING_SECONDS", 0.5)
+    rows = remote(client)
+    pid = next(iter(pids(client).values()))
+    stopped = []
+
+    def stop(solution):
+        if not stopped:
+            os.kill(pid, signal.SIGSTOP)
+            stopped.append(time.monotonic())
+
+    try:
+        assert bits(fitted(rows, stop)) == unbroken["l1"]
+        assert rows.traffic.n_lost == 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    rows.close()
+
+
+def test_without_a_scheduler_the_best_point_is_kept(unbroken):
+    lazy = da.from_array(X, chunks=(300, -1))
+    own = cluster.InProcess(2)
+    settings = {"C": 1e-2, "l1_ratio": 1.0, "tol": 1e-6, "warm_start": True}
+    model, began = SoftmaxRegression(**settings), []
+
+    def gone(solution):
+        if solution.n_iter == 3:
+            began.append(time.monotonic())
+            own.cluster.sync(own.cluster.scheduler.close)
+
+    with own.client.as_current(), pytest.raises(FitLost, match=r"scheduler|workers"):
+        model.fit(lazy, Y, WEIGHTS, callback=gone)
+    assert time.monotonic() - began[0] < 30.0
+    assert model.coef_.any()
+    assert model.status_ == "stopped"
+    own.close()
+    again = model.fit(lazy, Y, WEIGHTS)
+    assert again.status_ == "certified"
+    here = SoftmaxRegression(**settings).fit(X, Y, WEIGHTS)
+    assert again.objective_ == pytest.approx(here.objective_, rel=1e-6)
+
+
+def test_clusters_may_grow_and_shrink(unbroken):
+    own = cluster.InProcess(1)
+    rows = remote(own.client)
+
+    def scale(solution):
+        own.cluster.scale({1: 3, 3: 1}.get(solution.n_iter, 2))
+
+    assert bits(fitted(rows, scale)) == unbroken["l1"]
+    rows.close()
+    own.close()
+
+
+def test_memory_that_is_too_small_is_said(inside, monkeypatch):
+    from inklens.linear.rows.remote.recipes import TransposeProduct
+
+    def too_small(self, shard):
+        raise MemoryError
+
+    monkeypatch.setattr(TransposeProduct, "__call__", too_small)
+    rows = remote(inside)
+    with pytest.raises(ClusterError, match="too little memory"):
+        rows.column_sums(WEIGHTS)
+    rows.close()
+
+
+def test_shards_that_end_every_worker_end_the_fit(monkeypatch):
+    own = cluster.InProcess(2)
+    rows = remote(own.client)
+    monkeypatch.setattr(shards.Shards, "_call", lambda *asked: None)
+    monkeypatch.setattr(shards, "LEAST_DEADLINE", 0.1)
+    with pytest.raises(ClusterError, match="too little memory"):
+        rows.column_sums(WEIGHTS)
+    rows.close()
+    own.close()
+
+
+# ---- X3, X4, X8: what is opened, and who is trusted ------------------------------------------------------------------
+
+
+def test_nothing_but_loopback_is_listened_to(client):
+    psutil = pytest.importorskip("psutil")
+
+    def listens():
+        return [c.laddr.ip for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]
+
+    found = [*listens(), *(ip for ips in client.run(listens).values() for ip in ips)]
+    assert found
+    assert set(found) == {"127.0.0.1"}
+
+
+def test_the_network_has_to_be_encrypted():
+    with pytest.raises(ParameterError, match="without encryption"), cluster.opened("tcp://192.0.2.1:8786"):
+        pass
+    with pytest.raises(ParameterError, match="expected 'local'"), cluster.opened("nonsense"):
+        pass
+
+
+def test_other_versions_are_refused(client, monkeypatch):
+    monkeypatch.setattr(cluster.metadata, "version", lambda package: "1.0")  # of this process alone
+    with pytest.raises(ClusterError, match=r"numpy .* \(here 1.0\)"):
+        cluster.check(client)
+
+
+def test_nobody_at_an_address_is_said(monkeypatch):
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(ClusterError, match="no Dask scheduler answers"), cluster.opened("tcp://127.0.0.1:9"):
+        pass
