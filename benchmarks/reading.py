@@ -2,8 +2,8 @@
 
 python benchmarks/reading.py [PHOTOS]
 
-Photos are digits of the package on made paper, 1,000 different ones and copies of these. Both sides are whole commands, start
-and end included; they take turns, and the table is read again at the end to see that nothing is done twice.
+Photos are digits of the package on made paper, 1,000 different ones and copies of these. Both sides are whole
+commands, start and end included; they take turns, and the table is read again at the end to see that nothing is done twice.
 """
 
 import json
