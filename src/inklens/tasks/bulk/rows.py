@@ -106,9 +106,9 @@ def row(found: Found, read: PictureReading) -> dict[str, object]:
     }
 
 
-def to_parquet(rows: Iterable[Mapping[str, object]] | pa.Table, columns: pa.Schema) -> bytes:
+def to_parquet(content: Iterable[Mapping[str, object]] | pa.Table, columns: pa.Schema) -> bytes:
     """Return rows as the bytes of one Parquet file; the same rows give the same bytes."""
-    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows), schema=columns)
+    table = content if isinstance(content, pa.Table) else pa.Table.from_pylist(list(content), schema=columns)
     file = io.BytesIO()
     parquet.write_table(table, file, compression="zstd")
     return file.getvalue()
