@@ -3,7 +3,7 @@
 python benchmarks/reading.py [PHOTOS]
 
 Photos are digits of the package on made paper, 1,000 different ones and copies of these. Both sides are whole
-commands, start and end included; they take turns, and the table is read again at the end to see that nothing is done twice.
+commands, start and end included; the table is read again at the end to see that nothing is done twice.
 """
 
 import json
@@ -26,7 +26,7 @@ from inklens import load_dataset
 PHOTOS = 20_000
 DIFFERENT = 1_000
 KINDS = ("tiny", "scan", "photo", "drawing")
-TURNS = 2
+TURNS = 1
 
 
 def make_photos(folder: Path, count: int) -> None:
@@ -85,7 +85,7 @@ def main(count: int = PHOTOS) -> None:
         make_photos(folder, count)
         rows = list(measured(folder, Path(place) / "answers.parquet"))
     body = table([f"{count:,} photos", "wall s", "CPU s", "photos/s"], rows)
-    body += "\n\nBoth sides gave the same texts. Whole commands, turn by turn; the last line finds every photo done."
+    body += "\n\nBoth sides gave the same texts. Whole commands, one after the other; the last line finds every photo done."
     if count == PHOTOS:
         write_section("Many photos into a table", body)
     print(body)
