@@ -85,7 +85,7 @@ def main(count: int = PHOTOS) -> None:
         make_photos(folder, count)
         rows = list(measured(folder, Path(place) / "answers.parquet"))
     body = table([f"{count:,} photos", "wall s", "CPU s", "photos/s"], rows)
-    body += "\n\nBoth sides gave the same texts. Whole commands, one after the other; the last line finds every photo done."
+    body += "\n\nBoth sides gave the same texts. Whole commands, one after the other; the last finds every photo done."
     if count == PHOTOS:
         write_section("Many photos into a table", body)
     print(body)

@@ -34,8 +34,8 @@ import signal
 def dask_setup(worker):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 """
-# Dask has workers give memory back at every turn, and look for what they do a hundred times a second: with these, a worker
-# takes a quarter less CPU time for reading pictures.
+# Dask has workers give memory back at every turn, and look for what they do a hundred times a second: with these, a
+# worker takes a quarter less CPU time for reading pictures.
 SPARING = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": str(64 << 20),  # bytes
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # bytes; the largest that glibc takes
