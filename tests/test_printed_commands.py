@@ -5,9 +5,11 @@ Pages with all their figures are made elsewhere (test_tutorial_run, test_cli_con
 what they were given, and refits are few.
 """
 
+import logging
 import re
 import shlex
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from io import StringIO
@@ -137,6 +139,18 @@ def few_refits(args, options):
     return stability(*args, **{**options, "n_refits": REFITS})
 
 
+@contextmanager
+def in_this_process(*_, **__):
+    """A cluster that need not be started, and ends with its command."""
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": False, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, **options) as local,
+        distributed.Client(local, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @lru_cache(maxsize=1)
 def scatter():
     """The curvature of one small model; that of a printed command's would take seconds."""
@@ -173,6 +187,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.notebook.lesson.run_notebook", lambda book, folder, progress: None)
     monkeypatch.setattr("inklens.studio.server.serve", lambda settings, listener: None)
     monkeypatch.setattr("inklens.classroom.live_server.serve_class", lambda settings, tell: None)
+    monkeypatch.setattr("inklens.cluster.opened", in_this_process)
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
     here = tmp_path / "here"
     here.mkdir()
@@ -187,6 +202,9 @@ def folder(small, tmp_path, monkeypatch):
             images, labels = small.X[rows].reshape(-1, 28, 28), small.y[rows].astype(np.uint8)
             (here / name / f"{half}-images-idx3-ubyte").write_bytes(idx_bytes(images))
             (here / name / f"{half}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    (here / "scans").mkdir()
+    shutil.copy(here / "photo.jpg", here / "scans")
+    (here / "names.txt").write_text("photo.jpg\n")
     (here / "digits.csv").write_text(table_of_small_digits())
     (here / "hand-ins").mkdir()
     (here / "hand-ins" / "ada.inkwork").write_bytes(b"a row with a reason")

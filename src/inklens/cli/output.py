@@ -154,6 +154,16 @@ model_option = click.option(
 )
 
 
+dask_option = click.option(
+    "--dask",
+    metavar="ADDRESS|local[:N]",
+    help="Work on a Dask cluster: the address of its scheduler, or N processes of this computer.",
+)
+insecure_option = click.option(
+    "--insecure", is_flag=True, help="Go to a scheduler on another computer without encryption (plain tcp://)."
+)
+
+
 def refuse_given(ctx: click.Context, why: str, *names: str) -> None:
     """Refuse parameters that were given but would be ignored; `why` follows the option's name."""
     for parameter in ctx.command.params:

@@ -1,12 +1,26 @@
 """`inklens read` and `inklens collect`."""
 
 import os
+from functools import partial
 
 import click
 
-from inklens.cli.output import OutFile, Renamed, json_option, model_option, out_option, print_json, progress_bar, say
+from inklens.cli.output import (
+    OutFile,
+    Renamed,
+    dask_option,
+    insecure_option,
+    json_option,
+    model_option,
+    out_option,
+    print_json,
+    progress_bar,
+    refuse_given,
+    say,
+)
 from inklens.cli.terminal import echo, shown
 
+MODES = {None: None, "one": False, "many": True}
 UNREAD = "?"  # stands for a sign that gets no answer
 
 anyway_option = click.option(
@@ -70,7 +84,7 @@ def given(settings: dict) -> dict:
 
 @click.command()
 @model_option
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...", type=click.Path(allow_dash=True))
+@click.argument("images", nargs=-1, metavar="IMAGE...", type=click.Path(allow_dash=True))
 @click.option("--one", "mode", flag_value="one", default=None, help="There is one digit on each picture.")
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
 @recipe_options
@@ -78,9 +92,40 @@ def given(settings: dict) -> dict:
 @click.option("--steps", type=OutFile(), metavar="FIGURE", help="Draw each step of the recipe there.")
 @click.option("--boxes", type=OutFile(), metavar="FIGURE", help="Draw what was found on the picture.")
 @anyway_option
+@dask_option
+@insecure_option
+@out_option("With --dask: the table, a folder of Parquet files.", metavar="DIR")
+@click.option(
+    "--list",
+    "listed",
+    type=click.File("r", errors="surrogateescape"),
+    metavar="FILE",
+    help="With --dask: read the pictures named there, one a line; - for standard input.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="With --dask: pictures that are read and written at a time.  [default: 100 or more]",
+)
 @json_option
+@click.pass_context
 def read(
-    model: str | None, images: tuple[str, ...], mode, jobs, steps, boxes, anyway: bool, as_json: bool, **settings
+    ctx: click.Context,
+    model: str | None,
+    images: tuple[str, ...],
+    mode,
+    jobs,
+    steps,
+    boxes,
+    anyway: bool,
+    dask,
+    insecure: bool,
+    out,
+    listed,
+    batch,
+    as_json: bool,
+    **settings,
 ) -> None:
     """Read handwritten digits from photos, scans or drawings ("-" reads a picture from standard input).
 
@@ -90,19 +135,39 @@ def read(
       inklens read --json *.png > answers.json
       inklens read --many --boxes found.png page.jpg
       inklens read --recipe tutorial --steps steps.png photo.jpg
+      inklens read scans --dask local:2 -o answers.parquet
 
     A picture that cannot be read gets an error of its own, the others are read, and the exit code is 1. A picture
     without a digit gets a reason and a remedy in place of an answer; --json has both, with "accepted": false.
+
+    With --dask, images may be folders and patterns ("scans/**/*.png"), millions of pictures in all. The table has a
+    row for each; one that cannot be read has its error there. The same command again reads what is new or changed.
     """
     from inklens.tasks.reading import load_reader
     from inklens.tasks.reading import read as run
 
+    if not images and listed is None:
+        raise click.UsageError("Missing argument 'IMAGE...'", ctx)
+    if dask is not None:
+        refuse_given(ctx, "does not go with --dask", "jobs", "steps", "boxes", "anyway")
+        return _read_into_table(
+            images,
+            model=model,
+            many=MODES[mode],
+            dask=dask,
+            insecure=insecure,
+            table=out,
+            listed=listed or (),
+            size=batch,
+            as_json=as_json,
+            settings=settings,
+        )
+    refuse_given(ctx, "goes with --dask, such as --dask local", "insecure", "out", "listed", "batch")
     if (steps or boxes) and len(images) > 1:
         raise click.UsageError("--steps and --boxes draw one picture; name only one", click.get_current_context())
     reader = load_reader(model).with_parameters(**given(settings))
-    many = {"one": False, "many": True}.get(mode)
     with progress_bar() as progress:
-        results = run(images, reader=reader, many=many, jobs=jobs or os.cpu_count() or 1, progress=progress)
+        results = run(images, reader=reader, many=MODES[mode], jobs=jobs or os.cpu_count() or 1, progress=progress)
     if results[0].digits and (steps or boxes):
         _draw(images[0], results[0].digits, reader, steps, boxes, anyway=anyway)
     if as_json:
@@ -112,6 +177,59 @@ def read(
             _print(result, anyway=anyway)
     if any(result.error for result in results):
         raise click.exceptions.Exit(1)
+
+
+def _read_into_table(
+    images: tuple[str, ...],
+    *,
+    model: str | None,
+    many,
+    dask: str,
+    insecure: bool,
+    table,
+    listed,
+    size,
+    as_json: bool,
+    settings: dict,
+) -> None:
+    from inklens import cluster
+    from inklens.errors import require
+    from inklens.tasks.reading import load_reader
+
+    if table is None:
+        raise click.UsageError(
+            "--dask needs -o DIR, the folder of the table, such as -o answers.parquet", click.get_current_context()
+        )
+    for package, extra in (("distributed", "dask"), ("pyarrow", "parquet")):
+        require(package, extra=extra)
+    from inklens.tasks.bulk.pictures import names_on
+    from inklens.tasks.bulk.run import read_into_table
+
+    place = cluster.where(dask)
+    if place.address is not None:
+        cluster.require_encryption(place.address, insecure=insecure)
+    reader = load_reader(model).with_parameters(**given(settings))
+    with progress_bar() as progress:
+        result = read_into_table(
+            images,
+            named=names_on(listed),
+            table=table,
+            reader=reader,
+            cluster=partial(cluster.opened, dask, insecure=insecure),
+            many=many,
+            size=size,
+            progress=progress,
+        )
+    for note in result.notes:
+        say(f"inklens: {note}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        for line in result.in_words():
+            echo(line)
+    if result.interrupted:
+        say(f"inklens: stopped by Ctrl-C; {shown(table)} holds what was read, and the same command goes on from there")
+        raise click.exceptions.Exit(130)
 
 
 def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | None, *, anyway: bool) -> None:

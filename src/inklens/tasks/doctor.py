@@ -12,7 +12,14 @@ from inklens.errors import InklensError
 from inklens.quiet import quiet
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors", "click", "rich", "jinja2")
-EXTRAS = {"parquet": "pyarrow", "heic": "pi_heif", "studio": "fastapi", "notebook": "anywidget", "onnx": "onnx"}
+EXTRAS = {
+    "parquet": "pyarrow",
+    "heic": "pi_heif",
+    "studio": "fastapi",
+    "notebook": "anywidget",
+    "onnx": "onnx",
+    "dask": "distributed",
+}
 ARRAYS = ("torch", "cupy", "jax")
 KERNELS = {
     "avx512": "compiled, AVX-512",

@@ -75,7 +75,7 @@ def read(
     """
     pictures = list(pictures)
     jobs = min(jobs, len(pictures) // PICTURES_PER_JOB)
-    one = partial(_read_one, reader=reader, many=many)
+    one = partial(read_one, reader=reader, many=many)
     with (
         nullcontext(map(one, pictures)) if jobs < 2 or STDIN in pictures else _pool_map(one, pictures, jobs) as answers
     ):
@@ -119,7 +119,8 @@ def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _read_one(path: str, reader: DigitReader, many: bool | None) -> PictureReading:
+def read_one(path: str, reader: DigitReader, many: bool | None) -> PictureReading:
+    """Read one picture; where it cannot be read, say why."""
     shown = _shown(path)
     try:
         return PictureReading(shown, tuple(map(tuple, reader.read_lines(_source(path), many=many))))
