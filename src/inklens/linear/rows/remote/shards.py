@@ -37,8 +37,11 @@ START_SECONDS = 30.0  # for a keeper to start
 SCHEDULER_SECONDS = 5.0  # within which the scheduler has to answer,
 SCHEDULER_TRIES = 3
 WORKER_SECONDS = 60.0  # for which new workers are waited for when none is left
+CHANCE_SECONDS = 5.0  # after which those that were late have another chance
 MOST_LOSSES = 4  # of the workers of one shard in a row, without an answer between: it is too large for them
-GIVEN_UP = ("KilledWorker", "CancelledError", "FutureCancelledError")  # by Dask: no fault of the computation
+# What Dask raises of a task that it has given up: no fault of the computation. The last is what its `sync` makes of a
+# task that is cancelled just as it is waited for.
+GIVEN_UP = ("KilledWorker", "CancelledError", "FutureCancelledError", "UnboundLocalError")
 LOST = (OSError, RuntimeError, KeyError, TimeoutError)  # what a call raises whose worker, or keeper, is not there
 
 
@@ -449,7 +452,7 @@ class Shards:
                     "last point (warm_start, --resume)"
                 )
             time.sleep(0.1)
-            if time.monotonic() - began > LEAST_DEADLINE:
+            if time.monotonic() - began > CHANCE_SECONDS:
                 self._late.clear()
         return sorted(workers)
 
