@@ -153,7 +153,8 @@ class InProcess:
         """Stop it."""
         with suppress(OSError, TimeoutError):
             self.client.close(timeout=CLOSE_SECONDS)
-        self.cluster.close(timeout=CLOSE_SECONDS)
+        with suppress(OSError, TimeoutError):
+            self.cluster.close(timeout=CLOSE_SECONDS)
 
 
 @contextmanager
