@@ -29,9 +29,13 @@ studio: $(READY)  ## draw, see why, fool it and train, in the browser (ARGS="--p
 	@$(BIN)/python scripts/build_kernels.py
 	@$(BIN)/inklens studio $(ARGS)
 
-test: $(READY)  ## all tests
+# Two workers share the cores, so each has one thread; compiled modules are kept, as tests start many processes.
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
+test: export PYTHONDONTWRITEBYTECODE :=
+test: $(READY)  ## the quick tests; SLOW=1: all
 	@$(BIN)/python scripts/build_kernels.py
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(if $(SLOW),,-m "not slow")
 
 fuzz: $(READY)  ## every border with random input, for TIME seconds (TIME=600); what is found is kept in tests/findings
 	@$(BIN)/python scripts/build_kernels.py

@@ -1,6 +1,62 @@
 """What all tests share."""
 
+import collections
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("inklens", deadline=None)  # a busy machine is no failure
 settings.load_profile("inklens")
+
+SLOW = {  # what has no line of its own that a mark could stand on: pages, and single arguments
+    "docs/howto/from-others.rst": ["from-others.rst"],
+    "docs/siblings.rst": ["siblings.rst"],
+    "src/inklens/siblings/run.py": ["inklens.siblings.run.run_siblings"],
+    "tests/test_printed_commands.py": [
+        *(f"test_commands_of_a_document_run_in_order[{name}]" for name in ("README.md", "certainty.rst", "flips.rst")),
+        *(f"test_examples_of_help_run_in_order[{name}]" for name in ("export", "flip", "homework", "path")),
+    ],
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        file, _, name = item.nodeid.partition("::")
+        if name in SLOW.get(file, ()):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--most-seconds", type=float, help="fail where a test without the mark `slow` takes longer")
+
+
+def pytest_configure(config):
+    limit = config.getoption("--most-seconds", None)
+    if limit is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Unmarked(limit), "unmarked")
+
+
+class Unmarked:
+    """Names the tests that should be marked `slow`; only a quiet machine can tell."""
+
+    def __init__(self, limit):
+        self.limit, self.seconds = limit, collections.Counter()
+
+    def pytest_runtest_logreport(self, report):
+        if "slow" not in report.keywords:
+            self.seconds[report.nodeid] += report.duration
+
+    def found(self):
+        return [(name, seconds) for name, seconds in self.seconds.most_common() if seconds > self.limit]
+
+    def pytest_sessionfinish(self, session):
+        if self.found() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if self.found():
+            terminalreporter.section(
+                f"not marked slow, yet over {self.limit:g} s (with what they were the first to set up)"
+            )
+        for name, seconds in self.found():
+            terminalreporter.line(f"{seconds:6.1f} s  {name}")

@@ -16,6 +16,7 @@
 When `browsing` ends, it fails on a console message, a request to another host, or a layout that jumped.
 """
 
+import base64
 import functools
 import os
 import shutil
@@ -28,6 +29,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import numpy as np
 import pytest
 from drawn_digits import DIGITS
 
@@ -52,6 +54,7 @@ NEEDS_BROWSER = [
     ),
 ]
 STATIC = Path(inklens.web.__file__).parent / "static"
+PATIENCE = 120.0  # seconds for what comes at once on a quiet machine; a busy one is no failure
 MOST_SHIFT = 0.02  # cumulative layout shift; 0.1 counts as good on the web
 WIDE = {"width": 1280, "height": 900}
 
@@ -73,6 +76,15 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
 }).observe({ type: 'layout-shift', buffered: true });
 """
+
+KINDS = {"Float32Array": "<f4", "Float64Array": "<f8", "Int32Array": "<i4", "Uint8Array": "u1"}
+PACK = """
+if (!ArrayBuffer.isView(v)) return v;
+let text = '';
+for (const byte of new Uint8Array(v.buffer, v.byteOffset, v.byteLength)) text += String.fromCharCode(byte);
+return { packed: btoa(text), kind: v.constructor.name };
+"""
+"""Returns a typed array as text: Playwright takes seconds for ten thousands of numbers one by one."""
 
 Point = tuple[float, float]  # across and down, in shares of the pad's side
 Strokes = Sequence[Sequence[Point]]
@@ -159,6 +171,7 @@ class Face:
     page: object  # of playwright
     url: str
     faults: list[str] = field(default_factory=list)
+    app: str = "app"  # what the page calls it
     is_strict: bool = False  # whether each page that is left is checked, not only the last
 
     def open(self, view: str = "draw", **state: str) -> None:
@@ -175,11 +188,13 @@ class Face:
 
     def value(self, expression: str, argument: object = None):
         """Return the value of an expression in the page, such as ``app.answer.value.best``; `given` is the argument."""
-        return self.page.evaluate(
-            f"(given) => {{ const v = {expression}; return ArrayBuffer.isView(v) ? [...v] : v; }}", argument
-        )
+        found = self.page.evaluate(f"(given) => {{ const v = {expression}; {PACK} }}", argument)
+        match found:
+            case {"packed": str(packed), "kind": str(kind)}:
+                return np.frombuffer(base64.b64decode(packed), KINDS[kind]).tolist()
+        return found
 
-    def wait(self, condition: str, *, seconds: float = 30.0) -> None:
+    def wait(self, condition: str, *, seconds: float = PATIENCE) -> None:
         """Wait until an expression in the page is true; asked from outside, as the page's policy forbids eval in it."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(f"() => Boolean({condition})"):
@@ -188,12 +203,11 @@ class Face:
             self.page.wait_for_timeout(20)
 
     def settle(self) -> None:
-        """Wait until the pad rests and the screen shows it."""
+        """Wait until the pad rests and the screen shows it; two frames pass before its timer surely runs."""
         self.page.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
-            " const was = app.settled.value; const end = performance.now() + 400;"
-            " const look = () => (app.settled.value !== was || performance.now() > end"
-            "   ? requestAnimationFrame(() => setTimeout(done, 0)) : setTimeout(look, 20)); look(); })))"
+            f" const look = () => ({self.app}.resting === null"
+            "   ? requestAnimationFrame(() => setTimeout(done, 0)) : setTimeout(look, 10)); look(); })))"
         )
 
     def clear(self) -> None:
@@ -269,6 +283,7 @@ def opened(
         context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light", **options)
         page = context.new_page()
         face = Face(page, url)
+        page.set_default_timeout(1000 * PATIENCE)
         page.add_init_script(WATCH)
         page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))

@@ -93,6 +93,7 @@ def test_stability_reports_refits_or_curvature(models, capsys, tmp_path):
     assert "stable" in out
 
 
+@pytest.mark.slow
 def test_curvature_is_that_of_the_fit(models):
     found = judge_coefficients(DigitReader.load(models / "dense.inklens"), by="curvature")
     rows = load_dataset("embedded").split(**SPLIT)
@@ -176,6 +177,7 @@ def test_wrong_usage_gives_one_clear_line(models, capsys, args, code, words):
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_fit_on_stretched_pixels_is_asked_in_its_own_units():
     reader = fit("embedded", **SPLIT, C=0.01, tol=1e-3, scale="min-max").reader
     found = judge_coefficients(reader, by="curvature").found

@@ -325,6 +325,7 @@ def checked(folder, reader):
         return check_class(folder, model=reader)
 
 
+@pytest.mark.slow
 def test_in_a_class_of_forty_the_guilty_are_found_and_nobody_else_is_accused(checked):
     rows = {int(row.file[1:3]): row for row in checked.rows}
     assert len(rows) == N_STUDENTS
@@ -344,10 +345,12 @@ def test_in_a_class_of_forty_the_guilty_are_found_and_nobody_else_is_accused(che
     assert "cut off" in rows[BROKEN].reason
 
 
+@pytest.mark.slow
 def test_what_is_no_hand_in_is_named_and_not_looked_at(checked):
     assert checked.others == ("notes.txt",)
 
 
+@pytest.mark.slow
 def test_the_document_has_what_scripts_rely_on(checked):
     document = json.loads(json.dumps(checked.to_json()))
     assert document["schema_version"] == 1

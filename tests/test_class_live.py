@@ -297,6 +297,7 @@ def test_without_class_its_options_are_refused(option, capsys):
 # ------------------------------------------------------------------------------------------------- in a browser
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @NEEDS_BROWSER[1]
 def test_a_phone_draws_the_wall_shows_it_and_ctrl_c_writes_all_down(tmp_path):

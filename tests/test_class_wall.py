@@ -253,6 +253,7 @@ def test_no_student_is_judged_by_a_model_that_saw_their_digits(monkeypatch, read
     assert found.fixed == found.broken == 0
 
 
+@pytest.mark.slow
 def test_a_fit_with_the_class_learns_what_others_of_the_class_do(reader):
     """All draw a 7 as the package's 1s: alone, MNIST reads 1; with the others' it is a 7."""
     embedded = load_dataset("embedded")

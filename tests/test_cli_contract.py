@@ -133,6 +133,7 @@ def test_every_point_of_a_path_is_proven():
     assert len(document["entry_order"]) >= document["points"][-1]["pixels"]
 
 
+@pytest.mark.slow
 def test_report_is_one_page_about_the_model(model, tmp_path):
     done = run("report", model[0], "--stability", "--out", tmp_path / "page", "--json")
     assert json.loads(done.stdout)["report"].endswith("index.html")
@@ -159,6 +160,7 @@ def test_read_answers_for_every_picture(model, picture, tmp_path):
     assert digit["probability"] == max(digit["probabilities"].values()) == digit["probabilities"][digit["label"]]
 
 
+@pytest.mark.slow
 def test_read_by_several_processes_gives_the_same(model, picture, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(picture.read_bytes()[:100])
@@ -299,6 +301,7 @@ def test_a_closed_output_is_one_clear_error(args):
     assert run_closed(">&- 2>&-", *args).returncode == 1
 
 
+@pytest.mark.slow
 def test_what_is_to_be_written_is_written_whatever_is_closed(tmp_path):
     for number, (streams, code) in enumerate({"2>&-": 0, ">&-": 1, ">&- 2>&-": 1}.items()):
         out = tmp_path / f"{number}.inklens"

@@ -209,6 +209,7 @@ def test_other_files_are_no_relabel_tables(small, tmp_path):
         read_relabel(tmp_path / "none.csv", small)
 
 
+@pytest.mark.slow
 def test_from_doubt_to_refit_on_the_command_line(tmp_path):
     dataset = load_dataset("embedded")
     X, y, wrong = planted(dataset, 800, seed=2, share=0.03)
@@ -252,6 +253,7 @@ def test_from_doubt_to_refit_on_the_command_line(tmp_path):
     assert not (tmp_path / "none.inklens").exists()
 
 
+@pytest.mark.slow
 def test_a_cell_opens_on_the_command_line(tmp_path):
     model = tmp_path / "m.inklens"
     assert run("fit", "--train", "300", "--test", "400", "--C", "0.1", "--tol", "1e-2", "-o", model).returncode == 0
@@ -362,6 +364,7 @@ def test_states_are_what_the_loss_does(seed):
     assert found.n_constant == int((np.ptp(X, axis=0) == 0).sum())
 
 
+@pytest.mark.slow
 def test_limits_prove_separation_and_draw_it(tmp_path):
     done = run("limits", "--train", "300", "--test", "10", "--figures", tmp_path / "figures", "--json")
     document = json.loads(done.stdout)

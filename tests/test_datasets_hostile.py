@@ -453,6 +453,7 @@ def of_parquet(path, **columns):
     return f"parquet:{path}"
 
 
+@pytest.mark.slow
 def test_tables_that_decode_to_far_more_than_they_say_are_refused_before_they_are_held(tmp_path):
     """By columns, by lists, by texts, by pictures: each tiny, each over a gigabyte once decoded."""
     pyarrow = pytest.importorskip("pyarrow")

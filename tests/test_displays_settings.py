@@ -59,6 +59,7 @@ def test_settings_of_the_reader_change_no_byte(name):
         assert matplotlib.rcParams["font.size"] == 31, "drawing leaves settings as they were"
 
 
+@pytest.mark.slow
 def test_no_backend_is_loaded_and_no_settings_file_is_followed(tmp_path):
     rc = tmp_path / "matplotlibrc"
     rc.write_text("font.family: serif\nfont.size: 31\naxes.grid: True\nsvg.fonttype: path\nlines.linewidth: 12\n")

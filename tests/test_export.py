@@ -17,8 +17,13 @@ from inklens.tasks.models import fit
 from inklens.web.page import unpacked
 from inklens.web.payload import parse
 
-jsonschema = pytest.importorskip("jsonschema")  # comes with JupyterLab
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs/weights.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def jsonschema():
+    """Comes with JupyterLab; compiles grammars for seconds as it is imported."""
+    return pytest.importorskip("jsonschema")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def refused(done, code, *words):
         assert word in line
 
 
-def test_weights_are_the_models_and_follow_the_schema(model, tmp_path):
+def test_weights_are_the_models_and_follow_the_schema(model, jsonschema, tmp_path):
     done = run("export", model, "-o", tmp_path / "w.json")
     assert done.returncode == 0, done.stderr
     document, reader = json.loads((tmp_path / "w.json").read_text(encoding="utf-8")), DigitReader.load(model)
@@ -60,16 +65,16 @@ def test_weights_are_the_models_and_follow_the_schema(model, tmp_path):
     ],
     ids=["shipped", "bare", "unpenalised"],
 )
-def test_all_kinds_of_models_follow_the_schema(reader):
+def test_all_kinds_of_models_follow_the_schema(reader, jsonschema):
     jsonschema.validate(json.loads(json.dumps(weights_document(reader), allow_nan=False)), SCHEMA)
 
 
-def test_the_schema_names_what_the_reader_asks_for():
+def test_the_schema_names_what_the_reader_asks_for(jsonschema):
     assert set(SCHEMA["required"]) == SCHEMA["properties"].keys() == ENTRIES
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_the_schema_sees_what_is_wrong():
+def test_the_schema_sees_what_is_wrong(jsonschema):
     good = weights_document(DigitReader(np.eye(2, 4), np.zeros(2), ("a", "b"), (2, 2)))
     more = {"dual": {}}, {"dual": {"coef": "AA==", "intercept": "é"}}, {"sha256": "x"}, {"provenance": "mine"}
     for wrong in (
@@ -104,6 +109,7 @@ def test_a_page_holds_the_model_and_says_how_large_it_is(model, tmp_path):
     assert len(header["samples"]["labels"]) == document["samples"]
 
 
+@pytest.mark.slow
 def test_a_page_with_all_there_is_stays_small(tmp_path):
     fit(C=1.0, l1_ratio=1.0, tol=1e-3, out=tmp_path / "m.inklens")
     page = export_page(DigitReader.load(tmp_path / "m.inklens"))
@@ -149,6 +155,7 @@ def test_a_page_goes_to_standard_output(model):
     assert (header["path"], header["samples"], header["gate"]) == (None, None, None)
 
 
+@pytest.mark.slow
 def test_a_model_without_rows_says_what_its_page_lacks(model, tmp_path):
     replace(DigitReader.load(model), provenance={}).save(tmp_path / "bare.inklens")
     done = run("export", tmp_path / "bare.inklens", "-o", tmp_path / "p.html")
@@ -160,6 +167,7 @@ def test_a_model_without_rows_says_what_its_page_lacks(model, tmp_path):
     assert json.loads(done.stdout)["points"] == 3
 
 
+@pytest.mark.slow
 def test_what_cannot_be_exported_is_refused_and_nothing_is_written(model, tmp_path):
     out = tmp_path / "p.html"
     refused(run("export", model, "-o", tmp_path / "p.txt"), 2, "expected a file that ends in .html, .json, .onnx or .h")

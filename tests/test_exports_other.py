@@ -236,6 +236,7 @@ def test_what_c_cannot_hold_is_refused():
 # ------------------------------------------------------------------------------------------------- command
 
 
+@pytest.mark.slow
 def test_the_command_writes_each_kind_and_refuses_what_is_not_about_it(tmp_path):
     model("pixels").save(tmp_path / "m.inklens")
     DigitReader.shipped().save(tmp_path / "s.inklens")

@@ -36,7 +36,9 @@ def show(face, view):
 
 
 @pytest.mark.parametrize("width", SIZES)
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    "look", ["light", *(pytest.param(look, marks=pytest.mark.slow) for look in ("dark", "forced"))]
+)
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing(face, view, look, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="uv pip install axe-playwright-python")

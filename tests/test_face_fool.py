@@ -265,6 +265,7 @@ def test_every_text_is_there_in_both_languages(four):
     four.value("(window.shift = 0)")  # other words, other heights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 1280), (False, 360)])
 def test_nobody_is_left_out(face, dark, width):
     """Axe finds nothing in the open view, its tables included, light and dark."""
@@ -281,6 +282,7 @@ def test_nobody_is_left_out(face, dark, width):
         assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found] == []
 
 
+@pytest.mark.slow
 def test_a_model_of_another_kind_is_fooled_too(face):
     """Long names, 8 x 8 pixels, no sample digits: the same laws."""
     rng = np.random.default_rng(0)
@@ -333,6 +335,7 @@ async (k) => {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["strokes", "upright"])
 def test_a_search_leaves_the_pen_alive_and_finds_what_it_finds_in_one_go(face, features):
     with face.beside(web_bytes(features=features), view="fool") as face:
@@ -351,6 +354,7 @@ def test_a_search_ends_when_its_digit_is_gone(face):
         assert done == {"began": True, "still": True, "ended": True, "found": 0}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_proven_is_searched_and_said_to_be(face):
     with face.beside(web_bytes(features="strokes"), view="fool") as face:
         face.draw(DIGITS["4"])

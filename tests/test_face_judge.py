@@ -227,6 +227,7 @@ def test_a_second_model_answers_the_same_pad(face, session, tmp_path):
     assert face.value("app.other.value") is None
 
 
+@pytest.mark.slow
 def test_nothing_in_judge_is_hard_to_reach(face):
     from axe_playwright_python.sync_playwright import Axe
 

@@ -346,6 +346,7 @@ def test_without_a_path_the_studio_follows_one_and_the_page_says_how(face):
     face.open("penalty")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 768])
 def test_nothing_jumps_while_the_slider_moves(face, width):
     face.page.set_viewport_size({"width": width, "height": 800})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import studio
-from face import CHROMIUM, DIGITS, MOST_SHIFT, NEEDS_BROWSER, WATCH, WIDE, Face, watch
+from face import CHROMIUM, DIGITS, MOST_SHIFT, NEEDS_BROWSER, PATIENCE, WATCH, WIDE, Face, watch
 
 from inklens import DigitReader
 from inklens.classroom.drawn import read_file
@@ -20,7 +20,6 @@ pytestmark = NEEDS_BROWSER
 
 DOCUMENT = create_app(Settings(Path(), 0)).openapi()  # docs/openapi.json, as another test says
 SCHEMAS = DOCUMENT["components"]["schemas"]
-SECONDS = 60_000
 FAST = {"train": "600", "test": "300"}  # rows
 
 
@@ -37,8 +36,8 @@ def face(running):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_context(viewport=WIDE, accept_downloads=True).new_page()
-        face = Face(page, running.address)
-        page.set_default_timeout(SECONDS)
+        face = Face(page, running.address, app="inklens.app")
+        page.set_default_timeout(1000 * PATIENCE)
         page.add_init_script(WATCH)
         page.on("console", lambda message: face.faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
@@ -162,6 +161,7 @@ def test_separable_classes_are_told_and_the_hint_changes_the_plan(face, running)
     assert face.page.locator(".plan .slider output").inner_text() == "1"
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_stopped_keeps_the_best_with_its_bound(face, running):
     plan(face, "l1", features="strokes", tol="0.000001")
     face.page.locator(".plan .slider input").fill("2")  # C = 100
@@ -190,6 +190,7 @@ def corner(face):
 # ------------------------------------------------------------------------------------------------- my digits
 
 
+@pytest.mark.slow
 def test_my_digits_are_kept_saved_fitted_with_and_read_before_and_after(face, running, tmp_path):
     fit(face, "l2", **FAST)
     before = newest(running)["model"]
@@ -204,7 +205,7 @@ def test_my_digits_are_kept_saved_fitted_with_and_read_before_and_after(face, ru
             for place in places[1:]:
                 face.page.mouse.move(*place, steps=4)
             face.page.mouse.up()
-        face.page.wait_for_timeout(100)
+        face.settle()
         face.page.locator(".digits .controls select").select_option(label)
         n_kept = face.page.locator(".my-digits li").count()
         face.page.get_by_role("button", name="Keep it").click()
@@ -290,6 +291,7 @@ def test_an_upload_becomes_data_to_learn_from(face, running, tmp_path):
 # ------------------------------------------------------------------------------------------------- judge
 
 
+@pytest.mark.slow
 def test_judge_counts_all_rows_and_opens_every_cell(face, running):
     fit(face, "l1", tol="0.01")
     face.page.locator("#tab-judge").click()
@@ -310,6 +312,7 @@ def test_judge_counts_all_rows_and_opens_every_cell(face, running):
     assert face.page.locator(".cell-rows .thumb").count() == total
 
 
+@pytest.mark.slow
 def test_training_rows_vote_and_a_new_label_is_fitted(face, running):
     fit(face, "l2", **FAST)
     model = newest(running)["model"]
@@ -334,6 +337,7 @@ def test_training_rows_vote_and_a_new_label_is_fitted(face, running):
     assert face.page.evaluate("inklens.app.host.library.beside.value") == model
 
 
+@pytest.mark.slow
 def test_nothing_in_train_is_hard_to_reach(face):
     from axe_playwright_python.sync_playwright import Axe
 

@@ -63,7 +63,7 @@ def test_rows_that_stand_for_all_give_nearly_the_solution_of_all(seed, monkeypat
     """Preconditioned by half of the rows, drawn by weight, the matrix has a small condition number."""
     problem, vector, proba, H = system(seed, n_samples=2000)
     monkeypatch.setattr("inklens.linear.rows.rows.SUBSAMPLE_ROWS", 1000)
-    made = RowArray(proba.parts, lambda _: np.asarray(proba), proba.shape[1], proba.dtype)  # as if it were not held
+    made = RowArray(proba.parts, lambda *_: np.asarray(proba), proba.shape[1], proba.dtype)  # as if it were not held
     subsampled = metric_at(problem, vector, made)
     assert subsampled.problem.rows.n_samples == pytest.approx(1000, rel=0.2)
     assert subsampled.problem.weights.sum() == pytest.approx(problem.weights.sum(), rel=0.1)

@@ -107,7 +107,7 @@ def test_a_weak_ridge_on_fewer_rows_than_columns_is_certified(C):
     assert model.score(pixels, np.arange(60) % 10) == 1.0
 
 
-@pytest.mark.parametrize("factor", [2.0**-60, 2.0**-30, 2.0**20])
+@pytest.mark.parametrize("factor", [2.0**-60, 2.0**-30, pytest.param(2.0**20, marks=pytest.mark.slow)])
 def test_weights_and_strength_are_one_product(factor):
     for penalty in PENALTIES:
         a = fitted(X, y, np.full(150, factor), C=1.0, tol=1e-6, **penalty)

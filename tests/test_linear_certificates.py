@@ -353,4 +353,4 @@ def test_the_engine_follows_from_the_problem():
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0))) is newton.NEWTON
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0))) is newton.CONTINUATION
     for shape in ((150, 4), (1000, 50), (2000, 60), (3000, 30)):
-        assert newton.is_tiny(problem(*shape, ElasticNet(0.0, 1.0))) == (size(*shape) <= 3e7), shape
+        assert interior.is_tiny(problem(*shape, ElasticNet(0.0, 1.0))) == (size(*shape) <= 3e7), shape

@@ -58,7 +58,7 @@ def test_two_methods_prove_each_other_on_thousands_of_problems(name, shape, monk
 
 @pytest.mark.parametrize("penalty", [{"l1_ratio": 1.0}, {"l1_ratio": 0.5}, {"l1_ratio": 1.0, "group": True}], ids=str)
 @pytest.mark.parametrize("C", [100.0, 1e4])
-@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+@pytest.mark.parametrize("load", [load_iris, load_wine, pytest.param(load_breast_cancer, marks=pytest.mark.slow)])
 def test_weak_penalties_on_raw_columns_are_certified(load, C, penalty):
     X, y = load(return_X_y=True)
     model = SoftmaxRegression(C=C, tol=1e-3, **penalty).fit(X, y)  # a warning would be an error

@@ -17,7 +17,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear.driver import solve
 from inklens.linear.kernels import compiled_packing, library
-from inklens.linear.kernels.choice import backend_of, numpy_backend
+from inklens.linear.kernels.choice import REFERENCE, backend_of, numpy_backend
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows import layouts
@@ -241,6 +241,49 @@ def test_memory_map_beyond_the_packing_limit_is_streamed(tmp_path, monkeypatch):
     a = rows.loss_and_gradient(coef, intercept, codes, weights, dtype=np.float64)
     b = Rows.of(X, scale=1 / 255).loss_and_gradient(coef, intercept, codes, weights, dtype=np.float64)
     np.testing.assert_allclose(a.gradient, b.gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [3, 10, 20, 70])
+@pytest.mark.parametrize("n_features", [1, 3, 63, 64, 259])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bytes_gathered_on_the_way_are_summed_as_they_lie(n_classes, n_features, dtype):
+    """Dense bytes with few non-zeros are read by groups of four columns; any width, a last panel that is not full."""
+    X = pixels(n_samples=600, n_features=n_features)
+    coef, intercept, codes, weights = case(*X.shape, n_classes=n_classes)
+    plain = layouts.dense_storage(X)
+    near = {"rtol": 1e-10, "atol": 1e-8} if dtype == np.float64 else {"rtol": 1e-3, "atol": 1e-2 * n_features**0.5}
+    scores, proba = np.empty((2, len(X), n_classes), dtype)
+    for n_threads in (1, 3):
+        found = []
+        for storage in (plain, plain._replace(skip_zeros=True)):
+            on = storage.backend
+            at = on.loss_pass(storage, coef, intercept, codes, weights, scores, proba, n_threads)
+            back = on.transpose_pass(storage, proba, n_threads), on.transpose_pass(storage, proba, squared=True)
+            found.append([*at, scores.copy(), proba.copy(), *back])
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(one, other, **near)
+
+
+@pytest.mark.parametrize("layout", ["uint8", "float64", "csr", "gathered", "wide", "reference"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_product_that_makes_its_probabilities_is_the_one_that_is_given_them(layout, dtype, monkeypatch):
+    X = pixels(n_samples=600, n_features=67)
+    coef, intercept, _, weights = case(*X.shape)
+    direction, along = case(*X.shape, seed=2)[:2]
+    monkeypatch.setattr(compiled_packing, "WIDE_BELOW", 1.0 if layout == "wide" else 0.0)
+    if layout in ("gathered", "reference"):
+        storage = layouts.dense_storage(X)._replace(skip_zeros=True)
+        storage = storage._replace(backend=REFERENCE) if layout == "reference" else storage
+    else:
+        storage = layouts.make_blocks(X if layout == "wide" else LAYOUTS[layout](X))[0].storage(dtype)
+    proba = np.exp(log_softmax(X.astype(float) @ coef.T + intercept)).astype(dtype)
+    on, given = storage.backend, (weights, direction, along)
+    one = on.hessian_pass(storage, proba, *given)
+    other = on.curvature_pass(storage, coef, intercept, *given, dtype)
+    size = np.abs(one.gradient).max()
+    rtol = 1e-11 if dtype == np.float64 else 2e-5
+    np.testing.assert_allclose(other.gradient, one.gradient, rtol=rtol, atol=rtol * size)
+    np.testing.assert_allclose(other.class_sums, one.class_sums, rtol=rtol, atol=rtol * np.abs(one.class_sums).max())
 
 
 @pytest.mark.parametrize("n_classes", [1, 2, 3, 4, 5, 8, 9, 16, 17, 33, 64, 80])

@@ -260,7 +260,7 @@ def test_row_arrays_are_the_same_held_or_made_again(seed, sizes):
     x = np.random.default_rng(seed).normal(size=(sum(sizes), 3))
     edges = np.cumsum([0, *sizes])
     parts = [slice(*ends) for ends in pairwise(edges)]
-    held, made = RowArray.of(x, parts), RowArray(parts, lambda i: x[parts[i]].copy(), 3, x.dtype)
+    held, made = RowArray.of(x, parts), RowArray(parts, lambda i, _: x[parts[i]].copy(), 3, x.dtype)
     place = np.arange(len(x))
     for array in (held, made):
         both = RowArray.combine(lambda a, b, k: a * b + k[:, None], array, held, place)

@@ -16,6 +16,7 @@ from inklens.cli.main import _run
 from inklens.datasets.embedded import load_embedded
 from inklens.tutorial import fits
 
+pytestmark = pytest.mark.slow
 ROWS = 400
 
 

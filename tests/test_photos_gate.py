@@ -230,6 +230,7 @@ def test_real_pages_are_pages_and_signs_of_other_scripts_get_no_answer():
         assert "%" not in out
 
 
+@pytest.mark.slow
 @with_photos
 def test_probabilities_of_real_pictures_may_be_believed(reader):
     readings, right = [], []

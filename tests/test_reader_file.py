@@ -191,6 +191,7 @@ def test_a_row_of_named_data_is_explained(model, capsys):
     assert capsys.readouterr().out.startswith("{")
 
 
+@pytest.mark.slow
 def test_a_page_is_written_of_a_model_that_does_not_name_its_rows(model, tmp_path):
     command("report", model, "--data", "embedded", "-o", tmp_path / "page")
     assert list((tmp_path / "page").glob("*.html"))

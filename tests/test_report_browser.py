@@ -18,6 +18,7 @@ from inklens.tutorial.page import run_tutorial
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.browser,
     pytest.mark.skipif(
         CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
@@ -84,47 +85,65 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(params=[(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")], ids=lambda p: f"{p[0]} {p[1]}")
-def page(request, browser, page_url):
-    width, scheme = request.param
+LOOKS = [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")]
+
+
+def opened(browser, url, look):
+    """Open the page with everything unfolded, and note what it says and asks for."""
+    width, scheme = look
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page.said, page.asked = [], []
     page.on("console", lambda message: page.said.append(message.text))
     page.on("pageerror", lambda error: page.said.append(str(error)))
     page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(page_url)
+    page.goto(url)
     page.evaluate("document.querySelectorAll('details').forEach(closed => { closed.open = true; })")
+    return page
+
+
+@pytest.fixture(scope="module", params=LOOKS, ids=lambda look: f"{look[0]} {look[1]}")
+def seen(request, browser, page_url):
+    """A page that is looked at and left as it is."""
+    page = opened(browser, page_url, request.param)
     yield page
     page.close()
 
 
-def test_nothing_overflows_is_fetched_or_complains(page):
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert page.said == []
-    assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]} {look[1]}")
+def page(request, browser, page_url):
+    """A page of a test's own."""
+    page = opened(browser, page_url, request.param)
+    yield page
+    page.close()
 
 
-def test_figures_fit_and_their_words_are_large_enough(page):
-    sizes = page.evaluate("""() => [...document.querySelectorAll("figure svg")]
+def test_nothing_overflows_is_fetched_or_complains(seen):
+    assert seen.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert seen.said == []
+    assert [url for url in seen.asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_figures_fit_and_their_words_are_large_enough(seen):
+    sizes = seen.evaluate("""() => [...document.querySelectorAll("figure svg")]
         .filter(svg => svg.getBoundingClientRect().width)
         .map(svg => [svg.getBoundingClientRect(), svg.viewBox.baseVal.width])
         .map(([box, points]) => [box.right, box.width / points])""")
     assert sizes
     for right, pixels_per_point in sizes:
-        assert right <= page.viewport_size["width"]
+        assert right <= seen.viewport_size["width"]
         assert 9.5 * pixels_per_point >= 12 - 0.2, "9 points are 12 CSS pixels"
 
 
-def test_one_arrangement_of_each_figure_is_seen_and_named(page):
-    figures = page.evaluate("""() => [...document.querySelectorAll("figure")].map(figure =>
+def test_one_arrangement_of_each_figure_is_seen_and_named(seen):
+    figures = seen.evaluate("""() => [...document.querySelectorAll("figure")].map(figure =>
         [...figure.querySelectorAll("svg")].filter(svg => svg.checkVisibility())
             .map(svg => svg.getAttribute("aria-label")))""")
     assert figures
     assert all(len(labels) == 1 and len(labels[0]) > 20 for labels in figures)
 
 
-def test_words_have_enough_contrast(page):
-    assert page.evaluate(CONTRAST) == []
+def test_words_have_enough_contrast(seen):
+    assert seen.evaluate(CONTRAST) == []
 
 
 def test_the_keyboard_reaches_text_contents_and_wide_tables(page):
@@ -186,8 +205,8 @@ def test_values_are_told_by_pointer_tap_and_keyboard(page):
     assert page.locator("#value").get_attribute("role") == "status"
 
 
-def test_a_figure_tells_something_wherever_it_has_pictures_or_bars(page):
-    silent = page.evaluate("""() => [...document.querySelectorAll("figure")].filter(figure => {
+def test_a_figure_tells_something_wherever_it_has_pictures_or_bars(seen):
+    silent = seen.evaluate("""() => [...document.querySelectorAll("figure")].filter(figure => {
         const seen = [...figure.querySelectorAll("svg")].find(svg => svg.checkVisibility());
         return seen.querySelector("image") && !seen.querySelector("image[data-what], rect[data-said]");
     }).map(figure => figure.id)""")
@@ -260,8 +279,8 @@ def test_a_word_of_the_glossary_opens_where_it_stands(page):
         assert not meaning.is_visible()
 
 
-def test_what_is_cut_shows_that_it_scrolls(page):
-    found = page.evaluate("""() => [...document.querySelectorAll("main *")]
+def test_what_is_cut_shows_that_it_scrolls(seen):
+    found = seen.evaluate("""() => [...document.querySelectorAll("main *")]
         .filter(box => !box.closest("svg") && box.scrollWidth > box.clientWidth + 1 && box.clientWidth)
         .filter(box => getComputedStyle(box).overflowX !== "visible")
         .map(box => [box.tagName + "." + box.className, getComputedStyle(box).overflowX,

@@ -77,6 +77,7 @@ def done():
     return run_siblings(digits, train=TRAIN, test=TEST, only=only, named=named, budget=PATIENT, cached=False)
 
 
+@pytest.mark.slow
 def test_every_model_gives_the_answers_of_plain_scikit_learn(done, fitted, split, scaled):
     assert done.finished
     assert set(done.outcomes) == {"softmax", "strokes", *PLAIN}
@@ -87,6 +88,7 @@ def test_every_model_gives_the_answers_of_plain_scikit_learn(done, fitted, split
         assert judged[key].accuracy == proportion(int((said == split.y_test).sum()), TEST)
 
 
+@pytest.mark.slow
 def test_ours_is_judged_beside_every_other(done, split):
     ours = np.array(done.ours.answers) == split.y_test
     for standing in done.standings:
@@ -100,6 +102,7 @@ def test_ours_is_judged_beside_every_other(done, split):
     assert "worse" in {s.verdict for s in done.standings} <= {"", "better", "worse", "not told apart"}
 
 
+@pytest.mark.slow
 def test_the_document_has_what_is_promised_and_is_json(done):
     document = json.loads(json.dumps(done.to_json(), allow_nan=False))
     assert document["schema_version"] == 1
@@ -116,6 +119,7 @@ def test_the_document_has_what_is_promised_and_is_json(done):
     assert document["models"][0]["gap"] <= 1e-4
 
 
+@pytest.mark.slow
 def test_the_digits_are_those_that_ours_misreads(done, split):
     assert len(done.digits) == 3
     for digit in done.digits:
@@ -142,6 +146,7 @@ def lead(model, x, decision):
     return scores[i] - scores[j]
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_decision_sums_to_it(done, fitted, scaled):
     for key, model in fitted.items():
         for digit, decision in zip(done.digits, done.outcomes[key].decisions, strict=True):
@@ -164,6 +169,7 @@ def test_boosting_sums_to_its_decision_too(split, scaled):
     assert decision.offset == pytest.approx(before[i] - before[j])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["softmax", "strokes"])
 def test_ours_sums_to_log_odds(done, key):
     for decision in done.outcomes[key].decisions:
@@ -180,6 +186,7 @@ def test_the_votes_of_training_rows_sum_to_the_scores(split, scaled):
     assert np.abs(votes.remainder).max() < 0.2
 
 
+@pytest.mark.slow
 def test_neighbours_weigh_as_their_distances(done, fitted, scaled):
     for digit, decision in zip(done.digits, done.outcomes["knn"].decisions, strict=True):
         distances, rows = fitted["knn"].kneighbors(scaled[1][digit.row][None])
@@ -188,6 +195,7 @@ def test_neighbours_weigh_as_their_distances(done, fitted, scaled):
         assert decision.voters[0].text.startswith(f"{distances[0][0]:.2f} away")
 
 
+@pytest.mark.slow
 def test_the_path_down_a_tree_is_the_trees_own(done, fitted, scaled):
     inside = fitted["tree"].tree_
     for digit, decision in zip(done.digits, done.outcomes["tree"].decisions, strict=True):
@@ -237,6 +245,7 @@ def test_two_classes_in_depth(split, scaled, pair):
     assert Duelled.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
+@pytest.mark.slow
 def test_support_vectors_as_ours_reads_them(done, split, scaled):
     support = done.duelled.support
     ours = SoftmaxRegression(C=1.0, tol=1e-4).fit(scaled[0], split.y_train)
@@ -364,6 +373,7 @@ def strangers(tmp_path, monkeypatch):
     return [f"strangers_of_siblings:{name}()" for name in ("Slow", "Dies", "Raises", "Plain", "Foreign")]
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_dies_or_fails_is_a_row_with_a_reason(strangers):
     digits = load_dataset("embedded")
     siblings = run_siblings(
@@ -381,6 +391,7 @@ def test_a_model_that_hangs_dies_or_fails_is_a_row_with_a_reason(strangers):
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_child_and_says_so(strangers):
     seen = []
 
@@ -401,6 +412,7 @@ def test_ctrl_c_leaves_no_child_and_says_so(strangers):
 # ---- the cache ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_computed_is_taken_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path))
     rules = {"train": 200, "test": 60, "only": ["knn"], "budget": PATIENT}
@@ -418,6 +430,7 @@ def test_what_was_computed_is_taken_from_the_cache(tmp_path, monkeypatch):
     assert damaged.outcomes["knn"].answers == first.outcomes["knn"].answers
 
 
+@pytest.mark.slow
 def test_another_job_is_another_entry(tmp_path):
     knn = next(sibling for sibling in ROSTER if sibling.key == "knn")
     job = Job(knn, "folder", 60.0, (Digit(1, "1", "7"),))
@@ -467,6 +480,7 @@ def test_a_hurried_race_has_few_rows_unless_they_are_given():
     assert hurried(digits, train=40, budget=3.0) == {"train": 40, "test": None, "budget": 3.0}
 
 
+@pytest.mark.slow
 def test_two_classes_and_small_pictures():
     from sklearn.datasets import load_digits
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from inklens.linear import Problem, Rows, solve
-from inklens.linear.methods import costs, newton, row_space
+from inklens.linear.methods import costs, direct, newton, row_space
 from inklens.linear.methods.systems import (
     BUY_SHARE,
     Metric,
@@ -47,7 +47,7 @@ def problem_of(X, codes, C=1.0, penalty=None, weights=None, fit_intercept=True):
 def test_the_row_space_holds_the_optimum(kind, C, fit_intercept, monkeypatch):
     """scikit-learn's optimum over all columns is that of the problem with a column for each row."""
     monkeypatch.setattr(row_space, "suits", lambda problem: True)
-    monkeypatch.setattr(newton, "is_tiny", lambda problem: problem.rows.n_features < 100)
+    monkeypatch.setattr(direct, "suits", lambda problem: problem.rows.n_features < 100)
     X, codes = wide(3, kind=kind)
     found = solve(problem_of(X, codes, C, fit_intercept=fit_intercept), tol=1e-9)
     peer = LogisticRegression(C=C, solver="newton-cg", tol=1e-9, max_iter=500, fit_intercept=fit_intercept).fit(
@@ -79,7 +79,7 @@ def test_the_row_space_keeps_offsets_and_weights(monkeypatch):
     values = []
     for suits in (True, False):
         monkeypatch.setattr(row_space, "suits", lambda problem, suits=suits: suits)
-        monkeypatch.setattr(newton, "is_tiny", lambda problem: problem.rows.n_features < 100)
+        monkeypatch.setattr(direct, "suits", lambda problem: problem.rows.n_features < 100)
         values.append(solve(made, tol=1e-8).objective)
     assert values[0] == pytest.approx(values[1], rel=2e-8)
 

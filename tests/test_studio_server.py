@@ -918,6 +918,7 @@ def test_the_program_starts_keeps_and_ends(tmp_path):
         assert known[made]["certificate"]["status"] == "certified"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_cleanly(number):
     with studios.process("--scratch") as studio:

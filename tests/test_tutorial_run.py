@@ -66,7 +66,10 @@ def fewer_strengths():
         yield
 
 
-@pytest.fixture(scope="module", params=DATA)
+SLOW = ("digits", "strokes")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in DATA])
 def run(request, tmp_path_factory, fewer_strengths):
     make, train, test = DATA[request.param]
     folder = tmp_path_factory.mktemp(request.param)
@@ -264,6 +267,7 @@ def test_bad_input_is_said_before_the_long_work_and_leaves_nothing(tmp_path, mon
     assert [path.name for path in tmp_path.iterdir()] == ["note.png"]
 
 
+@pytest.mark.slow
 def test_interrupted_in_the_middle_the_older_report_stays(run, tmp_path):
     out = tmp_path / "report"
     shutil.copytree(run[1], out)

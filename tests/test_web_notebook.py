@@ -233,6 +233,7 @@ def trait(window, name, wanted):
 @pytest.mark.browser
 @needs_chromium
 class TestInABrowser:
+    @pytest.mark.slow
     def test_ten_digits_are_read_as_drawn(self, window):
         frame = shown(window, DrawDigit(DigitReader.shipped()))
         for digit in DIGITS:

@@ -192,7 +192,7 @@ def read(page):
     })""")
 
 
-@pytest.fixture(scope="module", params=["shipped", "sparse"])
+@pytest.fixture(scope="module", params=[pytest.param("shipped", marks=pytest.mark.slow), "sparse"])
 def page(request, chromium, pages):
     page = ready(opened(chromium, pages[request.param]))
     page.reader_is = request.param
@@ -368,6 +368,7 @@ class TestInChromium:
 # ------------------------------------------------------------------------------------------------- Firefox
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @needs_firefox
 def test_firefox_reads_ten_digits_from_a_file(pages, tmp_path):

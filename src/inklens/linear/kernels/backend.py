@@ -10,8 +10,11 @@ Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights 
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from inklens.linear.kernels.storage import Inspection, Storage
+
+SUMMED_AT_ONCE = 128  # terms of a sum whose rounding counts; `simplex.c` has the same
 
 
 class LossPass(NamedTuple):
@@ -67,6 +70,7 @@ class ColumnModel(NamedTuple):
     intercept_inverse: np.ndarray | None  # (n_classes, n_classes) of the intercepts' Hessian; None: they stay
     intercept_step: np.ndarray  # (lanes,)
     n_classes: int
+    first_class: int  # whose coefficients move: those of classes before it are held at 0
     is_grouped: bool
     damping: float  # added to each curvature, relatively
 
@@ -147,18 +151,58 @@ class Backend(Protocol):
     ) -> LossPass:
         """Return the loss's Hessian times (direction, intercept_direction), in the type of `proba`."""
 
+    def curvature_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        dtype: npt.DTypeLike,
+        n_threads: int = 1,
+    ) -> LossPass:
+        """Return what `hessian_pass` does with the probabilities at (coef, intercept), which nobody needs to hold."""
+
     def transpose_pass(
         self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
     ) -> np.ndarray:
         """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
 
+    def n_added(self, storage: Storage) -> int:
+        """Return how many additions of float64 a sum over rows in `transpose_pass` passes through, at most."""
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         """Write sum_j (unit_j x_ij)^2, (n_samples,), for float32 `unit` (n_features,)."""
+
+    # ---- rows of probabilities, (n_samples, n_classes) in float32 or float64; a row means what those of other classes
+    # tell, its own is 1 less these ------------------------------------------------------------------------------------
+
+    def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted probability that rows of each class give to each class, (n_classes, n_classes).
+
+        Summed over SUMMED_AT_ONCE rows at a time, or as many as there are classes: a term passes through no more
+        additions than these and the number of such blocks.
+        """
+
+    def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return c_i (y_i - p_i), in the type of `proba`."""
+
+    def entropies(
+        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        """Return sum_i c_i H((1 - s) y_i + s p_i) for each scale s, H(p) = -sum_k p_k log p_k.
+
+        Also returns the largest probability that a row gives to classes other than its own.
+        """
+
+    def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
+        """Return p + (diag p - p p') v of each row, clipped to the simplex; a row of which nothing is left stays."""
 
     # ---- layout ------------------------------------------------------------------------------------------------------
 
     def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
-        """Read every value of dense rows once; return None where one is not finite."""
+        """Read every value once; return None where one is not finite."""
 
     def pack(self, storage: Storage, n_threads: int = 1) -> tuple[Storage, bool]:
         """Return dense rows as CSR, uint8 or float32, and whether no value changed."""
@@ -173,6 +217,12 @@ class Backend(Protocol):
         """Return sparse rows laid out by columns as well, where that makes passes quicker; others as they are."""
 
     # ---- second derivatives as matrices ------------------------------------------------------------------------------
+
+    def edge_grams(self, storage: Storage, proba: np.ndarray, weights: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for the classes k < l in order, (n_pairs, p + 1, p + 1) float64.
+
+        `proba` is float64. Minus these are the Hessian's blocks of two classes; a class's own is the sum of its pairs'.
+        """
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         """Add [X 1]' diag(h_k) [X 1] for every class k to the lower triangles of `out`, whose rows may be longer.

@@ -8,7 +8,7 @@ import numpy as np
 from inklens.linear import deadline
 from inklens.linear.kernels import library, reference
 from inklens.linear.kernels.backend import PairColumns
-from inklens.linear.kernels.buffers import aligned
+from inklens.linear.kernels.buffers import aligned, padded
 from inklens.linear.kernels.storage import Storage
 
 LANES = 16  # weights of a row in `class_grams` come in multiples of so many
@@ -41,6 +41,17 @@ class CompiledFactor(NamedTuple):
 
 class CompiledMatrices:
     """Matrices of a `Backend`."""
+
+    def edge_grams(self, storage: Storage, proba: np.ndarray, weights: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        n_classes, size = proba.shape[1], storage.shape[1] + 1
+        n_pairs, tall, stride = n_classes * (n_classes - 1) // 2, -(-size // 4) * 4, -(-size // 16) * 16
+        grams, p = np.zeros((n_threads * n_pairs, tall, stride)), padded(proba, np.float64)
+        library.run(
+            "edge_grams", library.describe(storage), p, weights, n_classes, p.shape[1], grams, tall, stride, n_threads,
+            deadline.remaining(), needs="the Hessian",
+        )  # fmt: skip
+        lower = np.tril(grams[:n_pairs, :size, :size])
+        return np.asarray(lower + np.tril(lower, -1).swapaxes(1, 2))
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         if X.indices is None:  # dense rows: a matrix product

@@ -19,6 +19,8 @@ class CompiledPacking:
     """How a `Backend` lays rows out."""
 
     def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
+        if storage.indices is not None:
+            return _inspected(storage, storage.indices)
         values, (n_samples, n_features) = storage.values, storage.shape
         extremes = np.empty((n_threads, 2, n_features))
         row_nonzeros = np.zeros(n_samples, dtype=np.int64)
@@ -85,6 +87,18 @@ class CompiledPacking:
         rows = np.empty(len(values), dtype=np.uint8)
         _make_panels(storage, storage.values.itemsize, n_columns, starts, values, rows)
         return storage._replace(panels=Panels(values, rows, starts))
+
+
+def _inspected(storage: Storage, columns: np.ndarray) -> Inspection | None:
+    values, p = storage.values, storage.shape[1]
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        return None
+    low, high, counts = np.empty(p), np.empty(p), np.empty(p, dtype=np.int64)
+    library.call(
+        "extremes", values, VALUE_TYPES[values.dtype], columns, columns.itemsize, len(values), *storage.shape, low,
+        high, counts,
+    )  # fmt: skip
+    return Inspection(low, high, len(values))
 
 
 def _panel_starts(storage: Storage, n_columns: int) -> np.ndarray:

@@ -9,7 +9,11 @@ from inklens.linear.kernels.backend import ColumnModel, DualAscentState, LossPas
 from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, pad, padded
 from inklens.linear.kernels.storage import Storage
 
-SCORES, LOSS, HESSIAN, BACK = range(4)  # modes of a pass, as in `kernels.c`
+SCORES, LOSS, HESSIAN, BACK, CURVATURE = range(5)  # modes of a pass, as in `kernels.c`
+CHUNK_ROWS = 256  # between two flushes of sums in float64, as there; of sparse rows up to
+SPARSE_CHUNK = 8  # times as many as columns
+LARGEST_TILE = 256  # rows, by which a chunk may be longer
+MAX_THREADS = 64  # each with sums of its own
 
 Arrays = dict[str, np.ndarray]  # by their names in `pass_t`
 
@@ -61,6 +65,21 @@ class CompiledPasses:
         arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
         return self._folded(storage, HESSIAN, len(direction), dtype, n_threads, arrays)
 
+    def curvature_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        dtype: npt.DTypeLike,
+        n_threads: int = 1,
+    ) -> LossPass:
+        at = {"point": pad(coef.T, dtype), "point_intercept": pad(intercept, dtype)}
+        along = {"coef": pad(direction.T, dtype), "intercept": pad(intercept_direction, dtype)}
+        return self._folded(storage, CURVATURE, len(coef), dtype, n_threads, {"weights": weights, **at, **along})
+
     def _folded(
         self,
         storage: Storage,
@@ -90,6 +109,13 @@ class CompiledPasses:
             return out.T.astype(np.float64)
         buffer = padded(residual, dtype)
         return _run(storage, BACK, residual.shape[1], dtype, n_threads, {"scores": buffer}, square=squared).gradient
+
+    def n_added(self, storage: Storage) -> int:
+        n_samples, n_features = storage.shape
+        if storage.transpose is not None:
+            return n_samples
+        chunk = CHUNK_ROWS if storage.indptr is None else max(CHUNK_ROWS, SPARSE_CHUNK * n_features)
+        return min(n_samples, chunk + LARGEST_TILE + n_samples // chunk + MAX_THREADS)
 
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         library.run("dual_squares", library.describe(storage), unit, out, needs="one row")
@@ -129,7 +155,7 @@ class CompiledColumns:
         most = np.zeros(1)
         library.run(
             "column_descent", len(model.proba), len(model.coef), model.n_classes, model.proba.shape[1],
-            model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights, model.products,
+            model.first_class, model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights, model.products,
             model.slope, model.coef, model.l1, model.l2, model.curvature, model.is_known, float(model.damping),
             model.intercept_slope, model.intercept_inverse, model.intercept_step, float(tolerance), max_sweeps, most,
             deadline.remaining(), needs="the columns in use",

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from inklens.linear import deadline
+from inklens.linear.kernels.buffers import address
 from inklens.linear.kernels.storage import VALUE_TYPES, Storage
 
 LIBRARY = Path(os.environ.get("INKLENS_LIBRARY") or Path(__file__).with_name("_kernels.so"))  # another: for sanitizers
@@ -25,16 +26,19 @@ REMEDY = (
     "with a C compiler (Debian: apt install gcc) install inklens again from its sources "
     "(pip install --force-reinstall --no-deps --no-binary inklens inklens; in a clone: make test)"
 )
-ABI_VERSION = 4  # as in `abi.c`; counts changes of the functions' arguments and results
+ABI_VERSION = 5  # as in `abi.c`; counts changes of the functions' arguments and results
 NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
-    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "pack", "to_bytes", "make_panels", "class_grams",
-    "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product", "gram_descent",
+    "pass_f32", "pass_f64", "workspace_bytes", "inspect", "extremes", "pack", "to_bytes", "make_panels", "edge_grams",
+    "class_grams", "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product",
+    "gram_descent",
     "group_descent", "factor_size", "factor_face", "solve_factored", "solve_lanes", "solve_many", "dual_lanes",
-    "dual_squares", "dual_epoch", "column_descent",
+    "dual_squares", "dual_epoch", "column_descent", "flows_f32", "flows_f64", "residual_f32", "residual_f64",
+    "entropies_f32", "entropies_f64", "moved_f32", "moved_f64",
 )  # fmt: skip
 
 CFunction = Callable[..., int]
+CValue = ctypes.c_void_p | ctypes.c_double | ctypes.c_int64
 Argument = np.ndarray | ctypes.Structure | float | np.number | None  # int is a float to the type checker
 
 
@@ -60,7 +64,8 @@ class CPass(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("mode", "n_classes", "lanes", "n_threads", "square")),
-        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "codes", "weights", "scores", "proba")),
+        *((name, ctypes.c_void_p) for name in ("coef", "intercept", "point", "point_intercept")),
+        *((name, ctypes.c_void_p) for name in ("codes", "weights", "scores", "proba")),
         *((name, ctypes.c_void_p) for name in ("residual", "gradient", "class_sums", "loss")),
         ("workspace", ctypes.c_void_p),
     )
@@ -168,17 +173,17 @@ def _instruction_set(found: ctypes.CDLL) -> str | None:
 
 
 @cache
-def function(name: str, argtypes: tuple[type, ...] = (), restype: type = ctypes.c_int64) -> CFunction:
+def function(name: str, restype: type = ctypes.c_int64) -> CFunction:
     """Return the compiled function `name` of the instruction set in use."""
     found = getattr(choice().library, f"{name}_{choice().name}")
-    found.argtypes, found.restype = argtypes, restype
+    found.restype = restype
     typed: CFunction = found
     return typed
 
 
 def pointer(array: np.ndarray | None) -> int | None:
     """Return the address of the first element."""
-    return None if array is None else array.ctypes.data
+    return None if array is None else address(array)
 
 
 def call(name: str, *arguments: Argument) -> int:
@@ -186,8 +191,7 @@ def call(name: str, *arguments: Argument) -> int:
 
     Raises `OutOfTime` where that is the function's answer.
     """
-    types, values = zip(*map(_as_c, arguments), strict=True) if arguments else ((), ())
-    result = function(name, types)(*values)
+    result = function(name)(*map(_as_c, arguments))
     if result == OUT_OF_TIME:
         raise deadline.OutOfTime
     return result
@@ -202,14 +206,16 @@ def run(name: str, *arguments: Argument, needs: str) -> None:
         raise ValueError(f"{name} does not take these arguments: it answered {result}")
 
 
-def _as_c(argument: Argument) -> tuple[type, int | float | None]:
-    if argument is None or isinstance(argument, np.ndarray):
-        return ctypes.c_void_p, pointer(argument)
-    if isinstance(argument, ctypes.Structure):
-        return ctypes.c_void_p, ctypes.addressof(argument)
+def _as_c(argument: Argument) -> CValue:
+    if isinstance(argument, np.ndarray):
+        return ctypes.c_void_p(address(argument))
+    if argument is None:
+        return ctypes.c_void_p(None)
     if isinstance(argument, float | np.floating):
-        return ctypes.c_double, float(argument)
-    return ctypes.c_int64, int(argument)
+        return ctypes.c_double(argument)
+    if isinstance(argument, ctypes.Structure):
+        return ctypes.c_void_p(ctypes.addressof(argument))
+    return ctypes.c_int64(int(argument))
 
 
 def describe(storage: Storage) -> CRows:

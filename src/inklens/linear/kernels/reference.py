@@ -7,7 +7,7 @@ are NumPy arrays (coefficients, scores, probabilities).
 Shapes are those of `backend.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.special import entr, xlog1py
 
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array, cast, like, namespace, to_numpy
-from inklens.linear.kernels.backend import LossPass, PairColumns
+from inklens.linear.kernels.backend import SUMMED_AT_ONCE, LossPass, PairColumns
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
@@ -85,18 +86,25 @@ class Reference:
         intercept_direction: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
-        rows, dtype = storage.matrix, proba.dtype
-        D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
-        product, sums = np.zeros(direction.shape), np.zeros(len(direction))
-        for part in chunks(rows):
-            X = cast(rows[part, :], dtype)
-            along = X @ D + d
-            p, c = like(along, proba[part], dtype), like(along, weights[part], dtype)
-            xp = namespace(along)
-            curved = p * (along - xp.sum(p * along, axis=1, keepdims=True)) * c[:, None]
-            product += to_numpy(curved.T @ X)
-            sums += _class_sums(curved)
-        return LossPass(0.0, product, sums)
+        return _curved(
+            storage.matrix, lambda part, X: like(X, proba[part], proba.dtype), weights, direction, intercept_direction,
+            proba.dtype,
+        )  # fmt: skip
+
+    def curvature_pass(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+        dtype: npt.DTypeLike,
+        n_threads: int = 1,
+    ) -> LossPass:
+        rows = storage.matrix
+        W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
+        return _curved(rows, lambda _, X: _softmax(X @ W + b), weights, direction, intercept_direction, dtype)
 
     def transpose_pass(
         self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
@@ -109,15 +117,54 @@ class Reference:
             product += to_numpy(R.T @ (_square(X) if squared else X))
         return product
 
+    def n_added(self, storage: Storage) -> int:
+        return storage.shape[0]
+
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         rows = storage.matrix
         squared_unit = like(rows, unit.astype(np.float64) ** 2, np.float64)
         for part in chunks(rows):
             out[part] = to_numpy(_square(cast(rows[part, :], np.float64)) @ squared_unit)
 
+    # ---- rows of probabilities ---------------------------------------------------------------------------------------
+
+    def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        n_classes = proba.shape[1]
+        step, found = max(SUMMED_AT_ONCE, n_classes), np.zeros((n_classes, n_classes))
+        for start in range(0, len(proba), step):
+            p = proba[start : start + step]
+            of_class = weights[start : start + step], codes[start : start + step], np.arange(len(p) + 1)
+            found += sparse.csc_array(of_class, shape=(n_classes, len(p))) @ p.astype(np.float64)
+        return found
+
+    def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        out = -proba * weights[:, None].astype(proba.dtype)
+        own = np.arange(len(proba)), codes
+        out[own] = 0.0
+        out[own] = -out.sum(axis=1)
+        return np.asarray(out)
+
+    def entropies(
+        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
+    ) -> tuple[np.ndarray, float]:
+        q = _others(proba, codes)
+        given, found = q.sum(axis=1), np.empty(len(scales))
+        for place, scale in enumerate(scales):
+            left = np.minimum(scale * given, 1.0)
+            found[place] = weights @ (entr(scale * q).sum(axis=1) - xlog1py(1.0 - left, -left))
+        return found, float(given.max(initial=0.0))
+
+    def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
+        mean = np.einsum("ik,ik->i", proba, along)[:, None]
+        point = proba * np.maximum(1.0 + along - mean, 0.0)
+        total = point.sum(axis=1, keepdims=True)
+        return np.asarray(np.divide(point, total, out=proba.copy(), where=total > 0.0))
+
     # ---- layout ------------------------------------------------------------------------------------------------------
 
     def inspect(self, storage: Storage, n_threads: int = 1) -> Inspection | None:
+        if storage.indices is not None:
+            return _inspected(storage, storage.indices)
         rows = storage.values
         xp = namespace(rows)
         has_nan = bool(xp.isdtype(rows.dtype, "real floating"))
@@ -154,6 +201,20 @@ class Reference:
         return storage
 
     # ---- second derivatives as matrices ------------------------------------------------------------------------------
+
+    def edge_grams(self, storage: Storage, proba: np.ndarray, weights: np.ndarray, n_threads: int = 1) -> np.ndarray:
+        rows, (first, second) = storage.matrix, np.triu_indices(proba.shape[1], 1)
+        grams = np.zeros((len(first), rows.shape[1] + 1, rows.shape[1] + 1))
+        step = max(1, CHUNK // (rows.shape[1] + 1))
+        for start in range(0, rows.shape[0], step):
+            part = slice(start, start + step)
+            X = cast(rows[part, :], np.float64)
+            X = with_ones(X.toarray() if sparse.issparse(X) else X)
+            for gram, a, b in zip(grams, first, second, strict=True):
+                deadline.check()
+                edge = proba[part, a] * proba[part, b] * weights[part]
+                gram += to_numpy((X * like(X, edge[:, None], np.float64)).T @ X)
+        return grams
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         class_grams(X, curvature, out)
@@ -356,6 +417,33 @@ def loss_and_residual(z: Array, codes: Array, weights: Array) -> tuple[float, Ar
     return float(xp.sum(weights * lead)), proba, residual * cast(weights, _numpy_dtype(z))[:, None]
 
 
+def _curved(
+    rows: Array,
+    proba_of: Callable[[slice, Array], Array],
+    weights: np.ndarray,
+    direction: np.ndarray,
+    intercept_direction: np.ndarray,
+    dtype: npt.DTypeLike,
+) -> LossPass:
+    """Return sum_i c_i (diag p_i - p_i p_i')(D x_i + d) x_i' for probabilities `proba_of(part, rows of it)`."""
+    D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
+    product, sums = np.zeros(direction.shape), np.zeros(len(direction))
+    for part in chunks(rows):
+        X = cast(rows[part, :], dtype)
+        along, p = X @ D + d, proba_of(part, X)
+        c = like(along, weights[part], dtype)
+        curved = p * (along - namespace(along).sum(p * along, axis=1, keepdims=True)) * c[:, None]
+        product += to_numpy(curved.T @ X)
+        sums += _class_sums(curved)
+    return LossPass(0.0, product, sums)
+
+
+def _softmax(z: Array) -> Array:
+    xp = namespace(z)
+    exponentials = xp.exp(z - xp.max(z, axis=1, keepdims=True))
+    return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
+
+
 def _class_sums(residual: Array) -> np.ndarray:
     return to_numpy(namespace(residual).sum(cast(residual, np.float64), axis=0))
 
@@ -366,3 +454,24 @@ def _square(X: Array) -> Array:
 
 def _numpy_dtype(z: Array) -> npt.DTypeLike:
     return np.float64 if z.dtype == namespace(z).float64 else np.float32
+
+
+def _others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the classes that a row does not belong to, 0 for its own, (n_rows, n_classes)."""
+    out = p.astype(np.float64)
+    out[np.arange(len(p)), codes] = 0.0
+    return out
+
+
+def _inspected(storage: Storage, columns: np.ndarray) -> Inspection | None:
+    """Return what sparse rows tell."""
+    n_samples, n_features = storage.shape
+    values, counts = storage.values.astype(np.float64, copy=False), np.bincount(columns, minlength=n_features)
+    if not np.isfinite(values).all():
+        return None
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    np.minimum.at(low, columns, values)
+    np.maximum.at(high, columns, values)
+    holed = counts < n_samples
+    low[holed], high[holed] = np.minimum(low[holed], 0.0), np.maximum(high[holed], 0.0)
+    return Inspection(low, high, len(values))

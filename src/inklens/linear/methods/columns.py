@@ -136,6 +136,7 @@ class _Descent:
             intercept_inverse=self._intercept_inverse(),
             intercept_step=self.intercept_step,
             n_classes=n_classes,
+            first_class=0 if self.penalty.held is None else int(np.count_nonzero(self.penalty.held)),
             is_grouped=self.penalty.is_grouped,
             damping=self.damping,
         )

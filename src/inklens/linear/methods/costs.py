@@ -13,10 +13,17 @@ DENSE_PASS = 30e9  # multiply-adds per second of passes over dense rows, in floa
 SPARSE_PASS = 18e9  # and over sparse ones (pixels; half of that where columns are scattered)
 SOFTMAX = 1.0e9  # exponentials per second
 CALL = 6e-5  # seconds of a pass over no rows: what Python takes
+PRODUCT_CALL = 2.5e-4  # and of a step of conjugate gradients
+ROUND_PASSES, ROUND_ROW = 4.0, 2e-7  # of a round that ends in a dual value; seconds of a row, whose entropy it takes
 DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by BLAS in float32
 SPARSE_GRAM = 5e9  # by the kernel that sums 16 classes at once
 GRAM_LANES = 16
 GRAM_ENTRY = 2.5e-9  # seconds of an entry of the rows, for each dense matrix: it is multiplied by h, and written
+PAIR_GRAM = 40e9  # multiply-adds per second of the kernel that sums edges (`pair_hessian.c`), in float32
+PAIR_ROW, PAIR, PAIR_EDGE = 1.5e-7, 5e-9, 1.5e-9  # seconds of a row there, of each pair and each edge in it
+DENSE_EDGE_GRAM = 15e9  # of sums over rows for each pair of classes, in float64
+SPARSE_EDGE_GRAM = 0.7e9
+EDGE = 3e-9  # seconds of a row for each pair of classes
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
@@ -29,9 +36,19 @@ def pass_seconds(problem: Problem) -> float:
     return CALL + work / rate + problem.rows.n_samples * lanes(problem.n_classes) / SOFTMAX / 4.0
 
 
-def gram_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:
-    """Return the seconds of X' diag(h_k) X over some rows and columns, for so many h."""
-    if problem.rows.is_sparse:
+def product_seconds(problem: Problem) -> float:
+    """Return the seconds of one step of conjugate gradients."""
+    return PRODUCT_CALL + pass_seconds(problem)
+
+
+def round_seconds(problem: Problem) -> float:
+    """Return the seconds of a round beside its model: a loss, a product with the Hessian, and a belief in the gap."""
+    return ROUND_PASSES * pass_seconds(problem) + ROUND_ROW * problem.rows.n_samples
+
+
+def gram_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int, *, dense: bool = False) -> float:
+    """Return the seconds of X' diag(h_k) X over some rows and columns, for so many h; `dense`, of a dense copy."""
+    if problem.rows.is_sparse and not dense:
         n_sums = -(-n_matrices // GRAM_LANES) * GRAM_LANES
         found = n_rows * (problem.rows.density * n_columns) ** 2 / 2.0 * n_sums / SPARSE_GRAM
     else:
@@ -44,9 +61,27 @@ def factor_seconds(n_columns: int, n_matrices: int) -> float:
     return n_columns**3 / 3.0 * n_matrices / FACTOR
 
 
+def direct_seconds(problem: Problem) -> float:
+    """Return the seconds of a Newton step by a factor of the whole Hessian, in float64, and of its pass."""
+    rows, n_classes, size = problem.rows, problem.n_classes, problem.rows.n_features + 1
+    n_pairs, n_unknowns = n_classes * (n_classes - 1) // 2, (n_classes - 1) * size
+    if rows.is_sparse:
+        sums = rows.n_samples * (rows.density * size) ** 2 / 2.0 / SPARSE_EDGE_GRAM
+    else:
+        sums = rows.n_samples * (size * (size + 24.0) / 2.0 / DENSE_EDGE_GRAM + EDGE)
+    factor = n_unknowns**3 / 3.0 / FACTOR_FLOAT64 + n_unknowns**2 * ENTRY
+    return 2.0 * pass_seconds(problem) + n_pairs * sums + factor
+
+
 def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:
     """Return the seconds of a preconditioner that is made of so many Gram matrices and their factors."""
     return gram_seconds(problem, n_rows, n_columns, n_matrices) + factor_seconds(n_columns, n_matrices)
+
+
+def edge_seconds(problem: Problem, n_pairs: int) -> float:
+    """Return the seconds of a Hessian over pairs by the kernel that sums the edges between classes, all of them."""
+    found = PAIR_ROW + PAIR * n_pairs + 0.5 * n_pairs**2 * problem.rows.density**0.5 / PAIR_GRAM
+    return problem.rows.n_samples * (found + PAIR_EDGE * problem.n_classes**2)
 
 
 def row_space_seconds(problem: Problem) -> float:

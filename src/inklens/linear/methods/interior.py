@@ -18,13 +18,13 @@ import numpy as np
 from scipy import linalg
 
 from inklens.linear import deadline
+from inklens.linear.methods.direct import solve_positive
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
-from inklens.linear.methods.newton import dense_hessian, is_tiny, solve_positive
 from inklens.linear.methods.prox_newton import proximal_newton
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs.dual import DualPoint, balance, best_scaled, entropy
+from inklens.linear.proofs.dual import DualPoint, balance, best_scaled
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import log_softmax
 
@@ -35,6 +35,7 @@ SHRINK_RATIO = 0.5  # of a step that does not lower the barrier function enough
 MAX_SHRINKS = 40  # 2^-40 of a step is none
 MAX_STALLED_ROUNDS = 20  # rounds in which neither barrier nor gap fall before the method gives up
 MAX_NEWTON_ROUNDS = 100  # of proximal Newton before it counts as lost; it needs 5 to 20 where its models are sound
+TINY_WORK = 3e7  # multiply-adds of a dense Hessian and its factor
 MAX_NEWTON_ROUNDS_IF_TINY = 30  # where a round here costs no more than one of those
 MAX_ROUND_WORK = 5e9  # multiply-adds of a round up to which the method is worth it
 
@@ -85,6 +86,12 @@ def is_small(problem: Problem) -> bool:
     size = problem.n_classes * (int(problem.free.sum()) + 1)
     affordable = problem.rows.n_samples * size**2 + size**3 / 3 <= MAX_ROUND_WORK
     return affordable and problem.rows.holds(problem.n_classes)
+
+
+def is_tiny(problem: Problem) -> bool:
+    """Tell whether a dense Hessian over all coefficients costs hardly anything."""
+    size = problem.n_classes * (int(problem.free.sum()) + 1)
+    return problem.rows.n_samples * size**2 + size**3 / 3 <= TINY_WORK
 
 
 def proximal_then_interior(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
@@ -138,7 +145,7 @@ def _gap(small: _Small, v: np.ndarray) -> tuple[float, np.ndarray]:
     if small.fit_intercept:
         proba = balance(proba, codes, weights)
     G = small.dual_gradient(np.asarray(proba))[:, :-1]
-    bound = best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) - penalty.conjugate(s * G))
+    bound = best_scaled(penalty, G, proba, codes, weights)
     return small.loss(z) + small.penalty.value(v[:, :-1]) - bound, G
 
 
@@ -226,6 +233,18 @@ def _solve(small: _Small, proba: np.ndarray, added: np.ndarray, target: np.ndarr
         blocks[:, -1, :, -1] = np.eye(K)
     hessian = blocks.reshape(K * width, K * width)
     return np.asarray(turn.T @ solve_positive(hessian, (turn @ target).ravel()).reshape(K, width))
+
+
+def dense_hessian(X: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return sum_i c_i (diag p_i - p_i p_i') (x) x_i x_i', (n_classes * q, n_classes * q), classes outside."""
+    K, q = proba.shape[1], X.shape[1]
+    spread = ((proba * np.sqrt(weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
+    hessian = -(spread.T @ spread)
+    for k in range(K):
+        deadline.check()
+        own = slice(k * q, (k + 1) * q)
+        hessian[own, own] += X.T @ (X * (proba[:, k] * weights)[:, None])
+    return np.asarray(hessian)
 
 
 PROXIMAL_THEN_INTERIOR = GeneratorMethod(

@@ -8,6 +8,7 @@ from inklens.linear.methods.points import Point, Step
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 
+SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step of a smooth objective must keep
 MAX_HALVINGS = 39  # below 2^-39 of a step the objective no longer tells points apart
 ROUNDING_FLOAT64, ROUNDING_FLOAT32 = 1e-14, 1e-7  # of the objective: a rise by less is none
 

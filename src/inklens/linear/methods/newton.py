@@ -6,13 +6,11 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
-from scipy import linalg
 
 from inklens.linear import deadline
-from inklens.linear.methods import dual_ascent, row_space
+from inklens.linear.methods import direct, dual_ascent, row_space
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.line_search import search
+from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.systems import Preconditioner, Preconditioning, conjugate_gradient, sample, times_hessian
@@ -22,12 +20,11 @@ from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised, softmax_gap
 
 ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
-DENSE_WORK = 3e7  # multiply-adds of a dense Hessian and its factor up to which that is the quicker way
-RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row
 REPRESENTED = 0.005  # of the rows at least: so few cost little
 MANY_ROWS = 4  # times as many, from which a fit to these is worth its passes
 LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among them
+LEAST_CLASS = 1e-6  # share of the weight that a class counts as, in intercepts that begin
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
 FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
 L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
@@ -38,7 +35,6 @@ LARGER_PENALTY_GAP = 1.0  # relative, that ends the stage of a larger penalty
 MAX_FINAL_STEPS = 60  # without a penalty: where neither separation nor an optimum is found in these, nothing is
 STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
-SUFFICIENT_SHARE = 1e-4  # of the linear decrease, that a step must keep (Armijo)
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
 LAG = 100.0  # times tol: what the residual alone costs the bound of that dual point, from which on none is looked at
 
@@ -51,11 +47,15 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
     Where rows are many, or not held, some that stand for all are fitted first; elsewhere dual ascent comes first, and
     larger penalties.
     """
-    stages = [problem]
-    if not coef.any() and not intercept.any() and not is_tiny(problem):
-        part = _representatives(problem)
+    stages, is_cold = [problem], not coef.any() and not intercept.any()
+    if is_cold:
+        intercept = log_odds(problem)
+    if is_cold and not direct.is_at_once(problem):
+        part, starts = _representatives(problem), iter(())
         if part is not None:
             starts = _fitted_to(part, problem)
+        elif direct.suits(problem):
+            pass
         elif row_space.suits(problem):
             starts = row_space.iterates(problem, newton, tol)
         else:
@@ -71,6 +71,14 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
             yield _under(problem, stage, iterate)
             if not is_last and iterate.gap <= LARGER_PENALTY_GAP * iterate.objective:
                 break
+
+
+def log_odds(problem: Problem) -> np.ndarray:
+    """Return the intercepts that are best without coefficients; zeros where rows have parts of scores already."""
+    if not problem.fit_intercept or problem.offset is not None:
+        return np.zeros(problem.n_classes)
+    logs = np.log(np.maximum(problem.class_weights / problem.weights.sum(), LEAST_CLASS))
+    return np.asarray(logs - logs.mean())
 
 
 def _stages(problem: Problem) -> list[Problem]:
@@ -133,22 +141,22 @@ def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
 
 def _iterate(
     problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
-) -> Iterator[tuple[Preconditioning, Iterate]]:
+) -> Iterator[tuple[Preconditioning | None, Iterate]]:
     """Yield Newton iterates, each with what preconditions their systems."""
-    penalty, exact = problem.penalty, is_tiny(problem)
-    dtype: npt.DTypeLike = np.float64 if exact else np.float32
+    if direct.suits(problem):
+        for iterate in direct.iterates(problem, coef, intercept, tol):
+            yield preconditioning, iterate
+        return
+    penalty, dtype = problem.penalty, np.dtype(np.float32)
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     preconditioning.forget_counts()
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
         deadline.check()
         before = point.objective(penalty)
-        if exact:
-            step = exact_step(problem, point)
-        else:
-            metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
-            step = _newton_step(problem, point, metric, 0.1 * accuracy_of(tol) * before)
-            preconditioning.count(step.n_products)
+        metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)
+        step = _newton_step(problem, point, metric, 0.1 * accuracy_of(tol) * before)
+        preconditioning.count(step.n_products)
         whole = step.from_point(problem, point, dtype)
         gap, dual = np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if not problem.is_penalised:
@@ -166,11 +174,11 @@ def _iterate(
             gap = min(gap, softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient))
         believed = gap <= tol * after
         if dtype == np.float32 and not believed and (stalled or step.predicted_decrease <= FLOAT32_FLOOR * before):
-            dtype, stalled = np.float64, 0
+            dtype, stalled = np.dtype(np.float64), 0
             point = Point.of(problem, point.coef, point.intercept, dtype)
         yield preconditioning, Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
         if dtype == np.float32 and believed:  # and not proven: float32 tells no more
-            dtype = np.float64
+            dtype = np.dtype(np.float64)
             point = Point.of(problem, point.coef, point.intercept, dtype)
 
 
@@ -195,72 +203,7 @@ def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accurac
     scale = max(point.objective(penalty), np.finfo(float).tiny)
     product = times_hessian(problem, point.at.proba)
     direction, n_products = conjugate_gradient(product, metric.solve, -gradient, is_close, scale)
-    return _step_along(direction, gradient, n_products, 0.5 * lag)
-
-
-def _step_along(direction: np.ndarray, gradient: np.ndarray, n_products: int, lag: float = 0.0) -> Step:
-    """Return the step that minimises a quadratic with this gradient, (n_classes, n_features + 1)."""
-    slope = float(np.vdot(gradient, direction))
-    return Step(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, lag, n_products)
-
-
-def is_tiny(problem: Problem) -> bool:
-    """Tell whether a dense Hessian over all coefficients costs less than the steps that it saves."""
-    size = problem.n_classes * (int(problem.free.sum()) + 1)
-    return problem.rows.n_samples * size**2 + size**3 / 3 <= DENSE_WORK
-
-
-def exact_step(problem: Problem, point: Point) -> Step:
-    """Return the Newton step by a dense Cholesky factor in float64, the gauge filled in."""
-    K, columns = problem.n_classes, np.flatnonzero(problem.free)
-    X = np.column_stack([problem.rows.dense(columns, dtype=np.float64), np.ones(problem.rows.n_samples)])
-    q = X.shape[1]
-    hessian = dense_hessian(X, np.asarray(point.at.proba, dtype=np.float64), problem.weights)
-    l2 = np.append(np.broadcast_to(problem.penalty.l2, problem.rows.n_features)[columns], 0.0)
-    diagonal = np.tile(l2, K)
-    gauge, each = np.maximum(np.diag(hessian).reshape(K, q).sum(axis=0), 1e-12) / K, np.arange(q)
-    hessian.reshape(K, q, K, q)[:, each, :, each] += (gauge * (1.0 / K))[:, None, None]
-    place = np.append(columns, problem.rows.n_features)
-    gradient = point.gradient(problem.penalty)
-    if not problem.fit_intercept:
-        hessian[q - 1 :: q, :] = hessian[:, q - 1 :: q] = 0.0
-        diagonal[q - 1 :: q] = 1.0
-    hessian.ravel()[:: K * q + 1] += diagonal
-    direction = np.zeros_like(gradient)
-    direction[:, place] = -solve_positive(hessian, gradient[:, place].ravel()).reshape(K, q)
-    direction -= direction.mean(axis=0)
-    return _step_along(direction, gradient, 1)
-
-
-def dense_hessian(X: np.ndarray, proba: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return sum_i c_i (diag p_i - p_i p_i') (x) x_i x_i', (n_classes * q, n_classes * q), classes outside."""
-    K, q = proba.shape[1], X.shape[1]
-    spread = ((proba * np.sqrt(weights)[:, None])[:, :, None] * X[:, None, :]).reshape(len(X), K * q)
-    hessian = -(spread.T @ spread)
-    for k in range(K):
-        deadline.check()
-        own = slice(k * q, (k + 1) * q)
-        hessian[own, own] += X.T @ (X * (proba[:, k] * weights)[:, None])
-    return np.asarray(hessian)
-
-
-def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return matrix^-1 target, by Cholesky in units in which the diagonal is 1; a ridge grows until it succeeds.
-
-    Where rounding has spoilt the matrix altogether, its negative eigenvalues are taken for small positive ones.
-    """
-    diagonal = np.diag(matrix)
-    scale = np.divide(1.0, np.sqrt(np.maximum(diagonal, 0.0)), out=np.zeros(len(target)), where=diagonal > 0.0)
-    scaled = matrix * scale * scale[:, None]
-    for ridge in RIDGES:
-        scaled.ravel()[:: len(target) + 1] += ridge
-        try:
-            factor = linalg.cho_factor(scaled, check_finite=False)
-        except linalg.LinAlgError:
-            continue
-        return np.asarray(scale * linalg.cho_solve(factor, scale * target, check_finite=False))
-    values, vectors = linalg.eigh(scaled, check_finite=False)
-    return np.asarray(scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1]))))
+    return Step.along(direction, gradient, n_products, 0.5 * lag)
 
 
 # ---- no penalty ------------------------------------------------------------------------------------------------------

@@ -42,6 +42,12 @@ class Step(NamedTuple):
     dual_lag: float = np.inf  # estimate of the gap that the step's own dual point leaves
     n_products: int = 0  # with the Hessian, that it took
 
+    @classmethod
+    def along(cls, direction: np.ndarray, gradient: np.ndarray, n_products: int, lag: float = 0.0) -> "Step":
+        """Return the step that minimises a quadratic with this gradient, (n_classes, n_features + 1)."""
+        slope = float(np.vdot(gradient, direction))
+        return cls(np.ascontiguousarray(direction[:, :-1]), direction[:, -1], -0.5 * slope, slope, lag, n_products)
+
     def from_point(self, problem: Problem, point: Point, dtype: npt.DTypeLike) -> Point:
         """Return the point after the whole step; one pass."""
         return Point.of(problem, point.coef + self.coef, point.intercept + self.intercept, dtype)

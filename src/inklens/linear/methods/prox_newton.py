@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.linear import deadline, memory
-from inklens.linear.methods import accuracy, sampling, subproblem
+from inklens.linear.methods import accuracy, costs, sampling, subproblem
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
+from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
@@ -28,7 +29,7 @@ from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
 from inklens.linear.methods.subproblem import Pairs
-from inklens.linear.problem.penalties import Penalty
+from inklens.linear.problem.penalties import Penalty, of_one_row
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised
 from inklens.linear.rows.row_arrays import RowArray
@@ -61,6 +62,7 @@ SLOW_RATIO = 0.8  # two corrections that leave this share of the KKT violation a
 
 # Reuse, damping and length of steps.
 KEPT_VIOLATION = 0.35  # a model whose step left this share of the KKT violation serves for another
+SPARED_ROUNDS = 2.0  # by a model that is made anew
 DAMPING_RATIO = 4.0  # of the damping after a step that had to be shortened; its inverse after a good one
 LEAST_DAMPING = 0.01  # in units of the model's own curvature
 ACCEPTED_RATIO = 0.5  # of the decrease to the predicted one, from which a step was good
@@ -90,16 +92,25 @@ MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
 
 
 def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield ever better points for a penalty with thresholds."""
+    """Yield ever better points for a penalty with thresholds; of two classes one row moves, w of W = (-w/2, w/2)."""
+    one = of_one_row(problem.penalty) if problem.n_classes == 2 else None
+    if one is None:
+        yield from _rounds(problem, coef, intercept, tol)
+        return
+    for point in _rounds(problem.under(one), coef - coef[0], intercept, tol):
+        yield point._replace(coef=point.coef - 0.5 * point.coef[1])
+
+
+def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     dtype: npt.DTypeLike = np.float32
     small = None if coef.any() else _on_some_rows(problem)
     factor = np.inf if small is None else 1.0
     if small is not None:
-        coef, intercept = _end_of(proximal_newton(small, coef, intercept, SUBSAMPLE_TOL))
+        coef, intercept = _end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
-    solvers = _solvers(problem)
+    solvers, grams = _solvers(problem), Grams.of(problem)
     for seed in count():
         deadline.check()
         factor = _continuation(problem.penalty, point, factor, is_raw=is_raw)
@@ -109,13 +120,13 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
-        if surrogate is not None and not _serves(surrogate, penalty, point, factor, violation):
+        if surrogate is not None and not _serves(surrogate, problem, penalty, point, factor, violation):
             surrogate = None  # its memory is wanted for the next
         if surrogate is None:
             pairs, is_partial = _working_set(problem, penalty, point, violation)
             solver = _cheapest(solvers, problem, pairs, is_partial=is_partial, is_far=factor > 1.0)
         if surrogate is None and solver is None:
-            surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping)
+            surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping, grams)
         if surrogate is not None:
             surrogate = surrogate._replace(kkt_violation=violation)
             step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
@@ -245,9 +256,17 @@ def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
 # ---- the model -------------------------------------------------------------------------------------------------------
 
 
-def _serves(surrogate: Surrogate, penalty: Penalty, point: Point, factor: float, violation: float) -> bool:
-    """Tell whether the last step with a surrogate did well, and nothing outside the working set wants to move."""
+def _serves(
+    surrogate: Surrogate, problem: Problem, penalty: Penalty, point: Point, factor: float, violation: float
+) -> bool:
+    """Tell whether the last step with a surrogate did well, and nothing outside the working set wants to move.
+
+    Steps of an old model leave a share of the violation, those of a new one its square: one that costs no more than
+    SPARED_ROUNDS is made anew.
+    """
     if surrogate.is_damped or factor != surrogate.factor:
+        return False
+    if surrogate.seconds <= SPARED_ROUNDS * costs.round_seconds(problem):
         return False
     if not 0.0 < violation <= KEPT_VIOLATION * surrogate.kkt_violation:
         return False
@@ -275,8 +294,12 @@ def _surrogate(
     violation: float,
     seed: int,
     damping: float,
+    grams: Grams | None,
 ) -> Surrogate:
+    if grams is not None and grams.seconds(pairs.features) > costs.edge_seconds(problem, len(pairs.classes)):
+        grams = None
     threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
+    threshold = 0.0 if grams is not None else threshold
     model = subproblem.newton_model(
         problem.rows,
         point.at.proba,
@@ -286,10 +309,13 @@ def _surrogate(
         sampling_threshold=threshold,
         seed=seed,
         intercept_damping=damping,
+        grams=grams,
     )
     curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
-    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial)
+    sum_up = costs.edge_seconds(problem, len(pairs.classes)) if grams is None else grams.seconds(pairs.features)
+    seconds = sum_up + costs.factor_seconds(len(pairs.classes), 1)
+    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial, seconds)
 
 
 def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:

@@ -21,6 +21,7 @@ class Surrogate(NamedTuple):
     is_damped: bool
     curvature: np.ndarray | None  # the true Hessian's diagonal, (n_classes, n_features), where the model's is sampled
     is_partial: bool = False  # whether non-zeros had no room in the working set
+    seconds: float = 0.0  # that the model cost, by estimate
 
 
 def inner(G: np.ndarray, direction: np.ndarray) -> float:

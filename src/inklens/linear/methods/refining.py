@@ -8,8 +8,7 @@ point in the domain of g*, with a gap of second order in what is left to go. It 
 import numpy as np
 
 from inklens.linear import memory
-from inklens.linear.methods import subproblem
-from inklens.linear.methods.newton import exact_step
+from inklens.linear.methods import direct, subproblem
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.prox_newton import max_pairs
 from inklens.linear.methods.quadratic import Quadratic, Surrogate
@@ -52,7 +51,7 @@ def end_of(dual: DualPoint) -> tuple[np.ndarray, np.ndarray]:
 
 def _smooth_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndarray, np.ndarray]:
     if _is_affordable(problem):
-        step: Step = exact_step(problem, point)
+        step: Step = direct.newton_step(problem, point)
         return step.coef, step.intercept
     gradient = point.gradient(problem.penalty)
     metric = metric_at(problem, np.column_stack([point.coef, point.intercept]), point.at.proba)

@@ -14,6 +14,7 @@ from inklens.linear import deadline
 from inklens.linear.kernels.backend import Backend
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods.faces import Faces, Factor
+from inklens.linear.methods.grams import Grams
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
@@ -89,11 +90,12 @@ def newton_model(
     sampling_threshold: float = 0.0,
     seed: int = 0,
     intercept_damping: float = 0.0,
+    grams: Grams | None = None,
 ) -> Model:
     """Return the model of the loss at `proba`; lighter edges than `sampling_threshold` are sampled.
 
     An edge is a row's weight c_i p_ik p_il between two classes (see `pair_hessian.c`). `intercept_damping`, in units of
-    the intercepts' mean curvature, is added to that along each.
+    the intercepts' mean curvature, is added to that along each. With `grams` these sum it up, over all rows.
     """
     n_classes = proba.shape[1]
     if fit_intercept:
@@ -101,7 +103,10 @@ def newton_model(
         pairs = Pairs(
             np.insert(pairs.classes, ends, np.arange(n_classes)), np.insert(pairs.features, ends, rows.n_features)
         )
-    hessian = pair_hessian(rows, proba, weights, pairs, sampling_threshold, seed)
+    if grams is not None:
+        hessian = grams.hessian(proba, *pairs)
+    else:
+        hessian = pair_hessian(rows, proba, weights, pairs, sampling_threshold, seed)
     is_intercept = pairs.features == rows.n_features
     diagonal = hessian.diagonal().copy()
     if not fit_intercept:
@@ -157,7 +162,16 @@ def minimise(
     return solve_elementwise(
         model.hessian, gradient, w, l1, l2,
         tolerance=tolerance, n_threads=model.n_threads, faces=model.faces, unit=unit, side=side,
+        whole_columns=None if penalty.signs is not None else _whole_columns(model),
     )  # fmt: skip
+
+
+def _whole_columns(model: Model) -> np.ndarray:
+    """Return the places of the features that have pairs of every class, (n_classes, n_whole)."""
+    n_classes, (classes, features) = model.intercept_response.shape[1], model.pairs
+    found, counts = np.unique(features[~model.is_intercept], return_counts=True)
+    places = np.flatnonzero(np.isin(features, found[counts == n_classes]) & ~model.is_intercept)
+    return places[np.lexsort((features[places], classes[places]))].reshape(n_classes, -1)
 
 
 def _per_pair(size: float | np.ndarray, model: Model) -> np.ndarray:
@@ -182,13 +196,15 @@ def solve_elementwise(
     faces: "Faces | None" = None,
     unit: np.ndarray | None = None,
     side: np.ndarray | None = None,
+    whole_columns: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the minimiser v up to a KKT violation of `tolerance`, in units of l1, and the quadratic's gradient there.
 
     `unit` takes the place of l1 where violations are measured; `side` is the sign that v_j may have, 0 for any.
 
     Coordinate descent finds the signs; then Newton steps on their face (one Cholesky each), cut off where a coefficient
-    would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0.
+    would change its sign, with sweeps between them. Coordinates of infinite l1 stay at 0. `whole_columns` (n_classes,
+    n_whole) are coordinates of one feature in all classes, which may move alike at no cost to the loss.
     """
     g, v = gradient.copy(), w.copy()
     faces, backend = Faces() if faces is None else faces, backend_of(hessian)
@@ -202,7 +218,11 @@ def solve_elementwise(
         )  # fmt: skip
         return kkt_violation(g, v, l1, l2, unit, side)
 
-    _alternate(descend, lambda: _face_step(backend, hessian, g, v, l1, l2, crosses, n_threads, faces), tolerance)
+    def step() -> bool:
+        is_centred = whole_columns is not None and _centre(backend, hessian, g, v, l1, l2, whole_columns, n_threads)
+        return _face_step(backend, hessian, g, v, l1, l2, crosses, n_threads, faces) or is_centred
+
+    _alternate(descend, step, tolerance)
     return v, g
 
 
@@ -234,6 +254,56 @@ def kkt_violation(
     pull = np.where(slope * side > 0.0, 0.0, np.abs(slope))  # of a zero, to a sign that it may have
     violations = np.where(v != 0.0, np.abs(slope + l1 * np.sign(v)), np.maximum(pull - l1, 0.0)) / unit
     return float(violations.max(initial=0.0))
+
+
+def _centre(
+    backend: Backend,
+    hessian: np.ndarray,
+    g: np.ndarray,
+    v: np.ndarray,
+    l1: np.ndarray,
+    l2: np.ndarray,
+    whole_columns: np.ndarray,
+    n_threads: int,
+) -> bool:
+    """Move all classes of a feature alike to where the penalty is least, and tell whether any moved.
+
+    The loss does not feel it, and single coordinates hardly find it: each moves alone against the whole curvature. A
+    face on which all classes of a feature are in use has a singular Hessian.
+    """
+    W, own = v[whole_columns], whole_columns[0]
+    shift = least_penalised_shift(W, l1[own], l2[own])
+    if not shift.any():
+        return False
+    step = np.zeros_like(v)
+    step[whole_columns] = -shift
+    change = backend.symmetric_product(hessian, step, n_threads)  # almost none; where the model is damped, some
+    growth = l1[own] * (np.abs(W - shift) - np.abs(W)) + 0.5 * l2[own] * shift * (shift - 2.0 * W)
+    if step @ g + 0.5 * step @ change + growth.sum() >= 0.0:
+        return False
+    v += step
+    g += change
+    return True
+
+
+def least_penalised_shift(W: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> np.ndarray:
+    """Return t with the least l1 |w - t|_1 + l2/2 |w - t|^2 for each column w of W, (n_columns,); 0 where that is one.
+
+    Under L1 a median (Friedman et al. 2010, section 4.1); with a ridge where l2 sum (w - t) = l1 (n_below - n_above).
+
+    >>> least_penalised_shift(np.array([[1.0, 1.0], [2.0, 2.0], [9.0, 9.0]]), np.ones(2), np.array([0.0, 1.0]))
+    array([2.        , 3.66666667])
+    """
+    n_classes, total = len(W), W.sum(axis=0)
+    ordered, place = np.sort(W, axis=0), np.arange(n_classes)[:, None]
+    off = l2 * total + l1 * np.sign(W).sum(axis=0)  # minus the slope at t = 0, between those of the zeros
+    left = l2 * (n_classes * ordered - total) + l1 * (2 * place - n_classes)  # slope before each value
+    first = (left + 2.0 * l1 >= 0.0).argmax(axis=0)  # value after which it rises
+    columns = np.arange(W.shape[1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (total - l1 * (2 * first - n_classes) / l2) / n_classes
+    found = np.where(left[first, columns] > 0.0, between, ordered[first, columns])
+    return np.where((np.abs(off) <= l1 * (W == 0.0).sum(axis=0)) | ~np.isfinite(found), 0.0, found)
 
 
 def _face_step(

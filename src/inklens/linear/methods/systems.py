@@ -368,8 +368,9 @@ def sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np
     threshold = float(importance.sum()) / n_wanted
     for _ in range(THRESHOLD_ROUNDS):  # rows that are certain to enter leave the others more room
         certain = importance >= threshold
-        room = n_wanted - int(certain.sum())
-        if room <= 0:
+        n_certain = int(certain.sum())
+        room = n_wanted - n_certain
+        if room <= 0 or not n_certain:
             break
         threshold = float(importance[~certain].sum()) / room
     probability = np.minimum(1.0, importance / max(threshold, np.finfo(np.float32).tiny))

@@ -8,6 +8,7 @@ Proofs look at a ball of them instead, sum_j |w_j| / reach_j <= 1, whose conjuga
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, Self, TypeAlias
 
 import numpy as np
@@ -45,6 +46,10 @@ class Penalty(Protocol):
     @property
     def signs(self) -> np.ndarray | None:
         """The sign, 1 or -1, that a class's coefficients may have, (n_classes, 1); None where they may have any."""
+
+    @property
+    def held(self) -> np.ndarray | None:
+        """Which classes have no coefficients but 0, the first ones, (n_classes, 1); None where all may have some."""
 
     @property
     def unit(self) -> PerFeature:
@@ -130,10 +135,11 @@ class ElasticNet:
     l2: PerFeature
     signs: np.ndarray | None = None  # (n_classes, 1) of 1 and -1
     reach: PerFeature | None = None  # of unpenalised coefficients, in proofs
+    held: np.ndarray | None = None  # (n_classes, 1): the first classes may have none but coefficients of 0
 
     is_grouped = False
 
-    @property
+    @cached_property
     def is_smooth(self) -> bool:
         """Whether g has a gradient everywhere."""
         return self.signs is None and not np.any(self.l1)
@@ -147,6 +153,8 @@ class ElasticNet:
 
     def value(self, W: np.ndarray) -> float:
         """Return g(W)."""
+        if self.is_smooth and np.ndim(self.l2) == 0:
+            return 0.5 * float(self.l2) * float(np.vdot(W, W))
         l1, l2, W = _where_not_zero(W, self.l1, self.l2)
         return float((l1 * np.abs(W)).sum()) + 0.5 * float(W @ (l2 * W))
 
@@ -231,7 +239,9 @@ class ElasticNet:
     def support(self, W: np.ndarray) -> np.ndarray:
         """Return which coefficients are not held at zero, (n_classes, n_features); never those without a threshold."""
         used = W != 0.0
-        return np.asarray(used if np.all(self.l1) else used | (np.asarray(self.l1) == 0.0))
+        if np.all(self.l1):
+            return np.asarray(used)
+        return np.asarray(used | ((np.asarray(self.l1) == 0.0) & (True if self.held is None else ~self.held)))
 
     def kkt_violations(self, W: np.ndarray, G: np.ndarray) -> np.ndarray:
         """Return |G - l2 W - l1 sign W| / l1 where W is not 0, and what |G| exceeds l1 by, in thresholds, elsewhere."""
@@ -246,7 +256,8 @@ class ElasticNet:
 
     def _outward(self, G: np.ndarray) -> np.ndarray:
         """Return how strongly G pulls coefficients from zero: |G|, or where signs are given G towards these."""
-        return np.asarray(np.abs(G) if self.signs is None else np.maximum(self.signs * G, 0.0))
+        outward = np.abs(G) if self.signs is None else np.maximum(self.signs * G, 0.0)
+        return np.asarray(outward if self.held is None else np.where(self.held, 0.0, outward))
 
     def _without_unpenalised(self, excess: np.ndarray) -> tuple[np.ndarray, float]:
         """Return `excess` without unpenalised coefficients, and their part of the conjugate."""
@@ -271,6 +282,7 @@ class GroupLasso:
     is_smooth = False
     is_grouped = True
     signs = None
+    held = None
 
     @property
     def l1(self) -> PerFeature:
@@ -363,6 +375,22 @@ class GroupLasso:
     def kkt_violation(self, W: np.ndarray, G: np.ndarray) -> float:
         """Return the largest of `kkt_violations`."""
         return float(self.kkt_violations(W, G).max(initial=0.0))
+
+
+def of_one_row(penalty: Penalty) -> ElasticNet | None:
+    """Return the penalty of two classes' W = (-w/2, w/2) as a function of (0, w); None where signs tell them apart.
+
+    The loss sees the difference alone, and no two rows with this difference cost less: the optimal values are the same.
+
+    >>> W = np.array([[-1.0, 0.5], [1.0, -0.5]])
+    >>> group, one = GroupLasso(1.0, 3.0), of_one_row(GroupLasso(1.0, 3.0))
+    >>> bool(np.isclose(group.value(W), one.value(np.array([[0.0, 0.0], [2.0, -1.0]]))))
+    True
+    """
+    if penalty.signs is not None:
+        return None
+    root = np.sqrt(2.0) if penalty.is_grouped else 1.0
+    return ElasticNet(penalty.l1 / root, penalty.l2 / 2.0, held=np.array([[True], [False]]))
 
 
 def penalty_of(l1_ratio: float, *, group: bool = False, single: bool = False) -> ElasticNet | GroupLasso:

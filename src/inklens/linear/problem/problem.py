@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import DataError
+from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import loss_of_scores, row_sums, softmax
+from inklens.linear.softmax import loss_of_scores, softmax
 
 MAX_WEIGHT = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 MIN_WEIGHT = 1e-20  # smallest: below, the loss runs out of float32
@@ -67,6 +68,11 @@ class Facts:
         return np.asarray(~self.rows.constant | ((self.rows.high != 0.0) & (not self.fit_intercept)))
 
     @cached_property
+    def held(self) -> np.ndarray:
+        """Numbers of the columns whose coefficients are 0."""
+        return np.flatnonzero(~self.free)
+
+    @cached_property
     def class_weights(self) -> np.ndarray:
         """Total weight of each class, (n_classes,)."""
         return np.bincount(self.codes, self.weights, minlength=self.n_classes)
@@ -109,12 +115,12 @@ class Problem:
         facts = known or Facts(self.rows, self.codes, self.weights, self.n_classes, self.fit_intercept)
         object.__setattr__(self, "facts", facts)
 
-    @property
+    @cached_property
     def is_penalised(self) -> bool:
         """Whether any coefficient costs anything."""
         return bool(np.any(self.penalty.l1) or np.any(self.penalty.l2))
 
-    @property
+    @cached_property
     def unpenalised(self) -> np.ndarray | None:
         """Which columns cost nothing though others do, (n_features,); None in most problems."""
         l1, l2 = self.penalty.l1, self.penalty.l2
@@ -144,7 +150,8 @@ class Problem:
             at = self.rows.loss_and_gradient(coef, intercept, self.codes, self.weights, dtype=dtype)
         else:
             at = self._evaluate_with_offset(coef, intercept, dtype)
-        at.gradient[:, ~self.free] = 0.0
+        if len(self.facts.held):
+            at.gradient[:, self.facts.held] = 0.0
         if not self.fit_intercept:
             at.intercept_gradient[:] = 0.0
         return at
@@ -227,11 +234,7 @@ def with_offset(scores: RowArray, offset: np.ndarray | None) -> RowArray:
 
 def residuals(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return c_i (y_i - p_i), (n_rows, n_classes): that of a row's own class is minus the sum of the others."""
-    out = -p * weights[:, None].astype(p.dtype)
-    own = np.arange(len(p)), codes
-    out[own] = 0.0
-    out[own] = -row_sums(out)
-    return np.asarray(out)
+    return numpy_backend().residual(p, codes, weights)
 
 
 def loss_part_way(

@@ -23,28 +23,32 @@ from scipy import linalg, sparse
 from scipy.special import entr
 
 from inklens.linear import deadline, memory
+from inklens.linear.kernels.backend import SUMMED_AT_ONCE
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
     DualPoint,
-    balance,
     dual_gradient,
-    entropy,
+    entropies,
+    excess_of,
     feasible_scales,
     flows,
+    flows_added,
+    mixed,
+    mixing,
     offset_gain,
     others,
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import log_softmax, row_sums
+from inklens.linear.softmax import log_softmax
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
 COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
 SCALE_STEP = 2.0  # from one scale to the next: the bound is concave in it, and flat near the best
 MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
-SUMMED_AT_ONCE = 128  # rows
+LEAST_BLOCK = 256  # rows of X' R that are summed at a time
 MAX_WHOLE = 1e5  # of whole numbers whose sums of products stay far below 2^53
 MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
@@ -106,10 +110,10 @@ def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -
 def _bound(problem: Problem, proba: RowArray) -> float:
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
     G = dual_gradient(problem, proba) * problem.free  # what may not move is held at 0, whatever pulls at it
-    magnitudes = problem.magnitudes * problem.free
     return dual_bound(
-        problem.penalty, proba, problem.codes, problem.weights, G, magnitudes, leak, offset=problem.offset
-    )
+        problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes * problem.free, leak,
+        offset=problem.offset, n_added=problem.rows.n_added,
+    )  # fmt: skip
 
 
 def dual_bound(
@@ -122,78 +126,86 @@ def dual_bound(
     leak: float = 0.0,
     *,
     offset: np.ndarray | None = None,
+    n_added: int | None = None,
 ) -> float:
     """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
 
     `leak` is the share of probability by which the class sums may still be wrong; `offset` (n_samples, n_classes) are
-    fixed parts of the scores.
+    fixed parts of the scores; `n_added` is how many additions a term of G has passed through, by default all.
     """
     n_classes = proba.shape[1]
-    relative, shift = _rounding(proba, codes, leak)
+    known, largest = entropies(proba, codes, weights, [1.0])
+    relative, shift = _rounding(proba, largest, leak, n_added)
     total = float(weights.sum())
     widest = penalty.farthest(G, shift * magnitudes)
     gain, size = offset_gain(proba, codes, weights, offset)
     farthest = 0.0 if offset is None else float(np.abs(offset).max())
     gain -= relative * size + 2.0 * shift * total * farthest
 
-    def value(scale: float) -> float:
-        sure = entropy(proba, codes, weights, scale)
+    def values(scales: Sequence[float]) -> list[float]:
+        sure = known if list(scales) == [1.0] else entropies(proba, codes, weights, scales)[0]
         slack = n_classes * (shift * total + relative * sure)
-        return float(sure + scale * gain - slack - penalty.conjugate(scale * widest))
+        lost = [penalty.conjugate(scale * widest) for scale in scales]
+        return list(map(float, sure + np.asarray(scales) * gain - slack - lost))
 
-    return _best_scale(penalty, widest, value)
+    return _best_scale(penalty, widest, values)
 
 
-def _best_scale(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
-    """Return about the largest `value(s)` over the scales s of (1 - s) Y + s P; G belongs to s = 1.
+def _best_scale(penalty: Penalty, G: np.ndarray, values: Callable[[Sequence[float]], list[float]]) -> float:
+    """Return about the largest `values([s])` over the scales s of (1 - s) Y + s P; G belongs to s = 1.
 
     Under a ridge every scale is feasible, and g* grows with its square: far from the optimum, where g* takes more than
     entropy gives, a small scale still proves something, as entropy begins with an infinite slope.
     """
-    scale, best = max(((scale, value(scale)) for scale in feasible_scales(penalty, G)), key=lambda pair: pair[1])
+    scales = sorted(feasible_scales(penalty, G))
+    best, scale = max(zip(values(scales), scales, strict=True))
     cost = penalty.conjugate(scale * G)
     if cost <= COSTLY_RATIO * best or best + cost <= 0.0:
         return best
     # Where s E - s^2 g* is largest: E(s) >= s E, as entropy E is concave.
     scale *= min(1.0, (best + cost) / (2.0 * cost))
-    best = max(best, smaller := value(scale))
+    best = max(best, smaller := values([scale])[0])
     while smaller >= best and scale * SCALE_STEP < 1.0:
         scale *= SCALE_STEP
-        best = max(best, smaller := value(scale))
+        best = max(best, smaller := values([scale])[0])
     return best
 
 
 def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
     """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    return min(1.0, float(cast(float, RowArray.total(largest_residual_of, proba, codes, by=np.maximum))))
+    return entropies(proba, codes, np.ones(len(proba)), [])[1]
 
 
-def largest_residual_of(p: np.ndarray, codes: np.ndarray) -> float:
-    """Return that of some rows."""
-    return float(row_sums(others(p, codes)).max(initial=0.0))
+def _rounding(proba: RowArray, largest: float, leak: float, n_added: int | None = None) -> tuple[float, float]:
+    """Return the error of sums over rows, relative to their terms, and that of G, relative to the terms' weights.
 
-
-def _rounding(proba: RowArray, codes: np.ndarray, leak: float) -> tuple[float, float]:
-    """Return the error of sums over rows, relative to their terms, and relative to the terms' weights alone."""
-    relative = gamma(len(proba) + 8 * proba.shape[1] + 20)
-    return relative + 2.0 * leak, relative * largest_residual(proba, codes) + 2.0 * leak
+    `largest` is the largest residual of any row. A term of a sum that is made in blocks passes fewer additions than
+    there are rows (Higham 2002, section 4.2).
+    """
+    of_rows = 8 * proba.shape[1] + 20
+    relative = gamma(len(proba) + of_rows)
+    of_gradient = relative if n_added is None else gamma(n_added + of_rows)
+    return relative + 2.0 * leak, of_gradient * largest + 2.0 * leak
 
 
 def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
     """Move probability between classes until the weighted class sums are those of the labels (`dual.balance`).
 
-    Also returns a bound on the share of any class that rounding leaves misplaced.
+    Also returns a bound on the share of any class that rounding leaves misplaced. One reading tells what rows of each
+    class give to each; what any mixture of these gives follows, as its terms have no sign to cancel.
     """
     n_classes = proba.shape[1]
     wanted = np.bincount(codes, weights, minlength=n_classes)
-    gained, given = flows(proba, codes, weights)
+    flow, mix = flows(proba, codes, weights), np.eye(n_classes)
     for _ in range(2):
-        proba = balance(proba, codes, weights, gained - given)
-        gained, given = flows(proba, codes, weights)
-    unsure = np.abs(gained - given) + gamma(len(proba) + 2 * n_classes) * (gained + given)
+        step = mixing(wanted, excess_of(flow)[0])
+        flow, mix = flow @ step, mix @ step
+    excess, crossing = excess_of(flow)
+    unsure = np.abs(excess) + gamma(flows_added(proba) + 8 * n_classes) * crossing
+    sure = (1.0 - gamma(len(proba) + 2)) * wanted
     with np.errstate(divide="ignore", invalid="ignore"):
-        leak = float(np.max(np.where(unsure > 0.0, unsure / (wanted + gained - given), 0.0)))
-    return proba, leak if np.isfinite(leak) else 1.0
+        leak = float(np.max(np.where(unsure > 0.0, unsure / (sure - unsure), 0.0)))
+    return mixed(proba, mix), leak if 0.0 <= leak < 1.0 and (unsure <= sure).all() else 1.0
 
 
 def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at: Evaluation) -> float:
@@ -256,10 +268,21 @@ def lower_bound(
     indicator = np.eye(proba.shape[1])[codes]
     residual = -others(np.asarray(point), codes)
     residual += indicator * -residual.sum(axis=1, keepdims=True)
-    G = np.asarray((residual * weights[:, None]).T @ X)
+    G, n_added = _by_blocks(residual * weights[:, None], X)
     magnitudes = np.asarray(abs(X).T @ weights)
-    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak, offset=offset)
+    bound = dual_bound(penalty, point, codes, weights, G, magnitudes, leak, offset=offset, n_added=n_added)
     return max(0.0, bound)
+
+
+def _by_blocks(residual: np.ndarray, X: np.ndarray | sparse.sparray | sparse.spmatrix) -> tuple[np.ndarray, int]:
+    """Return residual' X, summed over some rows at a time, and how many additions a term passes through."""
+    X = X.tocsr() if sparse.issparse(X) else X
+    step = max(LEAST_BLOCK, int(np.sqrt(len(residual))))
+    starts = range(0, len(residual), step)
+    G = np.zeros((residual.shape[1], X.shape[1]))
+    for start in starts:
+        G += np.asarray(residual[start : start + step].T @ X[start : start + step])
+    return G, step + len(starts)
 
 
 # ---- no penalty ------------------------------------------------------------------------------------------------------
@@ -272,7 +295,7 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
     margin is the smallest lead of a row's own class, less what rounding may have added.
     """
     leads = RowArray.combine(lead_of_own, rows.row_scores(coef, intercept, dtype=np.float64), codes)
-    if not RowArray.total(np.min, leads, by=np.minimum) > 0.0:  # type: ignore[operator]
+    if not cast(float, RowArray.total(np.min, leads, by=np.minimum)) > 0.0:
         return None
     widest = np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None]
     reach = rows.absolute().row_scores(*widest, dtype=np.float64)
@@ -319,9 +342,10 @@ def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
     """
     proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
     G = dual_gradient(problem, proba)
-    relative, shift = _rounding(proba, problem.codes, leak)
+    found, largest = entropies(proba, problem.codes, problem.weights, [1.0])
+    relative, shift = _rounding(proba, largest, leak, problem.rows.n_added)
     widest = float((np.abs(G) + shift * problem.magnitudes)[:, problem.free].max(initial=0.0))
-    sure, total = entropy(proba, problem.codes, problem.weights, 1.0), float(problem.weights.sum())
+    sure, total = float(found[0]), float(problem.weights.sum())
     return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)
 
 

@@ -11,18 +11,19 @@ Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction 
 n_classes).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
-from scipy.special import entr, xlog1py
 
+from inklens.linear.kernels.backend import SUMMED_AT_ONCE
+from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import row_sums, softmax
+from inklens.linear.softmax import softmax
 
 
 class DualPoint(NamedTuple):
@@ -42,84 +43,68 @@ class DualPoint(NamedTuple):
         return RowArray.combine(moved_softmax, z, along)
 
 
-def moved_softmax(z: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Return the softmax of scores, `moved`."""
-    return moved(softmax(z), along)
-
-
-def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Return proba + (diag p - p p') v for each row, clipped to the simplex; a row of which nothing is left stays.
-
-    >>> moved(np.array([[0.5, 0.5]]), np.array([[0.2, 0.0]]))
-    array([[0.55, 0.45]])
-    >>> moved(np.array([[0.5, 0.5]]), np.array([[8.0, 0.0]]))
-    array([[1., 0.]])
-    """
-    mean = np.einsum("ik,ik->i", proba, along)[:, None]
-    point = proba * np.maximum(1.0 + along - mean, 0.0)
-    total = row_sums(point)[:, None]
-    return np.asarray(np.divide(point, total, out=proba.copy(), where=total > 0.0))
-
-
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
     """Return the softmax at one point moved along the scores to another, in the precision of these."""
     along = RowArray.combine(np.subtract, end.scores, start.scores)
     return RowArray.combine(moved, start.proba, along)
 
 
-def class_sums(proba: RowArray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted sum of each class's probabilities, (n_classes,)."""
-    return np.asarray(RowArray.total(weighted_sum, proba, weights))
+# ---- class sums: those of a dual point have to be the labels' --------------------------------------------------------
 
 
-def weighted_sum(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return sum_i c_i p_i of some rows."""
-    return np.asarray(weights @ p)
+def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted probability that rows of each class give to each class, (n_classes, n_classes).
+
+    What any mixture of the probabilities gives follows: that of p M is the matrix times M.
+    """
+    return np.asarray(RowArray.total(flows_of, proba, codes, weights))
 
 
-def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the probabilities of the classes that a row does not belong to, 0 for its own, (n_rows, n_classes)."""
-    out = p.astype(np.float64)
-    out[np.arange(len(p)), codes] = 0.0
-    return out
+def flows_added(proba: RowArray) -> int:
+    """Return how many additions a term of `flows` passes through, at most."""
+    at_once = max(SUMMED_AT_ONCE, proba.shape[1])
+    return at_once + len(proba) // at_once + 2 * proba.n_readings
 
 
-def flows(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted probability that each class gets from rows of others, and that its own rows give away."""
-    gained, given = np.asarray(RowArray.total(flows_of, proba, codes, weights))
-    return gained, given
+def excess_of(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much class sums exceed those of the labels, without cancellation, and what crosses classes for it.
+
+    The first is what each class gets from rows of others less what its own rows give away, the second their sum.
+    """
+    crossing = flow - np.diag(np.diag(flow))
+    gained, given = crossing.sum(axis=0), crossing.sum(axis=1)
+    return gained - given, gained + given
 
 
-def flows_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return what classes gain and give of some rows, (2, n_classes)."""
-    q = others(p, codes)
-    return np.array([weights @ q, np.bincount(codes, weights * row_sums(q), minlength=p.shape[1])])
+def mixing(wanted: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """Return the row-stochastic matrix that moves each class's excess to those short of it, (n_classes, n_classes)."""
+    present, surplus, shortage = wanted + excess, np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
+    short = float(shortage.sum())
+    if short == 0.0:
+        return np.eye(len(wanted))
+    share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
+    return np.asarray(np.diag(1.0 - share) + np.outer(share, shortage / short))
 
 
-def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray, excess: np.ndarray | None = None) -> RowArray:
+def mixed(proba: RowArray, mix: np.ndarray) -> RowArray:
+    """Return p M for each row p; a row-stochastic M leaves it in the simplex."""
+    if np.array_equal(mix, np.eye(len(mix))):
+        return proba
+    return RowArray.combine(partial(mixed_of, mix=mix.astype(proba.dtype)), proba)
+
+
+def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> RowArray:
     """Move probability from over- to under-represented classes until the weighted class sums are those of the labels.
 
-    A row-stochastic (n_classes, n_classes) matrix does it, so rows stay in the simplex. `excess` is by how much class
-    sums are too large, where that is known without cancellation.
-
     >>> proba = balance(RowArray.of(np.array([[0.9, 0.1], [0.7, 0.3]])), np.array([0, 1]), np.ones(2))
-    >>> class_sums(proba, np.ones(2))
+    >>> np.asarray(proba).sum(axis=0)
     array([1., 1.])
     """
     wanted = np.bincount(codes, weights, minlength=proba.shape[1])
-    if excess is None:
-        excess = class_sums(proba, weights) - wanted
-    present, surplus, shortage = wanted + excess, np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
-    if shortage.sum() == 0.0:
-        return proba
-    share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
-    mix = (np.diag(1.0 - share) + np.outer(share, shortage / shortage.sum())).astype(proba.dtype)
-    return RowArray.combine(partial(mixed, by=mix), proba)
+    return mixed(proba, mixing(wanted, excess_of(flows(proba, codes, weights))[0]))
 
 
-def mixed(p: np.ndarray, *, by: np.ndarray) -> np.ndarray:
-    """Return p_i M for some rows."""
-    return np.asarray(p @ by)
+# ---- values ----------------------------------------------------------------------------------------------------------
 
 
 def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> float:
@@ -139,34 +124,40 @@ def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset:
     return np.asarray(RowArray.total(offset_gain_of, proba, codes, weights, offset))
 
 
-def offset_gain_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return the terms of some rows."""
-    terms = others(p, codes) * (offset - offset[np.arange(len(p)), codes][:, None])
-    return np.array([weights @ terms.sum(axis=1), weights @ np.abs(terms).sum(axis=1)])
+def entropies(
+    proba: RowArray, codes: np.ndarray, weights: np.ndarray, scales: Sequence[float]
+) -> tuple[np.ndarray, float]:
+    """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64, for each scale s.
+
+    Also returns the largest probability that a row gives to classes other than its own, at most 1.
+    """
+    of_rows = partial(entropies_of, scales=np.array(scales, dtype=np.float64))
+    totals, largest = cast(
+        tuple[np.ndarray, float], RowArray.total(of_rows, proba, codes, weights, by=(np.add, np.maximum))
+    )
+    return totals, min(1.0, largest)
 
 
 def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: float) -> float:
-    """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64."""
-    return float(cast(float, RowArray.total(partial(entropy_of, scale=scale), proba, codes, weights)))
+    """Return what `entropies` does for one scale."""
+    return float(entropies(proba, codes, weights, [scale])[0][0])
 
 
-def entropy_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray, *, scale: float) -> float:
-    """Return the entropy of some rows."""
-    q = others(p, codes) * scale
-    given = np.minimum(row_sums(q), 1.0)
-    own = -xlog1py(1.0 - given, -given)
-    return float(weights @ (row_sums(entr(q)) + own))
-
-
-def best_scaled(penalty: Penalty, G: np.ndarray, value: Callable[[float], float]) -> float:
-    """Return the largest `value(s)` of the scales s of (1 - s) Y + s P that are worth trying; G belongs to s = 1."""
-    return max(value(scale) for scale in feasible_scales(penalty, G))
+def best_scaled(
+    penalty: Penalty, G: np.ndarray, proba: RowArray, codes: np.ndarray, weights: np.ndarray, gain: float = 0.0
+) -> float:
+    """Return the largest D((1 - s) Y + s P) of the scales s that are worth trying; G and `gain` belong to s = 1."""
+    scales = sorted(feasible_scales(penalty, G))
+    found = entropies(proba, codes, weights, scales)[0]
+    return max(float(sure + s * gain - penalty.conjugate(s * G)) for s, sure in zip(scales, found, strict=True))
 
 
 def feasible_scales(penalty: Penalty, G: np.ndarray) -> set[float]:
     """Return the largest scale with a finite g*(s G), and the largest at which no gradient passes its threshold."""
-    safe = min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))
-    return {penalty.largest_feasible_scale(G), safe}
+    largest = penalty.largest_feasible_scale(G)
+    if not np.any(penalty.l2):  # both are the same number
+        return {largest}
+    return {largest, min(1.0, 1.0 / max(1.0, float(penalty.threshold_ratio(G).max(initial=0.0))))}
 
 
 def dual_value(problem: Problem, proba: RowArray) -> float:
@@ -179,4 +170,53 @@ def dual_value(problem: Problem, proba: RowArray) -> float:
     if problem.fit_intercept:
         proba = balance(proba, codes, weights)
     G, gain = dual_gradient(problem, proba), offset_gain(proba, codes, weights, problem.offset)[0]
-    return best_scaled(penalty, G, lambda s: entropy(proba, codes, weights, s) + s * gain - penalty.conjugate(s * G))
+    return best_scaled(penalty, G, proba, codes, weights, float(gain))
+
+
+# ---- functions of some rows ------------------------------------------------------------------------------------------
+
+
+def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Return proba + (diag p - p p') v for each row, clipped to the simplex; a row of which nothing is left stays.
+
+    >>> moved(np.array([[0.5, 0.5]]), np.array([[0.2, 0.0]]))
+    array([[0.55, 0.45]])
+    >>> moved(np.array([[0.5, 0.5]]), np.array([[8.0, 0.0]]))
+    array([[1., 0.]])
+    """
+    return numpy_backend().moved(proba, along)
+
+
+def moved_softmax(z: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Return the softmax of scores, `moved`."""
+    return moved(softmax(z), along)
+
+
+def mixed_of(p: np.ndarray, *, mix: np.ndarray) -> np.ndarray:
+    """Return p_i M."""
+    return np.asarray(p @ mix)
+
+
+def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the classes that a row does not belong to, 0 for its own, (n_rows, n_classes)."""
+    out = p.astype(np.float64)
+    out[np.arange(len(p)), codes] = 0.0
+    return out
+
+
+def flows_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return `flows`."""
+    return numpy_backend().flows(p, codes, weights)
+
+
+def offset_gain_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return `offset_gain`."""
+    terms = others(p, codes) * (offset - offset[np.arange(len(p)), codes][:, None])
+    return np.array([weights @ terms.sum(axis=1), weights @ np.abs(terms).sum(axis=1)])
+
+
+def entropies_of(
+    p: np.ndarray, codes: np.ndarray, weights: np.ndarray, *, scales: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Return `entropies`."""
+    return numpy_backend().entropies(p, codes, weights, scales)

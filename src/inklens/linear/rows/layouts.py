@@ -264,26 +264,11 @@ def inspect(storage: Storage, n_threads: int = 1, first_row: int = 0) -> Inspect
     """Read every value once; raise where one is not finite."""
     if 0 in storage.shape:
         return Inspection(np.zeros(storage.shape[1]), np.zeros(storage.shape[1]), 0)
-    if storage.indices is not None:
-        _require_finite(storage, first_row)
-        return Inspection(*_extremes(storage, storage.indices), len(storage.values))
     found = storage.backend.inspect(storage, n_threads)
     if found is None:
         _require_finite(storage, first_row)
         raise AssertionError("a value that is not finite was seen, and not found again")
     return found
-
-
-def _extremes(storage: Storage, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return smallest and largest value of each column of sparse rows, (n_features,) each."""
-    n_samples, n_features = storage.shape
-    values, counts = storage.values.astype(np.float64, copy=False), np.bincount(columns, minlength=n_features)
-    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
-    np.minimum.at(low, columns, values)
-    np.maximum.at(high, columns, values)
-    holed = counts < n_samples
-    low[holed], high[holed] = np.minimum(low[holed], 0.0), np.maximum(high[holed], 0.0)
-    return low, high
 
 
 def _require_finite(storage: Storage, first_row: int) -> None:

@@ -20,17 +20,23 @@ from inklens.linear.kernels.buffers import Spare, clean_scores
 
 CACHED_ENTRIES = 1 << 15  # of an array that are read at once: 256 kB in float64
 
+Made: TypeAlias = dict["RowArray", np.ndarray]  # the rows of one part that a reading has made already
 Tree: TypeAlias = "float | np.ndarray | tuple[Tree, ...]"  # what sums over rows are made of
 
 
-def merged(a: Tree, b: Tree, by: np.ufunc = np.add) -> Tree:
+Joins: TypeAlias = "np.ufunc | tuple[Joins, ...]"  # how two of them become one; a tuple has one for each part
+
+
+def merged(a: Tree, b: Tree, by: Joins = np.add) -> Tree:
     """Return two sums as one, part by part.
 
     >>> merged((1.0, np.array([2.0])), (3.0, np.array([4.0])))
     (4.0, array([6.]))
     """
     if isinstance(a, tuple) and isinstance(b, tuple):
-        return tuple(merged(one, other, by) for one, other in zip(a, b, strict=True))
+        joins = by if isinstance(by, tuple) else (by,) * len(a)
+        return tuple(merged(one, other, join) for one, other, join in zip(a, b, joins, strict=True))
+    assert isinstance(by, np.ufunc)
     found = by(a, b)
     return found if isinstance(found, np.ndarray) else float(found)
 
@@ -47,10 +53,11 @@ class RowArray:
     """
 
     held: np.ndarray | None = None
+    point: tuple[np.ndarray, np.ndarray] | None = None  # coefficients and intercept, of the softmax there
     spare: Spare | None = None  # where what is made of this array finds memory
 
     def __init__(
-        self, parts: Sequence[slice], make: Callable[[int], np.ndarray], n_columns: int, dtype: npt.DTypeLike
+        self, parts: Sequence[slice], make: Callable[[int, Made], np.ndarray], n_columns: int, dtype: npt.DTypeLike
     ) -> None:
         self.parts, self._make = parts, make
         self.shape: tuple[int, int] = (parts[-1].stop, n_columns)
@@ -60,7 +67,7 @@ class RowArray:
     def of(cls, held: np.ndarray, parts: Sequence[slice] | None = None, spare: Spare | None = None) -> "RowArray":
         """Return an array that is there already; without `parts` it is one."""
         parts = [slice(0, len(held))] if parts is None else parts
-        made = cls(parts, lambda i: held[parts[i]], held.shape[-1], held.dtype)
+        made = cls(parts, lambda i, _: held[parts[i]], held.shape[-1], held.dtype)
         made.held, made.spare = held, spare
         return made
 
@@ -71,13 +78,14 @@ class RowArray:
         """Return `function(*rows)` of the arrays' rows.
 
         Rows depend on their own rows only; shape and type are those of the first array. Nothing is computed yet where
-        the arrays are not held.
+        the arrays are not held. A reading makes an array once, however many others are made of it; so `function` must
+        leave its arguments as they are.
         """
         return first._combined(function, *others)
 
     @classmethod
     def total(
-        cls, function: Callable[..., Tree], first: "RowArray", *others: "RowArray | np.ndarray", by: np.ufunc = np.add
+        cls, function: Callable[..., Tree], first: "RowArray", *others: "RowArray | np.ndarray", by: Joins = np.add
     ) -> Tree:
         """Return the sum of `function(*rows)` over readings of the arrays; `by` is another way to join two of them.
 
@@ -90,26 +98,41 @@ class RowArray:
         if all(array.held is not None for array in arrays):
             held = [np.asarray(array.held) for array in arrays]
             return RowArray.of(_filled(function, held, self.spare), self.parts, self.spare)
-        return RowArray(
-            self.parts, lambda i: function(*(array.block(i) for array in arrays)), self.shape[1], self.dtype
-        )
 
-    def _totalled(self, function: Callable[..., Tree], *others: "RowArray | np.ndarray", by: np.ufunc) -> Tree:
+        def make(i: int, known: Made) -> np.ndarray:
+            return function(*(array.block(i, known) for array in arrays))
+
+        return RowArray(self.parts, make, self.shape[1], self.dtype)
+
+    def _totalled(self, function: Callable[..., Tree], *others: "RowArray | np.ndarray", by: Joins) -> Tree:
         arrays = self._with(others)
+
+        def blocks(i: int) -> list[np.ndarray]:
+            known: Made = {}
+            return [array.block(i, known) for array in arrays]
+
         held = [array.held for array in arrays if array.held is not None]
         readings: Iterable[Tree]
         if len(held) == len(arrays):
             readings = (function(*(array[part] for array in held)) for part in _pieces(held[0]))
         else:
-            readings = (function(*(array.block(i) for array in arrays)) for i in range(len(self.parts)))
+            readings = (function(*blocks(i)) for i in range(len(self.parts)))
         return reduce(lambda a, b: merged(a, b, by), readings)
 
     def _with(self, others: "Sequence[RowArray | np.ndarray]") -> "list[RowArray]":
         return [self, *(other if isinstance(other, RowArray) else RowArray.of(other, self.parts) for other in others)]
 
-    def block(self, i: int) -> np.ndarray:
-        """Return the rows of part i."""
-        return self._make(i)
+    def block(self, i: int, known: Made | None = None) -> np.ndarray:
+        """Return the rows of part i; `known` is what the same reading has made of this part."""
+        known = {} if known is None else known
+        if self not in known:
+            known[self] = self._make(i, known)
+        return known[self]
+
+    @property
+    def n_readings(self) -> int:
+        """Number of readings that a total is added up from, at most."""
+        return len(self.parts) if self.held is None else 1 + len(self) // rows_at_once(self.held)
 
     def readings(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield all rows, each time with the slice that they are: a few thousand at a time where the array is held."""
@@ -129,9 +152,14 @@ class RowArray:
         return np.array(whole, dtype=dtype, copy=copy)
 
 
+def rows_at_once(array: np.ndarray) -> int:
+    """Return how many rows stay in the cache together."""
+    return max(1, CACHED_ENTRIES // max(1, math.prod(array.shape[1:])))
+
+
 def _pieces(array: np.ndarray) -> Iterator[slice]:
     """Yield slices of rows that stay in the cache while some functions are computed of them."""
-    step = max(1, CACHED_ENTRIES // max(1, math.prod(array.shape[1:])))
+    step = rows_at_once(array)
     for start in range(0, max(1, len(array)), step):
         yield slice(start, min(start + step, len(array)))
 

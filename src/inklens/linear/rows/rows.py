@@ -26,7 +26,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, PairColumns, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
@@ -41,7 +41,7 @@ from inklens.linear.rows.layouts import (
     make_blocks,
     sparse_storage,
 )
-from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.row_arrays import Made, RowArray
 from inklens.linear.softmax import softmax
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Rows:
 
     # ---- shape and contents ------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def n_samples(self) -> int:
         """Number of rows over all blocks."""
         return sum(block.n_samples for block in self.blocks)
@@ -171,7 +171,7 @@ class Rows:
         """Share of the entries that are not zero."""
         return self.n_nonzeros / max(1, self.n_samples * self.n_features)
 
-    @property
+    @cached_property
     def is_sparse(self) -> bool:
         """Whether the passes skip zeros."""
         return all(
@@ -268,7 +268,7 @@ class Rows:
         if self.holds(len(coef)):
             return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices, self._spare)
 
-        def make(i: int) -> np.ndarray:
+        def make(i: int, _: Made) -> np.ndarray:
             block = self.blocks[i]
             if block.file is not None:
                 block.file.check()
@@ -323,6 +323,7 @@ class Rows:
         else:
             again = self.row_scores(coef, intercept, dtype=dtype)
             kept = again, RowArray.combine(softmax, again)
+            kept[1].point = coef, intercept
         return Evaluation(loss, gradient * self.scale, sums, *kept)
 
     def hessian_product(
@@ -334,25 +335,36 @@ class Rows:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the loss's Hessian times a direction, (n_classes, n_features) and (n_classes,); one pass.
 
-        The pass has the type of `proba`.
+        The pass has the type of `proba`. A softmax that is not held is made again where it is needed, in the kernel.
         """
-        n_classes = len(direction)
-        product = NOTHING
-        sums = np.zeros(n_classes)
-        for block, part, own in self.parts_with(proba):
-            storage = block.storage(proba.dtype)
-            found = storage.backend.hessian_pass(
-                storage,
-                own,
-                weights[part],
-                direction * self.scale,
-                intercept_direction,
-                self._threads(n_classes),
-            )
-            product = product + found.gradient
-            sums = sums + found.class_sums
+        product, sums = NOTHING, np.zeros(len(direction))
+        for found in self._curved(proba, weights, direction * self.scale, intercept_direction):
+            product, sums = product + found.gradient, sums + found.class_sums
         self.n_passes += 1.0
         return product * self.scale, sums
+
+    def _curved(
+        self,
+        proba: RowArray | np.ndarray,
+        weights: np.ndarray,
+        direction: np.ndarray,
+        intercept_direction: np.ndarray,
+    ) -> Iterator[LossPass]:
+        """Yield each block's share of a product with the Hessian."""
+        dtype, threads = proba.dtype, self._threads(len(direction))
+        point = None if isinstance(proba, np.ndarray) else proba.point
+        if point is None:
+            for block, part, own in self.parts_with(proba):
+                storage = block.storage(dtype)
+                yield storage.backend.hessian_pass(storage, own, weights[part], direction, intercept_direction, threads)
+            return
+        coef, intercept = point[0] * self.scale, point[1]
+        for block, part in self.parts():
+            storage = block.storage(dtype)
+            yield storage.backend.curvature_pass(
+                storage, coef, intercept, weights[part], direction, intercept_direction, dtype, threads
+            )
+        self.n_passes += 0.5
 
     def transpose_product(self, residual: RowArray | np.ndarray, *, squared: bool = False) -> np.ndarray:
         """Return residual' X, (n_classes, n_features), in the type of `residual`; half a pass.
@@ -366,6 +378,29 @@ class Rows:
             product = product + found
         self.n_passes += 0.5
         return product * (self.scale**2 if squared else self.scale)
+
+    def edge_grams(self, proba: RowArray | np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for classes k < l, (n_pairs, n_features + 1, n_features + 1)."""
+        n_pairs = proba.shape[1] * (proba.shape[1] - 1) // 2
+        work = self.n_nonzeros**2 / max(1, self.n_samples) * n_pairs
+        n_threads = int(min(self.n_threads, 1 + work // THREAD_WORK))
+        grams = NOTHING
+        for block, part, own in self.parts_with(proba):
+            storage = block.storage(np.float64)
+            own = np.asarray(own, dtype=np.float64)
+            grams = grams + storage.backend.edge_grams(storage, own, weights[part], n_threads)
+        self.n_passes += 1.0
+        unit = np.append(np.full(self.n_features, self.scale), 1.0)
+        return grams if self.scale == 1.0 else grams * unit * unit[:, None]
+
+    @property
+    def n_added(self) -> int:
+        """How many additions a sum over rows in `transpose_product` passes through in float64, at most."""
+        of_blocks = (
+            block.n_samples if block.is_streamed else block.exact.backend.n_added(block.storage(np.float64))
+            for block in self.blocks
+        )
+        return max(of_blocks, default=0) + len(self.blocks)
 
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""

@@ -68,6 +68,8 @@ export class App {
     this.cell = signal(null);
     /** Counts the moments in which the pad, or the slider over the path, came to rest. */
     this.settled = signal(0);
+    /** Timer of the next such moment; null: all is at rest. */
+    this.resting = null;
     /** Counts, ten times a second at most, that the pen moves. */
     this.pace = signal(0);
     /** Key of the text that is shown in the corner, as an explanation or a term; null: none, '': nothing to explain. */
@@ -141,7 +143,10 @@ export class App {
   /** Say that all is at rest when nothing changes for a while. */
   #rest() {
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => { this.settled.value += 1; }, REST_MS);
+    this.resting = setTimeout(() => {
+      this.resting = null;
+      this.settled.value += 1;
+    }, REST_MS);
   }
 
   /** Show a text of the catalogue in the chosen language. @param {string} key @param {Record<string, unknown>} [values] */

@@ -1,7 +1,7 @@
 /* What the Python side must agree on with this library: library.py compares these numbers when it loads it. */
 #include "kernels.h"
 
-enum { ABI_VERSION = 4 }; /* count up with every change of a function's arguments or results */
+enum { ABI_VERSION = 5 }; /* count up with every change of a function's arguments or results */
 
 #ifdef BASELINE
 
@@ -16,9 +16,9 @@ VISIBLE const int64_t *inklens_abi(void) {
     AT(rows_t, values), AT(rows_t, row_stride), AT(rows_t, indices), AT(rows_t, indptr), AT(rows_t, panel_values),
     AT(rows_t, panel_rows), AT(rows_t, panel_starts), AT(rows_t, panel_columns),
     SIZE(pass_t), AT(pass_t, mode), AT(pass_t, n_classes), AT(pass_t, lanes), AT(pass_t, n_threads), AT(pass_t, square),
-    AT(pass_t, coef), AT(pass_t, intercept), AT(pass_t, codes), AT(pass_t, weights), AT(pass_t, scores),
-    AT(pass_t, proba), AT(pass_t, residual), AT(pass_t, gradient), AT(pass_t, class_sums), AT(pass_t, loss),
-    AT(pass_t, workspace),
+    AT(pass_t, coef), AT(pass_t, intercept), AT(pass_t, point), AT(pass_t, point_intercept),
+    AT(pass_t, codes), AT(pass_t, weights), AT(pass_t, scores), AT(pass_t, proba), AT(pass_t, residual),
+    AT(pass_t, gradient), AT(pass_t, class_sums), AT(pass_t, loss), AT(pass_t, workspace),
     SIZE(pair_job_t), AT(pair_job_t, rows), AT(pair_job_t, n_rows), AT(pair_job_t, n_pairs),
     AT(pair_job_t, n_classes), AT(pair_job_t, n_threads), AT(pair_job_t, chosen), AT(pair_job_t, first),
     AT(pair_job_t, feature), AT(pair_job_t, proba), AT(pair_job_t, weights), AT(pair_job_t, scale),

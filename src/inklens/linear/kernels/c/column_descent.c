@@ -17,7 +17,7 @@ static const double SHRINK_RATIO = 0.4;      /* of a face step that does not low
 static const double CLOSE_RATIO = 0.1; /* of the first move within a column, or of the tolerance: the last one */
 
 typedef struct {
-  int64_t n_rows, n_columns, K, L, is_grouped;
+  int64_t n_rows, n_columns, K, L, first, is_grouped; /* classes before `first` are held at 0 */
   const int64_t *starts;   /* (q + 1): entries of a column */
   const int32_t *rows;
   const float *values;
@@ -108,7 +108,7 @@ static double violation_of(const model_t *m, int64_t j, const double *g) {
     }
     return sqrt(off) / l1;
   }
-  for (int k = 0; k < m->K; k++) {
+  for (int64_t k = m->first; k < m->K; k++) {
     double own = w[k] > 0.0 ? fabs(g[k] + l2 * w[k] + l1) : w[k] < 0.0 ? fabs(g[k] + l2 * w[k] - l1) : fabs(g[k]) - l1;
     most = fmax(most, own);
   }
@@ -121,7 +121,7 @@ static void descend_classes(const model_t *m, const float *M, double *g, double 
   double first = 0.0;
   for (int pass = 0; pass < PASSES; pass++) {
     double most = 0.0;
-    for (int k = 0; k < K; k++) {
+    for (int k = (int)m->first; k < K; k++) {
       double own = (double)M[(int64_t)k * L + k] * (1.0 + m->damping), target = own * w[k] - g[k];
       if (!(own > 0.0)) continue;
       double next = target > l1 ? (target - l1) / (own + l2) : target < -l1 ? (target + l1) / (own + l2) : 0.0;
@@ -199,7 +199,7 @@ static inline __attribute__((always_inline)) double visit(const model_t *m, int6
   int moves = 0;
   for (int k = 0; k < L; k++) d[k] = (float)(w[k] - before[k]), moves |= d[k] != 0.0f;
   if (moves) move_column(m, j, d, L);
-  if (moves && !m->is_grouped) centre(w, (int)m->K, m->l1[j], m->l2[j]);
+  if (moves && !m->is_grouped && m->first == 0) centre(w, (int)m->K, m->l1[j], m->l2[j]);
   return off;
 }
 
@@ -445,13 +445,13 @@ static int64_t step_on_face(const model_t *m, face_t *f, const double *intercept
 /* Sweep over the columns until none was farther from its optimum than `tolerance` thresholds when it was visited: first
  * all, then those in use, until these are done, then all again. `most` is what the last sweep over all found.
  * Intercepts move where `inverse` is given. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
-int64_t EXPORT(column_descent)(int64_t n_rows, int64_t n_columns, int64_t K, int64_t L, int64_t is_grouped,
+int64_t EXPORT(column_descent)(int64_t n_rows, int64_t n_columns, int64_t K, int64_t L, int64_t first, int64_t is_grouped,
                                const int64_t *starts, const int32_t *rows, const float *values, const float *proba,
                                const float *weights, float *v, const double *slope, double *w, const double *l1,
                                const double *l2, float *curvature, uint8_t *is_known, double damping,
                                const double *intercept_slope, const double *inverse, double *intercept_step,
                                double tolerance, int64_t max_sweeps, double *most, double seconds) {
-  model_t own = {n_rows, n_columns, K, L, is_grouped, starts, rows, values, proba, weights, v, slope, w, l1, l2,
+  model_t own = {n_rows, n_columns, K, L, first, is_grouped, starts, rows, values, proba, weights, v, slope, w, l1, l2,
                  curvature, is_known, damping, tolerance}, *m = &own;
   const double end = end_after(seconds);
   int all = 1;

@@ -9,7 +9,8 @@
  * W[j] for the scores and one on G[j] for the gradient. Rows are read once: a tile of rows is unpacked, scored, turned
  * into residuals and folded back into G while it lies in cache. Sparse rows come in panels of PANEL rows, by groups of
  * columns (see rows_t): a group's coefficients or sums then stay in registers while its entries go by, and the scores
- * of the panel in the first cache. Sums over rows run in the pass's type within a chunk of rows and in float64 over
+ * of the panel in the first cache. Dense bytes with few non-zeros are brought into that order a panel at a time, while
+ * they are read (groups_t). Sums over rows run in the pass's type within a chunk of rows and in float64 over
  * chunks. Threads own contiguous rows and private sums, added in thread order, so that a given number of threads
  * always gives the same bits.
  */
@@ -19,27 +20,82 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "rows.h"
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
-enum { TILE = 16 };            /* rows per tile */
-enum { CHUNK_ROWS = 1024 };    /* rows between two flushes of G into float64 */
+/* Rows between two flushes of G into float64. Proofs count the additions that a sum passes through (`n_added` of the
+ * library's passes in Python): about as many in a chunk as of chunks is best. */
+enum { CHUNK_ROWS = 1024, CHUNK_ROWS_FLOAT64 = 256 };
 enum { UNPACKED = 2048 };      /* values of a panel that are unpacked at a time; a group has at most 4 PANEL */
-enum { SCORES, LOSS, HESSIAN, BACK };     /* modes of a pass */
+enum { ROOM = PANEL + 16 };     /* of a group's entries; not a power of two, so that groups share no cache set */
+enum { SCORES, LOSS, HESSIAN, BACK, CURVATURE };     /* modes of a pass */
 
-static inline int64_t first_row(const rows_t *rows, int thread, int n_threads) {
-  /* equal shares of the non-zeros, in whole tiles or panels */
-  int64_t n = rows->n_rows, at = n * thread / n_threads;
-  if (thread == n_threads) return n;
-  if (rows->layout >= CSR16 && n > 0) {
-    int64_t base = rows->indptr[0], want = base + (rows->indptr[n] - base) / n_threads * thread, low = 0, high = n;
-    while (low < high) {
-      int64_t middle = (low + high) / 2;
-      if (rows->indptr[middle] < want) low = middle + 1; else high = middle;
-    }
-    at = low;
+/* The entries of one panel of dense bytes, by groups of four neighbouring columns. */
+typedef struct {
+  uint32_t *values; /* (n_groups, ROOM): the four bytes of a row */
+  uint8_t *rows;    /* (n_groups, ROOM): which row of the panel */
+  int32_t *counts;  /* (n_groups) */
+} groups_t;
+
+/* Bit g tells whether any of bytes 4 g .. 4 g + 3 is not zero, for 16 groups. */
+static inline uint32_t groups_in_use(const uint8_t *source) {
+#ifdef __AVX512F__
+  __m512i all = _mm512_loadu_si512(source);
+  return _mm512_test_epi32_mask(all, all);
+#else
+  uint32_t used = 0;
+  for (int half = 0; half < 8; half++) {
+    uint64_t eight;
+    memcpy(&eight, source + 8 * half, 8);
+    if (!eight) continue; /* runs of paper */
+    uint32_t pair[2];
+    memcpy(pair, &eight, 8);
+    used |= ((uint32_t)(pair[0] != 0) | (uint32_t)(pair[1] != 0) << 1) << 2 * half;
   }
-  int64_t whole = rows->panel_starts ? PANEL : TILE;
-  return at / whole * whole;
+  return used;
+#endif
+}
+
+static inline void gather_one(groups_t *to, int64_t group, const uint8_t *source, int64_t size, int row) {
+  uint32_t four = 0;
+  memcpy(&four, source, size);
+  int64_t at = group * ROOM + to->counts[group];
+  to->values[at] = four, to->rows[at] = (uint8_t)row;
+  to->counts[group] += four != 0;
+}
+
+static void gather(const rows_t *rows, int64_t first, int count, groups_t *to) {
+  int64_t p = rows->n_features, n_groups = (p + 3) / 4;
+  memset(to->counts, 0, n_groups * sizeof(int32_t));
+  for (int i = 0; i < count; i++) {
+    const uint8_t *source = (const uint8_t *)rows->values + (first + i) * rows->row_stride;
+    int64_t group = 0;
+    while (4 * group + 64 <= p) { /* four looks at a time: leaving a loop is what costs */
+      uint64_t used = 0;
+      int64_t start = group;
+      for (; group < start + 64 && 4 * group + 64 <= p; group += 16)
+        used |= (uint64_t)groups_in_use(source + 4 * group) << (group - start);
+      for (; used; used &= used - 1) {
+        int64_t own = start + __builtin_ctzll(used);
+        gather_one(to, own, source + 4 * own, 4, i);
+      }
+    }
+    for (; 4 * group + 4 <= p; group++) gather_one(to, group, source + 4 * group, 4, i);
+    if (4 * group < p) gather_one(to, group, source + 4 * group, p - 4 * group, i);
+  }
+}
+
+static int64_t groups_bytes(const rows_t *rows) {
+  return gathers(rows) ? (rows->n_features + 3) / 4 * (ROOM * 5 + 4) + 64 : 0;
+}
+
+static groups_t groups_in(void *memory, const rows_t *rows) {
+  int64_t n_groups = (rows->n_features + 3) / 4;
+  uint32_t *values = memory;
+  int32_t *counts = (int32_t *)(values + n_groups * ROOM);
+  return (groups_t){values, (uint8_t *)(counts + n_groups), counts};
 }
 
 /* Bytes of private sums that one thread of a pass needs. */
@@ -69,92 +125,7 @@ int64_t EXPORT(workspace_bytes)(int64_t n_features, int64_t lanes) { return priv
 #define T(name) JOIN(name, TYPE)
 #include "vectors.h"
 
-/* ---- rows unpacked into values of the pass's type and 32-bit columns --------------------------------------------- */
-
-typedef struct {
-  REAL *values;         /* sparse: the non-zeros of the tile, one row after the other; dense: (TILE, p) */
-  int32_t *columns;     /* sparse only */
-  int64_t start[TILE + 1];
-} T(tile_t);
-
-#define CONVERT(from) do { \
-    const from *source = (const from *)rows->values + begin; \
-    for (int64_t q = 0; q < size; q++) tile->values[at + q] = (REAL)source[q]; } while (0)
-#define COMPRESS(from) do { \
-    const from *source = (const from *)rows->values + (row + i) * rows->row_stride; \
-    for (int64_t j = 0; j < p; j++) { \
-      tile->values[at] = (REAL)source[j]; tile->columns[at] = (int32_t)j; at += source[j] != 0; } } while (0)
-
-static int64_t T(compress_bytes)(const uint8_t *source, int64_t p, REAL *values, int32_t *columns) {
-  int64_t at = 0, j = 0;
-  for (; j + 8 <= p; j += 8) { /* runs of paper: eight zeros at a time */
-    uint64_t eight;
-    memcpy(&eight, source + j, 8);
-    if (!eight) continue;
-    for (int q = 0; q < 8; q++) {
-      values[at] = (REAL)source[j + q];
-      columns[at] = (int32_t)(j + q);
-      at += source[j + q] != 0;
-    }
-  }
-  for (; j < p; j++) {
-    values[at] = (REAL)source[j];
-    columns[at] = (int32_t)j;
-    at += source[j] != 0;
-  }
-  return at;
-}
-
-static void T(columns)(const rows_t *rows, int64_t begin, int64_t size, int32_t *columns) {
-  if (rows->layout == CSR16) {
-    const uint16_t *source = (const uint16_t *)rows->indices + begin;
-    for (int64_t q = 0; q < size; q++) columns[q] = source[q];
-  } else memcpy(columns, (const int32_t *)rows->indices + begin, size * sizeof(int32_t));
-}
-
-static void T(square)(REAL *values, int64_t size) {
-  for (int64_t q = 0; q < size; q++) values[q] *= values[q];
-}
-
-static void T(unpack)(const rows_t *rows, int64_t row, int count, T(tile_t) *tile) {
-  int64_t p = rows->n_features, at = 0;
-  if (rows->layout >= CSR16) { /* all rows of the tile in one go */
-    int64_t begin = rows->indptr[row], size = rows->indptr[row + count] - begin;
-    for (int i = 0; i <= count; i++) tile->start[i] = rows->indptr[row + i] - begin;
-    if (rows->value_type == U8) CONVERT(uint8_t);
-    else if (rows->value_type == F32) CONVERT(float);
-    else CONVERT(double);
-    T(columns)(rows, begin, size, tile->columns);
-    return;
-  }
-  for (int i = 0; i < count; i++) {
-    tile->start[i] = at;
-    if (rows->layout == DENSE_SKIP) {
-      if (rows->value_type == U8)
-        at += T(compress_bytes)((const uint8_t *)rows->values + (row + i) * rows->row_stride, p, tile->values + at,
-                                tile->columns + at);
-      else if (rows->value_type == F32) COMPRESS(float);
-      else COMPRESS(double);
-    } else {
-      int64_t begin = (row + i) * rows->row_stride, size = p;
-      if (rows->value_type == U8) CONVERT(uint8_t);
-      else if (rows->value_type == F32) CONVERT(float);
-      else CONVERT(double);
-      at += p;
-    }
-  }
-  tile->start[count] = at;
-}
-
-static int64_t T(widest_tile)(const rows_t *rows, int64_t from, int64_t to) {
-  if (rows->layout < CSR16) return TILE * rows->n_features + 8;
-  int64_t most = 0;
-  for (int64_t row = from; row < to; row += TILE) {
-    int64_t end = row + TILE < to ? row + TILE : to, size = rows->indptr[end] - rows->indptr[row];
-    if (size > most) most = size;
-  }
-  return most + 8;
-}
+#include "unpack.inc"
 
 /* ---- multiply-adds with the classes in lanes, for each vector width -------------------------------------------------- */
 
@@ -178,11 +149,13 @@ typedef struct {
   T(panel_t) spread[2], fold[2]; /* of groups of two and of four columns */
   double (*softmax)(const REAL *, REAL *, REAL *, const int32_t *, const double *, int, int, const REAL *,
                     const INTEGER *);
+  void (*shares)(REAL *, int, int, const REAL *);
   void (*curve)(REAL *, const REAL *, const double *, int, int);
 } T(lanes_t);
 #define CHOSEN(bytes) \
   (T(lanes_t)){T(forward_##bytes), T(backward_##bytes), {T(spread2_##bytes), T(spread4_##bytes)}, \
-               {T(fold2_##bytes), T(fold4_##bytes)}, T(softmax_##bytes), T(curve_##bytes)}
+               {T(fold2_##bytes), T(fold4_##bytes)}, T(softmax_##bytes), T(shares_##bytes), \
+               T(curve_##bytes)}
 
 static T(lanes_t) T(choose)(int lanes) {
   size_t bytes = lanes * sizeof(REAL);
@@ -215,6 +188,61 @@ static void T(walk_panel)(const T(panel_t) *ways, const rows_t *rows, int64_t fi
   }
 }
 
+/* Take a panel's gathered groups one way or the other; from one group to the next `in` and `out` move on by their steps. */
+static void T(walk_groups)(T(panel_t) way, const groups_t *from, int64_t p, const REAL *in, int64_t in_step, int lanes,
+                           REAL *out, int64_t out_step, REAL *entries, int square) {
+  for (int64_t group = 0; 4 * group < p; group++) {
+    const int64_t starts[2] = {0, from->counts[group]}, size = 4 * starts[1];
+    const uint8_t *bytes = (const uint8_t *)(from->values + group * ROOM);
+    if (!size) continue;
+    for (int64_t q = 0; q < size; q++) entries[q] = (REAL)bytes[q];
+    if (square) T(square)(entries, size);
+    way(entries, from->rows + group * ROOM, starts, 0, 1, p - 4 * group, in + group * in_step, lanes,
+        out + group * out_step);
+  }
+}
+
+/* ---- some rows at a time, in whatever layout ------------------------------------------------------------------------ */
+
+typedef struct {
+  const rows_t *rows;
+  T(lanes_t) on;
+  int lanes, square, height; /* height: rows at a time */
+  T(tile_t) tile;            /* of panels: room for values alone */
+  groups_t groups;
+} T(reader_t);
+
+static void T(read)(T(reader_t) *reader, int64_t row, int count) {
+  const rows_t *rows = reader->rows;
+  if (rows->panel_starts) return;
+  if (gathers(rows)) { gather(rows, row, count, &reader->groups); return; }
+  T(unpack)(rows, row, count, &reader->tile);
+  if (reader->square)
+    T(square)(reader->tile.values, rows->layout == DENSE ? count * rows->n_features : reader->tile.start[count]);
+}
+
+/* z = b + W x for the rows that were read */
+static void T(score)(T(reader_t) *reader, int64_t row, int count, const REAL *W, const REAL *b, REAL *z) {
+  const rows_t *rows = reader->rows;
+  const int L = reader->lanes;
+  for (int i = 0; i < reader->height; i++) memcpy(z + i * L, b, L * sizeof(REAL));
+  if (rows->panel_starts) T(walk_panel)(reader->on.spread, rows, row, W, L, z, reader->tile.values, 0);
+  else if (gathers(rows))
+    T(walk_groups)(reader->on.spread[1], &reader->groups, rows->n_features, W, 4 * L, L, z, 0, reader->tile.values, 0);
+  else reader->on.forward(&reader->tile, rows->layout != DENSE, rows->n_features, count, W, L, z);
+}
+
+/* G += r x' */
+static void T(fold)(T(reader_t) *reader, int64_t row, int count, const REAL *r, REAL *G) {
+  const rows_t *rows = reader->rows;
+  const int L = reader->lanes, square = reader->square;
+  if (rows->panel_starts) T(walk_panel)(reader->on.fold, rows, row, r, L, G, reader->tile.values, square);
+  else if (gathers(rows))
+    T(walk_groups)(reader->on.fold[1], &reader->groups, rows->n_features, r, 0, L, G, 4 * L, reader->tile.values,
+                   square);
+  else reader->on.backward(&reader->tile, rows->layout != DENSE, rows->n_features, count, r, L, G);
+}
+
 /* ---- one thread's share of a pass --------------------------------------------------------------------------------- */
 
 typedef struct { const rows_t *rows; const pass_t *pass; double *loss; int *failed; } T(work_t);
@@ -228,25 +256,26 @@ static void T(share)(void *argument, int thread) {
   const T(work_t) *work = argument;
   const rows_t *rows = work->rows;
   const pass_t *pass = work->pass;
-  const int K = pass->n_classes, L = pass->lanes, mode = pass->mode, sparse = rows->layout != DENSE;
-  const int by_panels = rows->panel_starts != NULL, height = by_panels ? PANEL : TILE;
+  const int K = pass->n_classes, L = pass->lanes, mode = pass->mode;
+  const int by_panels = rows->panel_starts != NULL || gathers(rows), height = by_panels ? PANEL : TILE;
   const int64_t p = rows->n_features, size = pass->residual ? 0 : p * L;
   const int64_t from = first_row(rows, thread, pass->n_threads), to = first_row(rows, thread + 1, pass->n_threads);
-  const T(lanes_t) on = T(choose)(L);
   double *G = (double *)((char *)pass->workspace + thread * private_bytes(size / L, L)), *sums = G + size;
   REAL *part = (REAL *)(sums + L);
   if (mode != SCORES) memset(G, 0, (size + L) * sizeof(double)), memset(part, 0, size * sizeof(REAL));
   int64_t widest = by_panels ? UNPACKED : T(widest_tile)(rows, from, to);
-  size_t own = (size_t)(2 * height + 1) * L * sizeof(REAL) + L * sizeof(INTEGER) + 128;
+  size_t own = (size_t)(3 * height + 1) * L * sizeof(REAL) + L * sizeof(INTEGER) + groups_bytes(rows) + 128;
   char *buffer = malloc(widest * (sizeof(REAL) + sizeof(int32_t)) + own);
   if (!buffer) { work->failed[thread] = 1; return; }
-  REAL *z = (REAL *)(((uintptr_t)buffer + 63) / 64 * 64), *r = z + height * L, *spare = r + height * L;
+  REAL *z = (REAL *)(((uintptr_t)buffer + 63) / 64 * 64), *r = z + height * L, *q = r + height * L;
+  REAL *spare = q + height * L;
   INTEGER *lane = (INTEGER *)(spare + L);
-  T(tile_t) tile = {.values = (REAL *)(lane + L)};
-  tile.columns = (int32_t *)(tile.values + widest);
+  T(reader_t) reader = {rows, T(choose)(L), L, pass->square, height, {.values = (REAL *)(lane + L)}, {NULL, NULL, NULL}};
+  reader.tile.columns = (int32_t *)(reader.tile.values + widest);
+  reader.groups = groups_in(reader.tile.columns + widest, rows);
   for (int k = 0; k < L; k++) spare[k] = k < K ? 0 : -INFINITY, lane[k] = k;
-  if (!sparse) memset(tile.values, 0, widest * sizeof(REAL));
-  int64_t chunk = CHUNK_ROWS, chunk_end;
+  if (rows->layout == DENSE) memset(reader.tile.values, 0, widest * sizeof(REAL));
+  int64_t chunk = sizeof(REAL) == sizeof(float) ? CHUNK_ROWS : CHUNK_ROWS_FLOAT64, chunk_end;
   if (rows->layout >= CSR16 && to > from) { /* wide rows: flush no more often than the non-zeros pay for it */
     int64_t mean = (rows->indptr[to] - rows->indptr[from]) / (to - from) + 1;
     if (8 * p / mean > chunk) chunk = 8 * p / mean;
@@ -257,21 +286,22 @@ static void T(share)(void *argument, int thread) {
     int count = to - row < height ? (int)(to - row) : height;
     REAL *zs = pass->scores ? (REAL *)pass->scores + row * L : NULL;
     REAL *ps = pass->proba ? (REAL *)pass->proba + row * L : NULL;
-    if (!by_panels) T(unpack)(rows, row, count, &tile);
-    if (!by_panels && pass->square) T(square)(tile.values, sparse ? tile.start[count] : count * p);
+    T(read)(&reader, row, count);
     if (count < height) memset(r, 0, (size_t)height * L * sizeof(REAL));
     if (mode == BACK) memcpy(r, zs, (size_t)count * L * sizeof(REAL));
     else {
-      for (int i = 0; i < height; i++) memcpy(z + i * L, pass->intercept, L * sizeof(REAL));
-      if (by_panels) T(walk_panel)(on.spread, rows, row, pass->coef, L, z, tile.values, 0);
-      else on.forward(&tile, sparse, p, count, pass->coef, L, z);
+      T(score)(&reader, row, count, pass->coef, pass->intercept, z);
       if (zs) memcpy(zs, z, (size_t)count * L * sizeof(REAL));
       if (mode == SCORES) continue;
       if (mode == LOSS)
-        loss += on.softmax(z, ps, r, pass->codes + row, pass->weights + row, count, L, spare, lane);
+        loss += reader.on.softmax(z, ps, r, pass->codes + row, pass->weights + row, count, L, spare, lane);
       else {
+        if (mode == CURVATURE) { /* the probabilities are made here */
+          T(score)(&reader, row, count, pass->point, pass->point_intercept, ps = q);
+          reader.on.shares(ps, count, L, spare);
+        }
         memcpy(r, z, (size_t)count * L * sizeof(REAL));
-        on.curve(r, ps, pass->weights + row, count, L);
+        reader.on.curve(r, ps, pass->weights + row, count, L);
       }
     }
     for (int i = 0; i < count; i++)
@@ -280,8 +310,7 @@ static void T(share)(void *argument, int thread) {
       memcpy((REAL *)pass->residual + row * L, r, (size_t)count * L * sizeof(REAL));
       continue;
     }
-    if (by_panels) T(walk_panel)(on.fold, rows, row, r, L, part, tile.values, pass->square);
-    else on.backward(&tile, sparse, p, count, r, L, part);
+    T(fold)(&reader, row, count, r, part);
     if (row + height >= chunk_end) {
       T(flush)(part, G, size);
       chunk_end += chunk;
@@ -313,8 +342,6 @@ int64_t EXPORT(T(pass))(const rows_t *rows, const pass_t *pass) {
   return 0;
 }
 
-#undef CONVERT
-#undef COMPRESS
 #undef CHOSEN
 #undef T
 #endif

@@ -56,6 +56,8 @@ typedef struct {
   int32_t mode, n_classes, lanes, n_threads, square; /* square: BACK folds x^2 */
   const void *coef;       /* (p, L) in the pass's type */
   const void *intercept;  /* (L) */
+  const void *point;      /* CURVATURE: coefficients and intercept at which probabilities are made, (p, L) and (L) */
+  const void *point_intercept;
   const int32_t *codes;   /* (n) */
   const double *weights;  /* (n) */
   void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here */

@@ -136,3 +136,20 @@ int64_t EXPORT(make_panels)(const void *source, int64_t value_size, const void *
   free(next);
   return 0;
 }
+
+/* Smallest and largest value of each column of sparse rows, zeros that are not stored included; `counts` (p) is scratch. */
+int64_t EXPORT(extremes)(const void *values, int64_t type, const void *columns, int64_t width, int64_t size, int64_t n,
+                         int64_t p, double *low, double *high, int64_t *counts) {
+  for (int64_t j = 0; j < p; j++) low[j] = INFINITY, high[j] = -INFINITY, counts[j] = 0;
+  for (int64_t e = 0; e < size; e++) {
+    int64_t j = width == 2 ? ((const uint16_t *)columns)[e] : ((const int32_t *)columns)[e];
+    double v = type == U8 ? ((const uint8_t *)values)[e] : type == F32 ? (double)((const float *)values)[e]
+                                                                       : ((const double *)values)[e];
+    low[j] = v < low[j] ? v : low[j];
+    high[j] = v > high[j] ? v : high[j];
+    counts[j]++;
+  }
+  for (int64_t j = 0; j < p; j++)
+    if (counts[j] < n) low[j] = low[j] < 0 ? low[j] : 0, high[j] = high[j] > 0 ? high[j] : 0;
+  return DONE;
+}

@@ -13,7 +13,7 @@ from inklens.linear import memory
 from inklens.linear.rows.remote import tree
 from inklens.linear.rows.remote.recipes import Known, NotGivenError, Operation, Shard, known
 from inklens.linear.rows.remote.sources import Source
-from inklens.linear.rows.row_arrays import Tree
+from inklens.linear.rows.row_arrays import Joins, Tree
 
 MEMORY = 1 << 31  # bytes beside the rows that a shard takes to be free: the same everywhere, as bits depend on it
 
@@ -28,7 +28,7 @@ class Message:
     shards: tuple[tuple[int, int], ...]  # number, and key on the shelf
     n_shards: int
     n_together: int  # rows of all shards
-    by: np.ufunc | None  # None: no sum, each shard's answer by itself
+    by: Joins | None  # None: no sum, each shard's answer by itself
     given: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
 

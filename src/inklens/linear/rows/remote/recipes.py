@@ -14,7 +14,7 @@ import numpy.typing as npt
 from inklens.linear import arrays
 from inklens.linear.kernels.choice import REFERENCE, numpy_backend
 from inklens.linear.kernels.storage import select
-from inklens.linear.rows.row_arrays import RowArray, Tree
+from inklens.linear.rows.row_arrays import Joins, RowArray, Tree
 from inklens.linear.rows.rows import Evaluation, Rows, within
 
 T_co = TypeVar("T_co", covariant=True)
@@ -229,7 +229,7 @@ class Total:
 
     function: Callable[..., Tree]
     of: tuple[ArrayRecipe, ...]
-    by: np.ufunc
+    by: Joins
 
     def __call__(self, shard: Shard) -> Tree:
         """Return the shard's sum."""
@@ -288,6 +288,20 @@ class PairHessian:
             sampling_threshold=self.sampling_threshold,
             seed=self.seed + SEEDS_A_SHARD * shard.number,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeGrams:
+    """The sums of the direct engine, for each pair of classes."""
+
+    rows: RowsRecipe
+    proba: ArrayRecipe
+    weights: Given
+
+    def __call__(self, shard: Shard) -> Tree:
+        """Return the shard's part, (n_pairs, n_features + 1, n_features + 1)."""
+        weights = np.asarray(shard.get(self.weights).held)
+        return shard.get(self.rows).edge_grams(shard.get(self.proba), weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from inklens.linear.rows.remote.recipes import (
     ArrayRecipe,
     Combined,
     Dense,
+    EdgeGrams,
     Given,
     HessianProduct,
     Inspect,
@@ -38,7 +39,7 @@ from inklens.linear.rows.remote.recipes import (
     Whole,
 )
 from inklens.linear.rows.remote.shards import Shards, Traffic
-from inklens.linear.rows.row_arrays import RowArray, Tree
+from inklens.linear.rows.row_arrays import Joins, Made, RowArray, Tree
 from inklens.linear.rows.rows import AnyBlock, Evaluation, Rows, within
 
 if TYPE_CHECKING:
@@ -61,13 +62,18 @@ class RemoteArray(RowArray):
         recipe = Combined(self.rows.shards.name("combined"), function, self._recipes(others))
         return RemoteArray(self.rows, self.rows.kept(recipe), self.shape[1], self.dtype)
 
-    def _totalled(self, function: Callable[..., Tree], *others: RowArray | np.ndarray, by: np.ufunc) -> Tree:
+    def _totalled(self, function: Callable[..., Tree], *others: RowArray | np.ndarray, by: Joins) -> Tree:
         return self.rows.total(Total(function, self._recipes(others), by), by)
 
     def _recipes(self, others: Sequence[RowArray | np.ndarray]) -> tuple[ArrayRecipe, ...]:
         return self.recipe, *(self.rows.recipe_of(other) for other in others)
 
-    def block(self, i: int) -> np.ndarray:
+    @property
+    def n_readings(self) -> int:
+        """Workers read as they like: no more often than there are rows."""
+        return len(self)
+
+    def block(self, i: int, known: Made | None = None) -> np.ndarray:
         """Return the rows of shard i."""
         return np.asarray(self)[self.parts[i]]
 
@@ -234,7 +240,7 @@ class RemoteRows(Rows):
         n_columns = values.shape[1] if values.ndim > 1 else 1
         return RemoteArray(self, self._given(values), n_columns, values.dtype)
 
-    def total(self, operation: "object", by: np.ufunc = np.add) -> Tree:
+    def total(self, operation: "object", by: Joins = np.add) -> Tree:
         """Return the sum of the shards' answers, and count the passes that they took."""
         answer = self.shards.total(operation, by)  # type: ignore[arg-type]
         self.n_passes += self.shards.taken_passes()
@@ -310,6 +316,15 @@ class RemoteRows(Rows):
     def transpose_product(self, residual: RowArray | np.ndarray, *, squared: bool = False) -> np.ndarray:
         """Return residual' X, (n_columns, n_features), in the type of `residual`; half a pass."""
         return np.array(self.total(TransposeProduct(self.recipe, self.recipe_of(residual), squared)))
+
+    @property
+    def n_added(self) -> int:
+        """How many additions a sum over rows passes through: no more than there are rows."""
+        return self.n_samples
+
+    def edge_grams(self, proba: RowArray | np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for classes k < l, (n_pairs, n_features + 1, n_features + 1)."""
+        return np.array(self.total(EdgeGrams(self.recipe, self.recipe_of(proba), self._given(weights))))
 
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""

@@ -21,7 +21,7 @@ from inklens.linear.rows.remote import keeper, tree
 from inklens.linear.rows.remote.keeper import Answer, Keeper, Message
 from inklens.linear.rows.remote.recipes import Known, Operation
 from inklens.linear.rows.remote.sources import Plan, plan
-from inklens.linear.rows.row_arrays import Tree
+from inklens.linear.rows.row_arrays import Joins, Tree
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -146,7 +146,7 @@ class Shards:
 
     # ---- questions ---------------------------------------------------------------------------------------------------
 
-    def total(self, operation: Operation, by: np.ufunc = np.add) -> Tree:
+    def total(self, operation: Operation, by: Joins = np.add) -> Tree:
         """Return the sum of all shards' answers, along the tree."""
         sums = self._ask(operation, by)
         top = tree.root(self.n_shards)
@@ -164,7 +164,7 @@ class Shards:
         n_passes, self._n_passes = self._n_passes, 0.0
         return n_passes
 
-    def _ask(self, operation: Operation, by: np.ufunc | None) -> tree.Sums:
+    def _ask(self, operation: Operation, by: Joins | None) -> tree.Sums:
         if self.is_closed:
             raise ClusterError("these rows were given back to their cluster; read them again (Rows.of)")
         self._forget_unwanted()
@@ -208,7 +208,7 @@ class Shards:
             self._restore()
         return sums
 
-    def _call(self, address: str, operation: Operation, mine: list[int], by: np.ufunc | None) -> Call:
+    def _call(self, address: str, operation: Operation, mine: list[int], by: Joins | None) -> Call:
         place = self._places[address]
         given = {number: {name: self._given[name][number] for name in self._unsent[number]} for number in mine}
         shards = tuple((number, self._keys[number]) for number in mine)

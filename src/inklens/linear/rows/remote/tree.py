@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from inklens.linear.rows.row_arrays import Tree, merged
+from inklens.linear.rows.row_arrays import Joins, Tree, merged
 
 Node: TypeAlias = tuple[int, int]
 Sums: TypeAlias = dict[Node, Tree]
 
 
-def add(sums: Sums, node: Node, value: Tree, n_shards: int, by: np.ufunc = np.add) -> None:
+def add(sums: Sums, node: Node, value: Tree, n_shards: int, by: Joins = np.add) -> None:
     """Add the sum of a node to those that are known; two halves of a node become its sum at once.
 
     >>> sums = {}

@@ -1,0 +1,124 @@
+/* The exact Hessian of the softmax loss, for Newton steps by a factor (`methods/direct.py`), in double.
+ *
+ * A row's diag(p) - p p' is the Laplacian of the complete graph over the classes with edge weights p_k p_l. So one Gram
+ * matrix sum_i c_i p_ik p_il [x_i 1][x_i 1]' for each pair of classes k < l tells all of the Hessian, and nothing cancels
+ * where rows are sure of their class.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rows.h"
+
+#define REAL double
+#define INTEGER int64_t
+#define TYPE f64
+#define T(name) JOIN(name, TYPE)
+#include "unpack.inc"
+
+typedef double row_t __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+enum { WIDTH = VECTOR_BYTES / 8, SIDE = 4, SPAN = 2 * WIDTH };
+
+typedef struct {
+  const rows_t *rows;
+  const double *proba, *weights; /* (n, lanes), (n) */
+  double *grams;                 /* (n_threads, n_pairs, tall, stride) */
+  int64_t n_classes, lanes, n_threads, tall, stride;
+  double end;
+  int64_t *failed;
+} curvature_t;
+
+/* Weights of the rows in the Gram matrix of classes k and l; whether any counts. */
+static int edges(const curvature_t *c, int64_t row, int count, int64_t k, int64_t l, double *out) {
+  int any = 0;
+  for (int i = 0; i < count; i++) {
+    const double *p = c->proba + (row + i) * c->lanes;
+    out[i] = c->weights[row + i] * p[k] * p[l];
+    any |= out[i] > 0.0;
+  }
+  return any;
+}
+
+/* gram += sum_i edge_i x_i x_i' over the lower triangle, blocks of SIDE x SPAN at a time; X and Y = edge X are (TILE, stride). */
+static void add_dense(const double *X, const double *Y, int64_t tall, int64_t stride, double *gram) {
+  for (int64_t j = 0; j < tall; j += SIDE)
+    for (int64_t l = 0; l < j + SIDE && l < stride; l += SPAN) {
+      row_t sum[SIDE][2];
+      for (int a = 0; a < SIDE; a++)
+        for (int v = 0; v < 2; v++) sum[a][v] = *(const row_t *)(gram + (j + a) * stride + l + v * WIDTH);
+      for (int i = 0; i < TILE; i++) {
+        const double *x = X + i * stride + l, *y = Y + i * stride + j;
+        row_t x0 = *(const row_t *)x, x1 = *(const row_t *)(x + WIDTH);
+        for (int a = 0; a < SIDE; a++) sum[a][0] += y[a] * x0, sum[a][1] += y[a] * x1;
+      }
+      for (int a = 0; a < SIDE; a++)
+        for (int v = 0; v < 2; v++) *(row_t *)(gram + (j + a) * stride + l + v * WIDTH) = sum[a][v];
+    }
+}
+
+static void add_sparse(const T(tile_t) *tile, int count, const double *edge, int64_t p, int64_t stride, double *gram) {
+  for (int i = 0; i < count; i++) {
+    if (!(edge[i] > 0.0)) continue;
+    const double *x = tile->values + tile->start[i];
+    const int32_t *col = tile->columns + tile->start[i];
+    int64_t m = tile->start[i + 1] - tile->start[i];
+    double *ones = gram + p * stride;
+    for (int64_t e = 0; e < m; e++) {
+      double y = edge[i] * x[e], *row = gram + col[e] * stride;
+      for (int64_t f = 0; f <= e; f++) row[col[f]] += y * x[f];
+      ones[col[e]] += y;
+    }
+    ones[p] += edge[i];
+  }
+}
+
+static void curvature_share(void *argument, int thread) {
+  const curvature_t *c = argument;
+  const rows_t *rows = c->rows;
+  const int sparse = rows->layout != DENSE;
+  const int64_t p = rows->n_features, size = c->tall * c->stride;
+  const int64_t from = first_row(rows, thread, (int)c->n_threads), to = first_row(rows, thread + 1, (int)c->n_threads);
+  int64_t widest = T(widest_tile)(rows, from, to), laid = TILE * c->stride;
+  double *grams = c->grams + thread * c->n_classes * (c->n_classes - 1) / 2 * size;
+  double *values = aligned_new((widest + 2 * laid) * sizeof(double) + widest * sizeof(int32_t));
+  if (!values) { c->failed[thread] = NO_MEMORY; return; }
+  double *Y = values, *X = values + laid, edge[TILE];
+  T(tile_t) tile = {.values = X + laid};
+  tile.columns = (int32_t *)(tile.values + widest);
+  memset(X, 0, laid * sizeof(double));
+  for (int i = 0; i < TILE; i++) X[i * c->stride + p] = 1.0;
+  for (int64_t row = from; row < to; row += TILE) {
+    int count = to - row < TILE ? (int)(to - row) : TILE;
+    if (is_over(c->end)) { c->failed[thread] = OUT_OF_TIME; break; }
+    T(unpack)(rows, row, count, &tile);
+    if (!sparse)
+      for (int i = 0; i < count; i++) memcpy(X + i * c->stride, tile.values + i * p, p * sizeof(double));
+    double *gram = grams;
+    for (int64_t k = 0; k < c->n_classes; k++)
+      for (int64_t l = k + 1; l < c->n_classes; l++, gram += size) {
+        if (!edges(c, row, count, k, l, edge)) continue;
+        if (sparse) { add_sparse(&tile, count, edge, p, c->stride, gram); continue; }
+        for (int i = 0; i < TILE; i++) {
+          double weight = i < count ? edge[i] : 0.0;
+          for (int64_t j = 0; j < c->stride; j++) Y[i * c->stride + j] = weight * X[i * c->stride + j];
+        }
+        add_dense(X, Y, c->tall, c->stride, gram);
+      }
+  }
+  aligned_free(values);
+}
+
+/* grams (n_threads, n_pairs, tall, stride), zeros at first: the first becomes sum_i c_i p_ik p_il [x_i 1][x_i 1]', lower
+ * triangles, for k < l in order. `tall` is n_features + 1 rounded up to SIDE, `stride` to a multiple of 16. Returns DONE,
+ * NO_MEMORY or OUT_OF_TIME. */
+int64_t EXPORT(edge_grams)(const rows_t *rows, const double *proba, const double *weights, int64_t n_classes, int64_t lanes,
+                           double *grams, int64_t tall, int64_t stride, int64_t n_threads, double seconds) {
+  int64_t failed[MAX_THREADS] = {DONE}, any = DONE, size = n_classes * (n_classes - 1) / 2 * tall * stride;
+  curvature_t c = {rows, proba, weights, grams, n_classes, lanes, n_threads, tall, stride, end_after(seconds), failed};
+  parallel(curvature_share, &c, (int)n_threads);
+  for (int t = 0; t < n_threads; t++) {
+    if (failed[t]) any = failed[t];
+    if (t)
+      for (int64_t q = 0; q < size; q++) grams[q] += grams[t * size + q];
+  }
+  return any;
+}

@@ -1,0 +1,120 @@
+"""Newton's steps by a Cholesky factor of the whole Hessian, in float64: where coefficients are few.
+
+One pass sums X' diag(c p_k p_l) X for each pair of classes k < l. W sums to zero over the classes, so the last class is
+minus the others, W = A V with A = (I, -1)', and the Hessian over V is A' L A + l2 A' A, L the Laplacian whose edges are
+the pairs.
+
+Vectors here are (n_classes, n_features + 1), the intercept in the last column.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import linalg
+
+from inklens.linear import deadline, memory
+from inklens.linear.methods import costs
+from inklens.linear.methods.iterate import Iterate
+from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
+from inklens.linear.methods.points import Point, Step
+from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs.dual import DualPoint, softmax_gap
+
+PRODUCTS_OF_A_STEP = 8.0  # with the Hessian, by conjugate gradients, its preconditioner counted
+CALLS_OF_A_START = 20.0  # costs.CALL, that a fit to rows that stand for all takes before it does any work
+SURELY = 0.5  # of the gap that is asked for, up to which a believed one needs no better dual point
+RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
+
+
+def suits(problem: Problem) -> bool:
+    """Tell whether a factor is quicker than the products with the Hessian that it spares."""
+    if memory_of(problem) > memory.limit():
+        return False
+    return costs.direct_seconds(problem) <= PRODUCTS_OF_A_STEP * costs.product_seconds(problem)
+
+
+def is_at_once(problem: Problem) -> bool:
+    """Tell whether a step costs so little that no start is worth looking for."""
+    return suits(problem) and costs.direct_seconds(problem) <= CALLS_OF_A_START * costs.CALL
+
+
+def memory_of(problem: Problem) -> int:
+    """Return the bytes of all pairs' Gram matrices and of three systems."""
+    n_pairs, size = problem.n_classes * (problem.n_classes - 1) // 2, problem.rows.n_features + 1
+    return 8 * (2 * n_pairs * size**2 + 3 * (problem.n_classes * size) ** 2)
+
+
+def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+    """Yield Newton's points; the gap is believed to be that of the softmax, which the next step costs less than."""
+    penalty, stalled = problem.penalty, 0
+    point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, np.float64)
+    while True:
+        deadline.check()
+        before, step, start = point.objective(penalty), newton_step(problem, point), point
+        whole = step.from_point(problem, point, np.float64)
+        gap = step.predicted_decrease + max(0.0, before - whole.objective(penalty))
+        point, _ = search(problem, penalty, point, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=np.float64)
+        after = point.objective(penalty)
+        stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
+        if problem.is_penalised:
+            gap = softmax_gap(problem.near(point.coef).penalty, point.coef, point.at.gradient)
+        dual = None
+        if gap > SURELY * tol * after or not problem.is_penalised:  # else the softmax at the point proves it
+            dual = DualPoint(start.coef, start.intercept, step.coef, step.intercept)
+        yield Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
+
+
+def newton_step(problem: Problem, point: Point) -> Step:
+    """Return the Newton step at a point."""
+    columns, penalty = np.flatnonzero(problem.free), problem.penalty
+    place = np.append(columns, problem.rows.n_features) if problem.fit_intercept else columns
+    grams = problem.rows.edge_grams(point.at.proba, problem.weights)
+    if len(place) < grams.shape[1]:
+        grams = grams[:, place[:, None], place]
+    l2 = np.zeros(len(place))
+    l2[: len(columns)] = np.broadcast_to(penalty.l2, problem.rows.n_features)[columns]
+    gradient = point.gradient(penalty)
+    target = (gradient[:-1] - gradient[-1])[:, place]
+    V = solve_positive(reduced_hessian(grams, problem.n_classes, l2), -target.ravel()).reshape(target.shape)
+    direction = np.zeros_like(gradient)
+    direction[:-1, place] = V
+    direction[-1] = -direction[:-1].sum(axis=0)
+    return Step.along(direction, gradient, 1)
+
+
+def reduced_hessian(grams: np.ndarray, n_classes: int, l2: np.ndarray) -> np.ndarray:
+    """Return A' (L + diag(l2)) A from the pairs' matrices (n_pairs, q, q), (n_classes - 1) q rows, classes outside."""
+    first, second = np.triu_indices(n_classes, 1)
+    n, q = n_classes - 1, len(l2)
+    own = np.zeros((n_classes, q, q))
+    for gram, a, b in zip(grams, first, second, strict=True):
+        own[a] += gram
+        own[b] += gram
+    is_last = second == n
+    to_last = grams[is_last]
+    corner = own[n] + np.diag(l2)
+    H = np.empty((n, q, n, q))
+    for gram, a, b in zip(grams[~is_last], first[~is_last], second[~is_last], strict=True):
+        H[a, :, b] = H[b, :, a] = corner + to_last[a] + to_last[b] - gram
+    for k in range(n):
+        H[k, :, k] = corner + own[k] + 2.0 * to_last[k] + np.diag(l2)
+    return H.reshape(n * q, n * q)
+
+
+def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return matrix^-1 target, by Cholesky in units in which the diagonal is 1; a ridge grows until it succeeds.
+
+    Where rounding has spoilt the matrix altogether, its negative eigenvalues are taken for small positive ones.
+    """
+    diagonal = np.diag(matrix)
+    scale = np.divide(1.0, np.sqrt(np.maximum(diagonal, 0.0)), out=np.zeros(len(target)), where=diagonal > 0.0)
+    scaled = matrix * scale * scale[:, None]
+    for ridge in RIDGES:
+        scaled.ravel()[:: len(target) + 1] += ridge
+        try:
+            factor = linalg.cho_factor(scaled, check_finite=False)
+        except linalg.LinAlgError:
+            continue
+        return np.asarray(scale * linalg.cho_solve(factor, scale * target, check_finite=False))
+    values, vectors = linalg.eigh(scaled, check_finite=False)
+    return np.asarray(scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1]))))
