@@ -361,7 +361,8 @@ def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
     rows.close()
 
 
-def test_without_a_scheduler_the_best_point_is_kept(unbroken):
+def test_without_a_scheduler_the_best_point_is_kept(monkeypatch):
+    monkeypatch.setattr(shards, "SCHEDULER_SECONDS", 1.0)
     lazy = da.from_array(X, chunks=(300, -1))
     own = cluster.InProcess(2)
     settings = {"C": 1e-2, "l1_ratio": 1.0, "tol": 1e-6, "warm_start": True}

@@ -28,7 +28,7 @@ class Message:
     shards: tuple[tuple[int, int], ...]  # number, and key on the shelf
     n_shards: int
     n_together: int  # rows of all shards
-    by: Joins | None  # None: no sum, each shard's answer by itself
+    by: "Joins | None"  # None: no sum, each shard's answer by itself
     given: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
 

@@ -39,7 +39,7 @@ from inklens.linear.rows.remote.recipes import (
     Whole,
 )
 from inklens.linear.rows.remote.shards import Shards, Traffic
-from inklens.linear.rows.row_arrays import Joins, Made, RowArray, Tree
+from inklens.linear.rows.row_arrays import CACHED_ENTRIES, Joins, Made, RowArray, Tree
 from inklens.linear.rows.rows import AnyBlock, Evaluation, Rows, within
 
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ class RemoteArray(RowArray):
 
     @property
     def n_readings(self) -> int:
-        """Workers read as they like: no more often than there are rows."""
-        return len(self)
+        """Number of readings that a total is added up from, at most: those of all shards, held or not."""
+        at_once = max(1, CACHED_ENTRIES // max(1, self.shape[1]))
+        return len(self) // at_once + 2 * len(self.parts)
 
     def block(self, i: int, known: Made | None = None) -> np.ndarray:
         """Return the rows of shard i."""
@@ -319,8 +320,8 @@ class RemoteRows(Rows):
 
     @property
     def n_added(self) -> int:
-        """How many additions a sum over rows passes through: no more than there are rows."""
-        return self.n_samples
+        """How many additions a sum over rows passes through, at most: those of a shard, and those of the tree."""
+        return max(known.n_added for known in self._known) + self.shards.n_shards.bit_length()
 
     def edge_grams(self, proba: RowArray | np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for classes k < l, (n_pairs, n_features + 1, n_features + 1)."""

@@ -164,7 +164,7 @@ class Shards:
         n_passes, self._n_passes = self._n_passes, 0.0
         return n_passes
 
-    def _ask(self, operation: Operation, by: Joins | None) -> tree.Sums:
+    def _ask(self, operation: Operation, by: "Joins | None") -> tree.Sums:
         if self.is_closed:
             raise ClusterError("these rows were given back to their cluster; read them again (Rows.of)")
         self._forget_unwanted()
@@ -208,7 +208,7 @@ class Shards:
             self._restore()
         return sums
 
-    def _call(self, address: str, operation: Operation, mine: list[int], by: Joins | None) -> Call:
+    def _call(self, address: str, operation: Operation, mine: list[int], by: "Joins | None") -> Call:
         place = self._places[address]
         given = {number: {name: self._given[name][number] for name in self._unsent[number]} for number in mine}
         shards = tuple((number, self._keys[number]) for number in mine)
