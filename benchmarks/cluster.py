@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 from results import table, write_section
@@ -116,6 +117,17 @@ def large(client, X, y, n_rows, name):
     return solution, seconds
 
 
+@contextmanager
+def single_threaded(n_workers):
+    """Start workers with one thread each, however many cores there are."""
+    import distributed
+
+    with distributed.LocalCluster(
+        n_workers=n_workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as own, distributed.Client(own, direct_to_workers=True, set_as_default=False) as client:  # fmt: skip
+        yield client
+
+
 def cut(X, first, size):
     """Return so many rows from one on, beginning again at the end."""
     return X[(first + np.arange(size)) % len(X)]
@@ -130,8 +142,7 @@ def main(arguments=None) -> None:
     from inklens.linear.rows.rows import Rows
 
     X, y = pixels(60_000)
-    X = np.asarray(X, dtype=np.uint8) if np.asarray(X).dtype == np.uint8 else np.rint(np.asarray(X) * 255).astype("u1")
-    y = np.asarray(y, dtype=np.int32)
+    y = y.astype(np.int32)
     local = Rows.of(X)
     alone = {name: min((solved(local, y, name) for _ in range(2)), key=lambda pair: pair[1]) for name in PENALTIES}
     lines, seen, sizes = [], {name: set() for name in PENALTIES}, {}
@@ -148,10 +159,11 @@ def main(arguments=None) -> None:
                         f"{solution.objective:.6f}", f"{alone[name][0].objective:.6f}",
                     ]
                 )  # fmt: skip
-            if n_workers < 4 and options.rows:
-                sizes[n_workers] = {name: large(client, X, y, options.rows, name) for name in PENALTIES}
             if n_workers == 2 and options.kills:
                 usual, extra, same = killed(client, X, y, options.kills)
+    for n_workers in (1, 2) if options.rows else ():
+        with single_threaded(n_workers) as client:
+            sizes[n_workers] = {name: large(client, X, y, options.rows, name) for name in PENALTIES}
     text = table(
         ["penalty", "workers", "round ms, median / p95", "rounds", "seconds", "one process", "ratio", "gap",
          "objective", "one process"],
@@ -161,9 +173,9 @@ def main(arguments=None) -> None:
     text += f"\n\nBits on 1, 2 and 4 workers: {equal}.\n"
     if options.kills:
         text += (
-            f"\nA worker killed (SIGKILL) at a random moment of {options.kills} fits under L1 of {usual:.2f} s, restarted by "
-            f"its nanny: {same} of {options.kills} ended with the same bits; {np.median(extra):.2f} s more in the median, "
-            f"{extra.max():.2f} s at most.\n"
+            f"\nA worker killed (SIGKILL) at a random moment of {options.kills} fits under L1 of {usual:.2f} s, restarted "
+            f"by its nanny: {same} of {options.kills} ended with the same bits; {np.median(extra):.2f} s more in the "
+            f"median, {extra.max():.2f} s at most.\n"
         )
     if options.rows:
         rows = [
@@ -171,7 +183,7 @@ def main(arguments=None) -> None:
              f"{sizes[2][name][0].gap:.1e}"]
             for name in PENALTIES
         ]  # fmt: skip
-        text += f"\n{options.rows:,} rows, made where they live; one worker has all threads, two have one each:\n\n"
+        text += f"\n{options.rows:,} rows, made where they live; workers of one thread:\n\n"
         text += table(["penalty", "one worker, s", "two, s", "efficiency", "gap"], rows)
     write_section("Rows on Dask workers", text)
 
