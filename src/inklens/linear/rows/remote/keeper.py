@@ -53,23 +53,21 @@ class Keeper:
         worker = get_worker()
         self.place = worker.address, session
         self.n_threads = worker.state.nthreads
-        SHELVES[self.place] = {}
+        self.shelf: dict[int, Shard] = {}
+        SHELVES[self.place] = self.shelf
 
     def __del__(self) -> None:
-        SHELVES.pop(getattr(self, "place", ("", "")), None)
+        if hasattr(self, "shelf") and SHELVES.get(self.place) is self.shelf:  # not that of one who came after
+            del SHELVES[self.place]
 
     async def ping(self) -> bool:
         """Tell that this process runs, while a computation does."""
         return True
 
-    def clear(self) -> None:
-        """Let go of everything."""
-        SHELVES[self.place] = {}
-
     def answer(self, message: Message) -> Answer:
         """Compute for each shard in turn, adding up as soon as two halves are there."""
         began, answer = time.perf_counter(), Answer()
-        shelf = SHELVES.get(self.place, {})
+        shelf = self.shelf
         answer.missing = [number for number, key in message.shards if key not in shelf]
         shards = [shelf[key] for _, key in message.shards if key in shelf]
         for number, key in message.shards:

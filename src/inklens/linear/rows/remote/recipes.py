@@ -371,6 +371,7 @@ class Known(NamedTuple):
     high: np.ndarray
     n_nonzeros: int
     is_sparse: bool
+    n_added: int
     kernels: str
 
 
@@ -388,4 +389,4 @@ class Inspect:
 def known(rows: Rows) -> Known:
     """Return what is known of some rows."""
     kernels = "reference" if numpy_backend() is REFERENCE else "compiled"
-    return Known(*rows.shape, rows.low, rows.high, rows.n_nonzeros, rows.is_sparse, kernels)
+    return Known(*rows.shape, rows.low, rows.high, rows.n_nonzeros, rows.is_sparse, rows.n_added, kernels)

@@ -4,12 +4,13 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from inklens import cluster
 from inklens.errors import ClusterError
 from inklens.linear.kernels.storage import Storage
 from inklens.linear.rows.layouts import dense_storage, make_block, sparse_storage
@@ -39,7 +40,7 @@ from inklens.linear.rows.remote.recipes import (
     Whole,
 )
 from inklens.linear.rows.remote.shards import Shards, Traffic
-from inklens.linear.rows.row_arrays import Joins, Made, RowArray, Tree
+from inklens.linear.rows.row_arrays import CACHED_ENTRIES, Joins, Made, RowArray, Tree
 from inklens.linear.rows.rows import AnyBlock, Evaluation, Rows, within
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_GIVEN = 8  # arrays of this process that are remembered to be with the shards
 WEIGHT_ACCURACY = 1e-12  # relative, to which the weights that a pass has read add up to what they should
+
+
+class Progressing(Protocol):
+    """What a fit tells of itself."""
+
+    n_passes: float
+    seconds: float
+    objective: float
+    lower_bound: float
 
 
 class RemoteArray(RowArray):
@@ -70,8 +80,9 @@ class RemoteArray(RowArray):
 
     @property
     def n_readings(self) -> int:
-        """Workers read as they like: no more often than there are rows."""
-        return len(self)
+        """Number of readings that a total is added up from, at most: those of all shards, held or not."""
+        at_once = max(1, CACHED_ENTRIES // max(1, self.shape[1]))
+        return len(self) // at_once + 2 * len(self.parts)
 
     def block(self, i: int, known: Made | None = None) -> np.ndarray:
         """Return the rows of shard i."""
@@ -137,6 +148,22 @@ class RemoteRows(Rows):
     def traffic(self) -> Traffic:
         """What has gone over the network so far."""
         return self.shards.traffic
+
+    def progress(self, solution: "Progressing") -> str:
+        """Return in one line how a fit of these rows is getting on, for a callback to show.
+
+        Passes over the rows and how many rows a second that makes, objective and bound, what went over the network, and
+        the link to the cluster's dashboard, if it has one.
+        """
+        rate = self.n_samples * solution.n_passes / max(solution.seconds, 1e-9)
+        line = (
+            f"{solution.n_passes:.0f} passes, {rate:,.0f} rows/s, objective {solution.objective:.6g}, "
+            f"bound {solution.lower_bound:.6g}, {self.traffic.n_rounds} rounds, {self.traffic.n_bytes / 1e6:,.0f} MB"
+        )
+        if self.traffic.n_lost:
+            line += f", {self.traffic.n_lost} workers lost"
+        link = cluster.dashboard(self.client)
+        return f"{line} ({link})" if link else line
 
     def close(self) -> None:
         """Give the workers' memory back; these rows cannot be used any more."""
@@ -319,8 +346,8 @@ class RemoteRows(Rows):
 
     @property
     def n_added(self) -> int:
-        """How many additions a sum over rows passes through: no more than there are rows."""
-        return self.n_samples
+        """How many additions a sum over rows passes through, at most: those of a shard, and those of the tree."""
+        return max(known.n_added for known in self._known) + self.shards.n_shards.bit_length()
 
     def edge_grams(self, proba: RowArray | np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for classes k < l, (n_pairs, n_features + 1, n_features + 1)."""

@@ -35,10 +35,13 @@ LOOK_SECONDS = 1.0  # between two looks at the scheduler's list of workers, whil
 MOST_SECONDS = 3600.0  # for one answer, however alive its worker is
 START_SECONDS = 30.0  # for a keeper to start
 SCHEDULER_SECONDS = 5.0  # within which the scheduler has to answer,
-SCHEDULER_TRIES = 3
+SCHEDULER_TRIES = 2
 WORKER_SECONDS = 60.0  # for which new workers are waited for when none is left
+CHANCE_SECONDS = 5.0  # after which those that were late have another chance
 MOST_LOSSES = 4  # of the workers of one shard in a row, without an answer between: it is too large for them
-GIVEN_UP = ("KilledWorker", "CancelledError", "FutureCancelledError")  # by Dask: no fault of the computation
+# What Dask raises of a task that it has given up: no fault of the computation. The last is what its `sync` makes of a
+# task that is cancelled just as it is waited for.
+GIVEN_UP = ("KilledWorker", "CancelledError", "FutureCancelledError", "UnboundLocalError")
 LOST = (OSError, RuntimeError, KeyError, TimeoutError)  # what a call raises whose worker, or keeper, is not there
 
 
@@ -448,7 +451,7 @@ class Shards:
                     "last point (warm_start, --resume)"
                 )
             time.sleep(0.1)
-            if time.monotonic() - began > LEAST_DEADLINE:
+            if time.monotonic() - began > CHANCE_SECONDS:
                 self._late.clear()
         return sorted(workers)
 
