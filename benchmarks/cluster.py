@@ -173,9 +173,9 @@ def main(arguments=None) -> None:
     text += f"\n\nBits on 1, 2 and 4 workers: {equal}.\n"
     if options.kills:
         text += (
-            f"\nA worker killed (SIGKILL) at a random moment of {options.kills} fits under L1 of {usual:.2f} s, restarted "
-            f"by its nanny: {same} of {options.kills} ended with the same bits; {np.median(extra):.2f} s more in the "
-            f"median, {extra.max():.2f} s at most.\n"
+            f"\nA worker killed (SIGKILL) at a random moment of {options.kills} fits under L1 of {usual:.2f} s, "
+            f"restarted by its nanny: {same} of {options.kills} ended with the same bits; "
+            f"{np.median(extra):.2f} s more in the median, {extra.max():.2f} s at most.\n"
         )
     if options.rows:
         rows = [

@@ -272,9 +272,9 @@ def test_the_next_block_is_asked_for_before_one_is_read(file, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system tells which pages are resident elsewhere in other ways")
 def test_pages_of_the_file_do_not_stay_after_a_reading(file, monkeypatch):
-    """But for the few beside a block that the system maps along with it."""
-    monkeypatch.setattr(layouts, "MOST_STREAMED", 8000)
-    X = matrix(np.uint8, n_samples=64_000, n_features=64)
+    """But for those beside a block that the system maps along with it, 2 MB at a time where it holds them so."""
+    monkeypatch.setattr(layouts, "MOST_STREAMED", 64_000)
+    X = np.tile(matrix(np.uint8, n_samples=64_000, n_features=64), (12, 1))
     W, b, codes, weights = case(X)
     mapping = file(X)
     rows = Rows.of(mapping)

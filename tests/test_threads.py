@@ -1,6 +1,8 @@
 """What belongs to the whole process is as it was, whatever threads do: warnings, matplotlib's parameters."""
 
 import ast
+import pickle
+import re
 import sys
 import threading
 import warnings
@@ -49,6 +51,14 @@ def test_filters_of_warnings_are_as_they_were():
     before = list(warnings.filters)
     on_threads(lambda: [decode(data) for _ in range(30)])
     assert warnings.filters == before
+
+
+def test_filters_can_be_copied_by_those_who_hand_them_on():
+    """scikit-learn sends them to the threads and processes of its own, by their patterns or pickled."""
+    with quiet():
+        (copied,) = pickle.loads(pickle.dumps(warnings.filters[:1]))
+        assert re.compile(warnings.filters[0][3].pattern).match("any.module") is None
+    assert copied[3].match("any.module") is None
 
 
 def test_only_the_thread_that_asks_is_quiet():

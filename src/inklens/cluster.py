@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 MOST_WORKERS = 256  # on this computer
 CONNECT_SECONDS = 10.0  # until a scheduler has to answer
-CLOSE_SECONDS = 2.0  # for one in this process
+CLOSE_SECONDS = 20.0  # for one in this process
 CHECK_SECONDS = 60.0  # until every worker has said what it runs; busy ones answer between two tasks
 ENCRYPTED = ("tls", "ucx", "wss")  # ways to a scheduler that are encrypted, or (ucx) a cluster's own network
 # What a worker on this computer does first: Ctrl-C reaches all processes of a terminal, and is for the one that asked.

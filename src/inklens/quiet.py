@@ -7,14 +7,21 @@
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class _Inside(threading.local):
-    """Stands in a filter where the pattern of a module's name stands: matches while its thread is inside `quiet`."""
+    """Stands in a filter where the pattern of a module's name stands: matches while its thread is inside `quiet`.
+
+    Who copies the filters, for threads or processes of theirs, gets a pattern that matches no name.
+    """
 
     depth = 0
+    pattern = "(?!)"
+
+    def __reduce__(self) -> tuple[Callable[[str], re.Pattern[str]], tuple[str]]:
+        return re.compile, (self.pattern,)
 
     def match(self, module: str) -> bool:
         return self.depth > 0
