@@ -37,6 +37,7 @@ STILL_ROUNDS = 3  # in which neither objective (by the accuracy) nor believed ga
 SLOW_ROUNDS, SLOW_SECONDS = 25, 5.0  # from which a fit says why
 SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
 EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
+ROUNDING = 1e-14  # of an objective in float64: by less none is lower than another
 GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
 FIRST_ACCURACY, FIRST_ACCURACY_IF_SMOOTH = 1e-3, 1e-4  # of steps (`Demand`), whatever the gap that is asked for
 ACCURACY_STEP = 0.1  # from one accuracy to the next
@@ -279,14 +280,18 @@ class _Run:
                 return
 
     def take(self, point: Iterate) -> None:
-        """Keep the point unless one that is no worse is proven already; bounds only ever improve."""
+        """Keep the point unless one that is no worse is proven already; bounds only ever improve.
+
+        Of two that rounding cannot tell apart the one with the smaller gap is better.
+        """
         best = self.best
         best.n_iter += 1
         falls = np.isinf(self.last) or self.last - point.objective > self.demand.accuracy * abs(self.last)
         proves = np.isfinite(point.gap) and point.gap <= GAP_RATIO * self.believed
         self.n_still = 0 if falls or proves else self.n_still + 1
         self.last, self.believed = point.objective, point.gap
-        if point.objective <= best.objective or not self.proven:
+        is_level = point.gap < self.point.gap and point.objective <= best.objective + ROUNDING * abs(best.objective)
+        if point.objective <= best.objective or is_level or not self.proven:
             best.coef, best.intercept, best.objective = point.coef, point.intercept, point.objective
             self.point, self.proven, self.is_refined = point, False, False
         self._record()
