@@ -20,6 +20,7 @@ from inklens.linear.rows.remote.remote_rows import RemoteRows
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 pd = pytest.importorskip("pandas")
@@ -378,7 +379,9 @@ def test_without_a_scheduler_the_best_point_is_kept(monkeypatch):
     assert time.monotonic() - began[0] < 30.0
     assert model.coef_.any()
     assert model.status_ == "stopped"
-    own.close()
+    with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):  # the cluster looks for its scheduler once more
+        own.close()
+    assert own.cluster.status.name == "closed"
     again = model.fit(lazy, Y, WEIGHTS)
     assert again.status_ == "certified"
     here = SoftmaxRegression(**settings).fit(X, Y, WEIGHTS)
