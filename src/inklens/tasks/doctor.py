@@ -19,6 +19,7 @@ EXTRAS = {
     "notebook": "anywidget",
     "onnx": "onnx",
     "dask": "distributed",
+    "zarr": "zarr",
 }
 ARRAYS = ("torch", "cupy", "jax")
 KERNELS = {

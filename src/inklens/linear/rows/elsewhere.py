@@ -35,7 +35,17 @@ def is_elsewhere(X: object) -> bool:
 
 def is_file(x: object) -> bool:
     """Tell whether something is the name or address of a file of rows."""
-    return isinstance(x, str | Path) and str(x).endswith(FILE_KINDS)
+    return isinstance(x, str | Path) and file_kind(str(x)) is not None
+
+
+def file_kind(name: str) -> str | None:
+    """Return the ending that tells what a file or address holds; None where there is none of those that are known.
+
+    >>> file_kind("part-0.npy"), file_kind("https://example.org/1.npy?key=x"), file_kind("zip://1.npy::s3://all/1.zip")
+    ('.npy', '.npy', '.npy')
+    """
+    links = [link.partition("?")[0] for link in name.split("::")] if "://" in name else [name]
+    return next((kind for link in links for kind in FILE_KINDS if link.endswith(kind)), None)
 
 
 def is_dask(x: object) -> bool:
@@ -55,10 +65,10 @@ def brought(values: T, client: "Client | None" = None) -> T | np.ndarray:
     if not is_elsewhere(values):
         return values
     if is_file(values) or (isinstance(values, list | tuple) and is_file(values[0])):
-        from inklens.linear.rows.remote.sources import open_rows
+        from inklens.linear.rows.remote.files import read_rows
 
         names = values if isinstance(values, list | tuple) else [values]
-        return np.concatenate([np.asarray(open_rows(str(name))) for name in names])
+        return np.concatenate([np.asarray(read_rows(str(name))) for name in names])
     parts = list(values) if isinstance(values, list | tuple) else [values]
     client = client or cluster.current_client()
     if client is not None:
@@ -119,10 +129,10 @@ def by_parts(
         parts = X.to_delayed()
         sizes = (np.nan,) * len(parts)
     else:
-        from inklens.linear.rows.remote.sources import open_rows
+        from inklens.linear.rows.remote.files import read_rows
 
         parts = list(X) if isinstance(X, list | tuple) else [X]
-        parts = [dask.delayed(open_rows)(str(part)) if is_file(part) else part for part in parts]
+        parts = [dask.delayed(read_rows)(str(part)) if is_file(part) else part for part in parts]
         sizes = (np.nan,) * len(parts)
     tail = () if n_columns is None else (n_columns,)
     task = dask.delayed(function)
