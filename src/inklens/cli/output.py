@@ -7,6 +7,7 @@ import sys
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -162,6 +163,18 @@ dask_option = click.option(
 insecure_option = click.option(
     "--insecure", is_flag=True, help="Go to a scheduler on another computer without encryption (plain tcp://)."
 )
+
+
+def cluster_of(dask: str, *, insecure: bool):
+    """Return what opens the cluster that --dask names; what cannot be meant, or is not installed, is said at once."""
+    from inklens import cluster
+    from inklens.errors import require
+
+    require("distributed", extra="dask")
+    place = cluster.where(dask)
+    if place.address is not None:
+        cluster.require_encryption(place.address, insecure=insecure)
+    return partial(cluster.opened, dask, insecure=insecure)
 
 
 def refuse_given(ctx: click.Context, why: str, *names: str) -> None:
