@@ -100,7 +100,7 @@ def times_hessian(problem: Problem, proba: RowArray | np.ndarray) -> Callable[[n
 
 
 def solve_system(
-    problem: Problem, proba: RowArray | np.ndarray, metric: "Metric", target: np.ndarray, accuracy: float
+    problem: Problem, proba: RowArray | np.ndarray, metric: "Preconditioner", target: np.ndarray, accuracy: float
 ) -> np.ndarray:
     """Return H^-1 target for a target that sums to zero over the classes, `accuracy` relative to its size in M^-1."""
     enough = accuracy**2 * float(np.vdot(target, metric.solve(target)))

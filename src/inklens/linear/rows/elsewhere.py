@@ -1,5 +1,6 @@
 """Data that this process does not hold: how they are told from others, without importing what they are of."""
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens import cluster
-from inklens.errors import require
+from inklens.errors import DataError, require
+from inklens.linear import memory
 
 if TYPE_CHECKING:
     from dask.array import Array
     from distributed import Client
 
 T = TypeVar("T")
+BROUGHT_SHARE = 1 / 3  # of the memory limit: who looks at numbers of all rows makes two more arrays of their size
 FILE_KINDS = (".npy", ".parquet", ".zarr", ".idx", ".idx.gz", "-ubyte", "-ubyte.gz")
 
 
@@ -64,6 +67,34 @@ def brought(values: T, client: "Client | None" = None) -> T | np.ndarray:
         found = require("dask", extra="dask").compute(*parts, scheduler="threads")
     arrays = [np.asarray(part) for part in found]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def require_room(shape: tuple[int, int], what: str) -> None:
+    """Raise unless numbers of all rows, float64, may come to this process.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows, and numbers of each.
+    what : str
+        The numbers' name, in the plural.
+
+    Raises
+    ------
+    DataError
+        They would take more than BROUGHT_SHARE of the memory that a computation may take.
+
+    >>> require_room((1_000_000_000, 10), "probabilities")
+    Traceback (most recent call last):
+    ...
+    inklens.errors.DataError: the probabilities of 1,000,000,000 rows (10 numbers each) take 80,000 MB here, and ...
+    """
+    n_bytes, most = 8 * math.prod(shape), int(BROUGHT_SHARE * memory.limit())
+    if n_bytes > most:
+        raise DataError(
+            f"the {what} of {shape[0]:,} rows ({shape[1]} numbers each) take {n_bytes / 1e6:,.0f} MB here, and may "
+            f"take {most / 1e6:,.0f}; give a part of the rows, or raise the limit with {memory.VARIABLE}"
+        )
 
 
 def by_parts(

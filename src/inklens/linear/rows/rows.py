@@ -644,6 +644,14 @@ def is_matrix(X: Array) -> bool:
 
 
 @contextmanager
+def opened(X: Array) -> Iterator[Rows]:
+    """Give data as `Rows`; what they hold elsewhere is given back at the end, unless they were `Rows` before."""
+    rows = X if isinstance(X, Rows) else Rows.of(X)
+    with given_back(rows, X):
+        yield rows
+
+
+@contextmanager
 def given_back(rows: Rows, X: object) -> Iterator[None]:
     """Give back what rows hold elsewhere, unless they are the caller's own."""
     try:
