@@ -8,8 +8,7 @@ Shapes: X (n_samples, n_features), coef (n_classes, n_features), intercept (n_cl
 import numpy as np
 from scipy import sparse
 
-from inklens.linear.arrays import Array, cast, is_foreign, like, namespace
-from inklens.linear.kernels.reference import chunks
+from inklens.linear.arrays import Array, cast, chunks, is_foreign, like, namespace
 
 
 def raw_prediction(X: Array, coef: np.ndarray, intercept: np.ndarray) -> Array:
@@ -66,18 +65,51 @@ def softmax(raw: Array) -> Array:
     return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
-def loss_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:
+def loss_of_scores(z: Array, codes: Array, weights: Array) -> Array:
     """Return sum_i c_i [logsumexp(z_i) - z_i,yi].
 
-    >>> round(loss_of_scores(np.array([[0.0, 0.0]]), np.array([1]), np.array([2.0])), 4)  # 2 log 2
+    >>> round(float(loss_of_scores(np.array([[0.0, 0.0]]), np.array([1]), np.array([2.0]))), 4)  # 2 log 2
     1.3863
     """
-    largest = z.max(axis=1, keepdims=True)
-    own = z[np.arange(len(z)), codes] - largest[:, 0]
-    total = np.exp(z - largest).sum(axis=1).astype(np.float64)
-    return float(weights @ (np.log(total) - own))
+    xp = namespace(z)
+    largest = xp.max(z, axis=1, keepdims=True)
+    own = of_own_class(z, codes) - largest[:, 0]
+    total = cast(row_sums(xp.exp(z - largest)), np.float64)
+    return weights @ (xp.log(total) - cast(own, np.float64))
 
 
-def row_sums(values: np.ndarray) -> np.ndarray:
+def of_own_class(values: Array, codes: Array) -> Array:
+    """Return each row's number for its own class, (n_rows,).
+
+    >>> of_own_class(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0]))
+    array([2., 3.])
+    """
+    return namespace(values).take_along_axis(values, cast(codes, np.int64)[:, None], axis=1)[:, 0]
+
+
+def is_own_class(values: Array, codes: Array) -> Array:
+    """Return the mask of each row's own class, (n_rows, n_classes).
+
+    >>> is_own_class(np.zeros((2, 2)), np.array([1, 0]))
+    array([[False,  True],
+           [ True, False]])
+    """
+    return like(values, codes, np.int64)[:, None] == like(values, np.arange(values.shape[1]), np.int64)[None, :]
+
+
+def of_others(values: Array, codes: Array) -> Array:
+    """Return each row's numbers for the classes that it does not belong to, 0 for its own, (n_rows, n_classes)."""
+    xp = namespace(values)
+    return xp.where(is_own_class(values, codes), xp.zeros_like(values), values)
+
+
+def row_sums(values: Array) -> Array:
     """Return the sums of the rows: NumPy's own are slow where rows are short."""
+    if is_foreign(values):
+        return namespace(values).sum(values, axis=1)
     return np.asarray(values @ np.ones(values.shape[1], values.dtype))
+
+
+def class_sums(values: Array) -> Array:
+    """Return the sums over rows, (n_classes,), in float64."""
+    return namespace(values).sum(cast(values, np.float64), axis=0)
