@@ -14,7 +14,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.estimators import SoftmaxRegression
-from inklens.linear.kernels import library, reference
+from inklens.linear.kernels import library
 from inklens.linear.kernels.backend import PairColumns
 from inklens.linear.kernels.choice import REFERENCE
 from inklens.linear.model_selection import SoftmaxRegressionCV
@@ -41,6 +41,7 @@ MAKERS = {
 def path(request, monkeypatch):
     """The reference as on any device, and compiled passes over the same memory where there is one."""
     monkeypatch.setattr(layouts, "SHARE_MEMORY", request.param == "shared memory" and library.active() != "numpy")
+    monkeypatch.setattr(layouts, "BROUGHT_BELOW", 0)
     return request.param
 
 

@@ -1,8 +1,8 @@
 """The kernels once more, in as few lines as they take on the array API standard: reference, fallback, other devices.
 
 The C library computes the same where it was compiled and the rows are NumPy's; these functions run wherever the rows
-are: NumPy arrays and SciPy matrices, torch or JAX tensors, CuPy arrays. The rows stay there. Coefficients go in and sums
-come out as NumPy arrays; numbers for each row may be NumPy's too, or lie where the rows are.
+are: NumPy arrays and SciPy matrices, torch or JAX tensors, CuPy arrays. The rows stay there. Coefficients go in and
+sums come out as NumPy arrays; numbers for each row may be NumPy's too, or lie where the rows are.
 
 Shapes are those of `backend.py`.
 """
@@ -35,6 +35,7 @@ def scored(
     """Yield some rows at a time, in the type of a pass, and their scores, where the rows are."""
     W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
     for part in chunks(rows):
+        deadline.check()
         X = cast(rows[part, :], dtype)
         yield part, X, X @ W + b
 
@@ -73,8 +74,8 @@ class Reference:
         storage: Storage,
         coef: np.ndarray,
         intercept: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray,
+        codes: Array,
+        weights: Array,
         scores_out: np.ndarray,
         proba_out: np.ndarray,
         n_threads: int = 1,
@@ -83,14 +84,14 @@ class Reference:
         for part, z, proba, sums in evaluated(storage.matrix, coef, intercept, codes, weights, proba_out.dtype):
             scores_out[part], proba_out[part] = to_numpy(z), to_numpy(proba)
             found.append(sums)
-        loss, gradient, sums = summed(found)
-        return LossPass(float(loss), gradient, sums)
+        loss, gradient, of_classes = summed(found)
+        return LossPass(float(loss), gradient, of_classes)
 
     def hessian_pass(
         self,
         storage: Storage,
-        proba: np.ndarray,
-        weights: np.ndarray,
+        proba: Array,
+        weights: Array,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
         n_threads: int = 1,
@@ -106,7 +107,7 @@ class Reference:
         storage: Storage,
         coef: np.ndarray,
         intercept: np.ndarray,
-        weights: np.ndarray,
+        weights: Array,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
         dtype: npt.DTypeLike,
@@ -211,7 +212,7 @@ class Reference:
 
     # ---- second derivatives as matrices ------------------------------------------------------------------------------
 
-    def edge_grams(self, storage: Storage, proba: np.ndarray, weights: np.ndarray, n_threads: int = 1) -> np.ndarray:
+    def edge_grams(self, storage: Storage, proba: Array, weights: Array, n_threads: int = 1) -> np.ndarray:
         rows = storage.matrix
 
         def grams(part: slice) -> Sums:
@@ -244,10 +245,10 @@ class Reference:
     def pair_hessian(
         self,
         storage: Storage,
-        chosen: np.ndarray,
+        chosen: Array,
         pairs: PairColumns,
-        proba: np.ndarray,
-        weights: np.ndarray,
+        proba: Array,
+        weights: Array,
         hessian: np.ndarray,
         *,
         scale: float = 1.0,
@@ -438,7 +439,6 @@ def _curved(
     dtype: npt.DTypeLike,
 ) -> LossPass:
     """Return sum_i c_i (diag p_i - p_i p_i')(D x_i + d) x_i' for probabilities `proba_of(part, rows of it)`."""
-
 
     def curved(part: slice, X: Array, along: Array) -> Sums:
         p, c = proba_of(part, X), like(along, weights[part], dtype)

@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from inklens.linear import deadline
+from inklens.linear import arrays, deadline
+from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import FaceFactor
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods import costs
@@ -249,9 +250,9 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int
     return SubsampledHessian(small, own, build_metric(small, np.asarray(own)))
 
 
-def largest_spread(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def largest_spread(p: Array, weights: Array) -> Array:
     """Return max_k c_i p_ik (1 - p_ik) of some rows, (n_rows,) float32."""
-    return np.asarray((p * (1.0 - p)).max(axis=1) * weights, dtype=np.float32)
+    return arrays.cast(arrays.namespace(p).max(p * (1.0 - p), axis=1) * weights, np.float32)
 
 
 def build_metric(problem: Problem, proba: np.ndarray, n_rows: int | None = None) -> Metric:
