@@ -128,6 +128,15 @@ def like(x: Array, values: Array, dtype: npt.DTypeLike) -> Array:
     return namespace(x).asarray(values, device=array_api_compat.device(x))
 
 
+def ones(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return ones in the type, in the library and on the device of `x`."""
+    if not is_foreign(x):
+        return np.ones(shape, x.dtype)
+    import array_api_compat
+
+    return namespace(x).ones(shape, dtype=x.dtype, device=array_api_compat.device(x))
+
+
 def cast(x: Array, dtype: npt.DTypeLike) -> Array:
     """Return x in one of NumPy's types, without a copy where it has it."""
     if not is_foreign(x):

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from inklens.linear.arrays import Array, cast, chunks, is_foreign, like, namespace
+from inklens.linear.kernels.by_class import of_own_class
 
 
 def raw_prediction(X: Array, coef: np.ndarray, intercept: np.ndarray) -> Array:
@@ -78,38 +79,8 @@ def loss_of_scores(z: Array, codes: Array, weights: Array) -> Array:
     return weights @ (xp.log(total) - cast(own, np.float64))
 
 
-def of_own_class(values: Array, codes: Array) -> Array:
-    """Return each row's number for its own class, (n_rows,).
-
-    >>> of_own_class(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0]))
-    array([2., 3.])
-    """
-    return namespace(values).take_along_axis(values, cast(codes, np.int64)[:, None], axis=1)[:, 0]
-
-
-def is_own_class(values: Array, codes: Array) -> Array:
-    """Return the mask of each row's own class, (n_rows, n_classes).
-
-    >>> is_own_class(np.zeros((2, 2)), np.array([1, 0]))
-    array([[False,  True],
-           [ True, False]])
-    """
-    return like(values, codes, np.int64)[:, None] == like(values, np.arange(values.shape[1]), np.int64)[None, :]
-
-
-def of_others(values: Array, codes: Array) -> Array:
-    """Return each row's numbers for the classes that it does not belong to, 0 for its own, (n_rows, n_classes)."""
-    xp = namespace(values)
-    return xp.where(is_own_class(values, codes), xp.zeros_like(values), values)
-
-
 def row_sums(values: Array) -> Array:
     """Return the sums of the rows: NumPy's own are slow where rows are short."""
     if is_foreign(values):
         return namespace(values).sum(values, axis=1)
     return np.asarray(values @ np.ones(values.shape[1], values.dtype))
-
-
-def class_sums(values: Array) -> Array:
-    """Return the sums over rows, (n_classes,), in float64."""
-    return namespace(values).sum(cast(values, np.float64), axis=0)

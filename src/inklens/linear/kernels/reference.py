@@ -21,8 +21,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array, cast, chunks, like, namespace, to_numpy
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE, LossPass, PairColumns
+from inklens.linear.kernels.by_class import class_sums, is_own_class, of_others, of_own_class
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
-from inklens.linear.softmax import class_sums, is_own_class, of_others, of_own_class, softmax
 
 BYTES_CHUNK = 1 << 12  # rows that `to_bytes` takes at a time
 
@@ -115,7 +115,7 @@ class Reference:
     ) -> LossPass:
         rows = storage.matrix
         W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
-        return _curved(rows, lambda _, X: softmax(X @ W + b), weights, direction, intercept_direction, dtype)
+        return _curved(rows, lambda _, X: _softmax(X @ W + b), weights, direction, intercept_direction, dtype)
 
     def transpose_pass(
         self, storage: Storage, residual: Array, n_threads: int = 1, *, squared: bool = False
@@ -446,6 +446,12 @@ def _curved(
         return cast(residual.T @ X, np.float64), class_sums(residual)
 
     return LossPass(0.0, *summed(starmap(curved, scored(rows, direction, intercept_direction, dtype))))
+
+
+def _softmax(z: Array) -> Array:
+    xp = namespace(z)
+    exponentials = xp.exp(z - xp.max(z, axis=1, keepdims=True))
+    return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
 def _from_own(others: Array, codes: Array) -> Array:

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.arrays import Array
+from inklens.linear.kernels.by_class import class_sums
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import class_sums, loss_of_scores, softmax
+from inklens.linear.softmax import loss_of_scores, softmax
 
 MAX_WEIGHT = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 MIN_WEIGHT = 1e-20  # smallest: below, the loss runs out of float32

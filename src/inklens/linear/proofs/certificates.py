@@ -25,6 +25,7 @@ from scipy.special import entr
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE
+from inklens.linear.kernels.by_class import is_own_class, of_others, of_own_class
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
@@ -41,7 +42,7 @@ from inklens.linear.proofs.dual import (
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import is_own_class, log_softmax, of_others, of_own_class
+from inklens.linear.softmax import log_softmax
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
@@ -171,11 +172,6 @@ def _best_scale(penalty: Penalty, G: np.ndarray, values: Callable[[Sequence[floa
     return best
 
 
-def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
-    """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    return entropies(proba, codes, np.ones(len(proba)), [])[1]
-
-
 def _rounding(proba: RowArray, largest: float, leak: float, n_added: int | None = None) -> tuple[float, float]:
     """Return the error of sums over rows, relative to their terms, and that of G, relative to the terms' weights.
 
@@ -220,7 +216,8 @@ def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at:
     if problem.offset is not None:
         constant = constant + np.abs(problem.offset).max()
         farthest += constant
-    largest = 1.2 * largest_residual(at.proba, problem.codes) if of_scores * farthest <= SURE_OF_SCORES else 1.0
+    is_sure = of_scores * farthest <= SURE_OF_SCORES
+    largest = 1.2 * entropies(at.proba, problem.codes, problem.weights, [])[1] if is_sure else 1.0
     moved = 2.0 * min(1.0, largest) * of_scores * (problem.magnitudes @ widest + total * constant)
     return float(moved + gamma(n_classes + 12) * total + gamma(n_samples + 20) * at.loss)
 

@@ -21,12 +21,13 @@ import numpy as np
 from inklens.linear import arrays
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE
+from inklens.linear.kernels.by_class import of_others, of_own_class
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
-from inklens.linear.softmax import of_others, of_own_class, softmax
+from inklens.linear.softmax import softmax
 
 
 class DualPoint(NamedTuple):

@@ -4,9 +4,11 @@ Scores, probabilities and dual points are made and stay where the rows are. Labe
 coefficients in every pass, and what comes back are sums.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +16,11 @@ import numpy.typing as npt
 from inklens.linear import arrays
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.reference import evaluated, scored, summed
+from inklens.linear.rows.drawing import threshold_of
 from inklens.linear.rows.row_arrays import Joins, Made, RowArray, Tree, merged
 from inklens.linear.rows.rows import Evaluation, Rows
 
+GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
 MOST_GIVEN = 8  # arrays of this process that are remembered to be with the rows
 
 
@@ -44,6 +48,26 @@ class DeviceArray(RowArray):
     def block(self, i: int, known: Made | None = None) -> Array:
         """Return the rows of block i."""
         return self.blocks[i]
+
+    def sample(self, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return about so many rows drawn by their numbers here, >= 0, and their weights; None for all rows.
+
+        What decides for a row is not a random number, which would have to be sent, but the next of an even sequence.
+        """
+        if n_wanted >= len(self):
+            return None, np.ones(len(self), dtype=np.float32)
+
+        def beside_certain(threshold: float) -> tuple[int, float]:
+            n_certain, rest = cast(tuple[float, float], RowArray.total(partial(split, threshold=threshold), self))
+            return int(n_certain), rest
+
+        threshold = threshold_of(n_wanted, beside_certain(np.inf)[1], beside_certain)
+        rows, weights = [], []
+        for part, importance in zip(self.parts, self.blocks, strict=True):
+            drawn, weight = map(arrays.to_numpy, picked(importance, threshold))
+            rows.append(part.start + drawn)
+            weights.append(weight)
+        return np.concatenate(rows), np.concatenate(weights)
 
     @property
     def n_readings(self) -> int:
@@ -121,6 +145,27 @@ def stacked(chunks: Iterable[Array]) -> Array:
     """Return consecutive rows as one array, where they are."""
     pieces = list(chunks)
     return pieces[0] if len(pieces) == 1 else arrays.namespace(pieces[0]).concat(pieces)
+
+
+def split(importance: Array, *, threshold: float) -> tuple[Array, Array]:
+    """Return how many rows reach a threshold, and what all others weigh."""
+    xp = arrays.namespace(importance)
+    certain, importance = importance >= threshold, arrays.cast(importance, np.float64)
+    n_certain = xp.sum(arrays.cast(certain, np.float64))
+    return n_certain, xp.sum(xp.where(certain, xp.zeros_like(importance), importance))
+
+
+def picked(importance: Array, threshold: float) -> tuple[Array, Array]:
+    """Return some rows, each with probability min(1, importance / threshold), and one over these as float32.
+
+    The multiples of the golden ratio, modulo 1, fill the interval more evenly than random numbers, and no period of the
+    rows is in step with them (Weyl 1916, Math. Ann. 77).
+    """
+    xp = arrays.namespace(importance)
+    probability = xp.clip(arrays.cast(importance, np.float64) / threshold, 0.0, 1.0)
+    multiples = xp.cumulative_sum(xp.full_like(probability, GOLDEN_RATIO))
+    rows = xp.nonzero(multiples - xp.floor(multiples) < probability)[0]
+    return rows, arrays.cast(1.0 / arrays.take(probability, rows, 0), np.float32)
 
 
 def brought(total: Tree) -> Tree:
