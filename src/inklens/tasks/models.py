@@ -16,7 +16,7 @@ from inklens.model.records import Certificate, DataRecord, FitRecord
 from inklens.model.scaling import MinMax
 from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.storage import check_folder
+from inklens.storage import check_file
 from inklens.tasks.model_rows import Size, feature_rows, split_rows, with_added
 
 Callback = Callable[[Solution], object]
@@ -171,7 +171,7 @@ def fit(
     """
     check_parameters(C, l1_ratio, tol)
     if out is not None:
-        check_folder(out)
+        check_file(out)
     dataset = load_dataset(data, progress=progress)
     rows = split_rows(dataset, train=train, test=test, seed=seed)
     n_train, n_test = len(rows.y_train), len(rows.y_test)
