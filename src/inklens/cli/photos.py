@@ -1,13 +1,13 @@
 """`inklens read` and `inklens collect`."""
 
 import os
-from functools import partial
 
 import click
 
 from inklens.cli.output import (
     OutFile,
     Renamed,
+    cluster_of,
     dask_option,
     insecure_option,
     json_option,
@@ -192,7 +192,6 @@ def _read_into_table(
     as_json: bool,
     settings: dict,
 ) -> None:
-    from inklens import cluster
     from inklens.errors import require
     from inklens.tasks.reading import load_reader
 
@@ -200,14 +199,11 @@ def _read_into_table(
         raise click.UsageError(
             "--dask needs -o DIR, the folder of the table, such as -o answers.parquet", click.get_current_context()
         )
-    for package, extra in (("distributed", "dask"), ("pyarrow", "parquet")):
-        require(package, extra=extra)
+    cluster = cluster_of(dask, insecure=insecure)
+    require("pyarrow", extra="parquet")
     from inklens.tasks.bulk.pictures import names_on
     from inklens.tasks.bulk.run import read_into_table
 
-    place = cluster.where(dask)
-    if place.address is not None:
-        cluster.require_encryption(place.address, insecure=insecure)
     reader = load_reader(model).with_parameters(**given(settings))
     with progress_bar() as progress:
         result = read_into_table(
@@ -215,7 +211,7 @@ def _read_into_table(
             named=names_on(listed),
             table=table,
             reader=reader,
-            cluster=partial(cluster.opened, dask, insecure=insecure),
+            cluster=cluster,
             many=many,
             size=size,
             progress=progress,

@@ -19,13 +19,13 @@ from inklens.linear.methods.systems import (
     Preconditioner,
     Preconditioning,
     conjugate_gradient,
-    sample,
     times_hessian,
 )
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised, softmax_gap
+from inklens.linear.rows.drawing import sample
 
 ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row

@@ -162,8 +162,11 @@ class RemoteRows(Rows):
         )
         if self.traffic.n_lost:
             line += f", {self.traffic.n_lost} workers lost"
-        link = cluster.dashboard(self.client)
-        return f"{line} ({link})" if link else line
+        return f"{line} ({self._dashboard})" if self._dashboard else line
+
+    @cached_property
+    def _dashboard(self) -> str | None:
+        return cluster.dashboard(self.client)
 
     def close(self) -> None:
         """Give the workers' memory back; these rows cannot be used any more."""
