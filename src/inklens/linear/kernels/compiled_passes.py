@@ -179,7 +179,7 @@ def _is_wide(storage: Storage, n_classes: int, n_threads: int) -> bool:
     n_samples, n_features = storage.shape
     if storage.indptr is not None or n_features <= WIDE:
         return False
-    sums = library.call("workspace_bytes", n_features, lanes(n_classes)) * n_threads
+    sums: int = library.call("workspace_bytes", n_features, lanes(n_classes)) * n_threads
     return sums > n_samples * n_features * storage.values.itemsize
 
 
