@@ -180,7 +180,7 @@ def _is_wide(storage: Storage, n_classes: int, n_threads: int) -> bool:
     if storage.indptr is not None or n_features <= WIDE:
         return False
     sums: int = library.call("workspace_bytes", n_features, lanes(n_classes)) * n_threads
-    return sums > n_samples * n_features * storage.values.itemsize
+    return bool(sums > n_samples * n_features * storage.values.itemsize)
 
 
 def _run(
