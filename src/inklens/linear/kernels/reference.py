@@ -165,7 +165,7 @@ class Reference:
     def moved(self, proba: Array, along: Array) -> Array:
         xp = namespace(proba)
         mean = xp.sum(proba * along, axis=1, keepdims=True)
-        point = proba * xp.clip(1.0 + along - mean, 0.0)
+        point = proba * xp.clip(1.0 + along - mean, 0.0, None)
         total = xp.sum(point, axis=1, keepdims=True)
         left = total > 0.0
         return xp.where(left, point / xp.where(left, total, xp.ones_like(total)), proba)
@@ -461,9 +461,10 @@ def _from_own(others: Array, codes: Array) -> Array:
 
 
 def _entropy(p: Array) -> Array:
-    """Return -p log p, entry by entry."""
+    """Return -p log p, entry by entry: 0 for 0, and -infinity for what is no probability."""
     xp = namespace(p)
-    return -p * xp.log(xp.where(p > 0.0, p, xp.ones_like(p)))
+    found = -p * xp.log(xp.where(p > 0.0, p, xp.ones_like(p)))
+    return xp.where(p < 0.0, xp.full_like(p, -np.inf), found)
 
 
 def _square(X: Array) -> Array:

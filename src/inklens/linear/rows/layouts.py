@@ -219,7 +219,7 @@ def dense_storage(X: Array) -> Storage:
         raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
     if arrays.is_foreign(X):
         X = _number_type(arrays.require_real(X))
-        if not (SHARE_MEMORY and arrays.is_in_memory(X)) and _n_bytes(X) >= BROUGHT_BELOW:
+        if not is_shared(X) and _n_bytes(X) >= BROUGHT_BELOW:
             arrays.require_float64(X)
             return Storage(X, None, None, tuple(X.shape), REFERENCE)
         X = arrays.to_numpy(X)
@@ -229,6 +229,11 @@ def dense_storage(X: Array) -> Storage:
     if (X.shape[1] > 1 and X.strides[1] != itemsize) or X.strides[0] % itemsize or not X.flags.aligned:
         X = np.require(X, requirements=["C", "A"])
     return Storage(X, None, None, X.shape, backend_of(X))
+
+
+def is_shared(X: Array) -> bool:
+    """Tell whether compiled passes read another library's array in the memory where it lies."""
+    return SHARE_MEMORY and arrays.is_in_memory(X)
 
 
 def _n_bytes(X: Array) -> int:

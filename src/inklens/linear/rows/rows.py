@@ -210,6 +210,11 @@ class Rows:
         return is_whole or n_bytes <= memory.share(HELD_SHARE, HELD)
 
     @property
+    def reads_quickly(self) -> bool:
+        """Whether rows that are not held are so few that to read all costs no more than to fit some in their place."""
+        return False
+
+    @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest values as stored, times scale, which may be negative."""
         low = np.min([block.inspection.low for block in self.blocks], axis=0)
