@@ -83,6 +83,20 @@ def test_each_row_is_judged_and_explained_by_the_model_that_did_not_see_it():
     assert not reader.coef.any()  # the model itself is left as it was
 
 
+def test_the_model_of_a_fold_is_the_fit_of_the_other_rows_with_their_weights():
+    rng = np.random.default_rng(2)
+    X, y, weights = rng.random((60, 4)), rng.choice(list("ab"), 60), rng.integers(0, 4, 60).astype(float)
+    reader = DigitReader(np.zeros((2, 4)), np.zeros(2), ("a", "b"), (2, 2))
+    estimator = SoftmaxRegression(C=1.0, tol=1e-10)
+    judged = out_of_fold(reader, X, y, estimator=estimator, sample_weight=weights, folds=3)
+    for number, model in enumerate(judged.models):
+        seen = judged.fold != number
+        again = np.repeat(np.flatnonzero(seen), weights[seen].astype(int))
+        expected = SoftmaxRegression(C=1.0, tol=1e-10).fit(X[again], y[again]).predict_proba(X[~seen])
+        assert np.abs(model.predict_proba(X[~seen]) - expected).max() < 1e-4
+        assert np.abs(judged.proba[~seen] - expected).max() < 1e-4
+
+
 def test_a_row_at_its_threshold_is_confident_and_errors_are_scaled_to_all_rows():
     """By hand, after eq. 1 to 3 of Northcutt, Jiang and Chuang."""
     proba = np.array(
