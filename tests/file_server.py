@@ -22,9 +22,11 @@ class WithRanges(Whole):
 
     def do_GET(self):
         asked = self.headers.get("Range")
-        if asked is None:
+        path = Path(self.translate_path(self.path))
+        if asked is None or not path.is_file():
+            WithRanges.sent += path.stat().st_size if path.is_file() else 0
             return super().do_GET()
-        content = Path(self.translate_path(self.path)).read_bytes()
+        content = path.read_bytes()
         first, last = asked.removeprefix("bytes=").split("-")
         part = content[int(first) : int(last) + 1 if last else None]
         self.send_response(206)

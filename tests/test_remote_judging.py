@@ -1,5 +1,7 @@
 """Doubtful labels, stability, deviations and votes of rows on Dask workers: those of the same rows on one machine."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -147,6 +149,29 @@ def test_a_file_beyond_memory_has_the_same_deviations(tmp_path, monkeypatch):
     rows = Rows.of(np.load(tmp_path / "X.npy", mmap_mode="r"))
     assert all(block.is_streamed for block in rows.blocks)
     np.testing.assert_allclose(curvature(model, rows, Y).sampling, curvature(model, X, Y).sampling, rtol=1e-7)
+
+
+def test_parts_that_a_fold_has_nothing_of_are_no_trouble():
+    edges = [0, 1, 2, 450, 451, 899, 900]
+    parts = [dask.delayed(X[a:b]) for a, b in pairwise(edges)]
+    judge = {"estimator": SoftmaxRegression(C=0.5, tol=1e-9), "folds": 3}
+    here = out_of_fold(reader(), Rows.of(X, scale=1 / 255), Y, **judge)
+    rows = Rows.of(parts, scale=1 / 255)
+    np.testing.assert_allclose(out_of_fold(reader(), rows, Y, **judge).proba, here.proba, atol=1e-4)
+    model = SoftmaxRegression(C=0.5, l1_ratio=1.0, tol=1e-8).fit(rows, Y)
+    assert stability(model, rows, Y, n_refits=2, tol=1e-3).gaps.max() <= 1e-3
+    rows.close()
+
+
+def test_rows_that_are_judged_stay_where_they_are(monkeypatch):
+    """Where a fold's rows are few they come here to be fitted, and those that it judges never do."""
+    asked = []
+    take = RemoteRows.take
+    monkeypatch.setattr(RemoteRows, "take", lambda self, rows: asked.append(len(rows)) or take(self, rows))
+    rows = Rows.of(da.from_array(X, chunks=(200, -1)), scale=1 / 255)
+    out_of_fold(reader(), rows, Y, estimator=SoftmaxRegression(C=0.5, tol=1e-3, max_iter=0), folds=10)
+    assert min(n for n in asked if n > 80) >= 0.8 * N
+    rows.close()
 
 
 # ---- what comes here -------------------------------------------------------------------------------------------------

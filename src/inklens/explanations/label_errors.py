@@ -212,7 +212,7 @@ def _judged(
         seen, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         _check_weights(codes[seen], weights[seen], reader.classes, present)
         _fit_quietly(fit, rows.take(seen), y[seen], weights[seen])
-        proba[held[:, None], present] = fit.predict_proba(rows.take(held))
+        proba[held[:, None], present] = fit.predict_proba(rows.chosen(held))
         models.append(_with_coefficients(reader, fit, present))
         gaps.append(float(fit.dual_gap_))
     return OutOfFold(tuple(models), fold, proba, tuple(gaps))

@@ -45,6 +45,7 @@ def unpad(array: np.ndarray) -> np.ndarray | None:
     base = array.base
     if (
         isinstance(base, np.ndarray)
+        and len(array)
         and base.ndim == 2
         and base.dtype == array.dtype
         and base.flags.c_contiguous

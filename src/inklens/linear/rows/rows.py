@@ -495,6 +495,10 @@ class Rows:
                 blocks.append(Block(exact, fast, inspect(exact, self.n_threads)))
         return replace(self, blocks=blocks)
 
+    def chosen(self, rows: np.ndarray) -> "Rows":
+        """Return some rows (sorted indices) as `take` does, and where they are, too, where others hold them."""
+        return self.take(rows)
+
     def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
         """Return some columns (ascending) of some rows (sorted indices) as scaled CSR, float32 with int32 columns."""
         place = np.full(self.n_features, -1, dtype=np.int32)
@@ -566,6 +570,8 @@ class Rows:
         c_i p_ik p_il between two classes, lighter than `sampling_threshold` are sampled.
         """
         hessian = np.zeros((len(classes), len(classes)), dtype=np.float32)
+        if not self.n_samples:  # a shard that a fold has nothing of
+            return hessian
         used, place = np.unique(np.append(features, self.n_features), return_inverse=True)
         columns = PairColumns(used, place[:-1].astype(np.int32), classes, proba.shape[1])
         largest_weight = max(weights.max(), np.finfo(float).tiny)

@@ -405,16 +405,20 @@ class RemoteRows(Rows):
     def take(self, rows: np.ndarray) -> Rows:
         """Return some rows (sorted indices): few come here, many stay where they are."""
         if len(rows) > 2 * self.n_subsample:
-            chosen = [within(rows, part) for part in self.slices]
-            given = self.kept(Given(self.shards.name("chosen")))
-            self.shards.give(given.name, chosen)
-            return self._made(lambda name: Taken(name, self.recipe, given, len(rows)), [len(some) for some in chosen])
+            return self.chosen(rows)
         stored = cast(list[tuple[np.ndarray, float]], self.each(Stored(self.recipe, self.slices, rows)))
         scales = {scale for _, scale in stored}
         if len(scales) > 1:
             stored = [(values * scale, 1.0) for values, scale in stored]
         whole = np.concatenate([values for values, _ in stored])
         return Rows([make_block(dense_storage(whole), self.n_threads)], stored[0][1], self.n_threads)
+
+    def chosen(self, rows: np.ndarray) -> Rows:
+        """Return some rows (sorted indices), however few, where they are."""
+        chosen = [within(rows, part) for part in self.slices]
+        given = self.kept(Given(self.shards.name("chosen")))
+        self.shards.give(given.name, chosen)
+        return self._made(lambda name: Taken(name, self.recipe, given, len(rows)), [len(some) for some in chosen])
 
     def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
         """Return some columns of some rows as scaled CSR, here."""
