@@ -173,7 +173,8 @@ def fit(
 ) -> Fit:
     """Load, split, scale, fit, judge and save.
 
-    A fit that takes more than a moment keeps a checkpoint beside `out` (``FILE.checkpoint``) until the model is there.
+    A fit that takes more than a moment keeps a checkpoint beside `out` (``FILE.checkpoint``) until it is done; Ctrl-C
+    and the end of `time_budget` leave it. A fit that starts from a model, or with `max_pixels`, has none.
 
     Parameters
     ----------
@@ -239,7 +240,8 @@ def fit(
     asked = FitRecord(C, l1_ratio, group, tol, "min-max" if scale == "min-max" else "255", standardize)
     classes, codes = _coded(rows.y_train)
     question = Question(data_record, asked, features, tuple(classes.tolist()))
-    checkpoint = None if out is None or max_pixels is not None else Checkpoint.beside(out, question)
+    is_kept = out is not None and max_pixels is None and start is None
+    checkpoint = Checkpoint.beside(out, question) if out is not None and is_kept else None
     begin = None if start is None or start.classes != question.classes else Point(start.coef, start.intercept)
     if resume and checkpoint is not None:
         begin = checkpoint.resume() or begin
@@ -261,14 +263,13 @@ def fit(
     if out is not None:
         result.reader.save(out)
         result = replace(result, model=os.fspath(out))
-    if checkpoint is not None:
-        if checkpoint.warning:
-            result = replace(result, warnings=(*result.warnings, checkpoint.warning))
-        if result.interrupted:
-            result = replace(result, checkpoint=os.fspath(checkpoint.path))
-        else:
-            checkpoint.remove()
-    return result
+    if checkpoint is None:
+        return result
+    if result.interrupted or (time_budget is not None and result.status == "stopped"):
+        result = replace(result, checkpoint=checkpoint.keep(fitted.solution))
+    else:
+        checkpoint.remove()
+    return replace(result, warnings=tuple(filter(None, (*result.warnings, checkpoint.warning))))
 
 
 def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
@@ -373,8 +374,6 @@ def _fit_rows(
         solution = solve(problem, tol=asked.tol, time_budget=time_budget, start=start, callback=follow)
     except FitInterrupted as interruption:
         solution, interrupted = interruption.solution, True
-        if follow.checkpoint is not None:
-            follow.checkpoint.keep(solution)
     except FitLost as error:
         raise follow.lost(error) from error
     return _Fitted(solution, classes, asked, time.perf_counter() - began, interrupted, begin)
