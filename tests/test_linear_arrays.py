@@ -14,7 +14,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.estimators import SoftmaxRegression
-from inklens.linear.kernels import library, reference
+from inklens.linear.kernels import library
 from inklens.linear.kernels.backend import PairColumns
 from inklens.linear.kernels.choice import REFERENCE
 from inklens.linear.model_selection import SoftmaxRegressionCV
@@ -41,6 +41,7 @@ MAKERS = {
 def path(request, monkeypatch):
     """The reference as on any device, and compiled passes over the same memory where there is one."""
     monkeypatch.setattr(layouts, "SHARE_MEMORY", request.param == "shared memory" and library.active() != "numpy")
+    monkeypatch.setattr(layouts, "BROUGHT_BELOW", 0)
     return request.param
 
 
@@ -66,7 +67,7 @@ def problem(n_samples=120, n_features=9, n_classes=4, seed=0):
 @pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64, np.int16, np.bool_])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_product_is_that_of_the_numpy_rows(make, kind, dtype, monkeypatch):
-    monkeypatch.setattr(reference, "CHUNK", 200)  # several chunks
+    monkeypatch.setattr(arrays, "CHUNK", 200)  # several chunks
     X, coef, intercept, codes, weights = problem()
     X = X.astype(kind)
     here, there = Rows.of(X, scale=0.5), Rows.of(make(X), scale=0.5)
@@ -141,7 +142,7 @@ def test_gradient_and_curvature_are_derivatives(make):
 
 @LIBRARIES
 def test_second_derivatives_as_matrices(make, monkeypatch):
-    monkeypatch.setattr(reference, "CHUNK", 500)
+    monkeypatch.setattr(arrays, "CHUNK", 500)
     X, coef, _, _, weights = problem()
     proba, x = softmax(X @ coef.T), np.column_stack([X, np.ones(len(X))])
     grams = np.zeros((proba.shape[1], 4, 5), dtype=np.float32)  # larger than it needs to be

@@ -128,6 +128,12 @@ def opened(text: str, *, insecure: bool = False) -> "Iterator[Client]":
         yield client
 
 
+def threads_of_each(n_workers: int | None = None) -> tuple[int, int]:
+    """Return how many workers are started on this computer, by default one for each core, and the threads of each."""
+    n_workers = n_workers or _cores()
+    return n_workers, max(1, _cores() // n_workers)
+
+
 @contextmanager
 def _started(n_workers: int) -> "Iterator[Client]":
     """Start workers on this computer; nothing but the loopback interface is listened to."""
@@ -135,7 +141,7 @@ def _started(n_workers: int) -> "Iterator[Client]":
     with require("dask", extra="dask").config.set(SPARING):
         cluster = distributed.LocalCluster(
             n_workers=n_workers,
-            threads_per_worker=max(1, _cores() // n_workers),
+            threads_per_worker=threads_of_each(n_workers)[1],
             processes=True,
             host=LOOPBACK,
             dashboard_address=f"{LOOPBACK}:0",  # None would still listen, at Dask's own port, which another may have
@@ -157,7 +163,7 @@ class InProcess:
         distributed = require("distributed", extra="dask")
         self.cluster = distributed.LocalCluster(
             n_workers=n_workers,
-            threads_per_worker=max(1, _cores() // n_workers),
+            threads_per_worker=threads_of_each(n_workers)[1],
             processes=False,
             dashboard_address=f"{LOOPBACK}:0",
             worker_dashboard_address=f"{LOOPBACK}:0",  # None would listen on every interface

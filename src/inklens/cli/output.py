@@ -85,23 +85,46 @@ class OutFile(click.Path):
         self.or_folder = or_folder
 
     def convert(self, value, param, ctx):
-        """Refuse a folder that is not there before any work is done."""
-        from inklens.errors import OutputError
+        """Refuse a place for no such output before any work is done."""
+        from inklens.storage import check_file, check_folder
+
+        path = os.fsdecode(super().convert(value, param, ctx))
+        if path != "-" or not self.allow_dash:
+            _checked(check_folder if self.or_folder and not Path(path).suffix else check_file, path, ctx)
+        return path
+
+
+class OutFolder(click.Path):
+    """A folder to write into, which is made where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value, param, ctx):
+        """Refuse what is there and is no folder before any work is done."""
         from inklens.storage import check_folder
 
         path = os.fsdecode(super().convert(value, param, ctx))
-        if self.or_folder and not Path(path).suffix:  # a folder, which is made
-            return path
-        try:
-            check_folder(path)
-        except OutputError as error:
-            raise click.UsageError(str(error), ctx) from error
+        _checked(check_folder, path, ctx)
         return path
+
+
+def _checked(check: Callable[[str], None], path: str, ctx: click.Context | None) -> None:
+    from inklens.errors import OutputError
+
+    if path == "-":
+        raise click.UsageError(
+            "cannot write to '-': standard output is for what the command says; name a place ('./-' is one, too)", ctx
+        )
+    try:
+        check(path)
+    except OutputError as error:
+        raise click.UsageError(str(error), ctx) from error
 
 
 def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
     """-o, --out: where the result goes, a file unless the metavar is DIR."""
-    kind = click.Path(file_okay=False) if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
+    kind = OutFolder() if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
     return click.option(
         "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
     )

@@ -6,8 +6,8 @@ namespace (``xp``). NumPy arrays and SciPy's sparse matrices pass through the sa
 Python array API standard 2024.12, https://data-apis.org/array-api.
 """
 
-import contextlib
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from inklens.errors import DataError
 # a Protocol: operators return the library's own type, and functions are asked of `namespace`.
 Array: TypeAlias = Any
 
+CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
 PROCESSOR = 1  # DLPack's number of the device whose memory is this process's (kDLCPU)
 
 
@@ -106,13 +107,17 @@ def to_numpy(x: Array) -> np.ndarray:
 
     if getattr(x, "requires_grad", False):
         x = x.detach()
-    with contextlib.suppress(ValueError):  # a library that knows one device only, by another name
+    try:
         x = array_api_compat.to_device(x, "cpu")
+    except ValueError:  # a library whose devices have other names
+        x = array_api_compat.to_device(x, namespace(x).__array_namespace_info__().default_device())
     return np.asarray(x)
 
 
-def like(x: Array, values: np.ndarray, dtype: npt.DTypeLike) -> Array:
-    """Return NumPy values in that type, in the library and on the device of `x`."""
+def like(x: Array, values: Array, dtype: npt.DTypeLike) -> Array:
+    """Return values in that type, in the library and on the device of `x`; they are NumPy's, or there already."""
+    if is_foreign(values):
+        return cast(values, dtype)
     values = np.ascontiguousarray(values, dtype=dtype)
     if not is_foreign(x):
         return values
@@ -123,6 +128,15 @@ def like(x: Array, values: np.ndarray, dtype: npt.DTypeLike) -> Array:
     return namespace(x).asarray(values, device=array_api_compat.device(x))
 
 
+def ones(x: Array, shape: tuple[int, ...]) -> Array:
+    """Return ones in the type, in the library and on the device of `x`."""
+    if not is_foreign(x):
+        return np.ones(shape, x.dtype)
+    import array_api_compat
+
+    return namespace(x).ones(shape, dtype=x.dtype, device=array_api_compat.device(x))
+
+
 def cast(x: Array, dtype: npt.DTypeLike) -> Array:
     """Return x in one of NumPy's types, without a copy where it has it."""
     if not is_foreign(x):
@@ -131,8 +145,23 @@ def cast(x: Array, dtype: npt.DTypeLike) -> Array:
     return xp.astype(x, getattr(xp, np.dtype(dtype).name), copy=False)
 
 
-def take(x: Array, indices: np.ndarray, axis: int) -> Array:
+def dtype_of(x: Array) -> np.dtype:
+    """Return the type of real numbers of an array: float32, or float64."""
+    return np.dtype(np.float64 if x.dtype == namespace(x).float64 else np.float32)
+
+
+def take(x: Array, indices: Array, axis: int) -> Array:
     """Return some rows (axis 0) or columns (axis 1) of a matrix."""
     if is_foreign(x):
         return namespace(x).take(x, like(x, indices, np.int64), axis=axis)
     return x[indices] if axis == 0 else x[:, indices]
+
+
+def chunks(rows: Array, width: int | None = None) -> Iterator[slice]:
+    """Yield slices over the rows such that `width` entries of each (all of them) make up at most CHUNK."""
+    n_samples, n_features = rows.shape
+    step = max(1, CHUNK // max(1, width or n_features))
+    if sparse.issparse(rows) and width is None:
+        step = max(1, n_samples)
+    for start in range(0, max(1, n_samples), step):
+        yield slice(start, min(start + step, n_samples))

@@ -8,8 +8,8 @@ Shapes: X (n_samples, n_features), coef (n_classes, n_features), intercept (n_cl
 import numpy as np
 from scipy import sparse
 
-from inklens.linear.arrays import Array, cast, is_foreign, like, namespace
-from inklens.linear.kernels.reference import chunks
+from inklens.linear.arrays import Array, cast, chunks, is_foreign, like, namespace
+from inklens.linear.kernels.by_class import of_own_class
 
 
 def raw_prediction(X: Array, coef: np.ndarray, intercept: np.ndarray) -> Array:
@@ -75,18 +75,21 @@ def softmax(raw: Array) -> Array:
     return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
-def loss_of_scores(z: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> float:
+def loss_of_scores(z: Array, codes: Array, weights: Array) -> Array:
     """Return sum_i c_i [logsumexp(z_i) - z_i,yi].
 
-    >>> round(loss_of_scores(np.array([[0.0, 0.0]]), np.array([1]), np.array([2.0])), 4)  # 2 log 2
+    >>> round(float(loss_of_scores(np.array([[0.0, 0.0]]), np.array([1]), np.array([2.0]))), 4)  # 2 log 2
     1.3863
     """
-    largest = z.max(axis=1, keepdims=True)
-    own = z[np.arange(len(z)), codes] - largest[:, 0]
-    total = np.exp(z - largest).sum(axis=1).astype(np.float64)
-    return float(weights @ (np.log(total) - own))
+    xp = namespace(z)
+    largest = xp.max(z, axis=1, keepdims=True)
+    own = of_own_class(z, codes) - largest[:, 0]
+    total = cast(row_sums(xp.exp(z - largest)), np.float64)
+    return weights @ (xp.log(total) - cast(own, np.float64))
 
 
-def row_sums(values: np.ndarray) -> np.ndarray:
+def row_sums(values: Array) -> Array:
     """Return the sums of the rows: NumPy's own are slow where rows are short."""
+    if is_foreign(values):
+        return namespace(values).sum(values, axis=1)
     return np.asarray(values @ np.ones(values.shape[1], values.dtype))

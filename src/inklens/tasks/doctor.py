@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 
-from inklens import __version__
+from inklens import __version__, cluster
 from inklens.datasets.openml import cache
 from inklens.errors import InklensError
 from inklens.quiet import quiet
+from inklens.tasks import devices
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "safetensors", "click", "rich", "jinja2")
 EXTRAS = {
@@ -19,8 +20,8 @@ EXTRAS = {
     "notebook": "anywidget",
     "onnx": "onnx",
     "dask": "distributed",
+    "zarr": "zarr",
 }
-ARRAYS = ("torch", "cupy", "jax")
 KERNELS = {
     "avx512": "compiled, AVX-512",
     "avx2": "compiled, AVX2 and FMA",
@@ -50,7 +51,8 @@ def examine() -> list[Finding]:
         _reader(),
         *map(_package, NEEDED),
         *[_extra(extra, module) for extra, module in EXTRAS.items()],
-        _arrays(),
+        *_arrays(),
+        *_dask(),
     ]
 
 
@@ -65,7 +67,20 @@ def _speed() -> list[Finding]:
         found = choice()
     by_choice = "INKLENS_KERNELS=numpy asks for them; unset it for faster fits" if found.name == "numpy" else ""
     advice = f"{found.reason}; {REMEDY}" if found.reason else by_choice
-    return [Finding("kernels", KERNELS[found.name], advice), Finding("threads", str(default_threads()))]
+    return [Finding("kernels", KERNELS[found.name], advice), Finding("threads", str(default_threads())), _blas()]
+
+
+def _blas() -> Finding:
+    """Which libraries multiply matrices for NumPy and SciPy, and for what processor."""
+    import scipy.linalg  # noqa: F401  (brings its own)
+    from threadpoolctl import threadpool_info
+
+    found = {
+        f"{info['internal_api']} {info['version'] or ''} {info.get('architecture', '')}".strip()
+        for info in threadpool_info()
+        if info["user_api"] == "blas"
+    }
+    return Finding("BLAS", ", ".join(sorted(found)) or "NumPy's own, of which nothing is known")
 
 
 def _data_cache() -> Finding:
@@ -89,12 +104,30 @@ def _extra(extra: str, module: str) -> Finding:
     return Finding(f"extra {extra}", "not installed", f"pip install 'inklens[{extra}]'")
 
 
-def _arrays() -> Finding:
-    """Whose arrays, beside NumPy's, can be fitted where they lie."""
-    found = [name for name in ARRAYS if find_spec(name)]
-    missing = [name for name in ARRAYS if name not in found]
+def _arrays() -> list[Finding]:
+    """Whose arrays, beside NumPy's, can be fitted where they lie, and what happens to those of each device."""
+    found = devices.libraries(tuple(devices.ASKED))
+    missing = [name for name in devices.ASKED if name not in [library.name for library in found]]
     absent = f" (not installed: {', '.join(missing)})" if missing else ""
-    return Finding("arrays", ", ".join(["numpy", "scipy", *found]) + absent)
+    usable = [library.name for library in found if not library.trouble]
+    return [Finding("arrays", ", ".join(["numpy", "scipy", *usable]) + absent), *map(_library, found)]
+
+
+def _library(library: devices.Library) -> Finding:
+    if library.trouble:
+        return Finding(library.name, library.trouble)
+    told = "; ".join(f"X on {device}: {devices.HANDLING[how]}" for device, how in library.devices.items())
+    return Finding(library.name, f"{library.version}: {', '.join(library.devices) or 'no device'}", told)
+
+
+def _dask() -> list[Finding]:
+    """What `--dask local` would start."""
+    if not find_spec("distributed"):
+        return []
+    n_workers, n_threads = cluster.threads_of_each()
+    return [
+        Finding("--dask local", f"{n_workers} workers of {n_threads} thread{'s' * (n_threads > 1)}, on this computer")
+    ]
 
 
 def _reader() -> Finding:

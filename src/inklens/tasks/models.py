@@ -19,7 +19,7 @@ from inklens.linear.softmax import n_right
 from inklens.model.records import Certificate, DataRecord, FitRecord
 from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.storage import check_folder
+from inklens.storage import check_file
 from inklens.tasks.checkpoints import Checkpoint, Point, Question
 from inklens.tasks.halves import Halves
 from inklens.tasks.model_rows import Size, split_rows, with_added
@@ -222,7 +222,7 @@ def fit(
     """
     check_parameters(C, l1_ratio, tol)
     if out is not None:
-        check_folder(out)
+        check_file(out)
     if resume and (out is None or max_pixels is not None):
         raise ParameterError(
             "a fit goes on from the checkpoint beside its model (-o); with --max-pixels it is many fits, without one"

@@ -1,7 +1,8 @@
 """What the kernels compute, whoever does it: `compiled.py` by the C library, `reference.py` on the array API.
 
 A backend is chosen once per storage (`choice.py`) and knows all primitives over rows and on dense matrices; nothing
-else asks which one runs. What goes in and comes out are NumPy arrays; the rows stay where they are.
+else asks which one runs. Coefficients and sums are NumPy arrays; the rows stay where they are, and numbers for each row
+may lie there, too.
 
 Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights (n_samples,), scores and proba
 (n_samples, n_classes), H (n, n) float32 symmetric, vectors over its coordinates (n,) float64.
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from inklens.linear.arrays import Array
 from inklens.linear.kernels.storage import Inspection, Storage
 
 SUMMED_AT_ONCE = 128  # terms of a sum whose rounding counts; `simplex.c` has the same
@@ -132,8 +134,8 @@ class Backend(Protocol):
         storage: Storage,
         coef: np.ndarray,
         intercept: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray,
+        codes: Array,
+        weights: Array,
         scores_out: np.ndarray,
         proba_out: np.ndarray,
         n_threads: int = 1,
@@ -143,8 +145,8 @@ class Backend(Protocol):
     def hessian_pass(
         self,
         storage: Storage,
-        proba: np.ndarray,
-        weights: np.ndarray,
+        proba: Array,
+        weights: Array,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
         n_threads: int = 1,
@@ -156,7 +158,7 @@ class Backend(Protocol):
         storage: Storage,
         coef: np.ndarray,
         intercept: np.ndarray,
-        weights: np.ndarray,
+        weights: Array,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
         dtype: npt.DTypeLike,
@@ -165,7 +167,7 @@ class Backend(Protocol):
         """Return what `hessian_pass` does with the probabilities at (coef, intercept), which nobody needs to hold."""
 
     def transpose_pass(
-        self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
+        self, storage: Storage, residual: Array, n_threads: int = 1, *, squared: bool = False
     ) -> np.ndarray:
         """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
 
@@ -178,25 +180,23 @@ class Backend(Protocol):
     # ---- rows of probabilities, (n_samples, n_classes) in float32 or float64; a row means what those of other classes
     # tell, its own is 1 less these ------------------------------------------------------------------------------------
 
-    def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def flows(self, proba: Array, codes: Array, weights: Array) -> Array:
         """Return the weighted probability that rows of each class give to each class, (n_classes, n_classes).
 
         Summed over SUMMED_AT_ONCE rows at a time, or as many as there are classes: a term passes through no more
         additions than these and the number of such blocks.
         """
 
-    def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def residual(self, proba: Array, codes: Array, weights: Array) -> Array:
         """Return c_i (y_i - p_i), in the type of `proba`."""
 
-    def entropies(
-        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
-    ) -> tuple[np.ndarray, float]:
+    def entropies(self, proba: Array, codes: Array, weights: Array, scales: np.ndarray) -> tuple[Array, Array]:
         """Return sum_i c_i H((1 - s) y_i + s p_i) for each scale s, H(p) = -sum_k p_k log p_k.
 
         Also returns the largest probability that a row gives to classes other than its own.
         """
 
-    def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
+    def moved(self, proba: Array, along: Array) -> Array:
         """Return p + (diag p - p p') v of each row, clipped to the simplex; a row of which nothing is left stays."""
 
     # ---- layout ------------------------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class Backend(Protocol):
 
     # ---- second derivatives as matrices ------------------------------------------------------------------------------
 
-    def edge_grams(self, storage: Storage, proba: np.ndarray, weights: np.ndarray, n_threads: int = 1) -> np.ndarray:
+    def edge_grams(self, storage: Storage, proba: Array, weights: Array, n_threads: int = 1) -> np.ndarray:
         """Return sum_i c_i p_ik p_il [x_i 1][x_i 1]' for the classes k < l in order, (n_pairs, p + 1, p + 1) float64.
 
         `proba` is float64. Minus these are the Hessian's blocks of two classes; a class's own is the sum of its pairs'.
@@ -239,10 +239,10 @@ class Backend(Protocol):
     def pair_hessian(
         self,
         storage: Storage,
-        chosen: np.ndarray,
+        chosen: Array,
         pairs: PairColumns,
-        proba: np.ndarray,
-        weights: np.ndarray,
+        proba: Array,
+        weights: Array,
         hessian: np.ndarray,
         *,
         scale: float = 1.0,

@@ -1,39 +1,58 @@
 """The kernels once more, in as few lines as they take on the array API standard: reference, fallback, other devices.
 
 The C library computes the same where it was compiled and the rows are NumPy's; these functions run wherever the rows
-are: NumPy arrays and SciPy matrices, torch or JAX tensors, CuPy arrays. The rows stay there; what goes in and comes out
-are NumPy arrays (coefficients, scores, probabilities).
+are: NumPy arrays and SciPy matrices, torch or JAX tensors, CuPy arrays. The rows stay there. Coefficients go in and
+sums come out as NumPy arrays; numbers for each row may be NumPy's too, or lie where the rows are.
 
 Shapes are those of `backend.py`.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import NamedTuple
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
+from itertools import combinations, pairwise, starmap
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.special import entr, xlog1py
 
 from inklens.linear import arrays, deadline
-from inklens.linear.arrays import Array, cast, like, namespace, to_numpy
+from inklens.linear.arrays import Array, cast, chunks, like, namespace, to_numpy
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE, LossPass, PairColumns
+from inklens.linear.kernels.by_class import class_sums, is_own_class, of_others, of_own_class
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
-CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
 BYTES_CHUNK = 1 << 12  # rows that `to_bytes` takes at a time
 
+Sums: TypeAlias = tuple[Array, ...]  # over some rows, where these are
 
-def chunks(rows: Array, width: int | None = None) -> Iterator[slice]:
-    """Yield slices over the rows such that `width` entries of each (all of them) make up at most CHUNK."""
-    n_samples, n_features = rows.shape
-    step = max(1, CHUNK // max(1, width or n_features))
-    if sparse.issparse(rows):
-        step = max(1, n_samples)
-    for start in range(0, n_samples, step):
-        yield slice(start, min(start + step, n_samples))
+
+def scored(
+    rows: Array, coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike
+) -> Iterator[tuple[slice, Array, Array]]:
+    """Yield some rows at a time, in the type of a pass, and their scores, where the rows are."""
+    W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
+    for part in chunks(rows):
+        deadline.check()
+        X = cast(rows[part, :], dtype)
+        yield part, X, X @ W + b
+
+
+def evaluated(
+    rows: Array, coef: np.ndarray, intercept: np.ndarray, codes: Array, weights: Array, dtype: npt.DTypeLike
+) -> Iterator[tuple[slice, Array, Array, Sums]]:
+    """Yield some rows at a time: their scores, probabilities, and (loss, gradient, class sums), where the rows are."""
+    for part, X, z in scored(rows, coef, intercept, dtype):
+        own, c = like(z, codes[part], np.int64), like(z, weights[part], np.float64)
+        loss, proba, residual = loss_and_residual(z, own, c)
+        yield part, z, proba, (loss, cast(residual.T @ X, np.float64), class_sums(residual))
+
+
+def summed(parts: Iterable[Sums]) -> tuple[np.ndarray, ...]:
+    """Return sums over some rows at a time as sums over all, which come here once."""
+    return tuple(map(to_numpy, reduce(lambda a, b: tuple(map(operator.add, a, b)), parts)))
 
 
 class Reference:
@@ -47,48 +66,40 @@ class Reference:
     def scores(
         self, storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray, n_threads: int = 1
     ) -> None:
-        rows = storage.matrix
-        W, b = like(rows, coef.T, out.dtype), like(rows, intercept, out.dtype)
-        for part in chunks(rows):
-            out[part] = to_numpy(cast(rows[part, :], out.dtype) @ W + b)
+        for part, _, z in scored(storage.matrix, coef, intercept, out.dtype):
+            out[part] = to_numpy(z)
 
     def loss_pass(
         self,
         storage: Storage,
         coef: np.ndarray,
         intercept: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray,
+        codes: Array,
+        weights: Array,
         scores_out: np.ndarray,
         proba_out: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
-        rows, dtype = storage.matrix, proba_out.dtype
-        W, b = like(rows, coef.T, dtype), like(rows, intercept, dtype)
-        loss, gradient, sums = 0.0, np.zeros(coef.shape), np.zeros(len(coef))
-        for part in chunks(rows):
-            X = cast(rows[part, :], dtype)
-            z = X @ W + b
-            own, c = like(z, codes[part], np.int32), like(z, weights[part], np.float64)
-            part_loss, proba, residual = loss_and_residual(z, own, c)
+        found = []
+        for part, z, proba, sums in evaluated(storage.matrix, coef, intercept, codes, weights, proba_out.dtype):
             scores_out[part], proba_out[part] = to_numpy(z), to_numpy(proba)
-            loss += part_loss
-            gradient += to_numpy(residual.T @ X)
-            sums += _class_sums(residual)
-        return LossPass(loss, gradient, sums)
+            found.append(sums)
+        loss, gradient, of_classes = summed(found)
+        return LossPass(float(loss), gradient, of_classes)
 
     def hessian_pass(
         self,
         storage: Storage,
-        proba: np.ndarray,
-        weights: np.ndarray,
+        proba: Array,
+        weights: Array,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
+        dtype = arrays.dtype_of(proba)
         return _curved(
-            storage.matrix, lambda part, X: like(X, proba[part], proba.dtype), weights, direction, intercept_direction,
-            proba.dtype,
+            storage.matrix, lambda part, X: like(X, proba[part, :], dtype), weights, direction, intercept_direction,
+            dtype,
         )  # fmt: skip
 
     def curvature_pass(
@@ -96,7 +107,7 @@ class Reference:
         storage: Storage,
         coef: np.ndarray,
         intercept: np.ndarray,
-        weights: np.ndarray,
+        weights: Array,
         direction: np.ndarray,
         intercept_direction: np.ndarray,
         dtype: npt.DTypeLike,
@@ -107,15 +118,15 @@ class Reference:
         return _curved(rows, lambda _, X: _softmax(X @ W + b), weights, direction, intercept_direction, dtype)
 
     def transpose_pass(
-        self, storage: Storage, residual: np.ndarray, n_threads: int = 1, *, squared: bool = False
+        self, storage: Storage, residual: Array, n_threads: int = 1, *, squared: bool = False
     ) -> np.ndarray:
-        rows = storage.matrix
-        product = np.zeros((residual.shape[1], rows.shape[1]))
-        for part in chunks(rows):
-            X = cast(rows[part, :], residual.dtype)
-            R = like(rows, residual[part], residual.dtype)
-            product += to_numpy(R.T @ (_square(X) if squared else X))
-        return product
+        rows, dtype = storage.matrix, arrays.dtype_of(residual)
+
+        def product(part: slice) -> Sums:
+            X, R = cast(rows[part, :], dtype), like(rows, residual[part, :], dtype)
+            return (cast(R.T @ (_square(X) if squared else X), np.float64),)
+
+        return summed(map(product, chunks(rows)))[0]
 
     def n_added(self, storage: Storage) -> int:
         return storage.shape[0]
@@ -128,37 +139,36 @@ class Reference:
 
     # ---- rows of probabilities ---------------------------------------------------------------------------------------
 
-    def flows(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        n_classes = proba.shape[1]
-        step, found = max(SUMMED_AT_ONCE, n_classes), np.zeros((n_classes, n_classes))
-        for start in range(0, len(proba), step):
-            p = proba[start : start + step]
-            of_class = weights[start : start + step], codes[start : start + step], np.arange(len(p) + 1)
-            found += sparse.csc_array(of_class, shape=(n_classes, len(p))) @ p.astype(np.float64)
-        return found
+    def flows(self, proba: Array, codes: Array, weights: Array) -> Array:
+        xp, (n_rows, n_classes) = namespace(proba), proba.shape
+        p = cast(proba, np.float64)
+        of_class = cast(is_own_class(p, codes), np.float64) * weights[:, None]
+        step = max(1, min(n_rows, max(SUMMED_AT_ONCE, n_classes)))
+        whole = -(-n_rows // step) * step
+        p, of_class = (xp.concat([of, xp.zeros_like(of[: whole - n_rows, :])]) for of in (p, of_class))
+        p, of_class = (xp.reshape(of, (whole // step, step, n_classes)) for of in (p, of_class))
+        return xp.sum(xp.matmul(xp.matrix_transpose(of_class), p), axis=0)
 
-    def residual(self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        out = -proba * weights[:, None].astype(proba.dtype)
-        own = np.arange(len(proba)), codes
-        out[own] = 0.0
-        out[own] = -out.sum(axis=1)
-        return np.asarray(out)
+    def residual(self, proba: Array, codes: Array, weights: Array) -> Array:
+        c = cast(weights, arrays.dtype_of(proba))[:, None]
+        return -_from_own(of_others(proba, codes) * c, codes)
 
-    def entropies(
-        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
-    ) -> tuple[np.ndarray, float]:
-        q = _others(proba, codes)
-        given, found = q.sum(axis=1), np.empty(len(scales))
-        for place, scale in enumerate(scales):
-            left = np.minimum(scale * given, 1.0)
-            found[place] = weights @ (entr(scale * q).sum(axis=1) - xlog1py(1.0 - left, -left))
-        return found, float(given.max(initial=0.0))
+    def entropies(self, proba: Array, codes: Array, weights: Array, scales: np.ndarray) -> tuple[Array, Array]:
+        xp, q = namespace(proba), of_others(cast(proba, np.float64), codes)
+        given, found = xp.sum(q, axis=1), []
+        for scale in scales.tolist():
+            kept = xp.clip(1.0 - scale * given, 0.0, 1.0)
+            left = xp.where(kept > 0.0, scale * given, xp.zeros_like(given))
+            found.append(weights @ (xp.sum(_entropy(scale * q), axis=1) - kept * xp.log1p(-left)))
+        return xp.stack(found) if found else np.empty(0), xp.max(given) if q.shape[0] else 0.0
 
-    def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
-        mean = np.einsum("ik,ik->i", proba, along)[:, None]
-        point = proba * np.maximum(1.0 + along - mean, 0.0)
-        total = point.sum(axis=1, keepdims=True)
-        return np.asarray(np.divide(point, total, out=proba.copy(), where=total > 0.0))
+    def moved(self, proba: Array, along: Array) -> Array:
+        xp = namespace(proba)
+        mean = xp.sum(proba * along, axis=1, keepdims=True)
+        point = proba * xp.clip(1.0 + along - mean, 0.0, None)
+        total = xp.sum(point, axis=1, keepdims=True)
+        left = total > 0.0
+        return xp.where(left, point / xp.where(left, total, xp.ones_like(total)), proba)
 
     # ---- layout ------------------------------------------------------------------------------------------------------
 
@@ -202,19 +212,20 @@ class Reference:
 
     # ---- second derivatives as matrices ------------------------------------------------------------------------------
 
-    def edge_grams(self, storage: Storage, proba: np.ndarray, weights: np.ndarray, n_threads: int = 1) -> np.ndarray:
-        rows, (first, second) = storage.matrix, np.triu_indices(proba.shape[1], 1)
-        grams = np.zeros((len(first), rows.shape[1] + 1, rows.shape[1] + 1))
-        step = max(1, CHUNK // (rows.shape[1] + 1))
-        for start in range(0, rows.shape[0], step):
-            part = slice(start, min(start + step, rows.shape[0]))
+    def edge_grams(self, storage: Storage, proba: Array, weights: Array, n_threads: int = 1) -> np.ndarray:
+        rows = storage.matrix
+
+        def grams(part: slice) -> Sums:
             X = cast(rows[part, :], np.float64)
             X = with_ones(X.toarray() if sparse.issparse(X) else X)
-            for gram, a, b in zip(grams, first, second, strict=True):
+            p, c = like(X, proba[part, :], np.float64), like(X, weights[part], np.float64)
+            found = []
+            for a, b in combinations(range(proba.shape[1]), 2):
                 deadline.check()
-                edge = proba[part, a] * proba[part, b] * weights[part]
-                gram += to_numpy((X * like(X, edge[:, None], np.float64)).T @ X)
-        return grams
+                found.append((X * (p[:, a] * p[:, b] * c)[:, None]).T @ X)
+            return tuple(found)
+
+        return np.stack(summed(map(grams, chunks(rows, rows.shape[1] + 1))))
 
     def class_grams(self, X: Storage, curvature: np.ndarray, out: np.ndarray, n_threads: int = 1) -> None:
         class_grams(X, curvature, out)
@@ -234,10 +245,10 @@ class Reference:
     def pair_hessian(
         self,
         storage: Storage,
-        chosen: np.ndarray,
+        chosen: Array,
         pairs: PairColumns,
-        proba: np.ndarray,
-        weights: np.ndarray,
+        proba: Array,
+        weights: Array,
         hessian: np.ndarray,
         *,
         scale: float = 1.0,
@@ -251,19 +262,24 @@ class Reference:
         sure.
         """
         X = with_ones(select(storage, chosen, pairs.used[:-1], np.float32) * scale)
-        edges = np.searchsorted(pairs.classes, np.arange(pairs.n_classes + 1))
-        others = proba @ (1.0 - np.eye(pairs.n_classes, dtype=proba.dtype))
-        for part in chunks(X, width=len(pairs.place)):
+        edges = np.searchsorted(pairs.classes, np.arange(pairs.n_classes + 1)).tolist()
+        of_class = [slice(*ends) for ends in pairwise(edges)]
+        not_own = like(X, 1.0 - np.eye(pairs.n_classes), np.float32)
+
+        def products(part: slice) -> Sums:
             deadline.check()
-            wide = arrays.take(X[part, :], pairs.place, axis=1)
-            weighted = wide * like(X, proba[part][:, pairs.classes], np.float32)
-            scaled = weighted * like(X, weights[part, None], np.float32)
-            product = -to_numpy(weighted.T @ scaled)
-            for k, (first, last) in enumerate(pairwise(edges)):
-                own = slice(int(first), int(last))
-                rest = like(X, others[part, k, None], np.float32)
-                product[own, own] = to_numpy(wide[:, own].T @ (scaled[:, own] * rest))
-            hessian += product
+            p, c = like(X, proba[part, :], np.float32), like(X, weights[part], np.float32)
+            wide, rest = arrays.take(X[part, :], pairs.place, axis=1), p @ not_own
+            weighted = wide * arrays.take(p, pairs.classes, axis=1)
+            scaled = weighted * c[:, None]
+            own = (wide[:, of].T @ (scaled[:, of] * rest[:, k : k + 1]) for k, of in enumerate(of_class))
+            return weighted.T @ scaled, *own
+
+        between, *within = summed(map(products, chunks(X, width=len(pairs.place))))
+        added = -between
+        for of, product in zip(of_class, within, strict=True):
+            added[of, of] = product
+        hessian += added
 
     # ---- the quadratic subproblem ------------------------------------------------------------------------------------
 
@@ -402,40 +418,34 @@ def group_descent(
 # ---- parts of a pass -------------------------------------------------------------------------------------------------
 
 
-def loss_and_residual(z: Array, codes: Array, weights: Array) -> tuple[float, Array, Array]:
+def loss_and_residual(z: Array, codes: Array, weights: Array) -> tuple[Array, Array, Array]:
     """Return the loss that belongs to scores z, the probabilities, and c_i (p_i - y_i); no pass over the data."""
     xp = namespace(z)
     shifted = z - xp.max(z, axis=1, keepdims=True)
     exponentials = xp.exp(shifted)
     total = xp.sum(exponentials, axis=1, keepdims=True)
     proba = exponentials / total
-    own = codes[:, None] == like(z, np.arange(z.shape[1]), np.int32)[None, :]
-    nothing = xp.zeros_like(z)
-    lead = cast(xp.log(total[:, 0]), np.float64) - cast(xp.sum(xp.where(own, shifted, nothing), axis=1), np.float64)
-    others = xp.where(own, nothing, proba)
-    residual = xp.where(own, -xp.sum(others, axis=1, keepdims=True), others)  # p_own - 1 without cancellation
-    return float(xp.sum(weights * lead)), proba, residual * cast(weights, _numpy_dtype(z))[:, None]
+    lead = cast(xp.log(total[:, 0]), np.float64) - cast(of_own_class(shifted, codes), np.float64)
+    residual = _from_own(of_others(proba, codes), codes) * cast(weights, arrays.dtype_of(z))[:, None]
+    return xp.sum(weights * lead), proba, residual
 
 
 def _curved(
     rows: Array,
     proba_of: Callable[[slice, Array], Array],
-    weights: np.ndarray,
+    weights: Array,
     direction: np.ndarray,
     intercept_direction: np.ndarray,
     dtype: npt.DTypeLike,
 ) -> LossPass:
     """Return sum_i c_i (diag p_i - p_i p_i')(D x_i + d) x_i' for probabilities `proba_of(part, rows of it)`."""
-    D, d = like(rows, direction.T, dtype), like(rows, intercept_direction, dtype)
-    product, sums = np.zeros(direction.shape), np.zeros(len(direction))
-    for part in chunks(rows):
-        X = cast(rows[part, :], dtype)
-        along, p = X @ D + d, proba_of(part, X)
-        c = like(along, weights[part], dtype)
-        curved = p * (along - namespace(along).sum(p * along, axis=1, keepdims=True)) * c[:, None]
-        product += to_numpy(curved.T @ X)
-        sums += _class_sums(curved)
-    return LossPass(0.0, product, sums)
+
+    def curved(part: slice, X: Array, along: Array) -> Sums:
+        p, c = proba_of(part, X), like(along, weights[part], dtype)
+        residual = p * (along - namespace(along).sum(p * along, axis=1, keepdims=True)) * c[:, None]
+        return cast(residual.T @ X, np.float64), class_sums(residual)
+
+    return LossPass(0.0, *summed(starmap(curved, scored(rows, direction, intercept_direction, dtype))))
 
 
 def _softmax(z: Array) -> Array:
@@ -444,23 +454,21 @@ def _softmax(z: Array) -> Array:
     return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
-def _class_sums(residual: Array) -> np.ndarray:
-    return to_numpy(namespace(residual).sum(cast(residual, np.float64), axis=0))
+def _from_own(others: Array, codes: Array) -> Array:
+    """Return numbers of the other classes with minus their sum for the own: p_own - 1 without cancellation."""
+    xp = namespace(others)
+    return xp.where(is_own_class(others, codes), -xp.sum(others, axis=1, keepdims=True), others)
+
+
+def _entropy(p: Array) -> Array:
+    """Return -p log p, entry by entry: 0 for 0, and -infinity for what is no probability."""
+    xp = namespace(p)
+    found = -p * xp.log(xp.where(p > 0.0, p, xp.ones_like(p)))
+    return xp.where(p < 0.0, xp.full_like(p, -np.inf), found)
 
 
 def _square(X: Array) -> Array:
     return X.multiply(X) if sparse.issparse(X) else X * X
-
-
-def _numpy_dtype(z: Array) -> npt.DTypeLike:
-    return np.float64 if z.dtype == namespace(z).float64 else np.float32
-
-
-def _others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the probabilities of the classes that a row does not belong to, 0 for its own, (n_rows, n_classes)."""
-    out = p.astype(np.float64)
-    out[np.arange(len(p)), codes] = 0.0
-    return out
 
 
 def _inspected(storage: Storage, columns: np.ndarray) -> Inspection | None:

@@ -107,5 +107,4 @@ def select(storage: Storage, rows: np.ndarray | None, columns: np.ndarray | None
 
 def with_ones(X: Array) -> Array:
     """Return [X 1]."""
-    ones = arrays.like(X, np.ones((X.shape[0], 1)), np.float32)
-    return arrays.namespace(X).concat([X, ones], axis=1)
+    return arrays.namespace(X).concat([X, arrays.ones(X, (X.shape[0], 1))], axis=1)

@@ -20,9 +20,9 @@ from inklens.linear.methods import accuracy, costs
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, inner
 from inklens.linear.methods.subproblem import Pairs
-from inklens.linear.methods.systems import sample
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.drawing import sample
 
 MIN_CLASSES = 16  # fewer are better served by one matrix
 MAX_COLUMNS = 1500  # of a block

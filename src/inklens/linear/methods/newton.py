@@ -19,13 +19,13 @@ from inklens.linear.methods.systems import (
     Preconditioner,
     Preconditioning,
     conjugate_gradient,
-    sample,
     times_hessian,
 )
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised, softmax_gap
+from inklens.linear.rows.drawing import sample
 
 ROWS_PER_COLUMN = 20  # that are enough for dual ascent to find a start
 ROWS_PER_COEFFICIENT = 10  # that stand for all; their optimum is wrong by half a coefficient's share of a row
@@ -124,7 +124,7 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
 
 def _representatives(problem: Problem) -> Problem | None:
     """Return the problem on rows that stand for all, a few for each coefficient; None where that would be most."""
-    if not problem.rows.holds(problem.n_classes):
+    if not problem.rows.reads_quickly and not problem.rows.holds(problem.n_classes):
         return problem.subsample
     n_wanted = ROWS_PER_COEFFICIENT * (int(problem.free.sum()) + 1) * problem.n_classes
     n_wanted = max(n_wanted, int(REPRESENTED * problem.rows.n_samples))

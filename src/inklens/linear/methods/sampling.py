@@ -8,8 +8,11 @@ from typing import cast
 
 import numpy as np
 
+from inklens.linear import arrays
+from inklens.linear.arrays import Array
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.softmax import row_sums
 
 THRESHOLD_PER_NONZERO = 1.4e-5  # mean row weights, for each non-zero of a column: lighter class pairs are sampled
 FAR_RATIO = 4.0  # on the threshold, on the way down to the penalty that is asked for
@@ -31,14 +34,15 @@ def class_pair_weight(problem: Problem, proba: RowArray) -> float:
     return 0.5 * float(cast(float, RowArray.total(undecided, proba, problem.weights)))
 
 
-def undecided(p: np.ndarray, weights: np.ndarray) -> float:
+def undecided(p: Array, weights: Array) -> Array:
     """Return sum_i c_i (1 - |p_i|^2) of some rows."""
-    return float(weights @ (1.0 - np.einsum("ik,ik->i", p, p, dtype=np.float64)))
+    p = arrays.cast(p, np.float64)
+    return weights @ (1.0 - row_sums(p * p))
 
 
-def spread(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def spread(p: Array, weights: Array) -> Array:
     """Return c_i p_ik (1 - p_ik) of some rows, in the precision of p."""
-    return np.asarray(p * (1.0 - p) * weights[:, None].astype(p.dtype))
+    return p * (1.0 - p) * arrays.cast(weights, arrays.dtype_of(p))[:, None]
 
 
 def is_saturated(problem: Problem, proba: RowArray) -> bool:

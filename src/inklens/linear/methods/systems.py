@@ -12,11 +12,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from inklens.linear import deadline
+from inklens.linear import arrays, deadline
+from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import FaceFactor
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods import costs
 from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.drawing import sample
 from inklens.linear.rows.row_arrays import RowArray
 
 MAX_BLOCK_COLUMNS = 1500  # with a full block; the others, those with the least curvature, get their diagonal
@@ -46,7 +48,6 @@ SHARED_RIDGES = (
     1.0,
 )  # on a diagonal of ones; sampled rows leave it indefinite
 STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
-THRESHOLD_ROUNDS = 8  # in which rows become certain to be drawn; few take more than two
 
 
 # ---- solving ---------------------------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ def times_hessian(problem: Problem, proba: RowArray | np.ndarray) -> Callable[[n
 
 
 def solve_system(
-    problem: Problem, proba: RowArray | np.ndarray, metric: "Metric", target: np.ndarray, accuracy: float
+    problem: Problem, proba: RowArray | np.ndarray, metric: "Preconditioner", target: np.ndarray, accuracy: float
 ) -> np.ndarray:
     """Return H^-1 target for a target that sums to zero over the classes, `accuracy` relative to its size in M^-1."""
     enough = accuracy**2 * float(np.vdot(target, metric.solve(target)))
@@ -202,7 +203,7 @@ class Preconditioning:
 
     def at(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         """Return the preconditioner for a system at these coefficients and probabilities."""
-        if self.metric is None or proba.held is None or self._is_due():
+        if self.metric is None or isinstance(self.metric, SubsampledHessian) or self._is_due():
             self.metric, self.first_products = self._build(vector, proba), None
             self.spent = self.spent if self.is_shared else 0.0
         return self.metric
@@ -241,17 +242,22 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int
     """
     if proba.held is not None:
         return build_metric(problem, proba.held, n_rows)
-    importance = np.asarray(RowArray.combine(largest_spread, proba, problem.weights))
-    rows, factor = sample(importance, problem.rows.n_subsample)
-    rows = np.arange(len(importance)) if rows is None else rows
+    is_quick = problem.rows.reads_quickly
+    importance = RowArray.combine(largest_spread, proba, problem.weights)
+    if is_quick:
+        importance = RowArray.combine(np.multiply, importance, np.broadcast_to(_lengths(problem), len(proba)))
+    n_wanted = n_rows if is_quick and n_rows is not None else problem.rows.n_subsample
+    rows, factor = importance.sample(n_wanted)
+    rows = np.arange(len(proba)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
     own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
-    return SubsampledHessian(small, own, build_metric(small, np.asarray(own)))
+    metric = build_metric(small, np.asarray(own), len(rows))
+    return metric if is_quick else SubsampledHessian(small, own, metric)
 
 
-def largest_spread(p: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def largest_spread(p: Array, weights: Array) -> Array:
     """Return max_k c_i p_ik (1 - p_ik) of some rows, (n_rows,) float32."""
-    return np.asarray((p * (1.0 - p)).max(axis=1) * weights, dtype=np.float32)
+    return arrays.cast(arrays.namespace(p).max(p * (1.0 - p), axis=1) * weights, np.float32)
 
 
 def build_metric(problem: Problem, proba: np.ndarray, n_rows: int | None = None) -> Metric:
@@ -359,20 +365,3 @@ def _lengths(problem: Problem) -> np.ndarray:
     if squares.max() <= LONG_ROW * squares.mean():
         return np.ones(1, dtype=np.float32)
     return np.asarray(squares / squares.mean(), dtype=np.float32)
-
-
-def sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return rows drawn with probability min(1, importance / threshold), and their weights; None for all rows."""
-    if n_wanted >= len(importance):
-        return None, np.ones(len(importance), dtype=np.float32)
-    threshold = float(importance.sum()) / n_wanted
-    for _ in range(THRESHOLD_ROUNDS):  # rows that are certain to enter leave the others more room
-        certain = importance >= threshold
-        n_certain = int(certain.sum())
-        room = n_wanted - n_certain
-        if room <= 0 or not n_certain:
-            break
-        threshold = float(importance[~certain].sum()) / room
-    probability = np.minimum(1.0, importance / max(threshold, np.finfo(np.float32).tiny))
-    rows = np.flatnonzero(np.random.default_rng(0).random(len(importance)) < probability)
-    return rows, (1.0 / probability[rows]).astype(np.float32)

@@ -14,7 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import DataError
-from inklens.linear.kernels.choice import numpy_backend
+from inklens.linear import arrays
+from inklens.linear.arrays import Array
+from inklens.linear.kernels.by_class import class_sums
+from inklens.linear.kernels.choice import backend_of
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
@@ -166,7 +169,7 @@ class Problem:
         proba = RowArray.combine(softmax, scores)
         loss = RowArray.total(loss_of_scores, scores, self.codes, self.weights)
         residual = self.residual(proba)
-        sums = np.asarray(RowArray.total(partial(np.sum, axis=0, dtype=np.float64), residual))
+        sums = np.asarray(RowArray.total(class_sums, residual))
         gradient = -self.rows.transpose_product(residual).astype(np.float64)
         return Evaluation(float(cast(float, loss)), gradient, -sums, scores, proba)
 
@@ -232,18 +235,16 @@ def with_offset(scores: RowArray, offset: np.ndarray | None) -> RowArray:
 # ---- functions of some rows ------------------------------------------------------------------------------------------
 
 
-def residuals(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def residuals(p: Array, codes: Array, weights: Array) -> Array:
     """Return c_i (y_i - p_i), (n_rows, n_classes): that of a row's own class is minus the sum of the others."""
-    return numpy_backend().residual(p, codes, weights)
+    return backend_of(p).residual(p, codes, weights)
 
 
-def loss_part_way(
-    before: np.ndarray, after: np.ndarray, codes: np.ndarray, weights: np.ndarray, *, share: float
-) -> float:
+def loss_part_way(before: Array, after: Array, codes: Array, weights: Array, *, share: float) -> Array:
     """Return the loss a share of the way from some scores to others, in their precision."""
-    return loss_of_scores(before + before.dtype.type(share) * (after - before), codes, weights)
+    return loss_of_scores(before + float(share) * (after - before), codes, weights)
 
 
-def plus(z: np.ndarray, offset: np.ndarray) -> np.ndarray:
+def plus(z: Array, offset: Array) -> Array:
     """Return scores with offsets, in their precision."""
-    return np.asarray(z + offset.astype(z.dtype))
+    return z + arrays.cast(offset, arrays.dtype_of(z))

@@ -22,8 +22,10 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.special import entr
 
-from inklens.linear import deadline, memory
+from inklens.linear import arrays, deadline, memory
+from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE
+from inklens.linear.kernels.by_class import is_own_class, of_others, of_own_class
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
@@ -37,7 +39,6 @@ from inklens.linear.proofs.dual import (
     mixed,
     mixing,
     offset_gain,
-    others,
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
@@ -171,11 +172,6 @@ def _best_scale(penalty: Penalty, G: np.ndarray, values: Callable[[Sequence[floa
     return best
 
 
-def largest_residual(proba: RowArray, codes: np.ndarray) -> float:
-    """Return the largest probability that a row gives to classes other than its own, at most 1."""
-    return entropies(proba, codes, np.ones(len(proba)), [])[1]
-
-
 def _rounding(proba: RowArray, largest: float, leak: float, n_added: int | None = None) -> tuple[float, float]:
     """Return the error of sums over rows, relative to their terms, and that of G, relative to the terms' weights.
 
@@ -220,7 +216,8 @@ def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at:
     if problem.offset is not None:
         constant = constant + np.abs(problem.offset).max()
         farthest += constant
-    largest = 1.2 * largest_residual(at.proba, problem.codes) if of_scores * farthest <= SURE_OF_SCORES else 1.0
+    is_sure = of_scores * farthest <= SURE_OF_SCORES
+    largest = 1.2 * entropies(at.proba, problem.codes, problem.weights, [])[1] if is_sure else 1.0
     moved = 2.0 * min(1.0, largest) * of_scores * (problem.magnitudes @ widest + total * constant)
     return float(moved + gamma(n_classes + 12) * total + gamma(n_samples + 20) * at.loss)
 
@@ -266,7 +263,7 @@ def lower_bound(
     proba /= proba.sum(axis=1, keepdims=True)
     point, leak = balanced(RowArray.of(proba), codes, weights) if fit_intercept else (RowArray.of(proba), 0.0)
     indicator = np.eye(proba.shape[1])[codes]
-    residual = -others(np.asarray(point), codes)
+    residual = -of_others(np.asarray(point), codes)
     residual += indicator * -residual.sum(axis=1, keepdims=True)
     G, n_added = _by_blocks(residual * weights[:, None], X)
     magnitudes = np.asarray(abs(X).T @ weights)
@@ -295,26 +292,30 @@ def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.nd
     margin is the smallest lead of a row's own class, less what rounding may have added.
     """
     leads = RowArray.combine(lead_of_own, rows.row_scores(coef, intercept, dtype=np.float64), codes)
-    if not cast(float, RowArray.total(np.min, leads, by=np.minimum)) > 0.0:
+    if not cast(float, RowArray.total(smallest, leads, by=np.minimum)) > 0.0:
         return None
     widest = np.abs(coef).max(axis=0)[None], np.abs(intercept).max()[None]
     reach = rows.absolute().row_scores(*widest, dtype=np.float64)
-    slack = 4.0 * gamma(rows.n_features + 7)
+    slack = float(4.0 * gamma(rows.n_features + 7))
     margin = float(cast(float, RowArray.total(partial(least_sure, slack=slack), leads, reach, by=np.minimum)))
     return Separation(coef, intercept, margin) if margin > 0.0 else None
 
 
-def lead_of_own(z: np.ndarray, codes: np.ndarray) -> np.ndarray:
+def lead_of_own(z: Array, codes: Array) -> Array:
     """Return by how much the score of each row's own class is above the others', (n_rows,)."""
-    own = np.arange(len(z)), codes
-    others = z.copy()
-    others[own] = -np.inf
-    return np.asarray(z[own] - others.max(axis=1))
+    xp = arrays.namespace(z)
+    others = xp.where(is_own_class(z, codes), xp.full_like(z, -np.inf), z)
+    return of_own_class(z, codes) - xp.max(others, axis=1)
 
 
-def least_sure(lead: np.ndarray, size: np.ndarray, *, slack: float) -> float:
+def smallest(values: Array) -> Array:
+    """Return the smallest of the numbers of some rows."""
+    return arrays.namespace(values).min(values)
+
+
+def least_sure(lead: Array, size: Array, *, slack: float) -> Array:
     """Return the smallest lead of some rows, less what rounding may have added."""
-    return float((lead - slack * size[:, 0]).min())
+    return smallest(lead - slack * size[:, 0])
 
 
 def unpenalised_bound(

@@ -11,14 +11,18 @@ Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction 
 n_classes).
 """
 
+import operator
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
 
+from inklens.linear import arrays
+from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE
-from inklens.linear.kernels.choice import numpy_backend
+from inklens.linear.kernels.by_class import of_others, of_own_class
+from inklens.linear.kernels.choice import backend_of
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
@@ -45,7 +49,7 @@ class DualPoint(NamedTuple):
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
     """Return the softmax at one point moved along the scores to another, in the precision of these."""
-    along = RowArray.combine(np.subtract, end.scores, start.scores)
+    along = RowArray.combine(operator.sub, end.scores, start.scores)
     return RowArray.combine(moved, start.proba, along)
 
 
@@ -176,7 +180,7 @@ def dual_value(problem: Problem, proba: RowArray) -> float:
 # ---- functions of some rows ------------------------------------------------------------------------------------------
 
 
-def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
+def moved(proba: Array, along: Array) -> Array:
     """Return proba + (diag p - p p') v for each row, clipped to the simplex; a row of which nothing is left stays.
 
     >>> moved(np.array([[0.5, 0.5]]), np.array([[0.2, 0.0]]))
@@ -184,39 +188,31 @@ def moved(proba: np.ndarray, along: np.ndarray) -> np.ndarray:
     >>> moved(np.array([[0.5, 0.5]]), np.array([[8.0, 0.0]]))
     array([[1., 0.]])
     """
-    return numpy_backend().moved(proba, along)
+    return backend_of(proba).moved(proba, along)
 
 
-def moved_softmax(z: np.ndarray, along: np.ndarray) -> np.ndarray:
+def moved_softmax(z: Array, along: Array) -> Array:
     """Return the softmax of scores, `moved`."""
     return moved(softmax(z), along)
 
 
-def mixed_of(p: np.ndarray, *, mix: np.ndarray) -> np.ndarray:
+def mixed_of(p: Array, *, mix: np.ndarray) -> Array:
     """Return p_i M."""
-    return np.asarray(p @ mix)
+    return p @ arrays.like(p, mix, mix.dtype)
 
 
-def others(p: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the probabilities of the classes that a row does not belong to, 0 for its own, (n_rows, n_classes)."""
-    out = p.astype(np.float64)
-    out[np.arange(len(p)), codes] = 0.0
-    return out
-
-
-def flows_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def flows_of(p: Array, codes: Array, weights: Array) -> Array:
     """Return `flows`."""
-    return numpy_backend().flows(p, codes, weights)
+    return backend_of(p).flows(p, codes, weights)
 
 
-def offset_gain_of(p: np.ndarray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray) -> np.ndarray:
+def offset_gain_of(p: Array, codes: Array, weights: Array, offset: Array) -> Array:
     """Return `offset_gain`."""
-    terms = others(p, codes) * (offset - offset[np.arange(len(p)), codes][:, None])
-    return np.array([weights @ terms.sum(axis=1), weights @ np.abs(terms).sum(axis=1)])
+    xp = arrays.namespace(p)
+    terms = of_others(arrays.cast(p, np.float64), codes) * (offset - of_own_class(offset, codes)[:, None])
+    return xp.stack([weights @ xp.sum(terms, axis=1), weights @ xp.sum(xp.abs(terms), axis=1)])
 
 
-def entropies_of(
-    p: np.ndarray, codes: np.ndarray, weights: np.ndarray, *, scales: np.ndarray
-) -> tuple[np.ndarray, float]:
+def entropies_of(p: Array, codes: Array, weights: Array, *, scales: np.ndarray) -> tuple[Array, Array]:
     """Return `entropies`."""
-    return numpy_backend().entropies(p, codes, weights, scales)
+    return backend_of(p).entropies(p, codes, weights, scales)

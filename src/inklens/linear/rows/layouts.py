@@ -23,6 +23,7 @@ from inklens.linear.rows.mapped import MappedFile
 
 SPARSE_BELOW = 0.4  # share of non-zeros below which one multiply-add per non-zero beats dense rows (measured: 0.35-0.5)
 SHARE_MEMORY = numpy_backend() is not REFERENCE  # compiled passes also read what other libraries hold in this memory
+BROUGHT_BELOW = 1 << 24  # bytes on another device that are copied here: that takes no longer than a pass or two
 PACK_UP_TO = 1 << 27  # bytes of a memory-mapped file beyond which rows stay there and are read anew in every pass
 BYTES_FROM = 1 << 20  # float64 values from which it pays to look whether they are bytes
 ROUNDED = 4.0 * 2.0**-53  # relative difference between n / 255 and n * (1 / 255), or the like
@@ -158,7 +159,8 @@ def make_blocks(X: Array, n_threads: int = 1, first_row: int = 0) -> list[Block 
         return _streamed(X, n_threads, first_row)
     exact = sparse_storage(X) if sparse.issparse(X) else dense_storage(X)
     n_samples = exact.shape[0]
-    edges = [*range(0, n_samples, MOST_ROWS), n_samples] if n_samples else [0, 0]
+    step = max(1, n_samples) if exact.is_foreign else MOST_ROWS  # sums come from a device once
+    edges = [*range(0, n_samples, step), n_samples] if n_samples else [0, 0]
     file = MappedFile.of(exact.values)
     blocks = [make_block(_between(exact, *ends), n_threads, first_row + ends[0]) for ends in pairwise(edges)]
     return [replace(block, file=file) for block in blocks]
@@ -217,7 +219,7 @@ def dense_storage(X: Array) -> Storage:
         raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
     if arrays.is_foreign(X):
         X = _number_type(arrays.require_real(X))
-        if not (SHARE_MEMORY and arrays.is_in_memory(X)):
+        if not is_shared(X) and _n_bytes(X) >= BROUGHT_BELOW:
             arrays.require_float64(X)
             return Storage(X, None, None, tuple(X.shape), REFERENCE)
         X = arrays.to_numpy(X)
@@ -227,6 +229,18 @@ def dense_storage(X: Array) -> Storage:
     if (X.shape[1] > 1 and X.strides[1] != itemsize) or X.strides[0] % itemsize or not X.flags.aligned:
         X = np.require(X, requirements=["C", "A"])
     return Storage(X, None, None, X.shape, backend_of(X))
+
+
+def is_shared(X: Array) -> bool:
+    """Tell whether compiled passes read another library's array in the memory where it lies."""
+    return SHARE_MEMORY and arrays.is_in_memory(X)
+
+
+def _n_bytes(X: Array) -> int:
+    """Return the bytes of another library's uint8, float32 or float64."""
+    itemsize = 1 if X.dtype == arrays.namespace(X).uint8 else arrays.dtype_of(X).itemsize
+    n_rows, n_columns = X.shape
+    return int(itemsize * n_rows * n_columns)
 
 
 def _number_type(X: Array) -> Array:

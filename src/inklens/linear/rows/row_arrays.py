@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.linear.kernels.buffers import Spare, clean_scores
+from inklens.linear.rows.drawing import sample
 
 CACHED_ENTRIES = 1 << 15  # of an array that are read at once: 256 kB in float64
 
@@ -128,6 +129,10 @@ class RowArray:
         if self not in known:
             known[self] = self._make(i, known)
         return known[self]
+
+    def sample(self, n_wanted: int) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return about so many rows drawn by their numbers here, >= 0, and their weights; None for all rows."""
+        return sample(np.asarray(self), n_wanted)
 
     @property
     def n_readings(self) -> int:

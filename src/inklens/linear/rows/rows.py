@@ -12,9 +12,9 @@ throughout, which is what certificates use.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -129,6 +129,10 @@ class Rows:
                     f"all blocks must have the same number of columns: the first has {blocks[0].shape[1]}, "
                     f"block {number} has {blocks[-1].shape[1]}"
                 )
+        if all(not isinstance(block, StreamedBlock) and block.exact.is_foreign for block in blocks):
+            from inklens.linear.rows.on_device import DeviceRows
+
+            cls = DeviceRows
         return cls(blocks, float(scale), n_threads)
 
     @property
@@ -206,6 +210,11 @@ class Rows:
         return is_whole or n_bytes <= memory.share(HELD_SHARE, HELD)
 
     @property
+    def reads_quickly(self) -> bool:
+        """Whether rows that are not held are so few that to read all costs no more than to fit some in their place."""
+        return False
+
+    @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest values as stored, times scale, which may be negative."""
         low = np.min([block.inspection.low for block in self.blocks], axis=0)
@@ -240,7 +249,7 @@ class Rows:
                 continue
             exact = block.exact._replace(values=abs(block.exact.values))
             blocks.append(Block(exact, single(exact), inspect(exact, self.n_threads)))
-        return Rows(blocks, abs(self.scale), self.n_threads)
+        return replace(self, blocks=blocks, scale=abs(self.scale))
 
     def absolute(self) -> "Rows":
         """Return the rows of |X|, which bound rounding errors; the rows themselves where nothing is negative."""
@@ -300,15 +309,15 @@ class Rows:
         scores, proba = (empty_scores(longest, n_classes, dtype, self._spare) for _ in range(2))
         gradient = NOTHING
         loss, sums = 0.0, np.zeros(n_classes)
-        for block, part in self.parts():
+        for (block, part), own, c in zip(self.parts(), self.of_rows(codes), self.of_rows(weights), strict=True):
             place = part if is_held else slice(0, block.n_samples)
             storage = block.storage(dtype)
             found = storage.backend.loss_pass(
                 storage,
                 coef * self.scale,
                 intercept,
-                codes[part],
-                weights[part],
+                own,
+                c,
                 scores[place],
                 proba[place],
                 self._threads(n_classes),
@@ -316,9 +325,7 @@ class Rows:
             loss, sums = loss + found.loss, sums + found.class_sums
             gradient = gradient + found.gradient
         self.n_passes += 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isfinite(float(loss) + float(np.sum(gradient))):
-                self._require_finite()
+        self._require_finite(loss, gradient)
         if is_held:
             kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
         else:
@@ -355,15 +362,15 @@ class Rows:
         dtype, threads = proba.dtype, self._threads(len(direction))
         point = None if isinstance(proba, np.ndarray) else proba.point
         if point is None:
-            for block, part, own in self.parts_with(proba):
+            for (block, _, p), c in zip(self.parts_with(proba), self.of_rows(weights), strict=True):
                 storage = block.storage(dtype)
-                yield storage.backend.hessian_pass(storage, own, weights[part], direction, intercept_direction, threads)
+                yield storage.backend.hessian_pass(storage, p, c, direction, intercept_direction, threads)
             return
         coef, intercept = point[0] * self.scale, point[1]
-        for block, part in self.parts():
+        for (block, _), c in zip(self.parts(), self.of_rows(weights), strict=True):
             storage = block.storage(dtype)
             yield storage.backend.curvature_pass(
-                storage, coef, intercept, weights[part], direction, intercept_direction, dtype, threads
+                storage, coef, intercept, c, direction, intercept_direction, dtype, threads
             )
         self.n_passes += 0.5
 
@@ -386,10 +393,9 @@ class Rows:
         work = self.n_nonzeros**2 / max(1, self.n_samples) * n_pairs
         n_threads = int(min(self.n_threads, 1 + work // THREAD_WORK))
         grams = NOTHING
-        for block, part, own in self.parts_with(proba):
+        for (block, _, p), c in zip(self.parts_with(proba), self.of_rows(weights), strict=True):
             storage = block.storage(np.float64)
-            own = np.asarray(own, dtype=np.float64)
-            grams = grams + storage.backend.edge_grams(storage, own, weights[part], n_threads)
+            grams = grams + storage.backend.edge_grams(storage, arrays.cast(p, np.float64), c, n_threads)
         self.n_passes += 1.0
         unit = np.append(np.full(self.n_features, self.scale), 1.0)
         return grams if self.scale == 1.0 else grams * unit * unit[:, None]
@@ -469,7 +475,7 @@ class Rows:
             m, s = (arrays.like(values, by_column[at], dtype) for by_column in (shift, scale))
             exact = exact._replace(values=(values - m) / s)
             blocks.append(Block(exact, single(exact), inspection))
-        return Rows(blocks, 1.0, self.n_threads)
+        return replace(self, blocks=blocks, scale=1.0)
 
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout; many rows of a file stay there."""
@@ -487,7 +493,7 @@ class Rows:
                 exact = take(block.exact, inside)
                 fast = exact if block.fast is block.exact else take(block.fast, inside)
                 blocks.append(Block(exact, fast, inspect(exact, self.n_threads)))
-        return Rows(blocks, self.scale, self.n_threads)
+        return replace(self, blocks=blocks)
 
     def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
         """Return some columns (ascending) of some rows (sorted indices) as scaled CSR, float32 with int32 columns."""
@@ -563,15 +569,16 @@ class Rows:
         used, place = np.unique(np.append(features, self.n_features), return_inverse=True)
         columns = PairColumns(used, place[:-1].astype(np.int32), classes, proba.shape[1])
         largest_weight = max(weights.max(), np.finfo(float).tiny)
-        for number, (block, part, own) in enumerate(self.parts_with(proba)):
-            is_open = 1.0 - own.max(axis=1) > NEGLIGIBLE_OPENNESS * sampling_threshold / largest_weight
-            chosen = np.flatnonzero(is_open & (weights[part] > 0.0))
+        least_open = float(NEGLIGIBLE_OPENNESS * sampling_threshold / largest_weight)
+        for number, ((block, _, p), c) in enumerate(zip(self.parts_with(proba), self.of_rows(weights), strict=True)):
+            xp = arrays.namespace(p)
+            chosen = xp.nonzero((1.0 - xp.max(p, axis=1) > least_open) & (c > 0.0))[0]
             block.fast.backend.pair_hessian(
                 block.fast,
                 chosen,
                 columns,
-                own[chosen],
-                weights[part][chosen],
+                arrays.take(p, chosen, 0),
+                arrays.take(c, chosen, 0),
                 hessian,
                 scale=self.scale,
                 sampling_threshold=sampling_threshold,
@@ -607,14 +614,25 @@ class Rows:
         """Return the block that is read after block i; after the last one comes the next pass."""
         return self.blocks[(i + 1) % len(self.blocks)]
 
-    def parts_with(self, values: RowArray | np.ndarray) -> Iterator[tuple[AnyBlock, slice, np.ndarray]]:
+    def of_rows(self, values: np.ndarray) -> Sequence[Array]:
+        """Return labels or weights by blocks, where the rows of these are."""
+        return [values[part] for part in self.slices]
+
+    def array(self, values: np.ndarray) -> RowArray:
+        """Return numbers for each row as an array where the rows are."""
+        return RowArray.of(values, self.slices)
+
+    def parts_with(self, values: RowArray | np.ndarray) -> Iterator[tuple[AnyBlock, slice, Array]]:
         """Yield the blocks as `parts` does, each with its rows of an array."""
-        row_array = values if isinstance(values, RowArray) else RowArray.of(values, self.slices)
+        row_array = values if isinstance(values, RowArray) else self.array(values)
         for i, (block, part) in enumerate(self.parts()):
             yield block, part, row_array.block(i)
 
-    def _require_finite(self) -> None:
-        """Raise where values are no longer finite: then somebody has written into them since they were checked."""
+    def _require_finite(self, loss: float, gradient: np.ndarray) -> None:
+        """Raise where sums are not finite as values no longer are: somebody has written into them since the check."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(float(loss) + float(np.sum(gradient))):
+                return
         for block, part in self.parts():
             try:
                 inspect(block.exact, self.n_threads, part.start)
@@ -641,6 +659,14 @@ def within(rows: np.ndarray, part: slice) -> np.ndarray:
 
 def is_matrix(X: Array) -> bool:
     return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)
+
+
+@contextmanager
+def opened(X: Array) -> Iterator[Rows]:
+    """Give data as `Rows`; what they hold elsewhere is given back at the end, unless they were `Rows` before."""
+    rows = X if isinstance(X, Rows) else Rows.of(X)
+    with given_back(rows, X):
+        yield rows
 
 
 @contextmanager
