@@ -156,6 +156,7 @@ def test_the_command_fits_on_workers_and_says_so(command, tmp_path):
     assert document["status"] == "certified"
     assert document["cluster"]["workers"] == 2
     assert document["cluster"]["rounds"] > 0
+    assert document["cluster"]["rows_per_second"] * document["seconds"] > 300 * document["passes"]
     out, _ = command("fit", *OPTIONS, "--dask", "local:2", "-o", tmp_path / "m.inklens")
     assert "rounds" in out
     command("verify", tmp_path / "m.inklens")
