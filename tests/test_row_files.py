@@ -1,14 +1,14 @@
 """Files of rows, here and at addresses that fsspec opens: heads tell the size, and only what is asked for is read."""
 
 import gzip
-import http.server
 import struct
-import threading
 import zipfile
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
 import pytest
+from file_server import Whole, WithRanges, serving
 
 from inklens import SoftmaxRegression, cluster
 from inklens.errors import DataError, MissingPackageError
@@ -53,51 +53,12 @@ WRITERS = {
 }
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Sends files whole, whatever range is asked for."""
-
-    def log_message(self, *args):
-        pass
-
-
-class WithRanges(Quiet):
-    """Sends the range of bytes that is asked for, and notes how many."""
-
-    sent = 0
-
-    def do_GET(self):
-        asked = self.headers.get("Range")
-        if asked is None:
-            return super().do_GET()
-        with open(self.translate_path(self.path), "rb") as file:  # noqa: PTH123
-            content = file.read()
-        first, last = asked.removeprefix("bytes=").split("-")
-        part = content[int(first) : int(last) + 1 if last else None]
-        self.send_response(206)
-        self.send_header("Content-Length", str(len(part)))
-        self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}")
-        self.end_headers()
-        self.wfile.write(part)
-        WithRanges.sent += len(part)
-        return None
-
-
 @pytest.fixture
 def served(tmp_path):
     """Return the address of the folder on a server of this process, with or without ranges."""
-    servers = []
-
-    def start(handler):
-        pytest.importorskip("aiohttp")
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(tmp_path)))
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    pytest.importorskip("aiohttp")
+    with ExitStack() as servers:
+        yield lambda handler: servers.enter_context(serving(tmp_path, handler))
 
 
 @pytest.fixture(params=["path", "file://", "local://", "memory://", "zip://", "http://", "http:// without ranges"])
@@ -115,7 +76,7 @@ def at(request, tmp_path, served):
         case "http://":
             address = served(WithRanges)
         case _:
-            address = served(Quiet)
+            address = served(Whole)
     return lambda name: f"{address}/{name}?key=1"
 
 
@@ -226,7 +187,7 @@ def test_what_is_no_file_of_rows_is_said(tmp_path, served):
     for missing in (str(tmp_path / "no.npy"), "memory://no.npy", "nosuch://no.npy"):
         with pytest.raises(DataError, match=r"no\.npy"):
             open_rows(missing)
-    address = served(Quiet)
+    address = served(Whole)
     with pytest.raises(DataError, match=r"no\.npy"):
         open_rows(f"{address}/no.npy")
 
@@ -235,6 +196,6 @@ def test_a_package_that_an_address_needs_is_named(monkeypatch):
     def lacks(path):
         raise ImportError("Install s3fs to access S3")
 
-    monkeypatch.setattr(files, "_bytes", lambda path, *ends: lacks(path))
+    monkeypatch.setattr(files, "read_bytes", lambda path, *ends: lacks(path))
     with pytest.raises(MissingPackageError, match=r"s3://bucket/rows\.npy.*Install s3fs"):
         open_rows("s3://bucket/rows.npy")

@@ -140,8 +140,9 @@ def read(
     A picture that cannot be read gets an error of its own, the others are read, and the exit code is 1. A picture
     without a digit gets a reason and a remedy in place of an answer; --json has both, with "accepted": false.
 
-    With --dask, images may be folders and patterns ("scans/**/*.png"), millions of pictures in all. The table has a
-    row for each; one that cannot be read has its error there. The same command again reads what is new or changed.
+    With --dask, images may be folders and patterns ("scans/**/*.png"), or addresses of such (s3://bucket/scans),
+    millions of pictures in all. The table has a row for each; one that cannot be read has its error there. The same
+    command again reads what is new or changed.
     """
     from inklens.tasks.reading import load_reader
     from inklens.tasks.reading import read as run

@@ -11,11 +11,11 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
 
+from inklens.addresses import opened, path_of, read_bytes, size_of
 from inklens.errors import DataError, InklensError, MissingPackageError, require
 from inklens.linear.arrays import Array
 from inklens.linear.rows.elsewhere import file_kind
@@ -84,50 +84,6 @@ def _refuse(path: str, why: object) -> NoReturn:
     raise DataError(f"cannot read rows from {path!r}: {why}") from why if isinstance(why, Exception) else None
 
 
-# ---- bytes -----------------------------------------------------------------------------------------------------------
-
-
-def _local(path: str) -> str | None:
-    """Return the place of a file in this computer's file system; None where it is elsewhere."""
-    return path.removeprefix("file://") if "://" not in path or path.startswith("file://") else None
-
-
-def _size(path: str) -> int | None:
-    """Return a file's bytes, where that is known."""
-    if (local := _local(path)) is not None:
-        return Path(local).stat().st_size
-    files, name = require("fsspec.core", extra="dask").url_to_fs(path)
-    size = files.size(name)
-    return None if size is None else int(size)
-
-
-def _bytes(path: str, first: int = 0, last: int | None = None) -> bytes:
-    """Return the bytes from `first` to before `last`, less where the file ends."""
-    if (local := _local(path)) is not None:
-        with Path(local).open("rb") as file:
-            file.seek(first)
-            return file.read() if last is None else file.read(last - first)
-    if first == last:
-        return b""
-    files, name = require("fsspec.core", extra="dask").url_to_fs(path)
-    content = bytes(files.cat_file(name) if last is None else files.cat_file(name, start=first, end=last))
-    if last is not None and len(content) > last - first:  # a server that does not know ranges sends everything
-        return content[first:last]
-    return content
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[IO[bytes]]:
-    """Open a file in which one can go back and forth."""
-    if (local := _local(path)) is not None:
-        with Path(local).open("rb") as file:
-            yield file
-        return
-    files, name = require("fsspec.core", extra="dask").url_to_fs(path)
-    with files.open(name, "rb") as file:
-        yield file
-
-
 # ---- kinds of files --------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +104,7 @@ class PackedRows:
         first, last, _ = rows.indices(len(self))
         row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         with _named(self.path):
-            content = _bytes(self.path, self.start + first * row_bytes, self.start + last * row_bytes)
+            content = read_bytes(self.path, self.start + first * row_bytes, self.start + last * row_bytes)
             if len(content) != (last - first) * row_bytes:
                 _refuse(self.path, f"rows {first} to {last - 1} are cut off; was it written to the end?")
             return np.frombuffer(content, self.dtype).reshape(last - first, *self.shape[1:])
@@ -178,11 +134,11 @@ class ParquetRows:
     @contextmanager
     def _table(self) -> "Iterator[ParquetFile]":
         opens = require("pyarrow.parquet", extra="parquet").ParquetFile
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             try:
                 table = opens(file)
             except ValueError:  # a server that does not know ranges, or a damaged file
-                table = opens(io.BytesIO(_bytes(self.path)))
+                table = opens(io.BytesIO(read_bytes(self.path)))
             yield table
 
 
@@ -205,21 +161,21 @@ class ZarrRows:
 
 
 def _npy(path: str) -> RowFile:
-    if (local := _local(path)) is not None:
+    if (local := path_of(path)) is not None:
         return np.lib.format.open_memmap(local, mode="r")
-    head = io.BytesIO(_bytes(path, 0, HEAD_BYTES))
+    head = io.BytesIO(read_bytes(path, 0, HEAD_BYTES))
     version = np.lib.format.read_magic(head)
     reads = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, is_by_columns, dtype = reads(head)
     if is_by_columns or dtype.hasobject or not shape:
-        return np.asarray(np.load(io.BytesIO(_bytes(path)), allow_pickle=False))
+        return np.asarray(np.load(io.BytesIO(read_bytes(path)), allow_pickle=False))
     return PackedRows(path, head.tell(), shape, dtype)
 
 
 def _idx(path: str) -> RowFile:
     """Return pictures of an IDX file as rows of pixels."""
-    head, size = _bytes(path, 0, HEAD_BYTES), _size(path)
-    content = gzip.decompress(_bytes(path)) if head[:2] == GZIP else None
+    head, size = read_bytes(path, 0, HEAD_BYTES), size_of(path)
+    content = gzip.decompress(read_bytes(path)) if head[:2] == GZIP else None
     if content is not None:
         head, size = content[:HEAD_BYTES], len(content)
     shape, dtype = _idx_shape(head)
