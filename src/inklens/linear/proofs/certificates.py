@@ -327,9 +327,10 @@ def unpenalised_bound(
     bound holds over all coefficients whose norm ||W||_1 is at most RADIUS_RATIO times that of `coef`.
     """
     bounds: list[float | None] = []
-    with suppress(deadline.OutOfTime), deadline.scope(seconds):
-        for proba in probas:
-            bounds.append(existence(problem, np.asarray(proba)) if proba.held is not None else None)
+    if may_prove_existence(problem):
+        with suppress(deadline.OutOfTime), deadline.scope(seconds):
+            for proba in probas:
+                bounds.append(existence(problem, np.asarray(proba)))
     proven = [bound for bound in bounds if bound is not None]
     if proven:
         return max(proven), True
