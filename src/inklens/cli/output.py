@@ -260,11 +260,14 @@ def show_page(page: Path, wanted: bool | None) -> None:
 
 def _typed(program: str) -> str:
     """Return its name where the shell finds it, else the shortest path from here."""
-    found = shutil.which(Path(program).name)
-    if found and Path(found).absolute() == Path(program).absolute():
-        return Path(program).name
-    path, here = Path(program), Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    try:
+        here, path = Path.cwd(), Path(program).absolute()
+    except FileNotFoundError:  # the folder that we are in has been removed
+        return shlex.quote(program)
+    found = shutil.which(path.name)
+    if found and Path(found).absolute() == path:
+        return path.name
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else program))
 
 
 def print_json(document: dict) -> None:
