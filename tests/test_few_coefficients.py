@@ -1,5 +1,6 @@
 """Newton's steps under thresholds by the whole Hessian: the quadratic's minimum, the model, and the fits."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -234,6 +235,30 @@ def test_dummies_that_add_up_and_columns_that_agree_are_certified(penalty):
     found = solve(problem_of(X, codes, weights, penalty), tol=1e-5)
     assert found.status == "certified"
     assert found.n_iter <= 15
+
+
+def test_very_many_rows_start_near_the_optimum_of_some(monkeypatch):
+    X, codes, weights = table(n_samples=8_000)
+    problem = problem_of(X, codes, weights, PENALTIES["l1"])
+    whole = solve(problem, tol=1e-6)
+    monkeypatch.setattr(prox_newton, "SUBSAMPLE_ROWS", 500)
+    monkeypatch.setattr(prox_newton, "ROWS_PER_COEFFICIENT", 1)
+    some = solve(problem, tol=1e-6)
+    assert some.objective == pytest.approx(whole.objective, rel=1e-6)
+    assert some.n_iter < whole.n_iter
+    first, first_of_whole = (found.history[0][2] / whole.objective - 1.0 for found in (some, whole))
+    assert first < 0.1 * first_of_whole
+
+
+def test_a_fit_of_many_rows_holds_few_numbers_for_each():
+    """Six arrays of probabilities at most, of four lanes each, beside the data; no copy of these in float32."""
+    X, codes, weights = table(n_samples=60_000, n_features=12)
+    tracemalloc.start()
+    found = solve(problem_of(X, codes, weights, PENALTIES["l1"]), tol=1e-4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.status == "certified"
+    assert peak < 6 * X.shape[0] * 4 * 8
 
 
 def test_models_that_stay_unsolved_are_left_to_others(monkeypatch):

@@ -26,6 +26,7 @@ from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import accuracy_of
 from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Point, Step
+from inklens.linear.methods.prox_newton import SUBSAMPLE_TOL, end_of, on_some_rows
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint
 
@@ -76,6 +77,9 @@ def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: flo
     penalty, n_unsolved, n_stalled = problem.penalty, 0, 0
     if not (coef.any() or intercept.any()):
         intercept = log_odds(problem)
+        some = on_some_rows(problem)
+        if some is not None:
+            coef, intercept = end_of(iterates(some, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, np.float64)
     while n_unsolved < MAX_UNSOLVED and n_stalled < MAX_STALLED_ROUNDS:
         deadline.check()
@@ -92,6 +96,8 @@ def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: flo
         n_stalled = 0 if after < before * (1.0 - 1e-14) else n_stalled + 1
         n_unsolved += not left.is_little
         dual = DualPoint(start.coef, start.intercept, step.coef, step.intercept)
+        point = point.without_scores(problem)  # a proof wants the memory
+        del start, whole
         yield Iterate(point.coef, point.intercept, after, gap, dual)
 
 
