@@ -108,7 +108,14 @@ class DeviceRows(Rows):
         """Return numbers for each row as an array where the rows are."""
         return DeviceArray(self, self.of_rows(values))
 
-    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
+    def row_scores(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        is_held: bool | None = None,  # there all are
+    ) -> RowArray:
         """Return the scores, where the rows are; half a pass."""
         found = []
         for block, _ in self.parts():
