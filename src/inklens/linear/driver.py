@@ -185,12 +185,13 @@ def solve(
     with memory.scope(memory_limit), blas.scope(1):
         run, method, start = _prepared(problem, tol, start, time_budget, method)
         try:
-            run.follow(method, start, max_iter, callback)
-        except KeyboardInterrupt:
-            raise FitInterrupted(run.finish()) from None
+            try:
+                run.follow(method, start, max_iter, callback)
+            except KeyboardInterrupt:
+                raise FitInterrupted(run.finish()) from None
+            return run.finish()
         except ClusterError as error:
             raise FitLost(str(error), run.restored()) from error
-        return run.finish()
 
 
 def _prepared(
