@@ -132,6 +132,17 @@ def test_other_data_do_not_go_on_from_it(left, out, tmp_path):
     assert fit(f"npz:{tmp_path / 'd.npz'}", out=out, resume=True, **SMALL).passes_before > 0.0
 
 
+def test_a_fit_whose_time_is_over_goes_on(out):
+    stopped = fit(out=out, time_budget=0.001, **{**SMALL, "tol": 1e-12})
+    assert stopped.status == "stopped"
+    assert stopped.checkpoint == f"{out}.checkpoint"
+    done = fit(out=out, resume=True, time_budget=60.0, **SMALL)
+    assert done.passes_before == stopped.passes
+    agree(done, fit(**SMALL))
+    assert done.checkpoint is None
+    assert not Path(stopped.checkpoint).exists()
+
+
 def test_the_gap_may_be_another(left, out):
     left()
     assert fit(out=out, resume=True, **{**SMALL, "tol": 1e-2}).passes_before > 0.0

@@ -10,6 +10,7 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from inklens.datasets import load_dataset
 from inklens.linear.estimators import SoftmaxRegression
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
@@ -110,6 +111,17 @@ def test_a_fit_sends_labels_and_weights_once(crossings, monkeypatch, penalty):
     assert n_passes[0] == n_passes[1] > 10
     codes, weights, as_column = 4, 8, 8
     assert n_bytes[1] - n_bytes[0] <= (codes + weights + as_column) * (1200 - 150)
+
+
+@pytest.mark.parametrize("penalty", [{"l1_ratio": 0.0}, {"l1_ratio": 1.0}], ids=str)
+def test_a_fit_starts_from_rows_that_stand_for_all(crossings, monkeypatch, penalty):
+    monkeypatch.setattr(rows, "SUBSAMPLE_ROWS", 100)
+    digits = load_dataset("embedded")
+    X, y = np.array(digits.X)[:600, 200:560], digits.y[:600]
+    there = array_api_strict.asarray(X, device=DEVICE)
+    given, here = (SoftmaxRegression(C=1e-5, tol=1e-4, **penalty).fit(of, y) for of in (there, X))
+    assert given.status_ == "certified"
+    assert given.objective_ == pytest.approx(here.objective_, rel=2e-4)
 
 
 def test_tensors_stacked_on_each_other_are_one_matrix(crossings):

@@ -156,9 +156,20 @@ def test_the_command_fits_on_workers_and_says_so(command, tmp_path):
     assert document["status"] == "certified"
     assert document["cluster"]["workers"] == 2
     assert document["cluster"]["rounds"] > 0
+    assert document["cluster"]["rows_per_second"] * document["seconds"] > 300 * document["passes"]
     out, _ = command("fit", *OPTIONS, "--dask", "local:2", "-o", tmp_path / "m.inklens")
     assert "rounds" in out
     command("verify", tmp_path / "m.inklens")
+
+
+def test_the_command_tells_where_one_can_look_on(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("inklens.cluster.dashboard", lambda client: "http://127.0.0.1:8787/status")
+    monkeypatch.setattr("inklens.cli.output.LOG_SECONDS", 0.0)
+    _, err = command("fit", *OPTIONS, "--dask", "local:2", "-o", tmp_path / "m.inklens")
+    assert "dashboard is http://127.0.0.1:8787/status" in err
+    assert "rows/s, objective" in err
+    _, err = command("fit", *OPTIONS, "-o", tmp_path / "m.inklens")
+    assert "proven bound" in err
 
 
 def test_the_command_says_how_to_go_on(command, tmp_path, monkeypatch):

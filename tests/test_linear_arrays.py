@@ -1,6 +1,7 @@
 """Arrays of other libraries: the reference on the array API is the compiled pass, and a fit on it the fit on NumPy.
 
-array-api-strict allows what the standard promises and nothing else; torch is tested where it is installed.
+array-api-strict allows what the standard promises and nothing else, and has a device that NumPy cannot look into; torch
+and JAX are tested where they are installed.
 """
 
 import subprocess
@@ -28,12 +29,20 @@ try:
     import torch
 except ImportError:
     torch = None
+try:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+except ImportError:
+    jax = None
 
 MAKERS = {
     "strict": array_api_strict.asarray,
+    "device": lambda X: array_api_strict.asarray(np.array(X), device=array_api_strict.Device("device1")),
     "torch": pytest.param(
         lambda X: torch.asarray(np.array(X)), marks=pytest.mark.skipif(torch is None, reason="no torch")
     ),
+    "jax": pytest.param(lambda X: jax.numpy.asarray(X), marks=pytest.mark.skipif(jax is None, reason="no JAX")),
 }
 
 
@@ -45,7 +54,7 @@ def path(request, monkeypatch):
     return request.param
 
 
-LIBRARIES = pytest.mark.parametrize("make", [MAKERS["strict"], MAKERS["torch"]], ids=["strict", "torch"])
+LIBRARIES = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 PENALTIES = [
     {"C": 0.1},
     {"C": 0.1, "l1_ratio": 1.0},

@@ -13,6 +13,7 @@ import pytest
 
 from inklens import SoftmaxRegression, SoftmaxRegressionCV, cluster, softmax_path
 from inklens.errors import ClusterError, DataError, ParameterError
+from inklens.linear import driver
 from inklens.linear.driver import FitLost, solve
 from inklens.linear.problem.build import make_problem
 from inklens.linear.rows.remote import remote_rows, shards, tree
@@ -475,6 +476,32 @@ def test_nobody_at_an_address_is_said(monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
     with pytest.raises(ClusterError, match="no Dask scheduler answers"), cluster.opened("tcp://127.0.0.1:9"):
         pass
+
+
+def test_workers_that_cannot_be_started_are_said(monkeypatch):
+    def fails(**settings):
+        raise RuntimeError("Cluster failed to start: no processes left\nand more")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fails)
+    with pytest.raises(ClusterError, match=r"3 workers could not be started .*no processes left\); ask for fewer"):
+        cluster.opened("local:3").__enter__()
+
+
+def test_a_cluster_lost_during_the_last_proof_leaves_the_point(inside, monkeypatch):
+    rows, finish = remote(inside), driver._Run.finish
+    lost = []
+
+    def gone(run):
+        if not lost:
+            lost.append(run)
+            raise ClusterError("the workers are gone")
+        return finish(run)
+
+    monkeypatch.setattr(driver._Run, "finish", gone)
+    with pytest.raises(FitLost, match="gone") as raised:
+        fitted(rows)
+    assert raised.value.solution.coef.any()
+    rows.close()
 
 
 def test_a_killed_worker_changes_no_bit(client, unbroken):

@@ -138,17 +138,22 @@ def threads_of_each(n_workers: int | None = None) -> tuple[int, int]:
 def _started(n_workers: int) -> "Iterator[Client]":
     """Start workers on this computer; nothing but the loopback interface is listened to."""
     distributed = require("distributed", extra="dask")
-    with require("dask", extra="dask").config.set(SPARING):
-        cluster = distributed.LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=threads_of_each(n_workers)[1],
-            processes=True,
-            host=LOOPBACK,
-            dashboard_address=f"{LOOPBACK}:0",  # None would still listen, at Dask's own port, which another may have
-            worker_dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-            preload=[DEAF],
-        )
+    try:
+        with require("dask", extra="dask").config.set(SPARING):
+            cluster = distributed.LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=max(1, _cores() // n_workers),
+                processes=True,
+                host=LOOPBACK,
+                dashboard_address=f"{LOOPBACK}:0",  # None would listen as well, at a port that may be taken
+                worker_dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                preload=[DEAF],
+            )
+    except (OSError, RuntimeError, TimeoutError) as error:
+        raise ClusterError(
+            f"{n_workers} workers could not be started on this computer ({_said(error)}); ask for fewer (local:1)"
+        ) from error
     try:
         with distributed.Client(cluster, direct_to_workers=True, set_as_default=False) as client:
             yield client

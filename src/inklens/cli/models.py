@@ -91,7 +91,7 @@ from inklens.cli.terminal import echo
     "--time-budget",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Stop then, with the best model so far and its bound.",
+    help="Stop then, with the best model so far and its bound; --resume goes on.",
 )
 @dask_option
 @insecure_option
@@ -116,8 +116,9 @@ def fit(ctx: click.Context, as_json: bool, dask: str | None, insecure: bool, **o
 
     The objective is C * (sum of the rows' losses) + penalty, the intercept unpenalised.
 
-    With --dask the training rows are sent to the workers, and fitted there: the same model, proven of every row. A fit
-    that ends before its time, by kill -9 or with its cluster, has left FILE.checkpoint: --resume goes on from there.
+    With --dask the training rows are sent to the workers, and fitted there: the same model, proven of every row. A
+    fit that is broken off, by kill -9, Ctrl-C or the loss of its cluster, leaves FILE.checkpoint, from which --resume
+    goes on.
     """
     from inklens.tasks.models import fit as run
 
@@ -133,10 +134,10 @@ def fit(ctx: click.Context, as_json: bool, dask: str | None, insecure: bool, **o
         print_json(result.to_json())
     else:
         _print_fit(result)
+    if result.checkpoint is not None:
+        say(f"inklens: the same command with --resume goes on from {result.checkpoint}")
     if result.interrupted:
         say(f"inklens: stopped by Ctrl-C; {result.model} is the best model so far, with its bound")
-        if result.checkpoint is not None:
-            say(f"inklens: the same command with --resume goes on from {result.checkpoint}")
         raise click.exceptions.Exit(130)
 
 

@@ -26,10 +26,10 @@ def replaced_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     OutputError
         `out` is something other than a report or an empty folder, or cannot be written.
     """
-    out = Path(os.path.realpath(out))  # a link stays one
-    _check_replaceable(out)
     building, handle = None, None
     try:
+        out = Path(os.path.realpath(out))  # a link stays one
+        _check_replaceable(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         _recover(out)
         building, handle = temporary_folder(out, PART)

@@ -127,12 +127,14 @@ class Checkpoint:
             self.keep(solution)
             self._due = began + max(EVERY_SECONDS, (time.monotonic() - began) / MOST_SHARE)
 
-    def keep(self, solution: Solution) -> None:
-        """Write the best point so far; a disk that is full ends no fit, and is a warning."""
+    def keep(self, solution: Solution) -> str | None:
+        """Write the best point so far, and return the path; a disk that is full ends no fit, and is a warning."""
         try:
             self.write(solution)
         except OutputError as error:
             self.warning = f"no checkpoint was kept: {error}"
+            return None
+        return os.fspath(self.path)
 
     def write(self, solution: Solution) -> None:
         """Write the best point so far."""

@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 from inklens.errors import DataError
 
-ANSWER_SECONDS = 30.0  # in which a library has to be imported and to name its devices
+ANSWER_SECONDS = (
+    60.0  # in which a library has to be imported, on a busy computer for the first time, and name its devices
+)
 MOST_SAID = 120  # characters of why it could not
 
 

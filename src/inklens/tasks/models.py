@@ -4,12 +4,12 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from inklens.datasets import load_dataset
+from inklens.datasets import Split, load_dataset
 from inklens.datasets.relabel import read_relabel
 from inklens.errors import ClusterError, DataError, ParameterError
 from inklens.linear.driver import FitInterrupted, FitLost, Solution, solve
@@ -21,6 +21,7 @@ from inklens.progress import Progress
 from inklens.reader import DigitReader
 from inklens.storage import check_file
 from inklens.tasks.checkpoints import Checkpoint, Point, Question
+from inklens.tasks.fitted import Fit, OnWorkers
 from inklens.tasks.halves import Halves
 from inklens.tasks.model_rows import Size, split_rows, with_added
 
@@ -31,120 +32,6 @@ if TYPE_CHECKING:
 
 Callback = Callable[[Solution], object]
 STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
-
-
-@dataclass(frozen=True)
-class OnWorkers:
-    """What a fit on a cluster took."""
-
-    workers: int  # at its end
-    workers_lost: int
-    rounds: int  # coefficients out, sums back
-    megabytes: float  # of these
-
-    @classmethod
-    def of(cls, halves: Halves) -> "OnWorkers | None":
-        """Return it for rows on workers; None for rows that are here."""
-        if halves.far is None:
-            return None
-        traffic, n_workers = halves.far.traffic, len(halves.far.client.scheduler_info(n_workers=-1)["workers"])
-        return cls(n_workers, traffic.n_lost, traffic.n_rounds, traffic.n_bytes / 1e6)
-
-    def in_words(self) -> str:
-        """Say it in one line."""
-        lost = f", {self.workers_lost} lost on the way" if self.workers_lost else ""
-        return f"{self.workers}{lost}; {self.rounds:,} rounds, {self.megabytes:,.0f} MB"
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A fitted model with its certificate and its accuracies."""
-
-    reader: DigitReader
-    objective: float
-    lower_bound: float
-    relative_gap: float
-    status: str
-    passes: float
-    zeros: int  # coefficients that are exactly 0
-    accuracy: dict[str, float]
-    seconds: float = 0.0
-    model: str | None = None
-    warnings: tuple[str, ...] = ()
-    interrupted: bool = False  # by Ctrl-C: the best model so far
-    seconds_allowed: float | None = None
-    passes_before: float = 0.0  # of `passes`: those of the fit that this one went on from
-    workers: OnWorkers | None = None
-    checkpoint: str | None = None  # that is left, to go on from
-
-    @property
-    def features_used(self) -> int:
-        """Features (pixels, for a model on pixels) with a coefficient that is not 0 in some class."""
-        return int((self.reader.coef != 0.0).any(axis=0).sum())
-
-    def in_words(self) -> list[list[str]]:
-        """Say what was fitted to what, as pairs of a name and its value."""
-        asked, data = self.reader.require_fit_record(), self.reader.data_record
-        added = f" + {data.added.rows:,} of {data.added.folder}" if data.added else ""
-        used = f"{self.reader.features}, {self.features_used:,} of {self.reader.coef.shape[1]:,} used"
-        if asked.is_stretched:
-            used += ", each stretched to its range (min-max)"
-        return [
-            ["penalty", asked.penalty_in_words()],
-            ["features", used],
-            ["data", str(data.name)],
-            ["rows", f"{data.train:,}{added} training, {data.test:,} test, shuffled with seed {data.seed}"],
-        ]
-
-    def stop_in_words(self) -> str:
-        """Say where the fit stopped, and why there."""
-        gap, tol = f"gap {self.relative_gap:.2e}", self.reader.require_fit_record().tol
-        if self.status == "certified":
-            return f"{gap}, proven to be at most tol = {tol:g} (certified)"
-        if self.status == "separated":
-            return f"{gap}: a direction separates the classes, so the objective has no smallest value (separated)"
-        if self.interrupted:
-            return f"{gap}, above tol = {tol:g}: by Ctrl-C (stopped)"
-        if self.seconds_allowed is not None:
-            return f"{gap}, above tol = {tol:g}: the time budget of {self.seconds_allowed:g} s was over (stopped)"
-        return f"{gap}, above tol = {tol:g}: no further progress (stopped)"
-
-    def fitted_json(self) -> dict[str, object]:
-        """Return what was fitted to what, and why it stopped there."""
-        asked, data = self.reader.require_fit_record(), self.reader.data_record
-        return {
-            "C": asked.C if asked.is_penalised else "inf",
-            "l1_ratio": asked.l1_ratio,
-            "group": asked.group,
-            "tol": asked.tol,
-            "penalty": asked.penalty_in_words(),
-            "features": self.reader.features,
-            "scale": asked.scale,
-            "standardize": asked.standardize,
-            "n_features": self.reader.coef.shape[1],
-            "features_used": self.features_used,
-            "rows": {"train": data.train, "test": data.test, "added": 0 if data.added is None else data.added.rows},
-            "stopped": self.stop_in_words(),
-        }
-
-    def to_json(self) -> dict[str, object]:
-        """Return the document of ``inklens fit --json``."""
-        names = (
-            "objective",
-            "lower_bound",
-            "relative_gap",
-            "status",
-            "passes",
-            "seconds",
-            "zeros",
-            "accuracy",
-            "model",
-        )
-        numbers = {name: getattr(self, name) for name in names}
-        cluster = {} if self.workers is None else {"cluster": asdict(self.workers)}
-        resumed = {"passes_before": self.passes_before} if self.passes_before else {}
-        words = {"fitted": self.fitted_json(), "warnings": list(self.warnings)}
-        return {"schema_version": 1, **numbers, **resumed, **cluster, **words}
 
 
 def fit(
@@ -173,7 +60,8 @@ def fit(
 ) -> Fit:
     """Load, split, scale, fit, judge and save.
 
-    A fit that takes more than a moment keeps a checkpoint beside `out` (``FILE.checkpoint``) until the model is there.
+    A fit that takes more than a moment keeps a checkpoint beside `out` (``FILE.checkpoint``) until it is done; Ctrl-C
+    and the end of `time_budget` leave it. A fit that starts from a model, or with `max_pixels`, has none.
 
     Parameters
     ----------
@@ -222,32 +110,26 @@ def fit(
     check_parameters(C, l1_ratio, tol)
     if out is not None:
         check_file(out)
-    if resume and (out is None or max_pixels is not None):
+    if resume and (out is None or max_pixels is not None or start is not None):
         raise ParameterError(
             "a fit goes on from the checkpoint beside its model (-o); with --max-pixels it is many fits, without one"
         )
-    dataset = load_dataset(data, progress=progress)
-    rows = split_rows(dataset, train=train, test=test, seed=seed)
-    n_train, n_test = len(rows.y_train), len(rows.y_test)
-    relabelled = None if relabel is None else read_relabel(relabel, dataset)
-    rows, added = rows if relabelled is None else relabelled.apply(rows), None
-    if add is not None:
-        rows, added = with_added(rows, add, dataset.image_shape)
-    data_record = DataRecord(
-        dataset.name, data, dataset.checksum, dataset.licence, n_train, n_test, seed, added=added, relabelled=relabelled
+    rows, data_record, shape = _loaded(
+        data, train=train, test=test, seed=seed, add=add, relabel=relabel, progress=progress
     )
     asked = FitRecord(C, l1_ratio, group, tol, "min-max" if scale == "min-max" else "255", standardize)
     classes, codes = _coded(rows.y_train)
     question = Question(data_record, asked, features, tuple(classes.tolist()))
-    checkpoint = None if out is None or max_pixels is not None else Checkpoint.beside(out, question)
+    is_kept = out is not None and max_pixels is None and start is None
+    checkpoint = Checkpoint.beside(out, question) if out is not None and is_kept else None
     begin = None if start is None or start.classes != question.classes else Point(start.coef, start.intercept)
     if resume and checkpoint is not None:
         begin = checkpoint.resume() or begin
+    if cluster is not None and progress is not None:
+        progress(0, None, f"sending {len(codes):,} rows to the workers of the cluster")
     with (
         nullcontext() if cluster is None else cluster() as client,
-        closing(
-            Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale, client=client)
-        ) as halves,
+        closing(Halves.of(rows, features=features, image_shape=shape, scale=scale, client=client)) as halves,
     ):
         if max_pixels is not None:
             asked = replace(asked, C=_largest_C(halves, asked, max_pixels))
@@ -256,19 +138,42 @@ def fit(
         while max_pixels is not None and not fitted.interrupted and fitted.n_used > max_pixels:
             asked = replace(asked, C=asked.C * STEP_DOWN)  # within `tol`, a fit may use a few more than the path's
             fitted = _fit_rows(halves, classes, codes, asked, time_budget, follow)
-        result = _judge(fitted, halves, data_record, image_shape=dataset.image_shape, features=features)
-        result = replace(result, seconds_allowed=time_budget, workers=OnWorkers.of(halves))
+        result = _judge(fitted, halves, data_record, image_shape=shape, features=features)
+        result = replace(result, seconds_allowed=time_budget, workers=OnWorkers.of(halves, fitted.solution))
     if out is not None:
         result.reader.save(out)
         result = replace(result, model=os.fspath(out))
-    if checkpoint is not None:
-        if checkpoint.warning:
-            result = replace(result, warnings=(*result.warnings, checkpoint.warning))
-        if result.interrupted:
-            result = replace(result, checkpoint=os.fspath(checkpoint.path))
-        else:
-            checkpoint.remove()
-    return result
+    if checkpoint is None:
+        return result
+    if result.interrupted or (time_budget is not None and result.status == "stopped"):
+        result = replace(result, checkpoint=checkpoint.keep(fitted.solution))
+    else:
+        checkpoint.remove()
+    return replace(result, warnings=tuple(filter(None, (*result.warnings, checkpoint.warning))))
+
+
+def _loaded(
+    data: str,
+    *,
+    train: Size,
+    test: Size,
+    seed: int,
+    add: str | os.PathLike[str] | None,
+    relabel: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> tuple[Split, DataRecord, tuple[int, int]]:
+    """Return the halves with corrected labels and added images, the record of both, and the size of one image."""
+    dataset = load_dataset(data, progress=progress)
+    rows, added, relabelled = split_rows(dataset, train=train, test=test, seed=seed), None, None
+    record = DataRecord(
+        dataset.name, data, dataset.checksum, dataset.licence, len(rows.y_train), len(rows.y_test), seed
+    )
+    if relabel is not None:
+        relabelled = read_relabel(relabel, dataset)
+        rows = relabelled.apply(rows)
+    if add is not None:
+        rows, added = with_added(rows, add, dataset.image_shape)
+    return rows, replace(record, added=added, relabelled=relabelled), dataset.image_shape
 
 
 def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
@@ -373,8 +278,6 @@ def _fit_rows(
         solution = solve(problem, tol=asked.tol, time_budget=time_budget, start=start, callback=follow)
     except FitInterrupted as interruption:
         solution, interrupted = interruption.solution, True
-        if follow.checkpoint is not None:
-            follow.checkpoint.keep(solution)
     except FitLost as error:
         raise follow.lost(error) from error
     return _Fitted(solution, classes, asked, time.perf_counter() - began, interrupted, begin)

@@ -101,10 +101,10 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
 
 def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     dtype: npt.DTypeLike = np.float32
-    small = None if coef.any() else _on_some_rows(problem)
+    small = None if coef.any() else on_some_rows(problem)
     factor = np.inf if small is None else 1.0
     if small is not None:
-        coef, intercept = _end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
+        coef, intercept = end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
@@ -150,7 +150,7 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
         yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=ends)
 
 
-def _on_some_rows(problem: Problem) -> Problem | None:
+def on_some_rows(problem: Problem) -> Problem | None:
     """Return the problem on a share of very many rows, whose optimum is close; None where rows are few or rare."""
     n_samples = problem.rows.n_samples
     n_wanted = max(SUBSAMPLE_ROWS, ROWS_PER_COEFFICIENT * problem.n_classes * int(problem.free.sum()))
@@ -161,7 +161,7 @@ def _on_some_rows(problem: Problem) -> Problem | None:
     return problem.over(rows) if counts.min() >= MIN_CLASS_ROWS else None
 
 
-def _end_of(iterates: Iterator[Iterate]) -> tuple[np.ndarray, np.ndarray]:
+def end_of(iterates: Iterator[Iterate]) -> tuple[np.ndarray, np.ndarray]:
     """Return the first point that believes in SUBSAMPLE_TOL, or the last."""
     for number, point in enumerate(iterates, 1):
         if point.stationary or point.gap <= SUBSAMPLE_TOL * point.objective or number == SUBSAMPLE_ROUNDS:

@@ -90,12 +90,13 @@ def certify(
     Without `dual` the dual point is the softmax at (coef, intercept); with one it is tried where `dual` proves a gap
     above `tol` only.
     """
+    near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
+    if dual is not None and dual.direction is not None:  # first, while nothing else is held for each row
+        best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset))
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
-    near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
-    if dual is not None and dual.direction is not None:
-        best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset)) - slack
+    bound -= slack
     if objective - bound > tol * objective:
         plain = _bound(near, at.proba) - slack
         best, bound = (best, bound) if bound >= plain else (DualPoint(coef, intercept), plain)
@@ -327,9 +328,10 @@ def unpenalised_bound(
     bound holds over all coefficients whose norm ||W||_1 is at most RADIUS_RATIO times that of `coef`.
     """
     bounds: list[float | None] = []
-    with suppress(deadline.OutOfTime), deadline.scope(seconds):
-        for proba in probas:
-            bounds.append(existence(problem, np.asarray(proba)) if proba.held is not None else None)
+    if may_prove_existence(problem):
+        with suppress(deadline.OutOfTime), deadline.scope(seconds):
+            for proba in probas:
+                bounds.append(existence(problem, np.asarray(proba)))
     proven = [bound for bound in bounds if bound is not None]
     if proven:
         return max(proven), True

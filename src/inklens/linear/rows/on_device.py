@@ -90,8 +90,8 @@ class DeviceRows(Rows):
     _given: dict[int, tuple[np.ndarray, list[Array]]] = field(default_factory=dict, init=False, repr=False)
 
     def holds(self, n_classes: int) -> bool:
-        """Tell that scores and probabilities are not in this process's memory."""
-        return False
+        """Tell whether rows are so few that scores and probabilities may come here: as many as stand for all."""
+        return self.n_samples <= 2 * self.n_subsample
 
     def of_rows(self, values: np.ndarray) -> Sequence[Array]:
         """Return labels or weights by blocks, where the rows of these are; they are sent there once."""
@@ -108,7 +108,14 @@ class DeviceRows(Rows):
         """Return numbers for each row as an array where the rows are."""
         return DeviceArray(self, self.of_rows(values))
 
-    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
+    def row_scores(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        is_held: bool | None = None,  # there all are
+    ) -> RowArray:
         """Return the scores, where the rows are; half a pass."""
         found = []
         for block, _ in self.parts():

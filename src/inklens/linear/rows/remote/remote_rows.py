@@ -301,7 +301,14 @@ class RemoteRows(Rows):
         """Return X W' + b, (n_samples, n_classes), here; half a pass."""
         return np.asarray(self.row_scores(coef, np.zeros(len(coef)) if intercept is None else intercept, dtype=dtype))
 
-    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
+    def row_scores(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        is_held: bool | None = None,  # here nothing is
+    ) -> RowArray:
         """Return X W' + b, where the rows are."""
         recipe = self.kept(Scores(self.shards.name("scores"), self.recipe, coef, intercept, dtype))
         return RemoteArray(self, recipe, len(coef), dtype)
