@@ -9,6 +9,33 @@ settings.register_profile("inklens", deadline=None)  # a busy machine is no fail
 settings.register_profile("quick", settings.get_profile("inklens"), max_examples=30)  # each run draws others
 settings.load_profile("inklens")
 
+
+@pytest.fixture(scope="module")
+def lasting_studio(tmp_path_factory):
+    """A studio in a thread, for all tests of a file."""
+    import studio as studios
+
+    with studios.thread(tmp_path_factory.mktemp("studio")) as running:
+        yield running
+
+
+@pytest.fixture
+def studio(lasting_studio):
+    """A studio in which no fit runs; what a test leaves behind is cancelled, so that no other waits for it."""
+    yield lasting_studio
+    for job in lasting_studio.client.get("/api/jobs").json().get("jobs", []):
+        if job["state"] in ("waiting", "running") and job["kind"] == "fit":
+            lasting_studio.client.delete(f"/api/jobs/{job['id']}")
+
+
+@pytest.fixture(scope="module")
+def fitted(lasting_studio):
+    """The name of a small model on pixels in the studio."""
+    ended = lasting_studio.ended(lasting_studio.job(kind="fit", name="small", train=400, test=300, C=0.1, tol=1e-3))
+    assert ended["state"] == "done", ended
+    return ended["model"]
+
+
 SLOW = {  # what has no line of its own that a mark could stand on: pages, and single arguments
     "docs/howto/from-others.rst": ["from-others.rst"],
     "docs/siblings.rst": ["siblings.rst"],

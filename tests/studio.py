@@ -1,6 +1,8 @@
 """A studio for tests: in a process of its own, or in a thread of this one with other limits."""
 
 import base64
+import io
+import json
 import signal
 import socket
 import subprocess
@@ -12,11 +14,13 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from PIL import Image
 
 from inklens.studio.folders import listen
 from inklens.studio.server import Server
 from inklens.studio.studio import Settings
 
+JSON = {"content-type": "application/json"}
 SECONDS = 200.0  # for one answer, or the end of a job: a busy machine is no failure
 
 
@@ -125,3 +129,53 @@ def children_of(pid: int) -> dict[int, str]:
 def open_files(pid: int) -> int:
     """Return how many files a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def png(side: int = 60) -> bytes:
+    """Return a photo of a 1."""
+    paper = np.full((side, side), 230, np.uint8)
+    paper[side // 6 : -side // 6, side // 2 - 3 : side // 2 + 3] = 20
+    file = io.BytesIO()
+    Image.fromarray(paper).save(file, "PNG")
+    return file.getvalue()
+
+
+def is_problem(answer: httpx.Response, status: int) -> dict:
+    """Return an error that is said as it should be, and tells nothing of this computer."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    assert found.keys() == {"type", "title", "status", "detail", "id"}
+    assert found["status"] == status
+    assert str(Path(__file__).parents[1]) not in answer.text
+    assert "/tmp" not in answer.text
+    return found
+
+
+def long_fit(studio: Running) -> dict:
+    """Begin a fit that ends only when it is cancelled."""
+    return studio.job(kind="fit", data="embedded", features="strokes", l1_ratio=1.0, C=30.0, tol=0.0)
+
+
+def events(studio: Running, job: dict, after: int = 0, most: int | None = None) -> list[dict]:
+    """Return what a job has told since an event, as the stream of its events says it."""
+    found, event = [], {}
+    headers = {"last-event-id": str(after)} if after else {}
+    with studio.client.stream("GET", f"/api/jobs/{job['id']}/events", headers=headers) as stream:
+        for line in stream.iter_lines():
+            name, _, value = line.partition(": ")
+            if name in ("id", "event"):
+                event[name] = int(value) if name == "id" else value
+            elif name == "data":
+                found.append({**event, "data": json.loads(value)})
+                if most is not None and len(found) == most:
+                    break
+    return found
+
+
+def soon(is_so) -> bool:
+    """Whether something becomes so within a while."""
+    give_up = time.monotonic() + 20
+    while not is_so() and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return is_so()

@@ -163,7 +163,7 @@ def test_unclear_ink_is_said(tmp_path):
 
 @pytest.mark.parametrize(
     "values",
-    [[3, 3], [3.0, 3.0], [" 3", "3 "], [b"3", b" 3"], ["3.0", "3.00"]],
+    [[3, 3], [3.0, 3.0], [" 3", "3 "], [b"3", b" 3"], ["3.00", " 3.00"]],
 )
 def test_labels_become_one_kind(values, tmp_path):
     np.savez(tmp_path / "a.npz", X=sample()[0][:2], y=np.array(values))

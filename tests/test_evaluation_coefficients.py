@@ -16,6 +16,7 @@ from inklens.evaluation.chance import tail
 from inklens.evaluation.curvature import hessian
 from inklens.evaluation.fitted import problem_of
 from inklens.evaluation.stability import resamples
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import softmax
 
 
@@ -72,9 +73,9 @@ def test_deviations_are_those_of_the_dense_inverse(C, fit_intercept):
 def test_the_hessian_is_the_derivative_of_the_gradient():
     X, y = small_problem()
     model = fitted(X, y, C=2.0)
-    problem = problem_of(model, X, y)
+    problem = problem_of(model, Rows.of(X), y)
     at = problem.evaluate(model.coef_, model.intercept_, dtype=np.float64)
-    H, free = hessian(problem, np.asarray(at.proba)), np.flatnonzero(problem.free)
+    H, free = hessian(problem, at.proba), np.flatnonzero(problem.free)
     q = len(free) + 1
     for k, j in [(0, 0), (1, 2), (2, 4)]:
         step = np.zeros_like(model.coef_)
@@ -308,7 +309,7 @@ def test_models_with_class_weights_are_told_what_to_do():
     clone = SimpleNamespace(**{name: getattr(model, name) for name in ("coef_", "intercept_", "classes_", "C")})
     clone.class_weight = "balanced"
     with pytest.raises(ParameterError, match="sample_weight"):
-        problem_of(clone, X, y)
+        problem_of(clone, Rows.of(X), y)
 
 
 def test_bounds_are_the_numbers_of_the_paper():

@@ -22,14 +22,14 @@ from handwriting import encoded, photo
 from PIL import Image
 
 from inklens import DigitReader, explain, load_dataset
-from inklens.classroom import Homework
+from inklens.classroom import Homework, homework
 from inklens.classroom.answers import answer, frame_of, handed_model, ink_changed, step_levels, to_frame
 from inklens.classroom.bundle import pack
 from inklens.classroom.drawing import draw
 from inklens.classroom.pictures import keep
 from inklens.classroom.work import DELIVERABLES, MAX_BYTES, MAX_PHOTO_BYTES, DigitWork, Work, sha256
 from inklens.cli.main import inklens as inklens_command
-from inklens.errors import DataError, ModelFileError, ParameterError, PhotoError
+from inklens.errors import DataError, ModelFileError, OutputError, ParameterError, PhotoError
 from inklens.linear.softmax import softmax
 from inklens.photos import normalise
 from inklens.tasks.models import fit
@@ -466,6 +466,28 @@ def test_what_cannot_be_put_in_changes_nothing(tmp_path, model, pictures):
     with pytest.raises(ParameterError, match="a photo or a drawing"):
         work.put(1)
     assert before == {path: path.read_bytes() for path in work.folder.rglob("*") if path.is_file()}
+
+
+def test_a_beginning_that_was_cut_off_goes_on(tmp_path, model, pictures, monkeypatch):
+    """On a full disk `work.json`, written last, is missing; the same call again, with room, is a whole homework."""
+    for last in ("model.inklens", "answers.md", "page.html", "work.json"):
+        folder, write = tmp_path / last, homework.write_bytes
+
+        def full(path, data, write=write, last=last):
+            if path.name == last:
+                raise OutputError("no space")
+            write(path, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(homework, "write_bytes", full)
+            patch.setattr(homework, "write_text", lambda path, text, full=full: full(path, text.encode()))
+            with pytest.raises(OutputError):
+                begun(folder, model, pictures)
+        assert begun(folder, model, pictures).hand_in(tmp_path / "a.inkwork")
+    (folder / "thesis.txt").write_text("mine")
+    (folder / "work.json").unlink()
+    with pytest.raises(DataError, match="holds other files"):
+        Homework(folder)
 
 
 def test_folders_and_models_that_do_not_fit_are_refused(tmp_path, model, pictures):

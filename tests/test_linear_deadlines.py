@@ -43,6 +43,17 @@ def group_descent(n_classes=4):
     return lambda: numpy_backend().group_descent(H, g, w, group, l2, tolerance=0.0, max_sweeps=FOREVER)
 
 
+def threshold_descent():
+    H, n = positive_definite(400).astype(np.float64), 400
+    g, w, l1, l2 = np.random.default_rng(1).normal(size=n), np.zeros(n), np.full(n, 1e-3), np.zeros(n)
+
+    def descend():
+        while True:  # it ends by itself where it is slow
+            numpy_backend().threshold_descent(H, g, w, l1, l2, is_grouped=False, tolerance=-1.0, max_looks=FOREVER)
+
+    return descend
+
+
 def factor_face():
     H, n = positive_definite(2500), 2500
     return lambda: numpy_backend().factor_face(H, np.arange(n), np.full(n, 1.0), n_threads=N_THREADS)
@@ -94,8 +105,8 @@ def dual_epoch():
 
 
 LONG = [
-    gram_descent, group_descent, factor_face, solve_many, subtract_product, class_grams, factor_blocks,
-    hessian_over_pairs, dual_epoch,
+    gram_descent, group_descent, threshold_descent, factor_face, solve_many, subtract_product, class_grams,
+    factor_blocks, hessian_over_pairs, dual_epoch,
 ]  # fmt: skip
 
 
@@ -126,7 +137,9 @@ def bytes_in_use():
 
 @COMPILED
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="asks glibc what is in use")
-@pytest.mark.parametrize("make", [gram_descent, group_descent, class_grams, hessian_over_pairs, dual_epoch])
+@pytest.mark.parametrize(
+    "make", [gram_descent, group_descent, threshold_descent, class_grams, hessian_over_pairs, dual_epoch]
+)
 def test_what_was_taken_is_given_back(make):
     """Memory and threads, after many early ends."""
     work = make()

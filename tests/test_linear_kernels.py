@@ -16,7 +16,7 @@ from scipy import sparse
 
 from inklens.errors import DataError
 from inklens.linear.driver import solve
-from inklens.linear.kernels import compiled_packing, library
+from inklens.linear.kernels import compiled_packing, compiled_passes, library
 from inklens.linear.kernels.choice import REFERENCE, backend_of, numpy_backend
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
@@ -112,6 +112,25 @@ def test_every_layout_gives_the_same_pass(layout, density, dtype):
     np.testing.assert_allclose(at.gradient, gradient, rtol=rtol, atol=rtol * np.abs(gradient).max())
     np.testing.assert_allclose(at.intercept_gradient, sums, rtol=rtol, atol=rtol * len(X))
     np.testing.assert_allclose(at.proba, proba, rtol=20 * rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("layout", ["uint8", "float64", "strided", "csr"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_over_few_rows_by_columns_are_those_of_one_pass(layout, dtype, monkeypatch):
+    X = pixels(n_samples=5, n_features=40, density=0.9)
+    given = LAYOUTS[layout](X)
+    coef, intercept, codes, weights = case(*X.shape)
+    direction, along = case(*X.shape, seed=2)[:2]
+    found = []
+    for wide in (1 << 20, 7):
+        monkeypatch.setattr(compiled_passes, "WIDE", wide)
+        rows = Rows.of(given)
+        at = rows.loss_and_gradient(coef, intercept, codes, weights, dtype=dtype)
+        product, sums = rows.hessian_product(at.proba, weights, direction, along)
+        squares = rows.transpose_product(at.proba, squared=True)
+        found.append([np.float64(at.loss), at.gradient, at.intercept_gradient, product, sums, squares])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-9)
 
 
 @contextmanager

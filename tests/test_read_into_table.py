@@ -31,7 +31,8 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 from inklens import cluster  # noqa: E402
 from inklens.tasks.bulk import workers  # noqa: E402
-from inklens.tasks.bulk.pictures import Found, Search  # noqa: E402
+from inklens.tasks.bulk.found import Found  # noqa: E402
+from inklens.tasks.bulk.pictures import Search  # noqa: E402
 from inklens.tasks.bulk.plan import Batch, Known, paired, planned  # noqa: E402
 from inklens.tasks.bulk.rows import schema, to_table  # noqa: E402
 from inklens.tasks.bulk.run import read_into_table  # noqa: E402

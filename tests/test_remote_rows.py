@@ -15,7 +15,7 @@ from inklens import SoftmaxRegression, SoftmaxRegressionCV, cluster, softmax_pat
 from inklens.errors import ClusterError, DataError, ParameterError
 from inklens.linear.driver import FitLost, solve
 from inklens.linear.problem.build import make_problem
-from inklens.linear.rows.remote import shards, tree
+from inklens.linear.rows.remote import remote_rows, shards, tree
 from inklens.linear.rows.remote.remote_rows import RemoteRows
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
@@ -153,8 +153,9 @@ def test_fits_are_those_of_one_machine(client, name):
 
 
 def fitted(rows, callback=None, start=None, **settings):
+    tol = settings.pop("tol", 1e-6)
     problem = make_problem(rows, Y, WEIGHTS, K, C=settings.pop("C", 1e-2), **{"l1_ratio": 1.0, **settings})
-    return solve(problem, tol=1e-6, callback=callback, start=start)
+    return solve(problem, tol=tol, callback=callback, start=start)
 
 
 def bits(solution):
@@ -178,6 +179,25 @@ def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
     assert {name: bits(fitted(rows, **settings)) for name, settings in BROKEN.items()} == unbroken
     rows.close()
     own.close()
+
+
+@pytest.mark.parametrize("ratio", [0.0, remote_rows.QUICK_RATIO])
+def test_systems_with_all_rows_and_with_some_lead_to_one_optimum(inside, ratio, monkeypatch):
+    monkeypatch.setattr(remote_rows, "QUICK_RATIO", ratio)
+    far, near = (fitted(rows, **BROKEN["l2"]) for rows in (remote(inside), Rows.of(X, n_threads=1)))
+    assert far.gap <= 1e-6
+    assert far.lower_bound <= near.objective * (1 + 1e-12)
+    assert near.lower_bound <= far.objective * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(("name", "most"), [("l2", 60), ("l1", 80)])
+def test_a_fit_takes_few_rounds(inside, name, most):
+    settings, C, _ = PENALTIES[name]
+    rows = remote(inside)
+    before = rows.traffic.n_rounds
+    assert fitted(rows, C=C, tol=1e-3, **{"l1_ratio": 0.0, **settings}).gap <= 1e-3
+    assert rows.traffic.n_rounds - before <= most
+    rows.close()
 
 
 def test_predictions_are_lazy_and_the_same(inside):

@@ -124,7 +124,20 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path):
     assert only(tmp_path, "thesis.txt")
 
 
-def test_files_and_links_are_refused(tmp_path):
+def test_a_link_to_a_report_is_followed_and_stays(tmp_path):
+    old = tmp_path / "elsewhere" / "report"
+    old.mkdir(parents=True)
+    write_report(old)
+    (tmp_path / "link").symlink_to("elsewhere/report")
+    with replaced_folder(tmp_path / "link") as folder:
+        write_report(folder)
+        (folder / "index.html").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (old / "index.html").read_text() == "new"
+    assert only(old.parent, "report")
+
+
+def test_files_and_links_to_other_folders_are_refused(tmp_path):
     file = tmp_path / "report"
     file.write_text("mine")
     link = tmp_path / "link"

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import array_api_strict
@@ -360,6 +361,22 @@ def test_a_working_set_that_has_no_room_takes_turns_and_reaches_the_optimum(name
     assert n_used > room == max(sizes)
     assert solution.status == "certified", solution.gap
     assert solution.lower_bound <= optimum.objective * (1.0 + 1e-12)
+
+
+@pytest.mark.parametrize("name", ["l1", "group"])
+def test_ten_rows_of_very_many_columns_take_memory_as_their_coefficients_do(name):
+    """Of 100,000 random columns thousands look alike to ten rows: neither their Hessian nor sums of all are held."""
+    rng = np.random.default_rng(0)
+    X, codes = rng.standard_normal((10, 100_000)), np.arange(10) % 3
+    problem = Problem(Rows.of(X), codes, np.ones(10), 3, PENALTIES[name])
+    tracemalloc.start()
+    try:
+        solution = solve(problem, tol=1e-4)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert solution.status == "certified"
+    assert peak < 25 * solution.coef.nbytes
 
 
 def test_without_room_the_largest_violations_come_first_and_all_classes_of_a_feature_together(monkeypatch):

@@ -169,8 +169,8 @@ def test_rows_without_a_class_are_no_start():
     codes[:5], codes[5:200_000] = 2, 1
     X = np.random.default_rng(0).normal(size=(400_000, 1)).astype(np.float32)
     problem = Problem(Rows.of(X), codes, np.ones(len(codes)), 3, ElasticNet(1.0, 0.0))
-    assert prox_newton._on_some_rows(problem) is None
+    assert prox_newton.on_some_rows(problem) is None
     two = Problem(problem.rows, np.minimum(codes, 1), problem.weights, 2, problem.penalty)
-    small = prox_newton._on_some_rows(two)
+    small = prox_newton.on_some_rows(two)
     assert small is not None
     assert small.weights.sum() == pytest.approx(two.weights.sum())

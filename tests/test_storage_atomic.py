@@ -17,7 +17,7 @@ from inklens import storage
 from inklens.datasets import load_dataset
 from inklens.datasets.relabel import write_relabel
 from inklens.errors import OutputError
-from inklens.storage import atomic_file, check_folder, write_bytes, write_text
+from inklens.storage import atomic_file, check_file, write_bytes, write_text
 from inklens.tasks.reading import load_reader
 
 
@@ -323,8 +323,8 @@ def test_failing_to_write_and_to_remove_is_one_error_with_both_causes(tmp_path, 
 def test_a_place_for_no_file_is_refused_before_any_work(tmp_path, monkeypatch, name, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputError, match=words):
-        check_folder(name)
-    check_folder("x")
+        check_file(name)
+    check_file("x")
     assert not list(tmp_path.iterdir())
 
 

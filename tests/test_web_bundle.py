@@ -136,7 +136,9 @@ def test_what_cannot_be_read_is_refused_with_its_line(source, line, says):
         ("\nexport default 1;", "expected 'function' or 'async' or 'const' or 'class', got 'default'"),
         ("\nexport let x = 1;", "got 'let'"),
         ("\nexport const { x } = y;", "expected a word, got '{'"),
-        ("\nexport { b };", "got '{'"),
+        ("\nexport { b };", "expected 'from', got ';'"),
+        ("\nexport { c } from './b.js';", "b.js does not export c"),
+        ("\nexport { a } from './a.js';", "in a circle: a.js -> a.js"),
         ("\nexport * from './b.js';", "expected"),
         ("\nexport async function* f() {}", "expected a word"),
         ("\nconst x = () => { import('./b.js'); };", "inside of a function"),
@@ -223,6 +225,7 @@ export const words = [l, right, counted, new Kept(3).value, b(1)];
 export function* twice(x) { yield x; return yield* [x]; }
 export async function later() { return `${words[0]} // ${await 1}`; }
 export class Named { static name2 = 'Named'; }
+export { once as base, name } from './in/base.js';
 """,
     "in/left.js": """import { once } from './base.js';
 const name = 'left'; // the same name in both
@@ -234,7 +237,7 @@ export function count() { n += 1; return n; }
 const name = 'right';
 export const right = `${name}${once()}`;
 """,
-    "in/base.js": "let n = 0;\nexport function once() { n += 1; return n; }\n",
+    "in/base.js": "let n = 0;\nexport function once() { n += 1; return n; }\nexport const name = 'base';\n",
     "vendor/other.js": "const n=2;class K{constructor(v){this.value=v*n}}const f=t=>t+n;export{f as bump,K as Kept};\n",
     "vendor/LICENSES.txt": "Free.\n",
 }
@@ -252,7 +255,8 @@ class TestInABrowser:
         window.files["d.js"] = joined("top.js", folder=tmp_path)
         window.files["d-default.js"] = joined("top.js", folder=tmp_path, as_default=True)
         told = """async (url) => { let m = await import(url); m = m.default ?? m;
-            return [m.words, await m.later(), m.Named.name2, [...m.twice(1)], Object.keys(m).sort()]; }"""
+            return [m.words, await m.later(), m.Named.name2, [...m.twice(1)], m.name, m.base(),
+                Object.keys(m).sort()]; }"""
         modules = window.evaluate(told, f"{FACE}/d/top.js")
         assert modules[0] == ["left1", "right2", 3, 6, 3]
         assert window.evaluate(told, f"{FACE}/d.js") == modules

@@ -68,7 +68,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def check_folder(path: str | os.PathLike[str]) -> None:
+def check_file(path: str | os.PathLike[str]) -> None:
     """Refuse a file in a folder that is not there: a misspelt path should cost no long work.
 
     Raises
@@ -83,6 +83,18 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         raise OutputError(
             f"cannot write {name!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name another file"
         )
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse as a folder what is there and is none: a file, a device, a pipe, a link to nothing.
+
+    Raises
+    ------
+    OutputError
+        Nothing can be written into it.
+    """
+    if not os.fspath(path) or (os.path.lexists(path) and not Path(path).is_dir()):
+        raise OutputError(f"cannot write into {os.fspath(path)!r}: it is no folder; name a folder, or a new one")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from inklens.classroom.answers import (
     step_png,
     to_frame,
 )
+from inklens.classroom.archive import MEMBERS
 from inklens.classroom.bundle import pack
 from inklens.classroom.gaps import Check, check
 from inklens.classroom.page import page
@@ -44,6 +45,7 @@ from inklens.reprs import Card, Shown, ink_tile
 from inklens.storage import write_bytes, write_text
 
 WORK, MODEL, PAGE = "work.json", "model.inklens", "page.html"
+OWN = {name.split("/")[0] for name in MEMBERS} | {ANSWERS}  # what lies in a homework's folder
 Photo = str | os.PathLike[str] | bytes
 
 
@@ -330,6 +332,8 @@ class Homework(Shown):
         except OSError as error:
             raise DataError(f"cannot look into {str(self.folder)!r}: {error.strerror}; name a folder") from error
         if not names:
+            return None
+        if "frames" in names and names <= OWN - {WORK}:  # begun, but for a full disk or a kill
             return None
         if WORK not in names:
             raise DataError(

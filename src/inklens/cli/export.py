@@ -88,6 +88,8 @@ def export(ctx, model: str, out: str, as_json: bool, no_path: bool, uint8: bool,
     from inklens.tasks.exporting import export_c, export_onnx, export_page, export_weights, kind_of
 
     kind = kind_of(out)
+    if out == STDOUT:
+        refuse_given(ctx, "does not go with -o -, which prints the page", "as_json")
     if no_path:
         refuse_given(ctx, "contradicts --no-path; leave out one of them", "points", "l1_ratios")
         options["points"] = 0
@@ -106,7 +108,7 @@ def export(ctx, model: str, out: str, as_json: bool, no_path: bool, uint8: bool,
     _write(result.content, out)
     for note in result.notes:
         say(f"inklens: {note}")
-    if out != STDOUT and as_json:
+    if as_json:
         return print_json({**result.to_json(), "model": model, "export": out})
     if out != STDOUT:
         echo(f"{out}: {len(result.content) / 1000:.0f} kB")

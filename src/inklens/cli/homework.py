@@ -5,7 +5,17 @@ from pathlib import Path
 
 import click
 
-from inklens.cli.output import json_option, open_option, out_option, print_json, print_table, say, say_next, show_page
+from inklens.cli.output import (
+    OutFolder,
+    json_option,
+    open_option,
+    out_option,
+    print_json,
+    print_table,
+    say,
+    say_next,
+    show_page,
+)
 from inklens.cli.photos import given, recipe_options
 from inklens.cli.terminal import echo, shown
 
@@ -175,7 +185,7 @@ def _places(places: tuple[str, ...], out: str | None, photos: tuple[str, ...]) -
     pictures = [*named, *photos]
     if len(pictures) > 2:
         raise click.UsageError(f"a homework has two digits, got {len(pictures)} pictures", click.get_current_context())
-    return Path(out or FOLDER), pictures
+    return Path(OutFolder().convert(out or FOLDER, None, click.get_current_context())), pictures
 
 
 def _numbers(work, made: list, *, draw: bool, digit: int | None) -> list[int]:

@@ -1,17 +1,22 @@
 """`inklens fit`, `path` and `verify`."""
 
 import shlex
+from contextlib import nullcontext
 
 import click
 
 from inklens.cli.output import (
+    cluster_of,
+    dask_option,
     data_option,
     fit_monitor,
+    insecure_option,
     json_option,
     out_option,
     print_json,
     print_table,
     progress_bar,
+    refuse_given,
     say,
     say_next,
     split_options,
@@ -86,11 +91,19 @@ from inklens.cli.terminal import echo
     "--time-budget",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Stop then, with the best model so far and its bound.",
+    help="Stop then, with the best model so far and its bound; --resume goes on.",
+)
+@dask_option
+@insecure_option
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from FILE.checkpoint, which a fit that was broken off has left beside its model.",
 )
 @out_option("The model (.inklens).", metavar="FILE", required=True)
 @json_option
-def fit(as_json: bool, **options) -> None:
+@click.pass_context
+def fit(ctx: click.Context, as_json: bool, dask: str | None, insecure: bool, **options) -> None:
     """Fit a softmax regression and prove how close to the optimum it stopped.
 
     \b
@@ -99,19 +112,30 @@ def fit(as_json: bool, **options) -> None:
       inklens fit --C 1 --l1-ratio 1 --tol 1e-3 -o sparse.inklens
       inklens fit --l1-ratio 1 --group --max-pixels 60 -o sixty.inklens
       inklens fit --data mnist --train 7500 --test 2500 --seed 9 --C inf -o none.inklens
+      inklens fit --dask local:2 -o far.inklens
 
     The objective is C * (sum of the rows' losses) + penalty, the intercept unpenalised.
+
+    With --dask the training rows are sent to the workers, and fitted there: the same model, proven of every row. A
+    fit that is broken off, by kill -9, Ctrl-C or the loss of its cluster, leaves FILE.checkpoint, from which --resume
+    goes on.
     """
     from inklens.tasks.models import fit as run
 
-    with progress_bar() as progress, fit_monitor() as monitor:
-        result = run(**options, progress=progress, callback=monitor)
+    if dask is None:
+        refuse_given(ctx, "goes with --dask, such as --dask tcp://10.0.0.5:8786", "insecure")
+    cluster = None if dask is None else cluster_of(dask, insecure=insecure)
+    monitoring = fit_monitor() if dask is None else nullcontext()
+    with progress_bar() as progress, monitoring as monitor:
+        result = run(**options, cluster=cluster, progress=progress, callback=monitor)
     for warning in result.warnings:
         say(f"inklens: {warning}")
     if as_json:
         print_json(result.to_json())
     else:
         _print_fit(result)
+    if result.checkpoint is not None:
+        say(f"inklens: the same command with --resume goes on from {result.checkpoint}")
     if result.interrupted:
         say(f"inklens: stopped by Ctrl-C; {result.model} is the best model so far, with its bound")
         raise click.exceptions.Exit(130)
@@ -119,6 +143,8 @@ def fit(as_json: bool, **options) -> None:
 
 def _print_fit(result) -> None:
     n_coef = result.reader.coef.size
+    before = f", {result.passes_before:g} of them before it was broken off" if result.passes_before else ""
+    passes = f"{result.passes:g}{before}"
     rows = [
         *result.in_words(),
         ["objective", f"{result.objective:.6f}"],
@@ -127,8 +153,9 @@ def _print_fit(result) -> None:
         ["accuracy, training rows", f"{result.accuracy['train']:.4f}"],
         ["accuracy, test rows", f"{result.accuracy['test']:.4f}"],
         ["stopped", result.stop_in_words()],
-        ["passes over the data", f"{result.passes:g}"],
+        ["passes over the data", passes],
         ["seconds", f"{result.seconds:.2f}"],
+        *([] if result.workers is None else [["workers", result.workers.in_words()]]),
         ["model", result.model],
     ]
     print_table(["", ""], rows, left=(0, 1))

@@ -7,22 +7,14 @@ from pathlib import Path
 
 import click
 
-from inklens.cli.output import progress_bar, say
+from inklens.cli.output import out_option, progress_bar, say
 
 FOLDER = "inklens-notebook"
 
 
 @click.command()
 @click.argument("name", type=click.Choice(["tutorial", "siblings"]), default="tutorial", metavar="[LESSON]")
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=FOLDER,
-    show_default=True,
-    metavar="DIR",
-    help="The folder that becomes yours.",
-)
+@out_option("The folder that becomes yours.", metavar="DIR", default=FOLDER, show_default=True)
 @click.option(
     "--run/--no-run", default=True, help="Run all cells first, so that it opens with all they show.  [default: --run]"
 )
@@ -32,7 +24,7 @@ FOLDER = "inklens-notebook"
     default=None,
     help="Start Jupyter on it.  [default: on a terminal, if Jupyter is there]",
 )
-def notebook(name: str, out: Path, run: bool, opens: bool | None) -> None:
+def notebook(name: str, out: str, run: bool, opens: bool | None) -> None:
     """Put a lesson into a folder of yours as a Jupyter notebook, and start Jupyter.
 
     \b

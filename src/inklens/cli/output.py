@@ -4,15 +4,21 @@ import os
 import shlex
 import shutil
 import sys
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from inklens.cli.terminal import echo, json_text, shown
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 DATA_HELP = (
     "embedded (5,000 real digits in the package), mnist, fashion-mnist, kuzushiji-mnist, emnist, "
@@ -21,6 +27,7 @@ DATA_HELP = (
 
 OWN_DATA = "the model's own data"
 
+LOG_SECONDS = 60.0  # between two lines of progress, where stderr is no terminal
 SEED = 9  # of the split, unless another is asked for: the tutorial's
 
 
@@ -78,23 +85,46 @@ class OutFile(click.Path):
         self.or_folder = or_folder
 
     def convert(self, value, param, ctx):
-        """Refuse a folder that is not there before any work is done."""
-        from inklens.errors import OutputError
+        """Refuse a place for no such output before any work is done."""
+        from inklens.storage import check_file, check_folder
+
+        path = os.fsdecode(super().convert(value, param, ctx))
+        if path != "-" or not self.allow_dash:
+            _checked(check_folder if self.or_folder and not Path(path).suffix else check_file, path, ctx)
+        return path
+
+
+class OutFolder(click.Path):
+    """A folder to write into, which is made where there is none."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value, param, ctx):
+        """Refuse what is there and is no folder before any work is done."""
         from inklens.storage import check_folder
 
         path = os.fsdecode(super().convert(value, param, ctx))
-        if self.or_folder and not Path(path).suffix:  # a folder, which is made
-            return path
-        try:
-            check_folder(path)
-        except OutputError as error:
-            raise click.UsageError(str(error), ctx) from error
+        _checked(check_folder, path, ctx)
         return path
+
+
+def _checked(check: Callable[[str], None], path: str, ctx: click.Context | None) -> None:
+    from inklens.errors import OutputError
+
+    if path == "-":
+        raise click.UsageError(
+            "cannot write to '-': standard output is for what the command says; name a place ('./-' is one, too)", ctx
+        )
+    try:
+        check(path)
+    except OutputError as error:
+        raise click.UsageError(str(error), ctx) from error
 
 
 def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
     """-o, --out: where the result goes, a file unless the metavar is DIR."""
-    kind = click.Path(file_okay=False) if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
+    kind = OutFolder() if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
     return click.option(
         "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
     )
@@ -164,6 +194,29 @@ insecure_option = click.option(
 )
 
 
+def cluster_of(dask: str, *, insecure: bool):
+    """Return what opens the cluster that --dask names; what cannot be meant, or is not installed, is said at once."""
+    from inklens import cluster
+    from inklens.errors import require
+
+    require("distributed", extra="dask")
+    place = cluster.where(dask)
+    if place.address is not None:
+        cluster.require_encryption(place.address, insecure=insecure)
+    return partial(_opened, dask, insecure=insecure)
+
+
+@contextmanager
+def _opened(dask: str, *, insecure: bool) -> Iterator["Client"]:
+    """Open a cluster, and say where its dashboard is."""
+    from inklens import cluster
+
+    with cluster.opened(dask, insecure=insecure) as client:
+        if link := cluster.dashboard(client):
+            say(f"inklens: the cluster's dashboard is {link}")
+        yield client
+
+
 def refuse_given(ctx: click.Context, why: str, *names: str) -> None:
     """Refuse parameters that were given but would be ignored; `why` follows the option's name."""
     for parameter in ctx.command.params:
@@ -207,11 +260,14 @@ def show_page(page: Path, wanted: bool | None) -> None:
 
 def _typed(program: str) -> str:
     """Return its name where the shell finds it, else the shortest path from here."""
-    found = shutil.which(Path(program).name)
-    if found and Path(found).absolute() == Path(program).absolute():
-        return Path(program).name
-    path, here = Path(program), Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    try:
+        here, path = Path.cwd(), Path(program).absolute()
+    except FileNotFoundError:  # the folder that we are in has been removed
+        return shlex.quote(program)
+    found = shutil.which(path.name)
+    if found and Path(found).absolute() == path:
+        return path.name
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else program))
 
 
 def print_json(document: dict) -> None:
@@ -263,9 +319,10 @@ def split_of_run(*, data: str, train: float | None, test: float | None, seed: in
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int | None, str], None]]:
-    """Yield ``progress(done, total, text)`` that draws a bar on stderr; nothing where stderr is no terminal."""
+    """Yield ``progress(done, total, text)`` that draws a bar on stderr; in a log it is a line a minute."""
     if not sys.stderr.isatty():
-        yield lambda done, total, text: None
+        lines = SeldomLines()
+        yield lambda done, total, text: lines.tell(f"{done:,} of {total:,}, {text}" if total else text)
         return
     from rich.console import Console
     from rich.markup import escape
@@ -288,20 +345,33 @@ def progress_bar() -> Iterator[Callable[[int, int | None, str], None]]:
 
 @contextmanager
 def fit_monitor() -> Iterator[Callable]:
-    """Yield a solver callback that shows objective, bound and zeros live on stderr."""
+    """Yield a solver callback that shows objective, bound and zeros live on stderr; in a log, once a minute."""
     if not sys.stderr.isatty():
-        yield lambda solution: None
+        lines = SeldomLines()
+        yield lambda solution: lines.tell(_fit_so_far(solution))
         return
     from rich.console import Console
 
     with Console(stderr=True).status("fitting") as status:
+        yield lambda solution: status.update(_fit_so_far(solution))
 
-        def show(solution) -> None:
-            zeros = (solution.coef == 0.0).mean()
-            status.update(
-                f"objective {solution.objective:.6g}  proven bound {solution.lower_bound:.6g}  "
-                f"gap {solution.gap:.1e}  zeros {zeros:.0%}  passes {solution.n_passes}"
-                + (f"  slow: {solution.difficulty}" if solution.difficulty else "")
-            )
 
-        yield show
+def _fit_so_far(solution) -> str:
+    return (
+        f"objective {solution.objective:.6g}  proven bound {solution.lower_bound:.6g}  gap {solution.gap:.1e}  "
+        f"zeros {(solution.coef == 0.0).mean():.0%}  passes {solution.n_passes:.0f}"
+        + (f"  slow: {solution.difficulty}" if solution.difficulty else "")
+    )
+
+
+class SeldomLines:
+    """Signs of life in a log, where no bar can be drawn: at most one a minute, and none of what is short."""
+
+    def __init__(self) -> None:
+        self.due = time.monotonic() + LOG_SECONDS
+
+    def tell(self, text: str) -> None:
+        """Print a line if one is due."""
+        if time.monotonic() >= self.due:
+            self.due = time.monotonic() + LOG_SECONDS
+            say(f"inklens: {text}")

@@ -1,13 +1,13 @@
 """`inklens read` and `inklens collect`."""
 
 import os
-from functools import partial
 
 import click
 
 from inklens.cli.output import (
     OutFile,
     Renamed,
+    cluster_of,
     dask_option,
     insecure_option,
     json_option,
@@ -140,8 +140,9 @@ def read(
     A picture that cannot be read gets an error of its own, the others are read, and the exit code is 1. A picture
     without a digit gets a reason and a remedy in place of an answer; --json has both, with "accepted": false.
 
-    With --dask, images may be folders and patterns ("scans/**/*.png"), millions of pictures in all. The table has a
-    row for each; one that cannot be read has its error there. The same command again reads what is new or changed.
+    With --dask, images may be folders and patterns ("scans/**/*.png"), or addresses of such (s3://bucket/scans),
+    millions of pictures in all. The table has a row for each; one that cannot be read has its error there. The same
+    command again reads what is new or changed.
     """
     from inklens.tasks.reading import load_reader
     from inklens.tasks.reading import read as run
@@ -192,7 +193,6 @@ def _read_into_table(
     as_json: bool,
     settings: dict,
 ) -> None:
-    from inklens import cluster
     from inklens.errors import require
     from inklens.tasks.reading import load_reader
 
@@ -200,14 +200,11 @@ def _read_into_table(
         raise click.UsageError(
             "--dask needs -o DIR, the folder of the table, such as -o answers.parquet", click.get_current_context()
         )
-    for package, extra in (("distributed", "dask"), ("pyarrow", "parquet")):
-        require(package, extra=extra)
+    cluster = cluster_of(dask, insecure=insecure)
+    require("pyarrow", extra="parquet")
     from inklens.tasks.bulk.pictures import names_on
     from inklens.tasks.bulk.run import read_into_table
 
-    place = cluster.where(dask)
-    if place.address is not None:
-        cluster.require_encryption(place.address, insecure=insecure)
     reader = load_reader(model).with_parameters(**given(settings))
     with progress_bar() as progress:
         result = read_into_table(
@@ -215,7 +212,7 @@ def _read_into_table(
             named=names_on(listed),
             table=table,
             reader=reader,
-            cluster=partial(cluster.opened, dask, insecure=insecure),
+            cluster=cluster,
             many=many,
             size=size,
             progress=progress,

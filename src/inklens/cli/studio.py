@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from inklens.cli.output import data_option, open_option, out_option, progress_bar, say
+from inklens.cli.output import OutFolder, data_option, open_option, out_option, progress_bar, say
 from inklens.cli.terminal import echo
 
 PORT = 8421
@@ -27,7 +27,7 @@ PORT = 8421
 )
 @click.option(
     "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutFolder(),
     metavar="DIR",
     help="Where models, digits and data are kept.  [default: your own folder for programs' data]",
 )
@@ -51,7 +51,7 @@ def studio(
     ctx: click.Context,
     model: Path | None,
     port: int | None,
-    folder: Path | None,
+    folder: str | None,
     scratch: bool,
     data: str | None,
     unboxed: bool,

@@ -9,8 +9,9 @@ import numpy as np
 from inklens.errors import DataError
 from inklens.names import MOST_CHARACTERS, unshowable
 
-EXACT = 2.0**53  # beyond, neighbouring whole numbers are one float64
+EXACT = 2.0**53  # from here on, neighbouring whole numbers are one float64
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
+ZERO = re.compile(r"[+-]0+")
 
 
 def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarray:
@@ -25,14 +26,16 @@ def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarra
     ------
     DataError
         A label is missing, no whole number (or one that a float cannot tell from the next), longer than 200 characters,
-        or not text.
+        or not text; or two texts, such as 3 and 3.0, would become one label.
     """
     values = _one_per_row(values, where)
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         return values.astype(str)
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        most = 2.0 ** (np.finfo(values.dtype).nmant + 1)  # beyond, neighbouring whole numbers are one
-        values = [float(value) if abs(value) <= most else math.nan for value in values]
+        most = 2.0 ** (np.finfo(values.dtype).nmant + 1)  # from here on, neighbouring whole numbers are one
+        values = [float(value) if abs(value) < most and value % 1 == 0 else math.nan for value in values]
+    if isinstance(values, np.ndarray) and values.dtype.kind in "mM":  # some of them are whole numbers to `tolist`
+        values = [None] * len(values)
     labels = [_label(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values)]
     refuse_rows(
         (row for row, label in enumerate(labels) if label is None),
@@ -44,10 +47,24 @@ def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarra
         what=f"a label longer than {MOST_CHARACTERS} characters",
         where=where,
     )
+    refuse_merged(values, where=where)
     hidden = {label for label in set(labels) if unshowable(label or "")}
     obeyed = (row for row, label in enumerate(labels) if label in hidden)
     refuse_rows(obeyed, what="control characters in the label", where=where)
     return np.array(labels, dtype=str)
+
+
+def refuse_merged(written: Iterable[object], *, where: str) -> None:
+    """Raise a DataError where two texts would become one label: 3 and 3.0 may have been two classes.
+
+    >>> refuse_merged(["3.0", " 3.0", "4"], where="example")
+    """
+    first: dict[str | None, str] = {}
+    texts = (_decoded(text) if isinstance(text, bytes) else text for text in written)
+    for text in sorted({text.strip() for text in texts if isinstance(text, str)}):
+        other = first.setdefault(_label(text), text)
+        if other != text:
+            raise DataError(f"{where}: labels {other!r} and {text!r} would become one; write them alike, or apart")
 
 
 def refuse_rows(rows: Iterable[int], *, what: str, where: str) -> None:
@@ -76,14 +93,20 @@ def _is_one_hot(values: np.ndarray) -> bool:
 def _label(value: object) -> str | None:
     """Return the label as text, or None when it is missing or no label."""
     if isinstance(value, bytes):
-        try:
-            value = value.decode()
-        except UnicodeDecodeError:
-            return None
+        value = _decoded(value)
     if isinstance(value, str):
         text = value.strip()
         whole = WHOLE.fullmatch(text)
-        return whole[1] if whole else None if text.lower() in ("", "nan") else text
+        if whole:
+            return "0" if ZERO.fullmatch(whole[1]) else whole[1]
+        return None if text.lower() in ("", "nan") else text
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) <= EXACT else None
+        return str(int(value)) if value.is_integer() and abs(value) < EXACT else None
     return str(value) if isinstance(value, int) else None
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None

@@ -17,17 +17,22 @@ Shapes: coef and deviations (n_classes, n_features); vectors of both parts (n_cl
 last.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation.fitted import FittedEstimator, problem_of
-from inklens.linear.methods.systems import build_metric, solve_system
+from inklens.evaluation.row_noise import normal_rows
+from inklens.linear.methods.systems import metric_at, solve_system
 from inklens.linear.problem.problem import Problem
-from inklens.linear.rows.rows import Rows
-from inklens.linear.softmax import per_class, softmax
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Rows, opened
+from inklens.linear.softmax import per_class
 from inklens.progress import Progress
 from inklens.reprs import Shown
 
@@ -126,7 +131,8 @@ def curvature(
     model : SoftmaxRegression
         Fitted with ``l1_ratio=0``.
     X, y, sample_weight
-        The rows that it was fitted on; `X` may be `Rows`.
+        The rows that it was fitted on, as `SoftmaxRegression.fit` takes them: also `Rows`, and data of Dask's workers,
+        which stay there.
     n_draws : int or None
         None inverts the Hessian where it has at most 7,500 rows (exact), and else takes 200 draws. A number takes so
         many draws from the normal law whose covariance is wanted, each by two linear solves that read the rows but
@@ -168,16 +174,16 @@ def curvature(
         )
     if n_draws is not None and n_draws < 2:
         raise ParameterError(f"a deviation needs at least 2 draws, got {n_draws}; 200 give it to 5%")
-    problem = problem_of(model, X, y, sample_weight)
     coef, intercept = per_class(model.coef_, model.intercept_)
     coef = coef - coef.mean(axis=0)
-    proba = softmax(problem.rows.scores(coef, intercept, dtype=np.float64))
-    size = problem.n_classes * (int(problem.free.sum()) + 1)
-    if n_draws is None and size <= MAX_INVERTED:
-        variances = _by_inversion(problem, proba, progress)
-    else:
-        n_draws = n_draws or N_DRAWS
-        variances = _by_draws(problem, proba, n_draws, random_state, progress)
+    with opened(X) as rows:
+        problem = problem_of(model, rows, y, sample_weight)
+        size = problem.n_classes * (int(problem.free.sum()) + 1)
+        if n_draws is None and size <= MAX_INVERTED:
+            variances = _by_inversion(problem, coef, intercept, progress)
+        else:
+            n_draws = n_draws or N_DRAWS
+            variances = _by_draws(problem, coef, intercept, n_draws, random_state, progress)
     factor = model.C if np.isfinite(model.C) else 1.0
     ridge = float(np.max(problem.penalty.l2)) or 1.0  # 2 for the one row w of two classes: W = w/2
     posterior, sampling = (np.sqrt(factor * np.maximum(part, 0.0)) for part in variances)
@@ -185,32 +191,44 @@ def curvature(
     return Curvature(coef, posterior[:, :-1], sampling[:, :-1], posterior[:, -1], sampling[:, -1], prior, n_draws or 0)
 
 
-def hessian(problem: Problem, proba: np.ndarray) -> np.ndarray:
+def hessian(problem: Problem, proba: RowArray) -> np.ndarray:
     """Return the loss's Hessian over (class, column) pairs of the free columns and the intercept, float64.
 
     H[(k, j), (l, m)] = sum_i c_i x_ij x_im p_ik ([k = l] - p_il), shape (n_classes * q, n_classes * q). A row's softmax
     Hessian is the Laplacian of the complete graph over the classes, so H is a sum over pairs of classes.
     """
-    K, columns = problem.n_classes, np.flatnonzero(problem.free)
-    q = len(columns) + problem.fit_intercept
+    K, q = problem.n_classes, int(problem.free.sum()) + problem.fit_intercept
     blocks = np.zeros((K, q, K, q))
-    least = _negligible(problem)
+    products = _edge_products(problem, proba.held) if proba.held is not None else _summed_products(problem, proba)
+    for k, m, product in products:
+        blocks[k, :, m] -= product
+        blocks[m, :, k] -= product
+        blocks[k, :, k] += product
+        blocks[m, :, m] += product
+    return blocks.reshape(K * q, K * q)
+
+
+def _edge_products(problem: Problem, proba: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Yield classes k < m with sum_i c_i p_ik p_im x_i x_i' of some rows at a time, without those of no weight."""
+    columns, least = np.flatnonzero(problem.free), _negligible(problem)
     for start in range(0, len(proba), CHUNK_ROWS):
         chosen = np.arange(start, min(start + CHUNK_ROWS, len(proba)))
         X = problem.rows.dense(columns, chosen, dtype=np.float64)
         X = np.column_stack([X, np.ones(len(X))]) if problem.fit_intercept else X
         p, c = proba[chosen], problem.weights[chosen]
-        for k in range(K):
-            for m in range(k):
-                weight = c * p[:, k] * p[:, m]
-                heavy = weight > least
-                spread = X[heavy] * np.sqrt(weight[heavy])[:, None]
-                product = spread.T @ spread
-                blocks[k, :, m] -= product
-                blocks[m, :, k] -= product
-                blocks[k, :, k] += product
-                blocks[m, :, m] += product
-    return blocks.reshape(K * q, K * q)
+        for k, m in combinations(range(problem.n_classes), 2):
+            weight = c * p[:, k] * p[:, m]
+            heavy = weight > least
+            spread = X[heavy] * np.sqrt(weight[heavy])[:, None]
+            yield k, m, spread.T @ spread
+
+
+def _summed_products(problem: Problem, proba: RowArray) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Yield the same of all rows, summed in one pass where they are: in a file, or on workers."""
+    place = np.flatnonzero(np.append(problem.free, problem.fit_intercept))
+    pairs = combinations(range(problem.n_classes), 2)
+    for (k, m), gram in zip(pairs, problem.rows.edge_grams(proba, problem.weights), strict=True):
+        yield k, m, gram[np.ix_(place, place)]
 
 
 def _negligible(problem: Problem) -> float:
@@ -223,7 +241,9 @@ def _negligible(problem: Problem) -> float:
 # ---- exact -----------------------------------------------------------------------------------------------------------
 
 
-def _by_inversion(problem: Problem, proba: np.ndarray, progress: Progress | None) -> tuple[np.ndarray, np.ndarray]:
+def _by_inversion(
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the diagonals of H^-1 and H^-1 H_0 H^-1 over centred coefficients, (n_classes, n_features + 1) each.
 
     Along the gauge (the same vector in every class) the data's part of H is 0. There the features have the penalty's l2
@@ -233,7 +253,7 @@ def _by_inversion(problem: Problem, proba: np.ndarray, progress: Progress | None
 
     K, l2 = problem.n_classes, problem.penalty.l2
     _say(progress, 0, 2, "summing the curvature")
-    H = hessian(problem, proba)
+    H = hessian(problem, problem.evaluate(coef, intercept, dtype=np.float64).proba)
     q = len(H) // K
     has_prior = np.arange(q) < q - problem.fit_intercept if l2 > 0.0 else np.zeros(q, dtype=bool)
     ridge = np.where(has_prior, l2, 1e-3 * H.diagonal().reshape(K, q).mean(axis=0))
@@ -282,7 +302,12 @@ def _on_all_columns(problem: Problem, variances: np.ndarray, unknown: float | No
 
 
 def _by_draws(
-    problem: Problem, proba: np.ndarray, n_draws: int, random_state: int, progress: Progress | None
+    problem: Problem,
+    coef: np.ndarray,
+    intercept: np.ndarray,
+    n_draws: int,
+    random_state: int,
+    progress: Progress | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the same diagonals as means over draws.
 
@@ -290,18 +315,18 @@ def _by_draws(
     covariance H^-1 H_0 H^-1 and H^-1 (a + b) the posterior one, H^-1.
     """
     rng, l2 = np.random.default_rng(random_state), problem.penalty.l2
-    single = proba.astype(np.float32)
-    metric = build_metric(problem, single)
-    roots = np.sqrt(problem.weights)[:, None]
+    proba = problem.evaluate(coef, intercept, dtype=np.float64).proba
+    single = problem.evaluate(coef, intercept).proba
+    metric = metric_at(problem, np.column_stack([coef, intercept]), single)
+    numbers = np.arange(len(proba))
     totals = np.zeros((2, problem.n_classes, problem.rows.n_features + 1))
     for draw in range(n_draws):
         _say(progress, draw, n_draws, "drawing coefficients")
-        noise = rng.standard_normal(proba.shape)
-        perturbed = np.sqrt(proba) * noise
-        perturbed = roots * (perturbed - proba * perturbed.sum(axis=1, keepdims=True))  # of covariance diag(p) - p p'
+        perturb = partial(perturbed, seed=(random_state, draw))
+        noise = RowArray.combine(perturb, proba, problem.weights, numbers)
         data = np.zeros(totals.shape[1:])
-        data[:, :-1] = problem.rows.transpose_product(perturbed) * problem.free
-        data[:, -1] = perturbed.sum(axis=0) * problem.fit_intercept
+        data[:, :-1] = problem.rows.transpose_product(noise) * problem.free
+        data[:, -1] = np.asarray(RowArray.total(partial(np.sum, axis=0), noise)) * problem.fit_intercept
         prior = np.zeros_like(data)
         prior[:, :-1] = np.sqrt(l2) * rng.standard_normal(data[:, :-1].shape) * problem.free
         sampled = solve_system(problem, single, metric, data, SOLVE_TOL)
@@ -312,6 +337,12 @@ def _by_draws(
     posterior, sampling = totals / n_draws
     place = np.append(np.flatnonzero(problem.free), [problem.rows.n_features] * problem.fit_intercept).astype(int)
     return _on_all_columns(problem, posterior[:, place]), _on_all_columns(problem, sampling[:, place], unknown=0.0)
+
+
+def perturbed(p: np.ndarray, weights: np.ndarray, numbers: np.ndarray, *, seed: tuple[int, int]) -> np.ndarray:
+    """Return draws with each row's covariance c (diag(p) - p p'), (n_rows, n_classes); `numbers` follow each other."""
+    noise = np.sqrt(p) * normal_rows(int(numbers[0]), p.shape, seed=seed)
+    return np.asarray(np.sqrt(weights)[:, None] * (noise - p * noise.sum(axis=1, keepdims=True)))
 
 
 def _say(progress: Progress | None, done: int, total: int, what: str) -> None:

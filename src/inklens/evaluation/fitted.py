@@ -9,6 +9,7 @@ from inklens.classes import encode
 from inklens.errors import DataError, ParameterError
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.elsewhere import brought
 from inklens.linear.rows.rows import Rows
 
 
@@ -30,25 +31,29 @@ class FittedEstimator(Protocol):
 
 
 def problem_of(
-    model: FittedEstimator, X: Rows | npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    model: FittedEstimator, rows: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
 ) -> Problem:
     """Return the problem of a fitted `SoftmaxRegression` on the rows that it was fitted on.
 
     Raises
     ------
     ParameterError, DataError
-        The model weighs classes, or the rows are not of its shape and classes.
+        The model weighs classes, or the rows are not of its shape, columns and classes.
     """
     if model.class_weight is not None:
         raise ParameterError("give the class weights as sample_weight, one number per row, and class_weight=None")
-    rows, labels = X if isinstance(X, Rows) else Rows.of(X), np.asarray(y)
+    labels = np.asarray(brought(y, rows.client))
     if rows.n_features != model.coef_.shape[1] or rows.n_samples != len(labels):
         raise DataError(
             f"expected the rows of the fit, with {model.coef_.shape[1]} columns and one label each, got "
             f"{rows.n_samples} rows of {rows.n_features} columns and {len(labels)} labels"
         )
+    _check_names(model, rows)
     codes = encode(labels, model.classes_)
+    sample_weight = brought(sample_weight, rows.client)
     weights = np.ones(len(labels)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
+    if weights.shape != labels.shape:
+        raise DataError(f"expected a weight for each of the {len(labels)} rows, got weights of shape {weights.shape}")
     return make_problem(
         rows,
         codes,
@@ -63,3 +68,14 @@ def problem_of(
         single=len(model.classes_) == 2 and model.binary == "logistic",
         fit_intercept=model.fit_intercept,
     )
+
+
+def _check_names(model: FittedEstimator, rows: Rows) -> None:
+    """Raise where a table's columns are not those of the fit, in their order."""
+    fitted = getattr(model, "feature_names_in_", None)
+    if rows.names is not None and fitted is not None and list(fitted) != rows.names:
+        different = next(j for j, name in enumerate(fitted) if name != rows.names[j])
+        raise DataError(
+            f"expected the columns of the fit in their order, and column {different} is {rows.names[different]!r} "
+            f"where it was {fitted[different]!r}; select the columns as for the fit"
+        )

@@ -21,7 +21,7 @@ from inklens.evaluation.chance import Law, weak_share
 from inklens.evaluation.fitted import FittedEstimator, problem_of
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.problem import Problem
-from inklens.linear.rows.rows import Rows, default_threads
+from inklens.linear.rows.rows import Rows, default_threads, opened
 from inklens.linear.softmax import per_class
 from inklens.progress import Progress
 from inklens.reprs import Shown
@@ -159,14 +159,16 @@ def stability(
     """Fit the same model again on resampled rows, each refit warm-started from the model and proven to `tol`.
 
     Rows are drawn class by class, so that every refit keeps the proportions of the classes. Refits run in parallel on
-    the cores that the process may use, and the result does not depend on their number.
+    the cores that the process may use, and the result does not depend on their number. Of rows that workers hold, the
+    refits follow each other, each on all workers.
 
     Parameters
     ----------
     model : SoftmaxRegression
         Fitted, with any penalty.
     X, y, sample_weight
-        The rows that it was fitted on; `X` may be `Rows`.
+        The rows that it was fitted on, as `SoftmaxRegression.fit` takes them: also `Rows`, and data of Dask's workers,
+        which stay there; a refit takes the memory of its part of them.
     n_refits : int
         At least 2; with halves an odd number is rounded up.
     scheme : {"halves", "bootstrap"}
@@ -194,16 +196,31 @@ def stability(
     >>> found.n_refits, found.frequency.shape, bool(found.gaps.max() <= 1e-2)
     (10, (3, 4), True)
     """
-    problem = problem_of(model, X, y, sample_weight)
-    if not problem.is_penalised:
-        raise ParameterError("without a penalty a refit may have no optimum; fit the model with a finite C")
     if n_refits < 2:
         raise ParameterError(f"stability needs at least 2 refits, got {n_refits}; 50 are a good number")
     n_refits += n_refits % 2 if scheme == "halves" else 0
+    with opened(X) as rows:
+        problem = problem_of(model, rows, y, sample_weight)
+        if not problem.is_penalised:
+            raise ParameterError("without a penalty a refit may have no optimum; fit the model with a finite C")
+        draws = resamples(problem.codes, n_refits, scheme=scheme, random_state=random_state)
+        return _summed(problem, model, draws, n_refits=n_refits, scheme=scheme, tol=tol, progress=progress)
+
+
+def _summed(
+    problem: Problem,
+    model: FittedEstimator,
+    draws: Iterator[Draw],
+    *,
+    n_refits: int,
+    scheme: str,
+    tol: float,
+    progress: Progress | None,
+) -> Stability:
+    """Return what the refits have in common; none of them is kept."""
     began, start = time.perf_counter(), per_class(model.coef_, model.intercept_)
     sums = np.zeros((4, *start[0].shape))
     in_use, gaps = np.zeros(start[0].shape[1]), []
-    draws = resamples(problem.codes, n_refits, scheme=scheme, random_state=random_state)
     for solution in _refits(problem, draws, start, tol):
         coef = solution.coef
         sums += np.stack([coef > 0.0, coef < 0.0, coef, coef**2])
@@ -255,10 +272,13 @@ def _refits(
     def refit(draw: Draw) -> Solution:
         rows, counts = draw
         part = problem.rows.take(rows)
-        part = Rows(part.blocks, part.scale, 1 if n_workers > 1 else problem.rows.n_threads)
+        part = Rows(part.blocks, part.scale, 1) if n_workers > 1 else part
         return solve(problem.over(rows, part, problem.weights[rows] * counts), tol=tol, start=start)
 
-    n_workers = min(problem.rows.n_threads, default_threads())
+    n_workers = 1 if problem.rows.client else min(problem.rows.n_threads, default_threads())
+    if n_workers == 1:
+        yield from map(refit, draws)
+        return
     pool = ThreadPoolExecutor(n_workers)
     try:
         waiting = [pool.submit(refit, draw) for draw in draws]

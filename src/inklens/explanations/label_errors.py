@@ -19,7 +19,8 @@ import numpy.typing as npt
 from inklens.classes import encode, stratified_folds
 from inklens.errors import DataError, ParameterError
 from inklens.explanations.evidence import Evidence, explain
-from inklens.linear.rows.rows import Rows
+from inklens.linear.rows.elsewhere import brought, require_room
+from inklens.linear.rows.rows import Rows, opened
 from inklens.linear.softmax import per_class
 from inklens.model.linear_model import LinearModel
 from inklens.progress import Progress
@@ -27,7 +28,7 @@ from inklens.quiet import quiet
 from inklens.reprs import Shown
 
 if TYPE_CHECKING:
-    from inklens.linear.estimators import SoftmaxRegression
+    from inklens.linear.estimators import Matrix, SoftmaxRegression
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,10 +133,11 @@ class OutOfFold(Shown):
 
 def out_of_fold(
     reader: LinearModel,
-    rows: Rows,
-    y: np.ndarray,
+    X: "Matrix",
+    y: npt.ArrayLike,
     *,
     estimator: "SoftmaxRegression",
+    sample_weight: npt.ArrayLike | None = None,
     folds: int = 5,
     seed: int = 0,
     progress: Progress | None = None,
@@ -143,18 +145,22 @@ def out_of_fold(
     """Fit `folds` models like `reader`, each without one part of the rows, and judge that part with it.
 
     Every fit starts from the one before and is certified on its own, so where it starts changes its answer by no more
-    than its gap.
+    than its gap. Rows that workers hold stay there, where a fold takes the memory of its part of them; labels, weights
+    and probabilities come here, and the folds are those of the same rows on one machine.
 
     Parameters
     ----------
     reader : LinearModel
         Whose classes, features and frames the models share; where the first fit starts.
-    rows : Rows
-        What the linear model is fed, (n_samples, n_features).
+    X : `Rows`, or whatever `SoftmaxRegression.fit` takes
+        What the linear model is fed, (n_samples, n_features), ink from 0 to 1: ``Rows.of(X, scale=1 / 255)`` is that of
+        bytes.
     y : str array (n_samples,)
         Given labels.
     estimator : SoftmaxRegression
         With the parameters of every fit, such as C and tol; it is copied, not fitted.
+    sample_weight : array (n_samples,), optional
+        Weights of the rows in the fits; every row is judged, whatever its weight.
     folds : int
         2 or more; stratified.
     seed : int
@@ -165,8 +171,30 @@ def out_of_fold(
     Raises
     ------
     ParameterError, DataError
-        Fewer than 2 folds, or a class with a single row.
+        Fewer than 2 folds, a class with a single row, or more probabilities than this process has room for.
     """
+    with opened(X) as rows:
+        labels = np.asarray(brought(y, rows.client))
+        if len(labels) != rows.n_samples:
+            raise DataError(f"expected one label for each of the {rows.n_samples} rows, got {len(labels)} labels")
+        if rows.client is not None:
+            require_room((rows.n_samples, len(reader.classes)), "out-of-fold probabilities")
+        weights = brought(sample_weight, rows.client)
+        weights = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+        return _judged(reader, rows, labels, weights, estimator=estimator, folds=folds, seed=seed, progress=progress)
+
+
+def _judged(
+    reader: LinearModel,
+    rows: Rows,
+    y: np.ndarray,
+    weights: np.ndarray,
+    *,
+    estimator: "SoftmaxRegression",
+    folds: int,
+    seed: int,
+    progress: Progress | None,
+) -> OutOfFold:
     from sklearn.base import clone
 
     codes = encode(y, reader.classes)
@@ -182,7 +210,8 @@ def out_of_fold(
         if progress is not None:
             progress(number, folds, f"judging the labels of part {number + 1} of {folds} by the others")
         seen, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        _fit_quietly(fit, rows.take(seen), np.asarray(y)[seen])
+        _check_weights(codes[seen], weights[seen], reader.classes, present)
+        _fit_quietly(fit, rows.take(seen), y[seen], weights[seen])
         proba[held[:, None], present] = fit.predict_proba(rows.take(held))
         models.append(_with_coefficients(reader, fit, present))
         gaps.append(float(fit.dual_gap_))
@@ -200,12 +229,21 @@ def _check_folds(codes: np.ndarray, folds: int) -> None:
         )
 
 
-def _fit_quietly(fit: "SoftmaxRegression", rows: Rows, y: np.ndarray) -> None:
+def _check_weights(codes: np.ndarray, weights: np.ndarray, classes: tuple[str, ...], present: np.ndarray) -> None:
+    weightless = np.setdiff1d(present, codes[weights > 0.0])
+    if len(weightless):
+        raise DataError(
+            f"the class {classes[int(weightless[0])]!r} has no weight in the rows of a fold, so its model would not "
+            "know the class; give weight to more of its rows"
+        )
+
+
+def _fit_quietly(fit: "SoftmaxRegression", rows: Rows, y: np.ndarray, weights: np.ndarray) -> None:
     """Fit without a warning: where a fold ran into a limit, its gap says so."""
     from sklearn.exceptions import ConvergenceWarning
 
     with quiet(ConvergenceWarning):
-        fit.fit(rows, y)
+        fit.fit(rows, y, weights)
 
 
 def _with_coefficients(reader: LinearModel, fit: "SoftmaxRegression", present: np.ndarray) -> LinearModel:

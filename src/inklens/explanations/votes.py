@@ -8,20 +8,26 @@ with y_i the one-hot label and p_i the model's probabilities of row i. A fit tha
 remainder, which is computed, not assumed.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from inklens.classes import encode
 from inklens.errors import DataError, ParameterError
-from inklens.linear.softmax import raw_prediction, softmax
+from inklens.linear.problem.problem import residuals
+from inklens.linear.rows.elsewhere import brought, require_room
+from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.rows.rows import Rows
 from inklens.model.linear_model import LinearModel
 from inklens.reprs import Shown
 
-BLOCK_ROWS = 4096  # rows that are converted to float64 at a time
+if TYPE_CHECKING:
+    from inklens.linear.estimators import Matrix
+
 FULL_INK = 255.0
+INK_ROUNDING = 1e-6  # by which ink of 1 may seem to be more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,8 +93,10 @@ class Voters:
     ----------
     reader : LinearModel
         A model on pixels, fitted with an L2 penalty.
-    X : uint8 array (n_samples, n_pixels)
-        The rows that it was fitted on, ink 0..255.
+    X : uint8 array (n_samples, n_pixels), data of Dask's workers, or `Rows`
+        The rows that it was fitted on: bytes of ink 0..255, or `Rows` of ink from 0 to 1, such as
+        ``Rows.of(table, scale=1 / 255)``. What workers hold stays there until `close`; residuals come here, and the
+        similarities of each frame.
     y : str array (n_samples,)
         Their labels.
     C : float
@@ -99,7 +107,7 @@ class Voters:
     Raises
     ------
     ParameterError, DataError
-        The model is not of that kind, or the rows are not of its shape.
+        The model is not of that kind, the rows are not of its shape, or too many for this process's memory.
 
     Examples
     --------
@@ -113,44 +121,75 @@ class Voters:
     """
 
     def __init__(
-        self, reader: LinearModel, X: np.ndarray, y: np.ndarray, *, C: float, sample_weight: np.ndarray | None = None
+        self,
+        reader: LinearModel,
+        X: "Matrix",
+        y: npt.ArrayLike,
+        *,
+        C: float,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> None:
-        _check(reader, X, y, C)
+        _check_model(reader, C)
         self.reader = reader
-        self.y = y
-        self._pixels = np.ascontiguousarray(X.T)  # (n_pixels, n_samples): a frame needs only its inked pixels
-        weights = np.ones(len(y)) if sample_weight is None else sample_weight
-        self.residual_weight = np.empty((len(y), len(reader.classes)))
-        represented = np.zeros_like(reader.coef)
-        own = np.arange(len(reader.classes)) == encode(y, reader.classes)[:, None]
-        for rows in _blocks(len(y)):
-            block = X[rows] / FULL_INK
-            proba = softmax(raw_prediction(block, reader.coef, reader.intercept))
-            self.residual_weight[rows] = C * weights[rows, None] * (own[rows] - proba)
-            represented += self.residual_weight[rows].T @ block
-        self.unexplained = reader.coef - represented  # (n_classes, n_pixels); 0 at the optimum
+        self.rows, self._is_ours = _rows(X), not isinstance(X, Rows)
+        try:
+            self._judge(y, C, sample_weight)
+        except BaseException:
+            self.close()
+            raise
+
+    def _judge(self, y: npt.ArrayLike, C: float, sample_weight: npt.ArrayLike | None) -> None:
+        reader, rows = self.reader, self.rows
+        labels, weights = (brought(values, rows.client) for values in (y, sample_weight))
+        labels = np.asarray(labels)
+        _check_ink(reader, rows, len(labels), FULL_INK if self._is_ours else 1.0)
+        if rows.client is not None:
+            require_room((rows.n_samples, len(reader.classes)), "votes")
+        codes = encode(labels, reader.classes)
+        weights = C * (np.ones(len(codes)) if weights is None else np.asarray(weights, dtype=np.float64))
+        at = rows.loss_and_gradient(reader.coef, reader.intercept, codes, weights, dtype=np.float64)
+        self.residual_weight = np.asarray(RowArray.combine(residuals, at.proba, codes, weights))
+        self.unexplained = reader.coef + at.gradient  # (n_classes, n_pixels); 0 at the optimum
 
     def votes(self, photo_or_frame: object) -> Votes:
         """Return every row's vote on one picture."""
         x = self.reader.frame(photo_or_frame).ravel()
-        inked = np.flatnonzero(x)
-        similarity = np.empty(len(self.y))
-        for rows in _blocks(len(self.y)):
-            similarity[rows] = (x[inked] / FULL_INK) @ self._pixels[inked, rows].astype(np.float64)
+        similarity = self.rows.scores(x[None], dtype=np.float64)[:, 0]
         remainder = self.unexplained @ x
         return Votes(self.reader.classes, similarity, self.residual_weight, self.reader.intercept, remainder)
 
+    def close(self) -> None:
+        """Give back what workers hold of the rows, unless these were `Rows` before; nobody votes any more."""
+        if self._is_ours:
+            self.rows.close()
 
-def _blocks(n_samples: int) -> Iterator[slice]:
-    return (slice(start, min(start + BLOCK_ROWS, n_samples)) for start in range(0, n_samples, BLOCK_ROWS))
+
+def _rows(X: "Matrix") -> Rows:
+    """Return bytes of ink as rows of ink from 0 to 1."""
+    if isinstance(X, Rows):
+        return X
+    dtypes = {str(dtype) for dtype in getattr(X, "dtypes", [getattr(X, "dtype", None)]) if isinstance(dtype, np.dtype)}
+    if not dtypes <= {"uint8"}:  # parts and files do not say
+        raise DataError(
+            f"expected the training rows as uint8, ink from 0 to 255, got {', '.join(sorted(dtypes))}; give ink from 0 "
+            "to 1 as Rows.of(X)"
+        )
+    return Rows.of(X, scale=1.0 / FULL_INK)
 
 
-def _check(model: LinearModel, X: np.ndarray, y: np.ndarray, C: float) -> None:
+def _check_model(model: LinearModel, C: float) -> None:
     if model.features != "pixels":
         raise ParameterError(f"votes need a model on pixels, this one is on {model.features!r}")
     if not 0.0 < C < np.inf:
         raise ParameterError(f"votes exist under an L2 penalty of finite strength, got C={C:g}")
-    if X.dtype != np.uint8 or X.shape != (len(y), model.coef.shape[1]):
+
+
+def _check_ink(model: LinearModel, rows: Rows, n_labels: int, full: float) -> None:
+    """Raise unless the rows are those of the model's pictures, with ink up to `full` as they were given."""
+    if rows.shape != (n_labels, model.coef.shape[1]):
+        raise DataError(f"expected training rows of shape ({n_labels}, {model.coef.shape[1]}), got {rows.shape}")
+    low, high = full * float(rows.low.min()), full * float(rows.high.max())
+    if low < 0.0 or high > full * (1.0 + INK_ROUNDING) or 0.0 < high <= 1.0 < full:
         raise DataError(
-            f"expected the training rows as uint8 of shape ({len(y)}, {model.coef.shape[1]}), got {X.dtype} {X.shape}"
+            f"expected bytes of ink from 0 to 255, or Rows of ink from 0 to 1, got values from {low:g} to {high:g}"
         )

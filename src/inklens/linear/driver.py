@@ -16,7 +16,7 @@ from inklens.errors import ClusterError
 from inklens.linear import blas, deadline, memory
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.difficulties import difficulty
-from inklens.linear.methods import interior, newton, prox_newton, refining
+from inklens.linear.methods import few, interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Demand, Method
 from inklens.linear.problem.problem import Problem
@@ -45,6 +45,7 @@ LEAST_ACCURACY = 1e-10  # float64 proves no more
 
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
+    few.FEW_COEFFICIENTS,
     interior.PROXIMAL_THEN_INTERIOR,
     prox_newton.PROXIMAL_NEWTON,
     newton.CONTINUATION,

@@ -40,6 +40,15 @@ def per_class(coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.n
     return np.vstack([-coef / 2, coef / 2]), np.append(-intercept / 2, intercept / 2)
 
 
+def n_right(raw: np.ndarray, codes: np.ndarray) -> float:
+    """Return for how many rows the largest score is that of their class, by its number; -1 is never right.
+
+    >>> n_right(np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([1, 0]))
+    1.0
+    """
+    return float((raw.argmax(axis=1) == codes).sum())
+
+
 def log_softmax(raw: Array) -> Array:
     """Return log p_k = z_k - log sum_l exp z_l for each row, safe for scores of any size.
 

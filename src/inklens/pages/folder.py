@@ -26,10 +26,10 @@ def replaced_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     OutputError
         `out` is something other than a report or an empty folder, or cannot be written.
     """
-    out = Path(out).absolute()
-    _check_replaceable(out)
     building, handle = None, None
     try:
+        out = Path(os.path.realpath(out))  # a link stays one
+        _check_replaceable(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         _recover(out)
         building, handle = temporary_folder(out, PART)
@@ -63,7 +63,7 @@ def _recover(out: Path) -> None:
 
 
 def _check_replaceable(out: Path) -> None:
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
+    if os.path.lexists(out) and not out.is_dir():
         raise OutputError(f"{str(out)!r} is not a folder; choose another place for the report")
     try:
         names = {path.name for path in out.iterdir()} if out.exists() else set()

@@ -1,5 +1,6 @@
 """Where a studio keeps what it keeps, and where it listens: what the command needs before anything heavy is loaded."""
 
+import os
 import shutil
 import socket
 import tempfile
@@ -14,7 +15,7 @@ THIS_COMPUTER = "127.0.0.1"
 
 
 @contextmanager
-def kept_folder(folder: Path | None, *, scratch: bool) -> Iterator[Path]:
+def kept_folder(folder: str | os.PathLike[str] | None, *, scratch: bool) -> Iterator[Path]:
     """Yield the folder: the one that is named, the user's own, or one that is removed at the end."""
     if scratch:
         place = Path(tempfile.mkdtemp(prefix="inklens-studio-"))

@@ -20,6 +20,7 @@ EXTRAS = {
     "notebook": "anywidget",
     "onnx": "onnx",
     "dask": "distributed",
+    "zarr": "zarr",
 }
 KERNELS = {
     "avx512": "compiled, AVX-512",

@@ -52,10 +52,10 @@ def with_added(rows: Split, folder: str | os.PathLike[str], image_shape: tuple[i
     return rows._replace(X_train=X, y_train=y, train_index=index), record
 
 
-def feature_rows(X: np.ndarray, *, features: str, image_shape: tuple[int, int]) -> Rows:
-    """Return what the linear model is fed: ready pixels without a copy, or features of every frame."""
+def feature_values(X: np.ndarray, *, features: str, image_shape: tuple[int, int]) -> tuple[np.ndarray, float]:
+    """Return what the linear model is fed, and what that is to be multiplied by: pixels as they are, or features."""
     if features == "pixels":
-        return pixel_rows(X)
+        return X, 1.0 / PIXEL_SCALE
     from inklens.photos import compute
 
     if image_shape != (28, 28):
@@ -63,7 +63,14 @@ def feature_rows(X: np.ndarray, *, features: str, image_shape: tuple[int, int]) 
             f"the features {features!r} are made for 28 x 28 pixels, but these images have {image_shape[0]} x "
             f"{image_shape[1]}; use --features pixels"
         )
-    return Rows.of(compute(X.reshape(-1, *image_shape) / np.float32(PIXEL_SCALE), features).astype(np.float32))
+    frames = X.reshape(-1, *image_shape) / np.float32(PIXEL_SCALE)
+    return compute(frames, features).astype(np.float32), 1.0
+
+
+def feature_rows(X: np.ndarray, *, features: str, image_shape: tuple[int, int]) -> Rows:
+    """Return what the linear model is fed: ready pixels without a copy, or features of every frame."""
+    values, scale = feature_values(X, features=features, image_shape=image_shape)
+    return Rows.of(values, scale=scale)
 
 
 def pixel_rows(X: np.ndarray) -> Rows:

@@ -3,109 +3,35 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from inklens.datasets import Split, load_dataset
 from inklens.datasets.relabel import read_relabel
-from inklens.errors import DataError, ParameterError
-from inklens.linear.driver import FitInterrupted, Solution, solve
+from inklens.errors import ClusterError, DataError, ParameterError
+from inklens.linear.driver import FitInterrupted, FitLost, Solution, solve
+from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
+from inklens.linear.softmax import n_right
 from inklens.model.records import Certificate, DataRecord, FitRecord
-from inklens.model.scaling import MinMax
 from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.storage import check_folder
-from inklens.tasks.model_rows import Size, feature_rows, split_rows, with_added
+from inklens.storage import check_file
+from inklens.tasks.checkpoints import Checkpoint, Point, Question
+from inklens.tasks.fitted import Fit, OnWorkers
+from inklens.tasks.halves import Halves
+from inklens.tasks.model_rows import Size, split_rows, with_added
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from inklens.linear.rows.remote.remote_rows import RemoteRows
 
 Callback = Callable[[Solution], object]
 STEP_DOWN = 0.98  # of C, while a model still uses too many pixels
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A fitted model with its certificate and its accuracies."""
-
-    reader: DigitReader
-    objective: float
-    lower_bound: float
-    relative_gap: float
-    status: str
-    passes: float
-    zeros: int  # coefficients that are exactly 0
-    accuracy: dict[str, float]
-    seconds: float = 0.0
-    model: str | None = None
-    warnings: tuple[str, ...] = ()
-    interrupted: bool = False  # by Ctrl-C: the best model so far
-    seconds_allowed: float | None = None
-
-    @property
-    def features_used(self) -> int:
-        """Features (pixels, for a model on pixels) with a coefficient that is not 0 in some class."""
-        return int((self.reader.coef != 0.0).any(axis=0).sum())
-
-    def in_words(self) -> list[list[str]]:
-        """Say what was fitted to what, as pairs of a name and its value."""
-        asked, data = self.reader.require_fit_record(), self.reader.data_record
-        added = f" + {data.added.rows:,} of {data.added.folder}" if data.added else ""
-        used = f"{self.reader.features}, {self.features_used:,} of {self.reader.coef.shape[1]:,} used"
-        if asked.is_stretched:
-            used += ", each stretched to its range (min-max)"
-        return [
-            ["penalty", asked.penalty_in_words()],
-            ["features", used],
-            ["data", str(data.name)],
-            ["rows", f"{data.train:,}{added} training, {data.test:,} test, shuffled with seed {data.seed}"],
-        ]
-
-    def stop_in_words(self) -> str:
-        """Say where the fit stopped, and why there."""
-        gap, tol = f"gap {self.relative_gap:.2e}", self.reader.require_fit_record().tol
-        if self.status == "certified":
-            return f"{gap}, proven to be at most tol = {tol:g} (certified)"
-        if self.status == "separated":
-            return f"{gap}: a direction separates the classes, so the objective has no smallest value (separated)"
-        if self.interrupted:
-            return f"{gap}, above tol = {tol:g}: by Ctrl-C (stopped)"
-        if self.seconds_allowed is not None:
-            return f"{gap}, above tol = {tol:g}: the time budget of {self.seconds_allowed:g} s was over (stopped)"
-        return f"{gap}, above tol = {tol:g}: no further progress (stopped)"
-
-    def fitted_json(self) -> dict[str, object]:
-        """Return what was fitted to what, and why it stopped there."""
-        asked, data = self.reader.require_fit_record(), self.reader.data_record
-        return {
-            "C": asked.C if asked.is_penalised else "inf",
-            "l1_ratio": asked.l1_ratio,
-            "group": asked.group,
-            "tol": asked.tol,
-            "penalty": asked.penalty_in_words(),
-            "features": self.reader.features,
-            "scale": asked.scale,
-            "standardize": asked.standardize,
-            "n_features": self.reader.coef.shape[1],
-            "features_used": self.features_used,
-            "rows": {"train": data.train, "test": data.test, "added": 0 if data.added is None else data.added.rows},
-            "stopped": self.stop_in_words(),
-        }
-
-    def to_json(self) -> dict[str, object]:
-        """Return the document of ``inklens fit --json``."""
-        names = (
-            "objective",
-            "lower_bound",
-            "relative_gap",
-            "status",
-            "passes",
-            "seconds",
-            "zeros",
-            "accuracy",
-            "model",
-        )
-        numbers = {name: getattr(self, name) for name in names}
-        return {"schema_version": 1, **numbers, "fitted": self.fitted_json(), "warnings": list(self.warnings)}
 
 
 def fit(
@@ -129,8 +55,13 @@ def fit(
     time_budget: float | None = None,
     progress: Progress | None = None,
     callback: Callback | None = None,
+    cluster: "Callable[[], AbstractContextManager[Client]] | None" = None,
+    resume: bool = False,
 ) -> Fit:
     """Load, split, scale, fit, judge and save.
+
+    A fit that takes more than a moment keeps a checkpoint beside `out` (``FILE.checkpoint``) until it is done; Ctrl-C
+    and the end of `time_budget` leave it. A fit that starts from a model, or with `max_pixels`, has none.
 
     Parameters
     ----------
@@ -157,11 +88,18 @@ def fit(
         Use the largest C, up to the given one, whose model needs at most so many pixels.
     callback : callable, optional
         Called with the best solution so far after each round of the solver.
+    cluster : callable, optional
+        Returns a context manager of a `distributed.Client`, whose workers hold the training rows; called once the data
+        are ready. None fits here. Either way the model is the same, to what its certificate says.
+    resume : bool
+        Go on from the checkpoint of a fit of the same data with the same settings that was broken off, if there is one.
 
     Raises
     ------
-    ParameterError, DataError, OutputError
+    ParameterError, DataError, OutputError, ModelFileError
         Nothing is written then.
+    ClusterError
+        The cluster is lost; the checkpoint has the best point so far.
 
     Examples
     --------
@@ -171,29 +109,71 @@ def fit(
     """
     check_parameters(C, l1_ratio, tol)
     if out is not None:
-        check_folder(out)
-    dataset = load_dataset(data, progress=progress)
-    rows = split_rows(dataset, train=train, test=test, seed=seed)
-    n_train, n_test = len(rows.y_train), len(rows.y_test)
-    relabelled = None if relabel is None else read_relabel(relabel, dataset)
-    rows, added = rows if relabelled is None else relabelled.apply(rows), None
-    if add is not None:
-        rows, added = with_added(rows, add, dataset.image_shape)
-    data_record = DataRecord(
-        dataset.name, data, dataset.checksum, dataset.licence, n_train, n_test, seed, added=added, relabelled=relabelled
+        check_file(out)
+    if resume and (out is None or max_pixels is not None or start is not None):
+        raise ParameterError(
+            "a fit goes on from the checkpoint beside its model (-o); with --max-pixels it is many fits, without one"
+        )
+    rows, data_record, shape = _loaded(
+        data, train=train, test=test, seed=seed, add=add, relabel=relabel, progress=progress
     )
-    halves = _Halves.of(rows, features=features, image_shape=dataset.image_shape, scale=scale)
-    if max_pixels is not None:
-        C = _largest_C(halves, max_pixels, C=C, l1_ratio=l1_ratio, group=group, standardize=standardize, tol=tol)
-    asked = FitRecord(C, l1_ratio, group, tol, "255" if halves.stretch is None else "min-max", standardize)
-    fitted = _fit_rows(halves, asked, time_budget, callback, start)
-    while max_pixels is not None and not fitted.interrupted and fitted.solution.coef.any(axis=0).sum() > max_pixels:
-        asked = replace(asked, C=asked.C * STEP_DOWN)  # within `tol`, a fit may use a few pixels more than the path's
-        fitted = _fit_rows(halves, asked, time_budget, callback)
-    result = _judge(fitted, halves, data_record, image_shape=dataset.image_shape, features=features)
+    asked = FitRecord(C, l1_ratio, group, tol, "min-max" if scale == "min-max" else "255", standardize)
+    classes, codes = _coded(rows.y_train)
+    question = Question(data_record, asked, features, tuple(classes.tolist()))
+    is_kept = out is not None and max_pixels is None and start is None
+    checkpoint = Checkpoint.beside(out, question) if out is not None and is_kept else None
+    begin = None if start is None or start.classes != question.classes else Point(start.coef, start.intercept)
+    if resume and checkpoint is not None:
+        begin = checkpoint.resume() or begin
+    if cluster is not None and progress is not None:
+        progress(0, None, f"sending {len(codes):,} rows to the workers of the cluster")
+    with (
+        nullcontext() if cluster is None else cluster() as client,
+        closing(Halves.of(rows, features=features, image_shape=shape, scale=scale, client=client)) as halves,
+    ):
+        if max_pixels is not None:
+            asked = replace(asked, C=_largest_C(halves, asked, max_pixels))
+        follow = Following(halves.far, checkpoint, callback, progress)
+        fitted = _fit_rows(halves, classes, codes, asked, time_budget, follow, begin)
+        while max_pixels is not None and not fitted.interrupted and fitted.n_used > max_pixels:
+            asked = replace(asked, C=asked.C * STEP_DOWN)  # within `tol`, a fit may use a few more than the path's
+            fitted = _fit_rows(halves, classes, codes, asked, time_budget, follow)
+        result = _judge(fitted, halves, data_record, image_shape=shape, features=features)
+        result = replace(result, seconds_allowed=time_budget, workers=OnWorkers.of(halves, fitted.solution))
     if out is not None:
         result.reader.save(out)
-    return replace(result, model=None if out is None else os.fspath(out), seconds_allowed=time_budget)
+        result = replace(result, model=os.fspath(out))
+    if checkpoint is None:
+        return result
+    if result.interrupted or (time_budget is not None and result.status == "stopped"):
+        result = replace(result, checkpoint=checkpoint.keep(fitted.solution))
+    else:
+        checkpoint.remove()
+    return replace(result, warnings=tuple(filter(None, (*result.warnings, checkpoint.warning))))
+
+
+def _loaded(
+    data: str,
+    *,
+    train: Size,
+    test: Size,
+    seed: int,
+    add: str | os.PathLike[str] | None,
+    relabel: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> tuple[Split, DataRecord, tuple[int, int]]:
+    """Return the halves with corrected labels and added images, the record of both, and the size of one image."""
+    dataset = load_dataset(data, progress=progress)
+    rows, added, relabelled = split_rows(dataset, train=train, test=test, seed=seed), None, None
+    record = DataRecord(
+        dataset.name, data, dataset.checksum, dataset.licence, len(rows.y_train), len(rows.y_test), seed
+    )
+    if relabel is not None:
+        relabelled = read_relabel(relabel, dataset)
+        rows = relabelled.apply(rows)
+    if add is not None:
+        rows, added = with_added(rows, add, dataset.image_shape)
+    return rows, replace(record, added=added, relabelled=relabelled), dataset.image_shape
 
 
 def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
@@ -208,45 +188,52 @@ def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
         raise ParameterError(f"tol is a relative gap and at least 0, got {tol:g}; 1e-4 is a good value")
 
 
-@dataclass(frozen=True, eq=False)
-class _Halves:
-    """Features and labels of the two halves, and how pixels were stretched for them, if they were."""
-
-    X_train: Rows
-    y_train: np.ndarray
-    X_test: Rows
-    y_test: np.ndarray
-    stretch: MinMax | None = None
-
-    @classmethod
-    def of(cls, rows: Split, *, features: str, image_shape: tuple[int, int], scale: str) -> "_Halves":
-        if scale == "255":
-            made = (feature_rows(X, features=features, image_shape=image_shape) for X in (rows.X_train, rows.X_test))
-            return cls(next(made), rows.y_train, next(made), rows.y_test)
-        if scale != "min-max" or features != "pixels":
-            raise ParameterError(
-                f"expected the scale 255, or min-max with the features pixels, got {scale!r} with {features!r}"
-            )
-        stretch = MinMax.of(rows.X_train)
-        made = (Rows.of(stretch.transform(X)) for X in (rows.X_train, rows.X_test))
-        return cls(next(made), rows.y_train, next(made), rows.y_test, stretch)
-
-
-def _largest_C(
-    halves: _Halves, max_pixels: int, *, C: float, l1_ratio: float, group: bool, standardize: bool, tol: float
-) -> float:
+def _largest_C(halves: Halves, asked: FitRecord, max_pixels: int) -> float:
     """Follow the path until a model would use too many pixels."""
     from inklens.linear.path import softmax_path
 
-    if l1_ratio == 0.0:
+    if asked.l1_ratio == 0.0:
         raise ParameterError("without L1 every pixel is used; give an --l1-ratio above 0 with --max-pixels, such as 1")
-    if not np.isfinite(C):
+    if not asked.is_penalised:
         raise ParameterError("without a penalty every pixel is used; give a finite --C with --max-pixels")
     path = softmax_path(
-        halves.X_train, halves.y_train,
-        C=C, l1_ratio=l1_ratio, max_pixels=max_pixels, group=group, standardize=standardize, tol=tol,
+        halves.X_train, halves.y_train, max_pixels=max_pixels,
+        C=asked.C, l1_ratio=asked.l1_ratio, group=asked.group, standardize=asked.standardize, tol=asked.tol,
     )  # fmt: skip
     return float(path.Cs[-1])
+
+
+def _coded(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes, and the number of each row's."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
+    return classes, codes
+
+
+@dataclass(frozen=True, eq=False)
+class Following:
+    """Those that follow a fit: its checkpoint, whoever shows it, and, of rows on workers, what their cluster does."""
+
+    far: "RemoteRows | None"
+    checkpoint: Checkpoint | None
+    callback: Callback | None
+    progress: Progress | None
+
+    def __call__(self, solution: Solution) -> object:
+        """Pass the best point so far on to all of them."""
+        if self.checkpoint is not None:
+            self.checkpoint(solution)
+        if self.far is not None and self.progress is not None:
+            self.progress(0, None, self.far.progress(solution))
+        return None if self.callback is None else self.callback(solution)
+
+    def lost(self, error: FitLost) -> ClusterError:
+        """Keep the best point of a fit whose workers are lost, and return an error that says where it is."""
+        if self.checkpoint is None:
+            return error
+        self.checkpoint.keep(error.solution)
+        return ClusterError(f"{error}; {self.checkpoint.remedy}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,36 +245,45 @@ class _Fitted:
     asked: FitRecord
     seconds: float
     interrupted: bool  # by Ctrl-C
+    before: Point | None = None  # where it began
+
+    @property
+    def n_used(self) -> int:
+        """Features with a coefficient that is not 0."""
+        return int(self.solution.coef.any(axis=0).sum())
 
     def accuracy(self, rows: Rows, y: np.ndarray) -> float:
-        """Return the share of rows whose largest score is their class's."""
-        raw = rows.scores(self.solution.coef, self.solution.intercept, dtype=np.float64)
-        return float((self.classes[raw.argmax(axis=1)] == y).mean())
+        """Return the share of rows whose largest score is their class's; scores stay where the rows are."""
+        codes = np.where(np.isin(y, self.classes), np.searchsorted(self.classes, y), -1)
+        scores = rows.row_scores(self.solution.coef, self.solution.intercept, dtype=np.float64)
+        return cast(float, RowArray.total(n_right, scores, codes)) / len(y)
 
 
 def _fit_rows(
-    halves: _Halves,
+    halves: Halves,
+    classes: np.ndarray,
+    codes: np.ndarray,
     asked: FitRecord,
     time_budget: float | None,
-    callback: Callback | None,
-    start: DigitReader | None = None,
+    follow: Following,
+    begin: Point | None = None,
 ) -> _Fitted:
     """Fit the training half; scikit-learn, whose import takes longer than most fits, is not needed for it."""
-    y, interrupted, began = halves.y_train, False, time.perf_counter()
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise DataError(f"the training rows hold only the class {y[0]!r}; take more rows, or another --seed")
+    interrupted, began = False, time.perf_counter()
+    if begin is not None and begin.coef.shape[1] != halves.X_train.n_features:
+        begin = None  # of a model of other features
+    start = None if begin is None else (begin.coef, begin.intercept)
     problem = asked.problem(halves.X_train, codes, len(classes))
-    known = start is not None and start.coef.shape[1] == halves.X_train.n_features and start.classes == tuple(classes)
-    begin = (start.coef, start.intercept) if start is not None and known else None
     try:
-        solution = solve(problem, tol=asked.tol, time_budget=time_budget, start=begin, callback=callback)
+        solution = solve(problem, tol=asked.tol, time_budget=time_budget, start=start, callback=follow)
     except FitInterrupted as interruption:
         solution, interrupted = interruption.solution, True
-    return _Fitted(solution, classes, asked, time.perf_counter() - began, interrupted)
+    except FitLost as error:
+        raise follow.lost(error) from error
+    return _Fitted(solution, classes, asked, time.perf_counter() - began, interrupted, begin)
 
 
-def _judge(fitted: _Fitted, halves: _Halves, data: DataRecord, *, image_shape: tuple[int, int], features: str) -> Fit:
+def _judge(fitted: _Fitted, halves: Halves, data: DataRecord, *, image_shape: tuple[int, int], features: str) -> Fit:
     solution = fitted.solution
     accuracy = {
         "train": fitted.accuracy(halves.X_train, halves.y_train),
@@ -298,7 +294,9 @@ def _judge(fitted: _Fitted, halves: _Halves, data: DataRecord, *, image_shape: t
     coef, intercept = solution.coef, solution.intercept
     if halves.stretch is not None:
         coef, intercept = halves.stretch.to_ink(coef, intercept)
-    record = replace(fitted.asked, certificate=proven, passes=solution.n_passes, zeros=zeros)
+    before = Point(coef, intercept) if fitted.before is None else fitted.before
+    passes = before.passes + solution.n_passes
+    record = replace(fitted.asked, certificate=proven, passes=passes, zeros=zeros)
     reader = DigitReader(
         coef,
         intercept,
@@ -315,10 +313,11 @@ def _judge(fitted: _Fitted, halves: _Halves, data: DataRecord, *, image_shape: t
         proven.lower_bound,
         proven.relative_gap,
         proven.status,
-        passes=solution.n_passes,
+        passes=passes,
         zeros=zeros,
         accuracy=accuracy,
-        seconds=fitted.seconds,
+        seconds=before.seconds + fitted.seconds,
+        passes_before=before.passes,
         warnings=tuple(filter(None, remarks)),
         interrupted=fitted.interrupted,
     )

@@ -119,11 +119,12 @@ def _shown(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def read_one(path: str, reader: DigitReader, many: bool | None) -> PictureReading:
-    """Read one picture; where it cannot be read, say why."""
+def read_one(path: str, reader: DigitReader, many: bool | None, content: bytes | None = None) -> PictureReading:
+    """Read one picture, whose bytes may be there already; where it cannot be read, say why."""
     shown = _shown(path)
+    source = _source(path) if content is None else content
     try:
-        return PictureReading(shown, tuple(map(tuple, reader.read_lines(_source(path), many=many))))
+        return PictureReading(shown, tuple(map(tuple, reader.read_lines(source, many=many))))
     except PhotoError as error:
         return PictureReading(shown, error={"code": error.code, "message": str(error)})
 

@@ -3,7 +3,7 @@
 Each module becomes a function that is called once and returns what it exports, so that the names of two modules never
 meet. The forms of import and export are those that the face uses, and no others:
 
-    import { a, b as c } from './x.js';
+    import { a, b as c } from './x.js';    export { a, b as c } from './x.js';
     export function f    export async function f    export function* f    export const x    export class C
 
 A vendored file ends in ``export{a as b}`` instead.
@@ -276,13 +276,18 @@ class _Statement:
 
 
 _FORMS = (
-    "modules use import { a, b as c } from './x.js'; and export function, function*, async function, const or class"
+    "modules use import { a, b as c } from './x.js'; the same with export; and export function, function*, async "
+    "function, const or class"
 )
 
 
 def _read_import(module: Module, statement: _Statement) -> None:
     statement.take("import")
-    names = statement.names()
+    _take_from(module, statement, statement.names())
+
+
+def _take_from(module: Module, statement: _Statement, names: dict[str, str]) -> None:
+    """Read ``from './x.js';`` after the names."""
     statement.take("from")
     place = statement.peek()
     text = statement.take(kind=TEXT)[1:-1]
@@ -307,12 +312,17 @@ def _resolved(text: str, name: str, place: Token, reader: Reader) -> str:
 
 
 def _read_export(module: Module, statement: _Statement) -> None:
-    """Take ``export`` away from a declaration, or a vendored file's list from its end."""
+    """Take ``export`` away from a declaration, or a list with what it names: of another module, or a vendored file."""
     statement.take("export")
     if module.is_vendored and statement.peek().text == "{":
         module.exports |= {outside: inside for inside, outside in statement.names().items()}
         if statement.peek().text == ";":
             statement.take(";")
+        return
+    if statement.peek().text == "{":
+        passed_on = statement.names()
+        _take_from(module, statement, {name: name for name in passed_on})
+        module.exports |= {outside: name for name, outside in passed_on.items()}
         return
     begins = statement.tokens.index(statement.peek(), statement.at)
     kind = statement.take("function", "async", "const", "class")

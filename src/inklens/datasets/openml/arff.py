@@ -114,7 +114,9 @@ def _plain_block(block: bytes, columns: list[Column], label: int) -> np.ndarray 
     classes = columns[label].classes
     if table is None or classes is None:
         return table
-    codes = {int(name): code for code, name in enumerate(classes) if name.isdecimal() and name == str(int(name))}
+    codes = {int(name): code for code, name in enumerate(classes) if name.isdecimal()}
+    if any(name.isdecimal() and name != str(int(name)) for name in classes):  # 07 is not 7
+        return None
     if not set(np.unique(table[:, label]).tolist()) <= set(codes):
         return None
     table[:, label] = [codes[value] for value in table[:, label].tolist()]

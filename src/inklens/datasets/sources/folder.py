@@ -83,6 +83,10 @@ def _list_pictures(root: Path) -> _Listing:
         ]
     else:
         groups = [(None, path) for path in top]
+    names = {path.name for _, path in groups}
+    merged = [name for name in sorted(names) if name != name.strip() and name.strip() in names]
+    if merged:
+        raise DataError(f"{str(root)!r}: sub-folders {merged[0]!r} and {merged[0].strip()!r} would be one class")
     if not groups:
         raise DataError(f"{str(root)!r} has no sub-folders; expected one sub-folder of pictures per class")
     for half, path in groups:

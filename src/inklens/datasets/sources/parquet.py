@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels, refuse_rows
+from inklens.datasets.labels import as_labels, refuse_merged, refuse_rows
 from inklens.datasets.sources.folder import Stack, decode_picture
 from inklens.datasets.sources.source import LoadOptions, RawImages
 from inklens.datasets.sources.tables import LABEL_NAMES
@@ -141,6 +141,7 @@ class _Taken:
         self.pictures = Stack(options.pixels.shape)
         self.parts: list[np.ndarray] = []
         self.labels: list[np.ndarray] = []
+        self.written: set[str | bytes] = set()  # labels of all batches
         self.n_rows = self.held = self.decoded = 0
 
     def add(self, batch: "pyarrow.RecordBatch") -> None:
@@ -149,7 +150,7 @@ class _Taken:
             nulls = np.asarray(column.is_null()) if column.null_count else np.zeros(1, bool)
             rows = (self.n_rows + np.flatnonzero(nulls)).tolist()
             refuse_rows(rows, what=f"no value in column {name!r}", where=self.where)
-        self.labels.append(_labels(batch.column(self.columns.label), self.where))
+        self.labels.append(self._labels(batch.column(self.columns.label)))
         self.held += self.labels[-1].nbytes
         if self.columns.image is not None:
             self._add_images(batch.column(self.columns.image))
@@ -157,6 +158,18 @@ class _Taken:
             pixels = [batch.column(name).to_numpy(zero_copy_only=False) for name in self.columns.pixels]
             self._keep(np.stack(pixels, axis=1))
         self.n_rows += batch.num_rows
+
+    def _labels(self, column: "pyarrow.Array") -> np.ndarray:
+        """Return the labels of a batch; texts that repeat are looked at once, before they are written out."""
+        import pyarrow
+
+        if not pyarrow.types.is_dictionary(column.type):
+            return np.asarray(column.to_numpy(zero_copy_only=False))
+        written = column.dictionary.to_pylist()
+        names = as_labels(written, where=self.where)
+        self.written |= set(written)
+        refuse_merged(self.written, where=self.where)
+        return np.asarray(names[column.indices.to_numpy(zero_copy_only=False)])
 
     def _add_images(self, column: "pyarrow.Array") -> None:
         """Decode a column of encoded pictures, or stack a column of lists."""
@@ -196,16 +209,6 @@ class _Taken:
         return images, np.concatenate(self.labels), notes
 
 
-def _labels(column: "pyarrow.Array", where: str) -> np.ndarray:
-    """Return the labels of a batch; texts that repeat are looked at once, before they are written out."""
-    import pyarrow
-
-    if not pyarrow.types.is_dictionary(column.type):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    names = as_labels(column.dictionary.to_pylist(), where=where)
-    return np.asarray(names[column.indices.to_numpy(zero_copy_only=False)])
-
-
 def _class_names(schema: "pyarrow.Schema") -> list[str] | None:
     """Return the names that Hugging Face's metadata give to the integer labels."""
     try:
@@ -213,4 +216,6 @@ def _class_names(schema: "pyarrow.Schema") -> list[str] | None:
         names = next(f["names"] for n, f in features.items() if n.lower() in LABEL_NAMES and "names" in f)
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return names if len(set(names)) == len(names) else None  # classes that would become one keep their numbers

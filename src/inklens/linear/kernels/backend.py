@@ -298,6 +298,24 @@ class Backend(Protocol):
     ) -> None:
         """The same for sum_j group_j |v_j| + l2_j |v_j|^2 / 2, where group j is coordinates j, j + q, j + 2q, ..."""
 
+    def threshold_descent(
+        self,
+        H: np.ndarray,
+        gradient: np.ndarray,
+        w: np.ndarray,
+        l1: np.ndarray,
+        l2: np.ndarray,
+        *,
+        is_grouped: bool,
+        tolerance: float,
+        max_looks: int,
+    ) -> float:
+        """Descend on the same functions in float64, H too, where coordinates are few; return the KKT violation left.
+
+        `l1` and `l2` hold one number per feature (q,), the vectors (n_classes * q,) in order of the classes. Ends at a
+        violation of `tolerance` in units of l1, or where sweeps are slow, a few for each of `max_looks`.
+        """
+
     def factor_face(
         self,
         H: np.ndarray,

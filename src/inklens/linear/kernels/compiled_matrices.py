@@ -1,4 +1,6 @@
-"""Second derivatives and their systems by the C library: `newton.c`, `pair_hessian.c`, `descent.c`, `faces.c`."""
+"""Second derivatives and their systems by the C library: `newton.c`, `pair_hessian.c`, `descent.c`,
+`thresholds.c`, `faces.c`.
+"""
 
 import ctypes
 from typing import NamedTuple
@@ -159,6 +161,25 @@ class CompiledMatrices:
             "group_descent", q, n_classes, H, gradient, w, group, l2, float(tolerance), max_sweeps, n_threads,
             deadline.remaining(), needs=BLOCK_OF_H,
         )  # fmt: skip
+
+    def threshold_descent(
+        self,
+        H: np.ndarray,
+        gradient: np.ndarray,
+        w: np.ndarray,
+        l1: np.ndarray,
+        l2: np.ndarray,
+        *,
+        is_grouped: bool,
+        tolerance: float,
+        max_looks: int,
+    ) -> float:
+        left = np.zeros(1)
+        library.run(
+            "threshold_descent", len(w) // max(1, len(l1)), len(l1), H, gradient, w, l1, l2, is_grouped,
+            float(tolerance), max_looks, left, deadline.remaining(), needs=BLOCK_OF_H,
+        )  # fmt: skip
+        return float(left[0])
 
     def factor_face(
         self,

@@ -14,6 +14,7 @@ CHUNK_ROWS = 256  # between two flushes of sums in float64, as there; of sparse 
 SPARSE_CHUNK = 8  # times as many as columns
 LARGEST_TILE = 256  # rows, by which a chunk may be longer
 MAX_THREADS = 64  # each with sums of its own
+WIDE = 8192  # columns of dense rows, whose sums fit into a cache
 
 Arrays = dict[str, np.ndarray]  # by their names in `pass_t`
 
@@ -90,7 +91,7 @@ class CompiledPasses:
         arrays: Arrays,
     ) -> LossPass:
         """Run a pass over the rows; wide ones leave their residuals to a second one over the columns."""
-        if storage.transpose is None:
+        if storage.transpose is None and not _is_wide(storage, n_classes, n_threads):
             return _run(storage, mode, n_classes, dtype, n_threads, arrays)
         residual = empty_scores(storage.shape[0], n_classes, dtype)
         found = _run(storage, mode, n_classes, dtype, n_threads, {**arrays, "residual": padded(residual, dtype)})
@@ -107,8 +108,15 @@ class CompiledPasses:
             out = empty_scores(storage.shape[1], residual.shape[1], dtype)
             self.scores(columns, residual.T, np.zeros(residual.shape[1]), out, n_threads)
             return out.T.astype(np.float64)
-        buffer = padded(residual, dtype)
-        return _run(storage, BACK, residual.shape[1], dtype, n_threads, {"scores": buffer}, square=squared).gradient
+        given = {"scores": padded(residual, dtype)}
+        if not _is_wide(storage, residual.shape[1], n_threads):
+            return _run(storage, BACK, residual.shape[1], dtype, n_threads, given, square=squared).gradient
+        product = np.empty((residual.shape[1], storage.shape[1]))
+        for first in range(0, storage.shape[1], WIDE):
+            part = slice(first, first + WIDE)
+            own = storage._replace(values=storage.values[:, part], shape=storage.values[:, part].shape)
+            product[:, part] = _run(own, BACK, len(product), dtype, n_threads, given, square=squared).gradient
+        return product
 
     def n_added(self, storage: Storage) -> int:
         n_samples, n_features = storage.shape
@@ -161,6 +169,18 @@ class CompiledColumns:
             float(tolerance), max_sweeps, most, deadline.remaining(), needs="the columns in use",
         )  # fmt: skip
         return float(most[0])
+
+
+def _is_wide(storage: Storage, n_classes: int, n_threads: int) -> bool:
+    """Tell whether sums over dense rows would take more room than the rows: then they are made some columns at a time.
+
+    With sparse ones, and with many rows, that would cost more than it saves.
+    """
+    n_samples, n_features = storage.shape
+    if storage.indptr is not None or n_features <= WIDE:
+        return False
+    sums: int = library.call("workspace_bytes", n_features, lanes(n_classes)) * n_threads
+    return bool(sums > n_samples * n_features * storage.values.itemsize)
 
 
 def _run(

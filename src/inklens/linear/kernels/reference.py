@@ -24,6 +24,8 @@ from inklens.linear.kernels.backend import SUMMED_AT_ONCE, LossPass, PairColumns
 from inklens.linear.kernels.by_class import class_sums, is_own_class, of_others, of_own_class
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
+SWEEPS_A_LOOK = 8  # of `threshold_descent`, between two looks at all conditions
+SLOW_RATIO = 0.1  # of the violation that these leave: then sweeps are slow
 BYTES_CHUNK = 1 << 12  # rows that `to_bytes` takes at a time
 
 Sums: TypeAlias = tuple[Array, ...]  # over some rows, where these are
@@ -334,6 +336,35 @@ class Reference:
     ) -> None:
         group_descent(H, gradient, w, group, l2, tolerance, max_sweeps)
 
+    def threshold_descent(
+        self,
+        H: np.ndarray,
+        gradient: np.ndarray,
+        w: np.ndarray,
+        l1: np.ndarray,
+        l2: np.ndarray,
+        *,
+        is_grouped: bool,
+        tolerance: float,
+        max_looks: int,
+    ) -> float:
+        n_classes = len(w) // max(1, len(l1))
+        left = threshold_violation(gradient, w, l1, l2, is_grouped=is_grouped)
+        for _ in range(max_looks):
+            if left <= tolerance:
+                break
+            if is_grouped:
+                group_descent(H, gradient, w, l1, l2, 0.0, SWEEPS_A_LOOK)
+            else:
+                self.gram_descent(
+                    H, gradient, w, np.tile(l1, n_classes), np.tile(l2, n_classes),
+                    tolerance=0.0, max_sweeps=SWEEPS_A_LOOK,
+                )  # fmt: skip
+            before, left = left, threshold_violation(gradient, w, l1, l2, is_grouped=is_grouped)
+            if not left <= SLOW_RATIO * before:
+                break
+        return left
+
     def factor_face(
         self,
         H: np.ndarray,
@@ -413,6 +444,21 @@ def group_descent(
         if largest <= tolerance:
             return
         deadline.check()
+
+
+def threshold_violation(
+    gradient: np.ndarray, w: np.ndarray, l1: np.ndarray, l2: np.ndarray, *, is_grouped: bool
+) -> float:
+    """Return the largest KKT violation of a quadratic with thresholds, in units of l1; shapes as in the descent."""
+    W = w.reshape(-1, len(l1))
+    slope = gradient.reshape(W.shape) + l2 * W
+    if not is_grouped:
+        found = np.where(W != 0.0, np.abs(slope + l1 * np.sign(W)), np.maximum(np.abs(slope) - l1, 0.0))
+    else:
+        norms = np.linalg.norm(W, axis=0)
+        inside = np.linalg.norm(slope + l1 * W / np.where(norms > 0.0, norms, 1.0), axis=0)
+        found = np.where(norms > 0.0, inside, np.maximum(np.linalg.norm(slope, axis=0) - l1, 0.0))
+    return float((found / l1).max(initial=0.0))
 
 
 # ---- parts of a pass -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ SPARSE_PASS = 18e9  # and over sparse ones (pixels; half of that where columns a
 SOFTMAX = 1.0e9  # exponentials per second
 CALL = 6e-5  # seconds of a pass over no rows: what Python takes
 PRODUCT_CALL = 2.5e-4  # and of a step of conjugate gradients
+ROUND_CALL = 1.5e-3  # and of a round of proximal Newton
 ROUND_PASSES, ROUND_ROW = 4.0, 2e-7  # of a round that ends in a dual value; seconds of a row, whose entropy it takes
 DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by BLAS in float32
 SPARSE_GRAM = 5e9  # by the kernel that sums 16 classes at once
@@ -32,6 +33,7 @@ GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, a
 EXACT_ROW = 2.5e-8  # seconds of a row in a pass in float64, beyond one in float32
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
+FACES = 4.0  # of a quadratic with thresholds, about
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
 
 
@@ -77,6 +79,12 @@ def direct_seconds(problem: Problem) -> float:
         sums = rows.n_samples * (size * (size + 24.0) / 2.0 / DENSE_EDGE_GRAM + EDGE)
     factor = n_unknowns**3 / 3.0 / FACTOR_FLOAT64 + n_unknowns**2 * ENTRY
     return float(2.0 * pass_seconds(problem) + rows.n_samples * EXACT_ROW + n_pairs * sums + factor)
+
+
+def whole_step_seconds(problem: Problem, n_pairs: int) -> float:
+    """Return the seconds of such a step under thresholds: its quadratic takes some factors of faces more."""
+    face = n_pairs**3 / 3.0 / FACTOR_FLOAT64 + 2.0 * n_pairs**2 * ENTRY
+    return direct_seconds(problem) + FACES * face
 
 
 def metric_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int) -> float:

@@ -7,7 +7,7 @@ the pairs.
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -108,18 +108,19 @@ def pairs_of(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(n_classes, 1)
 
 
-def solve_positive(matrix: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return matrix^-1 target, by Cholesky in units in which the diagonal is 1; a ridge grows until it succeeds.
+def solve_positive(matrix: np.ndarray, target: np.ndarray, ridges: Sequence[float] = RIDGES) -> np.ndarray:
+    """Return matrix^-1 target (n,) or (n, m), by Cholesky in units of a diagonal of 1; a ridge grows until it succeeds.
 
     Where rounding has spoilt the matrix altogether, its negative eigenvalues are taken for small positive ones.
     """
     diagonal = np.diag(matrix)
     scale = np.divide(1.0, np.sqrt(np.maximum(diagonal, 0.0)), out=np.zeros(len(target)), where=diagonal > 0.0)
     scaled = matrix * scale * scale[:, None]
-    for ridge in RIDGES:
+    scale = scale if target.ndim == 1 else scale[:, None]
+    for ridge in ridges:
         scaled.ravel()[:: len(target) + 1] += ridge
         _, solution, info = linalg.lapack.dposv(scaled, scale * target)
         if info == 0:
             return np.asarray(scale * solution)
     values, vectors = linalg.eigh(scaled, check_finite=False)
-    return np.asarray(scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, RIDGES[-1]))))
+    return np.asarray(scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, ridges[-1]))))

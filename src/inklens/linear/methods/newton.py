@@ -124,7 +124,7 @@ def _ascended(problem: Problem) -> Iterator[Iterate]:
 
 def _representatives(problem: Problem) -> Problem | None:
     """Return the problem on rows that stand for all, a few for each coefficient; None where that would be most."""
-    if not problem.rows.holds(problem.n_classes):
+    if not problem.rows.reads_quickly and not problem.rows.holds(problem.n_classes):
         return problem.subsample
     n_wanted = ROWS_PER_COEFFICIENT * (int(problem.free.sum()) + 1) * problem.n_classes
     n_wanted = max(n_wanted, int(REPRESENTED * problem.rows.n_samples))

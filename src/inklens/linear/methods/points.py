@@ -23,6 +23,11 @@ class Point(NamedTuple):
         coef = problem.penalty.feasible(coef)
         return cls(coef, intercept, problem.evaluate(coef, intercept, dtype=dtype))
 
+    def without_scores(self, problem: Problem) -> "Point":
+        """Return the point with scores that are made again when they are read."""
+        lazy = problem.scores(self.coef, self.intercept, dtype=self.at.scores.dtype, is_held=False)
+        return self._replace(at=self.at._replace(scores=lazy))
+
     def objective(self, penalty: Penalty) -> float:
         """Return loss plus penalty."""
         return self.at.loss + penalty.value(self.coef)

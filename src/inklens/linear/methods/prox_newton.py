@@ -41,6 +41,7 @@ START_RATIO = 16.0  # thresholds: where the largest gradient starts; 8 takes two
 NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this share of the threshold
 GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
 MIN_PAIRS = 300  # of a working set, while far
+PAIRS_PER_RANK = 10  # of a working set, or GROWTH_RATIO: rows give the Hessian a rank of (n_classes - 1) each at most
 MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
 HESSIAN_SHARE = 0.5  # of the memory that a fit may take
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
@@ -100,10 +101,10 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
 
 def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     dtype: npt.DTypeLike = np.float32
-    small = None if coef.any() else _on_some_rows(problem)
+    small = None if coef.any() else on_some_rows(problem)
     factor = np.inf if small is None else 1.0
     if small is not None:
-        coef, intercept = _end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
+        coef, intercept = end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
@@ -149,7 +150,7 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
         yield Iterate(point.coef, point.intercept, objective, gap, dual, stationary=ends)
 
 
-def _on_some_rows(problem: Problem) -> Problem | None:
+def on_some_rows(problem: Problem) -> Problem | None:
     """Return the problem on a share of very many rows, whose optimum is close; None where rows are few or rare."""
     n_samples = problem.rows.n_samples
     n_wanted = max(SUBSAMPLE_ROWS, ROWS_PER_COEFFICIENT * problem.n_classes * int(problem.free.sum()))
@@ -160,7 +161,7 @@ def _on_some_rows(problem: Problem) -> Problem | None:
     return problem.over(rows) if counts.min() >= MIN_CLASS_ROWS else None
 
 
-def _end_of(iterates: Iterator[Iterate]) -> tuple[np.ndarray, np.ndarray]:
+def end_of(iterates: Iterator[Iterate]) -> tuple[np.ndarray, np.ndarray]:
     """Return the first point that believes in SUBSAMPLE_TOL, or the last."""
     for number, point in enumerate(iterates, 1):
         if point.stationary or point.gap <= SUBSAMPLE_TOL * point.objective or number == SUBSAMPLE_ROUNDS:
@@ -340,7 +341,7 @@ def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: fl
         if np.count_nonzero(ratio > least) > limit:
             least = np.partition(ratio.ravel(), -limit)[-limit]
     chosen = ratio >= least
-    room = max_pairs(problem)
+    room = min(max_pairs(problem), _pairs_worth_it(problem, int(np.count_nonzero(point.coef))))
     if np.count_nonzero(chosen) <= room:
         return Pairs(*np.nonzero(chosen)), False
     is_used = np.isinf(ratio)
@@ -351,6 +352,12 @@ def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: fl
         rank[is_used] = np.inf
     some = _largest(rank, room, penalty.is_grouped)
     return Pairs(*np.nonzero(some)), bool((is_used & ~some).any())
+
+
+def _pairs_worth_it(problem: Problem, n_nonzeros: int) -> int:
+    """Return how many coefficients few rows can tell apart, with room to spare: of 200,000 columns many look alike."""
+    rank = problem.rows.shape[0] * (problem.n_classes - 1)
+    return max(MIN_PAIRS, PAIRS_PER_RANK * rank, int(GROWTH_RATIO * n_nonzeros))
 
 
 def _largest(rank: np.ndarray, room: int, is_grouped: bool) -> np.ndarray:

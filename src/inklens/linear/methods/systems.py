@@ -101,7 +101,7 @@ def times_hessian(problem: Problem, proba: RowArray | np.ndarray) -> Callable[[n
 
 
 def solve_system(
-    problem: Problem, proba: RowArray | np.ndarray, metric: "Metric", target: np.ndarray, accuracy: float
+    problem: Problem, proba: RowArray | np.ndarray, metric: "Preconditioner", target: np.ndarray, accuracy: float
 ) -> np.ndarray:
     """Return H^-1 target for a target that sums to zero over the classes, `accuracy` relative to its size in M^-1."""
     enough = accuracy**2 * float(np.vdot(target, metric.solve(target)))
@@ -203,7 +203,7 @@ class Preconditioning:
 
     def at(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         """Return the preconditioner for a system at these coefficients and probabilities."""
-        if self.metric is None or proba.held is None or self._is_due():
+        if self.metric is None or isinstance(self.metric, SubsampledHessian) or self._is_due():
             self.metric, self.first_products = self._build(vector, proba), None
             self.spent = self.spent if self.is_shared else 0.0
         return self.metric
@@ -242,11 +242,17 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int
     """
     if proba.held is not None:
         return build_metric(problem, proba.held, n_rows)
-    rows, factor = RowArray.combine(largest_spread, proba, problem.weights).sample(problem.rows.n_subsample)
+    is_quick = problem.rows.reads_quickly
+    importance = RowArray.combine(largest_spread, proba, problem.weights)
+    if is_quick:
+        importance = RowArray.combine(np.multiply, importance, np.broadcast_to(_lengths(problem), len(proba)))
+    n_wanted = n_rows if is_quick and n_rows is not None else problem.rows.n_subsample
+    rows, factor = importance.sample(n_wanted)
     rows = np.arange(len(proba)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
     own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
-    return SubsampledHessian(small, own, build_metric(small, np.asarray(own)))
+    metric = build_metric(small, np.asarray(own), len(rows))
+    return metric if is_quick else SubsampledHessian(small, own, metric)
 
 
 def largest_spread(p: Array, weights: Array) -> Array:

@@ -159,9 +159,16 @@ class Problem:
             at.intercept_gradient[:] = 0.0
         return at
 
-    def scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
+    def scores(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        is_held: bool | None = None,
+    ) -> RowArray:
         """Return z_i = W x_i + b + o_i, held or to be computed when they are read; half a pass for each reading."""
-        return with_offset(self.rows.row_scores(coef, intercept, dtype=dtype), self.offset)
+        return with_offset(self.rows.row_scores(coef, intercept, dtype=dtype, is_held=is_held), self.offset)
 
     def _evaluate_with_offset(self, coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike) -> Evaluation:
         """Evaluate in two half passes, between which the offsets are added."""

@@ -90,12 +90,13 @@ def certify(
     Without `dual` the dual point is the softmax at (coef, intercept); with one it is tried where `dual` proves a gap
     above `tol` only.
     """
+    near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
+    if dual is not None and dual.direction is not None:  # first, while nothing else is held for each row
+        best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset))
     at = problem.evaluate(coef, intercept, dtype=np.float64)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
-    near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
-    if dual is not None and dual.direction is not None:
-        best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset)) - slack
+    bound -= slack
     if objective - bound > tol * objective:
         plain = _bound(near, at.proba) - slack
         best, bound = (best, bound) if bound >= plain else (DualPoint(coef, intercept), plain)

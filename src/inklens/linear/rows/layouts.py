@@ -37,10 +37,14 @@ NOTHING_KNOWN = Inspection(np.empty(0), np.empty(0), 0)
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some of the rows: `exact` holds the values as given, `fast` the same as float32 or uint8 (or is `exact`)."""
+    """Some of the rows: `exact` holds the values as given, `fast` the same as float32 or uint8 (or is `exact`).
+
+    `packed` are the rows of `fast` in a layout of their own. Where there is none they are made when they are asked for:
+    methods in float64 never do.
+    """
 
     exact: Storage
-    fast: Storage
+    packed: Storage | None
     inspection: Inspection
     file: MappedFile | None = None  # that the values lie in
 
@@ -61,6 +65,16 @@ class Block:
 
     def release(self) -> None:
         """Nothing needs to be given back."""
+
+    @cached_property
+    def fast(self) -> Storage:
+        """The rows for passes in float32."""
+        return single(self.exact) if self.packed is None else self.packed
+
+    @property
+    def laid(self) -> Storage:
+        """The rows in the layout of `fast`, in any type."""
+        return self.exact if self.packed is None else self.packed
 
     @cached_property
     def _exact(self) -> Storage:
@@ -104,7 +118,7 @@ class StreamedBlock:
         values = self.source if self.change is None else self.change(self.source)
         return Storage(values, None, None, self.shape, backend_of(values), skip_zeros=self.skip_zeros)
 
-    fast = exact
+    fast = laid = exact
 
     def storage(self, dtype: npt.DTypeLike) -> Storage:
         """Return the rows for a pass of any type."""
@@ -193,9 +207,9 @@ def make_block(exact: Storage, n_threads: int = 1, first_row: int = 0) -> Block:
     """Check rows in memory, and pack them where that is quicker."""
     inspection = inspect(exact, n_threads, first_row)
     if exact.is_foreign or exact.indices is not None:
-        return Block(exact, single(exact), inspection)
+        return Block(exact, None, inspection)
     if not inspection.n_nonzeros < SPARSE_BELOW * exact.shape[0] * exact.shape[1]:
-        return Block(exact, single(exact), inspection)
+        return Block(exact, None, inspection)
     packed, lossless = exact.backend.pack(exact, n_threads)
     return Block(packed if lossless else exact._replace(skip_zeros=True), packed, inspection)
 

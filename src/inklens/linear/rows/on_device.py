@@ -118,7 +118,14 @@ class DeviceRows(Rows):
         ]
         return Rows.of(taken, scale=self.scale, n_threads=self.n_threads)
 
-    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
+    def row_scores(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        is_held: bool | None = None,  # there all are
+    ) -> RowArray:
         """Return the scores, where the rows are; half a pass."""
         found = []
         for block, _ in self.parts():

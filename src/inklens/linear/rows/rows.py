@@ -179,20 +179,20 @@ class Rows:
     def is_sparse(self) -> bool:
         """Whether the passes skip zeros."""
         return all(
-            block.skip_zeros if isinstance(block, StreamedBlock) else block.fast.layout != DENSE
+            block.skip_zeros if isinstance(block, StreamedBlock) else block.laid.layout != DENSE
             for block in self.blocks
         )
 
     @property
     def visitor(self) -> RowVisitor | None:
         """What visits the rows one at a time; None where some block's backend does not."""
-        visitors = [block.fast.backend.visitor for block in self.blocks]
+        visitors = [block.laid.backend.visitor for block in self.blocks]
         return visitors[0] if all(visitors) else None
 
     @property
     def column_visitor(self) -> ColumnVisitor | None:
         """What visits the columns one at a time; None where some block's backend does not."""
-        visitors = [block.fast.backend.column_visitor for block in self.blocks]
+        visitors = [block.laid.backend.column_visitor for block in self.blocks]
         return visitors[0] if all(visitors) else None
 
     @cached_property
@@ -208,6 +208,11 @@ class Rows:
         n_bytes = max(self.n_samples, self.n_together) * lanes(n_classes) * 8
         is_whole = len(self.blocks) == 1 and not self.n_together
         return is_whole or n_bytes <= memory.share(HELD_SHARE, HELD)
+
+    @property
+    def reads_quickly(self) -> bool:
+        """Whether rows that are not held are so few that to read all costs no more than to fit some in their place."""
+        return False
 
     @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -243,7 +248,7 @@ class Rows:
                 blocks.append(block.changed(np.abs, Inspection(least, np.maximum(-low, high), n_nonzeros)))
                 continue
             exact = block.exact._replace(values=abs(block.exact.values))
-            blocks.append(Block(exact, single(exact), inspect(exact, self.n_threads)))
+            blocks.append(Block(exact, None, inspect(exact, self.n_threads)))
         return replace(self, blocks=blocks, scale=abs(self.scale))
 
     def absolute(self) -> "Rows":
@@ -267,9 +272,19 @@ class Rows:
             self._write_scores(block, coef, intercept, out[part])
         return out
 
-    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
-        """Return the scores, held or to be computed when they are read; half a pass for each reading."""
-        if self.holds(len(coef)):
+    def row_scores(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        is_held: bool | None = None,
+    ) -> RowArray:
+        """Return the scores, held or to be computed when they are read; half a pass for each reading.
+
+        By default they are held where there is room (`holds`).
+        """
+        if self.holds(len(coef)) if is_held is None else is_held:
             return RowArray.of(self.scores(coef, intercept, dtype=dtype), self.slices, self._spare)
 
         def make(i: int, _: Made) -> np.ndarray:
@@ -469,7 +484,7 @@ class Rows:
             at = slice(None) if exact.indices is None else exact.indices
             m, s = (arrays.like(values, by_column[at], dtype) for by_column in (shift, scale))
             exact = exact._replace(values=(values - m) / s)
-            blocks.append(Block(exact, single(exact), inspection))
+            blocks.append(Block(exact, None, inspection))
         return replace(self, blocks=blocks, scale=1.0)
 
     def take(self, rows: np.ndarray) -> "Rows":
@@ -486,8 +501,10 @@ class Rows:
                 blocks.append(block.take(inside))
             else:
                 exact = take(block.exact, inside)
-                fast = exact if block.fast is block.exact else take(block.fast, inside)
-                blocks.append(Block(exact, fast, inspect(exact, self.n_threads)))
+                packed = block.packed
+                if packed is not None:
+                    packed = exact if packed is block.exact else take(packed, inside)
+                blocks.append(Block(exact, packed, inspect(exact, self.n_threads)))
         return replace(self, blocks=blocks)
 
     def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
@@ -533,7 +550,7 @@ class Rows:
         `curvature` h (n_rows, n_classes) float32 belongs to the rows taken; out is (n_classes, q + 1, q + 1) float32 or
         larger.
         """
-        if self.is_sparse and not any(block.fast.is_foreign for block in self.blocks):
+        if self.is_sparse and not any(block.laid.is_foreign for block in self.blocks):
             X = self.csr(columns, rows)
             X.backend.class_grams(X, curvature, out, self.n_threads)
             return
@@ -541,7 +558,7 @@ class Rows:
         for block, part in self.parts():
             inside = None if rows is None else within(rows, part)
             values = select(block.fast, inside, columns, np.float32) * self.scale
-            X = Storage(values, None, None, tuple(values.shape), block.fast.backend)
+            X = Storage(values, None, None, tuple(values.shape), block.laid.backend)
             X.backend.class_grams(X, curvature[first : first + X.shape[0]], out, self.n_threads)
             first += X.shape[0]
 
@@ -654,6 +671,14 @@ def within(rows: np.ndarray, part: slice) -> np.ndarray:
 
 def is_matrix(X: Array) -> bool:
     return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)
+
+
+@contextmanager
+def opened(X: Array) -> Iterator[Rows]:
+    """Give data as `Rows`; what they hold elsewhere is given back at the end, unless they were `Rows` before."""
+    rows = X if isinstance(X, Rows) else Rows.of(X)
+    with given_back(rows, X):
+        yield rows
 
 
 @contextmanager

@@ -5,22 +5,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+from inklens.addresses import path_of
 from inklens.errors import PhotoError
+from inklens.tasks.bulk.addresses import found_at, found_named
+from inklens.tasks.bulk.found import Found, is_litter, is_picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".gif", ".bmp", ".tif", ".tiff")
-LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # of file managers; and every name that begins with a dot
 NOTES = 20  # folders that are named where they cannot be looked into
-
-
-class Found(NamedTuple):
-    """A picture file, and what tells whether it has changed."""
-
-    path: str  # absolute; bytes that are no UTF-8 are escaped
-    size: int  # bytes
-    modified: int  # nanoseconds since 1970
-    source: str  # what opens it
 
 
 class Search:
@@ -29,7 +20,8 @@ class Search:
     Parameters
     ----------
     places : iterable of str
-        Files; folders, with all that is below them and has a picture's ending; patterns such as ``scans/**/*.png``.
+        Files; folders, with all that is below them and has a picture's ending; patterns such as ``scans/**/*.png``;
+        each also as an address that fsspec opens.
     named : iterable of str
         Files again, from a list: one that is not there is found all the same, and becomes an error of its own.
 
@@ -42,9 +34,11 @@ class Search:
 
     def __iter__(self) -> Iterator[Found]:
         for place in self.places:
-            yield from self._at(place)
+            path = path_of(place)
+            yield from found_at(place, self.notes, most_notes=NOTES) if path is None else self._at(path)
         for name in self.named:
-            yield _found(name)
+            path = path_of(name)
+            yield found_named(name) if path is None else _found(path)
 
     def _at(self, place: str) -> Iterator[Found]:
         """Yield a file, the pictures of a folder, or what fits a pattern.
@@ -81,11 +75,11 @@ class Search:
             try:
                 with os.scandir(here) as entries:
                     for entry in entries:
-                        if entry.name.startswith(".") or entry.name.lower() in LITTER:
+                        if is_litter(entry.name):
                             continue
                         if entry.is_dir(follow_symlinks=False):
                             waiting.append(entry.path)
-                        elif entry.name.lower().endswith(SUFFIXES) and not entry.is_dir():
+                        elif is_picture(entry.name) and not entry.is_dir():
                             yield _found(entry.path)
             except OSError as error:
                 if len(self.notes) < NOTES:

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from inklens.tasks.bulk.pictures import Found
+from inklens.tasks.bulk.found import Found
 from inklens.tasks.bulk.sorting import Spool
 
 MOST_BYTES = 64 << 20  # of the files of a batch: large photos make smaller batches

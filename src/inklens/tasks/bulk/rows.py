@@ -27,7 +27,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from inklens.reader import Reading
-from inklens.tasks.bulk.pictures import Found
+from inklens.tasks.bulk.found import Found
 from inklens.tasks.reading import PictureReading
 
 NOTED = b"inklens"  # key of what a part says of its origin, in the metadata of the schema

@@ -11,7 +11,8 @@ from distributed import Client
 from inklens.errors import ClusterError
 from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.tasks.bulk.pictures import Found, Search
+from inklens.tasks.bulk.found import Found
+from inklens.tasks.bulk.pictures import Search
 from inklens.tasks.bulk.plan import Batch, Known, batch_size, is_done, paired, planned
 from inklens.tasks.bulk.rows import Outcomes, schema
 from inklens.tasks.bulk.sorting import Spool

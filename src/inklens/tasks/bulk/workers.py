@@ -13,9 +13,10 @@ from distributed import CancelledError, Client, Future, KilledWorker, WorkerPlug
 from distributed.client import ClosedClientError
 from distributed.comm import CommClosedError
 
-from inklens.errors import ClusterError
+from inklens.errors import ClusterError, MissingPackageError, PhotoError
 from inklens.reader import DigitReader
-from inklens.tasks.bulk.pictures import Found
+from inklens.tasks.bulk.addresses import content_of
+from inklens.tasks.bulk.found import Found
 from inklens.tasks.bulk.plan import Batch
 from inklens.tasks.bulk.rows import row, to_parquet, to_table
 from inklens.tasks.reading import PictureReading, read_one
@@ -46,7 +47,11 @@ class ReaderOnWorkers(WorkerPlugin):
 
     def _read(self, picture: Found) -> PictureReading:
         try:
-            return read_one(picture.source, self.reader, self.many)
+            return read_one(picture.source, self.reader, self.many, content=content_of(picture.source))
+        except PhotoError as error:
+            return _error(picture, error.code, str(error))
+        except MissingPackageError as error:  # which fsspec needs on this worker
+            return _error(picture, "unreadable", str(error))
         except Exception as error:  # one picture of millions does not end the run
             return _error(picture, "crashed", f"{type(error).__name__}: {error}; please report this picture")
 

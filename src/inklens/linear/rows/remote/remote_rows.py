@@ -41,13 +41,14 @@ from inklens.linear.rows.remote.recipes import (
 )
 from inklens.linear.rows.remote.shards import Shards, Traffic
 from inklens.linear.rows.row_arrays import CACHED_ENTRIES, Joins, Made, RowArray, Tree
-from inklens.linear.rows.rows import AnyBlock, Evaluation, Rows, within
+from inklens.linear.rows.rows import SUBSAMPLE_ROWS, AnyBlock, Evaluation, Rows, within
 
 if TYPE_CHECKING:
     from distributed import Client
 
 T = TypeVar("T")
 MOST_GIVEN = 8  # arrays of this process that are remembered to be with the shards
+QUICK_RATIO = 10.0  # of rows to those that stand for all: a step with all of fewer takes less than one with some
 WEIGHT_ACCURACY = 1e-12  # relative, to which the weights that a pass has read add up to what they should
 
 
@@ -162,8 +163,11 @@ class RemoteRows(Rows):
         )
         if self.traffic.n_lost:
             line += f", {self.traffic.n_lost} workers lost"
-        link = cluster.dashboard(self.client)
-        return f"{line} ({link})" if link else line
+        return f"{line} ({self._dashboard})" if self._dashboard else line
+
+    @cached_property
+    def _dashboard(self) -> str | None:
+        return cluster.dashboard(self.client)
 
     def close(self) -> None:
         """Give the workers' memory back; these rows cannot be used any more."""
@@ -216,6 +220,11 @@ class RemoteRows(Rows):
     def holds(self, n_classes: int) -> bool:
         """Tell that scores and probabilities are not here."""
         return False
+
+    @property
+    def reads_quickly(self) -> bool:
+        """Whether to read all rows costs no more than to fit some in their place; the same on any cluster."""
+        return self.n_samples <= QUICK_RATIO * SUBSAMPLE_ROWS
 
     # Not those of `Rows`: until Python 3.12 a cached property locks all objects of its class, and shards ask for these
     # while the driver waits for them, in the same process where that is its own worker.
@@ -292,7 +301,14 @@ class RemoteRows(Rows):
         """Return X W' + b, (n_samples, n_classes), here; half a pass."""
         return np.asarray(self.row_scores(coef, np.zeros(len(coef)) if intercept is None else intercept, dtype=dtype))
 
-    def row_scores(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> RowArray:
+    def row_scores(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        is_held: bool | None = None,  # here nothing is
+    ) -> RowArray:
         """Return X W' + b, where the rows are."""
         recipe = self.kept(Scores(self.shards.name("scores"), self.recipe, coef, intercept, dtype))
         return RemoteArray(self, recipe, len(coef), dtype)

@@ -438,7 +438,7 @@ class Shards:
                 time.sleep(0.2)
         raise ClusterError(
             f"the scheduler at {self._direct.scheduler.address if self._direct.scheduler else 'its address'} does not "
-            "answer any more; start the cluster again and fit anew, from the last point (warm_start, --resume)"
+            "answer any more; start the cluster again, and go on from the last point (warm_start, --resume)"
         ) from error
 
     def _awaited(self) -> list[str]:
@@ -447,7 +447,7 @@ class Shards:
         while not (workers := self._workers()):
             if time.monotonic() - began > WORKER_SECONDS:
                 raise ClusterError(
-                    f"the cluster has had no workers for {WORKER_SECONDS:.0f} s; start some, and fit anew from the "
+                    f"the cluster has had no workers for {WORKER_SECONDS:.0f} s; start some, and go on from the "
                     "last point (warm_start, --resume)"
                 )
             time.sleep(0.1)

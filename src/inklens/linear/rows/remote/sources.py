@@ -3,10 +3,7 @@
 Whatever the cluster, the same data are cut into the same shards: sums over them are what fits depend on.
 """
 
-import gzip
-import io
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from inklens.errors import DataError, require
+from inklens.errors import DataError
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.storage import VALUE_TYPES
 from inklens.linear.rows.elsewhere import is_dask
+from inklens.linear.rows.remote.files import open_rows
+from inklens.linear.rows.remote.tables import number_type, numbers_of
 from inklens.linear.rows.rows import Rows
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 MOST_SHARDS = 16
 LEAST_SHARDS = 8  # where there are as many rows: shards are what spreads over workers
-IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}  # third byte of the magic
-MOST_DIMENSIONS = 8  # of an IDX file
 
 
 class Source(Protocol):
@@ -113,10 +109,7 @@ def _values(part: Array, dtype: npt.DTypeLike | None) -> Array:
     if sparse.issparse(part):
         return part
     if hasattr(part, "iloc"):
-        try:
-            return part.to_numpy(dtype=dtype, na_value=np.nan)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"expected columns of numbers, got {part.dtypes.astype(str).tolist()}: {error}") from error
+        return numbers_of(part, dtype)
     values = np.asarray(part)
     if values.ndim != 2:
         raise DataError(f"expected parts with two dimensions, rows and columns, got {values.ndim}")
@@ -144,20 +137,10 @@ def _of_array(X: Array) -> list[Cut]:
 
 def _of_frame(X: Array) -> Plan:
     parts = X.to_delayed()
-    source = Stack(_number_type(list(X.dtypes)))
+    source = Stack(number_type(list(X.dtypes)))
     cuts = [Cut(source, tuple(parts[group])) for group in grouped(len(parts))]
     names = list(X.columns)
     return Plan(cuts, names if all(isinstance(name, str) for name in names) else None)
-
-
-def _number_type(dtypes: Sequence[npt.DTypeLike]) -> npt.DTypeLike:
-    """Return the type that holds the columns of a table, of those that kernels read."""
-    plain = []
-    for dtype in dtypes:
-        if not isinstance(dtype, np.dtype):  # a pandas extension: numbers that may be missing, or none
-            return np.float64
-        plain.append(np.dtype(np.uint8) if dtype == np.bool_ else dtype)
-    return plain[0] if len(set(plain)) == 1 and plain[0] in VALUE_TYPES else np.float64
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -179,67 +162,3 @@ def _of_files(paths: list[str]) -> list[Cut]:
     ranges = [[(path, a, b) for a, b in pieces(size, len(paths))] for path, size in zip(paths, sizes, strict=True)]
     flat = [one for some in ranges for one in some]
     return [Cut(Files(tuple(flat[group]))) for group in grouped(len(flat), [b - a for _, a, b in flat])]
-
-
-def open_rows(path: str) -> Array:
-    """Return the rows of a file or address as something that can be sliced: ``.npy``, IDX, Parquet or Zarr.
-
-    Raises
-    ------
-    DataError
-        A file that is none of these, is damaged, or cannot be read.
-    """
-    try:
-        if path.endswith(".zarr"):
-            return require("zarr", extra="zarr").open(path, mode="r")
-        if path.endswith(".parquet"):
-            return _parquet(path)
-        if path.endswith(".npy"):
-            return _npy(path)
-        return _idx(path)
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"cannot read rows from {path!r}: {error}") from error
-
-
-def _local(path: str) -> str | None:
-    """Return the place of a file in this computer's file system; None where it is elsewhere."""
-    return path.removeprefix("file://") if "://" not in path or path.startswith("file://") else None
-
-
-def _bytes(path: str) -> bytes:
-    if (local := _local(path)) is not None:
-        return Path(local).read_bytes()
-    with require("fsspec", extra="dask").open(path, "rb") as file:
-        return bytes(file.read())
-
-
-def _npy(path: str) -> np.ndarray:
-    if (local := _local(path)) is not None:
-        return np.lib.format.open_memmap(local, mode="r")
-    return np.asarray(np.load(io.BytesIO(_bytes(path)), allow_pickle=False))
-
-
-def _parquet(path: str) -> np.ndarray:
-    parquet = require("pyarrow.parquet", extra="parquet")
-    frame = parquet.read_table(io.BytesIO(_bytes(path))).to_pandas()
-    return np.asarray(_values(frame, _number_type(list(frame.dtypes))))
-
-
-def _idx(path: str) -> np.ndarray:
-    """Return pictures of an IDX file as rows of pixels."""
-    content = _bytes(path)
-    content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
-        raise DataError(f"expected a file that ends in .npy, .parquet or .zarr, or an IDX file, got {path!r}")
-    n_dimensions = content[3]
-    start = 4 + 4 * n_dimensions
-    if not 1 <= n_dimensions <= MOST_DIMENSIONS or len(content) < start:
-        raise DataError(f"the IDX file {path!r} has {n_dimensions} dimensions and {len(content)} bytes")
-    shape = struct.unpack(f">{n_dimensions}I", content[4:start])
-    dtype = np.dtype(IDX_TYPES[content[2]])
-    if len(content) - start != math.prod(shape) * dtype.itemsize:
-        raise DataError(f"the IDX file {path!r} says shape {shape}, and has {len(content) - start} bytes of values")
-    values = np.frombuffer(content, dtype, offset=start)
-    return values.reshape(shape[0], -1) if n_dimensions > 1 else values

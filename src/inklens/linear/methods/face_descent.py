@@ -1,0 +1,155 @@
+"""The minimum of a small quadratic with thresholds, in float64: coordinates find the signs, Newton steps do the rest.
+
+    minimise over v:  G'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j |v_j|^2 / 2
+
+A face is what is not zero, with its signs: there the function is smooth. Coordinate descent (`thresholds.c`) and steps
+on the face take turns. Where columns nearly agree, sweeps hardly move them against each other; then steps go from zero
+to zero until one ends on its face. Of three classes or more H has no curvature, and G no slope, where all classes of a
+feature move alike: the loss does not feel it.
+
+Shapes: coordinates (class, feature), classes outside, n = n_classes * q; l1, l2 (q,). `is_grouped`: |v_j| is the norm
+of a feature's coefficients over the classes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from inklens.linear import deadline
+from inklens.linear.kernels.choice import numpy_backend
+from inklens.linear.methods.direct import RIDGES, solve_positive
+from inklens.linear.methods.subproblem import least_penalised_shift
+
+MAX_FACES = 30
+MAX_LOOKS = 12  # of sweeps before a step, each a few
+SLOW_RATIO = 0.5  # of the violation, that sweeps and a step leave where they are slow
+MAX_SLOW = 3  # in a row, before it is left as it is
+MAX_ZEROS = 60  # on the way of one step, there
+FACE_RIDGES = RIDGES[1:]  # on a diagonal of ones: what has no curvature at all shall not lead too far
+DAMPINGS = (1e-6, 1e-3, 0.3)  # the same, of steps that the function does not follow so far
+GOOD_SHARE = 0.5  # of the gain that a face promises, from which a step is taken as it is
+ROUNDING = 1e-12  # of a coefficient, that a step to zero may leave
+
+
+class Quadratic(NamedTuple):
+    """The function, as seen from w."""
+
+    H: np.ndarray  # (n, n)
+    gradient: np.ndarray  # (n,) G, at w
+    l1: np.ndarray
+    l2: np.ndarray
+    is_grouped: bool
+
+    def growth(self, own: np.ndarray, target: np.ndarray, feature: np.ndarray) -> float:
+        """Return by how much the penalty grows where coefficients of some features move from own to target."""
+        smooth = 0.5 * float(self.l2[feature] @ ((target - own) * (target + own)))
+        if not self.is_grouped:
+            return smooth + float(self.l1[feature] @ (np.abs(target) - np.abs(own)))
+        before, after = (np.sqrt(np.bincount(feature, v * v, minlength=len(self.l1))) for v in (own, target))
+        return smooth + float(self.l1 @ (after - before))
+
+
+class Face(NamedTuple):
+    """What is not zero, and the function's derivatives there, (m,) and (m, m)."""
+
+    active: np.ndarray
+    feature: np.ndarray
+    own: np.ndarray
+    slope: np.ndarray
+    curvature: np.ndarray
+
+
+class Trial(NamedTuple):
+    """The end of a step on a face."""
+
+    gain: float  # by which the function is lower there
+    target: np.ndarray  # (m,)
+    change: np.ndarray  # (n,) of the gradient
+
+
+def minimise(f: Quadratic, w: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the minimiser (n,), the quadratic's gradient there, and the KKT violation left, in thresholds.
+
+    >>> f = Quadratic(np.array([[2.0]]), np.array([-5.0]), np.ones(1), np.zeros(1), is_grouped=False)
+    >>> [float(part) for part in minimise(f, np.zeros(1), 1e-9)]
+    [2.0, -1.0, 0.0]
+    """
+    g, v, left, n_slow = f.gradient.copy(), w.copy(), np.inf, 0
+    backend, q = numpy_backend(), max(1, len(f.l1))
+    is_whole = len(v) > 2 * q and not f.is_grouped
+    for _ in range(MAX_FACES):
+        before, left = (
+            left,
+            backend.threshold_descent(
+                f.H, g, v, f.l1, f.l2, is_grouped=f.is_grouped, tolerance=tolerance, max_looks=MAX_LOOKS
+            ),
+        )
+        n_slow = n_slow + 1 if left > SLOW_RATIO * before else 0
+        if left <= tolerance or n_slow > MAX_SLOW:
+            break
+        if is_whole:  # all classes of a feature may move alike at no cost to the loss
+            V = v.reshape(-1, q)
+            V -= least_penalised_shift(V, f.l1, f.l2)
+        if not _steps(f, g, v, is_slow=n_slow > 0):
+            break
+    return v, g, left
+
+
+def _steps(f: Quadratic, g: np.ndarray, v: np.ndarray, *, is_slow: bool) -> bool:
+    """Move v and g by a step on the face, where sweeps are slow from zero to zero; tell whether they moved."""
+    by_zeros = is_slow and not f.is_grouped
+    for number in range(MAX_ZEROS if by_zeros else 1):
+        deadline.check()
+        face = _face_at(f, g, v)
+        newton = solve_positive(face.curvature, -face.slope, FACE_RIDGES)
+        best = _tried(f, g, face, newton)
+        stays = best.gain >= -0.5 * GOOD_SHARE * float(face.slope @ newton)
+        if not stays:
+            dampings = () if by_zeros else DAMPINGS
+            trials = [_tried(f, g, face, solve_positive(face.curvature, -face.slope, (r, 1.0))) for r in dampings]
+            if not f.is_grouped:
+                trials.append(_tried(f, g, face, _to_first_zero(face.own, newton)))
+            best = max(best, *trials, key=lambda trial: trial.gain)
+        if not best.gain > 0.0:
+            return number > 0
+        v[face.active] = best.target
+        g += best.change
+        if stays:
+            break
+    return True
+
+
+def _to_first_zero(own: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return the direction up to where the first coordinate is 0: so far it descends, with or without curvature."""
+    turns = direction * own < 0.0
+    return np.asarray(direction * float((-own[turns] / direction[turns]).min(initial=1.0)))
+
+
+def _face_at(f: Quadratic, g: np.ndarray, v: np.ndarray) -> Face:
+    V = v.reshape(-1, len(f.l1))
+    active = np.flatnonzero(np.broadcast_to((V != 0.0).any(axis=0), V.shape) if f.is_grouped else v)
+    feature = active % len(f.l1)
+    own, l1, l2 = v[active], f.l1[feature], f.l2[feature]
+    curvature = f.H[active[:, None], active]
+    if f.is_grouped:  # the norm's Hessian is (I - v_j v_j' / |v_j|^2) / |v_j|
+        norms = np.linalg.norm(V, axis=0)[feature]
+        unit, bend = own / norms, l1 / norms
+        curvature -= np.where(feature[:, None] == feature, bend * unit * unit[:, None], 0.0)
+    else:
+        unit, bend = np.sign(own), np.zeros(len(own))
+    curvature.ravel()[:: len(active) + 1] += l2 + bend
+    return Face(active, feature, own, g[active] + l1 * unit + l2 * own, curvature)
+
+
+def _tried(f: Quadratic, g: np.ndarray, face: Face, direction: np.ndarray) -> Trial:
+    """Return the end of a step, cut off at 0 where a coefficient changes its sign, or a group turns round."""
+    own, target = face.own, face.own + direction
+    kept = target * own
+    if f.is_grouped:
+        kept = np.bincount(face.feature, kept, minlength=len(f.l1))[face.feature]
+    target[kept <= ROUNDING * own**2] = 0.0
+    step = np.zeros_like(g)
+    step[face.active] = target - own
+    change = f.H @ step
+    gain = -float(step @ (g + 0.5 * change)) - f.growth(own, target, face.feature)
+    return Trial(gain, target, change)

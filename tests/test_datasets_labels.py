@@ -1,0 +1,97 @@
+"""Labels are what is written, whatever they are kept in: two that differ stay two, or are refused."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from inklens.datasets import load_dataset
+from inklens.datasets.openml.arff import parse_arff
+from inklens.errors import DataError
+
+
+def as_csv(folder, labels):
+    lines = [f'"{label}",0,0,9,{row}' for row, label in enumerate(labels)]
+    (folder / "a.csv").write_text("label,a,b,c,d\n" + "\n".join(lines))
+    return f"csv:{folder / 'a.csv'}"
+
+
+def as_plain_csv(folder, labels):
+    (folder / "a.csv").write_text("".join(f"{label},0,0,9,{row}\n" for row, label in enumerate(labels)))
+    return f"csv:{folder / 'a.csv'}?label=1"
+
+
+def as_npz(folder, labels):
+    np.savez(folder / "a.npz", X=np.arange(4 * len(labels)).reshape(-1, 4), y=np.array(labels))
+    return f"npz:{folder / 'a.npz'}"
+
+
+def as_bytes(folder, labels):
+    return as_npz(folder, [label.encode() for label in labels])
+
+
+def as_parquet(folder, labels):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    values = {"label": labels, **{name: np.arange(len(labels)) for name in "abcd"}}
+    pq.write_table(pa.table(values), folder / "a.parquet", row_group_size=1)  # each batch has words of its own
+    return f"parquet:{folder / 'a.parquet'}"
+
+
+def as_folder(folder, labels):
+    for label in labels:
+        (folder / "all" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.eye(9, dtype=np.uint8) * 255).save(folder / "all" / label / "a.png")
+    return f"folder:{folder / 'all'}"
+
+
+@pytest.mark.parametrize("written", [as_csv, as_plain_csv, as_npz, as_bytes, as_parquet, as_folder])
+@pytest.mark.parametrize("labels", [("3", "3.0"), ("3.00", "3.0"), ("-0.0", "0"), ("7.0", "x", "7"), ("+0.0", "0.0")])
+def test_labels_that_would_become_one_are_refused(tmp_path, written, labels):
+    with pytest.raises(DataError, match=r"would become one"):
+        load_dataset(written(tmp_path, labels))
+
+
+def test_folders_whose_names_differ_in_blanks_are_not_one_class(tmp_path):
+    with pytest.raises(DataError, match="would be one class"):
+        load_dataset(as_folder(tmp_path, ["7", "7 "]))
+
+
+@given(st.lists(st.text("0179.+- exna", min_size=1, max_size=5), min_size=2, max_size=4, unique_by=str.strip))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_texts_that_differ_stay_apart_or_are_refused(tmp_path, labels):
+    try:
+        found = load_dataset(as_csv(tmp_path, labels)).y
+    except DataError:
+        return
+    assert len(set(found)) == len(labels)
+
+
+@pytest.mark.parametrize("kind", ["timestamp[ns]", "timestamp[us]", "duration[ns]", "date32", "decimal128(21, 1)"])
+def test_times_and_decimals_are_no_labels(tmp_path, kind):
+    pa = pytest.importorskip("pyarrow")
+    days = pa.array([1, 2, 1, 2], pa.int32() if kind == "date32" else pa.int64())
+    wanted = pa.decimal128(21, 1) if kind.startswith("decimal") else pa.type_for_alias(kind)
+    with pytest.raises(DataError, match="no usable label"):
+        load_dataset(as_parquet(tmp_path, days.cast(wanted)))
+
+
+def test_class_names_of_a_file_that_are_the_same_are_not_merged(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    features = {"label": {"names": ["cat", "cat"], "_type": "ClassLabel"}}
+    table = pa.table({"label": [0, 1], **{name: [0, 9] for name in "abcd"}})
+    named = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(named, tmp_path / "a.parquet")
+    assert load_dataset(f"parquet:{tmp_path / 'a.parquet'}").y.tolist() == ["0", "1"]
+
+
+@pytest.mark.parametrize("blank", ["", "% a comment\n"])  # that makes the quick way impossible
+def test_classes_of_an_arff_file_are_those_that_it_names(blank):
+    head = b"@relation x\n@attribute p numeric\n@attribute class {7,007,'7.0','-7'}\n@data\n"
+    rows = b"0,7\n1,007\n2,'7.0'\n3,-7\n" + blank.encode() + b"4,007\n"
+    _, y = parse_arff(head + rows, target="class", where="x")
+    assert y.tolist() == ["7", "007", "7.0", "-7", "007"]
+    _, y = parse_arff(head + b"0,007\n1,007\n", target="class", where="x")
+    assert y.tolist() == ["007", "007"]
