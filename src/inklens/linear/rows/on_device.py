@@ -18,7 +18,7 @@ from inklens.linear.arrays import Array
 from inklens.linear.kernels.reference import evaluated, scored, summed
 from inklens.linear.rows.drawing import threshold_of
 from inklens.linear.rows.row_arrays import Joins, Made, RowArray, Tree, merged
-from inklens.linear.rows.rows import Evaluation, Rows
+from inklens.linear.rows.rows import Evaluation, Rows, within
 
 GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
 MOST_GIVEN = 8  # arrays of this process that are remembered to be with the rows
@@ -107,6 +107,16 @@ class DeviceRows(Rows):
     def array(self, values: np.ndarray) -> RowArray:
         """Return numbers for each row as an array where the rows are."""
         return DeviceArray(self, self.of_rows(values))
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """Return some rows (sorted indices): few come here, as few bytes do anywhere, many stay where they are."""
+        inside = [within(rows, part) for part in self.slices]
+        taken = [
+            arrays.take(block.exact.values, some, 0)
+            for block, some in zip(self.blocks, inside, strict=True)
+            if len(some) or len(self.blocks) == 1
+        ]
+        return Rows.of(taken, scale=self.scale, n_threads=self.n_threads)
 
     def row_scores(
         self,
