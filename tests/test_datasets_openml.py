@@ -549,6 +549,25 @@ def test_a_bad_entry_is_listed_as_bad_and_hides_nothing(server, tmp_path, change
     assert "damaged" in listed[str(bad)].title
 
 
+def long(path):
+    with path.open("wb") as file:
+        file.truncate(1 << 32)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("name", ["meta.json", "X.npy", "y.npy"])
+@pytest.mark.parametrize("made", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(path.name), long])
+def test_what_is_no_file_in_the_cache_is_a_bad_entry_and_never_waited_for(server, tmp_path, name, made):
+    load(server)
+    path = tmp_path / "cache" / "datasets" / "openml-digits-3" / name
+    path.unlink()
+    made(path)
+    assert any(entry.path == str(path.parent) for entry in available(tmp_path / "cache"))
+    if made is not long or name == "meta.json":  # four gigabytes take their time to add up
+        with pytest.raises(DataError):
+            cache.Entry(path.parent).load()
+
+
 def test_an_older_entry_stays_until_the_new_one_is_whole(server, tmp_path, monkeypatch):
     dataset = load(server)
     entry = cache.Entry(tmp_path / "cache" / "datasets" / "openml-digits-3")

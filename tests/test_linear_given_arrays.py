@@ -1,6 +1,7 @@
 """Arrays that are not what they say, change while they are read, or are written to by those who only may look."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -289,6 +290,17 @@ def test_what_only_looks_like_numbers_is_refused(X):
     for door in (lambda: SoftmaxRegression().fit(X, y), lambda: model.predict(X)):
         with pytest.raises(DataError, match=r"masked|numbers"):
             door()
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
+def test_what_lies_under_a_mask_is_used_nowhere(name):
+    given = {"y": np.arange(6) % 2, "sample_weight": np.arange(6.0), "offset": np.arange(12.0).reshape(6, 2)}
+    X, masked = np.eye(6, 3), np.ma.masked_array(given[name], mask=given[name] == 1)
+    given = {"y": given["y"], name: masked}
+    doors = [SoftmaxRegression().fit, partial(softmax_path, Cs=2)]
+    for door in doors if name == "offset" else [*doors, SoftmaxRegressionCV(Cs=2, cv=2).fit]:
+        with pytest.raises(DataError, match=f"{name} is a masked array"):
+            door(X, **given)
 
 
 @pytest.mark.parametrize("power", [-308, -227, -170, 150, 200, 307])

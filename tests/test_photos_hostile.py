@@ -34,6 +34,7 @@ import zlib
 
 import numpy as np
 import pytest
+from command import run
 from handwriting import HEIC, chunk, encoded, photo, png, seeds, tall_jpeg, turned_heic
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -672,3 +673,18 @@ def test_components_are_those_of_scipy(seed, shape, density):
     assert boxes == {(r.start, r.stop, c.start, c.stop) for r, c in ndimage.find_objects(labels)}
     assert sum(component.area for component in components) == mask.sum()
     assert all((labels == component.label).sum() == component.area for component in components)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "group4"])
+def test_a_damaged_tiff_is_one_line_and_no_word_of_a_library(tmp_path, compression):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8))
+    file = io.BytesIO()
+    (noise.convert("1") if compression == "group4" else noise).save(file, "TIFF", compression=compression)
+    data = bytearray(file.getvalue())
+    data[200 : len(data) // 2] = b"\xff" * (len(data) // 2 - 200)
+    paths = [tmp_path / name for name in ("a.tif", "b.tif")]
+    for path in paths:
+        path.write_bytes(data)
+    for args in (paths[:1], [*paths, "--jobs", "2"]):
+        said = run("read", *args, fresh=True).stderr.splitlines()
+        assert all(line.startswith("inklens: ") for line in said), said

@@ -430,6 +430,28 @@ def test_what_was_computed_is_taken_from_the_cache(tmp_path, monkeypatch):
     assert damaged.outcomes["knn"].answers == first.outcomes["knn"].answers
 
 
+def test_an_entry_of_another_shape_is_no_entry(tmp_path):
+    knn = next(sibling for sibling in ROSTER if sibling.key == "knn")
+    job, cache = Job(knn, "folder", 60.0, ()), Cache("rows", tmp_path)
+    outcome = Outcome("knn", "neighbours", "", answers=["1"], notes=("é",))
+    cache.put(job, outcome)
+    (path,) = tmp_path.iterdir()
+    kept = json.loads(path.read_bytes())
+    assert cache.get(job) == replace(outcome, cached=True)
+    others = [b"", b"[" * 100_000, b"null", b"[]", b"1e999", b"\xff", json.dumps(kept["outcome"]).encode()]
+    for name, value in kept["outcome"].items():
+        for other in (None, 1, "x", [1], {"a": 1}):
+            if other != value:
+                others.append(json.dumps({**kept, "outcome": {**kept["outcome"], name: other}}).encode())
+    for other in others:
+        path.write_bytes(other)
+        assert cache.get(job) is None, other
+    path.unlink()
+    path.mkdir()
+    assert cache.get(job) is None
+    cache.put(job, outcome)  # no error
+
+
 @pytest.mark.slow
 def test_another_job_is_another_entry(tmp_path):
     knn = next(sibling for sibling in ROSTER if sibling.key == "knn")

@@ -62,3 +62,17 @@ def _put_first(entry: _Filter) -> None:
     filters: list = warnings.filters  # type: ignore[assignment]
     if not filters or filters[0] is not entry:
         filters[:] = [entry, *(other for other in filters if other is not entry)]
+
+
+class _Process:
+    is_ours = False
+
+
+def process_is_ours() -> None:
+    """Say that this process runs inklens alone: what libraries print on their own may be switched off."""
+    _Process.is_ours = True
+
+
+def is_process_ours() -> bool:
+    """Tell whether somebody has said so."""
+    return _Process.is_ours

@@ -14,6 +14,7 @@ from inklens.cli.foreign import option_of_today
 from inklens.cli.terminal import echo
 from inklens.errors import InklensError, ParameterError
 from inklens.names import showable
+from inklens.quiet import process_is_ours
 
 # heading: name: (module, one line for `inklens --help`); a module is imported only when its command runs.
 GROUPS = {
@@ -147,6 +148,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _leave)
     lost = _replace_closed_streams()
+    process_is_ours()
     code = _run(args)
     sys.exit(_say("standard output is closed: what was to be printed is lost", 1) if lost and code == 0 else code)
 

@@ -1,5 +1,6 @@
 """Read files and packed files within limits: a packed file may not burst."""
 
+import io
 import os
 import stat
 import zlib
@@ -18,7 +19,7 @@ MAX_RATIO = 200  # unpacked to packed; pictures pack 5 to 30 times, a bomb up to
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a regular file for reading; a FIFO, a device or a folder is a DataError, and never waited for."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

@@ -66,15 +66,22 @@ def require_numbers(X: Array) -> Array:
     ...
     inklens.errors.DataError: X is a masked array, and what lies under its mask would be used; give X.filled(...), ...
     """
-    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-        raise DataError(
-            "X is a masked array, and what lies under its mask would be used; give X.filled(...), or fewer rows"
-        )
+    require_unmasked(X=X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "MmV":
         raise DataError(
             f"X has to hold numbers, got {X.dtype}; give an array of numbers, as X.astype(float) if it is one"
         )
     return X
+
+
+def require_unmasked(**arrays: object) -> None:
+    """Raise for a masked array, by its name: NumPy would take what lies under its mask."""
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+            raise DataError(
+                f"{name} is a masked array, and what lies under its mask would be used; "
+                f"give {name}.filled(...), or fewer rows"
+            )
 
 
 def require_float64(X: Array) -> None:

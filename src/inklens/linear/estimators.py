@@ -251,6 +251,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         offset: npt.ArrayLike | None = None,
     ) -> Self:
         began = time.perf_counter()
+        arrays.require_unmasked(y=y, sample_weight=sample_weight, offset=offset)
         rows, y = self._validated(X, y)
         with given_back(rows, X):
             return self._fit_rows(rows, X, y, sample_weight, callback, offset, began)

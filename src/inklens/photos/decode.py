@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from inklens.errors import PhotoError
-from inklens.photos import containers, gray, limits
+from inklens.photos import containers, gray, libtiff, limits
 from inklens.quiet import quiet
 
 if TYPE_CHECKING:
@@ -174,6 +174,8 @@ def _from_file(data: bytes, kind: str, orientation: int | None, detail: int, not
         containers.check_whole(data, kind)
     elif kind == "BMP" and containers.bmp_is_run_length_coded(data) and len(data) > limits.MAX_RUN_BYTES:
         raise limits.too_large("a run-length coded BMP of more than 2 MB")
+    elif kind == "TIFF":
+        libtiff.silence()
     image = containers.parser(kind)(io.BytesIO(data))
     if kind == "TIFF":
         containers.check_strips(image, len(data))

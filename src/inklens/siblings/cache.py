@@ -15,14 +15,17 @@ import sklearn
 
 from inklens import __version__
 from inklens.datasets.openml.cache import cache_folder
-from inklens.errors import OutputError
+from inklens.datasets.unpack import read_file
+from inklens.errors import DataError, OutputError
 from inklens.siblings.child import Job, PairJob
 from inklens.siblings.pair import Duelled
 from inklens.siblings.results import Outcome
 from inklens.storage import write_text
+from inklens.strict_json import parse
 
-FORMAT = 1  # raise it when outcomes change their meaning
+FORMAT = 2  # raise it when outcomes change their meaning
 MOST_FILES = 500  # about 100 MB
+MAX_BYTES = 20_000_000  # of one; with 10,000 test rows it has 0.3 MB
 
 
 def versions() -> dict[str, str]:
@@ -54,11 +57,14 @@ class Cache:
     def get(self, job: Job | PairJob) -> Outcome | Duelled | None:
         """Return what an earlier run of the same job gave; None where there is none, or it cannot be read."""
         try:
-            document = json.loads(self._path(job).read_text(encoding="utf-8"))
+            kept: Any = parse(read_file(self._path(job), limit=MAX_BYTES))
+            document = kept["outcome"]
+            if kept["sha256"] != _checksum(document):  # anybody may have written it
+                return None
             if isinstance(job, PairJob):
                 return Duelled.from_json(document)
             return replace(Outcome.from_json(document), cached=True)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (DataError, ValueError, KeyError, TypeError):
             return None
 
     def put(self, job: Job | PairJob, result: Outcome | Duelled) -> None:
@@ -66,7 +72,8 @@ class Cache:
         if isinstance(result, Outcome) and (result.failed or result.answers is None):
             return
         with suppress(OutputError, OSError):
-            write_text(self._path(job), json.dumps(result.to_json()))
+            document = result.to_json()
+            write_text(self._path(job), json.dumps({"sha256": _checksum(document), "outcome": document}))
             self._prune()
 
     def _path(self, job: Job | PairJob) -> Path:
@@ -79,6 +86,10 @@ class Cache:
         files = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for path in files[:-MOST_FILES]:
             path.unlink(missing_ok=True)
+
+
+def _checksum(document: object) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def rows_hash(*arrays: np.ndarray) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from inklens.errors import ParameterError, PhotoError
 from inklens.progress import Progress
+from inklens.quiet import process_is_ours
 from inklens.reader import DigitReader, Reading
 
 STDIN = "-"
@@ -101,7 +102,7 @@ def _pool_map(one: Callable, pictures: list[str], jobs: int) -> Iterator[Iterato
             message = "the process that read this and other pictures broke down; read it alone"
             return PictureReading(_shown(path), error={"code": "crashed", "message": message})
 
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=process_is_ours) as pool:
         try:
             waiting = [pool.submit(_read_plainly, one, path) for path in pictures]
             yield (answer(path, future) for path, future in zip(pictures, waiting, strict=True))

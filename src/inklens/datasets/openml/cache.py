@@ -14,7 +14,7 @@ from typing import TypedDict, cast
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.unpack import user_path
+from inklens.datasets.unpack import open_regular, read_file, user_path
 from inklens.errors import DataError, DownloadError, OutputError
 from inklens.progress import Progress
 from inklens.storage import atomic_file, write_text
@@ -23,6 +23,7 @@ from inklens.strict_json import JsonError, parse
 FORMAT = 1  # raise it when the files change their meaning; older ones are then fetched again
 META, LOCK = "meta.json", "lock"
 FILES = (("X.npy", "y.npy"), ("X.1.npy", "y.1.npy"))  # the second where the first is an entry that is still valid
+MAX_META_BYTES = 1_000_000
 MAX_WAIT_S = 600.0  # for another process that fetches: MNIST in 10 minutes is 200 kB/s
 POLL_S = 0.1
 
@@ -82,8 +83,8 @@ class Entry:
     def meta(self) -> Meta | None:
         """Return what is recorded about the files, or None when nothing (readable) is there."""
         try:
-            meta = parse((self.folder / META).read_bytes())
-        except (OSError, JsonError):
+            meta = parse(read_file(self.folder / META, limit=MAX_META_BYTES))
+        except (DataError, JsonError):
             return None
         return cast("Meta", meta) if _is_meta(meta) else None
 
@@ -254,7 +255,9 @@ def entries(cache_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, or what is wrong with it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except DataError as error:
+        return f"none ({error})"
     except OSError as error:
         return f"none ({error.strerror})"
