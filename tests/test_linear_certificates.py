@@ -191,6 +191,37 @@ def test_existence_is_found_on_overlapping_classes():
     assert solution.lower_bound <= oracle(X, problem)
 
 
+def rare_class(n_samples=4000, n_rare=6):
+    """Two classes of which one is rare, in columns of very different units."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n_samples, 5))
+    codes = np.zeros(n_samples, dtype=np.int32)
+    codes[np.argsort(X[:, 0] + 2.0 * rng.normal(size=n_samples))[-n_rare:]] = 1
+    X = X * 10.0 ** np.arange(-2, 3)
+    return X, Problem(Rows.of(X), codes, np.ones(n_samples), 2, ElasticNet(0.0, 0.0))
+
+
+def test_the_bound_of_a_point_whose_gradient_is_not_zero_lies_below_the_optimum():
+    """Probabilities that are a little too even have more entropy than the optimum has loss."""
+    X, problem = rare_class()
+    best = solve(problem, tol=1e-10)
+    proba = np.asarray(problem.evaluate(best.coef, best.intercept, dtype=np.float64).proba)
+    lowest = oracle(X, problem)
+    found = {}
+    for evenness in (1e-8, 1e-5, 1e-3, 3e-3, 1e-2, 3e-2):
+        even = proba ** (1.0 - evenness)
+        even /= even.sum(axis=1, keepdims=True)
+        found[evenness] = certificates.existence(problem, even)
+        assert found[evenness] is None or found[evenness] <= lowest
+    assert found[1e-8] >= lowest * (1.0 - 1e-5)
+    assert found[1e-3] is not None
+
+
+def test_rare_classes_are_certified_without_a_penalty():
+    found = solve(rare_class()[1], tol=1e-6)
+    assert (found.status, found.exists) == ("certified", True)
+
+
 # ---- the driver ------------------------------------------------------------------------------------------------------
 
 

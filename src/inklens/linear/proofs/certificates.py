@@ -365,9 +365,14 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
 
     An optimum exists if some P with all entries positive has G(P) = 0: by Stiemke's theorem no direction then separates
-    the classes even partly (Albert and Anderson 1984). Let u_ik = c_i p_ik and d_ik = (e_yi - e_k) (x) (x_i, 1), so
-    that G = sum u_ik d_ik, and Q = sum u_ik^2 d_ik d_ik'. Moving u_ik by -u_ik^2 d_ik' Q^-1 G gives G = 0 exactly;
-    where no u_ik changes by more than a share tau < 1/2 of itself, all stay positive.
+    the classes even partly (Albert and Anderson 1984). Let u_ik = c_i p_ik and d_ik = (e_yi - e_k) (x) (x_i, 1) of the
+    other classes k, so that G = sum u_ik d_ik, and Q = sum u_ik^2 d_ik d_ik'. Moving u_ik by -u_ik^2 d_ik' Q^-1 G gives
+    G = 0 exactly. As u_ik^2 d_ik d_ik' is a part of Q, no u_ik changes by a larger share than tau = (G' Q^-1 G)^(1/2),
+    in any coordinates; where that is below 1/2, all stay positive.
+
+    All of them divided by 1 + tau are less than they were, by a share of 2 tau at most, and the row's own class has
+    the rest. -p log p is concave: it falls by no larger share than p does, and for the own class by no more than that
+    gains.
     """
     n_classes = problem.n_classes
     if not may_prove_existence(problem):
@@ -396,22 +401,27 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
                 for b, sign_b in ((own, 1.0), (k, -1.0)):
                     if b < n_classes - 1:
                         Q_blocks[a, :, b, :] += sign_a * sign_b * product
-    Q = Q_blocks.reshape(size, size)
+    u[np.arange(len(u)), problem.codes] = 0.0
+    u[np.arange(len(u)), problem.codes] = u.sum(axis=1)
+    Q, sizes = Q_blocks.reshape(size, size), (np.abs(X).T @ u).T[:-1]  # of the terms of G
+    # Coordinates in which Q has about ones on its diagonal; powers of two, which round nothing.
+    unit = np.exp2(-np.round(0.5 * np.log2(np.maximum(np.diag(Q), np.finfo(float).tiny))))
+    Q = Q * unit * unit[:, None]
     rounding = (gamma(len(X) * n_classes) + size**2 * np.finfo(float).eps) * float(np.trace(Q))
     deadline.check()
     least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
     of_sums = gamma(SUMMED_AT_ONCE + len(X) // SUMMED_AT_ONCE + n_classes**2 + 5)
-    norm = np.linalg.norm(G) + of_sums * float(np.linalg.norm(np.abs(X).T @ u))
+    norm = float(np.linalg.norm(unit * G.ravel()) + of_sums * np.linalg.norm(unit * sizes.ravel()))
     if least <= 0.0 or not (proba > 0.0).all():
         return None
-    off = u.copy()
-    off[np.arange(len(u)), problem.codes] = 0.0
-    tau = float((off.max(axis=1) * np.linalg.norm(X, axis=1)).max()) * np.sqrt(2.0) * norm / least
+    tau = norm / float(np.sqrt(least))
     if not tau < 0.5:
         return None
     sure = float(problem.weights @ entr(proba).sum(axis=1))
-    change = float(problem.weights @ (proba * (np.abs(np.log(proba)) + 2.0)).sum(axis=1))
-    return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * (sure + change)))
+    rest = others(proba, problem.codes)
+    change = float(problem.weights @ (entr(rest) + rest).sum(axis=1))
+    terms = sure + change + float(problem.weights.sum())
+    return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * terms))
 
 
 def _sums(X: np.ndarray) -> np.ndarray:
