@@ -418,7 +418,7 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     if not tau < 0.5:
         return None
     sure = float(problem.weights @ entr(proba).sum(axis=1))
-    rest = others(proba, problem.codes)
+    rest = of_others(proba, problem.codes)
     change = float(problem.weights @ (entr(rest) + rest).sum(axis=1))
     terms = sure + change + float(problem.weights.sum())
     return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * terms))
