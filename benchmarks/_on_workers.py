@@ -12,7 +12,6 @@ PENALTIES = {"L2": ({}, 0.06 / 255**2), "L1": ({"l1_ratio": 1.0}, 0.025 / 255)} 
 ROWS, N_CLASSES = 60_000, 10
 TOL = 1e-3
 PARTS = 16  # of rows that are made on workers
-ROUNDS = 200
 
 
 def strength(name: str, n_rows: int) -> float:
@@ -56,12 +55,11 @@ def made_there(client, X, y, n_rows, n_threads=2):
     return RemoteRows.on_workers(parts, client=client, n_threads=n_threads), labels(y, PARTS, size)
 
 
-def round_seconds(client, n_features=784, n_rounds=ROUNDS):
-    """Return the times of rounds that carry coefficients out and sums back, and compute next to nothing."""
-    X = np.random.default_rng(0).integers(0, 256, (PARTS, n_features)).astype(np.uint8)
-    rows, W, weights = on(client, X), np.ones((N_CLASSES, n_features)), np.ones(PARTS)
+def rounds(client, n_rounds=200):
+    """Return the seconds of rounds that carry coefficients out and sums back, and compute next to nothing."""
+    X = np.random.default_rng(0).integers(0, 256, (PARTS, 784)).astype(np.uint8)
+    rows, W, weights, times = on(client, X), np.ones((N_CLASSES, 784)), np.ones(PARTS), []
     proba = rows.array(np.full((PARTS, N_CLASSES), 1.0 / N_CLASSES))
-    times = []
     for _ in range(n_rounds):
         began = time.perf_counter()
         rows.hessian_product(proba, weights, W, np.zeros(N_CLASSES))

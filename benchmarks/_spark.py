@@ -1,6 +1,6 @@
 """One fit by Spark ML, in its own process and environment.
 
-    python _spark.py FOLDER ANSWER REG_PARAM ALPHA [HEAP]
+    python _spark.py FOLDER ANSWER REG_PARAM ALPHA ITERATIONS
 
 The folder has Parquet files of lists of pixels and labels. Reading and caching them is not timed. Spark minimises
 mean(loss) + REG_PARAM * (ALPHA |W|_1 + (1 - ALPHA) / 2 |W|^2), the intercept free of it.
@@ -16,11 +16,15 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.storagelevel import StorageLevel
 
-folder, answer, strength, alpha, *heap = sys.argv[1:]
+HEAP = "12g"  # of the Java machine
+
+folder, answer, strength, alpha, most = sys.argv[1:]
 session = (
     SparkSession.builder.master("local[2]")
-    .config("spark.driver.memory", heap[0] if heap else "12g")
+    .config("spark.driver.memory", HEAP)
     .config("spark.ui.enabled", "false")
+    .config("spark.ui.showConsoleProgress", "false")
+    .config("spark.driver.extraJavaOptions", "--add-modules=jdk.incubator.vector")  # else its BLAS has no vectors
     .config("spark.driver.bindAddress", "127.0.0.1")
     .config("spark.driver.host", "127.0.0.1")
     .getOrCreate()
@@ -32,7 +36,7 @@ table = table.persist(StorageLevel.MEMORY_AND_DISK)
 print("Spark:", table.count(), "rows", file=sys.stderr)
 fit = LogisticRegression(
     family="multinomial", regParam=float(strength), elasticNetParam=float(alpha), standardization=False, tol=1e-6,
-    maxIter=500,
+    maxIter=int(most),
 )  # fmt: skip
 began = time.perf_counter()
 model = fit.fit(table)

@@ -4,7 +4,7 @@
 
 Parts take from a minute to an hour. What a part found is kept in a folder (--results), so that a run that was broken
 off goes on; a part that is named is measured again. `spark` needs an interpreter that has pyspark, and Java; `millions`
-writes 6 GB: both run where they are named only.
+writes 6 GB, which stay there: both run where they are named only.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from _on_workers import (
     made_there,
     on,
     pids,
-    round_seconds,
+    rounds,
     single_threaded,
     solved,
     strength,
@@ -61,7 +61,7 @@ def beside(options) -> str:
     local, lines, seen = Rows.of(X, n_threads=2), [], {name: set() for name in PENALTIES}
     for n_workers in (1, 2, 4):
         with cluster.opened(f"local:{n_workers}") as client:
-            times = 1e3 * round_seconds(client)
+            times = 1e3 * rounds(client)
             say(n_workers, "workers: a round takes", np.median(times), "ms")
             rows = on(client, X)
             for name in PENALTIES:
@@ -171,8 +171,6 @@ def efficiency(options) -> str:
 
 def spark(options) -> str:
     """Two million rows beside Spark ML, which gets as many cores."""
-    if options.spark is None:
-        return ""
     from inklens import cluster
 
     X, y = digits()
@@ -198,7 +196,7 @@ def spark(options) -> str:
                     name, f"{seconds:.1f}", f"{solution.gap:.0e}", f"{memory / 1e9:.1f}", f"{theirs['seconds']:.0f}",
                     len(history) - 1, f"{rival / solution.objective - 1:+.1e}",
                     "never" if until is None else f"{until:.0f}", f"{float(theirs['memory']) / 1e9:.1f}",
-                    "" if until is None else f"{until / seconds:.1f}",
+                    f"> {theirs['seconds'] / seconds:.1f}" if until is None else f"{until / seconds:.1f}",
                 ]
             )  # fmt: skip
             say(*lines[-1])
@@ -230,6 +228,7 @@ def asked(options, folder: Path, name, n_rows) -> dict:
     answer = Path(options.results) / f"spark-{name}.npz"
     alpha, strong = settings.get("l1_ratio", 0.0), 1.0 / (strength(name, n_rows) * n_rows)
     order = [options.spark, str(HERE / "_spark.py"), str(folder), str(answer), str(strong), str(alpha)]
+    order.append(str(options.iterations))
     subprocess.run(order, check=True)
     with np.load(answer) as stored:
         return dict(stored)
@@ -329,8 +328,11 @@ def main(arguments=None) -> None:
     parser.add_argument("--millions", type=int, default=8_100_000, help="rows of the part of that name")
     parser.add_argument("--repeats", type=int, default=3, help="of a short fit, whose shortest time counts")
     parser.add_argument("--spark", help="a Python that has pyspark and numpy")
+    parser.add_argument("--iterations", type=int, default=500, help="of Spark, at most")
     parser.add_argument("--results", type=Path, default=HERE / ".cluster", help="folder of what was found, and of rows")
     options = parser.parse_args(arguments)
+    if "spark" in options.only and options.spark is None:
+        parser.error("the part 'spark' needs --spark, a Python that has pyspark and numpy (and Java on the PATH)")
     options.results.mkdir(exist_ok=True)
     for name, measured in parts.items():
         kept = options.results / f"{name}.md"
