@@ -14,6 +14,7 @@ docs/scale.rst is drawn from the same numbers.
 
 import argparse
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -116,8 +117,6 @@ def network(costs: Costs, gigabits: float) -> float:
 
 def measured(n_rows: int) -> Measurement:
     """Return the costs, and what fits on 1, 2 and 4 workers take."""
-    from inklens.linear.rows.rows import default_threads
-
     X, y = pixels(60_000)
     y, empty, byte, fits, checks = y.astype(np.int32), {}, 0.0, {}, []
     for n_workers in WORKERS_HERE:
@@ -135,7 +134,8 @@ def measured(n_rows: int) -> Measurement:
             rows.close()
     worker, base = np.polyfit(list(empty), list(empty.values()), 1)
     costs = Costs(max(float(base), 0.0), max(float(worker), 0.0), byte, fits)
-    return Measurement(machine(), default_threads(), len(codes), costs, checks)
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Measurement(machine(), n_cores, len(codes), costs, checks)
 
 
 def byte_seconds(client, of_round: float) -> float:

@@ -459,6 +459,16 @@ def test_nothing_but_loopback_is_listened_to(client):
     assert set(found) == {"127.0.0.1"}
 
 
+def test_what_is_set_for_workers_is_not_set_here(monkeypatch):
+    """One thread for each of them would leave the driver with one as well."""
+    for name in ("OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    with cluster.opened("local:1") as opened:
+        assert dict(os.environ) == before
+        assert list(opened.run(os.getenv, "MALLOC_TRIM_THRESHOLD_").values()) == [str(64 << 20)]
+
+
 def test_the_network_has_to_be_encrypted():
     with pytest.raises(ParameterError, match="without encryption"), cluster.opened("tcp://192.0.2.1:8786"):
         pass

@@ -139,7 +139,7 @@ def _started(n_workers: int) -> "Iterator[Client]":
     """Start workers on this computer; nothing but the loopback interface is listened to."""
     distributed = require("distributed", extra="dask")
     try:
-        with require("dask", extra="dask").config.set(SPARING):
+        with require("dask", extra="dask").config.set(SPARING), _own_environment():
             cluster = distributed.LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=max(1, _cores() // n_workers),
@@ -159,6 +159,18 @@ def _started(n_workers: int) -> "Iterator[Client]":
             yield client
     finally:
         cluster.close()
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Take back what Dask sets here for the workers that it starts, such as one thread, which is for them alone."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 class InProcess:
