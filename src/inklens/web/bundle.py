@@ -6,7 +6,9 @@ meet. The forms of import and export are those that the face uses, and no others
     import { a, b as c } from './x.js';    export { a, b as c } from './x.js';
     export function f    export async function f    export function* f    export const x    export class C
 
-A vendored file ends in ``export{a as b}`` instead.
+A vendored file ends in ``export{a as b}`` instead. A front, ``x.js`` that only passes on what the files of ``x/``
+export, and these files become one function, for their names never meet: repeating each where it is given and taken
+would make a page larger.
 """
 
 import json
@@ -141,10 +143,73 @@ def _names(modules: Iterable[Module]) -> dict[str, str]:
 
 def _text(modules: Iterable[Module], names: dict[str, str], folder: Folder) -> str:
     """Return modules one after the other, licences first where there are vendored ones."""
-    parts = [_wrapped(module, names) for module in modules]
+    modules = list(modules)
+    rooms = {front.name: _behind(front, modules) for front in modules if _is_front(front)}
+    inside = {module.name for room in rooms.values() for module in room}
+    parts = [
+        _room(module, rooms[module.name], names) if module.name in rooms else _wrapped(module, names)
+        for module in modules
+        if module.name not in inside
+    ]
     if any(module.is_vendored for module in modules):
         parts.insert(0, f"/*\n{_file(folder, LICENSES).read_text(encoding='utf-8')}*/\n")
     return "".join(parts)
+
+
+def _is_front(module: Module) -> bool:
+    """Whether a module does nothing but pass on what the files of its folder export."""
+    folder = module.name.removesuffix(".js") + "/"
+    is_empty = all(token.kind in (SPACE, COMMENT) for token in module.tokens)
+    return bool(module.imports) and is_empty and all(other.module.startswith(folder) for other in module.imports)
+
+
+def _behind(front: Module, modules: list[Module]) -> list[Module]:
+    """Return the files of a front's folder, in order.
+
+    Raises
+    ------
+    ModuleError
+        Another module imports one of them; two declare the same name, or one imports under another name.
+    """
+    folder = front.name.removesuffix(".js") + "/"
+    room = [module for module in modules if module.name.startswith(folder)]
+    declared: dict[str, str] = {}
+    for module in room:
+        for name in _declared(module.tokens):
+            if name in declared:
+                raise ModuleError(f"{module.name}: {name} is a name of {declared[name]}, too; give one another name")
+            declared[name] = module.name
+        for taken in module.imports:
+            if not taken.module.startswith(folder) or any(there != here for there, here in taken.names.items()):
+                raise ModuleError(
+                    f"{module.name}:{taken.line}: files behind {front.name} import each other alone, by the same names"
+                )
+    for module in modules:
+        for taken in module.imports:
+            if taken.module.startswith(folder) and module is not front and module not in room:
+                raise ModuleError(f"{module.name}:{taken.line}: import from {front.name} what it passes on")
+    return room
+
+
+def _declared(tokens: Iterable[Token]) -> Iterator[str]:
+    """Yield the names that a module declares at its top level."""
+    kind = previous = ""
+    for token in tokens:
+        if token.depth or token.kind in (SPACE, COMMENT):
+            continue
+        if token.kind == WORD and (previous in ("function", "class") or (kind and previous in ("const", "let", ","))):
+            yield token.text
+        if token.text in ("const", "let"):
+            kind = token.text
+        elif token.text == ";":
+            kind = ""
+        previous = previous if token.text == "*" and previous == "function" else token.text
+
+
+def _room(front: Module, room: list[Module], names: dict[str, str]) -> str:
+    """Return the files behind a front as one function, which returns what the front exports."""
+    code = "\n".join(without_comments(module.tokens) for module in room)
+    return f"const {names[front.name]}=(()=>{{\n{code}\nreturn{_pairs(front.exports)};\n}})();\n"
 
 
 @lru_cache(maxsize=16)

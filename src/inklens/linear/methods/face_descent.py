@@ -71,8 +71,9 @@ def minimise(f: Quadratic, w: np.ndarray, tolerance: float) -> tuple[np.ndarray,
     """Return the minimiser (n,), the quadratic's gradient there, and the KKT violation left, in thresholds.
 
     >>> f = Quadratic(np.array([[2.0]]), np.array([-5.0]), np.ones(1), np.zeros(1), is_grouped=False)
-    >>> [float(part) for part in minimise(f, np.zeros(1), 1e-9)]
-    [2.0, -1.0, 0.0]
+    >>> w, gradient, left = minimise(f, np.zeros(1), 1e-9)
+    >>> w.tolist(), gradient.tolist(), float(left)
+    ([2.0], [-1.0], 0.0)
     """
     g, v, left, n_slow = f.gradient.copy(), w.copy(), np.inf, 0
     backend, q = numpy_backend(), max(1, len(f.l1))
