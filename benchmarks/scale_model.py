@@ -282,7 +282,10 @@ def draw(costs: Costs) -> None:
             ax.set(title=name, xlabel="workers of one thread", xlim=(0.13, 1000), xticks=[1, 10, 100, 1000])
             for at, text in ((60, "a minute"), (3600, "an hour"), (86_400, "a day")):
                 ax.axhline(at, color="0.85", linewidth=0.8, zorder=0)
-                ax.text(1000, at, text, color="0.4", ha="right", va="bottom", fontsize=8)
+                if ax is axes[-1]:  # beyond the curves
+                    ax.annotate(
+                        text, (1.02, at), xycoords=("axes fraction", "data"), color="0.4", va="center", fontsize=8
+                    )
             ax.spines[["top", "right"]].set_visible(False)
         axes[0].set_ylabel("seconds, predicted")
         figure.savefig(FIGURE, metadata={"Date": None})
