@@ -12,6 +12,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -344,11 +345,46 @@ class MadeUp(ReaderOnWorkers):
 
 
 @pytest.fixture(scope="module")
-def processes():
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+def by_value():
+    """Workers cannot import this file; what they need of it is sent."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def processes(by_value):
     with cluster.opened("local:2") as client:
         yield client
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture
+def own_processes(by_value):
+    with cluster.opened("local:2") as client:
+        yield client
+
+
+def test_a_batch_goes_to_a_third_where_the_second_has_gone(reader):
+    """Two have it at most; one that is not among those that compute any more does not have it."""
+    given, processing = [], {}
+    client = SimpleNamespace(
+        processing=lambda: processing,
+        submit=lambda *_, workers, key, **__: (
+            given.append(workers) or SimpleNamespace(key=key, add_done_callback=lambda call: None)
+        ),
+    )
+    desk = workers._Desk(client, MadeUp(reader, None, schema(reader.classes, {})))
+    desk.threads = {"a": 1, "b": 1, "c": 1}
+    job = workers._Job(Batch(0, ()), since=0.0, given=0.0, futures=[SimpleNamespace(key="first")])
+    processing["a"] = ("first",)
+    desk._again(job)
+    assert given.pop() == ["b", "c"]
+    processing["b"] = (job.futures[-1].key,)
+    desk._again(job)
+    assert given == []
+    del processing["b"], desk.threads["b"]
+    desk._again(job)
+    assert given == [["c"]]
 
 
 def made_up(client, reader, names):
@@ -375,7 +411,8 @@ def test_a_picture_that_no_worker_survives_is_a_row(processes, reader, tmp_path,
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="signals of POSIX")
-def test_a_batch_whose_worker_stands_still_is_read_by_another(processes, reader, tmp_path, monkeypatch):
+def test_a_batch_whose_worker_stands_still_is_read_by_another(reader, tmp_path, monkeypatch, own_processes):
+    processes = own_processes  # of which none was killed before: a killed one may still be on its way back
     monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0.5)
     monkeypatch.setattr(workers, "TIDY_SECONDS", 0.1)
     names = [f"{tmp_path}/{number:02d}" + ("stopped" if number == 4 else "") for number in range(8)]

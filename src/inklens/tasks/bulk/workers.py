@@ -67,8 +67,8 @@ def answers(client: Client, batches: Iterable[Batch], plugin: ReaderOnWorkers) -
     """Yield every batch once with its rows, as they are ready.
 
     Batches are drawn as workers have room, so there may be any number. A batch whose worker died is read again by
-    another; one that is late is given to a second worker, and the first answer counts. One that no worker survived is
-    read picture by picture.
+    another; one that is late is given to a second worker, to a third where one of these has gone, and the first answer
+    counts. One that no worker survived is read picture by picture.
 
     Raises
     ------
@@ -92,17 +92,24 @@ def _installed(client: Client, plugin: ReaderOnWorkers) -> Iterator[None]:
         yield
     finally:
         if client.status == "running":  # a worker that stands still would never say that it has forgotten the model
-            tidy = Thread(target=client.unregister_worker_plugin, args=(plugin.name,), daemon=True)
+            tidy = Thread(target=_forget, args=(client, plugin.name), daemon=True)
             tidy.start()
             tidy.join(TIDY_SECONDS)
 
 
+def _forget(client: Client, plugin: str) -> None:
+    """Let workers forget the model; a cluster that ends meanwhile has forgotten it."""
+    with suppress(OSError, TimeoutError, CancelledError, ClosedClientError):
+        client.unregister_worker_plugin(plugin)
+
+
 @dataclass
 class _Job:
-    """A batch that is being read, once or twice."""
+    """A batch that is being read, by one worker or two."""
 
     batch: Batch
     since: float
+    given: float  # when it went to a worker last
     futures: list[Future] = field(default_factory=list)
 
 
@@ -144,7 +151,8 @@ class _Desk:
         )
 
     def _begin(self, batch: Batch) -> None:
-        job = self.jobs[batch.part] = _Job(batch, time.monotonic())
+        now = time.monotonic()
+        job = self.jobs[batch.part] = _Job(batch, since=now, given=now)
         self._follow(job, self._submit(batch.pictures))
 
     def _follow(self, job: _Job, future: Future) -> None:
@@ -209,15 +217,16 @@ class _Desk:
             raise ClusterError(GONE)
         late = max(PATIENCE_SECONDS, PATIENCE * self.longest)
         for job in self.jobs.values():
-            if now - job.since > late and len(job.futures) == 1:
+            if now - job.given > late:
                 self._again(job)
 
     def _again(self, job: _Job) -> None:
-        """Give a batch to a worker that does not have it."""
+        """Give a batch to a worker that does not have it, unless two have; who has gone since has it no more."""
+        job.given = time.monotonic()
         keys = {future.key for future in job.futures}
         having = {address for address, tasks in self.client.processing().items() if keys.intersection(tasks)}
         others = [address for address in self.threads if address not in having]
-        if others:
+        if others and len(having) < 2:
             self._follow(job, self._submit(job.batch.pictures, workers=others))
 
 
