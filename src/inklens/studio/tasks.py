@@ -54,22 +54,13 @@ class Teller:
         self._queue: SimpleQueue[Message | None] = SimpleQueue()
         self._known: Json = {"what": "data"}
         self.image_shape = image_shape
-        self._is_interrupted = False
         self._thread = threading.Thread(target=self._send, daemon=True)
 
     def __enter__(self) -> "Teller":
         self._thread.start()
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
-    def _interrupt(self, *_: object) -> None:
-        self._is_interrupted = True
-        raise KeyboardInterrupt
-
     def __exit__(self, *_: object) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._before)
         self._queue.put(None)
         self._thread.join()
 
@@ -79,9 +70,7 @@ class Teller:
         self._queue.put(self._report())
 
     def solution(self, solution: Solution) -> None:
-        """Tell the best point of a fit so far; an interrupt that a finalizer has swallowed is raised again."""
-        if self._is_interrupted:
-            raise KeyboardInterrupt
+        """Tell the best point of a fit so far."""
         self._known = {
             "what": "fit",
             "passes": solution.n_passes,
