@@ -21,6 +21,7 @@ from inklens.studio.server import Server
 from inklens.studio.studio import Settings
 
 JSON = {"content-type": "application/json"}
+LONG = {"data": "embedded", "l1_ratio": 1.0, "group": True, "C": 1e4, "tol": 0.0}
 SECONDS = 200.0  # for one answer, or the end of a job: a busy machine is no failure
 
 
@@ -153,8 +154,8 @@ def is_problem(answer: httpx.Response, status: int) -> dict:
 
 
 def long_fit(studio: Running) -> dict:
-    """Begin a fit that ends only when it is cancelled."""
-    return studio.job(kind="fit", data="embedded", features="strokes", l1_ratio=1.0, C=30.0, tol=0.0)
+    """Begin a fit that takes many seconds."""
+    return studio.job(kind="fit", **LONG)
 
 
 def events(studio: Running, job: dict, after: int = 0, most: int | None = None) -> list[dict]:

@@ -10,8 +10,10 @@ import pytest
 
 from inklens import DigitReader
 from inklens.errors import ModelFileError, OutputError, ParameterError
-from inklens.tasks import checkpoints
+from inklens.linear import driver
+from inklens.tasks import checkpoints, models
 from inklens.tasks.checkpoints import Checkpoint
+from inklens.tasks.interrupts import held_back
 from inklens.tasks.models import fit
 
 SMALL = {"train": 300, "test": 100, "C": 0.1, "tol": 1e-6}
@@ -191,3 +193,49 @@ def test_a_device_gets_none_and_a_link_has_it_beside_the_file(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "link.inklens").symlink_to(tmp_path / "there" / "m.inklens")
     assert Checkpoint.beside(tmp_path / "link.inklens", None).path == tmp_path / "there" / "m.inklens.checkpoint"
+
+
+def test_an_interrupt_during_the_last_proof_leaves_the_proven_point(out, monkeypatch):
+    refine, begun = driver._Run.refine, []
+
+    def interrupted(run, seconds):
+        if not begun:
+            begun.append(run)
+            signal.raise_signal(signal.SIGINT)
+        return refine(run, seconds)
+
+    monkeypatch.setattr(driver._Run, "refine", interrupted)
+    result = fit("embedded", train=300, test=100, C=0.1, tol=1e-4, out=out)
+    assert begun
+    assert result.interrupted
+    assert 0.0 < result.lower_bound <= result.objective
+    assert DigitReader.load(out).coef.any()
+
+
+def test_an_interrupt_after_the_fit_does_not_lose_the_model(out, monkeypatch):
+    judge = models._judge
+
+    def interrupted(*given, **named):
+        signal.raise_signal(signal.SIGINT)
+        return judge(*given, **named)
+
+    monkeypatch.setattr(models, "_judge", interrupted)
+    result = fit("embedded", train=300, test=100, C=0.1, tol=1e-4, out=out)
+    assert (result.status, result.interrupted) == ("certified", False)
+    assert DigitReader.load(out).coef.any()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_is_not_held_back():
+    came = []
+
+    def twice():
+        with held_back():
+            signal.raise_signal(signal.SIGINT)
+            came.append("the first is over")
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert came
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

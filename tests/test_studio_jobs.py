@@ -18,7 +18,7 @@ def test_a_cancelled_fit_keeps_the_best_with_its_bound(studio):
     kept = studio.client.get(f"/api/models/{ended['model']}").json()
     assert kept["certificate"]["lower_bound"] == ended["result"]["lower_bound"]
     assert studio.client.delete(f"/api/jobs/{job['id']}").json() == ended
-    resumed = studio.job(kind="fit", features="strokes", l1_ratio=1.0, C=30.0, tol=0.0, start=ended["model"])
+    resumed = studio.job(kind="fit", **studios.LONG, start=ended["model"])
     as_good = 1.01 * ended["result"]["objective"]
     studio.until(resumed, lambda known: known["progress"] and (known["progress"].get("objective") or np.inf) <= as_good)
     studio.client.delete(f"/api/jobs/{resumed['id']}")

@@ -36,7 +36,7 @@ def test_the_program_starts_keeps_and_ends(tmp_path):
         status = Path(f"/proc/{studio.pid}/status").read_text()
         assert int(re.search(r"VmRSS:\s+(\d+)", status)[1]) < 90_000
         children = studios.children_of(studio.pid)
-        job = studio.job(kind="fit", features="strokes", l1_ratio=1.0, C=30.0, tol=0.0)
+        job = studios.long_fit(studio)
         studio.until(job, lambda known: known["state"] == "running")
         with studio.client.stream("GET", f"/api/jobs/{job['id']}/events") as stream:
             next(stream.iter_lines())

@@ -187,9 +187,9 @@ def solve(
         try:
             try:
                 run.follow(method, start, max_iter, callback)
-            except KeyboardInterrupt:
+                return run.finish()
+            except KeyboardInterrupt:  # during the last proof, too; a second one is not waited for
                 raise FitInterrupted(run.finish()) from None
-            return run.finish()
         except ClusterError as error:
             raise FitLost(str(error), run.restored()) from error
 

@@ -23,6 +23,7 @@ from inklens.storage import check_file
 from inklens.tasks.checkpoints import Checkpoint, Point, Question
 from inklens.tasks.fitted import Fit, OnWorkers
 from inklens.tasks.halves import Halves
+from inklens.tasks.interrupts import held_back
 from inklens.tasks.model_rows import Size, split_rows, with_added
 
 if TYPE_CHECKING:
@@ -138,15 +139,21 @@ def fit(
         while max_pixels is not None and not fitted.interrupted and fitted.n_used > max_pixels:
             asked = replace(asked, C=asked.C * STEP_DOWN)  # within `tol`, a fit may use a few more than the path's
             fitted = _fit_rows(halves, classes, codes, asked, time_budget, follow)
-        result = _judge(fitted, halves, data_record, image_shape=shape, features=features)
-        result = replace(result, seconds_allowed=time_budget, workers=OnWorkers.of(halves, fitted.solution))
+        with held_back():
+            result = _judge(fitted, halves, data_record, image_shape=shape, features=features)
+            result = replace(result, seconds_allowed=time_budget, workers=OnWorkers.of(halves, fitted.solution))
+            return _kept(result, fitted.solution, out, checkpoint)
+
+
+def _kept(result: Fit, solution: Solution, out: str | os.PathLike[str] | None, checkpoint: Checkpoint | None) -> Fit:
+    """Write the model; leave a checkpoint of what is not done, and none of what is."""
     if out is not None:
         result.reader.save(out)
         result = replace(result, model=os.fspath(out))
     if checkpoint is None:
         return result
-    if result.interrupted or (time_budget is not None and result.status == "stopped"):
-        result = replace(result, checkpoint=checkpoint.keep(fitted.solution))
+    if result.interrupted or (result.seconds_allowed is not None and result.status == "stopped"):
+        result = replace(result, checkpoint=checkpoint.keep(solution))
     else:
         checkpoint.remove()
     return replace(result, warnings=tuple(filter(None, (*result.warnings, checkpoint.warning))))
