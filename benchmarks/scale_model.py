@@ -192,11 +192,22 @@ def lead(costs: Costs) -> str:
     )
 
 
+QUESTIONS = {
+    "LossPass": "loss, gradient",
+    "HessianProduct": "Hessian times direction",
+    "TransposeProduct": "residuals times rows",
+    "PairHessian": "Hessian of pairs",
+    "Total": "sum over rows",
+    "Stored": "some rows, fetched",
+    "Values": "a number for each row",
+}
+
+
 def constants(costs: Costs) -> Table:
     """Return what each kind of question takes."""
     rows = 1e9 / N_FEATURES  # of a gigabyte
     lines = [
-        [name, kind, n, f"{one.seconds / n * rows:.2f}", f"{one.n_bytes / n / 1e6:.2f}"]
+        [name, QUESTIONS.get(kind, kind), n, f"{one.seconds / n * rows:.2f}", f"{one.n_bytes / n / 1e6:.2f}"]
         for name, fit in costs.fits.items()
         for kind, one in sorted(fit.kinds.items(), key=lambda item: -item[1].seconds)
         for n in [one.n_rounds]
@@ -210,7 +221,15 @@ def checked(found: Measurement) -> Table:
     for check in found.checks:
         said = seconds(found.costs, check.name, check.n_workers, found.n_rows, cores=found.n_cores)
         off = said / check.seconds - 1.0
-        lines.append([check.name, check.n_workers, f"{check.seconds:.1f}", f"{said:.1f}", f"{off:+.0%}"])
+        lines.append(
+            [
+                check.name,
+                check.n_workers,
+                f"{check.seconds:.1f}",
+                f"{said:.1f}",
+                f"{off:+.0%}".replace("-0%", "0%").replace("+0%", "0%"),
+            ]
+        )
     return ["penalty", "workers here", "seconds", "predicted", "off by"], lines
 
 
@@ -222,9 +241,8 @@ def predicted(costs: Costs, shards: int | None) -> Table:
             least = n_rows * N_FEATURES / WORKER_BYTES
             times = [seconds(costs, name, n, n_rows, byte=network(costs, NETWORK), shards=shards) for n in WORKERS]
             cells = [shown(took) if n >= least else "-" for n, took in zip(WORKERS, times, strict=True)]
-            driver = n_rows * DRIVER_BYTES / 1e9
-            lines.append([name, f"{n_rows:,}", f"{driver:.1f}", *cells])
-    return ["penalty", "rows", "GB at the driver", *(f"{n} workers" for n in WORKERS)], lines
+            lines.append([name, f"{n_rows / 1e6:,.0f}", *cells])
+    return ["penalty", "million rows", *(f"W = {n}" for n in WORKERS)], lines
 
 
 def shown(took: float) -> str:
@@ -242,8 +260,9 @@ def report(found: Measurement) -> list[str | Table]:
         constants(costs),
         "Predicted from one worker, and measured on as many as there are here:",
         checked(found),
-        f"Predicted on {NETWORK} Gbit/s with the shards of today, {MOST_SHARDS} at most; no time where the rows do not "
-        f"fit into the memory of the workers, {WORKER_BYTES / 1e9:.0f} GB each:",
+        f"Predicted for W workers on {NETWORK} Gbit/s with the shards of today, {MOST_SHARDS} at most; no time where "
+        f"the rows do not fit into the memory of the workers, {WORKER_BYTES / 1e9:.0f} GB each. The driver holds "
+        f"{DRIVER_BYTES} bytes a row besides:",
         predicted(costs, MOST_SHARDS),
         "And if there were a shard for each worker:",
         predicted(costs, None),
