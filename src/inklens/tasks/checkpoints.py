@@ -130,6 +130,8 @@ class Checkpoint:
     def keep(self, solution: Solution) -> str | None:
         """Write the best point so far, and return the path; a disk that is full ends no fit, and is a warning."""
         try:
+            if self._is_taken:
+                raise OutputError(f"{self._name} is no file; move it away")
             self.write(solution)
         except OutputError as error:
             self.warning = f"no checkpoint was kept: {error}"
@@ -151,7 +153,8 @@ class Checkpoint:
     def remove(self) -> None:
         """Remove the file, once the model is there."""
         with suppress(OSError):
-            self.path.unlink(missing_ok=True)
+            if not self._is_taken:
+                self.path.unlink(missing_ok=True)
 
     @property
     def remedy(self) -> str:
@@ -162,7 +165,14 @@ class Checkpoint:
     def _name(self) -> str:
         return repr(str(self.path))
 
+    @property
+    def _is_taken(self) -> bool:
+        """Whether something else stands at its place, which may never end, or take whatever is written."""
+        return self.path.exists() and not self.path.is_file()
+
     def _read(self) -> Point:
+        if self._is_taken:
+            raise ModelFileError("is no file")
         tensors, header = unpack(self.path.read_bytes())
         entries, spent = header.get("checkpoint"), [header.get("passes"), header.get("seconds")]
         if not isinstance(entries, Mapping):
