@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import collections
+import signal
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,14 @@ from hypothesis import settings
 settings.register_profile("inklens", deadline=None)  # a busy machine is no failure
 settings.register_profile("quick", settings.get_profile("inklens"), max_examples=30)  # each run draws others
 settings.load_profile("inklens")
+
+
+@pytest.fixture
+def ctrl_c():
+    """Answer SIGINT as a program in the foreground does, where a background job has inherited that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

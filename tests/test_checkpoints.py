@@ -209,7 +209,7 @@ def test_a_device_gets_none_and_a_link_has_it_beside_the_file(tmp_path):
     assert Checkpoint.beside(tmp_path / "link.inklens", None).path == tmp_path / "there" / "m.inklens.checkpoint"
 
 
-def test_an_interrupt_during_the_last_proof_leaves_the_proven_point(out, monkeypatch):
+def test_an_interrupt_during_the_last_proof_leaves_the_proven_point(out, monkeypatch, ctrl_c):
     refine, begun = driver._Run.refine, []
 
     def interrupted(run, seconds):
@@ -226,7 +226,7 @@ def test_an_interrupt_during_the_last_proof_leaves_the_proven_point(out, monkeyp
     assert DigitReader.load(out).coef.any()
 
 
-def test_an_interrupt_after_the_fit_does_not_lose_the_model(out, monkeypatch):
+def test_an_interrupt_after_the_fit_does_not_lose_the_model(out, monkeypatch, ctrl_c):
     judge = models._judge
 
     def interrupted(*given, **named):
@@ -237,10 +237,10 @@ def test_an_interrupt_after_the_fit_does_not_lose_the_model(out, monkeypatch):
     result = fit("embedded", train=300, test=100, C=0.1, tol=1e-4, out=out)
     assert (result.status, result.interrupted) == ("certified", False)
     assert DigitReader.load(out).coef.any()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
 
 
-def test_a_second_interrupt_is_not_held_back():
+def test_a_second_interrupt_is_not_held_back(ctrl_c):
     came = []
 
     def twice():
@@ -252,4 +252,4 @@ def test_a_second_interrupt_is_not_held_back():
     with pytest.raises(KeyboardInterrupt):
         twice()
     assert came
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is ctrl_c
