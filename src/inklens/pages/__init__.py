@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from inklens.pages.folder import replaced_folder
+from inklens.pages.folder import replaced_folder, write_report
 from inklens.pages.page import Chapter, render
 
 if TYPE_CHECKING:
     from inklens.pages.figures import ReportFigure, confusion_figures
 
-__all__ = ["Chapter", "ReportFigure", "confusion_figures", "render", "replaced_folder"]
+__all__ = ["Chapter", "ReportFigure", "confusion_figures", "render", "replaced_folder", "write_report"]
 
 
 def __getattr__(name: str) -> object:

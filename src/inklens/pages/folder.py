@@ -1,17 +1,36 @@
-"""A folder that is replaced as a whole, or left as it was; the next writer puts right what a killed one has left."""
+"""A report's folder: the names of its files, and how it is replaced as a whole, or left as it was.
 
+The next writer puts right what a killed one has left.
+"""
+
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inklens.errors import OutputError
-from inklens.storage import PART, abandoned, temporary_folder
+from inklens.storage import PART, abandoned, temporary_folder, write_text
+
+if TYPE_CHECKING:
+    from inklens.reader import DigitReader
 
 OLD = ".old"  # where an older report waits while a new one takes its name
-MARKER = "numbers.json"  # with index.html: what tells a report from somebody's folder
-OWN = ("index.html", "numbers.json", "predictions.csv", "model.inklens", "figures", "picture.*")  # what reports hold
+PAGE, NUMBERS = "index.html", "numbers.json"  # both together: what tells a report from somebody's folder
+PREDICTIONS, MODEL, FIGURES = "predictions.csv", "model.inklens", "figures"
+OWN = (PAGE, NUMBERS, PREDICTIONS, MODEL, FIGURES, "picture.*")  # what reports hold
+
+
+def write_report(
+    folder: Path, *, page: str, numbers: Mapping[str, object], predictions: str, reader: "DigitReader"
+) -> None:
+    """Write what every report holds but its figures: the page last, so that what it names is there."""
+    write_text(folder / NUMBERS, json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False))
+    write_text(folder / PREDICTIONS, predictions)
+    reader.save(folder / MODEL)
+    write_text(folder / PAGE, page)
 
 
 @contextmanager
@@ -69,7 +88,7 @@ def _check_replaceable(out: Path) -> None:
         names = {path.name for path in out.iterdir()} if out.exists() else set()
     except OSError as error:
         raise OutputError(f"cannot look into {str(out)!r}: {error.strerror}; choose another folder") from error
-    if names and not {MARKER, "index.html"} <= names:
+    if names and not {PAGE, NUMBERS} <= names:
         raise OutputError(
             f"{str(out)!r} holds other files ({sorted(names)[0]!r}) and would be replaced; "
             "choose a new folder, an empty one, or one with an older report"

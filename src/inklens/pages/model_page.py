@@ -1,6 +1,5 @@
 """A page about one fitted model: its card, its maps, its accuracy, its mistakes, and how sure all that is."""
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -10,15 +9,15 @@ from inklens import __version__
 from inklens.datasets.registry import absolute_spec
 from inklens.displays import CoefficientMapsDisplay, MisclassifiedDisplay
 from inklens.errors import ParameterError
-from inklens.pages import Chapter, ReportFigure, confusion_figures, render, replaced_folder
+from inklens.pages import Chapter, ReportFigure, confusion_figures, render, replaced_folder, write_report
+from inklens.pages.folder import FIGURES
 from inklens.pages.live import Live
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
-from inklens.pages.shell import MODEL, Shell
+from inklens.pages.shell import Shell
 from inklens.progress import Progress
 from inklens.reader import DigitReader
-from inklens.storage import write_text
-from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, judge_coefficients
-from inklens.tasks.judging import Judgement, evaluate
+from inklens.tasks.certainty import FEWEST_ROWS, Certainty, CoefficientCertainty, certainty_of, coefficients_of
+from inklens.tasks.judging import Judgement, judge
 from inklens.tasks.model_rows import scale_pixels
 from inklens.tasks.session import Part, Session, row_name
 from inklens.web.payload import samples, web_model
@@ -73,32 +72,30 @@ def write_model_page(
         Nothing is written then.
     """
     with replaced_folder(out) as folder:
-        judged = evaluate(reader, data=data, part=part, progress=progress)
-        coefficients = judge_coefficients(reader, data=data, progress=progress) if stability else None
-        sure = _Sure(_answers(reader, judged, part), coefficients)
-        subject, chapters, sample = _subject(reader, data)
+        session = Session.of(reader, data=data, progress=progress)
+        judged = judge(session, part)
+        sure = _Sure(_answers(judged), coefficients_of(session, progress=progress) if stability else None)
+        subject, chapters, sample = _subject(session)
         reasons = reasons_chapters(subject, chapters)
         figures = {f.name: f for f in (*_figures(reader, judged), *sure.figures(), *reasons.figures)}
         context = {
-            **_context(reader, judged, part, figures),
+            **_context(judged, figures),
             **sure.context(),
             "r": reasons,
-            "live": _live(reader, data),
+            "live": _live(session),
             "shell": _shell(shell, reader, data, sample),
         }
         page = render("model.html", chapters=reasons.among(_chapters(reader, bool(sure))), context=context)
         for figure in figures.values():
-            figure.save(folder / "figures")
+            figure.save(folder / FIGURES)
         numbers: dict[str, object] = {
             "schema_version": 1,
             "provenance": reader.provenance,
             "evaluation": judged.evaluation.to_json(),
+            "how_sure": sure.to_json(),
+            "reasons": reasons.to_json(),
         }
-        numbers["how_sure"], numbers["reasons"] = sure.to_json(), reasons.to_json()
-        write_text(folder / "numbers.json", json.dumps(numbers, indent=1, ensure_ascii=False))
-        write_text(folder / "predictions.csv", judged.predictions)
-        reader.save(folder / MODEL)
-        write_text(folder / "index.html", page)
+        write_report(folder, page=page, numbers=numbers, predictions=judged.predictions, reader=reader)
     return ModelPage(judged, numbers)
 
 
@@ -116,16 +113,15 @@ def _shell(shell: Shell | None, reader: DigitReader, data: str | None, sample: i
     return replace(shell or Shell(), rows=" ".join(named), data=where, sample=sample)
 
 
-def _live(reader: DigitReader, data: str | None) -> Live:
+def _live(session: Session) -> Live:
     """Return the model's face, with test images of the data that it is judged on."""
-    shown = samples(reader, Session.of(reader, data=data))
-    return Live(web_model(reader, samples=shown), str(reader.data_record.name or "a model"))
+    reader = session.reader
+    return Live(web_model(reader, samples=samples(reader, session)), str(reader.data_record.name or "a model"))
 
 
-def _subject(reader: DigitReader, data: str | None) -> tuple[Subject, Sequence[str], int]:
+def _subject(session: Session) -> tuple[Subject, Sequence[str], int]:
     """Return what the reasons are told about, which chapters, and the test row: on other data none about the fit's."""
-    session = Session.of(reader, data=data)
-    rows = session.split
+    reader, rows = session.reader, session.split
     sample = min(SAMPLE, len(rows.y_test) - 1)
     frame = scale_pixels(rows.X_test[sample]).reshape(reader.image_shape)
     names = ("cells", "why", "flips", "radii") if session.foreign else tuple(TITLES)
@@ -162,11 +158,11 @@ class _Sure:
         return {name: None if part is None else part.to_json() for name, part in parts.items()}
 
 
-def _answers(reader: DigitReader, judged: Judgement, part: str) -> Certainty | None:
+def _answers(judged: Judgement) -> Certainty | None:
     """Judge how sure the answers are, on enough rows that the model was not fitted on."""
-    if part != "test" or len(judged.y_true) < FEWEST_ROWS:
+    if judged.part != "test" or len(judged.y_true) < FEWEST_ROWS:
         return None
-    return certainty_of(reader, judged.frames, judged.y_true)
+    return certainty_of(judged.reader, judged.frames, judged.y_true)
 
 
 def _shows_pixels(reader: DigitReader) -> bool:
@@ -200,7 +196,8 @@ def _figures(reader: DigitReader, judged: Judgement) -> list[ReportFigure]:
     ]
 
 
-def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[str, ReportFigure]) -> dict[str, object]:
+def _context(judged: Judgement, figures: dict[str, ReportFigure]) -> dict[str, object]:
+    reader = judged.reader
     fit, data = reader.recorded("fit"), reader.recorded("data")
     return {
         "reader": reader,
@@ -208,7 +205,7 @@ def _context(reader: DigitReader, judged: Judgement, part: str, figures: dict[st
         "fit": fit,
         "data": data,
         "card": _card(reader),
-        "rows": ROWS[part],
+        "rows": ROWS[judged.part],
         "zero_share": float((reader.coef == 0.0).mean()),
         "title": f"A softmax model of {data.get('name', 'small images')}",
         "heading": "A model, seen through",

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import dataclass
 
-MODEL = "model.inklens"  # beside the page
+from inklens.pages.folder import MODEL
 
 
 @dataclass(frozen=True)

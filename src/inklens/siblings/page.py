@@ -14,6 +14,7 @@ from sklearn.preprocessing import MinMaxScaler
 from inklens import __version__
 from inklens.errors import OutputError
 from inklens.pages import Chapter, ReportFigure, render
+from inklens.pages.folder import NUMBERS, PAGE
 from inklens.pages.shell import Shell
 from inklens.siblings.drawings import DecisionDisplay, ImportancesDisplay, StandingsDisplay, WeightsDisplay
 from inklens.siblings.results import Seconds
@@ -22,7 +23,6 @@ from inklens.siblings.run import Siblings
 from inklens.storage import write_text
 
 Written = Callable[[Path], object]
-PAGE, NUMBERS = "index.html", "numbers.json"
 CHAPTERS = [
     Chapter("race", "The race", "siblings/race.html"),
     Chapter("beside", "Where ours wins, and where it loses", "siblings/beside.html"),

@@ -349,11 +349,24 @@ def judge_coefficients(
     ParameterError, DataError
         No such method for this penalty, or `data` is not what the model was fitted on.
     """
-    record = reader.require_fit_record()
+    reader.require_fit_record()
+    session = Session.of(reader, data=data, progress=progress)
+    return coefficients_of(session, by=by, refits=refits, tol=tol, progress=progress)
+
+
+def coefficients_of(
+    session: Session,
+    *,
+    by: Scheme = "auto",
+    refits: int = 50,
+    tol: float = 1e-2,
+    progress: Progress | None = None,
+) -> CoefficientCertainty:
+    """Return the same for a model with its rows."""
+    session.require_rows_of_fit("only the rows of the fit can tell, name them with --data")
+    reader, record = session.reader, session.reader.require_fit_record()
     if by == "auto":
         by = "curvature" if record.has_l2_only else "halves"
-    session = Session.of(reader, data=data, progress=progress)
-    session.require_rows_of_fit("only the rows of the fit can tell, name them with --data")
     rows, weights = session.training_rows()  # the penalty may have seen stretched pixels, and so do the answers
     model, y = record.fitted_estimator(*weights, reader.classes), session.split.y_train
     if by == "curvature":

@@ -1,6 +1,5 @@
 """The tutorial as a page: its figures and chapters, written into a folder."""
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +21,21 @@ from inklens.displays import (
 )
 from inklens.displays.base import as_maps, class_weights
 from inklens.explanations.plausible import usual_ink
-from inklens.pages import Chapter, ReportFigure, confusion_figures, model_page, render, replaced_folder
+from inklens.pages import (
+    Chapter,
+    ReportFigure,
+    confusion_figures,
+    model_page,
+    render,
+    replaced_folder,
+    write_report,
+)
+from inklens.pages.folder import FIGURES
 from inklens.pages.live import Live
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
-from inklens.pages.shell import MODEL, Shell
+from inklens.pages.shell import Shell
 from inklens.progress import Progress
-from inklens.storage import write_bytes, write_text
+from inklens.storage import write_bytes
 from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
 from inklens.tasks.session import Session, row_name
@@ -130,7 +138,6 @@ def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) ->
     """Write index.html, numbers.json, predictions.csv, the model, its picture and the figures."""
     name, picture = tutorial.own.file
     write_bytes(folder / name, picture)
-    tutorial.reader.save(folder / MODEL)
     told = [name for name in TITLES if name != "flips"]
     reasons = reasons_chapters(
         _subject(tutorial), told, lambda number, title: steps.writing(REASONS_SHARE * number / len(told), title.lower())
@@ -139,7 +146,7 @@ def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) ->
     drawn = {}
     for number, figure in enumerate(figures.values(), 1):
         drawn[figure.name] = figure.html()
-        figure.save(folder / "figures")
+        figure.save(folder / FIGURES)
         steps.writing(REASONS_SHARE + (1.0 - REASONS_SHARE) * number / len(figures), "drawing the figures")
     page = render(
         "tutorial/tutorial.html",
@@ -158,10 +165,8 @@ def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) ->
         },
     )
     numbers = {**tutorial.numbers(), "reasons": reasons.to_json()}
-    write_text(folder / "numbers.json", json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False))
     answers = predictions_csv(tutorial.split.y_test, tutorial.proba, tutorial.classes, index=tutorial.split.test_index)
-    write_text(folder / "predictions.csv", answers)
-    write_text(folder / "index.html", page)
+    write_report(folder, page=page, numbers=numbers, predictions=answers, reader=tutorial.reader)
 
 
 def tutorial_figures(tutorial: Tutorial) -> list[ReportFigure]:
