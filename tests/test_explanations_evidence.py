@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from inklens import DigitReader, explain, load_dataset
 from inklens.errors import ParameterError
-from inklens.explanations.places import named_parts, places
+from inklens.explanations.places import named_parts
 from inklens.linear.softmax import softmax
 from inklens.photos import compute, deskew_matrix, unwarp
 
@@ -87,7 +87,7 @@ def test_places_hold_all_ink_and_all_evidence_in_every_gauge(seed):
     shift = np.random.default_rng(seed).normal(size=reader.coef.shape[1])
     shifted = DigitReader(reader.coef + shift, reader.intercept, reader.classes, reader.image_shape)
     why, size = explain(reader, frame), np.abs(reader.coef).max()
-    found, other = places(why, "a", "b"), places(explain(shifted, frame), "a", "b")
+    found, other = why.places("a", "b"), explain(shifted, frame).places("a", "b")
     assert sum(place.ink for place in found) == pytest.approx(frame.sum())
     assert sum(place.difference for place in found) == pytest.approx(why.between("a", "b").sum(), abs=1e-9 * size)
     differences = [abs(place.difference) for place in found]

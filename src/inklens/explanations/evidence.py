@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import ParameterError
-from inklens.explanations.places import places, sentences
+from inklens.explanations.places import Place, places, sentences
 from inklens.linear.softmax import softmax
 from inklens.model.linear_model import LinearModel
 from inklens.reprs import MAP_NOTE, Card, Shown, Tile, ink_tile, map_scale, map_tile, most_likely
@@ -121,7 +121,12 @@ class Evidence(Shown):
 
     def in_words(self, a: str, b: str, *, most: int = 4) -> list[str]:
         """Return why a and not b, place by place, as sentences; the strongest reasons first, and what would help b."""
-        return sentences(places(self, a, b), a, b, most=most)
+        return sentences(self.places(a, b), a, b, most=most)
+
+    def places(self, a: str, b: str) -> list[Place]:
+        """Return the parts of the digit with what their ink does, the one that matters most between a and b first."""
+        to_a, to_b = (self.centred[self._index(name)] for name in (a, b))
+        return places(self.frame, to_a, to_b, missing=self.missing(a, b))
 
     def to_json(self, against: str | None = None) -> dict[str, object]:
         """Return the document of ``inklens explain --json`` without the file name.

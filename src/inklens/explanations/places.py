@@ -1,12 +1,8 @@
 """Reasons by place: the ink of a digit in nine named parts, and what each adds and takes, in words."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from inklens.explanations.evidence import Evidence
 
 ROWS = ("top", "middle", "bottom")
 COLUMNS = ("left", "", "right")
@@ -74,15 +70,27 @@ def _part(row: int, col: int) -> str:
     return f"{ROWS[row]} {COLUMNS[col]}".strip()
 
 
-def places(evidence: "Evidence", a: str, b: str) -> list[Place]:
-    """Return the parts of the digit, the one that matters most between a and b first; together they hold all ink."""
-    names = named_parts(evidence.frame)
-    to_a, to_b = (evidence.centred[evidence.classes.index(c)] for c in (a, b))
-    missing = evidence.missing(a, b)
+def places(frame: np.ndarray, to_a: np.ndarray, to_b: np.ndarray, *, missing: np.ndarray | None) -> list[Place]:
+    """Return the parts of the digit, the one that matters most between a and b first; together they hold all ink.
+
+    Parameters
+    ----------
+    frame, to_a, to_b : array (rows, cols)
+        The ink, and what it adds at each pixel to the scores of a and b, weights centred over all classes.
+    missing : array (rows, cols) or None
+        What filling each pixel would add to the log-odds of a against b; None where that is not known.
+
+    Examples
+    --------
+    >>> ink, to_a = np.ones((3, 1)), np.array([[0.5], [0.0], [2.0]])
+    >>> [(place.name, place.difference) for place in places(ink, to_a, -to_a, missing=None)]
+    [('bottom', 4.0), ('top', 1.0), ('centre', 0.0)]
+    """
+    names = named_parts(frame)
     found = []
     for name in dict.fromkeys(names.ravel().tolist()):
         part = names == name
-        ink, for_a, for_b = (float(values[part].sum()) for values in (evidence.frame, to_a, to_b))
+        ink, for_a, for_b = (float(values[part].sum()) for values in (frame, to_a, to_b))
         new_ink = 0.0 if missing is None else float(-missing[part].min())
         found.append(Place(name, ink, for_a, for_b, new_ink))
     return sorted(found, key=lambda place: -abs(place.difference))

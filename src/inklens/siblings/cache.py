@@ -77,7 +77,7 @@ class Cache:
             self._prune()
 
     def _path(self, job: Job | PairJob) -> Path:
-        asked: Mapping[str, Any] = {**asdict(job), "folder": self.rows}
+        asked: Mapping[str, object] = {**asdict(job), "folder": self.rows}
         key = json.dumps([FORMAT, asked, versions()], sort_keys=True)
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 

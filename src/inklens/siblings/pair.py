@@ -103,7 +103,7 @@ class Duelled:
             voters=voters,
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return everything as plain numbers."""
         return asdict(self)
 

@@ -168,7 +168,7 @@ class Outcome:
         parts["decisions"] = tuple(map(Decision.from_json, parts["decisions"]))
         return cls(**parts)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return everything as plain numbers, texts and lists."""
         return asdict(self)
 

@@ -114,7 +114,7 @@ class Siblings:
             return None
         return (outcome.objective - ours.lower_bound) / outcome.objective
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens siblings --json``."""
         judged = {standing.outcome.key: standing for standing in self.standings}
         return {
@@ -142,7 +142,7 @@ class Siblings:
     def _in_order(self) -> list[Outcome]:
         return [self.outcomes[sibling.key] for sibling in self.siblings if sibling.key in self.outcomes]
 
-    def _model_json(self, outcome: Outcome, standing: Standing | None) -> dict[str, Any]:
+    def _model_json(self, outcome: Outcome, standing: Standing | None) -> dict[str, object]:
         document = outcome.to_json()
         document["name"] = document.pop("key")
         beside = None if standing is None else standing.beside_ours
@@ -157,7 +157,7 @@ class Siblings:
             else {**beside.to_json(), "p_adjusted": standing.p_adjusted, "verdict": standing.verdict},
         }
 
-    def _pairs(self) -> list[dict[str, Any]]:
+    def _pairs(self) -> list[dict[str, object]]:
         """McNemar's test of every two models."""
         from inklens.evaluation import Comparison
 

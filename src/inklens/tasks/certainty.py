@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from inklens.reader import DigitReader
 from inklens.tasks.judging import evaluate
 from inklens.tasks.model_rows import Size
 from inklens.tasks.session import Session
+
+if TYPE_CHECKING:
+    from inklens.displays import Display, StabilityDisplay, UncertaintyDisplay
 
 Method = Literal["threshold", "cumulative"]
 Scheme = Literal["auto", "curvature", "halves", "bootstrap"]
@@ -122,7 +125,7 @@ class Certainty:
             f"one class, {self.sets.sum(axis=1).mean():.2f} on average.",
         ]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens certainty --json`` without the file name."""
         sizes, counts = np.unique(self.sets.sum(axis=1), return_counts=True)
         return {
@@ -142,7 +145,7 @@ class Certainty:
             "notes": list(self.notes),
         }
 
-    def displays(self) -> dict[str, Any]:
+    def displays(self) -> "dict[str, Display]":
         """Return the calibration curve and the sets, by name."""
         from inklens.displays import CalibrationDisplay, PredictionSetsDisplay
 
@@ -245,7 +248,7 @@ class PictureSet:
     label: str
     probability: float
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return plain values."""
         return {"path": self.name, "set": self.words, "label": self.label, "probability": self.probability}
 
@@ -293,7 +296,7 @@ class CoefficientCertainty:
         """Say it."""
         return self.found.in_words()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens stability --json`` without the file name; one map (rows, cols) a class."""
         names = ["posterior", "sampling"] if self.by_curvature else ["positive", "negative", "mean", "deviation"]
         maps = {
@@ -305,7 +308,7 @@ class CoefficientCertainty:
         shape = self.reader.image_shape
         return rows.reshape(-1, *shape).tolist() if self.has_maps else rows.tolist()
 
-    def display(self) -> Any:
+    def display(self) -> "StabilityDisplay | UncertaintyDisplay":
         """Return the figure.
 
         Raises
@@ -317,10 +320,10 @@ class CoefficientCertainty:
 
         if not self.has_maps:
             raise ParameterError(f"the features {self.reader.features!r} have no maps; leave out -o, or use --json")
-        kind: dict[str, Any] = {"class_names": self.reader.classes, "image_shape": self.reader.image_shape}
+        names, shape = self.reader.classes, self.reader.image_shape
         if isinstance(self.found, Curvature):
-            return UncertaintyDisplay.from_curvature(self.found, **kind)
-        return StabilityDisplay.from_stability(self.found, **kind)
+            return UncertaintyDisplay.from_curvature(self.found, class_names=names, image_shape=shape)
+        return StabilityDisplay.from_stability(self.found, class_names=names, image_shape=shape)
 
 
 def judge_coefficients(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from inklens.progress import Progress
 from inklens.reader import DigitReader
 from inklens.tasks.model_rows import Size, scale_pixels
 from inklens.tasks.session import Session
+
+if TYPE_CHECKING:
+    from inklens.displays import ModelComparisonDisplay
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ class Versus:
     data: str
     notes: tuple[str, ...] = ()
 
-    def to_json(self, *, most: int = 100) -> dict[str, Any]:
+    def to_json(self, *, most: int = 100) -> dict[str, object]:
         """Return the document of ``inklens compare --json`` without the file names."""
         found, (said_a, said_b) = self.comparison, self.predictions
         parting = {
@@ -61,7 +64,7 @@ class Versus:
             "notes": list(self.notes),
         }
 
-    def display(self) -> Any:
+    def display(self) -> "ModelComparisonDisplay":
         """Return the figure: intervals, difference, and pictures on which the models part."""
         from inklens.displays import ModelComparisonDisplay
 

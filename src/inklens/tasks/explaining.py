@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from inklens.explanations import Evidence, Flip, Stroke, Voters, Votes, explain,
 from inklens.reader import DigitReader
 from inklens.tasks.reading import choose_digit
 from inklens.tasks.session import Part, Session, row_name
+
+if TYPE_CHECKING:
+    from inklens.displays import VotesDisplay
 
 Radii = dict[str, dict[str, float]]  # by measure, then "boxed" or "free"
 
@@ -173,7 +176,7 @@ class Poll:
         """Draw the strongest voters each way."""
         return self.display(most=most).save(path)
 
-    def display(self, *, most: int = 20) -> Any:
+    def display(self, *, most: int = 20) -> "VotesDisplay":
         """Return the figure of the strongest voters each way."""
         from inklens.displays import VotesDisplay
 

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class SuspectLabels:
         """Return the given and the suggested label."""
         return self.errors.classes[self.errors.codes[i]], self.errors.classes[self.errors.suggested[i]]
 
-    def entry(self, i: int, *, words: bool) -> dict[str, Any]:
+    def entry(self, i: int, *, words: bool) -> dict[str, object]:
         """Return one suspect as the JSON document lists it."""
         given, suggested = self.names(i)
         return {

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from inklens.tasks.judging import evaluate
 from inklens.tasks.model_rows import Size, pixel_rows, split_rows
 from inklens.tasks.session import Part
 
+if TYPE_CHECKING:
+    from inklens.displays import RadiiDisplay, SeparationDisplay, SilenceDisplay
+    from inklens.linear.estimators import SoftmaxRegression
+
 SECONDS = 60.0  # for the fit without a penalty
 
 
@@ -25,7 +29,7 @@ class Limits:
     """What training rows leave open without a penalty."""
 
     silence: Identifiability
-    model: Any  # SoftmaxRegression with C=inf
+    model: "SoftmaxRegression"  # with C=inf
     n_samples: int
     image_shape: tuple[int, int]
     name: str
@@ -57,19 +61,19 @@ class Limits:
             "status": self.status,
             "separated": separated,
             "optimum_exists": self.model.mle_exists_,
-            "margin": float(self.model.margin_) if separated else None,
+            "margin": self.model.margin_ if separated else None,
             "direction": self.separation_display().unit.tolist() if separated else None,
             "pixels": self.silence.to_json(),
             "words": [self.verdict, *self.silence.in_words()],
         }
 
-    def separation_display(self) -> Any:
+    def separation_display(self) -> "SeparationDisplay":
         """Return the figure of the direction that separates."""
         from inklens.displays import SeparationDisplay
 
         return SeparationDisplay.from_estimator(self.model, image_shape=self.image_shape, n_samples=self.n_samples)
 
-    def silence_display(self) -> Any:
+    def silence_display(self) -> "SilenceDisplay":
         """Return the figure of what the data decide."""
         from inklens.displays import SilenceDisplay
 
@@ -132,7 +136,7 @@ class Radii:
         """Return the places of the rows that the least ink changes, the nearest first."""
         return np.argsort(self.robustness.boxed["l1"], kind="stable")[:most]
 
-    def display(self) -> Any:
+    def display(self) -> "RadiiDisplay":
         """Return the figure of the distribution."""
         from inklens.displays import RadiiDisplay
 

@@ -1,7 +1,7 @@
 """Test images that nearly repeat a training image: what ``inklens data twins`` does."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Twins:
     image_shape: tuple[int, int]
 
     @property
-    def pairs(self) -> list[dict[str, Any]]:
+    def pairs(self) -> list[dict[str, object]]:
         """All pairs, the closest first."""
         return [
             {
