@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
 from inklens.displays.estimators import ImageShape, LinearWeights
 from inklens.displays.maps import ADDS, SUBTRACTS, map_rows
-from inklens.displays.palettes import AGAINST, FOR, LINE
+from inklens.displays.palettes import AGAINST, FOR, LINE, SignedScale
 from inklens.displays.scene import LEADING, TEXT, Reading, Scene, grid, shorten, signed_legend
 from inklens.displays.style import in_default_style
 
@@ -176,7 +176,7 @@ class SeparationDisplay(Display):
         unit[:, (self.direction == self.direction[0]).all(axis=0)] = 0.0  # the same for all classes: not used
         scale = symmetric_scale(unit, scale=scale)
         tiles = grid(len(unit), unit.shape[1:], scene.width, captions=self.class_names)
-        top = map_rows(scene, 0, tiles, unit, self.class_names, scale, palette, True)
+        top = map_rows(scene, 0, tiles, unit, self.class_names, SignedScale(scale, palette, black_zeros=True))
         zeros = "the pixel takes no part" if np.any(unit == 0) else None
         top = signed_legend(scene, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
         scene.paragraph(top + 4, self.sentence)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from inklens.displays.base import WIDE, Display, as_maps, class_weights, symmetric_scale
 from inklens.displays.estimators import Certified, ImageShape, LinearWeights
-from inklens.displays.palettes import INK, LINE, MISTAKE, NEITHER, signed_pixels
+from inklens.displays.palettes import INK, LINE, MISTAKE, NEITHER, SignedScale
 from inklens.displays.scene import (
     BOLD,
     LEADING,
@@ -100,7 +100,8 @@ class CoefficientMapsDisplay(Display):
         scene = Scene(ax, width)
         scale = symmetric_scale(self.coef, scale=scale)
         tiles = grid(len(self.coef), self.coef.shape[1:], scene.width, captions=self.class_names)
-        top = map_rows(scene, 0, tiles, self.coef, self.class_names, scale, palette, black_zeros)
+        colours = SignedScale(scale, palette, black_zeros)
+        top = map_rows(scene, 0, tiles, self.coef, self.class_names, colours)
         zeros = ZEROS if black_zeros and self.n_zeros else None
         signed_legend(scene, top, scale, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=zeros)
         return self._finish(scene)
@@ -166,7 +167,8 @@ class MapComparisonDisplay(Display):
             own = common or symmetric_scale(coef, scale=scale)
             words = f"{title}: {_zero_words(coef)}" + ("" if common else f", full colour ±{own:.2g}")
             top = scene.paragraph(top, words, size=TITLE, weight=BOLD) + 2
-            top = map_rows(scene, top, tiles, coef, self.class_names, own, palette, True) + 4
+            colours = SignedScale(own, palette, black_zeros=True)
+            top = map_rows(scene, top, tiles, coef, self.class_names, colours) + 4
         return signed_legend(scene, top, common, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)
 
 
@@ -325,8 +327,9 @@ class EvidenceDisplay(Display):
         names = self.class_names
         tiles = grid(len(names), self.image.shape, scene.width - margin, captions=names, smallest=40)
         block = 2 * TEXT * LEADING + 2 * tiles.tile_height + 14
+        upper, lower = SignedScale(scale, palette), SignedScale(evidence_scale, palette)
         for k in range(len(self.coef)):
-            self._column(scene, k, margin + tiles.left(k), tiles.row(k) * block, tiles, scale, evidence_scale, palette)
+            self._column(scene, k, (margin + tiles.left(k), tiles.row(k) * block), tiles, upper, lower)
         for row in range(tiles.rows):
             top = row * block + 2 * TEXT * LEADING
             scene.words(8, top - TEXT * LEADING, "z", ha="center")
@@ -343,13 +346,13 @@ class EvidenceDisplay(Display):
         self,
         scene: Scene,
         k: int,
-        left: float,
-        top: float,
+        corner: tuple[float, float],
         tiles: Grid,
-        scale: float,
-        evidence_scale: float,
-        palette: str,
+        upper: SignedScale,
+        lower: SignedScale,
     ) -> None:
+        """Draw a class: its name and score, w_k, and x * w_k beneath."""
+        left, top = corner
         best = k == int(self.scores.argmax())
         centre = left + tiles.tile_width / 2
         weight = BOLD if best else "normal"
@@ -357,13 +360,12 @@ class EvidenceDisplay(Display):
         top = scene.words(centre, top, name, ha="center", weight=weight)
         top = scene.words(centre, top, number(self.scores[k], ".1f"), ha="center", weight=weight)
         size = (tiles.tile_width, tiles.tile_height)
-        pixels = signed_pixels(self.coef[k], scale, palette=palette, black_zeros=False)
-        scene.picture(left, top, *size, pixels, reading=Reading(f"coefficient for {self.class_names[k]}", self.coef[k]))
+        reading = Reading(f"coefficient for {self.class_names[k]}", self.coef[k])
+        scene.picture(left, top, *size, upper.pixels(self.coef[k]), reading=reading)
         scene.box(left, top, *size, edge=LINE)
         top += tiles.tile_height + 4
-        lower = signed_pixels(self.contributions[k], evidence_scale, palette=palette, black_zeros=False)
         reading = Reading(f"what the ink adds for {self.class_names[k]}", self.contributions[k])
-        scene.picture(left, top, *size, lower, reading=reading)
+        scene.picture(left, top, *size, lower.pixels(self.contributions[k]), reading=reading)
         scene.box(left, top, *size, edge=LINE)
         inked = zip(*np.nonzero(self.contributions[k]), strict=True)
         scene.hover(left, top, *size, {(row, col): self._value(k, row, col) for row, col in inked}, self.image.shape)
@@ -379,13 +381,12 @@ def map_rows(
     tiles: Grid,
     coef: np.ndarray,
     names: Sequence[str],
-    scale: float,
-    palette: str,
-    black_zeros: bool,
+    colours: SignedScale,
+    *,
     what: str = "coefficient",
 ) -> float:
     """Place one titled map per class from `top` down; return where the next thing would stand."""
-    pictures = [signed_pixels(values, scale, palette=palette, black_zeros=black_zeros) for values in coef]
+    pictures = [colours.pixels(values) for values in coef]
     readings = [Reading(f"{what} for {name}", values) for name, values in zip(names, coef, strict=True)]
     return picture_rows(scene, top, tiles, pictures, names, readings=readings)
 

@@ -1,5 +1,6 @@
 """Colours, each with one meaning: neutrals, roles of answers and ink, and signed maps whose exact zeros are black."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -80,6 +81,19 @@ def signed_pixels(values: np.ndarray, scale: float, *, palette: str, black_zeros
     if black_zeros:
         pixels[values == 0] = BLACK
     return pixels
+
+
+@dataclass(frozen=True)
+class SignedScale:
+    """How maps that belong together are coloured: as `signed_pixels` takes it, once for all of them."""
+
+    full: float  # value of the full colours
+    palette: str
+    black_zeros: bool = False
+
+    def pixels(self, values: np.ndarray) -> np.ndarray:
+        """Colour one map (rows, cols)."""
+        return signed_pixels(values, self.full, palette=self.palette, black_zeros=self.black_zeros)
 
 
 def ink_pixels(frame: np.ndarray) -> np.ndarray:

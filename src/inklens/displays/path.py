@@ -12,7 +12,7 @@ from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.estimators import ImageShape
 from inklens.displays.maps import ADDS, SUBTRACTS, ZEROS, map_rows
 from inklens.displays.numbers import share_ticks
-from inklens.displays.palettes import INK, LINE, MUTED, TEST, TRAINING
+from inklens.displays.palettes import INK, LINE, MUTED, TEST, TRAINING, SignedScale
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Reading, Scene, grid, signed_legend, wrap
 from inklens.displays.style import in_default_style
 from inklens.errors import DataError
@@ -227,7 +227,8 @@ class PathDisplay(Display):
             scale = symmetric_scale(coef)
             title = f"{self._point_words(point)}; full colour ±{scale:.2g}"
             top = scene.paragraph(top, title, weight=BOLD) + 2
-            top = map_rows(scene, top, tiles, coef[: len(names)], names, scale, palette, True) + 4
+            colours = SignedScale(scale, palette, black_zeros=True)
+            top = map_rows(scene, top, tiles, coef[: len(names)], names, colours) + 4
         if len(names) < len(self.class_names):
             top = scene.paragraph(top, f"The first {len(names)} of {len(self.class_names)} classes.", color=MUTED) + 4
         signed_legend(scene, top, None, palette=palette, adds=ADDS, subtracts=SUBTRACTS, zeros=ZEROS)

@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.typing import ColorType
 
-from inklens.displays.palettes import INK, LINE, signed_colormap
+from inklens.displays.palettes import INK, LINE, colour_words, signed_colormap
 from inklens.displays.style import FONT
 from inklens.quiet import quiet
 
@@ -329,7 +329,7 @@ def signed_legend(
     scene.box(0, top, bar_width, bar_height, edge=LINE)
     ends = ("full", "full") if scale is None else (f"≤ −{scale:.2g}", f"≥ {scale:.2g}")
     scale_labels(scene, top + bar_height + 1, bar_width, (ends[0], "0", ends[1]))
-    colour_adds, colour_subtracts = palette.split("-")
+    colour_adds, colour_subtracts = colour_words(palette)
     sentences = [f"{colour_adds}: {adds}", f"{colour_subtracts}: {subtracts}", f"{pale}: hardly matters"]
     left = bar_width + 14
     if scene.width - left < 200:

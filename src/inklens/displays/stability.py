@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from inklens.displays.base import WIDE, Display, as_maps, symmetric_scale
 from inklens.displays.estimators import ImageShape
 from inklens.displays.maps import map_rows, picture_rows
-from inklens.displays.palettes import INK, LINE, MUTED, signed_colormap
+from inklens.displays.palettes import INK, LINE, MUTED, SignedScale, colour_words, signed_colormap
 from inklens.displays.path import NEVER, ORDER
 from inklens.displays.scene import BOLD, LEADING, TEXT, TITLE, Scene, grid, number, scale_labels, wrap
 from inklens.displays.style import in_default_style
@@ -108,7 +108,8 @@ class StabilityDisplay(Display):
         title = f"How often {self.n_refits} refits on other rows choose each coefficient, and with which sign"
         top = scene.paragraph(0, title, size=TITLE, weight=BOLD) + 3
         signed = np.where(self.frequency == 0.0, 0.0, self.positive - self.negative + np.finfo(float).tiny)
-        top = map_rows(scene, top, tiles, signed, self.class_names, 1.0, palette, True, "share of refits, signed,")
+        colours = SignedScale(1.0, palette, black_zeros=True)
+        top = map_rows(scene, top, tiles, signed, self.class_names, colours, what="share of refits, signed,")
         top = _sign_legend(scene, top, palette) + 10
         top = self._pixels(scene, top)
         for sentence in self.words:
@@ -237,13 +238,13 @@ class UncertaintyDisplay(Display):
         title = f"Coefficients more than two deviations from zero ({self.n_clear:,} of {self.coef.size:,})"
         top = scene.paragraph(0, title, size=TITLE, weight=BOLD) + 3
         shown = np.where(self.clear, self.coef, 0.0)
-        below = map_rows(scene, top, tiles, shown, self.class_names, scale, palette, False)
+        below = map_rows(scene, top, tiles, shown, self.class_names, SignedScale(scale, palette))
         for k, clear in enumerate(self.clear):
             left, y = tiles.left(k), top + TEXT * LEADING + tiles.row(k) * (below - top) / tiles.rows
             texts = {(row, col): self._value(k, row, col) for row, col in zip(*np.nonzero(clear), strict=True)}
             scene.hover(left, y, tiles.tile_width, tiles.tile_height, texts, clear.shape)
         top = below
-        adds, subtracts = palette.split("-")
+        adds, subtracts = colour_words(palette)
         legend = f"{adds} adds, {subtracts} subtracts, full colour ±{scale:.2g}; white cannot be told from zero."
         top = scene.paragraph(top, legend) + 10
         top = scene.paragraph(top, f"Standard deviation {self.kind}", size=TITLE, weight=BOLD) + 3
@@ -305,7 +306,7 @@ def _sign_legend(scene: Scene, top: float, palette: str) -> float:
     scene.picture(0, top, bar, 9, signed_colormap(palette)(np.linspace(0, 1, 129), bytes=True)[None, :, :3])
     scene.box(0, top, bar, 9, edge=LINE)
     scale_labels(scene, top + 10, bar, ("always −", "0", "always +"))
-    adds, subtracts = palette.split("-")
+    adds, subtracts = colour_words(palette)
     words = f"{adds}: adds to the class · {subtracts}: subtracts · pale: chosen now and then · black: in no refit"
     left, y = (bar + 14, top - 2) if scene.width - bar > 214 else (0.0, top + 10 + LINE_HEIGHT)
     return max(scene.words(left, y, wrap(words, scene.width - left)), top + 10 + LINE_HEIGHT)

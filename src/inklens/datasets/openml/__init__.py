@@ -1,1 +1,1 @@
-"""Data sets of OpenML: found by `client`, fetched by `download`, read by `arff`, kept by `cache`; `catalogue` has names."""
+"""Data sets of OpenML: `client` finds, `download` fetches, `arff` reads, `cache` keeps, `catalogue` names."""
