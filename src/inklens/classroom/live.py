@@ -8,7 +8,7 @@ import secrets
 import time
 from array import array
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from inklens.classroom.drawn import MAX_LABEL, MAX_NAME, N_PIXELS, Drawn
@@ -52,7 +52,7 @@ class Rates:
     ([True, True, False], True)
     """
 
-    def __init__(self, *, per_second: float, at_once: int, now=time.monotonic) -> None:
+    def __init__(self, *, per_second: float, at_once: int, now: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._most, self._now = per_second, at_once, now
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # what is left, and when that was
 

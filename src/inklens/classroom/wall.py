@@ -1,13 +1,12 @@
 """The class's wall in numbers: what a model reads, what the class expected, and what its digits are worth to a fit."""
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inklens.classroom.drawn import N_PIXELS, SIDE, ClassDigits
 from inklens.errors import DataError
+from inklens.evaluation.counts import confusion_matrix
 from inklens.evaluation.intervals import Proportion, proportion
 from inklens.progress import Progress
 from inklens.reader import DigitReader
@@ -193,7 +192,7 @@ def make_wall(
         labels,
         answers,
         proba[np.arange(len(labels)), [place[label] for label in labels.tolist()]],
-        _confusion(labels, answers, classes),
+        confusion_matrix(labels, answers, classes),
         _judge_guesses(kept, answers),
         refitted,
         tuple(notes),
@@ -204,14 +203,6 @@ def frames_of(drawn: ClassDigits) -> np.ndarray:
     """Return the digits as frames (n, 28, 28) from 0 to 1."""
     pixels = np.frombuffer(b"".join(digit.pixels for digit in drawn.digits), np.uint8)
     return pixels.reshape(-1, SIDE, SIDE) / np.float32(FULL_INK)
-
-
-def _confusion(labels: np.ndarray, answers: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    place = {name: k for k, name in enumerate(classes)}
-    counts = np.zeros((len(classes), len(classes)), int)
-    for pair, n in Counter(zip(labels.tolist(), answers.tolist(), strict=True)).items():
-        counts[place[pair[0]], place[pair[1]]] = n
-    return counts
 
 
 def _judge_guesses(drawn: ClassDigits, answers: np.ndarray) -> Guesses:

@@ -7,6 +7,7 @@ and nbclient runs it.
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,7 +108,7 @@ def run_notebook(book: "NotebookNode", folder: Path, progress: Progress) -> None
 
 
 @contextlib.contextmanager
-def _quiet_debugger():
+def _quiet_debugger() -> Iterator[None]:
     """Spare the kernel's warning about frozen modules, which only matters in a debugger."""
     before = os.environ.get("PYDEVD_DISABLE_FILE_VALIDATION")
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"

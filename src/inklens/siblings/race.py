@@ -9,10 +9,14 @@ from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from inklens.siblings.child import Job, PairJob, work
 from inklens.siblings.pair import Duelled
 from inklens.siblings.results import Outcome
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 PRELOADED = ["inklens.siblings.child", "sklearn.neighbors", "sklearn.ensemble", "inklens.photos"]
 START_S = 120.0  # for a process to load what it needs, on a very busy machine
@@ -84,7 +88,7 @@ def race(jobs: Sequence[Work], *, n_jobs: int) -> Iterator[Step | Result]:
             runner.end()
 
 
-def _context():  # of multiprocessing; its types differ from system to system
+def _context() -> "ForkServerContext | SpawnContext":
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")

@@ -44,7 +44,9 @@ class StoppableAdaBoost(AdaBoostClassifier):
         """Set when to stop, by ``time.perf_counter``."""
         self._deadline, self._tell = deadline, tell
 
-    def _boost(self, iboost, X, y, sample_weight, random_state):
+    def _boost(
+        self, iboost: int, X: object, y: object, sample_weight: object, random_state: object
+    ) -> tuple[np.ndarray | None, float | None, float | None]:
         if iboost and time.perf_counter() > self._deadline:
             return None, None, None
         self._tell(iboost, self.n_estimators)

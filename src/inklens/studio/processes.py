@@ -16,18 +16,22 @@ from dataclasses import dataclass
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
 
 from inklens.studio import children
 from inklens.studio.box import Box
 from inklens.studio.messages import Message, receive, send
 from inklens.studio.problems import Problem
 
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
+
 LOG = logging.getLogger("inklens.studio")
 PRELOADED = ["inklens.studio.preload"]
 JOIN_SECONDS = 2.0
 
 
-def _context():  # of multiprocessing; its types differ from system to system
+def _context() -> "ForkServerContext | SpawnContext":
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")

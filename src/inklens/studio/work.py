@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -29,6 +29,9 @@ from inklens.studio.messages import Message
 from inklens.tasks import comparing, judging, mistakes
 from inklens.tasks.exporting import export_page, pack_model
 from inklens.tasks.session import Part, Session
+
+if TYPE_CHECKING:
+    from inklens.datasets import Dataset
 
 FULL_INK = 255
 MODELS_KEPT, SESSIONS_KEPT = 8, 3
@@ -339,7 +342,7 @@ def opened(question: Message) -> Iterator[None]:
         yield
 
 
-def _summary(dataset) -> Json:  # of a `Dataset`
+def _summary(dataset: "Dataset") -> Json:
     return plain(
         {
             "n_samples": len(dataset),
@@ -417,7 +420,7 @@ def _smaller(picture: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
 
-def plain(value):  # any JSON value, and gives one
+def plain(value: Any) -> Any:  # a value, or a document, of what JSON can hold or NumPy has
     """Return what JSON can hold: NaN and infinity become null.
 
     >>> plain({"a": [1.5, float("nan")], "b": np.float32(2)})

@@ -8,6 +8,7 @@ import numpy as np
 
 from inklens.datasets import load_dataset
 from inklens.errors import ParameterError
+from inklens.linear.driver import Solution
 from inklens.linear.path import SoftmaxPath, softmax_path
 from inklens.linear.rows.rows import Rows
 from inklens.progress import Progress
@@ -109,7 +110,7 @@ def follow(
     rows = split_rows(dataset, train=train, test=test, seed=seed)
     X_train, X_test = pixel_rows(rows.X_train), pixel_rows(rows.X_test)
 
-    def count(index: int, value: float, solution) -> None:
+    def count(index: int, value: float, solution: Solution) -> None:
         if progress is not None:
             progress(index + 1, points, f"C = {value:.3g}")
 

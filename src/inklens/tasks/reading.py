@@ -91,11 +91,11 @@ def read(
 @contextmanager
 def _pool_map(one: Callable, pictures: list[str], jobs: int) -> Iterator[Iterator[PictureReading]]:
     """Yield the answers in order; a process that a decoder brought down costs the answers it still owed."""
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    def answer(path: str, waiting) -> PictureReading:
+    def answer(path: str, waiting: "Future[PictureReading]") -> PictureReading:
         try:
             return waiting.result()
         except BrokenProcessPool:

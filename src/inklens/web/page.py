@@ -14,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import numpy as np
@@ -24,6 +25,9 @@ from inklens.reprs import MOST_TILES, map_tiles
 from inklens.web.bundle import LANGUAGES, joined_once, read_static
 from inklens.web.payload import Samples, WebPath, WebReader, parse, web_model
 from inklens.web.tokens import ModuleError
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 ENTRY, BOOT, TEMPLATE, TEXTS = "hosts/page.js", "hosts/boot.js", "page.html", "texts/page.json"
 BRIDGE, FRAME = "hosts/bridge.js", "frame.html"
@@ -298,7 +302,7 @@ class _Still:
 
 
 @lru_cache(maxsize=2)
-def _template(name: str):
+def _template(name: str) -> "Template":
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
