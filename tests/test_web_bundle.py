@@ -289,14 +289,12 @@ class TestInABrowser:
             (tmp_path / name).write_text(source)
             window.files[f"d/{name}"] = source
         window.files["d.js"] = joined("top.js", folder=tmp_path)
-        window.files["d-default.js"] = joined("top.js", folder=tmp_path, as_default=True)
-        told = """async (url) => { let m = await import(url); m = m.default ?? m;
+        told = """async (url) => { const m = await import(url);
             return [m.words, await m.later(), m.Named.name2, [...m.twice(1)], m.name, m.base(),
                 Object.keys(m).sort()]; }"""
         modules = window.evaluate(told, f"{FACE}/d/top.js")
         assert modules[0] == ["left1", "right2", 3, 6, 3, 17, 2]
         assert window.evaluate(told, f"{FACE}/d.js") == modules
-        assert window.evaluate(told, f"{FACE}/d-default.js") == modules
 
     def test_the_face_joined_computes_what_its_modules_compute(self, window):
         window.files["joined.js"] = joined("core.js")

@@ -20,8 +20,6 @@ from inklens.studio.messages import Message, receive, send
 NICENESS = 10  # of long computations: whoever draws goes first
 PATHS = re.compile(r"(?<![\w.~])~?/(?:[^\s/'\"]+/)+([^\s/'\"]*)")
 
-Answering = Callable[[Message], Message]
-
 
 def answer_questions(connection: Connection) -> None:
     """Answer questions until the parent is gone."""

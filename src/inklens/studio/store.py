@@ -170,15 +170,16 @@ class Store:
                 507, "folder-full", f"the studio keeps {limits.MAX_FOLDER_BYTES // limits.MB:,} MB; delete something"
             )
 
-    def add_model(self, content: bytes, known: Mapping[str, object], *, web: bytes | None = None) -> dict[str, object]:
+    def add_model(self, content: bytes, known: Mapping[str, object]) -> dict[str, object]:
         """Keep a model file; the same content is the same model, and keeps its name."""
         entry = identifier(content)
-        self.check_room(len(content) + len(web or b""))
+        self.check_room(len(content))
         with self.locked():
             there = self.models._read(self.models.path(entry, ".json"))
-            files = {".inklens": content} if web is None else {".inklens": content, ".web": web}
             kept = {} if there is None else {"name": there["name"], "created": there["created"]}
-            return self.models.put(entry, {"created": now(), **known, **kept, "bytes": len(content)}, files)
+            return self.models.put(
+                entry, {"created": now(), **known, **kept, "bytes": len(content)}, {".inklens": content}
+            )
 
     def add_digit(self, pixels: bytes, known: Mapping[str, object]) -> dict[str, object]:
         """Keep a digit."""

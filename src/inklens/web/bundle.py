@@ -77,7 +77,7 @@ class Module:
         return self.name.startswith(f"{VENDOR}/")
 
 
-def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False, language: str | None = None) -> str:
+def joined(entry: str, *, folder: Folder | None = None, language: str | None = None) -> str:
     """Return the source of one module that does what `entry` does with all that it imports.
 
     Parameters
@@ -86,8 +86,6 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
         A file below the folder, such as ``"hosts/page.js"``.
     folder : Path, optional
         Of the modules; by default, that of the face.
-    as_default : bool
-        Export one object with all that `entry` exports, instead of each by its name.
     language : {"en", "de"}, optional
         The only one whose texts are kept; by default, all are.
 
@@ -101,11 +99,7 @@ def joined(entry: str, *, folder: Folder | None = None, as_default: bool = False
     modules = list(_in_order(entry, folder, language))
     names = _names(modules)
     last = modules[-1]
-    end = ""
-    if as_default:
-        end = f"export default {names[last.name]};\n"
-    elif last.exports:
-        end = f"export const {{{','.join(last.exports)}}}={names[last.name]};\n"
+    end = f"export const {{{','.join(last.exports)}}}={names[last.name]};\n" if last.exports else ""
     return _text(modules, names, folder) + end
 
 
