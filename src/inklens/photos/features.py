@@ -20,7 +20,6 @@ from inklens.photos.threads import product
 
 SIDE = 28
 DIRECTIONS = 8  # of the full circle: a stroke's left edge and its right edge are told apart
-TUNING_POWER = 3  # power of the projection: halves the response 37 degrees off its direction
 LEVELS = ((7, 4.0), (4, 8.0))  # (cells per side, pixels between their centres)
 CENTRE = 14.0  # row and column of the centre of mass
 ROW_SPREAD, COL_SPREAD = 5.2, 4.2  # standard deviation of the ink in pixels, medians of MNIST
@@ -209,7 +208,7 @@ def edge_maps(frames: np.ndarray) -> np.ndarray:
     half = DIRECTIONS // 2
     for k, angle in enumerate(np.arange(half) * np.pi / half):
         along = np.float32(np.cos(angle)) * across + np.float32(np.sin(angle)) * down
-        cube = along * along * along
+        cube = along * along * along  # halves the response 37 degrees off its direction
         np.maximum(cube, 0, out=maps[:, k])
         np.maximum(-cube, 0, out=maps[:, k + half])
     return maps
