@@ -94,7 +94,7 @@ class DigitPage:
         return Shown(
             _address(png(levels)),
             f"the frame of digit {self.number}, 28 by 28 pixels, light ink on black",
-            f"28 × 28 pixels, {inked} of them with ink; together the ink of {levels.sum() / FULL:.1f} full pixels.",
+            f"28 × 28 pixels, {inked} of them with ink; together {levels.sum() / FULL:.1f} full pixels of ink.",
         )
 
     @cached_property

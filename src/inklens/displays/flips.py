@@ -25,7 +25,7 @@ SIGN_COLOUR = "#ffffff"
 MIN_SHADE = 0.12  # of the full colour, so that the smallest change can just be seen
 
 _WHAT = {
-    "ink": ("Least ink", "ink of {} full pixels", "less ink"),
+    "ink": ("Least ink", "{} full pixels of ink", "less ink"),
     "energy": ("Least energy", "a sum of squares of {}", "less energy"),
     "pixels": ("Fewest pixels", "{} pixels", "fewer pixels"),
 }
@@ -149,7 +149,7 @@ class FlipDisplay(Display):
         pixels = self._ink.pixels_changed
         what = f"{self.title}: {unit.format(self._size(self.cost))} "
         if self.norm == "pixels":
-            what += f"change, ink of {self._ink.ink_changed:.2f} full pixels in all"
+            what += f"change, {self._ink.ink_changed:.2f} full pixels of ink in all"
         else:
             what += f"changed, in {pixels} pixel{'s' if pixels != 1 else ''}"
         said = [f"{what}."]
