@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix
 
 from inklens.datasets.dataset import Dataset
 from inklens.displays import (
+    NARROW,
     PALETTES,
+    WIDE,
     ByHandDisplay,
     CoefficientMapsDisplay,
     ConfusionMatrixDisplay,
@@ -227,3 +230,20 @@ def test_a_path_refuses_numbers_that_do_not_belong_together():
         PathDisplay(
             [0.1, 1.0], np.zeros((2, 2, 3, 3)), class_names=["a", "b"], entry_order=[], accuracies={"test": [0.5]}
         )
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_the_legend_of_pixels_in_use_lies_on_no_curve(width):
+    """Whatever the shape of the curve: here all pixels come at once, and stay."""
+    coefs = np.zeros((6, 3, 8, 8))
+    coefs[1:] = 1.0
+    display = PathDisplay(np.geomspace(1e-3, 10, 6), coefs, class_names="abc", entry_order=np.arange(64)).plot(
+        width=width
+    )
+    display.figure_.draw_without_rendering()
+    chart = next(axes for axes in display.figure_.findobj(Axes) if axes.get_legend())
+    legend = chart.get_legend().get_window_extent()
+    for curve in chart.get_lines():
+        path = curve.get_transform().transform_path(curve.get_path())
+        if len(path.vertices) > 2:  # not the lines that mark points
+            assert not path.intersects_bbox(legend, filled=False), curve.get_label()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LINE_HEIGHT = TEXT * LEADING
 CHART_HEIGHT = 140.0  # points
+LEGEND_HEIGHT = 36.0  # points: two lines
 ORDER = colormaps["viridis"]  # dark to light, even to the eye with every common kind of colour vision
 NEVER = (229, 232, 236)  # flat grey, on no colour of the order
 STAGES = (0.1, 1 / 3, 1.0)  # shares of the last point's pixels at which maps are shown
@@ -149,6 +150,7 @@ class PathDisplay(Display):
         self._curve(used, self.n_nonzeros / size, MUTED, "--", f"coefficients (of {size:,})")
         used.set_ylim(bottom=0)
         share_ticks(used, "y", most=7)
+        used.set_ylim(top=used.get_ylim()[1] * CHART_HEIGHT / (CHART_HEIGHT - LEGEND_HEIGHT))  # room for the legend
         self._legend(used, "upper left")
         below = LINE_HEIGHT + CHART_HEIGHT + 48
         if not self.accuracies:

@@ -82,7 +82,7 @@ class RadiiDisplay(Display):
         left = 42.0
         columns = len(self.radii) if scene.width >= len(self.radii) * (150 + GAP) else 1
         panel = (scene.width - left - (columns - 1) * (GAP + left)) / columns - TICK
-        block = TEXT * LEADING + PANEL_HEIGHT + 2.6 * TEXT * LEADING
+        block = TEXT * LEADING + PANEL_HEIGHT + (2.6 if columns > 1 else 3.4) * TEXT * LEADING
         for number, measure in enumerate(self.radii):
             x = left + number % columns * (panel + TICK + GAP + left)
             self._panel(scene, measure, x, number // columns * block, panel)
