@@ -43,6 +43,7 @@ def face(running):
         page.on("pageerror", lambda error: face.faults.append(f"error: {error}"))
         page.on("request", lambda request: watch(request.url, running.address, face.faults))
         page.goto(f"{running.address.rstrip('/')}/#view=train&lang=en")
+        face.ready = page.evaluate("inklens.ready.then((ready) => ready === inklens && !!inklens.app)")
         page.wait_for_selector(".models li")
         yield face
         assert not face.faults, face.faults
@@ -65,6 +66,11 @@ def fit(face, *arguments, **options):
     plan(face, *arguments, **options)
     face.page.get_by_role("button", name="Fit", exact=True).click()
     face.page.locator(".outcome .proof-hints").wait_for(state="attached")
+
+
+def test_whoever_waits_for_the_model_may_do_so_from_the_beginning(face):
+    """As on an exported page and in a notebook: `inklens.ready` is there as soon as the page is."""
+    assert face.ready
 
 
 def is_steady(face):

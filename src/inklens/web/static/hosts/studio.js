@@ -11,6 +11,10 @@ import { door } from './door.js';
 /** What is seen first; hosts/studio_views.js brings the others. */
 const VIEWS = [draw, see, ...['fool', 'penalty', 'judge', 'train', 'learn'].map(awaited)];
 
+const outcome = {};
+const ready = new Promise((keep, fail) => Object.assign(outcome, { keep, fail }));
+ready.catch(() => {}); // what went wrong is shown; whoever waits for it hears it, too
+globalThis.inklens = { ready };
 start();
 
 async function start() {
@@ -22,13 +26,15 @@ async function start() {
     const spoken = navigator.language.slice(0, 2);
     const language = spoken in LANGUAGES ? spoken : 'en';
     const app = mount(root, { bytes, language, host: { kind: 'studio', api, library }, views: VIEWS });
-    globalThis.inklens = door(app);
+    Object.defineProperties(globalThis.inklens, Object.getOwnPropertyDescriptors(door(app)));
+    outcome.keep(globalThis.inklens);
     app.fill((await library.open(library.current.value)).bytes);
     document.head.append(Object.assign(document.createElement('script'), { type: 'module', src: '/views.js' }));
   } catch (error) {
     const words = Object.assign(document.createElement('p'), { className: 'state error', textContent: error.message });
     words.setAttribute('role', 'alert');
     root.replaceChildren(words);
+    outcome.fail(error);
   }
 }
 
