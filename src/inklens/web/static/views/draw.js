@@ -55,7 +55,7 @@ function showStep(app, tile, step) {
   tile.item.classList.toggle('skipped', !step);
   const title = html`<strong>${app.t(`draw.name.${tile.name}`)}</strong>`;
   if (!step) {
-    render(html`${title}<span>${app.t('draw.step.skipped')}</span>`, tile.words);
+    render(html`${title}<span>${app.t(app.isBlank.value ? 'draw.step.waiting' : 'draw.step.skipped')}</span>`, tile.words);
     return;
   }
   const { picture, rows, cols } = step;
