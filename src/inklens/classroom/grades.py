@@ -276,7 +276,7 @@ def _overview(check: ClassCheck, grades: Mapping[str, Grade], pages: Mapping[str
     counts = {
         "hand-ins": len(check.rows),
         "without a question": sum(row.is_ok for row in check.rows),
-        "to look at": sum(not row.is_ok and not row.reason for row in check.rows),
+        "with a question": sum(not row.is_ok and not row.reason for row in check.rows),
         "not readable": sum(bool(row.reason) for row in check.rows),
     }
     context = {
