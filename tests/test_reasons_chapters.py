@@ -40,6 +40,8 @@ def page_of(reasons):
 
 def test_every_chapter_is_told_of_an_l2_model_on_pixels(told):
     assert [chapter.id for chapter in told.chapters()] == list(TITLES)
+    assert not told.left_out
+    assert not render("reasons/left_out.html", chapters=[], context={"r": told}).strip()
     page = page_of(told)
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
@@ -90,6 +92,9 @@ def test_what_a_model_cannot_have_is_left_out(digits):
     assert "votes" not in sparse.facts
     assert "why" in sparse.facts
     assert 'id="votes"' not in page_of(sparse)
+    end = render("reasons/left_out.html", chapters=[], context={"r": sparse})
+    assert TITLES["votes"] in end
+    assert "L2 penalty" in end
     some = reasons_chapters(subject(digits, (28, 28)), ["why"])
     assert list(some.facts) == ["why"]
 

@@ -1,6 +1,7 @@
 """Chapters about reasons, for the tutorial's page and a model's: why, what would change it, who voted, doubts, limits.
 
-A chapter that a model or its data cannot have (votes without an L2 penalty, exact radii off the pixels) is left out.
+A chapter that a model or its data cannot have (votes without an L2 penalty, exact radii off the pixels) is left out,
+and the page says why at its end.
 """
 
 from collections.abc import Callable, Sequence
@@ -92,11 +93,12 @@ class Subject:
 
 @dataclass(eq=False)
 class Reasons:
-    """What the chapters show and speak of."""
+    """What the chapters show and speak of, and why others are left out."""
 
     words: str
     figures: list[ReportFigure] = field(default_factory=list)
-    facts: dict[str, dict[str, object]] = field(default_factory=dict)
+    facts: dict[str, dict[str, object]] = field(default_factory=dict)  # by chapter
+    left_out: dict[str, str] = field(default_factory=dict)  # title of the chapter: why
 
     def chapters(self) -> list[Chapter]:
         """Return the chapters that have something to tell, in reading order."""
@@ -133,7 +135,8 @@ def reasons_chapters(
             step(number, TITLES[name])
         try:
             built = _BUILDERS[name](subject)
-        except InklensError:
+        except InklensError as error:
+            reasons.left_out[TITLES[name]] = str(error)
             continue
         if built is not None:
             reasons.facts[name], figures = built
