@@ -422,9 +422,10 @@ def test_the_engine_follows_from_the_problem():
 
     for penalty in (ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0)):
         for shape in ((30, 4), (3000, 400), (30, 2000)):
-            small = size(*shape) <= 5e9
-            method = solvers.choose(problem(*shape, penalty))
+            small, made = size(*shape) <= 5e9, problem(*shape, penalty)
+            method = solvers.choose(made)
             expected = interior.PROXIMAL_THEN_INTERIOR if small else prox_newton.PROXIMAL_NEWTON
+            expected = few.PROXIMAL_THEN_WHOLE if few.has_room(made) else expected
             assert method is (few.FEW_COEFFICIENTS if shape == (30, 4) else expected), shape
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0))) is newton.NEWTON
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0))) is newton.CONTINUATION

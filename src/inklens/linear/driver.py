@@ -46,6 +46,7 @@ LEAST_ACCURACY = 1e-10  # float64 proves no more
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
     few.FEW_COEFFICIENTS,
+    few.PROXIMAL_THEN_WHOLE,
     interior.PROXIMAL_THEN_INTERIOR,
     prox_newton.PROXIMAL_NEWTON,
     newton.CONTINUATION,
