@@ -33,7 +33,7 @@ GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, a
 EXACT_ROW = 2.5e-8  # seconds of a row in a pass in float64, beyond one in float32
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
-FACES = 4.0  # of a quadratic with thresholds, about
+FACES = 1.5  # factors of all pairs that a quadratic with thresholds takes: 0.5 to 1.8 on six tables
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
 
 
