@@ -247,7 +247,8 @@ def _cheapest(
 
 def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
     """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
-    return costs.matrix_step_seconds(problem, n_pairs, MATRIX_SWEEPS, has_face=not is_far)
+    sweeps = costs.sweep_seconds(n_pairs, MATRIX_SWEEPS, has_face=not is_far)
+    return sampling.hessian_seconds(problem, n_pairs) + sweeps
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------
@@ -293,7 +294,7 @@ def _surrogate(
     damping: float,
     grams: Grams | None,
 ) -> Surrogate:
-    if grams is not None and grams.seconds(pairs.features) > costs.edge_seconds(problem, len(pairs.classes)):
+    if grams is not None and grams.seconds(pairs.features) > sampling.hessian_seconds(problem, len(pairs.classes)):
         grams = None
     threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
     threshold = 0.0 if grams is not None else threshold
@@ -310,7 +311,7 @@ def _surrogate(
     )
     curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
-    sum_up = costs.edge_seconds(problem, len(pairs.classes)) if grams is None else grams.seconds(pairs.features)
+    sum_up = sampling.hessian_seconds(problem, len(pairs.classes)) if grams is None else grams.seconds(pairs.features)
     seconds = sum_up + costs.factor_seconds(len(pairs.classes), 1)
     return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial, seconds)
 

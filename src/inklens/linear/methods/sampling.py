@@ -19,7 +19,7 @@ THRESHOLD_PER_NONZERO = 1.4e-5  # mean row weights, for each non-zero of a colum
 FAR_RATIO = 4.0  # on the threshold, on the way down to the penalty that is asked for
 MAX_THRESHOLD = 0.25  # mean row weights: the most that the threshold may be
 PAIRS_PER_COEFFICIENT = 8.0  # kept for each coefficient, or more: fewer leave directions without curvature
-ENOUGH_PER_COEFFICIENT = 100.0  # kept for each: a step on them leaves a tenth, and corrections cost less than more would
+ENOUGH_PER_COEFFICIENT = 100.0  # kept for each: a step leaves a tenth, and corrections cost less than more
 WHOLE_ROUNDS = 2.0  # without a model, that sums over all rows may cost
 SMALL_SUM = 2e9  # multiply-adds of a matrix over columns of unequal sizes that is summed over all rows
 ROWS_PER_PAIR = 400  # of raw columns, for each coefficient, from which all are summed near the optimum
@@ -66,6 +66,14 @@ def sampling_threshold(problem: Problem, proba: RowArray, n_pairs: int, kkt_viol
     for_each = class_pair_weight(problem, proba) / max(1, n_pairs)
     finer = min(1.0, kkt_violation / FULL_VIOLATION) * min(coarsest, for_each / PAIRS_PER_COEFFICIENT)
     return max(finer, for_each / ENOUGH_PER_COEFFICIENT)
+
+
+def hessian_seconds(problem: Problem, n_pairs: int) -> float:
+    """Return the seconds of a Hessian over `n_pairs` coefficients, of all class pairs or as many as are enough."""
+    whole = costs.edge_seconds(problem, n_pairs)
+    if is_raw(problem):
+        return whole
+    return min(whole, costs.some_edges_seconds(problem, n_pairs, ENOUGH_PER_COEFFICIENT * n_pairs))
 
 
 def _are_summed(problem: Problem, n_pairs: int, *, is_far: bool) -> bool:
