@@ -150,6 +150,34 @@ def test_few_coefficients_are_solved_directly_and_many_are_not(monkeypatch):
         assert not direct.suits(wide)
 
 
+def twice(n_samples=1500, n_columns=25, n_classes=4, noise=1e-4):
+    """Columns, and the same again with a little noise; labels from a softmax model of them."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(n_samples, n_columns))
+    codes = (X @ rng.normal(size=(n_columns, n_classes)) + rng.gumbel(size=(n_samples, n_classes))).argmax(axis=1)
+    X = np.hstack([X, X + noise * rng.normal(size=X.shape)])
+    return problem_of(X, codes.astype(np.int32), np.ones(n_samples), ElasticNet(0.0, 0.0))
+
+
+def test_what_conjugate_gradients_cannot_solve_is_solved_by_a_factor(monkeypatch):
+    """No preconditioner in float32 tells columns apart that agree to 1e-4: system after system was given up."""
+    monkeypatch.setattr(direct, "suits", lambda problem: False)
+    found = solve(twice(), tol=1e-5)
+    assert found.status == "certified"
+    assert found.n_passes < 700
+
+
+def test_a_factor_pays_where_products_have_cost_as_much(monkeypatch):
+    problem = twice()
+    price = int(np.ceil(costs.direct_seconds(problem) / costs.product_seconds(problem)))
+    assert direct.pays(problem, price)
+    assert not direct.pays(problem, price - 1)
+    monkeypatch.setattr(costs, "direct_seconds", lambda problem: 0.0)
+    assert not direct.pays(problem, 0)
+    monkeypatch.setattr(direct, "MAX_BYTES", direct.memory_of(problem) - 1)
+    assert not direct.pays(problem, price)
+
+
 def test_the_log_odds_are_the_best_intercepts():
     X, codes, weights = table()
     problem = problem_of(X, codes, weights)

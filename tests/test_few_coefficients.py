@@ -287,3 +287,47 @@ def test_few_coefficients_are_solved_so_and_many_are_not(monkeypatch):
     with memory.scope(memory.LEAST):
         assert few.has_few(small)
         assert not few.has_few(problem_of(*table(n_features=2000, n_samples=30), penalty))
+
+
+# ---- more coefficients: rounds of proximal Newton first --------------------------------------------------------------
+
+
+def blurred(n_classes=3, C=1e4):
+    """Neighbouring columns correlate, and nothing is left out: what float32 and few rows cannot tell apart."""
+    rng = np.random.default_rng(3)
+    X = np.cumsum(rng.normal(size=(300, 40)), axis=1)
+    codes = (X[:, ::4] @ rng.normal(size=(10, n_classes)) / 4.0 + rng.gumbel(size=(300, n_classes))).argmax(axis=1)
+    return problem_of(X, codes.astype(np.int32), np.full(300, C), PENALTIES["l1"])
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_whole_steps_end_what_rounds_take_long_for(n_classes):
+    problem = blurred(n_classes)
+    ours = solve(problem, tol=1e-8, method=few.PROXIMAL_THEN_WHOLE)
+    rounds = solve(problem, tol=1e-8, method=prox_newton.PROXIMAL_NEWTON, max_iter=40)
+    assert ours.status == "certified"
+    assert ours.n_iter < 0.8 * rounds.n_iter
+    assert ours.lower_bound <= rounds.objective * (1.0 + 1e-12)
+    assert rounds.lower_bound <= ours.objective * (1.0 + 1e-12)
+    if n_classes == 2:
+        np.testing.assert_allclose(ours.coef.sum(axis=0), 0.0, atol=1e-12 * np.abs(ours.coef).max())
+
+
+def test_rounds_that_prove_what_is_asked_for_are_the_last(monkeypatch):
+    """An easy problem never comes to whole steps, and takes the points that it took without them."""
+    monkeypatch.setattr(few, "thresholded_newton", lambda *_: pytest.fail("a whole step"))
+    X, codes, weights = table()
+    problem = problem_of(X, codes, weights, PENALTIES["l1"])
+    monkeypatch.setattr(few, "LAST_STEPS", 1e3)
+    found = [solve(problem, tol=1e-6, method=m) for m in (few.PROXIMAL_THEN_WHOLE, prox_newton.PROXIMAL_NEWTON)]
+    np.testing.assert_array_equal(found[0].coef, found[1].coef)
+
+
+def test_whole_hessians_without_room_are_not_begun(monkeypatch):
+    from inklens.linear.methods import direct
+
+    problem = blurred()
+    assert few.has_room(problem)
+    assert not few.has_room(problem.under(ElasticNet(0.0, 1.0)))
+    monkeypatch.setattr(direct, "MAX_BYTES", direct.memory_of(problem) - 1)
+    assert not few.has_room(problem)

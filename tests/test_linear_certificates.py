@@ -222,6 +222,49 @@ def test_rare_classes_are_certified_without_a_penalty():
     assert (found.status, found.exists) == ("certified", True)
 
 
+@pytest.mark.parametrize("smallest", [1.0, 1e-4, 1e-8])
+def test_an_inverse_form_is_bounded_from_above_and_closely(smallest):
+    """The judge is rational arithmetic; the error that is allowed for is added to the matrix, or taken away."""
+    rng = np.random.default_rng(0)
+    turn, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+    Q = (turn * np.geomspace(1.0, smallest, 5)) @ turn.T
+    Q, g = 0.5 * (Q + Q.T), rng.normal(size=5)
+    exact = float(solved_exactly(Q, g))
+    least = 0.9 * smallest
+    found = certificates.inverse_form(Q, g, least, 0.0)
+    assert exact <= found <= exact * (1.0 + 1e-6)
+    error = 0.01 * smallest
+    wider = certificates.inverse_form(Q, g, least, error)
+    for sign in (1.0, -1.0):
+        assert float(solved_exactly(Q + sign * error * np.eye(5), g)) <= wider
+
+
+def solved_exactly(Q, g):
+    """g' Q^-1 g by elimination in rational numbers."""
+    A = [[Fraction(value) for value in [*row, entry]] for row, entry in zip(Q.tolist(), g.tolist(), strict=True)]
+    for i in range(len(A)):
+        A[i] = [value / A[i][i] for value in A[i]]
+        for j in range(len(A)):
+            if j != i:
+                A[j] = [a - A[j][i] * b for a, b in zip(A[j], A[i], strict=True)]
+    return sum(Fraction(value) * row[-1] for value, row in zip(g.tolist(), A, strict=True))
+
+
+def test_existence_is_proven_where_columns_nearly_agree():
+    """One eigenvalue of 1e-8 is no reason against it where the gradient has nothing along it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    codes = (X @ rng.normal(size=(3, 3)) + rng.gumbel(size=(300, 3))).argmax(axis=1).astype(np.int32)
+    X = np.column_stack([X, X[:, 0] + 1e-4 * rng.normal(size=300)])
+    problem = Problem(Rows.of(X), codes, np.ones(300), 3, ElasticNet(0.0, 0.0))
+    best = solve(problem, tol=1e-8)
+    at = problem.evaluate(best.coef, best.intercept, dtype=np.float64)
+    even = np.asarray(at.proba) ** (1.0 - 1e-4)
+    found = certificates.existence(problem, even / even.sum(axis=1, keepdims=True))
+    assert found is not None
+    assert found <= best.objective
+
+
 # ---- the driver ------------------------------------------------------------------------------------------------------
 
 
@@ -379,9 +422,10 @@ def test_the_engine_follows_from_the_problem():
 
     for penalty in (ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0)):
         for shape in ((30, 4), (3000, 400), (30, 2000)):
-            small = size(*shape) <= 5e9
-            method = solvers.choose(problem(*shape, penalty))
+            small, made = size(*shape) <= 5e9, problem(*shape, penalty)
+            method = solvers.choose(made)
             expected = interior.PROXIMAL_THEN_INTERIOR if small else prox_newton.PROXIMAL_NEWTON
+            expected = few.PROXIMAL_THEN_WHOLE if few.has_room(made) else expected
             assert method is (few.FEW_COEFFICIENTS if shape == (30, 4) else expected), shape
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 1.0))) is newton.NEWTON
     assert solvers.choose(problem(30, 4, ElasticNet(0.0, 0.0))) is newton.CONTINUATION

@@ -16,7 +16,7 @@ from scipy import sparse
 from inklens import SoftmaxRegression
 from inklens.errors import DataError
 from inklens.linear.driver import solve
-from inklens.linear.methods import direct
+from inklens.linear.methods import direct, prox_newton
 from inklens.linear.problem.penalties import ElasticNet, penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, screening
@@ -357,3 +357,17 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, l1_ratio):
         assert found[1] == "certified"
         grown.append(int(found[0]) / 1024)
     assert grown[1] <= grown[0] + 8.0, grown
+
+
+def test_very_many_rows_of_a_file_start_on_those_that_stand_for_all(file, monkeypatch):
+    monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(5_000, 8))
+    codes = (X @ rng.normal(size=(8, 3)) + rng.gumbel(size=(5_000, 3))).argmax(axis=1)
+    problem = Problem(Rows.of(file(X)), codes, np.ones(5_000), 3, ElasticNet(1.0, 0.0))
+    whole = solve(problem, tol=1e-5)
+    monkeypatch.setattr(blocks, "SUBSAMPLE_ROWS", 600)
+    some = solve(problem, tol=1e-5)
+    assert some.gap <= 1e-5
+    first, first_of_whole = (found.history[0][2] / whole.objective - 1.0 for found in (some, whole))
+    assert first < 1e-2 < first_of_whole

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from inklens.linear import Problem, Rows, deadline, solve
 from inklens.linear.kernels import library
-from inklens.linear.methods import accuracy, prox_newton
+from inklens.linear.methods import accuracy, prox_newton, sampling
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.points import Point
@@ -174,3 +174,49 @@ def test_rows_without_a_class_are_no_start():
     small = prox_newton.on_some_rows(two)
     assert small is not None
     assert small.weights.sum() == pytest.approx(two.weights.sum())
+
+
+def many_columns(n_samples, p=40, K=5, scale=1.0):
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(n_samples, p)) * scale
+    codes = (rng.normal(size=(p, K)).T @ X.T + rng.gumbel(size=(K, n_samples))).argmax(axis=0)
+    return Problem(Rows.of(X), codes, np.full(n_samples, 2.0), K, ElasticNet(1.0, 0.0))
+
+
+def even(problem):
+    """Return the probabilities of zero coefficients."""
+    zeros = np.zeros((problem.n_classes, problem.rows.n_features))
+    return Point.of(problem, zeros, np.zeros(problem.n_classes), np.float64).at.proba
+
+
+@pytest.mark.parametrize("violation", [0.01, 1.0, 50.0])
+def test_no_more_class_pairs_are_kept_than_are_enough_however_many_rows(violation):
+    """Of rows that weigh 2, so that a threshold in units of C shows."""
+    kept = []
+    for n_samples in (20_000, 80_000):
+        problem = many_columns(n_samples)
+        threshold = sampling.sampling_threshold(problem, even(problem), 200, violation, is_far=False)
+        kept.append(2.0 * n_samples * 10 * 0.04 / threshold)  # ten class pairs of a row, p_k p_l = 0.04 each
+    assert kept[1] == pytest.approx(200 * sampling.ENOUGH_PER_COEFFICIENT)
+    assert kept[0] <= kept[1] * 1.001
+
+
+def test_what_is_cheap_to_sum_or_of_raw_columns_is_summed():
+    problem = many_columns(40_000)
+    proba = even(problem)
+    assert sampling.sampling_threshold(problem, proba, 3, 1.0, is_far=False) == 0.0
+    assert sampling.sampling_threshold(problem, proba, 200, sampling.UNSAMPLED_VIOLATION, is_far=False) == 0.0
+    raw = many_columns(40_000, scale=10.0 ** np.linspace(-2.0, 2.0, 40))
+    assert sampling.sampling_threshold(raw, proba, 90, 1.0, is_far=False) == 0.0
+
+
+def test_few_class_pairs_still_lead_to_the_optimum(monkeypatch):
+    monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
+    problem = many_columns(6_000)
+    whole = solve(problem, tol=1e-7)
+    monkeypatch.setattr(sampling, "ENOUGH_PER_COEFFICIENT", 10.0)
+    monkeypatch.setattr(sampling, "WHOLE_ROUNDS", 0.0)
+    some = solve(problem, tol=1e-7)
+    assert (whole.status, some.status) == ("certified", "certified")
+    assert some.objective == pytest.approx(whole.objective, rel=2e-7)
+    assert not np.array_equal(some.coef, whole.coef)  # the sampled one took another way

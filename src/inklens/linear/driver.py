@@ -46,6 +46,7 @@ LEAST_ACCURACY = 1e-10  # float64 proves no more
 # The first that accepts a problem solves it.
 METHODS: tuple[Method, ...] = (
     few.FEW_COEFFICIENTS,
+    few.PROXIMAL_THEN_WHOLE,
     interior.PROXIMAL_THEN_INTERIOR,
     prox_newton.PROXIMAL_NEWTON,
     newton.CONTINUATION,
@@ -248,6 +249,7 @@ class _Run:
         )  # of these, before a step for a proof; twice as many before the next
         self.is_refined = False  # whether the best point has had such a step
         self.has_looked = False  # for what makes the problem hard
+        self.n_looks = 0  # proofs of an unpenalised point so far
         self.n_waited = 0  # rounds beyond the gap, for a proof of existence
 
     def follow(
@@ -356,7 +358,10 @@ class _Run:
                 if point.dual is None
                 else [point.dual.proba(self.problem.rows, self.problem.offset), at.proba]
             )
-            bound, exists = certificates.unpenalised_bound(self.problem, point.coef, probas, self.seconds_left)
+            enough = (1.0 - self.tol) * best.objective
+            bound, exists = certificates.unpenalised_bound(
+                self.problem, point.coef, probas, self.seconds_left, enough=enough, looks_for_existence=self.looks()
+            )
             # Without existence a bound is about coefficients around its own point, so that of another does not count.
             best.lower_bound = max(best.lower_bound, bound) if exists else bound
             best.exists = exists or best.exists
@@ -365,6 +370,14 @@ class _Run:
         self.proving += took
         self.reserved = took
         self._record()
+
+    def looks(self) -> bool:
+        """Tell whether the next proof looks for existence: the first does, the second, the fourth, and so on.
+
+        Where columns add up, or a class never meets a category, every look fails, and costs more than a step.
+        """
+        self.n_looks += 1
+        return self.n_looks & (self.n_looks - 1) == 0
 
     def refine(self, seconds: float = np.inf, *, moves: bool = False) -> None:
         """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time.

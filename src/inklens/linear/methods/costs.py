@@ -33,7 +33,7 @@ GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, a
 EXACT_ROW = 2.5e-8  # seconds of a row in a pass in float64, beyond one in float32
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
-FACES = 4.0  # of a quadratic with thresholds, about
+FACES = 1.5  # factors of all pairs that a quadratic with thresholds takes: 0.5 to 1.8 on six tables
 ENTRY = 8e-9  # seconds of an entry of a matrix that is new: fresh memory, and what is added to it
 
 
@@ -98,10 +98,16 @@ def edge_seconds(problem: Problem, n_pairs: int) -> float:
     return problem.rows.n_samples * (found + PAIR_EDGE * problem.n_classes**2)
 
 
-def matrix_step_seconds(problem: Problem, n_pairs: int, n_sweeps: int, *, has_face: bool) -> float:
-    """Return the seconds of a proximal Newton step by a matrix: its sum, sweeps over it, and two factors of faces."""
-    work = n_sweeps * n_pairs**2 + (n_pairs**3 / 1.5 if has_face else 0.0)
-    return edge_seconds(problem, n_pairs) + work / PAIR_GRAM
+def some_edges_seconds(problem: Problem, n_pairs: int, n_edges: float) -> float:
+    """Return the seconds of such a Hessian of `n_edges` only, each between two classes; every row is looked at."""
+    between = 2.0 * n_pairs / problem.n_classes
+    edge = PAIR * between + 0.5 * between**2 * math.sqrt(problem.rows.density) / PAIR_GRAM
+    return problem.rows.n_samples * (PAIR_ROW + PAIR_EDGE * problem.n_classes**2) + n_edges * edge
+
+
+def sweep_seconds(n_pairs: int, n_sweeps: int, *, has_face: bool) -> float:
+    """Return the seconds of sweeps over a Hessian over pairs, and of two factors of faces."""
+    return (n_sweeps * n_pairs**2 + (n_pairs**3 / 1.5 if has_face else 0.0)) / PAIR_GRAM
 
 
 def column_step_seconds(n_values: int, n_classes: int, n_sweeps: int) -> float:

@@ -23,6 +23,7 @@ from inklens.linear.proofs.dual import DualPoint, softmax_gap
 
 PRODUCTS_OF_A_STEP = 14.0  # with the Hessian, by conjugate gradients, its preconditioner counted
 UNPENALISED_RATIO = 4.0  # times as many without a penalty, where nothing bounds how ill a Hessian is conditioned
+MAX_BYTES = 300 << 20  # of matrices that nothing but systems that were given up asks for
 CALLS_OF_A_START = 20.0  # costs.CALL, that a fit to rows that stand for all takes before it does any work
 SURELY = 0.5  # of the gap that is asked for, up to which a believed one needs no better dual point
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
@@ -34,6 +35,13 @@ def suits(problem: Problem) -> bool:
         return False
     n_products = PRODUCTS_OF_A_STEP * (1.0 if problem.is_penalised else UNPENALISED_RATIO)
     return costs.direct_seconds(problem) <= n_products * costs.product_seconds(problem)
+
+
+def pays(problem: Problem, n_unsolved: int) -> bool:
+    """Tell whether so many products, of systems that were given up, have cost as much as a factor."""
+    if n_unsolved == 0 or memory_of(problem) > min(memory.limit(), MAX_BYTES):
+        return False
+    return costs.direct_seconds(problem) <= n_unsolved * costs.product_seconds(problem)
 
 
 def is_at_once(problem: Problem) -> bool:

@@ -1,17 +1,23 @@
-"""Few coefficients under thresholds: Newton's steps by whole Hessians, and others where these do not get on."""
+"""Few coefficients under thresholds: Newton's steps by whole Hessians, and others where these do not get on.
+
+Where a whole Hessian costs more than a round of proximal Newton, rounds come first: most fits need a dozen, of few
+pairs. A weak penalty leaves nearly all pairs in use, and float32 and sampled rows too little to tell them apart by; so
+when rounds have cost as much as some whole steps, these take over.
+"""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from inklens.linear.methods import costs, thresholded
+from inklens.linear.methods import costs, direct, thresholded
 from inklens.linear.methods.interior import PROXIMAL_THEN_INTERIOR
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
-from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON, matrix_seconds
+from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON, matrix_seconds, proximal_newton
 from inklens.linear.problem.penalties import of_one_row
 from inklens.linear.problem.problem import Problem
 
+LAST_STEPS = 3.0  # by whole Hessians, that rounds of proximal Newton may cost before these take over
 SPARED_RATIO = 1.4  # of proximal Newton's rounds to these, at least: its matrices are in float32, of some rows
 
 
@@ -19,10 +25,36 @@ def has_few(problem: Problem) -> bool:
     """Tell whether the whole Hessian costs less than a round without it, or little more: rounds are fewer."""
     if problem.penalty.is_smooth or not thresholded.solves(problem):
         return False
-    n_rows = 1 if problem.n_classes == 2 else problem.n_classes
-    n_pairs = n_rows * int(problem.free.sum())
-    others = costs.ROUND_CALL + costs.round_seconds(problem) + matrix_seconds(problem, n_pairs, is_far=False)
-    return costs.whole_step_seconds(problem, n_pairs) <= SPARED_RATIO * others
+    n_pairs = _n_rows(problem) * int(problem.free.sum())
+    return costs.whole_step_seconds(problem, n_pairs) <= SPARED_RATIO * _round_seconds(problem, n_pairs)
+
+
+def _n_rows(problem: Problem) -> int:
+    return 1 if problem.n_classes == 2 else problem.n_classes  # of coefficients that move
+
+
+def _round_seconds(problem: Problem, n_pairs: int) -> float:
+    return costs.ROUND_CALL + costs.round_seconds(problem) + matrix_seconds(problem, n_pairs, is_far=False)
+
+
+def has_room(problem: Problem) -> bool:
+    """Tell whether whole Hessians are small enough to be tried where nothing but lost rounds asks for them."""
+    if problem.penalty.is_smooth or not thresholded.solves(problem):
+        return False
+    return direct.memory_of(problem) <= direct.MAX_BYTES
+
+
+def proximal_then_whole(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+    """Yield the points of proximal Newton, and of `thresholded_newton` once rounds have cost LAST_STEPS of its steps."""
+    n_rows, spent = _n_rows(problem), 0.0
+    step = costs.whole_step_seconds(problem, n_rows * int(problem.free.sum()))
+    for point in proximal_newton(problem, coef, intercept, tol):
+        yield point._replace(stationary=False)
+        coef, intercept = point.coef, point.intercept
+        spent += _round_seconds(problem, np.count_nonzero(coef) * n_rows // problem.n_classes)
+        if point.stationary or spent > LAST_STEPS * step:
+            break
+    yield from thresholded_newton(problem, coef, intercept, tol)
 
 
 def thresholded_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
@@ -44,3 +76,4 @@ def thresholded_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray
 
 
 FEW_COEFFICIENTS = GeneratorMethod(thresholded_newton, has_few)
+PROXIMAL_THEN_WHOLE = GeneratorMethod(proximal_then_whole, has_room)

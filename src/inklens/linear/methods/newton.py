@@ -151,16 +151,16 @@ def _iterate(
     problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
 ) -> Iterator[tuple[Preconditioning | None, Iterate]]:
     """Yield Newton iterates, each with what preconditions their systems."""
-    if direct.suits(problem):
-        for iterate in direct.iterates(problem, coef, intercept, tol):
-            yield preconditioning, iterate
-        return
     penalty = problem.penalty
     dtype: npt.DTypeLike = np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     preconditioning.forget_counts()
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
+        if direct.suits(problem) or direct.pays(problem, preconditioning.n_unsolved):
+            for iterate in direct.iterates(problem, point.coef, point.intercept, tol):
+                yield preconditioning, iterate
+            return
         deadline.check()
         before = point.objective(penalty)
         metric = preconditioning.at(np.column_stack([point.coef, point.intercept]), point.at.proba)

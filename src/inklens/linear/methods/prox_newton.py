@@ -78,7 +78,7 @@ MATRIX_SWEEPS = 60  # over a matrix, in a round
 
 # A start on some rows, where there are very many.
 SUBSAMPLE_ROWS = 20_000
-ROWS_PER_COEFFICIENT = 50
+ROWS_PER_COEFFICIENT = 10
 SUBSAMPLE_RATIO = 8  # times as many rows as that, for a start on some to be worth it
 MIN_CLASS_ROWS = 50  # of each class: an intercept of a class that is missing would run away
 SUBSAMPLE_TOL = 1e-2
@@ -152,13 +152,14 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
 
 def on_some_rows(problem: Problem) -> Problem | None:
     """Return the problem on a share of very many rows, whose optimum is close; None where rows are few or rare."""
-    n_samples = problem.rows.n_samples
+    rows, is_held = problem.rows, problem.rows.holds(problem.n_classes)
     n_wanted = max(SUBSAMPLE_ROWS, ROWS_PER_COEFFICIENT * problem.n_classes * int(problem.free.sum()))
-    if n_samples < SUBSAMPLE_RATIO * n_wanted or not problem.rows.holds(problem.n_classes):
+    if rows.n_samples < SUBSAMPLE_RATIO * (n_wanted if is_held else rows.n_subsample):
         return None
-    rows = np.flatnonzero(np.random.default_rng(0).random(n_samples) * n_samples < n_wanted)
-    counts = np.bincount(problem.codes[rows], problem.weights[rows] > 0.0, minlength=problem.n_classes)
-    return problem.over(rows) if counts.min() >= MIN_CLASS_ROWS else None
+    chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_samples) * rows.n_samples < n_wanted)
+    some = problem.over(chosen) if is_held else problem.subsample
+    counts = np.bincount(some.codes, some.weights > 0.0, minlength=problem.n_classes)
+    return some if counts.min() >= MIN_CLASS_ROWS else None
 
 
 def end_of(iterates: Iterator[Iterate]) -> tuple[np.ndarray, np.ndarray]:
@@ -246,7 +247,8 @@ def _cheapest(
 
 def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
     """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
-    return costs.matrix_step_seconds(problem, n_pairs, MATRIX_SWEEPS, has_face=not is_far)
+    sweeps = costs.sweep_seconds(n_pairs, MATRIX_SWEEPS, has_face=not is_far)
+    return sampling.hessian_seconds(problem, n_pairs) + sweeps
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------
@@ -292,7 +294,7 @@ def _surrogate(
     damping: float,
     grams: Grams | None,
 ) -> Surrogate:
-    if grams is not None and grams.seconds(pairs.features) > costs.edge_seconds(problem, len(pairs.classes)):
+    if grams is not None and grams.seconds(pairs.features) > sampling.hessian_seconds(problem, len(pairs.classes)):
         grams = None
     threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
     threshold = 0.0 if grams is not None else threshold
@@ -309,7 +311,7 @@ def _surrogate(
     )
     curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
     model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
-    sum_up = costs.edge_seconds(problem, len(pairs.classes)) if grams is None else grams.seconds(pairs.features)
+    sum_up = sampling.hessian_seconds(problem, len(pairs.classes)) if grams is None else grams.seconds(pairs.features)
     seconds = sum_up + costs.factor_seconds(len(pairs.classes), 1)
     return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial, seconds)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from inklens.linear import arrays
 from inklens.linear.arrays import Array
+from inklens.linear.methods import costs
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.softmax import row_sums
@@ -18,11 +19,10 @@ THRESHOLD_PER_NONZERO = 1.4e-5  # mean row weights, for each non-zero of a colum
 FAR_RATIO = 4.0  # on the threshold, on the way down to the penalty that is asked for
 MAX_THRESHOLD = 0.25  # mean row weights: the most that the threshold may be
 PAIRS_PER_COEFFICIENT = 8.0  # kept for each coefficient, or more: fewer leave directions without curvature
+ENOUGH_PER_COEFFICIENT = 100.0  # kept for each: a step leaves a tenth, and corrections cost less than more
+WHOLE_ROUNDS = 2.0  # without a model, that sums over all rows may cost
 SMALL_SUM = 2e9  # multiply-adds of a matrix over columns of unequal sizes that is summed over all rows
-ROWS_PER_PAIR = (
-    400  # for each coefficient, from which all are summed near the optimum: their thresholds are tiny there.
-)
-# Of millions that are not held that would take hours, and what is sampled of them is many for each coefficient
+ROWS_PER_PAIR = 400  # of raw columns, for each coefficient, from which all are summed near the optimum
 UNEQUAL_RATIO = 10.0  # of the largest column's span to the median's, from which sampled rows add rounds
 FULL_VIOLATION = 3.0  # thresholds: nearer than that, the threshold falls with the KKT violation
 UNSAMPLED_VIOLATION = 1e-3  # KKT violation, in thresholds, below which nothing is sampled
@@ -56,17 +56,32 @@ def sampling_threshold(problem: Problem, proba: RowArray, n_pairs: int, kkt_viol
     Sampling keeps `class_pair_weight / sampling_threshold` class pairs, or a few more, each worth one direction of
     curvature.
     """
-    if kkt_violation <= UNSAMPLED_VIOLATION:
-        return 0.0
     rows = problem.rows
-    if 0.5 * rows.n_samples * n_pairs**2 <= SMALL_SUM and is_raw(problem):
+    if kkt_violation <= UNSAMPLED_VIOLATION or (is_raw(problem) and _are_summed(problem, n_pairs, is_far=is_far)):
         return 0.0
-    if rows.n_samples > ROWS_PER_PAIR * n_pairs and not is_far and rows.holds(problem.n_classes):
+    if not is_far and costs.edge_seconds(problem, n_pairs) <= WHOLE_ROUNDS * costs.round_seconds(problem):
         return 0.0
     share = THRESHOLD_PER_NONZERO * rows.n_nonzeros / max(1, rows.n_features) * (FAR_RATIO if is_far else 1.0)
     coarsest = float(problem.weights.mean()) * min(MAX_THRESHOLD, share)
-    sparsest = class_pair_weight(problem, proba) / (PAIRS_PER_COEFFICIENT * max(1, n_pairs))
-    return min(1.0, kkt_violation / FULL_VIOLATION) * min(coarsest, sparsest)
+    for_each = class_pair_weight(problem, proba) / max(1, n_pairs)
+    finer = min(1.0, kkt_violation / FULL_VIOLATION) * min(coarsest, for_each / PAIRS_PER_COEFFICIENT)
+    return max(finer, for_each / ENOUGH_PER_COEFFICIENT)
+
+
+def hessian_seconds(problem: Problem, n_pairs: int) -> float:
+    """Return the seconds of a Hessian over `n_pairs` coefficients, of all class pairs or as many as are enough."""
+    whole = costs.edge_seconds(problem, n_pairs)
+    if is_raw(problem):
+        return whole
+    return min(whole, costs.some_edges_seconds(problem, n_pairs, ENOUGH_PER_COEFFICIENT * n_pairs))
+
+
+def _are_summed(problem: Problem, n_pairs: int, *, is_far: bool) -> bool:
+    """Tell whether a Hessian over raw columns is summed over all rows: of these a few carry most of the squares."""
+    n_samples = problem.rows.n_samples
+    if 0.5 * n_samples * n_pairs**2 <= SMALL_SUM:
+        return True
+    return n_samples > ROWS_PER_PAIR * n_pairs and not is_far and problem.rows.holds(problem.n_classes)
 
 
 def is_raw(problem: Problem) -> bool:

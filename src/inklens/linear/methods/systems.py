@@ -196,6 +196,7 @@ class Preconditioning:
         self.is_shared = problem.n_classes > 2 and self._price(self.n_rows) > AT_ONCE
         self.n_products, self.spent = 0, 0.0
         self.first_products: int | None = None
+        self.n_unsolved = 0  # products of systems that were given up
 
     def forget_counts(self) -> None:
         """Keep the preconditioner for a penalty that is a little smaller, and count anew."""
@@ -212,6 +213,7 @@ class Preconditioning:
         """Take the number of products that a system has cost."""
         self.n_products, self.spent = n_products, self.spent + n_products
         self.first_products = n_products if self.first_products is None else self.first_products
+        self.n_unsolved += n_products if n_products >= MAX_PRODUCTS else 0
 
     def _price(self, n_rows: int) -> float:
         """Return what factors for each class cost, in passes."""

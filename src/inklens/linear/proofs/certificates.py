@@ -320,22 +320,32 @@ def least_sure(lead: Array, size: Array, *, slack: float) -> Array:
 
 
 def unpenalised_bound(
-    problem: Problem, coef: np.ndarray, probas: Sequence[RowArray], seconds: float | None = None
+    problem: Problem,
+    coef: np.ndarray,
+    probas: Sequence[RowArray],
+    seconds: float | None = None,
+    *,
+    enough: float = np.inf,
+    looks_for_existence: bool = True,
 ) -> tuple[float, bool | None]:
     """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
 
-    The best of several dual points counts. The proof of existence is given up after so many seconds; without it the
-    bound holds over all coefficients whose norm ||W||_1 is at most RADIUS_RATIO times that of `coef`.
+    The best of several dual points counts, the first that proves `enough` is the last. The proof of existence is given
+    up after so many seconds; without it the bound holds over all coefficients whose norm ||W||_1 is at most
+    RADIUS_RATIO times that of `coef`.
     """
     bounds: list[float | None] = []
-    if may_prove_existence(problem):
+    if looks_for_existence and may_prove_existence(problem):
         with suppress(deadline.OutOfTime), deadline.scope(seconds):
             for proba in probas:
-                bounds.append(existence(problem, np.asarray(proba)))
+                bounds.append(found := existence(problem, np.asarray(proba)))
+                if found is not None and found >= enough:
+                    break
     proven = [bound for bound in bounds if bound is not None]
     if proven:
         return max(proven), True
-    return norm_bounded(problem, probas[-1], RADIUS_RATIO * float(np.abs(coef).sum())), None
+    radius = RADIUS_RATIO * float(np.abs(coef).sum())
+    return max(norm_bounded(problem, proba, radius) for proba in probas), None
 
 
 def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
@@ -375,7 +385,7 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     gains.
     """
     n_classes = problem.n_classes
-    if not may_prove_existence(problem):
+    if not may_prove_existence(problem) or not (proba > 0.0).all():
         return None
     X = problem.rows.dense(np.flatnonzero(problem.free), dtype=np.float64)
     if problem.fit_intercept:
@@ -411,10 +421,10 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     deadline.check()
     least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
     of_sums = gamma(SUMMED_AT_ONCE + len(X) // SUMMED_AT_ONCE + n_classes**2 + 5)
-    norm = float(np.linalg.norm(unit * G.ravel()) + of_sums * np.linalg.norm(unit * sizes.ravel()))
-    if least <= 0.0 or not (proba > 0.0).all():
+    unsure = float(of_sums * np.linalg.norm(unit * sizes.ravel()))
+    if least <= 0.0:
         return None
-    tau = norm / float(np.sqrt(least))
+    tau = np.sqrt(inverse_form(Q, unit * G.ravel(), least, 4.0 * rounding)) + unsure / np.sqrt(least)
     if not tau < 0.5:
         return None
     sure = float(problem.weights @ entr(proba).sum(axis=1))
@@ -422,6 +432,26 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     change = float(problem.weights @ (entr(rest) + rest).sum(axis=1))
     terms = sure + change + float(problem.weights.sum())
     return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * terms))
+
+
+def inverse_form(Q: np.ndarray, g: np.ndarray, least: float, error: float) -> float:
+    """Return a proven upper bound on g' Q^-1 g, where Q is known to `error` and has no eigenvalue below `least` > 0.
+
+    With any x, g' Q^-1 g = 2 g'x - x'Qx + r' Q^-1 r where r = g - Qx; the last is at most |r|^2 / least, and as small as
+    rounding where x is nearly Q^-1 g. So one small eigenvalue costs little where g has nothing along it.
+
+    >>> round(inverse_form(np.diag([1.0, 1e-6]), np.array([1.0, 0.0]), 1e-6, 0.0), 12)
+    1.0
+    """
+    try:
+        x = linalg.cho_solve(linalg.cho_factor(Q, check_finite=False), g, check_finite=False)
+    except linalg.LinAlgError:
+        return np.inf
+    product, length, of_terms = Q @ x, float(np.linalg.norm(x)), gamma(2 * len(g) + 8)
+    rounded = of_terms * (float(np.linalg.norm(g)) + float(np.trace(Q)) * length)
+    left = float(np.linalg.norm(g - product)) + rounded + error * length
+    value = float(2.0 * g @ x - x @ product) + (2.0 * rounded + error * length) * length + left**2 / least
+    return (1.0 + of_terms) * max(0.0, value)
 
 
 def _sums(X: np.ndarray) -> np.ndarray:

@@ -459,6 +459,7 @@ int64_t EXPORT(column_descent)(int64_t n_rows, int64_t n_columns, int64_t K, int
   if (!in_use) return NO_MEMORY;
   face_t *face = NULL;
   int64_t result = DONE;
+  const control_t before = subnormals_are_0();
   for (int64_t sweep = 0, next_face = FIRST_SWEEPS; sweep < max_sweeps && !result; sweep++) {
     double largest = 0.0;
     if (inverse) move_intercept(m, intercept_slope, inverse, intercept_step);
@@ -478,6 +479,7 @@ int64_t EXPORT(column_descent)(int64_t n_rows, int64_t n_columns, int64_t K, int
     next_face = sweep + LATER_SWEEPS;
     all = 1;
   }
+  set_control(before);
   free_face(face);
   free(in_use);
   return result;

@@ -150,6 +150,7 @@ int64_t EXPORT(dual_epoch)(const rows_t *rows, const int64_t *order, const float
   if (nv > MOST) return 2;
   if (make_room(&f)) return NO_MEMORY;
   for (int k = 0; k < nv * WIDTH; k++) spare[k / WIDTH][k % WIDTH] = k < n_classes ? 0 : -INFINITY;
+  const control_t before = subnormals_are_0();
   for (int64_t s = 0; s < rows->n_rows; s++) {
     if (s % 64 == 0 && is_over(end)) { result = OUT_OF_TIME; break; }
     if (nv == 1) visit(&f, order[s], spare, 1); /* constant counts keep a row's vectors in registers */
@@ -157,6 +158,7 @@ int64_t EXPORT(dual_epoch)(const rows_t *rows, const int64_t *order, const float
     else if (nv == 4) visit(&f, order[s], spare, 4);
     else visit(&f, order[s], spare, nv);
   }
+  set_control(before);
   free(f.values);
   return result;
 }

@@ -48,6 +48,7 @@ int64_t EXPORT(T(flows))(int64_t n, int64_t K, const REAL *proba, int64_t stride
 /* out (n, K) = c (y - p). */
 int64_t EXPORT(T(residual))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const int32_t *codes,
                             const double *weights, REAL *out) {
+  const control_t before = subnormals_are_0();
   for (int64_t i = 0; i < n; i++, proba += stride, out += K) {
     REAL c = (REAL)weights[i], others = 0;
     int own = codes[i];
@@ -56,6 +57,7 @@ int64_t EXPORT(T(residual))(int64_t n, int64_t K, const REAL *proba, int64_t str
     for (int k = 0; k < K; k++) others += out[k];
     out[own] = -others;
   }
+  set_control(before);
   return DONE;
 }
 
@@ -88,6 +90,7 @@ int64_t EXPORT(T(entropies))(int64_t n, int64_t K, const REAL *proba, int64_t st
  * stays as it was. */
 int64_t EXPORT(T(moved))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const REAL *along, int64_t along_stride,
                          REAL *out) {
+  const control_t before = subnormals_are_0();
   for (int64_t i = 0; i < n; i++, proba += stride, along += along_stride, out += K) {
     REAL mean = 0, total = 0;
     for (int k = 0; k < K; k++) mean += proba[k] * along[k];
@@ -99,6 +102,7 @@ int64_t EXPORT(T(moved))(int64_t n, int64_t K, const REAL *proba, int64_t stride
     if (total > 0) for (int k = 0; k < K; k++) out[k] /= total;
     else memcpy(out, proba, K * sizeof(REAL));
   }
+  set_control(before);
   return DONE;
 }
 
