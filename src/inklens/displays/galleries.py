@@ -303,7 +303,7 @@ class MisclassifiedDisplay(Display):
     ) -> float:
         true, predicted, proba = self.true[number], self.predicted[number], self.proba[number]
         names = self.class_names
-        which = "" if self.index is None else f"image {self.index[number]}"
+        which = "" if self.index is None else f"row {self.index[number]}"
         room = width - text_width(which, TEXT) - 6
         title = shorten(f"{names[true]} read as {names[predicted]}", room, TITLE, bold=True)
         scene.words(left + width, top + TITLE - TEXT, which, ha="right", color=MUTED)
