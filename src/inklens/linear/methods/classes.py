@@ -249,7 +249,7 @@ class Classes:
             product, sums = problem.rows.hessian_product(quadratic.point.at.proba, problem.weights, W, v[:, -1])
             along = (at * v[:, :-1]).sum(axis=0) / norm[0] ** 2 if penalty.is_grouped else 0.0
             own = (product[:, features] + l2 * v[:, :-1] + bend * (v[:, :-1] - at * along)) * face
-            return np.column_stack([own, sums * problem.fit_intercept]) + ridge * v
+            return np.asarray(np.column_stack([own, sums * problem.fit_intercept]) + ridge * v)
 
         found = _conjugate_gradient(curve, precondition, target)
         moved = at + found[:, :-1]

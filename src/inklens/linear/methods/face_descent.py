@@ -100,7 +100,7 @@ def minimise(f: Quadratic, w: np.ndarray, tolerance: float) -> tuple[np.ndarray,
 def _steps(f: Quadratic, g: np.ndarray, v: np.ndarray, *, is_slow: bool) -> bool:
     """Move v and g by a step on the face, where sweeps are slow from zero to zero; tell whether they moved."""
     by_zeros = is_slow and not f.is_grouped
-    for number in range(_most_zeros(np.count_nonzero(v)) if by_zeros else 1):
+    for number in range(_most_zeros(int(np.count_nonzero(v))) if by_zeros else 1):
         deadline.check()
         face = _face_at(f, g, v)
         newton = solve_positive(face.curvature, -face.slope, FACE_RIDGES)

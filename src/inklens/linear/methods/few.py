@@ -51,7 +51,7 @@ def proximal_then_whole(problem: Problem, coef: np.ndarray, intercept: np.ndarra
     for point in proximal_newton(problem, coef, intercept, tol):
         yield point._replace(stationary=False)
         coef, intercept = point.coef, point.intercept
-        spent += _round_seconds(problem, np.count_nonzero(coef) * n_rows // problem.n_classes)
+        spent += _round_seconds(problem, int(np.count_nonzero(coef)) * n_rows // problem.n_classes)
         if point.stationary or spent > LAST_STEPS * step:
             break
     yield from thresholded_newton(problem, coef, intercept, tol)
