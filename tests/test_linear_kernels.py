@@ -520,7 +520,7 @@ def test_the_bound_of_pixels_in_float64_holds_for_the_values_as_given(monkeypatc
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_subnormal_numbers_count_as_0_in_kernels_and_nowhere_else(dtype, n_threads):
-    """Processors take a hundred cycles for each: on rows that are sure of their class a pass took thirty times as long."""
+    """Processors take a hundred cycles for each: a pass over rows that are sure took thirty times as long."""
     X, subnormal = np.ones((700, 2)), np.finfo(dtype).tiny / 8
     rows = Rows.of(X, n_threads=n_threads)
     proba = np.repeat(np.array([[1.0, subnormal]], dtype=dtype), len(X), axis=0)

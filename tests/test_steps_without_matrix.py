@@ -220,3 +220,31 @@ def test_few_class_pairs_still_lead_to_the_optimum(monkeypatch):
     assert (whole.status, some.status) == ("certified", "certified")
     assert some.objective == pytest.approx(whole.objective, rel=2e-7)
     assert not np.array_equal(some.coef, whole.coef)  # the sampled one took another way
+
+
+def test_columns_that_depend_on_each_other_take_no_more_passes_by_classes(monkeypatch):
+    """Thirty columns of rank 16: along what has no curvature a step on the face is kept short, and signs stay."""
+    only(monkeypatch, "classes")
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 24, 1500)
+    X = (rng.normal(size=(24, 16))[y] + rng.normal(size=(1500, 16))) @ rng.normal(size=(16, 30))
+    problem = Problem(Rows.of(X / X.std(axis=0)), y, np.ones(1500), 24, ElasticNet(1.0, 0.0))
+    found = solve(problem, tol=1e-4, max_iter=20)
+    assert found.status == "certified"
+    assert found.n_passes < 500  # it took 810 without a ridge
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_ridge_of_faces_follows_their_steps(monkeypatch, share):
+    """It grows after a step of which a share was taken, and falls after one that stays on its face."""
+    problem = problem_of(PENALTIES[0], n_classes=20, n_samples=300)
+    classes, point = Classes(problem), Point.of(problem, np.zeros((20, 49)), np.zeros(20), np.float32)
+    quadratic = Quadratic(problem, problem.penalty, point)
+    blocks = classes._blocks(np.asarray(point.at.proba), 0.0)
+    classes._add_proximal_step(blocks, quadratic, 0.0)
+    before = classes.ridge
+    monkeypatch.setattr(Quadratic, "add", lambda *_: share)
+    monkeypatch.setattr("inklens.linear.methods.classes.STAYING", 1.0)
+    assert classes._add_face_step(blocks, quadratic)
+    assert (classes.ridge < before) == (share == 1.0)
+    assert (classes.ridge > before) == (share < 1.0)

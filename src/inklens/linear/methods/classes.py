@@ -29,7 +29,11 @@ MAX_COLUMNS = 1500  # of a block
 MAX_GROUPED = 400  # and of groups, which are visited one by one
 MAX_TOGETHER = 128  # columns of blocks that are factored whole, off their faces as well
 ROWS_PER_COLUMN = 10  # drawn for each class's block
-RELATIVE_RIDGE = 1e-5  # of a block's diagonal
+FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-2, 1e-5, 1.0  # on the diagonal of a face, in units of its own
+RIDGE_RATIO = (
+    3.0  # by which it grows after a step of which a share was taken, and falls after one that stays on its face
+)
+STAYING = 3e-3  # of a face's coefficients, that may leave it where a step stays there
 MAX_TURNS = 6  # of proximal and face steps
 FAR_TURNS = 1  # and on the way down to the penalty that is asked for
 SWEEPS = 20  # of a proximal step
@@ -98,15 +102,15 @@ class Blocks(NamedTuple):
             return direction, np.zeros(len(coef))
         return direction, -(intercept_gradient + np.einsum("kj,kj->k", border, direction)) / corner
 
-    def preconditioner(self, face: np.ndarray, ridge: np.ndarray, n_threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    def preconditioner(self, face: np.ndarray, added: np.ndarray, n_threads: int) -> Callable[[np.ndarray], np.ndarray]:
         """Return the product with the inverses of the blocks over each class's face, the intercept among it.
 
-        `ridge` (n_columns,) is the penalty's own curvature, about. Small blocks are solved together.
+        `added` (n_classes, n_columns + 1) is what the penalty, about, and a ridge add to the diagonals. Small blocks
+        are solved together.
         """
         n_classes, size = self.matrices.shape[:2]
         on = np.column_stack([face, np.full(n_classes, self.has_intercept)])
         diagonal = self.matrices.diagonal(axis1=1, axis2=2)
-        added = np.append(ridge, 0.0) + RELATIVE_RIDGE * diagonal
         if size > MAX_TOGETHER:
             return _one_by_one(self.matrices, on, added)
         A = np.zeros((n_classes, -(-size // 4) * 4, -(-size // 4) * 4), dtype=np.float32)
@@ -146,7 +150,7 @@ class Classes:
     """What steps by classes need of a problem, and what they cost."""
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+        self.problem, self.ridge = problem, FIRST_RIDGE
 
     @classmethod
     def of(cls, problem: Problem) -> "Classes | None":
@@ -179,9 +183,9 @@ class Classes:
         wanted, _ = accuracy.tolerances(self.problem, penalty, point, violation, tol)
         quadratic = Quadratic(self.problem, penalty, point)
         blocks = self._blocks(np.asarray(point.at.proba), damping)
-        for _ in range(FAR_TURNS if is_far else MAX_TURNS):
+        for turn in range(FAR_TURNS if is_far else MAX_TURNS):
             self._add_proximal_step(blocks, quadratic, wanted)
-            if self._violation(quadratic) <= wanted:
+            if self._violation(quadratic) <= wanted or turn == MAX_TURNS - 1:  # near the end signs are to be right
                 break
             if not self._add_face_step(blocks, quadratic) or self._violation(quadratic) <= wanted:
                 break
@@ -221,7 +225,12 @@ class Classes:
         quadratic.add(direction, intercept_step - intercept_step.mean())
 
     def _add_face_step(self, blocks: Blocks, quadratic: Quadratic) -> bool:
-        """Add the Newton step on the face, cut off where an L1 norm's signs would change; tell whether it moved."""
+        """Add the Newton step on the face, cut off where an L1 norm's signs would change; tell whether it moved.
+
+        Columns that depend on each other leave a face directions without curvature, along which a step would change
+        every sign. A ridge keeps it short: the step minimises the expansion and ridge / 2 |d|^2 in units of the blocks'
+        diagonals (a proximal point, Rockafellar 1976). It follows what becomes of the steps.
+        """
         features, problem = self.features, self.problem
         at = (quadratic.point.coef + quadratic.direction)[:, features]
         penalty = quadratic.penalty.over(features, problem.rows.n_features)
@@ -229,7 +238,8 @@ class Classes:
         # Of a group the norm's own Hessian is l1 / |w| (I - u u') with u = w / |w|; an L1 norm has none.
         norm = np.maximum(penalty.sizes(at), np.finfo(float).tiny)
         bend = np.where(face.any(axis=0), penalty.l1 / norm[0], 0.0) if penalty.is_grouped else 0.0 * l2
-        precondition = blocks.preconditioner(face, l2 + bend, problem.rows.n_threads)
+        ridge = self.ridge * blocks.matrices.diagonal(axis1=1, axis2=2)
+        precondition = blocks.preconditioner(face, np.append(l2 + bend, 0.0) + ridge, problem.rows.n_threads)
         slope = quadratic.gradient[:, features] + penalty.gradient(at) + penalty.l1 * at / norm
         target = -np.column_stack([slope * face, quadratic.intercept_gradient])
 
@@ -239,13 +249,19 @@ class Classes:
             product, sums = problem.rows.hessian_product(quadratic.point.at.proba, problem.weights, W, v[:, -1])
             along = (at * v[:, :-1]).sum(axis=0) / norm[0] ** 2 if penalty.is_grouped else 0.0
             own = (product[:, features] + l2 * v[:, :-1] + bend * (v[:, :-1] - at * along)) * face
-            return np.column_stack([own, sums * problem.fit_intercept])
+            return np.asarray(np.column_stack([own, sums * problem.fit_intercept]) + ridge * v)
 
         found = _conjugate_gradient(curve, precondition, target)
         moved = at + found[:, :-1]
+        leaves = face & (moved * at <= 0.0) & (not penalty.is_grouped)
         direction = np.zeros_like(quadratic.direction)
-        direction[:, features] = (moved if penalty.is_grouped else np.where(moved * at > 0.0, moved, 0.0)) - at
-        return quadratic.add(direction, found[:, -1] - found[:, -1].mean()) > 0.0
+        direction[:, features] = np.where(leaves, 0.0, moved) - at
+        share = quadratic.add(direction, found[:, -1] - found[:, -1].mean())
+        if share < 1.0:
+            self.ridge = min(MOST_RIDGE, RIDGE_RATIO * self.ridge)
+        elif np.count_nonzero(leaves) <= STAYING * np.count_nonzero(face):
+            self.ridge = max(LEAST_RIDGE, self.ridge / RIDGE_RATIO)
+        return share > 0.0
 
 
 def _conjugate_gradient(

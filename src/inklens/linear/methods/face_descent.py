@@ -24,7 +24,8 @@ MAX_FACES = 30
 MAX_LOOKS = 12  # of sweeps before a step, each a few
 SLOW_RATIO = 0.5  # of the violation, that sweeps and a step leave where they are slow
 MAX_SLOW = 3  # in a row, before it is left as it is
-MAX_ZEROS = 60  # on the way of one step, there
+LEAST_ZEROS, MOST_ZEROS = 60, 2.0  # on the way of one step, there; the second in coefficients, where these are few
+ZERO_WORK = 2e10  # multiply-adds of factors, up to which they are
 FACE_RIDGES = RIDGES[1:]  # on a diagonal of ones: what has no curvature at all shall not lead too far
 DAMPINGS = (1e-6, 1e-3, 0.3)  # the same, of steps that the function does not follow so far
 GOOD_SHARE = 0.5  # of the gain that a face promises, from which a step is taken as it is
@@ -99,7 +100,7 @@ def minimise(f: Quadratic, w: np.ndarray, tolerance: float) -> tuple[np.ndarray,
 def _steps(f: Quadratic, g: np.ndarray, v: np.ndarray, *, is_slow: bool) -> bool:
     """Move v and g by a step on the face, where sweeps are slow from zero to zero; tell whether they moved."""
     by_zeros = is_slow and not f.is_grouped
-    for number in range(MAX_ZEROS if by_zeros else 1):
+    for number in range(_most_zeros(int(np.count_nonzero(v))) if by_zeros else 1):
         deadline.check()
         face = _face_at(f, g, v)
         newton = solve_positive(face.curvature, -face.slope, FACE_RIDGES)
@@ -118,6 +119,12 @@ def _steps(f: Quadratic, g: np.ndarray, v: np.ndarray, *, is_slow: bool) -> bool
         if stays:
             break
     return True
+
+
+def _most_zeros(n_active: int) -> int:
+    """Return how many coefficients may come to zero one after the other: columns that nearly agree keep one of two."""
+    affordable = ZERO_WORK / (max(1, n_active) ** 3 / 3.0)
+    return max(LEAST_ZEROS, int(min(MOST_ZEROS * n_active, affordable)))
 
 
 def _to_first_zero(own: np.ndarray, direction: np.ndarray) -> np.ndarray:

@@ -437,8 +437,8 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
 def inverse_form(Q: np.ndarray, g: np.ndarray, least: float, error: float) -> float:
     """Return a proven upper bound on g' Q^-1 g, where Q is known to `error` and has no eigenvalue below `least` > 0.
 
-    With any x, g' Q^-1 g = 2 g'x - x'Qx + r' Q^-1 r where r = g - Qx; the last is at most |r|^2 / least, and as small as
-    rounding where x is nearly Q^-1 g. So one small eigenvalue costs little where g has nothing along it.
+    With any x, g' Q^-1 g = 2 g'x - x'Qx + r' Q^-1 r where r = g - Qx; the last is at most |r|^2 / least, and as small
+    as rounding where x is nearly Q^-1 g. So one small eigenvalue costs little where g has nothing along it.
 
     >>> round(inverse_form(np.diag([1.0, 1e-6]), np.array([1.0, 0.0]), 1e-6, 0.0), 12)
     1.0
