@@ -233,12 +233,14 @@ def checked(found: Measurement) -> Table:
     return ["penalty", "workers here", "seconds", "predicted", "off by"], lines
 
 
-def predicted(costs: Costs, shards: int | None) -> Table:
+def predicted(costs: Costs) -> Table:
     """Return the time of a fit by rows and workers, on a network of NETWORK gigabits a second."""
+    from inklens.linear.rows.remote.sources import n_shards
+
     lines = []
     for name in costs.fits:
         for n_rows in ROWS:
-            least = n_rows * N_FEATURES / WORKER_BYTES
+            least, shards = n_rows * N_FEATURES / WORKER_BYTES, n_shards(n_rows, 1)
             times = [seconds(costs, name, n, n_rows, byte=network(costs, NETWORK), shards=shards) for n in WORKERS]
             cells = [shown(took) if n >= least else "-" for n, took in zip(WORKERS, times, strict=True)]
             lines.append([name, f"{n_rows / 1e6:,.0f}", *cells])
@@ -251,7 +253,7 @@ def shown(took: float) -> str:
 
 def report(found: Measurement) -> list[str | Table]:
     """Return all of it, a paragraph or table after the other."""
-    from inklens.linear.rows.remote.sources import MOST_SHARDS
+    from inklens.linear.rows.remote.sources import MOST_SHARDS, ROWS_A_SHARD, SHARDS
 
     costs = found.costs
     return [
@@ -260,12 +262,10 @@ def report(found: Measurement) -> list[str | Table]:
         constants(costs),
         "Predicted from one worker, and measured on as many as there are here:",
         checked(found),
-        f"Predicted for W workers on {NETWORK} Gbit/s with the shards of today, {MOST_SHARDS} at most; no time where "
-        f"the rows do not fit into the memory of the workers, {WORKER_BYTES / 1e9:.0f} GB each. The driver holds "
-        f"{DRIVER_BYTES} bytes a row besides:",
-        predicted(costs, MOST_SHARDS),
-        "And if there were a shard for each worker:",
-        predicted(costs, None),
+        f"Predicted for W workers on {NETWORK} Gbit/s, with {SHARDS} shards or one for each {ROWS_A_SHARD:,} rows, "
+        f"{MOST_SHARDS} at most; no time where the rows do not fit into the memory of the workers, "
+        f"{WORKER_BYTES / 1e9:.0f} GB each. The driver holds {DRIVER_BYTES} bytes a row besides:",
+        predicted(costs),
     ]
 
 

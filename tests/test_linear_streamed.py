@@ -16,7 +16,9 @@ from scipy import sparse
 from inklens import SoftmaxRegression
 from inklens.errors import DataError
 from inklens.linear.driver import solve
-from inklens.linear.methods import direct, prox_newton
+from inklens.linear.methods import direct, newton, prox_newton
+from inklens.linear.methods.line_search import search
+from inklens.linear.methods.points import Point, Step
 from inklens.linear.problem.penalties import ElasticNet, penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, screening
@@ -158,6 +160,41 @@ def test_few_rows_stand_for_all_while_solving_and_all_are_fitted(file, monkeypat
     assert found.objective <= exact.objective * (1.0 + 1e-6)
     if name == "l2":
         np.testing.assert_allclose(found.coef, exact.coef, atol=2e-3)
+
+
+def test_a_share_that_is_tried_costs_a_pass_and_is_the_one_of_rows_in_memory(file):
+    X = matrix(np.uint8)
+    _, _, codes, weights = case(X)
+    streamed = Problem(Rows.of(file(X), scale=1 / 255), codes, weights, 3, PENALTIES["l2"])
+    found = []
+    for problem in (streamed, replace(streamed, rows=Rows.of(X, scale=1 / 255))):
+        point = Point.of(problem, np.zeros((3, X.shape[1])), np.zeros(3), np.float64)
+        gradient = point.gradient(problem.penalty)
+        step = Step.along(-gradient, gradient, 0)
+        whole = step.from_point(problem, point, np.float64)
+        before = problem.rows.n_passes
+        end, share = search(problem, problem.penalty, point, step, whole, sufficient_share=1e-4, dtype=np.float64)
+        found.append((share, end.coef, problem.rows.n_passes - before))
+    (share, coef, n_passes), (expected, exact, _) = found
+    assert 0.0 < share == expected < 1.0
+    np.testing.assert_allclose(coef, exact, rtol=1e-12)
+    assert n_passes == -np.log2(share)
+
+
+def test_a_fit_to_few_rows_ends_before_it_is_about_these_alone(file, monkeypatch):
+    """Of labels that have nothing to do with the rows, few rows learn what is wrong of all."""
+    monkeypatch.setattr(blocks, "SUBSAMPLE_ROWS", 100)
+    X = matrix(np.uint8, n_samples=1000, n_features=30)
+    codes = np.random.default_rng(1).integers(0, 4, len(X)).astype(np.int32)
+    problem = Problem(Rows.of(file(X), scale=1 / 255), codes, np.ones(len(X)), 4, PENALTIES["l2"])
+
+    def objective(coef, intercept):
+        return problem.evaluate(coef, intercept).loss + problem.penalty.value(coef)
+
+    *_, start = newton._rehearsed(problem)
+    learned = solve(problem.subsample, tol=1e-3)
+    assert objective(start.coef, start.intercept) < objective(learned.coef, learned.intercept)
+    assert solve(problem, tol=1e-6).status == "certified"
 
 
 @pytest.mark.parametrize("name", ["l2", "l1"])

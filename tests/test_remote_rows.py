@@ -10,13 +10,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inklens import SoftmaxRegression, SoftmaxRegressionCV, cluster, softmax_path
 from inklens.errors import ClusterError, DataError, ParameterError
 from inklens.linear import driver
 from inklens.linear.driver import FitLost, solve
 from inklens.linear.problem.build import make_problem
-from inklens.linear.rows.remote import remote_rows, shards, tree
+from inklens.linear.rows.remote import keeper, remote_rows, shards, sources, tree
 from inklens.linear.rows.remote.remote_rows import RemoteRows
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
@@ -182,6 +184,37 @@ def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
     own.close()
 
 
+@pytest.mark.parametrize("chunk", [10, N])
+def test_many_rows_make_more_shards_than_few_and_the_same_bits_on_any_cluster(chunk, monkeypatch):
+    """However they were cut before; every worker has some, and no row is lost: passes check the sum of weights."""
+    monkeypatch.setattr(sources, "ROWS_A_SHARD", 20)
+    found = set()
+    for n_workers in (1, 5):
+        own = cluster.InProcess(n_workers)
+        rows = remote(own.client, chunk=chunk)
+        assert rows.shards.n_shards == N // 20
+        assert rows.sizes == [20] * (N // 20)
+        assert all(len(place.shards) == N // 20 // n_workers for place in rows.shards._places.values())
+        solution = fitted(rows, **BROKEN["l2"])
+        found.add(bits(solution))
+        rows.close()
+        own.close()
+    near = fitted(Rows.of(X, n_threads=1), **BROKEN["l2"])
+    assert len(found) == 1
+    assert max(solution.lower_bound, near.lower_bound) <= min(solution.objective, near.objective) * (1 + 1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 10**7), min_size=1, max_size=400))
+def test_shards_are_all_rows_in_order_and_no_more_than_they_may_be(sizes):
+    groups = sources.grouped(len(sizes), sizes)
+    assert [i for group in groups for i in range(group.start, group.stop)] == list(range(len(sizes)))
+    assert len(groups) <= sources.n_shards(sum(sizes), len(sizes)) <= sources.MOST_SHARDS
+    cut = [b - a for size in sizes for a, b in sources.pieces(size, len(sizes), sources.fewest(sizes))]
+    assert sum(cut) == sum(sizes)
+    assert len(cut) >= sources.fewest(sizes) or min(sizes) < sources.fewest(sizes)
+
+
 @pytest.mark.parametrize("ratio", [0.0, remote_rows.QUICK_RATIO])
 def test_systems_with_all_rows_and_with_some_lead_to_one_optimum(inside, ratio, monkeypatch):
     monkeypatch.setattr(remote_rows, "QUICK_RATIO", ratio)
@@ -335,6 +368,24 @@ def test_lost_weight_is_noticed(inside, monkeypatch):
 
 
 # ---- X1, X2, X7, X10: losses -----------------------------------------------------------------------------------------
+
+
+def test_a_keeper_that_is_gone_when_rows_are_read_is_made_again(monkeypatch):
+    """As where a worker has lost touch with the scheduler for a while, and comes back without what it kept."""
+    own, submitted, n_calls = cluster.InProcess(2), shards.Shards._submitted, [0]
+
+    def forgotten(self, number, address):
+        n_calls[0] += 1
+        if n_calls[0] == 1:
+            keeper.SHELVES.pop((address, self.session))
+        return submitted(self, number, address)
+
+    monkeypatch.setattr(shards.Shards, "_submitted", forgotten)
+    rows = remote(own.client)
+    np.testing.assert_array_equal(rows.dense(), X)
+    assert rows.traffic.n_lost > 0
+    rows.close()
+    own.close()
 
 
 @pytest.mark.parametrize("name", BROKEN)

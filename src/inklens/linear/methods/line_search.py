@@ -26,7 +26,8 @@ def search(
     """Return the point after the whole step or the share of it that lets the objective fall, and the share.
 
     `sufficient_share` of the linear decrease must be kept; `whole` is the point after the whole step. Scores are linear
-    in the coefficients, so trying a part of the step costs no pass where they are held.
+    in the coefficients, so trying a part of the step costs no pass where they are held; elsewhere the pass that tries
+    it finds the point.
     """
     before = point.objective(penalty)
     rounding = ROUNDING_FLOAT64 if dtype == np.float64 else ROUNDING_FLOAT32
@@ -34,8 +35,13 @@ def search(
         return whole, 1.0
     for share in 0.5 ** np.arange(1, MAX_HALVINGS + 1):
         deadline.check()
-        coef = point.coef + share * step.coef
-        loss = problem.loss_between(point.at.scores, whole.at.scores, share)
-        if loss + penalty.value(coef) <= before + sufficient_share * share * step.slope:
-            return Point.of(problem, coef, point.intercept + share * step.intercept, dtype), float(share)
+        enough = before + sufficient_share * share * step.slope
+        coef, intercept = point.coef + share * step.coef, point.intercept + share * step.intercept
+        if point.at.scores.held is None:
+            there = Point.of(problem, coef, intercept, dtype)
+            if there.objective(penalty) <= enough:
+                return there, float(share)
+            continue
+        if problem.loss_between(point.at.scores, whole.at.scores, share) + penalty.value(coef) <= enough:
+            return Point.of(problem, coef, intercept, dtype), float(share)
     return point, 0.0

@@ -28,6 +28,7 @@ GRAM_PASSES = 4.0  # that the Gram matrices of more rows may cost: they spare ab
 ENOUGH_ROWS = 20  # for each coefficient: more would not spare a product
 BUY_SHARE = 0.5  # of the price of a better or newer preconditioner, from which on it is bought
 REBUILD_SHARE = 0.1  # of the price, from which one that is out of date is built again on the way to no penalty at all
+FEW_READINGS = 4  # products for one system with rows that are not held; beyond, more rows stand for all
 FEW_PRODUCTS = 8  # for one system: with so few a preconditioner is good enough
 AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price before any product has been tried
 LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
@@ -104,10 +105,16 @@ def solve_system(
     problem: Problem, proba: RowArray | np.ndarray, metric: "Preconditioner", target: np.ndarray, accuracy: float
 ) -> np.ndarray:
     """Return H^-1 target for a target that sums to zero over the classes, `accuracy` relative to its size in M^-1."""
+    return _solved(problem, proba, metric, target, accuracy)[0]
+
+
+def _solved(
+    problem: Problem, proba: RowArray | np.ndarray, metric: "Preconditioner", target: np.ndarray, accuracy: float
+) -> tuple[np.ndarray, int]:
     enough = accuracy**2 * float(np.vdot(target, metric.solve(target)))
     return conjugate_gradient(
         times_hessian(problem, proba), metric.solve, target, lambda _, size: size <= enough, scale=np.inf
-    )[0]
+    )
 
 
 # ---- the preconditioner ----------------------------------------------------------------------------------------------
@@ -146,11 +153,14 @@ class SubsampledHessian(NamedTuple):
 
     problem: Problem
     proba: RowArray
-    metric: Metric
+    metric: Preconditioner
+    told: Callable[[int], None]  # how many products a solution took
 
     def solve(self, v: np.ndarray) -> np.ndarray:
         """Return the solution of the smaller system, to SUBSAMPLE_ACCURACY."""
-        return solve_system(self.problem, self.proba, self.metric, v, SUBSAMPLE_ACCURACY)
+        found, n_products = _solved(self.problem, self.proba, self.metric, v, SUBSAMPLE_ACCURACY)
+        self.told(n_products)
+        return found
 
 
 class SharedMetric(NamedTuple):
@@ -186,6 +196,9 @@ class Preconditioning:
 
     A factor for each class spares the most products. Where it costs many passes, one factor for all comes first, and
     stays until the products with it have cost as much (`costs.py`).
+
+    Where products read rows that are not held, each system has rows of its own that stand for all, those that weigh
+    most there. What preconditions the systems of these in turn is kept from one to the next.
     """
 
     def __init__(self, problem: Problem, rebuild_share: float = BUY_SHARE) -> None:
@@ -197,6 +210,8 @@ class Preconditioning:
         self.n_products, self.spent = 0, 0.0
         self.first_products: int | None = None
         self.n_unsolved = 0  # products of systems that were given up
+        self.n_drawn = problem.rows.n_subsample
+        self.of_drawn: Preconditioning | None = None
 
     def forget_counts(self) -> None:
         """Keep the preconditioner for a penalty that is a little smaller, and count anew."""
@@ -204,10 +219,22 @@ class Preconditioning:
 
     def at(self, vector: np.ndarray, proba: RowArray) -> Preconditioner:
         """Return the preconditioner for a system at these coefficients and probabilities."""
-        if self.metric is None or isinstance(self.metric, SubsampledHessian) or self._is_due():
+        if proba.held is None and not self.problem.rows.reads_quickly:
+            return self._with_some(vector, proba)
+        if self.metric is None or self._is_due():
             self.metric, self.first_products = self._build(vector, proba), None
             self.spent = self.spent if self.is_shared else 0.0
         return self.metric
+
+    def _with_some(self, vector: np.ndarray, proba: RowArray) -> SubsampledHessian:
+        """Return the Hessian over rows that weigh most at a point: more of them after many products with all."""
+        if self.n_products > FEW_READINGS and self.n_drawn < self.problem.rows.n_larger_subsample:
+            self.n_drawn, self.of_drawn = self.problem.rows.n_larger_subsample, None
+        small = heaviest(self.problem, proba, self.n_drawn)
+        own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
+        self.of_drawn = self.of_drawn or Preconditioning(small)
+        self.of_drawn.problem = small
+        return SubsampledHessian(small, own, self.of_drawn.at(vector, own), self.of_drawn.count)
 
     def count(self, n_products: int) -> None:
         """Take the number of products that a system has cost."""
@@ -244,17 +271,21 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int
     """
     if proba.held is not None:
         return build_metric(problem, proba.held, n_rows)
-    is_quick = problem.rows.reads_quickly
+    if not problem.rows.reads_quickly:
+        return Preconditioning(problem).at(vector, proba)
+    small = heaviest(problem, proba, problem.rows.n_subsample if n_rows is None else n_rows)
+    own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
+    return build_metric(small, np.asarray(own), small.rows.n_samples)
+
+
+def heaviest(problem: Problem, proba: RowArray, n_wanted: int) -> Problem:
+    """Return the problem on about so many rows, drawn by what they weigh in the Hessian: they stand for all."""
     importance = RowArray.combine(largest_spread, proba, problem.weights)
-    if is_quick:
+    if problem.rows.reads_quickly:
         importance = RowArray.combine(np.multiply, importance, np.broadcast_to(_lengths(problem), len(proba)))
-    n_wanted = n_rows if is_quick and n_rows is not None else problem.rows.n_subsample
     rows, factor = importance.sample(n_wanted)
     rows = np.arange(len(proba)) if rows is None else rows
-    small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
-    own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
-    metric = build_metric(small, np.asarray(own), len(rows))
-    return metric if is_quick else SubsampledHessian(small, own, metric)
+    return problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
 
 
 def largest_spread(p: Array, weights: Array) -> Array:

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
 HELD_SHARE = 1 / 16  # of the memory that a fit may take: it looks at a dozen such arrays
 SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
+LARGER = 4  # times as many stand for all where those are too few, if they fit HELD
+DRAWN = 1.1  # times as many as are wanted may be drawn by chance
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
@@ -489,7 +491,7 @@ class Rows:
 
     def take(self, rows: np.ndarray) -> "Rows":
         """Return some rows (sorted indices) as `Rows` of the same layout; many rows of a file stay there."""
-        if all(block.is_streamed for block in self.blocks) and len(rows) <= 2 * self.n_subsample:
+        if all(block.is_streamed for block in self.blocks) and len(rows) <= self.n_brought:
             gathered = np.concatenate([block.exact.values[within(rows, part)] for block, part in self.parts()])
             return Rows([make_block(dense_storage(gathered), self.n_threads)], self.scale, self.n_threads)
         blocks: list[AnyBlock] = []
@@ -617,6 +619,22 @@ class Rows:
         """Number of rows that may stand for all."""
         fit = max(LEAST_SUBSAMPLE_ROWS, HELD // (8 * max(1, self.n_features)))
         return min(SUBSAMPLE_ROWS, fit, self.n_samples)
+
+    @property
+    def n_larger_subsample(self) -> int:
+        """Number of rows that may stand for all where fewer are too few."""
+        fit = max(self.n_subsample, HELD // max(1, self.row_bytes))
+        return min(LARGER * self.n_subsample, fit, self.n_samples)
+
+    @property
+    def n_brought(self) -> int:
+        """Number of rows up to which those that are taken are held in this process, wherever the others are."""
+        return max(2 * self.n_subsample, int(DRAWN * self.n_larger_subsample))
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that a row takes as it is stored, at most."""
+        return int(arrays.dtype_of(self.blocks[0].exact.values).itemsize) * self.n_features
 
     def parts(self) -> Iterator[tuple[AnyBlock, slice]]:
         """Yield the blocks, each with the place of its rows; raise `OutOfTime` between two when the time is over."""

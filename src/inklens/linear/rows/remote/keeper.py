@@ -109,11 +109,17 @@ def _answer(shard: Shard, message: Message) -> tuple[Tree, float]:
     return value, shard.n_passes - before
 
 
+class KeeperLostError(RuntimeError):
+    """A worker runs, and no longer has the keeper of a session: it has lost touch with the scheduler meanwhile."""
+
+
 def load(session: str, key: int, scale: float, source: Source, *parts: object) -> Known:
     """Read a shard, and put it on the shelf of this worker; return what is known of it."""
     from distributed import get_worker
 
     place = get_worker().address, session
+    if place not in SHELVES:
+        raise KeeperLostError(f"no keeper of session {session} at {place[0]}")
     with memory.scope(MEMORY):
         rows = source.rows(parts)
         rows.scale *= scale

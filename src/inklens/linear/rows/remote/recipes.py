@@ -372,6 +372,7 @@ class Known(NamedTuple):
     n_nonzeros: int
     is_sparse: bool
     n_added: int
+    row_bytes: int
     kernels: str
 
 
@@ -389,4 +390,6 @@ class Inspect:
 def known(rows: Rows) -> Known:
     """Return what is known of some rows."""
     kernels = "reference" if numpy_backend() is REFERENCE else "compiled"
-    return Known(*rows.shape, rows.low, rows.high, rows.n_nonzeros, rows.is_sparse, rows.n_added, kernels)
+    return Known(
+        *rows.shape, rows.low, rows.high, rows.n_nonzeros, rows.is_sparse, rows.n_added, rows.row_bytes, kernels
+    )

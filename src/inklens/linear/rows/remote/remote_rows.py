@@ -226,6 +226,11 @@ class RemoteRows(Rows):
         """Whether to read all rows costs no more than to fit some in their place; the same on any cluster."""
         return self.n_samples <= QUICK_RATIO * SUBSAMPLE_ROWS
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that a row takes as it is stored, at most."""
+        return max(known.row_bytes for known in self._known)
+
     # Not those of `Rows`: until Python 3.12 a cached property locks all objects of its class, and shards ask for these
     # while the driver waits for them, in the same process where that is its own worker.
 
@@ -411,7 +416,7 @@ class RemoteRows(Rows):
 
     def take(self, rows: np.ndarray) -> Rows:
         """Return some rows (sorted indices): few come here, many stay where they are."""
-        if len(rows) > 2 * self.n_subsample:
+        if len(rows) > self.n_brought:
             return self.chosen(rows)
         stored = cast(list[tuple[np.ndarray, float]], self.each(Stored(self.recipe, self.slices, rows)))
         scales = {scale for _, scale in stored}

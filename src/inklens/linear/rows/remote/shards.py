@@ -39,9 +39,16 @@ SCHEDULER_TRIES = 2
 WORKER_SECONDS = 60.0  # for which new workers are waited for when none is left
 CHANCE_SECONDS = 5.0  # after which those that were late have another chance
 MOST_LOSSES = 4  # of the workers of one shard in a row, without an answer between: it is too large for them
-# What Dask raises of a task that it has given up: no fault of the computation. The last is what its `sync` makes of a
-# task that is cancelled just as it is waited for.
-GIVEN_UP = ("KilledWorker", "CancelledError", "FutureCancelledError", "UnboundLocalError")
+# What is raised of a task that Dask has given up, or that found no keeper: no fault of the computation. The last is
+# what Dask's `sync` makes of a task that is cancelled just as it is waited for.
+GIVEN_UP = (
+    "KilledWorker",
+    "CancelledError",
+    "FutureCancelledError",
+    "LostDependencies",
+    "KeeperLostError",
+    "UnboundLocalError",
+)
 LOST = (OSError, RuntimeError, KeyError, TimeoutError)  # what a call raises whose worker, or keeper, is not there
 
 
@@ -374,12 +381,7 @@ class Shards:
             except InklensError:
                 raise
             except Exception as error:
-                if type(error).__name__ in (
-                    "KilledWorker",
-                    "CancelledError",
-                    "FutureCancelledError",
-                    "LostDependencies",
-                ):
+                if type(error).__name__ in GIVEN_UP:
                     self._lose(address)
                     return None
                 if address not in self._places or address not in self._workers():

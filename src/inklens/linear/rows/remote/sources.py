@@ -24,8 +24,11 @@ from inklens.linear.rows.rows import Rows
 if TYPE_CHECKING:
     from dask.delayed import Delayed
 
-MOST_SHARDS = 16
+SHARDS = 16  # of data up to as many times ROWS_A_SHARD; of fewer parts, one for each
 LEAST_SHARDS = 8  # where there are as many rows: shards are what spreads over workers
+MOST_SHARDS = 256  # beyond, the driver would add up answers for longer than the shards take for them
+ROWS_A_SHARD = 250_000  # of more rows: a round over these takes some ten milliseconds, as adding up 16 answers does
+PARTS_A_SHARD = 4  # of Dask, where nothing tells how many rows these have
 
 
 class Source(Protocol):
@@ -61,29 +64,49 @@ def plan(X: object) -> Plan:
     return Plan(_of_files([str(path) for path in parts]))
 
 
-def grouped(n: int, sizes: Sequence[int] | None = None) -> list[slice]:
-    """Return at most MOST_SHARDS runs of n parts, of about the same size together.
+def n_shards(n_rows: int | None, n_parts: int) -> int:
+    """Return how many shards data have at most: the more rows, the more workers may have some, but no more for few.
 
-    >>> grouped(3), grouped(4, [9, 1, 1, 1])[0]
-    ([slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)], slice(0, 1, None))
+    It depends on nothing but the data, as bits depend on it. Where rows are not counted before they are read, parts
+    tell.
+
+    >>> n_shards(60_000, 1), n_shards(10_000_000, 1), n_shards(None, 100), n_shards(10**10, 1)
+    (16, 40, 25, 256)
     """
-    if n <= MOST_SHARDS:
+    wanted = n_parts // PARTS_A_SHARD if n_rows is None else n_rows // ROWS_A_SHARD
+    return min(max(SHARDS, wanted), MOST_SHARDS)
+
+
+def grouped(n: int, sizes: Sequence[int] | None = None) -> list[slice]:
+    """Return as many runs of n parts as there are to be shards, of about the same size together.
+
+    >>> grouped(3), len(grouped(100, [10] * 100)), len(grouped(100, [100_000] * 100))
+    ([slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)], 16, 40)
+    """
+    most = n_shards(None if sizes is None else sum(sizes), n)
+    if n <= most:
         return [slice(i, i + 1) for i in range(n)]
     ends = np.cumsum(np.ones(n) if sizes is None else np.maximum(sizes, 1e-9))
-    wanted = ends[-1] * np.arange(1, MOST_SHARDS) / MOST_SHARDS
+    wanted = ends[-1] * np.arange(1, most) / most
     edges = np.unique([0, *np.searchsorted(ends, wanted) + 1, n])
     return [slice(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def pieces(n_rows: int, n_parts: int) -> list[tuple[int, int]]:
-    """Return where a part of so many rows is cut, so that all parts make LEAST_SHARDS or more.
+def pieces(n_rows: int, n_parts: int, n_wanted: int) -> list[tuple[int, int]]:
+    """Return where a part of so many rows is cut, so that all parts make `n_wanted` or more.
 
-    >>> pieces(10, 4)
+    >>> pieces(10, 4, 8)
     [(0, 5), (5, 10)]
     """
-    n_pieces = max(1, min(n_rows, math.ceil(LEAST_SHARDS / n_parts)))
+    n_pieces = max(1, min(n_rows, math.ceil(n_wanted / n_parts)))
     edges = np.linspace(0, n_rows, n_pieces + 1).astype(int).tolist()
     return list(pairwise(edges))
+
+
+def fewest(sizes: Sequence[int]) -> int:
+    """Return how many parts of these sizes there have to be at least: larger ones are cut."""
+    n = n_shards(sum(sizes), len(sizes))
+    return LEAST_SHARDS if n == SHARDS else n
 
 
 # ---- Dask ------------------------------------------------------------------------------------------------------------
@@ -122,12 +145,12 @@ def _of_array(X: Array) -> list[Cut]:
     X = X.rechunk({1: -1}) if X.numblocks[1] > 1 else X
     sizes = [0 if math.isnan(size) else int(size) for size in X.chunks[0]]
     is_known = not any(math.isnan(size) for size in X.chunks[0])
-    if is_known and len(sizes) < LEAST_SHARDS:
+    if is_known and len(sizes) < fewest(sizes):
         ends = np.cumsum([0, *sizes]).tolist()
         ranges = [
             (first + a, first + b)
             for first, size in zip(ends[:-1], sizes, strict=True)
-            for a, b in pieces(size, len(sizes))
+            for a, b in pieces(size, len(sizes), fewest(sizes))
         ]
         X = X.rechunk({0: tuple(b - a for a, b in ranges)})
         sizes = [b - a for a, b in ranges]
@@ -159,6 +182,9 @@ class Files:
 
 def _of_files(paths: list[str]) -> list[Cut]:
     sizes = [len(open_rows(path)) for path in paths]
-    ranges = [[(path, a, b) for a, b in pieces(size, len(paths))] for path, size in zip(paths, sizes, strict=True)]
-    flat = [one for some in ranges for one in some]
+    flat = [
+        (path, a, b)
+        for path, size in zip(paths, sizes, strict=True)
+        for a, b in pieces(size, len(paths), fewest(sizes))
+    ]
     return [Cut(Files(tuple(flat[group]))) for group in grouped(len(flat), [b - a for _, a, b in flat])]
