@@ -35,7 +35,6 @@ LEAST_SHARE = 0.1  # of an even share of the weight, that a rare class has among
 LEAST_CLASS = 1e-6  # share of the weight that a class counts as, in intercepts that begin
 SUBSAMPLE_GAP = 0.1  # relative gap of the fit to rows that stand for all, where a fit to all starts
 JUDGES = 4  # one of so many rows that stand for all, where a fit to all starts, judges the fit to the others
-JUDGED_DECREASE = 0.01  # relative, of their objective: where a step brings less, it is the last
 FIRST_L2 = 1e-3  # of a problem without a penalty, in mean absolute column sums
 L2_RATIO = 0.03  # of the penalty of a stage to that of the one before
 N_STAGES = 7  # after which no penalty is left
@@ -154,7 +153,7 @@ def _rehearsed(problem: Problem) -> Iterator[Iterate]:
     ):
         at = judge.evaluate(iterate.coef, iterate.intercept)
         value = at.loss + problem.penalty.value(iterate.coef)
-        if value > (1.0 - JUDGED_DECREASE) * lowest:
+        if value > lowest:
             break
         lowest = value
         yield iterate._replace(objective=np.inf, gap=np.inf)

@@ -232,7 +232,9 @@ class Preconditioning:
             self.n_drawn, self.of_drawn = self.problem.rows.n_larger_subsample, None
         small = heaviest(self.problem, proba, self.n_drawn)
         own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
-        self.of_drawn = self.of_drawn or Preconditioning(small)
+        if self.of_drawn is None:
+            self.of_drawn = Preconditioning(small)
+            self.of_drawn.n_rows = min(self.problem.rows.n_subsample, small.rows.n_samples)  # for many solutions
         self.of_drawn.problem = small
         return SubsampledHessian(small, own, self.of_drawn.at(vector, own), self.of_drawn.count)
 
