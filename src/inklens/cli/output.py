@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 from inklens.cli.terminal import echo, json_text, shown
+from inklens.storage import FIGURE_ENDINGS, check_ending, check_file, check_folder
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -86,11 +87,23 @@ class OutFile(click.Path):
 
     def convert(self, value, param, ctx):
         """Refuse a place for no such output before any work is done."""
-        from inklens.storage import check_file, check_folder
-
         path = os.fsdecode(super().convert(value, param, ctx))
         if path != "-" or not self.allow_dash:
             _checked(check_folder if self.or_folder and not Path(path).suffix else check_file, path, ctx)
+        return path
+
+
+class OutFigure(OutFile):
+    """A figure to write, of a kind that can be drawn."""
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__()
+        self.endings = endings or FIGURE_ENDINGS
+
+    def convert(self, value, param, ctx):
+        """Refuse another ending before any work is done."""
+        path = super().convert(value, param, ctx)
+        _checked(partial(check_ending, endings=self.endings), path, ctx)
         return path
 
 
@@ -102,15 +115,19 @@ class OutFolder(click.Path):
 
     def convert(self, value, param, ctx):
         """Refuse what is there and is no folder before any work is done."""
-        from inklens.storage import check_folder
-
         path = os.fsdecode(super().convert(value, param, ctx))
         _checked(check_folder, path, ctx)
         return path
 
 
+def refuse_but(kind: click.Path, out: str | None, ctx: click.Context) -> None:
+    """Refuse a place for -o of another kind, where other options say which kind it is."""
+    if out is not None:
+        kind.convert(out, None, ctx)
+
+
 def _checked(check: Callable[[str], None], path: str, ctx: click.Context | None) -> None:
-    from inklens.errors import OutputError
+    from inklens.errors import OutputError, ParameterError
 
     if path == "-":
         raise click.UsageError(
@@ -118,13 +135,14 @@ def _checked(check: Callable[[str], None], path: str, ctx: click.Context | None)
         )
     try:
         check(path)
-    except OutputError as error:
+    except (OutputError, ParameterError) as error:
         raise click.UsageError(str(error), ctx) from error
 
 
 def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
-    """-o, --out: where the result goes, a file unless the metavar is DIR."""
-    kind = OutFolder() if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
+    """-o, --out: where the result goes; of which kind it is, the metavar says."""
+    kinds = {"DIR": OutFolder, "FIGURE": OutFigure}
+    kind = kinds[metavar]() if metavar in kinds else OutFile(or_folder="DIR" in metavar)
     return click.option(
         "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
     )

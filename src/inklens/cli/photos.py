@@ -5,7 +5,7 @@ import os
 import click
 
 from inklens.cli.output import (
-    OutFile,
+    OutFigure,
     Renamed,
     cluster_of,
     dask_option,
@@ -89,8 +89,8 @@ def given(settings: dict) -> dict:
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
 @recipe_options
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="How many processes.  [default: all cores]")
-@click.option("--steps", type=OutFile(), metavar="FIGURE", help="Draw each step of the recipe there.")
-@click.option("--boxes", type=OutFile(), metavar="FIGURE", help="Draw what was found on the picture.")
+@click.option("--steps", type=OutFigure(), metavar="FIGURE", help="Draw each step of the recipe there.")
+@click.option("--boxes", type=OutFigure(".png"), metavar="FIGURE", help="Draw what was found on the picture.")
 @anyway_option
 @dask_option
 @insecure_option
