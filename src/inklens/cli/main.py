@@ -161,7 +161,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 
 
 def _replace_closed_streams() -> bool:
-    """Put a sink in the place of a stream that the caller has closed; tell whether it was standard output.
+    """Put what is empty in the place of a stream that the caller has closed; tell whether it was standard output.
 
     Its number too is taken: a model's file that got number 2 would hold what some library says on standard error.
     """
@@ -171,9 +171,9 @@ def _replace_closed_streams() -> bool:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 (for the whole run)
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (for the whole run)
     return lost
 
 

@@ -49,6 +49,18 @@ class PenWidth(click.ParamType):
             self.fail(f"expected auto, none or a width such as 0.14, got {value!r}", param, ctx)
 
 
+class ListFile(click.File):
+    """A text to read line by line; what would be waited for, or read, for ever is refused."""
+
+    def convert(self, value, param, ctx):
+        """Open it, a line at a time."""
+        from inklens.addresses import may_never_end
+
+        if isinstance(value, str) and value != "-" and may_never_end(value):
+            self.fail(f"{value!r} is no file, and may never end; - is standard input", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def recipe_options(command, *, without: str = ""):
     """Add the parameters of `Normaliser`, one left out perhaps; what is not given stays as the recipe has it."""
     options = {
@@ -98,7 +110,7 @@ def given(settings: dict) -> dict:
 @click.option(
     "--list",
     "listed",
-    type=click.File("r", errors="surrogateescape"),
+    type=ListFile("r", errors="surrogateescape"),
     metavar="FILE",
     help="With --dask: read the pictures named there, one a line; - for standard input.",
 )
