@@ -5,6 +5,7 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    Number,
     OutFigure,
     OutFile,
     OutFolder,
@@ -32,7 +33,7 @@ def set_options(command):
     options = [
         click.option(
             "--coverage",
-            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            type=Number(0, 1, min_open=True, max_open=True),
             default=0.95,
             show_default=True,
             metavar="SHARE",

@@ -1,5 +1,6 @@
 """What commands share: printing, progress on stderr, and option types."""
 
+import math
 import os
 import shlex
 import shutil
@@ -48,6 +49,17 @@ class RowCount(click.ParamType):
         if size <= 0 or (isinstance(size, float) and size >= 1.0):
             self.fail(f"expected at least 1 row, or a share between 0 and 1, got {value!r}", param, ctx)
         return size
+
+
+class Number(click.FloatRange):
+    """A finite number in a range: NaN lies in every one, as no comparison with it is true."""
+
+    def convert(self, value, param, ctx):
+        """Turn text into a float."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, got {value!r}", param, ctx)
+        return number
 
 
 class DataSpec(click.ParamType):

@@ -5,6 +5,7 @@ import os
 import click
 
 from inklens.cli.output import (
+    Number,
     OutFigure,
     Renamed,
     cluster_of,
@@ -67,12 +68,12 @@ def recipe_options(command, *, without: str = ""):
         "recipe": click.option("--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]),
                                   help="How a photo becomes 28 x 28 pixels: with care for shadows and lines, by one "
                                   "threshold, or as the tutorial does it.  [default: the model's own]"),
-        "pixel_filter": click.option("--pixel-filter", type=click.FloatRange(0, 100), metavar="PERCENT",
+        "pixel_filter": click.option("--pixel-filter", type=Number(0, 100), metavar="PERCENT",
                                   help="tutorial: so much of the picture, the lightest, becomes paper.  [default: 20]"),
         "polarity": click.option("--polarity", type=click.Choice(["auto", "dark", "light"]),
                                   help="The ink is darker, or lighter, than its paper; auto: found out."),
         "threshold": click.option("--threshold", metavar="CONTRAST",
-                                  type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                                  type=Number(0, 1, min_open=True, max_open=True),
                                   help="Contrast to paper (0 to 1) from which a pixel is ink.  [default: Otsu's]"),
         "lines": click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
         "pen": click.option("--stroke-width", "pen", cls=Renamed, formerly=("--pen",), type=PenWidth(),
