@@ -369,6 +369,34 @@ def test_a_poor_environment_is_enough(model, picture):
     assert "\x1b" not in done.stdout
 
 
+ILL_SET = {"HOME": "/proc/1", "SOURCE_DATE_EPOCH": "abc", "NUMPY_MADVISE_HUGEPAGE": "much", "MPLBACKEND": "nonsense"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing can be written into /proc")
+@pytest.mark.parametrize("broken", [b"", b"font.size: 12\n\xff: 3\n", b"nonsense\nfont.size: huge\n"])
+def test_settings_that_are_broken_are_nobodys_concern(broken, model, tmp_path):
+    """No byte of a figure depends on them, and nothing is said of them."""
+    draw = ["explain", "--model", str(model[0]), "--sample", "3", "-o"]
+    assert run(*draw, tmp_path / "usual.svg").returncode == 0
+    (tmp_path / "matplotlibrc").write_bytes(broken)
+    done = run(*draw, "drawn.svg", fresh=True, cwd=tmp_path, env={**os.environ, **ILL_SET})
+    assert (done.returncode, done.stderr) == (0, "wrote drawn.svg\n")
+    assert (tmp_path / "drawn.svg").read_bytes() == (tmp_path / "usual.svg").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing can be written into /proc")
+def test_without_any_folder_to_write_to_a_figure_is_refused_with_the_remedy(model, tmp_path):
+    code = (
+        "import sys, tempfile; tempfile.mkdtemp = lambda **_: open('/proc/1/folder', 'x')\n"
+        "from inklens.cli.main import main; main(['explain', '--model', *sys.argv[1:], '--sample', '3', '-o', 'a.svg'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, model[0]],
+        env={**os.environ, "HOME": "/proc/1"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    clear_error(done, 1, "TMPDIR")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="sets a limit to the address space")
 @pytest.mark.parametrize("megabytes", [150, 300, 430])
 def test_too_little_memory_to_begin_is_one_line_at_once(megabytes, tmp_path):

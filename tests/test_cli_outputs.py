@@ -10,7 +10,7 @@ import pytest
 from command import run
 
 from inklens.cli.main import inklens
-from inklens.cli.output import OutFile, OutFolder
+from inklens.cli.output import Number, OutFigure, OutFile, OutFolder
 
 READ = {"--add", "--model", "--photo", "--refit", "--relabel"}  # paths that are only read
 
@@ -86,6 +86,48 @@ def test_what_is_no_folder_never_becomes_one(names, option, tmp_path):
     refused(names, option, "/dev/stdout")
     (tmp_path / "link").symlink_to(tmp_path)
     assert option.type_cast_value(click.Context(click.Command("x")), str(tmp_path / "link")) == str(tmp_path / "link")
+
+
+@every_output
+def test_a_figure_of_no_kind_that_is_drawn_is_refused(names, option, tmp_path):
+    assert isinstance(option.type, OutFigure) == (option.metavar == "FIGURE")
+    if option.metavar == "FIGURE":
+        for name in ("map.foo", "map", "map.png.gz", ".svg", "svg", "map.", "-.pdf"):
+            refused(names, option, tmp_path / name, "ending in", "png")
+        assert option.type_cast_value(click.Context(click.Command("x")), str(tmp_path / "a.b.PNG")).endswith("a.b.PNG")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("evaluate", "--mistakes", "4", "9", "-o", "map.pdf"),
+        ("evaluate", "--mistakes", "4", "9", "-o", "folder"),
+        ("evaluate", "-o", "file.svg"),
+        ("evaluate", "--certainty", "-o", "file.svg"),
+        ("labels", "-o", "map.pdf"),
+    ],
+)
+def test_where_options_say_of_which_kind_an_output_is_another_is_refused_before_any_work(args, tmp_path):
+    (tmp_path / "file.svg").write_bytes(b"mine")
+    done = run(args[0], "no-such-model", *args[1:], cwd=tmp_path)
+    assert (done.returncode, args[-1] in done.stderr) == (2, True), done.stderr
+    assert (tmp_path / "file.svg").read_bytes() == b"mine"
+
+
+def test_no_number_is_nan_or_beyond_all():
+    """Every option that takes a number of a range is finite, and each option that takes any float is known here."""
+    free = set()
+    for names, command in commands(inklens):
+        for option in command.params:
+            if isinstance(option.type, Number):
+                for text in ("nan", "inf", "-inf", "NaN", "1e999"):
+                    with pytest.raises(click.BadParameter):
+                        option.type_cast_value(
+                            click.Context(click.Command(names[-1])), (text,) if option.multiple else text
+                        )
+            elif isinstance(option.type, click.types.FloatParamType):
+                free.add((names[-1], option.name))
+    assert free == {("fit", "C"), ("path", "C")}, "where inf means no penalty"
 
 
 def test_a_homework_is_no_stream(tmp_path):

@@ -445,6 +445,73 @@ def test_a_jpeg_of_12_bits_is_called_so():
         decode(JPEG[:start] + b"\x0c" + JPEG[start + 1 :])
 
 
+def tiff_with(tag, value):
+    """Return a TIFF in which one short number is another."""
+    data = bytearray(encoded(SEVEN, "TIFF"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    (place,) = (p for p in range(start + 2, start + 2 + 12 * count, 12) if struct.unpack_from("<H", data, p) == (tag,))
+    struct.pack_into("<HHIHH", data, place, tag, 3, 1, value, 0)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "words"),
+    [
+        (259, 9, "coding JBIG"),
+        (259, 34712, "coding JPEG 2000"),
+        (259, 34887, "coding LERC"),
+        (259, 50002, "coding JPEG XL"),
+        (259, 12345, "coding 12345"),
+        (258, 14, "14 bits each"),
+        (262, 32803, "a camera's raw samples"),
+        (262, 8, "pixels of kind 8"),
+    ],
+)
+def test_an_unbuilt_coding_of_a_tiff_is_named(tag, value, words):
+    with pytest.raises(PhotoError, match=f"TIFF with .*{words}.* is not supported") as caught:
+        decode(tiff_with(tag, value))
+    assert caught.value.code == "unsupported"
+
+
+def test_a_coding_that_is_built_is_never_called_unbuilt():
+    """Every coding that can be written here is read, and damaged in any of its bytes it is damaged, or read."""
+    whole = {coding: encoded(SEVEN, "TIFF", compression=coding) for coding in ("tiff_lzw", "zstd", "lzma", "packbits")}
+    for coding, data in whole.items():
+        assert decode(data).gray.shape == SEVEN.shape, coding
+        assert code_of(data[:8] + bytes(40) + data[48:] if coding != "packbits" else data[:60]) in (
+            "corrupt",
+            "truncated",
+        )
+
+
+@pytest.mark.parametrize(("offset", "form", "value", "words"), [
+    (30, "<I", 4, "coding JPEG"), (30, "<I", 5, "coding PNG"), (30, "<I", 11, "coding 11"), (28, "<H", 12, "12 bits"),
+])  # fmt: skip
+def test_an_unbuilt_coding_of_a_bmp_is_named(offset, form, value, words):
+    with pytest.raises(PhotoError, match=f"BMP with .*{words}.* is not supported"):
+        decode(patched(encoded(SEVEN, "BMP"), offset, form, value))
+
+
+@pytest.mark.parametrize("coding", [b"hvc1", b"vvc1", b"j2k1", b"unci"])
+def test_an_unbuilt_coding_of_an_avif_is_named(coding):
+    with pytest.raises(PhotoError, match=f"AVIF with coding {coding.decode()} is not supported"):
+        decode(encoded(SEVEN, "AVIF").replace(b"av01", coding))
+
+
+@pytest.mark.parametrize(("brand", "coding"), [(b"avci", "AVC"), (b"vvic", "VVC"), (b"j2ki", "JPEG 2000")])
+def test_a_heif_whose_brand_is_another_coding_is_no_film(brand, coding):
+    with pytest.raises(PhotoError, match=f"HEIF with coding {coding} is not supported") as caught:
+        decode(box(b"ftyp", brand + bytes(4) + brand) + bytes(100))
+    assert caught.value.code == "unsupported"
+
+
+def test_layers_that_make_no_colour_are_no_damage():
+    start = JPEG.index(b"\xff\xc0\0") + 9
+    with pytest.raises(PhotoError, match="JPEG with 2 layers is not supported"):
+        decode(JPEG[:start] + b"\2" + JPEG[start + 1 :])
+
+
 @pytest.mark.parametrize("many", [True, None])
 def test_a_page_of_too_many_digits_says_so_and_advises_no_page(many):
     page = np.full((1000, 1000), 0.95)

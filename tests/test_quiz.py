@@ -1,7 +1,9 @@
 """`inklens quiz`: the right answers are the model's own, and the game is polite whatever comes in."""
 
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from PIL import Image
 
 from inklens import DigitReader, explain, flip, load_dataset
 from inklens.cli.pictures import ASCII, BLOCKS, text_picture
+from inklens.cli.quiz import _Terminal
 from inklens.errors import ParameterError
 from inklens.tutorial.quiz import PLACE, Score, questions
 
@@ -99,6 +102,25 @@ def test_leaving_early_ends_with_the_score(model, typed, ended, asked):
     assert (done.returncode, document["ended"], document["asked"]) == (0, ended, asked)
     assert "Traceback" not in done.stderr
     assert "Ended by" in run("quiz", "--model", model, "--seed", "3", input=typed).stdout
+
+
+@pytest.mark.parametrize("given", ["closed", b"\xff\xfe\x00\n", b"no\n" * 1000, b"x" * 2_000_000])
+def test_whatever_comes_in_ends_the_quiz_with_its_score(given, model, tmp_path):
+    command = [sys.executable, "-m", "inklens", "quiz", "--model", model, "--rounds", "1", "--json"]
+    (tmp_path / "in").write_bytes(b"" if given == "closed" else given)
+    where = "<&-" if given == "closed" else f"< {tmp_path}/in"
+    done = subprocess.run(
+        f"{shlex.join(map(str, command))} {where}", shell=True, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, json.loads(done.stdout)["asked"]) == (0, 0), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_classes_that_differ_in_case_alone_can_all_be_said(monkeypatch):
+    terminal = _Terminal(to_stderr=False)
+    for typed, taken in (("a\n", "a"), ("A\n", "A"), (" B \n", "B"), ("b\n", "B"), ("Q\n", "Q")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        assert terminal.ask(("A", "a", "B", "Q")) == taken
 
 
 def test_ctrl_c_shows_the_score():

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from contextlib import contextmanager, nullcontext
 from io import StringIO
@@ -486,3 +487,11 @@ def test_wrong_usage_costs_nothing(words, code, said, command, scans, tmp_path, 
     assert said in err
     assert err.count("\n") == 1
     assert not list(tmp_path.glob("t*/part*"))
+
+
+def test_workers_of_this_computer_are_ours_and_let_no_library_print():
+    code = (
+        "from inklens import cluster; from inklens.quiet import is_process_ours\n"
+        "found = {}; exec(cluster.DEAF, found); found['dask_setup'](None); assert is_process_ours()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -10,6 +10,7 @@ import pytest
 
 from inklens.errors import OutputError
 from inklens.pages import replaced_folder
+from inklens.storage import write_text
 
 
 def write_report(folder, text="new"):
@@ -68,6 +69,16 @@ def test_nothing_of_somebody_s_is_lost_where_it_cannot_be_moved(tmp_path, monkey
     with pytest.raises(OutputError, match="Input/output"), replaced_folder(old) as folder:
         write_report(folder)
     assert [path.read_text() for path in tmp_path.rglob("why.png")] == ["a figure"]
+
+
+@pytest.mark.parametrize("name", ["report", "it's", "two\nlines"])
+def test_what_cannot_be_written_is_named_by_the_folder_that_was_asked_for(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OutputError, match="No space") as caught, replaced_folder(tmp_path / name) as folder:
+        write_text(folder / "figures" / "map.svg", "a figure")
+    assert repr(str(tmp_path / name / "figures" / "map.svg"))[1:-1] in str(caught.value)
+    assert folder.name not in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 def write_report_with_files(folder):

@@ -1,5 +1,8 @@
 """Files by path or address: how large they are, and some of their bytes. Addresses are opened by fsspec."""
 
+import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +12,24 @@ from inklens.errors import require
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+
+OPEN_ALREADY = re.compile("/dev/stdin|(/dev|/proc/self)/fd/[0-9]+")  # as a shell names its own pipes: <(command)
+
+
+def may_never_end(path: str | os.PathLike[str]) -> bool:
+    """Tell what would be waited for, or read, for ever: FIFOs and devices, but for a pipe that a shell has opened.
+
+    >>> may_never_end("/dev/null"), may_never_end("/"), may_never_end("no such file")
+    (True, False, False)
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    if stat.S_ISFIFO(mode):
+        return not OPEN_ALREADY.fullmatch(os.fspath(path))
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def is_address(name: str) -> bool:

@@ -29,11 +29,15 @@ CLOSE_SECONDS = 20.0  # for one in this process
 CHECK_SECONDS = 60.0  # until every worker has said what it runs; busy ones answer between two tasks
 ENCRYPTED = ("tls", "ucx", "wss")  # ways to a scheduler that are encrypted, or (ucx) a cluster's own network
 # What a worker on this computer does first: Ctrl-C reaches all processes of a terminal, and is for the one that asked.
+# It runs nothing but inklens, whose errors say what libtiff would print.
 DEAF = """
 import signal
 
+from inklens.quiet import process_is_ours
+
 def dask_setup(worker):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process_is_ours()
 """
 # Dask has workers give memory back at every turn, and look for what they do a hundred times a second: with these, a
 # worker takes a quarter less CPU time for reading pictures.

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from inklens.errors import OutputError
+from inklens.errors import OutputError, ParameterError
 
 try:
     import fcntl
@@ -25,6 +25,7 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 PART = ".part"
+FIGURE_ENDINGS = (".svg", ".png")
 
 
 @contextmanager
@@ -83,6 +84,19 @@ def check_file(path: str | os.PathLike[str]) -> None:
         raise OutputError(
             f"cannot write {name!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name another file"
         )
+
+
+def check_ending(path: str | os.PathLike[str], endings: tuple[str, ...] = FIGURE_ENDINGS) -> None:
+    """Refuse a figure of another kind than its name can say.
+
+    Raises
+    ------
+    ParameterError
+        The name ends otherwise.
+    """
+    name = Path(path).name
+    if Path(path).suffix.lower() not in endings:
+        raise ParameterError(f"expected a figure file ending in {' or '.join(endings)}, got {name!r}")
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from inklens.cli.output import (
+    Number,
     data_option,
     json_option,
     out_option,
@@ -30,7 +31,7 @@ from inklens.cli.terminal import echo
 )
 @click.option(
     "--tol",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=1e-2,
     show_default=True,
     metavar="T",

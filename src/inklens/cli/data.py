@@ -7,6 +7,7 @@ import click
 from inklens.cli.limits import limits
 from inklens.cli.output import (
     DataSpec,
+    Number,
     json_option,
     out_option,
     print_json,
@@ -124,7 +125,7 @@ def clear(spec: str, as_json: bool) -> None:
 @split_options()
 @click.option(
     "--closest",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     metavar="SHARE",
     default=0.15,
     show_default=True,

@@ -5,6 +5,7 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    OutFigure,
     OutFile,
     Renamed,
     data_option,
@@ -15,6 +16,7 @@ from inklens.cli.output import (
     print_json,
     print_table,
     progress_bar,
+    refuse_but,
     refuse_given,
     say,
     say_next,
@@ -72,6 +74,7 @@ def labels(ctx, model: str, data: str | None, decided: str | None, out: str | No
     them too.
     """
     if decided is None:
+        refuse_but(OutFigure(), out, ctx)
         return _show_suspects(model, data, out, as_json, **options)
     refuse_given(ctx, "does not go with --refit", "folds", "seed", "most", "table")
     if out is None:

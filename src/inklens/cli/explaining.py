@@ -7,6 +7,7 @@ import click
 from inklens.cli.limits import show_radii
 from inklens.cli.output import (
     DataSpec,
+    Number,
     Renamed,
     json_option,
     model_option,
@@ -80,7 +81,7 @@ def load_frame(model, image, sample, part, data, settings):
     "scale",
     cls=Renamed,
     formerly=("--scale",),
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="R",
     default=0.5,
     show_default=True,
@@ -144,7 +145,7 @@ def _scores(evidence) -> list[list[str]]:
 )
 @click.option(
     "--margin",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     metavar="X",
     default=1e-6,
     show_default=True,
@@ -157,7 +158,7 @@ def _scores(evidence) -> list[list[str]]:
 )
 @click.option(
     "--pen",
-    type=click.FloatRange(0.5, 10),
+    type=Number(0.5, 10),
     metavar="WIDTH",
     help="Change the answer with one straight stroke, drawn or erased, of a pen that many pixels wide "
     "(on features other than pixels, the best that a search finds).",

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from inklens.cli.output import OutFile, data_option, json_option, print_json, progress_bar, refuse_given, say
+from inklens.cli.output import Number, OutFile, data_option, json_option, print_json, progress_bar, refuse_given, say
 from inklens.cli.terminal import echo
 
 STDOUT = "-"
@@ -34,7 +34,7 @@ STDOUT = "-"
     "--l1-ratio",
     "l1_ratios",
     multiple=True,
-    type=click.FloatRange(0.0, 1.0, min_open=True),
+    type=Number(0.0, 1.0, min_open=True),
     metavar="SHARE",
     help="Also N fits with this share of L1 in the penalty: one more slider. Give it again for more shares.",
 )

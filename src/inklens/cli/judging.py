@@ -5,7 +5,10 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    Number,
+    OutFigure,
     OutFile,
+    OutFolder,
     data_option,
     json_option,
     most_option,
@@ -15,6 +18,7 @@ from inklens.cli.output import (
     print_table,
     program_name,
     progress_bar,
+    refuse_but,
     refuse_given,
     sample_options,
     say,
@@ -29,7 +33,7 @@ def set_options(command):
     options = [
         click.option(
             "--coverage",
-            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            type=Number(0, 1, min_open=True, max_open=True),
             default=0.95,
             show_default=True,
             metavar="SHARE",
@@ -99,6 +103,7 @@ def evaluate(ctx, model, images, certainty: bool, cell, predictions, out, as_jso
     if certainty or cell:
         refuse_given(ctx, "stands alone: leave out --certainty and --mistakes", "predictions")
     split = {name: options[name] for name in ("data", "train", "test", "seed")}
+    refuse_but(OutFigure() if cell else OutFolder(), out, ctx)
     if certainty:
         refuse_given(ctx, "does not go with --certainty, which takes the test rows", "part", "cell")
         sets = {name: options[name] for name in ("coverage", "method", "anyway")}

@@ -1,6 +1,7 @@
 """The `inklens` command: its sub-commands by name, and one place where errors become exit codes."""
 
 import os
+import re
 import signal
 import sys
 from importlib import import_module
@@ -65,6 +66,9 @@ COMMANDS = {name: command for group in GROUPS.values() for name, command in grou
 LEAST_ROOM = 450_000 << 10
 NO_ROOM = ("failed to map", "cannot allocate", "cannot map")  # how dynamic linkers say it
 LITTLE_ROOM = "not enough memory to load NumPy and Pillow: give at least 600 MB (ulimit -v 600000, or unlimited)"
+
+# What NumPy reads as whole numbers while it is imported, or does not let itself be imported.
+WHOLE_NUMBERS = ("NUMPY_MADVISE_HUGEPAGE", "SOURCE_DATE_EPOCH")
 
 # Older names that still run, with the same options and JSON: (module, what to write today).
 OLDER = {
@@ -149,12 +153,15 @@ def main(args: list[str] | None = None) -> NoReturn:
             signal.signal(getattr(signal, name), _leave)
     lost = _replace_closed_streams()
     process_is_ours()
+    for name in WHOLE_NUMBERS:
+        if not re.fullmatch("[0-9]{1,10}", os.environ.get(name, "0")):
+            del os.environ[name]
     code = _run(args)
     sys.exit(_say("standard output is closed: what was to be printed is lost", 1) if lost and code == 0 else code)
 
 
 def _replace_closed_streams() -> bool:
-    """Put a sink in the place of a stream that the caller has closed; tell whether it was standard output.
+    """Put what is empty in the place of a stream that the caller has closed; tell whether it was standard output.
 
     Its number too is taken: a model's file that got number 2 would hold what some library says on standard error.
     """
@@ -164,9 +171,9 @@ def _replace_closed_streams() -> bool:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 (for the whole run)
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (for the whole run)
     return lost
 
 

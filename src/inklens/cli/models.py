@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import click
 
 from inklens.cli.output import (
+    Number,
     cluster_of,
     dask_option,
     data_option,
@@ -50,7 +51,7 @@ from inklens.cli.terminal import echo
 )
 @click.option(
     "--l1-ratio",
-    type=float,
+    type=Number(0, 1),
     default=0.0,
     show_default=True,
     metavar="R",
@@ -81,7 +82,7 @@ from inklens.cli.terminal import echo
 )
 @click.option(
     "--tol",
-    type=float,
+    type=Number(min=0),
     default=1e-4,
     show_default=True,
     metavar="T",
@@ -89,7 +90,7 @@ from inklens.cli.terminal import echo
 )
 @click.option(
     "--time-budget",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     metavar="SECONDS",
     help="Stop then, with the best model so far and its bound; --resume goes on.",
 )
@@ -213,7 +214,12 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
     help="How many fits.",
 )
 @click.option(
-    "--l1-ratio", type=float, default=1.0, show_default=True, metavar="R", help="1: L1; between 0 and 1: elastic net."
+    "--l1-ratio",
+    type=Number(0, 1),
+    default=1.0,
+    show_default=True,
+    metavar="R",
+    help="1: L1; between 0 and 1: elastic net.",
 )
 @click.option("--group", is_flag=True, help="A pixel is used by all classes or by none.")
 @click.option(
@@ -224,7 +230,9 @@ def verify(model: str, data: str | None, as_json: bool) -> None:
 @click.option(
     "--max-pixels", type=click.IntRange(min=1), metavar="N", help="End where more than N pixels would be used."
 )
-@click.option("--tol", type=float, default=1e-3, show_default=True, metavar="T", help="Promised gap of every point.")
+@click.option(
+    "--tol", type=Number(min=0), default=1e-3, show_default=True, metavar="T", help="Promised gap of every point."
+)
 @out_option("Draw the path (SVG or PNG).")
 @json_option
 def path(as_json: bool, out: str | None, **options) -> None:

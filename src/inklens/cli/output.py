@@ -1,5 +1,6 @@
 """What commands share: printing, progress on stderr, and option types."""
 
+import math
 import os
 import shlex
 import shutil
@@ -16,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from inklens.cli.terminal import echo, json_text, shown
+from inklens.storage import FIGURE_ENDINGS, check_ending, check_file, check_folder
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -47,6 +49,17 @@ class RowCount(click.ParamType):
         if size <= 0 or (isinstance(size, float) and size >= 1.0):
             self.fail(f"expected at least 1 row, or a share between 0 and 1, got {value!r}", param, ctx)
         return size
+
+
+class Number(click.FloatRange):
+    """A finite number in a range: NaN lies in every one, as no comparison with it is true."""
+
+    def convert(self, value, param, ctx):
+        """Turn text into a float."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, got {value!r}", param, ctx)
+        return number
 
 
 class DataSpec(click.ParamType):
@@ -86,11 +99,23 @@ class OutFile(click.Path):
 
     def convert(self, value, param, ctx):
         """Refuse a place for no such output before any work is done."""
-        from inklens.storage import check_file, check_folder
-
         path = os.fsdecode(super().convert(value, param, ctx))
         if path != "-" or not self.allow_dash:
             _checked(check_folder if self.or_folder and not Path(path).suffix else check_file, path, ctx)
+        return path
+
+
+class OutFigure(OutFile):
+    """A figure to write, of a kind that can be drawn."""
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__()
+        self.endings = endings or FIGURE_ENDINGS
+
+    def convert(self, value, param, ctx):
+        """Refuse another ending before any work is done."""
+        path = super().convert(value, param, ctx)
+        _checked(partial(check_ending, endings=self.endings), path, ctx)
         return path
 
 
@@ -102,15 +127,19 @@ class OutFolder(click.Path):
 
     def convert(self, value, param, ctx):
         """Refuse what is there and is no folder before any work is done."""
-        from inklens.storage import check_folder
-
         path = os.fsdecode(super().convert(value, param, ctx))
         _checked(check_folder, path, ctx)
         return path
 
 
+def refuse_but(kind: click.Path, out: str | None, ctx: click.Context) -> None:
+    """Refuse a place for -o of another kind, where other options say which kind it is."""
+    if out is not None:
+        kind.convert(out, None, ctx)
+
+
 def _checked(check: Callable[[str], None], path: str, ctx: click.Context | None) -> None:
-    from inklens.errors import OutputError
+    from inklens.errors import OutputError, ParameterError
 
     if path == "-":
         raise click.UsageError(
@@ -118,13 +147,14 @@ def _checked(check: Callable[[str], None], path: str, ctx: click.Context | None)
         )
     try:
         check(path)
-    except OutputError as error:
+    except (OutputError, ParameterError) as error:
         raise click.UsageError(str(error), ctx) from error
 
 
 def out_option(help: str, *, metavar: str = "FIGURE", formerly: tuple[str, ...] = (), **settings):
-    """-o, --out: where the result goes, a file unless the metavar is DIR."""
-    kind = OutFolder() if metavar == "DIR" else OutFile(or_folder="DIR" in metavar)
+    """-o, --out: where the result goes; of which kind it is, the metavar says."""
+    kinds = {"DIR": OutFolder, "FIGURE": OutFigure}
+    kind = kinds[metavar]() if metavar in kinds else OutFile(or_folder="DIR" in metavar)
     return click.option(
         "-o", "--out", cls=Renamed, formerly=formerly, type=kind, metavar=metavar, help=help, **settings
     )

@@ -5,7 +5,8 @@ import os
 import click
 
 from inklens.cli.output import (
-    OutFile,
+    Number,
+    OutFigure,
     Renamed,
     cluster_of,
     dask_option,
@@ -49,18 +50,30 @@ class PenWidth(click.ParamType):
             self.fail(f"expected auto, none or a width such as 0.14, got {value!r}", param, ctx)
 
 
+class ListFile(click.File):
+    """A text to read line by line; what would be waited for, or read, for ever is refused."""
+
+    def convert(self, value, param, ctx):
+        """Open it, a line at a time."""
+        from inklens.addresses import may_never_end
+
+        if isinstance(value, str) and value != "-" and may_never_end(value):
+            self.fail(f"{value!r} is no file, and may never end; - is standard input", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def recipe_options(command, *, without: str = ""):
     """Add the parameters of `Normaliser`, one left out perhaps; what is not given stays as the recipe has it."""
     options = {
         "recipe": click.option("--recipe", type=click.Choice(["faithful", "otsu", "tutorial"]),
                                   help="How a photo becomes 28 x 28 pixels: with care for shadows and lines, by one "
                                   "threshold, or as the tutorial does it.  [default: the model's own]"),
-        "pixel_filter": click.option("--pixel-filter", type=click.FloatRange(0, 100), metavar="PERCENT",
+        "pixel_filter": click.option("--pixel-filter", type=Number(0, 100), metavar="PERCENT",
                                   help="tutorial: so much of the picture, the lightest, becomes paper.  [default: 20]"),
         "polarity": click.option("--polarity", type=click.Choice(["auto", "dark", "light"]),
                                   help="The ink is darker, or lighter, than its paper; auto: found out."),
         "threshold": click.option("--threshold", metavar="CONTRAST",
-                                  type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                                  type=Number(0, 1, min_open=True, max_open=True),
                                   help="Contrast to paper (0 to 1) from which a pixel is ink.  [default: Otsu's]"),
         "lines": click.option("--lines/--no-lines", default=None, help="Take printed lines out, or not."),
         "pen": click.option("--stroke-width", "pen", cls=Renamed, formerly=("--pen",), type=PenWidth(),
@@ -89,8 +102,8 @@ def given(settings: dict) -> dict:
 @click.option("--many", "mode", flag_value="many", help="There may be several, in rows.")
 @recipe_options
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="How many processes.  [default: all cores]")
-@click.option("--steps", type=OutFile(), metavar="FIGURE", help="Draw each step of the recipe there.")
-@click.option("--boxes", type=OutFile(), metavar="FIGURE", help="Draw what was found on the picture.")
+@click.option("--steps", type=OutFigure(), metavar="FIGURE", help="Draw each step of the recipe there.")
+@click.option("--boxes", type=OutFigure(".png"), metavar="FIGURE", help="Draw what was found on the picture.")
 @anyway_option
 @dask_option
 @insecure_option
@@ -98,7 +111,7 @@ def given(settings: dict) -> dict:
 @click.option(
     "--list",
     "listed",
-    type=click.File("r", errors="surrogateescape"),
+    type=ListFile("r", errors="surrogateescape"),
     metavar="FILE",
     help="With --dask: read the pictures named there, one a line; - for standard input.",
 )

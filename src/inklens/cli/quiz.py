@@ -1,5 +1,6 @@
 """`inklens quiz`."""
 
+import io
 import sys
 
 import click
@@ -9,6 +10,8 @@ from inklens.cli.photos import anyway_option, digit_option
 from inklens.cli.terminal import echo
 
 LEAVE = ("q", "quit", "exit")
+LINE_CHARACTERS = 10_000  # of an answer
+MOST_TRIES = 100  # lines that are no choice, for one question
 
 
 @click.command()
@@ -84,6 +87,8 @@ class _Terminal:
         from inklens.cli.pictures import shows_blocks
 
         self.to_stderr, self.blocks = to_stderr, shows_blocks()
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="backslashreplace")
 
     def show(self, text: str) -> None:
         echo(text, err=self.to_stderr)
@@ -107,22 +112,31 @@ class _Terminal:
 
     def ask(self, choices: tuple[str, ...]) -> str:
         """Return a choice, or "" for a look at the answer."""
-        by_name = {choice.lower(): choice for choice in choices}
-        while True:
+        by_name = {choice.lower(): choice for choice in reversed(choices)} | {choice: choice for choice in choices}
+        for _ in range(MOST_TRIES):
             echo(f"{_listed(choices)} > ", nl=False, err=self.to_stderr)
-            line = sys.stdin.readline()
+            line = self.line()
             if not sys.stdin.isatty():
                 self.show(line.strip())
             if not line:
                 raise _Left("end of input")
-            said = line.strip().lower()
-            if said in by_name:
-                return by_name[said]
-            if said in LEAVE:
+            said = line.strip()
+            for name in (said, said.lower()):
+                if name in by_name:
+                    return by_name[name]
+            if said.lower() in LEAVE:
                 raise _Left("you")
             if not said:
                 return ""
             self.show(f"Please type one of {_listed(choices)}; Enter alone shows the answer, q leaves.")
+        raise _Left("answers that are no choice")
+
+    def line(self) -> str:
+        """Return what was typed, of any bytes; nothing where nobody can type."""
+        try:
+            return sys.stdin.readline(LINE_CHARACTERS)
+        except OSError:  # a folder, a terminal that has gone
+            return ""
 
 
 def _seed(seed: int | None) -> int:

@@ -5,6 +5,7 @@ import shlex
 import click
 
 from inklens.cli.output import (
+    Number,
     data_option,
     json_option,
     open_option,
@@ -38,7 +39,7 @@ class Keys(click.ParamType):
 @click.option("--quick", is_flag=True, help="Fewer rows (1,000 and 500) and 10 seconds a model, unless given.")
 @click.option(
     "--budget",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     metavar="SECONDS",
     help="What one fit may take; histogram boosting gets half of it.  [default: 60]",
 )

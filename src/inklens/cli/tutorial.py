@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from inklens.cli.output import (
+    Number,
     data_option,
     json_option,
     open_option,
@@ -38,7 +39,7 @@ def _out_option(default: str):
 @anyway_option
 @click.option(
     "--pixel-filter",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     default=20,
     show_default=True,
     metavar="PERCENT",

@@ -18,7 +18,7 @@ from inklens.displays.style import default_style
 from inklens.errors import DataError, ParameterError
 from inklens.linear.softmax import per_class
 from inklens.model.linear_model import square_shape
-from inklens.storage import write_bytes
+from inklens.storage import check_ending, write_bytes
 
 WIDE = 9.0  # inches; a column on a desk screen or across a printed page
 NARROW = 3.4  # inches; a phone held upright, 360 CSS pixels less its margins
@@ -91,10 +91,8 @@ class Display(ABC):
             The file cannot be written.
         """
         path = Path(path)
-        writers = {".svg": lambda: self.to_svg().encode(), ".png": self.to_png}
-        if path.suffix.lower() not in writers:
-            raise ParameterError(f"expected a figure file ending in .svg or .png, got {path.name!r}")
-        write_bytes(path, writers[path.suffix.lower()]())
+        check_ending(path)
+        write_bytes(path, self.to_png() if path.suffix.lower() == ".png" else self.to_svg().encode())
         return path
 
     def _repr_svg_(self) -> str:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from inklens.addresses import may_never_end
 from inklens.errors import ModelFileError
 from inklens.linear.proofs.dual import DualPoint
 from inklens.model.schema import Header, Tensors
@@ -55,11 +56,10 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     ModelFileError
         The file cannot be read.
     """
-    place = Path(path)
-    if place.is_fifo() and not place.is_relative_to("/dev"):  # there, it is a shell's own pipe
-        raise ModelFileError(f"{str(path)!r} is a FIFO, which may never end; give a model's file")
+    if may_never_end(path):
+        raise ModelFileError(f"{str(path)!r} is no file, and may never end; give a model's file")
     try:
-        with place.open("rb") as file:
+        with Path(path).open("rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

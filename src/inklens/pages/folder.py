@@ -56,8 +56,11 @@ def replaced_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
         building.chmod(0o755)
         _check_replaceable(out)
         _swap(building, out)
+    except OutputError as error:
+        unfinished, asked_for = (repr(os.fspath(place))[1:-1] for place in (building or out, out))
+        raise OutputError(str(error).replace(unfinished, asked_for)) from error
     except OSError as error:
-        if isinstance(error, OutputError) or error.errno is None:
+        if error.errno is None:
             raise
         raise OutputError(
             f"cannot write {str(out)!r}: {error.strerror}; choose a folder that you may write to, with room on its disk"

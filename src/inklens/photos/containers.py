@@ -51,6 +51,21 @@ _REFUSED = (
     (b"qoif", "a QOI picture"),
     (b"icns", "a macOS icon"),
     (b"gimp xcf", "a GIMP file"),
+    (b"II\xbc", "a JPEG XR picture"),
+    (b"BPG\xfb", "a BPG picture"),
+    (b"FLIF", "a FLIF picture"),
+    (b"\x8aMNG", "an MNG film"),
+    (b"\x8bJNG", "a JNG picture"),
+    (b"FUJIFILMCCD-RAW", "a camera's raw file"),
+    (b"IIRO", "a camera's raw file"),
+    (b"IIRS", "a camera's raw file"),
+    (b"IIU\0", "a camera's raw file"),
+    (b"AT&TFORM", "a DjVu document"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"#?RADIANCE", "a Radiance picture"),
+    (b"P4\n", "a portable bitmap"),
+    (b"P5\n", "a portable graymap"),
+    (b"P6\n", "a portable pixmap"),
     (b"v/1\x01", "an OpenEXR picture"),
     (b"PK\3\4", "a zip archive or office document"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -62,27 +77,19 @@ _REFUSED = (
     (b"MZ", "a program"),
 )
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
+_OTHER_BRANDS = {  # pictures and sequences of other codings (ISO/IEC 23008-12 and its annexes)
+    **dict.fromkeys((b"avci", b"avcs"), "AVC"),
+    **dict.fromkeys((b"vvic", b"vvis"), "VVC"),
+    **dict.fromkeys((b"evbi", b"evbs"), "EVC"),
+    **dict.fromkeys((b"j2ki", b"j2is"), "JPEG 2000"),
+    **dict.fromkeys((b"jpeg", b"jpgs"), "JPEG"),
+}
 # chunks that change pixels; all others (text, profiles, animation frames, times) are never looked at
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 _EXIF_ORIENTATION = 274
-# items that are HEVC, made of others, or no picture
-_HEIF_BUILT = {b"hvc1", b"grid", b"iovl", b"iden", b"tmap", b"Exif", b"mime", b"uri "}
 MAX_CHUNKS = 50_000  # chunks of a PNG, boxes of a HEIC: a file of 100 MB in the usual chunks of 8 kB has 12,000
-_JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
+JPEG_FRAMES = {0xC0 + k for k in range(16)} - {0xC4, 0xC8, 0xCC}  # not tables, not reserved
 _JPEG_STREAMING = {0xC0, 0xC1}  # Huffman coded, not progressive
-# frames that libjpeg-turbo has no decoder for (ITU-T T.81, table B.1; T.87); arithmetic codes it has
-_JPEG_CODINGS = {
-    0xC3: "lossless",
-    0xC5: "hierarchical",
-    0xC6: "hierarchical",
-    0xC7: "hierarchical lossless",
-    0xCB: "arithmetic lossless",
-    0xCD: "hierarchical arithmetic",
-    0xCE: "hierarchical arithmetic",
-    0xCF: "hierarchical arithmetic lossless",
-    0xDE: "hierarchical",
-    0xF7: "JPEG-LS",
-}
 
 
 def identify(data: bytes) -> str:
@@ -108,6 +115,8 @@ def _ftyp_kind(data: bytes) -> str:
     if brands & _HEIC_BRANDS:
         return "HEIC"
     name = data[8:12].decode("ascii", "replace")
+    if coding := next((_OTHER_BRANDS[brand] for brand in sorted(brands & _OTHER_BRANDS.keys())), None):
+        raise PhotoError(f"HEIF with coding {coding} is not supported; export it as JPEG or PNG", code="unsupported")
     raise PhotoError(
         f"this is a film or another media file ({name!r}); export one picture as {TAKEN}", code="unsupported"
     )
@@ -145,12 +154,12 @@ def check_whole(data: bytes, kind: str) -> None:
         if int.from_bytes(data[4:8], "little") + 8 > len(data):
             raise _cut_off()
         return
-    for _, end, _ in _boxes(data):
+    for _, end, _ in boxes(data):
         if end > len(data):
             raise _cut_off()
 
 
-def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Yield start, end and name of the outermost boxes (ISO/IEC 14496-12)."""
     position = 0
     for _ in range(MAX_CHUNKS):
@@ -169,7 +178,7 @@ def _boxes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def without_metadata(data: bytes) -> bytes:
     """Cut the links from a HEIC's picture to its Exif and XMP: never needed, private, and a source of crashes."""
-    for start, end, name in _boxes(data):
+    for start, end, name in boxes(data):
         if name == b"meta":
             return data[:start] + data[start:end].replace(b"cdsc", b"free") + data[end:]
     return data
@@ -197,33 +206,10 @@ def check_strips(image: Image.Image, size: int) -> None:
             raise _cut_off()
 
 
-def heif_coding(data: bytes) -> str:
-    """Return the type of a HEIF file's first item that is not HEVC, such as ``"j2k1"``; "" if there is none."""
-    for position in _found(data[: 1 << 16], b"infe"):
-        wide = data[position + 4] == 3 if position + 4 < len(data) else False
-        coding = data[position + (14 if wide else 12) :][:4]
-        if len(coding) == 4 and coding.isascii() and coding.decode().isprintable() and coding not in _HEIF_BUILT:
-            return coding.decode().strip()
-    return ""
-
-
-def heif_is_sequence(data: bytes) -> bool:
-    """Say whether a HEIF file has a track of pictures, and no still one."""
-    names = {name for _, _, name in _boxes(data)}
-    return b"moov" in names and (b"meta" not in names or b"infe" not in data[: 1 << 16])
-
-
-def _found(data: bytes, word: bytes) -> Iterator[int]:
-    position = data.find(word)
-    while position >= 0:
-        yield position
-        position = data.find(word, position + 4)
-
-
 def heif_has_grid(data: bytes) -> bool:
     """Say whether a HEIF file has a picture that is put together from tiles, as phones store theirs."""
     return any(
-        b"grid" in data[start : min(end, start + (1 << 16))] for start, end, name in _boxes(data) if name == b"meta"
+        b"grid" in data[start : min(end, start + (1 << 16))] for start, end, name in boxes(data) if name == b"meta"
     )
 
 
@@ -253,7 +239,7 @@ def jpeg_scans(data: bytes) -> Scans:
             position += 1  # filling, or a marker that stands alone
             continue
         marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker in _JPEG_FRAMES:
+        if marker in JPEG_FRAMES:
             kind = marker
             factors = data[position + 11 : position + 2 + length : 3]  # H and V, four bits each
             sampling = [(f >> 4) * (f & 15) for f in factors] or [1]
@@ -263,24 +249,6 @@ def jpeg_scans(data: bytes) -> Scans:
             return Scans(held, data.count(b"\xff\xda", position))
         position += 2 + length
     return Scans(0.0, 0)
-
-
-def jpeg_unbuilt_coding(data: bytes) -> str:
-    """Return the coding of a JPEG's first frame if it is not the usual one, such as ``"lossless"`` or ``"12-bit"``."""
-    position = 2
-    while position + 5 <= len(data):
-        marker = data[position + 1]
-        if data[position] != 0xFF or marker in (0x01, 0xFF, *range(0xD0, 0xD9)):
-            position += 1
-            continue
-        if marker in _JPEG_CODINGS:
-            return _JPEG_CODINGS[marker]
-        if marker in _JPEG_FRAMES:
-            return f"{data[position + 4]}-bit" if data[position + 4] in (12, 16) else ""
-        if marker == 0xDA:
-            return ""
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return ""
 
 
 def check_tiles(image: Image.Image, most_bytes: int) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from inklens.errors import PhotoError
-from inklens.photos import containers, gray, libtiff, limits
+from inklens.photos import codings, containers, gray, libtiff, limits
 from inklens.quiet import quiet
 
 if TYPE_CHECKING:
@@ -139,7 +139,10 @@ def read_bytes(source: object) -> bytes:
     elif isinstance(source, str | os.PathLike):
         data = _read_path(Path(source))
     elif hasattr(source, "read"):
-        data = source.read(limits.MAX_FILE_BYTES + 1)
+        try:
+            data = source.read(limits.MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise PhotoError(f"cannot read the picture: {error.strerror or error}", code="unreadable") from error
         if not isinstance(data, bytes):
             raise PhotoError("expected a file opened in binary mode; open it with mode 'rb'", code="bad-value")
     else:
@@ -206,24 +209,9 @@ def _from_heic(data: bytes, kind: str, orientation: int | None, detail: int, not
             code="unsupported",
         ) from error
     containers.check_whole(data, kind)
-    try:
-        heif = pi_heif.open_heif(io.BytesIO(containers.without_metadata(data)), convert_hdr_to_8bit=True)
-        limits.check_size(heif.size, heif.mode, kind, stored=len(data), tiled=containers.heif_has_grid(data))
-        layers = _layers(np.asarray(heif)[:, : heif.size[0]], detail, notes)
-    except PhotoError:
-        raise
-    except Exception as error:
-        if containers.heif_is_sequence(data):
-            raise PhotoError(
-                "a HEIF image sequence without a still picture is not supported; export one picture as JPEG",
-                code="unsupported",
-            ) from error
-        coding = containers.heif_coding(data)
-        if coding:
-            raise PhotoError(
-                f"HEIC with coding {coding} is not supported; export it as JPEG", code="unsupported"
-            ) from error
-        raise
+    heif = pi_heif.open_heif(io.BytesIO(containers.without_metadata(data)), convert_hdr_to_8bit=True)
+    limits.check_size(heif.size, heif.mode, kind, stored=len(data), tiled=containers.heif_has_grid(data))
+    layers = _layers(np.asarray(heif)[:, : heif.size[0]], detail, notes)
     return _finish(layers, kind, heif.size, orientation, notes)
 
 
@@ -311,11 +299,10 @@ def _finish(layers: gray.Layers, kind: str, size: tuple[int, int], turn: int | N
 
 
 def _translated(error: Exception, data: bytes, kind: str) -> PhotoError:
-    """Name a decoder's exception: cut off, or damaged."""
-    coding = containers.jpeg_unbuilt_coding(data) if kind == "JPEG" else ""
-    if coding:
-        return PhotoError(f"JPEG with {coding} coding is not supported; export it as PNG", code="unsupported")
+    """Name a decoder's exception: of a coding that it has not, cut off, or damaged."""
     text = str(error).lower()
+    if what := codings.unbuilt(data, kind, text):
+        return PhotoError(f"{what} is not supported; export it as JPEG or PNG", code="unsupported")
     if containers.looks_cut_off(data, kind) or any(word in text for word in ("truncated", "end of", "too short")):
         return PhotoError("the file is cut off; copy or download it again", code="truncated")
     return PhotoError("the file is damaged and cannot be decoded; export it again as JPEG or PNG", code="corrupt")

@@ -1,7 +1,11 @@
-"""What libtiff says of a damaged file, on standard error, by a handler that the whole process has in common."""
+"""Pillow's libtiff: which codings it has, and what it says of a damaged file on standard error.
+
+The latter goes by a handler that the whole process has in common.
+"""
 
 import ctypes
 from functools import cache
+from typing import Any
 
 from PIL import Image
 
@@ -14,11 +18,25 @@ def silence() -> None:
         _switch_off()
 
 
+def is_built(coding: int) -> bool:
+    """Tell whether pixels of a coding, by its number in a TIFF, can be decoded."""
+    from PIL.TiffImagePlugin import COMPRESSION_INFO
+
+    configured = _function("TIFFIsCODECConfigured")
+    return coding in COMPRESSION_INFO and (configured is None or bool(configured(coding)))
+
+
 @cache
 def _switch_off() -> None:
+    set_handler = _function("TIFFSetErrorHandler")
+    if set_handler is not None:
+        set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+        set_handler(None)
+
+
+def _function(name: str) -> Any:
+    """Return a function of Pillow's own libtiff; None where that is not there, or cannot be reached."""
     try:
-        set_handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler  # Pillow's own libtiff
-    except (AttributeError, OSError):  # built without, or so that it cannot be reached
-        return
-    set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-    set_handler(None)
+        return getattr(ctypes.CDLL(Image.core.__file__), name)
+    except (AttributeError, OSError):
+        return None

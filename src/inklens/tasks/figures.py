@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from inklens.errors import ParameterError
 from inklens.evaluation import Evaluation
 from inklens.explanations import Evidence, SpreadEvidence
 from inklens.reader import DigitReader, Reading
@@ -57,11 +56,10 @@ def save_boxes(
     from PIL import Image, ImageDraw, ImageFont
 
     from inklens.photos import decode
-    from inklens.storage import write_bytes
+    from inklens.storage import check_ending, write_bytes
 
     path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise ParameterError(f"expected a figure file ending in .png, got {path.name!r}")
+    check_ending(path, (".png",))
     seen = decode(picture, orientation=orientation)
     image = Image.fromarray((seen.gray.clip(0.0, 1.0) * 255).astype("uint8")).convert("RGB")
     times = -(-SMALLEST_PICTURE // max(image.size))

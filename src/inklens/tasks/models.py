@@ -1,5 +1,6 @@
 """Fit a model from a data spec: what ``inklens fit`` does."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -191,8 +192,8 @@ def check_parameters(C: float, l1_ratio: float, tol: float) -> None:
         )
     if not 0.0 <= l1_ratio <= 1.0:
         raise ParameterError(f"the L1 share lies between 0 (L2) and 1 (L1), got {l1_ratio:g}")
-    if not tol >= 0.0:
-        raise ParameterError(f"tol is a relative gap and at least 0, got {tol:g}; 1e-4 is a good value")
+    if not 0.0 <= tol < math.inf:
+        raise ParameterError(f"tol is a finite relative gap and at least 0, got {tol:g}; 1e-4 is a good value")
 
 
 def _largest_C(halves: Halves, asked: FitRecord, max_pixels: int) -> float:

@@ -123,8 +123,8 @@ def _shown(path: str) -> str:
 def read_one(path: str, reader: DigitReader, many: bool | None, content: bytes | None = None) -> PictureReading:
     """Read one picture, whose bytes may be there already; where it cannot be read, say why."""
     shown = _shown(path)
-    source = _source(path) if content is None else content
     try:
+        source = _source(path) if content is None else content
         return PictureReading(shown, tuple(map(tuple, reader.read_lines(source, many=many))))
     except PhotoError as error:
         return PictureReading(shown, error={"code": error.code, "message": str(error)})
@@ -188,5 +188,7 @@ def refusal(reasons: Iterable[str]) -> str:
 
 
 def _source(path: str) -> str | bytes:
-    """Return the path, or the bytes on standard input for "-"."""
-    return sys.stdin.buffer.read() if path == STDIN else path
+    """Return the path, or the bytes on standard input for "-"; no more than a picture may have."""
+    from inklens.photos.decode import read_bytes
+
+    return read_bytes(sys.stdin.buffer) if path == STDIN else path
