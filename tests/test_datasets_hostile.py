@@ -228,6 +228,9 @@ class Malicious:
         ({"X": np.zeros((2, 2, 2, 3)), "y": np.zeros(2)}, "grey images"),
         ({"X": np.zeros((2, 4), complex), "y": np.zeros(2)}, "type complex"),
         ({"X": np.array([["a", "b"]]), "y": np.zeros(1)}, "expected numbers"),
+        ({"x_train": np.eye(4), "y_train": [0, 1, 0, 1], "x_test": np.eye(9), "y_test": [0] * 9}, "differ in shape"),
+        ({f"a{k}": np.zeros(1) for k in range(1001)}, "1001 members"),
+        ({"X": np.eye(4), "y": np.ones((4, 2))}, "one label per image"),
     ],
 )
 def test_unusable_npz_says_why(tmp_path, arrays, words):

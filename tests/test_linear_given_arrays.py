@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from inklens import SoftmaxRegression, SoftmaxRegressionCV, softmax_path
+from inklens import SoftmaxRegression, SoftmaxRegressionCV, load_dataset, softmax_path
 from inklens.errors import DataError
 from inklens.linear.driver import Solution
 from inklens.linear.rows import layouts
@@ -261,6 +261,15 @@ def test_values_that_are_no_longer_finite_end_the_fit(parameters, value, dtype):
     with pytest.raises(DataError, match=r"changed while they were read.*row 7, column 3"):
         before.fit(X, labels, callback=lambda _: X.__setitem__((7, 3), value))
     assert not hasattr(before, "coef_")
+
+
+@pytest.mark.parametrize("parameters", [{"l1_ratio": 1.0}, {"l1_ratio": 0.5, "group": True}], ids=str)
+def test_one_pixel_that_is_no_number_any_more_ends_the_fit(parameters):
+    """A column that is almost always 0, whose NaN reaches the dual point before any coefficient."""
+    digits = load_dataset("embedded")
+    X, y = digits.X[::25] / 255.0, digits.y[::25]
+    with pytest.raises(DataError, match="changed while they were read"):
+        SoftmaxRegression(tol=1e-6, **parameters).fit(X, y, callback=lambda _: X.__setitem__((0, 0), np.nan))
 
 
 def test_no_gap_is_proven_of_numbers_that_are_none():

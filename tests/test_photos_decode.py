@@ -241,3 +241,13 @@ def test_colours_become_luminance():
     luma = colours / 255 @ [0.299, 0.587, 0.114]  # ITU-R BT.601
     for source in (colours, colours / 255, Image.fromarray(colours), encoded(colours, "PNG")):
         assert np.abs(decode(source).gray - luma).max() < 1 / 255
+
+
+def test_a_file_that_cannot_be_read_is_the_one_error():
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(PhotoError, match="Input/output") as caught:
+        decode(Broken())
+    assert caught.value.code == "unreadable"

@@ -415,3 +415,9 @@ def test_a_stream_of_this_process_is_written_behind_what_it_has_said(tmp_path, m
         os.close(before)
     assert out.read_bytes() == b"first second"
     assert (tmp_path / "other").read_bytes() == b"another"
+
+
+def test_a_path_that_is_no_utf8_is_told_in_escapes(tmp_path):
+    """Pages and numbers name the data and the model that they are of."""
+    write_text(tmp_path / "page", "of npz:data\udcff.npz, é")
+    assert (tmp_path / "page").read_text(encoding="utf-8") == "of npz:data\\udcff.npz, é"

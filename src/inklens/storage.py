@@ -65,8 +65,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as one whole UTF-8 file."""
-    write_bytes(path, text.encode())
+    """Write `text` as one whole UTF-8 file; bytes of a path that are none, which it may name, become escapes."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def check_file(path: str | os.PathLike[str]) -> None:

@@ -162,7 +162,7 @@ def _best_scale(penalty: Penalty, G: np.ndarray, values: Callable[[Sequence[floa
     scales = sorted(feasible_scales(penalty, G))
     best, scale = max(zip(values(scales), scales, strict=True))
     cost = penalty.conjugate(scale * G)
-    if cost <= COSTLY_RATIO * best or best + cost <= 0.0:
+    if not (cost > COSTLY_RATIO * best and best + cost > 0.0):  # NaN of rows that were changed, too
         return best
     # Where s E - s^2 g* is largest: E(s) >= s E, as entropy E is concave.
     scale *= min(1.0, (best + cost) / (2.0 * cost))
