@@ -256,9 +256,10 @@ def test_no_command_makes_the_folder_of_a_file(tmp_path, monkeypatch):
         for option in command.params:
             if not WRITES & set(option.opts) or option.metavar == "DIR":
                 continue
+            name = f"file{getattr(option.type, 'endings', ('.svg',))[0]}"
             with pytest.raises(click.UsageError, match=r"there is no folder 'none'; make it first \(mkdir\)"):
-                option.type.convert("none/file.svg", option, click.Context(command))
-            assert option.type.convert("file.svg", option, click.Context(command)) == "file.svg"
+                option.type.convert(f"none/{name}", option, click.Context(command))
+            assert option.type.convert(name, option, click.Context(command)) == name
             seen |= WRITES & set(option.opts)
     assert seen == WRITES
 

@@ -12,6 +12,7 @@ import pytest
 
 from inklens.datasets import load_dataset
 from inklens.linear.estimators import SoftmaxRegression
+from inklens.linear.methods import prox_newton
 from inklens.linear.problem.penalties import penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, dual
@@ -102,6 +103,7 @@ def test_what_crosses_in_a_pass_does_not_grow_with_the_rows(crossings):
 @pytest.mark.parametrize("penalty", [{"l1_ratio": 0.0}, {"l1_ratio": 1.0}, {"l1_ratio": 1.0, "group": True}], ids=str)
 def test_a_fit_sends_labels_and_weights_once(crossings, monkeypatch, penalty):
     monkeypatch.setattr(rows, "SUBSAMPLE_ROWS", 60)  # as many for 150 rows as for 1,200
+    monkeypatch.setattr(prox_newton, "SUBSAMPLE_RATIO", 100)  # no start on some of 1,200 where 150 have none
     n_bytes, n_passes = [], []
     for n_times in (1, 8):
         given, model = problem(n_times), SoftmaxRegression(tol=1e-6, **penalty)

@@ -236,7 +236,8 @@ class Preconditioning:
             self.of_drawn = Preconditioning(small)
             self.of_drawn.n_rows = min(self.problem.rows.n_subsample, small.rows.n_samples)  # for many solutions
         self.of_drawn.problem = small
-        return SubsampledHessian(small, own, self.of_drawn.at(vector, own), self.of_drawn.count)
+        brought = RowArray.of(np.asarray(own))  # of a device, too: few rows are enough for a factor
+        return SubsampledHessian(small, own, self.of_drawn.at(vector, brought), self.of_drawn.count)
 
     def count(self, n_products: int) -> None:
         """Take the number of products that a system has cost."""

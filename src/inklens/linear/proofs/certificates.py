@@ -451,7 +451,7 @@ def inverse_form(Q: np.ndarray, g: np.ndarray, least: float, error: float) -> fl
     rounded = of_terms * (float(np.linalg.norm(g)) + float(np.trace(Q)) * length)
     left = float(np.linalg.norm(g - product)) + rounded + error * length
     value = float(2.0 * g @ x - x @ product) + (2.0 * rounded + error * length) * length + left**2 / least
-    return (1.0 + of_terms) * max(0.0, value)
+    return float((1.0 + of_terms) * max(0.0, value))
 
 
 def _sums(X: np.ndarray) -> np.ndarray:
