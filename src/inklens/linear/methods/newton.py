@@ -144,7 +144,7 @@ def _rehearsed(problem: Problem) -> Iterator[Iterate]:
     Beyond, some rows are certain there that others are not, and Newton's steps from such a point are short: from the
     side of small coefficients they are whole.
     """
-    some = problem.subsample
+    some = problem.over(*problem.rows.drawn(problem.rows.n_larger_subsample))
     is_judge = np.arange(some.rows.n_samples) % JUDGES == 0
     part, judge = (some.over(np.flatnonzero(chosen)) for chosen in (~is_judge, is_judge))
     lowest = np.inf

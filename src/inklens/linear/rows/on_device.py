@@ -93,6 +93,11 @@ class DeviceRows(Rows):
         """Tell whether rows are so few that scores and probabilities may come here: as many as stand for all."""
         return self.n_samples <= 2 * self.n_subsample
 
+    @property
+    def n_larger_subsample(self) -> int:
+        """No more than stand for all elsewhere: scores of more would stay on the device (`holds`)."""
+        return self.n_subsample
+
     def of_rows(self, values: np.ndarray) -> Sequence[Array]:
         """Return labels or weights by blocks, where the rows of these are; they are sent there once."""
         there = self._given.pop(id(values), None)

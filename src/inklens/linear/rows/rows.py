@@ -610,7 +610,11 @@ class Rows:
     @cached_property
     def subsample(self) -> tuple[np.ndarray, "Rows"]:
         """Some rows, drawn evenly, and what they hold, in memory."""
-        drawn = np.random.default_rng(0).choice(self.n_samples, self.n_subsample, replace=False, shuffle=False)
+        return self.drawn(self.n_subsample)
+
+    def drawn(self, n_rows: int) -> tuple[np.ndarray, "Rows"]:
+        """Return so many rows, drawn evenly, and what they hold."""
+        drawn = np.random.default_rng(0).choice(self.n_samples, n_rows, replace=False, shuffle=False)
         drawn.sort()
         return drawn, self.take(drawn)
 
