@@ -378,7 +378,7 @@ print(most() - before, solution.status)
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident size is counted differently elsewhere")
 @pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
 def test_memory_does_not_grow_with_the_rows(tmp_path, l1_ratio):
-    """Beside label and weight, 12 bytes a row; four times the rows are 48 MB of file and above 200 MB of scores more."""
+    """Beside label and weight, 12 bytes a row; four times the rows are 48 MB of file and 200 MB of scores more."""
     rng = np.random.default_rng(0)
     codes = np.arange(40_000) % 10
     ink = rng.random((40_000, 100)) < 0.1 + 0.2 * (np.arange(100) % 10 == codes[:, None])
