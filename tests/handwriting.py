@@ -91,6 +91,13 @@ def png(rows, cols, depth, color, body, *, interlace=0, extra=b"", split=1 << 16
     return b"\x89PNG\r\n\x1a\n" + header + extra + pieces + chunk(b"IEND", b"")
 
 
+def patched(data, position, form, *values):
+    """Return a file in which some numbers are others."""
+    out = bytearray(data)
+    struct.pack_into(form, out, position, *values)
+    return bytes(out)
+
+
 def tall_jpeg(cols, rows):
     """Return a baseline JPEG of any height at once: one row of blocks, between restart markers, again and again."""
     strip = np.random.default_rng(0).normal(215, 6, (8, cols)).clip(0, 255).astype(np.uint8)

@@ -30,8 +30,9 @@ from inklens.evaluation.fitted import FittedEstimator, problem_of
 from inklens.evaluation.row_noise import normal_rows
 from inklens.linear.methods.systems import metric_at, solve_system
 from inklens.linear.problem.problem import Problem
+from inklens.linear.rows.opening import opened
 from inklens.linear.rows.row_arrays import RowArray
-from inklens.linear.rows.rows import Rows, opened
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import per_class
 from inklens.progress import Progress
 from inklens.reprs import Shown

@@ -20,7 +20,8 @@ from inklens.classes import encode, stratified_folds
 from inklens.errors import DataError, ParameterError
 from inklens.explanations.evidence import Evidence, explain
 from inklens.linear.rows.elsewhere import brought, require_room
-from inklens.linear.rows.rows import Rows, opened
+from inklens.linear.rows.opening import opened
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import per_class
 from inklens.model.linear_model import LinearModel
 from inklens.progress import Progress

@@ -29,7 +29,8 @@ from inklens.linear.returned import in_float32, is_float32, single
 from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.elsewhere import brought, by_parts, is_elsewhere
 from inklens.linear.rows.layouts import dense_storage, make_block
-from inklens.linear.rows.rows import Rows, given_back, is_matrix
+from inklens.linear.rows.opening import given_back
+from inklens.linear.rows.rows import Rows, is_matrix
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
 from inklens.linear.watching import Callback, CallbackSupportMixin, Watching, with_callbacks
 from inklens.reprs import Card, certificate_facts, listed

@@ -33,7 +33,8 @@ from inklens.linear.path import path_grid, warn_of_gaps
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import check_strength
 from inklens.linear.rows.elsewhere import is_elsewhere
-from inklens.linear.rows.rows import Rows, given_back
+from inklens.linear.rows.opening import given_back
+from inklens.linear.rows.rows import Rows
 from inklens.linear.search import NEVER, Fold, FoldPath, fold_paths
 from inklens.linear.softmax import log_softmax
 

@@ -19,7 +19,8 @@ from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.elsewhere import brought
-from inklens.linear.rows.rows import Rows, given_back
+from inklens.linear.rows.opening import given_back
+from inklens.linear.rows.rows import Rows
 from inklens.reprs import Card, Shown, listed
 
 Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows

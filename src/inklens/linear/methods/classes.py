@@ -30,9 +30,7 @@ MAX_GROUPED = 400  # and of groups, which are visited one by one
 MAX_TOGETHER = 128  # columns of blocks that are factored whole, off their faces as well
 ROWS_PER_COLUMN = 10  # drawn for each class's block
 FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-2, 1e-5, 1.0  # on the diagonal of a face, in units of its own
-RIDGE_RATIO = (
-    3.0  # by which it grows after a step of which a share was taken, and falls after one that stays on its face
-)
+RIDGE_RATIO = 3.0  # by which it grows after a step that was cut short, and falls after one that stays on its face
 STAYING = 3e-3  # of a face's coefficients, that may leave it where a step stays there
 MAX_TURNS = 6  # of proximal and face steps
 FAR_TURNS = 1  # and on the way down to the penalty that is asked for

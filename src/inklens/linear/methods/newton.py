@@ -148,30 +148,25 @@ def _rehearsed(problem: Problem) -> Iterator[Iterate]:
     is_judge = np.arange(some.rows.n_samples) % JUDGES == 0
     part, judge = (some.over(np.flatnonzero(chosen)) for chosen in (~is_judge, is_judge))
     lowest = np.inf
-    for iterate in newton(
-        part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
-    ):
-        at = judge.evaluate(iterate.coef, iterate.intercept)
-        value = at.loss + problem.penalty.value(iterate.coef)
+    for iterate in _fitted_to(part, problem):
+        value = judge.evaluate(iterate.coef, iterate.intercept).loss + problem.penalty.value(iterate.coef)
         if value > lowest:
             break
         lowest = value
-        yield iterate._replace(objective=np.inf, gap=np.inf)
-        is_near = np.isfinite(iterate.gap) and iterate.gap <= SUBSAMPLE_GAP * iterate.objective
-        if is_near or iterate.stationary:
-            break
-    problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / problem.rows.n_samples
+        yield iterate
 
 
 def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
     """Yield points of a rough fit to rows that stand for all."""
-    for iterate in newton(
-        part, np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes), 0.0
-    ):
-        yield iterate._replace(objective=np.inf, gap=np.inf)
-        if iterate.gap <= SUBSAMPLE_GAP * iterate.objective or iterate.stationary:
-            break
-    problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / problem.rows.n_samples
+    zeros = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
+    try:
+        for iterate in newton(part, *zeros, 0.0):
+            yield iterate._replace(objective=np.inf, gap=np.inf)
+            is_near = np.isfinite(iterate.gap) and iterate.gap <= SUBSAMPLE_GAP * iterate.objective
+            if is_near or iterate.stationary:
+                break
+    finally:  # whoever ends it
+        problem.rows.n_passes += part.rows.n_passes * part.rows.n_samples / problem.rows.n_samples
 
 
 def _iterate(

@@ -156,8 +156,11 @@ def on_some_rows(problem: Problem) -> Problem | None:
     n_wanted = max(SUBSAMPLE_ROWS, ROWS_PER_COEFFICIENT * problem.n_classes * int(problem.free.sum()))
     if rows.n_samples < SUBSAMPLE_RATIO * (n_wanted if is_held else rows.n_subsample):
         return None
-    chosen = np.flatnonzero(np.random.default_rng(0).random(rows.n_samples) * rows.n_samples < n_wanted)
-    some = problem.over(chosen) if is_held else problem.subsample
+    if is_held:
+        drawn = np.random.default_rng(0).random(rows.n_samples) * rows.n_samples < n_wanted
+        some = problem.over(np.flatnonzero(drawn))
+    else:
+        some = problem.subsample
     counts = np.bincount(some.codes, some.weights > 0.0, minlength=problem.n_classes)
     return some if counts.min() >= MIN_CLASS_ROWS else None
 

@@ -230,8 +230,7 @@ class Preconditioning:
         """Return the Hessian over rows that weigh most at a point: more of them after many products with all."""
         if self.n_products > FEW_READINGS and self.n_drawn < self.problem.rows.n_larger_subsample:
             self.n_drawn, self.of_drawn = self.problem.rows.n_larger_subsample, None
-        small = heaviest(self.problem, proba, self.n_drawn)
-        own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
+        small, own = heaviest(self.problem, vector, proba, self.n_drawn)
         if self.of_drawn is None:
             self.of_drawn = Preconditioning(small)
             self.of_drawn.n_rows = min(self.problem.rows.n_subsample, small.rows.n_samples)  # for many solutions
@@ -276,19 +275,19 @@ def metric_at(problem: Problem, vector: np.ndarray, proba: RowArray, n_rows: int
         return build_metric(problem, proba.held, n_rows)
     if not problem.rows.reads_quickly:
         return Preconditioning(problem).at(vector, proba)
-    small = heaviest(problem, proba, problem.rows.n_subsample if n_rows is None else n_rows)
-    own = small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
+    small, own = heaviest(problem, vector, proba, problem.rows.n_subsample if n_rows is None else n_rows)
     return build_metric(small, np.asarray(own), small.rows.n_samples)
 
 
-def heaviest(problem: Problem, proba: RowArray, n_wanted: int) -> Problem:
-    """Return the problem on about so many rows, drawn by what they weigh in the Hessian: they stand for all."""
+def heaviest(problem: Problem, vector: np.ndarray, proba: RowArray, n_wanted: int) -> tuple[Problem, RowArray]:
+    """Return the problem on about so many rows, drawn by what they weigh in the Hessian, and their probabilities."""
     importance = RowArray.combine(largest_spread, proba, problem.weights)
     if problem.rows.reads_quickly:
         importance = RowArray.combine(np.multiply, importance, np.broadcast_to(_lengths(problem), len(proba)))
     rows, factor = importance.sample(n_wanted)
     rows = np.arange(len(proba)) if rows is None else rows
-    return problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
+    small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
+    return small, small.evaluate(np.ascontiguousarray(vector[:, :-1]), vector[:, -1]).proba
 
 
 def largest_spread(p: Array, weights: Array) -> Array:

@@ -13,7 +13,6 @@ throughout, which is what certificates use.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -699,21 +698,3 @@ def within(rows: np.ndarray, part: slice) -> np.ndarray:
 
 def is_matrix(X: Array) -> bool:
     return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)
-
-
-@contextmanager
-def opened(X: Array) -> Iterator[Rows]:
-    """Give data as `Rows`; what they hold elsewhere is given back at the end, unless they were `Rows` before."""
-    rows = X if isinstance(X, Rows) else Rows.of(X)
-    with given_back(rows, X):
-        yield rows
-
-
-@contextmanager
-def given_back(rows: Rows, X: object) -> Iterator[None]:
-    """Give back what rows hold elsewhere, unless they are the caller's own."""
-    try:
-        yield
-    finally:
-        if rows is not X:
-            rows.close()
