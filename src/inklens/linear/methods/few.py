@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inklens.linear.methods import costs, direct, thresholded
+from inklens.linear.methods import costs, direct, sampling, thresholded
 from inklens.linear.methods.interior import PROXIMAL_THEN_INTERIOR
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
@@ -19,6 +19,8 @@ from inklens.linear.problem.problem import Problem
 
 LAST_STEPS = 3.0  # by whole Hessians, that rounds of proximal Newton may cost before these take over
 SPARED_RATIO = 1.4  # of proximal Newton's rounds to these, at least: its matrices are in float32, of some rows
+SAMPLED_ROUNDS = 4.0  # with Hessians of some class pairs, for one with all of them
+CORRECTION_PASSES = 6.0  # of such a round, beside what others take
 
 
 def has_few(problem: Problem) -> bool:
@@ -26,7 +28,8 @@ def has_few(problem: Problem) -> bool:
     if problem.penalty.is_smooth or not thresholded.solves(problem):
         return False
     n_pairs = _n_rows(problem) * int(problem.free.sum())
-    return costs.whole_step_seconds(problem, n_pairs) <= SPARED_RATIO * _round_seconds(problem, n_pairs)
+    n_rounds = SPARED_RATIO * (SAMPLED_ROUNDS if sampling.is_cheaper(problem, n_pairs) else 1.0)
+    return costs.whole_step_seconds(problem, n_pairs) <= n_rounds * _round_seconds(problem, n_pairs)
 
 
 def _n_rows(problem: Problem) -> int:
@@ -34,7 +37,9 @@ def _n_rows(problem: Problem) -> int:
 
 
 def _round_seconds(problem: Problem, n_pairs: int) -> float:
-    return costs.ROUND_CALL + costs.round_seconds(problem) + matrix_seconds(problem, n_pairs, is_far=False)
+    corrections = CORRECTION_PASSES * sampling.is_cheaper(problem, n_pairs) * costs.pass_seconds(problem)
+    others = costs.ROUND_CALL + costs.round_seconds(problem) + corrections
+    return others + matrix_seconds(problem, n_pairs, is_far=False)
 
 
 def has_room(problem: Problem) -> bool:

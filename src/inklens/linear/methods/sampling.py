@@ -70,10 +70,16 @@ def sampling_threshold(problem: Problem, proba: RowArray, n_pairs: int, kkt_viol
 
 def hessian_seconds(problem: Problem, n_pairs: int) -> float:
     """Return the seconds of a Hessian over `n_pairs` coefficients, of all class pairs or as many as are enough."""
-    whole = costs.edge_seconds(problem, n_pairs)
-    if is_raw(problem):
-        return whole
-    return min(whole, costs.some_edges_seconds(problem, n_pairs, ENOUGH_PER_COEFFICIENT * n_pairs))
+    return _some_seconds(problem, n_pairs) if is_cheaper(problem, n_pairs) else costs.edge_seconds(problem, n_pairs)
+
+
+def is_cheaper(problem: Problem, n_pairs: int) -> bool:
+    """Tell whether a Hessian of as many class pairs as are enough costs less than one of all, and serves."""
+    return not is_raw(problem) and _some_seconds(problem, n_pairs) < costs.edge_seconds(problem, n_pairs)
+
+
+def _some_seconds(problem: Problem, n_pairs: int) -> float:
+    return costs.some_edges_seconds(problem, n_pairs, ENOUGH_PER_COEFFICIENT * n_pairs)
 
 
 def _are_summed(problem: Problem, n_pairs: int, *, is_far: bool) -> bool:
