@@ -34,9 +34,9 @@ OURS = "inklens"
 ACCURACY = 1e-4  # our certified gap, and how far above our objective a peer may be
 READ_SECONDS = 120.0  # for a process to start, to read its table and to write its answer
 MEMORY_LIMIT = 16 << 30  # bytes that a fit may allocate
-PATIENCE = 20.0  # a peer may take as many times the best solver's time, and MIN_LIMIT at least
+PATIENCE = 20.0  # a peer may take as many times the best solver's time, unless told otherwise, and MIN_LIMIT at least
 MAX_SPENT = 2.0  # limits, for all fits that a peer has had before the last
-MIN_LIMIT = 5.0  # seconds
+MIN_LIMIT = 2.0  # seconds
 ENGINE_PATIENCE = 5.0  # the same for our other engines
 SETTINGS = {  # falling tolerances; nothing else ends a fit before its limit
     "lbfgs": [{"tol": tol} for tol in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)],
@@ -179,24 +179,32 @@ class Servers:
             self.stop(key)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How long fits may take."""
+
+    seconds: float = 60.0  # any of them
+    patience: float = PATIENCE  # a peer, in times of the best solver's seconds
+
+
 class Bench:
     """One job with its table on disk, and what is asked of its fits."""
 
-    def __init__(self, job: Job, folder: Path, servers: Servers, python: str | None, limit: float) -> None:
-        self.job, self.folder, self.servers, self.python, self.limit = job, folder, servers, python, limit
+    def __init__(self, job: Job, folder: Path, servers: Servers, python: str | None, limits: Limits) -> None:
+        self.job, self.folder, self.servers, self.python, self.limits = job, folder, servers, python, limits
         self.table = job.data()
         self.file = folder / "table.npz"
         write(self.file, self.table.X, self.table.y, self.table.weights)
 
     def ours(self, variant: Variant = AS_CALLED, limit: float | None = None) -> Fit:
         """Fit by our solver to its certificate."""
-        limit = variant.limit or limit or self.limit
+        limit = variant.limit or limit or self.limits.seconds
         order = {"tol": variant.tol, "limit": limit, "kill_after": 1.5 * limit + 5.0, "method": variant.method}
         return replace(self.fit(OURS, sys.executable, order, limit), solver=variant.name)
 
     def peer(self, peer: str, target: float, best: float) -> Fit:
         """Return the first fit within the target, else the last; with the better number of threads."""
-        limit = min(self.limit, max(MIN_LIMIT, PATIENCE * best))
+        limit = min(self.limits.seconds, max(MIN_LIMIT, self.limits.patience * best))
         threads, *others = THREADS[peer]
         found, spent = None, 0.0
         for setting in SETTINGS[peer]:
@@ -260,7 +268,14 @@ class Bench:
 
 
 def run(
-    job: Job, log: Log, servers: Servers, python: str | None, limit: float, *, engines: bool = True, laws: bool = False
+    job: Job,
+    log: Log,
+    servers: Servers,
+    python: str | None,
+    limits: Limits,
+    *,
+    engines: bool = True,
+    laws: bool = False,
 ) -> None:
     """Run what a job still lacks: ours, its other `engines`, its tolerances and bounds (`laws`), and the peers."""
     known = {solver: fit for solver, fit in log.of(job).items() if not is_stale(fit, log.of(job).get(OURS))}
@@ -270,9 +285,9 @@ def run(
     if OURS in known and not is_lacking(known[OURS], peers, variants):
         return
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(job, Path(scratch), servers, python, limit)
+        bench = Bench(job, Path(scratch), servers, python, limits)
         ours = known.get(OURS) or log.add(bench.ours())
-        patience = min(limit, max(MIN_LIMIT, ENGINE_PATIENCE * (ours.seconds or limit)))
+        patience = min(limits.seconds, max(MIN_LIMIT, ENGINE_PATIENCE * (ours.seconds or limits.seconds)))
         for variant in variants:
             if variant.method is None:
                 log.add(bench.ours(variant))
@@ -280,7 +295,7 @@ def run(
                 log.add(bench.ours(variant, patience))
         if not has_target(ours):
             return
-        best = ours.seconds if ours.is_decided else limit
+        best = ours.seconds if ours.is_decided else limits.seconds
         for peer in peers:
             found = log.add(bench.peer(peer, ours.objective * (1.0 + ACCURACY), best))
             best = min(best, found.seconds) if found.outcome == REACHED else best
