@@ -218,7 +218,7 @@ def bench(tmp_path, monkeypatch):
     monkeypatch.setitem(runs.THREADS, "lbfgs", (1,))
     job = zoo.jobs(kinds=["shipped"], quick=True)[0]
     with runs.Servers() as servers:
-        yield runs.Bench(job, tmp_path, servers, sys.executable, 20.0)
+        yield runs.Bench(job, tmp_path, servers, sys.executable, runs.Limits(20.0))
 
 
 def test_fits_run_in_processes_and_are_judged(bench):
@@ -250,7 +250,7 @@ def test_a_run_goes_on_where_it_ended(tmp_path, monkeypatch):
         stream.write(json.dumps({"job": job.name})[:-3])  # killed while it wrote
     again = runs.Log(log.file)
     assert again.of(job) == fits
-    runs.run(job, again, None, "python", 60.0, engines=False)  # nothing is missing: no server is asked
+    runs.run(job, again, None, "python", runs.Limits(), engines=False)  # nothing is missing: no server is asked
     assert runs.is_stale(replace(fits["lbfgs"], objective=12.0), fits["inklens"])
     again.forget(["inklens"])
     assert set(again.of(job)) == {"lbfgs", "saga"}
