@@ -7,8 +7,8 @@ the pairs.
 Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 from scipy import linalg
@@ -27,6 +27,8 @@ MAX_BYTES = 300 << 20  # of matrices that nothing but systems that were given up
 CALLS_OF_A_START = 20.0  # costs.CALL, that a fit to rows that stand for all takes before it does any work
 SURELY = 0.5  # of the gap that is asked for, up to which a believed one needs no better dual point
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
+
+Inverse = Callable[[np.ndarray], np.ndarray]  # of (n,) or (n, m)
 
 
 def suits(problem: Problem) -> bool:
@@ -119,18 +121,33 @@ def pairs_of(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def solve_positive(matrix: np.ndarray, target: np.ndarray, ridges: Sequence[float] = RIDGES) -> np.ndarray:
-    """Return matrix^-1 target (n,) or (n, m), by Cholesky in units of a diagonal of 1; a ridge grows until it succeeds.
+    """Return matrix^-1 target (n,) or (n, m); see `inverse_of`."""
+    return inverse_of(matrix, ridges)(target)
+
+
+def inverse_of(matrix: np.ndarray, ridges: Sequence[float] = RIDGES) -> Inverse:
+    """Factor by Cholesky in units of a diagonal of 1; a ridge grows until it succeeds.
 
     Where rounding has spoilt the matrix altogether, its negative eigenvalues are taken for small positive ones.
+
+    >>> inverse_of(np.array([[2.0, 0.0], [0.0, 4.0]]))(np.ones(2)).round(12).tolist()
+    [0.5, 0.25]
     """
     diagonal = np.diag(matrix)
-    scale = np.divide(1.0, np.sqrt(np.maximum(diagonal, 0.0)), out=np.zeros(len(target)), where=diagonal > 0.0)
+    scale = np.divide(1.0, np.sqrt(np.maximum(diagonal, 0.0)), out=np.zeros(len(matrix)), where=diagonal > 0.0)
     scaled = matrix * scale * scale[:, None]
-    scale = scale if target.ndim == 1 else scale[:, None]
     for ridge in ridges:
-        scaled.ravel()[:: len(target) + 1] += ridge
-        _, solution, info = linalg.lapack.dposv(scaled, scale * target)
+        scaled.ravel()[:: len(matrix) + 1] += ridge
+        factor, info = linalg.lapack.dpotrf(scaled, lower=True, clean=False)
         if info == 0:
-            return np.asarray(scale * solution)
+            return partial(_by_factor, factor, scale)
     values, vectors = linalg.eigh(scaled, check_finite=False)
-    return np.asarray(scale * (vectors @ ((scale * target) @ vectors / np.maximum(values, ridges[-1]))))
+    return partial(_by_eigenvectors, np.maximum(values, ridges[-1]), vectors, scale)
+
+
+def _by_factor(factor: np.ndarray, scale: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.asarray((scale * linalg.lapack.dpotrs(factor, (scale * target.T).T, lower=True)[0].T).T)
+
+
+def _by_eigenvectors(values: np.ndarray, vectors: np.ndarray, scale: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.asarray((scale * ((scale * target.T) @ vectors / values @ vectors.T)).T)

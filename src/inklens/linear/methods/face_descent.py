@@ -18,14 +18,13 @@ import numpy as np
 from inklens.linear import deadline
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.methods.direct import RIDGES, solve_positive
+from inklens.linear.methods.shrinking_face import ShrinkingFace
 from inklens.linear.methods.subproblem import least_penalised_shift
 
 MAX_FACES = 30
 MAX_LOOKS = 12  # of sweeps before a step, each a few
 SLOW_RATIO = 0.5  # of the violation, that sweeps and a step leave where they are slow
 MAX_SLOW = 3  # in a row, before it is left as it is
-LEAST_ZEROS, MOST_ZEROS = 60, 2.0  # on the way of one step, there; the second in coefficients, where these are few
-ZERO_WORK = 2e10  # multiply-adds of factors, up to which they are
 FACE_RIDGES = RIDGES[1:]  # on a diagonal of ones: what has no curvature at all shall not lead too far
 DAMPINGS = (1e-6, 1e-3, 0.3)  # the same, of steps that the function does not follow so far
 GOOD_SHARE = 0.5  # of the gain that a face promises, from which a step is taken as it is
@@ -92,39 +91,64 @@ def minimise(f: Quadratic, w: np.ndarray, tolerance: float) -> tuple[np.ndarray,
         if is_whole:  # all classes of a feature may move alike at no cost to the loss
             V = v.reshape(-1, q)
             V -= least_penalised_shift(V, f.l1, f.l2)
-        if not _steps(f, g, v, is_slow=n_slow > 0):
+        step = _from_zero_to_zero if n_slow > 0 and not f.is_grouped else _step
+        if not step(f, g, v):
             break
     return v, g, left
 
 
-def _steps(f: Quadratic, g: np.ndarray, v: np.ndarray, *, is_slow: bool) -> bool:
-    """Move v and g by a step on the face, where sweeps are slow from zero to zero; tell whether they moved."""
-    by_zeros = is_slow and not f.is_grouped
-    for number in range(_most_zeros(int(np.count_nonzero(v))) if by_zeros else 1):
-        deadline.check()
-        face = _face_at(f, g, v)
-        newton = solve_positive(face.curvature, -face.slope, FACE_RIDGES)
-        best = _tried(f, g, face, newton)
-        stays = best.gain >= -0.5 * GOOD_SHARE * float(face.slope @ newton)
-        if not stays:
-            dampings = () if by_zeros else DAMPINGS
-            trials = [_tried(f, g, face, solve_positive(face.curvature, -face.slope, (r, 1.0))) for r in dampings]
-            if not f.is_grouped:
-                trials.append(_tried(f, g, face, _to_first_zero(face.own, newton)))
-            best = max(best, *trials, key=lambda trial: trial.gain)
-        if not best.gain > 0.0:
-            return number > 0
-        v[face.active] = best.target
-        g += best.change
-        if stays:
-            break
+def _step(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
+    """Move v and g by a step on the face; tell whether they moved."""
+    face = _face_at(f, g, v)
+    newton = solve_positive(face.curvature, -face.slope, FACE_RIDGES)
+    best = _tried(f, g, face, newton)
+    if not best.gain >= -0.5 * GOOD_SHARE * float(face.slope @ newton):
+        trials = [_tried(f, g, face, solve_positive(face.curvature, -face.slope, (r, 1.0))) for r in DAMPINGS]
+        if not f.is_grouped:
+            trials.append(_tried(f, g, face, _to_first_zero(face.own, newton)))
+        best = max(best, *trials, key=lambda trial: trial.gain)
+    return _taken(g, v, face, best)
+
+
+def _taken(g: np.ndarray, v: np.ndarray, face: Face, trial: Trial) -> bool:
+    if not trial.gain > 0.0:
+        return False
+    v[face.active] = trial.target
+    g += trial.change
     return True
 
 
-def _most_zeros(n_active: int) -> int:
-    """Return how many coefficients may come to zero one after the other: columns that nearly agree keep one of two."""
-    affordable = ZERO_WORK / (max(1, n_active) ** 3 / 3.0)
-    return max(LEAST_ZEROS, int(min(MOST_ZEROS * n_active, affordable)))
+def _from_zero_to_zero(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
+    """Move v and g on the face, coefficients coming to zero one after the other or many at once, until a step stays.
+
+    Of columns that nearly agree one keeps a coefficient, and of the levels of a category some reach zero together.
+    """
+    face = _face_at(f, g, v)
+    own, shrinking = face.own.copy(), ShrinkingFace(face.curvature, face.slope, FACE_RIDGES)
+    for _ in range(len(own)):
+        deadline.check()
+        newton = shrinking.newton()
+        best = shrinking.tried(own, _cut(own, newton))
+        stays = best.gain >= -0.5 * GOOD_SHARE * float(shrinking.slope @ newton)
+        if not stays:
+            turn = shrinking.tried(own, _cut(own, _to_first_zero(own, newton)))
+            best = max(best, turn, key=lambda tried: tried.gain)
+        if not best.gain > 0.0:
+            break
+        shrinking.take(best)
+        lost = np.flatnonzero((own != 0.0) & (best.ends == 0.0))
+        own = best.ends
+        if stays or not len(lost):
+            break
+        shrinking.lose(lost)
+    return _taken(g, v, face, _tried(f, g, face, own - face.own))
+
+
+def _cut(own: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return the end of a step, 0 where a coefficient would change its sign."""
+    target = own + direction
+    target[target * own <= ROUNDING * own**2] = 0.0
+    return np.asarray(target)
 
 
 def _to_first_zero(own: np.ndarray, direction: np.ndarray) -> np.ndarray:
