@@ -1,9 +1,11 @@
 """What all tests share."""
 
 import collections
+import gc
 import signal
 
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
 settings.register_profile("inklens", deadline=None)  # a busy machine is no failure
@@ -54,6 +56,24 @@ SLOW = {  # what has no line of its own that a mark could stand on: pages, and s
         *(f"test_examples_of_help_run_in_order[{name}]" for name in ("export", "flip", "homework", "path")),
     ],
 }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """Leave what is made while tests are collected, which lasts, out of every search for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Take what lies beside this file as tests only: it has no doctests, and looking for them takes seconds."""
+    found = yield
+    return [each for each in found if not isinstance(each, DoctestModule)]
 
 
 def pytest_collection_modifyitems(items):

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,18 @@ def picture(heading):
 PACKAGE, LINEAR = picture("Floors"), picture("Floors of `linear`")
 
 
+@cache
+def nodes(path):
+    """Every node of a module's syntax tree, parsed once for all laws."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_trees():
+    yield
+    nodes.cache_clear()
+
+
 def modules(folder=SOURCE):
     return sorted(folder.rglob("*.py"))
 
@@ -44,7 +57,7 @@ def place_of(path):
 
 def imports(path):
     """Places below the package that a module imports from, wherever in it the import stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -104,7 +117,7 @@ def names_in(annotation):
 
 def annotations(path):
     """Where a module annotates parameters that have a type: place, and the names in the annotation."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for given in [*node.args.args, *node.args.kwonlyargs]:
                 if given.arg in TYPED and given.annotation is not None:
@@ -119,11 +132,7 @@ def test_what_has_a_type_is_not_taken_as_any():
 
 
 def test_types_are_seldom_left_open():
-    found = sum(
-        isinstance(node, ast.Name) and node.id == "Any"
-        for path in modules()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    )
+    found = sum(isinstance(node, ast.Name) and node.id == "Any" for path in modules() for node in nodes(path))
     assert found < MOST_ANY
 
 

@@ -23,7 +23,7 @@ from inklens.datasets.openml import cache, client
 from inklens.datasets.openml.catalogue import find_known
 from inklens.datasets.openml.client import OpenML
 from inklens.datasets.openml.download import Limits, fetch_bytes
-from inklens.datasets.sources.source import LoadOptions
+from inklens.datasets.options import LoadOptions
 from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
 HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)

@@ -115,6 +115,13 @@ def test_explain_compares_with_the_runner_up_or_a_class(model, picture, view, tm
     assert f"and not {worst}" in run("explain", "--model", model, picture, "--against", worst).stdout
 
 
+def test_explain_begins_with_a_sentence(model, picture):
+    for asked in ([picture], ["--sample", "3"]):
+        document = json.loads(run("explain", "--model", model, *asked, "--json").stdout)
+        begins = document["image"] + "," * (asked[0] == "--sample") + f" is read as {document['label']}\n"
+        assert run("explain", "--model", model, *asked).stdout.startswith(begins)
+
+
 def test_explain_says_when_there_is_nothing_to_compare(model):
     for against in ("x", json.loads(run("explain", "--model", model, "--sample", "3", "--json").stdout)["label"]):
         done = run("explain", "--model", model, "--sample", "3", "--against", against)

@@ -5,7 +5,6 @@ import re
 import socket
 import warnings
 
-import nbformat
 import pytest
 from click.testing import CliRunner
 
@@ -46,7 +45,15 @@ def quiet(done, total, what):
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def nbformat():
+    """Imported by these tests alone: it takes seconds."""
+    import nbformat
+
+    return nbformat
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory, nbformat):
     """The tutorial, run in a folder of its own."""
     folder = tmp_path_factory.mktemp("student")
     return nbformat.read(write_notebook(folder, "tutorial", run=True, progress=quiet), as_version=4)
@@ -62,7 +69,7 @@ def said(cell):
 
 @pytest.mark.slow
 class TestRun:
-    def test_every_cell_ends_well_without_a_warning(self, ran):
+    def test_every_cell_ends_well_without_a_warning(self, ran, nbformat):
         nbformat.validate(ran)
         numbers = [cell.execution_count for cell in code_of(ran)]
         assert numbers == list(range(1, len(numbers) + 1))
@@ -71,7 +78,7 @@ class TestRun:
                 assert output.output_type != "error"
                 assert output.get("name") != "stderr", output.text
 
-    def test_it_is_small_and_names_no_other_host(self, ran):
+    def test_it_is_small_and_names_no_other_host(self, ran, nbformat):
         text = nbformat.writes(ran)
         assert len(text.encode()) < LARGEST
         shown = json.dumps([cell.outputs for cell in code_of(ran)])
@@ -90,7 +97,7 @@ class TestRun:
         before, after = re.search(r"before: (\d) .* after: (\d)", words).groups()
         assert before != after
 
-    def test_pages_in_it_are_alive_without_a_kernel(self, ran):
+    def test_pages_in_it_are_alive_without_a_kernel(self, ran, nbformat):
         frames = re.findall(r"<iframe sandbox=.{20,400}? srcdoc=", nbformat.writes(ran), re.DOTALL)
         assert len(frames) == 2
 
@@ -136,7 +143,7 @@ def test_a_students_work_is_never_written_over(tmp_path):
         lesson_text("../lesson")
 
 
-def test_the_command_writes_it_and_says_how_to_open_it(tmp_path):
+def test_the_command_writes_it_and_says_how_to_open_it(tmp_path, nbformat):
     result = CliRunner().invoke(notebook, ["-o", str(tmp_path / "mine"), "--no-run", "--no-open"])
     assert result.exit_code == 0, result.output
     book = nbformat.read(tmp_path / "mine" / "tutorial.ipynb", as_version=4)

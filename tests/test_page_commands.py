@@ -77,7 +77,8 @@ def model_page(tmp_path_factory):
 def printed(page):
     """Return the commands of the page, in order, each once."""
     text = (page / "index.html").read_text(encoding="utf-8")
-    lines = html.unescape("\n".join(re.findall(r"<code>(.*?)</code>", text, flags=re.S))).splitlines()
+    code = "\n".join(re.findall(r"<code>(.*?)</code>", text, flags=re.S))
+    lines = html.unescape(re.sub(r"<[^>]*>", "", code)).splitlines()
     found = [re.split(r"\s{2,}# ", line)[0].strip() for line in lines if line.startswith("inklens ")]
     return list(dict.fromkeys(found))
 

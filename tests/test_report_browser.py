@@ -142,6 +142,20 @@ def test_one_arrangement_of_each_figure_is_seen_and_named(seen):
     assert all(len(labels) == 1 and len(labels[0]) > 20 for labels in figures)
 
 
+def test_no_line_ends_within_an_option(seen):
+    lines = seen.evaluate("""() => [...document.querySelectorAll("main :not(pre) > code")].flatMap(code => {
+      const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT), found = [], range = document.createRange();
+      while (walker.nextNode()) for (const option of walker.currentNode.data.matchAll(/--[a-zA-Z][\\w-]*/g)) {
+        range.setStart(walker.currentNode, option.index);
+        range.setEnd(walker.currentNode, option.index + option[0].length);
+        found.push([option[0], new Set([...range.getClientRects()].map(box => Math.round(box.top))).size]);
+      }
+      return found;
+    })""")
+    assert len(lines) > 10
+    assert [option for option, n_lines in lines if n_lines != 1] == []
+
+
 def test_words_have_enough_contrast(seen):
     assert seen.evaluate(CONTRAST) == []
 

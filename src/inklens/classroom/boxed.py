@@ -5,12 +5,12 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 
 import numpy as np
 from PIL import Image
 
+from inklens import forking
 from inklens.classroom.answers import answer, handed_model, to_frame
 from inklens.classroom.copies import PAPER_SIDE, PATCH_SIDE, Look
 from inklens.classroom.fields import Fields
@@ -40,11 +40,7 @@ class NotConfinedError(DataError):
 
 def prepare() -> None:
     """Start the process that all others are forked from, with all that they need."""
-    if "forkserver" in get_all_start_methods():
-        from multiprocessing import forkserver
-
-        get_context("forkserver").set_forkserver_preload(["inklens.classroom.preload"])
-        forkserver.ensure_running()
+    forking.prepare(["inklens.classroom.preload"])
 
 
 def recheck_boxed(data: bytes, model: bytes, *, confined: bool = True) -> Recheck:

@@ -6,7 +6,7 @@ turn; `scripts/make_allographs.py` draws them. The reader that ships has learned
 
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.embedded import load_sheet
-from inklens.datasets.sources.source import LoadOptions
+from inklens.datasets.options import LoadOptions
 from inklens.progress import Progress
 
 SHEET = "allographs.png"

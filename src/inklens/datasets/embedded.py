@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.sources.source import LoadOptions
+from inklens.datasets.options import LoadOptions
 from inklens.errors import DataError
 from inklens.progress import Progress
 

@@ -1,11 +1,12 @@
 """Pixels of every origin, as one kind: uint8, 0 = paper, 255 = full ink. What was changed is said in words."""
 
-from dataclasses import dataclass
 from functools import cache
 from math import isqrt
 
 import numpy as np
 
+from inklens.datasets.embedded import load_embedded
+from inklens.datasets.options import AS_FOUND, PixelOptions
 from inklens.errors import DataError, ParameterError
 
 # pixels (n_samples, n_pixels)  any number type
@@ -17,29 +18,6 @@ TURNED_LIKENESS, TURNED_MARGIN = 0.8, 0.1  # MNIST: 0.996 upright, 0.566 transpo
 MAX_SIDE = 4096  # rows or columns of one image
 FULL_SCALES = (1.0, 16.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)  # 1, 4 (scikit-learn's digits), 8 ... 16 bits
 DIGITS = tuple("0123456789")
-
-
-@dataclass(frozen=True)
-class PixelOptions:
-    """What the user said about the pixels; None means: look and decide.
-
-    Parameters
-    ----------
-    shape : (int, int) or None
-        Rows and columns of one image.
-    range : (float, float) or None
-        The values of black and white as the source counts them.
-    invert, transpose : bool or None
-        Whether ink is the smaller value, and whether rows and columns are exchanged.
-    """
-
-    shape: tuple[int, int] | None = None
-    range: tuple[float, float] | None = None
-    invert: bool | None = None
-    transpose: bool | None = None
-
-
-AS_FOUND = PixelOptions()  # nothing is said: look and decide
 
 
 def as_ink(
@@ -227,8 +205,6 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float:
 @cache
 def _digit_means() -> np.ndarray:
     """Mean image of each embedded digit (10, 28, 28)."""
-    from inklens.datasets.embedded import load_embedded
-
     digits = load_embedded()
     return np.stack([digits.images()[digits.y == label].mean(axis=0) for label in DIGITS])
 

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.openml import cache
 from inklens.datasets.openml.catalogue import KNOWN, Known, find_known, title_of
-from inklens.datasets.pixels import PixelOptions, parse_shape
-from inklens.datasets.sources.source import LoadOptions, Source
+from inklens.datasets.options import LoadOptions, PixelOptions
+from inklens.datasets.pixels import parse_shape
+from inklens.datasets.sources.source import Source
 from inklens.datasets.unpack import user_path
 from inklens.errors import DataError, ParameterError
 from inklens.progress import Progress

@@ -1,6 +1,7 @@
 """From chapters to one HTML file that needs nothing else."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from inklens.reprs import counted, percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,25 @@ def _environment(package: str | None) -> "Environment":
         lstrip_blocks=True,
     )
     environment.globals["glossary"] = TERMS
-    environment.filters["mark_terms"] = mark_terms
+    environment.filters.update(mark_terms=mark_terms, keep_options=keep_options)
     environment.filters.update(
         number=_number, counted=counted, percent=percent, share=_share, gap=_gap, join_words=join_words
     )
     return environment
+
+
+def keep_options(html: str) -> "Markup":
+    """Mark the words of code within a line that a narrow screen would break behind a hyphen, such as ``--C``.
+
+    >>> print(keep_options("<p><code>fit --C 1</code>"))
+    <p><code>fit <span class="whole">--C</span> 1</code>
+    """
+    from markupsafe import Markup
+
+    def marked(code: re.Match[str]) -> str:
+        return re.sub(r"[^\s<>]*-[^\s<>]*", r'<span class="whole">\g<0></span>', code[0])
+
+    return Markup(re.sub(r"(?<=<code>)[^<\n]*(?=</code>)", marked, html))
 
 
 def join_words(words: Sequence[object], last: str = "and") -> str:

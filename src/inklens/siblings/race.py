@@ -5,18 +5,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+from inklens import forking
 from inklens.siblings.child import Job, PairJob, work
 from inklens.siblings.pair import Duelled
 from inklens.siblings.results import Outcome
-
-if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerContext, SpawnContext
 
 PRELOADED = ["inklens.siblings.child", "sklearn.neighbors", "sklearn.ensemble", "inklens.photos"]
 START_S = 120.0  # for a process to load what it needs, on a very busy machine
@@ -88,14 +84,6 @@ def race(jobs: Sequence[Work], *, n_jobs: int) -> Iterator[Step | Result]:
             runner.end()
 
 
-def _context() -> "ForkServerContext | SpawnContext":
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
-
-
 @contextmanager
 def _no_main_module() -> Iterator[None]:
     """Keep a child from running the caller's script again, as multiprocessing would do to know its names."""
@@ -108,7 +96,7 @@ def _no_main_module() -> Iterator[None]:
 
 
 def _start(job: Work) -> Runner:
-    context = _context()
+    context = forking.context(PRELOADED)
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, job), daemon=True)
     with _no_main_module():

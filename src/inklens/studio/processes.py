@@ -13,46 +13,30 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING
 
+from inklens import forking
 from inklens.studio import children
 from inklens.studio.box import Box
 from inklens.studio.messages import Message, receive, send
 from inklens.studio.problems import Problem
-
-if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerContext, SpawnContext
 
 LOG = logging.getLogger("inklens.studio")
 PRELOADED = ["inklens.studio.preload"]
 JOIN_SECONDS = 2.0
 
 
-def _context() -> "ForkServerContext | SpawnContext":
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
-
-
 def prepare() -> None:
     """Start the process that all others are forked from, so that it loads while the parent still does."""
-    if "forkserver" in get_all_start_methods():
-        from multiprocessing import forkserver
-
-        _context()
-        forkserver.ensure_running()
+    forking.prepare(PRELOADED)
 
 
 class Child:
     """A child process and the parent's end of the pipe to it."""
 
     def __init__(self, main: Callable[..., None], *given: object, name: str) -> None:
-        context = _context()
+        context = forking.context(PRELOADED)
         self.connection: Connection
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=main, args=(theirs, *given), name=name, daemon=True)

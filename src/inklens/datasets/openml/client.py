@@ -15,8 +15,8 @@ from inklens.datasets.openml import cache
 from inklens.datasets.openml.arff import parse_arff
 from inklens.datasets.openml.catalogue import Known, find_known
 from inklens.datasets.openml.download import PATIENT, Limits, fetch_bytes, fetch_file, origin_of
-from inklens.datasets.pixels import AS_FOUND
-from inklens.datasets.sources.source import LoadOptions, RawImages
+from inklens.datasets.options import AS_FOUND, LoadOptions
+from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked, user_path
 from inklens.errors import DataError, DownloadError, ParameterError
 from inklens.progress import Progress

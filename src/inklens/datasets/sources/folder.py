@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.sources.source import LoadOptions, RawImages
+from inklens.datasets.options import LoadOptions
+from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import existing, open_regular
 from inklens.errors import DataError
 from inklens.names import showable

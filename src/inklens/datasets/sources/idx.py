@@ -9,7 +9,8 @@ from typing import BinaryIO
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.sources.source import LoadOptions, RawImages
+from inklens.datasets.options import LoadOptions
+from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import GZIP_MAGIC, MAX_DATA_BYTES, existing, open_regular, unpacked
 from inklens.errors import DataError
 from inklens.progress import Progress

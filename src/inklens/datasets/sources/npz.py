@@ -9,7 +9,8 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.sources.source import LoadOptions, RawImages
+from inklens.datasets.options import LoadOptions
+from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import BURST_BYTES, MAX_DATA_BYTES, MAX_RATIO, existing, open_regular
 from inklens.errors import DataError
 from inklens.progress import Progress

@@ -11,8 +11,9 @@ import numpy as np
 
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.labels import as_labels, refuse_merged, refuse_rows
+from inklens.datasets.options import LoadOptions
 from inklens.datasets.sources.folder import Stack, decode_picture
-from inklens.datasets.sources.source import LoadOptions, RawImages
+from inklens.datasets.sources.source import RawImages
 from inklens.datasets.sources.tables import LABEL_NAMES
 from inklens.datasets.unpack import check_burst, existing, open_regular
 from inklens.errors import DataError, require

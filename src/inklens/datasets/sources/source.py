@@ -4,7 +4,6 @@ A source is a module with a function `load`; the table in `registry` names them 
 kind into `RawImages`; what is ink, how large an image is and how labels are written is decided here, for all alike.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,30 +12,9 @@ import numpy as np
 
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.labels import as_labels
-from inklens.datasets.pixels import AS_FOUND, PixelOptions, as_ink
+from inklens.datasets.options import AS_FOUND, LoadOptions, PixelOptions
+from inklens.datasets.pixels import as_ink
 from inklens.progress import Progress
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """What the user said about the data and the way to them.
-
-    Parameters
-    ----------
-    pixels : PixelOptions
-        Shape, range and orientation.
-    label : str or None
-        Column of the labels, in tables.
-    cache_dir : path or None
-        Where downloads are kept.
-    offline : bool
-        Never use the network.
-    """
-
-    pixels: PixelOptions = AS_FOUND
-    label: str | None = None
-    cache_dir: str | os.PathLike[str] | None = None
-    offline: bool = False
 
 
 class Source(Protocol):

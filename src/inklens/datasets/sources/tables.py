@@ -9,8 +9,9 @@ import numpy as np
 
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.labels import refuse_rows
+from inklens.datasets.options import LoadOptions
 from inklens.datasets.sources.plain import blocks, parse_block
-from inklens.datasets.sources.source import LoadOptions, RawImages
+from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import existing, read_file
 from inklens.errors import DataError
 from inklens.progress import Progress
