@@ -4,6 +4,8 @@ Rows of the robustness table: X2, X10.
 """
 
 import json
+import os
+import signal
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -160,6 +162,31 @@ def test_the_command_fits_on_workers_and_says_so(command, tmp_path):
     out, _ = command("fit", *OPTIONS, "--dask", "local:2", "-o", tmp_path / "m.inklens")
     assert "rounds" in out
     command("verify", tmp_path / "m.inklens")
+
+
+@pytest.mark.slow  # its cluster starts, and ends while a worker is on its way back
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+@pytest.mark.parametrize("moment", ["_check", "_submitted", "_ask"])
+def test_the_command_survives_a_worker_that_is_killed(moment, client, tmp_path, monkeypatch, capsys):
+    """While it is asked what it runs, while its rows are sent, and in the fit: the same bits come out."""
+    before, killed = getattr(shards.Shards, moment), []
+
+    def kills(self, *asked):
+        if not killed:
+            pids = self.client.run(os.getpid)
+            killed.append(pids[max(pids)])
+            os.kill(killed[0], signal.SIGKILL)
+        return before(self, *asked)
+
+    monkeypatch.setattr(shards.Shards, moment, kills)
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", *OPTIONS, "--dask", "local:2", "-o", str(tmp_path / "m.inklens"), "--json"])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0, err
+    assert killed
+    assert json.loads(out)["cluster"]["workers_lost"] == 1
+    expected = far(client, tol=1e-4).reader.coef
+    np.testing.assert_array_equal(DigitReader.load(tmp_path / "m.inklens").coef, expected)
 
 
 def test_the_command_tells_where_one_can_look_on(command, tmp_path, monkeypatch):

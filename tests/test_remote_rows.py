@@ -388,6 +388,40 @@ def test_a_keeper_that_is_gone_when_rows_are_read_is_made_again(monkeypatch):
     own.close()
 
 
+@pytest.mark.parametrize("moment", ["_check", "_place", "_submitted"])
+def test_a_worker_that_leaves_while_rows_are_read_is_lost_once(moment, monkeypatch):
+    """What it alone was to do would wait for ever; it is noticed once, and not anew for each of its shards."""
+    own, before, gone = cluster.InProcess(3), getattr(shards.Shards, moment), []
+
+    def leaves(self, *asked):
+        if not gone:
+            address = asked[-1] if isinstance(asked[-1], str) else asked[-1][0]
+            gone.append(next(worker for worker in own.cluster.workers.values() if worker.address == address))
+            own.cluster.sync(gone[0].close)
+        return before(self, *asked)
+
+    monkeypatch.setattr(shards.Shards, moment, leaves)
+    monkeypatch.setattr(cluster, "CHECK_SECONDS", 5.0)  # which it need not have taken
+    monkeypatch.setattr(shards, "START_SECONDS", 5.0)
+    rows = remote(own.client)
+    assert gone
+    assert rows.traffic.n_lost == 1
+    np.testing.assert_array_equal(rows.dense(), X)
+    rows.close()
+    own.close()
+
+
+def test_who_is_there_reads_lost_shards_until_it_has_twice_its_share(inside):
+    """A new worker has to start first, and the rows wait for it; many losses are not to leave all rows to one."""
+    rows = remote(inside)
+    [there] = rows.shards._places
+    assert rows.shards._reader({"new": 0, there: 0}) == there
+    assert rows.shards._reader({"new": 0, there: N - 1}) == there
+    assert rows.shards._reader({"new": 0, "newer": 0, there: N - 1}) == "new"
+    assert rows.shards._reader({"new": 10, "newer": 0}) == "newer"
+    rows.close()
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_worker_lost_at_any_round_changes_no_bit(name, unbroken, monkeypatch):
     own = cluster.InProcess(3)
@@ -515,9 +549,13 @@ def test_what_is_set_for_workers_is_not_set_here(monkeypatch):
     for name in ("OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_"):
         monkeypatch.delenv(name, raising=False)
     before = dict(os.environ)
+    given_up = dask.config.get("distributed.deploy.lost-worker-timeout")
     with cluster.opened("local:1") as opened:
         assert dict(os.environ) == before
+        lasts = dask.utils.parse_timedelta(dask.config.get("distributed.deploy.lost-worker-timeout"))
+        assert lasts > shards.WORKER_SECONDS  # or one that starts slowly is given up while it is waited for
         assert list(opened.run(os.getenv, "MALLOC_TRIM_THRESHOLD_").values()) == [str(64 << 20)]
+    assert dask.config.get("distributed.deploy.lost-worker-timeout") == given_up
 
 
 def test_the_network_has_to_be_encrypted():

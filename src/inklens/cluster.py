@@ -10,7 +10,8 @@ import os
 import platform
 import re
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from importlib.util import find_spec
@@ -20,13 +21,14 @@ from urllib.parse import urlsplit
 from inklens.errors import ClusterError, MissingPackageError, ParameterError, require
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 LOOPBACK = "127.0.0.1"
 MOST_WORKERS = 256  # on this computer
 CONNECT_SECONDS = 10.0  # until a scheduler has to answer
 CLOSE_SECONDS = 20.0  # for one in this process
 CHECK_SECONDS = 60.0  # until every worker has said what it runs; busy ones answer between two tasks
+LOOK_SECONDS = 0.5  # between two looks at whether a worker is still there, while its answer is waited for
 ENCRYPTED = ("tls", "ucx", "wss")  # ways to a scheduler that are encrypted, or (ucx) a cluster's own network
 # What a worker on this computer does first: Ctrl-C reaches all processes of a terminal, and is for the one that asked.
 # It runs nothing but inklens, whose errors say what libtiff would print.
@@ -46,6 +48,9 @@ SPARING = {
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # bytes; the largest that glibc takes
     "distributed.worker.profile.enabled": False,
 }
+# Dask gives a worker of this computer up for good when it has not come back within 15 s of being killed. To start one
+# takes two on a quiet computer, and more than that on a busy one.
+PATIENT = {"distributed.deploy.lost-worker-timeout": "600 s"}
 COMPARED = ("Python", "inklens", "numpy", "distributed")
 
 
@@ -141,9 +146,9 @@ def threads_of_each(n_workers: int | None = None) -> tuple[int, int]:
 @contextmanager
 def _started(n_workers: int) -> "Iterator[Client]":
     """Start workers on this computer; nothing but the loopback interface is listened to."""
-    distributed = require("distributed", extra="dask")
+    distributed, config = require("distributed", extra="dask"), require("dask", extra="dask").config
     try:
-        with require("dask", extra="dask").config.set(SPARING), _own_environment():
+        with config.set(SPARING), _own_environment():
             cluster = distributed.LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=max(1, _cores() // n_workers),
@@ -159,7 +164,10 @@ def _started(n_workers: int) -> "Iterator[Client]":
             f"{n_workers} workers could not be started on this computer ({_said(error)}); ask for fewer (local:1)"
         ) from error
     try:
-        with distributed.Client(cluster, direct_to_workers=True, set_as_default=False) as client:
+        with (
+            config.set(PATIENT),
+            distributed.Client(cluster, direct_to_workers=True, set_as_default=False) as client,
+        ):
             yield client
     finally:
         cluster.close()
@@ -272,7 +280,7 @@ def facts() -> Facts:
 
 
 def check(client: "Client", workers: list[str] | None = None) -> None:
-    """Raise `ClusterError` unless every worker runs what this process does.
+    """Raise `ClusterError` unless every worker runs what this process does; who leaves meanwhile need not.
 
     Parameters
     ----------
@@ -289,12 +297,54 @@ def check(client: "Client", workers: list[str] | None = None) -> None:
         for address in workers
     }
     for address, future in asked.items():
-        _compare(own, _answer(address, future), address)
+        with suppress(WorkerGoneError):
+            _compare(own, _answer(client, address, future), address)
 
 
-def _answer(address: str, future: "object") -> Facts:
+class WorkerGoneError(OSError):
+    """A worker left while its answer was waited for."""
+
+
+def result_of(future: "Future", address: str, workers: Callable[[], Container[str]], most_seconds: float) -> object:
+    """Return what a task finds that one worker alone may do.
+
+    Dask keeps such a task for ever once its worker has gone, so it is looked for while it is waited for.
+
+    Parameters
+    ----------
+    future : distributed.Future
+    address : str
+        Of the worker.
+    workers : callable
+        Returns the addresses of those that there are.
+    most_seconds : float
+
+    Raises
+    ------
+    WorkerGoneError
+        It has gone.
+    TimeoutError
+        It is there, and has not answered within `most_seconds`.
+    """
+    began = time.monotonic()
+    while (left := began + most_seconds - time.monotonic()) > LOOK_SECONDS:
+        with suppress(TimeoutError):
+            return future.result(timeout=LOOK_SECONDS)
+        if future.status == "error":  # a timeout of the task's own
+            break
+        if address not in workers():
+            raise WorkerGoneError(f"the worker {address} has gone")
+    return future.result(timeout=max(left, 0.0))
+
+
+def _answer(client: "Client", address: str, future: "Future") -> Facts:
+    def workers() -> Container[str]:
+        return client.scheduler_info(n_workers=-1)["workers"]
+
     try:
-        return Facts(*future.result(timeout=CHECK_SECONDS))  # type: ignore[attr-defined]
+        return Facts(*result_of(future, address, workers, CHECK_SECONDS))  # type: ignore[misc]
+    except WorkerGoneError:
+        raise
     except TimeoutError as error:
         raise ClusterError(
             f"the worker {address} did not say within {CHECK_SECONDS:.0f} s what it runs; is it stopped, or busy?"

@@ -31,13 +31,13 @@ Call: TypeAlias = Any  # an actor's answer to be; distributed has no types
 LEAST_DEADLINE = 5.0  # seconds
 DEADLINE_RATIO = 8.0  # of a call's deadline to the slowest answer of its kind, row for row
 PING_SECONDS = 1.0  # within which a worker that is late has to say that it runs
-LOOK_SECONDS = 1.0  # between two looks at the scheduler's list of workers, while an answer is waited for
 MOST_SECONDS = 3600.0  # for one answer, however alive its worker is
 START_SECONDS = 30.0  # for a keeper to start
 SCHEDULER_SECONDS = 5.0  # within which the scheduler has to answer,
 SCHEDULER_TRIES = 2
 WORKER_SECONDS = 60.0  # for which new workers are waited for when none is left
 CHANCE_SECONDS = 5.0  # after which those that were late have another chance
+MOST_SHARES = 2.0  # of the rows that each of all workers has on average, before shards go to one that has none
 MOST_LOSSES = 4  # of the workers of one shard in a row, without an answer between: it is too large for them
 # What is raised of a task that Dask has given up, or that found no keeper: no fault of the computation. The last is
 # what Dask's `sync` makes of a task that is cancelled just as it is waited for.
@@ -248,11 +248,11 @@ class Shards:
         while time.monotonic() - began < MOST_SECONDS:
             left = began + most - time.monotonic()
             try:
-                return call.result(timeout=LOOK_SECONDS if left <= 0.0 else min(left, LOOK_SECONDS))  # type: ignore[no-any-return]
+                return call.result(timeout=cluster.LOOK_SECONDS if left <= 0.0 else min(left, cluster.LOOK_SECONDS))  # type: ignore[no-any-return]
             except TimeoutError:
                 if address not in self._workers():
                     raise OSError(f"the worker {address} has gone") from None
-                if left <= LOOK_SECONDS and not self._breathes(address):
+                if left <= cluster.LOOK_SECONDS and not self._breathes(address):
                     raise
         raise TimeoutError(f"{address} took more than {MOST_SECONDS:.0f} s for one answer")
 
@@ -302,6 +302,7 @@ class Shards:
         held = set().union(*(place.shards for place in self._places.values())) if self._places else set()
         while lost := sorted(set(range(self.n_shards)) - held):
             wanted: dict[int, str] = {}
+            workers = self._awaited()
             for number in lost:
                 self._n_losses[number] += 1
                 if self._n_losses[number] > MOST_LOSSES:
@@ -310,8 +311,7 @@ class Shards:
                         "have too little memory: start more workers, or larger ones"
                     )
                 self._unsent[number] = set(self._given)
-                loads = {address: self._n_rows_at(address, wanted) for address in self._awaited()}
-                wanted[number] = min(sorted(loads), key=loads.__getitem__)
+                wanted[number] = self._reader({address: self._n_rows_at(address, wanted) for address in workers})
             self._check(set(wanted.values()))
             found = self._load(wanted, again=True)
             for number, known in found.items():
@@ -322,6 +322,16 @@ class Shards:
                     )
             held |= set(found)
 
+    def _reader(self, n_rows: dict[str, int]) -> str:
+        """Return who reads a lost shard: who has the fewest rows.
+
+        A new worker would have to import all first, and the rows wait for it; it is taken where all others have
+        MOST_SHARES of theirs.
+        """
+        most = MOST_SHARES * self.n_rows / len(n_rows)
+        ready = [address for address, n in n_rows.items() if address in self._places and n < most]
+        return min(sorted(ready or n_rows), key=n_rows.__getitem__)
+
     def _n_rows_at(self, address: str, wanted: dict[int, str]) -> int:
         place = self._places.get(address)
         numbers = (place.shards if place else set()) | {number for number, at in wanted.items() if at == address}
@@ -329,13 +339,13 @@ class Shards:
 
     def _load(self, wanted: dict[int, str], *, again: bool = False) -> dict[int, Known]:
         """Read shards on workers; those whose worker is lost meanwhile are left out, if they are read `again`."""
-        loads = {}
-        for number, address in wanted.items():
-            if self._place(address) is not None:
-                loads[number] = self._submitted(number, address)
+        ready = [address for address in sorted(set(wanted.values())) if self._place(address) is not None]
+        loads = {number: self._submitted(number, address) for number, address in wanted.items() if address in ready}
         found: dict[int, Known] = {}
         try:
             for number, future in loads.items():
+                if wanted[number] not in self._places:  # lost while another shard of it was waited for
+                    continue
                 known = self._loaded(number, wanted[number], future)
                 if known is not None:
                     found[number] = known
@@ -371,11 +381,14 @@ class Shards:
         """Return what is known of a shard that was read; None where its worker is lost."""
         while True:
             try:
-                return Known(*future.result(timeout=LEAST_DEADLINE))
+                return Known(*cluster.result_of(future, address, self._workers, LEAST_DEADLINE))  # type: ignore[misc]
+            except cluster.WorkerGoneError:
+                self._lose(address)
+                return None
             except TimeoutError:
                 if future.status == "error":  # the computation's own
                     raise
-                if address not in self._workers() or not self._breathes(address):
+                if not self._breathes(address):
                     self._lose(address)
                     return None
             except InklensError:
@@ -402,7 +415,7 @@ class Shards:
                 key=f"inklens-{self.session}-{self.name('keeper')}",
             )  # fmt: skip
             try:
-                future.result(timeout=START_SECONDS)
+                cluster.result_of(future, address, self._workers, START_SECONDS)
                 with self._direct.as_current():
                     self._places[address] = _Place(distributed.Actor(Keeper, address, future.key), future)
             except LOST:
