@@ -325,6 +325,16 @@ def test_few_coefficients_are_solved_so_and_many_are_not(monkeypatch):
         assert not few.has_few(problem_of(*table(n_features=2000, n_samples=30), penalty))
 
 
+def test_many_classes_are_left_to_rounds_that_need_no_whole_hessian(monkeypatch):
+    """A step by a matrix over all pairs would cost more than a whole Hessian; one by classes costs less."""
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(3000, 25)), np.arange(3000, dtype=np.int32) % 24
+    problem = problem_of(X, codes, np.ones(3000), PENALTIES["l1"])
+    assert not few.has_few(problem)
+    monkeypatch.setattr(few.Classes, "of", lambda problem: None)
+    assert few.has_few(problem)
+
+
 # ---- more coefficients: rounds of proximal Newton first --------------------------------------------------------------
 
 

@@ -5,15 +5,18 @@ pairs. A weak penalty leaves nearly all pairs in use, and float32 and sampled ro
 when rounds have cost as much as some whole steps, these take over.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
 from inklens.linear.methods import costs, direct, sampling, thresholded
+from inklens.linear.methods.classes import PASSES, Classes
 from inklens.linear.methods.interior import PROXIMAL_THEN_INTERIOR
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON, matrix_seconds, proximal_newton
+from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import of_one_row
 from inklens.linear.problem.problem import Problem
 
@@ -28,8 +31,9 @@ def has_few(problem: Problem) -> bool:
     if problem.penalty.is_smooth or not thresholded.solves(problem):
         return False
     n_pairs = _n_rows(problem) * int(problem.free.sum())
-    n_rounds = SPARED_RATIO * (SAMPLED_ROUNDS if sampling.is_cheaper(problem, n_pairs) else 1.0)
-    return costs.whole_step_seconds(problem, n_pairs) <= n_rounds * _round_seconds(problem, n_pairs)
+    n_rounds = SAMPLED_ROUNDS if sampling.is_cheaper(problem, n_pairs) else 1.0
+    rounds = min(n_rounds * _round_seconds(problem, n_pairs), _seconds_by_classes(problem))
+    return costs.whole_step_seconds(problem, n_pairs) <= SPARED_RATIO * rounds
 
 
 def _n_rows(problem: Problem) -> int:
@@ -40,6 +44,16 @@ def _round_seconds(problem: Problem, n_pairs: int) -> float:
     corrections = CORRECTION_PASSES * sampling.is_cheaper(problem, n_pairs) * costs.pass_seconds(problem)
     others = costs.ROUND_CALL + costs.round_seconds(problem) + corrections
     return others + matrix_seconds(problem, n_pairs, is_far=False)
+
+
+def _seconds_by_classes(problem: Problem) -> float:
+    """Return the seconds of a round without a matrix over all pairs, of many classes; infinite where there is none."""
+    classes = Classes.of(problem)
+    if classes is None:
+        return math.inf
+    everything = Pairs(*np.nonzero(np.broadcast_to(problem.free, (problem.n_classes, len(problem.free)))))
+    others = costs.ROUND_CALL + costs.round_seconds(problem) + PASSES * costs.PRODUCT_CALL
+    return others + classes.seconds(everything, is_far=False)
 
 
 def has_room(problem: Problem) -> bool:
