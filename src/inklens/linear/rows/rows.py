@@ -25,7 +25,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, Rounds, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
@@ -195,6 +195,12 @@ class Rows:
         """What visits the columns one at a time; None where some block's backend does not."""
         visitors = [block.laid.backend.column_visitor for block in self.blocks]
         return visitors[0] if all(visitors) else None
+
+    @property
+    def takes_rounds(self) -> bool:
+        """Whether `newton_rounds` has something that takes them: for one block in memory."""
+        block = self.blocks[0] if len(self.blocks) == 1 else None
+        return block is not None and not block.is_streamed and block.laid.backend.rounds is not None
 
     @cached_property
     def slices(self) -> list[slice]:
@@ -410,6 +416,31 @@ class Rows:
         self.n_passes += 1.0
         unit = np.append(np.full(self.n_features, self.scale), 1.0)
         return grams if self.scale == 1.0 else grams * unit * unit[:, None]
+
+    def newton_rounds(
+        self,
+        start: tuple[np.ndarray, np.ndarray],
+        codes: np.ndarray,
+        weights: np.ndarray,
+        place: np.ndarray,
+        l2: np.ndarray,
+        *,
+        n_rounds: int,
+        tol: float,
+    ) -> Rounds:
+        """Return Newton's points from a start, for L2 alone, where `takes_rounds`; see `backend.NewtonRounds`."""
+        storage = self.blocks[0].storage(np.float64)
+        taker = storage.backend.rounds
+        assert taker is not None
+        unit = np.where(place < self.n_features, self.scale, 1.0)  # of coefficients of the rows as they are stored
+        found = taker.take(
+            storage, start[0] * self.scale, start[1], codes, weights, place, l2 / unit**2,
+            n_rounds=n_rounds, tol=tol, n_threads=self._threads(start[0].shape[0]),
+        )  # fmt: skip
+        self.n_passes += found.n_readings + len(found.steps)
+        for values in (found.points, found.steps):
+            values[:, :-1] /= self.scale
+        return found
 
     @property
     def n_added(self) -> int:
