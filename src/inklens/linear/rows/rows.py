@@ -28,7 +28,7 @@ from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, Rounds, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
-from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
+from inklens.linear.kernels.storage import DENSE, Inspection, Storage, in_one_piece, select, single, take
 from inklens.linear.rows.elsewhere import is_elsewhere
 from inklens.linear.rows.layouts import (
     Block,
@@ -198,9 +198,16 @@ class Rows:
 
     @property
     def takes_rounds(self) -> bool:
-        """Whether `newton_rounds` has something that takes them: for one block in memory."""
-        block = self.blocks[0] if len(self.blocks) == 1 else None
-        return block is not None and not block.is_streamed and block.laid.backend.rounds is not None
+        """Whether `newton_rounds` has something that takes them: for rows in one piece of memory."""
+        return self._in_one_piece is not None and self._in_one_piece.backend.rounds is not None
+
+    @cached_property
+    def _in_one_piece(self) -> Storage | None:
+        """The rows for passes in float64 as one block, without a copy; None where they are not one piece of memory."""
+        if any(block.is_streamed or block.file is not None for block in self.blocks):
+            return None
+        storages = [block.storage(np.float64) for block in self.blocks]
+        return storages[0] if len(storages) == 1 else in_one_piece(storages)
 
     @cached_property
     def slices(self) -> list[slice]:
@@ -429,7 +436,8 @@ class Rows:
         tol: float,
     ) -> Rounds:
         """Return Newton's points from a start, for L2 alone, where `takes_rounds`; see `backend.NewtonRounds`."""
-        storage = self.blocks[0].storage(np.float64)
+        storage = self._in_one_piece
+        assert storage is not None
         taker = storage.backend.rounds
         assert taker is not None
         unit = np.where(place < self.n_features, self.scale, 1.0)  # of coefficients of the rows as they are stored
