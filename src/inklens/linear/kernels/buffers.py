@@ -22,7 +22,7 @@ def lanes(n_classes: int) -> int:
 def address(array: np.ndarray) -> int:
     """Return where the first element lies; a dozen are asked for in each pass, and the interface takes 2 us to say."""
     if array.flags.carray and array.size:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type] # arrays are buffers
     found: int = array.__array_interface__["data"][0]
     return found
 
@@ -44,7 +44,7 @@ def pad(values: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
 
 
 def together(coef: np.ndarray, intercept: np.ndarray, dtype: npt.DTypeLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return W (n_classes, n_features) as (n_features, lanes), and the intercept as (lanes,), in one piece of memory."""
+    """Return W (n_classes, n_features) as (n_features, lanes), and the intercept as (lanes,) behind it in memory."""
     n_classes, n_features = coef.shape
     both = aligned((n_features + 1, lanes(n_classes)), dtype)
     both[:, n_classes:] = 0.0

@@ -31,8 +31,8 @@ class CompiledRounds:
         points[0, :-1, :n_classes], points[0, -1, :n_classes] = coef.T, intercept
         told, counts = np.zeros((n_rounds + 1, 3)), np.zeros(2, dtype=np.int64)
         result = library.call(
-            "newton_rounds", library.describe(storage), codes, weights, n_classes, width, len(place), place, l2, n_rounds,
-            float(tol), points, points[n_rounds + 1 :], told, counts, n_threads, deadline.remaining(),
+            "newton_rounds", library.describe(storage), codes, weights, n_classes, width, len(place), place, l2,
+            n_rounds, float(tol), points, points[n_rounds + 1 :], told, counts, n_threads, deadline.remaining(),
         )  # fmt: skip
         if result == library.NO_MEMORY:
             raise MemoryError("no memory for the Hessian")

@@ -199,12 +199,12 @@ class Rows:
     @property
     def takes_rounds(self) -> bool:
         """Whether `newton_rounds` has something that takes them: for rows in one piece of memory."""
-        return self._in_one_piece is not None and self._in_one_piece.backend.rounds is not None
+        return self._in_one_piece is not None
 
     @cached_property
     def _in_one_piece(self) -> Storage | None:
         """The rows for passes in float64 as one block, without a copy; None where they are not one piece of memory."""
-        if any(block.is_streamed or block.file is not None for block in self.blocks):
+        if any(block.is_streamed or block.file is not None or not block.laid.backend.rounds for block in self.blocks):
             return None
         storages = [block.storage(np.float64) for block in self.blocks]
         return storages[0] if len(storages) == 1 else in_one_piece(storages)
