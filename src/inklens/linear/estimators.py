@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from numbers import Integral, Real
 from typing import Self, TypeAlias
 
@@ -40,6 +41,7 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 
 Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
 NUMBERS = (np.float64, np.float32, np.uint8)
+DISCRETE = "biuUS"  # kinds of labels that can be nothing but classes
 
 
 class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -196,6 +198,13 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        """Return the names of the parameters; scikit-learn inspects the signature anew for each fit."""
+        names: list[str] = super()._get_param_names()
+        return names
+
     @with_callbacks  # type: ignore[untyped-decorator]
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(
@@ -267,7 +276,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         offset: npt.ArrayLike | None,
         began: float,
     ) -> Self:
-        check_classification_targets(y)
+        if y.dtype.kind not in DISCRETE:
+            check_classification_targets(y)
         sample_weight, offset = self._here(sample_weight, rows), self._here(offset, rows)
         weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
         weights = with_class_weights(y, weights, self.class_weight)
@@ -278,6 +288,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             rows, y, weights = rows.take(kept), y[kept], weights[kept]
             offset = None if offset is None else np.asarray(offset)[kept]
         classes, codes = np.unique(y, return_inverse=True)
+        if y.dtype.kind in DISCRETE and 2 * len(classes) > len(y):  # it warns
+            check_classification_targets(y)
         if len(classes) < 2:
             raise DataError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only "
@@ -351,6 +363,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             if rows.names is not None:
                 self.feature_names_in_ = np.array(rows.names, dtype=object)
             return rows, y
+        if isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and _is_plain(X, y):
+            self.n_features_in_ = X.shape[1]
+            vars(self).pop("feature_names_in_", None)
+            return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
         y = arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y)
         X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
         X, y = validate_data(
@@ -543,6 +559,8 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
 
 def with_class_weights(y: np.ndarray, weights: np.ndarray, class_weight: ClassWeight) -> np.ndarray:
     """Return the weights of rows times those of their classes; warn where nothing is left of a class."""
+    if class_weight is None and weights.all():
+        return weights
     used = np.flatnonzero(weights)
     if class_weight is not None and len(used):
         classes, codes = np.unique(y[used], return_inverse=True)
@@ -555,6 +573,13 @@ def with_class_weights(y: np.ndarray, weights: np.ndarray, class_weight: ClassWe
         text = f"all rows of the classes {lost.tolist()} have weight 0: they are left out, and never predicted"
         warnings.warn(text, UserWarning, stacklevel=6)
     return weights
+
+
+def _is_plain(X: np.ndarray, y: np.ndarray) -> bool:
+    """Tell whether scikit-learn's checks, which take as long as a small fit, would change nothing."""
+    if type(X) is not np.ndarray or type(y) is not np.ndarray or X.dtype not in NUMBERS:
+        return False
+    return X.ndim == 2 and X.size > 0 and y.shape == X.shape[:1] and y.dtype.kind in DISCRETE
 
 
 def _dense(coef: np.ndarray) -> np.ndarray:

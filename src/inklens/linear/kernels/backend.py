@@ -107,6 +107,39 @@ class RowVisitor(Protocol):
         """Maximise the dual over each row's probabilities, in that order."""
 
 
+class Rounds(NamedTuple):
+    """Newton's points, one more than steps, each (n_features + 1, n_classes) with the intercept in the last row."""
+
+    points: np.ndarray  # (n_rounds + 1, n_features + 1, n_classes), the start first
+    steps: np.ndarray  # (n_rounds, n_features + 1, n_classes): whole ones, of which a share may have been taken
+    told: np.ndarray  # (n_rounds + 1, 3): objective, gap of the softmax, decrease that the step to there was to bring
+    n_readings: int  # of all rows
+
+
+class NewtonRounds(Protocol):
+    """Newton's steps by a factor of the whole Hessian (`methods/direct.py`), some rounds in one call."""
+
+    def take(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        place: np.ndarray,
+        l2: np.ndarray,
+        *,
+        n_rounds: int,
+        tol: float,
+        n_threads: int = 1,
+    ) -> Rounds:
+        """Return the points up to one whose gap is `tol` times the objective, or that falls no further.
+
+        `place` (q,) int64 are the columns that move, n_features for the intercept, `l2` (q,) their penalties, 0 for
+        the intercept. There are less rounds than `n_rounds`, too, where rounding leaves a Hessian indefinite.
+        """
+
+
 class Backend(Protocol):
     """The primitives. Functions that may run long raise `deadline.OutOfTime` when the scope's time is over."""
 
@@ -121,6 +154,10 @@ class Backend(Protocol):
     @property
     def column_visitor(self) -> ColumnVisitor | None:
         """What visits columns one at a time; None where that would be slower than matrices."""
+
+    @property
+    def rounds(self) -> NewtonRounds | None:
+        """What takes Newton's steps, some in one call; None where nothing does."""
 
     # ---- passes over rows --------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from inklens.linear.kernels import library
 from inklens.linear.kernels.compiled_matrices import CompiledMatrices
 from inklens.linear.kernels.compiled_packing import CompiledPacking
 from inklens.linear.kernels.compiled_passes import CompiledColumns, CompiledPasses, CompiledVisitor
+from inklens.linear.kernels.compiled_rounds import CompiledRounds
 from inklens.linear.kernels.compiled_simplex import CompiledSimplex
 
 
@@ -12,6 +13,7 @@ class Compiled(CompiledPasses, CompiledPacking, CompiledMatrices, CompiledSimple
 
     visitor = CompiledVisitor()
     column_visitor = CompiledColumns()
+    rounds = CompiledRounds()
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from inklens.linear import deadline
 from inklens.linear.kernels import library
 from inklens.linear.kernels.backend import ColumnModel, DualAscentState, LossPass
-from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, pad, padded
+from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, padded, together
 from inklens.linear.kernels.storage import Storage
 
 SCORES, LOSS, HESSIAN, BACK, CURVATURE = range(5)  # modes of a pass, as in `kernels.c`
@@ -26,7 +26,7 @@ class CompiledPasses:
         self, storage: Storage, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray, n_threads: int = 1
     ) -> None:
         buffer = padded(out, out.dtype)
-        W, b = padded(coef.T, out.dtype), pad(intercept, out.dtype)
+        W, b = together(coef, intercept, out.dtype)
         _run(storage, SCORES, len(coef), out.dtype, n_threads, {"coef": W, "intercept": b, "scores": buffer})
         if not np.shares_memory(buffer, out):
             out[...] = buffer[:, : len(coef)]
@@ -44,7 +44,7 @@ class CompiledPasses:
     ) -> LossPass:
         dtype = proba_out.dtype
         arrays = {"scores": padded(scores_out, dtype), "proba": padded(proba_out, dtype)}
-        W, b = pad(coef.T, dtype), pad(intercept, dtype)
+        W, b = together(coef, intercept, dtype)
         given = {"coef": W, "intercept": b, "codes": codes, "weights": weights}
         result = self._folded(storage, LOSS, len(coef), dtype, n_threads, given | arrays)
         for name, out in (("scores", scores_out), ("proba", proba_out)):
@@ -62,7 +62,7 @@ class CompiledPasses:
         n_threads: int = 1,
     ) -> LossPass:
         dtype = proba.dtype
-        W, b = pad(direction.T, dtype), pad(intercept_direction, dtype)
+        W, b = together(direction, intercept_direction, dtype)
         arrays = {"coef": W, "intercept": b, "weights": weights, "proba": padded(proba, dtype)}
         return self._folded(storage, HESSIAN, len(direction), dtype, n_threads, arrays)
 
@@ -77,8 +77,8 @@ class CompiledPasses:
         dtype: npt.DTypeLike,
         n_threads: int = 1,
     ) -> LossPass:
-        at = {"point": pad(coef.T, dtype), "point_intercept": pad(intercept, dtype)}
-        along = {"coef": pad(direction.T, dtype), "intercept": pad(intercept_direction, dtype)}
+        at = dict(zip(("point", "point_intercept"), together(coef, intercept, dtype), strict=True))
+        along = dict(zip(("coef", "intercept"), together(direction, intercept_direction, dtype), strict=True))
         return self._folded(storage, CURVATURE, len(coef), dtype, n_threads, {"weights": weights, **at, **along})
 
     def _folded(
@@ -179,7 +179,7 @@ def _is_wide(storage: Storage, n_classes: int, n_threads: int) -> bool:
     n_samples, n_features = storage.shape
     if storage.indptr is not None or n_features <= WIDE:
         return False
-    sums: int = library.call("workspace_bytes", n_features, lanes(n_classes)) * n_threads
+    sums: int = library.workspace_bytes(n_features, lanes(n_classes)) * n_threads
     return bool(sums > n_samples * n_features * storage.values.itemsize)
 
 
@@ -201,7 +201,7 @@ def _run(
     if mode != SCORES:
         n_features = 0 if "residual" in arrays else n_features
         gradient, sums = np.empty((n_features, width)), np.empty(width)
-        size = library.call("workspace_bytes", n_features, width)
+        size = library.workspace_bytes(n_features, width)
         workspace = aligned((size * n_threads,), np.uint8)
     job = library.CPass(mode, n_classes, width, n_threads, square)
     for name, array in arrays.items():

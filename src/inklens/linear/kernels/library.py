@@ -34,10 +34,12 @@ FUNCTIONS = (  # that the package calls: a library that lacks one was built from
     "gram_descent", "group_descent", "threshold_descent", "factor_size", "factor_face", "solve_factored",
     "solve_lanes", "solve_many", "dual_lanes", "dual_squares", "dual_epoch", "column_descent", "flows_f32",
     "flows_f64", "residual_f32", "residual_f64", "entropies_f32", "entropies_f64", "moved_f32", "moved_f64",
+    "newton_rounds",
 )  # fmt: skip
 
 CFunction = Callable[..., int]
 CValue = ctypes.c_void_p | ctypes.c_double | ctypes.c_int64
+REALS = (float, np.floating)
 Argument = np.ndarray | ctypes.Structure | float | np.number | None  # int is a float to the type checker
 
 
@@ -210,11 +212,17 @@ def _as_c(argument: Argument) -> CValue:
         return ctypes.c_void_p(address(argument))
     if argument is None:
         return ctypes.c_void_p(None)
-    if isinstance(argument, float | np.floating):
+    if isinstance(argument, REALS):
         return ctypes.c_double(float(argument))
     if isinstance(argument, ctypes.Structure):
         return ctypes.c_void_p(ctypes.addressof(argument))
     return ctypes.c_int64(int(argument))
+
+
+@cache
+def workspace_bytes(n_features: int, lanes: int) -> int:
+    """Return the bytes of sums of its own that a thread of a pass needs."""
+    return call("workspace_bytes", n_features, lanes)
 
 
 def describe(storage: Storage) -> CRows:

@@ -62,6 +62,7 @@ class Reference:
 
     name = "numpy"
     visitor = column_visitor = None  # a row or column at a time is slow in Python
+    rounds = None  # `methods/direct.py` takes them as quickly
 
     # ---- passes over rows --------------------------------------------------------------------------------------------
 

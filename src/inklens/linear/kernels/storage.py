@@ -1,5 +1,7 @@
 """Rows of a data matrix as the kernels read them, with the backend that does so."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -8,6 +10,7 @@ from scipy import sparse
 
 from inklens.linear import arrays
 from inklens.linear.arrays import Array
+from inklens.linear.kernels.buffers import address
 
 if TYPE_CHECKING:
     from inklens.linear.kernels.backend import Backend
@@ -84,6 +87,29 @@ def single(storage: Storage) -> Storage:
         return storage
     with np.errstate(over="ignore"):
         return storage._replace(values=arrays.cast(values, np.float32))
+
+
+def in_one_piece(storages: Sequence[Storage]) -> Storage | None:
+    """Return dense rows that follow each other in memory as one storage, without a copy; None where they do not.
+
+    >>> from inklens.linear.kernels.reference import Reference
+    >>> X = np.arange(6.0).reshape(3, 2)
+    >>> halves = [Storage(part, None, None, part.shape, Reference()) for part in (X[:1], X[1:])]
+    >>> whole = in_one_piece(halves)
+    >>> bool((whole.values == X).all()), in_one_piece(halves[::-1])
+    (True, None)
+    """
+    first = storages[0]
+    if any(storage.is_foreign or storage.layout != DENSE for storage in storages):
+        return None
+    dtype, strides = first.values.dtype, first.values.strides
+    if any(storage.values.dtype != dtype or storage.values.strides != strides for storage in storages):
+        return None
+    for before, after in pairwise(storages):
+        if address(after.values) != address(before.values) + before.shape[0] * strides[0]:
+            return None
+    shape = sum(storage.shape[0] for storage in storages), first.shape[1]
+    return first._replace(values=np.lib.stride_tricks.as_strided(first.values, shape, strides), shape=shape)
 
 
 def take(storage: Storage, rows: np.ndarray) -> Storage:

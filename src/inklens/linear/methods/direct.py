@@ -18,6 +18,7 @@ from inklens.linear.methods import costs
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
 from inklens.linear.methods.points import Point, Step
+from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, softmax_gap
 
@@ -26,6 +27,9 @@ UNPENALISED_RATIO = 4.0  # times as many without a penalty, where nothing bounds
 MAX_BYTES = 300 << 20  # of matrices that nothing but systems that were given up asks for
 CALLS_OF_A_START = 20.0  # costs.CALL, that a fit to rows that stand for all takes before it does any work
 SURELY = 0.5  # of the gap that is asked for, up to which a believed one needs no better dual point
+ROUNDS_AT_ONCE = 10  # of Newton in one call; few fits take more
+MOST_AT_ONCE = 128  # coefficients that move, beyond which LAPACK's factors are quicker than those of `rounds.c`
+LONGEST_AT_ONCE = 0.1  # seconds of a round: a call has an end when somebody wants the fit to stop
 RIDGES = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)  # on a diagonal of ones: rounding shall not leave a matrix indefinite
 
 Inverse = Callable[[np.ndarray], np.ndarray]  # of (n,) or (n, m)
@@ -59,6 +63,10 @@ def memory_of(problem: Problem) -> int:
 
 def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield Newton's points; the gap is believed to be that of the softmax, which the next step costs less than."""
+    if goes_at_once(problem):
+        for iterate in taken_at_once(problem, coef, intercept, tol):
+            coef, intercept = iterate.coef, iterate.intercept
+            yield iterate
     penalty, stalled = problem.penalty, 0
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, np.float64)
     while True:
@@ -75,6 +83,46 @@ def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: flo
         if gap > SURELY * tol * after or not problem.is_penalised:  # else the softmax at the point proves it
             dual = DualPoint(start.coef, start.intercept, step.coef, step.intercept)
         yield Iterate(point.coef, point.intercept, after, gap, dual, stalled >= 2)
+
+
+def goes_at_once(problem: Problem) -> bool:
+    """Tell whether some rounds fit into one call: coefficients are few, all have a ridge, and rows take little time."""
+    penalty, n_columns = problem.penalty, int(np.count_nonzero(problem.free))
+    if not (isinstance(penalty, ElasticNet) and penalty.is_smooth and penalty.reach is penalty.held is None):
+        return False
+    if problem.offset is not None or not problem.rows.takes_rounds:
+        return False
+    n_unknowns = (problem.n_classes - 1) * (n_columns + problem.fit_intercept)
+    has_ridge = bool((np.broadcast_to(penalty.l2, problem.free.shape)[problem.free] > 0.0).all())
+    return has_ridge and 0 < n_unknowns <= MOST_AT_ONCE and costs.direct_seconds(problem) <= LONGEST_AT_ONCE
+
+
+def taken_at_once(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
+    """Yield the points of rounds that a kernel takes, ROUNDS_AT_ONCE in one call; end where it takes no more."""
+    columns, n_features = np.flatnonzero(problem.free), problem.rows.n_features
+    place = np.append(columns, n_features) if problem.fit_intercept else columns
+    l2 = np.zeros(len(place))
+    l2[: len(columns)] = np.broadcast_to(problem.penalty.l2, n_features)[columns]
+    stalled, n_taken = 0, ROUNDS_AT_ONCE
+    coef = np.where(problem.free, coef, 0.0)
+    while n_taken:
+        found = problem.rows.newton_rounds(
+            (coef, intercept), problem.codes, problem.weights, place, l2, n_rounds=ROUNDS_AT_ONCE, tol=tol
+        )
+        if not np.isfinite(found.told).all():  # rows that were changed, which a pass of its own will say
+            return
+        n_taken = len(found.steps)
+        for number, step in enumerate(found.steps):
+            before, after, gap = found.told[number, 0], *found.told[number + 1, :2].tolist()
+            start, (coef, intercept) = (coef, intercept), _parts(found.points[number + 1])
+            stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
+            dual = None if gap <= SURELY * tol * after else DualPoint(*start, *_parts(step))
+            yield Iterate(coef, intercept, after, gap, dual, stalled >= 2)
+
+
+def _parts(point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n_features + 1, n_classes) as coefficients (n_classes, n_features) and intercept."""
+    return np.ascontiguousarray(point[:-1].T), point[-1].copy()
 
 
 def newton_step(problem: Problem, point: Point) -> Step:

@@ -177,9 +177,12 @@ def _iterate(
     dtype: npt.DTypeLike = np.float32
     stalled, preconditioning = 0, preconditioning or Preconditioning(problem)
     preconditioning.forget_counts()
+    if direct.suits(problem):  # before anything is read in float32
+        yield from ((preconditioning, iterate) for iterate in direct.iterates(problem, coef, intercept, tol))
+        return
     point = Point.of(problem, np.require(coef, requirements=["C", "A"]), intercept, dtype)
     while True:
-        if direct.suits(problem) or direct.pays(problem, preconditioning.n_unsolved):
+        if direct.pays(problem, preconditioning.n_unsolved):
             for iterate in direct.iterates(problem, point.coef, point.intercept, tol):
                 yield preconditioning, iterate
             return

@@ -155,6 +155,9 @@ class ElasticNet:
         """Return g(W)."""
         if self.is_smooth and np.ndim(self.l2) == 0:
             return 0.5 * float(self.l2) * float(np.vdot(W, W)) if self.l2 else 0.0
+        if np.ndim(self.l1) == 0 and np.ndim(self.l2) == 0:
+            ridge = 0.5 * float(self.l2) * float(np.vdot(W, W)) if self.l2 else 0.0
+            return float(self.l1) * float(np.abs(W).sum()) + ridge
         l1, l2, W = _where_not_zero(W, self.l1, self.l2)
         return float((l1 * np.abs(W)).sum()) + 0.5 * float(W @ (l2 * W))
 

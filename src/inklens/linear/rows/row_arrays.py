@@ -114,6 +114,8 @@ class RowArray:
 
         held = [array.held for array in arrays if array.held is not None]
         readings: Iterable[Tree]
+        if len(held) == len(arrays) and len(held[0]) <= rows_at_once(held[0]):
+            return function(*held)
         if len(held) == len(arrays):
             readings = (function(*(array[part] for array in held)) for part in _pieces(held[0]))
         else:

@@ -25,10 +25,10 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, Rounds, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
-from inklens.linear.kernels.storage import DENSE, Inspection, Storage, select, single, take
+from inklens.linear.kernels.storage import DENSE, Inspection, Storage, in_one_piece, select, single, take
 from inklens.linear.rows.elsewhere import is_elsewhere
 from inklens.linear.rows.layouts import (
     Block,
@@ -195,6 +195,19 @@ class Rows:
         """What visits the columns one at a time; None where some block's backend does not."""
         visitors = [block.laid.backend.column_visitor for block in self.blocks]
         return visitors[0] if all(visitors) else None
+
+    @property
+    def takes_rounds(self) -> bool:
+        """Whether `newton_rounds` has something that takes them: for rows in one piece of memory."""
+        return self._in_one_piece is not None
+
+    @cached_property
+    def _in_one_piece(self) -> Storage | None:
+        """The rows for passes in float64 as one block, without a copy; None where they are not one piece of memory."""
+        if any(block.is_streamed or block.file is not None or not block.laid.backend.rounds for block in self.blocks):
+            return None
+        storages = [block.storage(np.float64) for block in self.blocks]
+        return storages[0] if len(storages) == 1 else in_one_piece(storages)
 
     @cached_property
     def slices(self) -> list[slice]:
@@ -410,6 +423,32 @@ class Rows:
         self.n_passes += 1.0
         unit = np.append(np.full(self.n_features, self.scale), 1.0)
         return grams if self.scale == 1.0 else grams * unit * unit[:, None]
+
+    def newton_rounds(
+        self,
+        start: tuple[np.ndarray, np.ndarray],
+        codes: np.ndarray,
+        weights: np.ndarray,
+        place: np.ndarray,
+        l2: np.ndarray,
+        *,
+        n_rounds: int,
+        tol: float,
+    ) -> Rounds:
+        """Return Newton's points from a start, for L2 alone, where `takes_rounds`; see `backend.NewtonRounds`."""
+        storage = self._in_one_piece
+        assert storage is not None
+        taker = storage.backend.rounds
+        assert taker is not None
+        unit = np.where(place < self.n_features, self.scale, 1.0)  # of coefficients of the rows as they are stored
+        found = taker.take(
+            storage, start[0] * self.scale, start[1], codes, weights, place, l2 / unit**2,
+            n_rounds=n_rounds, tol=tol, n_threads=self._threads(start[0].shape[0]),
+        )  # fmt: skip
+        self.n_passes += found.n_readings + len(found.steps)
+        for values in (found.points, found.steps):
+            values[:, :-1] /= self.scale
+        return found
 
     @property
     def n_added(self) -> int:

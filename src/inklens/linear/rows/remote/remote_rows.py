@@ -202,6 +202,11 @@ class RemoteRows(Rows):
         return all(known.is_sparse for known in self._known)
 
     @property
+    def takes_rounds(self) -> bool:
+        """Steps are taken here, of sums that come from there."""
+        return False
+
+    @property
     def visitor(self) -> None:
         """Nothing visits rows that are not here one at a time."""
         return
