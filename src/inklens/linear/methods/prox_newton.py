@@ -42,7 +42,7 @@ NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this
 GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
 MIN_PAIRS = 300  # of a working set, while far
 PAIRS_PER_RANK = 10  # of a working set, or GROWTH_RATIO: rows give the Hessian a rank of (n_classes - 1) each at most
-MAX_HESSIAN_BYTES = 160 << 20  # of the model's Hessian in float32: 6,476 pairs, more than 60,000 digits ever need
+MAX_HESSIAN_BYTES = 320 << 20  # of the model's Hessian in float32: 9,158 pairs, all of 784 pixels in ten classes
 HESSIAN_SHARE = 0.5  # of the memory that a fit may take
 USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
@@ -381,7 +381,7 @@ def max_pairs(problem: Problem) -> int:
     >>> from inklens.linear.rows.rows import Rows
     >>> from inklens.linear.problem.penalties import penalty_of
     >>> max_pairs(Problem(Rows.of(np.eye(2)), np.array([0, 1]), np.ones(2), 2, penalty_of(1.0)))
-    6474
+    9156
     """
     n_bytes = memory.share(HESSIAN_SHARE, MAX_HESSIAN_BYTES)
     n_pairs = int((n_bytes / np.dtype(np.float32).itemsize) ** 0.5)

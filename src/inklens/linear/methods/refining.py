@@ -8,17 +8,19 @@ point in the domain of g*, with a gap of second order in what is left to go. It 
 import numpy as np
 
 from inklens.linear import memory
-from inklens.linear.methods import direct, subproblem
+from inklens.linear.methods import accuracy, direct, subproblem
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.prox_newton import max_pairs
 from inklens.linear.methods.quadratic import Quadratic, Surrogate
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.methods.systems import conjugate_gradient, metric_at, times_hessian
 from inklens.linear.problem.problem import Problem
+from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
 
 MAX_EXACT_WORK = 5e9  # multiply-adds of a dense Hessian of all coefficients and its factor
 RESIDUAL_SHARE = 0.2  # of a step's own decrease, or of the gap to be proven, that its residual may cost the bound
+ROOM, MOST_ROOM = 1.1, 0.9  # times what rounding may add to a gradient, kept inside the thresholds; and most of these
 NEAR_RATIO = 0.8  # zeros whose gradient exceeds this share of the threshold belong to the model
 MAX_FACES = 4  # models; a further one has what the step before brought over the threshold
 MAX_CORRECTIONS = 8  # of the solution of a float32 model by products with the true Hessian
@@ -36,8 +38,10 @@ def refined(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     """
     point = Point.of(problem, coef, intercept, np.float64)
     wanted = tol * point.objective(problem.penalty)
-    step = _smooth_step if problem.penalty.is_smooth else _thresholded_step
-    found = step(problem, point, wanted)
+    if problem.penalty.is_smooth:
+        found: tuple[np.ndarray, np.ndarray] | None = _smooth_step(problem, point, wanted)
+    else:
+        found = _thresholded_step(_inside(problem, point), point, wanted)
     if found is None or not all(np.isfinite(part).all() for part in found):
         return None
     return DualPoint(coef, intercept, *found)
@@ -75,6 +79,20 @@ def _is_affordable(problem: Problem) -> bool:
     return problem.rows.holds(problem.n_classes) and is_short and n_bytes <= memory.limit()
 
 
+def _inside(problem: Problem, point: Point) -> Problem:
+    """Return the problem under thresholds less what rounding may add to G, where only thresholds bound it.
+
+    The dual point of its Newton step needs no scaling back for that. Scaling moves every row towards its label, which
+    costs v^2 / 2 times the weight of all rows; the step moves those that the face can tell apart, and costs v g(W).
+    """
+    penalty = problem.penalty
+    if not np.all(penalty.l1) or np.any(penalty.l2):
+        return problem
+    in_norm = np.sqrt(problem.n_classes) if penalty.is_grouped else 1.0
+    share = ROOM * in_norm * certificates.gradient_rounding(problem, point.at.proba) / penalty.l1
+    return problem.under(penalty.times(1.0 - np.minimum(share, MOST_ROOM)))
+
+
 def _thresholded_step(problem: Problem, point: Point, wanted: float) -> tuple[np.ndarray, np.ndarray] | None:
     penalty, quadratic = problem.penalty, Quadratic(problem, problem.penalty, point)
     used, gradient = penalty.support(point.coef), point.at.gradient
@@ -107,6 +125,10 @@ def _solve_over(quadratic: Quadratic, pairs: Pairs, wanted: float) -> None:
 
 
 def _bearable(quadratic: Quadratic, wanted: float) -> float:
-    """Return the KKT violation, in thresholds, that costs a bound RESIDUAL_SHARE of the gap, by scaling."""
-    gap = max(wanted, quadratic.predicted_decrease())
-    return RESIDUAL_SHARE * gap / max(quadratic.penalty_value, np.finfo(float).tiny)
+    """Return the KKT violation, in thresholds, that costs a bound RESIDUAL_SHARE of the gap."""
+    gap, penalty = max(wanted, quadratic.predicted_decrease()), quadratic.penalty
+    by_scaling = RESIDUAL_SHARE * gap / max(quadratic.penalty_value, np.finfo(float).tiny)
+    if not np.all(penalty.l1):
+        return by_scaling
+    cost = accuracy.violation_that_costs(RESIDUAL_SHARE * gap, quadratic.problem, penalty, quadratic.point)
+    return min(by_scaling, cost)

@@ -185,6 +185,13 @@ def _rounding(proba: RowArray, largest: float, leak: float, n_added: int | None 
     return relative + 2.0 * leak, of_gradient * largest + 2.0 * leak
 
 
+def gradient_rounding(problem: Problem, proba: RowArray) -> np.ndarray:
+    """Return what rounding may add to a G of dual points like this one, for each column, (n_features,)."""
+    leak = balanced(proba, problem.codes, problem.weights)[1] if problem.fit_intercept else 0.0
+    largest = entropies(proba, problem.codes, problem.weights, [])[1]
+    return np.asarray(_rounding(proba, largest, leak, problem.rows.n_added)[1] * problem.magnitudes)
+
+
 def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
     """Move probability between classes until the weighted class sums are those of the labels (`dual.balance`).
 
