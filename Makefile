@@ -52,8 +52,9 @@ asan: $(READY)  ## the kernel tests with a library that checks every access to m
 	@$(BIN)/python scripts/build_kernels.py --asan
 
 lint: $(READY)  ## ruff, mypy, and the kernels without a warning (COMPILERS="gcc clang-19" for these)
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python scripts/build_kernels.py --check $(COMPILERS)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy & types=$$!; $(BIN)/python scripts/build_kernels.py --check $(COMPILERS); \
+	  kernels=$$?; wait $$types && exit $$kernels
 
 bench: $(READY)  ## measure, and write benchmarks/RESULTS.md (NAMES="solvers ablation" for some)
 	@$(BIN)/python scripts/build_kernels.py

@@ -290,7 +290,7 @@ def test_words_stay_inside_do_not_overlap_and_are_legible(display, width):
 
 
 @each("two classes, wide images", ODD)
-def test_svg_holds_the_words_as_words_and_no_date_the_same_bytes_each_time(display):
+def test_svg_holds_words_as_words_and_is_always_the_same(display):
     text = display.plot().to_svg()
     assert ElementTree.fromstring(text).tag.endswith("svg")
     assert "<text" in text

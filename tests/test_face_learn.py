@@ -388,6 +388,27 @@ def test_a_thin_pen_is_noticed_and_drawn_again(face, open_hints):
     assert face.value("app.pad.marks.every((mark) => mark.width === app.pad.width)")
 
 
+def test_on_a_narrow_screen_hints_lie_on_no_words(face, open_hints):
+    """The button stands on paper as wide as the page, and the end of the page above it."""
+    face.draw([[(0.5, 0.2), (0.5, 0.5), (0.52, 0.6)]])  # a short stroke: the pen is thick for it
+    face.resize(360, 740)
+    try:
+        assert open_hints()
+        beside, end, button = face.value("""(() => {
+          const box = document.querySelector('.hints-open').getBoundingClientRect();
+          const isStrip = (x, y) => Boolean(document.elementFromPoint(x, y).closest('.hints'));
+          scrollTo(0, 600);
+          const beside = [2, 100, box.left - 5].map((x) => isStrip(x, box.top + 1) && isStrip(x, box.bottom - 1));
+          scrollTo(0, 1e6);
+          const ends = [...document.querySelectorAll('.desk *')].map((e) => e.getBoundingClientRect().bottom);
+          return [beside, Math.max(...ends), box.top];
+        })()""")
+        assert beside == [True] * 3
+        assert end <= button
+    finally:
+        face.resize(1280, 900)
+
+
 def test_an_answer_near_its_border_is_named_with_the_proven_ink(face, open_hints):
     reader = reader_of(full_bytes())
     for index in range(12):

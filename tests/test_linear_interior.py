@@ -51,8 +51,8 @@ def test_two_methods_prove_each_other(name, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_two_methods_prove_each_other_on_thousands_of_problems(name, shape, monkeypatch):
-    for seed in range(100, 125):
+def test_two_methods_prove_each_other_on_hundreds_of_problems(name, shape, monkeypatch):
+    for seed in range(100, 108):
         cross_examine(random_problem(seed, shape, PENALTIES[name]), monkeypatch)
 
 
