@@ -17,7 +17,7 @@ from inklens import storage
 from inklens.datasets import load_dataset
 from inklens.datasets.relabel import write_relabel
 from inklens.errors import OutputError
-from inklens.storage import atomic_file, check_file, write_bytes, write_text
+from inklens.storage import atomic_file, check_file, check_folder, write_bytes, write_text
 from inklens.tasks.reading import load_reader
 
 
@@ -421,3 +421,43 @@ def test_a_path_that_is_no_utf8_is_told_in_escapes(tmp_path):
     """Pages and numbers name the data and the model that they are of."""
     write_text(tmp_path / "page", "of npz:data\udcff.npz, é")
     assert (tmp_path / "page").read_text(encoding="utf-8") == "of npz:data\\udcff.npz, é"
+
+
+def too_long(folder):
+    return folder / ("n" * 256)
+
+
+def a_loop(folder):
+    (folder / "loop").symlink_to("loop")
+    return folder / "loop"
+
+
+def a_socket(folder):
+    os.mknod(folder / "socket", stat.S_IFSOCK | 0o600)
+    return folder / "socket"
+
+
+def a_nul(folder):
+    return f"{folder}/a\0b"
+
+
+@pytest.mark.skipif(not hasattr(os, "mknod"), reason="needs sockets as files")
+@pytest.mark.parametrize("name", [too_long, a_loop, a_socket, a_nul])
+def test_what_is_no_name_of_a_file_is_told_before_any_work(tmp_path, name):
+    path = name(tmp_path)
+    there = sorted(tmp_path.iterdir())
+    for checked in (check_file, check_folder, lambda path: write_bytes(path, b"x")):
+        with pytest.raises(OutputError) as caught:
+            checked(path)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+    assert sorted(tmp_path.iterdir()) == there
+
+
+@pytest.mark.parametrize("letter", ["n", "\u00e9", "\U0001f600"])
+def test_a_name_as_long_as_the_system_takes_is_written(tmp_path, letter):
+    path = tmp_path / (letter * (255 // len(letter.encode())))
+    check_file(path)
+    write_bytes(path, b"whole")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"whole"
