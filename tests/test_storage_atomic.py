@@ -2,12 +2,14 @@
 
 import ast
 import contextlib
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import pytest
@@ -461,3 +463,43 @@ def test_a_name_as_long_as_the_system_takes_is_written(tmp_path, letter):
     write_bytes(path, b"whole")
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"whole"
+
+
+STEPS = {
+    "mkdir": (Path, "mkdir"),
+    "list": (os, "listdir"),
+    "open": (os, "open"),
+    "lock": (storage.fcntl, "flock"),
+    "look": (os.path, "samestat"),
+    "fdopen": (os, "fdopen"),
+    "sync": (os, "fsync"),
+    "rename": (Path, "replace"),
+    "unlink": (Path, "unlink"),
+    "close": (os, "close"),
+}
+
+
+@pytest.mark.skipif(storage.fcntl is None, reason="no locks to fail")
+@pytest.mark.parametrize("there", [True, False], ids=["over an older file", "anew"])
+@pytest.mark.parametrize("pair", list(combinations_with_replacement(STEPS, 2)), ids="+".join)
+def test_two_steps_that_fail_are_one_error_and_the_older_file_stays(tmp_path, monkeypatch, pair, there):
+    """What fails, fails for as long as the write goes on; a write in spite of it is whole."""
+    path = tmp_path / "folder" / "m"
+    if there:
+        write_bytes(path, b"older")
+        (path.parent / f".m.{'0' * 16}.part").write_bytes(b"left by a killed one")
+
+    def failing(*args, **options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        for step in pair:
+            patched.setattr(*STEPS[step], failing)
+        error = None
+        try:
+            write_bytes(path, b"whole")
+        except OutputError as caught:
+            error = str(caught)
+    assert error is None or os.strerror(errno.EIO) in error
+    left = b"older" if there else None
+    assert (path.read_bytes() if path.exists() else None) == (b"whole" if error is None else left)

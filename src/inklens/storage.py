@@ -193,7 +193,7 @@ def abandoned(path: Path, suffix: str) -> Iterator[Path]:
             if _lock(handle, wait=False):
                 yield old
         finally:
-            os.close(handle)
+            _close(handle)
 
 
 def _sweep(path: Path) -> None:
@@ -214,6 +214,12 @@ def _locked(path: Path, suffix: str, make: Callable[[Path], int]) -> tuple[Path,
                 return temporary, handle
         except FileNotFoundError:
             pass
+        _close(handle)
+
+
+def _close(handle: int) -> None:
+    """Close what was only looked at, or locked: should that fail, no byte is lost."""
+    with suppress(OSError):
         os.close(handle)
 
 
@@ -279,4 +285,4 @@ def _sync_folder(folder: Path) -> None:
     except OSError:
         pass
     finally:
-        os.close(handle)
+        _close(handle)

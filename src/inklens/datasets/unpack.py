@@ -60,16 +60,21 @@ def unpacked(file: BinaryIO, *, limit: int, name: str, is_text: bool = False) ->
 
     Memory stays at one chunk; the ratio of unpacked to packed is watched as well, see `MAX_RATIO`.
     """
-    head = file.read(PIECE_BYTES)
+    head = _piece(file, PIECE_BYTES)
     if not head.startswith(GZIP_MAGIC):
         total = 0
         while head:
             total += len(head)
             _check(total, total, limit, BURST_BYTES, name)
             yield head
-            head = file.read(CHUNK_BYTES)
+            head = _piece(file, CHUNK_BYTES)
         return
     yield from _gunzip(file, head, limit=limit, burst=TEXT_BURST_BYTES if is_text else BURST_BYTES, name=name)
+
+
+def _piece(file: BinaryIO, most: int) -> bytes:
+    """Return the next bytes; none of a file of the kernel that would be waited for."""
+    return file.read(most) or b""
 
 
 def _gunzip(file: BinaryIO, head: bytes, *, limit: int, burst: int, name: str) -> Iterator[bytes]:
@@ -84,14 +89,14 @@ def _gunzip(file: BinaryIO, head: bytes, *, limit: int, burst: int, name: str) -
                 yield chunk
             head = unpacker.unconsumed_tail
             if unpacker.eof:
-                head = unpacker.unused_data or file.read(PIECE_BYTES)
+                head = unpacker.unused_data or _piece(file, PIECE_BYTES)
                 packed += 0 if unpacker.unused_data else len(head)
                 if head.strip(b"\0"):
                     unpacker = zlib.decompressobj(wbits=31)
                 else:
                     return
             elif not head:
-                head = file.read(PIECE_BYTES)
+                head = _piece(file, PIECE_BYTES)
                 packed += len(head)
     except zlib.error as error:
         raise DataError(f"{name!r} is damaged: {error}; get the file again") from error

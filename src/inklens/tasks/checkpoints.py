@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inklens.addresses import read_some
 from inklens.errors import ModelFileError, OutputError, ParameterError
 from inklens.linear.driver import Solution
 from inklens.model.file import MAX_FILE_BYTES, SCHEMA_VERSION, pack, unpack
@@ -179,7 +180,7 @@ class Checkpoint:
         if self._is_taken:
             raise ModelFileError("is no file")
         with self.path.open("rb") as file:
-            tensors, header = unpack(file.read(MAX_FILE_BYTES + 1))
+            tensors, header = unpack(read_some(file, MAX_FILE_BYTES + 1))
         entries, spent = header.get("checkpoint"), [header.get("passes"), header.get("seconds")]
         if not isinstance(entries, Mapping):
             raise ModelFileError("is no checkpoint")
