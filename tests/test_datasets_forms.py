@@ -302,3 +302,83 @@ def test_numbers_are_labels_no_wider_than_they_are_written(numbers):
     labels = as_labels(np.array(numbers), where="x")
     assert labels.tolist() == [str(number) for number in numbers]
     assert labels.dtype.itemsize == 4 * max(len(str(number)) for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('label,x\n"' + "9" * 140_000 + '",1\n', "field of 140,|no readable CSV"),
+        ("label,x\n1," + "9" * 2_000_000 + "\n", "a field of 2,000,001 characters"),
+        ("label\n1\n2\n", "1 columns"),
+        ("id,label\n0,a\n1,b\n2,a\n", "no column is left for pixels"),
+        ("id,label\n0,a\nx,b\n", "every pixel must be a number"),
+    ],
+)
+def test_tables_that_are_none_say_why(tmp_path, text, words):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match=words):
+        load_dataset(f"csv:{tmp_path / 'a.csv'}")
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"X": npy((2, 4), "|u1", bytes(7)), "y": npy((2,), "|u1", b"\1\2")}, "its header asks for 8 bytes, it has 7"),
+        ({"X": b"\x93NUMPY\x07\0" + bytes(90), "y": npy((2,), "|u1", b"\1\2")}, "NumPy format"),
+        ({"X": npy((2, 4), "|u1", bytes(8)), "y": b"\x93NUMPY\1\0" + bytes(110_000_000)}, "packed ones; refused"),
+    ],
+    ids=["short", "version", "burst"],
+)
+def test_arrays_that_are_none_say_why(tmp_path, members, words):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in members.items():
+            archive.writestr(f"{name}.npy", body)
+    with pytest.raises(DataError, match=words):
+        load_dataset(f"npz:{tmp_path / 'a.npz'}")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"label": [1, 2]}, "no column of images beside 'label'"),
+        ({"label": [1, 2], "A": [1, 2], "a": [3, 4]}, "two columns have the same name"),
+        ({"p": [1, 2], "q": [3, 4]}, "no column of labels"),
+        ({"label": [1], "image": lists(np.zeros(4096**2 + 1, bool), [4096**2 + 1])}, "at most 16,777,216 are taken"),
+        ({"label": [1, 2], "p": ["a", "b"]}, "no pictures"),
+    ],
+    ids=["no images", "one name", "no labels", "too large", "text"],
+)
+def test_columns_that_are_no_images_say_why(tmp_path, columns, words):
+    with pytest.raises(DataError, match=words):
+        load_dataset(in_parquet(tmp_path / "a.parquet", columns))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("@attribute p real\n@data\n1\n", "no column 'y'"),
+        ("@attribute y {a}\n@attribute y {a}\n@attribute p real\n@data\na,a,1\n", "2 columns 'y'"),
+        ("@attribute y {a}\n@attribute p {b}\n@data\na,b\n", "no pixels"),
+        ("@attribute y {a}\n@attribute p real\n@data\n", "no rows after @DATA"),
+        ("@attribute y {a}\nnonsense\n", "no ARFF file"),
+        ("@attribute y\n@data\n", "cannot read"),
+        ("@attribute y string\n@data\n", "is of type"),
+        ("@attribute y {a}\n@attribute p real\n@data\na\n", "row 1 has 1 values, expected 2"),
+        ("@attribute y {a}\n@attribute p real\n@data\nb,1\n", "'b' is no class"),
+        ("@attribute y {a}\n@attribute p real\n@data\na,?\n", "missing values"),
+        (b"@attribute y {a}\n@attribute p real\n@data\n\xff,1\n", "not UTF-8"),
+    ],
+)
+def test_arff_files_that_are_none_say_why(text, words):
+    with pytest.raises(DataError, match=words):
+        parse_arff(text if isinstance(text, bytes) else text.encode(), target="y", where="x")
+
+
+def test_a_column_and_images_of_one_channel_are_what_they_hold(tmp_path):
+    X, y = np.arange(32, dtype=np.uint8).reshape(2, 4, 4), np.array([3, 4])
+    np.savez(tmp_path / "a.npz", X=X[..., None], y=y[:, None])
+    np.savez(tmp_path / "b.npz", X=X, y=y)
+    assert load_dataset(f"npz:{tmp_path / 'a.npz'}").checksum == load_dataset(f"npz:{tmp_path / 'b.npz'}").checksum
+    np.savez(tmp_path / "c.npz", X=np.zeros((1, 4097, 1), np.uint8), y=[1])
+    with pytest.raises(DataError, match="at most 4096 rows"):
+        load_dataset(f"npz:{tmp_path / 'c.npz'}")

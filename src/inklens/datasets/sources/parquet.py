@@ -183,8 +183,6 @@ def _stacked(column: "pyarrow.Array", where: str) -> np.ndarray:
         if prod(shape[1:]) > MAX_SIDE**2:
             raise DataError(f"{where}: images of {prod(shape[1:]):,} pixels or more; at most {MAX_SIDE**2:,} are taken")
         column = column.flatten()
-    if column.null_count:
-        raise DataError(f"{where}: {NO_PICTURES}")
     return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
