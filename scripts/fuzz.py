@@ -25,6 +25,7 @@ HARNESSES = {  # border: file and property
     "model bytes": "test_reader_file.py::test_any_bytes_give_a_model_or_the_one_error",
     "tables": "test_datasets_hostile.py",
     "pictures": "test_photos_hostile.py",
+    "damaged files": "test_mutated_files.py",
     "terminal": "test_cli_terminal.py",
 }
 ROUND_SECONDS = 60.0  # of one harness before the next has its turn

@@ -3,6 +3,10 @@
     python scripts/mutate.py pictures 1000000
     python scripts/mutate.py idx 1000000 --from 250000   # goes on where another run ended
     python scripts/mutate.py models 1000000
+    python scripts/mutate.py checkpoints 20000
+    python scripts/mutate.py decisions 20000     # tables of labels, as inklens labels writes them
+    python scripts/mutate.py collections 20000   # folders of pictures, as inklens collect keeps them
+    python scripts/mutate.py homework 20000      # .inkwork files
 
 Every number stands for one damaged file, always the same: what is found is repeated by its number. The work is done in
 a child, so that a signal costs one file; half of the files get checksums that fit, or no damage would come far.
@@ -48,6 +52,26 @@ WORDS = (
     "[]",
     "{}",
     "[[1]]",
+)
+FIELDS = (  # of tables, and names of folders
+    *("", " ", "3", "3.0", "03", "+3", "-0.0", "nan", "None", "1e400", "9" * 300, "9" * 5000, "\u0663", "drop", "Drop"),
+    *(
+        "a b",
+        '"',
+        '""',
+        '"\n"',
+        ";",
+        "\t",
+        "\0",
+        "\x1b[2J",
+        "\u202e",
+        "..",
+        ".hidden",
+        "train",
+        "test",
+        "=1+1",
+        "x" * 201,
+    ),
 )
 INTERESTING = (0, 1, 2, 4, 7, 8, 16, 32, 64, 127, 128, 254, 255)
 
@@ -135,7 +159,6 @@ def idx() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[byte
 def models() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
     """Return the model files of the tests, and a small one; what damages one and signs it; and what reads it."""
     from inklens.exports import weights
-    from inklens.model import file as model_file
     from inklens.reader import DigitReader
 
     rng = np.random.default_rng(0)
@@ -144,39 +167,213 @@ def models() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[b
     golden = sorted((TESTS / "golden").glob("*.inklens"))
     seeds = [small.to_bytes(), *(path.read_bytes() for path in golden[:2]), weights.weights_text(small).encode()]
 
-    def signed(data: bytes, rng: Random) -> bytes:
-        """Damage words of the header, or numbers, and sign what came of it."""
-        tensors, header = ({}, json.loads(data)) if data[:1] == b"{" else model_file.unpack(data)
-        header.pop("sha256", None)
-        if tensors and rng.random() < 0.3:
-            name = rng.choice(sorted(tensors))
-            changed = np.frombuffer(damaged(tensors[name].tobytes(), rng), np.uint8)
-            kind = rng.choice((tensors[name].dtype, np.dtype("f4"), np.dtype("u1")))
-            whole = changed[: changed.size // kind.itemsize * kind.itemsize].view(kind)
-            fits = whole.size == tensors[name].size
-            tensors = {**tensors, name: whole.reshape(tensors[name].shape) if fits else whole}
-        else:
-            words = WORD.split(json.dumps(header))
-            for _ in range(rng.randint(1, 3)):
-                words[2 * rng.randrange(len(words) // 2) + 1] = rng.choice(WORDS)
-            try:
-                header = json.loads("".join(words))
-            except ValueError:
-                return damaged(data, rng)
-        if tensors:
-            return model_file.pack(tensors, header)
-        return json.dumps({**header, "sha256": weights._digest(header)}).encode()
-
     def read(data: bytes) -> bool:
         reader = DigitReader.from_bytes(data)
         assert np.isfinite(reader.coef).all()
         assert len(set(reader.classes)) == len(reader.classes) > 1
         return True
 
-    return seeds, signed, read
+    return seeds, _signed, read
 
 
-KINDS = {"pictures": pictures, "idx": idx, "models": models}
+def _signed(data: bytes, rng: Random) -> bytes:
+    """Damage words of a model's header, or numbers, and sign what came of it."""
+    from inklens.exports import weights
+    from inklens.model import file as model_file
+
+    tensors, header = ({}, json.loads(data)) if data[:1] == b"{" else model_file.unpack(data)
+    header.pop("sha256", None)
+    if tensors and rng.random() < 0.3:
+        name = rng.choice(sorted(tensors))
+        changed = np.frombuffer(damaged(tensors[name].tobytes(), rng), np.uint8)
+        kind = rng.choice((tensors[name].dtype, np.dtype("f4"), np.dtype("u1")))
+        whole = changed[: changed.size // kind.itemsize * kind.itemsize].view(kind)
+        fits = whole.size == tensors[name].size
+        tensors = {**tensors, name: whole.reshape(tensors[name].shape) if fits else whole}
+    else:
+        try:
+            header = json.loads(_reworded(json.dumps(header), rng))
+        except ValueError:
+            return damaged(data, rng)
+    if tensors:
+        return model_file.pack(tensors, header)
+    return json.dumps({**header, "sha256": weights._digest(header)}).encode()
+
+
+def _reworded(text: str, rng: Random) -> str:
+    """Put other words in the place of some words of a JSON document."""
+    words = WORD.split(text)
+    for _ in range(rng.randint(1, 3)):
+        words[2 * rng.randrange(len(words) // 2) + 1] = rng.choice(WORDS)
+    return "".join(words)
+
+
+def _place(name: str) -> Path:
+    """Return a path in memory, for what is read by path alone."""
+    import tempfile
+
+    return Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)) / name
+
+
+def checkpoints() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return checkpoints of small fits, what damages one and signs it, and what goes on from it."""
+    from types import SimpleNamespace
+
+    from inklens.linear.driver import solve
+    from inklens.linear.rows.rows import Rows
+    from inklens.model.records import DataRecord, FitRecord
+    from inklens.tasks.checkpoints import SUFFIX, Checkpoint, Question
+
+    rng = np.random.default_rng(0)
+    rows, codes, place = Rows.of(rng.normal(size=(30, 4))), np.arange(30) % 3, _place("m.inklens")
+    question = Question(DataRecord(checksum="ab", train=30, test=9, seed=9), FitRecord(1.0), "pixels", ("a", "b", "c"))
+    checkpoint = Checkpoint.beside(place, question)
+    seeds = []
+    for n_passes, seconds in ((0, 0.0), (7, 1.5)):
+        point = SimpleNamespace(coef=rng.normal(size=(3, 4)), intercept=rng.normal(size=3), n_passes=n_passes)
+        point.seconds = seconds
+        checkpoint.write(point)
+        seeds.append(Path(f"{place}{SUFFIX}").read_bytes())
+
+    def read(data: bytes) -> bool:
+        Path(f"{place}{SUFFIX}").write_bytes(data)
+        point = checkpoint.resume()
+        assert point.coef.shape[0] == 3
+        assert np.isfinite(point.coef).all()
+        assert min(point.passes, point.seconds) >= 0.0
+        if point.coef.shape == (3, 4) and zlib.crc32(data) % 16 == 0:
+            solution = solve(question.asked.problem(rows, codes, 3), tol=1e-3, start=(point.coef, point.intercept))
+            assert np.isfinite(solution.coef).all()
+            assert 0.0 <= solution.lower_bound <= solution.objective
+        return True
+
+    return seeds, _signed, read
+
+
+def decisions() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return tables of labels, what changes their fields, and what reads one."""
+    from inklens.datasets.dataset import Dataset
+    from inklens.datasets.relabel import MAX_CHANGES, Relabelling, read_relabel, write_relabel
+
+    place = _place("doubts.csv")
+    y = np.array(["0", "1", "07", "\u0663", "a b"] * 4)
+    dataset = Dataset(np.arange(80, dtype=np.uint8).reshape(20, 4), y, (2, 2), "made", "made", "none")
+    seeds = []
+    for decided in (Relabelling({}), Relabelling({1: "07", 6: "\u0663"}, frozenset({3, 4}))):
+        write_relabel(place, dataset, {0: "1", 5: "a b"}, decided=decided)
+        seeds.append(place.read_bytes())
+
+    def changed(data: bytes, rng: Random) -> bytes:
+        """Put other fields in the place of some."""
+        fields = re.split("([,\r\n]+)", data.decode())
+        for _ in range(rng.randint(1, 3)):
+            fields[2 * rng.randrange(len(fields) // 2)] = rng.choice((*FIELDS, *fields[::2]))
+        return "".join(fields).encode("utf-8", "surrogatepass")
+
+    def read(data: bytes) -> bool:
+        place.write_bytes(data)
+        found = read_relabel(place, dataset)
+        assert len(found) <= MAX_CHANGES
+        assert {*found.labels, *found.dropped} <= set(range(len(y)))
+        assert set(found.labels.values()) <= set(dataset.classes)
+        return True
+
+    return seeds, changed, read
+
+
+def collections() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return folders of digits, each as a list of names and files; what damages some of both; and what loads one."""
+    import shutil
+
+    from PIL import Image
+
+    from inklens import load_dataset
+    from inklens.errors import DataError
+
+    place, files = _place("mine"), []
+    for kind, side in (("PNG", 8), ("PNG", 12), ("BMP", 8), ("GIF", 8)):
+        buffer = io.BytesIO()
+        Image.fromarray(np.arange(side * side, dtype=np.uint8).reshape(side, side)).save(buffer, kind)
+        files.append((f"1.{kind.lower()}", buffer.getvalue().hex()))
+    trees = [[(f"{label}/{name}", data) for label in "37" for name, data in files[:n]] for n in (1, 4)]
+    seeds = [json.dumps(tree).encode() for tree in trees]
+
+    def changed(data: bytes, rng: Random) -> bytes:
+        """Rename, repeat, or damage some files."""
+        tree = json.loads(data)
+        for _ in range(rng.randint(1, 4)):
+            path, content = rng.choice(tree)
+            folder, _, name = path.rpartition("/")
+            folder = rng.choice((folder, *FIELDS)) if rng.random() < 0.6 else folder
+            if rng.random() < 0.5:
+                content = _with_png_checksums(bytes.fromhex(content), rng).hex()
+            tree.append((f"{folder}/{rng.randrange(9)}{name}", content))
+        return json.dumps(tree).encode()
+
+    def read(data: bytes) -> bool:
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        names = set()
+        try:
+            for path, content in json.loads(data):
+                file = place / path.replace("..", "").lstrip("/")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(bytes.fromhex(content))
+                names.add(file.relative_to(place).parts[0])
+        except (ValueError, TypeError, AttributeError, OSError) as error:
+            raise DataError("such a tree cannot be made") from error
+        found = load_dataset(f"folder:{place}")
+        assert len(found.classes) <= len(names)
+        assert found.X.dtype == np.uint8
+        return True
+
+    return seeds, changed, read
+
+
+def homework() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return a hand-in, what damages a member and packs it again, and what opens and checks one."""
+    import zipfile
+
+    from handed_in import as_handed_in, jpeg, packed, wobbly
+
+    from inklens import DigitReader
+    from inklens.classroom.archive import open_hand_in
+    from inklens.classroom.recheck import recheck
+
+    rng = np.random.default_rng(0)
+    reader = DigitReader.shipped()
+    seeds = [packed(as_handed_in(reader, [jpeg(wobbly(label, rng)) for label in "49"])[1])]
+
+    def changed(data: bytes, rng: Random) -> bytes:
+        """Damage words of work.json, or a member, and pack all again."""
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        name = "work.json" if rng.random() < 0.7 else rng.choice(sorted(members))
+        if name == "work.json":
+            members[name] = _reworded(members[name].decode(), rng).encode("utf-8", "surrogatepass")
+        else:
+            members[name] = damaged(members[name], rng)
+        return packed(members)
+
+    def read(data: bytes) -> bool:
+        opened = open_hand_in(data)
+        assert opened.work.digits
+        if zlib.crc32(data) % 64 == 0:
+            recheck(data, reader)
+        return True
+
+    return seeds, changed, read
+
+
+KINDS = {
+    "pictures": pictures,
+    "idx": idx,
+    "models": models,
+    "checkpoints": checkpoints,
+    "decisions": decisions,
+    "collections": collections,
+    "homework": homework,
+}
 
 
 def work(kind: str, first: int, last: int, place: mmap.mmap, out: io.TextIOWrapper) -> None:

@@ -11,6 +11,7 @@ import pytest
 from inklens import DigitReader
 from inklens.errors import ModelFileError, OutputError, ParameterError
 from inklens.linear import driver
+from inklens.model.file import pack, unpack
 from inklens.tasks import checkpoints, models
 from inklens.tasks.checkpoints import Checkpoint
 from inklens.tasks.interrupts import held_back
@@ -253,3 +254,21 @@ def test_a_second_interrupt_is_not_held_back(ctrl_c):
         twice()
     assert came
     assert signal.getsignal(signal.SIGINT) is ctrl_c
+
+
+def test_a_name_that_leaves_no_room_for_a_checkpoint_ends_no_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY_SECONDS", 0.0)
+    out = tmp_path / ("n" * 255)
+    result = fit(out=out, resume=True, **SMALL)
+    assert "no checkpoint was kept" in " ".join(result.warnings)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_what_differs_is_told_in_few_words(left, out):
+    path = left()
+    tensors, header = unpack(path.read_bytes())
+    header["checkpoint"]["data"] = ["long"] * 10_000
+    path.write_bytes(pack(tensors, header))
+    with pytest.raises(ParameterError, match="data = ") as caught:
+        fit(out=out, resume=True, **SMALL)
+    assert len(str(caught.value)) < 1000

@@ -2,12 +2,14 @@
 
 import ast
 import contextlib
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from inklens import storage
 from inklens.datasets import load_dataset
 from inklens.datasets.relabel import write_relabel
 from inklens.errors import OutputError
-from inklens.storage import atomic_file, check_file, write_bytes, write_text
+from inklens.storage import atomic_file, check_file, check_folder, write_bytes, write_text
 from inklens.tasks.reading import load_reader
 
 
@@ -421,3 +423,83 @@ def test_a_path_that_is_no_utf8_is_told_in_escapes(tmp_path):
     """Pages and numbers name the data and the model that they are of."""
     write_text(tmp_path / "page", "of npz:data\udcff.npz, é")
     assert (tmp_path / "page").read_text(encoding="utf-8") == "of npz:data\\udcff.npz, é"
+
+
+def too_long(folder):
+    return folder / ("n" * 256)
+
+
+def a_loop(folder):
+    (folder / "loop").symlink_to("loop")
+    return folder / "loop"
+
+
+def a_socket(folder):
+    os.mknod(folder / "socket", stat.S_IFSOCK | 0o600)
+    return folder / "socket"
+
+
+def a_nul(folder):
+    return f"{folder}/a\0b"
+
+
+@pytest.mark.skipif(not hasattr(os, "mknod"), reason="needs sockets as files")
+@pytest.mark.parametrize("name", [too_long, a_loop, a_socket, a_nul])
+def test_what_is_no_name_of_a_file_is_told_before_any_work(tmp_path, name):
+    path = name(tmp_path)
+    there = sorted(tmp_path.iterdir())
+    for checked in (check_file, check_folder, lambda path: write_bytes(path, b"x")):
+        with pytest.raises(OutputError) as caught:
+            checked(path)
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+    assert sorted(tmp_path.iterdir()) == there
+
+
+@pytest.mark.parametrize("letter", ["n", "\u00e9", "\U0001f600"])
+def test_a_name_as_long_as_the_system_takes_is_written(tmp_path, letter):
+    path = tmp_path / (letter * (255 // len(letter.encode())))
+    check_file(path)
+    write_bytes(path, b"whole")
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"whole"
+
+
+STEPS = {
+    "mkdir": (Path, "mkdir"),
+    "list": (os, "listdir"),
+    "open": (os, "open"),
+    "lock": (storage.fcntl, "flock"),
+    "look": (os.path, "samestat"),
+    "fdopen": (os, "fdopen"),
+    "sync": (os, "fsync"),
+    "rename": (Path, "replace"),
+    "unlink": (Path, "unlink"),
+    "close": (os, "close"),
+}
+
+
+@pytest.mark.skipif(storage.fcntl is None, reason="no locks to fail")
+@pytest.mark.parametrize("there", [True, False], ids=["over an older file", "anew"])
+@pytest.mark.parametrize("pair", list(combinations_with_replacement(STEPS, 2)), ids="+".join)
+def test_two_steps_that_fail_are_one_error_and_the_older_file_stays(tmp_path, monkeypatch, pair, there):
+    """What fails, fails for as long as the write goes on; a write in spite of it is whole."""
+    path = tmp_path / "folder" / "m"
+    if there:
+        write_bytes(path, b"older")
+        (path.parent / f".m.{'0' * 16}.part").write_bytes(b"left by a killed one")
+
+    def failing(*args, **options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        for step in pair:
+            patched.setattr(*STEPS[step], failing)
+        error = None
+        try:
+            write_bytes(path, b"whole")
+        except OutputError as caught:
+            error = str(caught)
+    assert error is None or os.strerror(errno.EIO) in error
+    left = b"older" if there else None
+    assert (path.read_bytes() if path.exists() else None) == (b"whole" if error is None else left)

@@ -32,6 +32,12 @@ def may_never_end(path: str | os.PathLike[str]) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
+def read_some(file: IO[bytes], most: int) -> bytes:
+    """Return at most so many bytes of an open file; none of one without a size, as the kernel's own, which may wait."""
+    status = os.fstat(file.fileno())
+    return b"" if stat.S_ISREG(status.st_mode) and status.st_size == 0 else file.read(most)
+
+
 def is_address(name: str) -> bool:
     """Tell an address from the path of a file.
 

@@ -1,4 +1,4 @@
-"""Names that come from outside: of classes, files, labels. What can be shown, and what a terminal would obey."""
+"""Names and numbers from outside: of classes, files, labels. What can be shown, and what a terminal would obey."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -28,6 +28,20 @@ def showable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if unshowable(c) else c for c in text)
+
+
+def whole_number(text: str, most: int) -> int | None:
+    """Return a number written in ASCII digits and nothing else; None where it is none, or larger than `most`.
+
+    `int` takes digits of every script, and refuses those of thousands of places by an error of its own.
+
+    >>> whole_number("007", 10), whole_number("11", 10), whole_number("9" * 5000, 10), whole_number("\u0663", 10)
+    (7, None, None, None)
+    """
+    if not (text.isascii() and text.isdecimal()) or len(text.lstrip("0")) > len(str(most)):
+        return None
+    number = int(text.lstrip("0") or "0")
+    return number if number <= most else None
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ except ImportError:
     fcntl = None  # type: ignore[assignment]
 
 PART = ".part"
+MOST_SHOWN = 80  # characters of a name that is too long
 FIGURE_ENDINGS = (".svg", ".png")
 
 
@@ -42,6 +43,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     try:
+        _check_name(path)
         there = _status(path)
         if there is None or (stat.S_ISREG(there.st_mode) and _standard_stream(there) is None):
             with _replaced(_target(path)) as file:
@@ -69,6 +71,21 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
+def _check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse what the system takes for no name at all: too long, a loop of links, a NUL in it."""
+    try:
+        if stat.S_ISSOCK(Path(path).stat().st_mode):
+            raise OutputError(f"cannot write {os.fspath(path)!r}: it is a socket; choose another name")
+    except OutputError:
+        raise
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # may become one, or is told of by who writes
+        return
+    except (OSError, ValueError) as error:
+        name, reason = os.fspath(path), getattr(error, "strerror", None) or error
+        shown = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}..."
+        raise OutputError(f"cannot write {shown!r}: {reason}; choose another name") from error
+
+
 def check_file(path: str | os.PathLike[str]) -> None:
     """Refuse a file in a folder that is not there: a misspelt path should cost no long work.
 
@@ -80,6 +97,7 @@ def check_file(path: str | os.PathLike[str]) -> None:
     name, folder = os.fspath(path), Path(path).parent
     if not name or name.endswith(("/", os.sep)):
         raise OutputError(f"cannot write {name!r}: it names no file; give its name, too")
+    _check_name(path)
     if not folder.is_dir():
         raise OutputError(
             f"cannot write {name!r}: there is no folder {str(folder)!r}; make it first (mkdir), or name another file"
@@ -109,6 +127,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     """
     if not os.fspath(path) or (os.path.lexists(path) and not Path(path).is_dir()):
         raise OutputError(f"cannot write into {os.fspath(path)!r}: it is no folder; name a folder, or a new one")
+    _check_name(path)
 
 
 @contextmanager
@@ -174,7 +193,7 @@ def abandoned(path: Path, suffix: str) -> Iterator[Path]:
             if _lock(handle, wait=False):
                 yield old
         finally:
-            os.close(handle)
+            _close(handle)
 
 
 def _sweep(path: Path) -> None:
@@ -195,6 +214,12 @@ def _locked(path: Path, suffix: str, make: Callable[[Path], int]) -> tuple[Path,
                 return temporary, handle
         except FileNotFoundError:
             pass
+        _close(handle)
+
+
+def _close(handle: int) -> None:
+    """Close what was only looked at, or locked: should that fail, no byte is lost."""
+    with suppress(OSError):
         os.close(handle)
 
 
@@ -260,4 +285,4 @@ def _sync_folder(folder: Path) -> None:
     except OSError:
         pass
     finally:
-        os.close(handle)
+        _close(handle)

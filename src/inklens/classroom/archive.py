@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from inklens.addresses import read_some
 from inklens.classroom.work import (
     MAX_BYTES,
     MAX_JSON_BYTES,
@@ -88,7 +89,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise DataError(f"it is {_kind(found.st_mode)} and no file; {AGAIN}")
         with Path(path).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = read_some(file, MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"it cannot be read: {error.strerror}") from error
     if not data:

@@ -13,6 +13,7 @@ import numpy as np
 
 from inklens import __version__
 from inklens.errors import PhotoError
+from inklens.names import whole_number
 from inklens.pages import render
 from inklens.photos import decode
 
@@ -81,13 +82,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take the drawing."""
-        length = self.headers.get("Content-Length", "")
+        length = whole_number(self.headers.get("Content-Length", ""), MAX_BYTES)
         if not self._is_ours():
             return
-        if not length.isdecimal() or not 0 < int(length) <= MAX_BYTES:
+        if not length:
             return self._send(413, b"the drawing is empty or too large")
         try:
-            gray = decode(self.rfile.read(int(length))).gray
+            gray = decode(self.rfile.read(length)).gray
         except PhotoError as error:
             return self._send(422, str(error).encode())
         if gray.min() > 0.5:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from inklens.datasets.unpack import MAX_TEXT_RATIO, check_burst
 from inklens.errors import DataError
 from inklens.names import MOST_CHARACTERS, unshowable
 
@@ -30,7 +31,8 @@ def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarra
     """
     values = _one_per_row(values, where)
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        return values.astype(str)
+        widest = max(len(str(values.min())), len(str(values.max()))) if len(values) else 1
+        return values.astype(f"U{widest}")  # by itself, NumPy takes 84 bytes for each int64
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
         most = 2.0 ** (np.finfo(values.dtype).nmant + 1)  # from here on, neighbouring whole numbers are one
         values = [float(value) if abs(value) < most and value % 1 == 0 else math.nan for value in values]
@@ -48,10 +50,23 @@ def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarra
         where=where,
     )
     refuse_merged(values, where=where)
+    check_written_out(len(labels), set(labels), sum(map(len, filter(None, labels))), where=where)
     hidden = {label for label in set(labels) if unshowable(label or "")}
     obeyed = (row for row, label in enumerate(labels) if label in hidden)
     refuse_rows(obeyed, what="control characters in the label", where=where)
     return np.array(labels, dtype=str)
+
+
+def check_written_out(n_rows: int, names: Iterable[str | None], n_characters: int, *, where: str) -> None:
+    """Refuse labels, most of them short, that an array would hold as wide as the longest: 4 bytes a character.
+
+    Raises
+    ------
+    DataError
+        Over 100 MB, and over 20 times what is written.
+    """
+    widest = 4 * n_rows * max((len(name or "") for name in names), default=0)
+    check_burst(widest, 4 * n_characters, name=f"{where}: labels of very different lengths", ratio=MAX_TEXT_RATIO)
 
 
 def refuse_merged(written: Iterable[object], *, where: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from inklens.datasets.embedded import load_embedded
 from inklens.datasets.options import AS_FOUND, PixelOptions
 from inklens.errors import DataError, ParameterError
+from inklens.names import whole_number
 
 # pixels (n_samples, n_pixels)  any number type
 # images (n_samples, rows, cols)
@@ -79,6 +80,9 @@ def _as_rows(pixels: np.ndarray, asked: tuple[int, int] | None, where: str) -> t
     """Flatten images to rows, and settle the image shape."""
     if pixels.dtype.kind not in "biuf":
         raise DataError(f"{where}: expected numbers for pixels, got {pixels.dtype}")
+    if pixels.dtype.itemsize > np.dtype(np.float64).itemsize:  # what it cannot hold becomes infinite, and is named
+        with np.errstate(over="ignore"):
+            pixels = pixels.astype(np.float64)
     if pixels.ndim == 4 and pixels.shape[3] == 1:
         pixels = pixels[..., 0]
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
@@ -215,7 +219,7 @@ def parse_shape(text: str) -> tuple[int, int]:
     >>> parse_shape("20x30")
     (20, 30)
     """
-    rows, _, cols = text.lower().partition("x")
-    if not (rows.isdecimal() and cols.isdecimal() and 0 < int(rows) <= MAX_SIDE and 0 < int(cols) <= MAX_SIDE):
-        raise ParameterError(f"expected rows x columns such as ?shape=28x28 (1 to {MAX_SIDE} each), got {text!r}")
-    return int(rows), int(cols)
+    rows, cols = (whole_number(side, MAX_SIDE) for side in text.lower().partition("x")[::2])
+    if not rows or not cols:
+        raise ParameterError(f"expected rows x columns such as ?shape=28x28 (1 to {MAX_SIDE} each), got {text[:40]!r}")
+    return rows, cols

@@ -17,6 +17,7 @@ import numpy as np
 
 from inklens.datasets.dataset import Dataset, Split
 from inklens.errors import DataError
+from inklens.names import whole_number
 from inklens.reprs import Shown
 from inklens.storage import write_text
 
@@ -180,9 +181,9 @@ def _row(entry: dict[str, str], dataset: Dataset, where: str) -> int:
             f"{mark(dataset)}); name its own data with --data"
         )
     text = entry["row"].strip()
-    if not text.isascii() or not text.isdigit() or int(text) >= len(dataset):
-        raise DataError(f"{where}: expected a row from 0 to {len(dataset) - 1}, got {text!r}")
-    row = int(text)
+    row = whole_number(text, len(dataset) - 1)
+    if row is None:
+        raise DataError(f"{where}: expected a row from 0 to {len(dataset) - 1}, got {text[:40]!r}")
     if entry["given"].strip() != dataset.y[row]:
         raise DataError(
             f"{where}: row {row} is labelled {str(dataset.y[row])!r}, not {entry['given'].strip()!r}; the given label "

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from inklens.errors import DataError
 
 CHUNK_BYTES = 1 << 20
+PIECE_BYTES = 16 << 10  # of packed data at a time: after each member zlib copies what is left of the piece
 MAX_DATA_BYTES = 4 << 30  # unpacked data of one source; MNIST has 55 MB
 BURST_BYTES = 100 << 20  # from here on, the ratio below is watched
 TEXT_BURST_BYTES = 32 << 20  # the same for text, whose fields take more room than it
@@ -39,10 +40,19 @@ def read_file(path: str | os.PathLike[str], *, limit: int = MAX_DATA_BYTES, is_t
         if size > limit:
             raise DataError(f"{os.fspath(path)!r} has {size:,} bytes; at most {limit:,} are taken")
         try:
-            data = b"".join(unpacked(file, limit=limit, name=str(path), is_text=is_text))
+            chunks = unpacked(file, limit=limit, name=str(path), is_text=is_text)
+            data = b"".join(_without_holes(chunks, str(path)) if is_text else chunks)
         except OSError as error:
             raise DataError(f"cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
         return data
+
+
+def _without_holes(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Refuse text with a NUL at once, not after a hole of gigabytes was read: three zero bytes are none in UTF-16."""
+    for chunk in chunks:
+        if b"\0\0\0" in chunk:
+            raise DataError(f"{name!r} has a NUL character: no text; get the file again")
+        yield chunk
 
 
 def unpacked(file: BinaryIO, *, limit: int, name: str, is_text: bool = False) -> Iterator[bytes]:
@@ -50,16 +60,21 @@ def unpacked(file: BinaryIO, *, limit: int, name: str, is_text: bool = False) ->
 
     Memory stays at one chunk; the ratio of unpacked to packed is watched as well, see `MAX_RATIO`.
     """
-    head = file.read(CHUNK_BYTES)
+    head = _piece(file, PIECE_BYTES)
     if not head.startswith(GZIP_MAGIC):
         total = 0
         while head:
             total += len(head)
             _check(total, total, limit, BURST_BYTES, name)
             yield head
-            head = file.read(CHUNK_BYTES)
+            head = _piece(file, CHUNK_BYTES)
         return
     yield from _gunzip(file, head, limit=limit, burst=TEXT_BURST_BYTES if is_text else BURST_BYTES, name=name)
+
+
+def _piece(file: BinaryIO, most: int) -> bytes:
+    """Return the next bytes; none of a file of the kernel that would be waited for."""
+    return file.read(most) or b""
 
 
 def _gunzip(file: BinaryIO, head: bytes, *, limit: int, burst: int, name: str) -> Iterator[bytes]:
@@ -74,14 +89,14 @@ def _gunzip(file: BinaryIO, head: bytes, *, limit: int, burst: int, name: str) -
                 yield chunk
             head = unpacker.unconsumed_tail
             if unpacker.eof:
-                head = unpacker.unused_data or file.read(CHUNK_BYTES)
+                head = unpacker.unused_data or _piece(file, PIECE_BYTES)
                 packed += 0 if unpacker.unused_data else len(head)
                 if head.strip(b"\0"):
                     unpacker = zlib.decompressobj(wbits=31)
                 else:
                     return
             elif not head:
-                head = file.read(CHUNK_BYTES)
+                head = _piece(file, PIECE_BYTES)
                 packed += len(head)
     except zlib.error as error:
         raise DataError(f"{name!r} is damaged: {error}; get the file again") from error

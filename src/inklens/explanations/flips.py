@@ -24,6 +24,7 @@ from inklens.linear.softmax import softmax
 from inklens.model.linear_model import LinearModel
 from inklens.reprs import Card, Shown, Tile, ink_tile, map_tile, percent
 
+MOST_MARGIN = 1e100  # squares of what lies beyond are no numbers any more
 MARGIN = 1e-6  # log-odds; exceeds the rounding of a score in any order of summation, and changes no probability visibly
 OPTIMAL_GAP = 1e-6  # relative gap up to which a flip is called optimal
 MAX_SEARCHED = 3  # classes with the highest scores that a search tries when none is asked for
@@ -262,8 +263,8 @@ def _check(model: LinearModel, to: str | None, norm: str, margin: float) -> None
         raise ParameterError(f"expected a class out of {', '.join(model.classes)}, got {to!r}")
     if norm not in NORMS:
         raise ParameterError(f"expected a norm out of {', '.join(NORMS)}, got {norm!r}")
-    if not 0.0 <= margin < np.inf:
-        raise ParameterError(f"a margin is in log-odds and at least 0, got {margin:g}; 3 is 95% against 5%")
+    if not 0.0 <= margin <= MOST_MARGIN:
+        raise ParameterError(f"a margin is in log-odds, from 0 to {MOST_MARGIN:g}, got {margin:g}; 3 is 95% against 5%")
 
 
 def _limits(

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from inklens.addresses import may_never_end
+from inklens.addresses import may_never_end, read_some
 from inklens.errors import ModelFileError
 from inklens.linear.proofs.dual import DualPoint
 from inklens.model.schema import Header, Tensors
@@ -60,7 +60,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise ModelFileError(f"{str(path)!r} is no file, and may never end; give a model's file")
     try:
         with Path(path).open("rb") as file:
-            return file.read(MAX_FILE_BYTES + 1)
+            return read_some(file, MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelFileError(

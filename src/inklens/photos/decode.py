@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, cast
 import numpy as np
 from PIL import Image
 
+from inklens.addresses import read_some
 from inklens.errors import PhotoError
 from inklens.photos import codings, containers, gray, libtiff, limits
 from inklens.quiet import quiet
@@ -159,7 +160,7 @@ def _read_path(path: Path) -> bytes:
         if not stat.S_ISREG(path.stat().st_mode):
             raise PhotoError(f"{path.name!r} is not a plain file; give a picture file", code="missing")
         with path.open("rb") as file:
-            return file.read(limits.MAX_FILE_BYTES + 1)
+            return read_some(file, limits.MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
         raise PhotoError(f"there is no file {str(path)!r}; check the name", code="missing") from error
     except PhotoError:

@@ -14,14 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inklens.addresses import read_some
 from inklens.errors import ModelFileError, OutputError, ParameterError
 from inklens.linear.driver import Solution
-from inklens.model.file import SCHEMA_VERSION, pack, unpack
+from inklens.model.file import MAX_FILE_BYTES, SCHEMA_VERSION, pack, unpack
+from inklens.model.linear_model import are_weights
 from inklens.model.records import DataRecord, FitRecord
 from inklens.storage import write_bytes
 
 SUFFIX = ".checkpoint"
 EVERY_SECONDS = 2.0  # between two writings, and before the first
+MOST_SHOWN = 200  # characters of an entry that differs
 MOST_SHARE = 0.05  # of the time of a fit that goes into writing
 
 
@@ -70,7 +73,7 @@ class Question:
     def differences(self, others: Mapping[str, object]) -> list[str]:
         """Return in words where the entries of a checkpoint are others than these."""
         return [
-            f"{name} = {others.get(name)} (here {value})"
+            f"{name} = {str(others.get(name))[:MOST_SHOWN]} (here {str(value)[:MOST_SHOWN]})"
             for name, value in self.entries().items()
             if others.get(name) != value
         ]
@@ -112,7 +115,7 @@ class Checkpoint:
         """
         try:
             self.before = self._read()
-        except FileNotFoundError:
+        except (FileNotFoundError, OutputError):  # a name that is too long is no file's
             self.warning = f"there was no {self._name} to go on from; this fit is a new one"
         except OSError as error:
             raise ModelFileError(f"cannot read the checkpoint {self._name}: {error.strerror}") from error
@@ -152,7 +155,7 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove the file, once the model is there."""
-        with suppress(OSError):
+        with suppress(OSError):  # an OutputError is one
             if not self._is_taken:
                 self.path.unlink(missing_ok=True)
 
@@ -168,12 +171,16 @@ class Checkpoint:
     @property
     def _is_taken(self) -> bool:
         """Whether something else stands at its place, which may never end, or take whatever is written."""
-        return self.path.exists() and not self.path.is_file()
+        try:
+            return self.path.exists() and not self.path.is_file()
+        except OSError as error:  # the model's name may be as long as the system takes, and this one is longer
+            raise OutputError(f"{self._name[:80]}...: {error.strerror}") from error
 
     def _read(self) -> Point:
         if self._is_taken:
             raise ModelFileError("is no file")
-        tensors, header = unpack(self.path.read_bytes())
+        with self.path.open("rb") as file:
+            tensors, header = unpack(read_some(file, MAX_FILE_BYTES + 1))
         entries, spent = header.get("checkpoint"), [header.get("passes"), header.get("seconds")]
         if not isinstance(entries, Mapping):
             raise ModelFileError("is no checkpoint")
@@ -185,6 +192,6 @@ class Checkpoint:
         passes, seconds = (value if isinstance(value, int | float) else -1.0 for value in spent)
         coef, intercept = (tensors.get(name, np.empty(0)) for name in ("coef", "intercept"))
         fits = coef.ndim == 2 and intercept.shape == (len(coef),) == (len(self.question.classes),)
-        if not (fits and min(passes, seconds) >= 0.0 and np.isfinite(coef).all() and np.isfinite(intercept).all()):
+        if not (fits and min(passes, seconds) >= 0.0 and are_weights(coef) and are_weights(intercept)):
             raise ModelFileError("is damaged")
         return Point(coef, intercept, passes, seconds)

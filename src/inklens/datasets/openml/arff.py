@@ -11,9 +11,11 @@ from inklens.datasets.labels import refuse_rows
 from inklens.datasets.sources.plain import blocks, narrow, parse_block
 from inklens.datasets.unpack import MAX_TEXT_RATIO, check_burst
 from inklens.errors import DataError
+from inklens.names import whole_number
 
 ATTRIBUTE = re.compile(r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.+)""", re.IGNORECASE | re.DOTALL)
 VALUES_AT_A_TIME = 1 << 21  # values of sparse or quoted rows that are parsed at a time
+MOST_CLASS_NUMBER = 2**53  # beyond, the table's float64 cannot tell classes apart
 NUMERIC = ("numeric", "real", "integer")
 
 
@@ -85,7 +87,7 @@ def _read_attribute(line: str, where: str) -> Column:
         raise DataError(f"{where}: cannot read {line[:80]!r}")
     name, kind = match[1].strip("'\""), match[2].strip()
     if kind.startswith("{") and kind.endswith("}"):
-        classes = next(csv.reader([kind[1:-1]], quotechar="'", skipinitialspace=True), [])
+        classes = _split(kind[1:-1], where=f"{where}: column {name[:40]!r}", quotechar="'")
         return Column(name, tuple(value.strip().strip('"') for value in classes))
     if kind.lower() not in NUMERIC:
         raise DataError(f"{where}: column {name!r} is of type {kind[:40]!r}; expected numbers or named classes")
@@ -114,9 +116,10 @@ def _plain_block(block: bytes, columns: list[Column], label: int) -> np.ndarray 
     classes = columns[label].classes
     if table is None or classes is None:
         return table
-    codes = {int(name): code for code, name in enumerate(classes) if name.isdecimal()}
-    if any(name.isdecimal() and name != str(int(name)) for name in classes):  # 07 is not 7
-        return None
+    numbers = [whole_number(name, MOST_CLASS_NUMBER) for name in classes]
+    if any(name.isdecimal() and name != str(number) for name, number in zip(classes, numbers, strict=True)):
+        return None  # 07 is not 7
+    codes = {number: code for code, number in enumerate(numbers) if number is not None}
     if not set(np.unique(table[:, label]).tolist()) <= set(codes):
         return None
     table[:, label] = [codes[value] for value in table[:, label].tolist()]
@@ -137,22 +140,34 @@ def _parse_rows(lines: list[str], columns: list[Column], first_row: int, where: 
     return table
 
 
+def _split(text: str, *, where: str, quotechar: str, escapechar: str | None = None) -> list[str]:
+    try:
+        return next(csv.reader([text], quotechar=quotechar, escapechar=escapechar, skipinitialspace=True), [])
+    except csv.Error as error:  # a field of over 131,072 characters, or the end of a line within one
+        raise DataError(f"{where} is no readable ARFF: {error}; get the file again") from error
+
+
 def _fields(line: str, n_columns: int, row: int, where: str) -> Iterator[tuple[int, str]]:
     """Yield column number and value of a dense or sparse (``{3 0.5, 7 1}``) row."""
     sparse = line.startswith("{") and line.endswith("}")
     text = line[1:-1] if sparse else line
     quote = '"' if '"' in text and "'" not in text else "'"
-    fields = next(csv.reader([text], quotechar=quote, skipinitialspace=True, escapechar="\\"), [])
+    fields = _split(text, where=f"{where}: row {row + 1}", quotechar=quote, escapechar="\\")
     if not sparse:
         if len(fields) != n_columns:
             raise DataError(f"{where}: row {row + 1} has {len(fields)} values, expected {n_columns}")
         yield from ((j, value.strip()) for j, value in enumerate(fields))
         return
+    named: set[int] = set()
     for field in fields:
         index, _, value = field.strip().partition(" ")
-        if not index.isdecimal() or int(index) >= n_columns:
+        column = whole_number(index, n_columns - 1)
+        if column is None:
             raise DataError(f"{where}: row {row + 1} names the column {index[:20]!r}, expected 0 to {n_columns - 1}")
-        yield int(index), value.strip().strip("'\"")
+        if column in named:
+            raise DataError(f"{where}: row {row + 1} names the column {column} twice; keep one of its values")
+        named.add(column)
+        yield column, value.strip().strip("'\"")
 
 
 def _number(value: str, codes: dict[str, int], column: Column, row: int, where: str) -> float:
@@ -167,4 +182,6 @@ def _number(value: str, codes: dict[str, int], column: Column, row: int, where: 
 
 
 def _label_values(codes: np.ndarray, column: Column) -> np.ndarray:
-    return codes if column.classes is None else np.array(column.classes)[codes.astype(np.intp)]
+    if column.classes is None:
+        return codes
+    return np.array(column.classes, object)[codes.astype(np.intp)]  # text would be as wide as the longest in every row

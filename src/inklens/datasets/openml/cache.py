@@ -123,7 +123,7 @@ class Entry:
             )
         except DataError:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # NumPy's header is Python's own notation, and what parses that raises anything
             raise DataError(f"{str(self.folder)!r} cannot be read: {error}") from error
 
     def store(self, dataset: Dataset, origin: Origin) -> None:

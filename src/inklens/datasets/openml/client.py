@@ -19,12 +19,15 @@ from inklens.datasets.options import AS_FOUND, LoadOptions
 from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked, user_path
 from inklens.errors import DataError, DownloadError, ParameterError
+from inklens.names import whole_number
 from inklens.progress import Progress
 
 BASE_URL = "https://www.openml.org"
 PINNED_ORIGINS = (BASE_URL, "https://openml.org", "https://api.openml.org", "https://data.openml.org")
 ARFF_PART = "download.part"
 NAME = re.compile(r"[^\s/@?#%]{1,200}")
+MAX_NAME_BYTES = 200  # as an address writes it, and nearly so the cache's folder: a file system takes 255
+MAX_VERSION = 10**9
 NO_RESULTS = 412  # how OpenML says that a search found nothing
 
 
@@ -67,10 +70,13 @@ def parse_name(text: str) -> tuple[str, int | None]:
     >>> parse_name("mnist_784@1")
     ('mnist_784', 1)
     """
-    name, _, version = text.partition("@")
-    if not NAME.fullmatch(name) or (version and not version.isdecimal()) or text.endswith("@"):
-        raise ParameterError(f"expected openml:NAME or openml:NAME@VERSION, such as openml:mnist_784@1, got {text!r}")
-    return name, int(version) if version else None
+    name, at, version = text.partition("@")
+    number = whole_number(version, MAX_VERSION)
+    if not NAME.fullmatch(name) or len(quote(name)) > MAX_NAME_BYTES or (at and number is None):
+        raise ParameterError(
+            f"expected openml:NAME or openml:NAME@VERSION, such as openml:mnist_784@1, got {text[:80]!r}"
+        )
+    return name, number
 
 
 def load(place: str, options: LoadOptions, progress: Progress | None = None, *, server: OpenML = SERVER) -> Dataset:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked
 from inklens.errors import DataError, DownloadError, OutputError
+from inklens.names import whole_number
 from inklens.progress import Progress
 
 CHUNK_BYTES = 64 << 10
@@ -28,6 +29,7 @@ QUEUED_CHUNKS = 16  # 1 MB between the network and the disk
 PROGRESS_BYTES = 64 << 10  # the stall clock starts again each time so much has arrived: about 1 kB/s at least
 MAX_REDIRECTS = 5
 MAX_RESTARTS = 5  # from the first byte: a server that cuts off and cannot resume would keep us for ever
+MOST_DECLARED = 1 << 60  # bytes; no server has a longer file, and what is longer than we take is refused as it comes
 MAX_ANSWER_BYTES = 16 << 20  # of JSON: the features of 10,000 columns take 2 MB
 NO_SUCH_PART = 416
 NO_NETWORK = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
@@ -319,7 +321,8 @@ def _start(response: http.client.HTTPResponse, asked: int) -> _Start:
     offset = asked if response.status == http.HTTPStatus.PARTIAL_CONTENT else 0  # 0: another version, or no parts
     if offset and not response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
         raise _Transient("the server answered with another part than was asked for")
-    return _Start(offset, offset + int(length) if length.isdecimal() else None, response.headers.get("ETag"))
+    rest = whole_number(length, MOST_DECLARED)
+    return _Start(offset, None if rest is None else offset + rest, response.headers.get("ETag"))
 
 
 def _refused(error: urllib.error.HTTPError, url: str) -> Exception:

@@ -84,10 +84,11 @@ def _list_pictures(root: Path) -> _Listing:
         ]
     else:
         groups = [(None, path) for path in top]
-    names = {path.name for _, path in groups}
-    merged = [name for name in sorted(names) if name != name.strip() and name.strip() in names]
-    if merged:
-        raise DataError(f"{str(root)!r}: sub-folders {merged[0]!r} and {merged[0].strip()!r} would be one class")
+    first: dict[str, str] = {}
+    for name in sorted({path.name for _, path in groups}):
+        alike = first.setdefault(_shown(name).strip(), name)
+        if alike != name:
+            raise DataError(f"{str(root)!r}: sub-folders {alike!r} and {name!r} would be one class; rename one")
     if not groups:
         raise DataError(f"{str(root)!r} has no sub-folders; expected one sub-folder of pictures per class")
     for half, path in groups:
@@ -177,7 +178,7 @@ def _decode(path: Path, root: Path) -> tuple[np.ndarray, int]:
 
 def decode_picture(file: BinaryIO) -> np.ndarray:
     """Decode a small picture to grey (rows, cols) uint8; whatever goes wrong is a DataError."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if file.seek(0, os.SEEK_END) > MAX_FILE_BYTES:
         raise DataError(f"larger than {MAX_FILE_BYTES >> 20} MB")
@@ -189,6 +190,8 @@ def decode_picture(file: BinaryIO) -> np.ndarray:
             return _grey(image)
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"no picture of a kind that is taken ({', '.join(FORMATS)})") from error
     except Exception as error:  # Pillow raises nearly anything on damaged files
         raise DataError(f"no readable picture: {error}" if str(error) else "no readable picture") from error
 

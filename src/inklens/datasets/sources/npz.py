@@ -1,8 +1,10 @@
 """NumPy archives: ``X, y``, ``images, labels`` or Keras' ``x_train, y_train, x_test, y_test``. Nothing is unpickled."""
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -23,6 +25,7 @@ LAYOUTS = (
     (("data", "target"),),
 )
 MAX_MEMBERS = 1000
+MAX_HEADER_BYTES = 64 << 10  # NumPy writes some 100, and reads at most 10,000
 
 
 def load(place: str, options: LoadOptions, progress: Progress | None = None) -> Dataset:
@@ -67,9 +70,14 @@ def _read_pairs(path: Path) -> list[_Pair]:
     with open_regular(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                members = {info.filename.lower().removesuffix(".npy"): info for info in archive.infolist()}
-                if len(members) > MAX_MEMBERS:
-                    raise DataError(f"{str(path)!r} has {len(members)} members; at most {MAX_MEMBERS} are taken")
+                infos = archive.infolist()
+                if len(infos) > MAX_MEMBERS:
+                    raise DataError(f"{str(path)!r} has {len(infos)} members; at most {MAX_MEMBERS} are taken")
+                members = {info.filename.lower().removesuffix(".npy"): info for info in infos}
+                if len(members) < len(infos):
+                    raise DataError(
+                        f"{str(path)!r} has two arrays of one name, as in {sorted(members)[:10]}; rename one"
+                    )
                 layout = _find_layout(members, path)
                 return [
                     _Pair(_read_member(archive, members[x], path), _read_member(archive, members[y], path), (x, y))
@@ -110,12 +118,24 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) ->
             f"(at most {MAX_DATA_BYTES:,}, and {MAX_RATIO} times)"
         )
     with archive.open(info) as member:
-        shape, dtype, header_bytes = _read_header(member)
-    n_bytes = dtype.itemsize * int(np.prod(shape, dtype=object))
+        start = member.read(MAX_HEADER_BYTES)
+    try:
+        shape, dtype, header_bytes = _read_header(io.BytesIO(start))
+    except DataError:
+        raise
+    except Exception as error:  # it is Python's own notation, and what parses that raises anything
+        raise DataError(
+            f"{where}: its header cannot be read: {str(error)[:200]}; save it with numpy.savez again"
+        ) from error
+    if any(type(side) is not int or side < 0 for side in shape):
+        raise DataError(f"{where}: its header states the shape {shape}; save it with numpy.savez again")
+    n_bytes = dtype.itemsize * prod(shape)
     if dtype.hasobject or dtype.kind not in "biufSU":
         raise DataError(f"{where}: type {dtype} is not taken (pickled objects could run code); save plain numbers")
     if n_bytes != info.file_size - header_bytes:
         raise DataError(f"{where}: its header asks for {n_bytes:,} bytes, it has {info.file_size - header_bytes:,}")
+    if n_bytes == 0 and shape[:1] != (0,):  # any number of rows in no bytes
+        raise DataError(f"{where}: an array of shape {shape} and type {dtype} holds nothing; save at least one image")
     with archive.open(info) as member:
         return np.lib.format.read_array(member, allow_pickle=False)
 

@@ -3,15 +3,18 @@
 import io
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inklens.datasets.dataset import Dataset
-from inklens.datasets.labels import as_labels, refuse_merged, refuse_rows
+from inklens.datasets.labels import as_labels, check_written_out, refuse_merged, refuse_rows
 from inklens.datasets.options import LoadOptions
+from inklens.datasets.pixels import MAX_SIDE
 from inklens.datasets.sources.folder import Stack, decode_picture
 from inklens.datasets.sources.source import RawImages
 from inklens.datasets.sources.tables import LABEL_NAMES
@@ -21,13 +24,16 @@ from inklens.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow
-    from pyarrow.parquet import ParquetFile
 
 IMAGE_NAMES = ("image", "img", "pixels", "picture")
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}  # bytes of a value; a text is held by its number
 VALUES_AT_A_TIME = 1 << 21
+REPEATING = "DELTA_BYTE_ARRAY"
+REPEATED_BYTES = 16 << 20  # of texts that are written as what differs from the one before
+MOST_FREE_PICTURES, PICTURE_BYTES = 10_000, 4  # beyond these, a picture takes so much of the file; a PNG has 67 or more
 NESTED_ROWS = 64  # of lists and structures, which may be of any size
 PICTURES_PACK = 8  # times better than other data: drawings of a few lines
+NO_PICTURES = "the images differ in size, lack pixels or are no pictures; make them one size"
 MIN_PYARROW = (14, 0, 1)  # older ones run code from a hostile file (CVE-2023-47248)
 
 
@@ -70,11 +76,11 @@ def _read(path: Path, options: LoadOptions) -> tuple[np.ndarray, np.ndarray, lis
         source = ParquetFile(file)
         n_bytes = os.fstat(file.fileno()).st_size
         _check_declared(source.metadata, n_bytes, where)
-        texts = [name for name in _leaves(source) if _leaves(source)[name] == "BYTE_ARRAY"]
-        source = ParquetFile(file, read_dictionary=texts)  # a text that repeats is held once
+        most = _most_rows(source.metadata)
+        source = ParquetFile(file, read_dictionary=_texts(source.metadata))  # a text that repeats is held once
         columns = _Columns.of(source.schema_arrow.names, options.label, where)
         taken = _Taken(columns, n_bytes, options, where)
-        step = max(1, VALUES_AT_A_TIME // max(1, len(source.schema_arrow.names)))
+        step = max(1, min(most, VALUES_AT_A_TIME // max(1, len(source.schema_arrow.names))))
         if any(pyarrow.types.is_nested(kind) for kind in source.schema_arrow.types):
             step = min(step, NESTED_ROWS)
         for batch in source.iter_batches(batch_size=step, use_threads=False):
@@ -88,23 +94,45 @@ def _read(path: Path, options: LoadOptions) -> tuple[np.ndarray, np.ndarray, lis
     return images, values, notes
 
 
-def _leaves(source: "ParquetFile") -> dict[str, str]:
-    """Return the physical type of each leaf by its path."""
-    leaves = (source.schema.column(i) for i in range(len(source.schema)))
-    return {leaf.path: leaf.physical_type for leaf in leaves}
+def _texts(metadata: "pyarrow.parquet.FileMetaData") -> list[str]:
+    """Return the paths of the leaves that are texts and can be read as dictionaries."""
+    texts = {leaf.path for leaf in _leaves(metadata) if leaf.physical_type == "BYTE_ARRAY"}
+    return sorted(texts - {chunk.path_in_schema for chunk in _chunks(metadata) if REPEATING in chunk.encodings})
+
+
+def _leaves(metadata: "pyarrow.parquet.FileMetaData") -> "list[pyarrow.parquet.ColumnSchema]":
+    return [metadata.schema.column(j) for j in range(metadata.num_columns)]
+
+
+def _chunks(metadata: "pyarrow.parquet.FileMetaData") -> "Iterator[pyarrow.parquet.ColumnChunkMetaData]":
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        yield from (group.column(j) for j in range(group.num_columns))
 
 
 def _check_declared(metadata: "pyarrow.parquet.FileMetaData", n_bytes: int, where: str) -> None:
     """Refuse by what the file says of itself: pages as they unpack, and values as they decode."""
     unpacked = decoded = 0
+    widths = [_width(leaf) for leaf in _leaves(metadata)]
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
         chunks = [group.column(j) for j in range(group.num_columns)]
         if min([group.total_byte_size, group.num_rows, *(chunk.num_values for chunk in chunks)]) < 0:
             raise DataError(f"{where!r} declares sizes below 0")
         unpacked += group.total_byte_size
-        decoded += sum(chunk.num_values * WIDTHS.get(chunk.physical_type, 8) for chunk in chunks)
+        decoded += sum(chunk.num_values * width for chunk, width in zip(chunks, widths, strict=True))
     check_burst(max(unpacked, decoded), n_bytes, name=repr(where))
+
+
+def _width(leaf: "pyarrow.parquet.ColumnSchema") -> int:
+    """Return the bytes of a value, and of the two levels that place it where values are nested."""
+    return max(leaf.length, WIDTHS.get(leaf.physical_type, 8)) + 4 * (leaf.max_repetition_level > 0)
+
+
+def _most_rows(metadata: "pyarrow.parquet.FileMetaData") -> int:
+    """Return how many rows to decode at a time: a text may repeat all of the one before, at no cost to the file."""
+    longest = max((c.total_uncompressed_size for c in _chunks(metadata) if REPEATING in c.encodings), default=0)
+    return VALUES_AT_A_TIME if longest == 0 else max(1, REPEATED_BYTES // longest)
 
 
 @dataclass(frozen=True)
@@ -132,6 +160,31 @@ class _Columns:
         if self.image is not None:
             return [f"images from column {self.image!r}, labels from {self.label!r}"]
         return [f"{len(self.pixels)} columns of pixels, labels from {self.label!r}"]
+
+
+def _is_bytes(kind: "pyarrow.DataType") -> bool:
+    import pyarrow
+
+    kind = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or pyarrow.types.is_string(kind)
+
+
+def _stacked(column: "pyarrow.Array", where: str) -> np.ndarray:
+    """Return a column of numbers, or of lists of one length, nested or not, as one array."""
+    import pyarrow
+    from pyarrow import compute
+
+    kinds = (pyarrow.types.is_list, pyarrow.types.is_large_list, pyarrow.types.is_fixed_size_list)
+    shape = [len(column)]
+    while any(is_kind(column.type) for is_kind in kinds):
+        lengths = compute.min_max(compute.list_value_length(column)).as_py()
+        if column.null_count or lengths["min"] != lengths["max"] or not lengths["max"]:
+            raise DataError(f"{where}: {NO_PICTURES}")
+        shape.append(lengths["max"])
+        if prod(shape[1:]) > MAX_SIDE**2:
+            raise DataError(f"{where}: images of {prod(shape[1:]):,} pixels or more; at most {MAX_SIDE**2:,} are taken")
+        column = column.flatten()
+    return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
 class _Taken:
@@ -164,34 +217,46 @@ class _Taken:
         """Return the labels of a batch; texts that repeat are looked at once, before they are written out."""
         import pyarrow
 
+        if _is_bytes(column.type) and not pyarrow.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
         if not pyarrow.types.is_dictionary(column.type):
             return np.asarray(column.to_numpy(zero_copy_only=False))
         written = column.dictionary.to_pylist()
         names = as_labels(written, where=self.where)
+        n_rows, n_characters = self.n_rows + len(column), self.n_rows + len(column) + sum(map(len, names))
+        check_written_out(n_rows, names, n_characters, where=self.where)
         self.written |= set(written)
         refuse_merged(self.written, where=self.where)
         return np.asarray(names[column.indices.to_numpy(zero_copy_only=False)])
 
     def _add_images(self, column: "pyarrow.Array") -> None:
         """Decode a column of encoded pictures, or stack a column of lists."""
+        import pyarrow
+
+        if not (pyarrow.types.is_struct(column.type) or _is_bytes(column.type)):
+            return self._keep(_stacked(column, self.where))
         for row, scalar in enumerate(column):
             value = scalar.as_py()
             content = value.get("bytes") if isinstance(value, dict) else value
             try:
-                if isinstance(content, bytes):
-                    picture = decode_picture(io.BytesIO(content))
-                    self.pictures.add(picture)
-                    self.decoded += picture.nbytes
-                    check_burst(self.decoded // PICTURES_PACK, self.n_bytes, name=repr(self.where))
-                else:
-                    self._keep(np.asarray(content)[None])
+                if not isinstance(content, bytes):
+                    raise DataError("it holds no bytes of a picture file")
+                self._add_picture(content)
             except DataError as error:
                 raise DataError(f"{self.where}: the picture in row {self.n_rows + row + 1}: {error}") from error
+
+    def _add_picture(self, content: bytes) -> None:
+        picture = decode_picture(io.BytesIO(content))
+        self.pictures.add(picture)
+        self.decoded += picture.nbytes
+        check_burst(self.decoded // PICTURES_PACK, self.n_bytes, name=repr(self.where))
+        if len(self.pictures) > max(MOST_FREE_PICTURES, self.n_bytes // PICTURE_BYTES):
+            raise DataError(f"the file of {self.n_bytes:,} bytes repeats its pictures; write each once")
 
     def _keep(self, part: np.ndarray) -> None:
         """Keep whole numbers of a byte as bytes: an eighth of what Parquet makes of them."""
         if part.dtype == object or (self.parts and part.shape[1:] != self.parts[0].shape[1:]):
-            raise DataError("the images differ in size or are no pictures; make them one size")
+            raise DataError(f"{self.where}: {NO_PICTURES}")
         if part.dtype.kind in "iu" and part.size and part.min() >= 0 and part.max() <= 255:
             part = part.astype(np.uint8)
         self.parts.append(part)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 BLOCK_BYTES = 8 << 20
+LEAST, MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 NUMBER_BYTES = b"0123456789.+-eE \n"
 
 
@@ -29,7 +30,9 @@ def parse_block(block: bytes, delimiter: bytes, n_columns: int) -> np.ndarray | 
         flat = np.fromstring(block.replace(b"\n", delimiter), np.int64 if whole else np.float64, sep=delimiter.decode())
     except (ValueError, DeprecationWarning):
         return None
-    return narrow(flat.reshape(n_rows, n_columns)) if flat.size == n_rows * n_columns else None
+    if flat.size != n_rows * n_columns or (whole and (flat.min() <= LEAST or flat.max() >= MOST)):  # cut to int64
+        return None
+    return narrow(flat.reshape(n_rows, n_columns))
 
 
 def narrow(table: np.ndarray) -> np.ndarray:

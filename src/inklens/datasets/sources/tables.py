@@ -14,6 +14,7 @@ from inklens.datasets.sources.plain import blocks, parse_block
 from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import existing, read_file
 from inklens.errors import DataError
+from inklens.names import whole_number
 from inklens.progress import Progress
 
 LABEL_NAMES = ("label", "class", "target", "digit", "y", "labels", "character")
@@ -22,7 +23,9 @@ DELIMITERS = ",;\t|"
 MAX_CSV_BYTES = 2 << 30
 MAX_PACKED_CSV_BYTES = 200 << 20
 MAX_COLUMNS = 1 << 20
+MAX_FIELD = 1 << 17  # characters, as Python's reader of CSV takes; where it does not read, nor does float()
 MOST_SHARED = 1 << 14
+LARGEST = float(np.finfo(np.float32).max)
 LINE = re.compile("[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 Table = list[list[str]] | np.ndarray  # fields of text, or (n_rows, n_columns) when all is plain numbers
@@ -90,14 +93,35 @@ def read_rows(text: str, *, delimiter: str = ",", name: str = "table") -> list[l
         return known.setdefault(field, field) if len(known) < MOST_SHARED else known.get(field, field)
 
     try:
-        return [[*map(shared, row)] for row in csv.reader(_lines(text), delimiter=delimiter) if row]
+        return [[*map(shared, row)] for row in csv.reader(_lines(text, delimiter, name), delimiter=delimiter) if row]
     except csv.Error as error:
         raise DataError(f"{name!r} is no readable CSV: {error}") from error
 
 
-def _lines(text: str) -> Iterator[str]:
+def _lines(text: str, delimiter: str, name: str) -> Iterator[str]:
     """Yield lines with their ends, by any convention."""
-    return (line[0] for line in LINE.finditer(text))
+    for match in LINE.finditer(text):
+        _check_line(match[0], delimiter, name)
+        yield match[0]
+
+
+def _check_line(line: str, delimiter: str, name: str) -> None:
+    """Refuse a line before it becomes a list: each of its fields takes ten times the room of its text."""
+    if len(line) > MAX_COLUMNS and line.count(delimiter) >= MAX_COLUMNS:
+        raise DataError(
+            f"{name!r} has a line of {line.count(delimiter) + 1:,} fields; at most {MAX_COLUMNS:,} are taken"
+        )
+    if len(line) > MAX_FIELD and (longest := _longest_field(line, delimiter)) > MAX_FIELD:
+        raise DataError(f"{name!r} has a field of {longest:,} characters; at most {MAX_FIELD:,} are taken")
+
+
+def _longest_field(line: str, delimiter: str) -> int:
+    longest, start = 0, 0
+    while start <= len(line) and longest <= MAX_FIELD:
+        end = line.find(delimiter, start)
+        end = len(line) if end < 0 else end
+        longest, start = max(longest, end - start), end + 1
+    return longest
 
 
 def _encoding(data: bytes) -> str:
@@ -115,6 +139,7 @@ def _read_table(text: str, path: Path) -> tuple[Table, list[str] | None]:
     text = text.lstrip("\r\n")
     first_line = text[: text.find("\n") + 1 or len(text)]
     delimiter = max(DELIMITERS, key=first_line.count)
+    _check_line(first_line, delimiter, str(path))
     rows: Table | None = _plain_numbers(text, first_line, delimiter)
     header = None
     if rows is not None and '"' not in first_line:
@@ -199,9 +224,11 @@ def _asked_column(asked: str, names: list[str], n_columns: int, path: Path) -> i
         return names.index(asked.strip().lower())
     if asked in ("first", "last"):
         return 0 if asked == "first" else n_columns - 1
-    if asked.isdecimal() and 1 <= int(asked) <= n_columns:
-        return int(asked) - 1
-    raise DataError(f"{str(path)!r} has no column {asked!r}; name one, or say first, last or a number to {n_columns}")
+    if number := whole_number(asked, n_columns):
+        return number - 1
+    raise DataError(
+        f"{str(path)!r} has no column {asked[:80]!r}; name one, or say first, last or a number to {n_columns}"
+    )
 
 
 def _label_likeness(rows: Table, column: int) -> float:
@@ -250,10 +277,12 @@ def _split_columns(
     pixels = np.empty((len(rows), len(kept)), np.float32)
     for i, row in enumerate(rows):
         try:
-            pixels[i] = [row[j] for j in kept]
-        except (ValueError, OverflowError) as error:
-            bad = next((j for j in kept if not _is_number(row[j])), column)
+            with np.errstate(over="raise"):
+                pixels[i] = [row[j] for j in kept]
+        except (ValueError, FloatingPointError) as error:
+            bad = next(j for j in kept if not _is_number(row[j]) or abs(float(row[j])) > LARGEST)
             raise DataError(
-                f"{where}: row {i + first_row}, column {bad + 1} is {row[bad][:40]!r}; every pixel must be a number"
+                f"{where}: row {i + first_row}, column {bad + 1} is {row[bad][:40]!r}; every pixel must be a number of "
+                f"at most {LARGEST:.1e}"
             ) from error
     return pixels, [row[column] for row in rows]
