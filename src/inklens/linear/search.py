@@ -128,7 +128,6 @@ def _stacked_in_row_space(problem: Problem, folds: list[Fold], grid: np.ndarray,
 def _of_columns(fits: StackedFits, point: StackedPoint, to_rows: np.ndarray, l2: float) -> StackedPoint:
     """Return fits in the space of the rows as those of the columns, with what is proven of these."""
     A = point.W[..., : len(to_rows)] @ to_rows
-    A -= A.mean(axis=2, keepdims=True) if fits.fit_intercept else 0.0
     W = np.asarray(A.reshape(-1, A.shape[2]) @ fits.X).reshape(*A.shape[:2], -1)
     ridge = np.full(W.shape[2], l2)
     if fits.fit_intercept:
