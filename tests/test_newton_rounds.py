@@ -27,10 +27,12 @@ LAYOUTS = {
 pytestmark = pytest.mark.skipif(library.active() == "numpy", reason="the compiled kernels are not built here")
 
 
-def made(layout="float64", n_classes=3, *, n=700, p=9, scale=1.0, l2=1.0, fit_intercept=True, n_threads=1, seed=0):
+def made(
+    layout="float64", n_classes=3, *, n=700, p=9, scale=1.0, l2=1.0, fit_intercept=True, n_threads=1, density=0.25
+):
     """Return a problem with a column that is constant; labels depend on the others."""
-    rng = np.random.default_rng(seed)
-    X = np.where(rng.random((n, p)) < 0.35, rng.integers(1, 200, (n, p)), 0.0)
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((n, p)) < density, rng.integers(1, 200, (n, p)), 0.0)
     X[:, p // 2] = 7.0
     scores = (X / 100.0) @ rng.normal(size=(p, n_classes))
     codes = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
@@ -103,7 +105,7 @@ def test_steps_that_are_too_long_are_shortened(monkeypatch):
 
 def test_rows_of_several_blocks_are_one(monkeypatch):
     monkeypatch.setattr(layouts, "MOST_ROWS", 256)
-    problem = made(scale=1 / 64)
+    problem = made(scale=1 / 64, density=0.6)  # so many are not packed
     assert len(problem.rows.blocks) == 3
     assert direct.goes_at_once(problem)
     found = at_once(problem)
@@ -125,7 +127,7 @@ def test_what_is_no_plain_ridge_goes_one_by_one():
 
 
 def test_rows_that_are_changed_are_noticed():
-    problem = made("float64")
+    problem = made("float64", density=0.6)
     values = problem.rows.blocks[0].exact.values
     values[3, 2] = np.nan
     with pytest.raises(DataError, match="changed"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.optimize import minimize
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
@@ -125,3 +126,47 @@ def test_scores_are_those_of_fits_one_by_one(scoring, monkeypatch):
     alone = SoftmaxRegressionCV(**made).fit(X, y)
     np.testing.assert_allclose(together.scores_, alone.scores_, atol=1e-3)
     assert together.C_ == alone.C_
+
+
+def wide_table(kind):
+    """Return fewer rows than columns: words of texts, or dense columns far from zero, with labels that they tell."""
+    rng = np.random.default_rng(4)
+    y = np.arange(90) % 3
+    X = rng.poisson(np.where(rng.random((3, 240)) < 0.2, 0.5, 0.05)[y]).astype(float)
+    if kind == "sparse":
+        return sparse.csr_array(X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1.0)), y
+    return X + rng.normal(3.0, 0.3, X.shape), y
+
+
+@pytest.mark.parametrize("kind", ["sparse", "dense"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_folds_of_more_columns_than_rows_go_together_and_are_proven_as_they_are(kind, fit_intercept, never_alone):
+    X, y = wide_table(kind)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, len(y))
+    problem, folds = problem_of(X, y, fit_intercept=fit_intercept, weights=weights), five_folds(len(y))
+    paths = search.fold_paths(problem, folds, GRID, 1e-6)
+    for fold, path in zip(folds[::2], paths[::2], strict=True):
+        part = problem.over(fold.train, weights=weights[fold.train])
+        for point, C in enumerate(GRID):
+            at = part.at(C)
+            proven = certificates.certify(at, path.coefs[point], path.intercepts[point])
+            assert path.gaps[point] <= 1e-6
+            assert (1.0 - path.gaps[point]) * proven.objective <= solve(at, tol=1e-9).objective
+            assert abs((1.0 - path.gaps[point]) * proven.objective - proven.lower_bound) <= 1e-7 * proven.objective
+
+
+def test_wide_folds_with_penalties_of_their_own_are_fitted_alone():
+    X, y = wide_table("dense")
+    problem = problem_of(X, y, factors=np.linspace(0.5, 2.0, X.shape[1]))
+    assert not search._is_wide(problem, 5)
+    assert search._is_wide(problem_of(X, y), 5)
+    paths = search.fold_paths(problem, five_folds(len(y))[:2], GRID[:2], 1e-4)
+    assert all((path.gaps <= 1e-4).all() for path in paths)
+
+
+def test_wide_rows_that_are_lost_beside_their_mean_are_proven_all_the_same():
+    """Products of rows far from zero tell nothing of what differs; such folds are fitted alone where that matters."""
+    X, y = wide_table("sparse")
+    far = X.toarray() + 1e6
+    paths = search.fold_paths(problem_of(far, y), five_folds(len(y))[:2], np.array([1.0]), 1e-4)
+    assert all((path.gaps <= 1e-4).all() for path in paths)

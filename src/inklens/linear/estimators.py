@@ -365,7 +365,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return rows, y
         if isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and _is_plain(X, y):
             self.n_features_in_ = X.shape[1]
-            vars(self).pop("feature_names_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
             return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
         y = arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y)
         X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)

@@ -113,7 +113,7 @@ def taken_at_once(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol
             return
         n_taken = len(found.steps)
         for number, step in enumerate(found.steps):
-            before, after, gap = found.told[number, 0], *found.told[number + 1, :2].tolist()
+            before, after, gap = (float(value) for value in (*found.told[number, :1], *found.told[number + 1, :2]))
             start, (coef, intercept) = (coef, intercept), _parts(found.points[number + 1])
             stalled = 0 if after < before * (1.0 - 1e-14) else stalled + 1
             dual = None if gap <= SURELY * tol * after else DualPoint(*start, *_parts(step))

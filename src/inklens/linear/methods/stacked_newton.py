@@ -36,10 +36,13 @@ class StackedPoint:
 
 
 class StackedNewton:
-    """Fits in a row on the same rows, each from where the one before ended."""
+    """Fits in a row on the same rows, each from where the one before ended.
 
-    def __init__(self, fits: StackedFits) -> None:
-        self.fits = fits
+    `squares` (n_features,) is the diagonal of X'X where its columns are orthogonal: it preconditions alone.
+    """
+
+    def __init__(self, fits: StackedFits, squares: np.ndarray | None = None) -> None:
+        self.fits, self.squares = fits, squares
         n_fits, n_features, n = len(fits.weights), fits.X.shape[1], fits.n_classes - 1
         self.basis = _basis(fits.n_classes)
         self.first, self.second = np.tril_indices(n_features)
@@ -148,8 +151,14 @@ class StackedNewton:
         return np.asarray(self.basis.T @ back + ridge * direction)
 
     def _preconditioner(self, proba: np.ndarray, ridge: np.ndarray) -> np.ndarray:
-        """Return the inverse of X'diag(c p_k (1 - p_k))X + ridge of each class, from the mean over the folds."""
+        """Return the inverse of X'diag(c p_k (1 - p_k))X + ridge of each class, from the mean over the folds.
+
+        Of orthogonal columns it is a diagonal, from the mean over the rows, too, (n_classes, n_features).
+        """
         X = self.fits.X
+        if self.squares is not None:
+            curvature = (self.fits.weights[:, None] * proba * (1.0 - proba)).mean(axis=(0, 2))
+            return np.asarray(1.0 / (curvature[:, None] * self.squares + ridge + np.finfo(float).tiny))
         mean = (self.fits.weights[:, None] * proba * (1.0 - proba)).mean(axis=0)
         columns, spread = np.ascontiguousarray(X.T), np.empty(X.T.shape)
         grams = np.empty((len(mean), len(spread), len(spread)))
@@ -163,6 +172,8 @@ class StackedNewton:
 
     def _preconditioned(self, inverse: np.ndarray, V: np.ndarray) -> np.ndarray:
         W = self.basis @ V
+        if inverse.ndim == 2:
+            return np.asarray(self.basis.T @ (W * inverse))
         return np.asarray(self.basis.T @ np.moveaxis(np.moveaxis(W, 1, 0) @ inverse, 0, 1))
 
     def _solved(self, proba: np.ndarray, gradient: np.ndarray, ridge: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 from scipy.special import entr, xlog1py
 
 from inklens.linear.proofs.certificates import SURE_OF_SCORES, gamma
@@ -21,7 +22,7 @@ from inklens.linear.proofs.certificates import SURE_OF_SCORES, gamma
 class StackedFits:
     """Rows and labels that fits share, and each fit's own weights."""
 
-    X: np.ndarray
+    X: np.ndarray | sparse.csr_array
     codes: np.ndarray
     weights: np.ndarray
     n_classes: int
@@ -35,7 +36,8 @@ class StackedFits:
     @cached_property
     def farthest(self) -> np.ndarray:
         """The largest |x_ij| of each column, (n_features,)."""
-        return np.asarray(np.abs(self.X).max(axis=0, initial=0.0))
+        largest = abs(self.X).max(axis=0)
+        return np.asarray(largest.toarray() if sparse.issparse(largest) else largest).ravel()
 
     @cached_property
     def totals(self) -> np.ndarray:
