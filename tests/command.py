@@ -7,7 +7,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-HEAVY = ["inklens.cli.main", "inklens.displays", "inklens.tutorial.run", "inklens.evaluation", "inklens.explanations"]
+HEAVY = [
+    "inklens.cli.main",
+    "inklens.displays",
+    "inklens.tutorial.page",
+    "inklens.siblings.page",
+    "inklens.classroom.checking",
+    "inklens.classroom.homework",
+    "inklens.notebook.lesson",
+]
 CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
 
 
