@@ -94,7 +94,7 @@ def beside(options) -> str:
 
 
 def losses(options) -> str:
-    """Kill, or stop, one of two workers at a random moment of many fits, each on a cluster of its own."""
+    """Kill, or stop, one of two workers at a random moment of many fits; killed ones come back for the next fit."""
     from inklens import cluster
 
     X, y = digits()
@@ -102,15 +102,18 @@ def losses(options) -> str:
         rows = on(client, X)
         fits = [solved(rows, y, "L1") for _ in range(options.repeats)]
         rows.close()
-    expected, usual = bits(fits[0][0]), min(seconds for _, seconds in fits)
-    blows = [("killed", signal.SIGKILL, options.kills), ("stopped", signal.SIGSTOP, options.stops)]
+        expected, usual = bits(fits[0][0]), min(seconds for _, seconds in fits)
+        killed = [struck(client, X, y, usual, seed, signal.SIGKILL) for seed in range(options.kills)]
+    stopped = []
+    for seed in range(options.stops):
+        with cluster.opened("local:2") as client:
+            stopped.append(struck(client, X, y, usual, seed, signal.SIGSTOP))
     lines = []
-    for what, blow, n_fits in blows:
-        found = [struck(X, y, usual, seed, blow) for seed in range(n_fits)]
+    for what, found in [("killed", killed), ("stopped", stopped)]:
         more = [seconds - usual for _, seconds, _ in found]
         same = sum(got == expected for got, _, _ in found)
         reading = np.median([reading for _, _, reading in found])
-        lines.append([what, n_fits, same, f"{np.median(more):.2f}", f"{max(more):.2f}", f"{reading:.2f}"])
+        lines.append([what, len(found), same, f"{np.median(more):.2f}", f"{max(more):.2f}", f"{reading:.2f}"])
         say(*lines[-1])
     head = ["worker", "fits", "the same bits", "s more, median", "most", "reading all rows, s"]
     lead = (
@@ -119,30 +122,29 @@ def losses(options) -> str:
     return f"{lead}:\n\n{table(head, lines)}"
 
 
-def struck(X, y, usual, seed, blow):
+def struck(client, X, y, usual, seed, blow):
     """Return the bits of a fit that loses a worker (None where it failed), its seconds, and those of reading rows."""
-    from inklens import cluster
     from inklens.linear.driver import FitLost
 
     rng, found = np.random.default_rng(seed), None
-    with cluster.opened("local:2") as client:
-        began = time.perf_counter()
-        rows = on(client, X)
-        reading = time.perf_counter() - began
-        victim = int(rng.choice(pids(client)))
-        timer = threading.Timer(rng.uniform(0.0, usual), os.kill, (victim, blow))
-        timer.start()
-        began = time.perf_counter()
-        try:
-            found = bits(solved(rows, y, "L1")[0])
-        except FitLost as error:
-            say(error)
-        seconds = time.perf_counter() - began
-        timer.cancel()
-        rows.close()
-        if blow == signal.SIGSTOP:
-            os.kill(victim, signal.SIGKILL)  # so that the cluster can close
-    say(blow.name, seed, f"{seconds:.2f} s")
+    client.wait_for_workers(2)
+    began = time.perf_counter()
+    rows = on(client, X)
+    reading = time.perf_counter() - began
+    victim = int(rng.choice(pids(client)))
+    timer = threading.Timer(rng.uniform(0.0, usual), os.kill, (victim, blow))
+    timer.start()
+    began = time.perf_counter()
+    try:
+        found = bits(solved(rows, y, "L1")[0])
+    except FitLost as error:
+        say(error)
+    seconds = time.perf_counter() - began
+    timer.cancel()
+    rows.close()
+    if blow == signal.SIGSTOP:
+        os.kill(victim, signal.SIGKILL)  # so that the cluster can close
+    say(blow.name, seed, f"{seconds:.2f} s, {rows.traffic.n_lost} lost")
     return found, seconds, reading
 
 

@@ -3,6 +3,7 @@
 Rows of the robustness table: X1 to X10.
 """
 
+import asyncio
 import os
 import signal
 import time
@@ -409,6 +410,26 @@ def test_a_worker_that_leaves_while_rows_are_read_is_lost_once(moment, monkeypat
     np.testing.assert_array_equal(rows.dense(), X)
     rows.close()
     own.close()
+
+
+def test_a_busy_worker_is_waited_for_longer_each_time_that_it_seems_lost(inside, monkeypatch):
+    known = keeper.known
+
+    async def slowly(self):
+        await asyncio.sleep(0.5)
+        return True
+
+    def late(rows):
+        time.sleep(1.5 if (rows.dense()[0] == X[0]).all() else 0.0)
+        return known(rows)
+
+    monkeypatch.setattr(keeper.Keeper, "ping", slowly)
+    monkeypatch.setattr(keeper, "known", late)
+    for name, value in {"PING_SECONDS": 0.25, "LEAST_DEADLINE": 0.2, "CHANCE_SECONDS": 0.0, "MOST_LOSSES": 3}.items():
+        monkeypatch.setattr(shards, name, value)
+    rows = remote(inside)
+    np.testing.assert_array_equal(rows.dense(), X)
+    rows.close()
 
 
 def test_who_is_there_reads_lost_shards_until_it_has_twice_its_share(inside):

@@ -30,7 +30,8 @@ Call: TypeAlias = Any  # an actor's answer to be; distributed has no types
 
 LEAST_DEADLINE = 5.0  # seconds
 DEADLINE_RATIO = 8.0  # of a call's deadline to the slowest answer of its kind, row for row
-PING_SECONDS = 1.0  # within which a worker that is late has to say that it runs
+PING_SECONDS = 1.0  # within which a worker that is late has to say that it runs,
+PATIENCE = 4.0  # and so many times as long for each time that its shards were lost in a row: computers may be busy
 MOST_SECONDS = 3600.0  # for one answer, however alive its worker is
 START_SECONDS = 30.0  # for a keeper to start
 SCHEDULER_SECONDS = 5.0  # within which the scheduler has to answer,
@@ -233,14 +234,14 @@ class Shards:
         n_rows = sum(self.known[number].n_samples for number in mine)
         most = max(LEAST_DEADLINE, DEADLINE_RATIO * n_rows * self._pace.get(kind, 0.0))
         try:
-            answer = self._waited(address, call, most)
+            answer = self._waited(address, mine, call, most)
         except LOST:
             self._lose(address)
             return None
         self._pace[kind] = max(self._pace.get(kind, 0.0), answer.seconds / max(1, n_rows))
         return answer
 
-    def _waited(self, address: str, call: Call, most: float) -> Answer:
+    def _waited(self, address: str, mine: list[int], call: Call, most: float) -> Answer:
         """Return the answer of a call; raise one of LOST when there will be none."""
         if call is None:
             raise OSError(f"no keeper at {address}")
@@ -252,15 +253,16 @@ class Shards:
             except TimeoutError:
                 if address not in self._workers():
                     raise OSError(f"the worker {address} has gone") from None
-                if left <= cluster.LOOK_SECONDS and not self._breathes(address):
+                if left <= cluster.LOOK_SECONDS and not self._breathes(address, mine):
                     raise
         raise TimeoutError(f"{address} took more than {MOST_SECONDS:.0f} s for one answer")
 
-    def _breathes(self, address: str) -> bool:
+    def _breathes(self, address: str, mine: list[int]) -> bool:
         """Tell whether a worker answers at all, though it computes."""
+        seconds = PING_SECONDS * PATIENCE ** max(self._n_losses[number] for number in mine)
         try:
             with self._direct.as_current():
-                return bool(self._places[address].keeper.ping().result(timeout=PING_SECONDS))  # type: ignore[attr-defined]
+                return bool(self._places[address].keeper.ping().result(timeout=seconds))  # type: ignore[attr-defined]
         except LOST:
             return False
 
@@ -388,7 +390,7 @@ class Shards:
             except TimeoutError:
                 if future.status == "error":  # the computation's own
                     raise
-                if not self._breathes(address):
+                if not self._breathes(address, [number]):
                     self._lose(address)
                     return None
             except InklensError:
