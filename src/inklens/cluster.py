@@ -42,8 +42,8 @@ def dask_setup(worker):
     process_is_ours()
 """
 # Dask has workers give memory back at every turn, and look for what they do a hundred times a second: with these, a
-# worker takes a quarter less CPU time for reading pictures. Every process of a cluster looks at its own pace fifty times
-# a second and at its memory ten times, and the scheduler at who could take whose work: a tenth of a core for three.
+# worker takes a quarter less CPU time for reading pictures. Every process of a cluster looks at its own pace fifty
+# times a second and at its memory ten times, and the scheduler at who could take whose work: a tenth of a core in all.
 SPARING = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": str(64 << 20),  # bytes
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # bytes; the largest that glibc takes
