@@ -310,6 +310,7 @@ def test_numbers_are_labels_no_wider_than_they_are_written(numbers):
         ('label,x\n"' + "9" * 140_000 + '",1\n', "field of 140,|no readable CSV"),
         ("label,x\n1," + "9" * 2_000_000 + "\n", "a field of 2,000,001 characters"),
         ("label\n1\n2\n", "1 columns"),
+        ("1," * 1_100_000 + "1\n", "has a line of 1,100,001 fields"),
         ("id,label\n0,a\n1,b\n2,a\n", "no column is left for pixels"),
         ("id,label\n0,a\nx,b\n", "every pixel must be a number"),
     ],
