@@ -15,6 +15,7 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from importlib.util import find_spec
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -42,8 +43,8 @@ def dask_setup(worker):
     process_is_ours()
 """
 # Dask has workers give memory back at every turn, and look for what they do a hundred times a second: with these, a
-# worker takes a quarter less CPU time for reading pictures. Every process of a cluster looks at its own pace fifty
-# times a second and at its memory ten times, and the scheduler at who could take whose work: a tenth of a core in all.
+# worker takes a quarter less CPU time for reading pictures. Every process of a cluster looks at its pace fifty times a
+# second, and at its memory ten times, which took a tenth of a core where three processes had nothing to do.
 SPARING = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": str(64 << 20),  # bytes
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # bytes; the largest that glibc takes
@@ -331,15 +332,14 @@ def result_of(future: "Future", address: str, workers: Callable[[], Container[st
     TimeoutError
         It is there, and has not answered within `most_seconds`.
     """
-    began = time.monotonic()
-    while (left := began + most_seconds - time.monotonic()) > LOOK_SECONDS:
-        with suppress(TimeoutError):
-            return future.result(timeout=LOOK_SECONDS)
-        if future.status == "error":  # a timeout of the task's own
-            break
+    done, ends = Event(), time.monotonic() + most_seconds
+    future.add_done_callback(lambda _: done.set())  # `result` with a short timeout may lose what comes just then
+    while not done.wait(min(LOOK_SECONDS, max(0.0, ends - time.monotonic()))):
         if address not in workers():
             raise WorkerGoneError(f"the worker {address} has gone")
-    return future.result(timeout=max(left, 0.0))
+        if time.monotonic() >= ends:
+            raise TimeoutError(f"the worker {address} has not answered within {most_seconds:g} s")
+    return future.result(timeout=max(LOOK_SECONDS, ends - time.monotonic()))
 
 
 def _answer(client: "Client", address: str, future: "Future") -> Facts:
