@@ -258,7 +258,7 @@ def test_a_start_at_the_optimum_ends_there():
     problem = problem_of(X, codes, weights, PENALTIES["l1"])
     best = solve(problem, tol=1e-9)
     again = solve(problem, tol=1e-6, start=(best.coef, best.intercept))
-    assert again.n_iter == 1
+    assert again.n_iter <= 2  # rounds that find nothing, and one that proves it
     assert again.objective <= best.objective * (1.0 + 1e-9)
 
 
@@ -276,6 +276,7 @@ def test_dummies_that_add_up_and_columns_that_agree_are_certified(penalty):
 def test_very_many_rows_start_near_the_optimum_of_some(monkeypatch):
     X, codes, weights = table(n_samples=8_000)
     problem = problem_of(X, codes, weights, PENALTIES["l1"])
+    monkeypatch.setattr(thresholded, "goes_at_once", lambda problem: False)
     whole = solve(problem, tol=1e-6)
     monkeypatch.setattr(prox_newton, "SUBSAMPLE_ROWS", 500)
     monkeypatch.setattr(prox_newton, "ROWS_PER_COEFFICIENT", 1)
@@ -307,6 +308,7 @@ def test_models_that_stay_unsolved_are_left_to_others(monkeypatch):
         return v, gradient, 10.0
 
     monkeypatch.setattr(thresholded, "minimise", rough)
+    monkeypatch.setattr(thresholded, "goes_at_once", lambda problem: False)
     assert len(list(thresholded.iterates(problem, np.zeros((3, 9)), np.zeros(3), 1e-6))) == thresholded.MAX_UNSOLVED
     assert solve(problem, tol=1e-6).status == "certified"
 

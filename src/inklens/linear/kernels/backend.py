@@ -116,6 +116,16 @@ class Rounds(NamedTuple):
     n_readings: int  # of all rows
 
 
+class LastRound(NamedTuple):
+    """Where rounds under thresholds end."""
+
+    coef: np.ndarray  # (n_classes, n_features)
+    intercept: np.ndarray
+    objective: float
+    n_rounds: int
+    n_readings: int  # of all rows
+
+
 class NewtonRounds(Protocol):
     """Newton's steps by a factor of the whole Hessian (`methods/direct.py`), some rounds in one call."""
 
@@ -137,6 +147,29 @@ class NewtonRounds(Protocol):
 
         `place` (q,) int64 are the columns that move, n_features for the intercept, `l2` (q,) their penalties, 0 for
         the intercept. There are less rounds than `n_rounds`, too, where rounding leaves a Hessian indefinite.
+        """
+
+    def take_thresholded(
+        self,
+        storage: Storage,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        codes: np.ndarray,
+        weights: np.ndarray,
+        place: np.ndarray,
+        l1: np.ndarray,
+        l2: np.ndarray,
+        *,
+        first: int,
+        fit_intercept: bool,
+        n_rounds: int,
+        tol: float,
+        n_threads: int = 1,
+    ) -> LastRound:
+        """Return the point after the last of the steps of `methods/thresholded.py` that are worth taking.
+
+        They end with one that promised less than `tol` times the objective. `place` (q,) int64 are the columns that
+        move, of the classes from `first` on, `l1` and `l2` (q,) their penalties.
         """
 
 

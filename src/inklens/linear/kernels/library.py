@@ -34,7 +34,7 @@ FUNCTIONS = (  # that the package calls: a library that lacks one was built from
     "gram_descent", "group_descent", "threshold_descent", "factor_size", "factor_face", "solve_factored",
     "solve_lanes", "solve_many", "dual_lanes", "dual_squares", "dual_epoch", "column_descent", "flows_f32",
     "flows_f64", "residual_f32", "residual_f64", "entropies_f32", "entropies_f64", "moved_f32", "moved_f64",
-    "newton_rounds",
+    "newton_rounds", "thresholded_rounds",
 )  # fmt: skip
 
 CFunction = Callable[..., int]

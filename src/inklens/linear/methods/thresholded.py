@@ -10,6 +10,9 @@ With the Laplacian L of the classes' pairs (`direct.py`), and the intercepts' pa
 
 where the best intercepts follow the coefficients. Coordinates are (class, feature) pairs, classes outside: n of them.
 Of two classes under the penalty of one row (`of_one_row`) only the second moves.
+
+The smallest tables have all rounds but the last in one call (`thresholded_rounds.c`), which is trusted with nothing: a
+round of this module starts anew from its point, and the proof is made from there.
 """
 
 from collections.abc import Iterator
@@ -18,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from inklens.linear import deadline, memory
-from inklens.linear.methods import accuracy, direct
+from inklens.linear.kernels.backend import LastRound
+from inklens.linear.methods import accuracy, costs, direct
 from inklens.linear.methods.direct import pairs_of, solve_positive
 from inklens.linear.methods.face_descent import Quadratic, minimise
 from inklens.linear.methods.iterate import Iterate
@@ -27,6 +31,7 @@ from inklens.linear.methods.method import accuracy_of
 from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.prox_newton import SUBSAMPLE_TOL, end_of, on_some_rows
+from inklens.linear.problem.penalties import ElasticNet, Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint
 
@@ -80,7 +85,15 @@ def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: flo
         some = on_some_rows(problem)
         if some is not None:
             coef, intercept = end_of(iterates(some, coef, intercept, SUBSAMPLE_TOL))
-    point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, np.float64)
+    coef = np.where(problem.free, coef, 0.0)
+    n_taken = direct.ROUNDS_AT_ONCE if goes_at_once(problem) else 0
+    while n_taken == direct.ROUNDS_AT_ONCE:
+        last = taken_at_once(problem, coef, intercept, tol)
+        if not np.isfinite(last.objective):  # rows that were changed, which a pass of its own will say
+            break
+        coef, intercept, n_taken = last.coef, last.intercept, last.n_rounds
+        yield Iterate(coef, intercept, last.objective, np.inf, None)
+    point = Point.of(problem, coef, intercept, np.float64)
     while n_unsolved < MAX_UNSOLVED and n_stalled < MAX_STALLED_ROUNDS:
         deadline.check()
         start, before = point, point.objective(penalty)
@@ -99,6 +112,31 @@ def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: flo
         point = point.without_scores(problem)  # a proof wants the memory
         del start, whole
         yield Iterate(point.coef, point.intercept, after, gap, dual)
+
+
+def goes_at_once(problem: Problem) -> bool:
+    """Tell whether rounds fit into one call: coefficients are few, and rows take little time."""
+    penalty = problem.penalty
+    if not isinstance(penalty, ElasticNet) or problem.offset is not None or not problem.rows.takes_rounds:
+        return False
+    n_moving = (problem.n_classes - n_held(penalty)) * int(np.count_nonzero(problem.free))
+    return 0 < n_moving <= direct.MOST_AT_ONCE and costs.direct_seconds(problem) <= direct.LONGEST_AT_ONCE
+
+
+def taken_at_once(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> LastRound:
+    """Return where up to ROUNDS_AT_ONCE steps lead: close to the optimum, which a step in Python proves."""
+    columns, penalty = np.flatnonzero(problem.free), problem.penalty
+    assert isinstance(penalty, ElasticNet)
+    l1, l2 = (np.broadcast_to(size, problem.free.shape)[columns].astype(float) for size in (penalty.l1, penalty.l2))
+    return problem.rows.thresholded_rounds(
+        (coef, intercept), problem.codes, problem.weights, columns, (l1, l2), first=n_held(penalty),
+        fit_intercept=problem.fit_intercept, n_rounds=direct.ROUNDS_AT_ONCE, tol=tol,
+    )  # fmt: skip
+
+
+def n_held(penalty: Penalty) -> int:
+    """Return how many of the first classes have no coefficients that move."""
+    return 0 if penalty.held is None else 1
 
 
 def newton_step(problem: Problem, point: Point, tol: float) -> tuple[Step, Left]:
@@ -127,7 +165,7 @@ def newton_step(problem: Problem, point: Point, tol: float) -> tuple[Step, Left]
 def model_at(problem: Problem, point: Point) -> tuple[Model, tuple[np.ndarray, np.ndarray]]:
     """Return the model at a point, and the classes (n_moving, 1) and columns (q,) that may move."""
     penalty, n_classes, n_features = problem.penalty, problem.n_classes, problem.rows.n_features
-    columns, first = np.flatnonzero(problem.free), 0 if penalty.held is None else 1
+    columns, first = np.flatnonzero(problem.free), n_held(penalty)
     moving = np.arange(first, n_classes)[:, None], columns
     l1, l2 = (np.broadcast_to(size, n_features)[columns].astype(float) for size in (penalty.l1, penalty.l2))
     grams, q = problem.rows.edge_grams(point.at.proba, problem.weights), len(columns)

@@ -25,7 +25,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, Rounds, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, LastRound, LossPass, PairColumns, Rounds, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, in_one_piece, select, single, take
@@ -449,6 +449,32 @@ class Rows:
         for values in (found.points, found.steps):
             values[:, :-1] /= self.scale
         return found
+
+    def thresholded_rounds(
+        self,
+        start: tuple[np.ndarray, np.ndarray],
+        codes: np.ndarray,
+        weights: np.ndarray,
+        place: np.ndarray,
+        sizes: tuple[np.ndarray, np.ndarray],
+        *,
+        first: int,
+        fit_intercept: bool,
+        n_rounds: int,
+        tol: float,
+    ) -> LastRound:
+        """Return where Newton's steps under thresholds `sizes` (l1, l2) lead, where `takes_rounds`."""
+        storage = self._in_one_piece
+        assert storage is not None
+        taker = storage.backend.rounds
+        assert taker is not None
+        found = taker.take_thresholded(
+            storage, start[0] * self.scale, start[1], codes, weights, place, sizes[0] / self.scale,
+            sizes[1] / self.scale**2, first=first, fit_intercept=fit_intercept, n_rounds=n_rounds, tol=tol,
+            n_threads=self._threads(start[0].shape[0]),
+        )  # fmt: skip
+        self.n_passes += found.n_readings + found.n_rounds
+        return found._replace(coef=found.coef / self.scale)
 
     @property
     def n_added(self) -> int:
