@@ -1,12 +1,13 @@
 """Laws of the driver: what it keeps of the points that a method yields, and what their bounds are about."""
 
 import numpy as np
+import pytest
 
 from inklens import SoftmaxRegression
 from inklens.linear import driver
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
-from inklens.linear.problem.penalties import ElasticNet
+from inklens.linear.problem.penalties import ElasticNet, GroupLasso
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
 
@@ -59,3 +60,23 @@ def test_passes_are_those_of_the_fit():
     first, second = (SoftmaxRegression().fit(rows, y) for _ in range(2))
     assert first.n_passes_ == second.n_passes_ > 0.0
     assert first.history_[-1][1] == second.history_[-1][1]
+
+
+STARTED = [ElasticNet(0.0, 1.0), ElasticNet(0.0, 0.0), ElasticNet(1.0, 0.0), GroupLasso(1.0, 0.0)]
+
+
+@pytest.mark.parametrize("penalty", STARTED)
+@pytest.mark.parametrize("shape", [(90, 5, 3), (30, 120, 3)])
+def test_any_start_leads_to_the_optimum(penalty, shape):
+    """What all classes share of a start is invisible to the loss, and to every Newton direction of a smooth penalty."""
+    n, p, n_classes = shape
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(n, p)), np.arange(n) % n_classes
+    problem = Problem(Rows.of(X), codes, np.ones(n), n_classes, penalty)
+    best = driver.solve(problem, tol=1e-6)
+    for size in (0.1, 30.0):
+        start = rng.normal(size=(n_classes, p)) + size, rng.normal(size=n_classes)
+        found = driver.solve(problem, tol=1e-6, start=start)
+        assert found.status == best.status
+        if best.status != "separated":  # else there is none
+            assert found.objective == pytest.approx(best.objective, rel=2e-6)

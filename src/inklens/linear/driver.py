@@ -205,8 +205,8 @@ def _prepared(
     """Return the run of a fit, its method and where that starts."""
     if start is None:
         start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
-    else:  # of a constant column the methods see no gradient: weight of other rows would stay there for ever
-        start = problem.penalty.feasible(np.where(problem.free, start[0], 0.0)), start[1]
+    else:
+        start = _begun(problem, start[0]), start[1]
     began = time.perf_counter()
     as_given, conditioning = problem, Conditioning.of(problem)
     if conditioning is not None:
@@ -216,6 +216,15 @@ def _prepared(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
     )
     return _Run(problem, tol, best, conditioning, began, time_budget, as_given), method, start
+
+
+def _begun(problem: Problem, coef: np.ndarray) -> np.ndarray:
+    """Return a start without what no step would take away: weight of constant columns, and what classes share.
+
+    The loss feels neither; where the penalty is smooth every Newton direction sums to zero over the classes.
+    """
+    coef = problem.penalty.feasible(np.where(problem.free, coef, 0.0))
+    return coef - coef.mean(axis=0) if problem.penalty.is_smooth else coef
 
 
 class _Run:
