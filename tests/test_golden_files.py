@@ -2,7 +2,8 @@
 
 Since then frames are measured in double precision before they are deskewed, which moved what models on upright pixels
 and strokes answer in the sixth digit; their numbers were recorded again. Those of the reader that ships were recorded
-again when it had learned of the allographs.
+again when it had learned of the allographs. Pixels are exact; upright pixels and strokes are computed in float32, whose
+last digit is another on processors with other instructions.
 """
 
 import json
@@ -21,6 +22,11 @@ RECORDED = json.loads((GOLDEN / "recorded.json").read_text(encoding="utf-8"))
 FILES = sorted(RECORDED.keys() - {"shipped"})
 
 
+def same(recorded, model: DigitReader):
+    """Return what is as good as the recorded numbers, for the features that a model is fed."""
+    return pytest.approx(np.array(recorded), rel=1e-11 if model.features == "pixels" else 1e-5, abs=1e-12)
+
+
 @pytest.fixture(autouse=True)
 def beside_the_data(monkeypatch):
     monkeypatch.chdir(GOLDEN)
@@ -34,7 +40,7 @@ def test_every_file_is_recorded():
 def test_answers_are_the_recorded_ones(name):
     model = load_reader() if name == "shipped" else DigitReader.load(f"{name}.inklens")
     frames = load_dataset(RECORDED[name]["data"]).X[:3].reshape(3, *model.image_shape) / 255
-    assert model.predict_proba(frames) == pytest.approx(np.array(RECORDED[name]["proba"]), rel=1e-12)
+    assert model.predict_proba(frames) == same(RECORDED[name]["proba"], model)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -46,8 +52,9 @@ def test_writing_again_gives_the_same_bytes(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_certificates_hold(name):
-    found, recorded = verify(DigitReader.load(f"{name}.inklens")), RECORDED[name]
+    model, recorded = DigitReader.load(f"{name}.inklens"), RECORDED[name]
+    found = verify(model)
     assert found.holds
     assert found.separated == recorded["separated"]
-    assert found.objective == pytest.approx(recorded["objective"], rel=1e-10)
-    assert found.lower_bound == pytest.approx(recorded["lower_bound"], rel=1e-8, abs=1e-8)
+    assert found.objective == same(recorded["objective"], model)
+    assert found.lower_bound == pytest.approx(recorded["lower_bound"], rel=1e-6, abs=1e-8)

@@ -99,10 +99,10 @@ def test_the_digits_of_a_page_are_counted_in_reading_order(folder, reader):
         assert (chosen.reading.label, chosen.notes) == (label, [])
     code, out, error = run("explain", page)
     assert code == 0
-    assert out.splitlines()[0].endswith(f": {ROWS[0][0]}")
+    assert out.splitlines()[0].endswith(f" is read as {ROWS[0][0]}")
     assert "6 digits found, number 1" in error
     assert "--digit N" in error
-    assert run("explain", page, "--digit", "5")[1].splitlines()[0].endswith(f": {ROWS[1][1]}")
+    assert run("explain", page, "--digit", "5")[1].splitlines()[0].endswith(f" is read as {ROWS[1][1]}")
     with pytest.raises(ParameterError, match="from 1 to 6, got 7"):
         choose_digit(page, reader=reader, number=7)
 
