@@ -8,7 +8,7 @@ import pytest
 from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
-settings.register_profile("inklens", deadline=None)  # a busy machine is no failure
+settings.register_profile("inklens", deadline=None, max_examples=60)  # a busy machine is no failure
 settings.register_profile("quick", settings.get_profile("inklens"), max_examples=30)  # each run draws others
 settings.load_profile("inklens")
 

@@ -7,6 +7,7 @@ last digit is another on processors with other instructions.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,12 @@ def test_certificates_hold(name):
     assert found.separated == recorded["separated"]
     assert found.objective == same(recorded["objective"], model)
     assert found.lower_bound == pytest.approx(recorded["lower_bound"], rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not RECORDED[name]["separated"]])
+def test_what_is_not_proven_does_not_hold(name):
+    model = DigitReader.load(f"{name}.inklens")
+    found = verify(model)
+    assert not verify(replace(model, coef=model.coef * 1.01)).holds
+    claimed = {**model.recorded("fit"), "lower_bound": found.objective * (1.0 + 2.0 * found.tolerance)}
+    assert not verify(replace(model, provenance={**model.provenance, "fit": claimed})).holds

@@ -369,7 +369,8 @@ def most():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 before = most()
-solution = solve(Problem(Rows.of(X, scale=1 / 255), codes, np.ones(len(X)), 10, penalty_of(float(sys.argv[3]))))
+problem = Problem(Rows.of(X, scale=1 / 255), codes, np.ones(len(X)), 10, penalty_of(float(sys.argv[3])))
+solution = solve(problem, tol=1e-2)
 print(most() - before, solution.status)
 """
 

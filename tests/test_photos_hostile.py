@@ -8,7 +8,7 @@
 | I6 | truncated at every 1 % | D test_every_cut_is_an_error |
 | I7 | damaged PNGs | test_fourteen_damaged_pngs |
 | I8 | valid PNGs of every kind | test_every_kind_of_png |
-| I9 | fuzz | test_thousands_of_damaged_files_are_read_or_refused, D test_damaged_files_decode_or_fail_cleanly |
+| I9 | fuzz | test_many_damaged_files_are_read_or_refused, D test_damaged_files_decode_or_fail_cleanly |
 | I9 | any number of components | test_any_number_of_components_ends_in_a_frame |
 | I9 | endless chunks | test_specks_are_no_page, test_endless_chunks_and_scans_are_refused |
 | I10 | decoders that raise anything | test_whatever_a_decoder_raises_is_one_error |
@@ -443,10 +443,10 @@ def read_or_refused(reader, data):
 
 
 @pytest.mark.slow
-def test_thousands_of_damaged_files_are_read_or_refused():
+def test_many_damaged_files_are_read_or_refused():
     rng, reader, files = np.random.default_rng(0), load_reader(), list(small_files().values())
     assert all(read_or_refused(reader, data) for data in files)
-    answers = [read_or_refused(reader, damaged(files[i % len(files)], rng)) for i in range(2_000)]
+    answers = [read_or_refused(reader, damaged(files[i % len(files)], rng)) for i in range(800)]
     assert 0.1 < np.mean(answers) < 0.9  # some of each, or the damage is no test
 
 

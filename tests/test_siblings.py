@@ -50,7 +50,7 @@ PLAIN = {  # as anybody writes them
     "BernoulliNB": BernoulliNB(),
 }
 PATIENT = 240.0  # seconds; no budget of a test that is about something else
-TRAIN, TEST = 600, 200
+TRAIN, TEST = 300, 100
 
 
 @pytest.fixture(scope="module")
