@@ -72,7 +72,7 @@ def test_a_fit_that_stops_near_the_optimum_has_a_bound_as_near(job, name):
         if left <= 1e-4 * best.objective:
             break
     assert 0.0 < left <= 1e-4 * best.objective
-    assert stopped.objective - stopped.lower_bound <= 10.0 * left + 1e-9 * best.objective
+    assert stopped.objective - stopped.lower_bound <= 10.0 * left + 1e-7 * best.objective  # raw columns are rounded
 
 
 @pytest.mark.parametrize("name", ["l2", "elastic net"])

@@ -41,6 +41,7 @@ FINEST_SHARE = 0.1  # of the violation that costs a bound more than it may
 MIN_TOLERANCE = 1e-10  # thresholds: what float64 can tell
 CURVED_RATIO = 4.0  # of a dual point's gap to what the objective differs from the model by: both are of third order
 MAX_STALLED_ROUNDS = 3  # in which the objective does not fall
+AT_ONCE_TOL = 1e-8  # at most, of rounds in one call: they cost little beside one that is not
 MAX_UNSOLVED = 2  # models that keep a violation
 
 
@@ -130,7 +131,7 @@ def taken_at_once(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol
     l1, l2 = (np.broadcast_to(size, problem.free.shape)[columns].astype(float) for size in (penalty.l1, penalty.l2))
     return problem.rows.thresholded_rounds(
         (coef, intercept), problem.codes, problem.weights, columns, (l1, l2), first=n_held(penalty),
-        fit_intercept=problem.fit_intercept, n_rounds=direct.ROUNDS_AT_ONCE, tol=tol,
+        fit_intercept=problem.fit_intercept, n_rounds=direct.ROUNDS_AT_ONCE, tol=min(tol, AT_ONCE_TOL),
     )  # fmt: skip
 
 
