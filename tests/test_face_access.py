@@ -37,9 +37,12 @@ def show(face, view):
     face.settle()
 
 
-@pytest.mark.parametrize("width", SIZES)
 @pytest.mark.parametrize(
-    "look", ["light", *(pytest.param(look, marks=pytest.mark.slow) for look in ("dark", "forced"))]
+    ("look", "width"),  # colours do not depend on the width
+    [
+        *(("light", width) for width in SIZES),
+        *(pytest.param(look, 360, marks=pytest.mark.slow) for look in ("dark", "forced")),
+    ],
 )
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing(face, view, look, width):
