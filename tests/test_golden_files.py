@@ -25,7 +25,7 @@ FILES = sorted(RECORDED.keys() - {"shipped"})
 
 def same(recorded, model: DigitReader):
     """Return what is as good as the recorded numbers, for the features that a model is fed."""
-    return pytest.approx(np.array(recorded), rel=1e-11 if model.features == "pixels" else 1e-5, abs=1e-12)
+    return pytest.approx(np.array(recorded), rel=1e-12 if model.features == "pixels" else 4e-6, abs=1e-12)
 
 
 @pytest.fixture(autouse=True)
