@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.linear.arrays import Array
+from inklens.linear.kernels.rounds import NewtonRounds
 from inklens.linear.kernels.storage import Inspection, Storage
 
 SUMMED_AT_ONCE = 128  # terms of a sum whose rounding counts; `simplex.c` has the same
@@ -105,72 +106,6 @@ class RowVisitor(Protocol):
         state: DualAscentState,
     ) -> None:
         """Maximise the dual over each row's probabilities, in that order."""
-
-
-class Rounds(NamedTuple):
-    """Newton's points, one more than steps, each (n_features + 1, n_classes) with the intercept in the last row."""
-
-    points: np.ndarray  # (n_rounds + 1, n_features + 1, n_classes), the start first
-    steps: np.ndarray  # (n_rounds, n_features + 1, n_classes): whole ones, of which a share may have been taken
-    told: np.ndarray  # (n_rounds + 1, 3): objective, gap of the softmax, decrease that the step to there was to bring
-    n_readings: int  # of all rows
-
-
-class LastRound(NamedTuple):
-    """Where rounds under thresholds end."""
-
-    coef: np.ndarray  # (n_classes, n_features)
-    intercept: np.ndarray
-    objective: float
-    n_rounds: int
-    n_readings: int  # of all rows
-
-
-class NewtonRounds(Protocol):
-    """Newton's steps by a factor of the whole Hessian (`methods/direct.py`), some rounds in one call."""
-
-    def take(
-        self,
-        storage: Storage,
-        coef: np.ndarray,
-        intercept: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        place: np.ndarray,
-        l2: np.ndarray,
-        *,
-        n_rounds: int,
-        tol: float,
-        n_threads: int = 1,
-    ) -> Rounds:
-        """Return the points up to one whose gap is `tol` times the objective, or that falls no further.
-
-        `place` (q,) int64 are the columns that move, n_features for the intercept, `l2` (q,) their penalties, 0 for
-        the intercept. There are less rounds than `n_rounds`, too, where rounding leaves a Hessian indefinite.
-        """
-
-    def take_thresholded(
-        self,
-        storage: Storage,
-        coef: np.ndarray,
-        intercept: np.ndarray,
-        codes: np.ndarray,
-        weights: np.ndarray,
-        place: np.ndarray,
-        l1: np.ndarray,
-        l2: np.ndarray,
-        *,
-        first: int,
-        fit_intercept: bool,
-        n_rounds: int,
-        tol: float,
-        n_threads: int = 1,
-    ) -> LastRound:
-        """Return the point after the last of the steps of `methods/thresholded.py` that are worth taking.
-
-        They end with one that promised less than `tol` times the objective. `place` (q,) int64 are the columns that
-        move, of the classes from `first` on, `l1` and `l2` (q,) their penalties.
-        """
 
 
 class Backend(Protocol):

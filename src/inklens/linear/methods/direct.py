@@ -14,13 +14,15 @@ import numpy as np
 from scipy import linalg
 
 from inklens.linear import deadline, memory
+from inklens.linear.kernels.rounds import Start
 from inklens.linear.methods import costs
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import SUFFICIENT_SHARE, search
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.problem.penalties import ElasticNet
+from inklens.linear.problem.penalties import ElasticNet, Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, softmax_gap
+from inklens.linear.rows.at_once import smooth_rounds
 
 PRODUCTS_OF_A_STEP = 14.0  # with the Hessian, by conjugate gradients, its preconditioner counted
 UNPENALISED_RATIO = 4.0  # times as many without a penalty, where nothing bounds how ill a Hessian is conditioned
@@ -97,18 +99,26 @@ def goes_at_once(problem: Problem) -> bool:
     return has_ridge and 0 < n_unknowns <= MOST_AT_ONCE and costs.direct_seconds(problem) <= LONGEST_AT_ONCE
 
 
+def n_held(penalty: Penalty) -> int:
+    """Return how many of the first classes have no coefficients that move."""
+    return 0 if penalty.held is None else 1
+
+
+def start_of(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Start:
+    """Return what ROUNDS_AT_ONCE rounds in one call are told, of whatever penalty."""
+    columns, penalty = np.flatnonzero(problem.free), problem.penalty
+    l1, l2 = (np.broadcast_to(size, problem.free.shape)[columns].astype(float) for size in (penalty.l1, penalty.l2))
+    return Start(
+        np.where(problem.free, coef, 0.0), intercept, problem.codes, problem.weights, columns, l1, l2,
+        problem.fit_intercept, ROUNDS_AT_ONCE, tol, first=n_held(penalty),
+    )  # fmt: skip
+
+
 def taken_at_once(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield the points of rounds that a kernel takes, ROUNDS_AT_ONCE in one call; end where it takes no more."""
-    columns, n_features = np.flatnonzero(problem.free), problem.rows.n_features
-    place = np.append(columns, n_features) if problem.fit_intercept else columns
-    l2 = np.zeros(len(place))
-    l2[: len(columns)] = np.broadcast_to(problem.penalty.l2, n_features)[columns]
     stalled, n_taken = 0, ROUNDS_AT_ONCE
-    coef = np.where(problem.free, coef, 0.0)
     while n_taken:
-        found = problem.rows.newton_rounds(
-            (coef, intercept), problem.codes, problem.weights, place, l2, n_rounds=ROUNDS_AT_ONCE, tol=tol
-        )
+        found = smooth_rounds(problem.rows, start_of(problem, coef, intercept, tol))
         if not np.isfinite(found.told).all():  # rows that were changed, which a pass of its own will say
             return
         n_taken = len(found.steps)

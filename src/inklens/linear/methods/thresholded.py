@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from inklens.linear import deadline, memory
-from inklens.linear.kernels.backend import LastRound
+from inklens.linear.kernels.rounds import LastRound
 from inklens.linear.methods import accuracy, costs, direct
-from inklens.linear.methods.direct import pairs_of, solve_positive
+from inklens.linear.methods.direct import n_held, pairs_of, solve_positive
 from inklens.linear.methods.face_descent import Quadratic, minimise
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
@@ -31,9 +31,10 @@ from inklens.linear.methods.method import accuracy_of
 from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.prox_newton import SUBSAMPLE_TOL, end_of, on_some_rows
-from inklens.linear.problem.penalties import ElasticNet, Penalty
+from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint
+from inklens.linear.rows.at_once import thresholded_rounds
 
 SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
 FORCING_RATIO = 1e-3  # of a solution's KKT violation to the point's
@@ -126,18 +127,7 @@ def goes_at_once(problem: Problem) -> bool:
 
 def taken_at_once(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> LastRound:
     """Return where up to ROUNDS_AT_ONCE steps lead: close to the optimum, which a step in Python proves."""
-    columns, penalty = np.flatnonzero(problem.free), problem.penalty
-    assert isinstance(penalty, ElasticNet)
-    l1, l2 = (np.broadcast_to(size, problem.free.shape)[columns].astype(float) for size in (penalty.l1, penalty.l2))
-    return problem.rows.thresholded_rounds(
-        (coef, intercept), problem.codes, problem.weights, columns, (l1, l2), first=n_held(penalty),
-        fit_intercept=problem.fit_intercept, n_rounds=direct.ROUNDS_AT_ONCE, tol=min(tol, AT_ONCE_TOL),
-    )  # fmt: skip
-
-
-def n_held(penalty: Penalty) -> int:
-    """Return how many of the first classes have no coefficients that move."""
-    return 0 if penalty.held is None else 1
+    return thresholded_rounds(problem.rows, direct.start_of(problem, coef, intercept, min(tol, AT_ONCE_TOL)))
 
 
 def newton_step(problem: Problem, point: Point, tol: float) -> tuple[Step, Left]:

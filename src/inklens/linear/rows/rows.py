@@ -25,7 +25,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import ColumnVisitor, LastRound, LossPass, PairColumns, Rounds, RowVisitor
+from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.kernels.storage import DENSE, Inspection, Storage, in_one_piece, select, single, take
@@ -198,11 +198,11 @@ class Rows:
 
     @property
     def takes_rounds(self) -> bool:
-        """Whether `newton_rounds` has something that takes them: for rows in one piece of memory."""
-        return self._in_one_piece is not None
+        """Whether rounds of Newton's method go together in one call (`at_once.py`): in one piece of memory."""
+        return self.in_one_piece is not None
 
     @cached_property
-    def _in_one_piece(self) -> Storage | None:
+    def in_one_piece(self) -> Storage | None:
         """The rows for passes in float64 as one block, without a copy; None where they are not one piece of memory."""
         if any(block.is_streamed or block.file is not None or not block.laid.backend.rounds for block in self.blocks):
             return None
@@ -315,7 +315,7 @@ class Rows:
 
     def _write_scores(self, block: AnyBlock, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray) -> None:
         storage = block.storage(out.dtype)
-        storage.backend.scores(storage, coef * self.scale, intercept, out, self._threads(len(coef)))
+        storage.backend.scores(storage, coef * self.scale, intercept, out, self.threads(len(coef)))
         self.n_passes += 0.5 * block.n_samples / max(1, self.n_samples)
 
     def loss_and_gradient(
@@ -344,7 +344,7 @@ class Rows:
                 c,
                 scores[place],
                 proba[place],
-                self._threads(n_classes),
+                self.threads(n_classes),
             )
             loss, sums = loss + found.loss, sums + found.class_sums
             gradient = gradient + found.gradient
@@ -383,7 +383,7 @@ class Rows:
         intercept_direction: np.ndarray,
     ) -> Iterator[LossPass]:
         """Yield each block's share of a product with the Hessian."""
-        dtype, threads = proba.dtype, self._threads(len(direction))
+        dtype, threads = proba.dtype, self.threads(len(direction))
         point = None if isinstance(proba, np.ndarray) else proba.point
         if point is None:
             for (block, _, p), c in zip(self.parts_with(proba), self.of_rows(weights), strict=True):
@@ -405,7 +405,7 @@ class Rows:
         """
         product = NOTHING
         for block, _, own in self.parts_with(residual):
-            storage, threads = block.storage(residual.dtype), self._threads(residual.shape[1])
+            storage, threads = block.storage(residual.dtype), self.threads(residual.shape[1])
             found = storage.backend.transpose_pass(storage, own, threads, squared=squared)
             product = product + found
         self.n_passes += 0.5
@@ -423,58 +423,6 @@ class Rows:
         self.n_passes += 1.0
         unit = np.append(np.full(self.n_features, self.scale), 1.0)
         return grams if self.scale == 1.0 else grams * unit * unit[:, None]
-
-    def newton_rounds(
-        self,
-        start: tuple[np.ndarray, np.ndarray],
-        codes: np.ndarray,
-        weights: np.ndarray,
-        place: np.ndarray,
-        l2: np.ndarray,
-        *,
-        n_rounds: int,
-        tol: float,
-    ) -> Rounds:
-        """Return Newton's points from a start, for L2 alone, where `takes_rounds`; see `backend.NewtonRounds`."""
-        storage = self._in_one_piece
-        assert storage is not None
-        taker = storage.backend.rounds
-        assert taker is not None
-        unit = np.where(place < self.n_features, self.scale, 1.0)  # of coefficients of the rows as they are stored
-        found = taker.take(
-            storage, start[0] * self.scale, start[1], codes, weights, place, l2 / unit**2,
-            n_rounds=n_rounds, tol=tol, n_threads=self._threads(start[0].shape[0]),
-        )  # fmt: skip
-        self.n_passes += found.n_readings + len(found.steps)
-        for values in (found.points, found.steps):
-            values[:, :-1] /= self.scale
-        return found
-
-    def thresholded_rounds(
-        self,
-        start: tuple[np.ndarray, np.ndarray],
-        codes: np.ndarray,
-        weights: np.ndarray,
-        place: np.ndarray,
-        sizes: tuple[np.ndarray, np.ndarray],
-        *,
-        first: int,
-        fit_intercept: bool,
-        n_rounds: int,
-        tol: float,
-    ) -> LastRound:
-        """Return where Newton's steps under thresholds `sizes` (l1, l2) lead, where `takes_rounds`."""
-        storage = self._in_one_piece
-        assert storage is not None
-        taker = storage.backend.rounds
-        assert taker is not None
-        found = taker.take_thresholded(
-            storage, start[0] * self.scale, start[1], codes, weights, place, sizes[0] / self.scale,
-            sizes[1] / self.scale**2, first=first, fit_intercept=fit_intercept, n_rounds=n_rounds, tol=tol,
-            n_threads=self._threads(start[0].shape[0]),
-        )  # fmt: skip
-        self.n_passes += found.n_readings + found.n_rounds
-        return found._replace(coef=found.coef / self.scale)
 
     @property
     def n_added(self) -> int:
@@ -743,7 +691,7 @@ class Rows:
             except DataError as error:
                 raise DataError(f"the rows were changed while they were read: {error}") from error
 
-    def _threads(self, n_classes: int) -> int:
+    def threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""
         return int(min(self.n_threads, 1 + self.cost(n_classes) // THREAD_WORK))
 
