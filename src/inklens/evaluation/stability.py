@@ -19,10 +19,11 @@ from inklens.classes import stratified_folds
 from inklens.errors import DataError, ParameterError
 from inklens.evaluation.chance import Law, weak_share
 from inklens.evaluation.fitted import FittedEstimator, problem_of
+from inklens.linear.blas import default_threads
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.opening import opened
-from inklens.linear.rows.rows import Rows, default_threads
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import per_class
 from inklens.progress import Progress
 from inklens.reprs import Shown

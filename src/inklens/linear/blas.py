@@ -1,10 +1,11 @@
-"""How many threads BLAS takes, while our own kernels share the cores.
+"""How many threads there are: for our own kernels, and for BLAS while these share the cores.
 
 NumPy and SciPy each bring a BLAS with a pool of its own, whose threads spin while they wait: hundreds of small products
 in a row, between passes that have threads as well, are slower with two threads than with one, and on a busy machine ten
 times as slow. A scope holds for the process; what was set before comes back after the last one.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,13 @@ LARGE_WORK = 1e9  # multiply-adds of one product, from which it is worth waking 
 _given: ContextVar[int | None] = ContextVar("blas_threads", default=None)
 _lock = threading.Lock()
 _before: list[list[int]] = []  # what was set before the scopes that are open; one entry for each of these
+
+
+def default_threads() -> int:
+    """Return the number of cores this process may use; process pools lower it through OMP_NUM_THREADS."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
 
 
 class _Library(Protocol):

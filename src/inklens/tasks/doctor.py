@@ -59,8 +59,8 @@ def examine() -> list[Finding]:
 def _speed() -> list[Finding]:
     """Which kernels the solver runs, and on how many threads."""
     try:
+        from inklens.linear.blas import default_threads
         from inklens.linear.kernels.library import REMEDY, choice
-        from inklens.linear.rows.rows import default_threads
     except ImportError as error:
         return [Finding("kernels", "missing", f"NumPy or SciPy cannot be imported: {error}", ok=False)]
     with quiet():  # the finding says it

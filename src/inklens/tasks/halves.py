@@ -7,7 +7,8 @@ import numpy as np
 
 from inklens.datasets import Split
 from inklens.errors import ParameterError
-from inklens.linear.rows.rows import Rows, default_threads
+from inklens.linear.blas import default_threads
+from inklens.linear.rows.rows import Rows
 from inklens.model.scaling import MinMax
 from inklens.tasks.model_rows import feature_values
 

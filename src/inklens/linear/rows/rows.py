@@ -11,7 +11,6 @@ Shapes: coef (n_classes, n_features), intercept (n_classes,), codes and weights 
 throughout, which is what certificates use.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +24,7 @@ from scipy import sparse
 from inklens.errors import DataError
 from inklens.linear import arrays, deadline, memory
 from inklens.linear.arrays import Array
+from inklens.linear.blas import default_threads
 from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
@@ -694,13 +694,6 @@ class Rows:
     def threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""
         return int(min(self.n_threads, 1 + self.cost(n_classes) // THREAD_WORK))
-
-
-def default_threads() -> int:
-    """Return the number of cores this process may use; process pools lower it through OMP_NUM_THREADS."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
 
 
 def within(rows: np.ndarray, part: slice) -> np.ndarray:
