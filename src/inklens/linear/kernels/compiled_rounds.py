@@ -32,7 +32,7 @@ class CompiledRounds:
     def thresholded(self, storage: Storage, start: Start, n_threads: int = 1) -> LastRound:
         n_classes, point = len(start.coef), np.zeros(_shape(start))
         _begin(point, start)
-        told, counts = np.zeros(2), np.zeros(2, dtype=np.int64)
+        told, counts = np.zeros(1), np.zeros(2, dtype=np.int64)
         _call(
             "thresholded_rounds", library.describe(storage), start.codes, start.weights, n_classes, point.shape[-1],
             start.first, int(start.fit_intercept), len(start.columns), start.columns, start.l1, start.l2,

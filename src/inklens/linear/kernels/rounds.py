@@ -56,7 +56,4 @@ class NewtonRounds(Protocol):
         """
 
     def thresholded(self, storage: Storage, start: Start, n_threads: int = 1) -> LastRound:
-        """Return the point after the last of the steps of `methods/thresholded.py` that are worth taking.
-
-        They end with one that promised less than `tol`.
-        """
+        """Return the point after the steps of `methods/thresholded.py` that promise more than `tol`, and fall."""

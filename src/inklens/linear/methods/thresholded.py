@@ -12,7 +12,7 @@ where the best intercepts follow the coefficients. Coordinates are (class, featu
 Of two classes under the penalty of one row (`of_one_row`) only the second moves.
 
 The smallest tables have all rounds but the last in one call (`thresholded_rounds.c`), which is trusted with nothing: a
-round of this module starts anew from its point, and the proof is made from there.
+round of this module starts anew from its point, and its step makes the proof.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ FINEST_SHARE = 0.1  # of the violation that costs a bound more than it may
 MIN_TOLERANCE = 1e-10  # thresholds: what float64 can tell
 CURVED_RATIO = 4.0  # of a dual point's gap to what the objective differs from the model by: both are of third order
 MAX_STALLED_ROUNDS = 3  # in which the objective does not fall
-AT_ONCE_TOL = 1e-8  # at most, of rounds in one call: they cost little beside one that is not
+AT_ONCE_TOL = 1e-4  # at most, of rounds in one call: what a step promises that is left for a proof
 MAX_UNSOLVED = 2  # models that keep a violation
 
 
@@ -126,7 +126,7 @@ def goes_at_once(problem: Problem) -> bool:
 
 
 def taken_at_once(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> LastRound:
-    """Return where up to ROUNDS_AT_ONCE steps lead: close to the optimum, which a step in Python proves."""
+    """Return where up to ROUNDS_AT_ONCE steps lead: close to the optimum, whose next step is the proof."""
     return thresholded_rounds(problem.rows, direct.start_of(problem, coef, intercept, min(tol, AT_ONCE_TOL)))
 
 

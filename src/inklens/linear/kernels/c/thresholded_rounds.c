@@ -169,10 +169,10 @@ static int64_t minimise(model_t *m, double end) {
   return state;
 }
 
-/* Take up to `n_rounds` steps from `point` (p + 1, L), which moves, until one promises less than `tol` times the
- * objective, or none falls. `place`, `l1`, `l2` (q) of the columns that move, of the classes from `first` on.
+/* Take up to `n_rounds` steps from `point` (p + 1, L), which moves, as long as they promise more than `tol` times the
+ * objective, and fall: the next one is left to whoever makes a proof of it. `place`, `l1`, `l2` (q) of the columns that move, of the classes from `first` on.
  *
- * told: the objective, and what the last step promised. counts: rounds taken, readings of all rows. A matrix that rounding
+ * told (1): the objective. counts: rounds taken, readings of all rows. A matrix that rounding
  * left indefinite ends the rounds, and so does time that is over; before the first that is the answer. Returns DONE,
  * NO_MEMORY or OUT_OF_TIME. */
 int64_t EXPORT(thresholded_rounds)(const rows_t *rows, const int32_t *codes, const double *weights, int64_t n_classes,
@@ -202,7 +202,7 @@ int64_t EXPORT(thresholded_rounds)(const rows_t *rows, const int32_t *codes, con
   counts[1] = 1;
   if (!state) {
     for (int64_t at = 0; at < n; at++) m.w[at] = point[place[at % q] * L + first + at / q];
-    told[0] = r.sums[size] + penalty_of(&m, m.w), told[1] = INFINITY;
+    told[0] = r.sums[size] + penalty_of(&m, m.w);
   }
   while (!state && round < n_rounds) {
     if (model_at(&r, &m, point)) break;
@@ -224,7 +224,8 @@ int64_t EXPORT(thresholded_rounds)(const rows_t *rows, const int32_t *codes, con
     }
     for (int64_t k = 0; o && k < K; k++) shifts[k] -= mean, slope += r.sums[p * L + k] * shifts[k];
     slope += growth;
-    int is_last = !(promise > tol * told[0]), falls = 0;
+    if (!(promise > tol * told[0])) break;
+    int falls = 0, is_level = 0;
     for (int halving = 0; halving <= MAX_HALVINGS && !falls && !state; halving++, share *= 0.5) {
       memcpy(next, point, size * sizeof(double));
       for (int64_t at = 0; at < n; at++) {
@@ -233,16 +234,16 @@ int64_t EXPORT(thresholded_rounds)(const rows_t *rows, const int32_t *codes, con
         next[place[at % q] * L + first + at / q] = m.own[at];
       }
       for (int64_t k = 0; k < K; k++) next[p * L + k] += share * shifts[k];
-      state = read_rows(&r, next, !is_last), counts[1]++;
+      state = read_rows(&r, next, 1), counts[1]++;
       if (state) break;
       double objective = r.sums[size] + penalty_of(&m, m.own), rounding = halving ? 0.0 : ROUNDING * told[0];
       falls = objective <= told[0] + SUFFICIENT * share * slope + rounding;
-      if (falls) is_last |= !(objective < told[0] * (1.0 - ROUNDING)), told[0] = objective;
+      if (falls) is_level = !(objective < told[0] * (1.0 - ROUNDING)), told[0] = objective;
     }
     if (!falls) break;
     memcpy(point, next, size * sizeof(double));
-    told[1] = promise, round++;
-    if (is_last) break;
+    round++;
+    if (is_level) break;
   }
   aligned_free(memory);
   counts[0] = round;
