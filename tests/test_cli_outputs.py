@@ -171,3 +171,12 @@ def test_a_model_goes_down_a_pipe_in_front_of_what_is_said_of_it(tmp_path):
     through = subprocess.run([*args, "/dev/stdout"], check=True, capture_output=True).stdout
     assert through[: file.stat().st_size][:200] == file.read_bytes()[:200]
     assert b"accuracy" in through[file.stat().st_size - 200 :]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs devices as files")
+@pytest.mark.parametrize("place", ["model.inklens", "/dev/null"])
+def test_commands_about_a_model_are_printed_where_there_is_one(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    done = run("fit", "--train", "60", "--test", "20", "--C", "0.01", "--tol", "0.1", "-o", place)
+    assert done.returncode == 0
+    assert ("evaluate" in done.stdout + done.stderr) == (tmp_path / place).is_file()

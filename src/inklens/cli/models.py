@@ -2,6 +2,7 @@
 
 import shlex
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
@@ -160,6 +161,8 @@ def _print_fit(result) -> None:
         ["model", result.model],
     ]
     print_table(["", ""], rows, left=(0, 1))
+    if not Path(result.model).is_file():  # written to a device, it can be asked nothing
+        return
     model = shlex.quote(result.model)
     say_next(
         (f"evaluate {model}", "how good it is, class by class"),
