@@ -20,11 +20,12 @@ class CompiledRounds:
         if start.fit_intercept:
             place, l2 = np.append(place, n_features), np.append(l2, 0.0)
         told, counts = np.zeros((n_rounds + 1, 3)), np.zeros(2, dtype=np.int64)
-        _call(
+        answer = library.call(
             "newton_rounds", library.describe(storage), start.codes, start.weights, n_classes, points.shape[-1],
             len(place), place, l2, n_rounds, float(start.tol), points, points[n_rounds + 1 :], told, counts, n_threads,
             deadline.remaining(),
         )  # fmt: skip
+        _had_memory(answer)
         taken = int(counts[0])
         steps = points[n_rounds + 1 : n_rounds + 1 + taken, :, :n_classes]
         return Rounds(points[: taken + 1, :, :n_classes], steps, told[: taken + 1], int(counts[1]))
@@ -33,11 +34,12 @@ class CompiledRounds:
         n_classes, point = len(start.coef), np.zeros(_shape(start))
         _begin(point, start)
         told, counts = np.zeros(1), np.zeros(2, dtype=np.int64)
-        _call(
+        answer = library.call(
             "thresholded_rounds", library.describe(storage), start.codes, start.weights, n_classes, point.shape[-1],
             start.first, int(start.fit_intercept), len(start.columns), start.columns, start.l1, start.l2,
             start.n_rounds, float(start.tol), point, told, counts, n_threads, deadline.remaining(),
         )  # fmt: skip
+        _had_memory(answer)
         coef, intercept = np.ascontiguousarray(point[:-1, :n_classes].T), point[-1, :n_classes].copy()
         return LastRound(coef, intercept, float(told[0]), int(counts[0]), int(counts[1]))
 
@@ -52,6 +54,6 @@ def _begin(point: np.ndarray, start: Start) -> None:
     point[:-1, :n_classes], point[-1, :n_classes] = start.coef.T, start.intercept
 
 
-def _call(name: str, *arguments: library.Argument) -> None:
-    if library.call(name, *arguments) == library.NO_MEMORY:
+def _had_memory(answer: int) -> None:
+    if answer == library.NO_MEMORY:
         raise MemoryError("no memory for the Hessian")
