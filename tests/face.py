@@ -72,9 +72,10 @@ window.app = mount(document.getElementById('face'), { bytes, host: { kind: 'page
 """
 WATCH = """
 window.shift = 0;
-new PerformanceObserver((list) => {
+window.watching = new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
-}).observe({ type: 'layout-shift', buffered: true });
+});
+watching.observe({ type: 'layout-shift', buffered: true });
 """
 
 KINDS = {"Float32Array": "<f4", "Float64Array": "<f8", "Int32Array": "<i4", "Uint8Array": "u1"}
@@ -241,8 +242,12 @@ class Face:
         """Make the window another size; what moves by that is no fault."""
         self.check()
         self.page.set_viewport_size({"width": width, "height": height})
+        self.forgive()
+
+    def forgive(self) -> None:
+        """Take what has moved till now, once it is on the screen, for what was asked for."""
         self.settle()
-        self.page.evaluate("window.shift = 0")
+        self.page.evaluate("window.watching.takeRecords(), window.shift = 0")
 
     def beside(self, model: bytes, **options: object) -> AbstractContextManager["Face"]:
         """Open another page in the same browser, with the options of `browsing`."""

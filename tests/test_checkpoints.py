@@ -159,6 +159,16 @@ def test_a_damaged_one_is_refused(left, out):
             fit(out=out, resume=True, **SMALL)
 
 
+def test_one_of_other_features_is_not_passed_over(left, out):
+    path = left()
+    tensors, header = unpack(path.read_bytes())
+    path.write_bytes(pack({**tensors, "coef": tensors["coef"][:, 1:].copy()}, header))
+    whole = path.read_bytes()
+    with pytest.raises(ModelFileError, match=r"783 features, and the data has 784: .* without --resume"):
+        fit(out=out, resume=True, **SMALL)
+    assert path.read_bytes() == whole
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
 @pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None)], ids=["folder", "FIFO"])
 def test_what_is_no_file_at_its_place_is_never_waited_for(make, out, monkeypatch):

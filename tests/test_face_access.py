@@ -28,8 +28,7 @@ def usual(face):
     yield
     face.page.emulate_media(color_scheme="light", forced_colors="none", reduced_motion="no-preference")
     face.page.set_viewport_size({"width": 1280, "height": 900})
-    face.settle()
-    face.page.evaluate("window.shift = 0")  # of another size, or of what a script did without a hand
+    face.forgive()  # of another size, or of what a script did without a hand
 
 
 def show(face, view):

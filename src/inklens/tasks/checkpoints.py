@@ -123,6 +123,14 @@ class Checkpoint:
             raise ModelFileError(f"the checkpoint {self._name} {error}; fit anew, without --resume") from error
         return self.before
 
+    def check_columns(self, n_features: int) -> None:
+        """Raise ModelFileError where this fit would go on from a point of another number of features."""
+        if self.before is not None and self.before.coef.shape[1] != n_features:
+            raise ModelFileError(
+                f"the checkpoint {self._name} has weights of {self.before.coef.shape[1]:,} features, and the data has "
+                f"{n_features:,}: it is damaged, or the data is not what it was; fit anew, without --resume"
+            )
+
     def __call__(self, solution: Solution) -> None:
         """Write the point where that is due."""
         began = time.monotonic()

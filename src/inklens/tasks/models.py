@@ -133,6 +133,8 @@ def fit(
         nullcontext() if cluster is None else cluster() as client,
         closing(Halves.of(rows, features=features, image_shape=shape, scale=scale, client=client)) as halves,
     ):
+        if checkpoint is not None:
+            checkpoint.check_columns(halves.X_train.n_features)
         if max_pixels is not None:
             asked = replace(asked, C=_largest_C(halves, asked, max_pixels))
         follow = Following(halves.far, checkpoint, callback, progress)
