@@ -22,6 +22,7 @@ from inklens.linear.methods.method import Demand, Method
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, recession
 from inklens.linear.proofs.dual import DualPoint
+from inklens.linear.starts import Start, begun
 
 DISPLAY_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
 PROOF_HALF_PASSES = 6.0  # of the last proof, in float64: the loss, the dual point and its direction, their gradient
@@ -165,7 +166,7 @@ def solve(
     max_iter: int = 10_000,
     time_budget: float | None = None,
     method: Method | None = None,
-    start: tuple[np.ndarray, np.ndarray] | None = None,
+    start: Start | None = None,
     callback: Callable[[Solution], object] | None = None,
     memory_limit: int | None = None,
 ) -> Solution:
@@ -198,16 +199,13 @@ def solve(
 def _prepared(
     problem: Problem,
     tol: float,
-    start: tuple[np.ndarray, np.ndarray] | None,
+    start: Start | None,
     time_budget: float | None,
     method: Method | None,
-) -> tuple["_Run", Method, tuple[np.ndarray, np.ndarray]]:
+) -> tuple["_Run", Method, Start]:
     """Return the run of a fit, its method and where that starts."""
-    if start is None:
-        start = np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
-    else:
-        start = _begun(problem, start[0]), start[1]
     began = time.perf_counter()
+    start = begun(problem, start)
     as_given, conditioning = problem, Conditioning.of(problem)
     if conditioning is not None:
         problem, start = conditioning.apply(problem), conditioning.start(*start)
@@ -216,15 +214,6 @@ def _prepared(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
     )
     return _Run(problem, tol, best, conditioning, began, time_budget, as_given), method, start
-
-
-def _begun(problem: Problem, coef: np.ndarray) -> np.ndarray:
-    """Return a start without what no step would take away: weight of constant columns, and what classes share.
-
-    The loss feels neither; where the penalty is smooth every Newton direction sums to zero over the classes.
-    """
-    coef = problem.penalty.feasible(np.where(problem.free, coef, 0.0))
-    return coef - coef.mean(axis=0) if problem.penalty.is_smooth else coef
 
 
 class _Run:
@@ -264,7 +253,7 @@ class _Run:
     def follow(
         self,
         method: Method,
-        start: tuple[np.ndarray, np.ndarray],
+        start: Start,
         max_iter: int,
         callback: Callable[[Solution], object] | None,
     ) -> None:

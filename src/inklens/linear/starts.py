@@ -1,0 +1,53 @@
+"""Where a fit begins that is given a start."""
+
+import numpy as np
+
+from inklens.linear.problem.problem import Problem
+from inklens.linear.softmax import loss_of_scores
+
+Start = tuple[np.ndarray, np.ndarray]  # coefficients (n_classes, n_features) and intercepts (n_classes,)
+
+
+def nowhere(problem: Problem) -> Start:
+    """Return no weights at all."""
+    return np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
+
+
+def begun(problem: Problem, start: Start | None) -> Start:
+    """Return where a fit begins: at its start, unless the objective is higher there than without weights.
+
+    From far beyond the optimum steps are of rounding alone, and the first of many sizes overflow; no proof needs such
+    a start, whatever it was good for.
+    """
+    if start is None:
+        return nowhere(problem)
+    with np.errstate(over="ignore", invalid="ignore"):
+        coef, intercept = _without_idle(problem, start[0]), start[1]
+        return (coef, intercept) if _is_lower(problem, coef, intercept) else nowhere(problem)
+
+
+def _without_idle(problem: Problem, coef: np.ndarray) -> np.ndarray:
+    """Return a start without what no step would take away: weight of constant columns, and what classes share.
+
+    The loss feels neither; where the penalty is smooth every Newton direction sums to zero over the classes.
+    """
+    coef = problem.penalty.feasible(np.where(problem.free, coef, 0.0))
+    return coef - coef.mean(axis=0) if problem.penalty.is_smooth else coef
+
+
+def _is_lower(problem: Problem, coef: np.ndarray, intercept: np.ndarray) -> bool:
+    """Tell whether a start has no higher objective than no weights; most are believed without a pass over the rows.
+
+    Those are under a penalty that alone is no higher, with intercepts that alone are no worse than none. Not a number,
+    where the start is too large for one, is higher.
+    """
+    classes = np.arange(problem.n_classes)
+    level = float(loss_of_scores(np.zeros((len(classes), len(classes))), classes, problem.class_weights))
+    alone = float(loss_of_scores(np.tile(intercept, (len(classes), 1)), classes, problem.class_weights))
+    penalty, is_bounded = problem.penalty.value(coef), problem.is_penalised and problem.unpenalised is None
+    if problem.offset is None and not penalty <= level:
+        return False
+    if is_bounded and penalty <= level and alone <= level:
+        return True
+    here = problem.evaluate(coef, intercept, dtype=np.float64).loss + penalty
+    return bool(here <= problem.evaluate(*nowhere(problem), dtype=np.float64).loss)
