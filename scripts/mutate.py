@@ -145,7 +145,7 @@ def idx() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[byte
     place = Path(tempfile.mkstemp(dir=folder)[1])
 
     def packed(data: bytes, rng: Random) -> bytes:
-        return gzip.compress(damaged(data, rng), 1)
+        return gzip.compress(damaged(data, rng), 1, mtime=0)
 
     def read(data: bytes) -> bool:
         place.write_bytes(data)

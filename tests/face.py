@@ -218,7 +218,7 @@ class Face:
             button.click()
             self.settle()
 
-    def draw(self, strokes: Strokes, *, steps: int = 4, clear: bool = True, settle: bool = True) -> None:
+    def draw(self, strokes: Strokes, *, steps: int = 1, clear: bool = True, settle: bool = True) -> None:
         """Draw strokes with the mouse."""
         if clear:
             self.clear()

@@ -128,6 +128,17 @@ def test_solutions_and_dual_points_of_hostile_columns_speak_of_the_data():
     assert again == pytest.approx(solution.lower_bound, rel=1e-7)
 
 
+def test_a_dual_point_that_was_moved_is_the_same_in_the_data():
+    _, problem = hostile()
+    rng = np.random.default_rng(5)
+    conditioning = Conditioning.of(problem)
+    assert conditioning is not None
+    parts = (rng.normal(size=shape) for shape in ((2, 3), (2,), (2, 3), (2,)))
+    inside = DualPoint(*(0.1 * part for part in parts))
+    there, here = inside.proba(conditioning.apply(problem).rows), conditioning.restore_dual(inside).proba(problem.rows)
+    np.testing.assert_allclose(np.asarray(there), np.asarray(here), rtol=1e-7)
+
+
 # ---- paths and searches ----------------------------------------------------------------------------------------------
 
 

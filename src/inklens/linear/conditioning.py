@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inklens.errors import DataError
+from inklens.linear.coordinates import Coordinates
 from inklens.linear.problem.problem import Facts, Problem
-from inklens.linear.proofs.certificates import Separation
-from inklens.linear.proofs.dual import DualPoint
 
 MAX_UNSCALED = 1e4  # columns that reach further are scaled to about 1
 TINY = 1e-3  # columns that reach no further are scaled to about 1 where their units cost them nothing
@@ -31,7 +30,7 @@ EXACT_RATIO = 0.6  # and if rows change anyway, up to this, below 2/3, where x -
 
 
 @dataclass(frozen=True, eq=False)
-class Conditioning:
+class Conditioning(Coordinates):
     """Shift m and scale s of each column, (n_features,)."""
 
     shift: np.ndarray
@@ -85,21 +84,6 @@ class Conditioning:
                 "columns to similar sizes, for example with sklearn.preprocessing.StandardScaler"
             )
         return coef, intercept - coef @ self.shift
-
-    def restore_dual(self, dual: DualPoint | None) -> DualPoint | None:
-        """Return a dual point in the coordinates of the data."""
-        if dual is None:
-            return None
-        point = self.restore(dual.coef, dual.intercept)
-        if dual.direction is None or dual.intercept_direction is None:
-            return DualPoint(*point)
-        return DualPoint(*point, *self.restore(dual.direction, dual.intercept_direction))
-
-    def restore_separation(self, separation: Separation | None) -> Separation | None:
-        """Return a separating direction in the coordinates of the data; the margin is that of the same scores."""
-        if separation is None:
-            return None
-        return Separation(*self.restore(separation.coef, separation.intercept), separation.margin)
 
 
 def pressed(problem: Problem, size: np.ndarray) -> np.ndarray:

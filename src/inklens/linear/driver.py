@@ -5,7 +5,7 @@ be; the driver proves it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,6 +15,7 @@ import numpy as np
 from inklens.errors import ClusterError
 from inklens.linear import blas, deadline, memory
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
+from inklens.linear.coordinates import Coordinates, Filled
 from inklens.linear.difficulties import difficulty
 from inklens.linear.methods import few, interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
@@ -39,6 +40,7 @@ SLOW_ROUNDS, SLOW_SECONDS = 25, 5.0  # from which a fit says why
 SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
 EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
 ROUNDING = 1e-14  # of an objective in float64: by less none is lower than another
+VECTORS = 8.0  # as long as all coefficients, that any method holds at least
 GAP_RATIO = 0.7  # of a believed gap to the one before it, up to which it falls
 FIRST_ACCURACY, FIRST_ACCURACY_IF_SMOOTH = 1e-3, 1e-4  # of steps (`Demand`), whatever the gap that is asked for
 ACCURACY_STEP = 0.1  # from one accuracy to the next
@@ -194,6 +196,9 @@ def solve(
                 raise FitInterrupted(run.finish()) from None
         except ClusterError as error:
             raise FitLost(str(error), run.restored()) from error
+        finally:
+            if run.problem.rows is not problem.rows:  # in other coordinates
+                problem.rows.n_passes += run.problem.rows.n_passes - run.passes_before
 
 
 def _prepared(
@@ -205,15 +210,23 @@ def _prepared(
 ) -> tuple["_Run", Method, Start]:
     """Return the run of a fit, its method and where that starts."""
     began = time.perf_counter()
-    start = begun(problem, start)
-    as_given, conditioning = problem, Conditioning.of(problem)
-    if conditioning is not None:
-        problem, start = conditioning.apply(problem), conditioning.start(*start)
+    start, as_given = begun(problem, start), problem
+    changes: list[Coordinates] = []
+    for kind in (Filled, Conditioning):
+        change = kind.of(problem)
+        if change is not None:
+            problem, start = change.apply(problem), change.start(*start)
+            changes.append(change)
+    memory.require(
+        VECTORS * 8.0 * problem.n_classes * problem.rows.n_features,
+        f"{problem.n_classes} classes of {problem.rows.n_features:,} columns",
+        "leave columns out, or classes",
+    )
     method = method or choose(problem)
     best = Solution(
         coef=start[0], intercept=start[1], objective=np.inf, method=method.name, is_penalised=problem.is_penalised
     )
-    return _Run(problem, tol, best, conditioning, began, time_budget, as_given), method, start
+    return _Run(problem, tol, best, changes, began, time_budget, as_given), method, start
 
 
 class _Run:
@@ -224,13 +237,13 @@ class _Run:
         problem: Problem,
         tol: float,
         best: Solution,
-        conditioning: Conditioning | None,
+        changes: Sequence[Coordinates],
         began: float,
         time_budget: float | None,
         as_given: Problem,
     ) -> None:
         self.as_given = as_given  # in the coordinates of the data
-        self.problem, self.tol, self.best, self.conditioning = problem, tol, best, conditioning
+        self.problem, self.tol, self.best, self.changes = problem, tol, best, changes
         self.began, self.time_budget = began, time_budget
         self.proving = 0.0  # seconds spent on proofs
         self.passes_before = problem.rows.n_passes  # by other fits on the same rows
@@ -455,18 +468,19 @@ class _Run:
 
     def restored(self) -> Solution:
         """Return the best point in the coordinates of the data."""
-        best, conditioning = self.best, self.conditioning
-        if conditioning is None:
-            return best
-        coef, intercept = conditioning.restore(best.coef, best.intercept)
-        return replace(
-            best,
-            coef=coef,
-            intercept=intercept,
-            dual=conditioning.restore_dual(best.dual),
-            separation=conditioning.restore_separation(best.separation),
-            recession=conditioning.restore_separation(best.recession),
-        )
+        found = self.best
+        for change in reversed(self.changes):
+            coef, intercept = change.restore(found.coef, found.intercept)
+            found = replace(
+                found,
+                coef=coef,
+                intercept=intercept,
+                dual=change.restore_dual(found.dual),
+                separation=change.restore_separation(found.separation),
+                recession=change.restore_separation(found.recession),
+                unheard=change.restore_columns(found.unheard),
+            )
+        return found
 
     @property
     def seconds(self) -> float:

@@ -61,6 +61,19 @@ def share(of_limit: float, most: int) -> int:
     return min(most, int(of_limit * limit()))
 
 
+def require(n_bytes: float, what: str, remedy: str) -> None:
+    """Raise MemoryError before something is begun that takes more than is free: a system may end the process for it.
+
+    >>> require(1e15, "10,000,000,000 columns of 10 classes", "leave some out")
+    Traceback (most recent call last):
+    ...
+    MemoryError: 10,000,000,000 columns of 10 classes take about 1,000,000 GB, and ... GB are free; leave some out
+    """
+    there = free()
+    if n_bytes > there:
+        raise MemoryError(f"{what} take about {n_bytes / 1e9:,.0f} GB, and {there / 1e9:,.1f} GB are free; {remedy}")
+
+
 def parsed(text: str) -> int:
     """Return a number of bytes that a person wrote.
 

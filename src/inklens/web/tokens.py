@@ -7,7 +7,7 @@ elsewhere; after ``}`` that would need a parser, so it is refused there.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 COMMENT, SPACE, WORD, NUMBER = "comment", "space", "word", "number"
 TEXT, REGEX, PUNCTUATION = "text", "regex", "punctuation"
@@ -35,8 +35,7 @@ class ModuleError(ValueError):
     """A module that cannot be joined; the text begins with its file and line."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of source, where it begins, and how many braces, brackets and parentheses are open there."""
 
     kind: str

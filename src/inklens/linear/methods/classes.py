@@ -212,9 +212,9 @@ class Classes:
         return quadratic.penalty.kkt_violation(quadratic.point.coef + quadratic.direction, -quadratic.gradient)
 
     def _add_proximal_step(self, blocks: Blocks, quadratic: Quadratic, wanted: float) -> None:
-        features, n_features = self.features, self.problem.rows.n_features
+        features = self.features
         at = (quadratic.point.coef + quadratic.direction)[:, features]
-        penalty = quadratic.penalty.over(features, n_features)
+        penalty = quadratic.penalty.over(features)
         own, intercept_step = (blocks.grouped_step if penalty.is_grouped else blocks.proximal_step)(
             penalty, at, quadratic.gradient[:, features], quadratic.intercept_gradient, 0.3 * wanted
         )
@@ -231,7 +231,7 @@ class Classes:
         """
         features, problem = self.features, self.problem
         at = (quadratic.point.coef + quadratic.direction)[:, features]
-        penalty = quadratic.penalty.over(features, problem.rows.n_features)
+        penalty = quadratic.penalty.over(features)
         face, l2 = penalty.support(at), np.array(np.broadcast_to(penalty.l2, len(features)), dtype=np.float64)
         # Of a group the norm's own Hessian is l1 / |w| (I - u u') with u = w / |w|; an L1 norm has none.
         norm = np.maximum(penalty.sizes(at), np.finfo(float).tiny)

@@ -117,7 +117,7 @@ class _Descent:
     def _descend(self, features: np.ndarray, tolerance: float, max_sweeps: int) -> None:
         """Sweep over some columns, and keep what they did to the rows."""
         n_classes, width = self.problem.n_classes, self.proba.shape[1]
-        penalty = self.penalty.over(features, self.problem.rows.n_features)
+        penalty = self.penalty.over(features)
         coef = pad(self.coef[:, features].T, np.float64)
         model = ColumnModel(
             columns=take(self.columns.storage, features),

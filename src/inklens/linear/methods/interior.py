@@ -59,7 +59,7 @@ class _Small(NamedTuple):
         X = problem.rows.dense(columns, dtype=np.float64)
         units = np.exp2(np.round(np.log2(np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny))))
         total = float(problem.weights.sum())
-        penalty = problem.penalty.over(columns, problem.rows.n_features).in_units(units).scaled(1.0 / total)
+        penalty = problem.penalty.over(columns).in_units(units).scaled(1.0 / total)
         X = np.column_stack([X / units, np.full(len(X), float(problem.fit_intercept))])
         return cls(X, problem.codes, problem.weights / total, penalty, columns, units, total, problem.fit_intercept)
 

@@ -57,7 +57,7 @@ class Quadratic:
         """
         penalty, own = self.penalty, np.unique(features)
         at = self.point.coef[:, own] + self.direction[:, own]
-        inside = penalty.over(own, self.gradient.shape[1]).kkt_violation(at, -self.gradient[:, own])
+        inside = penalty.over(own).kkt_violation(at, -self.gradient[:, own])
         outside = np.delete(penalty.threshold_ratio(-self.gradient), own, axis=1)
         return max(inside, float(outside.max(initial=0.0)) - 1.0)
 
@@ -89,7 +89,7 @@ class Quadratic:
     def _penalty_growth(self, direction: np.ndarray) -> float:
         """Return by how much a longer step raises the penalty."""
         columns = np.flatnonzero(direction.any(axis=0))
-        penalty = self.penalty.over(columns, direction.shape[1])
+        penalty = self.penalty.over(columns)
         at = self.point.coef[:, columns] + self.direction[:, columns]
         return float(penalty.value(at + direction[:, columns]) - penalty.value(at))
 

@@ -89,8 +89,8 @@ class Penalty(Protocol):
     def in_units(self, scale: np.ndarray) -> Self:
         """Return the same penalty as a function of W' = scale * W, scale (n_features,)."""
 
-    def over(self, columns: np.ndarray, n_features: int) -> Self:
-        """Return the penalty of some columns, out of n_features, alone."""
+    def over(self, columns: np.ndarray) -> Self:
+        """Return the penalty of some columns alone."""
 
     def times(self, factors: np.ndarray) -> Self:
         """Return the penalty with each feature's part multiplied by a factor, (n_features,)."""
@@ -221,11 +221,10 @@ class ElasticNet:
         """Return the penalty that is infinite where coefficients lack the sign of their class."""
         return replace(self, signs=signs)
 
-    def over(self, columns: np.ndarray, n_features: int) -> "ElasticNet":
+    def over(self, columns: np.ndarray) -> "ElasticNet":
         """Return the penalty of some columns alone."""
-        l1, l2 = (np.broadcast_to(size, n_features)[columns] for size in (self.l1, self.l2))
-        reach = None if self.reach is None else np.broadcast_to(self.reach, n_features)[columns]
-        return replace(self, l1=l1, l2=l2, reach=reach)
+        reach = None if self.reach is None else _of_columns(self.reach, columns)
+        return replace(self, l1=_of_columns(self.l1, columns), l2=_of_columns(self.l2, columns), reach=reach)
 
     def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
         """Return the products <a, b> of what is thresholded together, (n_classes, n_features)."""
@@ -347,9 +346,9 @@ class GroupLasso:
         """Raise: what is thresholded together has any signs."""
         raise NotImplementedError("signs of coefficients are not a group's")
 
-    def over(self, columns: np.ndarray, n_features: int) -> "GroupLasso":
+    def over(self, columns: np.ndarray) -> "GroupLasso":
         """Return the penalty of some columns alone."""
-        return GroupLasso(*(np.broadcast_to(size, n_features)[columns] for size in (self.group, self.l2)))
+        return GroupLasso(_of_columns(self.group, columns), _of_columns(self.l2, columns))
 
     def inner(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
         """Return the products <a_j, b_j> of the columns, (1, n_features)."""
@@ -407,6 +406,11 @@ def penalty_of(l1_ratio: float, *, group: bool = False, single: bool = False) ->
     if group and l1_ratio > 0.0:
         return GroupLasso(l1_ratio, 1.0 - l1_ratio)
     return ElasticNet(l1_ratio, 1.0 - l1_ratio)
+
+
+def _of_columns(size: PerFeature, columns: np.ndarray) -> PerFeature:
+    """Return the numbers of some columns; one number stays the one for all."""
+    return np.asarray(size)[columns] if np.ndim(size) else size
 
 
 def _where_not_zero(W: np.ndarray, *per_feature: PerFeature) -> tuple[np.ndarray, ...]:

@@ -81,6 +81,16 @@ class Facts:
         return np.bincount(self.codes, self.weights, minlength=self.n_classes)
 
     @cached_property
+    def filled(self) -> "tuple[np.ndarray, Facts] | None":
+        """The columns that hold anything, and what is told of the rows of these alone; None where most do."""
+        found = self.rows.filled
+        if found is None:
+            return None
+        columns, rows = found
+        known = Facts(rows, self.codes, self.weights, self.n_classes, self.fit_intercept, self.free[columns])
+        return columns, known
+
+    @cached_property
     def magnitudes(self) -> np.ndarray:
         """A bound on sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient.
 
@@ -212,6 +222,15 @@ class Problem:
     def at(self, C: float) -> "Problem":
         """Return loss + penalty / C, which has the optimum of C * loss + penalty."""
         return self.under(self.penalty.scaled(1.0 / C))
+
+    @property
+    def filled(self) -> "tuple[np.ndarray, Problem] | None":
+        """The columns that hold anything (ascending), and the problem over these alone; None where most do."""
+        found = self.facts.filled
+        if found is None:
+            return None
+        columns, known = found
+        return columns, replace(self, rows=known.rows, penalty=self.penalty.over(columns), known=known)
 
     def over(self, chosen: np.ndarray, rows: Rows | None = None, weights: np.ndarray | None = None) -> "Problem":
         """Return the problem on some rows (sorted indices); what may move stays the same.

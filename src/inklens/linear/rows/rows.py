@@ -52,6 +52,7 @@ SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LARGER = 4  # times as many stand for all where those are too few, if they fit HELD
 DRAWN = 1.1  # times as many as are wanted may be drawn by chance
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
+FILLED_SHARE = 0.5  # of the columns, up to which a fit on those that hold anything is worth a copy
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
 NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
@@ -249,6 +250,24 @@ class Rows:
     def constant(self) -> np.ndarray:
         """Mask of the columns with one value only, (n_features,)."""
         return np.asarray(self.low == self.high)
+
+    @cached_property
+    def filled(self) -> "tuple[np.ndarray, Rows] | None":
+        """The columns that hold anything (ascending), and rows of these alone, where most hold nothing; else None."""
+        columns = np.flatnonzero((self.low != 0.0) | (self.high != 0.0))
+        if not 0 < len(columns) < FILLED_SHARE * self.n_features:
+            return None
+        place = np.empty(self.n_features, dtype=np.int32)
+        place[columns] = np.arange(len(columns), dtype=np.int32)
+        blocks: list[AnyBlock] = []
+        for block in self.blocks:
+            exact = block.exact
+            if isinstance(block, StreamedBlock) or exact.indices is None:
+                return None
+            indices, indptr = exact.csr
+            shape = exact.shape[0], len(columns)
+            blocks.append(make_block(sparse_storage(sparse.csr_array((exact.values, place[indices], indptr), shape))))
+        return columns, Rows(blocks, self.scale, self.n_threads)
 
     @cached_property
     def _absolute(self) -> "Rows":
