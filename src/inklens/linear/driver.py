@@ -123,6 +123,19 @@ class Solution:
         """What a person should know of columns too small to be used under the penalty; else nothing."""
         return "" if self.unheard is None else remark_on(self.unheard)
 
+    def restored(self, change: Coordinates) -> "Solution":
+        """Return a solution in other coordinates in those of the data."""
+        coef, intercept = change.restore(self.coef, self.intercept)
+        return replace(
+            self,
+            coef=coef,
+            intercept=intercept,
+            dual=change.restore_dual(self.dual),
+            separation=change.restore_separation(self.separation),
+            recession=change.restore_separation(self.recession),
+            unheard=change.restore_columns(self.unheard),
+        )
+
     def copy(self) -> "Solution":
         """Return a solution of its own, for those who may write into it."""
         return replace(deepcopy(replace(self, history=[])), history=list(self.history))
@@ -470,16 +483,7 @@ class _Run:
         """Return the best point in the coordinates of the data."""
         found = self.best
         for change in reversed(self.changes):
-            coef, intercept = change.restore(found.coef, found.intercept)
-            found = replace(
-                found,
-                coef=coef,
-                intercept=intercept,
-                dual=change.restore_dual(found.dual),
-                separation=change.restore_separation(found.separation),
-                recession=change.restore_separation(found.recession),
-                unheard=change.restore_columns(found.unheard),
-            )
+            found = found.restored(change)
         return found
 
     @property

@@ -6,7 +6,7 @@ Shapes: coefs (n_points, n_classes, n_features), intercepts (n_points, n_classes
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy import sparse
 
 from inklens.errors import DataError
 from inklens.linear import arrays
+from inklens.linear.coordinates import Filled
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
@@ -203,7 +204,7 @@ def softmax_path(
             if max_pixels is not None and _n_features_used(solution) > max_pixels:
                 found += _refined(problem, found, value, tol, max_pixels)
                 break
-            found.append((value, solution))
+            found.append((value, replace(solution, dual=None)))  # as long as three times the coefficients
             if callback is not None and callback(index, value, solution.copy()):
                 break
         warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
@@ -223,10 +224,16 @@ def softmax_path(
 
 def fit_points(problem: Problem, grid: np.ndarray, tol: float) -> Iterator[tuple[float, Solution]]:
     """Yield (C, solution of loss + penalty / C) for ascending C; `problem` holds the penalty at C = 1."""
-    start = np.zeros((problem.n_classes, problem.rows.n_features)), _empty_intercept(problem)
+    change = Filled.of(problem)
+    inner = problem if change is None else change.apply(problem)
+    start = np.zeros((inner.n_classes, inner.rows.n_features)), _empty_intercept(inner)
     for value in grid:
-        solution = solve(problem.at(value), tol=tol, start=start)
+        passes = inner.rows.n_passes
+        solution = solve(inner.at(value), tol=tol, start=start)
         start = solution.coef, solution.intercept
+        if change is not None:
+            problem.rows.n_passes += inner.rows.n_passes - passes
+            solution = solution.restored(change)
         yield float(value), solution
 
 
@@ -265,6 +272,7 @@ def emptiest_C(problem: Problem, C: float) -> float:
     """Return the largest C at which no feature enters; for a penalty without thresholds a small share of `C`."""
     if problem.penalty.is_smooth:
         return C * FIRST_SHARE
+    problem = problem if problem.filled is None else problem.filled[1]
     coef, intercept = np.zeros((problem.n_classes, problem.rows.n_features)), _empty_intercept(problem)
     if problem.unpenalised is not None or problem.offset is not None:  # what costs nothing moves at every C
         found = solve(problem.at(C * FIRST_SHARE**2), tol=EMPTY_TOL)

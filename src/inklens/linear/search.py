@@ -212,7 +212,7 @@ def _on(problem: Problem, fold: Fold, codes: np.ndarray, present: np.ndarray | N
 
 
 def _followed(problem: Problem, grid: np.ndarray, tol: float) -> FoldPath:
-    found = [solution for _, solution in fit_points(problem, grid, tol)]
+    found = [replace(solution, dual=None) for _, solution in fit_points(problem, grid, tol)]
     return FoldPath(
         np.stack([solution.coef for solution in found]),
         np.stack([solution.intercept for solution in found]),
