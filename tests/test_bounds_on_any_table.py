@@ -104,7 +104,7 @@ def test_one_row_has_the_optimum_of_two(monkeypatch, penalty, is_sparse):
     X[np.random.default_rng(1).random(X.shape) < 0.8 * is_sparse] = 0.0
     if is_sparse:
         monkeypatch.setattr("inklens.linear.methods.columns.MAX_DENSITY", 1.0)
-        monkeypatch.setattr(prox_newton, "matrix_seconds", lambda *size, **far: np.inf)
+        monkeypatch.setattr(prox_newton, "matrix_seconds", lambda *size: np.inf)
     rows = Rows.of(sparse.csr_array(X) if is_sparse else X)
     problem = Problem(rows, y, np.ones(len(y)), 2, penalty)
     one = solve(problem, tol=1e-9, method=prox_newton.PROXIMAL_NEWTON)

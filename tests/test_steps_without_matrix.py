@@ -11,6 +11,7 @@ from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.points import Point
 from inklens.linear.methods.quadratic import Quadratic
+from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso
 from inklens.linear.proofs.dual import balance, entropy
 
@@ -41,7 +42,7 @@ def only(monkeypatch, name):
     monkeypatch.setattr("inklens.linear.methods.classes.MIN_CLASSES", 2)
     made = {"columns": Columns.of, "classes": Classes.of, "matrix": lambda problem: None}[name]
     monkeypatch.setattr(prox_newton, "_solvers", lambda problem: [s for s in (made(problem),) if s is not None])
-    monkeypatch.setattr(prox_newton, "matrix_seconds", lambda *size, is_far: np.inf)
+    monkeypatch.setattr(prox_newton, "matrix_seconds", lambda *size: np.inf)
     monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
 
 
@@ -54,13 +55,34 @@ def test_a_step_by_columns_is_optimal_in_the_true_expansion(monkeypatch, penalty
     rng = np.random.default_rng(1)
     coef = penalty.prox(0.5 * rng.normal(size=(n_classes, problem.rows.n_features)), 0.3)
     point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
-    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False)
+    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False, worth=np.inf)
     end = Quadratic(problem, penalty, point)
     assert end.add(step.coef, step.intercept) == 1.0  # no share of it would be better
     wanted, _ = accuracy.tolerances(problem, penalty, point, 1e-2, 1e-4)
     assert penalty.kkt_violation(coef + step.coef, -end.gradient) <= 1.5 * wanted
     assert np.abs(end.intercept_gradient).max() <= 0.02
     assert step.predicted_decrease > 0.0
+
+
+@COMPILED
+@pytest.mark.parametrize("penalty", PENALTIES, ids=NAMES)
+def test_a_step_by_columns_ends_where_it_has_cost_what_a_matrix_would(monkeypatch, penalty):
+    """It is a step still, if a shorter one; and what it took to read is what the next is expected to take."""
+    only(monkeypatch, "columns")
+    problem = problem_of(penalty, C=300.0)
+    point = Point.of(problem, np.zeros((5, problem.rows.n_features)), np.zeros(5), np.float64)
+    pairs = Pairs(*np.nonzero(np.ones((5, problem.rows.n_features))))
+    expected = []
+    for worth in (0.0, np.inf):
+        columns = Columns.of(problem)
+        untried = columns.seconds(pairs, is_far=False)
+        step = columns.step(penalty, point, 1e-3, 1e-8, 0.0, is_far=False, worth=worth)
+        end = Quadratic(problem, penalty, point)
+        assert end.add(step.coef, step.intercept) > 0.0
+        assert step.slope < 0.0
+        expected.append(columns.seconds(pairs, is_far=False))
+        assert columns.seconds(pairs, is_far=True) < untried
+    assert untried == expected[0] < expected[1]
 
 
 @COMPILED
@@ -72,7 +94,7 @@ def test_columns_are_centred_where_the_penalty_is_least(monkeypatch, penalty, n_
     problem = problem_of(penalty, C=1000.0, n_classes=n_classes)
     coef = np.random.default_rng(2).normal(size=(n_classes, problem.rows.n_features)) + 5.0  # far from centred
     point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
-    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False)
+    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False, worth=np.inf)
     W, slack = coef + step.coef, 1e-4 * n_classes * accuracy.tolerances(problem, penalty, point, 1e-2, 1e-4)[0]
     for shift in [*(-W), np.full(W.shape[1], 1e-4), np.full(W.shape[1], -1e-4)]:
         assert all(penalty.value(W[:, [j]] + shift[j]) >= penalty.value(W[:, [j]]) - slack for j in range(W.shape[1]))
@@ -105,7 +127,7 @@ def test_a_step_by_columns_keeps_its_deadline(monkeypatch):
     problem = problem_of(PENALTIES[0])
     point = Point.of(problem, np.zeros((5, problem.rows.n_features)), np.zeros(5), np.float64)
     with deadline.scope(0.0), pytest.raises(deadline.OutOfTime):
-        Columns.of(problem).step(PENALTIES[0], point, 1.0, 1e-4, 0.0, is_far=False)
+        Columns.of(problem).step(PENALTIES[0], point, 1.0, 1e-4, 0.0, is_far=False, worth=np.inf)
 
 
 # ---- how well a model has to be solved -------------------------------------------------------------------------------

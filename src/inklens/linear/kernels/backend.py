@@ -84,8 +84,11 @@ class ColumnVisitor(Protocol):
     def lanes(self, n_classes: int) -> int:
         """Return the number of lanes of a `ColumnModel`."""
 
-    def descend(self, model: ColumnModel, tolerance: float, max_sweeps: int) -> float:
-        """Minimise the model; return the largest KKT violation, in thresholds, that the last full sweep met."""
+    def descend(self, model: ColumnModel, tolerance: float, max_sweeps: int, most_read: float) -> int:
+        """Minimise the model until no column is more than `tolerance` thresholds away; return how many values it read.
+
+        It ends after the sweep in which that becomes more than `most_read`.
+        """
 
 
 class RowVisitor(Protocol):

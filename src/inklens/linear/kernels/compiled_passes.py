@@ -158,17 +158,17 @@ class CompiledColumns:
     def lanes(self, n_classes: int) -> int:
         return lanes(n_classes)
 
-    def descend(self, model: ColumnModel, tolerance: float, max_sweeps: int) -> float:
+    def descend(self, model: ColumnModel, tolerance: float, max_sweeps: int, most_read: float) -> int:
         rows, starts = model.columns.csr
-        most = np.zeros(1)
+        n_read = np.zeros(1, dtype=np.int64)
         library.run(
             "column_descent", len(model.proba), len(model.coef), model.n_classes, model.proba.shape[1],
             model.first_class, model.is_grouped, starts, rows, model.columns.values, model.proba, model.weights,
             model.products, model.slope, model.coef, model.l1, model.l2, model.curvature, model.is_known,
             float(model.damping), model.intercept_slope, model.intercept_inverse, model.intercept_step,
-            float(tolerance), max_sweeps, most, deadline.remaining(), needs="the columns in use",
+            float(tolerance), max_sweeps, float(most_read), n_read, deadline.remaining(), needs="the columns in use",
         )  # fmt: skip
-        return float(most[0])
+        return int(n_read[0])
 
 
 def _is_wide(storage: Storage, n_classes: int, n_threads: int) -> bool:

@@ -175,7 +175,15 @@ class Classes:
         return costs.class_step_seconds(self.problem, FAR_PASSES if is_far else PASSES, n_visits)
 
     def step(
-        self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
+        self,
+        penalty: Penalty,
+        point: Point,
+        violation: float,
+        tol: float,
+        damping: float,
+        *,
+        is_far: bool,
+        worth: float,
     ) -> Step:
         """Return a step from a point."""
         wanted, _ = accuracy.tolerances(self.problem, penalty, point, violation, tol)

@@ -36,7 +36,7 @@ FAR_SWEEPS = 8  # and on the way down to the penalty that is asked for
 MAX_DESCENTS = 4  # of a step; each costs a product with the Hessian, and lets the columns move that it shows
 SWEEP_ACCURACY = 0.5  # of the tolerance: columns are compared when they are visited, not at the end
 
-SWEEPS = 60  # of a step, about, where it is asked what that costs
+SWEEPS = 60  # of a step, about, where it is asked what that costs and none has been taken yet
 
 
 class Columns:
@@ -44,6 +44,7 @@ class Columns:
 
     def __init__(self, problem: Problem, visitor: ColumnVisitor) -> None:
         self.problem, self.visitor = problem, visitor
+        self.n_sweeps = float(SWEEPS)  # of a step that is not far, by what the last one read
 
     @classmethod
     def of(cls, problem: Problem) -> "Columns | None":
@@ -63,13 +64,26 @@ class Columns:
         """Return about how long the sweeps of a step take in which some pairs move."""
         _, starts = self.storage.csr
         n_values = int(np.diff(starts)[np.unique(pairs.features)].sum())
-        return costs.column_step_seconds(n_values, self.problem.n_classes, FAR_SWEEPS if is_far else SWEEPS)
+        return costs.column_step_seconds(n_values, self.problem.n_classes, FAR_SWEEPS if is_far else self.n_sweeps)
 
     def step(
-        self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
+        self,
+        penalty: Penalty,
+        point: Point,
+        violation: float,
+        tol: float,
+        damping: float,
+        *,
+        is_far: bool,
+        worth: float,
     ) -> Step:
         """Return a step from a point."""
-        return _Descent(self.problem, penalty, point, self, damping).step(violation, tol, is_far=is_far)
+        most_read = worth / costs.column_step_seconds(1, self.problem.n_classes, 1)
+        descent = _Descent(self.problem, penalty, point, self, damping, most_read)
+        step = descent.step(violation, tol, is_far=is_far)
+        if not is_far:
+            self.n_sweeps = max(SWEEPS, descent.n_read / max(1, descent.n_values))
+        return step
 
 
 class _Descent:
@@ -82,6 +96,7 @@ class _Descent:
         point: Point,
         columns: Columns,
         damping: float,
+        most_read: float,
     ) -> None:
         self.problem, self.penalty, self.point, self.columns = problem, penalty, point, columns
         self.damping = damping
@@ -91,6 +106,8 @@ class _Descent:
         self.weights = problem.weights.astype(np.float32)
         self.intercept_step = np.zeros(self.proba.shape[1])
         self.coef = point.coef.copy()
+        self.n_values = self.n_read = 0  # in the columns of the last descent; by all of them
+        self.most_read = most_read  # by all of them
 
     def step(self, violation: float, tol: float, *, is_far: bool) -> Step:
         """Return the minimiser as a step; roughly while far."""
@@ -101,7 +118,7 @@ class _Descent:
         for _ in range(n_descents):
             ratio = penalty.threshold_ratio(-gradient).max(axis=0)
             wants = problem.free & (penalty.support(self.coef).any(axis=0) | (ratio > least))
-            if not (wants & ~in_use).any() and in_use.any():
+            if in_use.any() and (not (wants & ~in_use).any() or self.n_read > self.most_read):
                 break
             in_use |= wants
             self._descend(np.flatnonzero(in_use), SWEEP_ACCURACY * wanted, FAR_SWEEPS if is_far else MAX_SWEEPS)
@@ -138,7 +155,8 @@ class _Descent:
             is_grouped=self.penalty.is_grouped,
             damping=self.damping,
         )
-        self.columns.visitor.descend(model, tolerance, max_sweeps)
+        self.n_read += self.columns.visitor.descend(model, tolerance, max_sweeps, self.most_read - self.n_read)
+        self.n_values = len(model.columns.values)
         self.coef[:, features] = coef[:, :n_classes].T
 
     def _intercept_inverse(self) -> np.ndarray | None:

@@ -105,12 +105,12 @@ def some_edges_seconds(problem: Problem, n_pairs: int, n_edges: float) -> float:
     return problem.rows.n_samples * (PAIR_ROW + PAIR_EDGE * problem.n_classes**2) + n_edges * edge
 
 
-def sweep_seconds(n_pairs: int, n_sweeps: int, *, has_face: bool) -> float:
-    """Return the seconds of sweeps over a Hessian over pairs, and of two factors of faces."""
-    return (n_sweeps * n_pairs**2 + (n_pairs**3 / 1.5 if has_face else 0.0)) / PAIR_GRAM
+def sweep_seconds(n_pairs: int, n_sweeps: int, n_face: int) -> float:
+    """Return the seconds of sweeps over a Hessian over pairs, and of two factors of a face."""
+    return (n_sweeps * n_pairs**2 + n_face**3 / 1.5) / PAIR_GRAM
 
 
-def column_step_seconds(n_values: int, n_classes: int, n_sweeps: int) -> float:
+def column_step_seconds(n_values: int, n_classes: int, n_sweeps: float) -> float:
     """Return the seconds of such a step by columns of so many values together."""
     return n_sweeps * n_values * lanes(n_classes) * VISIT
 

@@ -43,7 +43,7 @@ def _n_rows(problem: Problem) -> int:
 def _round_seconds(problem: Problem, n_pairs: int) -> float:
     corrections = CORRECTION_PASSES * sampling.is_cheaper(problem, n_pairs) * costs.pass_seconds(problem)
     others = costs.ROUND_CALL + costs.round_seconds(problem) + corrections
-    return others + matrix_seconds(problem, n_pairs, is_far=False)
+    return others + matrix_seconds(problem, n_pairs, n_pairs)
 
 
 def _seconds_by_classes(problem: Problem) -> float:

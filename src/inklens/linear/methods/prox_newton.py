@@ -122,14 +122,17 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             surrogate = None  # its memory is wanted for the next
         if surrogate is None:
             pairs, is_partial = _working_set(problem, penalty, point, violation)
-            solver = _cheapest(solvers, problem, pairs, is_partial=is_partial, is_far=factor > 1.0)
+            n_face = 0 if factor > 1.0 else int(np.count_nonzero(point.coef))
+            of_matrix = np.inf if is_partial else matrix_seconds(problem, len(pairs.features), n_face)
+            solver = _cheapest(solvers, pairs, of_matrix, is_far=factor > 1.0)
         if surrogate is None and solver is None:
             surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping, grams)
         if surrogate is not None:
             surrogate = surrogate._replace(kkt_violation=violation)
             step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         elif solver is not None:
-            step = solver.step(penalty, point, violation, accuracy_of(tol), damping, is_far=factor > 1.0)
+            demands = violation, accuracy_of(tol), damping
+            step = solver.step(penalty, point, *demands, is_far=factor > 1.0, worth=of_matrix)
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
@@ -226,9 +229,20 @@ class Solver(Protocol):
         """Return about how long a step takes in which some pairs move."""
 
     def step(
-        self, penalty: Penalty, point: Point, violation: float, tol: float, damping: float, *, is_far: bool
+        self,
+        penalty: Penalty,
+        point: Point,
+        violation: float,
+        tol: float,
+        damping: float,
+        *,
+        is_far: bool,
+        worth: float,
     ) -> Step:
-        """Return the step to the model's minimum, of which `violation` is now left; roughly while far."""
+        """Return the step to the model's minimum, of which `violation` is now left; roughly while far.
+
+        One that has taken the seconds that it is `worth`, those of a matrix, may end on the way.
+        """
 
 
 def _solvers(problem: Problem) -> list[Solver]:
@@ -238,20 +252,16 @@ def _solvers(problem: Problem) -> list[Solver]:
     return [solver for solver in found if solver is not None]
 
 
-def _cheapest(
-    solvers: list[Solver], problem: Problem, pairs: Pairs, *, is_partial: bool, is_far: bool
-) -> Solver | None:
+def _cheapest(solvers: list[Solver], pairs: Pairs, of_matrix: float, *, is_far: bool) -> Solver | None:
     """Return the solver that takes least time, or None where a matrix over the pairs takes less."""
-    of_matrix = np.inf if is_partial else matrix_seconds(problem, len(pairs.features), is_far=is_far)
     seconds = [(solver.seconds(pairs, is_far=is_far), number) for number, solver in enumerate(solvers)]
     least, number = min(seconds, default=(np.inf, 0))
     return solvers[number] if least < of_matrix else None
 
 
-def matrix_seconds(problem: Problem, n_pairs: int, *, is_far: bool) -> float:
-    """Return about how long a matrix over `n_pairs` coefficients takes to sum, to factor and to sweep over."""
-    sweeps = costs.sweep_seconds(n_pairs, MATRIX_SWEEPS, has_face=not is_far)
-    return sampling.hessian_seconds(problem, n_pairs) + sweeps
+def matrix_seconds(problem: Problem, n_pairs: int, n_face: int) -> float:
+    """Return about how long a matrix over `n_pairs` coefficients takes to sum, sweep over and factor on a face."""
+    return sampling.hessian_seconds(problem, n_pairs) + costs.sweep_seconds(n_pairs, MATRIX_SWEEPS, n_face)
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------

@@ -240,6 +240,7 @@ typedef struct {
   double *slope, *direction, *residual, *search, *product; /* (q + 1, L): of the columns, and of the intercepts */
   double *scale;                                           /* (q + 1, L): one over the diagonal; 0 off the face */
   float *rows;                                             /* (n, L) */
+  int64_t n_values, n_read;                                /* of the columns on the face; in all products */
 } face_t;
 
 static face_t *new_face(const model_t *m) {
@@ -312,6 +313,7 @@ static inline __attribute__((always_inline)) void add_columns(const model_t *m, 
 
 /* product = (Hessian of the model and of the penalty on the face) d, whose rows' part stays in f->rows. */
 static inline __attribute__((always_inline)) void face_product_of(const model_t *m, face_t *f, const double *d, int L) {
+  f->n_read += 2 * f->n_values;
   row_products(m, d, f->rows, L);
   memset(f->product, 0, (m->n_columns + 1) * L * sizeof(double));
   add_columns(m, f, f->rows, f->product, L);
@@ -344,11 +346,13 @@ static void face_product(const model_t *m, face_t *f, const double *d) {
 static void find_face(const model_t *m, face_t *f, const double *intercept_slope, const double *inverse) {
   int64_t L = m->L, ones = m->n_columns * L;
   memset(f->scale, 0, (ones + L) * sizeof(double));
+  f->n_values = 0;
   for (int64_t j = 0; j < m->n_columns; j++) {
     double *w = m->w + j * L, norm = 0.0;
     for (int k = 0; k < m->K; k++) norm += w[k] * w[k];
     if (norm == 0.0) continue;
     if (!m->is_known[j]) make_curvature(m, j, (int)L);
+    f->n_values += m->starts[j + 1] - m->starts[j];
     norm = sqrt(norm);
     const float *M = m->curvature + j * m->K * L;
     for (int k = 0; k < m->K; k++) {
@@ -443,14 +447,15 @@ static int64_t step_on_face(const model_t *m, face_t *f, const double *intercept
 }
 
 /* Sweep over the columns until none was farther from its optimum than `tolerance` thresholds when it was visited: first
- * all, then those in use, until these are done, then all again. `most` is what the last sweep over all found.
- * Intercepts move where `inverse` is given. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
+ * all, then those in use, until these are done, then all again; or until that took `most_read` values. `n_read` is how
+ * many it took. Intercepts move where `inverse` is given. Returns DONE, NO_MEMORY or OUT_OF_TIME. */
 int64_t EXPORT(column_descent)(int64_t n_rows, int64_t n_columns, int64_t K, int64_t L, int64_t first, int64_t is_grouped,
                                const int64_t *starts, const int32_t *rows, const float *values, const float *proba,
                                const float *weights, float *v, const double *slope, double *w, const double *l1,
                                const double *l2, float *curvature, uint8_t *is_known, double damping,
                                const double *intercept_slope, const double *inverse, double *intercept_step,
-                               double tolerance, int64_t max_sweeps, double *most, double seconds) {
+                               double tolerance, int64_t max_sweeps, double most_read, int64_t *n_read,
+                               double seconds) {
   model_t own = {n_rows, n_columns, K, L, first, is_grouped, starts, rows, values, proba, weights, v, slope, w, l1, l2,
                  curvature, is_known, damping, tolerance}, *m = &own;
   const double end = end_after(seconds);
@@ -467,12 +472,13 @@ int64_t EXPORT(column_descent)(int64_t n_rows, int64_t n_columns, int64_t K, int
       if (!all && !in_use[j]) continue;
       if (is_over(end)) result = OUT_OF_TIME;
       largest = fmax(largest, visit_of(m, j));
+      *n_read += starts[j + 1] - starts[j];
       in_use[j] = 0;
       for (int k = 0; k < K; k++) in_use[j] |= w[j * L + k] != 0.0;
     }
-    if (all) *most = largest;
     if (largest <= tolerance && all) break;
     all = largest <= tolerance;
+    if (*n_read + (face ? face->n_read : 0) > most_read) break;
     if (all || sweep < next_face || result) continue;
     if (!face) face = new_face(m);
     result = face ? step_on_face(m, face, intercept_slope, inverse, intercept_step, end) : NO_MEMORY;
@@ -480,6 +486,7 @@ int64_t EXPORT(column_descent)(int64_t n_rows, int64_t n_columns, int64_t K, int
     all = 1;
   }
   set_control(before);
+  if (face) *n_read += face->n_read;
   free_face(face);
   free(in_use);
   return result;
