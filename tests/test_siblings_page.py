@@ -15,6 +15,7 @@ from inklens import load_dataset
 from inklens.cli.main import _run
 from inklens.displays import NARROW, WIDE
 from inklens.errors import OutputError
+from inklens.pages import ReportFigure
 from inklens.siblings.drawings import DecisionDisplay, ImportancesDisplay, StandingsDisplay, WeightsDisplay
 from inklens.siblings.page import SiblingsPage
 from inklens.siblings.results import Decision, Mark, Outcome, Seconds, Voter, standings
@@ -196,8 +197,9 @@ def test_a_page_that_is_somebody_elses_is_left_alone(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_prints_the_promised_document(tmp_path, monkeypatch, capfd):
-    """In this process, whose children are forked from a server that is there already."""
+    """In this process, whose children are forked from a server that is there already; figures are drawn above."""
     monkeypatch.setenv("INKLENS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ReportFigure, "html", lambda figure: figure.name)
     command = ["siblings", "--train", "200", "--test", "80", "--only", "knn,tree", "--budget", str(PATIENT)]
     command += ["--no-open", "-o", str(tmp_path / "page.html")]
     assert _run([*command, "--json"]) == 0
