@@ -8,16 +8,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 from test_printed_commands import exists
 
 from inklens import DigitReader
 from inklens.cli.main import _run
 from inklens.datasets.embedded import load_embedded
+from inklens.pages.figures import ReportFigure
 from inklens.tutorial import fits
 
 pytestmark = pytest.mark.slow
 ROWS = 400
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_figures():
+    """Pages without their figures, which print no command and are most of the work."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ReportFigure, "html", lambda figure: Markup(f'<figure id="figure-{figure.name}"></figure>'))
+        patched.setattr(ReportFigure, "save", lambda figure, folder: None)
+        yield
 
 
 @pytest.fixture(scope="module")

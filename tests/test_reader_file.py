@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from inklens.cli.main import inklens
 from inklens.errors import DataError, InklensError, ModelFileError, OutputError, ParameterError
+from inklens.pages.figures import ReportFigure
 from inklens.reader import DigitReader
 from inklens.tasks.reading import load_reader
 
@@ -188,7 +189,9 @@ def test_a_row_of_named_data_is_explained(model, capsys):
 
 
 @pytest.mark.slow
-def test_a_page_is_written_of_a_model_that_does_not_name_its_rows(model, tmp_path):
+def test_a_page_is_written_of_a_model_that_does_not_name_its_rows(model, tmp_path, monkeypatch):
+    for drawn in ("html", "save"):
+        monkeypatch.setattr(ReportFigure, drawn, lambda *_: "")
     command("report", model, "--data", "embedded", "-o", tmp_path / "page")
     assert list((tmp_path / "page").glob("*.html"))
 

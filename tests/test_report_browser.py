@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 import inklens.tutorial.fits as fits_module
 from inklens.datasets.dataset import Dataset
+from inklens.pages.figures import ReportFigure
 from inklens.tutorial.page import run_tutorial
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -71,6 +72,7 @@ def page_url(tmp_path_factory):
         patch.setattr(fits_module, "TIGHT", 5e-2)
         patch.setattr(fits_module, "READABLE", 5e-2)
         patch.setattr(fits_module, "SECONDS_PER_FIT", 5.0)
+        patch.setattr(ReportFigure, "save", lambda *_: None)  # beside the page: nobody looks at those files here
         run_tutorial(dataset, train=300, test=100, out=out)
     return (out / "index.html").as_uri()
 

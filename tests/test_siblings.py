@@ -31,6 +31,7 @@ from inklens.siblings.digits import Digit, choose_digits
 from inklens.siblings.duels import duel
 from inklens.siblings.linear_ways import row_votes
 from inklens.siblings.pair import Duelled, duel_in_depth
+from inklens.siblings.race import race
 from inklens.siblings.recipes import Recipe, parse_recipe
 from inklens.siblings.results import Outcome
 from inklens.siblings.rivals import class_scores
@@ -374,7 +375,7 @@ def strangers(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_model_that_hangs_dies_or_fails_is_a_row_with_a_reason(strangers):
+def test_a_model_that_dies_or_fails_is_a_row_with_a_reason(strangers):
     digits = load_dataset("embedded")
     siblings = run_siblings(
         digits, train=200, test=50, only=["softmax"], named=strangers[1:], budget=PATIENT, cached=False
@@ -386,8 +387,14 @@ def test_a_model_that_hangs_dies_or_fails_is_a_row_with_a_reason(strangers):
     assert "no class of these" in ended["Foreign"].failed
     assert {standing.outcome.key for standing in siblings.standings} == {"softmax", "Plain"}
     assert siblings.finished
-    slow = run_siblings(digits, train=200, test=50, only=["softmax"], named=strangers[:1], budget=5.0, cached=False)
-    assert slow.outcomes["Slow"].stopped == "stopped after 5 s, before it was fitted"
+    assert multiprocessing.active_children() == []
+
+
+def test_a_model_that_hangs_is_stopped_when_its_time_is_over(strangers, split, tmp_path):
+    write_rows(split, (28, 28), tmp_path)
+    (_, slow) = choose(["softmax"], strangers[:1])
+    (outcome,) = race([Job(slow, str(tmp_path), 0.5, ())], n_jobs=1)
+    assert (outcome.stopped, outcome.answers) == ("stopped after 0.5 s, before it was fitted", None)
     assert multiprocessing.active_children() == []
 
 

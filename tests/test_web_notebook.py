@@ -349,12 +349,9 @@ def test_a_digit_drawn_in_jupyterlab_is_a_variable_of_the_notebook(tmp_path, win
         page.evaluate(run, "all-cells")
         frame = page.wait_for_selector(".jp-Notebook iframe", timeout=60_000).content_frame()
         frame.wait_for_selector("#pad")
-        strokes = 0
-        for digit in ("7", "0", "1", "2", "3", "4", "5", "6", "8"):
+        for digit in ("4", "8"):  # two strokes, and one; all ten are drawn above
             frame.evaluate("inklens.app.startDrawing()")
             draw(frame, digit)
-            strokes += 2 if digit == "4" else 1
-        assert strokes == 10
         # The second cell says what Python knows, again until that is all of the last digit.
         said = page.evaluate(
             """async (wanted) => {
