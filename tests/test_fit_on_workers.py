@@ -166,9 +166,9 @@ def test_the_command_fits_on_workers_and_says_so(command, tmp_path):
 
 @pytest.mark.slow  # its cluster starts, and ends while a worker is on its way back
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
-@pytest.mark.parametrize("moment", ["_check", "_submitted", "_ask"])
+@pytest.mark.parametrize("moment", ["_submitted", "_ask"])
 def test_the_command_survives_a_worker_that_is_killed(moment, client, tmp_path, monkeypatch, capsys):
-    """While it is asked what it runs, while its rows are sent, and in the fit: the same bits come out."""
+    """While its rows are sent, and in the fit: the same bits come out."""
     before, killed = getattr(shards.Shards, moment), []
 
     def kills(self, *asked):
