@@ -68,9 +68,9 @@ def test_planted_label_errors_are_found():
 
 @pytest.mark.slow
 @pytest.mark.skipif("INKLENS_MNIST" not in os.environ, reason="needs MNIST")
-def test_planted_label_errors_are_found_among_many_rows():
+def test_planted_label_errors_are_found_among_60000_rows():
     dataset = load_dataset(f"idx:{os.environ['INKLENS_MNIST']}").subset("train")
-    X, y, wrong = planted(dataset, 12_000, seed=1)
+    X, y, wrong = planted(dataset, 60_000, seed=1)
     found, _ = doubts_of(dataset, X, y, features="strokes", C=0.1)
     assert wrong[found.suspects].sum() >= 0.9 * wrong.sum()
     assert wrong[found.suspects].mean() >= 0.9
