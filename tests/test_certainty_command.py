@@ -93,10 +93,20 @@ def test_stability_reports_refits_or_curvature(models, capsys, tmp_path):
     assert "stable" in out
 
 
-@pytest.mark.slow
-def test_curvature_is_that_of_the_fit(models):
-    found = judge_coefficients(DigitReader.load(models / "dense.inklens"), by="curvature")
-    rows = load_dataset("embedded").split(**SPLIT)
+@pytest.fixture(scope="module")
+def coarse(tmp_path_factory):
+    """The digits on 7 x 7 pixels: the curvature of few coefficients is quick."""
+    digits = load_dataset("embedded")
+    path = tmp_path_factory.mktemp("coarse") / "digits.npz"
+    np.savez(
+        path, X=digits.images()[:1000].reshape(-1, 7, 4, 7, 4).mean(axis=(2, 4)).astype(np.uint8), y=digits.y[:1000]
+    )
+    return f"npz:{path}"
+
+
+def test_curvature_is_that_of_the_fit(coarse):
+    found = judge_coefficients(fit(coarse, **SPLIT, C=0.01, tol=1e-3).reader, by="curvature")
+    rows = load_dataset(coarse).split(**SPLIT)
     model = SoftmaxRegression(C=0.01, tol=1e-3).fit(rows.X_train / 255, rows.y_train)
     expected = curvature(model, rows.X_train / 255, rows.y_train)
     assert found.found.sampling == pytest.approx(expected.sampling, abs=1e-5)
@@ -177,11 +187,10 @@ def test_wrong_usage_gives_one_clear_line(models, capsys, args, code, words):
     assert len(err.strip().splitlines()) == 1
 
 
-@pytest.mark.slow
-def test_a_fit_on_stretched_pixels_is_asked_in_its_own_units():
-    reader = fit("embedded", **SPLIT, C=0.01, tol=1e-3, scale="min-max").reader
+def test_a_fit_on_stretched_pixels_is_asked_in_its_own_units(coarse):
+    reader = fit(coarse, **SPLIT, C=0.01, tol=1e-3, scale="min-max").reader
     found = judge_coefficients(reader, by="curvature").found
-    rows = load_dataset("embedded").split(**SPLIT)
+    rows = load_dataset(coarse).split(**SPLIT)
     low, high = rows.X_train.min(axis=0).astype(float), rows.X_train.max(axis=0).astype(float)
     X = (rows.X_train - low) / np.maximum(high - low, 1.0)
     expected = curvature(SoftmaxRegression(C=0.01, tol=1e-3).fit(X, rows.y_train), X, rows.y_train)

@@ -495,10 +495,10 @@ def _load_in_child(url, folder):
 
 
 @pytest.mark.slow
-def test_sixteen_processes_fetch_once_and_a_dead_owner_holds_no_lock(server, tmp_path):
+def test_six_processes_fetch_once_and_a_dead_owner_holds_no_lock(server, tmp_path):
     context = multiprocessing.get_context("spawn")
     owner, *others = (
-        context.Process(target=_load_in_child, args=(server.url, str(tmp_path / "cache"))) for _ in range(16)
+        context.Process(target=_load_in_child, args=(server.url, str(tmp_path / "cache"))) for _ in range(6)
     )
     server.faults = [stall_half_way]
     owner.start()
@@ -510,7 +510,7 @@ def test_sixteen_processes_fetch_once_and_a_dead_owner_holds_no_lock(server, tmp
     os.kill(owner.pid, signal.SIGKILL)
     for child in (owner, *others):
         child.join(120)
-    assert [child.exitcode for child in others] == [0] * 15
+    assert [child.exitcode for child in others] == [0] * 5
     assert server.ranges == [None, None]  # the owner's, and one for all others
     before = len(server.requests)
     assert_right(load(server))

@@ -88,8 +88,8 @@ def test_the_hessian_is_the_derivative_of_the_gradient():
 def test_draws_agree_with_the_inverse_within_their_stated_error():
     X, y = small_problem()
     model = fitted(X, y, C=1.0)
-    exact, drawn = curvature(model, X, y), curvature(model, X, y, n_draws=2000)
-    assert drawn.relative_error == pytest.approx(1 / np.sqrt(4000))
+    exact, drawn = curvature(model, X, y), curvature(model, X, y, n_draws=500)
+    assert drawn.relative_error == pytest.approx(1 / np.sqrt(1000))
     live = np.arange(6) != 3
     for name in ("posterior", "sampling"):
         ratio = getattr(drawn, name)[:, live] / getattr(exact, name)[:, live]

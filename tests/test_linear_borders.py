@@ -162,7 +162,7 @@ def test_hostile_problems_end_well(case):
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(problems())
 def test_many_more_hostile_problems_end_well(case):
     check(case)

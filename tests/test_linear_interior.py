@@ -41,7 +41,7 @@ def cross_examine(problem, monkeypatch):
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_two_methods_prove_each_other(name, monkeypatch):
-    for seed in range(20):
+    for seed in range(10):
         problem = random_problem(seed, SHAPES[seed % len(SHAPES)], PENALTIES[name])
         walls, sets = cross_examine(problem, monkeypatch)
         assert walls.status == sets.status == "certified"
@@ -51,8 +51,8 @@ def test_two_methods_prove_each_other(name, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_two_methods_prove_each_other_on_hundreds_of_problems(name, shape, monkeypatch):
-    for seed in range(100, 108):
+def test_two_methods_prove_each_other_on_problems_of_every_shape(name, shape, monkeypatch):
+    for seed in range(100, 102):
         cross_examine(random_problem(seed, shape, PENALTIES[name]), monkeypatch)
 
 

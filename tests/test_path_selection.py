@@ -142,7 +142,7 @@ def test_scores_are_those_of_separate_fits(digits):
 
 def test_one_standard_error_rule_takes_the_strongest_penalty_within(digits):
     X, y = digits
-    best = SoftmaxRegressionCV(Cs=10, cv=4, rule="best", l1_ratios=(0.5, 1.0)).fit(X, y)
+    best = SoftmaxRegressionCV(Cs=6, cv=3, rule="best", l1_ratios=(0.5, 1.0)).fit(X, y)
     careful = clone(best).set_params(rule="one_se").fit(X, y)
     ratio = [0.5, 1.0].index(best.l1_ratio_)
     means, errors, grid = careful.mean_scores_[ratio], careful.standard_errors_[ratio], careful.Cs_[ratio]

@@ -189,6 +189,7 @@ def test_a_row_of_named_data_is_explained(model, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", WITHOUT_ROWS[1:], indirect=True)
 def test_a_page_is_written_of_a_model_that_does_not_name_its_rows(model, tmp_path, monkeypatch):
     for drawn in ("html", "save"):
         monkeypatch.setattr(ReportFigure, drawn, lambda *_: "")

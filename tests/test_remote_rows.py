@@ -176,7 +176,7 @@ def unbroken(inside):
 BROKEN = {"l2": {"l1_ratio": 0.0, "C": 1e-4}, "l1": {}}
 
 
-@pytest.mark.parametrize("n_workers", [1, 2, 4])
+@pytest.mark.parametrize("n_workers", [2, 4])
 def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
     own = cluster.InProcess(n_workers)
     rows = remote(own.client)
@@ -196,11 +196,11 @@ def test_many_rows_make_more_shards_than_few_and_the_same_bits_on_any_cluster(ch
         assert rows.shards.n_shards == N // 20
         assert rows.sizes == [20] * (N // 20)
         assert all(len(place.shards) == N // 20 // n_workers for place in rows.shards._places.values())
-        solution = fitted(rows, **BROKEN["l2"])
+        solution = fitted(rows, **BROKEN["l2"], tol=1e-2)
         found.add(bits(solution))
         rows.close()
         own.close()
-    near = fitted(Rows.of(X, n_threads=1), **BROKEN["l2"])
+    near = fitted(Rows.of(X, n_threads=1), **BROKEN["l2"], tol=1e-2)
     assert len(found) == 1
     assert max(solution.lower_bound, near.lower_bound) <= min(solution.objective, near.objective) * (1 + 1e-12)
 
@@ -456,11 +456,11 @@ def test_a_worker_lost_at_any_round_changes_no_bit(name, unbroken, monkeypatch):
     rows, lost_at = remote(own.client), -1
     assert bits(fitted(rows, **BROKEN[name])) == unbroken[name]
     n_calls = rounds[0]
-    for lost_at in np.linspace(1, n_calls // 3 - 2, 5).astype(int):  # the others may hold all shards by then
+    for lost_at in np.linspace(1, n_calls // 3 - 2, 3).astype(int):  # the others may hold all shards by then
         rounds[0] = 0
         rows.shards._late.clear()
         assert bits(fitted(rows, **BROKEN[name])) == unbroken[name], f"lost at call {lost_at} of {n_calls}"
-    assert rows.traffic.n_lost == 5
+    assert rows.traffic.n_lost == 3
     rows.close()
     own.close()
 

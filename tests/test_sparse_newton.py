@@ -126,18 +126,7 @@ def oracle(problem: Problem) -> float:
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bound_is_below_and_objective_at_the_oracle_s_optimum(name, shape):
-    check_against_oracle(random_problem(0, shape, PENALTIES[name]))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PENALTIES)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_same_on_more_problems(name, shape):
-    for seed in range(1, 3):
-        check_against_oracle(random_problem(seed, shape, PENALTIES[name]))
-
-
-def check_against_oracle(problem: Problem) -> None:
+    problem = random_problem(0, shape, PENALTIES[name])
     solution = solve(problem, tol=1e-6, max_iter=300)
     best = oracle(problem)
     assert solution.status == "certified", solution.gap
@@ -148,18 +137,8 @@ def check_against_oracle(problem: Problem) -> None:
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_every_bound_on_the_way_is_below_the_optimum(name):
-    check_bounds_on_the_way(name, range(100, 120))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PENALTIES)
-def test_bounds_on_the_way_of_many_more_fits(name):
-    check_bounds_on_the_way(name, range(1000, 1020))
-
-
-def check_bounds_on_the_way(name: str, seeds: range) -> None:
     """Wherever a fit is stopped, it ends with a proof."""
-    for seed in seeds:
+    for seed in range(100, 110):
         problem = random_problem(seed, SHAPES[seed % len(SHAPES)], PENALTIES[name])
         optimum = solve(problem, tol=1e-9, max_iter=300).objective
         for limit in (1, 2, 4):
@@ -438,7 +417,7 @@ def test_wide_text_under_a_weak_penalty_ends_in_time_and_in_memory():
 @pytest.mark.parametrize("name", PENALTIES)
 def test_certified_zeros_are_zero_at_the_optimum(name):
     proven = zeros = 0
-    for seed in range(30):
+    for seed in range(12):
         problem = random_problem(300 + seed, SHAPES[seed % len(SHAPES)], PENALTIES[name])
         optimum = solve(problem, tol=1e-11, max_iter=300).coef
         for tol in (1e-1, 1e-3, 1e-6):
