@@ -130,7 +130,6 @@ def test_without_onnx_one_line_names_the_extra(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif("INKLENS_MNIST" not in os.environ, reason="set INKLENS_MNIST to the folder of MNIST's four files")
-<<<<<<< HEAD
 @pytest.mark.parametrize("name", ["shipped", "pixels", "upright"])
 def test_onnx_decides_on_3000_digits_as_the_model_does(name):
     mnist = load_dataset(f"idx:{os.environ['INKLENS_MNIST']}")
@@ -138,16 +137,6 @@ def test_onnx_decides_on_3000_digits_as_the_model_does(name):
     reader = DigitReader.shipped() if name == "shipped" else model(name, scale=0.3)
     data = reader.to_onnx(uint8=True)
     for part in np.split(frames, 3):
-=======
-@pytest.mark.parametrize("name", ["shipped", "upright"])
-def test_onnx_decides_on_1500_digits_as_the_model_does(name):
-    mnist = load_dataset(f"idx:{os.environ['INKLENS_MNIST']}")
-    frames = mnist.X[-1_500:].reshape(-1, 28, 28)
-    reader = DigitReader.shipped() if name == "shipped" else model(name, scale=0.3)
-    data = reader.to_onnx(uint8=True)
-    for start in range(0, 1_500, 500):
-        part = frames[start : start + 500]
->>>>>>> tc
         labels, proba = run_onnx(data, part)
         assert labels.tolist() == reader.predict(part).tolist()
         assert np.abs(proba - reader.predict_proba(part)).max() < 1e-5
