@@ -31,7 +31,7 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
-from drawn_digits import DIGITS
+from drawn_digits import DIGITS, write
 
 import inklens.web
 from inklens import DigitReader
@@ -218,23 +218,12 @@ class Face:
             button.click()
             self.settle()
 
-    def draw(self, strokes: Strokes, *, steps: int = 1, clear: bool = True, settle: bool = True) -> None:
-        """Draw strokes with the mouse."""
+    def draw(self, strokes: Strokes, *, each: bool = False, clear: bool = True, settle: bool = True) -> None:
+        """Draw strokes with the mouse; each point a movement of its own costs much, and is for tests of the pen."""
         if clear:
             self.clear()
-        pad = self.page.locator("#pad")
-        pad.scroll_into_view_if_needed()
-        box = pad.bounding_box()
-
-        def at(point: Point) -> Point:
-            return box["x"] + point[0] * box["width"], box["y"] + point[1] * box["height"]
-
-        for stroke in strokes:
-            self.page.mouse.move(*at(stroke[0]))
-            self.page.mouse.down()
-            for point in stroke[1:]:
-                self.page.mouse.move(*at(point), steps=steps)
-            self.page.mouse.up()
+        self.page.locator("#pad").scroll_into_view_if_needed()
+        write(self.page, strokes, each=each)
         if settle:
             self.settle()
 
