@@ -31,13 +31,37 @@ def strokes_on(digit, box):
     return [[(x + width * px, y + height * py) for px, py in stroke] for stroke in DIGITS[digit]]
 
 
+GLIDE = """(pad, points) => {
+  const { left, top, width, height } = pad.getBoundingClientRect();
+  const mouse = { bubbles: true, pointerId: 1, isPrimary: true, pointerType: 'mouse', buttons: 1 };
+  const coalescedEvents = points.map(([x, y]) => new PointerEvent('pointermove',
+    { ...mouse, clientX: left + x * width, clientY: top + y * height }));
+  const { clientX, clientY } = coalescedEvents.at(-1);
+  pad.dispatchEvent(new PointerEvent('pointermove', { ...mouse, clientX, clientY, coalescedEvents }));
+}"""
+"""What a browser hands on of a hand that is quicker than its screen: all places of a stroke in one event."""
+
+
 def draw(page, digit, *, pad="#pad"):
     """Draw a digit on the pad of a playwright page or frame with the mouse."""
-    box = page.locator(pad).bounding_box()
+    write(page, DIGITS[digit], pad=pad)
+
+
+def write(page, strokes, *, pad="#pad", each=False):
+    """Draw strokes with the mouse, in shares of the pad: each at once, or each of its points a movement of its own.
+
+    A movement costs a frame of the screen: thirty times as much as a point.
+    """
+    place = page.locator(pad)
+    box = place.bounding_box()
     mouse = getattr(page, "page", page).mouse
-    for first, *rest in strokes_on(digit, box):
-        mouse.move(*first)
+    for stroke in strokes:
+        points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        mouse.move(*points[0])
         mouse.down()
-        for point in rest:
-            mouse.move(*point)
+        if each:
+            for point in points[1:]:
+                mouse.move(*point)
+        else:
+            place.evaluate(GLIDE, stroke)
         mouse.up()

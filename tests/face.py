@@ -31,7 +31,7 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
-from drawn_digits import DIGITS
+from drawn_digits import DIGITS, write
 
 import inklens.web
 from inklens import DigitReader
@@ -43,7 +43,7 @@ from inklens.tasks.session import Session
 from inklens.tasks.stops import StopRun, early_stops
 from inklens.web.payload import parse, samples, web_model
 
-__all__ = ["DIGITS", "NEEDS_BROWSER", "Face", "Strokes", "browsing", "reader_of", "served", "web_bytes"]
+__all__ = ["DIGITS", "NEEDS_BROWSER", "Face", "Strokes", "browsing", "reader_of", "served", "violations", "web_bytes"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NEEDS_BROWSER = [
@@ -77,6 +77,9 @@ window.watching = new PerformanceObserver((list) => {
 });
 watching.observe({ type: 'layout-shift', buffered: true });
 """
+
+OF_COLOURS = ("color-contrast", "link-in-text-block")
+"""Rules of axe that another scheme of colours may break."""
 
 KINDS = {"Float32Array": "<f4", "Float64Array": "<f8", "Int32Array": "<i4", "Uint8Array": "u1"}
 PACK = """
@@ -218,23 +221,12 @@ class Face:
             button.click()
             self.settle()
 
-    def draw(self, strokes: Strokes, *, steps: int = 1, clear: bool = True, settle: bool = True) -> None:
-        """Draw strokes with the mouse."""
+    def draw(self, strokes: Strokes, *, each: bool = False, clear: bool = True, settle: bool = True) -> None:
+        """Draw strokes with the mouse; each point a movement of its own costs much, and is for tests of the pen."""
         if clear:
             self.clear()
-        pad = self.page.locator("#pad")
-        pad.scroll_into_view_if_needed()
-        box = pad.bounding_box()
-
-        def at(point: Point) -> Point:
-            return box["x"] + point[0] * box["width"], box["y"] + point[1] * box["height"]
-
-        for stroke in strokes:
-            self.page.mouse.move(*at(stroke[0]))
-            self.page.mouse.down()
-            for point in stroke[1:]:
-                self.page.mouse.move(*at(point), steps=steps)
-            self.page.mouse.up()
+        self.page.locator("#pad").scroll_into_view_if_needed()
+        write(self.page, strokes, each=each)
         if settle:
             self.settle()
 
@@ -297,6 +289,21 @@ def opened(
         yield face
         face.check()
         context.close()
+
+
+def violations(page, *rules: str) -> list[tuple[str, list[str]]]:
+    """Return what axe finds in a page, by all rules or some: a rule, and elements that break it.
+
+    Only that comes over: Playwright takes seconds for all that axe has to tell.
+    """
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="uv pip install axe-playwright-python")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(axe.Axe().axe_script)
+    return page.evaluate(
+        """(options) => axe.run(options).then(({ violations }) => violations.map(
+          ({ id, nodes }) => [id, nodes.slice(0, 5).map(({ html }) => html.slice(0, 160))]))""",
+        {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {}),
+    )
 
 
 def watch(asked: str, home: str, faults: list[str]) -> None:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import httpx
 import numpy as np
 import pytest
-from face import CHROMIUM, DIGITS, NEEDS_BROWSER
+from drawn_digits import DIGITS, write
+from face import CHROMIUM, NEEDS_BROWSER
 
 from inklens import DigitReader
 from inklens.classroom import live as lives
@@ -341,7 +342,8 @@ def test_a_phone_draws_the_wall_shows_it_and_ctrl_c_writes_all_down(tmp_path):
             wall.goto(wall_at)
             phone_page.goto(join_at)
             assert join_at in wall.locator(".address").inner_text()
-            draw(phone_page, DIGITS["4"])
+            phone_page.wait_for_selector(".board")
+            write(phone_page, DIGITS["4"], pad=".board", each=True)
             assert phone_page.evaluate("document.documentElement.scrollWidth") == 360
             for which in range(2):
                 phone_page.locator("fieldset").nth(which).get_by_role("button", name="4", exact=True).click()
@@ -365,16 +367,3 @@ def test_a_phone_draws_the_wall_shows_it_and_ctrl_c_writes_all_down(tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["class.json", "class.npz", "wall.html"]
     found = read_class(out)
     assert [(digit.label, digit.guess) for digit in found.digits] == [("4", "4")]
-
-
-def draw(page, strokes):
-    """Draw by the pointer."""
-    page.wait_for_selector(".board")
-    box = page.locator(".board").bounding_box()
-    for stroke in strokes:
-        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-        page.mouse.move(*places[0])
-        page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place)
-        page.mouse.up()

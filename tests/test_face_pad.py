@@ -56,6 +56,16 @@ def test_ten_digits_drawn_by_pointer_are_read_right_and_as_python_reads_them(fac
     assert np.allclose(face.value("app.answer.value.z"), z, atol=1e-5)
 
 
+def test_ink_does_not_depend_on_how_quickly_the_pen_moved(face):
+    """All places of a stroke at once, as a quick hand's come, or each in a frame of the screen."""
+    inks = []
+    for each in (True, False):
+        face.draw(DIGITS["4"], each=each)
+        inks.append(np.array(face.value("app.pad.ink")))
+    assert inks[0].sum() > 100
+    assert np.allclose(*inks, atol=0.02)  # to a hundredth of a pixel of the screen
+
+
 def test_a_digit_drawn_by_keyboard_is_read_right(face):
     """A seven: Space puts the pen down, arrows lead it along the top and down the stem, Space lifts it."""
     face.clear()

@@ -40,8 +40,8 @@ pen_strokes = importlib.import_module("inklens.explanations.strokes").strokes
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CORE = Path(inklens.web.__file__).parent / "static"
 KINDS = ("pixels", "upright", "strokes")
-MOST_DIGITS = 10_000
-N_DRAWINGS = 200
+MOST_DIGITS = 3000
+N_DRAWINGS = 120
 NEAR_LIMIT = 0.1  # of likeness: what the gate's few bits may move it
 
 pytestmark = [
@@ -650,7 +650,7 @@ def test_any_other_header_is_read_or_refused(page, whole):
     (length,) = struct.unpack_from("<I", whole)
     changes = [
         [[int(rng.integers(0, 4 + length)), int(rng.integers(0, 256))] for _ in range(rng.integers(1, 4))]
-        for _ in range(300)
+        for _ in range(120)
     ]
     answers = page.evaluate(
         """([data, changes]) => changes.map((list) => {
@@ -666,7 +666,7 @@ def test_any_other_header_is_read_or_refused(page, whole):
         [text(whole), changes],
     )
     assert all(answer == "read" or answer.startswith("ModelError: ") for answer in answers), set(answers)
-    assert sum(answer != "read" for answer in answers) > 100
+    assert sum(answer != "read" for answer in answers) > 40
 
 
 def test_the_core_imports_nothing_else_and_touches_no_page():

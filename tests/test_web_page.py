@@ -10,6 +10,7 @@ import firefox
 import numpy as np
 import pytest
 from drawn_digits import DIGITS, draw, strokes_on
+from face import OF_COLOURS, violations
 
 from inklens import DigitReader, load_dataset
 from inklens.errors import ParameterError
@@ -318,23 +319,25 @@ class TestInChromium:
         assert (asked, page.said) == ([], [])
         page.context.close()
 
-    @pytest.mark.parametrize("width", [360, 1280])
-    def test_it_reads_without_a_script(self, chromium, pages, width):
-        page = opened(chromium, pages["sparse"], java_script_enabled=False, viewport={"width": width, "height": 800})
+    def test_it_reads_without_a_script(self, chromium, pages):
+        page = opened(chromium, pages["sparse"], java_script_enabled=False, viewport={"width": 360, "height": 800})
         words = page.locator("body").inner_text()
         for line in ("Sparse <digits> & more", "need JavaScript", "proven to be at least", "What it learned"):
             assert line in words
         assert page.locator(".still-maps img").count() == 10
         assert all(page.locator(".still-maps img").nth(k).is_visible() for k in range(10))
-        assert page.locator("body").bounding_box()["width"] <= width
+        for width in (360, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.locator("body").bounding_box()["width"] <= width
         page.context.close()
 
-    @pytest.mark.parametrize("width", [360, 768, 1280])
-    def test_nothing_lies_over_the_tabs(self, chromium, pages, width):
-        page = ready(opened(chromium, pages["sparse"], viewport={"width": width, "height": 800}))
-        tabs, button = (page.locator(name).bounding_box() for name in (".tabs", ".pick"))
-        beside = button["x"] >= tabs["x"] + tabs["width"] or button["x"] + button["width"] <= tabs["x"]
-        assert beside or button["y"] + button["height"] <= tabs["y"]
+    def test_nothing_lies_over_the_tabs(self, chromium, pages):
+        page = ready(opened(chromium, pages["sparse"]))
+        for width in (360, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            tabs, button = (page.locator(name).bounding_box() for name in (".tabs", ".pick"))
+            beside = button["x"] >= tabs["x"] + tabs["width"] or button["x"] + button["width"] <= tabs["x"]
+            assert beside or button["y"] + button["height"] <= tabs["y"], width
         page.context.close()
 
     def test_it_prints(self, chromium, pages):
@@ -353,15 +356,13 @@ class TestInChromium:
         assert page.locator(".still-maps").is_visible()
         page.context.close()
 
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("name", ["sparse", "hostile"])
-    def test_axe_finds_nothing(self, chromium, pages, name, scheme):
-        from axe_playwright_python.sync_playwright import Axe
-
-        page = ready(opened(chromium, pages[name], color_scheme=scheme))
+    def test_axe_finds_nothing(self, chromium, pages, name):
+        page = ready(opened(chromium, pages[name]))
         page.evaluate("document.documentElement.classList.remove('live')")  # what reads without a script, too
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []
+        assert violations(page) == []
+        page.emulate_media(color_scheme="dark")
+        assert violations(page, *OF_COLOURS) == []
         page.context.close()
 
 
@@ -371,19 +372,19 @@ class TestInChromium:
 @pytest.mark.slow
 @pytest.mark.browser
 @needs_firefox
-def test_firefox_reads_ten_digits_from_a_file(pages, tmp_path):
+def test_firefox_reads_digits_from_a_file(pages, tmp_path):
     with firefox.firefox(tmp_path / "profile") as window:
         window.resize(1280, 900)
         window.open(pages["shipped"])
         assert window.evaluate("inklens.ready.then(() => true)")
         box = window.evaluate("document.getElementById('pad').getBoundingClientRect()")
         answers = {}
-        for digit in DIGITS:
+        for digit in ("2", "4", "7"):
             window.evaluate("inklens.app.startDrawing()")
             window.draw(strokes_on(digit, box))
             answers[digit] = window.evaluate("""new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(
                 () => done(inklens.app.model.value.classes[inklens.app.answer.value.best]))))""")
-        assert answers == {digit: digit for digit in DIGITS}
+        assert answers == {digit: digit for digit in ("2", "4", "7")}
         for key in window.evaluate("inklens.app.views.map(({ key }) => key)"):
             window.evaluate(f"inklens.app.go({json.dumps(key)})")
         assert window.said == []
