@@ -99,12 +99,27 @@ def unheard(problem: Problem, gradient: np.ndarray) -> np.ndarray:
     large share of that, a larger coefficient pays; where a small one has, the penalty on its units forbids it.
     """
     rows, total = problem.rows, float(problem.weights.sum())
-    span, size = rows.high - rows.low, np.maximum(np.abs(rows.low), np.abs(rows.high))
+    span = rows.high - rows.low
     possible = np.where(span > 0.0, total * span, np.inf)
     agreement = np.abs(gradient).max(axis=0, initial=0.0) / possible
-    # of a column with noise, by chance: its deviation is at most sqrt(max |x| mean |x|), that of a residual 1/2
-    deviation = 0.5 * total * np.sqrt(size * (problem.magnitudes / total)) / possible / np.sqrt(rows.n_samples)
+    # of a column with noise, by chance: the deviation of a residual is at most 1/2
+    deviation = 0.5 * total * _spread(problem) / possible / np.sqrt(rows.n_samples)
     return np.asarray((span < SMALL) & pressed(problem, span) & (agreement > np.maximum(AGREEMENT, SURELY * deviation)))
+
+
+def _spread(problem: Problem) -> np.ndarray:
+    """Return a bound on the deviation of each column, about its mean where an intercept takes that, (n_features,).
+
+    E x^2 <= max |x| E |x|; of columns of one sign the mean is known, and the variance is at most
+    (high - mean) (mean - low) (Bhatia and Davis 2000, theorem 1).
+    """
+    rows, mean = problem.rows, problem.magnitudes / float(problem.weights.sum())
+    low, high = np.where(rows.high <= 0.0, -rows.high, rows.low), np.where(rows.high <= 0.0, -rows.low, rows.high)
+    square = np.maximum(np.abs(low), np.abs(high)) * mean
+    if problem.fit_intercept:
+        about_mean = np.maximum(high - mean, 0.0) * np.maximum(mean - low, 0.0)
+        square = np.where(low >= 0.0, np.minimum(square, about_mean), square)
+    return np.asarray(np.sqrt(square))
 
 
 def remark_on(columns: np.ndarray, names: Sequence[str] | np.ndarray | None = None) -> str:
