@@ -282,6 +282,15 @@ def text(rng: np.random.Generator, shape: Shape) -> Table:
     return Table(X, np.where(wrong, rng.integers(0, shape.n_classes, shape.n_samples), y))
 
 
+def hashed_text(rng: np.random.Generator, shape: Shape) -> Table:
+    """Term weights of a vocabulary that was hashed: of every 32 columns about one holds a word, or two that collide."""
+    words = text(rng, Shape(shape.n_samples, shape.n_features // 32, shape.n_classes))
+    place = rng.integers(0, shape.n_features, words.X.shape[1])
+    entries = words.X.tocoo()
+    X = sparse.csr_matrix((entries.data, (entries.row, place[entries.col])), shape=(shape.n_samples, shape.n_features))
+    return Table(X, words.y)
+
+
 def genes(rng: np.random.Generator, shape: Shape) -> Table:
     """Far more columns than rows, in blocks of fifty that move together; a few blocks decide."""
     block, noise = 50, rng.normal(size=(shape.n_samples, shape.n_features))
@@ -449,4 +458,8 @@ KINDS: dict[str, Kind] = {
         collinear, (Shape(10_000, 100, 4), Shape(2_000, 400, 3), Shape(1_500, 40, 3), Shape(40_000, 60, 6))
     ),
     "weighted": Kind(weighted, (Shape(10_000, 60, 4), Shape(50_000, 30, 3), Shape(2_000, 30, 3), Shape(5_000, 120, 8))),
+    "hashed text": Kind(
+        hashed_text,
+        (Shape(2_000, 1 << 20, 4), Shape(1_000, 1 << 18, 2), Shape(20_000, 1 << 20, 20), Shape(10_000, 1 << 20, 8)),
+    ),
 }  # fmt: skip

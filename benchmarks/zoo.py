@@ -1,4 +1,4 @@
-"""Twenty kinds of tables, each with several shapes, seeds and penalties: ours beside other packages.
+"""Twenty-one kinds of tables, each with several shapes, seeds and penalties: ours beside other packages.
 
     python benchmarks/zoo.py [--quick] [--seen] [--kinds KIND ...] [--seeds N ...] [--peers PYTHON] [--again SOLVER ...]
 

@@ -147,7 +147,7 @@ def told_by_one_column():
 def test_one_tiny_column_is_used_or_named(told_by_one_column, penalty, exponent, offset):
     """Whatever the unit and zero of the column that matters: its classes are told apart, or a warning says why not."""
     X, y = told_by_one_column
-    X = (X + [0.0, offset]) * [1.0, 10.0**exponent]
+    X = (X + np.array([0.0, offset])) * [1.0, 10.0**exponent]
     parameters = {"C": np.inf} if penalty == "none" else PENALTIES[penalty]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -163,7 +163,7 @@ def test_one_tiny_column_is_used_or_named(told_by_one_column, penalty, exponent,
 @pytest.mark.parametrize("factor", [1e-2, 1e-30])
 def test_a_tiny_column_of_noise_is_no_reason_to_warn(told_by_one_column, factor, offset):
     X, y = told_by_one_column
-    SoftmaxRegression().fit((X + [offset, 0.0]) * [factor, 1.0], y)  # warnings are errors here
+    SoftmaxRegression().fit((X + np.array([offset, 0.0])) * [factor, 1.0], y)  # warnings are errors here
 
 
 def test_a_single_tiny_value_without_a_penalty():

@@ -3,7 +3,7 @@ from benchopt import BaseDataset
 
 
 class Dataset(BaseDataset):
-    """Tables of twenty kinds, made by seeds or shipped with scikit-learn; `place` counts the shapes of a kind."""
+    """Tables of twenty-one kinds, made by seeds or shipped with scikit-learn; `place` counts the shapes of a kind."""
 
     name = "zoo"
     requirements = ["numpy", "scipy", "scikit-learn"]
