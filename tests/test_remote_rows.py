@@ -157,7 +157,7 @@ def test_fits_are_those_of_one_machine(client, name):
 
 
 def fitted(rows, callback=None, start=None, **settings):
-    tol = settings.pop("tol", 1e-6)
+    tol = settings.pop("tol", 1e-4)
     problem = make_problem(rows, Y, WEIGHTS, K, C=settings.pop("C", 1e-2), **{"l1_ratio": 1.0, **settings})
     return solve(problem, tol=tol, callback=callback, start=start)
 
@@ -188,14 +188,14 @@ def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
 @pytest.mark.parametrize("chunk", [10, N])
 def test_many_rows_make_more_shards_than_few_and_the_same_bits_on_any_cluster(chunk, monkeypatch):
     """However they were cut before; every worker has some, and no row is lost: passes check the sum of weights."""
-    monkeypatch.setattr(sources, "ROWS_A_SHARD", 20)
+    monkeypatch.setattr(sources, "ROWS_A_SHARD", 60)
     found = set()
     for n_workers in (1, 5):
         own = cluster.InProcess(n_workers)
         rows = remote(own.client, chunk=chunk)
-        assert rows.shards.n_shards == N // 20
-        assert rows.sizes == [20] * (N // 20)
-        assert all(len(place.shards) == N // 20 // n_workers for place in rows.shards._places.values())
+        assert rows.shards.n_shards == N // 60
+        assert rows.sizes == [60] * (N // 60)
+        assert all(len(place.shards) == N // 60 // n_workers for place in rows.shards._places.values())
         solution = fitted(rows, **BROKEN["l2"], tol=1e-2)
         found.add(bits(solution))
         rows.close()
@@ -219,7 +219,7 @@ def test_shards_are_all_rows_in_order_and_no_more_than_they_may_be(sizes):
 @pytest.mark.parametrize("ratio", [0.0, remote_rows.QUICK_RATIO])
 def test_systems_with_all_rows_and_with_some_lead_to_one_optimum(inside, ratio, monkeypatch):
     monkeypatch.setattr(remote_rows, "QUICK_RATIO", ratio)
-    far, near = (fitted(rows, **BROKEN["l2"]) for rows in (remote(inside), Rows.of(X, n_threads=1)))
+    far, near = (fitted(rows, tol=1e-6, **BROKEN["l2"]) for rows in (remote(inside), Rows.of(X, n_threads=1)))
     assert far.gap <= 1e-6
     assert far.lower_bound <= near.objective * (1 + 1e-12)
     assert near.lower_bound <= far.objective * (1 + 1e-12)
@@ -490,7 +490,7 @@ def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
 
 
 def test_without_a_scheduler_the_best_point_is_kept(monkeypatch):
-    monkeypatch.setattr(shards, "SCHEDULER_SECONDS", 1.0)
+    monkeypatch.setattr(shards, "SCHEDULER_SECONDS", 0.5)
     lazy = da.from_array(X, chunks=(300, -1))
     own = cluster.InProcess(2)
     settings = {"C": 1e-2, "l1_ratio": 1.0, "tol": 1e-6, "warm_start": True}
