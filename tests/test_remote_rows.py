@@ -188,14 +188,14 @@ def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
 @pytest.mark.parametrize("chunk", [10, N])
 def test_many_rows_make_more_shards_than_few_and_the_same_bits_on_any_cluster(chunk, monkeypatch):
     """However they were cut before; every worker has some, and no row is lost: passes check the sum of weights."""
-    monkeypatch.setattr(sources, "ROWS_A_SHARD", 60)
+    monkeypatch.setattr(sources, "ROWS_A_SHARD", 20)
     found = set()
     for n_workers in (1, 5):
         own = cluster.InProcess(n_workers)
         rows = remote(own.client, chunk=chunk)
-        assert rows.shards.n_shards == N // 60
-        assert rows.sizes == [60] * (N // 60)
-        assert all(len(place.shards) == N // 60 // n_workers for place in rows.shards._places.values())
+        assert rows.shards.n_shards == N // 20
+        assert rows.sizes == [20] * (N // 20)
+        assert all(len(place.shards) == N // 20 // n_workers for place in rows.shards._places.values())
         solution = fitted(rows, **BROKEN["l2"], tol=1e-2)
         found.add(bits(solution))
         rows.close()
