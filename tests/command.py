@@ -1,5 +1,6 @@
 """The command line in a process of its own, forked from one that has imported all it needs."""
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -15,6 +16,16 @@ HEAVY = [
     "inklens.classroom.checking",
     "inklens.classroom.homework",
     "inklens.notebook.lesson",
+    "inklens.cli.explaining",
+    "inklens.cli.judging",
+    "inklens.cli.models",
+    "inklens.cli.photos",
+    "inklens.exports.model",
+    "inklens.tasks.figures",
+    "inklens.tasks.verification",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "safetensors.numpy",
 ]
 CAN_FORK = "forkserver" in multiprocessing.get_all_start_methods()
 
@@ -48,6 +59,7 @@ def _server():
 
 
 def _serve(args, streams, where, environment):
+    gc.freeze()  # a search for garbage among what was imported would copy all its pages
     os.chdir(where)
     os.environ.clear()
     os.environ.update(environment)

@@ -105,9 +105,7 @@ LARGEST = {  # kind -> the picture nearest to the limits of its kind
     "JPEG of 1,000 x 60,000": lambda: tall_jpeg(1_000, 60_000),
     "progressive JPEG of 24 MP": lambda: encoded(grain(4000, 6000, "RGB"), "JPEG", progressive=True, subsampling=0),
     "gray PNG of 48 MP": lambda: encoded(grain(6000, 8000), "PNG", compress_level=1),
-    "palette and alpha of 48 MP": lambda: encoded(
-        grain(6000, 8000).quantize(16), "PNG", compress_level=1, transparency=3
-    ),
+    "palette and alpha of 48 MP": lambda: encoded(palette(6000, 8000), "PNG", compress_level=1, transparency=3),
     "1 bit of 48 MP": lambda: encoded(grain(6000, 8000).convert("1", dither=0), "PNG", compress_level=1),
     "RGBA PNG of 30 MP": lambda: encoded(grain(5000, 6000, "RGBA"), "PNG", compress_level=1),
     "WebP of 12 MP": lambda: encoded(grain(3000, 4000, "RGB"), "WEBP", method=0),
@@ -142,12 +140,19 @@ def grain(rows, cols, mode="L"):
     return Image.fromarray(page).convert(mode)
 
 
+def palette(rows, cols):
+    """Return the same with a palette of grays; to choose one would take seconds."""
+    page = grain(rows, cols)
+    page.putpalette(np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes())
+    return page
+
+
 def specks():
     """Return pages that are nothing but pieces of one size, or noise: 22,000 of them and more."""
     dots = np.full((1050, 1400), 220, np.uint8)
     for row, col in itertools.product(range(4), range(3)):
         dots[5 + row : -8 : 8, 5 + col : -8 : 8] = 30
-    return {"dots": dots, "noise": np.random.default_rng(0).integers(0, 256, dots.shape, dtype=np.uint8)}
+    return {"dots": dots, "noise": np.random.default_rng(0).integers(0, 256, (700, 1000), dtype=np.uint8)}
 
 
 @pytest.mark.parametrize("kind", specks())
@@ -183,7 +188,7 @@ pair = st.tuples(st.integers(1, 9), st.integers(1, 9))
     many=st.sampled_from([True, None, False]),
 )
 @example(texture=texture((240, 240), (3, 3), (1, 1), 1.0, 0), many=False)  # 6,400 components
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_number_of_components_ends_in_a_frame(texture, many):
     found = list(itertools.chain(*locate(texture, many=many)))
     assert found
@@ -446,7 +451,7 @@ def read_or_refused(reader, data):
 def test_many_damaged_files_are_read_or_refused():
     rng, reader, files = np.random.default_rng(0), load_reader(), list(small_files().values())
     assert all(read_or_refused(reader, data) for data in files)
-    answers = [read_or_refused(reader, damaged(files[i % len(files)], rng)) for i in range(250)]
+    answers = [read_or_refused(reader, damaged(files[i % len(files)], rng)) for i in range(150)]
     assert 0.1 < np.mean(answers) < 0.9  # some of each, or the damage is no test
 
 
@@ -615,16 +620,16 @@ def test_components_are_those_of_scipy(seed, shape, density):
     assert all((labels == component.label).sum() == component.area for component in components)
 
 
-@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "group4"])
-def test_a_damaged_tiff_is_one_line_and_no_word_of_a_library(tmp_path, compression):
+def test_a_damaged_tiff_is_one_line_and_no_word_of_a_library(tmp_path):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8))
-    file = io.BytesIO()
-    (noise.convert("1") if compression == "group4" else noise).save(file, "TIFF", compression=compression)
-    data = bytearray(file.getvalue())
-    data[200 : len(data) // 2] = b"\xff" * (len(data) // 2 - 200)
-    paths = [tmp_path / name for name in ("a.tif", "b.tif")]
-    for path in paths:
-        path.write_bytes(data)
-    for args in (paths[:1], [*paths, "--jobs", "2"]):
+    paths = []
+    for compression in ("tiff_lzw", "tiff_deflate", "packbits", "group4"):
+        file = io.BytesIO()
+        (noise.convert("1") if compression == "group4" else noise).save(file, "TIFF", compression=compression)
+        data = bytearray(file.getvalue())
+        data[200 : len(data) // 2] = b"\xff" * (len(data) // 2 - 200)
+        paths.append(tmp_path / f"{compression}.tif")
+        paths[-1].write_bytes(data)
+    for args in (paths, [*paths, *["none"] * 46, "--jobs", "2"]):  # enough for two processes
         said = run("read", *args, fresh=True).stderr.splitlines()
         assert all(line.startswith("inklens: ") for line in said), said

@@ -12,7 +12,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -152,11 +152,19 @@ def in_this_process(*_, **__):
 
 
 @lru_cache(maxsize=1)
+def nothing_drawn():
+    """A picture of one pixel; what figures look like is asked elsewhere (test_displays_*)."""
+    file = BytesIO()
+    Image.new("L", (1, 1)).save(file, "PNG")
+    return file.getvalue()
+
+
+@lru_cache(maxsize=1)
 def scatter():
     """The curvature of one small model; that of a printed command's would take seconds."""
     rng = np.random.default_rng(0)
     X, y = rng.uniform(size=(40, 784)), np.resize(list("0123456789"), 40)
-    return curvature(SoftmaxRegression(C=0.1).fit(X, y), X, y)
+    return curvature(SoftmaxRegression(C=0.1).fit(X, y), X, y, n_draws=2)
 
 
 def table_of_small_digits():
@@ -180,6 +188,7 @@ def folder(small, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.siblings.run.run_siblings", race_for_nothing)
     monkeypatch.setattr("inklens.tasks.certainty.stability", lambda *args, **options: few_refits(args, options))
     monkeypatch.setattr("inklens.tasks.limits.SECONDS", 0.5)
+    monkeypatch.setattr("inklens.displays.base.Display.to_png", lambda *_, **__: nothing_drawn())
     monkeypatch.setattr("inklens.tasks.certainty.curvature", lambda *_, **__: scatter())
     monkeypatch.setattr("inklens.classroom.drawing.draw", lambda number, tell: small.X[number].reshape(28, 28) / 255)
     monkeypatch.setattr("inklens.classroom.boxed.prepare", lambda: None)

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from command import run
 from PIL import Image
 
 from inklens import DigitReader, explain, flip, load_dataset
@@ -26,11 +27,6 @@ def model(tmp_path_factory):
     command = ["fit", "--train", "400", "--test", "300", "--C", "0.1", "--tol", "1e-2", "-o", path]
     assert run(*command).returncode == 0
     return path
-
-
-def run(*args, **options):
-    options = {"capture_output": True, "text": True, "timeout": 120, "input": ""} | options
-    return subprocess.run([sys.executable, "-m", "inklens", *map(str, args)], **options)
 
 
 def test_the_right_answers_are_the_models(model):
@@ -104,7 +100,7 @@ def test_leaving_early_ends_with_the_score(model, typed, ended, asked):
     assert "Ended by" in run("quiz", "--model", model, "--seed", "3", input=typed).stdout
 
 
-@pytest.mark.parametrize("given", ["closed", b"\xff\xfe\x00\n", b"no\n" * 1000, b"x" * 2_000_000])
+@pytest.mark.parametrize("given", ["closed", b"\xff\xfe\x00\n" + b"no\n" * 1000, b"x" * 2_000_000])
 def test_whatever_comes_in_ends_the_quiz_with_its_score(given, model, tmp_path):
     command = [sys.executable, "-m", "inklens", "quiz", "--model", model, "--rounds", "1", "--json"]
     (tmp_path / "in").write_bytes(b"" if given == "closed" else given)
@@ -142,12 +138,12 @@ def test_ctrl_c_shows_the_score():
 
 def test_it_fits_80_columns_without_colour_in_any_locale(model):
     poor = {"PATH": os.environ["PATH"], "LANG": "C", "NO_COLOR": "1", "HOME": "/nonexistent"}
-    done = run("quiz", "--model", model, "--seed", "3", "--rounds", "3", input="\n" * 3, env=poor)
+    done = run("quiz", "--model", model, "--seed", "3", "--rounds", "3", input="\n" * 3, env=poor, fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    rich = run("quiz", "--model", model, "--seed", "3", "--rounds", "1", input="\n", env=poor | {"LANG": "en_US.UTF-8"})
+    rich = run("quiz", "--model", model, "--rounds", "1", input="\n", env=poor | {"LANG": "en_US.UTF-8"}, fresh=True)
     assert BLOCKS[-1] in rich.stdout
 
 

@@ -157,7 +157,7 @@ def test_fits_are_those_of_one_machine(client, name):
 
 
 def fitted(rows, callback=None, start=None, **settings):
-    tol = settings.pop("tol", 1e-6)
+    tol = settings.pop("tol", 1e-4)
     problem = make_problem(rows, Y, WEIGHTS, K, C=settings.pop("C", 1e-2), **{"l1_ratio": 1.0, **settings})
     return solve(problem, tol=tol, callback=callback, start=start)
 
@@ -219,7 +219,7 @@ def test_shards_are_all_rows_in_order_and_no_more_than_they_may_be(sizes):
 @pytest.mark.parametrize("ratio", [0.0, remote_rows.QUICK_RATIO])
 def test_systems_with_all_rows_and_with_some_lead_to_one_optimum(inside, ratio, monkeypatch):
     monkeypatch.setattr(remote_rows, "QUICK_RATIO", ratio)
-    far, near = (fitted(rows, **BROKEN["l2"]) for rows in (remote(inside), Rows.of(X, n_threads=1)))
+    far, near = (fitted(rows, tol=1e-6, **BROKEN["l2"]) for rows in (remote(inside), Rows.of(X, n_threads=1)))
     assert far.gap <= 1e-6
     assert far.lower_bound <= near.objective * (1 + 1e-12)
     assert near.lower_bound <= far.objective * (1 + 1e-12)
@@ -490,7 +490,7 @@ def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
 
 
 def test_without_a_scheduler_the_best_point_is_kept(monkeypatch):
-    monkeypatch.setattr(shards, "SCHEDULER_SECONDS", 1.0)
+    monkeypatch.setattr(shards, "SCHEDULER_SECONDS", 0.5)
     lazy = da.from_array(X, chunks=(300, -1))
     own = cluster.InProcess(2)
     settings = {"C": 1e-2, "l1_ratio": 1.0, "tol": 1e-6, "warm_start": True}

@@ -217,7 +217,7 @@ def test_idle_connections_do_not_keep_others_out(studio, monkeypatch):
     monkeypatch.setattr(limits, "HEADER_SECONDS", 0.5)
     idle = [socket.create_connection(("127.0.0.1", studio.port)) for _ in range(60)]
     try:
-        time.sleep(1.5)
+        time.sleep(0.8)
         assert studio.client.get("/healthz").json() == {"status": "ok"}
     finally:
         for connection in idle:
@@ -280,14 +280,14 @@ def test_many_pixel_bombs_at_once_cost_little_and_others_are_answered():
                     client.post("/api/read", content=bombs[number % 8 == 0], headers={"content-type": "image/png"})
                 )
 
-        threads = [threading.Thread(target=throw, args=(number,)) for number in range(64)]
+        threads = [threading.Thread(target=throw, args=(number,)) for number in range(32)]
         for thrown in threads:
             thrown.start()
         while any(thrown.is_alive() for thrown in threads):
             assert studio.client.post("/api/drawings", json=studios.stroke()).json()["label"] == "1"
             peak = max(peak, resident([studio.pid, *studios.children_of(studio.pid)]))
         statuses = {answer.status_code for answer in answers}
-        assert len(answers) == 64
+        assert len(answers) == 32
         assert statuses <= {200, 422}
         assert 422 in statuses
         assert peak < 512
