@@ -8,6 +8,8 @@ import pytest
 from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
+from inklens import forking
+
 settings.register_profile("inklens", deadline=None, max_examples=60)  # a busy machine is no failure
 settings.register_profile("quick", settings.get_profile("inklens"), max_examples=30)  # each run draws others
 settings.load_profile("inklens")
@@ -19,6 +21,28 @@ def ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield signal.default_int_handler
     signal.signal(signal.SIGINT, before)
+
+
+SERVED = [f"inklens.{part}.preload" for part in ("studio", "classroom", "siblings")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_server_for_all(request):
+    """Let the one server that forks children load what all parts need, whichever part's tests come first.
+
+    Elsewhere a program is one part; here a race after a studio would load scikit-learn again in every child.
+    """
+    if not any("siblings" in item.path.name for item in request.session.items):
+        yield
+        return
+
+    def context(preloaded):
+        assert set(preloaded) <= set(SERVED)
+        return plain(SERVED)
+
+    plain, forking.context = forking.context, context
+    yield
+    forking.context = plain
 
 
 @pytest.fixture(scope="module")

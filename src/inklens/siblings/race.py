@@ -14,7 +14,7 @@ from inklens.siblings.child import Job, PairJob, work
 from inklens.siblings.pair import Duelled
 from inklens.siblings.results import Outcome
 
-PRELOADED = ["inklens.siblings.child", "sklearn.neighbors", "sklearn.ensemble", "inklens.photos"]
+PRELOADED = ["inklens.siblings.preload"]
 START_S = 120.0  # for a process to load what it needs, on a very busy machine
 GRACE_S = 1.0  # beyond the budget, for a model that stops by itself
 ANSWERING = 2.0  # budgets for fit, answers and explanations together
