@@ -343,7 +343,7 @@ def test_a_phone_draws_the_wall_shows_it_and_ctrl_c_writes_all_down(tmp_path):
             phone_page.goto(join_at)
             assert join_at in wall.locator(".address").inner_text()
             phone_page.wait_for_selector(".board")
-            write(phone_page, DIGITS["4"], pad=".board", each=True)
+            write(phone_page, DIGITS["4"], pad=".board .marks")
             assert phone_page.evaluate("document.documentElement.scrollWidth") == 360
             for which in range(2):
                 phone_page.locator("fieldset").nth(which).get_by_role("button", name="4", exact=True).click()
