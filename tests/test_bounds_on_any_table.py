@@ -15,7 +15,7 @@ from inklens.linear.methods import prox_newton, subproblem
 from inklens.linear.methods.classes import Blocks
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.grams import Grams
-from inklens.linear.methods.points import Point
+from inklens.linear.methods.points import Asked, Point
 from inklens.linear.methods.subproblem import Pairs, least_penalised_shift
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, of_one_row
 from inklens.linear.proofs.certificates import gamma
@@ -140,7 +140,7 @@ def test_a_column_step_holds_the_first_class(monkeypatch):
     X, y = table(200, 8, 2)
     problem = Problem(Rows.of(sparse.csr_array(X)), y, np.ones(200), 2, of_one_row(ElasticNet(0.5, 0.5)))
     point = Point.of(problem, np.zeros((2, 8)), np.zeros(2), np.float64)
-    step = Columns.of(problem).step(problem.penalty, point, 1.0, 1e-4, 0.0, is_far=False, worth=np.inf)
+    step = Columns.of(problem).step(problem.penalty, point, Asked(1.0, 1e-4, 0.0, is_far=False))
     assert not step.coef[0].any()
     assert step.coef[1].any()
 

@@ -9,7 +9,7 @@ from inklens.linear.kernels import library
 from inklens.linear.methods import accuracy, prox_newton, sampling
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
-from inklens.linear.methods.points import Point
+from inklens.linear.methods.points import Asked, Point
 from inklens.linear.methods.quadratic import Quadratic
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso
@@ -55,7 +55,7 @@ def test_a_step_by_columns_is_optimal_in_the_true_expansion(monkeypatch, penalty
     rng = np.random.default_rng(1)
     coef = penalty.prox(0.5 * rng.normal(size=(n_classes, problem.rows.n_features)), 0.3)
     point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
-    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False, worth=np.inf)
+    step = Columns.of(problem).step(penalty, point, Asked(1e-2, 1e-4, 0.0, is_far=False))
     end = Quadratic(problem, penalty, point)
     assert end.add(step.coef, step.intercept) == 1.0  # no share of it would be better
     wanted, _ = accuracy.tolerances(problem, penalty, point, 1e-2, 1e-4)
@@ -76,7 +76,7 @@ def test_a_step_by_columns_ends_where_it_has_cost_what_a_matrix_would(monkeypatc
     for worth in (0.0, np.inf):
         columns = Columns.of(problem)
         untried = columns.seconds(pairs, is_far=False)
-        step = columns.step(penalty, point, 1e-3, 1e-8, 0.0, is_far=False, worth=worth)
+        step = columns.step(penalty, point, Asked(1e-3, 1e-8, 0.0, is_far=False, worth=worth))
         end = Quadratic(problem, penalty, point)
         assert end.add(step.coef, step.intercept) > 0.0
         assert step.slope < 0.0
@@ -94,7 +94,7 @@ def test_columns_are_centred_where_the_penalty_is_least(monkeypatch, penalty, n_
     problem = problem_of(penalty, C=1000.0, n_classes=n_classes)
     coef = np.random.default_rng(2).normal(size=(n_classes, problem.rows.n_features)) + 5.0  # far from centred
     point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
-    step = Columns.of(problem).step(penalty, point, 1e-2, 1e-4, 0.0, is_far=False, worth=np.inf)
+    step = Columns.of(problem).step(penalty, point, Asked(1e-2, 1e-4, 0.0, is_far=False))
     W, slack = coef + step.coef, 1e-4 * n_classes * accuracy.tolerances(problem, penalty, point, 1e-2, 1e-4)[0]
     for shift in [*(-W), np.full(W.shape[1], 1e-4), np.full(W.shape[1], -1e-4)]:
         assert all(penalty.value(W[:, [j]] + shift[j]) >= penalty.value(W[:, [j]]) - slack for j in range(W.shape[1]))
@@ -127,7 +127,7 @@ def test_a_step_by_columns_keeps_its_deadline(monkeypatch):
     problem = problem_of(PENALTIES[0])
     point = Point.of(problem, np.zeros((5, problem.rows.n_features)), np.zeros(5), np.float64)
     with deadline.scope(0.0), pytest.raises(deadline.OutOfTime):
-        Columns.of(problem).step(PENALTIES[0], point, 1.0, 1e-4, 0.0, is_far=False, worth=np.inf)
+        Columns.of(problem).step(PENALTIES[0], point, Asked(1.0, 1e-4, 0.0, is_far=False))
 
 
 # ---- how well a model has to be solved -------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
 """The same problem in other coordinates, in which it is solved; solutions come back in those of the data."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inklens.linear.problem.problem import Problem
+from inklens.linear.problem.problem import Facts, Problem
 from inklens.linear.proofs.certificates import Separation
 from inklens.linear.proofs.dual import DualPoint
-from inklens.linear.starts import Start
+from inklens.linear.starts import Weights
 
 
 class Coordinates(ABC):
@@ -19,11 +19,11 @@ class Coordinates(ABC):
         """Return the problem in these coordinates."""
 
     @abstractmethod
-    def start(self, coef: np.ndarray, intercept: np.ndarray) -> Start:
+    def start(self, coef: np.ndarray, intercept: np.ndarray) -> Weights:
         """Return coefficients in these coordinates."""
 
     @abstractmethod
-    def restore(self, coef: np.ndarray, intercept: np.ndarray) -> Start:
+    def restore(self, coef: np.ndarray, intercept: np.ndarray) -> Weights:
         """Return coefficients in the coordinates of the data."""
 
     def restore_columns(self, columns: np.ndarray | None) -> np.ndarray | None:
@@ -54,26 +54,24 @@ class Filled(Coordinates):
     """
 
     columns: np.ndarray  # ascending
+    known: Facts  # of these alone
     n_features: int  # of the data
 
     @classmethod
     def of(cls, problem: Problem) -> "Filled | None":
         """Return the columns; None where most hold something."""
-        found = problem.filled
-        return None if found is None else cls(found[0], problem.rows.n_features)
+        found = problem.facts.filled
+        return None if found is None else cls(*found, problem.rows.n_features)
 
     def apply(self, problem: Problem) -> Problem:
         """Return the problem over these columns."""
-        found = problem.filled
-        if found is None:
-            raise ValueError("the problem has other columns")
-        return found[1]
+        return replace(problem, rows=self.known.rows, penalty=problem.penalty.over(self.columns), known=self.known)
 
-    def start(self, coef: np.ndarray, intercept: np.ndarray) -> Start:
+    def start(self, coef: np.ndarray, intercept: np.ndarray) -> Weights:
         """Return the coefficients of these columns."""
         return coef[:, self.columns], intercept
 
-    def restore(self, coef: np.ndarray, intercept: np.ndarray) -> Start:
+    def restore(self, coef: np.ndarray, intercept: np.ndarray) -> Weights:
         """Return the coefficients of all columns."""
         whole = np.zeros((len(coef), self.n_features))
         whole[:, self.columns] = coef

@@ -23,7 +23,7 @@ from inklens.linear.methods.method import Demand, Method
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, recession
 from inklens.linear.proofs.dual import DualPoint
-from inklens.linear.starts import Start, begun
+from inklens.linear.starts import Weights, begun
 
 DISPLAY_SHARE = 0.1  # of the time may go into proofs that only the live display asks for
 PROOF_HALF_PASSES = 6.0  # of the last proof, in float64: the loss, the dual point and its direction, their gradient
@@ -181,7 +181,7 @@ def solve(
     max_iter: int = 10_000,
     time_budget: float | None = None,
     method: Method | None = None,
-    start: Start | None = None,
+    start: Weights | None = None,
     callback: Callable[[Solution], object] | None = None,
     memory_limit: int | None = None,
 ) -> Solution:
@@ -217,10 +217,10 @@ def solve(
 def _prepared(
     problem: Problem,
     tol: float,
-    start: Start | None,
+    start: Weights | None,
     time_budget: float | None,
     method: Method | None,
-) -> tuple["_Run", Method, Start]:
+) -> tuple["_Run", Method, Weights]:
     """Return the run of a fit, its method and where that starts."""
     began = time.perf_counter()
     start, as_given = begun(problem, start), problem
@@ -279,7 +279,7 @@ class _Run:
     def follow(
         self,
         method: Method,
-        start: Start,
+        start: Weights,
         max_iter: int,
         callback: Callable[[Solution], object] | None,
     ) -> None:

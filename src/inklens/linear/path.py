@@ -272,7 +272,8 @@ def emptiest_C(problem: Problem, C: float) -> float:
     """Return the largest C at which no feature enters; for a penalty without thresholds a small share of `C`."""
     if problem.penalty.is_smooth:
         return C * FIRST_SHARE
-    problem = problem if problem.filled is None else problem.filled[1]
+    filled = Filled.of(problem)
+    problem = problem if filled is None else filled.apply(problem)
     coef, intercept = np.zeros((problem.n_classes, problem.rows.n_features)), _empty_intercept(problem)
     if problem.unpenalised is not None or problem.offset is not None:  # what costs nothing moves at every C
         found = solve(problem.at(C * FIRST_SHARE**2), tol=EMPTY_TOL)

@@ -1,19 +1,20 @@
 """Where a fit begins that is given a start."""
 
+import math
+
 import numpy as np
 
 from inklens.linear.problem.problem import Problem
-from inklens.linear.softmax import loss_of_scores
 
-Start = tuple[np.ndarray, np.ndarray]  # coefficients (n_classes, n_features) and intercepts (n_classes,)
+Weights = tuple[np.ndarray, np.ndarray]  # coefficients (n_classes, n_features) and intercepts (n_classes,)
 
 
-def nowhere(problem: Problem) -> Start:
+def nowhere(problem: Problem) -> Weights:
     """Return no weights at all."""
     return np.zeros((problem.n_classes, problem.rows.n_features)), np.zeros(problem.n_classes)
 
 
-def begun(problem: Problem, start: Start | None) -> Start:
+def begun(problem: Problem, start: Weights | None) -> Weights:
     """Return where a fit begins: at its start, unless the objective is higher there than without weights.
 
     From far beyond the optimum steps are of rounding alone, and the first of many sizes overflow; no proof needs such
@@ -41,9 +42,9 @@ def _is_lower(problem: Problem, coef: np.ndarray, intercept: np.ndarray) -> bool
     Those are under a penalty that alone is no higher, with intercepts that alone are no worse than none. Not a number,
     where the start is too large for one, is higher.
     """
-    classes = np.arange(problem.n_classes)
-    level = float(loss_of_scores(np.zeros((len(classes), len(classes))), classes, problem.class_weights))
-    alone = float(loss_of_scores(np.tile(intercept, (len(classes), 1)), classes, problem.class_weights))
+    total, largest = float(problem.class_weights.sum()), float(intercept.max())
+    level = total * math.log(problem.n_classes)
+    alone = total * (largest + math.log(np.exp(intercept - largest).sum())) - float(problem.class_weights @ intercept)
     penalty, is_bounded = problem.penalty.value(coef), problem.is_penalised and problem.unpenalised is None
     if problem.offset is None and not penalty <= level:
         return False

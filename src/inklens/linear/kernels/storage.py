@@ -123,6 +123,19 @@ def take(storage: Storage, rows: np.ndarray) -> Storage:
     return Storage(storage.values[entries], storage.indices[entries], indptr, shape, storage.backend)
 
 
+def of_columns(storage: Storage, columns: np.ndarray) -> Storage:
+    """Return some columns (ascending) of sparse rows, with int32 numbers."""
+    used, starts = storage.csr
+    place = np.full(storage.shape[1], -1, dtype=np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    found = place[used]
+    kept, shape = found >= 0, (storage.shape[0], len(columns))
+    if kept.all():
+        return Storage(storage.values, found, starts, shape, storage.backend)
+    indptr = np.concatenate([[0], np.cumsum(kept)])[starts]
+    return Storage(storage.values[kept], found[kept], indptr, shape, storage.backend)
+
+
 def select(storage: Storage, rows: np.ndarray | None, columns: np.ndarray | None, dtype: npt.DTypeLike) -> Array:
     """Return some columns of some rows as a dense array, where the rows are."""
     matrix = storage.matrix

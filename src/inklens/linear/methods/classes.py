@@ -17,8 +17,8 @@ from scipy import linalg
 from inklens.linear import deadline
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods import accuracy, costs
-from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.quadratic import Quadratic, inner
+from inklens.linear.methods.points import Asked, Point, Step
+from inklens.linear.methods.quadratic import Quadratic
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
@@ -174,32 +174,18 @@ class Classes:
         n_visits = SWEEPS * (FAR_TURNS if is_far else MAX_TURNS / 2.0) * self.problem.penalty.is_grouped
         return costs.class_step_seconds(self.problem, FAR_PASSES if is_far else PASSES, n_visits)
 
-    def step(
-        self,
-        penalty: Penalty,
-        point: Point,
-        violation: float,
-        tol: float,
-        damping: float,
-        *,
-        is_far: bool,
-        worth: float,
-    ) -> Step:
+    def step(self, penalty: Penalty, point: Point, asked: Asked) -> Step:
         """Return a step from a point."""
-        wanted, _ = accuracy.tolerances(self.problem, penalty, point, violation, tol)
+        wanted, _ = accuracy.tolerances(self.problem, penalty, point, asked.violation, asked.tol)
         quadratic = Quadratic(self.problem, penalty, point)
-        blocks = self._blocks(np.asarray(point.at.proba), damping)
-        for turn in range(FAR_TURNS if is_far else MAX_TURNS):
+        blocks = self._blocks(np.asarray(point.at.proba), asked.damping)
+        for turn in range(FAR_TURNS if asked.is_far else MAX_TURNS):
             self._add_proximal_step(blocks, quadratic, wanted)
             if self._violation(quadratic) <= wanted or turn == MAX_TURNS - 1:  # near the end signs are to be right
                 break
             if not self._add_face_step(blocks, quadratic) or self._violation(quadratic) <= wanted:
                 break
-        decrease = quadratic.predicted_decrease()
-        direction, intercept_step = quadratic.direction, quadratic.intercept_step
-        growth = penalty.value(point.coef + direction) - penalty.value(point.coef)
-        slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ intercept_step) + growth
-        return Step(direction, intercept_step, decrease, slope, 2.0 * decrease)
+        return quadratic.step()
 
     def _blocks(self, proba: np.ndarray, damping: float) -> Blocks:
         q = len(self.features)

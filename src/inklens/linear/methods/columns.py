@@ -20,8 +20,8 @@ from inklens.linear.kernels.backend import ColumnModel, ColumnVisitor
 from inklens.linear.kernels.buffers import aligned, pad, padded
 from inklens.linear.kernels.storage import Storage, take
 from inklens.linear.methods import accuracy, costs, subproblem
-from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.quadratic import Quadratic, inner
+from inklens.linear.methods.points import Asked, Point, Step
+from inklens.linear.methods.quadratic import Quadratic
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
@@ -66,22 +66,11 @@ class Columns:
         n_values = int(np.diff(starts)[np.unique(pairs.features)].sum())
         return costs.column_step_seconds(n_values, self.problem.n_classes, FAR_SWEEPS if is_far else self.n_sweeps)
 
-    def step(
-        self,
-        penalty: Penalty,
-        point: Point,
-        violation: float,
-        tol: float,
-        damping: float,
-        *,
-        is_far: bool,
-        worth: float,
-    ) -> Step:
+    def step(self, penalty: Penalty, point: Point, asked: Asked) -> Step:
         """Return a step from a point."""
-        most_read = worth / costs.column_step_seconds(1, self.problem.n_classes, 1)
-        descent = _Descent(self.problem, penalty, point, self, damping, most_read)
-        step = descent.step(violation, tol, is_far=is_far)
-        if not is_far:
+        descent = _Descent(self.problem, penalty, point, self, asked)
+        step = descent.step()
+        if not asked.is_far:
             self.n_sweeps = max(SWEEPS, descent.n_read / max(1, descent.n_values))
         return step
 
@@ -89,17 +78,9 @@ class Columns:
 class _Descent:
     """The expansion at a point, minimised together with the penalty over ever more columns."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        penalty: Penalty,
-        point: Point,
-        columns: Columns,
-        damping: float,
-        most_read: float,
-    ) -> None:
+    def __init__(self, problem: Problem, penalty: Penalty, point: Point, columns: Columns, asked: Asked) -> None:
         self.problem, self.penalty, self.point, self.columns = problem, penalty, point, columns
-        self.damping = damping
+        self.asked = asked
         self.proba = padded(np.asarray(point.at.proba, dtype=np.float32), np.float32)
         self.products = aligned(self.proba.shape, np.float32)
         self.products[...] = 0.0
@@ -107,15 +88,14 @@ class _Descent:
         self.intercept_step = np.zeros(self.proba.shape[1])
         self.coef = point.coef.copy()
         self.n_values = self.n_read = 0  # in the columns of the last descent; by all of them
-        self.most_read = most_read  # by all of them
+        self.most_read = asked.worth / costs.column_step_seconds(1, problem.n_classes, 1)
 
-    def step(self, violation: float, tol: float, *, is_far: bool) -> Step:
+    def step(self) -> Step:
         """Return the minimiser as a step; roughly while far."""
-        problem, penalty, point = self.problem, self.penalty, self.point
-        wanted, _ = accuracy.tolerances(problem, penalty, point, violation, tol)
-        gradient, in_use, least = point.at.gradient, ~problem.free, NEAR_RATIO
-        in_use, n_descents = np.zeros_like(problem.free), 1 if is_far else MAX_DESCENTS
-        for _ in range(n_descents):
+        problem, penalty, point, is_far = self.problem, self.penalty, self.point, self.asked.is_far
+        wanted, _ = accuracy.tolerances(problem, penalty, point, self.asked.violation, self.asked.tol)
+        gradient, in_use, least = point.at.gradient, np.zeros_like(problem.free), NEAR_RATIO
+        for _ in range(1 if is_far else MAX_DESCENTS):
             ratio = penalty.threshold_ratio(-gradient).max(axis=0)
             wants = problem.free & (penalty.support(self.coef).any(axis=0) | (ratio > least))
             if in_use.any() and (not (wants & ~in_use).any() or self.n_read > self.most_read):
@@ -125,11 +105,7 @@ class _Descent:
             quadratic = Quadratic(problem, penalty, point)
             quadratic.add(self.coef - point.coef, self.intercept_step[: problem.n_classes])
             gradient, least = quadratic.gradient, 1.0 + wanted
-        decrease = quadratic.predicted_decrease()
-        direction, intercept_step = quadratic.direction, quadratic.intercept_step
-        growth = penalty.value(point.coef + direction) - penalty.value(point.coef)
-        slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ intercept_step) + growth
-        return Step(direction, intercept_step, decrease, slope, 2.0 * decrease)
+        return quadratic.step()
 
     def _descend(self, features: np.ndarray, tolerance: float, max_sweeps: int) -> None:
         """Sweep over some columns, and keep what they did to the rows."""
@@ -153,7 +129,7 @@ class _Descent:
             n_classes=n_classes,
             first_class=0 if self.penalty.held is None else int(np.count_nonzero(self.penalty.held)),
             is_grouped=self.penalty.is_grouped,
-            damping=self.damping,
+            damping=self.asked.damping,
         )
         self.n_read += self.columns.visitor.descend(model, tolerance, max_sweeps, self.most_read - self.n_read)
         self.n_values = len(model.columns.values)
@@ -167,4 +143,4 @@ class _Descent:
         hessian = -(weighted.T @ p).astype(np.float64)
         np.fill_diagonal(hessian, 0.0)
         np.fill_diagonal(hessian, -hessian.sum(axis=1))
-        return np.ascontiguousarray(subproblem.intercept_inverse(hessian, self.damping))
+        return np.ascontiguousarray(subproblem.intercept_inverse(hessian, self.asked.damping))

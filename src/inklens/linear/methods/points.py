@@ -37,6 +37,16 @@ class Point(NamedTuple):
         return np.column_stack([self.at.gradient + penalty.gradient(self.coef), self.at.intercept_gradient])
 
 
+class Asked(NamedTuple):
+    """What is asked of a step."""
+
+    violation: float  # of the KKT conditions, that is left now
+    tol: float  # of the gap, as a share of the objective
+    damping: float  # of the model, in units of its own curvature
+    is_far: bool  # from the penalty that is asked for: then roughly will do
+    worth: float = np.inf  # seconds, those of a matrix: a step that has taken as long may end on the way
+
+
 class Step(NamedTuple):
     """A direction, and what the model that it minimises predicts of it."""
 

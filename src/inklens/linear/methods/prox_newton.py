@@ -25,7 +25,7 @@ from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
-from inklens.linear.methods.points import Point, Step
+from inklens.linear.methods.points import Asked, Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
 from inklens.linear.methods.subproblem import Pairs
@@ -131,8 +131,8 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             surrogate = surrogate._replace(kkt_violation=violation)
             step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         elif solver is not None:
-            demands = violation, accuracy_of(tol), damping
-            step = solver.step(penalty, point, *demands, is_far=factor > 1.0, worth=of_matrix)
+            asked = Asked(violation, accuracy_of(tol), damping, factor > 1.0, of_matrix)
+            step = solver.step(penalty, point, asked)
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
@@ -228,21 +228,8 @@ class Solver(Protocol):
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long a step takes in which some pairs move."""
 
-    def step(
-        self,
-        penalty: Penalty,
-        point: Point,
-        violation: float,
-        tol: float,
-        damping: float,
-        *,
-        is_far: bool,
-        worth: float,
-    ) -> Step:
-        """Return the step to the model's minimum, of which `violation` is now left; roughly while far.
-
-        One that has taken the seconds that it is `worth`, those of a matrix, may end on the way.
-        """
+    def step(self, penalty: Penalty, point: Point, asked: Asked) -> Step:
+        """Return the step to the model's minimum."""
 
 
 def _solvers(problem: Problem) -> list[Solver]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inklens.linear import deadline
-from inklens.linear.methods.points import Point
+from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.subproblem import Model, Pairs, minimise
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
@@ -85,6 +85,13 @@ class Quadratic:
         self.gradient = self.gradient + product
         self.intercept_gradient = self.intercept_gradient + share * sums
         return share
+
+    def step(self) -> Step:
+        """Return what has been added as a step."""
+        point, penalty, decrease = self.point, self.penalty, self.predicted_decrease()
+        growth = penalty.value(point.coef + self.direction) - penalty.value(point.coef)
+        slope = inner(point.at.gradient, self.direction) + float(point.at.intercept_gradient @ self.intercept_step)
+        return Step(self.direction, self.intercept_step, decrease, slope + growth, 2.0 * decrease)
 
     def _penalty_growth(self, direction: np.ndarray) -> float:
         """Return by how much a longer step raises the penalty."""

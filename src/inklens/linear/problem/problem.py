@@ -19,6 +19,7 @@ from inklens.linear.arrays import Array
 from inklens.linear.kernels.by_class import class_sums
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.problem.penalties import Penalty
+from inklens.linear.rows.filled import filled
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import loss_of_scores, softmax
@@ -83,7 +84,7 @@ class Facts:
     @cached_property
     def filled(self) -> "tuple[np.ndarray, Facts] | None":
         """The columns that hold anything, and what is told of the rows of these alone; None where most do."""
-        found = self.rows.filled
+        found = filled(self.rows)
         if found is None:
             return None
         columns, rows = found
@@ -222,15 +223,6 @@ class Problem:
     def at(self, C: float) -> "Problem":
         """Return loss + penalty / C, which has the optimum of C * loss + penalty."""
         return self.under(self.penalty.scaled(1.0 / C))
-
-    @property
-    def filled(self) -> "tuple[np.ndarray, Problem] | None":
-        """The columns that hold anything (ascending), and the problem over these alone; None where most do."""
-        found = self.facts.filled
-        if found is None:
-            return None
-        columns, known = found
-        return columns, replace(self, rows=known.rows, penalty=self.penalty.over(columns), known=known)
 
     def over(self, chosen: np.ndarray, rows: Rows | None = None, weights: np.ndarray | None = None) -> "Problem":
         """Return the problem on some rows (sorted indices); what may move stays the same.

@@ -28,7 +28,7 @@ from inklens.linear.blas import default_threads
 from inklens.linear.kernels.backend import ColumnVisitor, LossPass, PairColumns, RowVisitor
 from inklens.linear.kernels.buffers import Spare, empty_scores, lanes
 from inklens.linear.kernels.choice import numpy_backend
-from inklens.linear.kernels.storage import DENSE, Inspection, Storage, in_one_piece, select, single, take
+from inklens.linear.kernels.storage import DENSE, Inspection, Storage, in_one_piece, of_columns, select, single, take
 from inklens.linear.rows.elsewhere import is_elsewhere
 from inklens.linear.rows.layouts import (
     Block,
@@ -52,7 +52,6 @@ SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LARGER = 4  # times as many stand for all where those are too few, if they fit HELD
 DRAWN = 1.1  # times as many as are wanted may be drawn by chance
 LEAST_SUBSAMPLE_ROWS = 1_000  # where rows are so long that fewer would fit HELD
-FILLED_SHARE = 0.5  # of the columns, up to which a fit on those that hold anything is worth a copy
 THREAD_WORK = 2_000_000  # multiply-adds below which a second thread costs more than it saves
 
 NEGLIGIBLE_OPENNESS = 0.02  # 1 - p_max of a row, in units of the sampling threshold, below which its edges are left out
@@ -250,24 +249,6 @@ class Rows:
     def constant(self) -> np.ndarray:
         """Mask of the columns with one value only, (n_features,)."""
         return np.asarray(self.low == self.high)
-
-    @cached_property
-    def filled(self) -> "tuple[np.ndarray, Rows] | None":
-        """The columns that hold anything (ascending), and rows of these alone, where most hold nothing; else None."""
-        columns = np.flatnonzero((self.low != 0.0) | (self.high != 0.0))
-        if not 0 < len(columns) < FILLED_SHARE * self.n_features:
-            return None
-        place = np.empty(self.n_features, dtype=np.int32)
-        place[columns] = np.arange(len(columns), dtype=np.int32)
-        blocks: list[AnyBlock] = []
-        for block in self.blocks:
-            exact = block.exact
-            if isinstance(block, StreamedBlock) or exact.indices is None:
-                return None
-            indices, indptr = exact.csr
-            shape = exact.shape[0], len(columns)
-            blocks.append(make_block(sparse_storage(sparse.csr_array((exact.values, place[indices], indptr), shape))))
-        return columns, Rows(blocks, self.scale, self.n_threads)
 
     @cached_property
     def _absolute(self) -> "Rows":
@@ -546,8 +527,6 @@ class Rows:
 
     def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
         """Return some columns (ascending) of some rows (sorted indices) as scaled CSR, float32 with int32 columns."""
-        place = np.full(self.n_features, -1, dtype=np.int32)
-        place[columns] = np.arange(len(columns), dtype=np.int32)
         values: list[np.ndarray] = []
         indices: list[np.ndarray] = []
         sizes: list[np.ndarray] = []
@@ -558,15 +537,11 @@ class Rows:
                 storage = sparse_storage(sparse.csr_array(dense))
             elif rows is not None:
                 storage = take(storage, within(rows, part))
-            used, starts = storage.csr
-            found, size = place[used], np.diff(starts)
-            kept = found >= 0
-            if not kept.all():
-                size = np.diff(np.concatenate([[0], np.cumsum(kept)])[starts])
-                storage, found = storage._replace(values=storage.values[kept]), found[kept]
+            storage = of_columns(storage, columns)
+            place, starts = storage.csr
             values.append(storage.values.astype(np.float32) * np.float32(self.scale))
-            indices.append(found)
-            sizes.append(size)
+            indices.append(place)
+            sizes.append(np.diff(starts))
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         shape = len(indptr) - 1, len(columns)
         return Storage(np.concatenate(values), np.concatenate(indices), indptr, shape, numpy_backend())

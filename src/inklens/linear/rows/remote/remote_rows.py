@@ -202,10 +202,6 @@ class RemoteRows(Rows):
         return all(known.is_sparse for known in self._known)
 
     @property
-    def filled(self) -> None:
-        """None: workers count all columns."""
-
-    @property
     def takes_rounds(self) -> bool:
         """Steps are taken here, of sums that come from there."""
         return False
