@@ -82,6 +82,17 @@ def test_weights_of_single_columns_and_a_start_find_their_columns():
     np.testing.assert_allclose(found.fit(wide, y).coef_, before, atol=1e-5)
 
 
+def test_a_start_is_taken_along_and_brought_back():
+    _, wide, y = data()
+    filled = Filled.of(problem(wide, y, PENALTIES["L2"]))
+    W, b = np.random.default_rng(2).normal(size=(N_CLASSES, 5 * N_FEATURES)), np.arange(3.0)
+    inside = filled.start(W, b)
+    assert np.array_equal(inside[0], W[:, PLACES])
+    back, intercept = filled.restore(*inside)
+    assert np.array_equal(back[:, PLACES], W[:, PLACES])
+    assert np.array_equal(intercept, b)
+
+
 def test_paths_and_folds_are_the_same():
     X, wide, y = data()
     narrow, found = (softmax_path(each, y, Cs=6, C=1.0) for each in (X, wide))

@@ -74,8 +74,9 @@ def test_any_start_leads_to_the_optimum(penalty, shape):
     X, codes = rng.normal(size=(n, p)), np.arange(n) % n_classes
     problem = Problem(Rows.of(X), codes, np.ones(n), n_classes, penalty)
     best = driver.solve(problem, tol=1e-6)
-    for size in (0.1, 30.0):
-        start = rng.normal(size=(n_classes, p)) + size, rng.normal(size=n_classes)
+    anywhere, near = (rng.normal(size=(n_classes, p)), rng.normal(size=n_classes)), (best.coef, best.intercept)
+    for (coef, intercept), size in [(anywhere, 0.1), (anywhere, 30.0), (near, 0.3)]:
+        start = coef + size, intercept
         found = driver.solve(problem, tol=1e-6, start=start)
         assert found.status == best.status
         if best.status != "separated":  # else there is none
