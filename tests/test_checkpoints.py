@@ -215,6 +215,8 @@ def test_it_is_written_now_and_then_and_a_full_disk_ends_no_fit(out, monkeypatch
 
 def test_a_device_gets_none_and_a_link_has_it_beside_the_file(tmp_path):
     assert Checkpoint.beside(os.devnull, None) is None
+    with pytest.raises(ParameterError, match="is no file, and has no checkpoint"):
+        fit(out=os.devnull, resume=True, **SMALL)
     (tmp_path / "there").mkdir()
     (tmp_path / "link.inklens").symlink_to(tmp_path / "there" / "m.inklens")
     assert Checkpoint.beside(tmp_path / "link.inklens", None).path == tmp_path / "there" / "m.inklens.checkpoint"

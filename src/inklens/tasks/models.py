@@ -125,7 +125,9 @@ def fit(
     is_kept = out is not None and max_pixels is None and start is None
     checkpoint = Checkpoint.beside(out, question) if out is not None and is_kept else None
     begin = None if start is None or start.classes != question.classes else Point(start.coef, start.intercept)
-    if resume and checkpoint is not None:
+    if resume:
+        if checkpoint is None:
+            raise ParameterError(f"{str(out)!r} is no file, and has no checkpoint beside it to go on from")
         begin = checkpoint.resume() or begin
     if cluster is not None and progress is not None:
         progress(0, None, f"sending {len(codes):,} rows to the workers of the cluster")
