@@ -100,7 +100,7 @@ def test_what_is_not_proven_together_is_fitted_alone(monkeypatch):
     X, y = table("iris")
     problem, folds = problem_of(X, y), five_folds(len(y))
     together = search.fold_paths(problem, folds, GRID, 1e-3)
-    monkeypatch.setattr("inklens.linear.methods.stacked_newton.MOST_ROUNDS", 8)
+    monkeypatch.setattr("inklens.linear.methods.stacked_newton.MOST_ROUNDS", 7)
     unproven = [path.gaps > 1e-3 for path in search._stacked(problem, folds, GRID, 1e-3)]
     assert np.any(unproven)
     assert not np.all(unproven)
@@ -158,8 +158,8 @@ def test_folds_of_more_columns_than_rows_go_together_and_are_proven_as_they_are(
 def test_wide_folds_with_penalties_of_their_own_are_fitted_alone():
     X, y = wide_table("dense")
     problem = problem_of(X, y, factors=np.linspace(0.5, 2.0, X.shape[1]))
-    assert not search._is_wide(problem, 5)
-    assert search._is_wide(problem_of(X, y), 5)
+    assert not search._has_axes(problem, 5)
+    assert search._has_axes(problem_of(X, y), 5)
     paths = search.fold_paths(problem, five_folds(len(y))[:2], GRID[:2], 1e-4)
     assert all((path.gaps <= 1e-4).all() for path in paths)
 

@@ -3,6 +3,7 @@
 Shapes: coefs (n_Cs, n_classes, n_features), intercepts (n_Cs, n_classes), gaps and n_iter (n_Cs,).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +19,14 @@ NEVER = -1e300  # the intercept of a class without rows: its best is minus infin
 MOST_VALUES = 1 << 18  # of the rows, in float64
 MOST_SCORES = 1 << 18  # of all folds
 MOST_COLUMNS = 150
-MOST_WIDE_ROWS = 1000  # of tables with more columns than rows, whose products are made and brought to their axes
-MOST_WIDE_VALUES = 1 << 22  # of these tables
+MOST_AXES = 1000  # of rows or columns, whichever are fewer: their products are made and brought to their axes
+MOST_AXIS_VALUES = 1 << 22  # of such tables, and of all coefficients there
+MOST_AXIS_WORK = 1 << 26  # multiply-adds to make the scores of all folds along axes
 INDEPENDENT = 1e-12  # of the largest square: axes below are rounding
-SHARE_IN_ROW_SPACE = 0.9  # of the gap: what is left is for the same proof in the space of the columns
+SHARES_BELIEVED = 0.5, 0.05  # of the gap, in the space of the rows, before it is proven in that of the columns
+
+
+Back = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +59,8 @@ def fold_paths(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float
         paths: list[FoldPath] = []
         if _is_small(problem, len(together)):
             paths = _stacked(problem, together, grid, tol)
-        elif _is_wide(problem, len(together)):
-            paths = _stacked_in_row_space(problem, together, grid, tol)
+        elif _has_axes(problem, len(together)):
+            paths = _stacked_on_axes(problem, together, grid, tol)
         found = {id(fold): path for fold, path in zip(together, paths, strict=bool(paths))}
     return [
         found[id(fold)]
@@ -79,12 +84,14 @@ def _is_small(problem: Problem, n_folds: int) -> bool:
     return n_columns > 0 and is_small and n_scores <= MOST_SCORES
 
 
-def _is_wide(problem: Problem, n_folds: int) -> bool:
-    """Tell whether the same goes for folds in the space of the rows: these are few, and columns penalised alike."""
-    n_samples, n_columns = problem.rows.n_samples, int(problem.free.sum())
-    if not n_samples < n_columns or n_samples > MOST_WIDE_ROWS or n_samples * n_columns > MOST_WIDE_VALUES:
+def _has_axes(problem: Problem, n_folds: int) -> bool:
+    """Tell whether the same goes for folds along the axes of the rows: these are few, and columns penalised alike."""
+    rows, n_columns = problem.rows, int(problem.free.sum())
+    n_axes, n_scores = min(rows.n_samples, n_columns), n_folds * problem.n_classes * rows.n_samples
+    n_values = rows.n_nonzeros if rows.is_sparse else rows.n_samples * n_columns
+    if not 0 < n_axes <= MOST_AXES or n_values > MOST_AXIS_VALUES or n_scores * n_axes > MOST_AXIS_WORK:
         return False
-    return np.ptp(problem.penalty.l2) == 0.0 and n_folds * problem.n_classes * n_samples <= MOST_SCORES
+    return np.ptp(problem.penalty.l2) == 0.0 and n_folds * problem.n_classes * n_columns <= MOST_AXIS_VALUES
 
 
 def _stacked(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) -> list[FoldPath]:
@@ -99,41 +106,57 @@ def _stacked(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) 
     return _paths(problem, points)
 
 
-def _stacked_in_row_space(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) -> list[FoldPath]:
-    """Return the same where columns are more than rows: optima are sums of rows, W = A (X - 1 m').
-
-    The residuals of an optimum sum to zero where there is an intercept, so sums of centred rows will do. With their
-    products (X - 1 m') (X - 1 m')' = Q L Q' and A = V L^(-1/2) Q' a ridge on W is one on V, the coefficients of the
-    columns Q L^(1/2). These are orthogonal, and their squares L precondition. Points are proven as those of W and X.
-    """
-    X = problem.rows.dense(np.flatnonzero(problem.free), dtype=np.float64)
-    X = sparse.csr_array(X) if problem.rows.is_sparse else X
-    products = np.asarray((X @ X.T).toarray() if sparse.issparse(X) else X @ X.T)
-    least, l2 = INDEPENDENT * float(np.trace(products)), float(np.max(problem.penalty.l2))
+def _stacked_on_axes(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) -> list[FoldPath]:
+    """Return the same with rows along the axes of their own spread, whose squares precondition alone."""
+    free = np.flatnonzero(problem.free)
+    rows, l2 = problem.rows, float(np.max(problem.penalty.l2))
+    X = rows.csr(free, dtype=np.float64).matrix if rows.is_sparse else rows.dense(free, dtype=np.float64)
+    Z, back = _axes(X, is_centred=problem.fit_intercept)
+    if not Z.shape[1]:
+        return []
+    squares, ridge = np.einsum("ij,ij->j", Z, Z), np.full(Z.shape[1], l2)
     if problem.fit_intercept:
+        X, Z, squares, ridge = _with_ones(X), _with_ones(Z), np.append(squares, len(Z)), np.append(ridge, 0.0)
+    newton = StackedNewton(_fits(problem, folds, Z), squares, proves=False)
+    fits = _fits(problem, folds, X)
+    points = _points(newton, ridge, grid, tol, lambda point, C: _of_columns(fits, point, back, l2 / C))
+    return _paths(problem, points)
+
+
+def _axes(X: np.ndarray | sparse.csr_array, *, is_centred: bool) -> tuple[np.ndarray, Back]:
+    """Return rows in coordinates where columns are orthogonal, and what makes coefficients W of those V there.
+
+    With products (X - 1 m')' (X - 1 m') = Q L Q' the coordinates are (X - 1 m') Q, and W = V Q'. Of fewer rows than
+    columns, optima are sums: their residuals sum to zero where there is an intercept, so sums of centred rows will do.
+    With the products of these, Q L Q', coordinates are Q L^(1/2), and W = V L^(-1/2) Q' X. Either way a ridge on W is
+    one on V.
+    """
+    is_wide = X.shape[0] < X.shape[1]
+    products = X @ X.T if is_wide else X.T @ X
+    products = np.asarray(products.toarray() if sparse.issparse(products) else products)
+    least, mean = INDEPENDENT * float(np.trace(products)), np.asarray(X.mean(axis=0)).ravel()
+    if is_centred and is_wide:
         products -= products.mean(axis=0)
         products -= products.mean(axis=1, keepdims=True)
+    elif is_centred:
+        products -= X.shape[0] * np.outer(mean, mean)
     squares, Q = linalg.eigh(products, driver="evd", overwrite_a=True)
+    if not is_wide:
+        Z = np.asarray(X @ Q)
+        return (Z - mean @ Q if is_centred else Z), lambda V: V @ Q.T
     squares, Q = squares[squares > least], Q[:, squares > least]
-    Z, to_rows, ridge = Q * np.sqrt(squares), (Q / np.sqrt(squares)).T, np.full(len(squares), l2)
-    if problem.fit_intercept:
-        Z, squares, ridge = _with_ones(Z), np.append(squares, len(Z)), np.append(ridge, 0.0)
-    points = _points(StackedNewton(_fits(problem, folds, Z), squares), ridge, grid, SHARE_IN_ROW_SPACE * tol)
-    fits = _fits(problem, folds, _with_ones(X) if problem.fit_intercept else X)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        proven = [_of_columns(fits, point, to_rows, l2 / C) for C, point in zip(grid, points, strict=bool(points))]
-    return _paths(problem, proven)
+    return Q * np.sqrt(squares), lambda V: np.asarray((V / np.sqrt(squares)) @ Q.T @ X)
 
 
-def _of_columns(fits: StackedFits, point: StackedPoint, to_rows: np.ndarray, l2: float) -> StackedPoint:
-    """Return fits in the space of the rows as those of the columns, with what is proven of these."""
-    A = point.W[..., : len(to_rows)] @ to_rows
-    W = np.asarray(A.reshape(-1, A.shape[2]) @ fits.X).reshape(*A.shape[:2], -1)
+def _of_columns(fits: StackedFits, point: StackedPoint, back: Back, l2: float) -> StackedPoint:
+    """Return fits along axes as those of the columns, with what is proven of these."""
+    V = point.W[..., :-1] if fits.fit_intercept else point.W
+    W = back(V.reshape(-1, V.shape[2])).reshape(*V.shape[:2], -1)
     ridge = np.full(W.shape[2], l2)
     if fits.fit_intercept:
-        W[..., -1], ridge[-1] = 0.0, 0.0
-        mean = np.asarray(fits.X.mean(axis=0)).ravel()
-        W[..., -1] = point.W[..., -1] - W @ mean
+        mean = np.asarray(fits.X.mean(axis=0)).ravel()[:-1]
+        W = np.concatenate([W, (point.W[..., -1] - W @ mean)[..., None]], axis=2)
+        ridge = np.append(ridge, 0.0)
     loss, proba = fits.loss_and_proba(W)
     objective = loss + 0.5 * (W * (ridge * W)).sum(axis=(1, 2))
     gaps = np.maximum(0.0, objective - lower_bounds(fits, W, loss, proba, ridge)) / objective
@@ -154,14 +177,25 @@ def _fits(problem: Problem, folds: list[Fold], X: np.ndarray | sparse.csr_array)
     return StackedFits(X, problem.codes, weights, problem.n_classes, problem.fit_intercept)
 
 
-def _points(newton: StackedNewton, ridge: np.ndarray, grid: np.ndarray, tol: float) -> list[StackedPoint]:
-    """Return the fits of ascending C; none where of some C none is proven."""
+def _points(
+    newton: StackedNewton,
+    ridge: np.ndarray,
+    grid: np.ndarray,
+    tol: float,
+    proven: Callable[[StackedPoint, float], StackedPoint] | None = None,
+) -> list[StackedPoint]:
+    """Return the fits of ascending C, `proven` elsewhere or where they are; none where of some C none is found."""
     points: list[StackedPoint] = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what overflows is not proven
         for C in grid:
-            points.append(newton.fit(ridge / C, tol))
-            if (points[-1].gaps > tol).all():
-                return []
+            for share in (1.0,) if proven is None else SHARES_BELIEVED:
+                point = newton.fit(ridge / C, share * tol)
+                if (point.gaps > share * tol).all():
+                    return []
+                point = point if proven is None else proven(point, C)
+                if (point.gaps <= tol).all():
+                    break
+            points.append(point)
     return points
 
 

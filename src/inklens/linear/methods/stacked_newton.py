@@ -11,6 +11,7 @@ Shapes as in `proofs/stacked.py`; V and steps (n_fits, n_classes - 1, n_features
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -22,6 +23,7 @@ FORCING = 0.1  # of the gradient, down to which conjugate gradients solve
 DAMPING = 1e-9  # of a preconditioner's diagonal, by which columns that are sums of others do not make it singular
 MOST_PRODUCTS = 30  # of these in a step
 MOST_ROUNDS = 30  # of one point: beyond, other methods take over
+MOST_PAST = 3  # points of a path that say where it leads
 MOST_HALVINGS = 20  # of a step that leads uphill
 WORTH_PROVING = 0.9  # of the gap that is asked for: up to that a believed gap is proven
 
@@ -35,14 +37,33 @@ class StackedPoint:
     n_iter: np.ndarray
 
 
+class _Place(NamedTuple):
+    """Coefficients of all fits, with what the rows say of them."""
+
+    V: np.ndarray
+    W: np.ndarray
+    loss: np.ndarray
+    proba: np.ndarray
+
+    def objective(self, ridge: np.ndarray) -> np.ndarray:
+        """Return each fit's loss with its penalty, (n_fits,)."""
+        return np.asarray(self.loss + 0.5 * (self.W * (ridge * self.W)).sum(axis=(1, 2)))
+
+    def but(self, other: Self, where: np.ndarray) -> "_Place":
+        """Return this place, and for some fits another."""
+        pairs = zip(self, other, strict=True)
+        return _Place(*(np.where(where.reshape(-1, *[1] * (A.ndim - 1)), B, A) for A, B in pairs))
+
+
 class StackedNewton:
     """Fits in a row on the same rows, each from where the one before ended.
 
-    `squares` (n_features,) is the diagonal of X'X where its columns are orthogonal: it preconditions alone.
+    `squares` (n_features,) is the diagonal of X'X where its columns are orthogonal: it preconditions alone. Without
+    `proves`, gaps are those of exact arithmetic, for who proves points in other coordinates.
     """
 
-    def __init__(self, fits: StackedFits, squares: np.ndarray | None = None) -> None:
-        self.fits, self.squares = fits, squares
+    def __init__(self, fits: StackedFits, squares: np.ndarray | None = None, *, proves: bool = True) -> None:
+        self.fits, self.squares, self.proves = fits, squares, proves
         n_fits, n_features, n = len(fits.weights), fits.X.shape[1], fits.n_classes - 1
         self.basis = _basis(fits.n_classes)
         self.first, self.second = np.tril_indices(n_features)
@@ -56,52 +77,63 @@ class StackedNewton:
             for k, column in enumerate(columns):
                 np.multiply(columns[: k + 1], column, out=self.products[k * (k + 1) // 2 :][: k + 1])
         self.inverse: np.ndarray | None = None  # of a point's preconditioner
-        self.V = np.zeros((n_fits, n, n_features))
+        V = np.zeros((n_fits, n, n_features))
         if fits.fit_intercept:
-            logs = np.log(fits.weights @ fits.indicator.T.astype(np.float64))
-            self.V[:, :, -1] = logs @ self.basis
+            V[:, :, -1] = np.log(fits.weights @ fits.indicator.T.astype(np.float64)) @ self.basis
+        self.place = self._at(V)
+        self.past: dict[float, np.ndarray] = {}  # V at the logarithm of a penalty's strength
 
     def fit(self, ridge: np.ndarray, tol: float) -> StackedPoint:
-        """Return the fits under a ridge (n_features,), proven to `tol` unless rounds run out or a step fails."""
-        fits, V, self.inverse = self.fits, self.V, None
-        gaps, n_iter = np.full(len(V), np.inf), np.zeros(len(V), dtype=np.int32)
-        W, loss, proba, objective = self._at(V, ridge)
+        """Return the fits under a ridge (n_features,), within `tol` unless rounds run out or a step fails."""
+        place, self.inverse = self._begun(ridge), None
+        objective = place.objective(ridge)
+        gaps, n_iter = np.full(len(objective), np.inf), np.zeros(len(objective), dtype=np.int32)
         for _ in range(MOST_ROUNDS):
-            gradient = self.basis.T @ fits.gradient(proba) + ridge * V
-            self._prove(gaps, W, loss, proba, objective, gradient, ridge, tol)
+            gradient = self.basis.T @ self.fits.gradient(place.proba) + ridge * place.V
+            self._prove(gaps, place, objective, gradient, ridge, tol)
             open_ = gaps > tol
             if not open_.any():
                 break
             try:
                 solved = self._solved if self.is_direct else self._nearly_solved
-                step = solved(proba, gradient, ridge) * open_[:, None, None]
-            except np.linalg.LinAlgError:  # sure probabilities leave no curvature that float64 sees
+                step = solved(place.proba, gradient, ridge) * open_[:, None, None]
+            except np.linalg.LinAlgError:  # as where sure probabilities leave no curvature that float64 sees
                 break
             n_iter += open_
             for _ in range(MOST_HALVINGS):
-                W, loss, proba, after = self._at(V - step, ridge)
+                tried = self._at(place.V - step)
+                after = tried.objective(ridge)
                 uphill = ~(after <= objective * (1.0 + 1e-12))
                 if not uphill.any():
                     break
                 step = np.where(uphill[:, None, None], step / 4.0, step)
             else:
                 break
-            V, objective = V - step, after
-        self.V = V
-        return StackedPoint(self.basis @ V, gaps, n_iter)
+            place, objective = tried, after
+        self.place = place
+        self.past[float(np.log(ridge.max()))] = place.V
+        return StackedPoint(place.W, gaps, n_iter)
 
-    def _at(self, V: np.ndarray, ridge: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return W, loss, probabilities and objective."""
+    def _begun(self, ridge: np.ndarray) -> _Place:
+        """Return where the fits before ended, or where their path leads by a parabola in log C, if that is lower."""
+        at, past = float(np.log(ridge.max())), list(self.past.items())[-MOST_PAST:]
+        if at in self.past or len(past) < 2:
+            return self.place
+        V = np.zeros_like(self.place.V)
+        for place, known in past:
+            V += known * np.prod([(at - other) / (place - other) for other, _ in past if other != place])
+        ahead = self._at(V)
+        return self.place.but(ahead, ahead.objective(ridge) < self.place.objective(ridge))
+
+    def _at(self, V: np.ndarray) -> _Place:
+        """Return a place."""
         W = self.basis @ V
-        loss, proba = self.fits.loss_and_proba(W)
-        return W, loss, proba, loss + 0.5 * (W * (ridge * W)).sum(axis=(1, 2))
+        return _Place(V, W, *self.fits.loss_and_proba(W))
 
     def _prove(
         self,
         gaps: np.ndarray,
-        W: np.ndarray,
-        loss: np.ndarray,
-        proba: np.ndarray,
+        place: _Place,
         objective: np.ndarray,
         gradient: np.ndarray,
         ridge: np.ndarray,
@@ -112,7 +144,10 @@ class StackedNewton:
         believed = 0.5 * (gradient[:, :, penalised] ** 2 / ridge[penalised]).sum(axis=(1, 2))
         if not ((gaps > tol) & (believed <= WORTH_PROVING * tol * objective)).any():
             return
-        bounds = lower_bounds(self.fits, W, loss, proba, ridge)
+        if not self.proves:
+            np.divide(believed, objective, out=gaps, where=objective > 0.0)
+            return
+        bounds = lower_bounds(self.fits, place.W, place.loss, place.proba, ridge)
         with np.errstate(divide="ignore", invalid="ignore"):
             proven = np.where(objective > 0.0, np.maximum(0.0, objective - bounds) / objective, 0.0)
         np.minimum(gaps, np.where(np.isnan(proven), np.inf, proven), out=gaps)
@@ -122,7 +157,8 @@ class StackedNewton:
         if self.inverse is None:
             self.inverse = self._preconditioner(proba, ridge)
         inverse = self.inverse
-        curvature = proba * self.fits.weights[:, None]
+        proba = proba.astype(np.float32)
+        curvature = proba * self.fits.weights[:, None].astype(np.float32)
         step, left = np.zeros_like(gradient), gradient.copy()
         along = self._preconditioned(inverse, left)
         direction, product = along, _dots(left, along)
@@ -138,16 +174,21 @@ class StackedNewton:
             after = _dots(left, along)
             turn = np.divide(after, product, out=np.zeros_like(product), where=product > 0.0)
             direction, product = along + turn[:, None, None] * direction, after
+        else:  # curvature differs between rows by far
+            if self.squares is not None and not self.past:
+                raise np.linalg.LinAlgError("other methods are as quick")
+            self.squares = self.inverse = None
         return step
 
     def _hessian_product(
         self, curvature: np.ndarray, proba: np.ndarray, direction: np.ndarray, ridge: np.ndarray
     ) -> np.ndarray:
-        """Return H V, where `curvature` is c p."""
-        z = self.fits.scores(self.basis @ direction)
+        """Return H V, where `curvature` is c p; rows are visited in float32, of which a step's tenth asks no more."""
+        X, W = self.fits.single, (self.basis @ direction).astype(np.float32)
+        z = (W.reshape(-1, W.shape[2]) @ X.T).reshape(proba.shape)
         z -= np.einsum("fki,fki->fi", proba, z)[:, None]
         z *= curvature
-        back = (z.reshape(-1, z.shape[2]) @ self.fits.X).reshape(*z.shape[:2], -1)
+        back = (z.reshape(-1, z.shape[2]) @ X).reshape(W.shape)
         return np.asarray(self.basis.T @ back + ridge * direction)
 
     def _preconditioner(self, proba: np.ndarray, ridge: np.ndarray) -> np.ndarray:

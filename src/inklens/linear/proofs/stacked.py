@@ -29,6 +29,11 @@ class StackedFits:
     fit_intercept: bool
 
     @cached_property
+    def single(self) -> np.ndarray | sparse.csr_array:
+        """The rows in float32."""
+        return self.X.astype(np.float32)
+
+    @cached_property
     def magnitudes(self) -> np.ndarray:
         """sum_i c_i |x_ij|, with the rounding of these sums, (n_fits, n_features)."""
         return np.asarray((self.weights @ np.abs(self.X)) * (1.0 + 1e-9))

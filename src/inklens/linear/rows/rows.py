@@ -525,13 +525,13 @@ class Rows:
         """Return some rows (sorted indices) as `take` does, and where they are, too, where others hold them."""
         return self.take(rows)
 
-    def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
-        """Return some columns (ascending) of some rows (sorted indices) as scaled CSR, float32 with int32 columns."""
+    def csr(self, columns: np.ndarray, rows: np.ndarray | None = None, dtype: npt.DTypeLike = np.float32) -> Storage:
+        """Return some columns (ascending) of some rows (sorted indices) as scaled CSR with int32 columns."""
         values: list[np.ndarray] = []
         indices: list[np.ndarray] = []
         sizes: list[np.ndarray] = []
         for block, part in self.parts():
-            storage = block.fast
+            storage = block.storage(dtype)
             if storage.indices is None:
                 dense = storage.values if rows is None else storage.values[within(rows, part)]
                 storage = sparse_storage(sparse.csr_array(dense))
@@ -539,7 +539,7 @@ class Rows:
                 storage = take(storage, within(rows, part))
             storage = of_columns(storage, columns)
             place, starts = storage.csr
-            values.append(storage.values.astype(np.float32) * np.float32(self.scale))
+            values.append(np.multiply(storage.values, self.scale, dtype=dtype))
             indices.append(place)
             sizes.append(np.diff(starts))
         indptr = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)

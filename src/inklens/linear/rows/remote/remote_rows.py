@@ -437,9 +437,9 @@ class RemoteRows(Rows):
         self.shards.give(given.name, chosen)
         return self._made(lambda name: Taken(name, self.recipe, given, len(rows)), [len(some) for some in chosen])
 
-    def csr(self, columns: np.ndarray, rows: np.ndarray | None = None) -> Storage:
+    def csr(self, columns: np.ndarray, rows: np.ndarray | None = None, dtype: npt.DTypeLike = np.float32) -> Storage:
         """Return some columns of some rows as scaled CSR, here."""
-        return sparse_storage(sparse.csr_array(self.dense(columns, rows)))
+        return sparse_storage(sparse.csr_array(self.dense(columns, rows, dtype)))
 
     def parts(self) -> Iterator[tuple[AnyBlock, slice]]:
         """Raise: no blocks are here."""
