@@ -22,6 +22,7 @@ from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.elsewhere import brought
 from inklens.linear.rows.opening import given_back
 from inklens.linear.rows.rows import Rows
+from inklens.linear.starts import Weights, ahead
 from inklens.reprs import Card, Shown, listed
 
 Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
@@ -223,14 +224,21 @@ def softmax_path(
 
 
 def fit_points(problem: Problem, grid: np.ndarray, tol: float) -> Iterator[tuple[float, Solution]]:
-    """Yield (C, solution of loss + penalty / C) for ascending C; `problem` holds the penalty at C = 1."""
+    """Yield (C, solution of loss + penalty / C) for ascending C; `problem` holds the penalty at C = 1.
+
+    Each begins where the one before ended, or, on a path without corners, where the two before lead.
+    """
     change = Filled.of(problem)
     inner = problem if change is None else change.apply(problem)
     start = np.zeros((inner.n_classes, inner.rows.n_features)), _empty_intercept(inner)
+    past: list[tuple[float, Weights]] = []
     for value in grid:
-        passes = inner.rows.n_passes
+        at, passes = float(np.log(value)), inner.rows.n_passes
+        if inner.penalty.is_smooth and len(past) > 1:
+            start = ahead(past[0], past[1], at)
         solution = solve(inner.at(value), tol=tol, start=start)
         start = solution.coef, solution.intercept
+        past = [*past[-1:], (at, start)]
         if change is not None:
             problem.rows.n_passes += inner.rows.n_passes - passes
             solution = solution.restored(change)

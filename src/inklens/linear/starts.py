@@ -27,6 +27,18 @@ def begun(problem: Problem, start: Weights | None) -> Weights:
         return (coef, intercept) if _is_lower(problem, coef, intercept) else nowhere(problem)
 
 
+def ahead(before: tuple[float, Weights], last: tuple[float, Weights], at: float) -> Weights:
+    """Return where a path leads from two of its points, by a line over log C, no farther than these are apart.
+
+    >>> one, two = (1.0, (np.zeros((2, 1)), np.zeros(2))), (2.0, (np.array([[-1.0], [1.0]]), np.zeros(2)))
+    >>> [ahead(one, two, at)[0].ravel().tolist() for at in (2.5, 3.0, 9.0)]
+    [[-1.5, 1.5], [-2.0, 2.0], [-2.0, 2.0]]
+    """
+    share = min(1.0, (at - last[0]) / (last[0] - before[0]))
+    (coef, intercept), (coef_before, intercept_before) = last[1], before[1]
+    return coef + share * (coef - coef_before), intercept + share * (intercept - intercept_before)
+
+
 def _without_idle(problem: Problem, coef: np.ndarray) -> np.ndarray:
     """Return a start without what no step would take away: weight of constant columns, and what classes share.
 
