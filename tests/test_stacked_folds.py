@@ -138,10 +138,15 @@ def wide_table(kind):
     return X + rng.normal(3.0, 0.3, X.shape), y
 
 
+@pytest.mark.parametrize("n_columns", [240, 40])  # more than rows, and fewer
 @pytest.mark.parametrize("kind", ["sparse", "dense"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_folds_of_more_columns_than_rows_go_together_and_are_proven_as_they_are(kind, fit_intercept, never_alone):
+def test_folds_along_axes_go_together_and_are_proven_as_they_are(
+    n_columns, kind, fit_intercept, never_alone, monkeypatch
+):
+    monkeypatch.setattr(search, "_is_small", lambda *_: False)
     X, y = wide_table(kind)
+    X = X[:, :n_columns]
     weights = np.random.default_rng(1).uniform(0.5, 2.0, len(y))
     problem, folds = problem_of(X, y, fit_intercept=fit_intercept, weights=weights), five_folds(len(y))
     paths = search.fold_paths(problem, folds, GRID, 1e-6)

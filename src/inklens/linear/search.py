@@ -23,7 +23,7 @@ MOST_AXES = 1000  # of rows or columns, whichever are fewer: their products are 
 MOST_AXIS_VALUES = 1 << 22  # of such tables, and of all coefficients there
 MOST_AXIS_WORK = 1 << 26  # multiply-adds to make the scores of all folds along axes
 INDEPENDENT = 1e-12  # of the largest square: axes below are rounding
-SHARES_BELIEVED = 0.5, 0.05  # of the gap, in the space of the rows, before it is proven in that of the columns
+SHARES_BELIEVED = 0.5, 1e-3  # of the gap, along axes, before it is proven over the columns; these need not be centred
 
 
 Back = Callable[[np.ndarray], np.ndarray]

@@ -25,7 +25,8 @@ GRAM_ENTRY = 2.5e-9  # seconds of an entry of the rows, for each dense matrix: i
 PAIR_GRAM = 40e9  # multiply-adds per second of the kernel that sums edges (`pair_hessian.c`), in float32
 PAIR_ROW, PAIR, PAIR_EDGE = 1.5e-7, 5e-9, 1.5e-9  # seconds of a row there, of each pair and each edge in it
 DENSE_EDGE_GRAM = 15e9  # of sums over rows for each pair of classes, in float64
-SPARSE_EDGE_GRAM = 0.7e9
+SPARSE_EDGES = 4e-9, 2e-10  # seconds of an entry of those of sparse rows, and of each pair of classes in it
+SPARSE_EDGE = 2e-9  # and of an entry where there is one pair
 EDGE = 3e-9  # seconds of a row for each pair of classes
 VISIT = 1e-9  # seconds of a value and lane in coordinate descent by columns (`column_descent.c`)
 CLASS_PASS = 1e-10  # seconds of a multiply-add of a round by classes, blocks and factors included
@@ -74,11 +75,13 @@ def direct_seconds(problem: Problem) -> float:
     rows, n_classes, size = problem.rows, problem.n_classes, problem.rows.n_features + 1
     n_pairs, n_unknowns = n_classes * (n_classes - 1) // 2, (n_classes - 1) * size
     if rows.is_sparse:
-        sums = rows.n_samples * (rows.density * size) ** 2 / 2.0 / SPARSE_EDGE_GRAM
+        entry, pair = SPARSE_EDGES if n_pairs > 1 else (SPARSE_EDGE, 0.0)
+        sums = rows.n_samples * (rows.density * size) ** 2 / 2.0 * (entry + pair * n_pairs)
+        sums += ENTRY * n_pairs * size**2
     else:
-        sums = rows.n_samples * (size * (size + 24.0) / 2.0 / DENSE_EDGE_GRAM + EDGE)
+        sums = n_pairs * rows.n_samples * (size * (size + 24.0) / 2.0 / DENSE_EDGE_GRAM + EDGE)
     factor = n_unknowns**3 / 3.0 / FACTOR_FLOAT64 + n_unknowns**2 * ENTRY
-    return float(2.0 * pass_seconds(problem) + rows.n_samples * EXACT_ROW + n_pairs * sums + factor)
+    return float(2.0 * pass_seconds(problem) + rows.n_samples * EXACT_ROW + sums + factor)
 
 
 def whole_step_seconds(problem: Problem, n_pairs: int) -> float:

@@ -58,9 +58,9 @@ def is_at_once(problem: Problem) -> bool:
 
 
 def memory_of(problem: Problem) -> int:
-    """Return the bytes of all pairs' Gram matrices and of three systems."""
+    """Return the bytes of all pairs' Gram matrices, of sparse rows with sums beside them, and of three systems."""
     n_pairs, size = problem.n_classes * (problem.n_classes - 1) // 2, problem.rows.n_features + 1
-    return 8 * (2 * n_pairs * size**2 + 3 * (problem.n_classes * size) ** 2)
+    return 8 * ((2 + problem.rows.is_sparse) * n_pairs * size**2 + 3 * (problem.n_classes * size) ** 2)
 
 
 def iterates(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:

@@ -3,9 +3,9 @@
     minimise over v:  G'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j |v_j|^2 / 2
 
 A face is what is not zero, with its signs: there the function is smooth. Coordinate descent (`thresholds.c`) and steps
-on the face take turns. Where columns nearly agree, sweeps hardly move them against each other; then steps go from zero
-to zero until one ends on its face. Of three classes or more H has no curvature, and G no slope, where all classes of a
-feature move alike: the loss does not feel it.
+on the face take turns. Steps go from zero to zero until one ends on its face: where columns nearly agree, sweeps hardly
+move them against each other, and of many coefficients some reach zero together. Of three classes or more H has no
+curvature, and G no slope, where all classes of a feature move alike: the loss does not feel it.
 
 Shapes: coordinates (class, feature), classes outside, n = n_classes * q; l1, l2 (q,). `is_grouped`: |v_j| is the norm
 of a feature's coefficients over the classes.
@@ -18,7 +18,7 @@ import numpy as np
 from inklens.linear import deadline
 from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.methods.direct import RIDGES, solve_positive
-from inklens.linear.methods.shrinking_face import ShrinkingFace
+from inklens.linear.methods.shrinking_face import ShrinkingFace, Tried
 from inklens.linear.methods.subproblem import least_penalised_shift
 
 MAX_FACES = 30
@@ -27,6 +27,7 @@ SLOW_RATIO = 0.5  # of the violation, that sweeps and a step leave where they ar
 MAX_SLOW = 3  # in a row, before it is left as it is
 FACE_RIDGES = RIDGES[1:]  # on a diagonal of ones: what has no curvature at all shall not lead too far
 DAMPINGS = (1e-6, 1e-3, 0.3)  # the same, of steps that the function does not follow so far
+FEWER = 4  # times fewer coefficients that come to zero at once, of the next end that is tried
 GOOD_SHARE = 0.5  # of the gain that a face promises, from which a step is taken as it is
 ROUNDING = 1e-12  # of a coefficient, that a step to zero may leave
 
@@ -91,21 +92,19 @@ def minimise(f: Quadratic, w: np.ndarray, tolerance: float) -> tuple[np.ndarray,
         if is_whole:  # all classes of a feature may move alike at no cost to the loss
             V = v.reshape(-1, q)
             V -= least_penalised_shift(V, f.l1, f.l2)
-        step = _from_zero_to_zero if n_slow > 0 and not f.is_grouped else _step
+        step = _step_of_groups if f.is_grouped else _from_zero_to_zero
         if not step(f, g, v):
             break
     return v, g, left
 
 
-def _step(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
-    """Move v and g by a step on the face; tell whether they moved."""
+def _step_of_groups(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
+    """Move v and g by a step on a face of groups; tell whether they moved."""
     face = _face_at(f, g, v)
     newton = solve_positive(face.curvature, -face.slope, FACE_RIDGES)
     best = _tried(f, g, face, newton)
     if not best.gain >= -0.5 * GOOD_SHARE * float(face.slope @ newton):
         trials = [_tried(f, g, face, solve_positive(face.curvature, -face.slope, (r, 1.0))) for r in DAMPINGS]
-        if not f.is_grouped:
-            trials.append(_tried(f, g, face, _to_first_zero(face.own, newton)))
         best = max(best, *trials, key=lambda trial: trial.gain)
     return _taken(g, v, face, best)
 
@@ -131,8 +130,7 @@ def _from_zero_to_zero(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
         best = shrinking.tried(own, _cut(own, newton))
         stays = best.gain >= -0.5 * GOOD_SHARE * float(shrinking.slope @ newton)
         if not stays:
-            turn = shrinking.tried(own, _cut(own, _to_first_zero(own, newton)))
-            best = max(best, turn, key=lambda tried: tried.gain)
+            best = _turned(shrinking, own, newton, best)
         if not best.gain > 0.0:
             break
         shrinking.take(best)
@@ -144,17 +142,25 @@ def _from_zero_to_zero(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
     return _taken(g, v, face, _tried(f, g, face, own - face.own))
 
 
+def _turned(shrinking: ShrinkingFace, own: np.ndarray, newton: np.ndarray, whole: Tried) -> Tried:
+    """Return the best of a step's ends: the whole, and where less and less of what is to change its sign is at zero."""
+    turns = newton * own < 0.0
+    times = np.sort(-own[turns] / newton[turns])
+    best, n_turned = whole, np.searchsorted(times, 1.0)
+    while n_turned:
+        n_turned //= FEWER
+        tried = shrinking.tried(own, _cut(own, newton * min(1.0, float(times[n_turned]))))
+        if best.gain > max(0.0, tried.gain):
+            break
+        best = max(best, tried, key=lambda end: end.gain)
+    return best
+
+
 def _cut(own: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Return the end of a step, 0 where a coefficient would change its sign."""
     target = own + direction
     target[target * own <= ROUNDING * own**2] = 0.0
     return np.asarray(target)
-
-
-def _to_first_zero(own: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Return the direction up to where the first coordinate is 0: so far it descends, with or without curvature."""
-    turns = direction * own < 0.0
-    return np.asarray(direction * float((-own[turns] / direction[turns]).min(initial=1.0)))
 
 
 def _face_at(f: Quadratic, g: np.ndarray, v: np.ndarray) -> Face:

@@ -55,6 +55,7 @@ static void add_dense(const double *X, const double *Y, int64_t tall, int64_t st
     }
 }
 
+/* The same of sparse rows, of one pair. */
 static void add_sparse(const T(tile_t) *tile, int count, const double *edge, int64_t p, int64_t stride, double *gram) {
   for (int i = 0; i < count; i++) {
     if (!(edge[i] > 0.0)) continue;
@@ -71,25 +72,78 @@ static void add_sparse(const T(tile_t) *tile, int count, const double *edge, int
   }
 }
 
+typedef double four_t __attribute__((vector_size(32), aligned(8), may_alias));
+enum { FOUR = 4, SQUARE = 32 };
+
+/* Edges of all pairs of a row, (pair_lanes); whether any counts. */
+static int all_edges(const curvature_t *c, int64_t row, double *out) {
+  const double *p = c->proba + row * c->lanes;
+  int any = 0;
+  for (int64_t k = 0; k < c->n_classes; k++)
+    for (int64_t l = k + 1; l < c->n_classes; l++, out++) *out = c->weights[row] * p[k] * p[l], any |= *out > 0.0;
+  return any;
+}
+
+static void add_entry(double size, const double *edge, int64_t pair_lanes, double *entry) {
+  for (int64_t v = 0; v < pair_lanes; v += FOUR) *(four_t *)(entry + v) += size * *(const four_t *)(edge + v);
+}
+
+/* packed += edge x_i x_i' over the lower triangle, row by row, all pairs of an entry beside each other: a sparse row
+ * finds its entries once, where a matrix after the other would be out of the cache by the next row. */
+static void add_packed(const double *x, const int32_t *col, int64_t m, const double *edge, int64_t p, int64_t pair_lanes,
+                       double *packed) {
+  double *ones = packed + p * (p + 1) / 2 * pair_lanes;
+  for (int64_t e = 0; e < m; e++) {
+    int64_t j = col[e];
+    double *row = packed + j * (j + 1) / 2 * pair_lanes;
+    for (int64_t f = 0; f <= e; f++) add_entry(x[e] * x[f], edge, pair_lanes, row + col[f] * pair_lanes);
+    add_entry(x[e], edge, pair_lanes, ones + j * pair_lanes);
+  }
+  add_entry(1.0, edge, pair_lanes, ones + p * pair_lanes);
+}
+
+/* grams += packed, lower triangles. */
+static void unpack_pairs(const curvature_t *c, const double *packed, int64_t n_pairs, int64_t pair_lanes, double *grams) {
+  for (int64_t j = 0; j <= c->rows->n_features; j++)
+    for (int64_t l = 0; l <= j; l++, packed += pair_lanes)
+      for (int64_t pair = 0; pair < n_pairs; pair++) grams[(pair * c->tall + j) * c->stride + l] += packed[pair];
+}
+
 static void curvature_share(void *argument, int thread) {
   const curvature_t *c = argument;
   const rows_t *rows = c->rows;
   const int sparse = rows->layout != DENSE;
   const int64_t p = rows->n_features, size = c->tall * c->stride;
+  const int64_t n_pairs = c->n_classes * (c->n_classes - 1) / 2, pair_lanes = (n_pairs + FOUR - 1) / FOUR * FOUR;
+  const int64_t n_packed = sparse && n_pairs > 1 ? (p + 1) * (p + 2) / 2 * pair_lanes : 0;
   const int64_t from = first_row(rows, thread, (int)c->n_threads), to = first_row(rows, thread + 1, (int)c->n_threads);
-  int64_t widest = T(widest_tile)(rows, from, to), laid = TILE * c->stride;
-  double *grams = c->grams + thread * c->n_classes * (c->n_classes - 1) / 2 * size;
+  int64_t widest = T(widest_tile)(rows, from, to), laid = sparse ? pair_lanes : TILE * c->stride;
+  double *grams = c->grams + thread * n_pairs * size;
   double *values = aligned_new((widest + 2 * laid) * sizeof(double) + widest * sizeof(int32_t));
-  if (!values) { c->failed[thread] = NO_MEMORY; return; }
+  double *packed = n_packed ? aligned_new(n_packed * sizeof(double)) : NULL;
+  if (!values || (n_packed && !packed)) {
+    if (values) aligned_free(values);
+    c->failed[thread] = NO_MEMORY;
+    return;
+  }
   double *Y = values, *X = values + laid, edge[TILE];
   T(tile_t) tile = {.values = X + laid};
   tile.columns = (int32_t *)(tile.values + widest);
   memset(X, 0, laid * sizeof(double));
-  for (int i = 0; i < TILE; i++) X[i * c->stride + p] = 1.0;
+  if (packed) memset(packed, 0, n_packed * sizeof(double));
+  if (!sparse)
+    for (int i = 0; i < TILE; i++) X[i * c->stride + p] = 1.0;
   for (int64_t row = from; row < to; row += TILE) {
     int count = to - row < TILE ? (int)(to - row) : TILE;
     if (is_over(c->end)) { c->failed[thread] = OUT_OF_TIME; break; }
     T(unpack)(rows, row, count, &tile);
+    if (packed) {
+      for (int i = 0; i < count; i++)
+        if (all_edges(c, row + i, X))
+          add_packed(tile.values + tile.start[i], tile.columns + tile.start[i], tile.start[i + 1] - tile.start[i], X, p,
+                     pair_lanes, packed);
+      continue;
+    }
     if (!sparse)
       for (int i = 0; i < count; i++) memcpy(X + i * c->stride, tile.values + i * p, p * sizeof(double));
     double *gram = grams;
@@ -104,7 +158,19 @@ static void curvature_share(void *argument, int thread) {
         add_dense(X, Y, c->tall, c->stride, gram);
       }
   }
+  if (packed) {
+    unpack_pairs(c, packed, n_pairs, pair_lanes, grams);
+    aligned_free(packed);
+  }
   aligned_free(values);
+}
+
+/* Copies the lower triangle to the upper one, by squares that stay in the cache. */
+static void mirror(double *gram, int64_t n, int64_t stride) {
+  for (int64_t j = 0; j < n; j += SQUARE)
+    for (int64_t l = 0; l <= j; l += SQUARE)
+      for (int64_t a = j; a < n && a < j + SQUARE; a++)
+        for (int64_t b = l; b < a && b < l + SQUARE; b++) gram[b * stride + a] = gram[a * stride + b];
 }
 
 /* grams (n_threads, n_pairs, tall, stride), zeros at first: the first becomes sum_i c_i p_ik p_il [x_i 1][x_i 1]' for
@@ -120,8 +186,6 @@ int64_t EXPORT(edge_grams)(const rows_t *rows, const double *proba, const double
     if (t)
       for (int64_t q = 0; q < size; q++) grams[q] += grams[t * size + q];
   }
-  for (int64_t first = 0; first < size; first += tall * stride)
-    for (int64_t j = 0; j <= rows->n_features; j++)
-      for (int64_t l = 0; l < j; l++) grams[first + l * stride + j] = grams[first + j * stride + l];
+  for (int64_t first = 0; first < size; first += tall * stride) mirror(grams + first, rows->n_features + 1, stride);
   return any;
 }
