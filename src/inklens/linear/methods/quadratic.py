@@ -133,6 +133,12 @@ class Quadratic:
         outside = (penalty.threshold_ratio(-self.gradient) > 1.0) | penalty.support(at)
         outside &= self.problem.free & (curvature > 0.0)
         outside[pairs] = False
-        steps = 1.0 / np.where(outside, curvature, np.inf)
-        steps = steps[0] if penalty.is_grouped else steps
-        return np.where(outside, penalty.prox(at - steps * self.gradient, steps) - at, 0.0)
+        columns = np.flatnonzero(outside.any(axis=0))
+        steps = np.zeros(at.shape)
+        if len(columns):
+            outside, curvature, at = outside[:, columns], curvature[:, columns], at[:, columns]
+            lengths = 1.0 / np.where(outside, curvature, np.inf)
+            lengths = lengths[0] if penalty.is_grouped else lengths
+            to = np.asarray(penalty.over(columns).prox(at - lengths * self.gradient[:, columns], lengths))
+            steps[:, columns] = np.where(outside, to - at, 0.0)
+        return steps
