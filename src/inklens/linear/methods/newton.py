@@ -41,6 +41,7 @@ N_STAGES = 7  # after which no penalty is left
 EASY = 300.0  # mean c_i |x_i|^2 / l2 up to which a cold start needs no larger penalty first
 STAGE_RATIO = 10.0  # by how much a larger penalty falls at most from one stage to the next
 LARGER_PENALTY_GAP = 1.0  # relative, that ends the stage of a larger penalty
+LARGER_PENALTY_START = 0.01  # the same of its dual ascent, an epoch of which costs less than a step
 MAX_FINAL_STEPS = 60  # without a penalty: where neither separation nor an optimum is found in these, nothing is
 STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
@@ -72,7 +73,7 @@ def newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
                 starts = row_space.iterates(problem, newton, tol)
             else:
                 stages = _stages(problem)
-                starts = _ascended(stages[0])
+                starts = _ascended(stages[0], 0.0 if stages[0] is problem else LARGER_PENALTY_START)
         for iterate in starts:
             yield _under(problem, stages[0], iterate)
             coef, intercept = iterate.coef, iterate.intercept
@@ -112,11 +113,14 @@ def _under(problem: Problem, stage: Problem, iterate: Iterate) -> Iterate:
     return Iterate(iterate.coef, iterate.intercept, value)
 
 
-def _ascended(problem: Problem) -> Iterator[Iterate]:
-    """Yield points of dual ascent, on some of the rows where these are many."""
+def _ascended(problem: Problem, enough: float) -> Iterator[Iterate]:
+    """Yield points of dual ascent until a relative gap is `enough`, on some of the rows where these are many."""
     n_samples, n_wanted = problem.rows.n_samples, ROWS_PER_COLUMN * max(100, int(problem.free.sum()))
     if n_samples <= 2 * n_wanted:
-        yield from dual_ascent.ascend(problem)
+        for iterate in dual_ascent.ascend(problem):
+            yield iterate
+            if iterate.gap <= enough * iterate.objective:
+                return
         return
     part = problem.over(np.sort(np.random.default_rng(0).choice(n_samples, n_wanted, replace=False)))
     for iterate in dual_ascent.ascend(part):
