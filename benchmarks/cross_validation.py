@@ -7,6 +7,7 @@ import time
 import warnings
 
 import numpy as np
+from _zoo_jobs import Shape, made
 from results import table, write_section
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -21,6 +22,8 @@ REPEATS = 3  # of which the fastest counts
 CS = np.geomspace(1e-4, 10.0, 10)
 PATH_TOL = 1e-4  # at which mean scores are as exact as those of the peers' default
 PEERS = ("lbfgs", "newton-cholesky")
+OF_THE_ZOO = {"text": Shape(1000, 10_000, 4), "gaussian": Shape(1000, 200, 4), "cells": Shape(600, 800, 6),
+              "images": Shape(2000, 196, 5)}  # fmt: skip
 MANY_COEFFICIENTS = 2000  # newton-cholesky's Hessian of more takes minutes
 
 
@@ -35,13 +38,17 @@ def text(n_samples: int = 600, n_words: int = 3000, n_topics: int = 5) -> tuple[
 
 
 def jobs() -> dict[str, tuple[np.ndarray | sparse.csr_array, np.ndarray]]:
-    """Return the tables: raw ones standardised, digits between 0 and 1."""
+    """Return the tables: raw ones standardised, digits between 0 and 1, and larger ones that the zoo makes."""
     found = {}
     for name, load in {"wine": load_wine, "breast cancer": load_breast_cancer, "iris": load_iris}.items():
         X, y = load(return_X_y=True)
         found[name] = StandardScaler().fit_transform(X), y
     X, y = load_digits(return_X_y=True)
-    return {**found, "digits 8x8": (X / 16.0, y), "text": text()}
+    found |= {"digits 8x8": (X / 16.0, y), "text": text()}
+    for kind, shape in OF_THE_ZOO.items():
+        made_table = made(kind, shape, seed=0)
+        found[f"{kind}, {shape.n_samples:,} x {shape.n_features:,}"] = made_table.X, made_table.y
+    return found
 
 
 def seconds(make, X, y):
