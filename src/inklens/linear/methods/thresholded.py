@@ -163,14 +163,17 @@ def model_at(problem: Problem, point: Point) -> tuple[Model, tuple[np.ndarray, n
     if q < n_features:
         place = np.append(columns, n_features)
         grams = grams[:, place[:, None], place]
-    L = grams[:, None] if first else laplacian(grams, n_classes)
-    L = L.reshape(len(moving[0]), q + 1, len(moving[0]), q + 1)
-    gradient, n = point.at.gradient[moving].ravel(), len(moving[0]) * q
-    H = np.ascontiguousarray(L[:, :-1, :, :-1]).reshape(n, n)
+    inside, last, n = slice(None, -1), slice(-1, None), len(moving[0]) * q
+
+    def between(rows: slice, columns: slice) -> np.ndarray:
+        some = grams[:, rows, columns]
+        return np.ascontiguousarray(some[0]) if first else laplacian(some, n_classes)
+
+    H, gradient = between(inside, inside), point.at.gradient[moving].ravel()
     response, offset = np.zeros((0, n)), np.zeros(0)
     if problem.fit_intercept:
         own = slice(1 - first, None)  # all but one of the intercepts
-        border, corner = L[own, -1, :, :-1].reshape(-1, n), L[own, -1, own, -1]
+        border, corner = between(last, inside)[own], between(last, last)[own, own]
         solved = solve_positive(corner, np.column_stack([border, point.at.intercept_gradient[1:]]))
         response, offset = solved[:, :-1], solved[:, -1]
         H -= border.T @ response
@@ -179,11 +182,11 @@ def model_at(problem: Problem, point: Point) -> tuple[Model, tuple[np.ndarray, n
 
 
 def laplacian(grams: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the Hessian over all classes, (n_classes, q, n_classes, q), from the pairs' matrices (n_pairs, q, q)."""
-    q = grams.shape[1]
-    L = np.zeros((n_classes, q, n_classes, q))
+    """Return the Hessian over all classes, (n_classes * r, n_classes * s), from the pairs' blocks (n_pairs, r, s)."""
+    n_rows, n_columns = grams.shape[1:]
+    L = np.zeros((n_classes, n_rows, n_classes, n_columns))
     for gram, a, b in zip(grams, *pairs_of(n_classes), strict=True):
         L[a, :, b] = L[b, :, a] = -gram
         L[a, :, a] += gram
         L[b, :, b] += gram
-    return L
+    return L.reshape(n_classes * n_rows, n_classes * n_columns)
