@@ -22,9 +22,8 @@ MOST_COLUMNS = 150
 MOST_AXES = 1000  # of rows or columns, whichever are fewer: their products are made and brought to their axes
 MOST_AXIS_VALUES = 1 << 22  # of such tables, and of all coefficients there
 MOST_AXIS_WORK = 1 << 26  # multiply-adds to make the scores of all folds along axes
-INDEPENDENT = 1e-12  # of the largest square: axes below are rounding
+INDEPENDENT = 1e-12  # of all squares: axes of less are rounding
 SHARES_BELIEVED = 0.5, 1e-3  # of the gap, along axes, before it is proven over the columns; these need not be centred
-
 
 Back = Callable[[np.ndarray], np.ndarray]
 
@@ -89,7 +88,9 @@ def _has_axes(problem: Problem, n_folds: int) -> bool:
     rows, n_columns = problem.rows, int(problem.free.sum())
     n_axes, n_scores = min(rows.n_samples, n_columns), n_folds * problem.n_classes * rows.n_samples
     n_values = rows.n_nonzeros if rows.is_sparse else rows.n_samples * n_columns
-    if not 0 < n_axes <= MOST_AXES or n_values > MOST_AXIS_VALUES or n_scores * n_axes > MOST_AXIS_WORK:
+    if not rows.holds(problem.n_classes) or n_values > MOST_AXIS_VALUES:
+        return False
+    if not 0 < n_axes <= MOST_AXES or n_scores * n_axes > MOST_AXIS_WORK:
         return False
     return np.ptp(problem.penalty.l2) == 0.0 and n_folds * problem.n_classes * n_columns <= MOST_AXIS_VALUES
 
