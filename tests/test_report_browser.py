@@ -1,14 +1,13 @@
 """The page in a real browser: nothing overflows, nothing is fetched, everything can be read in both themes."""
 
-import os
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 from urllib.request import url2pathname
 
 import numpy as np
 import pytest
+from chromium import NEEDS_BROWSER, chromium_runs
 from sklearn.datasets import load_digits
 
 import inklens.tutorial.fits as fits_module
@@ -16,16 +15,7 @@ from inklens.datasets.dataset import Dataset
 from inklens.pages.figures import ReportFigure
 from inklens.tutorial.page import run_tutorial
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
-        reason="no chromium here; install it, or set INKLENS_REQUIRE_BROWSER to fail instead",
-    ),
-]
+pytestmark = [pytest.mark.slow, *NEEDS_BROWSER]
 
 # Colours of all words against what lies under them (WCAG 2.2, 1.4.3); pictures are not words.
 CONTRAST = """
@@ -79,12 +69,8 @@ def page_url(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as chromium:
         yield chromium
-        chromium.close()
 
 
 LOOKS = [(360, "light"), (1280, "dark")]
