@@ -78,6 +78,7 @@ SLOW = {  # what has no line of its own that a mark could stand on: pages, and s
     "docs/howto/from-others.rst": ["from-others.rst"],
     "docs/siblings.rst": ["siblings.rst"],
     "src/inklens/siblings/run.py": ["inklens.siblings.run.run_siblings"],
+    "tests/test_failing_io.py": ["test_every_failing_call_is_one_error_and_leaves_whole_files[figure]"],
     "tests/test_printed_commands.py": [
         *(f"test_commands_of_a_document_run_in_order[{name}]" for name in ("README.md", "certainty.rst", "flips.rst")),
         *(f"test_examples_of_help_run_in_order[{name}]" for name in ("export", "flip", "homework", "path")),
