@@ -18,7 +18,8 @@ from results import ROOT, table, write_section
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from face import CHROMIUM, DIGITS, Face, browsing
+from chromium import WHOLE, chromium_runs
+from face import DIGITS, Face, opened
 
 from inklens.explanations.plausible import usual_ink
 from inklens.reader import DigitReader
@@ -126,8 +127,6 @@ def answers(face: Face) -> list[list]:
 
 def pages(reader: DigitReader, session: Session, path: PathRun) -> list[list]:
     """Weigh the one-file page, and time it from the file system."""
-    from playwright.sync_api import sync_playwright
-
     usual = usual_ink(session.split.X_train.reshape(-1, 28, 28), session.split.y_train)
     full = web_model(reader, path=path, samples=samples(reader, session), usual=usual)
     kinds = {
@@ -135,8 +134,7 @@ def pages(reader: DigitReader, session: Session, path: PathRun) -> list[list]:
         "exported page with a path of 60 points and 120 digits": (document(full), "300 kB"),
     }
     rows = []
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with tempfile.TemporaryDirectory() as folder, chromium_runs(WHOLE) as chromium:
         for name, (text, goal) in kinds.items():
             file = Path(folder) / "page.html"
             file.write_text(text, encoding="utf-8")
@@ -158,7 +156,6 @@ def pages(reader: DigitReader, session: Session, path: PathRun) -> list[list]:
                     f"ready in {min(ready):.2f} s (0.3 s), {len(foreign)} requests",
                 ]
             )
-        chromium.close()
     for entry in ("hosts/page.js",):
         code = joined_once(entry).encode()
         rows.append(
@@ -199,12 +196,9 @@ def peers() -> list[list]:
 
 
 def _peer(port: int, process: int) -> list[str]:
-    from playwright.sync_api import sync_playwright
-
     url = f"http://127.0.0.1:{port}/"
     _wait_for(url)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs(WHOLE) as chromium:
         page = chromium.new_page()
         loaded, asked = [], []
         page.on("response", lambda response: loaded.append(response))
@@ -225,7 +219,6 @@ def _peer(port: int, process: int) -> list[str]:
             page.mouse.move(x + 40 * math.sin(step / 9), y + 40 * math.cos(step / 7))
         seconds, while_down = time.perf_counter() - began, len(asked) - before
         page.mouse.up()
-        chromium.close()
     raw, packed = (sum(map(len, parts)) / 1000 for parts in (bodies, [gzip.compress(body, 6) for body in bodies]))
     memory = sum(
         int(line.split()[1]) for line in Path(f"/proc/{process}/status").read_text().splitlines() if "VmRSS" in line
@@ -252,7 +245,7 @@ def main() -> None:
     """Measure and write the section."""
     reader, session, path = model()
     data = web_model(reader, path=path, samples=samples(reader, session))
-    with browsing(data) as face:
+    with chromium_runs(WHOLE) as chromium, opened(chromium, data) as face:
         rows = [*frames(face), *sustained(face), *answers(face)]
     rows += pages(reader, session, path)
     rows += peers()

@@ -2,13 +2,14 @@
 
 import collections
 import gc
+import os
 import signal
+from multiprocessing import forkserver
 
+import command
 import pytest
 from _pytest.doctest import DoctestModule
 from hypothesis import settings
-
-from inklens import forking
 
 settings.register_profile("inklens", deadline=None, max_examples=60)  # a busy machine is no failure
 settings.register_profile("quick", settings.get_profile("inklens"), max_examples=30)  # each run draws others
@@ -23,7 +24,10 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
-SERVED = [f"inklens.{part}.preload" for part in ("studio", "classroom", "siblings")]
+FORKED = [*command.HEAVY, *(f"inklens.{part}.preload" for part in ("studio", "classroom", "siblings")), "distributed"]
+MANY = 20  # files of tests, of which more than one needs that server
+if command.CAN_FORK:
+    os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"  # workers are there at once
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,17 +36,16 @@ def one_server_for_all(request):
 
     Elsewhere a program is one part; here a race after a studio would load scikit-learn again in every child.
     """
-    if not any("siblings" in item.path.name for item in request.session.items):
+    if len({item.path for item in request.session.items}) < MANY:
         yield
         return
 
-    def context(preloaded):
-        assert set(preloaded) <= set(SERVED)
-        return plain(SERVED)
+    def load(modules):
+        plain([*FORKED, *(name for name in modules if name not in FORKED)])
 
-    plain, forking.context = forking.context, context
+    plain, forkserver.set_forkserver_preload = forkserver.set_forkserver_preload, load
     yield
-    forking.context = plain
+    forkserver.set_forkserver_preload = plain
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,7 @@ SLOW = {  # what has no line of its own that a mark could stand on: pages, and s
     "docs/howto/from-others.rst": ["from-others.rst"],
     "docs/siblings.rst": ["siblings.rst"],
     "src/inklens/siblings/run.py": ["inklens.siblings.run.run_siblings"],
+    "tests/test_failing_io.py": ["test_every_failing_call_is_one_error_and_leaves_whole_files[figure]"],
     "tests/test_printed_commands.py": [
         *(f"test_commands_of_a_document_run_in_order[{name}]" for name in ("README.md", "certainty.rst", "flips.rst")),
         *(f"test_examples_of_help_run_in_order[{name}]" for name in ("export", "flip", "homework", "path")),

@@ -1,6 +1,7 @@
 """The face in a real browser: its files served, a page that is watched, a hand that draws.
 
-    from face import NEEDS_BROWSER, DIGITS, browsing, web_bytes
+    from chromium import NEEDS_BROWSER
+    from face import DIGITS, browsing, web_bytes
 
     pytestmark = NEEDS_BROWSER
 
@@ -18,8 +19,6 @@ When `browsing` ends, it fails on a console message, a request to another host, 
 
 import base64
 import functools
-import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 import pytest
+from chromium import chromium_runs
 from drawn_digits import DIGITS, write
 
 import inklens.web
@@ -43,16 +43,8 @@ from inklens.tasks.session import Session
 from inklens.tasks.stops import StopRun, early_stops
 from inklens.web.payload import parse, samples, web_model
 
-__all__ = ["DIGITS", "NEEDS_BROWSER", "Face", "Strokes", "browsing", "reader_of", "served", "violations", "web_bytes"]
+__all__ = ["DIGITS", "Face", "Strokes", "browsing", "reader_of", "served", "violations", "web_bytes"]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NEEDS_BROWSER = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
-        reason="no chromium here; install it, or set INKLENS_REQUIRE_BROWSER to fail instead",
-    ),
-]
 STATIC = Path(inklens.web.__file__).parent / "static"
 PATIENCE = 120.0  # seconds for what comes at once on a quiet machine; a busy one is no failure
 MOST_SHIFT = 0.02  # cumulative layout shift; 0.1 counts as good on the web
@@ -260,15 +252,11 @@ def browsing(
 
     One at a time: a second page beside one that is open is ``face.beside(model)``.
     """
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            with opened(chromium, model, view=view, size=size, dark=dark, **options) as face:
-                yield face
-        finally:
-            chromium.close()
+    with (
+        chromium_runs() as browser,
+        opened(browser, model, view=view, size=size, dark=dark, **options) as face,
+    ):
+        yield face
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import httpx
 import numpy as np
 import pytest
+from chromium import chromium_runs, needs_browser
 from drawn_digits import DIGITS, write
-from face import CHROMIUM, NEEDS_BROWSER
 
 from inklens import DigitReader
 from inklens.classroom import live as lives
@@ -299,11 +299,8 @@ def test_without_class_its_options_are_refused(option, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.browser
-@NEEDS_BROWSER[1]
+@needs_browser
 def test_a_phone_draws_the_wall_shows_it_and_ctrl_c_writes_all_down(tmp_path):
-    from playwright.sync_api import sync_playwright
-
     out = tmp_path / "ours"
     command = [
         sys.executable,
@@ -321,11 +318,10 @@ def test_a_phone_draws_the_wall_shows_it_and_ctrl_c_writes_all_down(tmp_path):
         subprocess.Popen(
             [*command, "-o", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process,
-        sync_playwright() as playwright,
+        chromium_runs() as browser,
     ):
         try:
             wall_at, join_at = process.stdout.readline().strip(), process.stdout.readline().strip()
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             said, asked_for = [], []
             pages = []
             for options in (

@@ -27,7 +27,7 @@ from inklens.displays import (
 from inklens.displays.base import symmetric_scale
 from inklens.displays.palettes import NEITHER, PREDICTED, TRUE, signed_pixels
 from inklens.displays.probabilities import percent
-from inklens.displays.scene import MARGIN
+from inklens.displays.scene import MARGIN, text_width, wrap
 from inklens.pages.reasons import Reasons, _radii
 
 RNG = np.random.default_rng(3)
@@ -68,6 +68,17 @@ def test_each_map_stands_under_the_name_of_its_class(width):
     for k, name in enumerate(names_of(6)):
         expected = signed_pixels(coef[k], 2.0, palette="blue-red", black_zeros=True)
         assert np.array_equal(picture_under(display, name), expected)
+
+
+@pytest.mark.parametrize("bold", [False, True])
+def test_a_line_ends_where_the_next_word_would_not_fit(bold):
+    """At widths that some words take to a hair, laid out as a whole, whose letters stand closer than alone."""
+    some = ["AVATAR", "To", "WAVE", "Yo", "LTA,", "away", "with", "Tiffany's", "1,111", "V.A.T.", "—", "Ångström"]
+    for n in range(2, len(some) + 1):
+        exact = text_width(" ".join(some[:n]), bold=bold)
+        for width, many in ((exact, n), (exact - 1e-6, n - 1)):
+            first, *_ = wrap(" ".join(some), width, bold=bold).split("\n")
+            assert first == " ".join(some[:many])
 
 
 def test_the_first_row_of_an_image_is_the_upper_one_and_the_first_column_the_left_one():

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
-from face import CHROMIUM, NEEDS_BROWSER
+from chromium import chromium_runs, needs_browser
 from filelock import FileLock
 
 import inklens
@@ -150,21 +150,12 @@ def test_pages_hold_together(built):
     assert (dead, silent, foreign) == ([], [], [])
 
 
-def in_a_browser(test):
-    """Mark a test as one that needs a browser."""
-    for mark in NEEDS_BROWSER:
-        test = mark(test)
-    return test
-
-
 @pytest.fixture(scope="module")
 def chromium():
     """A browser for all tests of this file."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    pytest.importorskip("playwright.sync_api")
+    with chromium_runs() as browser:
         yield browser
-        browser.close()
 
 
 @contextmanager
@@ -195,7 +186,7 @@ ASK_AGAIN = """(words) => {
 
 
 @pytest.mark.slow
-@in_a_browser
+@needs_browser
 def test_search_leads_where_one_wants(built, chromium):
     with opened(chromium, built) as (page, address):
         found = {}
@@ -214,7 +205,7 @@ def test_search_leads_where_one_wants(built, chromium):
 
 
 @pytest.mark.slow
-@in_a_browser
+@needs_browser
 def test_every_page_fits_a_phone(built, chromium):
     with opened(chromium, built, viewport={"width": 360, "height": 800}, java_script_enabled=False) as (page, address):
         wide = {}
@@ -228,7 +219,7 @@ def test_every_page_fits_a_phone(built, chromium):
 
 
 @pytest.mark.slow
-@in_a_browser
+@needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_are_accessible(built, chromium, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -240,7 +231,7 @@ def test_pages_are_accessible(built, chromium, scheme):
 
 
 @pytest.mark.slow
-@in_a_browser
+@needs_browser
 def test_the_page_in_the_frame_reads(built, chromium):
     with opened(chromium, built) as (page, address):
         page.goto(f"{address}index.html")

@@ -1,7 +1,8 @@
 """Everybody reaches everything: axe finds nothing, the keyboard does all, nothing jumps, each map has words."""
 
 import pytest
-from face import DIGITS, MOST_SHIFT, NEEDS_BROWSER, OF_COLOURS, browsing, full_bytes, violations
+from chromium import NEEDS_BROWSER
+from face import DIGITS, MOST_SHIFT, OF_COLOURS, browsing, full_bytes, violations
 
 pytestmark = NEEDS_BROWSER
 

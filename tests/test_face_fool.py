@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from face import DIGITS, NEEDS_BROWSER, OF_COLOURS, browsing, reader_of, violations, web_bytes
+from chromium import NEEDS_BROWSER
+from face import DIGITS, OF_COLOURS, browsing, reader_of, violations, web_bytes
 
 from inklens import DigitReader
 from inklens.explanations import flip, robustness, strokes

@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from face import NEEDS_BROWSER, OF_COLOURS, browsing, violations
+from chromium import NEEDS_BROWSER
+from face import OF_COLOURS, browsing, violations
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from inklens.datasets.relabel import Relabelling, read_relabel

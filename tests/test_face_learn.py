@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from face import DIGITS, NEEDS_BROWSER, browsing, full_bytes, full_parts, reader_of, web_bytes
+from chromium import NEEDS_BROWSER
+from face import DIGITS, browsing, full_bytes, full_parts, reader_of, web_bytes
 
 from inklens.explanations import flip, robustness
 from inklens.pages.glossary import TERMS

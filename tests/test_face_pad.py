@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from face import DIGITS, NEEDS_BROWSER, browsing, reader_of, web_bytes
+from chromium import NEEDS_BROWSER
+from face import DIGITS, browsing, reader_of, web_bytes
 
 from inklens.photos.drawing import normalise_drawing
 

@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from face import DIGITS, NEEDS_BROWSER, WIDE, browsing
+from chromium import NEEDS_BROWSER
+from face import DIGITS, WIDE, browsing
 
 from inklens.datasets import load_dataset
 from inklens.tasks.models import fit

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import studio
+from chromium import NEEDS_BROWSER, chromium_runs
 from face import (
-    CHROMIUM,
     DIGITS,
     MOST_SHIFT,
-    NEEDS_BROWSER,
     OF_COLOURS,
     PATIENCE,
     WATCH,
@@ -43,10 +42,7 @@ def running():
 
 @pytest.fixture(scope="module")
 def face(running):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as browser:
         page = browser.new_context(viewport=WIDE, accept_downloads=True).new_page()
         face = Face(page, running.address, app="inklens.app")
         page.set_default_timeout(1000 * PATIENCE)
@@ -59,7 +55,6 @@ def face(running):
         page.wait_for_selector(".models li")
         yield face
         assert not face.faults, face.faults
-        browser.close()
 
 
 def plan(face, kind="l2", *, features="pixels", tol="0.0001", **rows):

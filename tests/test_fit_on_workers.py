@@ -55,7 +55,7 @@ def agree(one, other):
         {"l1_ratio": 1.0, "group": True, "scale": "min-max", "tol": 1e-3, "C": 0.01},
         {"l1_ratio": 0.5, "standardize": True, "add": "allographs", "C": 0.01, "tol": 1e-3},
         {"C": float("inf"), "train": 60, "features": "strokes", "tol": 0.1},
-        {"l1_ratio": 1.0, "max_pixels": 15, "C": 1.0, "tol": 1e-2},
+        pytest.param({"l1_ratio": 1.0, "max_pixels": 15, "C": 1.0, "tol": 1e-2}, marks=pytest.mark.slow),
     ],
     ids=["L2", "L1 by groups, stretched", "elastic net, standardised", "separated strokes", "few pixels"],
 )
@@ -110,6 +110,7 @@ def test_workers_may_leave_and_come():
     own.close()
 
 
+@pytest.mark.slow
 def test_a_fit_goes_on_here_once_the_scheduler_has_gone(monkeypatch, tmp_path):
     """The checkpoint says nothing of where the rows were."""
     monkeypatch.setattr(shards, "SCHEDULER_SECONDS", 1.0)

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 import urllib.error
 import urllib.request
 import zipfile
@@ -15,6 +14,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from chromium import chromium_runs, needs_browser
 from click.testing import CliRunner
 from command import run
 from drawn_digits import draw as hand
@@ -34,7 +34,6 @@ from inklens.linear.softmax import softmax
 from inklens.photos import normalise
 from inklens.tasks.models import fit
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TEXTS = "The bar across speaks for a four here.", "Without the bar and the corner it is a seven."
 
 
@@ -652,14 +651,10 @@ def test_the_sheet_takes_one_drawing_and_answers_nobody_else():
     np.testing.assert_allclose(drawn[0], 1 - ink / 255, atol=1e-6)
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
+@needs_browser
 def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(on_pixels, tmp_path):
-    from playwright.sync_api import sync_playwright
-
     faults = []
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as chromium:
         page = chromium.new_page(viewport={"width": 360, "height": 800})
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -680,7 +675,6 @@ def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(on_pixel
         broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth || !i.alt).length"
         assert page.evaluate(broken) == 0
         assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) in (3, 4, 5)
-        chromium.close()
     assert faults == []
     assert Homework(tmp_path / "drawn", name="Ada").put(1, drawing=drawn[0]).label == "4"
 

@@ -411,6 +411,7 @@ def test_a_picture_that_no_worker_survives_is_a_row(processes, reader, tmp_path,
     assert made_up(processes, reader, names) == [(name, "crashed" if "always" in name else "made-up") for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="signals of POSIX")
 def test_a_batch_whose_worker_stands_still_is_read_by_another(reader, tmp_path, monkeypatch, own_processes):
     processes = own_processes  # of which none was killed before: a killed one may still be on its way back

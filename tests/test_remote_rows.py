@@ -483,7 +483,7 @@ def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
 
     try:
         assert bits(fitted(rows, stop)) == unbroken["l1"]
-        assert rows.traffic.n_lost == 1
+        assert rows.traffic.n_lost >= 1  # on a busy machine, one that is late looks the same
     finally:
         os.kill(pid, signal.SIGCONT)
     rows.close()
@@ -571,7 +571,8 @@ def test_what_is_set_for_workers_is_not_set_here(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     before = dict(os.environ)
     given_up = dask.config.get("distributed.deploy.lost-worker-timeout")
-    with cluster.opened("local:1") as opened:
+    started = {"distributed.worker.multiprocessing-method": "spawn"}  # as elsewhere; other tests fork theirs
+    with dask.config.set(started), cluster.opened("local:1") as opened:
         assert dict(os.environ) == before
         lasts = dask.utils.parse_timedelta(dask.config.get("distributed.deploy.lost-worker-timeout"))
         assert lasts > shards.WORKER_SECONDS  # or one that starts slowly is given up while it is waited for

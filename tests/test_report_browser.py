@@ -1,14 +1,14 @@
 """The page in a real browser: nothing overflows, nothing is fetched, everything can be read in both themes."""
 
-import os
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 from urllib.request import url2pathname
 
 import numpy as np
 import pytest
+from chromium import NEEDS_BROWSER, chromium_runs
+from face import PATIENCE
 from sklearn.datasets import load_digits
 
 import inklens.tutorial.fits as fits_module
@@ -16,16 +16,7 @@ from inklens.datasets.dataset import Dataset
 from inklens.pages.figures import ReportFigure
 from inklens.tutorial.page import run_tutorial
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
-        reason="no chromium here; install it, or set INKLENS_REQUIRE_BROWSER to fail instead",
-    ),
-]
+pytestmark = [pytest.mark.slow, *NEEDS_BROWSER]
 
 # Colours of all words against what lies under them (WCAG 2.2, 1.4.3); pictures are not words.
 CONTRAST = """
@@ -79,12 +70,8 @@ def page_url(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as chromium:
         yield chromium
-        chromium.close()
 
 
 LOOKS = [(360, "light"), (1280, "dark")]
@@ -111,10 +98,20 @@ def seen(request, browser, page_url):
     page.close()
 
 
-@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]} {look[1]}")
+@pytest.fixture(scope="module", params=LOOKS, ids=lambda look: f"{look[0]} {look[1]}")
 def page(request, browser, page_url):
-    """A page of a test's own."""
+    """A page that tests use one after the other; each closes what it opened, and the first finds it as it begins."""
     page = opened(browser, page_url, request.param)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def desk(browser, page_url):
+    """The page as it is met on a desk, nothing unfolded, for tests that fold again what they unfold."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(page_url)
+    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
     yield page
     page.close()
 
@@ -178,15 +175,13 @@ def test_the_keyboard_reaches_text_contents_and_wide_tables(page):
     assert unreachable == 0
 
 
-def test_a_confusion_opens_by_keyboard(browser, page_url):
-    page = browser.new_page()
-    page.goto(page_url)
-    closed = page.locator("details:not([open])").first
+def test_a_confusion_opens_by_keyboard(desk):
+    closed = desk.locator("details:not([open])").first
     if closed.count():
         closed.locator("summary").focus()
-        page.keyboard.press("Enter")
-        assert page.evaluate("document.activeElement.parentElement.open")
-    page.close()
+        for is_open in (True, False):
+            desk.keyboard.press("Enter")
+            assert desk.evaluate("document.activeElement.parentElement.open") is is_open
 
 
 def test_prints_on_paper(browser, page_url, tmp_path):
@@ -224,6 +219,7 @@ def test_values_are_told_by_pointer_tap_and_keyboard(page):
         page.keyboard.press(key)
     assert told(page) == pointed
     assert page.locator("#value").get_attribute("role") == "status"
+    page.keyboard.press("Escape")
 
 
 def test_a_figure_tells_something_wherever_it_has_pictures_or_bars(seen):
@@ -234,33 +230,27 @@ def test_a_figure_tells_something_wherever_it_has_pictures_or_bars(seen):
     assert silent == []
 
 
-def test_ink_is_read_off_the_picture(browser, page_url):
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(page_url)
-    page.add_style_tag(content="html { scroll-behavior: auto !important; }")
-    image = page.locator("#figure-first-images .wide image[data-what=ink]").first
+def test_ink_is_read_off_the_picture(desk):
+    image = desk.locator("#figure-first-images .wide image[data-what=ink]").first
     image.scroll_into_view_if_needed()
     box = image.bounding_box()
     wanted = np.rint(load_digits().data[0].reshape(8, 8) * 255 / 16) / 255
     for row, col in ((0, 0), (2, 3), (5, 4)):
-        page.mouse.move(box["x"] + box["width"] * (col + 0.5) / 8, box["y"] + box["height"] * (row + 0.5) / 8)
-        start, _, value = told(page).partition(": ink = ")
+        desk.mouse.move(box["x"] + box["width"] * (col + 0.5) / 8, box["y"] + box["height"] * (row + 0.5) / 8)
+        start, _, value = told(desk).partition(": ink = ")
         assert start == f"row {row}, column {col}"
         assert float(value) == pytest.approx(wanted[row, col], abs=0.002)
-    page.close()
+    desk.keyboard.press("Escape")
 
 
-def test_the_images_are_laid_over_the_maps_and_taken_off(browser, page_url):
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(page_url)
-    button = page.get_by_role("button", name="Lay the images over the maps")
+def test_the_images_are_laid_over_the_maps_and_taken_off(desk):
+    button = desk.get_by_role("button", name="Lay the images over the maps")
     if button.count():
         button.click()
-        cards = page.locator("#figure-mistakes .wide image[data-what=ink]").count()
-        assert page.locator("#figure-mistakes .wide image.over").count() == 2 * cards
+        cards = desk.locator("#figure-mistakes .wide image[data-what=ink]").count()
+        assert desk.locator("#figure-mistakes .wide image.over").count() == 2 * cards
         button.click()
-        assert page.locator("image.over").count() == 0
-    page.close()
+        assert desk.locator("image.over").count() == 0
 
 
 def test_without_script_the_page_reads_the_same(browser, page_url):
@@ -317,6 +307,7 @@ def test_every_door_opens_to_a_live_face_that_answers_as_the_model(browser, page
     from inklens.reader import DigitReader
 
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(1000 * PATIENCE)  # seven faces begin at once
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))

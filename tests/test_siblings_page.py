@@ -4,11 +4,11 @@ import json
 import re
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 import test_displays_contract as contract
+from chromium import chromium_runs, needs_browser
 from command import run
 
 from inklens import load_dataset
@@ -21,7 +21,6 @@ from inklens.siblings.page import SiblingsPage
 from inklens.siblings.results import Decision, Mark, Outcome, Seconds, Voter, standings
 from inklens.siblings.run import Siblings, run_siblings
 
-CHROMIUM = "/usr/bin/chromium"
 PATIENT = 240.0
 
 
@@ -241,16 +240,12 @@ def test_wrong_usage_gives_one_clear_line(args, code, words, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.browser
-@pytest.mark.skipif(not Path(CHROMIUM).exists() or not find_spec("playwright"), reason="needs chromium and playwright")
+@needs_browser
 def test_the_page_fills_by_itself_and_suits_every_width(filled, tmp_path):
-    from playwright.sync_api import sync_playwright
-
     _, _, moments = filled
     file = tmp_path / "page.html"
     file.write_text(next(text for outcomes, text in moments if len(outcomes) == 3), encoding="utf-8")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as chromium:
         page = chromium.new_page(viewport={"width": 360, "height": 800})
         said, asked = [], []
         page.on("console", lambda message: said.append(message.text))
@@ -274,4 +269,3 @@ def test_the_page_fills_by_itself_and_suits_every_width(filled, tmp_path):
             page.evaluate("document.querySelectorAll('details').forEach(closed => { closed.open = true; })")
             found = Axe().run(page).response["violations"]
             assert [(v["id"], [n["html"][:200] for n in v["nodes"][:2]]) for v in found] == []
-        chromium.close()

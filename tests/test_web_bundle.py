@@ -2,23 +2,14 @@
 
 import hashlib
 import json
-import os
 import re
-import shutil
 
 import pytest
+from chromium import NEEDS_BROWSER, chromium_runs
 
 from inklens.web.bundle import LICENSES, _in_order, joined, read_module, read_static, split, static
 from inklens.web.tokens import COMMENT, REGEX, ModuleError, Reader, without_comments
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
-        reason="no chromium here; install it, or set INKLENS_REQUIRE_BROWSER to fail instead",
-    ),
-]
 MODULES = sorted(path.relative_to(static()).as_posix() for path in static().rglob("*.js"))
 FACE = "http://face.test"  # answered by the test itself
 
@@ -225,10 +216,7 @@ def test_two_parts_hold_every_module_once_and_share_what_both_need():
 @pytest.fixture(scope="module")
 def window():
     """A page of `FACE`, where the browser's files and what a test adds to `window.files` are served."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as chromium:
         page = chromium.new_page()
         page.files = {name: read_static(name) for name in MODULES} | {"index.html": "<!doctype html><title>x</title>"}
 
@@ -240,7 +228,6 @@ def window():
         page.route(f"{FACE}/**", answer)
         page.goto(f"{FACE}/index.html")
         yield page
-        chromium.close()
 
 
 DIAMOND = {
@@ -279,9 +266,8 @@ export function area(n) { return n * n + doubled * SIDES; }
 }
 
 
-@pytest.mark.browser
 class TestInABrowser:
-    pytestmark = needs_browser
+    pytestmark = NEEDS_BROWSER
 
     def test_names_do_not_meet_and_modules_run_once(self, window, tmp_path):
         for name, source in DIAMOND.items():

@@ -10,7 +10,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 import struct
 from dataclasses import replace
 from itertools import pairwise
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import NEEDS_BROWSER, chromium_runs
 from handwriting import STROKES
 from scipy import ndimage
 
@@ -37,20 +37,13 @@ from inklens.web import payload
 from inklens.web.bundle import joined
 
 pen_strokes = importlib.import_module("inklens.explanations.strokes").strokes
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CORE = Path(inklens.web.__file__).parent / "static"
 KINDS = ("pixels", "upright", "strokes")
 MOST_DIGITS = 3000
 N_DRAWINGS = 120
 NEAR_LIMIT = 0.1  # of likeness: what the gate's few bits may move it
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"),
-        reason="no chromium here; install it, or set INKLENS_REQUIRE_BROWSER to fail instead",
-    ),
-]
+pytestmark = NEEDS_BROWSER
 
 PREPARE = """
 async (source) => {
@@ -159,10 +152,7 @@ def normalised(drawings):
 
 @pytest.fixture(scope="module")
 def page(readers, run, session, usual, drawings):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as chromium:
         page = chromium.new_page()
         faults = []
         page.on("console", lambda message: faults.append(message.text))
@@ -177,7 +167,6 @@ def page(readers, run, session, usual, drawings):
             page.evaluate("(inks) => { window.inks.push(...inks); }", inks)
         yield page
         assert not faults
-        chromium.close()
 
 
 # ------------------------------------------------------------------------------------------------- answers

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from chromium import NEEDS_BROWSER, chromium_runs, needs_browser
 from drawn_digits import DIGITS, draw, write
 
 from inklens import DigitReader, SoftmaxRegression, flip, load_dataset, softmax_path
@@ -22,10 +22,6 @@ from traitlets import TraitError
 
 from inklens.notebook import Confusion, CSlider, DrawDigit, Flip, models, plain
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("INKLENS_REQUIRE_BROWSER"), reason="no chromium here"
-)
 LIMIT = 95_000  # bytes of a widget's module
 
 
@@ -180,17 +176,13 @@ OPEN = """async ({ module, traits, bytes }) => {
 
 @pytest.fixture(scope="module")
 def window():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as chromium:
         page = chromium.new_page(viewport={"width": 1100, "height": 1000})
         page.said = []
         page.on("console", lambda message: page.said.append(message.text))
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.set_content(NOTEBOOK)
         yield page
-        chromium.close()
 
 
 def until(frame, condition, seconds=10):
@@ -230,9 +222,9 @@ def trait(window, name, wanted):
     return window.evaluate("(name) => model.get(name)", name)
 
 
-@pytest.mark.browser
-@needs_chromium
 class TestInABrowser:
+    pytestmark = NEEDS_BROWSER
+
     @pytest.mark.slow
     def test_digits_are_read_as_drawn(self, window):
         frame = shown(window, DrawDigit(DigitReader.shipped()))
@@ -336,8 +328,7 @@ def jupyterlab(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.browser
-@needs_chromium
+@needs_browser
 def test_a_digit_drawn_in_jupyterlab_is_a_variable_of_the_notebook(tmp_path, window):
     pytest.importorskip("jupyterlab")
     with jupyterlab(tmp_path) as address:

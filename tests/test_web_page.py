@@ -1,14 +1,13 @@
 """The exported page: opened from a file, without a network, in two browsers, in a frame, without a script, on paper."""
 
 import json
-import os
 import re
-import shutil
 from html.parser import HTMLParser
 
 import firefox
 import numpy as np
 import pytest
+from chromium import IS_REQUIRED, NEEDS_BROWSER, chromium_runs
 from drawn_digits import DIGITS, draw, strokes_on
 from face import OF_COLOURS, violations
 
@@ -18,10 +17,7 @@ from inklens.tasks.models import fit
 from inklens.web.bundle import read_static
 from inklens.web.page import exported, shown, unpacked
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-REQUIRED = bool(os.environ.get("INKLENS_REQUIRE_BROWSER"))
-needs_chromium = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="no chromium here")
-needs_firefox = pytest.mark.skipif(firefox.FIREFOX is None and not REQUIRED, reason="no Firefox here")
+needs_firefox = pytest.mark.skipif(firefox.FIREFOX is None and not IS_REQUIRED, reason="no Firefox here")
 
 LIMIT, GATE = 200_000, 75_000  # bytes of a page without a path; of what it knows of digits, to refuse what is none
 NAMES = (
@@ -150,12 +146,8 @@ def test_another_language_is_refused(sparse):
 
 @pytest.fixture(scope="module")
 def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_runs() as browser:
         yield browser
-        browser.close()
 
 
 def opened(browser, url, **options):
@@ -201,9 +193,9 @@ def page(request, chromium, pages):
     page.context.close()
 
 
-@pytest.mark.browser
-@needs_chromium
 class TestInChromium:
+    pytestmark = NEEDS_BROWSER
+
     def test_ten_digits_are_read_as_drawn(self, page):
         answers = {}
         for digit in DIGITS:

@@ -63,6 +63,7 @@ def test_the_pure_wheel_holds_no_library_says_why_and_is_always_the_same(pure, t
     assert digest(build_wheels.build_wheel("any", tmp_path)) == digest(pure)
 
 
+@pytest.mark.slow
 def test_it_does_all_that_a_browser_allows(pure, tmp_path):
     """No kernels, one processor, no threads, no processes, no network: fits are proven; nothing warns."""
     with zipfile.ZipFile(pure) as wheel:

@@ -222,6 +222,7 @@ def bench(tmp_path, monkeypatch):
         yield runs.Bench(job, tmp_path, servers, sys.executable, runs.Limits(20.0))
 
 
+@pytest.mark.slow
 def test_fits_run_in_processes_and_are_judged(bench):
     ours = bench.ours()
     assert (ours.outcome, ours.is_decided, ours.engine) == (runs.REACHED, True, "newton")

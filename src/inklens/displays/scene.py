@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.typing import ColorType
 
@@ -28,6 +29,7 @@ TITLE = 11.0
 LEADING = 1.35  # distance between baselines, in text sizes
 MIN_CAPTION = 62.0  # points that a long class name gets before it is cut
 HINTING = 1.02  # glyphs rounded to coarse pixels are this much wider than their outlines
+DOUBT = 0.05  # of a line's width: what pairs of letters may take off it, and more
 MARGIN = 2.0  # points around everything, so that no glyph is cut at the edge
 BOLD = "bold"
 STRIPE = "#ffffff"
@@ -61,6 +63,14 @@ class TextStyle(TypedDict, total=False):
     ha: Side
     weight: str
     color: str
+
+
+class LineStyle(TypedDict, total=False):
+    """How a line looks."""
+
+    color: ColorType
+    linewidth: float
+    solid_capstyle: Literal["butt", "projecting", "round"]
 
 
 class Scene:
@@ -166,23 +176,23 @@ class Scene:
         box = Rectangle((left, top), width, height, facecolor=colour or "none", edgecolor=edge or "none", linewidth=0.8)
         if striped:
             box.set(hatch="/////", edgecolor=STRIPE, linewidth=0)
-        self.ax.add_patch(box)
+        self.ax.add_artist(box)  # add_patch would follow the limits, which are set at the end
         self._reach(top + height)
 
     def rule(self, top: float, *, left: float = 0, right: float | None = None, colour: str = LINE) -> None:
         """Draw a horizontal line."""
-        self.ax.plot([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
+        self._path([left, self.width if right is None else right], [top, top], color=colour, linewidth=0.8)
 
     def line(self, start: tuple[float, float], end: tuple[float, float], *, colour: ColorType, width: float) -> None:
         """Draw a line between two places."""
-        self.ax.plot([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=width, solid_capstyle="round")
+        self._path([start[0], end[0]], [start[1], end[1]], color=colour, linewidth=width, solid_capstyle="round")
 
     def lattice(self, left: float, top: float, n: int, cell: float) -> None:
         """Draw the lines of n x n square cells."""
-        ends = np.array([0, n * cell])
+        right, bottom = left + n * cell, top + n * cell
         for step in np.arange(n + 1) * cell:
-            self.ax.plot(left + ends, [top + step] * 2, color=LINE, linewidth=0.8)
-            self.ax.plot([left + step] * 2, top + ends, color=LINE, linewidth=0.8)
+            self._path([left, right], [top + step] * 2, color=LINE, linewidth=0.8)
+            self._path([left + step] * 2, [top, bottom], color=LINE, linewidth=0.8)
 
     def axes(self, left: float, top: float, width: float, height: float, *, below: float) -> Axes:
         """Return ordinary axes inside the scene, for curves, with room below for tick labels."""
@@ -201,6 +211,9 @@ class Scene:
         if self._owns_figure:
             size = np.array([self.width, self.height]) + 2 * MARGIN
             self.figure.set_size_inches(*size / POINTS_PER_INCH)
+
+    def _path(self, x: Sequence[float], y: Sequence[float], **looks: Unpack[LineStyle]) -> None:
+        self.ax.add_artist(Line2D(x, y, **looks))
 
     def _reach(self, bottom: float) -> None:
         self.height = max(self.height, bottom)
@@ -271,15 +284,32 @@ def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
     return HINTING * width
 
 
+@lru_cache(maxsize=4096)
+def _advance(char: str, size: float, *, bold: bool) -> float:
+    """Return what a character takes of a line: from one bar before it to the next, less the two alone."""
+    return text_width(f"|{char}|", size, bold=bold) - text_width("||", size, bold=bold)
+
+
+def fits(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> bool:
+    """Whether a line takes no more than `width` points.
+
+    It is laid out, which takes long, only where the sum of its characters leaves a doubt: pairs of letters stand closer
+    than letters do, and at its ends a line is as wide as its ink.
+    """
+    rough = sum(_advance(char, size, bold=bold) for char in text)
+    doubt = size + DOUBT * rough
+    return rough < width if abs(rough - width) > doubt else text_width(text, size, bold=bold) <= width
+
+
 def shorten(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> str:
     """Cut a line to `width` points, ending in an ellipsis where something is lost.
 
     >>> shorten("boot", 100), shorten("Ankle boot", 40)
     ('boot', 'Ankle…')
     """
-    if text_width(text, size, bold=bold) <= width:
+    if fits(text, width, size, bold=bold):
         return text
-    while text and text_width(text + "…", size, bold=bold) > width:
+    while text and not fits(text + "…", width, size, bold=bold):
         text = text[:-1].rstrip()
     return text + "…"
 
@@ -288,7 +318,7 @@ def wrap(text: str, width: float, size: float = TEXT, *, bold: bool = False) -> 
     """Break text at spaces into lines of `width` points."""
     done: list[str] = []
     for word in text.split():
-        if done and text_width(f"{done[-1]} {word}", size, bold=bold) <= width:
+        if done and fits(f"{done[-1]} {word}", width, size, bold=bold):
             done[-1] += f" {word}"
         else:
             done.append(word)

@@ -64,10 +64,11 @@ class Import:
 
 @dataclass
 class Module:
-    """One file: its code without imports and exports, what it takes from others, and what it gives."""
+    """One file: its code without imports, exports and comments, what it takes from others, and what it gives."""
 
     name: str
-    tokens: list[Token] = field(default_factory=list)
+    code: str = ""
+    declared: tuple[str, ...] = ()  # names at its top level
     imports: list["Import"] = field(default_factory=list)
     exports: dict[str, str] = field(default_factory=dict)  # name outside: name inside
 
@@ -153,8 +154,7 @@ def _text(modules: Iterable[Module], names: dict[str, str], folder: Folder) -> s
 def _is_front(module: Module) -> bool:
     """Whether a module does nothing but pass on what the files of its folder export."""
     folder = module.name.removesuffix(".js") + "/"
-    is_empty = all(token.kind in (SPACE, COMMENT) for token in module.tokens)
-    return bool(module.imports) and is_empty and all(other.module.startswith(folder) for other in module.imports)
+    return bool(module.imports) and not module.code and all(other.module.startswith(folder) for other in module.imports)
 
 
 def _behind(front: Module, modules: list[Module]) -> list[Module]:
@@ -169,7 +169,7 @@ def _behind(front: Module, modules: list[Module]) -> list[Module]:
     room = [module for module in modules if module.name.startswith(folder)]
     declared: dict[str, str] = {}
     for module in room:
-        for name in _declared(module.tokens):
+        for name in module.declared:
             if name in declared:
                 raise ModuleError(f"{module.name}: {name} is a name of {declared[name]}, too; give one another name")
             declared[name] = module.name
@@ -202,7 +202,7 @@ def _declared(tokens: Iterable[Token]) -> Iterator[str]:
 
 def _room(front: Module, room: list[Module], names: dict[str, str]) -> str:
     """Return the files behind a front as one function, which returns what the front exports."""
-    code = "\n".join(without_comments(module.tokens) for module in room)
+    code = "\n".join(module.code for module in room)
     return f"const {names[front.name]}=(()=>{{\n{code}\nreturn{_pairs(front.exports)};\n}})();\n"
 
 
@@ -215,7 +215,7 @@ def joined_once(entry: str, language: str | None = None) -> str:
 def _wrapped(module: Module, names: dict[str, str]) -> str:
     """Return a module as a function that is called once."""
     taken = [f"const{_pairs(wanted.names)}={names[wanted.module]};\n" for wanted in module.imports]
-    body = f"{''.join(taken)}{without_comments(module.tokens)}\nreturn{_pairs(module.exports)};\n"
+    body = f"{''.join(taken)}{module.code}\nreturn{_pairs(module.exports)};\n"
     return f"const {names[module.name]}=(()=>{{\n{body}}})();\n"
 
 
@@ -233,7 +233,7 @@ def _in_order(entry: str, folder: Folder, language: str | None) -> Iterator[Modu
             raise ModuleError(f"{place}: modules import each other in a circle: {' -> '.join([*above, name])}")
         if name in done:
             return
-        module = read_module(name, _source(name, folder, place), language)
+        module = read_module(name, _source(name, folder, place), language if _has_languages(name) else None)
         for wanted in module.imports:
             here = f"{name}:{wanted.line}"
             yield from visit(wanted.module, (*above, name), here)
@@ -256,13 +256,18 @@ def _source(name: str, folder: Folder, place: str) -> str:
 # ------------------------------------------------------------------------------------------------- one module
 
 
+def _has_languages(name: str) -> bool:
+    return name == CATALOGUE or name.startswith(CATALOGUES)
+
+
+@lru_cache(maxsize=256)  # of a hundred: what a page, a widget and the studio share is read once in a process
 def read_module(name: str, source: str, language: str | None = None) -> Module:
     """Return a module with imports and exports taken out of its code; with texts of one language, if that is named."""
     reader = Reader(source, name)
     tokens = list(reader.tokens())
-    if language is not None and (name == CATALOGUE or name.startswith(CATALOGUES)):
+    if language is not None and _has_languages(name):
         tokens = list(_in_language(tokens, language))
-    module = Module(name)
+    module, kept = Module(name), list[Token]()
     statement = _Statement(reader, tokens)
     while statement.at < len(tokens):
         token = tokens[statement.at]
@@ -271,8 +276,9 @@ def read_module(name: str, source: str, language: str | None = None) -> Module:
                 raise reader.error(token.at, f"{token.text!r} inside of a function or block; use it at the top level")
             (_read_import if token.text == "import" else _read_export)(module, statement)
         else:
-            module.tokens.append(token)
+            kept.append(token)
             statement.at += 1
+    module.code, module.declared = without_comments(kept), tuple(_declared(kept))
     return module
 
 
