@@ -1,0 +1,188 @@
+"""What a source does not take it refuses with its reason; what it passes over, it says."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets_makers import idx_bytes
+from PIL import Image
+
+from inklens import load_dataset
+from inklens.datasets import registry, relabel
+from inklens.datasets.dataset import Dataset
+from inklens.datasets.openml.arff import parse_arff
+from inklens.datasets.sources import parquet
+from inklens.datasets.unpack import read_file
+from inklens.errors import DataError, ParameterError
+
+
+def picture(path, pixels=((0, 255), (255, 0)), **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.array(pixels, options.pop("dtype", np.uint8))).save(path, **options)
+
+
+def two_classes(folder):
+    for label in "ab":
+        for number in range(3):
+            picture(folder / label / f"{number}.png", ((0, 255), (number, 0)))
+    return folder
+
+
+def test_folders_without_classes_or_pictures(tmp_path):
+    (tmp_path / "bare").mkdir()
+    picture(tmp_path / "bare" / "1.png")
+    with pytest.raises(DataError, match="has no sub-folders; expected one sub-folder of pictures per class"):
+        load_dataset(f"folder:{tmp_path / 'bare'}")
+    (tmp_path / "empty" / "a").mkdir(parents=True)
+    (tmp_path / "empty" / "a" / "notes.txt").write_text("no picture")
+    with pytest.raises(DataError, match="has no pictures in its sub-folders; taken are .png"):
+        load_dataset(f"folder:{tmp_path / 'empty'}")
+
+
+def test_pictures_that_are_too_large_or_too_deep_are_passed_over_and_named(tmp_path):
+    two_classes(tmp_path)
+    with (tmp_path / "a" / "huge.png").open("wb") as file:
+        file.truncate((20 << 20) + 1)
+    Image.new("1", (4097, 4097)).save(tmp_path / "a" / "wide.png")
+    picture(tmp_path / "b" / "deep.tif", ((0, 70_000), (5, 0)), dtype=np.int32)
+    found = load_dataset(f"folder:{tmp_path}")
+    (note,) = (note for note in found.notes if "skipped" in note)
+    assert found.counts == {"a": 3, "b": 3}
+    for words in (
+        "a/huge.png (larger than 20 MB)",
+        "a/wide.png (4097x4097 pixels are too many",
+        "b/deep.tif (deep pix",
+    ):
+        assert words in note
+
+
+def test_a_folder_that_cannot_be_looked_into_is_passed_over_and_named(tmp_path, monkeypatch):
+    two_classes(tmp_path)
+    (tmp_path / "shut").mkdir()
+    plain = Path.iterdir
+
+    def iterdir(path):
+        if path.name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    found = load_dataset(f"folder:{tmp_path}")
+    assert "the folder 'shut' was skipped: Permission denied" in found.notes
+    assert found.classes == ("a", "b")
+    monkeypatch.setattr(Path, "iterdir", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    with pytest.raises(ParameterError, match="unknown data"):
+        load_dataset(tmp_path)
+
+
+def test_reading_pictures_tells_how_far_it_is(tmp_path):
+    told = []
+    load_dataset(f"folder:{two_classes(tmp_path)}", progress=lambda *args: told.append(args))
+    assert told == [(0, 6, "reading pictures")]
+
+
+def test_a_folder_without_pairs_of_files(tmp_path):
+    (tmp_path / "idx.txt").write_text("no such file")
+    with pytest.raises(DataError, match="no pair of IDX files.*expected train-images-idx3-ubyte"):
+        load_dataset(f"idx:{tmp_path}")
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((2, 3, 4), np.uint8)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros((2, 1), np.uint8)))
+    with pytest.raises(DataError, match=r"train-labels-idx1-ubyte.*rank 2, expected 1 \(labels\)"):
+        load_dataset(f"idx:{tmp_path}")
+
+
+def test_images_without_ink_are_said(tmp_path):
+    np.savez(tmp_path / "a.npz", X=np.zeros((4, 4)), y=list("abab"))
+    assert "every pixel is 0: there is no ink anywhere" in load_dataset(f"npz:{tmp_path / 'a.npz'}").notes
+
+
+def test_a_field_of_many_lines_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text('label,x,y\n"' + (9_999 * "a" + "\n") * 14 + '",1,2\n')
+    with pytest.raises(DataError, match=r"is no readable CSV: field larger than field limit"):
+        load_dataset(f"csv:{tmp_path / 'a.csv'}")
+
+
+def test_an_older_pyarrow_is_refused():
+    with pytest.raises(DataError, match=r"pyarrow 14\.0\.0 is not safe .* update it to 14\.0\.1"):
+        parquet._refuse_old("14.0.0")
+    parquet._refuse_old("14.0.1")
+
+
+def test_a_table_with_fewer_rows_than_it_declares(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"label": pa.array([], pa.string()), "x": pa.array([], pa.int64())}), path)
+    with pytest.raises(DataError, match="declares 0 rows and has 0"):
+        load_dataset(f"parquet:{path}")
+
+
+@pytest.mark.parametrize("names", [["zero", 1], {"0": "zero"}, ["zero", "zero"]])
+def test_names_of_classes_that_are_none_leave_the_numbers(tmp_path, names):
+    import json
+
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"label": [0, 1, 0, 1], "x": [1, 2, 3, 4], "y": [4, 3, 2, 1]})
+    info = {"info": {"features": {"label": {"names": names}}}}
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(info)}), tmp_path / "a.parquet")
+    assert load_dataset(f"parquet:{tmp_path / 'a.parquet'}?shape=1x2").classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("@relation a\n@attribute x real\n", "expected @ATTRIBUTE lines and @DATA"),
+        ("@attribute x real\n@attribute y {a,b}\n@data\nmany,a\n", "'many' is no number"),
+        ("@attribute x real\n@attribute y {a,b}\n@data\n1,c\n", "'c' is no class of 'y'"),
+    ],
+)
+def test_arff_that_is_none(text, words):
+    with pytest.raises(DataError, match=words):
+        parse_arff(text.encode(), target="y", where="here")
+
+
+def test_too_little_memory_for_data_is_their_own_error(monkeypatch):
+    def load(*_):
+        raise MemoryError("Unable to allocate 8.00 EiB")
+
+    monkeypatch.setattr(registry.KINDS["embedded"].source(), "load", load)
+    with pytest.raises(DataError, match="embedded: not enough memory for these data; use fewer or smaller images"):
+        load_dataset("embedded")
+
+
+def test_more_bytes_than_are_taken_are_refused_by_their_number(tmp_path):
+    (tmp_path / "a.csv").write_bytes(bytes(11))
+    with pytest.raises(DataError, match="has 11 bytes; at most 10 are taken"):
+        read_file(tmp_path / "a.csv", limit=10)
+
+
+def test_decisions_are_of_no_more_rows_than_are_taken_and_blank_lines_are_none(tmp_path, monkeypatch):
+    dataset = Dataset(np.arange(8, dtype=np.uint8).reshape(2, 4), np.array(["a", "b"]), (2, 2), "made")
+    path = tmp_path / "doubts.csv"
+    relabel.write_relabel(path, dataset, {}, decided=relabel.Relabelling({0: "b", 1: "a"}))
+    path.write_text(path.read_text() + "\n  \n")
+    assert relabel.read_relabel(path, dataset).labels == {0: "b", 1: "a"}
+    monkeypatch.setattr(relabel, "MAX_CHANGES", 1)
+    with pytest.raises(DataError, match="changes 2 rows; at most 1 are taken"):
+        relabel.read_relabel(path, dataset)
+    monkeypatch.setattr(csv, "reader", lambda *_, **__: Broken())
+    with pytest.raises(DataError, match="line 3: broken; save the table as CSV again"):
+        relabel.read_relabel(path, dataset)
+
+
+class Broken(io.StringIO):
+    """A reader of CSV that gives up on its third line."""
+
+    line_num = 3
+
+    def __next__(self):
+        raise csv.Error("broken")
+
+
+def test_halves_and_classes_that_are_not_there():
+    dataset = Dataset(np.arange(8, dtype=np.uint8).reshape(2, 4), np.array(["a", "b"]), (2, 2), "made")
+    with pytest.raises(ParameterError, match="expected subset 'all', 'train' or 'test', got 'both'"):
+        dataset.subset("both")
+    with pytest.raises(ParameterError, match="has no training and test halves of its own"):
+        dataset.own_split()
