@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from inklens.datasets.dataset import Dataset
 from inklens.datasets.openml.arff import parse_arff
 from inklens.datasets.sources import parquet
 from inklens.datasets.unpack import read_file
-from inklens.errors import DataError, ParameterError
+from inklens.errors import DataError, DownloadError, ParameterError
 
 
 def picture(path, pixels=((0, 255), (255, 0)), **options):
@@ -37,7 +39,7 @@ def test_folders_without_classes_or_pictures(tmp_path):
         load_dataset(f"folder:{tmp_path / 'bare'}")
     (tmp_path / "empty" / "a").mkdir(parents=True)
     (tmp_path / "empty" / "a" / "notes.txt").write_text("no picture")
-    with pytest.raises(DataError, match="has no pictures in its sub-folders; taken are .png"):
+    with pytest.raises(DataError, match=r"has no pictures in its sub-folders; taken are .png"):
         load_dataset(f"folder:{tmp_path / 'empty'}")
 
 
@@ -85,7 +87,7 @@ def test_reading_pictures_tells_how_far_it_is(tmp_path):
 
 def test_a_folder_without_pairs_of_files(tmp_path):
     (tmp_path / "idx.txt").write_text("no such file")
-    with pytest.raises(DataError, match="no pair of IDX files.*expected train-images-idx3-ubyte"):
+    with pytest.raises(DataError, match=r"no pair of IDX files.*expected train-images-idx3-ubyte"):
         load_dataset(f"idx:{tmp_path}")
     (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((2, 3, 4), np.uint8)))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros((2, 1), np.uint8)))
@@ -120,8 +122,6 @@ def test_a_table_with_fewer_rows_than_it_declares(tmp_path):
 
 @pytest.mark.parametrize("names", [["zero", 1], {"0": "zero"}, ["zero", "zero"]])
 def test_names_of_classes_that_are_none_leave_the_numbers(tmp_path, names):
-    import json
-
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     table = pa.table({"label": [0, 1, 0, 1], "x": [1, 2, 3, 4], "y": [4, 3, 2, 1]})
     info = {"info": {"features": {"label": {"names": names}}}}
@@ -186,3 +186,52 @@ def test_halves_and_classes_that_are_not_there():
         dataset.subset("both")
     with pytest.raises(ParameterError, match="has no training and test halves of its own"):
         dataset.own_split()
+
+
+def test_answers_of_others_that_are_no_json_or_no_description_are_one_error(tmp_path, monkeypatch):
+    """Scikit-learn's cache stands for the server: whatever lies in it is no better than what that may answer."""
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    found = {"did": 7, "version": 1}
+    about = {"url": "https://openml.org/file/7", "md5_checksum": "0" * 32, "default_target_attribute": "y"}
+    feature = {"name": "y", "is_ignore": "true", "is_row_identifier": "false"}
+
+    def asked(found=found, about=about, feature=feature, plain=None):
+        answers = {
+            "list/data_name/made/limit/2/data_version/1": {"data": {"dataset": [found]}},
+            "7": {"data_set_description": about},
+            "features/7": {"data_features": {"feature": [feature]}},
+        }
+        for name, answer in answers.items():
+            path = tmp_path / "openml/openml.org/api/v1/json/data" / f"{name}.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(plain or json.dumps(answer).encode())
+        load_dataset("openml:made@1", offline=True, cache_dir=tmp_path / "cache")
+
+    with pytest.raises(DownloadError, match=r"is not in the cache .* fetching was switched off"):
+        asked()
+    for plain in (b"[" * 100_000, b"{", b"\xff", b"3" * 5000, b'{"data": NaN}'):
+        with pytest.raises(DownloadError, match="expected JSON; try again later"):
+            asked(plain=plain)
+    for wrong in (
+        {"found": {"did": "x" * 9}},
+        {"found": [1]},
+        {"about": {**about, "url": 5}},
+        {"about": {**about, "url": "http://["}},
+        {"about": {**about, "md5_checksum": 5}},
+        {"about": {**about, "default_target_attribute": None}},
+        {"about": "none"},
+        {"feature": {**feature, "name": 3}},
+        {"feature": None},
+    ):
+        with pytest.raises(DownloadError, match="description of 'made' cannot be read"):
+            asked(**wrong)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+def test_a_pipe_in_a_cache_of_others_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    folder = tmp_path / "openml/openml.org/api/v1/json/data/list/data_name/made/limit/2/data_version"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "1.gz")
+    with pytest.raises(DownloadError, match="fetching was switched off"):
+        load_dataset("openml:made@1", offline=True, cache_dir=tmp_path / "cache")
