@@ -1,10 +1,13 @@
 """What a source does not take it refuses with its reason; what it passes over, it says."""
 
 import csv
+import gzip
+import hashlib
 import io
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,10 +17,14 @@ from PIL import Image
 from inklens import load_dataset
 from inklens.datasets import registry, relabel
 from inklens.datasets.dataset import Dataset
+from inklens.datasets.describe import Overlap
+from inklens.datasets.embedded import read_sheet
+from inklens.datasets.near import near_duplicates
+from inklens.datasets.openml import cache
 from inklens.datasets.openml.arff import parse_arff
 from inklens.datasets.sources import parquet
 from inklens.datasets.unpack import read_file
-from inklens.errors import DataError, DownloadError, ParameterError
+from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
 
 def picture(path, pixels=((0, 255), (255, 0)), **options):
@@ -151,6 +158,21 @@ def test_too_little_memory_for_data_is_their_own_error(monkeypatch):
         load_dataset("embedded")
 
 
+def test_packed_text_is_read_in_pieces_and_cut_packs_are_told(tmp_path):
+    content = np.random.default_rng(0).bytes(100_000)
+    packed = gzip.compress(content[:50_000]) + gzip.compress(content[50_000:]) + bytes(100)
+    (tmp_path / "a.gz").write_bytes(packed)
+    assert read_file(tmp_path / "a.gz") == content
+    for n_bytes in (20, 16 << 10, 40_000, 70_000):
+        (tmp_path / "a.gz").write_bytes(packed[:n_bytes])
+        with pytest.raises(DataError, match="is cut off"):
+            read_file(tmp_path / "a.gz")
+    (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(1000)))
+    with pytest.raises(DataError, match="unpacks to more than the 999 bytes that are taken"):
+        read_file(tmp_path / "a.gz", limit=999)
+    assert read_file(tmp_path / "a.gz", limit=1000) == bytes(1000)
+
+
 def test_more_bytes_than_are_taken_are_refused_by_their_number(tmp_path):
     (tmp_path / "a.csv").write_bytes(bytes(11))
     with pytest.raises(DataError, match="has 11 bytes; at most 10 are taken"):
@@ -178,6 +200,106 @@ class Broken(io.StringIO):
 
     def __next__(self):
         raise csv.Error("broken")
+
+
+def entry_of(tmp_path):
+    entry = cache.Entry.of("openml-made-1", tmp_path)
+    dataset = Dataset(np.arange(8, dtype=np.uint8).reshape(2, 4), np.array(["a", "b"]), (2, 2), "made")
+    with entry.locked():
+        entry.store(dataset, {"url": "/made", "md5": None, "trust": "made"})
+    return entry
+
+
+def test_an_array_that_is_none_is_an_error_though_its_checksum_fits(tmp_path):
+    entry = entry_of(tmp_path)
+    meta = entry.meta()
+    pixels = next(name for name in meta["sha256"] if "pixels" in name or "X" in name)
+    (entry.folder / pixels).write_bytes(b"\x93NUMPY\x01\0\x10\0{'descr': 1+(((((")
+    meta["sha256"][pixels] = cache.sha256_of(entry.folder / pixels)
+    (entry.folder / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(DataError, match="cannot be read"):
+        entry.load()
+
+
+def test_what_cannot_be_removed_from_the_cache_is_named(tmp_path, monkeypatch):
+    assert cache.Entry.of("openml-none-1", tmp_path).remove() == 0
+    entry = entry_of(tmp_path)
+
+    def unlink(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", unlink)
+        with pytest.raises(OutputError, match=r"cannot remove .*meta\.json.*Permission denied; remove it by hand"):
+            entry.remove()
+    assert entry.load().classes == ("a", "b"), "it is still whole"
+    assert entry.remove() > 8
+    assert not entry.folder.exists()
+
+
+def test_a_file_that_cannot_be_read_has_no_checksum(tmp_path, monkeypatch):
+    def digest(*_):
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "a").write_bytes(b"a")
+    assert cache.sha256_of(tmp_path / "a") == hashlib.sha256(b"a").hexdigest()
+    monkeypatch.setattr(hashlib, "file_digest", digest)
+    assert cache.sha256_of(tmp_path / "a") == "none (Input/output error)"
+
+
+def test_what_is_no_question_about_near_duplicates():
+    rows = np.zeros((2, 4), np.uint8)
+    rows[0, 0] = 9
+    for wrong in ({"closest": 1.0}, {"closest": float("nan")}, {"shift": 4}, {"shift": -1}):
+        with pytest.raises(ParameterError):
+            near_duplicates(rows, rows, (2, 2), **wrong)
+    for wrong in (rows[:, :3], rows[:0], rows.astype(float)):
+        with pytest.raises(DataError, match="expected uint8 rows of 4 pixels"):
+            near_duplicates(rows, wrong, (2, 2))
+    assert near_duplicates(rows, rows, (2, 2)).n_equal == 2
+
+
+def test_digits_of_the_package_that_cannot_be_read_are_said(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"the digits inside the package cannot be read .*; install inklens again"):
+        read_sheet(tmp_path, "a.png", "a.txt")
+
+
+def test_what_a_table_declares_below_zero_is_refused():
+    chunk = SimpleNamespace(num_values=-1)
+    group = SimpleNamespace(total_byte_size=9, num_rows=1, num_columns=1, column=lambda _: chunk)
+    metadata = SimpleNamespace(
+        num_columns=0, num_row_groups=1, row_group=lambda _: group, schema=SimpleNamespace(column=lambda _: None)
+    )
+    with pytest.raises(DataError, match="declares sizes below 0"):
+        parquet._check_declared(metadata, 9, "a.parquet")
+
+
+def test_a_table_that_repeats_a_picture_more_often_than_it_has_bytes_for_is_refused(tmp_path, monkeypatch):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    file = io.BytesIO()
+    Image.fromarray(np.eye(2, dtype=np.uint8)).save(file, "PNG")
+    table = pa.table({"label": ["a", "b"] * 1000, "image": [{"bytes": file.getvalue()}] * 2000})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert len(load_dataset(f"parquet:{tmp_path / 'a.parquet'}")) == 2000
+    monkeypatch.setattr(parquet, "MOST_FREE_PICTURES", 50)
+    with pytest.raises(DataError, match="repeats its pictures; write each once"):
+        load_dataset(f"parquet:{tmp_path / 'a.parquet'}")
+
+
+def test_what_is_known_without_loading_is_of_named_data_only(tmp_path):
+    assert registry.info("embedded").n_samples == 5000
+    assert registry.info("openml:made@1", tmp_path).cached is False
+    with pytest.raises(ParameterError, match="lies on this computer: load it and look at describe"):
+        registry.info(f"folder:{tmp_path}")
+    with pytest.raises(ParameterError, match=r"expected the smallest and largest value such as \?range=0:16, got '1'"):
+        load_dataset("csv:a.csv?range=1")
+
+
+def test_rows_in_both_halves_are_said_with_their_labels():
+    assert str(Overlap(0, ())) == "no test image occurs among the training images"
+    assert "2 test images also occur" in str(Overlap(2, (0, 1)))
+    assert "1 of them with another label" in str(Overlap(2, (0, 1), 1))
 
 
 def test_halves_and_classes_that_are_not_there():
