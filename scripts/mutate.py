@@ -7,6 +7,9 @@
     python scripts/mutate.py decisions 20000     # tables of labels, as inklens labels writes them
     python scripts/mutate.py collections 20000   # folders of pictures, as inklens collect keeps them
     python scripts/mutate.py homework 20000      # .inkwork files
+    python scripts/mutate.py folders 2000        # folders of students, as inklens homework keeps them
+    python scripts/mutate.py grades 20000        # tables of points, as inklens class check writes them
+    python scripts/mutate.py drawn 20000         # digits of a class: .json and .npz
 
 Every number stands for one damaged file, always the same: what is found is repeated by its number. The work is done in
 a child, so that a signal costs one file; half of the files get checksums that fit, or no damage would come far.
@@ -365,6 +368,122 @@ def homework() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[
     return seeds, changed, read
 
 
+def folders() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return a student's folder as names and files in JSON, what damages one of its files, and what goes on with it."""
+    import shutil
+
+    from handed_in import jpeg, wobbly
+
+    from inklens.classroom import Homework
+
+    place, rng = _place("mine"), np.random.default_rng(0)
+    work = Homework(place, name="Ada")
+    for number, label in enumerate("49", 1):
+        work.put(number, jpeg(wobbly(label, rng)), meant="4", guess=label)
+    work.explain(1, "It has a bar.")
+    tree = {str(path.relative_to(place)): path.read_bytes().hex() for path in place.rglob("*") if path.is_file()}
+
+    def changed(data: bytes, rng: Random) -> bytes:
+        """Damage words of work.json, blanks of answers.md, or any file; or leave one out."""
+        tree = json.loads(data)
+        name = "work.json" if rng.random() < 0.6 else rng.choice(["answers.md", *sorted(tree)])
+        if name == "work.json":
+            text = _reworded(bytes.fromhex(tree[name]).decode(), rng)
+            tree[name] = text.encode("utf-8", "surrogatepass").hex()
+        elif rng.random() < 0.1:
+            del tree[name]
+        elif name == "answers.md" and rng.random() < 0.5:
+            lines = bytes.fromhex(tree[name]).split(b"\n")
+            lines[rng.randrange(len(lines))] += (
+                rng.choice((b" ", b"#", b"\t", b"\x1b")) * rng.choice((1, 9, 150_000)) + b"x"
+            )
+            tree[name] = b"\n".join(lines).hex()
+        else:
+            tree[name] = damaged(bytes.fromhex(tree[name]), rng).hex()
+        return json.dumps(tree).encode()
+
+    def read(data: bytes) -> bool:
+        try:
+            tree = {str(name): bytes.fromhex(content) for name, content in json.loads(data).items()}
+        except (ValueError, TypeError, AttributeError):  # damaged outside of the files
+            return False
+        shutil.rmtree(place, ignore_errors=True)
+        for name in sorted(tree.keys() & set(work.work.members) | tree.keys() & {"answers.md"}):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(tree[name])
+        again = Homework(place)
+        assert all(digit is None or digit.label in again.reader.classes for digit in again.work.digits)
+        if zlib.crc32(data) % 16 == 0:
+            again.check()
+            assert Homework(place).work == again.work
+        return True
+
+    return [json.dumps(tree).encode()], changed, read
+
+
+def grades() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return tables of points, what changes their fields, and what reads one."""
+    from inklens.classroom.grades import COLUMNS, MOST_POINTS, read_grades
+
+    place, rows = _place("grades.csv"), [COLUMNS]
+    for name in ("ada.inkwork", "'=bo.inkwork", "cem \u0663.inkwork"):
+        rows.append([name, "Ada", *("2", "1.5", "", "0", "1", "2", "2"), 'a "comment", here', "8.5", "said"])
+    seeds = [
+        "\r\n".join(mark.join(f'"{c.replace(chr(34), chr(34) * 2)}"' for c in row) for row in rows) for mark in ",;"
+    ]
+
+    def changed(data: bytes, rng: Random) -> bytes:
+        """Put other fields in the place of some."""
+        fields = re.split("([,;\r\n]+)", data.decode())
+        for _ in range(rng.randint(1, 3)):
+            fields[2 * rng.randrange(len(fields) // 2)] = rng.choice((*FIELDS, *fields[::2]))
+        return "".join(fields).encode("utf-8", "surrogatepass")
+
+    def read(data: bytes) -> bool:
+        place.write_bytes(data)
+        for grade in read_grades(place).values():
+            assert all(0.0 <= points <= MOST_POINTS for points in grade.points.values())
+        return True
+
+    return [seed.encode() for seed in seeds], changed, read
+
+
+def drawn() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
+    """Return files of a class's digits, what changes words or arrays of one, and what reads it."""
+    from inklens.classroom.drawn import MAX_LABEL, N_PIXELS, Drawn, arrays, document, read_json, read_npz
+
+    digits = [Drawn(label, bytes(range(256)) * 3 + bytes(16), "a", "9", "Ada") for label in "47"]
+    seeds = [document(digits).encode(), arrays(digits)]
+
+    def changed(data: bytes, rng: Random) -> bytes:
+        """Put other words into JSON; give an array of an archive other bytes, shape or type."""
+        if data[:1] == b"{":
+            return _reworded(data.decode(), rng).encode("utf-8", "surrogatepass")
+        packed = io.BytesIO()
+        with np.load(io.BytesIO(data)) as found:
+            members = dict(found)
+        name = rng.choice(sorted(members))
+        array = np.frombuffer(damaged(members[name].tobytes(), rng), np.uint8)
+        kind = np.dtype(rng.choice(("u1", "<U1", ">U2", "S1", "f8", "M8[s]", "?")))
+        array = array[: array.size // kind.itemsize * kind.itemsize].view(kind)
+        sides = rng.choice(((-1,), (-1, 1), (2, -1), members[name].shape))
+        try:
+            members[name] = array.reshape(sides) if rng.random() < 0.9 else array[:1].reshape(())
+        except (ValueError, IndexError):
+            members[name] = array
+        np.savez(packed, **members)
+        return packed.getvalue()
+
+    def read(data: bytes) -> bool:
+        for digit in (read_json if data[:1] == b"{" else read_npz)(data):
+            assert 0 < len(digit.label) <= MAX_LABEL
+            assert digit.label.isprintable()
+            assert len(digit.pixels) == N_PIXELS
+        return True
+
+    return seeds, changed, read
+
+
 KINDS = {
     "pictures": pictures,
     "idx": idx,
@@ -373,6 +492,9 @@ KINDS = {
     "decisions": decisions,
     "collections": collections,
     "homework": homework,
+    "folders": folders,
+    "grades": grades,
+    "drawn": drawn,
 }
 
 

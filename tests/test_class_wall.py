@@ -4,11 +4,14 @@ import base64
 import io
 import json
 import re
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
 from inklens import DigitReader
+from inklens.classroom import drawn
 from inklens.classroom import wall as walls
 from inklens.classroom.drawn import ClassDigits, Drawn, arrays, document, read_class, read_file, read_json, read_npz
 from inklens.classroom.wall_page import wall_page
@@ -119,6 +122,13 @@ HOSTILE = {
     "floats.npz": npz_of(images=np.zeros((1, 28, 28)), labels=np.array(["4"])),
     "shape.npz": npz_of(images=np.zeros((1, 27, 28), np.uint8), labels=np.array(["4"])),
     "labels.npz": npz_of(images=np.zeros((2, 28, 28), np.uint8), labels=np.array(["4"])),
+    "beyond.npz": npz_of(images=np.zeros((1, 28, 28), np.uint8), labels=np.array([0x110000], np.uint32).view("U1")),
+    "scalar.npz": npz_of(images=np.uint8(3), labels=np.array(["4"])),
+    "columns.npz": npz_of(images=np.zeros((2, 28, 28), np.uint8), labels=np.array([["4"], ["5"]])),
+    "nameless.npz": npz_of(
+        images=np.zeros((1, 28, 28), np.uint8), labels=np.array("4"), guesses=np.array("4"), students=np.array("a")
+    ),
+    "many.json": b'{"digits": [' + b"{}," * 300_001 + b"{}]}",
     "text.npz": b"no zip",
     "zip.inkwork": b"PK\x05\x06" + bytes(18),
     "text.inkwork": b"%PDF-1.7",
@@ -142,6 +152,11 @@ REASONS = {
     "floats": "28 x 28 bytes",
     "shape": "28 x 28 bytes",
     "labels": "28 x 28 bytes",
+    "beyond": "28 x 28 bytes",
+    "scalar": "28 x 28 bytes",
+    "columns": "28 x 28 bytes",
+    "nameless": "28 x 28 bytes",
+    "many": "more than the 300,000 values",
     "text": "arrays images|no ZIP",
     "zip": "hand in the file",
 }
@@ -153,6 +168,35 @@ def test_a_file_that_is_no_digits_is_refused_with_a_reason(tmp_path, name):
     path.write_bytes(HOSTILE[name])
     with pytest.raises(DataError, match=REASONS[path.stem]):
         read_file(path)
+
+
+def test_arrays_that_burst_are_refused_before_they_are_unpacked():
+    """50 kB of zeros: 47 MB of images, which as digits would be three times that."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed, packed.open("images.npy", "w") as images:
+        np.lib.format.write_array_header_1_0(
+            images, {"descr": "|u1", "fortran_order": False, "shape": (60_000, 28, 28)}
+        )
+        for _ in range(60):
+            images.write(bytes(784_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="too large"):
+            read_npz(file.getvalue())
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_file_is_read_any_more_once_there_are_too_many_digits(tmp_path, digits, monkeypatch):
+    for name in "abcd":
+        (tmp_path / f"{name}.json").write_text(document(digits[:3]))
+    read = []
+    monkeypatch.setattr(drawn, "MAX_DIGITS", 4)
+    monkeypatch.setattr(drawn, "read_file", lambda path: read.append(path.name) or read_file(path))
+    with pytest.raises(DataError, match="at most 4 digits"):
+        read_class(tmp_path)
+    assert read == ["a.json", "b.json"]
 
 
 def test_a_refused_file_is_named_and_the_rest_is_read(tmp_path, digits):

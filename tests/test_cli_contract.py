@@ -434,6 +434,33 @@ def test_a_library_that_does_not_fit_into_memory_is_one_line(monkeypatch, capsys
     assert "not enough memory" in err
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("", ["not enough memory for this", "use fewer rows"]),
+        ("Unable to allocate 8.00 EiB for an array", ["Unable to allocate 8.00 EiB for an array", "use fewer rows"]),
+        ("no memory for the Hessian", ["no memory for the Hessian", "use fewer rows"]),
+        (
+            "9 columns take about 8 GB, and 1 GB are free; leave some out",
+            ["9 columns take about 8 GB", "leave some out"],
+        ),
+        ("a\nb \x1b[2J; less of it", ["a\\nb \\x1b[2J; less of it"]),
+    ],
+)
+def test_what_a_library_says_of_too_little_memory_is_told(said, words, monkeypatch, capsys):
+    def imported(*_):
+        raise MemoryError(said)
+
+    monkeypatch.setattr(sys.modules[LazyGroup.__module__], "import_module", imported)
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "list"])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (1, "", 1)
+    assert "not enough memory" in err
+    assert all(each in err for each in words)
+    assert ("use fewer rows" in err) == (";" not in said), "what to do, once"
+
+
 def test_odd_file_names_are_handled(model, picture, tmp_path):
     names = [os.fsencode(name) for name in ("-rf.png", "two\nlines.png", "ünï.png", "x" * 250 + ".png")] + [
         b"\xff\xfe.png"

@@ -16,6 +16,7 @@ from PIL import Image
 import inklens.cli
 from inklens import load_dataset
 from inklens.cli.main import main
+from inklens.cli.output import print_table
 from inklens.cli.terminal import echo, json_text, shown
 
 MODEL = files("inklens") / "reader.inklens"
@@ -105,3 +106,8 @@ def test_commands_print_through_one_function():
     for path in Path(inklens.cli.__file__).parent.glob("*.py"):
         code = re.sub(">>> .*", "", path.read_text())
         assert path.name == "terminal.py" or not re.search(r"click\.(echo|secho|format_filename)|\bprint\(", code)
+
+
+def test_no_cell_makes_up_a_row(capsys):
+    print_table(["file", "check"], [["ada\nbo.inkwork  every number was found again", "\x1b[2J"]], title="one\ntwo")
+    assert len(capsys.readouterr().out.splitlines()) == 3

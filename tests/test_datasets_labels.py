@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inklens.datasets import load_dataset
+from inklens.datasets.labels import as_labels
 from inklens.datasets.openml.arff import parse_arff
 from inklens.errors import DataError
 
@@ -95,3 +96,18 @@ def test_classes_of_an_arff_file_are_those_that_it_names(blank):
     assert y.tolist() == ["7", "007", "7.0", "-7", "007"]
     _, y = parse_arff(head + b"0,007\n1,007\n", target="class", where="x")
     assert y.tolist() == ["007", "007"]
+
+
+@pytest.mark.parametrize("kind", ["<U1", ">U1", "<U3"])
+@pytest.mark.parametrize("number", [0x110000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_text_that_is_none_is_refused_by_its_rows(tmp_path, kind, number):
+    """NumPy's arrays hold any number where a character should be; Python breaks down on making text of it."""
+    width = np.dtype(kind).itemsize // 4
+    numbers = np.full((4, width), ord("a"), np.uint32)
+    numbers[2, -1] = number
+    y = numbers.astype(kind[0] + "u4").view(kind).ravel()
+    np.savez(tmp_path / "a.npz", X=np.arange(16).reshape(4, 4), y=y)
+    with pytest.raises(DataError, match=r"1 rows have characters that are none.*row 3"):
+        load_dataset(f"npz:{tmp_path / 'a.npz'}")
+    kept = y[[0, 1, 3]]
+    assert as_labels(kept, where="here").tolist() == ["a" * width] * 3

@@ -568,6 +568,15 @@ def test_what_is_no_file_in_the_cache_is_a_bad_entry_and_never_waited_for(server
             cache.Entry(path.parent).load()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.parametrize("name", ["download.part", "download.etag"])
+def test_a_pipe_in_the_place_of_a_download_is_neither_waited_for_nor_written_to(server, tmp_path, name):
+    folder = cache.Entry.of(cache.openml_key("digits", 3), tmp_path / "cache").folder
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / name)
+    assert_right(load(server))
+
+
 def test_an_older_entry_stays_until_the_new_one_is_whole(server, tmp_path, monkeypatch):
     dataset = load(server)
     entry = cache.Entry(tmp_path / "cache" / "datasets" / "openml-digits-3")

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 import urllib.error
 import urllib.request
@@ -287,6 +288,26 @@ def test_a_field_of_the_wrong_kind_is_refused(document, field, value):
         Work.from_json({**document, "digits": [digit, document["digits"][1]]})
 
 
+def put_in(tree, value, *path):
+    """A copy of a document with another value somewhere."""
+    copy = json.loads(json.dumps(tree))
+    at = copy
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize("words", ["\x1b[2J", "Ada\nBob  every number was found again", "a\u202eb", "\x9b", "a\rb"])
+def test_whatever_is_shown_of_a_work_is_one_line_that_no_terminal_obeys(document, words):
+    shown = [("name",), ("assignment",), ("inklens",), ("model", "title"), ("model", "classes", 0)]
+    shown += [("digits", 0, "steps", 0, "name"), ("digits", 0, "steps", 0, "note"), ("digits", 1, "given_name")]
+    for place in shown:
+        with pytest.raises(DataError, match=r"control characters|names of 2 to"):
+            Work.from_json(put_in(document, words, *place))
+    assert Work.from_json(put_in(document, "Two\nlines.", "digits", 0, "text")).digits[0].text == "Two\nlines."
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b'{"schema": NaN}', b"\xff", b"[" * 100_000, b'{"a": 1, "a": 1}', b"3", b"x" * 1_000_001]
 )
@@ -506,11 +527,44 @@ def test_folders_and_models_that_do_not_fit_are_refused(tmp_path, model, picture
     with pytest.raises(DataError, match=r"photo-1\.png is not the picture that was put in"):
         Homework(work.folder)
     (work.folder / "photo-1.png").unlink()
-    with pytest.raises(DataError, match=r"cannot read photo-1\.png"):
+    with pytest.raises(DataError, match=r"photo-1\.png.*put digit 1 in again"):
         Homework(work.folder)
     (work.folder / "work.json").write_text("{}")
     with pytest.raises(DataError, match=r"work\.json"):
         Homework(work.folder)
+
+
+def as_folder(path):
+    path.mkdir()
+
+
+def as_gigabytes(path):
+    with path.open("wb") as file:
+        file.truncate(8 << 30)
+
+
+def as_blanks(path):
+    path.write_bytes(b"# Digit 1" + b" " * 190_000 + b"x")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.parametrize("name", ["work.json", "answers.md", "photo-1.png", "model.inklens"])
+@pytest.mark.parametrize("make", [os.mkfifo, as_folder, as_gigabytes, as_blanks])
+def test_what_lies_in_a_folder_is_neither_waited_for_nor_held(tmp_path, begun_once, name, make):
+    """A pipe without a writer, gigabytes, and a line that a pattern could go on trying."""
+    shutil.copytree(begun_once, tmp_path / "mine")
+    (tmp_path / "mine" / name).unlink()
+    make(tmp_path / "mine" / name)
+    if (name, make) == ("answers.md", as_blanks):
+        assert Homework(tmp_path / "mine").work.digits[0].text == ""
+        return
+    with pytest.raises((DataError, ModelFileError), match=name.replace(".", r"\.")):
+        Homework(tmp_path / "mine")
+
+
+@pytest.fixture(scope="module")
+def begun_once(tmp_path_factory, model, pictures):
+    return begun(tmp_path_factory.mktemp("begun") / "mine", model, pictures).folder
 
 
 def test_a_hand_in_needs_both_digits(tmp_path, model, pictures):

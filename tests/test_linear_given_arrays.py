@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from inklens import SoftmaxRegression, SoftmaxRegressionCV, load_dataset, softmax_path
+from inklens import DigitReader, SoftmaxRegression, SoftmaxRegressionCV, load_dataset, softmax_path
+from inklens.datasets import Dataset
 from inklens.errors import DataError
 from inklens.linear.driver import Solution
 from inklens.linear.rows import layouts
@@ -310,6 +311,21 @@ def test_what_lies_under_a_mask_is_used_nowhere(name):
     for door in doors if name == "offset" else [*doors, SoftmaxRegressionCV(Cs=2, cv=2).fit]:
         with pytest.raises(DataError, match=f"{name} is a masked array"):
             door(X, **given)
+
+
+def test_labels_whose_characters_are_none_are_refused_at_every_door():
+    X, y = np.eye(6, 3), np.array(["a", "b"] * 3)
+    lying = y.copy()
+    lying.view(np.uint32)[3] = 0x110000
+    fitted = SoftmaxRegression().fit(X, y)
+    doors = [SoftmaxRegression().fit, partial(softmax_path, Cs=2), SoftmaxRegressionCV(Cs=2, cv=2).fit, fitted.score]
+    doors += [lambda X, y: Dataset(X.astype(np.uint8), y, (1, 3), "made")]
+    for door in doors:
+        with pytest.raises(DataError, match=r"row 3.*characters that are none|characters that are none.*row 3"):
+            door(X, lying)
+    fitted.classes_ = lying[2:4]
+    with pytest.raises(DataError, match="characters that are none"):
+        DigitReader.from_estimator(fitted, image_shape=(1, 3))
 
 
 @pytest.mark.parametrize("power", [-308, -227, -170, 150, 200, 307])

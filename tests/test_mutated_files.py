@@ -13,7 +13,7 @@ from mutate import KINDS, damaged
 
 from inklens.errors import InklensError
 
-N_FILES = {"pictures": 40, "homework": 40, "collections": 60}  # in a quick test; of other kinds, 150
+N_FILES = {"pictures": 40, "homework": 40, "folders": 12, "collections": 60}  # in a quick test; of other kinds, 150
 
 
 def files(kind, n_files, first):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inklens.errors import PhotoError
-from inklens.photos import decode
+from inklens.photos import containers, decode, limits
 from inklens.photos.limits import MAX_DRAFT_PIXELS
 
 SEEDS = seeds()
@@ -251,3 +251,47 @@ def test_a_file_that_cannot_be_read_is_the_one_error():
     with pytest.raises(PhotoError, match="Input/output") as caught:
         decode(Broken())
     assert caught.value.code == "unreadable"
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=["baseline", "progressive"])
+def test_an_image_that_pillow_has_opened_is_the_picture_in_its_file(options):
+    file = io.BytesIO()
+    Image.fromarray(photo("4")).save(file, "JPEG", quality=90, **options)
+    opened = Image.open(io.BytesIO(file.getvalue()))
+    assert opened.tile, "nothing is decoded yet"
+    assert np.array_equal(decode(opened).gray, decode(file.getvalue()).gray)
+
+
+def test_a_large_progressive_image_is_refused_however_it_comes(monkeypatch):
+    file = io.BytesIO()
+    Image.new("L", (3000, 3000), 255).save(file, "JPEG", progressive=True)
+    monkeypatch.setattr(limits, "MAX_DECODED_BYTES", 10_000_000)
+    assert {code_of(file.getvalue()), code_of(Image.open(file))} == {"too-large"}
+
+
+def test_without_its_reader_a_heic_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    with pytest.raises(PhotoError, match=r"pip install 'inklens\[heic\]'") as told:
+        decode(data)
+    assert told.value.code == "unsupported"
+
+
+def test_boxes_are_as_long_as_they_say_in_any_of_three_ways():
+    """ISO/IEC 14496-12, 4.2: 32 bits; 1 and 64 bits; 0, to the end of the file."""
+    short = struct.pack(">I4s", 12, b"ftyp") + b"heic"
+    wide = struct.pack(">I4sQ", 1, b"meta", 20) + b"abcd"
+    rest = struct.pack(">I4s", 0, b"mdat") + bytes(9)
+    assert list(containers.boxes(short + wide + rest)) == [(0, 12, b"ftyp"), (12, 32, b"meta"), (32, 49, b"mdat")]
+    containers.check_whole(short + wide + rest, "HEIC")
+    with pytest.raises(PhotoError, match="cut off"):
+        containers.check_whole((short + wide)[:-1], "HEIC")
+
+
+def test_filling_between_markers_changes_nothing():
+    """ITU-T T.81, B.1.1.2: any number of bytes 0xFF may stand before a marker."""
+    data = encoded(photo("4"), "JPEG")
+    filled = data[:2] + 3 * b"\xff" + data[2:]
+    assert containers.jpeg_scans(filled) == containers.jpeg_scans(data)
+    assert np.array_equal(decode(filled).gray, decode(data).gray)
+    assert containers.jpeg_scans(data[:30]) == (0.0, 0)

@@ -18,7 +18,7 @@ import inklens
 from inklens import storage
 from inklens.datasets import load_dataset
 from inklens.datasets.relabel import write_relabel
-from inklens.errors import OutputError
+from inklens.errors import OutputError, ParameterError
 from inklens.storage import atomic_file, check_file, check_folder, write_bytes, write_text
 from inklens.tasks.reading import load_reader
 
@@ -503,3 +503,23 @@ def test_two_steps_that_fail_are_one_error_and_the_older_file_stays(tmp_path, mo
     assert error is None or os.strerror(errno.EIO) in error
     left = b"older" if there else None
     assert (path.read_bytes() if path.exists() else None) == (b"whole" if error is None else left)
+
+
+def test_a_figure_is_of_a_kind_that_its_name_can_say(tmp_path):
+    for name in ("a.svg", "b.PNG"):
+        storage.check_ending(tmp_path / name)
+    for name in ("a.pdf", "svg", "a.svg.gz"):
+        with pytest.raises(ParameterError, match=r"ending in \.svg or \.png, got"):
+            storage.check_ending(tmp_path / name)
+
+
+@pytest.mark.skipif(storage.fcntl is None, reason="a system without such locks")
+def test_folders_of_makers_that_died_are_found_and_those_of_living_ones_are_not(tmp_path):
+    living, handle = storage.temporary_folder(tmp_path / "report", ".new")
+    left, closed = storage.temporary_folder(tmp_path / "report", ".new")
+    os.close(closed)
+    assert stat.S_IMODE(left.stat().st_mode) & 0o077 == 0, "nobody else looks into it"
+    assert list(storage.abandoned(tmp_path / "report", ".new")) == [left]
+    os.close(handle)
+    assert set(storage.abandoned(tmp_path / "report", ".new")) == {living, left}
+    assert not list(storage.abandoned(tmp_path / "gone" / "report", ".new"))

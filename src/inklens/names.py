@@ -2,11 +2,16 @@
 
 import unicodedata
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from inklens.errors import DataError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 MOST_CHARACTERS = 200  # of a class's name; a longer one is a text column taken for labels
 DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # reorder text
+LAST_CHARACTER = 0x10FFFF  # of Unicode; NumPy's arrays of text hold any number
 HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories of controls, halves of characters, and ends of lines
 
 
@@ -28,6 +33,22 @@ def showable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c.encode("unicode_escape").decode() if unshowable(c) else c for c in text)
+
+
+def beyond_unicode(texts: "np.ndarray") -> "np.ndarray":
+    """Tell of each text of an array whether it has a number that is no character, which Python cannot make text of.
+
+    >>> import numpy as np
+    >>> beyond_unicode(np.array([ord("a"), 0x110000], np.uint32).view("U1"))
+    array([False,  True])
+    """
+    import numpy as np
+
+    if texts.dtype.kind != "U" or not texts.dtype.itemsize:
+        return np.zeros(texts.shape, bool)
+    native = np.ascontiguousarray(texts, texts.dtype.newbyteorder("="))
+    beyond = native.view(np.uint32).reshape(*texts.shape, native.dtype.itemsize // 4) > LAST_CHARACTER
+    return np.asarray(beyond.any(axis=-1))
 
 
 def whole_number(text: str, most: int) -> int | None:

@@ -25,6 +25,7 @@ from inklens.classroom.work import (
 )
 from inklens.errors import DataError, PhotoError
 from inklens.explanations import explain
+from inklens.names import showable
 from inklens.photos import Normalised, Normaliser, Picture, Step, decode
 from inklens.photos.decode import Source
 from inklens.photos.drawing import normalise_drawing
@@ -156,7 +157,7 @@ def model_card(reader: DigitReader) -> ModelCard:
     words += [] if data.name is None else [f"of {data.name}"]
     words += [] if fit is None or not fit.is_penalised else [f"C={fit.C:g}, l1_ratio={fit.l1_ratio:g}"]
     title = ", ".join([" ".join(words[:2]), *words[2:]]) if data.name else ", ".join(words)
-    return ModelCard(sha256(handed_model(reader)), title[:MAX_TITLE], reader.classes, reader.features)
+    return ModelCard(sha256(handed_model(reader)), showable(title)[:MAX_TITLE], reader.classes, reader.features)
 
 
 def step_png(step: Step) -> bytes:

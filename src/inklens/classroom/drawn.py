@@ -18,6 +18,7 @@ import numpy as np
 
 from inklens.classroom import archive
 from inklens.errors import DataError
+from inklens.names import beyond_unicode, showable
 from inklens.strict_json import JsonError, parse
 
 SCHEMA = "inklens-digits/1"
@@ -27,8 +28,11 @@ N_PIXELS = SIDE**2
 MAX_FILE_BYTES = 20_000_000  # 200 students with 50 digits each take 12 MB as JSON
 MAX_FILES = 1_000
 MAX_DIGITS = 20_000  # of a class
+MAX_VALUES = 15 * MAX_DIGITS  # of a JSON file, each of which takes ten times its text once it is read
 MAX_LABEL = 8  # characters
 MAX_NAME = 40
+MAX_STUDENT = 100  # characters of an identifier
+MAX_ARRAY_BYTES = MAX_DIGITS * (N_PIXELS + 4 * (2 * MAX_LABEL + MAX_STUDENT)) + 1_000  # of an .npz
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Drawn:
         for text in (self.label, self.guess or "0"):
             if not 0 < len(text) <= MAX_LABEL or not text.isprintable():
                 raise DataError(f"{where}: expected labels of 1 to {MAX_LABEL} characters")
-        if len(self.name) > MAX_NAME or not self.name.isprintable() or len(self.student) > 100:
+        if len(self.name) > MAX_NAME or not self.name.isprintable() or len(self.student) > MAX_STUDENT:
             raise DataError(f"{where}: a name may have {MAX_NAME} characters")
         return self
 
@@ -161,12 +165,12 @@ def read_class(folder: str | Path) -> ClassDigits:
         try:
             digits += _own_to(path.name, read_file(path))
         except DataError as error:
-            notes.append(f"{path.name}: {error}")
+            notes.append(f"{showable(path.name)}: {error}")
+        if len(digits) > MAX_DIGITS:
+            raise DataError(f"expected at most {MAX_DIGITS:,} digits of a class, got {len(digits):,} and more")
     if not digits:
         why = f"; {notes[0]}" if notes else f"; put files ending in {', '.join(SUFFIXES)} there"
         raise DataError(f"there are no digits in {str(folder)!r}{why}")
-    if len(digits) > MAX_DIGITS:
-        raise DataError(f"expected at most {MAX_DIGITS:,} digits of a class, got {len(digits):,}")
     once = {(digit.student, digit.label, digit.pixels, digit.guess): digit for digit in reversed(digits)}
     return ClassDigits(tuple(reversed(once.values())), tuple(notes))
 
@@ -192,6 +196,8 @@ def read_file(path: Path) -> list[Drawn]:
 
 def read_json(data: bytes) -> list[Drawn]:
     """Return the digits of a JSON file, or of what the studio answers to `/api/digits`."""
+    if data.count(b",") > MAX_VALUES:
+        raise DataError(f"it has more than the {MAX_VALUES:,} values of {MAX_DIGITS:,} digits; save the digits again")
     try:
         value = parse(data)
     except JsonError as error:
@@ -209,7 +215,7 @@ def read_npz(data: bytes) -> list[Drawn]:
     """Return the digits of arrays `images` (n, 28, 28) uint8 and `labels`, with `guesses` and `students` or without."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            if sum(member.file_size for member in packed.infolist()) > 10 * MAX_FILE_BYTES:
+            if sum(member.file_size for member in packed.infolist()) > MAX_ARRAY_BYTES:
                 raise DataError("its arrays are too large for digits of a class")
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
             images, labels = found["images"], found["labels"]
@@ -218,8 +224,9 @@ def read_npz(data: bytes) -> list[Drawn]:
         raise
     except Exception as error:  # NumPy and zipfile raise what they like
         raise DataError("expected an .npz with arrays images (n, 28, 28) and labels (n,)") from error
-    n = len(images)
-    if images.dtype != np.uint8 or images.shape != (n, SIDE, SIDE) or any(len(each) != n for each in (labels, *more)):
+    n = images.shape[0] if images.ndim else 0
+    fits = images.dtype == np.uint8 and images.shape == (n, SIDE, SIDE) and n <= MAX_DIGITS
+    if not fits or any(each.shape != (n,) or beyond_unicode(each).any() for each in (labels, *more)):
         raise DataError(f"expected images of 28 x 28 bytes with a label each, got {images.dtype} {images.shape}")
     rows = zip(images, labels, *more, strict=True)
     return [

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 from inklens.errors import DataError
+from inklens.names import unshowable
 
 
 class Fields:
@@ -44,8 +45,8 @@ class Fields:
             raise self.wrong(f"{name!r} is missing")
         return self._left.pop(name)
 
-    def text(self, name: str, *, most: int, empty: bool = True) -> str:
-        """Return a text of at most so many characters."""
+    def text(self, name: str, *, most: int, empty: bool = True, lines: bool = False) -> str:
+        """Return a text of at most so many characters; of one line that can be shown, unless it may have several."""
         value = self.take(name)
         if not isinstance(value, str):
             raise self.wrong(f"expected a text for {name!r}, got {type(value).__name__}")
@@ -53,6 +54,8 @@ class Fields:
             raise self.wrong(f"expected {0 if empty else 1} to {most:,} characters for {name!r}, got {len(value):,}")
         if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
             raise self.wrong(f"{name!r} is no Unicode text")
+        if not lines and unshowable(value):
+            raise self.wrong(f"{name!r} has control characters")
         return value
 
     def choice(self, name: str, among: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from inklens import __version__
 from inklens.classroom.answers import frame_of, png
 from inklens.classroom.checking import UNPROVEN, ClassCheck, Row
+from inklens.classroom.plain import read_plain
 from inklens.classroom.recheck import DigitFound
 from inklens.classroom.work import DELIVERABLES, DigitWork
 from inklens.errors import DataError
@@ -105,14 +106,9 @@ def read_grades(path: Path) -> dict[str, Grade]:
     if not path.exists():
         return {}
     try:
-        data = path.read_bytes()[: MAX_TABLE_BYTES + 1]
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}: {error.strerror}") from error
+        text = read_plain(path, MAX_TABLE_BYTES, "it is no table of points").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{str(path)!r} is no UTF-8 text; save it as CSV UTF-8 in your program for tables") from error
-    if len(data) > MAX_TABLE_BYTES:
-        raise DataError(f"{str(path)!r} has more than {MAX_TABLE_BYTES:,} bytes; it is no table of points")
     head = text.partition("\n")[0]
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True))

@@ -23,11 +23,14 @@ from inklens.classroom.bundle import pack
 from inklens.classroom.gaps import Check, check
 from inklens.classroom.page import page
 from inklens.classroom.pictures import Kept, keep, keep_drawing
+from inklens.classroom.plain import read_plain
 from inklens.classroom.texts import ANSWERS, blank_answers, read_answers
 from inklens.classroom.work import (
     ASSIGNMENT,
     CLAIMS,
     DRAWING,
+    MAX_BYTES,
+    MAX_JSON_BYTES,
     MAX_LABEL,
     MAX_NAME,
     MAX_NOTE,
@@ -39,6 +42,7 @@ from inklens.classroom.work import (
     step_member,
 )
 from inklens.errors import DataError, ParameterError
+from inklens.names import showable
 from inklens.photos.decode import read_bytes
 from inklens.reader import DigitReader
 from inklens.reprs import Card, Shown, ink_tile
@@ -174,7 +178,9 @@ class Homework(Shown):
             return Prepared(kept, "drawing", "drawing", DRAWING, {}, framed)
         assert photo is not None
         kept = keep(read_bytes(photo))
-        given = "photo" if isinstance(photo, bytes) else os.fsencode(Path(photo).name).decode("utf-8", "replace")
+        given = (
+            "photo" if isinstance(photo, bytes) else showable(os.fsencode(Path(photo).name).decode("utf-8", "replace"))
+        )
         recipe, chosen = recipe or self.reader.recipe, _settings(settings)
         framed = to_frame(kept.data, recipe=recipe, settings=chosen)
         return Prepared(kept, given[:MAX_NOTE], "photo", recipe, chosen, framed)
@@ -340,7 +346,7 @@ class Homework(Shown):
                 f"{str(self.folder)!r} holds other files ({min(names)!r}) and no homework; name a new folder"
             )
         try:
-            return Work.from_bytes((self.folder / WORK).read_bytes())
+            return Work.from_bytes(read_plain(self.folder / WORK, MAX_JSON_BYTES, "make it again"))
         except DataError as error:
             raise DataError(f"{str(self.folder)!r}: {error}, in a new folder") from error
 
@@ -352,12 +358,7 @@ class Homework(Shown):
         return DigitReader.from_bytes(handed_model(DigitReader.load(self.folder / MODEL if model is None else model)))
 
     def _photo(self, number: int, digit: DigitWork) -> bytes:
-        try:
-            data = (self.folder / digit.file).read_bytes()
-        except OSError as error:
-            raise DataError(
-                f"cannot read {digit.file} in {str(self.folder)!r}: {error.strerror}; put digit {number} in again"
-            ) from error
+        data = read_plain(self.folder / digit.file, MAX_BYTES, f"put digit {number} in again")
         if sha256(data) != digit.sha256:
             raise DataError(f"{digit.file} is not the picture that was put in; put digit {number} in again")
         return data
@@ -408,7 +409,7 @@ class Homework(Shown):
     def _keep(self, name: str, data: bytes) -> None:
         """Write a file that is not there already."""
         path = self.folder / name
-        if not (path.is_file() and path.read_bytes() == data):
+        if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
             write_bytes(path, data)
 
     def _check_class(self, what: str, said: str | None) -> None:

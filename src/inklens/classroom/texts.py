@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from inklens.classroom.plain import read_plain
 from inklens.classroom.work import MAX_TEXT
 from inklens.errors import DataError
 
@@ -14,7 +15,8 @@ QUESTIONS = (
     "What did you change, why did you expect the model to read it otherwise, and do its scores and its evidence bear "
     "that out?",
 )
-HEADING = re.compile(r"^#+\s*Digit\s+([12])\s*:?\s*$", re.IGNORECASE | re.MULTILINE)
+# Blanks are given back by no part of it: of a line of very many, all ways to deal them out would be tried.
+HEADING = re.compile(r"^#++[^\S\n]*+Digit[^\S\n]++([12])[^\S\n]*+:?[^\S\n]*+$", re.IGNORECASE | re.MULTILINE)
 QUOTE = ">"  # lines that begin so are the questions
 
 
@@ -64,17 +66,14 @@ def read_answers(path: Path) -> tuple[str, str]:
     Raises
     ------
     DataError
-        It is no UTF-8 text, or longer than can be handed in.
+        It is no plain file, no UTF-8 text, or longer than can be handed in.
     """
     try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot read {str(path)!r}: {error.strerror}") from error
+        text = read_plain(path, MAX_FILE_BYTES, "write shorter explanations").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{str(path)!r} is no UTF-8 text; save it as UTF-8 in your editor") from error
     answers = parse_answers(text)
     longest = max(map(len, answers))
-    if len(data) > MAX_FILE_BYTES or longest > MAX_TEXT:
+    if longest > MAX_TEXT:
         raise DataError(f"an explanation in {str(path)!r} has {longest:,} characters; {MAX_TEXT:,} is the most")
     return answers

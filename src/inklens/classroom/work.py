@@ -30,6 +30,7 @@ from typing import Self
 
 from inklens.classroom.fields import Fields, plain_settings
 from inklens.errors import DataError
+from inklens.names import unshowable
 from inklens.strict_json import JsonError, parse
 
 SCHEMA = "inklens-work/1"
@@ -87,7 +88,9 @@ class ModelCard:
         given = Fields(value, "work.json, model")
         sha256, title = _checksum(given), given.text("title", most=MAX_TITLE)
         named = given.list("classes")
-        classes = tuple(name for name in named if isinstance(name, str) and 0 < len(name) <= MAX_LABEL)
+        classes = tuple(
+            name for name in named if isinstance(name, str) and 0 < len(name) <= MAX_LABEL and not unshowable(name)
+        )
         if not 2 <= len(classes) <= MAX_CLASSES or len(set(classes)) < len(named):
             raise given.wrong(f"expected the names of 2 to {MAX_CLASSES} classes, each once")
         card = cls(sha256, title, classes, given.choice("features", ("pixels", "upright", "strokes")))
@@ -213,7 +216,7 @@ class DigitWork:
             z=given.numbers("z", names=classes),
             probabilities=given.numbers("probabilities", names=classes),
             contributions=given.maps("contributions", names=classes, n=FRAME_PIXELS),
-            text=given.text("text", most=MAX_TEXT),
+            text=given.text("text", most=MAX_TEXT, lines=True),
         )
         if digit.claim not in (*CLAIMS, None):
             raise given.wrong(f"expected one of {', '.join(CLAIMS)} for 'claim'")

@@ -200,8 +200,8 @@ def _run(args: list[str] | None) -> int:
         return _say(str(error), 2)
     except InklensError as error:
         return _say(str(error), 1)
-    except MemoryError:
-        return _say("not enough memory for this; use fewer rows (--train) or close other programs", 1)
+    except MemoryError as error:
+        return _say(_little_memory(str(error)), 1)
     except ImportError as error:
         if any(words in str(error).lower() for words in NO_ROOM):
             return _say(LITTLE_ROOM, 1)
@@ -213,6 +213,18 @@ def _run(args: list[str] | None) -> int:
             return _say(f"{error.filename!r}: {error.strerror}", 1)
         _drop_stdout()
         return _say(f"cannot write the output: {error.strerror}", 1)
+
+
+def _little_memory(said: str) -> str:
+    """Return what takes too much, as far as anybody said it; an error of ours says behind a semicolon what to do.
+
+    >>> _little_memory("Unable to allocate 8 GiB")
+    'not enough memory: Unable to allocate 8 GiB; use fewer rows (--train) or close other programs'
+    >>> _little_memory("10 columns take about 9 GB, and 1 GB are free; leave some out")
+    'not enough memory: 10 columns take about 9 GB, and 1 GB are free; leave some out'
+    """
+    what = f"not enough memory: {said}" if said else "not enough memory for this"
+    return what if ";" in said else f"{what}; use fewer rows (--train) or close other programs"
 
 
 def _usage(error: click.UsageError) -> str:

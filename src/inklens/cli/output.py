@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from inklens.cli.terminal import echo, json_text, shown
+from inklens.names import showable
 from inklens.storage import FIGURE_ENDINGS, check_ending, check_file, check_folder
 
 if TYPE_CHECKING:
@@ -317,10 +318,10 @@ def _plain(value):
 
 def print_table(header: list[str], rows: list[list], *, title: str | None = None, left: tuple[int, ...] = (0,)) -> None:
     """Print a table; columns in `left` are left-aligned, the others right-aligned. An empty header is not shown."""
-    texts = [header, *[[str(cell) for cell in row] for row in rows]]
+    texts = [header, *[[showable(str(cell)) for cell in row] for row in rows]]  # a line break would make up a row
     widths = [max(len(row[j]) for row in texts) for j in range(len(header))]
     if title:
-        echo(click.style(title, bold=True))
+        echo(click.style(showable(title), bold=True))
     for i, row in enumerate(texts if any(header) else texts[1:]):
         cells = [c.ljust(w) if j in left else c.rjust(w) for j, (c, w) in enumerate(zip(row, widths, strict=True))]
         line = "  ".join(cells).rstrip()

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from inklens.errors import DataError, ParameterError
+from inklens.names import beyond_unicode
 from inklens.reprs import Card, Shown, Tile, ink_tile, listed
 
 # X       (n_samples, n_pixels)  uint8, 0 = paper, 255 = full ink, C-contiguous, read-only
@@ -98,6 +99,8 @@ class Dataset(Shown):
             )
         if self.y.shape != (len(self.X),):
             raise DataError(f"{len(self.X)} images but labels of shape {self.y.shape}; give one label per image")
+        if beyond_unicode(self.y).any():
+            raise DataError(f"row {beyond_unicode(self.y).argmax()} has characters that are none in its label")
         object.__setattr__(self, "X", _read_only(self.X))
         object.__setattr__(self, "y", _read_only(self.y.astype(str)))
 

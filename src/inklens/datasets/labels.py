@@ -8,7 +8,7 @@ import numpy as np
 
 from inklens.datasets.unpack import MAX_TEXT_RATIO, check_burst
 from inklens.errors import DataError
-from inklens.names import MOST_CHARACTERS, unshowable
+from inklens.names import MOST_CHARACTERS, beyond_unicode, unshowable
 
 EXACT = 2.0**53  # from here on, neighbouring whole numbers are one float64
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
@@ -38,6 +38,8 @@ def as_labels(values: Sequence[object] | np.ndarray, *, where: str) -> np.ndarra
         values = [float(value) if abs(value) < most and value % 1 == 0 else math.nan for value in values]
     if isinstance(values, np.ndarray) and values.dtype.kind in "mM":  # some of them are whole numbers to `tolist`
         values = [None] * len(values)
+    if isinstance(values, np.ndarray):
+        refuse_rows(np.flatnonzero(beyond_unicode(values)), what="characters that are none in the label", where=where)
     labels = [_label(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values)]
     refuse_rows(
         (row for row, label in enumerate(labels) if label is None),

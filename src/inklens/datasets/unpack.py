@@ -20,13 +20,13 @@ MAX_RATIO = 200  # unpacked to packed; pictures pack 5 to 30 times, a bomb up to
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+def open_regular(path: str | os.PathLike[str], *, remedy: str = "check the path") -> io.BufferedReader:
     """Open a regular file for reading; a FIFO, a device or a folder is a DataError, and never waited for."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot open {os.fspath(path)!r}: {reason}; check the path") from error
+        raise DataError(f"cannot open {os.fspath(path)!r}: {reason}; {remedy}") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise DataError(f"{os.fspath(path)!r} is not a regular file; give a file that can be read")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from inklens.errors import DataError
+from inklens.names import beyond_unicode
 
 # NumPy's array, SciPy's sparse matrix, or what follows the array API standard. Nothing that all of these share is worth
 # a Protocol: operators return the library's own type, and functions are asked of `namespace`.
@@ -75,8 +76,10 @@ def require_numbers(X: Array) -> Array:
 
 
 def require_unmasked(**arrays: object) -> None:
-    """Raise for a masked array, by its name: NumPy would take what lies under its mask."""
+    """Raise for a masked array, by its name: NumPy would take what lies under its mask. And for text that is none."""
     for name, array in arrays.items():
+        if isinstance(array, np.ndarray) and (bad := beyond_unicode(array)).any():
+            raise DataError(f"{name} has characters that are none, first in row {bad.argmax()}; read it again as text")
         if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
             raise DataError(
                 f"{name} is a masked array, and what lies under its mask would be used; "

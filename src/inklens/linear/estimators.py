@@ -455,6 +455,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return the accuracy on X (n_samples, n_features) and y (n_samples,)."""
+        arrays.require_unmasked(y=y, sample_weight=sample_weight)
         if not is_elsewhere(X):
             return float(super().score(X, brought(y), brought(sample_weight)))
         return float(accuracy_score(brought(y), brought(self.predict(X)), sample_weight=brought(sample_weight)))

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from inklens.errors import DataError
 from inklens.linear.softmax import per_class, raw_prediction, softmax
+from inklens.names import beyond_unicode
 from inklens.quiet import quiet
 
 FULL_BYTE = 255.0  # full ink in rows of bytes
@@ -109,7 +110,10 @@ def _softmax_of(estimator: LinearWeights) -> tuple[np.ndarray, np.ndarray, tuple
     held = held.toarray() if sparse.issparse(held) else held  # after sparsify()
     coef = np.atleast_2d(np.asarray(held, dtype=np.float64))
     intercept = np.atleast_1d(np.asarray(estimator.intercept_, dtype=np.float64))
-    classes = tuple(str(name) for name in np.asarray(estimator.classes_).tolist())
+    named = np.asarray(estimator.classes_)
+    if beyond_unicode(named).any():
+        raise DataError("a class has characters that are none in its name; read the labels again as text, and fit anew")
+    classes = tuple(str(name) for name in named.tolist())
     if len(coef) == 1 and len(classes) == 2:
         coef, intercept = per_class(coef, intercept)
     return coef, np.broadcast_to(intercept, len(coef)), classes

@@ -17,7 +17,6 @@ import io
 import math
 import os
 import stat
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,7 +245,7 @@ def _check_jpeg(image: Image.Image, data: bytes | None) -> None:
         limits.check_jpeg(image.size, containers.jpeg_scans(data), len(data))
     else:
         held = len(image.getbands()) if image.info.get("progressive") else 0
-        limits.check_jpeg(image.size, containers.Scans(held, 1), sys.maxsize)
+        limits.check_jpeg(image.size, containers.Scans(held, 1), None)
 
 
 def _from_array(array: np.ndarray, orientation: int | None, detail: int, notes: list[str]) -> Picture:

@@ -37,16 +37,19 @@ def check_size(size: tuple[int, int], mode: str, kind: str, *, stored: int = 0, 
     check_pixels(size, min((MAX_DECODED_BYTES - stored) // held, slow))
 
 
-def check_jpeg(size: tuple[int, int], scans: Scans, stored: int) -> None:
-    """Refuse a JPEG by what its kind costs: rows that stream, or coefficients that are held until the last scan."""
+def check_jpeg(size: tuple[int, int], scans: Scans, stored: int | None) -> None:
+    """Refuse a JPEG by what its kind costs: rows that stream, or coefficients that are held until the last scan.
+
+    `stored` are the bytes of its file; None where only an opened picture is known.
+    """
     pixels = size[0] * size[1]
     if not scans.held:
         check_pixels(size, MAX_DRAFT_PIXELS)
     else:
-        check_pixels(size, int((MAX_DECODED_BYTES - stored) / (2 * scans.held)))
+        check_pixels(size, int((MAX_DECODED_BYTES - (stored or 0)) / (2 * scans.held)))
         if pixels * scans.held * scans.passes > MAX_SCANNED_SAMPLES:
             raise too_large(f"{size[0]} x {size[1]} pixels in {scans.passes} scans")
-    if pixels > JPEG_PIXELS_PER_BYTE * max(stored, MIN_STORED):
+    if stored is not None and pixels > JPEG_PIXELS_PER_BYTE * max(stored, MIN_STORED):
         raise PhotoError("the file is far too short for the size it claims; copy it again", code="truncated")
 
 

@@ -112,7 +112,7 @@ class Shelf:
         data = read_plain(path)
         try:
             found = None if data is None else json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) and found.get("id") == path.stem and "created" in found else None
 

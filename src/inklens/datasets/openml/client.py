@@ -1,7 +1,6 @@
 """OpenML by name and version: found, fetched, verified, converted once, cached."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -17,10 +16,11 @@ from inklens.datasets.openml.catalogue import Known, find_known
 from inklens.datasets.openml.download import PATIENT, Limits, fetch_bytes, fetch_file, origin_of
 from inklens.datasets.options import AS_FOUND, LoadOptions
 from inklens.datasets.sources.source import RawImages
-from inklens.datasets.unpack import MAX_DATA_BYTES, unpacked, user_path
+from inklens.datasets.unpack import MAX_DATA_BYTES, open_regular, unpacked, user_path
 from inklens.errors import DataError, DownloadError, ParameterError
 from inklens.names import whole_number
 from inklens.progress import Progress
+from inklens.strict_json import JsonError, parse
 
 BASE_URL = "https://www.openml.org"
 PINNED_ORIGINS = (BASE_URL, "https://openml.org", "https://api.openml.org", "https://data.openml.org")
@@ -172,18 +172,19 @@ class _Request:
             number = int(found["did"])
             about = self._json(f"/api/v1/json/data/{number}")["data_set_description"]
             features = self._json(f"/api/v1/json/data/features/{number}")["data_features"]["feature"]
+            ignored = [f["name"] for f in features if "true" in (f["is_ignore"], f["is_row_identifier"])]
             return _File(
                 version=int(found["version"]),
-                url_path=urlsplit(about["url"]).path,
-                md5=about.get("md5_checksum"),
-                target=about["default_target_attribute"],
-                ignored=tuple(f["name"] for f in features if "true" in (f["is_ignore"], f["is_row_identifier"])),
+                url_path=urlsplit(_text(about["url"])).path,
+                md5=None if about.get("md5_checksum") is None else _text(about["md5_checksum"]),
+                target=_text(about["default_target_attribute"]),
+                ignored=tuple(map(_text, ignored)),
                 licence=str(about.get("licence") or "not stated"),
                 trust="checksum as OpenML stated it at the first use",
             )
         except DataError:
             raise
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise DownloadError(
                 f"OpenML's description of {self.name!r} cannot be read ({error!r}); try again later"
             ) from error
@@ -205,15 +206,15 @@ class _Request:
                     raise
         raise DataError(f"OpenML has no data set {asked}; look up its name and version on www.openml.org")
 
-    def _json(self, path: str) -> Any:
+    def _json(self, path: str) -> Any:  # whatever a server says; who asks takes it apart
         """Return an answer of OpenML's interface, from scikit-learn's cache when it has it."""
         text = _from_sklearn(path)
         if text is None:
             self._refuse_offline()
             text = fetch_bytes(self.server.url(path), origins=self.server.origins, limits=self.server.limits)
         try:
-            return json.loads(text)
-        except ValueError as error:
+            return parse(text)
+        except JsonError as error:
             raise DownloadError(
                 f"{self.server.url(path)} answers with {text[:40]!r}, expected JSON; try again later"
             ) from error
@@ -259,6 +260,12 @@ class _Request:
             )
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected a text, got {type(value).__name__}")
+    return value
+
+
 def _sklearn_path(path: str) -> Path:
     """Return where scikit-learn's fetch_openml keeps a resource."""
     home = user_path(os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data"))
@@ -268,7 +275,7 @@ def _sklearn_path(path: str) -> Path:
 def _from_sklearn(path: str) -> bytes | None:
     """Return a resource out of scikit-learn's cache, or None; damaged files are passed over."""
     try:
-        with _sklearn_path(path).open("rb") as file:
+        with open_regular(_sklearn_path(path)) as file:
             return b"".join(unpacked(file, limit=MAX_DATA_BYTES, name=path))
     except (OSError, DataError, ValueError):
         return None

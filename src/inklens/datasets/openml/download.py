@@ -122,9 +122,12 @@ def fetch_file(
 
 def _fetch_part(url: str, part: Path, origins: tuple[str, ...], limits: Limits, progress: Progress | None) -> None:
     """Fetch what is missing of a part, and record which version of the file it is of."""
-    done, etag = _come_so_far(part)
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
+        for path in (part, _etag_path(part)):
+            if path.exists() and not path.is_file():  # a pipe, which would be waited for
+                path.unlink()
+        done, etag = _come_so_far(part)
         with part.open("r+b" if done else "wb") as file:
             download = _Download(url, file, origins, limits, progress=progress, done=done, etag=etag)
             try:

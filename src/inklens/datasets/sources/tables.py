@@ -54,7 +54,7 @@ def load(place: str, options: LoadOptions, progress: Progress | None = None) -> 
     dropped = [i for i in _index_columns(header, table) if i != column]
     pixels, y = _split_columns(table, column, dropped, first_row=1 + (header is not None), where=str(path))
     if isinstance(table, np.ndarray):
-        y = _as_written(text, column, table.shape[0], header is not None)
+        y = _as_written(text, column, header is not None)
     index_note = [f"column {dropped[0] + 1} numbers the rows and was left out"] if dropped else []
     head = f"{n_columns} columns, {'with' if header else 'without'} a line of names; {column_note}"
     return RawImages(
@@ -241,16 +241,13 @@ def _label_likeness(rows: Table, column: int) -> float:
     return 1.0 if text else float(1 - counts.max() / len(values))
 
 
-def _as_written(text: str, column: int, n_rows: int, has_header: bool) -> list[str]:
+def _as_written(text: str, column: int, has_header: bool) -> list[str]:
     """Return the labels of a table of plain numbers as they are written: 007 is not 7."""
     text = text.lstrip("\r\n")
     first_line = text[: text.find("\n") + 1 or len(text)]
     delimiter = max(DELIMITERS, key=first_line.count)
     lines = (line for line in text[len(first_line) if has_header else 0 :].split("\n") if line.strip())
-    labels = [line.split(delimiter, column + 1)[column].strip() for line in lines]
-    if len(labels) != n_rows:
-        raise AssertionError("a table of numbers has another number of lines than of rows")
-    return labels
+    return [line.split(delimiter, column + 1)[column].strip() for line in lines]
 
 
 def _index_columns(header: list[str] | None, rows: Table) -> list[int]:

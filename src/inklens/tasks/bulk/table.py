@@ -115,7 +115,7 @@ class PartTable:
             metadata = parquet.read_schema(path).metadata or {}
         try:
             return Origin(**json.loads(metadata[NOTED]))
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise OutputError(
                 f"{str(path)!r} was not written by this version of inklens read; name another folder with -o"
             ) from error
