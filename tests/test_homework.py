@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import urllib.error
 import urllib.request
 import zipfile
