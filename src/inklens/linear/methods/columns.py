@@ -36,6 +36,7 @@ FAR_SWEEPS = 8  # and on the way down to the penalty that is asked for
 MAX_DESCENTS = 4  # of a step; each costs a product with the Hessian, and lets the columns move that it shows
 SWEEP_ACCURACY = 0.5  # of the tolerance: columns are compared when they are visited, not at the end
 
+FARTHEST = 100.0  # that one coefficient's move may change a score: odds by 43 powers of ten
 SWEEPS = 60  # of a step, about, where it is asked what that costs and none has been taken yet
 
 
@@ -59,6 +60,16 @@ class Columns:
     def storage(self) -> Storage:
         """The columns one after the other."""
         return self.problem.rows.transposed()
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """How far a step may move a coefficient of each column, (n_features,).
+
+        A word of one row that is sure of a wrong class has a slope and no curvature: the model's minimum is nowhere.
+        """
+        rows = self.problem.rows
+        largest = np.maximum(np.abs(rows.low), np.abs(rows.high))
+        return np.asarray(FARTHEST / np.maximum(largest, np.finfo(float).tiny))
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long the sweeps of a step take in which some pairs move."""
@@ -102,9 +113,13 @@ class _Descent:
                 break
             in_use |= wants
             self._descend(np.flatnonzero(in_use), SWEEP_ACCURACY * wanted, FAR_SWEEPS if is_far else MAX_SWEEPS)
+            whole = self.coef - point.coef
+            move = np.clip(whole, -self.columns.reach, self.columns.reach)
             quadratic = Quadratic(problem, penalty, point)
-            quadratic.add(self.coef - point.coef, self.intercept_step[: problem.n_classes])
+            quadratic.add(move, self.intercept_step[: problem.n_classes])
             gradient, least = quadratic.gradient, 1.0 + wanted
+            if (move != whole).any():
+                break
         return quadratic.step()
 
     def _descend(self, features: np.ndarray, tolerance: float, max_sweeps: int) -> None:
