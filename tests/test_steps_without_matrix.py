@@ -8,7 +8,7 @@ from inklens.linear import Problem, Rows, deadline, solve
 from inklens.linear.kernels import library
 from inklens.linear.methods import accuracy, prox_newton, sampling
 from inklens.linear.methods.classes import Classes
-from inklens.linear.methods.columns import Columns
+from inklens.linear.methods.columns import FARTHEST, Columns
 from inklens.linear.methods.points import Asked, Point
 from inklens.linear.methods.quadratic import Quadratic
 from inklens.linear.methods.subproblem import Pairs
@@ -62,6 +62,24 @@ def test_a_step_by_columns_is_optimal_in_the_true_expansion(monkeypatch, penalty
     assert penalty.kkt_violation(coef + step.coef, -end.gradient) <= 1.5 * wanted
     assert np.abs(end.intercept_gradient).max() <= 0.02
     assert step.predicted_decrease > 0.0
+
+
+@COMPILED
+@pytest.mark.parametrize("penalty", PENALTIES[::2], ids=NAMES[::2])
+def test_a_word_of_one_row_that_is_sure_of_a_wrong_class_does_not_run_away(monkeypatch, penalty):
+    """Its loss has a slope and no curvature; without a ridge the model's minimum is nowhere."""
+    only(monkeypatch, "columns")
+    X, y = categories()
+    word = np.zeros((len(y), 1))
+    word[0] = 0.5
+    problem = Problem(Rows.of(sparse.csr_array(np.hstack([X.toarray(), word]))), y, np.full(len(y), 8.0), 5, penalty)
+    coef = np.zeros((5, problem.rows.n_features))
+    coef[(y[0] + 1) % 5, -1] = 90.0  # odds of e^45
+    point = Point.of(problem, coef, np.zeros(5), np.float64)
+    step = Columns.of(problem).step(penalty, point, Asked(10.0, 1e-4, 0.0, is_far=False))
+    assert 0.0 < step.predicted_decrease < 1e6
+    assert 0.5 * np.abs(step.coef[:, -1]).max() <= FARTHEST
+    assert solve(problem, start=(coef, np.zeros(5)), tol=1e-6).gap <= 1e-6
 
 
 @COMPILED
