@@ -110,6 +110,8 @@ def losses(options) -> str:
             stopped.append(struck(client, X, y, usual, seed, signal.SIGSTOP))
     lines = []
     for what, found in [("killed", killed), ("stopped", stopped)]:
+        if not found:
+            continue
         more = [seconds - usual for _, seconds, _ in found]
         same = sum(got == expected for got, _, _ in found)
         reading = np.median([reading for _, _, reading in found])
