@@ -8,6 +8,7 @@ writes 6 GB, which stay there: both run where they are named only.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -38,6 +39,7 @@ from results import table, write_section
 from solvers import pixels
 
 HERE = Path(__file__).parent
+BACK = 30.0  # seconds for Dask to bring a killed worker back; else a new cluster is opened
 
 
 def digits(n_rows=60_000):
@@ -103,8 +105,11 @@ def losses(options) -> str:
         fits = [solved(rows, y, "L1") for _ in range(options.repeats)]
         rows.close()
         expected, usual = bits(fits[0][0]), min(seconds for _, seconds in fits)
-        killed = [struck(client, X, y, usual, seed, signal.SIGKILL) for seed in range(options.kills)]
-    stopped = []
+    killed, stopped = [], []
+    while len(killed) < options.kills:
+        with cluster.opened("local:2") as client, contextlib.suppress(TimeoutError):
+            while len(killed) < options.kills:
+                killed.append(struck(client, X, y, usual, len(killed), signal.SIGKILL))
     for seed in range(options.stops):
         with cluster.opened("local:2") as client:
             stopped.append(struck(client, X, y, usual, seed, signal.SIGSTOP))
@@ -129,7 +134,7 @@ def struck(client, X, y, usual, seed, blow):
     from inklens.linear.driver import FitLost
 
     rng, found = np.random.default_rng(seed), None
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=BACK)  # once in 200 times Dask's nanny did not bring one back
     began = time.perf_counter()
     rows = on(client, X)
     reading = time.perf_counter() - began
