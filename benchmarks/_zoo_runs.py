@@ -22,7 +22,7 @@ import _referee
 import numpy as np
 from _peers import write
 from _zoo_jobs import L1_RATIOS, Job
-from results import ROOT
+from results import ROOT, cores
 from scipy import sparse
 
 from inklens.linear.driver import METHODS
@@ -205,7 +205,7 @@ class Bench:
     def peer(self, peer: str, target: float, best: float) -> Fit:
         """Return the first fit within the target, else the last; with the better number of threads."""
         limit = min(self.limits.seconds, max(MIN_LIMIT, self.limits.patience * best))
-        threads, *others = (count for count in THREADS[peer] if count <= len(os.sched_getaffinity(0)))
+        threads, *others = (count for count in THREADS[peer] if count <= cores())
         found, spent = None, 0.0
         for setting in SETTINGS[peer]:
             if spent > MAX_SPENT * limit:

@@ -29,11 +29,15 @@ def write_section(title: str, body: str) -> None:
 def machine() -> str:
     """Name processor, cores, Python, commit and date in one line."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (
-        f"*{_processor()}, {cores} cores, {platform.system()}, Python {platform.python_version()}, commit "
+        f"*{_processor()}, {cores()} cores, {platform.system()}, Python {platform.python_version()}, commit "
         f"{commit.stdout.strip() or 'unknown'}, {datetime.now(UTC):%Y-%m-%d}*"
     )
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def table(header: list[str], rows: list[list]) -> str:

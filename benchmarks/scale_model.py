@@ -14,7 +14,6 @@ docs/scale.rst is drawn from the same numbers.
 
 import argparse
 import json
-import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from typing import TypeAlias
 
 import numpy as np
 from _on_workers import PENALTIES, TOL, made_there, on, rounds, single_threaded, solved
-from results import machine, table, write_section
+from results import cores, machine, table, write_section
 from solvers import pixels
 
 HERE = Path(__file__).parent
@@ -134,8 +133,7 @@ def measured(n_rows: int) -> Measurement:
             rows.close()
     worker, base = np.polyfit(list(empty), list(empty.values()), 1)
     costs = Costs(max(float(base), 0.0), max(float(worker), 0.0), byte, fits)
-    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Measurement(machine(), n_cores, len(codes), costs, checks)
+    return Measurement(machine(), cores(), len(codes), costs, checks)
 
 
 def byte_seconds(client, of_round: float) -> float:

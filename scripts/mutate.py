@@ -38,6 +38,7 @@ TESTS = Path(__file__).parents[1] / "tests"
 sys.path.insert(0, str(TESTS))
 SLOW_SECONDS = 1.0  # of processor time, for a file of a few kilobytes
 PAGE = struct.Struct("<q")
+MARK = re.compile("([,;\r\n]+)")  # between the fields of a table
 WORD = re.compile(r'("(?:[^"\\]|\\.)*"|[-+.\w]+)')  # a text or a number of JSON
 WORDS = (
     '"a"',
@@ -211,6 +212,14 @@ def _reworded(text: str, rng: Random) -> str:
     return "".join(words)
 
 
+def _refielded(table: bytes, rng: Random) -> bytes:
+    """Put other fields in the place of some fields of a table."""
+    fields = MARK.split(table.decode())
+    for _ in range(rng.randint(1, 3)):
+        fields[2 * rng.randrange(len(fields) // 2)] = rng.choice((*FIELDS, *fields[::2]))
+    return "".join(fields).encode("utf-8", "surrogatepass")
+
+
 def _place(name: str) -> Path:
     """Return a path in memory, for what is read by path alone."""
     import tempfile
@@ -266,13 +275,6 @@ def decisions() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable
         write_relabel(place, dataset, {0: "1", 5: "a b"}, decided=decided)
         seeds.append(place.read_bytes())
 
-    def changed(data: bytes, rng: Random) -> bytes:
-        """Put other fields in the place of some."""
-        fields = re.split("([,\r\n]+)", data.decode())
-        for _ in range(rng.randint(1, 3)):
-            fields[2 * rng.randrange(len(fields) // 2)] = rng.choice((*FIELDS, *fields[::2]))
-        return "".join(fields).encode("utf-8", "surrogatepass")
-
     def read(data: bytes) -> bool:
         place.write_bytes(data)
         found = read_relabel(place, dataset)
@@ -281,7 +283,7 @@ def decisions() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable
         assert set(found.labels.values()) <= set(dataset.classes)
         return True
 
-    return seeds, changed, read
+    return seeds, _refielded, read
 
 
 def collections() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
@@ -432,20 +434,13 @@ def grades() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[b
         "\r\n".join(mark.join(f'"{c.replace(chr(34), chr(34) * 2)}"' for c in row) for row in rows) for mark in ",;"
     ]
 
-    def changed(data: bytes, rng: Random) -> bytes:
-        """Put other fields in the place of some."""
-        fields = re.split("([,;\r\n]+)", data.decode())
-        for _ in range(rng.randint(1, 3)):
-            fields[2 * rng.randrange(len(fields) // 2)] = rng.choice((*FIELDS, *fields[::2]))
-        return "".join(fields).encode("utf-8", "surrogatepass")
-
     def read(data: bytes) -> bool:
         place.write_bytes(data)
         for grade in read_grades(place).values():
             assert all(0.0 <= points <= MOST_POINTS for points in grade.points.values())
         return True
 
-    return [seed.encode() for seed in seeds], changed, read
+    return [seed.encode() for seed in seeds], _refielded, read
 
 
 def drawn() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:

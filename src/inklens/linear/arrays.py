@@ -67,7 +67,7 @@ def require_numbers(X: Array) -> Array:
     ...
     inklens.errors.DataError: X is a masked array, and what lies under its mask would be used; give X.filled(...), ...
     """
-    require_unmasked(X=X)
+    require_plain(X=X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "MmV":
         raise DataError(
             f"X has to hold numbers, got {X.dtype}; give an array of numbers, as X.astype(float) if it is one"
@@ -75,8 +75,8 @@ def require_numbers(X: Array) -> Array:
     return X
 
 
-def require_unmasked(**arrays: object) -> None:
-    """Raise for a masked array, by its name: NumPy would take what lies under its mask. And for text that is none."""
+def require_plain(**arrays: object) -> None:
+    """Raise for a masked array, by its name, whose masked values NumPy would take; and for text beyond Unicode."""
     for name, array in arrays.items():
         if isinstance(array, np.ndarray) and (bad := beyond_unicode(array)).any():
             raise DataError(f"{name} has characters that are none, first in row {bad.argmax()}; read it again as text")

@@ -261,7 +261,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         offset: npt.ArrayLike | None = None,
     ) -> Self:
         began = time.perf_counter()
-        arrays.require_unmasked(y=y, sample_weight=sample_weight, offset=offset)
+        arrays.require_plain(y=y, sample_weight=sample_weight, offset=offset)
         rows, y = self._validated(X, y)
         with given_back(rows, X):
             return self._fit_rows(rows, X, y, sample_weight, callback, offset, began)
@@ -455,7 +455,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return the accuracy on X (n_samples, n_features) and y (n_samples,)."""
-        arrays.require_unmasked(y=y, sample_weight=sample_weight)
+        arrays.require_plain(y=y, sample_weight=sample_weight)
         if not is_elsewhere(X):
             return float(super().score(X, brought(y), brought(sample_weight)))
         return float(accuracy_score(brought(y), brought(self.predict(X)), sample_weight=brought(sample_weight)))

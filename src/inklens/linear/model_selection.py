@@ -202,7 +202,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         ValueError
             As `SoftmaxRegression.fit`; also an l1_ratio outside [0, 1], or no fold with rows to judge.
         """
-        arrays.require_unmasked(y=y, sample_weight=sample_weight)
+        arrays.require_plain(y=y, sample_weight=sample_weight)
         with all_or_nothing(self):
             return self._search(X, y, sample_weight, params)
 

@@ -309,7 +309,7 @@ def _problem(
 ) -> tuple[Problem, np.ndarray]:
     """Return the problem at C = 1, and the classes."""
     y = brought(y, rows.client)
-    arrays.require_unmasked(y=y, sample_weight=sample_weight, offset=offset)
+    arrays.require_plain(y=y, sample_weight=sample_weight, offset=offset)
     sample_weight, offset = brought(sample_weight, rows.client), brought(offset, rows.client)
     classes, codes = np.unique(arrays.to_numpy(y), return_inverse=True)
     weights = np.ones(rows.n_samples) if sample_weight is None else arrays.to_numpy(sample_weight).astype(np.float64)
