@@ -110,6 +110,30 @@ def test_what_is_not_proven_together_is_fitted_alone(monkeypatch):
         np.testing.assert_allclose(one.coefs, other.coefs, atol=0.2 * np.abs(one.coefs).max())
 
 
+@pytest.mark.parametrize("n_columns", [240, 40])
+def test_a_path_along_axes_that_breaks_off_is_gone_on_with_alone(n_columns, monkeypatch):
+    """What was found stays, and a fold goes on from there."""
+    X, y = wide_table("sparse")
+    problem, folds, begun = problem_of(X[:, :n_columns], y), five_folds(len(y)), []
+    monkeypatch.setattr(search, "_is_small", lambda *_: False)
+    whole = search.fold_paths(problem, folds, GRID, 1e-6)
+    one_by_one, along = search.fold_path, search._points
+    monkeypatch.setattr(search, "_points", lambda *given: along(*given)[:2])
+
+    def noted(problem, fold, grid, tol, start=None):
+        begun.append((grid.tolist(), start))
+        return one_by_one(problem, fold, grid, tol, start)
+
+    monkeypatch.setattr(search, "fold_path", noted)
+    broken = search.fold_paths(problem, folds, GRID, 1e-6)
+    assert [grid for grid, _ in begun] == [GRID[2:].tolist()] * 5
+    for one, other, (_, start) in zip(whole, broken, begun, strict=True):
+        assert (other.gaps <= 1e-6).all()
+        np.testing.assert_array_equal(start[0], other.coefs[1])
+        np.testing.assert_array_equal(other.coefs[:2], one.coefs[:2])
+        np.testing.assert_allclose(other.coefs[2], one.coefs[2], atol=0.02 * np.abs(one.coefs[2]).max())
+
+
 def test_separable_classes_under_weak_penalties_are_proven():
     X, y = table("iris")
     chosen = y < 2

@@ -223,14 +223,19 @@ def softmax_path(
         )
 
 
-def fit_points(problem: Problem, grid: np.ndarray, tol: float) -> Iterator[tuple[float, Solution]]:
+def fit_points(
+    problem: Problem, grid: np.ndarray, tol: float, start: Weights | None = None
+) -> Iterator[tuple[float, Solution]]:
     """Yield (C, solution of loss + penalty / C) for ascending C; `problem` holds the penalty at C = 1.
 
     Each begins where the one before ended, or, on a path without corners, where the two before lead.
     """
     change = Filled.of(problem)
     inner = problem if change is None else change.apply(problem)
-    start = np.zeros((inner.n_classes, inner.rows.n_features)), _empty_intercept(inner)
+    if start is None:
+        start = np.zeros((inner.n_classes, inner.rows.n_features)), _empty_intercept(inner)
+    elif change is not None:
+        start = change.start(*start)
     past: list[tuple[float, Weights]] = []
     for value in grid:
         at, passes = float(np.log(value)), inner.rows.n_passes

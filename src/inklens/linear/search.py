@@ -4,7 +4,7 @@ Shapes: coefs (n_Cs, n_classes, n_features), intercepts (n_Cs, n_classes), gaps 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy import linalg, sparse
@@ -13,6 +13,7 @@ from inklens.linear.methods.stacked_newton import StackedNewton, StackedPoint
 from inklens.linear.path import fit_points
 from inklens.linear.problem.problem import Facts, Problem
 from inklens.linear.proofs.stacked import StackedFits, lower_bounds
+from inklens.linear.starts import Weights
 
 NEVER = -1e300  # the intercept of a class without rows: its best is minus infinity, which files and sums do not survive
 # What folds may take together: beyond, a fit's own work outweighs the milliseconds that Python needs to start it.
@@ -22,6 +23,7 @@ MOST_COLUMNS = 150
 MOST_AXES = 1000  # of rows or columns, whichever are fewer: their products are made and brought to their axes
 MOST_AXIS_VALUES = 1 << 22  # of such tables, and of all coefficients there
 MOST_AXIS_WORK = 1 << 26  # multiply-adds to make the scores of all folds along axes
+MOST_FILLED_WORK = 1 << 24  # the same of sparse rows whose axes are those of the columns: there they have no zeros
 INDEPENDENT = 1e-12  # of all squares: axes of less are rounding
 SHARES_BELIEVED = 0.5, 1e-3  # of the gap, along axes, before it is proven over the columns; these need not be centred
 
@@ -45,11 +47,16 @@ class FoldPath:
     gaps: np.ndarray
     n_iter: np.ndarray
 
+    def up_to(self, n_points: int, rest: "FoldPath") -> "FoldPath":
+        """Return the first points of this path, and after them those of another."""
+        names = [part.name for part in fields(self)]
+        return FoldPath(*(np.concatenate([getattr(self, name)[:n_points], getattr(rest, name)]) for name in names))
+
 
 def fold_paths(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) -> list[FoldPath]:
     """Return the path of each fold; folds of small tables are fitted together, where a ridge makes that one method's.
 
-    What these steps do not prove is fitted by `fold_path`.
+    From the first point on that these steps do not prove, a fold is fitted by `fold_path`.
     """
     complete = [len(np.unique(problem.codes[fold.train])) == problem.n_classes for fold in folds]
     together = [fold for fold, has_all in zip(folds, complete, strict=True) if has_all]
@@ -61,12 +68,18 @@ def fold_paths(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float
         elif _has_axes(problem, len(together)):
             paths = _stacked_on_axes(problem, together, grid, tol)
         found = {id(fold): path for fold, path in zip(together, paths, strict=bool(paths))}
-    return [
-        found[id(fold)]
-        if id(fold) in found and (found[id(fold)].gaps <= tol).all()
-        else fold_path(problem, fold, grid, tol)
-        for fold in folds
-    ]
+    return [_completed(problem, fold, found.get(id(fold)), grid, tol) for fold in folds]
+
+
+def _completed(problem: Problem, fold: Fold, begun: FoldPath | None, grid: np.ndarray, tol: float) -> FoldPath:
+    """Return the path of a fold, of which some points may be proven already."""
+    n_proven = 0 if begun is None else int(np.append(begun.gaps > tol, True).argmax())
+    if begun is None or n_proven == 0:
+        return fold_path(problem, fold, grid, tol)
+    if n_proven == len(grid):
+        return begun
+    last = begun.coefs[n_proven - 1], begun.intercepts[n_proven - 1]
+    return begun.up_to(n_proven, fold_path(problem, fold, grid[n_proven:], tol, last))
 
 
 def _is_smooth(problem: Problem) -> bool:
@@ -90,7 +103,8 @@ def _has_axes(problem: Problem, n_folds: int) -> bool:
     n_values = rows.n_nonzeros if rows.is_sparse else rows.n_samples * n_columns
     if not rows.holds(problem.n_classes) or n_values > MOST_AXIS_VALUES:
         return False
-    if not 0 < n_axes <= MOST_AXES or n_scores * n_axes > MOST_AXIS_WORK:
+    most_work = MOST_FILLED_WORK if rows.is_sparse and n_columns <= rows.n_samples else MOST_AXIS_WORK
+    if not 0 < n_axes <= MOST_AXES or n_scores * n_axes > most_work:
         return False
     return np.ptp(problem.penalty.l2) == 0.0 and n_folds * problem.n_classes * n_columns <= MOST_AXIS_VALUES
 
@@ -185,17 +199,19 @@ def _points(
     tol: float,
     proven: Callable[[StackedPoint, float], StackedPoint] | None = None,
 ) -> list[StackedPoint]:
-    """Return the fits of ascending C, `proven` elsewhere or where they are; none where of some C none is found."""
+    """Return the fits of ascending C, `proven` elsewhere or where they are; as far as any is found."""
     points: list[StackedPoint] = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what overflows is not proven
         for C in grid:
             for share in (1.0,) if proven is None else SHARES_BELIEVED:
                 point = newton.fit(ridge / C, share * tol)
                 if (point.gaps > share * tol).all():
-                    return []
+                    return points
                 point = point if proven is None else proven(point, C)
                 if (point.gaps <= tol).all():
                     break
+            if (point.gaps > tol).all():
+                return points
             points.append(point)
     return points
 
@@ -213,8 +229,10 @@ def _paths(problem: Problem, points: list[StackedPoint]) -> list[FoldPath]:
     return [FoldPath(*of_fold) for of_fold in zip(coefs, intercepts, gaps, n_iter, strict=True)]
 
 
-def fold_path(problem: Problem, fold: Fold, grid: np.ndarray, tol: float) -> FoldPath:
+def fold_path(problem: Problem, fold: Fold, grid: np.ndarray, tol: float, start: Weights | None = None) -> FoldPath:
     """Return the fits of ascending C to the fold's training rows; `problem` is that of all rows at C = 1.
+
+    A `start` is of a fold that has every class.
 
     A class that the fold lacks has coefficients of 0 and is never predicted, which is the limit of its optima; without
     intercepts its coefficients have an optimum as all others have.
@@ -222,7 +240,7 @@ def fold_path(problem: Problem, fold: Fold, grid: np.ndarray, tol: float) -> Fol
     codes = problem.codes[fold.train]
     present = np.unique(codes)
     if len(present) == problem.n_classes or not problem.fit_intercept:
-        return _followed(_on(problem, fold, codes), grid, tol)
+        return _followed(_on(problem, fold, codes), grid, tol, start)
     if len(present) > 1:
         some = _followed(_on(problem, fold, np.searchsorted(present, codes), present), grid, tol)
     else:
@@ -246,8 +264,8 @@ def _on(problem: Problem, fold: Fold, codes: np.ndarray, present: np.ndarray | N
     return replace(part, codes=codes, n_classes=n_classes, penalty=penalty, known=known)
 
 
-def _followed(problem: Problem, grid: np.ndarray, tol: float) -> FoldPath:
-    found = [replace(solution, dual=None) for _, solution in fit_points(problem, grid, tol)]
+def _followed(problem: Problem, grid: np.ndarray, tol: float, start: Weights | None = None) -> FoldPath:
+    found = [replace(solution, dual=None) for _, solution in fit_points(problem, grid, tol, start)]
     return FoldPath(
         np.stack([solution.coef for solution in found]),
         np.stack([solution.intercept for solution in found]),
