@@ -29,6 +29,8 @@
  * library's passes in Python): about as many in a chunk as of chunks is best. */
 enum { CHUNK_ROWS = 1024, CHUNK_ROWS_FLOAT64 = 256 };
 enum { UNPACKED = 2048 };      /* values of a panel that are unpacked at a time; a group has at most 4 PANEL */
+enum { DENSE_COLUMNS = 128 };  /* of dense rows at a time */
+enum { LONG_ROW = 2048 };      /* bytes from which rows are read where they lie: prefetching loses track of shorter ones */
 enum { ROOM = PANEL + 16 };     /* of a group's entries; not a power of two, so that groups share no cache set */
 enum { SCORES, LOSS, HESSIAN, BACK, CURVATURE };     /* modes of a pass */
 
@@ -123,6 +125,7 @@ int64_t EXPORT(workspace_bytes)(int64_t n_features, int64_t lanes) { return priv
 #else /* REAL: everything below exists for float and for double */
 
 #define T(name) JOIN(name, TYPE)
+enum { T(REAL_TYPE) = sizeof(REAL) == sizeof(float) ? F32 : F64 };
 #include "vectors.h"
 
 #include "unpack.inc"
@@ -216,6 +219,12 @@ static void T(read)(T(reader_t) *reader, int64_t row, int count) {
   const rows_t *rows = reader->rows;
   if (rows->panel_starts) return;
   if (gathers(rows)) { gather(rows, row, count, &reader->groups); return; }
+  reader->tile.dense = reader->tile.values, reader->tile.stride = rows->n_features;
+  int is_long = rows->n_features * sizeof(REAL) >= LONG_ROW, as_it_is = rows->value_type == T(REAL_TYPE);
+  if (rows->layout == DENSE && is_long && as_it_is && !reader->square && count == TILE) {
+    reader->tile.dense = (const REAL *)rows->values + row * rows->row_stride, reader->tile.stride = rows->row_stride;
+    return;
+  }
   T(unpack)(rows, row, count, &reader->tile);
   if (reader->square)
     T(square)(reader->tile.values, rows->layout == DENSE ? count * rows->n_features : reader->tile.start[count]);
