@@ -12,7 +12,7 @@ from inklens.linear import Problem, Rows, solve
 from inklens.linear.kernels import library
 from inklens.linear.kernels.reference import Reference
 from inklens.linear.methods import prox_newton, subproblem
-from inklens.linear.methods.classes import Blocks
+from inklens.linear.methods.class_blocks import Blocks, Shifts
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.points import Asked, Point
@@ -203,12 +203,55 @@ def test_a_grouped_step_of_blocks_is_their_minimum(penalty, has_intercept):
     rng = np.random.default_rng(5)
     n_classes, q = 4, 6
     X = rng.normal(size=(n_classes, 30, q + 1))
-    blocks = Blocks(np.arange(q), np.einsum("kij,kil->kjl", X, X), has_intercept)
+    whole = np.einsum("kij,kil->kjl", X, X)
+    blocks = Blocks.of(np.arange(q), whole.__getitem__, n_classes, has_intercept)
     coef = rng.normal(size=(n_classes, q)) * (rng.random(q) < 0.5)
     gradient, sums = 3.0 * rng.normal(size=(n_classes, q)), has_intercept * rng.normal(size=n_classes)
     step, shift = blocks.grouped_step(penalty, coef, gradient, sums, 1e-9)
-    end = gradient + np.einsum("kjl,kl->kj", blocks.matrices[:, :q], np.column_stack([step, shift]))
+    end = gradient + np.einsum("kjl,kl->kj", whole[:, :q], np.column_stack([step, shift]))
     assert penalty.kkt_violation(coef + step, -end) <= 1e-3
     if has_intercept:
-        left = sums + np.einsum("kl,kl->k", blocks.matrices[:, q], np.column_stack([step, shift]))
+        left = sums + np.einsum("kl,kl->k", whole[:, q], np.column_stack([step, shift]))
         np.testing.assert_allclose(left, 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("has_intercept", [True, False])
+@pytest.mark.parametrize("q", [7, 140])  # solved together, and one by one
+def test_blocks_on_a_face_are_inverted(q, has_intercept):
+    rng = np.random.default_rng(6)
+    n_classes = 3
+    X = rng.normal(size=(n_classes, 3 * q, q + 1))
+    whole, face, added = np.einsum("kij,kil->kjl", X, X), rng.random((n_classes, q)) < 0.6, rng.random((n_classes, q))
+    face[1] = False  # a class of which nothing is in use
+    solve = Blocks.of(np.arange(q), whole.__getitem__, n_classes, has_intercept).on_face(face, added, 1)
+    v = rng.normal(size=(n_classes, q + 1)) * np.column_stack([face, np.full(n_classes, has_intercept)])
+    found = solve(v)
+    for k in range(n_classes):
+        at = np.flatnonzero(np.append(face[k], has_intercept))
+        matrix = whole[k] + np.diag(np.append(added[k], 0.0))
+        np.testing.assert_allclose(matrix[np.ix_(at, at)] @ found[k, at], v[k, at], atol=1e-3 * np.abs(v).max())
+        assert not np.delete(found[k], at).any()
+
+
+def test_moves_of_all_classes_alike_have_the_curvature_of_the_loss():
+    """Against the Hessian itself: of moves z of each feature's classes in use, z' H z is inverted."""
+    rng = np.random.default_rng(7)
+    n, q, n_classes = 300, 5, 4
+    X, c, proba = rng.normal(size=(n, q)), rng.random(n) + 0.5, rng.dirichlet(np.ones(n_classes), n)
+    face = np.array([[1, 1, 1, 0, 1], [1, 0, 1, 0, 1], [1, 1, 0, 0, 1], [0, 1, 0, 1, 1]], dtype=bool)
+    added = 0.1 * rng.random((n_classes, q))
+    spread = np.einsum("ik,kl->ikl", proba, np.eye(n_classes)) - proba[:, :, None] * proba[:, None]
+    H = np.einsum("i,ikm,ij,il->kjml", c, spread, X, X)
+    Z = np.zeros((3, n_classes, q))  # features 0 to 2 have two classes in use, 3 one, 4 all: a move at no cost
+    for place, j in enumerate((0, 1, 2)):
+        Z[place, face[:, j], j] = 1.0
+    shifts = Shifts.of(X[:, :4], proba, c, face[:, :4], added[:, :4], 1)
+    np.testing.assert_array_equal(shifts.features, [0, 1, 2])
+    v = rng.normal(size=(n_classes, 4))
+    found = shifts.solve(v, face[:, :4])
+    curved = np.einsum("akj,kjml,bml->ab", Z, H, Z) + np.diag([added[face[:, j], j].sum() for j in range(3)])
+    expected = np.linalg.solve(curved, np.einsum("akj,kj->a", Z[:, :, :4], v))
+    np.testing.assert_allclose(found, np.einsum("a,akj->kj", expected, Z[:, :, :4]), rtol=2e-2, atol=1e-5)
+    assert Shifts.of(X[:, 3:4], proba, c, face[:, 3:4], added[:, 3:4], 1) is None
+    free = Shifts.of(X, proba, c, face, np.zeros((n_classes, q)), 1).solve(np.ones((n_classes, q)), face)
+    assert np.isfinite(free).all()  # the loss does not feel the move of feature 4 at all

@@ -7,7 +7,7 @@ from scipy import sparse
 from inklens.linear import Problem, Rows, deadline, solve
 from inklens.linear.kernels import library
 from inklens.linear.methods import accuracy, prox_newton, sampling
-from inklens.linear.methods.classes import Classes
+from inklens.linear.methods.classes import Classes, Turns
 from inklens.linear.methods.columns import FARTHEST, Columns
 from inklens.linear.methods.points import Asked, Point
 from inklens.linear.methods.quadratic import Quadratic
@@ -39,7 +39,8 @@ def problem_of(penalty, C=3.0, **shape):
 def only(monkeypatch, name):
     """Let every step be made by one solver: columns, classes, or (matrix) none of them."""
     monkeypatch.setattr("inklens.linear.methods.columns.MAX_DENSITY", 1.0)
-    monkeypatch.setattr("inklens.linear.methods.classes.MIN_CLASSES", 2)
+    for least in ("MIN_CLASSES", "MIN_UNEVEN_CLASSES"):
+        monkeypatch.setattr(f"inklens.linear.methods.classes.{least}", 2)
     made = {"columns": Columns.of, "classes": Classes.of, "matrix": lambda problem: None}[name]
     monkeypatch.setattr(prox_newton, "_solvers", lambda problem: [s for s in (made(problem),) if s is not None])
     monkeypatch.setattr(prox_newton, "matrix_seconds", lambda *size: np.inf)
@@ -279,12 +280,49 @@ def test_the_ridge_of_faces_follows_their_steps(monkeypatch, share):
     """It grows after a step of which a share was taken, and falls after one that stays on its face."""
     problem = problem_of(PENALTIES[0], n_classes=20, n_samples=300)
     classes, point = Classes(problem), Point.of(problem, np.zeros((20, 49)), np.zeros(20), np.float32)
-    quadratic = Quadratic(problem, problem.penalty, point)
-    blocks = classes._blocks(np.asarray(point.at.proba), 0.0)
-    classes._add_proximal_step(blocks, quadratic, 0.0)
+    turns = Turns(classes, Quadratic(problem, problem.penalty, point), 0.0)
+    turns.add_proximal_step(0.0)
     before = classes.ridge
     monkeypatch.setattr(Quadratic, "add", lambda *_: share)
     monkeypatch.setattr("inklens.linear.methods.classes.STAYING", 1.0)
-    assert classes._add_face_step(blocks, quadratic)
+    assert turns.add_face_step()
     assert (classes.ridge < before) == (share == 1.0)
     assert (classes.ridge > before) == (share < 1.0)
+
+
+def test_moves_of_all_classes_alike_spare_products(monkeypatch):
+    """The loss hardly feels them, and blocks within the classes take them to be steep."""
+    only(monkeypatch, "classes")
+    problem = many_columns(2_000)
+    passes = []
+    for shifts in (Turns._shifts, lambda *_: None):
+        monkeypatch.setattr(Turns, "_shifts", shifts)
+        found = solve(problem, tol=1e-8)
+        assert found.status == "certified"
+        passes.append(found.n_passes)
+    assert passes[0] < 0.8 * passes[1]
+
+
+def test_blocks_know_of_every_row_how_steep_a_column_is(monkeypatch):
+    """Of a column that two rows in three thousand carry, drawn ones tell nothing; its step would run away."""
+    monkeypatch.setattr("inklens.linear.methods.classes.ROWS_PER_COLUMN", 2)
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(3000, 8)), np.zeros(3000)])
+    X[[7, 1600], -1] = 2.0
+    problem = Problem(Rows.of(X), rng.integers(0, 3, 3000), np.ones(3000), 3, ElasticNet(0.1, 0.0))
+    point = Point.of(problem, np.zeros((3, 9)), np.zeros(3), np.float32)
+    blocks = Classes(problem).blocks_at(point.at.proba, 0.0)
+    p = np.asarray(point.at.proba)
+    np.testing.assert_array_less(0.999 * ((p * (1.0 - p)).T @ X**2), blocks.diagonal[:, :-1])
+
+
+@pytest.mark.parametrize("n_classes", [5, 16])
+def test_columns_whose_values_stand_out_are_told(n_classes):
+    """Drawn rows miss what few rows carry; of many classes there is no other way."""
+    rng = np.random.default_rng(0)
+    even = rng.normal(size=(400, 6))
+    rare = even * (rng.random(size=(400, 6)) < 0.002)
+    rare[0] = 30.0
+    for X, is_found in ((even, True), (rare, n_classes == 16)):
+        problem = Problem(Rows.of(X), np.arange(400) % n_classes, np.ones(400), n_classes, ElasticNet(1.0, 0.0))
+        assert (Classes.of(problem) is not None) == is_found

@@ -1,8 +1,8 @@
-"""Proximal Newton by classes, for many of them: L1, elastic net and groups without a matrix over all coefficients.
+"""Proximal Newton by classes: L1, elastic net and groups without a matrix over all coefficients.
 
-The Hessian's blocks within a class are matrices over the columns alone, X' diag(c p_k (1 - p_k)) X, for which a few
-rows drawn by their weights do. A round takes proximal steps in the metric of these blocks, which find the signs, and
-between them Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
+The Hessian's blocks within a class are matrices over the columns alone, for which a few rows drawn by their weights do
+(`class_blocks.py`). A round takes proximal steps in the metric of these blocks, which find the signs, and between them
+Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
 
 Shapes: vectors (n_classes, q + 1) over the columns that move, the intercept last.
 """
@@ -12,136 +12,46 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
 
-from inklens.linear import deadline
-from inklens.linear.kernels.choice import backend_of
-from inklens.linear.methods import accuracy, costs
+from inklens.linear import arrays, deadline
+from inklens.linear.methods import accuracy, costs, sampling
+from inklens.linear.methods.class_blocks import Blocks, Shifts
 from inklens.linear.methods.points import Asked, Point, Step
 from inklens.linear.methods.quadratic import Quadratic
 from inklens.linear.methods.subproblem import Pairs
+from inklens.linear.methods.systems import lengths
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.drawing import sample
+from inklens.linear.rows.row_arrays import RowArray
 
-MIN_CLASSES = 16  # fewer are better served by one matrix
+MIN_CLASSES = 3  # two share their curvature: one matrix serves both
+MIN_UNEVEN_CLASSES = 16  # where few rows carry most of a column: drawn ones miss it, and steps are cut short
+STANDS_OUT = 10.0  # times a column's size: 3 to 8 in numbers, images and embeddings, 20 and more in pixels and counts
 MAX_COLUMNS = 1500  # of a block
-MAX_GROUPED = 400  # and of groups, which are visited one by one
-MAX_TOGETHER = 128  # columns of blocks that are factored whole, off their faces as well
-ROWS_PER_COLUMN = 10  # drawn for each class's block
-FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-2, 1e-5, 1.0  # on the diagonal of a face, in units of its own
+ROWS_PER_COLUMN = 4  # drawn for each class's block, and for moves of all classes alike
+CHANGED_SHARE = 0.3  # of the curvature of all rows and classes, from which blocks are made anew
+FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-3, 1e-5, 1.0  # on the diagonal of a face, in units of its own
 RIDGE_RATIO = 3.0  # by which it grows after a step that was cut short, and falls after one that stays on its face
 STAYING = 3e-3  # of a face's coefficients, that may leave it where a step stays there
 MAX_TURNS = 6  # of proximal and face steps
 FAR_TURNS = 1  # and on the way down to the penalty that is asked for
-SWEEPS = 20  # of a proximal step
 MAX_PRODUCTS = 15  # with the Hessian, of a face step
-FACE_ACCURACY = 0.1  # of its residual, in the norm of the blocks
-PASSES, FAR_PASSES = 25.0, 6.0  # of a round, about
+FACE_ACCURACY = 0.25  # of its residual, in the norm of the blocks
+PRODUCTS, FAR_PRODUCTS = 25.0, 3.0  # of a round, about
+WORTH = 2.0  # times its seconds, that a matrix has to cost: a step by classes leaves more, and its counts are guesses
 
 
-class Blocks(NamedTuple):
-    """The Hessian's blocks within each class."""
+class Drawn(NamedTuple):
+    """Blocks, and what they were drawn for."""
 
-    features: np.ndarray  # (q,)
-    matrices: np.ndarray  # (n_classes, q + 1, q + 1) float64
-    has_intercept: bool
+    blocks: Blocks
+    curvature: np.ndarray  # (n_samples, n_classes) float32: c_i p_ik (1 - p_ik)
+    damping: float
 
-    def proximal_step(
-        self, penalty: Penalty, coef: np.ndarray, gradient: np.ndarray, intercept_gradient: np.ndarray, tolerance: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the minimiser of each class's own quadratic plus penalty, as a step."""
-        q = len(self.features)
-        l1, l2 = (np.array(np.broadcast_to(size, q), dtype=np.float64) for size in (penalty.l1, penalty.l2))
-        direction, intercept_step = np.zeros_like(coef), np.zeros(len(coef))
-        for k, matrix in enumerate(self.matrices):
-            deadline.check()
-            border, corner = matrix[:q, q], matrix[q, q]
-            own, g = matrix[:q, :q], gradient[k]
-            if self.has_intercept:
-                own, g = own - np.outer(border, border / corner), g - border * (intercept_gradient[k] / corner)
-            H, w, slope = own.astype(np.float32), coef[k].copy(), g.copy()
-            backend_of(H).gram_descent(H, slope, w, l1, l2, tolerance=tolerance, max_sweeps=SWEEPS)
-            direction[k] = w - coef[k]
-            if self.has_intercept:
-                intercept_step[k] = -(intercept_gradient[k] + border @ direction[k]) / corner
-        return direction, intercept_step
-
-    def grouped_step(
-        self, penalty: Penalty, coef: np.ndarray, gradient: np.ndarray, intercept_gradient: np.ndarray, tolerance: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return about the minimiser of all classes' quadratics plus groups, by descent over the features, as a step.
-
-        A feature's classes move together, by the largest of their curvatures.
-        """
-        q = len(self.features)
-        l1, l2 = (np.array(np.broadcast_to(size, q), dtype=np.float64) for size in (penalty.l1, penalty.l2))
-        border, corner = self.matrices[:, :q, q], self.matrices[:, q, q]
-        own, w, slope = self.matrices[:, :q, :q], coef.copy(), gradient.copy()
-        if self.has_intercept:
-            own = own - border[:, :, None] * (border / corner[:, None])[:, None, :]
-            slope = slope - border * (intercept_gradient / corner)[:, None]
-        bound = own.diagonal(axis1=1, axis2=2).max(axis=0)
-        columns = np.ascontiguousarray(own.transpose(2, 0, 1))
-        for _ in range(SWEEPS):
-            deadline.check()
-            largest = 0.0
-            for j in range(q):
-                target = bound[j] * w[:, j] - slope[:, j]
-                size = float(np.sqrt(target @ target))
-                moved = target * (max(size - l1[j], 0.0) / (max(size, l1[j]) * (bound[j] + l2[j]))) - w[:, j]
-                w[:, j] += moved
-                slope += columns[j] * moved[:, None]
-                largest = max(largest, bound[j] * float(np.abs(moved).max()) / l1[j])
-            if largest <= tolerance:
-                break
-        direction = w - coef
-        if not self.has_intercept:
-            return direction, np.zeros(len(coef))
-        return direction, -(intercept_gradient + np.einsum("kj,kj->k", border, direction)) / corner
-
-    def preconditioner(self, face: np.ndarray, added: np.ndarray, n_threads: int) -> Callable[[np.ndarray], np.ndarray]:
-        """Return the product with the inverses of the blocks over each class's face, the intercept among it.
-
-        `added` (n_classes, n_columns + 1) is what the penalty, about, and a ridge add to the diagonals. Small blocks
-        are solved together.
-        """
-        n_classes, size = self.matrices.shape[:2]
-        on = np.column_stack([face, np.full(n_classes, self.has_intercept)])
-        diagonal = self.matrices.diagonal(axis1=1, axis2=2)
-        if size > MAX_TOGETHER:
-            return _one_by_one(self.matrices, on, added)
-        A = np.zeros((n_classes, -(-size // 4) * 4, -(-size // 4) * 4), dtype=np.float32)
-        A[:, :size, :size] = self.matrices * (on[:, :, None] & on[:, None, :])
-        each = np.arange(A.shape[1])
-        A[:, each, each] += 1.0
-        A[:, each[:size], each[:size]] = np.where(on, diagonal + added, 1.0)
-        backend = backend_of(A)
-        backend.factor_blocks(A, n_threads)
-
-        def solve(v: np.ndarray) -> np.ndarray:
-            x = np.zeros(A.shape[:2], dtype=np.float32)
-            x[:, :size] = v * on
-            return np.asarray(backend.solve_blocks(A, x, n_threads)[:, :size] * on, dtype=np.float64)
-
-        return solve
-
-
-def _one_by_one(matrices: np.ndarray, on: np.ndarray, added: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the product with the inverses of large blocks over faces that are often far smaller."""
-    places = [np.flatnonzero(own) for own in on]
-    factors = [
-        linalg.cho_factor(matrix[np.ix_(at, at)] + np.diag(more[at]), lower=True, check_finite=False)
-        for matrix, at, more in zip(matrices, places, added, strict=True)
-    ]
-
-    def solve(v: np.ndarray) -> np.ndarray:
-        out = np.zeros_like(v)
-        for k, (at, factor) in enumerate(zip(places, factors, strict=True)):
-            out[k, at] = linalg.cho_solve(factor, v[k, at], check_finite=False)
-        return out
-
-    return solve
+    def is_changed(self, curvature: np.ndarray) -> bool:
+        """Tell whether the curvature is too different by now."""
+        return float(np.abs(curvature - self.curvature).sum()) > CHANGED_SHARE * float(self.curvature.sum())
 
 
 class Classes:
@@ -149,14 +59,16 @@ class Classes:
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.ridge = problem, FIRST_RIDGE
+        self.drawn: Drawn | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> "Classes | None":
         """Return None where steps by classes are not possible."""
-        n_columns = np.count_nonzero(problem.free)
-        most = MAX_GROUPED if problem.penalty.is_grouped else MAX_COLUMNS
-        suits = problem.n_classes >= MIN_CLASSES and n_columns <= most
-        return cls(problem) if suits and problem.rows.holds(problem.n_classes) else None
+        if problem.n_classes < MIN_CLASSES or np.count_nonzero(problem.free) > MAX_COLUMNS:
+            return None
+        if not problem.rows.holds(problem.n_classes):
+            return None
+        return None if problem.n_classes < MIN_UNEVEN_CLASSES and is_uneven(problem) else cls(problem)
 
     @cached_property
     def features(self) -> np.ndarray:
@@ -169,91 +81,165 @@ class Classes:
         values = self.problem.rows.dense(self.features)
         return np.column_stack([values, np.ones(len(values), dtype=np.float32)])
 
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """What makes rows weigh more where blocks are drawn."""
+        return lengths(self.problem)
+
+    @property
+    def n_drawn(self) -> int:
+        """How many rows stand for all."""
+        return ROWS_PER_COLUMN * (len(self.features) + 1)
+
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
+        """Return about how long a matrix may take for a step to be worth it."""
+        return WORTH * self.step_seconds(is_far=is_far)
+
+    def step_seconds(self, *, is_far: bool) -> float:
         """Return about how long a step takes."""
-        n_visits = SWEEPS * (FAR_TURNS if is_far else MAX_TURNS / 2.0) * self.problem.penalty.is_grouped
-        return costs.class_step_seconds(self.problem, FAR_PASSES if is_far else PASSES, n_visits)
+        n_products, n_turns = (FAR_PRODUCTS, FAR_TURNS) if is_far else (PRODUCTS, MAX_TURNS)
+        return costs.class_step_seconds(self.problem, self.n_drawn, n_products, n_turns)
 
     def step(self, penalty: Penalty, point: Point, asked: Asked) -> Step:
         """Return a step from a point."""
         wanted, _ = accuracy.tolerances(self.problem, penalty, point, asked.violation, asked.tol)
-        quadratic = Quadratic(self.problem, penalty, point)
-        blocks = self._blocks(np.asarray(point.at.proba), asked.damping)
+        turns = Turns(self, Quadratic(self.problem, penalty, point), asked.damping)
         for turn in range(FAR_TURNS if asked.is_far else MAX_TURNS):
-            self._add_proximal_step(blocks, quadratic, wanted)
-            if self._violation(quadratic) <= wanted or turn == MAX_TURNS - 1:  # near the end signs are to be right
+            turns.add_proximal_step(wanted)
+            if turns.violation() <= wanted or turn == MAX_TURNS - 1:  # near the end signs are to be right
                 break
-            if not self._add_face_step(blocks, quadratic) or self._violation(quadratic) <= wanted:
+            if not turns.add_face_step() or turns.violation() <= wanted:
                 break
-        return quadratic.step()
+        return turns.quadratic.step()
 
-    def _blocks(self, proba: np.ndarray, damping: float) -> Blocks:
-        q = len(self.features)
-        matrices = np.empty((self.problem.n_classes, q + 1, q + 1))
-        for k in range(self.problem.n_classes):
-            deadline.check()
-            curvature = (proba[:, k] * (1.0 - proba[:, k]) * self.problem.weights).astype(np.float32)
-            rows, factor = sample(curvature, ROWS_PER_COLUMN * (q + 1))
-            X, h = (self.X, curvature) if rows is None else (self.X[rows], curvature[rows] * factor)
-            X = X * np.sqrt(h)[:, None]
-            matrices[k] = X.T @ X
-            diagonal = matrices[k].diagonal()
-            matrices[k].ravel()[:: q + 2] += damping * diagonal + np.finfo(np.float32).tiny
-        return Blocks(self.features, matrices, self.problem.fit_intercept)
+    def blocks_at(self, proba: RowArray, damping: float) -> Blocks:
+        """Return the blocks at probabilities, or those drawn for others where little has changed."""
+        spread = RowArray.combine(sampling.spread, proba, self.problem.weights)
+        curvature, drawn = np.asarray(spread), self.drawn
+        if drawn is None or drawn.damping != damping or drawn.is_changed(curvature):
+            self.drawn = drawn = None  # the next want its memory
+            self.drawn = drawn = Drawn(self._blocks(curvature, damping), curvature, damping)
+        exact = self.problem.rows.transpose_product(spread, squared=True)[:, self.features]
+        drawn.blocks.raise_diagonal((1.0 + damping) * exact)
+        return drawn.blocks
 
-    @staticmethod
-    def _violation(quadratic: Quadratic) -> float:
+    def _blocks(self, curvature: np.ndarray, damping: float) -> Blocks:
+        def whole(k: int) -> np.ndarray:
+            rows, factor = sample(curvature[:, k] * self.lengths, self.n_drawn)
+            X, h = (self.X, curvature[:, k]) if rows is None else (self.X[rows], curvature[rows, k] * factor)
+            X = np.multiply(X, np.sqrt(h)[:, None], out=None if rows is None else X)
+            block = X.T @ X
+            block.ravel()[:: len(block) + 1] += np.float32(damping) * block.diagonal() + np.finfo(np.float32).tiny
+            return np.asarray(block)
+
+        return Blocks.of(self.features, whole, self.problem.n_classes, self.problem.fit_intercept)
+
+
+def is_uneven(problem: Problem) -> bool:
+    """Tell whether a quarter of the columns have values that stand out, which rows that are drawn may miss."""
+    rows, total = problem.rows, float(problem.weights.sum())
+    largest = np.maximum(np.abs(rows.low), np.abs(rows.high))[problem.free]
+    size = problem.magnitudes[problem.free] / total  # |x| on average, or its root mean square
+    return bool(len(size) and np.quantile(largest / size, 0.75) > STANDS_OUT)
+
+
+class Turns:
+    """A step in the making: proximal and face steps in turns, each added to the step where it lowers the expansion."""
+
+    def __init__(self, classes: Classes, quadratic: Quadratic, damping: float) -> None:
+        self.classes, self.quadratic, self.problem = classes, quadratic, classes.problem
+        self.proba = RowArray.combine(_single, quadratic.point.at.proba)
+        self.blocks = classes.blocks_at(self.proba, damping)
+        self.shifts: Shifts | None = None  # of the first face
+        self.penalty = quadratic.penalty.over(classes.features)
+
+    @property
+    def at(self) -> np.ndarray:
+        """Where the step leads to, (n_classes, q)."""
+        return np.asarray((self.quadratic.point.coef + self.quadratic.direction)[:, self.classes.features])
+
+    def violation(self) -> float:
+        """Return the largest KKT violation at the end of the step."""
+        quadratic = self.quadratic
         return quadratic.penalty.kkt_violation(quadratic.point.coef + quadratic.direction, -quadratic.gradient)
 
-    def _add_proximal_step(self, blocks: Blocks, quadratic: Quadratic, wanted: float) -> None:
-        features = self.features
-        at = (quadratic.point.coef + quadratic.direction)[:, features]
-        penalty = quadratic.penalty.over(features)
-        own, intercept_step = (blocks.grouped_step if penalty.is_grouped else blocks.proximal_step)(
-            penalty, at, quadratic.gradient[:, features], quadratic.intercept_gradient, 0.3 * wanted
+    def add_proximal_step(self, wanted: float) -> None:
+        """Add each class's own minimiser."""
+        blocks = self.blocks
+        gradient = self.quadratic.gradient[:, self.classes.features]
+        own, intercept_step = (blocks.grouped_step if self.penalty.is_grouped else blocks.proximal_step)(
+            self.penalty, self.at, gradient, self.quadratic.intercept_gradient, 0.3 * wanted
         )
-        direction = np.zeros_like(quadratic.direction)
-        direction[:, features] = own
-        quadratic.add(direction, intercept_step - intercept_step.mean())
+        self._add(own, intercept_step)
 
-    def _add_face_step(self, blocks: Blocks, quadratic: Quadratic) -> bool:
+    def add_face_step(self) -> bool:
         """Add the Newton step on the face, cut off where an L1 norm's signs would change; tell whether it moved.
 
         Columns that depend on each other leave a face directions without curvature, along which a step would change
         every sign. A ridge keeps it short: the step minimises the expansion and ridge / 2 |d|^2 in units of the blocks'
         diagonals (a proximal point, Rockafellar 1976). It follows what becomes of the steps.
         """
-        features, problem = self.features, self.problem
-        at = (quadratic.point.coef + quadratic.direction)[:, features]
-        penalty = quadratic.penalty.over(features)
-        face, l2 = penalty.support(at), np.array(np.broadcast_to(penalty.l2, len(features)), dtype=np.float64)
+        classes, problem, penalty, at = self.classes, self.problem, self.penalty, self.at
+        face, l2 = penalty.support(at), np.array(np.broadcast_to(penalty.l2, at.shape[1]), dtype=np.float64)
         # Of a group the norm's own Hessian is l1 / |w| (I - u u') with u = w / |w|; an L1 norm has none.
-        norm = np.maximum(penalty.sizes(at), np.finfo(float).tiny)
+        norm = np.where(face, penalty.sizes(at), 1.0)
         bend = np.where(face.any(axis=0), penalty.l1 / norm[0], 0.0) if penalty.is_grouped else 0.0 * l2
-        ridge = self.ridge * blocks.matrices.diagonal(axis1=1, axis2=2)
-        precondition = blocks.preconditioner(face, np.append(l2 + bend, 0.0) + ridge, problem.rows.n_threads)
-        slope = quadratic.gradient[:, features] + penalty.gradient(at) + penalty.l1 * at / norm
-        target = -np.column_stack([slope * face, quadratic.intercept_gradient])
+        ridge = classes.ridge * self.blocks.diagonal
+        precondition = self._preconditioner(face, l2 + bend + ridge[:, :-1])
+        slope = self.quadratic.gradient[:, classes.features] + penalty.gradient(at) + penalty.l1 * at / norm
+        target = -np.column_stack([slope * face, self.quadratic.intercept_gradient])
 
         def curve(v: np.ndarray) -> np.ndarray:
-            W = np.zeros_like(quadratic.direction)
-            W[:, features] = v[:, :-1]
-            product, sums = problem.rows.hessian_product(quadratic.point.at.proba, problem.weights, W, v[:, -1])
+            W = np.zeros_like(self.quadratic.direction)
+            W[:, classes.features] = v[:, :-1]
+            product, sums = problem.rows.hessian_product(self.proba, problem.weights, W, v[:, -1])
             along = (at * v[:, :-1]).sum(axis=0) / norm[0] ** 2 if penalty.is_grouped else 0.0
-            own = (product[:, features] + l2 * v[:, :-1] + bend * (v[:, :-1] - at * along)) * face
+            own = (product[:, classes.features] + l2 * v[:, :-1] + bend * (v[:, :-1] - at * along)) * face
             return np.asarray(np.column_stack([own, sums * problem.fit_intercept]) + ridge * v)
 
         found = _conjugate_gradient(curve, precondition, target)
         moved = at + found[:, :-1]
         leaves = face & (moved * at <= 0.0) & (not penalty.is_grouped)
-        direction = np.zeros_like(quadratic.direction)
-        direction[:, features] = np.where(leaves, 0.0, moved) - at
-        share = quadratic.add(direction, found[:, -1] - found[:, -1].mean())
+        share = self._add(np.where(leaves, 0.0, moved) - at, found[:, -1])
         if share < 1.0:
-            self.ridge = min(MOST_RIDGE, RIDGE_RATIO * self.ridge)
+            classes.ridge = min(MOST_RIDGE, RIDGE_RATIO * classes.ridge)
         elif np.count_nonzero(leaves) <= STAYING * np.count_nonzero(face):
-            self.ridge = max(LEAST_RIDGE, self.ridge / RIDGE_RATIO)
+            classes.ridge = max(LEAST_RIDGE, classes.ridge / RIDGE_RATIO)
         return share > 0.0
+
+    def _preconditioner(self, face: np.ndarray, added: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the product with what stands for the inverse on a face."""
+        n_threads = self.problem.rows.n_threads
+        on_face = self.blocks.on_face(face, added, n_threads)
+        shifts = self.shifts = self.shifts or self._shifts(face, added)
+
+        def solve(v: np.ndarray) -> np.ndarray:
+            found = on_face(v)
+            if shifts is not None:
+                found[:, :-1] += shifts.solve(v[:, :-1], face)
+            return found
+
+        return solve
+
+    def _shifts(self, face: np.ndarray, added: np.ndarray) -> Shifts | None:
+        classes, weights = self.classes, self.problem.weights
+        p = np.asarray(self.proba)
+        importance = (1.0 - (p * p).sum(axis=1)) * weights * classes.lengths
+        rows, factor = sample(importance.astype(np.float32), classes.n_drawn)
+        some = slice(None) if rows is None else rows
+        c = (weights[some] * factor).astype(np.float32)
+        return Shifts.of(classes.X[some, :-1], p[some], c, face, added, self.problem.rows.n_threads)
+
+    def _add(self, own: np.ndarray, intercept_step: np.ndarray) -> float:
+        """Add a step over the columns that may move; return which share of it."""
+        direction = np.zeros_like(self.quadratic.direction)
+        direction[:, self.classes.features] = own
+        return self.quadratic.add(direction, intercept_step - intercept_step.mean())
+
+
+def _single(p: np.ndarray) -> np.ndarray:
+    found: np.ndarray = arrays.cast(p, np.float32)
+    return found
 
 
 def _conjugate_gradient(

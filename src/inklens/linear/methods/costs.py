@@ -29,7 +29,7 @@ SPARSE_EDGES = 4e-9, 2e-10  # seconds of an entry of those of sparse rows, and o
 SPARSE_EDGE = 2e-9  # and of an entry where there is one pair
 EDGE = 3e-9  # seconds of a row for each pair of classes
 VISIT = 1e-9  # seconds of a value and lane in coordinate descent by columns (`column_descent.c`)
-CLASS_PASS = 1e-10  # seconds of a multiply-add of a round by classes, blocks and factors included
+CLASS_SWEEPS, CLASS_CALL, TURN_CALL = 20, 5e-5, 1e-3  # sweeps over a block, seconds of Python for each, of a turn
 GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, and of each gradient that it moves
 EXACT_ROW = 2.5e-8  # seconds of a row in a pass in float64, beyond one in float32
 FACTOR = 45e9  # of Cholesky factors in float32
@@ -118,11 +118,21 @@ def column_step_seconds(n_values: int, n_classes: int, n_sweeps: float) -> float
     return n_sweeps * n_values * lanes(n_classes) * VISIT
 
 
-def class_step_seconds(problem: Problem, n_passes: float, n_visits: float = 0.0) -> float:
-    """Return the seconds of such a step by classes, of so many passes and, under groups, visits of features."""
-    n_columns = int(problem.free.sum())
-    visits = n_visits * n_columns * (GROUP_VISIT + GROUP_ENTRY * n_columns * problem.n_classes)
-    return n_passes * 2.0 * problem.rows.cost(problem.n_classes) * CLASS_PASS + visits
+def class_step_seconds(problem: Problem, n_rows: float, n_products: float, n_turns: float) -> float:
+    """Return the seconds of such a step by classes: blocks of drawn rows, then turns of sweeps, factors and products.
+
+    Under groups the sweeps of a turn visit one feature after the other.
+    """
+    n_columns, n_classes = int(problem.free.sum()), problem.n_classes
+    blocks = gram_seconds(problem, min(n_rows, problem.rows.n_samples), n_columns, n_classes, dense=True)
+    turn = (
+        TURN_CALL
+        + n_classes * (CLASS_SWEEPS * n_columns**2 / PAIR_GRAM + CLASS_CALL)
+        + factor_seconds(n_columns, n_classes)
+    )
+    if problem.penalty.is_grouped:
+        turn += CLASS_SWEEPS * n_columns * (GROUP_VISIT + GROUP_ENTRY * n_columns * n_classes)
+    return blocks + n_turns * turn + n_products * product_seconds(problem)
 
 
 def row_space_seconds(problem: Problem) -> float:

@@ -11,7 +11,17 @@ from inklens.linear.kernels.backend import FaceFactor
 from inklens.linear.kernels.choice import backend_of
 
 RELATIVE_RIDGE = 1e-5  # of the diagonal, added before a factor is taken: float32's rounding must not make it indefinite
+RIDGES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the diagonal: sampled rows leave a matrix indefinite
 MAX_CHANGED_SHARE = 1 / 32  # of its coordinates by which a face may differ from the one whose factor solves it
+
+
+def regular_factor(matrix: np.ndarray, active: np.ndarray, ridge: np.ndarray, n_threads: int) -> FaceFactor:
+    """Return the Cholesky factor of a matrix (float32) over `active` + ridge; a ridge grows until there is one."""
+    diagonal = matrix.diagonal()[active].astype(np.float64)
+    shares = (*RIDGES, float(len(active)))  # the last one outweighs all other entries
+    backend = backend_of(matrix)
+    factors = (backend.factor_face(matrix, active, ridge + share * diagonal, n_threads=n_threads) for share in shares)
+    return next(factor for factor in factors if factor is not None)
 
 
 class Factor(NamedTuple):

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from inklens.linear.methods import costs, direct, sampling, thresholded
-from inklens.linear.methods.classes import PASSES, Classes
+from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.interior import PROXIMAL_THEN_INTERIOR
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON, matrix_seconds, proximal_newton
-from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import of_one_row
 from inklens.linear.problem.problem import Problem
 
@@ -47,13 +46,11 @@ def _round_seconds(problem: Problem, n_pairs: int) -> float:
 
 
 def _seconds_by_classes(problem: Problem) -> float:
-    """Return the seconds of a round without a matrix over all pairs, of many classes; infinite where there is none."""
+    """Return the seconds of a round without a matrix over all pairs; infinite where there is none."""
     classes = Classes.of(problem)
     if classes is None:
         return math.inf
-    everything = Pairs(*np.nonzero(np.broadcast_to(problem.free, (problem.n_classes, len(problem.free)))))
-    others = costs.ROUND_CALL + costs.round_seconds(problem) + PASSES * costs.PRODUCT_CALL
-    return others + classes.seconds(everything, is_far=False)
+    return costs.ROUND_CALL + costs.round_seconds(problem) + classes.step_seconds(is_far=False)
 
 
 def has_room(problem: Problem) -> bool:

@@ -17,6 +17,7 @@ from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import FaceFactor
 from inklens.linear.kernels.choice import backend_of
 from inklens.linear.methods import costs
+from inklens.linear.methods.faces import regular_factor
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.drawing import sample
 from inklens.linear.rows.row_arrays import RowArray
@@ -38,16 +39,6 @@ RELATIVE_RIDGE = np.float32(1e-6)  # on a block's diagonal: float32 cannot facto
 INTERCEPT_RIDGE = 1e-3  # on the intercept's and the spare diagonals, relatively; the intercepts' gauge is singular
 MIN_ENTRIES_FOR_THREADS = 1_000_000  # of the factors, below which one thread solves
 SUBSAMPLE_ACCURACY = 0.03  # of solutions with the rows that stand for all
-SHARED_RIDGES = (
-    0.0,
-    1e-6,
-    1e-5,
-    1e-4,
-    1e-3,
-    1e-2,
-    1e-1,
-    1.0,
-)  # on a diagonal of ones; sampled rows leave it indefinite
 STALE_RATIO = 2.0  # of conjugate gradient steps to those of a preconditioner's first use, from which it is built anew
 
 
@@ -283,7 +274,7 @@ def heaviest(problem: Problem, vector: np.ndarray, proba: RowArray, n_wanted: in
     """Return the problem on about so many rows, drawn by what they weigh in the Hessian, and their probabilities."""
     importance = RowArray.combine(largest_spread, proba, problem.weights)
     if problem.rows.reads_quickly:
-        importance = RowArray.combine(np.multiply, importance, np.broadcast_to(_lengths(problem), len(proba)))
+        importance = RowArray.combine(np.multiply, importance, np.broadcast_to(lengths(problem), len(proba)))
     rows, factor = importance.sample(n_wanted)
     rows = np.arange(len(proba)) if rows is None else rows
     small = problem.over(rows, problem.rows.take(rows), problem.weights[rows] * factor)
@@ -338,15 +329,8 @@ def build_shared(problem: Problem, proba: np.ndarray) -> SharedMetric:
     units = 1.0 / np.sqrt(np.maximum(own + ridge, 1e-3 * mean))
     n_threads = problem.rows.n_threads if M.size > MIN_ENTRIES_FOR_THREADS else 1
     head = np.append(columns, problem.rows.n_features)
-    return SharedMetric(_factor_of(M, n_threads), head, units, tail, tail_inverse, n_threads)
-
-
-def _factor_of(M: np.ndarray, n_threads: int) -> FaceFactor:
-    """Return the Cholesky factor of a matrix with a diagonal of ones; a ridge grows until there is one."""
-    single, every = M.astype(np.float32), np.arange(len(M))
-    ridges = (*SHARED_RIDGES, float(len(M)))  # the last one outweighs all other entries
-    factors = (backend_of(single).factor_face(single, every, np.full(len(M), r), n_threads=n_threads) for r in ridges)
-    return next(factor for factor in factors if factor is not None)
+    factor = regular_factor(M.astype(np.float32), np.arange(q), np.zeros(q), n_threads)
+    return SharedMetric(factor, head, units, tail, tail_inverse, n_threads)
 
 
 def _curvature(problem: Problem, proba: np.ndarray) -> np.ndarray:
@@ -375,7 +359,7 @@ def _grams(
     """Return [X 1]' diag(h_k) [X 1] over some columns and important rows, lower triangles with room for factors."""
     q, n_matrices = len(columns) + 1, curvature.shape[1]
     n_wanted = n_rows or n_gram_rows(problem, q, n_matrices)
-    rows, factor = sample(importance if n_wanted >= len(importance) else importance * _lengths(problem), n_wanted)
+    rows, factor = sample(importance if n_wanted >= len(importance) else importance * lengths(problem), n_wanted)
     used = curvature if rows is None else curvature[rows] * factor[:, None]
     grams = np.zeros((n_matrices, -(-q // 4) * 4, -(-q // 16) * 16), dtype=np.float32)
     problem.rows.add_class_grams(columns, rows, used, grams)
@@ -391,7 +375,7 @@ def n_gram_rows(problem: Problem, size: int, n_matrices: int) -> int:
     return n_samples if wanted > 0.5 * n_samples else int(wanted)  # all: no chance, and no copy
 
 
-def _lengths(problem: Problem) -> np.ndarray:
+def lengths(problem: Problem) -> np.ndarray:
     """Return |x_i|^2 in units of its mean, (n_samples,), or 1 where rows are about as long as each other.
 
     A rare pixel that was standardised has values of 50 or more: without the rows that hold them it has no curvature.
