@@ -375,9 +375,11 @@ def test_a_search_ends_when_its_digit_is_gone(searching):
 def test_what_cannot_be_proven_is_searched_and_said_to_be(searching):
     assert searching.page.locator(".big-number").is_hidden()
     assert searching.page.get_by_role("button", name="Search for a small change").is_visible()
+    tools = searching.page.locator(".tools")
+    where = tools.bounding_box()
     ask(searching, "9")
-    searching.wait("app.ghost.value !== null")
-    searching.forgive()  # a note came with what was asked for, perhaps late
+    searching.wait("app.ghost.value !== null && app.note.value !== ''")
+    assert tools.bounding_box()["y"] == where["y"]  # what is said under the pad had its room before
     said = searching.page.locator(".proof").inner_text()
     assert "not proven" in said
     assert "No smaller change exists" not in searching.page.locator("body").inner_text()

@@ -58,8 +58,8 @@ export class App {
     this.chosen = signal(null);
     /** Ink that a flip or a hint would change, shown over the pad: { change, flipped, cost, target } or null. */
     this.ghost = signal(null);
-    /** A line under the pad, where the hand is: what the open view has to say of the drawing. */
-    this.note = signal('');
+    /** A line under the pad, where the hand is: what the open view has to say of the drawing; null takes its room away. */
+    this.note = signal(null);
     /** Whether the answer is covered, as while somebody guesses it. */
     this.covered = signal(false);
     /** Class that a flip is asked for, by index; null: the nearest. */

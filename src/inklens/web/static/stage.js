@@ -21,8 +21,8 @@ export function mountStage(root, app) {
   note.className = 'note';
   root.replaceChildren(board, note, tools, answer);
   effect(() => {
-    note.textContent = app.note.value;
-    note.hidden = app.note.value === '';
+    note.textContent = app.note.value ?? '';
+    note.hidden = app.note.value === null; // with nothing to say it keeps its room, or what is below would jump
   });
   mountBoard(board, app);
   const hand = computed(() => {

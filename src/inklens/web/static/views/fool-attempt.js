@@ -57,7 +57,7 @@ export function mountAttempt(root, app, fooling) {
   ];
   return () => {
     ends.forEach((end) => end());
-    app.note.value = '';
+    app.note.value = null;
   };
 }
 
