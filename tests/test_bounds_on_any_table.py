@@ -197,6 +197,14 @@ def test_a_solution_of_the_model_uses_no_column_for_all_classes():
     assert not (W != 0.0).all(axis=0).any()
 
 
+def blocks_of(whole, has_intercept):
+    """Return the blocks of matrices (n_classes, q + 1, q + 1), the intercept last."""
+    n_classes, q = len(whole), whole.shape[1] - 1
+    return Blocks.of(
+        np.arange(q), lambda k: (whole[k, :q, :q], whole[k, :q, q], whole[k, q, q]), n_classes, has_intercept
+    )
+
+
 @pytest.mark.parametrize("has_intercept", [True, False])
 @pytest.mark.parametrize("penalty", [GroupLasso(1.5, 0.0), GroupLasso(1.0, 0.5)], ids=["group", "group_ridge"])
 def test_a_grouped_step_of_blocks_is_their_minimum(penalty, has_intercept):
@@ -204,7 +212,7 @@ def test_a_grouped_step_of_blocks_is_their_minimum(penalty, has_intercept):
     n_classes, q = 4, 6
     X = rng.normal(size=(n_classes, 30, q + 1))
     whole = np.einsum("kij,kil->kjl", X, X)
-    blocks = Blocks.of(np.arange(q), whole.__getitem__, n_classes, has_intercept)
+    blocks = blocks_of(whole, has_intercept)
     coef = rng.normal(size=(n_classes, q)) * (rng.random(q) < 0.5)
     gradient, sums = 3.0 * rng.normal(size=(n_classes, q)), has_intercept * rng.normal(size=n_classes)
     step, shift = blocks.grouped_step(penalty, coef, gradient, sums, 1e-9)
@@ -223,7 +231,7 @@ def test_blocks_on_a_face_are_inverted(q, has_intercept):
     X = rng.normal(size=(n_classes, 3 * q, q + 1))
     whole, face, added = np.einsum("kij,kil->kjl", X, X), rng.random((n_classes, q)) < 0.6, rng.random((n_classes, q))
     face[1] = False  # a class of which nothing is in use
-    solve = Blocks.of(np.arange(q), whole.__getitem__, n_classes, has_intercept).on_face(face, added, 1)
+    solve = blocks_of(whole, has_intercept).on_face(face, added, 1)
     v = rng.normal(size=(n_classes, q + 1)) * np.column_stack([face, np.full(n_classes, has_intercept)])
     found = solve(v)
     for k in range(n_classes):

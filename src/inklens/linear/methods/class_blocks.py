@@ -37,18 +37,21 @@ class Blocks:
 
     @classmethod
     def of(
-        cls, features: np.ndarray, whole: Callable[[int], np.ndarray], n_classes: int, has_intercept: bool
+        cls,
+        features: np.ndarray,
+        block: Callable[[int], tuple[np.ndarray, np.ndarray, float]],
+        n_classes: int,
+        has_intercept: bool,
     ) -> "Blocks":
-        """Return the blocks; `whole(k)` is that of a class, (q + 1, q + 1), the intercept last."""
+        """Return them; `block(k)` is that of a class (q, q), with its border (q,) to the intercept and the corner."""
         q = len(features)
         matrices, border = np.empty((n_classes, q, q), dtype=np.float32), np.zeros((n_classes, q))
         corner = np.ones(n_classes)
         for k in range(n_classes):
             deadline.check()
-            block = whole(k)
-            own = block[:q, :q]
+            own, beside, of_intercept = block(k)
             if has_intercept:
-                border[k], corner[k] = block[:q, q], block[q, q]
+                border[k], corner[k] = beside, of_intercept
                 own = own - np.outer(border[k] / corner[k], border[k])
             matrices[k] = own
         return cls(features, matrices, border, corner, has_intercept)

@@ -59,7 +59,7 @@ class Classes:
 
     def __init__(self, problem: Problem) -> None:
         self.problem, self.ridge = problem, FIRST_RIDGE
-        self.drawn: Drawn | None = None
+        self.held: Drawn | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> "Classes | None":
@@ -76,20 +76,25 @@ class Classes:
         return np.flatnonzero(self.problem.free)
 
     @cached_property
-    def X(self) -> np.ndarray:
-        """Their values and ones, (n_samples, q + 1) float32."""
-        values = self.problem.rows.dense(self.features)
-        return np.column_stack([values, np.ones(len(values), dtype=np.float32)])
+    def _all_rows(self) -> np.ndarray:
+        return self._values(None)
+
+    def _values(self, rows: np.ndarray | None) -> np.ndarray:
+        every = len(self.features) == self.problem.rows.n_features
+        return self.problem.rows.dense(None if every else self.features, rows)
+
+    def drawn(self, importance: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Return drawn rows over the columns that may move, (n_rows, q) float32, their numbers, and their weights.
+
+        Where all are drawn, their numbers are None, and others hold them as well; else they may be written to.
+        """
+        rows, factor = sample(importance * self.lengths, ROWS_PER_COLUMN * (len(self.features) + 1))
+        return self._all_rows if rows is None else self._values(rows), rows, factor
 
     @cached_property
     def lengths(self) -> np.ndarray:
         """What makes rows weigh more where blocks are drawn."""
         return lengths(self.problem)
-
-    @property
-    def n_drawn(self) -> int:
-        """How many rows stand for all."""
-        return ROWS_PER_COLUMN * (len(self.features) + 1)
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long a matrix may take for a step to be worth it."""
@@ -98,7 +103,7 @@ class Classes:
     def step_seconds(self, *, is_far: bool) -> float:
         """Return about how long a step takes."""
         n_products, n_turns = (FAR_PRODUCTS, FAR_TURNS) if is_far else (PRODUCTS, MAX_TURNS)
-        return costs.class_step_seconds(self.problem, self.n_drawn, n_products, n_turns)
+        return costs.class_step_seconds(self.problem, ROWS_PER_COLUMN * (len(self.features) + 1), n_products, n_turns)
 
     def step(self, penalty: Penalty, point: Point, asked: Asked) -> Step:
         """Return a step from a point."""
@@ -115,24 +120,25 @@ class Classes:
     def blocks_at(self, proba: RowArray, damping: float) -> Blocks:
         """Return the blocks at probabilities, or those drawn for others where little has changed."""
         spread = RowArray.combine(sampling.spread, proba, self.problem.weights)
-        curvature, drawn = np.asarray(spread), self.drawn
-        if drawn is None or drawn.damping != damping or drawn.is_changed(curvature):
-            self.drawn = drawn = None  # the next want its memory
-            self.drawn = drawn = Drawn(self._blocks(curvature, damping), curvature, damping)
+        curvature, held = np.asarray(spread), self.held
+        if held is None or held.damping != damping or held.is_changed(curvature):
+            self.held = held = None  # the next want its memory
+            self.held = held = Drawn(self._blocks(curvature, damping), curvature, damping)
         exact = self.problem.rows.transpose_product(spread, squared=True)[:, self.features]
-        drawn.blocks.raise_diagonal((1.0 + damping) * exact)
-        return drawn.blocks
+        held.blocks.raise_diagonal((1.0 + damping) * exact)
+        return held.blocks
 
     def _blocks(self, curvature: np.ndarray, damping: float) -> Blocks:
-        def whole(k: int) -> np.ndarray:
-            rows, factor = sample(curvature[:, k] * self.lengths, self.n_drawn)
-            X, h = (self.X, curvature[:, k]) if rows is None else (self.X[rows], curvature[rows, k] * factor)
-            X = np.multiply(X, np.sqrt(h)[:, None], out=None if rows is None else X)
-            block = X.T @ X
-            block.ravel()[:: len(block) + 1] += np.float32(damping) * block.diagonal() + np.finfo(np.float32).tiny
-            return np.asarray(block)
+        def block(k: int) -> tuple[np.ndarray, np.ndarray, float]:
+            X, rows, factor = self.drawn(curvature[:, k])
+            h = curvature[:, k] if rows is None else curvature[rows, k] * factor
+            root = np.sqrt(h)
+            X = np.multiply(X, root[:, None], out=None if rows is None else X)
+            own, least = X.T @ X, np.finfo(np.float32).tiny
+            own.ravel()[:: len(own) + 1] += np.float32(damping) * own.diagonal() + least
+            return own, X.T @ root, (1.0 + damping) * float(h.sum()) + float(least)
 
-        return Blocks.of(self.features, whole, self.problem.n_classes, self.problem.fit_intercept)
+        return Blocks.of(self.features, block, self.problem.n_classes, self.problem.fit_intercept)
 
 
 def is_uneven(problem: Problem) -> bool:
@@ -222,13 +228,11 @@ class Turns:
         return solve
 
     def _shifts(self, face: np.ndarray, added: np.ndarray) -> Shifts | None:
-        classes, weights = self.classes, self.problem.weights
-        p = np.asarray(self.proba)
-        importance = (1.0 - (p * p).sum(axis=1)) * weights * classes.lengths
-        rows, factor = sample(importance.astype(np.float32), classes.n_drawn)
-        some = slice(None) if rows is None else rows
-        c = (weights[some] * factor).astype(np.float32)
-        return Shifts.of(classes.X[some, :-1], p[some], c, face, added, self.problem.rows.n_threads)
+        p, weights = np.asarray(self.proba), self.problem.weights
+        X, rows, factor = self.classes.drawn(((1.0 - (p * p).sum(axis=1)) * weights).astype(np.float32))
+        p, weights = (p, weights) if rows is None else (p[rows], weights[rows])
+        c = (weights * factor).astype(np.float32)
+        return Shifts.of(X, p, c, face, added, self.problem.rows.n_threads)
 
     def _add(self, own: np.ndarray, intercept_step: np.ndarray) -> float:
         """Add a step over the columns that may move; return which share of it."""
