@@ -29,7 +29,7 @@ MIN_CLASSES = 3  # two share their curvature: one matrix serves both
 MIN_UNEVEN_CLASSES = 16  # where few rows carry most of a column: drawn ones miss it, and steps are cut short
 STANDS_OUT = 10.0  # times a column's size: 3 to 8 in numbers, images and embeddings, 20 and more in pixels and counts
 MAX_COLUMNS = 1500  # of a block
-ROWS_PER_COLUMN = 4  # drawn for each class's block, and for moves of all classes alike
+ROWS_PER_COLUMN, SHIFT_ROWS_PER_COLUMN = 4, 2  # drawn for each class's block, and for moves of all classes alike
 CHANGED_SHARE = 0.3  # of the curvature of all rows and classes, from which blocks are made anew
 FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-3, 1e-5, 1.0  # on the diagonal of a face, in units of its own
 RIDGE_RATIO = 3.0  # by which it grows after a step that was cut short, and falls after one that stays on its face
@@ -83,12 +83,12 @@ class Classes:
         every = len(self.features) == self.problem.rows.n_features
         return self.problem.rows.dense(None if every else self.features, rows)
 
-    def drawn(self, importance: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    def drawn(self, importance: np.ndarray, per_column: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         """Return drawn rows over the columns that may move, (n_rows, q) float32, their numbers, and their weights.
 
         Where all are drawn, their numbers are None, and others hold them as well; else they may be written to.
         """
-        rows, factor = sample(importance * self.lengths, ROWS_PER_COLUMN * (len(self.features) + 1))
+        rows, factor = sample(importance * self.lengths, per_column * (len(self.features) + 1))
         return self._all_rows if rows is None else self._values(rows), rows, factor
 
     @cached_property
@@ -130,7 +130,7 @@ class Classes:
 
     def _blocks(self, curvature: np.ndarray, damping: float) -> Blocks:
         def block(k: int) -> tuple[np.ndarray, np.ndarray, float]:
-            X, rows, factor = self.drawn(curvature[:, k])
+            X, rows, factor = self.drawn(curvature[:, k], ROWS_PER_COLUMN)
             h = curvature[:, k] if rows is None else curvature[rows, k] * factor
             root = np.sqrt(h)
             X = np.multiply(X, root[:, None], out=None if rows is None else X)
@@ -229,7 +229,8 @@ class Turns:
 
     def _shifts(self, face: np.ndarray, added: np.ndarray) -> Shifts | None:
         p, weights = np.asarray(self.proba), self.problem.weights
-        X, rows, factor = self.classes.drawn(((1.0 - (p * p).sum(axis=1)) * weights).astype(np.float32))
+        importance = ((1.0 - (p * p).sum(axis=1)) * weights).astype(np.float32)
+        X, rows, factor = self.classes.drawn(importance, SHIFT_ROWS_PER_COLUMN)
         p, weights = (p, weights) if rows is None else (p[rows], weights[rows])
         c = (weights * factor).astype(np.float32)
         return Shifts.of(X, p, c, face, added, self.problem.rows.n_threads)
