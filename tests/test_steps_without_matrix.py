@@ -290,6 +290,22 @@ def test_the_ridge_of_faces_follows_their_steps(monkeypatch, share):
     assert (classes.ridge > before) == (share < 1.0)
 
 
+@pytest.mark.parametrize("penalty", PENALTIES[2:], ids=NAMES[2:])
+def test_groups_that_are_out_of_use_leave_the_others_their_face(penalty):
+    """The norm of a group that is 0 has no direction, and is no part of the face."""
+    problem = many_columns(1_000)
+    point = Point.of(problem, np.zeros((5, 40)), np.zeros(5), np.float64)
+    problem = problem.under(penalty.scaled(float(np.median(penalty.threshold_ratio(-point.at.gradient)))))
+    turns = Turns(Classes(problem), Quadratic(problem, problem.penalty, point), 0.0)
+    turns.add_proximal_step(1e-2)
+    used = turns.at.any(axis=0)
+    before = turns.quadratic.predicted_decrease()
+    assert 0 < np.count_nonzero(used) < 40
+    assert turns.add_face_step()
+    assert turns.quadratic.predicted_decrease() > before
+    np.testing.assert_array_equal(turns.at.any(axis=0), used)
+
+
 def test_moves_of_all_classes_alike_spare_products(monkeypatch):
     """The loss hardly feels them, and blocks within the classes take them to be steep."""
     only(monkeypatch, "classes")

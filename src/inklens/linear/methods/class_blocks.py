@@ -77,14 +77,12 @@ class Blocks:
         self, penalty: Penalty, coef: np.ndarray, gradient: np.ndarray, intercept_gradient: np.ndarray, tolerance: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the minimiser of each class's own quadratic plus penalty, as a step."""
-        q, n_threads = len(self.features), 1
+        q = len(self.features)
         l1, l2 = (np.array(np.broadcast_to(size, q), dtype=np.float64) for size in (penalty.l1, penalty.l2))
         w, slope = coef.copy(), self._eliminated(gradient, intercept_gradient)
         for k, H in enumerate(self.matrices):
             deadline.check()
-            backend_of(H).gram_descent(
-                H, slope[k], w[k], l1, l2, tolerance=tolerance, max_sweeps=CLASS_SWEEPS, n_threads=n_threads
-            )
+            backend_of(H).gram_descent(H, slope[k], w[k], l1, l2, tolerance=tolerance, max_sweeps=CLASS_SWEEPS)
         return w - coef, self.intercept_step(w - coef, intercept_gradient)
 
     def grouped_step(
