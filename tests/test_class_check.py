@@ -266,6 +266,7 @@ def test_a_training_image_made_into_a_photo_is_recognised(row, training):
     assert training.find(seen(encoded(image.resize((420, 420), Image.Resampling.NEAREST), "JPEG"))) == row
 
 
+@pytest.mark.slow
 def test_digits_of_ones_own_are_no_training_images(training):
     for i in range(20):
         assert training.find(seen(jpeg(wobbly(LABELS[i % 10], np.random.default_rng(i))))) is None

@@ -297,6 +297,7 @@ def test_a_reader_that_left_is_no_traceback(model):
     assert "Exception" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_lost_output_is_an_error(model):
     with Path("/dev/full").open("w") as full:
@@ -377,6 +378,7 @@ def test_a_signal_ends_with_its_code_and_leaves_nothing_half_written(number, cod
         DigitReader.load(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_poor_environment_is_enough(model, picture):
     poor = {"PATH": os.environ["PATH"], "LANG": "C", "NO_COLOR": "1", "COLUMNS": "20", "HOME": "/nonexistent"}
     done = run("read", "--model", model[0], picture, fresh=True, env=poor)
@@ -387,6 +389,7 @@ def test_a_poor_environment_is_enough(model, picture):
 ILL_SET = {"HOME": "/proc/1", "SOURCE_DATE_EPOCH": "abc", "NUMPY_MADVISE_HUGEPAGE": "much", "MPLBACKEND": "nonsense"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing can be written into /proc")
 def test_settings_that_are_broken_are_nobodys_concern(model, tmp_path):
     """No byte of a figure depends on them, and nothing is said of them: of nonsense, nor of what is no text."""
@@ -398,6 +401,7 @@ def test_settings_that_are_broken_are_nobodys_concern(model, tmp_path):
     assert (tmp_path / "drawn.svg").read_bytes() == (tmp_path / "usual.svg").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing can be written into /proc")
 def test_without_any_folder_to_write_to_a_figure_is_refused_with_the_remedy(model, tmp_path):
     code = (
@@ -461,6 +465,7 @@ def test_what_a_library_says_of_too_little_memory_is_told(said, words, monkeypat
     assert ("use fewer rows" in err) == (";" not in said), "what to do, once"
 
 
+@pytest.mark.slow
 def test_odd_file_names_are_handled(model, picture, tmp_path):
     names = [os.fsencode(name) for name in ("-rf.png", "two\nlines.png", "ünï.png", "x" * 250 + ".png")] + [
         b"\xff\xfe.png"
@@ -525,6 +530,7 @@ def test_importing_the_command_line_twice_in_one_process_is_harmless(capsys):
     assert capsys.readouterr().out.startswith("inklens ")
 
 
+@pytest.mark.slow
 def test_pictures_arrive_through_a_pipe_of_bytes(model):
     buffer = io.BytesIO()
     Image.new("L", (50, 50), 255).save(buffer, "PNG")

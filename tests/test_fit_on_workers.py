@@ -100,6 +100,7 @@ def test_it_tells_how_it_gets_on(client):
     assert all(word in told[-1] for word in ("passes", "rows/s", "objective", "bound", "MB"))
 
 
+@pytest.mark.slow
 def test_workers_may_leave_and_come():
     own, once = cluster.InProcess(2), iter([1])
 
@@ -190,6 +191,7 @@ def test_the_command_survives_a_worker_that_is_killed(moment, client, tmp_path, 
     np.testing.assert_array_equal(DigitReader.load(tmp_path / "m.inklens").coef, expected)
 
 
+@pytest.mark.slow
 def test_the_command_tells_where_one_can_look_on(command, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.cluster.dashboard", lambda client: "http://127.0.0.1:8787/status")
     monkeypatch.setattr("inklens.cli.output.LOG_SECONDS", 0.0)

@@ -481,6 +481,7 @@ def test_what_cannot_be_put_in_changes_nothing(tmp_path, model, pictures):
     assert before == {path: path.read_bytes() for path in work.folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_beginning_that_was_cut_off_goes_on(tmp_path, model, pictures, monkeypatch):
     """On a full disk `work.json`, written last, is missing; the same call again, with room, is a whole homework."""
     for last in ("model.inklens", "answers.md", "page.html", "work.json"):
@@ -604,6 +605,7 @@ def test_the_command_from_first_photo_to_hand_in(tmp_path, model, pictures):
     assert replace(work, name="x").members == work.members
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_guess_is_asked_before_the_answer_is_told(tmp_path, model, pictures, monkeypatch):
     monkeypatch.setattr("inklens.cli.homework._on_terminal", lambda: True)
     new, told = ["homework", "new", str(tmp_path / "hw")], []
@@ -627,6 +629,7 @@ def test_on_a_terminal_the_guess_is_asked_before_the_answer_is_told(tmp_path, mo
     assert (tmp_path / "ada.inkwork").exists()
 
 
+@pytest.mark.slow
 def test_scripts_give_both_photos_at_once_and_hand_in_what_there_is(tmp_path, pictures):
     one, two = pictures
     begun = run("homework", "new", "hw", "--name", "Ada", "--photo", one, "--photo", two, "--json", cwd=tmp_path)

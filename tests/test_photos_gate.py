@@ -219,6 +219,7 @@ def rows_of(*kinds):
         return [{**row, "file": place / row["local_file"]} for row in csv.DictReader(file) if row["kind"] in kinds]
 
 
+@pytest.mark.slow
 @with_photos
 def test_real_pages_are_pages_and_signs_of_other_scripts_get_no_answer():
     for row in rows_of("multi"):

@@ -620,6 +620,7 @@ def test_components_are_those_of_scipy(seed, shape, density):
     assert all((labels == component.label).sum() == component.area for component in components)
 
 
+@pytest.mark.slow
 def test_a_damaged_tiff_is_one_line_and_no_word_of_a_library(tmp_path):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8))
     paths = []

@@ -136,6 +136,7 @@ def test_ctrl_c_shows_the_score():
     assert "Traceback" not in stderr
 
 
+@pytest.mark.slow
 def test_it_fits_80_columns_without_colour_in_any_locale(model):
     poor = {"PATH": os.environ["PATH"], "LANG": "C", "NO_COLOR": "1", "HOME": "/nonexistent"}
     done = run("quiz", "--model", model, "--seed", "3", "--rounds", "3", input="\n" * 3, env=poor, fresh=True)

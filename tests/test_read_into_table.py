@@ -134,6 +134,7 @@ def test_every_picture_is_a_row_that_says_what_read_says(begin, scans, reader, t
     assert "blank" in next(row["reasons"] for row in table if row["path"].endswith("blank.png"))
 
 
+@pytest.mark.slow
 def test_rows_are_in_order_of_paths_whatever_the_batches(begin, scans, tmp_path):
     for size in (1, 5, 100):
         begin(scans, table=tmp_path / f"{size}", size=size)

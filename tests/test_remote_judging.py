@@ -156,6 +156,7 @@ def test_a_file_beyond_memory_has_the_same_deviations(tmp_path, monkeypatch):
     np.testing.assert_allclose(curvature(model, rows, Y).sampling, curvature(model, X, Y).sampling, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_parts_that_a_fold_has_nothing_of_are_no_trouble():
     edges = [0, 1, 2, 450, 451, 899, 900]
     parts = [dask.delayed(X[a:b]) for a, b in pairwise(edges)]
@@ -235,6 +236,7 @@ def test_random_numbers_are_normal():
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_workers_get_their_memory_back_whatever_happens(monkeypatch):
     closed = []
     monkeypatch.setattr(RemoteRows, "close", lambda self: closed.append(self.shards.close()))

@@ -128,6 +128,7 @@ def test_a_module_is_small_and_imports_nothing(widget):
     assert not re.search(r"https?:", module)
 
 
+@pytest.mark.slow
 def test_without_anywidget_a_page_says_what_to_install(reader, path, split):
     code = (
         "import sys; sys.modules['anywidget'] = None\n"

@@ -196,6 +196,7 @@ def page(request, chromium, pages):
 class TestInChromium:
     pytestmark = NEEDS_BROWSER
 
+    @pytest.mark.slow
     def test_ten_digits_are_read_as_drawn(self, page):
         answers = {}
         for digit in DIGITS:
@@ -278,6 +279,7 @@ class TestInChromium:
         assert page.evaluate(SHIFTS) < 0.02
         page.context.close()
 
+    @pytest.mark.slow
     def test_a_frame_in_a_notebook_reads(self, chromium, pages):
         page = opened(chromium, pages["frame"])
         frame = page.frames[1]
