@@ -117,6 +117,7 @@ def test_verify_proves_the_bound_of_a_fit_without_a_penalty(side, tmp_path):
     assert document["computed"]["relative_gap"] == pytest.approx(stated["relative_gap"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_max_pixels_is_kept(tmp_path):
     options = ["--l1-ratio", "1", "--group", "--max-pixels", "30", "--tol", "1e-3", "-o", tmp_path / "m.inklens"]
     assert run("fit", *SMALL, *options).returncode == 0

@@ -337,6 +337,7 @@ def test_refuses_other_suffixes_and_unwritable_places(tmp_path):
         maps.save(tmp_path / "file" / "maps.svg")
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_imported():
     import subprocess
 

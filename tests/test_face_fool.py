@@ -174,6 +174,7 @@ def test_a_clearer_win_takes_more_ink(four, reader):
     four.page.get_by_label("It should win").select_option(label="just so")
 
 
+@pytest.mark.slow
 def test_guesses_are_judged_by_the_model_and_counted(face, reader):
     face.open("fool")
     right = 0

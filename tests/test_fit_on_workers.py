@@ -94,6 +94,7 @@ def test_accuracy_counts_the_rows_that_are_right(client):
         assert result.accuracy[half] == (result.reader.predict(X.reshape(-1, 28, 28) / 255) == y).mean()
 
 
+@pytest.mark.slow
 def test_it_tells_how_it_gets_on(client):
     told = []
     far(client, progress=lambda done, total, what: told.append(what))

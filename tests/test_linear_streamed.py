@@ -399,6 +399,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, l1_ratio):
     assert grown[1] <= grown[0] + 8.0, grown
 
 
+@pytest.mark.slow
 def test_very_many_rows_of_a_file_start_on_those_that_stand_for_all(file, monkeypatch):
     monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
     rng = np.random.default_rng(0)

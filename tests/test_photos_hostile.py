@@ -155,6 +155,7 @@ def specks():
     return {"dots": dots, "noise": np.random.default_rng(0).integers(0, 256, (700, 1000), dtype=np.uint8)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", specks())
 def test_specks_are_no_page(kind):
     for many in (True, None, False):

@@ -119,6 +119,7 @@ def test_classes_that_differ_in_case_alone_can_all_be_said(monkeypatch):
         assert terminal.ask(("A", "a", "B", "Q")) == taken
 
 
+@pytest.mark.slow
 def test_ctrl_c_shows_the_score():
     command = [sys.executable, "-u", "-m", "inklens", "quiz", "--seed", "1"]
     process = subprocess.Popen(

@@ -206,6 +206,7 @@ def test_a_run_that_was_killed_is_continued_as_if_it_had_not_been(kept, begin, s
     assert not list(killed.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_written(begin, scans, tmp_path):
     def stop(done, total, what):
         if done >= 2 * SIZE:

@@ -183,6 +183,7 @@ def test_rows_that_are_judged_stay_where_they_are(monkeypatch):
 # ---- what comes here -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_matrix_never_comes_here(monkeypatch):
     """Of 900 rows at most two subsamples are sent at once, whatever is asked."""
     come = []

@@ -373,6 +373,7 @@ def test_lost_weight_is_noticed(inside, monkeypatch):
 # ---- X1, X2, X7, X10: losses -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_keeper_that_is_gone_when_rows_are_read_is_made_again(monkeypatch):
     """As where a worker has lost touch with the scheduler for a while, and comes back without what it kept."""
     own, submitted, n_calls = cluster.InProcess(2), shards.Shards._submitted, [0]
@@ -632,6 +633,7 @@ def test_a_cluster_lost_during_the_last_proof_leaves_the_point(inside, monkeypat
     rows.close()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_no_bit(client, unbroken):
     rows = remote(client)
     victims = list(pids(client).values())
