@@ -232,6 +232,7 @@ def test_a_photo_that_was_stored_again_resized_and_cropped_is_the_same_picture(l
             assert same_picture(seen(photo), seen(taken_again(photo, **how))), how
 
 
+@pytest.mark.slow
 def test_honest_ones_are_different_pictures_though_their_frames_are_alike():
     looks = [(i, seen(jpeg(wobbly("1", np.random.default_rng(i))))) for i in range(30)]
     assert shared_pictures(looks) == []
@@ -571,6 +572,7 @@ def test_platforms_get_the_numbers_that_they_gave(some):
     assert moodle_table(two, {}).splitlines()[2].startswith("Participant 91,Ada Lovelace,")
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_folder_and_its_json(reader, tmp_path):
     few = tmp_path / "few"
     few.mkdir()

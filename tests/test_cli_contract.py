@@ -291,6 +291,7 @@ def test_an_unwritable_folder_gives_one_clear_line(tmp_path):
     clear_error(run("fit", *SMALL, "--tol", "0.1", "-o", tmp_path / "file" / "m.inklens"), 2, "cannot write")
 
 
+@pytest.mark.slow
 def test_a_reader_that_left_is_no_traceback(model):
     command = f"{sys.executable} -m inklens evaluate {model[0]} | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
@@ -519,6 +520,7 @@ def test_doctor_says_what_is_there():
     assert "torch" in (usable if find_spec("torch") else absent)
 
 
+@pytest.mark.slow
 def test_doctor_says_which_kernels_run_and_how_to_get_faster_ones():  # test_linear_kernels.py: without a compiler
     done = run("doctor", fresh=True, env={**os.environ, "INKLENS_KERNELS": "numpy"})
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("kernels")]
@@ -540,6 +542,7 @@ def test_pictures_arrive_through_a_pipe_of_bytes(model):
     assert entry["error"] or not entry["digits"][0]["accepted"]
 
 
+@pytest.mark.slow
 def test_fit_evaluate_and_verify_do_without_what_takes_longest_to_import(tmp_path):
     """scikit-learn and scipy.stats take longer to import than a fit of the embedded digits takes."""
     script = (

@@ -364,6 +364,7 @@ def test_separable_classes_are_said_to_be_so_where_that_is_proven(face, open_hin
         assert any("separable" in hint for hint in open_hints()) == (point in separable)
 
 
+@pytest.mark.slow
 def test_hints_wait_until_the_slider_rests(face, open_hints):
     separable = int(np.flatnonzero(full_parts()[2].train_accuracy == 1)[0])
     face.value("(app.point.value = 0, 0)")

@@ -159,6 +159,7 @@ def test_the_maps_of_a_fit_are_its_coefficients(face, running):
     assert ((np.array(black) == (coef[3] == 0)) | ~sure).all()
 
 
+@pytest.mark.slow
 def test_separable_classes_are_told_and_the_hint_changes_the_plan(face, running):
     fit(face, "none", train="40", test="300")
     assert newest(running)["result"]["status"] == "separated"

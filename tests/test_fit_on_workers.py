@@ -87,6 +87,7 @@ def test_rows_travel_as_bytes_and_all_of_them(client):
     halves.close()
 
 
+@pytest.mark.slow
 def test_accuracy_counts_the_rows_that_are_right(client):
     result = far(client)
     rows = split_rows(load_dataset("embedded"), train=300, test=100)

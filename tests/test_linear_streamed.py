@@ -307,6 +307,7 @@ def test_the_next_block_is_asked_for_before_one_is_read(file, monkeypatch):
     assert asked == [*starts[1:], 0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the system tells which pages are resident elsewhere in other ways")
 def test_pages_of_the_file_do_not_stay_after_a_reading(file, monkeypatch):
     """But for those beside a block that the system maps along with it, 2 MB at a time where it holds them so."""

@@ -185,6 +185,7 @@ def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
     own.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [10, N])
 def test_many_rows_make_more_shards_than_few_and_the_same_bits_on_any_cluster(chunk, monkeypatch):
     """However they were cut before; every worker has some, and no row is lost: passes check the sum of weights."""
@@ -248,6 +249,7 @@ def test_predictions_are_lazy_and_the_same(inside):
     assert model.score(lazy, da.from_array(Y, chunks=100)) == model.score(X, Y)
 
 
+@pytest.mark.slow
 def test_a_table_keeps_the_names_of_its_columns(inside, tmp_path):
     frame = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(P)]).assign(label=np.array(["a", "b", "c"])[Y])
     dd = pytest.importorskip("dask.dataframe")
