@@ -222,12 +222,19 @@ def pytest_collect_file():
     return [each for each in found if not isinstance(each, DoctestModule)]
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        file, _, name = item.nodeid.partition("::")
-        test, _, argument = name.partition("[")
-        if argument.removesuffix("]") in SLOW.get(file, {}).get(test, ()):
-            item.add_marker(pytest.mark.slow)
+def pytest_collection_modifyitems(config, items):
+    found = {item.nodeid: item for item in items}
+    listed = {
+        f"{file}::{test}{argument and f'[{argument}]'}"
+        for file, tests in SLOW.items()
+        for test, arguments in tests.items()
+        for argument in arguments
+    }
+    for name in listed & found.keys():
+        found[name].add_marker(pytest.mark.slow)
+    whole = {item.nodeid.partition("::")[0] for item in items} if not any("::" in arg for arg in config.args) else ()
+    if stale := [name for name in listed - found.keys() if name.partition("::")[0] in whole]:
+        raise pytest.UsageError(f"listed as slow in tests/conftest.py, and not there: {sorted(stale)}")
 
 
 def pytest_addoption(parser):
