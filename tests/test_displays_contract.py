@@ -267,7 +267,7 @@ def test_plot_returns_the_display_and_sets_what_it_drew_on(display):
 
 
 @each(ODD, slow=OTHERS)
-@pytest.mark.parametrize("width", [NARROW, WIDE])
+@pytest.mark.parametrize("width", [NARROW, pytest.param(WIDE, marks=pytest.mark.slow)])
 def test_words_stay_inside_do_not_overlap_and_are_legible(display, width):
     figure = display.plot(width=width).figure_
     assert figure.get_figwidth() == pytest.approx(width)
