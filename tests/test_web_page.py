@@ -334,6 +334,7 @@ class TestInChromium:
             assert beside or button["y"] + button["height"] <= tabs["y"], width
         page.context.close()
 
+    @pytest.mark.slow
     def test_it_prints(self, chromium, pages):
         page = ready(opened(chromium, pages["sparse"]))
         assert not page.locator(".still-maps").is_visible()
