@@ -155,9 +155,6 @@ SLOW = {  # what has no line of its own that a mark could stand on: pages, and s
     "tests/test_linear_interior.py": {
         "test_two_methods_prove_each_other": ["group", "group and ridge", "nearly ridge"],
     },
-    "tests/test_linear_kernels.py": {
-        "test_other_kernels_agree": ["avx2"],
-    },
     "tests/test_linear_saturation.py": {
         "test_wide_pictures_under_weak_penalties_are_certified": ["group"],
         "test_certified_zeros_are_zero_at_an_independent_optimum": ["net"],
