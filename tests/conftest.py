@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 from multiprocessing import forkserver
+from pathlib import Path
 
 import command
 import pytest
@@ -74,180 +75,7 @@ def fitted(lasting_studio):
     return ended["model"]
 
 
-SLOW = {  # what has no line of its own that a mark could stand on: pages, and single arguments
-    "docs/howto/from-others.rst": {
-        "from-others.rst": [""],
-    },
-    "docs/howto/scale.rst": {
-        "scale.rst": [""],
-    },
-    "docs/siblings.rst": {
-        "siblings.rst": [""],
-    },
-    "src/inklens/siblings/run.py": {
-        "inklens.siblings.run.run_siblings": [""],
-    },
-    "tests/test_checkpoints.py": {
-        "test_a_fit_that_was_killed_goes_on": ["L1"],
-    },
-    "tests/test_class_check.py": {
-        "test_a_child_that_dies_hangs_lies_or_looks_around_gives_a_reason": ["idle-takes more than"],
-        "test_a_swapped_picture_is_found": ["frames/2.png", "photo-2.jpg", "steps/2-3.png"],
-        "test_whatever_is_forged_is_found": ["scores: ink", "scores: intercepts", "settings", "steps: note"],
-    },
-    "tests/test_cli_contract.py": {
-        "test_a_signal_ends_with_its_code_and_leaves_nothing_half_written": ["1-129", "15-143"],
-        "test_a_closed_output_is_one_clear_error": ["data list"],
-        "test_bash_completes": [
-            "inklens data fe-offered4",
-            "inklens dem-offered0",
-            "inklens fit --feat-offered1",
-            "inklens fit --features st-offered2",
-        ],
-        "test_every_parameter_of_the_recipe_is_an_option": ["options1", "options2", "options3"],
-    },
-    "tests/test_datasets_openml.py": {
-        "test_passing_faults_are_overcome": ["restarts-reset+cut_off+stall_half_way", "restarts-stall"],
-    },
-    "tests/test_displays_settings.py": {
-        "test_settings_of_the_reader_change_no_byte": ["path"],
-    },
-    "tests/test_face_access.py": {
-        "test_axe_finds_nothing": ["fool", "judge", "learn", "penalty", "see"],
-        "test_nothing_jumps_while_a_view_comes_and_a_digit_is_drawn": ["fool", "judge", "learn", "penalty", "see"],
-        "test_the_tab_key_comes_by_everything_in_the_order_of_the_page": ["judge", "penalty", "see"],
-        "test_everything_is_explained_in_both_languages": ["fool", "judge", "penalty"],
-    },
-    "tests/test_face_pad.py": {
-        "test_ten_digits_drawn_by_pointer_are_read_right_and_as_python_reads_them": ["2", "3", "5", "6", "7", "8", "9"],
-    },
-    "tests/test_face_penalty.py": {
-        "test_a_point_answers_as_python_and_its_zeros_are_black": ["7"],
-        "test_the_state_is_in_the_address": ["asked1-wanted1", "asked2-wanted2"],
-    },
-    "tests/test_failing_io.py": {
-        "test_every_failing_call_is_one_error_and_leaves_whole_files": [
-            "collect",
-            "download",
-            "export",
-            "figure",
-            "table",
-        ],
-    },
-    "tests/test_fit_on_workers.py": {
-        "test_the_model_is_the_one_that_is_fitted_here": ["elastic net, standardised", "separated strokes"],
-    },
-    "tests/test_laws_exact.py": {
-        "test_rows_that_are_nearly_sure_cost_the_proof_nothing": ["elastic net", "group", "group with ridge", "l1"],
-        "test_no_bound_passes_the_true_optimum_by_even_one_digit": [
-            "bytes-elastic net",
-            "bytes-group",
-            "bytes-group with ridge",
-            "bytes-l1",
-            "float32-elastic net",
-            "float32-group",
-            "float32-group with ridge",
-            "float32-l1",
-            "float32-l2",
-        ],
-        "test_without_a_penalty_an_existing_optimum_is_never_passed": ["bytes", "float32"],
-    },
-    "tests/test_linear_interior.py": {
-        "test_two_methods_prove_each_other": ["group", "group and ridge", "nearly ridge"],
-    },
-    "tests/test_linear_saturation.py": {
-        "test_wide_pictures_under_weak_penalties_are_certified": ["group"],
-        "test_certified_zeros_are_zero_at_an_independent_optimum": ["net"],
-    },
-    "tests/test_mutated_files.py": {
-        "test_a_number_is_always_the_same_file": ["folders", "homework"],
-    },
-    "tests/test_path_selection.py": {
-        "test_a_promise_that_is_not_kept_is_said": ["1.0"],
-    },
-    "tests/test_photos_cells.py": {
-        "test_stripes_however_turned_are_no_digit": ["40-110", "40-160", "40-20", "40-70"],
-    },
-    "tests/test_photos_gate.py": {
-        "test_print_gets_one_answer_and_no_digits": ["print"],
-    },
-    "tests/test_photos_hostile.py": {
-        "test_any_kind_of_pixel_is_the_same_digit": [
-            "1 bit",
-            "12 bits",
-            "16 bits",
-            "32 bits",
-            "CMYK TIFF",
-            "YCbCr TIFF",
-            "float, any range",
-            "gray and alpha",
-            "palette and alpha",
-            "transparent ink, WebP",
-        ],
-    },
-    "tests/test_pictures_at_addresses.py": {
-        "test_rows_are_those_of_the_same_files_here": ["file", "local", "memory"],
-    },
-    "tests/test_printed_commands.py": {
-        "test_commands_of_a_document_run_in_order": [
-            "README.md",
-            "certainty.rst",
-            "doubts.rst",
-            "evidence.rst",
-            "flips.rst",
-            "homework.rst",
-            "ninety-minutes.rst",
-            "own-data.rst",
-            "page.rst",
-            "photos.rst",
-            "scale.rst0",
-        ],
-        "test_examples_of_help_run_in_order": [
-            "compare",
-            "evaluate",
-            "explain",
-            "export",
-            "fit",
-            "flip",
-            "homework",
-            "path",
-            "stability",
-        ],
-    },
-    "tests/test_quiz.py": {
-        "test_whatever_comes_in_ends_the_quiz_with_its_score": ["given1", "given2"],
-    },
-    "tests/test_read_into_table.py": {
-        "test_a_run_that_was_killed_is_continued_as_if_it_had_not_been": ["kept1"],
-    },
-    "tests/test_remote_judging.py": {
-        "test_stability_is_that_of_one_machine": ["files-bootstrap"],
-        "test_deviations_are_those_of_one_machine": ["array-4"],
-        "test_doubtful_labels_are_those_of_one_machine": ["files", "parts"],
-    },
-    "tests/test_remote_rows.py": {
-        "test_a_worker_lost_at_any_round_changes_no_bit": ["l2"],
-        "test_bits_do_not_depend_on_the_cluster": ["4"],
-        "test_fits_are_those_of_one_machine": ["elastic net", "group", "l1", "none"],
-        "test_a_worker_that_leaves_while_rows_are_read_is_lost_once": ["_place", "_submitted"],
-    },
-    "tests/test_row_files.py": {
-        "test_a_fit_reads_addresses_of_several_kinds": ["file://", "http:// without ranges", "local://", "memory://"],
-    },
-    "tests/test_sparse_newton.py": {
-        "test_certified_zeros_are_zero_at_the_optimum": ["elastic net", "group and ridge", "nearly ridge"],
-    },
-    "tests/test_starts.py": {
-        "test_every_start_leads_to_the_proven_optimum": ["elastic net", "not of every column", "offset", "positive"],
-    },
-    "tests/test_web_core.py": {
-        "test_searched_changes_are_read_by_python_as_asked": ["strokes"],
-        "test_the_recipe_has_the_parameters_of_python": ["options2", "options3", "options4"],
-    },
-    "tests/test_web_page.py": {
-        "TestInChromium::test_axe_finds_nothing": ["hostile"],
-    },
-}
+SLOW = Path(__file__).with_name("slow.txt")  # what has no line of its own that a mark could stand on, by its name
 
 
 NEW_BEFORE_SEARCH = 50_000  # objects; at Python's 700, figures and numbers of 80 digits take a sixth longer
@@ -273,18 +101,16 @@ def pytest_collect_file():
 
 
 def pytest_collection_modifyitems(config, items):
-    found = {item.nodeid: item for item in items}
-    listed = {
-        f"{file}::{test}{argument and f'[{argument}]'}"
-        for file, tests in SLOW.items()
-        for test, arguments in tests.items()
-        for argument in arguments
-    }
-    for name in listed & found.keys():
-        found[name].add_marker(pytest.mark.slow)
-    whole = {item.nodeid.partition("::")[0] for item in items} if not any("::" in arg for arg in config.args) else ()
-    if stale := [name for name in listed - found.keys() if name.partition("::")[0] in whole]:
-        raise pytest.UsageError(f"listed as slow in tests/conftest.py, and not there: {sorted(stale)}")
+    listed = set(SLOW.read_text(encoding="utf-8").splitlines())
+    for item in items:
+        if item.nodeid in listed:
+            item.add_marker(pytest.mark.slow)
+    if not any("::" in asked for asked in config.args):
+        tests = {item.nodeid.partition("[")[0] for item in items}
+        files = {test.partition("::")[0] for test in tests}
+        lost = {name for name in listed if name.partition("[")[0] not in tests and name.partition("::")[0] in files}
+        if lost:
+            raise pytest.UsageError(f"listed in {SLOW}, and not there: {', '.join(sorted(lost))}")
 
 
 def pytest_addoption(parser):
