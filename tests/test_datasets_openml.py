@@ -28,7 +28,7 @@ from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
 HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)
 PATIENT = Limits(stall_s=20, read_s=0.8, back_off_s=0.02)  # a busy machine may sleep a second between two bytes
-VAIN = Limits(stall_s=0.6, read_s=0.3, back_off_s=0.02, unreachable_s=0.3)  # for what is to fail in the end
+VAIN = Limits(stall_s=0.6, read_s=0.3, back_off_s=0.1, unreachable_s=0.3)  # for what is to fail: three attempts
 BOUND_S = 30  # far above HASTY's limits, far below for ever
 FILE = "/data/v1/download/5/digits.arff"
 SPEC = "openml:digits@3"
