@@ -136,6 +136,7 @@ def test_a_homework_is_no_stream(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_page_on_standard_output_is_all_that_is_there(tmp_path):
     model = tmp_path / "m.inklens"
     run("fit", "--train", "200", "--test", "50", "--tol", "0.1", "-o", model)

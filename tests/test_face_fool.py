@@ -142,6 +142,7 @@ def test_a_new_digit_ends_the_attempt(four):
     assert four.page.get_by_role("button", name="Hold this digit and begin").is_visible()
 
 
+@pytest.mark.slow
 def test_usual_ink_limits_the_change(four, reader):
     limits = {name: np.array(four.value(f"app.model.value.usual.slice({784 * k}, {784 * k + 784})")).reshape(28, 28)
               for k, name in enumerate(reader.classes)}  # fmt: skip

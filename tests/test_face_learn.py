@@ -246,6 +246,7 @@ def test_ones_own_digit_is_noticed_when_it_is_sure(face):
     assert noticed  # else this test saw nothing
 
 
+@pytest.mark.slow
 def test_the_second_class_is_compared(face):
     face.draw(DIGITS["4"])
     go(face, "why")
@@ -306,6 +307,7 @@ def test_a_loose_stop_is_looked_at(face):
     face.value("(app.path.value = null, app.point.value = null, 0)")
 
 
+@pytest.mark.slow
 def test_progress_is_in_the_address(face):
     go(face, "load")
     done = face.value("[...document.querySelectorAll('.stop-list .is-done')].length")

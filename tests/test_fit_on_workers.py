@@ -157,6 +157,7 @@ def command(client, monkeypatch, capsys):
 OPTIONS = ("--train", "300", "--test", "100", "--C", "0.1")
 
 
+@pytest.mark.slow
 def test_the_command_fits_on_workers_and_says_so(command, tmp_path):
     document = json.loads(command("fit", *OPTIONS, "--dask", "local:2", "-o", tmp_path / "m.inklens", "--json")[0])
     assert document["status"] == "certified"

@@ -186,6 +186,7 @@ def test_what_is_handed_in_comes_back_the_same(done, tmp_path):
     assert held["page.html"].decode() == done.page()
 
 
+@pytest.mark.slow
 def test_the_same_homework_gives_the_same_bytes(tmp_path, model, pictures):
     one, other = (begun(tmp_path / name, model, pictures) for name in ("one", "other"))
     assert one.to_bytes() == other.to_bytes()
@@ -339,6 +340,7 @@ def test_every_missing_piece_is_named(tmp_path, model, pictures):
     assert "fewer than 5 words" in work.check().missing[0].words
 
 
+@pytest.mark.slow
 def test_digit_2_has_to_be_another_picture_of_the_same_digit_that_does_the_opposite(tmp_path, model, pictures):
     work = begun(tmp_path / "mine", model, pictures)
     work.put(2, pictures[0], meant="4", guess="4")

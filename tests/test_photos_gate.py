@@ -92,6 +92,7 @@ def test_json_keeps_its_fields_whatever_is_refused(folder):
     assert digit["remedies"] == [checks.REMEDIES["blank"]]
 
 
+@pytest.mark.slow
 def test_the_digits_of_a_page_are_counted_in_reading_order(folder, reader):
     page = str(folder / "page.png")
     for number, label in enumerate("".join(ROWS), 1):

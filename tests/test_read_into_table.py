@@ -459,6 +459,7 @@ def command(client, monkeypatch, capsys):
     return typed
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_table_and_says_what_is_in_it(command, scans, tmp_path):
     table, dask = tmp_path / "t.parquet", ("--dask", "local:2")
     listed = "".join(f"{path}\n" for path in sorted(scans.glob("a/*.png")))

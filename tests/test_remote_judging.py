@@ -169,6 +169,7 @@ def test_parts_that_a_fold_has_nothing_of_are_no_trouble():
     rows.close()
 
 
+@pytest.mark.slow
 def test_rows_that_are_judged_stay_where_they_are(monkeypatch):
     """Where a fold's rows are few they come here to be fitted, and those that it judges never do."""
     asked = []

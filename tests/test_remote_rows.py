@@ -394,6 +394,7 @@ def test_a_keeper_that_is_gone_when_rows_are_read_is_made_again(monkeypatch):
     own.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["_check", "_place", "_submitted"])
 def test_a_worker_that_leaves_while_rows_are_read_is_lost_once(moment, monkeypatch):
     """What it alone was to do would wait for ever; it is noticed once, and not anew for each of its shards."""

@@ -421,6 +421,7 @@ STROKE = """
 """
 
 
+@pytest.mark.slow
 def test_strokes_of_a_pen_are_the_smallest(page, readers, session):
     reader = as_the_browser_has_it(readers["pixels"])
     for frame in session.split.X_test[:3].reshape(-1, 28, 28):
@@ -437,6 +438,7 @@ def test_strokes_of_a_pen_are_the_smallest(page, readers, session):
                     assert reader.predict(np.reshape(found["flipped"], (1, 28, 28)))[0] == reader.classes[target]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["upright", "strokes"])
 def test_searched_changes_are_read_by_python_as_asked(page, readers, session, kind):
     reader = readers[kind]
@@ -462,6 +464,7 @@ def test_searched_changes_are_read_by_python_as_asked(page, readers, session, ki
 # ------------------------------------------------------------------------------------------------- path and samples
 
 
+@pytest.mark.slow
 def test_points_of_a_path_lose_at_most_what_is_stated(page, run):
     told = page.evaluate(
         """(points) => points.map((i) => {
@@ -634,6 +637,7 @@ def test_no_number_in_a_weight_is_refused(page, whole):
     assert "no number" in page.evaluate(DECODE, [text(broken)])[0]
 
 
+@pytest.mark.slow
 def test_any_other_header_is_read_or_refused(page, whole):
     rng = np.random.default_rng(5)
     (length,) = struct.unpack_from("<I", whole)

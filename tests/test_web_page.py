@@ -325,6 +325,7 @@ class TestInChromium:
             assert page.locator("body").bounding_box()["width"] <= width
         page.context.close()
 
+    @pytest.mark.slow
     def test_nothing_lies_over_the_tabs(self, chromium, pages):
         page = ready(opened(chromium, pages["sparse"]))
         for width in (360, 768, 1280):
@@ -351,6 +352,7 @@ class TestInChromium:
         assert page.locator(".still-maps").is_visible()
         page.context.close()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["sparse", "hostile"])
     def test_axe_finds_nothing(self, chromium, pages, name):
         page = ready(opened(chromium, pages[name]))
