@@ -1,5 +1,6 @@
 """Sphinx configuration; no page loads anything from another host."""
 
+import gc
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpydoc import docscrape_sphinx
 import inklens
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+gc.set_threshold(200_000, 50, 100)  # nodes of pages last: looking for garbage among them is a twelfth of a build
 
 project = "inklens"
 author = "the inklens developers"

@@ -60,6 +60,7 @@ def _server():
 
 def _serve(args, streams, where, environment):
     gc.freeze()  # a search for garbage among what was imported would copy all its pages
+    gc.set_threshold(50_000)  # as in the tests themselves
     os.chdir(where)
     os.environ.clear()
     os.environ.update(environment)

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 from multiprocessing import forkserver
+from pathlib import Path
 
 import command
 import pytest
@@ -74,27 +75,22 @@ def fitted(lasting_studio):
     return ended["model"]
 
 
-SLOW = {  # what has no line of its own that a mark could stand on: pages, and single arguments
-    "docs/howto/from-others.rst": ["from-others.rst"],
-    "docs/siblings.rst": ["siblings.rst"],
-    "src/inklens/siblings/run.py": ["inklens.siblings.run.run_siblings"],
-    "tests/test_failing_io.py": ["test_every_failing_call_is_one_error_and_leaves_whole_files[figure]"],
-    "tests/test_printed_commands.py": [
-        *(f"test_commands_of_a_document_run_in_order[{name}]" for name in ("README.md", "certainty.rst", "flips.rst")),
-        *(f"test_examples_of_help_run_in_order[{name}]" for name in ("export", "flip", "homework", "path")),
-    ],
-}
+SLOW = Path(__file__).with_name("slow.txt")  # what has no line of its own that a mark could stand on, by its name
+
+
+NEW_BEFORE_SEARCH = 50_000  # objects; at Python's 700, figures and numbers of 80 digits take a sixth longer
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session):
-    """Leave what is made while tests are collected, which lasts, out of every search for garbage."""
+    """Leave what is made while tests are collected, which lasts, out of every search for garbage; search seldom."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
         gc.freeze()
+        gc.set_threshold(NEW_BEFORE_SEARCH)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,11 +100,17 @@ def pytest_collect_file():
     return [each for each in found if not isinstance(each, DoctestModule)]
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    listed = set(SLOW.read_text(encoding="utf-8").splitlines())
     for item in items:
-        file, _, name = item.nodeid.partition("::")
-        if name in SLOW.get(file, ()):
+        if item.nodeid in listed:
             item.add_marker(pytest.mark.slow)
+    if not any("::" in asked for asked in config.args):
+        tests = {item.nodeid.partition("[")[0] for item in items}
+        files = {test.partition("::")[0] for test in tests}
+        lost = {name for name in listed if name.partition("[")[0] not in tests and name.partition("::")[0] in files}
+        if lost:
+            raise pytest.UsageError(f"listed in {SLOW}, and not there: {', '.join(sorted(lost))}")
 
 
 def pytest_addoption(parser):
@@ -130,7 +132,7 @@ class Unmarked:
         self.limit, self.seconds = limit, collections.Counter()
 
     def pytest_runtest_logreport(self, report):
-        if "slow" not in report.keywords:
+        if report.when == "call" and "slow" not in report.keywords:  # others share what is set up
             self.seconds[report.nodeid] += report.duration
 
     def found(self):
@@ -142,8 +144,6 @@ class Unmarked:
 
     def pytest_terminal_summary(self, terminalreporter):
         if self.found():
-            terminalreporter.section(
-                f"not marked slow, yet over {self.limit:g} s (with what they were the first to set up)"
-            )
+            terminalreporter.section(f"not marked slow, yet over {self.limit:g} s")
         for name, seconds in self.found():
             terminalreporter.line(f"{seconds:6.1f} s  {name}")

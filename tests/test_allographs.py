@@ -44,6 +44,7 @@ def test_they_may_be_added_to_a_fit_and_its_certificate_is_proven_from_both():
     assert verify(result.reader).holds
 
 
+@pytest.mark.slow
 def test_the_reader_that_ships_reads_a_1_with_a_long_flag_of_another_seed():
     """Fitted on MNIST alone it reads 6 in 10."""
     rng = np.random.default_rng(9001)

@@ -88,6 +88,7 @@ def test_a_source_with_a_warning_is_refused_by_lint(folder):
         build_kernels.check(folder, ["gcc"])
 
 
+@pytest.mark.slow
 def test_the_sdist_holds_sources_only(tmp_path):
     pytest.importorskip("hatchling")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]

@@ -114,6 +114,7 @@ def test_curvature_is_that_of_the_fit(coarse):
     found.display()
 
 
+@pytest.mark.slow
 def test_compare_is_the_comparison_of_both_answers(models, capsys, tmp_path):
     paths = models / "dense.inklens", models / "sparse.inklens"
     code, out, _ = run(capsys, "compare", *paths, "-o", tmp_path / "apart.png", "--json")

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from inklens import DigitReader, load_dataset
-from inklens.classroom import boxed
+from inklens.classroom import boxed, checking
 from inklens.classroom.answers import deliver, handed_model, png, to_frame
 from inklens.classroom.checking import check_class, hand_ins_in
 from inklens.classroom.copies import TrainingImages, copied_words, look_at, same_picture, shared_pictures
@@ -123,12 +124,14 @@ TOLD_AS = {"label": "probabilities", "against": "evidence", "recipe": "", "setti
 @given(seed=st.integers(0, 10**6))
 def test_whatever_is_forged_is_found(what, seed, reader, four):
     part = what.partition(":")[0]
-    for number in (0, 1):
-        rng = np.random.default_rng([seed, number])
-        found = differs(
-            forged(four[1], lambda work, n=number, rng=rng: FORGERIES[what](work["digits"][n], rng)), reader
-        )
-        assert any(line.startswith(f"digit {number + 1}, {TOLD_AS.get(part, part)}") for line in found), found
+
+    def in_both(work):
+        for number in (0, 1):
+            FORGERIES[what](work["digits"][number], np.random.default_rng([seed, number]))
+
+    found = differs(forged(four[1], in_both), reader)
+    for number in (1, 2):
+        assert any(line.startswith(f"digit {number}, {TOLD_AS.get(part, part)}") for line in found), found
 
 
 @pytest.mark.parametrize(
@@ -229,6 +232,7 @@ def test_a_photo_that_was_stored_again_resized_and_cropped_is_the_same_picture(l
             assert same_picture(seen(photo), seen(taken_again(photo, **how))), how
 
 
+@pytest.mark.slow
 def test_honest_ones_are_different_pictures_though_their_frames_are_alike():
     looks = [(i, seen(jpeg(wobbly("1", np.random.default_rng(i))))) for i in range(30)]
     assert shared_pictures(looks) == []
@@ -253,7 +257,7 @@ def test_the_same_picture_is_not_held_against_its_own_owner():
 
 @pytest.fixture(scope="module")
 def training():
-    return TrainingImages(load_dataset("embedded").images())
+    return training_images()
 
 
 @pytest.mark.parametrize("row", [4, 700, 1500, 4321])
@@ -263,6 +267,7 @@ def test_a_training_image_made_into_a_photo_is_recognised(row, training):
     assert training.find(seen(encoded(image.resize((420, 420), Image.Resampling.NEAREST), "JPEG"))) == row
 
 
+@pytest.mark.slow
 def test_digits_of_ones_own_are_no_training_images(training):
     for i in range(20):
         assert training.find(seen(jpeg(wobbly(LABELS[i % 10], np.random.default_rng(i))))) is None
@@ -316,11 +321,17 @@ def in_this_process(data, model, *, confined=True):
     return recheck(data, DigitReader.from_bytes(model))
 
 
+@cache
+def training_images():
+    return TrainingImages(load_dataset("embedded").images())
+
+
 def checked_here(folder, reader):
     """The class, computed again here: what the box adds has tests of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boxed, "recheck_boxed", in_this_process)
-        patch.setattr(boxed, "prepare", lambda: None)
+        patch.setattr(checking, "TrainingImages", lambda _: training_images())  # made once for all
+        patch.setattr(boxed, "prepare", lambda: None)  # starts a server, of which nothing is asked here
         return check_class(folder, model=reader)
 
 
@@ -361,17 +372,15 @@ def test_the_document_has_what_scripts_rely_on(checked):
     assert {"file", "name", "ok", "differs", "flags"} <= document["hand_ins"][0].keys()
 
 
-def test_a_class_that_another_model_answered_is_told_so(tmp_path, reader, monkeypatch):
-    monkeypatch.setattr(boxed, "recheck_boxed", in_this_process)
+def test_a_class_that_another_model_answered_is_told_so(tmp_path, reader):
     handed_in_at(tmp_path, (0, 1), reader)
-    found = check_class(tmp_path, model=replace(reader, coef=reader.coef * 2))
+    found = checked_here(tmp_path, replace(reader, coef=reader.coef * 2))
     assert "--model" in found.notes[0]
 
 
-def test_a_hand_in_of_another_version_is_told_so(reader, tmp_path, monkeypatch):
-    monkeypatch.setattr(boxed, "recheck_boxed", in_this_process)
+def test_a_hand_in_of_another_version_is_told_so(reader, tmp_path):
     (tmp_path / "old.inkwork").write_bytes(packed(student(4, reader, version="0.0.9")[1]))
-    found = check_class(tmp_path, model=reader)
+    found = checked_here(tmp_path, reader)
     assert "0.0.9" in found.notes[0]
     assert "old.inkwork" in found.notes[0]
 
@@ -528,12 +537,11 @@ def test_a_table_that_cannot_be_read_is_an_error_and_nothing_is_written(text, wo
     assert (tmp_path / "grades.csv").read_bytes() == data
 
 
-def test_no_cell_is_a_formula_and_no_word_is_markup(reader, tmp_path, monkeypatch):
-    monkeypatch.setattr(boxed, "recheck_boxed", in_this_process)
+def test_no_cell_is_a_formula_and_no_word_is_markup(reader, tmp_path):
     name, text = '=HYPERLINK("evil")', "<script>alert(1)</script> " * 8
     (tmp_path / "a.inkwork").write_bytes(packed(student(1, reader, name=name, texts=(text, text))[1]))
     (tmp_path / "b.inkwork").write_bytes(b"no")
-    write_grades(check_class(tmp_path, model=reader), tmp_path / "out")
+    write_grades(checked_here(tmp_path, reader), tmp_path / "out")
     for rows in tables(tmp_path / "out").values():
         assert not any(entry.startswith(("=", "+", "-", "@")) for row in rows for entry in row)
     for page in (tmp_path / "out").rglob("*.html"):
@@ -564,6 +572,7 @@ def test_platforms_get_the_numbers_that_they_gave(some):
     assert moodle_table(two, {}).splitlines()[2].startswith("Participant 91,Ada Lovelace,")
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_folder_and_its_json(reader, tmp_path):
     few = tmp_path / "few"
     few.mkdir()

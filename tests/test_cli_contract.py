@@ -117,6 +117,7 @@ def test_verify_proves_the_bound_of_a_fit_without_a_penalty(side, tmp_path):
     assert document["computed"]["relative_gap"] == pytest.approx(stated["relative_gap"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_max_pixels_is_kept(tmp_path):
     options = ["--l1-ratio", "1", "--group", "--max-pixels", "30", "--tol", "1e-3", "-o", tmp_path / "m.inklens"]
     assert run("fit", *SMALL, *options).returncode == 0
@@ -290,6 +291,7 @@ def test_an_unwritable_folder_gives_one_clear_line(tmp_path):
     clear_error(run("fit", *SMALL, "--tol", "0.1", "-o", tmp_path / "file" / "m.inklens"), 2, "cannot write")
 
 
+@pytest.mark.slow
 def test_a_reader_that_left_is_no_traceback(model):
     command = f"{sys.executable} -m inklens evaluate {model[0]} | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
@@ -297,6 +299,7 @@ def test_a_reader_that_left_is_no_traceback(model):
     assert "Exception" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_lost_output_is_an_error(model):
     with Path("/dev/full").open("w") as full:
@@ -377,6 +380,7 @@ def test_a_signal_ends_with_its_code_and_leaves_nothing_half_written(number, cod
         DigitReader.load(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_poor_environment_is_enough(model, picture):
     poor = {"PATH": os.environ["PATH"], "LANG": "C", "NO_COLOR": "1", "COLUMNS": "20", "HOME": "/nonexistent"}
     done = run("read", "--model", model[0], picture, fresh=True, env=poor)
@@ -387,6 +391,7 @@ def test_a_poor_environment_is_enough(model, picture):
 ILL_SET = {"HOME": "/proc/1", "SOURCE_DATE_EPOCH": "abc", "NUMPY_MADVISE_HUGEPAGE": "much", "MPLBACKEND": "nonsense"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing can be written into /proc")
 def test_settings_that_are_broken_are_nobodys_concern(model, tmp_path):
     """No byte of a figure depends on them, and nothing is said of them: of nonsense, nor of what is no text."""
@@ -398,6 +403,7 @@ def test_settings_that_are_broken_are_nobodys_concern(model, tmp_path):
     assert (tmp_path / "drawn.svg").read_bytes() == (tmp_path / "usual.svg").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing can be written into /proc")
 def test_without_any_folder_to_write_to_a_figure_is_refused_with_the_remedy(model, tmp_path):
     code = (
@@ -461,6 +467,7 @@ def test_what_a_library_says_of_too_little_memory_is_told(said, words, monkeypat
     assert ("use fewer rows" in err) == (";" not in said), "what to do, once"
 
 
+@pytest.mark.slow
 def test_odd_file_names_are_handled(model, picture, tmp_path):
     names = [os.fsencode(name) for name in ("-rf.png", "two\nlines.png", "ünï.png", "x" * 250 + ".png")] + [
         b"\xff\xfe.png"
@@ -513,6 +520,7 @@ def test_doctor_says_what_is_there():
     assert "torch" in (usable if find_spec("torch") else absent)
 
 
+@pytest.mark.slow
 def test_doctor_says_which_kernels_run_and_how_to_get_faster_ones():  # test_linear_kernels.py: without a compiler
     done = run("doctor", fresh=True, env={**os.environ, "INKLENS_KERNELS": "numpy"})
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("kernels")]
@@ -525,6 +533,7 @@ def test_importing_the_command_line_twice_in_one_process_is_harmless(capsys):
     assert capsys.readouterr().out.startswith("inklens ")
 
 
+@pytest.mark.slow
 def test_pictures_arrive_through_a_pipe_of_bytes(model):
     buffer = io.BytesIO()
     Image.new("L", (50, 50), 255).save(buffer, "PNG")
@@ -533,6 +542,7 @@ def test_pictures_arrive_through_a_pipe_of_bytes(model):
     assert entry["error"] or not entry["digits"][0]["accepted"]
 
 
+@pytest.mark.slow
 def test_fit_evaluate_and_verify_do_without_what_takes_longest_to_import(tmp_path):
     """scikit-learn and scipy.stats take longer to import than a fit of the embedded digits takes."""
     script = (

@@ -136,6 +136,7 @@ def test_a_homework_is_no_stream(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_page_on_standard_output_is_all_that_is_there(tmp_path):
     model = tmp_path / "m.inklens"
     run("fit", "--train", "200", "--test", "50", "--tol", "0.1", "-o", model)
@@ -147,6 +148,7 @@ def test_a_page_on_standard_output_is_all_that_is_there(tmp_path):
     assert "--json does not go with -o -" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
 def test_a_folder_that_is_gone_is_no_failure_of_what_lies_elsewhere(tmp_path):
     (tmp_path / "gone").mkdir()
@@ -163,6 +165,7 @@ def test_a_folder_that_is_gone_is_no_failure_of_what_lies_elsewhere(tmp_path):
     assert (tmp_path / "m.inklens").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs /dev/stdout")
 def test_a_model_goes_down_a_pipe_in_front_of_what_is_said_of_it(tmp_path):
     args = [sys.executable, "-m", "inklens", "fit", "--train", "200", "--test", "50", "--tol", "0.1", "-o"]

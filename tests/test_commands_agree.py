@@ -328,6 +328,7 @@ def test_votes_without_a_model_name_the_commands_that_make_one(capfd):
 # ---- strokes on any features -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_strokes_flip_a_model_on_features_that_are_not_linear_in_the_ink():
     reader, frame = DigitReader.shipped(), load_dataset("embedded").images(4) / 255
     found = strokes(reader, frame, width=2.0)

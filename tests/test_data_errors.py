@@ -381,6 +381,7 @@ def test_limits_prove_separation_and_draw_it(tmp_path):
     assert "Proven" in run("limits", "--train", "300", "--test", "10").stdout
 
 
+@pytest.mark.slow
 def test_radii_of_a_data_set_are_those_of_each_digit(tmp_path):
     model = tmp_path / "m.inklens"
     assert run("fit", "--train", "300", "--test", "50", "--C", "0.1", "--tol", "1e-2", "-o", model).returncode == 0

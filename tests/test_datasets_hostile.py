@@ -258,6 +258,7 @@ def peak_kibibytes_after_refusing(*specs):
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_bombs_stop_within_little_memory(tmp_path):
     """A gzip and an archive of 250 MB of zeros, read in a process of their own: under 300 MB (resident)."""
     with gzip.open(tmp_path / "bomb.csv.gz", "wb") as file:

@@ -28,6 +28,7 @@ from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
 HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)
 PATIENT = Limits(stall_s=20, read_s=0.8, back_off_s=0.02)  # a busy machine may sleep a second between two bytes
+VAIN = Limits(stall_s=0.6, read_s=0.3, back_off_s=0.1, unreachable_s=0.3)  # for what is to fail: three attempts
 BOUND_S = 30  # far above HASTY's limits, far below for ever
 FILE = "/data/v1/download/5/digits.arff"
 SPEC = "openml:digits@3"
@@ -247,7 +248,7 @@ def test_resumes_where_it_was_cut_off(server):
 def test_a_later_call_resumes_what_an_earlier_one_left(server):
     server.faults = [stall_half_way] + [stall] * 50
     with pytest.raises(DownloadError):
-        load(server)
+        load(server, VAIN)
     server.faults, server.ranges = [], []
     assert_right(load(server))
     assert server.ranges == ["bytes=100000-"]
@@ -256,7 +257,7 @@ def test_a_later_call_resumes_what_an_earlier_one_left(server):
 def test_another_version_of_the_file_is_fetched_from_the_start(server):
     server.faults = [stall_half_way] + [stall] * 50
     with pytest.raises(DownloadError):
-        load(server)
+        load(server, VAIN)
     X, y = sample()
     server.content, server.etag = arff_text(X[:20], y[:20]).encode(), '"v2"'  # shorter than what has come
     server.answers = {p: json.dumps(a).encode() for p, a in openml_answers(server.content).items()}
@@ -286,7 +287,7 @@ def test_lasting_faults_end_in_bounded_time_with_one_error(server, tmp_path, fau
     server.etag, server.faults = None, [fault] * 1000
     started = time.monotonic()
     with pytest.raises(DownloadError, match=words):
-        load(server)
+        load(server, VAIN)
     assert time.monotonic() - started < BOUND_S
     assert "X.npy" not in files_in(tmp_path)
     assert "meta.json" not in files_in(tmp_path)
@@ -295,7 +296,7 @@ def test_lasting_faults_end_in_bounded_time_with_one_error(server, tmp_path, fau
 def test_unreachable_server_is_one_clear_error(server):
     server.stop()
     with pytest.raises(DownloadError, match="embedded"):
-        load(server)
+        load(server, VAIN)
 
 
 @pytest.mark.parametrize("name", ["X.npy", "y.npy", "meta.json"])

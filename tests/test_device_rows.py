@@ -115,6 +115,7 @@ def test_a_fit_sends_labels_and_weights_once(crossings, monkeypatch, penalty):
     assert n_bytes[1] - n_bytes[0] <= (codes + weights + as_column) * (1200 - 150)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [{"l1_ratio": 0.0}, {"l1_ratio": 1.0}], ids=str)
 def test_a_fit_starts_from_rows_that_stand_for_all(crossings, monkeypatch, penalty):
     monkeypatch.setattr(rows, "SUBSAMPLE_ROWS", 100)

@@ -226,20 +226,21 @@ DISPLAYS = {
 }
 
 ODD = "clothes, tall images"  # and names with markup and without Latin letters
-LARGE = "62 classes"  # takes most of the time
+TWO = "two classes, wide images"
+DIGITS, LARGE = "digits", "62 classes"
 CASES = {
-    "digits": Case(list("0123456789"), (28, 28)),
-    "two classes, wide images": Case(["no", "yes"], (6, 17)),
+    DIGITS: Case(list("0123456789"), (28, 28)),
+    TWO: Case(["no", "yes"], (6, 17)),
     ODD: Case(["T-shirt/top", "Trouser & <b>", "$x_1$", "Ankle boot, brown", "あ"], (20, 9)),
     LARGE: Case([chr(48 + k) for k in range(62)], (8, 8)),
 }
+OTHERS = tuple(name for name in CASES if name != ODD)
 
 
-def each(*cases, displays=DISPLAYS):
+def each(*quick, slow=(), displays=DISPLAYS):
     """Give a test every display of these cases."""
-    pairs = [(name, case) for name in displays for case in cases]
-    marks = {LARGE: [pytest.mark.slow]}
-    params = [pytest.param(pair, id=", ".join(pair), marks=marks.get(pair[1], [])) for pair in pairs]
+    pairs = [(name, case) for name in displays for case in (*quick, *slow)]
+    params = [pytest.param(pair, id=", ".join(pair), marks=[pytest.mark.slow] * (pair[1] in slow)) for pair in pairs]
     return pytest.mark.parametrize("display", params, indirect=True)
 
 
@@ -253,11 +254,11 @@ def test_every_public_display_is_in_the_list():
     import inklens.displays as room
 
     classes = {name for name in room.__all__ if name.endswith("Display")} - {"Display"}
-    made = {type(make(CASES["digits"])).__name__ for make in DISPLAYS.values()}
+    made = {type(make(CASES[DIGITS])).__name__ for make in DISPLAYS.values()}
     assert made == classes
 
 
-@each("two classes, wide images")
+@each(TWO)
 def test_plot_returns_the_display_and_sets_what_it_drew_on(display):
     assert display.plot() is display
     assert isinstance(display.figure_, Figure)
@@ -265,8 +266,8 @@ def test_plot_returns_the_display_and_sets_what_it_drew_on(display):
     assert isinstance(display, Display)
 
 
-@each(*CASES)
-@pytest.mark.parametrize("width", [NARROW, WIDE])
+@each(ODD, slow=OTHERS)
+@pytest.mark.parametrize("width", [NARROW, pytest.param(WIDE, marks=pytest.mark.slow)])
 def test_words_stay_inside_do_not_overlap_and_are_legible(display, width):
     figure = display.plot(width=width).figure_
     assert figure.get_figwidth() == pytest.approx(width)
@@ -289,7 +290,7 @@ def test_words_stay_inside_do_not_overlap_and_are_legible(display, width):
         assert not over.size, f"{text.get_text()!r} over {texts[i + 1 + over[0]].get_text()!r}"
 
 
-@each("two classes, wide images", ODD)
+@each(ODD, slow=(TWO,))
 def test_svg_holds_words_as_words_and_is_always_the_same(display):
     text = display.plot().to_svg()
     assert ElementTree.fromstring(text).tag.endswith("svg")
@@ -298,7 +299,7 @@ def test_svg_holds_words_as_words_and_is_always_the_same(display):
     assert display.plot().to_svg() == text
 
 
-@each(*CASES)
+@each(DIGITS, TWO, ODD, slow=(LARGE,))
 def test_alt_is_a_sentence_of_its_own(display):
     assert len(display.alt) > 20
     assert display.alt.endswith((".", "?"))
@@ -317,7 +318,7 @@ def test_draws_on_given_axes(display):
 
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_saves_whole_files_by_suffix(tmp_path, suffix):
-    path = DISPLAYS["maps"](CASES["digits"]).save(tmp_path / "new" / f"maps{suffix}")
+    path = DISPLAYS["maps"](CASES[DIGITS]).save(tmp_path / "new" / f"maps{suffix}")
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     if suffix == ".png":
         with Image.open(path) as picture:
@@ -328,7 +329,7 @@ def test_saves_whole_files_by_suffix(tmp_path, suffix):
 
 
 def test_refuses_other_suffixes_and_unwritable_places(tmp_path):
-    maps = DISPLAYS["maps"](CASES["digits"])
+    maps = DISPLAYS["maps"](CASES[DIGITS])
     with pytest.raises(ParameterError, match=r"\.svg or \.png"):
         maps.save(tmp_path / "maps.jpg")
     (tmp_path / "file").write_text("")
@@ -336,6 +337,7 @@ def test_refuses_other_suffixes_and_unwritable_places(tmp_path):
         maps.save(tmp_path / "file" / "maps.svg")
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_imported():
     import subprocess
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from test_displays_contract import CASES, DISPLAYS
+from test_displays_contract import CASES, DIGITS, DISPLAYS, ODD, TWO
 
 from inklens.displays import CoefficientMapsDisplay
 from inklens.displays.palettes import INK, LINE, MUTED
@@ -48,12 +48,15 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", DISPLAYS)
+QUICK = {"maps", "by hand", "counts", "evidence", "strength", "path", "calibration", "radii"}  # of each kind of drawing
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in DISPLAYS])
 def test_settings_of_the_reader_change_no_byte(name):
-    usual = DISPLAYS[name](CASES["digits"])
+    usual = DISPLAYS[name](CASES[TWO])
     svg, png = usual.to_svg(), usual.to_png(dpi=50)
     with matplotlib.rc_context(HOSTILE):
-        again = DISPLAYS[name](CASES["digits"])
+        again = DISPLAYS[name](CASES[TWO])
         assert again.to_svg() == svg
         assert again.to_png(dpi=50) == png
         assert matplotlib.rcParams["font.size"] == 31, "drawing leaves settings as they were"
@@ -81,7 +84,7 @@ def test_no_backend_is_loaded_and_no_settings_file_is_followed(tmp_path):
 
 @pytest.fixture(scope="module", params=["evidence", "path", "strength", "misclassified", "two models"])
 def figure(request):
-    return DISPLAYS[request.param](CASES["clothes, tall images"]).plot()
+    return DISPLAYS[request.param](CASES[ODD]).plot()
 
 
 def words(root):
@@ -139,7 +142,7 @@ def test_small_pictures_of_a_page_have_the_same_pixels():
 
     from PIL import Image
 
-    text = DISPLAYS["maps"](CASES["digits"]).to_svg()
+    text = DISPLAYS["maps"](CASES[DIGITS]).to_svg()
 
     def pictures(svg):
         found = [v for e in ElementTree.fromstring(svg).iter() for v in e.attrib.values() if v.startswith("data:")]

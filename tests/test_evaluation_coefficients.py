@@ -85,6 +85,7 @@ def test_the_hessian_is_the_derivative_of_the_gradient():
         assert H[:, k * q + j].reshape(3, q)[:, :-1] == pytest.approx(column, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_draws_agree_with_the_inverse_within_their_stated_error():
     X, y = small_problem()
     model = fitted(X, y, C=1.0)

@@ -118,6 +118,7 @@ def test_a_page_with_all_there_is_stays_small(tmp_path):
     assert len(page.text.encode()) <= 300_000
 
 
+@pytest.mark.slow
 def test_early_stops_are_those_of_the_models_own_problem(model, tmp_path):
     out = tmp_path / "p.html"
     done = run("export", model, "-o", out, "--stops", "--path", "3", "--no-gate", "--samples", "0")
@@ -137,6 +138,7 @@ def test_the_path_of_a_model_without_l1_goes_as_far_as_l1_is_worth_looking_at():
         assert header["path"]["l1_ratio"] == 1.0
 
 
+@pytest.mark.slow
 def test_other_shares_of_l1_stand_beside_the_models_path(model, tmp_path):
     done = run("export", model, "--path", 4, "--l1-ratio", 0.5, "--samples", 0, "-o", tmp_path / "p.html", "--json")
     assert done.returncode == 0, done.stderr

@@ -75,7 +75,7 @@ def test_the_tab_key_comes_by_everything_in_the_order_of_the_page(face, view):
             break
         seen.append(int(at))
     face.page.evaluate("document.querySelectorAll('[data-reach]').forEach((e) => delete e.dataset.reach)")
-    assert expected > 20
+    assert expected > 15  # a page on which nothing was opened before has 19
     assert seen == list(range(expected))
 
 

@@ -98,6 +98,7 @@ def test_a_flip_is_shown_applied_and_undone(four, reader):
     assert four.page.locator(".measure.is-reached").count() == 0
 
 
+@pytest.mark.slow
 def test_the_smallest_stroke_is_pythons(four, reader):
     ask(four, "9")
     frame = start_of(four)
@@ -141,6 +142,7 @@ def test_a_new_digit_ends_the_attempt(four):
     assert four.page.get_by_role("button", name="Hold this digit and begin").is_visible()
 
 
+@pytest.mark.slow
 def test_usual_ink_limits_the_change(four, reader):
     limits = {name: np.array(four.value(f"app.model.value.usual.slice({784 * k}, {784 * k + 784})")).reshape(28, 28)
               for k, name in enumerate(reader.classes)}  # fmt: skip
@@ -173,6 +175,7 @@ def test_a_clearer_win_takes_more_ink(four, reader):
     four.page.get_by_label("It should win").select_option(label="just so")
 
 
+@pytest.mark.slow
 def test_guesses_are_judged_by_the_model_and_counted(face, reader):
     face.open("fool")
     right = 0
@@ -194,6 +197,7 @@ def asked(face):
     return face.value("app.sample.value.index")
 
 
+@pytest.mark.slow
 def test_the_nearest_class_can_be_guessed(face, reader):
     face.open("fool")
     face.page.get_by_role("button", name="Which class is nearest?").click()
@@ -206,6 +210,7 @@ def test_the_nearest_class_can_be_guessed(face, reader):
     assert nearest.target in said
 
 
+@pytest.mark.slow
 def test_the_answer_is_covered_while_ones_own_change_is_guessed(face, reader):
     face.open("fool")
     face.draw(DIGITS["7"])
@@ -221,6 +226,7 @@ def test_the_answer_is_covered_while_ones_own_change_is_guessed(face, reader):
     assert f"answers {answer}, " in face.page.locator(".guess .verdict .truth").inner_text()
 
 
+@pytest.mark.slow
 def test_everything_works_by_keyboard(four, reader):
     """Choose the class, apply, guess: with Tab, arrows, Space and Enter only."""
     four.open("fool")
@@ -366,6 +372,7 @@ def searching(on_strokes):
     on_strokes.check()
 
 
+@pytest.mark.slow
 def test_a_search_ends_when_its_digit_is_gone(searching):
     done = searching.page.evaluate(LEFT, 9)
     assert done == {"began": True, "still": True, "ended": True, "found": 0}

@@ -200,6 +200,7 @@ def test_doubted_labels_are_the_surest_mistakes(face, session, answers):
     assert proba[shown].min() >= 0.8
 
 
+@pytest.mark.slow
 def test_a_second_model_answers_the_same_pad(face, session, tmp_path):
     other = fit("embedded", train=1000, test=500, C=1.0, l1_ratio=1.0, tol=1e-2).reader
     page = tmp_path / "other.html"

@@ -101,6 +101,7 @@ def test_what_the_address_brought_nobody_did(face):
             assert page.page.locator(".reminder .progress.is-done").count() == 1, stop
 
 
+@pytest.mark.slow
 def test_a_stop_at_which_there_is_nothing_to_do_was_not_visited_by_that(face):
     with face.beside(web_bytes(), view="learn") as bare:  # no digits, no path, no early stops
         assert "0 of 14" in text(bare, ".stops .state")
@@ -121,6 +122,7 @@ def test_a_digit_is_loaded(face):
     assert "784" in guess(face, "784")
 
 
+@pytest.mark.slow
 def test_three_different_digits_are_looked_at(face):
     face.clear()
     face.settle()
@@ -244,6 +246,7 @@ def test_ones_own_digit_is_noticed_when_it_is_sure(face):
     assert noticed  # else this test saw nothing
 
 
+@pytest.mark.slow
 def test_the_second_class_is_compared(face):
     face.draw(DIGITS["4"])
     go(face, "why")
@@ -270,6 +273,7 @@ def test_a_digit_that_is_fooled_is_measured_against_the_proof(face):
     assert least == pytest.approx(radius, abs=0.051)
 
 
+@pytest.mark.slow
 def test_the_tasks_of_c_are_done_on_the_path(face):
     path = full_parts()[2]
     few = int(np.flatnonzero(path.path.n_features_used <= 50)[-1])
@@ -303,6 +307,7 @@ def test_a_loose_stop_is_looked_at(face):
     face.value("(app.path.value = null, app.point.value = null, 0)")
 
 
+@pytest.mark.slow
 def test_progress_is_in_the_address(face):
     go(face, "load")
     done = face.value("[...document.querySelectorAll('.stop-list .is-done')].length")
@@ -361,6 +366,7 @@ def test_separable_classes_are_said_to_be_so_where_that_is_proven(face, open_hin
         assert any("separable" in hint for hint in open_hints()) == (point in separable)
 
 
+@pytest.mark.slow
 def test_hints_wait_until_the_slider_rests(face, open_hints):
     separable = int(np.flatnonzero(full_parts()[2].train_accuracy == 1)[0])
     face.value("(app.point.value = 0, 0)")
@@ -381,6 +387,7 @@ def test_zeros_that_a_stop_hides_are_counted_and_the_optimum_is_one_step_away(fa
     assert not any("of the zeros" in hint for hint in open_hints())
 
 
+@pytest.mark.slow
 def test_a_thin_pen_is_noticed_and_drawn_again(face, open_hints):
     face.value("(app.pad.width = 0.03, 0)")
     face.draw(DIGITS["0"])
@@ -390,6 +397,7 @@ def test_a_thin_pen_is_noticed_and_drawn_again(face, open_hints):
     assert face.value("app.pad.marks.every((mark) => mark.width === app.pad.width)")
 
 
+@pytest.mark.slow
 def test_on_a_narrow_screen_hints_lie_on_no_words(face, open_hints):
     """The button stands on paper as wide as the page, and the end of the page above it."""
     face.draw([[(0.5, 0.2), (0.5, 0.5), (0.52, 0.6)]])  # a short stroke: the pen is thick for it
@@ -411,6 +419,7 @@ def test_on_a_narrow_screen_hints_lie_on_no_words(face, open_hints):
         face.resize(1280, 900)
 
 
+@pytest.mark.slow
 def test_an_answer_near_its_border_is_named_with_the_proven_ink(face, open_hints):
     reader = reader_of(full_bytes())
     for index in range(12):

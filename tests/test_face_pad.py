@@ -57,6 +57,7 @@ def test_ten_digits_drawn_by_pointer_are_read_right_and_as_python_reads_them(fac
     assert np.allclose(face.value("app.answer.value.z"), z, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_ink_does_not_depend_on_how_quickly_the_pen_moved(face):
     """All places of a stroke at once, as a quick hand's come, or each in a frame of the screen."""
     inks = []
@@ -67,6 +68,7 @@ def test_ink_does_not_depend_on_how_quickly_the_pen_moved(face):
     assert np.allclose(*inks, atol=0.02)  # to a hundredth of a pixel of the screen
 
 
+@pytest.mark.slow
 def test_a_digit_drawn_by_keyboard_is_read_right(face):
     """A seven: Space puts the pen down, arrows lead it along the top and down the stem, Space lifts it."""
     face.clear()
@@ -140,6 +142,7 @@ def test_strokes_on_a_held_frame_change_what_the_model_sees(held):
     assert np.allclose(held.value("app.answer.value.z"), reader.raw_prediction(erased[None])[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_pixels_are_edited_by_keyboard(held):
     page = held.page
     focus_by_keyboard(held)
@@ -162,6 +165,7 @@ def test_pixels_are_edited_by_keyboard(held):
     assert np.array_equal(frame_of(held), before)
 
 
+@pytest.mark.slow
 def test_a_finger_draws_and_the_page_stays_where_it_is(face):
     """Touch on the pad makes strokes; the same movement beside it scrolls."""
     face.clear()

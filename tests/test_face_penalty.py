@@ -255,6 +255,7 @@ def test_the_chart_has_every_point_and_moves_the_slider(face, path):
     assert face.value("app.point.value") == 4
 
 
+@pytest.mark.slow
 def test_questions_come_before_their_answers_and_the_path_answers(face, path):
     face.open("penalty")
     face.draw(DIGITS["4"])
@@ -327,6 +328,7 @@ STUDIO = """async ([bare, full]) => {
 }"""
 
 
+@pytest.mark.slow
 def test_without_a_path_the_studio_follows_one_and_the_page_says_how(face):
     reader, runs, _ = made()
     bare, full = (base64.b64encode(web_model(reader, path=run, gate=False)).decode() for run in (None, runs[0]))

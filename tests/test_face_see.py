@@ -51,6 +51,7 @@ def test_the_pair_can_be_chosen_and_follows_again(face):
     assert face.value("app.pair.value[0]") == face.value("app.answer.value.best")
 
 
+@pytest.mark.slow
 def test_the_box_can_be_resized_as_in_python(face):
     face.open("draw")
     face.draw(DIGITS["4"])

@@ -144,6 +144,7 @@ def test_a_fit_shows_what_it_proves_and_is_kept(face, running):
     assert last[2] == pytest.approx(job["result"]["lower_bound"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_maps_of_a_fit_are_its_coefficients(face, running):
     fit(face, "l1", tol="0.01")
     coef = reader_of(running, newest(running)["model"]).coef
@@ -158,6 +159,7 @@ def test_the_maps_of_a_fit_are_its_coefficients(face, running):
     assert ((np.array(black) == (coef[3] == 0)) | ~sure).all()
 
 
+@pytest.mark.slow
 def test_separable_classes_are_told_and_the_hint_changes_the_plan(face, running):
     fit(face, "none", train="40", test="300")
     assert newest(running)["result"]["status"] == "separated"
@@ -246,6 +248,7 @@ def test_my_digits_are_kept_saved_fitted_with_and_read_before_and_after(face, ru
 # ------------------------------------------------------------------------------------------------- models and data
 
 
+@pytest.mark.slow
 def test_models_are_brought_compared_and_deleted(face, running, tmp_path):
     face.page.locator("#tab-train").click()
     rng = np.random.default_rng(0)
@@ -271,6 +274,7 @@ def test_models_are_brought_compared_and_deleted(face, running, tmp_path):
     face.faults[:] = [fault for fault in face.faults if "Failed to load resource" not in fault]  # the refusal itself
 
 
+@pytest.mark.slow
 def test_an_upload_becomes_data_to_learn_from(face, running, tmp_path):
     rng = np.random.default_rng(0)
     images = np.zeros((60, 28, 28), np.uint8)

@@ -88,6 +88,7 @@ def test_every_failing_call_is_one_error_and_leaves_whole_files(commands, data, 
     assert {"open", "write", "fsync", "rename"} <= failed
 
 
+@pytest.mark.slow
 def test_what_a_failed_download_left_is_no_hindrance(commands, data, tmp_path):
     args = COMMANDS["download"]
     environment = {**commands.environment, "INKLENS_CACHE": str(tmp_path)}

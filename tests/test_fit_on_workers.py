@@ -87,6 +87,7 @@ def test_rows_travel_as_bytes_and_all_of_them(client):
     halves.close()
 
 
+@pytest.mark.slow
 def test_accuracy_counts_the_rows_that_are_right(client):
     result = far(client)
     rows = split_rows(load_dataset("embedded"), train=300, test=100)
@@ -94,12 +95,14 @@ def test_accuracy_counts_the_rows_that_are_right(client):
         assert result.accuracy[half] == (result.reader.predict(X.reshape(-1, 28, 28) / 255) == y).mean()
 
 
+@pytest.mark.slow
 def test_it_tells_how_it_gets_on(client):
     told = []
     far(client, progress=lambda done, total, what: told.append(what))
     assert all(word in told[-1] for word in ("passes", "rows/s", "objective", "bound", "MB"))
 
 
+@pytest.mark.slow
 def test_workers_may_leave_and_come():
     own, once = cluster.InProcess(2), iter([1])
 
@@ -154,6 +157,7 @@ def command(client, monkeypatch, capsys):
 OPTIONS = ("--train", "300", "--test", "100", "--C", "0.1")
 
 
+@pytest.mark.slow
 def test_the_command_fits_on_workers_and_says_so(command, tmp_path):
     document = json.loads(command("fit", *OPTIONS, "--dask", "local:2", "-o", tmp_path / "m.inklens", "--json")[0])
     assert document["status"] == "certified"
@@ -190,6 +194,7 @@ def test_the_command_survives_a_worker_that_is_killed(moment, client, tmp_path, 
     np.testing.assert_array_equal(DigitReader.load(tmp_path / "m.inklens").coef, expected)
 
 
+@pytest.mark.slow
 def test_the_command_tells_where_one_can_look_on(command, tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.cluster.dashboard", lambda client: "http://127.0.0.1:8787/status")
     monkeypatch.setattr("inklens.cli.output.LOG_SECONDS", 0.0)

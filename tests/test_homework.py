@@ -186,6 +186,7 @@ def test_what_is_handed_in_comes_back_the_same(done, tmp_path):
     assert held["page.html"].decode() == done.page()
 
 
+@pytest.mark.slow
 def test_the_same_homework_gives_the_same_bytes(tmp_path, model, pictures):
     one, other = (begun(tmp_path / name, model, pictures) for name in ("one", "other"))
     assert one.to_bytes() == other.to_bytes()
@@ -339,6 +340,7 @@ def test_every_missing_piece_is_named(tmp_path, model, pictures):
     assert "fewer than 5 words" in work.check().missing[0].words
 
 
+@pytest.mark.slow
 def test_digit_2_has_to_be_another_picture_of_the_same_digit_that_does_the_opposite(tmp_path, model, pictures):
     work = begun(tmp_path / "mine", model, pictures)
     work.put(2, pictures[0], meant="4", guess="4")
@@ -481,6 +483,7 @@ def test_what_cannot_be_put_in_changes_nothing(tmp_path, model, pictures):
     assert before == {path: path.read_bytes() for path in work.folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_beginning_that_was_cut_off_goes_on(tmp_path, model, pictures, monkeypatch):
     """On a full disk `work.json`, written last, is missing; the same call again, with room, is a whole homework."""
     for last in ("model.inklens", "answers.md", "page.html", "work.json"):
@@ -604,6 +607,7 @@ def test_the_command_from_first_photo_to_hand_in(tmp_path, model, pictures):
     assert replace(work, name="x").members == work.members
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_guess_is_asked_before_the_answer_is_told(tmp_path, model, pictures, monkeypatch):
     monkeypatch.setattr("inklens.cli.homework._on_terminal", lambda: True)
     new, told = ["homework", "new", str(tmp_path / "hw")], []
@@ -627,6 +631,7 @@ def test_on_a_terminal_the_guess_is_asked_before_the_answer_is_told(tmp_path, mo
     assert (tmp_path / "ada.inkwork").exists()
 
 
+@pytest.mark.slow
 def test_scripts_give_both_photos_at_once_and_hand_in_what_there_is(tmp_path, pictures):
     one, two = pictures
     begun = run("homework", "new", "hw", "--name", "Ada", "--photo", one, "--photo", two, "--json", cwd=tmp_path)

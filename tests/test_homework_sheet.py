@@ -8,6 +8,7 @@ from queue import Queue
 from threading import Thread
 
 import numpy as np
+import pytest
 from chromium import chromium_runs, needs_browser
 from drawn_digits import draw as hand
 from handwriting import encoded, photo
@@ -50,6 +51,7 @@ def test_the_sheet_takes_one_drawing_and_answers_nobody_else():
     np.testing.assert_allclose(drawn[0], 1 - ink / 255, atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_hand_draws_on_the_sheet_and_the_page_is_read_on_every_screen(tmp_path):
     faults, work = [], Homework(tmp_path / "drawn", name="Ada")

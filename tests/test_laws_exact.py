@@ -42,8 +42,10 @@ def exact(array):
 
 
 def exact_softmax(z):
-    e = [mpmath.exp(value - max(z)) for value in z]
-    return np.array([value / sum(e) for value in e], dtype=object)
+    largest = max(z)
+    e = [mpmath.exp(value - largest) for value in z]
+    total = sum(e)
+    return np.array([value / total for value in e], dtype=object)
 
 
 def exact_objective(X, codes, weights, penalty, W, b):
@@ -85,11 +87,15 @@ def exact_optimum(X, codes, weights, penalty, W, b, fit_intercept=True):
     for _ in range(60):
         proba, slope = slope_at(V)
         H, g = mpmath.matrix(len(places)), mpmath.matrix(len(places), 1)
+        curvature = {
+            (k, m): (X1 * (proba[:, k] * (int(k == m) - proba[:, m]) * c)[:, None]).T @ X1
+            for k in range(K)
+            for m in range(k + 1)
+        }
         for a, (k, i) in enumerate(places):
             g[a] = slope[k, i]
             for d, (m, j) in enumerate(places):
-                curvature = proba[:, k] * (int(k == m) - proba[:, m]) * c
-                H[a, d] = (curvature * X1[:, i] * X1[:, j]).sum()
+                H[a, d] = curvature[max(k, m), min(k, m)][i, j]
             if i == p:
                 continue
             g[a] += l2 * V[k, i]

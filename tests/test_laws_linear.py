@@ -169,6 +169,7 @@ def search(rule, **options):
     return X, y, weights, found.fit(X, y, sample_weight=weights)
 
 
+@pytest.mark.slow
 def test_the_two_rules_differ_and_the_standard_error_is_what_parts_them():
     *_, best = search("best")
     *_, careful = search("one_se")

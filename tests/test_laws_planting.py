@@ -39,6 +39,7 @@ def judged(planter, toy, *faults):
     return planter.main([str(listed)], root=toy)
 
 
+@pytest.mark.slow
 def test_a_fault_is_caught_another_survives_and_the_source_stays(planter, toy, capsys):
     before = (toy / "src/toy.py").read_text()
     assert judged(planter, toy, fault("2 * x", "5 * x")) == 0
@@ -48,6 +49,7 @@ def test_a_fault_is_caught_another_survives_and_the_source_stays(planter, toy, c
     assert (toy / "src/toy.py").read_text() == before
 
 
+@pytest.mark.slow
 def test_faults_that_say_nothing_about_the_tests_are_not_called_caught(planter, toy, capsys):
     stale, breaking = fault("7 * x", "5 * x"), fault("2 * x", "2 * * x")
     assert judged(planter, toy, stale) == 1

@@ -272,6 +272,7 @@ def test_torch_kinds():
         SoftmaxRegression().fit(torch.asarray(X).to_sparse(), codes)
 
 
+@pytest.mark.slow
 def test_no_library_is_imported_for_numpy_rows():
     code = (
         "import sys, numpy as np; from inklens.linear.estimators import SoftmaxRegression as S;"

@@ -307,6 +307,7 @@ def test_the_next_block_is_asked_for_before_one_is_read(file, monkeypatch):
     assert asked == [*starts[1:], 0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the system tells which pages are resident elsewhere in other ways")
 def test_pages_of_the_file_do_not_stay_after_a_reading(file, monkeypatch):
     """But for those beside a block that the system maps along with it, 2 MB at a time where it holds them so."""
@@ -399,6 +400,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, l1_ratio):
     assert grown[1] <= grown[0] + 8.0, grown
 
 
+@pytest.mark.slow
 def test_very_many_rows_of_a_file_start_on_those_that_stand_for_all(file, monkeypatch):
     monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
     rng = np.random.default_rng(0)

@@ -116,6 +116,7 @@ def test_every_step_of_the_tutorial_is_there_in_its_order(step):
     assert all(places[name] < places[step] for name in before)
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     broken = "# %%\n1 + 1\n\n# %%\n1 / 0\n"
     with pytest.raises(LessonError, match=r"cell 2 of the notebook failed: ZeroDivisionError"):

@@ -123,6 +123,7 @@ def test_one_class_has_no_path(digits):
 # ---- cross-validation ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @parametrize_with_checks([SoftmaxRegressionCV(Cs=3, cv=2, C_max=1.0, tol=1e-12)])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_s_checks(estimator, check):

@@ -92,6 +92,7 @@ def test_json_keeps_its_fields_whatever_is_refused(folder):
     assert digit["remedies"] == [checks.REMEDIES["blank"]]
 
 
+@pytest.mark.slow
 def test_the_digits_of_a_page_are_counted_in_reading_order(folder, reader):
     page = str(folder / "page.png")
     for number, label in enumerate("".join(ROWS), 1):
@@ -219,6 +220,7 @@ def rows_of(*kinds):
         return [{**row, "file": place / row["local_file"]} for row in csv.DictReader(file) if row["kind"] in kinds]
 
 
+@pytest.mark.slow
 @with_photos
 def test_real_pages_are_pages_and_signs_of_other_scripts_get_no_answer():
     for row in rows_of("multi"):

@@ -155,6 +155,7 @@ def specks():
     return {"dots": dots, "noise": np.random.default_rng(0).integers(0, 256, (700, 1000), dtype=np.uint8)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", specks())
 def test_specks_are_no_page(kind):
     for many in (True, None, False):
@@ -620,6 +621,7 @@ def test_components_are_those_of_scipy(seed, shape, density):
     assert all((labels == component.label).sum() == component.area for component in components)
 
 
+@pytest.mark.slow
 def test_a_damaged_tiff_is_one_line_and_no_word_of_a_library(tmp_path):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8))
     paths = []

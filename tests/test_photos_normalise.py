@@ -378,6 +378,7 @@ def test_nothing_is_read_from_what_is_no_picture():
         locate(b"not a picture")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("INKLENS_PHOTOS" not in os.environ, reason="set INKLENS_PHOTOS to a folder of labelled pictures")
 def test_pages_of_real_handwriting_have_the_right_lengths():
     import csv

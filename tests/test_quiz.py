@@ -119,6 +119,7 @@ def test_classes_that_differ_in_case_alone_can_all_be_said(monkeypatch):
         assert terminal.ask(("A", "a", "B", "Q")) == taken
 
 
+@pytest.mark.slow
 def test_ctrl_c_shows_the_score():
     command = [sys.executable, "-u", "-m", "inklens", "quiz", "--seed", "1"]
     process = subprocess.Popen(
@@ -136,6 +137,7 @@ def test_ctrl_c_shows_the_score():
     assert "Traceback" not in stderr
 
 
+@pytest.mark.slow
 def test_it_fits_80_columns_without_colour_in_any_locale(model):
     poor = {"PATH": os.environ["PATH"], "LANG": "C", "NO_COLOR": "1", "HOME": "/nonexistent"}
     done = run("quiz", "--model", model, "--seed", "3", "--rounds", "3", input="\n" * 3, env=poor, fresh=True)

@@ -134,6 +134,7 @@ def test_every_picture_is_a_row_that_says_what_read_says(begin, scans, reader, t
     assert "blank" in next(row["reasons"] for row in table if row["path"].endswith("blank.png"))
 
 
+@pytest.mark.slow
 def test_rows_are_in_order_of_paths_whatever_the_batches(begin, scans, tmp_path):
     for size in (1, 5, 100):
         begin(scans, table=tmp_path / f"{size}", size=size)
@@ -205,6 +206,7 @@ def test_a_run_that_was_killed_is_continued_as_if_it_had_not_been(kept, begin, s
     assert not list(killed.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_written(begin, scans, tmp_path):
     def stop(done, total, what):
         if done >= 2 * SIZE:
@@ -457,6 +459,7 @@ def command(client, monkeypatch, capsys):
     return typed
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_table_and_says_what_is_in_it(command, scans, tmp_path):
     table, dask = tmp_path / "t.parquet", ("--dask", "local:2")
     listed = "".join(f"{path}\n" for path in sorted(scans.glob("a/*.png")))

@@ -87,6 +87,7 @@ def test_the_numbers_of_every_chapter_are_json(told, digits):
     assert numbers["votes"]["poll"]["n_rows"] == len(digits.y_train)
 
 
+@pytest.mark.slow
 def test_what_a_model_cannot_have_is_left_out(digits):
     sparse = reasons_chapters(subject(digits, (28, 28), l1_ratio=1.0, C=1.0))
     assert "votes" not in sparse.facts
@@ -99,6 +100,7 @@ def test_what_a_model_cannot_have_is_left_out(digits):
     assert list(some.facts) == ["why"]
 
 
+@pytest.mark.slow
 def test_any_classes_and_any_shape():
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (90, 40), dtype=np.uint8)

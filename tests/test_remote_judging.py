@@ -156,6 +156,7 @@ def test_a_file_beyond_memory_has_the_same_deviations(tmp_path, monkeypatch):
     np.testing.assert_allclose(curvature(model, rows, Y).sampling, curvature(model, X, Y).sampling, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_parts_that_a_fold_has_nothing_of_are_no_trouble():
     edges = [0, 1, 2, 450, 451, 899, 900]
     parts = [dask.delayed(X[a:b]) for a, b in pairwise(edges)]
@@ -168,6 +169,7 @@ def test_parts_that_a_fold_has_nothing_of_are_no_trouble():
     rows.close()
 
 
+@pytest.mark.slow
 def test_rows_that_are_judged_stay_where_they_are(monkeypatch):
     """Where a fold's rows are few they come here to be fitted, and those that it judges never do."""
     asked = []
@@ -182,6 +184,7 @@ def test_rows_that_are_judged_stay_where_they_are(monkeypatch):
 # ---- what comes here -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_matrix_never_comes_here(monkeypatch):
     """Of 900 rows at most two subsamples are sent at once, whatever is asked."""
     come = []
@@ -235,6 +238,7 @@ def test_random_numbers_are_normal():
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_workers_get_their_memory_back_whatever_happens(monkeypatch):
     closed = []
     monkeypatch.setattr(RemoteRows, "close", lambda self: closed.append(self.shards.close()))

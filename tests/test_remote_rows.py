@@ -185,17 +185,19 @@ def test_bits_do_not_depend_on_the_cluster(n_workers, unbroken):
     own.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [10, N])
 def test_many_rows_make_more_shards_than_few_and_the_same_bits_on_any_cluster(chunk, monkeypatch):
     """However they were cut before; every worker has some, and no row is lost: passes check the sum of weights."""
-    monkeypatch.setattr(sources, "ROWS_A_SHARD", 20)
+    size = 30
+    monkeypatch.setattr(sources, "ROWS_A_SHARD", size)
     found = set()
     for n_workers in (1, 5):
         own = cluster.InProcess(n_workers)
         rows = remote(own.client, chunk=chunk)
-        assert rows.shards.n_shards == N // 20
-        assert rows.sizes == [20] * (N // 20)
-        assert all(len(place.shards) == N // 20 // n_workers for place in rows.shards._places.values())
+        assert rows.shards.n_shards == N // size
+        assert rows.sizes == [size] * (N // size)
+        assert all(len(place.shards) == N // size // n_workers for place in rows.shards._places.values())
         solution = fitted(rows, **BROKEN["l2"], tol=1e-2)
         found.add(bits(solution))
         rows.close()
@@ -247,6 +249,7 @@ def test_predictions_are_lazy_and_the_same(inside):
     assert model.score(lazy, da.from_array(Y, chunks=100)) == model.score(X, Y)
 
 
+@pytest.mark.slow
 def test_a_table_keeps_the_names_of_its_columns(inside, tmp_path):
     frame = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(P)]).assign(label=np.array(["a", "b", "c"])[Y])
     dd = pytest.importorskip("dask.dataframe")
@@ -285,6 +288,7 @@ def test_files_are_read_by_workers(inside, tmp_path):
         Rows.of([str(tmp_path / "none.npy")])
 
 
+@pytest.mark.slow
 def test_paths_and_cross_validation(inside):
     lazy = da.from_array(X, chunks=(300, -1))
     far, here = (softmax_path(x, y, Cs=4, C=1e-2, tol=1e-6) for x, y in ((lazy, da.from_array(Y)), (X, Y)))
@@ -371,6 +375,7 @@ def test_lost_weight_is_noticed(inside, monkeypatch):
 # ---- X1, X2, X7, X10: losses -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_keeper_that_is_gone_when_rows_are_read_is_made_again(monkeypatch):
     """As where a worker has lost touch with the scheduler for a while, and comes back without what it kept."""
     own, submitted, n_calls = cluster.InProcess(2), shards.Shards._submitted, [0]
@@ -389,6 +394,7 @@ def test_a_keeper_that_is_gone_when_rows_are_read_is_made_again(monkeypatch):
     own.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["_check", "_place", "_submitted"])
 def test_a_worker_that_leaves_while_rows_are_read_is_lost_once(moment, monkeypatch):
     """What it alone was to do would wait for ever; it is noticed once, and not anew for each of its shards."""
@@ -412,6 +418,7 @@ def test_a_worker_that_leaves_while_rows_are_read_is_lost_once(moment, monkeypat
     own.close()
 
 
+@pytest.mark.slow
 def test_a_busy_worker_is_waited_for_longer_each_time_that_it_seems_lost(inside, monkeypatch):
     known = keeper.known
 
@@ -469,6 +476,7 @@ def pids(client):
     return client.run(os.getpid)
 
 
+@pytest.mark.slow
 def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
     monkeypatch.setattr(shards, "LEAST_DEADLINE", 1.0)
     monkeypatch.setattr(shards, "PING_SECONDS", 0.5)
@@ -489,6 +497,7 @@ def test_a_stopped_worker_is_given_up(client, unbroken, monkeypatch):
     rows.close()
 
 
+@pytest.mark.slow
 def test_without_a_scheduler_the_best_point_is_kept(monkeypatch):
     monkeypatch.setattr(shards, "SCHEDULER_SECONDS", 0.5)
     lazy = da.from_array(X, chunks=(300, -1))
@@ -540,6 +549,7 @@ def test_memory_that_is_too_small_is_said(inside, monkeypatch):
     rows.close()
 
 
+@pytest.mark.slow
 def test_shards_that_end_every_worker_end_the_fit(monkeypatch):
     own = cluster.InProcess(2)
     rows = remote(own.client)
@@ -565,6 +575,7 @@ def test_nothing_but_loopback_is_listened_to(client):
     assert set(found) == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_what_is_set_for_workers_is_not_set_here(monkeypatch):
     """One thread for each of them would leave the driver with one as well."""
     for name in ("OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_"):
@@ -625,6 +636,7 @@ def test_a_cluster_lost_during_the_last_proof_leaves_the_point(inside, monkeypat
     rows.close()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_no_bit(client, unbroken):
     rows = remote(client)
     victims = list(pids(client).values())

@@ -10,6 +10,8 @@ import pytest
 
 from inklens.displays import Display
 
+pytestmark = pytest.mark.slow  # all of them run the whole lesson
+
 LESSON = Path(__file__).parents[1] / "notebooks" / "siblings.py"
 
 

@@ -75,7 +75,7 @@ def display(request):
     return DISPLAYS[name](contract.CASES[case])
 
 
-@contract.each(*contract.CASES, displays=DISPLAYS)
+@contract.each(contract.ODD, slow=contract.OTHERS, displays=DISPLAYS)
 def test_figures_keep_the_contract_of_all_displays(display):
     for width in (NARROW, WIDE):
         contract.test_words_stay_inside_do_not_overlap_and_are_legible(display, width)
@@ -89,7 +89,7 @@ def test_figures_are_the_same_each_time_and_draw_where_they_are_told(display):
 
 
 def test_the_map_of_a_decision_can_be_read_pixel_by_pixel():
-    case = contract.CASES["digits"]
+    case = contract.CASES[contract.DIGITS]
     drawn = DISPLAYS["decision"](case).plot()
     (values,) = [reading.values for reading in drawn.readings if reading is not None and reading.values is not None]
     assert np.array_equal(values, case.coef[0])

@@ -144,6 +144,7 @@ def test_digits_of_ones_own_are_kept_and_added_to_a_fit(studio):
     studios.is_problem(studio.client.post("/api/jobs", json={"kind": "fit", "add_digits": True}), 422)
 
 
+@pytest.mark.slow
 def test_decisions_about_labels_go_into_a_fit(studio, fitted):
     found = studio.ended(studio.job(kind="labels", model=fitted, folds=2))["result"]
     suspect = found["suspects"][0]

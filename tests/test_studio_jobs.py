@@ -4,6 +4,7 @@ import os
 import signal
 
 import numpy as np
+import pytest
 import studio as studios
 
 from inklens.studio import limits
@@ -71,6 +72,7 @@ def test_what_a_job_cannot_do_is_said(studio, fitted):
         assert "Input should" not in found["detail"]
 
 
+@pytest.mark.slow
 def test_a_path_comes_into_the_bytes_for_the_browser(studio, fitted):
     from inklens.web.payload import parse
 

@@ -135,6 +135,7 @@ WHOLE_PROCESS = {  # what changes it -> where that is the own process of a comma
 }
 
 
+@pytest.mark.slow
 def test_nothing_else_changes_the_process():
     source = Path(inklens.__file__).parent
     found = {name: set() for name in WHOLE_PROCESS}

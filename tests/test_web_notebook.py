@@ -128,6 +128,7 @@ def test_a_module_is_small_and_imports_nothing(widget):
     assert not re.search(r"https?:", module)
 
 
+@pytest.mark.slow
 def test_without_anywidget_a_page_says_what_to_install(reader, path, split):
     code = (
         "import sys; sys.modules['anywidget'] = None\n"
@@ -260,6 +261,7 @@ class TestInABrowser:
         window.evaluate("model.python('target', null)")
         assert frame.evaluate("inklens.app.target.value") is None
 
+    @pytest.mark.slow
     def test_a_point_goes_both_ways(self, window, path, split):
         frame = shown(window, CSlider(path, split))
         assert frame.evaluate("inklens.app.point.value") == 4
@@ -268,6 +270,7 @@ class TestInABrowser:
         window.evaluate("model.python('_point', 1)")
         until(frame, "inklens.app.point.value === 1")
 
+    @pytest.mark.slow
     def test_a_cell_goes_both_ways(self, window, reader, split):
         matrix = Confusion(reader, split)
         matrix.selected = ["4", "9"]

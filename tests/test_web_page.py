@@ -196,6 +196,7 @@ def page(request, chromium, pages):
 class TestInChromium:
     pytestmark = NEEDS_BROWSER
 
+    @pytest.mark.slow
     def test_ten_digits_are_read_as_drawn(self, page):
         answers = {}
         for digit in DIGITS:
@@ -278,6 +279,7 @@ class TestInChromium:
         assert page.evaluate(SHIFTS) < 0.02
         page.context.close()
 
+    @pytest.mark.slow
     def test_a_frame_in_a_notebook_reads(self, chromium, pages):
         page = opened(chromium, pages["frame"])
         frame = page.frames[1]
@@ -323,6 +325,7 @@ class TestInChromium:
             assert page.locator("body").bounding_box()["width"] <= width
         page.context.close()
 
+    @pytest.mark.slow
     def test_nothing_lies_over_the_tabs(self, chromium, pages):
         page = ready(opened(chromium, pages["sparse"]))
         for width in (360, 768, 1280):
@@ -332,6 +335,7 @@ class TestInChromium:
             assert beside or button["y"] + button["height"] <= tabs["y"], width
         page.context.close()
 
+    @pytest.mark.slow
     def test_it_prints(self, chromium, pages):
         page = ready(opened(chromium, pages["sparse"]))
         assert not page.locator(".still-maps").is_visible()
@@ -348,6 +352,7 @@ class TestInChromium:
         assert page.locator(".still-maps").is_visible()
         page.context.close()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["sparse", "hostile"])
     def test_axe_finds_nothing(self, chromium, pages, name):
         page = ready(opened(chromium, pages[name]))
