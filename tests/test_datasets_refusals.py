@@ -22,7 +22,7 @@ from inklens.datasets.embedded import read_sheet
 from inklens.datasets.near import near_duplicates
 from inklens.datasets.openml import cache
 from inklens.datasets.openml.arff import parse_arff
-from inklens.datasets.sources import parquet
+from inklens.datasets.sources import parquet, plain
 from inklens.datasets.unpack import read_file
 from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
@@ -177,6 +177,32 @@ def test_more_bytes_than_are_taken_are_refused_by_their_number(tmp_path):
     (tmp_path / "a.csv").write_bytes(bytes(11))
     with pytest.raises(DataError, match="has 11 bytes; at most 10 are taken"):
         read_file(tmp_path / "a.csv", limit=10)
+
+
+@pytest.mark.skipif(not os.access("/proc/self/mem", os.R_OK), reason="no file that fails when it is read")
+def test_a_file_that_fails_while_it_is_read_is_the_one_error():
+    with pytest.raises(DataError, match="cannot read '/proc/self/mem': Input/output error"):
+        read_file("/proc/self/mem")
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_blank_lines_of_a_table_are_none_wherever_it_is_cut(monkeypatch, block):
+    rows = [f"{number},{number % 7},0" for number in range(40)]
+    text = "\n" * 30 + "".join(row + "\n" * (1 + 90 * (number % 13 == 12)) for number, row in enumerate(rows))
+    monkeypatch.setattr(plain, "BLOCK_BYTES", block)
+    parts = list(plain.blocks(text.encode()))
+    assert all(part.strip() for part in parts)
+    assert [line for part in parts for line in part.decode().split("\n") if line] == rows
+
+
+def test_names_of_classes_that_a_table_declares_stand_for_its_numbers(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"label": [0, 1, 0, 1], "x": [1, 2, 3, 4], "y": [4, 3, 2, 1]})
+    info = {"info": {"features": {"label": {"names": ["zero", "one"]}}}}
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(info)}), tmp_path / "a.parquet")
+    found = load_dataset(f"parquet:{tmp_path / 'a.parquet'}?shape=1x2")
+    assert found.y.tolist() == ["zero", "one", "zero", "one"]
+    assert "labels are the class names that the file declares" in found.notes
 
 
 def test_decisions_are_of_no_more_rows_than_are_taken_and_blank_lines_are_none(tmp_path, monkeypatch):

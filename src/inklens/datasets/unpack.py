@@ -100,8 +100,7 @@ def _gunzip(file: BinaryIO, head: bytes, *, limit: int, burst: int, name: str) -
                 packed += len(head)
     except zlib.error as error:
         raise DataError(f"{name!r} is damaged: {error}; get the file again") from error
-    if not unpacker.eof:
-        raise DataError(f"{name!r} is cut off: the packed data end too early; get the file again")
+    raise DataError(f"{name!r} is cut off: the packed data end too early; get the file again")
 
 
 def _check(total: int, packed: int, limit: int, burst: int, name: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import DataError
-from inklens.linear.problem.penalties import ElasticNet, Penalty, penalty_of
+from inklens.linear.problem.penalties import LEAST_FACTOR, ElasticNet, Penalty, penalty_of
 from inklens.linear.problem.problem import Facts, Problem, check_strength
 from inklens.linear.rows.rows import Rows
 
@@ -166,7 +166,7 @@ def _checked_factors(factors: npt.ArrayLike | None, n_features: int) -> np.ndarr
         )
     if np.isinf(values).all():
         raise DataError("every column has an infinite penalty factor, so none would be used; leave one in")
-    return values
+    return np.where(values < LEAST_FACTOR, 0.0, values)
 
 
 def _checked_offset(offset: npt.ArrayLike, n_samples: int, n_classes: int) -> np.ndarray:
