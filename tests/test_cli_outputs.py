@@ -169,7 +169,7 @@ WRITES = {  # one call for every option that names a file
     "evaluate --out": ("m.svg", "evaluate", "model.inklens", "--mistakes", "4", "9"),
     "siblings --out": ("s.html", "siblings", *ROWS, "--only", "tree", "--no-open"),
     "compare --out": ("c.svg", "compare", "model.inklens", "other.inklens"),
-    "stability --out": ("s.svg", "stability", "model.inklens"),
+    "stability --out": ("s.svg", "stability", "model.inklens", "--by", "halves", "--refits", "2"),
     "data twins --out": ("t.svg", "data", "twins", "embedded", *ROWS),
     "labels --table": ("l.csv", "labels", "model.inklens", "--folds", "2", "-n", "2"),
     "labels --out": ("l.svg", "labels", "model.inklens", "--folds", "2", "-n", "2"),
