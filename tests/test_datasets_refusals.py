@@ -217,6 +217,10 @@ def test_packed_text_is_read_in_pieces_and_cut_packs_are_told(tmp_path):
         (tmp_path / "a.gz").write_bytes(packed[:n_bytes])
         with pytest.raises(DataError, match="is cut off"):
             read_file(tmp_path / "a.gz")
+    for place in (10, 20_000, len(packed) - 105):
+        (tmp_path / "a.gz").write_bytes(packed[:place] + bytes([packed[place] ^ 255]) + packed[place + 1 :])
+        with pytest.raises(DataError, match=r"is damaged: .*get the file again"):
+            read_file(tmp_path / "a.gz")
     (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(1000)))
     with pytest.raises(DataError, match="unpacks to more than the 999 bytes that are taken"):
         read_file(tmp_path / "a.gz", limit=999)
