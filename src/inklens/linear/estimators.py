@@ -366,10 +366,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
             return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
-        y = of_one_kind(arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y))
+        labels = of_one_kind(arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y))
         X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
         X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
+            self, X, labels, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
         )  # fmt: skip
         return Rows.of(X, n_threads=_n_threads(self.n_jobs)), np.asarray(y)
