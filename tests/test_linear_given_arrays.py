@@ -402,6 +402,34 @@ def test_what_is_no_label_for_each_row_is_said(name, labels, words):
         ALL_DOORS[name](np.eye(6, 3), labels)
 
 
+@pytest.mark.parametrize("name", ["offset", "penalty_factor"])
+def test_what_is_no_number_is_told_in_one_short_line_however_long_it_is(name):
+    X, y, words = np.ones((10_000, 1)), np.arange(10_000) % 2, ["word"] * 10_000
+    fits = {
+        "offset": partial(SoftmaxRegression().fit, offset=words),
+        "penalty_factor": SoftmaxRegression(penalty_factor=words).fit,
+    }
+    with pytest.raises(DataError, match=f"as {name}: .*word") as refusal:
+        fits[name](X, y)
+    assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("ask", ["raw_prediction", "predict_proba", "predict"])
+def test_a_frame_that_holds_no_number_is_no_class(ask, bad):
+    reader, frames = DigitReader(np.eye(2, 9), np.zeros(2), ("a", "b"), (3, 3)), np.full((4, 3, 3), 0.5)
+    assert len(getattr(reader, ask)(frames)) == 4
+    frames[2, 0, 1] = bad
+    with pytest.raises(DataError, match="frame 2 holds NaN or infinity"):
+        getattr(reader, ask)(frames)
+
+
+def test_lists_in_the_place_of_arrays_are_said():
+    for X, y in (([[0]], np.array(["a"])), (np.zeros((1, 1), np.uint8), ["a"])):
+        with pytest.raises(DataError, match="expected NumPy arrays, got"):
+            Dataset(X, y, (1, 1), "made")
+
+
 @pytest.mark.parametrize("labels", [np.array(["a", None], dtype=object), np.array([1.0, np.nan])], ids=["None", "nan"])
 def test_a_missing_label_of_a_data_set_is_no_class(labels):
     with pytest.raises(DataError, match="row 1 has no label"):

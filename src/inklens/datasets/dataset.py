@@ -93,6 +93,8 @@ class Dataset(Shown):
 
     def __post_init__(self) -> None:
         rows, cols = self.image_shape
+        if not (isinstance(self.X, np.ndarray) and isinstance(self.y, np.ndarray)):
+            raise DataError(f"expected NumPy arrays, got {type(self.X).__name__} and {type(self.y).__name__}")
         if self.X.ndim != 2 or self.X.dtype != np.uint8 or self.X.shape[1] != rows * cols:
             raise DataError(
                 f"expected uint8 pixels of shape (n, {rows * cols}), got {self.X.dtype} {self.X.shape}; "
