@@ -426,6 +426,28 @@ def test_too_little_memory_to_begin_is_one_line_at_once(megabytes, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit to the address space")
+@pytest.mark.parametrize("megabytes", [320, 440, 480, 540, 600, 660, 740])
+@pytest.mark.parametrize(
+    "args", ["export {} -o out/w.json", "report {} --no-open -o out/page"], ids=["export", "report"]
+)
+def test_little_memory_leaves_a_whole_output_or_none_and_one_line(megabytes, args, model, tmp_path):
+    """It may end while libraries are loaded, while figures are drawn, or not at all."""
+    (tmp_path / "out").mkdir()
+    limited = f"ulimit -v {megabytes * 1000}; exec {sys.executable} -m inklens {args.format(model[0])}"
+    done = subprocess.run(["/bin/sh", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=250)
+    left = list((tmp_path / "out").iterdir())
+    if done.returncode == 0:
+        assert len(left) == 1
+        return
+    assert (done.returncode, left) == (1, [])
+    (line,) = [
+        line for line in done.stderr.splitlines() if not line.startswith("<jemalloc>")
+    ]  # of a library, for itself
+    assert line.startswith("inklens: not enough memory")
+
+
 def test_a_library_that_does_not_fit_into_memory_is_one_line(monkeypatch, capsys):
     def imported(*_):
         raise ImportError("_imaging.so: failed to map segment from shared object")

@@ -4,13 +4,18 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import click
 import pytest
 from command import run
+from PIL import Image
 
+from inklens.classroom.drawn import Drawn, document
 from inklens.cli.main import inklens
 from inklens.cli.output import Number, OutFigure, OutFile, OutFolder
+from inklens.datasets import load_dataset
 
 READ = {"--add", "--model", "--photo", "--refit", "--relabel"}  # paths that are only read
 
@@ -128,6 +133,96 @@ def test_no_number_is_nan_or_beyond_all():
             elif isinstance(option.type, click.types.FloatParamType):
                 free.add((names[-1], option.name))
     assert free == {("fit", "C"), ("path", "C")}, "where inf means no penalty"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """What the commands below work on, by name."""
+    folder = tmp_path_factory.mktemp("made")
+    for name, strength in (("model", "1"), ("other", "0.01")):
+        run("fit", "--train", "200", "--test", "50", "--tol", "0.1", "--C", strength, "-o", folder / f"{name}.inklens")
+    digits = load_dataset()
+    photos = [folder / name for name in ("photo.png", "another.png")]
+    for photo, X in zip(photos, digits.X[5:], strict=False):
+        Image.fromarray(255 - X.reshape(28, 28)).resize((140, 140)).save(photo)
+    (folder / "drawn").mkdir()
+    drawn = [
+        Drawn(str(label), X.tobytes(), "key", None, None) for X, label in zip(digits.X[:8], digits.y, strict=False)
+    ]
+    (folder / "drawn" / "a.json").write_text(document(drawn), encoding="utf-8")
+    both = [arg for photo in photos for arg in ("--photo", photo)]
+    run("homework", "new", folder / "homework", *both, "--model", folder / "model.inklens")
+    return folder
+
+
+ROWS = ("--train", "200", "--test", "50")
+WRITES = {  # one call for every option that names a file
+    "read --steps": ("s.png", "read", "photo.png", "--model", "model.inklens"),
+    "read --boxes": ("b.png", "read", "photo.png", "--model", "model.inklens"),
+    "fit --out": ("m.inklens", "fit", *ROWS, "--tol", "0.1"),
+    "path --out": ("p.svg", "path", *ROWS, "--points", "2", "--C", "0.01"),
+    "explain --out": ("e.svg", "explain", "photo.png", "--model", "model.inklens"),
+    "flip --out": ("f.svg", "flip", "photo.png", "--model", "model.inklens"),
+    "votes --out": ("v.svg", "votes", "photo.png", "--model", "model.inklens"),
+    "export --out": ("w.json", "export", "model.inklens"),
+    "evaluate --predictions": ("p.csv", "evaluate", "model.inklens"),
+    "evaluate --out": ("m.svg", "evaluate", "model.inklens", "--mistakes", "4", "9"),
+    "siblings --out": ("s.html", "siblings", *ROWS, "--only", "tree", "--no-open"),
+    "compare --out": ("c.svg", "compare", "model.inklens", "other.inklens"),
+    "stability --out": ("s.svg", "stability", "model.inklens", "--by", "halves", "--refits", "2"),
+    "data twins --out": ("t.svg", "data", "twins", "embedded", *ROWS),
+    "labels --table": ("l.csv", "labels", "model.inklens", "--folds", "2", "-n", "2"),
+    "labels --out": ("l.svg", "labels", "model.inklens", "--folds", "2", "-n", "2"),
+    "homework hand-in --out": ("h.inkwork", "homework", "hand-in", "homework", "--no-open"),
+    "class wall --out": ("w.html", "class", "wall", "drawn", "--no-refit", "--no-open", "--model", "model.inklens"),
+}
+ANEW = {"fit --out", "siblings --out", "homework hand-in --out"}  # which say when they were made, or how long it took
+
+
+def test_every_option_that_names_a_file_is_called():
+    files = {name for name, (_, option) in OUTPUTS.items() if isinstance(option.type, OutFile)}
+    assert WRITES.keys() == files
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("called", WRITES)
+def test_every_command_follows_a_link_and_writes_through_a_pipe(called, made, tmp_path):
+    """What arrives is the file, and the link and the pipe are what they were."""
+    name, *args = WRITES[called]
+    option, link, pipe = called.rpartition(" ")[2], tmp_path / f"link-{name}", tmp_path / f"pipe-{name}"
+    target = tmp_path / "elsewhere" / name
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    link.symlink_to(Path("elsewhere") / name)
+    done = run(*args, option, link, cwd=made)
+    assert done.returncode == 0, done.stderr
+    assert link.is_symlink()
+    assert [path.name for path in target.parent.iterdir()] == [name]
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        arrived = pool.submit(pipe.read_bytes)
+        done = run(*args, option, pipe, cwd=made)
+        if not arrived.done():  # nothing was written: let the reader go
+            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    assert done.returncode == 0, done.stderr
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    written = target.read_bytes()
+    assert len(written) > 100
+    assert arrived.result()[:100] == written[:100] if called in ANEW else arrived.result() == written
+    assert {path.name for path in tmp_path.iterdir()} == {"elsewhere", link.name, pipe.name}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "called", [name for name in WRITES if WRITES[name][0].endswith(("inklens", "json", "csv", "inkwork"))]
+)
+def test_a_full_device_is_one_line_for_every_command_that_can_name_it(called, made):
+    _, *args = WRITES[called]
+    done = run(*args, called.rpartition(" ")[2], "/dev/full", cwd=made)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "cannot write '/dev/full': No space left on device" in done.stderr
 
 
 def test_a_homework_is_no_stream(tmp_path):

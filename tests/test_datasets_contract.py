@@ -111,6 +111,12 @@ def test_unknown_spec_says_what_is_possible(spec, hint):
     assert hint in str(caught.value)
 
 
+def test_what_the_system_takes_for_no_path_is_unknown_data():
+    for spec in ("x" * 5000, "a\0b", "x/" * 3000):
+        with pytest.raises(ParameterError, match="unknown data"):
+            load_dataset(spec)
+
+
 def test_plain_paths_are_recognised(tmp_path, monkeypatch):
     for kind in ("npz", "csv", "idx", "folder"):
         spec = MAKERS[kind](tmp_path / kind, monkeypatch)

@@ -55,6 +55,21 @@ def test_labels_that_would_become_one_are_refused(tmp_path, written, labels):
         load_dataset(written(tmp_path, labels))
 
 
+ODD_BLANKS = [chr(code) for code in range(128, 0x110000) if chr(code).isspace() and chr(code) not in "\x85\u2028\u2029"]
+
+
+@pytest.mark.parametrize("written", [as_csv, as_plain_csv, as_npz, as_bytes, as_parquet, as_folder])
+def test_white_space_that_no_table_adds_is_a_part_of_a_label(tmp_path, written):
+    """A no-break space and its like: beside the same text without it, either would be lost in the other."""
+    assert len(ODD_BLANKS) > 10
+    for number, blank in enumerate(ODD_BLANKS):
+        for labels in (["1", f"{blank}1"], [f"a b{blank}", "a b"]):
+            folder = tmp_path / f"{number}{labels[0][0]}"
+            folder.mkdir(exist_ok=True)
+            with pytest.raises(DataError, match=r"would be(come)? one"):
+                load_dataset(written(folder, labels))
+
+
 def test_folders_whose_names_differ_in_blanks_are_not_one_class(tmp_path):
     with pytest.raises(DataError, match="would be one class"):
         load_dataset(as_folder(tmp_path, ["7", "7 "]))

@@ -1,12 +1,15 @@
 """Facts about the real MNIST, and the split of scikit-learn."""
 
+import dataclasses
+import json
 import os
+import re
 
 import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from inklens.datasets import Dataset, describe, load_dataset, overlap
+from inklens.datasets import Dataset, constant_pixels, describe, load_dataset, overlap
 from inklens.errors import DataError, ParameterError
 
 needs_mnist = pytest.mark.skipif(
@@ -161,6 +164,29 @@ def test_duplicates_and_conflicts_are_counted():
 def test_counts_are_of_each_class_the_most_frequent_first():
     dataset = Dataset(np.zeros((6, 4), np.uint8), np.array(list("bacbcb")), image_shape=(2, 2), name="toy")
     assert list(dataset.counts.items()) == [("b", 3), ("c", 2), ("a", 1)]
+
+
+@pytest.mark.parametrize("n_train", [None, 0, 2, 3])
+def test_a_card_tells_of_halves_where_there_are_some_and_how_large_they_are(n_train):
+    dataset = Dataset(
+        np.arange(12, dtype=np.uint8).reshape(3, 4), np.array(["a", "b", "a"]), (2, 2), "made", n_train=n_train
+    )
+    told = [] if n_train is None else [f"{n_train} training and {3 - n_train} test images"]
+    assert re.findall(r"\d+ training and \d+ test images", repr(dataset)) == told
+
+
+def test_pixels_of_one_value_are_those_that_no_row_differs_in():
+    X = np.array([[0, 5, 7, 255], [0, 5, 7, 254], [0, 5, 8, 255]], np.uint8)
+    assert constant_pixels(X).tolist() == [True, True, False, False]
+    assert constant_pixels(X[:1]).all()
+
+
+def test_a_description_as_json_says_what_it_says_as_text():
+    seen = describe(Dataset(np.eye(4, dtype=np.uint8), np.array(["a", "b", "a", "b"]), (2, 2), "made"))
+    document = json.loads(json.dumps(seen.as_dict()))
+    assert document["name"] == "made"
+    assert document["counts"] == {"a": 2, "b": 2}
+    assert seen.as_dict().keys() == {field.name for field in dataclasses.fields(seen)}
 
 
 def test_overlap_compares_values_not_bytes():

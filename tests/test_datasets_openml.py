@@ -1,5 +1,6 @@
 """OpenML against a local server that misbehaves in every way servers do."""
 
+import errno
 import gzip
 import hashlib
 import http.server
@@ -8,22 +9,24 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from datasets_makers import arff_text, openml_answers, sample
 
 from inklens.datasets import available, clear, fetch, info, load_dataset
-from inklens.datasets.openml import cache, client
+from inklens.datasets.openml import cache, client, download
 from inklens.datasets.openml.catalogue import find_known
 from inklens.datasets.openml.client import OpenML
 from inklens.datasets.openml.download import Limits, fetch_bytes
-from inklens.datasets.options import LoadOptions
+from inklens.datasets.options import LoadOptions, PixelOptions
 from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
 HASTY = Limits(stall_s=1.5, read_s=0.4, back_off_s=0.02)
@@ -131,7 +134,6 @@ def drip(handler, server):
 
 
 def reset(handler, server):
-    import socket
     import struct
 
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -299,6 +301,149 @@ def test_unreachable_server_is_one_clear_error(server):
         load(server, VAIN)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [socket.gaierror(-3, "Temporary failure in name resolution"), OSError(errno.ENETUNREACH, "Network is unreachable")],
+    ids=["no name server", "no network"],
+)
+def test_a_machine_without_a_network_is_told_so_soon_and_one_that_comes_back_goes_on(server, monkeypatch, error):
+    plain, left = socket.create_connection, [10**6]
+
+    def create_connection(*args, **options):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise error
+        return plain(*args, **options)
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    started, limits = time.monotonic(), Limits(stall_s=1000, read_s=1000, back_off_s=0.02, unreachable_s=0.2)
+    with pytest.raises(DownloadError, match=r"offline: use --data embedded .*idx:DIR") as refusal:
+        load(server, limits)
+    assert error.strerror in str(refusal.value)
+    assert time.monotonic() - started < BOUND_S
+    left[0] = 1
+    assert_right(load(server, PATIENT))
+
+
+def test_how_far_a_download_is_and_why_it_is_tried_again_is_told(server):
+    server.faults, told = [cut_off, server_error], []
+    load(server, PATIENT, progress=lambda *step: told.append(step))
+    trials = [text for _, _, text in told if text.startswith("trying again: ")]
+    ended, refused = trials
+    assert "ended after 150,000 of" in ended
+    assert "503" in refused
+    done = [(done, total) for done, total, text in told if text == "downloading"]
+    assert [step for step, _ in done] == sorted({step for step, _ in done})
+    assert done[-1] == (len(server.content), len(server.content))
+
+
+def test_bytes_that_come_too_slowly_are_no_progress(monkeypatch):
+    """A clock that goes on by a second with each chunk: at 100 kB a second all comes, at a byte a second little."""
+    now = [0.0]
+    monkeypatch.setattr(download.time, "monotonic", lambda: now[0])
+
+    def fetched(size, n_chunks):
+        def answer(_):
+            yield download._Start(0, None, None)
+            for _ in range(n_chunks):
+                now[0] += 1.0
+                yield bytes(size)
+
+        monkeypatch.setattr(download._Download, "_answer", answer)
+        limits = Limits(stall_s=20, read_s=1000, back_off_s=100)
+        return len(fetch_bytes("http://made/x", origins=("http://made",), limits=limits))
+
+    assert fetched(100_000, 60) == 6_000_000
+    with pytest.raises(DownloadError, match="the server sends hardly anything; no progress for 20 s"):
+        fetched(1, 60)
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "undeclared"])
+def test_an_answer_that_is_longer_than_any_is_refused_before_it_is_held(server, monkeypatch, declared):
+    def endless(handler, _):
+        handler.send_response(200)
+        if declared:
+            handler.send_header("Content-Length", str(1 << 40))
+        handler.end_headers()
+        while not server.stopping.is_set():
+            handler.wfile.write(bytes(1 << 16))
+
+    monkeypatch.setattr(download, "MAX_ANSWER_BYTES", 1 << 20)
+    server.faults = [endless] * 50
+    with pytest.raises(DownloadError, match=r"sends [\d,]+ bytes or more; at most 1,048,576 are fetched"):
+        fetch_bytes(server.url + FILE, origins=(server.url,), limits=PATIENT)
+    assert len(server.ranges) == 1, "asked again"
+
+
+def another_part(handler, server):
+    headers = [("ETag", server.etag), ("Content-Range", f"bytes 7-{len(server.content) - 1}/{len(server.content)}")]
+    reply(handler, server.content[7:], status=206, headers=headers)
+
+
+def no_such_part(handler, server):
+    assert handler.headers.get("Range")
+    reply(handler, b"", status=416)
+
+
+@pytest.mark.parametrize("fault", [another_part, no_such_part], ids=lambda fault: fault.__name__)
+def test_a_part_that_was_not_asked_for_is_never_joined_on(server, fault):
+    server.faults, ranges = [cut_off, fault], [None, "bytes=150000-"]
+    assert_right(load(server, PATIENT))
+    assert server.ranges == [*ranges, None if fault is no_such_part else ranges[1]]
+
+
+def test_what_is_given_up_draws_no_more_from_the_network():
+    drawn, gone_on = [], threading.Event()
+
+    def endless():
+        for number in range(10**6):
+            drawn.append(number)
+            yield bytes(1)
+            if number == 2 * download.QUEUED_CHUNKS:
+                gone_on.set()
+
+    messages = download._in_thread(endless(), lambda: 60.0)
+    for _ in range(3 * download.QUEUED_CHUNKS):
+        next(messages)
+    assert gone_on.is_set()
+    messages.close()
+    for thread in threading.enumerate():
+        if thread.name == "inklens-download":
+            thread.join(BOUND_S)
+            assert not thread.is_alive()
+    assert len(drawn) < 5 * download.QUEUED_CHUNKS
+
+
+def test_a_download_that_finds_no_room_is_the_one_error(server, monkeypatch):
+    plain = Path.open
+
+    def full(path, *args, **options):
+        if path.name == "download.part":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return plain(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OutputError, match=r"cannot write .*download.part.*No space left.*set INKLENS_CACHE"):
+        load(server)
+    monkeypatch.undo()
+
+
+def test_a_download_that_bursts_is_refused_and_leaves_nothing(server, tmp_path):
+    server.content = gzip.compress(bytes(150 << 20), 1)
+    with pytest.raises(DownloadError, match=r"got none \(.* unpacks to over 200 times its size"):
+        load(server, PATIENT)
+    assert len(server.ranges) == 2, "once more, in case that it was damaged on its way"
+    assert not [name for name in files_in(tmp_path) if name != "lock"]
+
+
+def test_settings_of_pixels_hold_for_a_download_and_not_for_what_is_kept_of_it(server):
+    X, _ = sample()
+    for options, expected in ((PixelOptions(invert=True), 255 - X), (PixelOptions(), X)):
+        dataset = client.load("digits@3", LoadOptions(options), None, server=OpenML(server.url, PATIENT))
+        np.testing.assert_array_equal(dataset.X, expected)
+    assert len(server.ranges) == 1, "the second came from the cache"
+
+
 @pytest.mark.parametrize("name", ["X.npy", "y.npy", "meta.json"])
 @pytest.mark.parametrize("damage", [b"", b"<html>", None])
 def test_damaged_cache_is_fetched_once_more(server, tmp_path, name, damage):
@@ -458,20 +603,22 @@ def test_only_pinned_hosts_over_https(url):
         fetch_bytes(url, origins=client.PINNED_ORIGINS)
 
 
-def test_a_second_writer_waits_says_so_and_gives_up_in_time(tmp_path):
-    entry, told = cache.Entry.of("one", tmp_path), []
+@pytest.mark.parametrize("is_told", [True, False], ids=["told", "untold"])
+def test_a_second_writer_waits_says_so_and_gives_up_in_time(tmp_path, is_told):
+    entry, told, entered = cache.Entry.of("one", tmp_path), [], []
 
     def second():
-        with entry.locked(max_wait_s=0.2, progress=lambda *step: told.append(step)):
-            told.append("entered")
+        with entry.locked(max_wait_s=0.2, progress=(lambda *step: told.append(step)) if is_told else None):
+            entered.append(True)
 
     with ThreadPoolExecutor(1) as pool:
         with entry.locked():
             with pytest.raises(DownloadError, match=r"holds .*one"):
                 pool.submit(second).result()
-            assert [step[2] for step in told] == ["waiting for another process that fetches the same data"]
+            assert [step[2] for step in told] == ["waiting for another process that fetches the same data"] * is_told
+        assert not entered
         pool.submit(second).result()
-    assert told[1:] == ["entered"]
+    assert entered == [True]
 
 
 def test_what_a_dead_writer_left_is_swept(server, tmp_path):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,14 +16,16 @@ from datasets_makers import idx_bytes
 from PIL import Image
 
 from inklens import load_dataset
-from inklens.datasets import registry, relabel
+from inklens.datasets import info, registry, relabel
 from inklens.datasets.dataset import Dataset
 from inklens.datasets.describe import Overlap
 from inklens.datasets.embedded import read_sheet
 from inklens.datasets.near import near_duplicates
 from inklens.datasets.openml import cache
 from inklens.datasets.openml.arff import parse_arff
+from inklens.datasets.registry import absolute_spec
 from inklens.datasets.sources import parquet
+from inklens.datasets.sources import plain as plain_text
 from inklens.datasets.unpack import read_file
 from inklens.errors import DataError, DownloadError, OutputError, ParameterError
 
@@ -82,8 +85,55 @@ def test_a_folder_that_cannot_be_looked_into_is_passed_over_and_named(tmp_path, 
     assert "the folder 'shut' was skipped: Permission denied" in found.notes
     assert found.classes == ("a", "b")
     monkeypatch.setattr(Path, "iterdir", lambda path: (_ for _ in ()).throw(PermissionError(13, "denied")))
-    with pytest.raises(ParameterError, match="unknown data"):
+    with pytest.raises(DataError, match=r"cannot look into .*denied; check the path"):
         load_dataset(tmp_path)
+
+
+def a_fifo(path):
+    os.mkfifo(path)
+
+
+def a_socket(path):
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+def a_device(path):
+    path.symlink_to(os.devnull)
+
+
+def a_link_to_nothing(path):
+    path.symlink_to("nothing")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+@pytest.mark.parametrize("made", [a_fifo, a_socket, a_device, a_link_to_nothing], ids=lambda made: made.__name__)
+@pytest.mark.parametrize("name", ["x", "x.csv", "x.npz", "x.csv?label=y", "x?"])
+def test_what_is_no_data_is_called_what_it_is_however_it_is_named(tmp_path, made, name):
+    made(tmp_path / name.removesuffix("?label=y"))
+    specs = [
+        f"{tmp_path / name}",
+        *(f"{kind}:{tmp_path / name}" for kind in ("csv", "npz", "idx", "folder", "parquet")),
+    ]
+    for spec in specs:
+        if "?label" in name and spec.startswith(("npz", "idx", "folder")):
+            continue
+        with pytest.raises(DataError, match=f"is {made.__name__.replace('_', ' ').replace('fifo', 'FIFO')}, not a"):
+            load_dataset(spec)
+    for door in (info, absolute_spec):
+        with pytest.raises(DataError, match=r"is a.*, not a|cannot look"):
+            door(str(tmp_path / name))
+
+
+def test_a_file_whose_name_says_no_kind_is_told_how_to_be_named(tmp_path):
+    (tmp_path / "a.dat").write_text("label,a,b,c,d\nx,0,9,9,0\ny,9,0,0,9\n")
+    with pytest.raises(DataError, match=r"does not say of what kind.*\.parquet; name the kind, such as csv:.*a\.dat"):
+        load_dataset(tmp_path / "a.dat")
+    assert load_dataset(f"csv:{tmp_path / 'a.dat'}").classes == ("x", "y")
+    for kind in ("idx", "folder"):
+        with pytest.raises(DataError, match="is a file, not a folder"):
+            load_dataset(f"{kind}:{tmp_path / 'a.dat'}")
+    with pytest.raises(DataError, match="is a folder, not a regular file"):
+        load_dataset(f"csv:{tmp_path}")
 
 
 def test_reading_pictures_tells_how_far_it_is(tmp_path):
@@ -167,6 +217,10 @@ def test_packed_text_is_read_in_pieces_and_cut_packs_are_told(tmp_path):
         (tmp_path / "a.gz").write_bytes(packed[:n_bytes])
         with pytest.raises(DataError, match="is cut off"):
             read_file(tmp_path / "a.gz")
+    for place in (10, 20_000, len(packed) - 105):
+        (tmp_path / "a.gz").write_bytes(packed[:place] + bytes([packed[place] ^ 255]) + packed[place + 1 :])
+        with pytest.raises(DataError, match=r"is damaged: .*get the file again"):
+            read_file(tmp_path / "a.gz")
     (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(1000)))
     with pytest.raises(DataError, match="unpacks to more than the 999 bytes that are taken"):
         read_file(tmp_path / "a.gz", limit=999)
@@ -177,6 +231,32 @@ def test_more_bytes_than_are_taken_are_refused_by_their_number(tmp_path):
     (tmp_path / "a.csv").write_bytes(bytes(11))
     with pytest.raises(DataError, match="has 11 bytes; at most 10 are taken"):
         read_file(tmp_path / "a.csv", limit=10)
+
+
+@pytest.mark.skipif(not os.access("/proc/self/mem", os.R_OK), reason="no file that fails when it is read")
+def test_a_file_that_fails_while_it_is_read_is_the_one_error():
+    with pytest.raises(DataError, match="cannot read '/proc/self/mem': Input/output error"):
+        read_file("/proc/self/mem")
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_blank_lines_of_a_table_are_none_wherever_it_is_cut(monkeypatch, block):
+    rows = [f"{number},{number % 7},0" for number in range(40)]
+    text = "\n" * 30 + "".join(row + "\n" * (1 + 90 * (number % 13 == 12)) for number, row in enumerate(rows))
+    monkeypatch.setattr(plain_text, "BLOCK_BYTES", block)
+    parts = list(plain_text.blocks(text.encode()))
+    assert all(part and part == part.strip(b"\n") for part in parts)
+    assert [line for part in parts for line in part.decode().split("\n") if line] == rows
+
+
+def test_names_of_classes_that_a_table_declares_stand_for_its_numbers(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"label": [0, 1, 0, 1], "x": [1, 2, 3, 4], "y": [4, 3, 2, 1]})
+    info = {"info": {"features": {"label": {"names": ["zero", "one"]}}}}
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps(info)}), tmp_path / "a.parquet")
+    found = load_dataset(f"parquet:{tmp_path / 'a.parquet'}?shape=1x2")
+    assert found.y.tolist() == ["zero", "one", "zero", "one"]
+    assert "labels are the class names that the file declares" in found.notes
 
 
 def test_decisions_are_of_no_more_rows_than_are_taken_and_blank_lines_are_none(tmp_path, monkeypatch):

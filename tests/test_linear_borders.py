@@ -71,10 +71,26 @@ def test_any_tolerance_ends_and_says_the_truth(tol, penalty):
             SoftmaxRegression(tol=tol, **penalty).fit(X, y)
 
 
-@pytest.mark.parametrize("l1_ratio", [1e-300, 1e-16, 1e-8, 1.0 - 1e-16])
-def test_the_ends_of_l1_ratio_are_continuous(l1_ratio):
-    model, end = (fitted(X, y, l1_ratio=ratio, tol=1e-6) for ratio in (l1_ratio, float(round(l1_ratio))))
+SHARES = [5e-324, 1e-310, 1e-300, 1e-51, 1e-49, 1e-16, 1e-8, 1.0 - 1e-16]
+
+
+@pytest.mark.parametrize("l1_ratio", SHARES)
+@pytest.mark.parametrize("settings", [{}, {"group": True}, {"standardize": True}, {"C": 1e3}, {"C": np.inf}], ids=str)
+def test_the_ends_of_l1_ratio_are_continuous(l1_ratio, settings):
+    ends = (l1_ratio, float(round(l1_ratio)))
+    model, end = (fitted(X, y, l1_ratio=ratio, tol=1e-6, **settings) for ratio in ends)
     assert model.objective_ == pytest.approx(end.objective_, rel=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [{}, {"l1_ratio": 1.0}, {"l1_ratio": 0.5}], ids=str)
+@pytest.mark.parametrize("factor", [5e-324, 1e-310, 1e-100, 1e-51])
+def test_a_penalty_factor_below_any_number_is_none(factor, penalty):
+    factors = np.array([1.0, factor, 1.0, 1.0])
+    model, free = (fitted(X, y, penalty_factor=each, tol=1e-6, **penalty) for each in (factors, np.floor(factors)))
+    assert model.status_ == free.status_ == "certified"
+    assert model.objective_ == free.objective_
+    with pytest.raises(DataError, match="small factors"):
+        SoftmaxRegression(l1_ratio=1.0, group=True, penalty_factor=factors).fit(X, y)
 
 
 WEIGHTS = {

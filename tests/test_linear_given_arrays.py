@@ -1,13 +1,16 @@
 """Arrays that are not what they say, change while they are read, or are written to by those who only may look."""
 
 import os
+import warnings
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
 from inklens import DigitReader, SoftmaxRegression, SoftmaxRegressionCV, load_dataset, softmax_path
 from inklens.datasets import Dataset
@@ -326,6 +329,111 @@ def test_labels_whose_characters_are_none_are_refused_at_every_door():
     fitted.classes_ = lying[2:4]
     with pytest.raises(DataError, match="characters that are none"):
         DigitReader.from_estimator(fitted, image_shape=(1, 3))
+
+
+class Thing:
+    """No label to anybody."""
+
+
+KINDS = {  # of labels: two of each, which NumPy would make one kind with those of another
+    "text": ["1", "True"],
+    "number": [1, 2],
+    "truth": [True, False],
+    "bytes": [b"1", b"a"],
+    "none": [None, None],
+    "nan": [float("nan"), float("nan")],
+    "thing": [Thing(), Thing()],
+}
+ALONE = ("text", "number", "truth")  # what labels may be
+ALL_DOORS = {
+    "fit": SoftmaxRegression().fit,
+    "search": SoftmaxRegressionCV(Cs=2, cv=2).fit,
+    "path": partial(softmax_path, Cs=2),
+    "score": SoftmaxRegression().fit(np.eye(6, 3), ["a", "b"] * 3).score,
+}
+
+
+@pytest.mark.parametrize(
+    "held", [list, tuple, lambda labels: np.array(labels, dtype=object)], ids=["list", "tuple", "array"]
+)
+@pytest.mark.parametrize("door", ALL_DOORS.values(), ids=ALL_DOORS)
+def test_labels_of_several_kinds_are_refused_by_their_rows_and_never_merged(door, held):
+    """1 and "1" in one list are one text to NumPy, True and 1 one number, and None or nan a class of that name."""
+    for (name, one), (other_name, other) in combinations(KINDS.items(), 2):
+        labels = [*one, *one, other[0], one[0]]
+        missing = {"none", "nan"} & {name, other_name}
+        row = (0 if name in missing else 4) if missing else "0.*row 4"
+        with pytest.raises(DataError, match=f"row {row} has {'no label' if missing else ''}"):
+            door(np.eye(6, 3), held(labels))
+    for name in KINDS.keys() - {*ALONE, "bytes"}:
+        with pytest.raises(DataError, match="row 0 has"):
+            door(np.eye(6, 3), held(KINDS[name] * 3))
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_objects_of_one_kind_are_the_labels_that_they_are(name):
+    plain = SoftmaxRegression().fit(np.eye(6, 3), np.array(KINDS[name] * 3))
+    for held in (KINDS[name] * 3, np.array(KINDS[name] * 3, dtype=object), [[label] for label in KINDS[name] * 3]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataConversionWarning)  # of a column for a row
+            found = SoftmaxRegression().fit(np.eye(6, 3), held)
+        assert found.classes_.dtype == plain.classes_.dtype
+        assert found.classes_.tolist() == plain.classes_.tolist()
+        assert (found.coef_ == plain.coef_).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ("ababab", "one object of type str"),
+        (set("abcdef"), "one object of type set"),
+        (3, "one object of type int"),
+        ([10**30, 1] * 3, "at most 64 bits"),
+        ([(1, 2), (3, 4)] * 3, "row 0 has an object of type tuple"),
+        ([[1], [2, 3]] * 3, "row 0 has an object of type list"),
+        ([1.0, 1.5] * 3, "Unknown label type.*texts or whole numbers"),
+        (np.array([1.0, np.inf] * 3), "infinity"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("name", ["fit", "search", "path"])
+def test_what_is_no_label_for_each_row_is_said(name, labels, words):
+    with pytest.raises(ValueError, match=words):
+        ALL_DOORS[name](np.eye(6, 3), labels)
+
+
+@pytest.mark.parametrize("name", ["offset", "penalty_factor"])
+def test_what_is_no_number_is_told_in_one_short_line_however_long_it_is(name):
+    X, y, words = np.ones((10_000, 1)), np.arange(10_000) % 2, ["word"] * 10_000
+    fits = {
+        "offset": partial(SoftmaxRegression().fit, offset=words),
+        "penalty_factor": SoftmaxRegression(penalty_factor=words).fit,
+    }
+    with pytest.raises(DataError, match=f"as {name}: .*word") as refusal:
+        fits[name](X, y)
+    assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("ask", ["raw_prediction", "predict_proba", "predict"])
+def test_a_frame_that_holds_no_number_is_no_class(ask, bad):
+    reader, frames = DigitReader(np.eye(2, 9), np.zeros(2), ("a", "b"), (3, 3)), np.full((4, 3, 3), 0.5)
+    assert len(getattr(reader, ask)(frames)) == 4
+    frames[2, 0, 1] = bad
+    with pytest.raises(DataError, match="frame 2 holds NaN or infinity"):
+        getattr(reader, ask)(frames)
+
+
+def test_lists_in_the_place_of_arrays_are_said():
+    for X, y in (([[0]], np.array(["a"])), (np.zeros((1, 1), np.uint8), ["a"])):
+        with pytest.raises(DataError, match="expected NumPy arrays, got"):
+            Dataset(X, y, (1, 1), "made")
+
+
+@pytest.mark.parametrize("labels", [np.array(["a", None], dtype=object), np.array([1.0, np.nan])], ids=["None", "nan"])
+def test_a_missing_label_of_a_data_set_is_no_class(labels):
+    with pytest.raises(DataError, match="row 1 has no label"):
+        Dataset(np.zeros((2, 4), np.uint8), labels, (2, 2), "made")
 
 
 @pytest.mark.parametrize("power", [-308, -227, -170, 150, 200, 307])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
+from inklens import reader as reader_module
 from inklens.cli.main import inklens
 from inklens.errors import DataError, InklensError, ModelFileError, OutputError, ParameterError
 from inklens.pages.figures import ReportFigure
@@ -89,6 +90,21 @@ def test_classes_and_rows_must_agree():
     reader = make_reader()
     with pytest.raises(DataError, match="4 classes"):
         DigitReader(reader.coef, reader.intercept, (*reader.classes, "x"), reader.image_shape)
+
+
+def test_an_installation_without_its_reader_says_how_to_make_one(monkeypatch):
+    monkeypatch.setattr(reader_module, "SHIPPED_READER", "none.inklens")
+    with pytest.raises(ModelFileError, match=r"no reader of its own; make a model with inklens fit .*--model"):
+        DigitReader.shipped()
+
+
+@pytest.mark.parametrize(
+    "read", [DigitReader.read, DigitReader.read_lines, DigitReader.explain], ids=lambda f: f.__name__
+)
+def test_a_model_of_other_images_reads_no_photo(read):
+    small = DigitReader(np.eye(2, 9), np.zeros(2), ("a", "b"), (3, 3))
+    with pytest.raises(DataError, match=r"28 x 28 pixels, but this model takes 3 x\s+3; fit one"):
+        read(small, np.zeros((200, 200), np.uint8))
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path):

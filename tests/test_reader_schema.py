@@ -1,7 +1,9 @@
 """Every entry of a model file replaced by what a hostile or careless hand may put there, with a checksum that fits."""
 
+import contextlib
 import copy
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +142,93 @@ def test_any_header_is_refused_or_usable(header):
 @pytest.mark.filterwarnings("ignore:overflow")  # of the planting itself
 def test_any_tensors_are_refused_or_usable(found, header):
     load_or_refuse(model_file.pack(found, header))
+
+
+def spelled_out(name):
+    """A golden model with every entry that a fit may record, those of today's defaults too, and its tensors."""
+    tensors, header = model_file.unpack((GOLDEN / f"{name}.inklens").read_bytes())
+    record = header["provenance"]
+    fit = {"scale": "255", "standardize": False, "binary": "softmax", **record["fit"]}
+    data = {"split": "drawn", "relabel": {"labels": {}, "dropped": []}, **record["data"]}
+    return tensors, {**header, "provenance": {**record, "fit": fit, "data": data}}
+
+
+CLAIMS = {path.stem: spelled_out(path.stem) for path in sorted(GOLDEN.glob("*.inklens"))}
+STATED = st.sampled_from(  # values that pass the schema in one entry or another, and are seldom true in any
+    [0, 1, 2, 19, 21, 40, 2**32 - 1, 0.0, 0.3, 1.0, 1e9, 1e100, 1.7e308, 5e-324, 1e-310, -1e-9, True, False, ...]
+    + [
+        "inf",
+        "certified",
+        "separated",
+        "stopped",
+        "min-max",
+        "logistic",
+        "own",
+        "npz:digits.npz",
+        "/dev/null",
+        "nowhere",
+    ]
+    + [
+        {"labels": {"3": "1"}, "dropped": [4]},
+        {"labels": {"3": "x"}, "dropped": []},
+        {"labels": {}, "dropped": [*range(60)]},
+    ]
+    + [{"folder": "mine", "rows": rows, "checksum": checksum} for rows in (0, 2) for checksum in ("", "0" * 64)]
+)
+SIZES = st.sampled_from([0.0, -0.0, 1e-310, 1e-30, 0.5, -1.0, 1e15, 1e30, -1e50, 1e99])
+
+
+def judged(tensors, header):
+    """Return what verify says of a file, or None where it is refused by the one error, whatever the numbers."""
+    with contextlib.chdir(GOLDEN), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            found = verify(DigitReader.from_bytes(model_file.pack(tensors, header)))
+        except InklensError:
+            return None
+    json.dumps(found.to_json(), allow_nan=False)
+    return found
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_file_that_spells_out_its_fit_is_verified_and_each_number_that_it_raises_is_seen(name):
+    """Without this, the random claims below would all end before anything is computed."""
+    tensors, header = CLAIMS[name]
+    assert judged(tensors, header).holds
+    for entry in ("objective", "lower_bound") if header["provenance"]["fit"]["lower_bound"] else ("objective",):
+        place = ("provenance", "fit", entry)
+        assert not judged(tensors, changed(header, place, header["provenance"]["fit"][entry] * 1.001)).holds
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_whatever_a_file_claims_of_its_fit_verify_answers_or_refuses(data):
+    tensors, header = CLAIMS[data.draw(st.sampled_from(sorted(CLAIMS)))]
+    ways = sorted((place for place in places(header) if place[:1] == ("provenance",) and len(place) > 2), key=str)
+    for _ in range(data.draw(st.integers(0, 2))):
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # the first change took the place of the second
+            header = changed(header, data.draw(st.sampled_from(ways)), data.draw(STATED))
+    tensors = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+    for name in data.draw(st.lists(st.sampled_from(sorted(tensors)), max_size=2)):
+        if data.draw(st.booleans()):
+            tensors[name].flat[data.draw(st.integers(0, tensors[name].size - 1))] = data.draw(SIZES)
+        else:
+            tensors[name] = tensors[name] * data.draw(SIZES)
+    judged(tensors, header)
+
+
+@pytest.mark.parametrize("name", [name for name, (tensors, _) in CLAIMS.items() if "dual.direction" in tensors])
+def test_a_dual_point_moved_however_far_still_bounds_from_below(name):
+    """So far along a direction that all classes share all probabilities of a row round to 0."""
+    tensors, header = CLAIMS[name]
+    best = judged(tensors, header).objective
+    for power in range(4, 100, 8):
+        for shared in (0.0, 1.0):
+            parts = {
+                part: tensors[part] * (1.0 - shared) + shared for part in ("dual.direction", "dual.intercept_direction")
+            }
+            found = judged({**tensors, **{part: size * 10.0**power for part, size in parts.items()}}, header)
+            assert 0.0 <= found.lower_bound <= best
 
 
 DOCUMENT = json.loads((GOLDEN / "l1.json").read_bytes())

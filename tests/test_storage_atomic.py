@@ -507,6 +507,23 @@ def test_two_steps_that_fail_are_one_error_and_the_older_file_stays(tmp_path, mo
     assert (path.read_bytes() if path.exists() else None) == (b"whole" if error is None else left)
 
 
+@unix
+def test_what_keeps_all_that_is_written_is_what_is_not_replaced(tmp_path):
+    """Twice into a file leaves the second; into a pipe, a device or a stream of the process goes both."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"x")
+    for name, target in (("to-pipe", "pipe"), ("to-file", "file"), ("to-nothing", "nothing"), ("null", "/dev/null")):
+        (tmp_path / name).symlink_to(target)
+    kept = {path.name for path in tmp_path.iterdir() if storage.keeps_all(path)}
+    assert kept == {"pipe", "to-pipe", "null"}
+    assert not storage.keeps_all(tmp_path / "nothing")
+    code = "import sys; from inklens.storage import keeps_all; print(keeps_all(sys.argv[1]))"
+    for name in ("out.txt", "other.txt"):
+        with (tmp_path / "out.txt").open("wb") as out:
+            subprocess.run([sys.executable, "-c", code, tmp_path / name], stdout=out, check=True)
+        assert (tmp_path / "out.txt").read_text() == f"{name == 'out.txt'}\n"
+
+
 def test_a_figure_is_of_a_kind_that_its_name_can_say(tmp_path):
     for name in ("a.svg", "b.PNG"):
         storage.check_ending(tmp_path / name)

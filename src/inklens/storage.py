@@ -45,7 +45,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         _check_name(path)
         there = _status(path)
-        if there is None or (stat.S_ISREG(there.st_mode) and _standard_stream(there) is None):
+        if there is None or not _is_written_through(there):
             with _replaced(_target(path)) as file:
                 yield file
         else:
@@ -69,6 +69,16 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as one whole UTF-8 file; bytes of a path that are none, which it may name, become escapes."""
     write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def keeps_all(path: str | os.PathLike[str]) -> bool:
+    """Tell whether all that is ever written there stays: a pipe, a device, a stream. A file is replaced each time."""
+    there = _status(Path(path))
+    return there is not None and _is_written_through(there)
+
+
+def _is_written_through(there: os.stat_result) -> bool:
+    return not stat.S_ISREG(there.st_mode) or _standard_stream(there) is not None
 
 
 def _check_name(path: str | os.PathLike[str]) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from inklens.classes import of_one_kind
 from inklens.errors import DataError, ParameterError
 from inklens.names import beyond_unicode
 from inklens.reprs import Card, Shown, Tile, ink_tile, listed
@@ -92,6 +93,8 @@ class Dataset(Shown):
 
     def __post_init__(self) -> None:
         rows, cols = self.image_shape
+        if not (isinstance(self.X, np.ndarray) and isinstance(self.y, np.ndarray)):
+            raise DataError(f"expected NumPy arrays, got {type(self.X).__name__} and {type(self.y).__name__}")
         if self.X.ndim != 2 or self.X.dtype != np.uint8 or self.X.shape[1] != rows * cols:
             raise DataError(
                 f"expected uint8 pixels of shape (n, {rows * cols}), got {self.X.dtype} {self.X.shape}; "
@@ -99,10 +102,13 @@ class Dataset(Shown):
             )
         if self.y.shape != (len(self.X),):
             raise DataError(f"{len(self.X)} images but labels of shape {self.y.shape}; give one label per image")
+        y = np.asarray(of_one_kind(self.y))
+        if y.dtype.kind == "f" and np.isnan(y).any():
+            raise DataError(f"row {np.isnan(y).argmax()} has no label (nan); leave it out, or give it one")
         if beyond_unicode(self.y).any():
             raise DataError(f"row {beyond_unicode(self.y).argmax()} has characters that are none in its label")
         object.__setattr__(self, "X", _read_only(self.X))
-        object.__setattr__(self, "y", _read_only(self.y.astype(str)))
+        object.__setattr__(self, "y", _read_only(y.astype(str)))
 
     def __len__(self) -> int:
         return len(self.X)

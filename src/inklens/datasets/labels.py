@@ -2,6 +2,7 @@
 
 import math
 import re
+import string
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -74,11 +75,13 @@ def check_written_out(n_rows: int, names: Iterable[str | None], n_characters: in
 def refuse_merged(written: Iterable[object], *, where: str) -> None:
     """Raise a DataError where two texts would become one label: 3 and 3.0 may have been two classes.
 
+    Blanks around a text are those of the table that it stood in; any other white space was written as a part of it.
+
     >>> refuse_merged(["3.0", " 3.0", "4"], where="example")
     """
     first: dict[str | None, str] = {}
     texts = (_decoded(text) if isinstance(text, bytes) else text for text in written)
-    for text in sorted({text.strip() for text in texts if isinstance(text, str)}):
+    for text in sorted({text.strip(string.whitespace) for text in texts if isinstance(text, str)}):
         other = first.setdefault(_label(text), text)
         if other != text:
             raise DataError(f"{where}: labels {other!r} and {text!r} would become one; write them alike, or apart")

@@ -14,7 +14,7 @@ from inklens.datasets.openml.catalogue import KNOWN, Known, find_known, title_of
 from inklens.datasets.options import LoadOptions, PixelOptions
 from inklens.datasets.pixels import parse_shape
 from inklens.datasets.sources.source import Source
-from inklens.datasets.unpack import user_path
+from inklens.datasets.unpack import user_path, what_lies_at
 from inklens.errors import DataError, ParameterError
 from inklens.progress import Progress
 
@@ -244,6 +244,7 @@ def _parse(spec: str) -> tuple[str, str, LoadOptions]:
     if kind not in KINDS or bool(KINDS[kind].place) != bool(colon):
         bare = _kind_of_path(spec)
         if bare is None:
+            _refuse_path(_settings(spec)[0])
             raise ParameterError(_unknown_text(spec))
         kind, rest = bare, spec
     if KINDS[kind].place and not rest:
@@ -262,14 +263,34 @@ def _kind_of_path(spec: str) -> str | None:
     """Recognise the plain path of an existing folder or file."""
     path = user_path(_settings(spec)[0])
     try:
-        if path.is_dir():
-            return "idx" if any("idx" in entry.name for entry in path.iterdir()) else "folder"
-        if path.is_file():
-            name = path.name.lower()
-            return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
-    except (OSError, ValueError):
-        pass
-    return None
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError):  # no path that the system takes
+        return None
+    if is_folder:
+        return "idx" if any("idx" in name for name in _names(path)) else "folder"
+    name = path.name.lower()
+    return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None) if is_file else None
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError as error:
+        raise DataError(f"cannot look into {str(folder)!r}: {error.strerror or error}; check the path") from error
+
+
+def _refuse_path(text: str) -> None:
+    """Raise a DataError where something lies at a path, though nothing that could be recognised as data."""
+    path = user_path(text)
+    if not os.path.lexists(path):
+        return
+    there = what_lies_at(path)
+    if there == "a file":
+        raise DataError(
+            f"{text!r} is a file, but its name does not say of what kind: expected one ending in "
+            f"{', '.join(SUFFIXES)}; name the kind, such as csv:{text}"
+        )
+    raise DataError(f"{text!r} is {there}, not a folder or a regular file; give data that can be read")
 
 
 def _unknown_text(spec: str) -> str:

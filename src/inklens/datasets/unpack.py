@@ -27,9 +27,10 @@ def open_regular(path: str | os.PathLike[str], *, remedy: str = "check the path"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"cannot open {os.fspath(path)!r}: {reason}; {remedy}") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
         os.close(handle)
-        raise DataError(f"{os.fspath(path)!r} is not a regular file; give a file that can be read")
+        raise DataError(f"{os.fspath(path)!r} is {_kind(mode)}, not a regular file; give a file that can be read")
     return os.fdopen(handle, "rb")
 
 
@@ -100,8 +101,7 @@ def _gunzip(file: BinaryIO, head: bytes, *, limit: int, burst: int, name: str) -
                 packed += len(head)
     except zlib.error as error:
         raise DataError(f"{name!r} is damaged: {error}; get the file again") from error
-    if not unpacker.eof:
-        raise DataError(f"{name!r} is cut off: the packed data end too early; get the file again")
+    raise DataError(f"{name!r} is cut off: the packed data end too early; get the file again")
 
 
 def _check(total: int, packed: int, limit: int, burst: int, name: str) -> None:
@@ -138,10 +138,36 @@ def user_path(text: str | os.PathLike[str]) -> Path:
 def existing(path: str | os.PathLike[str], *, kind: str) -> Path:
     """Return the path of an existing file or folder, or say what is missing."""
     path = user_path(path)
-    try:
-        there = path.is_dir() if kind == "folder" else path.exists() and not path.is_dir()
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot look at {str(path)!r}: {error}; check the path") from error
-    if not there:
+    there = what_lies_at(path)
+    if there is None:
         raise DataError(f"there is no {kind} {str(path)!r}; check the path")
+    if there != f"a {kind}":
+        raise DataError(
+            f"{str(path)!r} is {there}, not a {'folder' if kind == 'folder' else 'regular file'}; check the path"
+        )
     return path
+
+
+def what_lies_at(path: str | os.PathLike[str]) -> str | None:
+    """Return in words what is there, at the end of all links; None where nothing is.
+
+    >>> what_lies_at("/"), what_lies_at("no/such/place")
+    ('a folder', None)
+
+    Raises
+    ------
+    DataError
+        The system takes it for no path, or does not let us look.
+    """
+    try:
+        return _kind(Path(path).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return "a link to nothing" if os.path.lexists(path) else None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot look at {os.fspath(path)!r}: {reason}; check the path") from error
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")

@@ -16,9 +16,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_is_fitted, validate_data
 
+from inklens.classes import DISCRETE, check_discrete, of_one_kind
 from inklens.errors import DataError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.conditioning import remark_on
@@ -41,7 +41,6 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 
 Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
 NUMBERS = (np.float64, np.float32, np.uint8)
-DISCRETE = "biuUS"  # kinds of labels that can be nothing but classes
 
 
 class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -277,7 +276,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         began: float,
     ) -> Self:
         if y.dtype.kind not in DISCRETE:
-            check_classification_targets(y)
+            check_discrete(y)
         sample_weight, offset = self._here(sample_weight, rows), self._here(offset, rows)
         weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
         weights = with_class_weights(y, weights, self.class_weight)
@@ -289,7 +288,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             offset = None if offset is None else np.asarray(offset)[kept]
         classes, codes = np.unique(y, return_inverse=True)
         if y.dtype.kind in DISCRETE and 2 * len(classes) > len(y):  # it warns
-            check_classification_targets(y)
+            check_discrete(y)
         if len(classes) < 2:
             raise DataError(
                 "This solver needs samples of at least 2 classes in the data, but the data contains only "
@@ -351,7 +350,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         blocks = isinstance(X, list | tuple) and len(X) > 0 and is_matrix(X[0])
         if isinstance(X, Rows) or blocks or arrays.is_foreign(X) or is_elsewhere(X):
             rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=_n_threads(self.n_jobs))
-            y = np.ravel(np.asarray(self._here(y, rows)))
+            y = np.ravel(np.asarray(of_one_kind(self._here(y, rows))))
             if len(y) != rows.n_samples:
                 raise DataError(f"X has {rows.n_samples} rows and y {len(y)} labels; give one label for each row")
             if 0 in rows.shape:
@@ -367,10 +366,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
             return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
-        y = arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y)
+        labels = of_one_kind(arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y))
         X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
         X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
+            self, X, labels, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
             ensure_all_finite=False,
         )  # fmt: skip
         return Rows.of(X, n_threads=_n_threads(self.n_jobs)), np.asarray(y)
@@ -457,8 +456,10 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Return the accuracy on X (n_samples, n_features) and y (n_samples,)."""
         arrays.require_plain(y=y, sample_weight=sample_weight)
         if not is_elsewhere(X):
-            return float(super().score(X, brought(y), brought(sample_weight)))
-        return float(accuracy_score(brought(y), brought(self.predict(X)), sample_weight=brought(sample_weight)))
+            return float(super().score(X, of_one_kind(brought(y)), brought(sample_weight)))
+        return float(
+            accuracy_score(of_one_kind(brought(y)), brought(self.predict(X)), sample_weight=brought(sample_weight))
+        )
 
     def _raw(self, X: Matrix) -> arrays.Array:
         """Return a score for each class, (n_samples, n_classes)."""

@@ -15,10 +15,9 @@ from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
-from inklens.classes import stratified_folds
+from inklens.classes import check_discrete, stratified_folds
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.estimators import (
@@ -217,7 +216,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     def _search_rows(
         self, rows: Rows, X: Matrix, labels: np.ndarray, sample_weight: npt.ArrayLike | None, routed: Bunch
     ) -> Self:
-        check_classification_targets(labels)
+        check_discrete(labels)
         sample_weight = self._here(sample_weight, rows)
         given = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
         weights = with_class_weights(labels, given, self.class_weight)

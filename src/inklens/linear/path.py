@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from inklens.classes import DISCRETE, check_discrete, of_one_kind
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.coordinates import Filled
@@ -316,7 +317,10 @@ def _problem(
     y = brought(y, rows.client)
     arrays.require_plain(y=y, sample_weight=sample_weight, offset=offset)
     sample_weight, offset = brought(sample_weight, rows.client), brought(offset, rows.client)
-    classes, codes = np.unique(arrays.to_numpy(y), return_inverse=True)
+    labels = np.ravel(arrays.to_numpy(y) if arrays.is_foreign(y) else np.asarray(of_one_kind(y)))
+    if labels.dtype.kind not in DISCRETE:
+        check_discrete(labels)
+    classes, codes = np.unique(labels, return_inverse=True)
     weights = np.ones(rows.n_samples) if sample_weight is None else arrays.to_numpy(sample_weight).astype(np.float64)
     if len(codes) != rows.n_samples or weights.shape != (rows.n_samples,):
         raise DataError(f"expected one label and one weight for each of {rows.n_samples} rows, got {len(codes)} labels")

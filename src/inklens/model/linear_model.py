@@ -182,8 +182,18 @@ class LinearModel(Shown):
         return np.asarray(compute(stack, self.features), dtype=np.float64)
 
     def raw_prediction(self, frames: np.ndarray) -> np.ndarray:
-        """Return scores z (n_frames, n_classes); frames as for `transform`."""
-        return np.asarray(raw_prediction(self.transform(frames), self.coef, self.intercept))
+        """Return scores z (n_frames, n_classes); frames as for `transform`.
+
+        Raises
+        ------
+        DataError
+            A frame holds what is no number: the largest of scores that are none would be the first class.
+        """
+        with np.errstate(invalid="ignore"):
+            z = np.asarray(raw_prediction(self.transform(frames), self.coef, self.intercept))
+        if not (is_number := np.isfinite(z).all(axis=1)).all():
+            raise DataError(f"frame {is_number.argmin()} holds NaN or infinity; ink is a number from 0 (paper) to 1")
+        return z
 
     def predict_proba(self, frames: np.ndarray) -> np.ndarray:
         """Return probabilities (n_frames, n_classes); frames as for `transform`."""

@@ -20,7 +20,7 @@ from inklens.siblings.drawings import DecisionDisplay, ImportancesDisplay, Stand
 from inklens.siblings.results import Seconds
 from inklens.siblings.roster import OURS
 from inklens.siblings.run import Siblings
-from inklens.storage import write_text
+from inklens.storage import keeps_all, write_text
 
 Written = Callable[[Path], object]
 CHAPTERS = [
@@ -92,13 +92,15 @@ class SiblingsPage:
         return self.out if self.out.suffix.lower() in (".html", ".htm") else self.out / PAGE
 
     def write(self, state: Siblings) -> None:
-        """Write the page of a race, under way or done.
+        """Write the page of a race, under way or done; into a pipe or a stream, which would keep each, only the last.
 
         Raises
         ------
         OutputError
             It cannot be written.
         """
+        if keeps_all(self.file) and not (state.finished or state.interrupted):
+            return
         if self.file != self.out:
             write_text(self.out / NUMBERS, json.dumps(state.to_json(), ensure_ascii=False))
         write_text(self.file, self.render(state))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import DataError
-from inklens.linear.problem.penalties import ElasticNet, Penalty, penalty_of
+from inklens.linear.problem.penalties import LEAST_FACTOR, ElasticNet, Penalty, penalty_of
 from inklens.linear.problem.problem import Facts, Problem, check_strength
 from inklens.linear.rows.rows import Rows
 
@@ -158,7 +158,7 @@ def _checked_factors(factors: npt.ArrayLike | None, n_features: int) -> np.ndarr
     try:
         values = np.asarray(factors, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"expected a number for each column as penalty_factor, got {factors!r}") from error
+        raise DataError(f"expected a number for each column as penalty_factor: {error}") from error
     if values.shape != (n_features,) or np.isnan(values).any() or (values < 0.0).any():
         raise DataError(
             f"expected a penalty factor of at least 0 for each of the {n_features} columns (0: no penalty, inf: left "
@@ -166,14 +166,14 @@ def _checked_factors(factors: npt.ArrayLike | None, n_features: int) -> np.ndarr
         )
     if np.isinf(values).all():
         raise DataError("every column has an infinite penalty factor, so none would be used; leave one in")
-    return values
+    return np.where(values < LEAST_FACTOR, 0.0, values)
 
 
 def _checked_offset(offset: npt.ArrayLike, n_samples: int, n_classes: int) -> np.ndarray:
     try:
         values = np.asarray(offset, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"expected numbers as offset, got {offset!r}") from error
+        raise DataError(f"expected numbers as offset: {error}") from error
     if n_classes == 2 and values.shape == (n_samples,):  # of the second class against the first, as log odds
         values = np.column_stack([np.zeros(n_samples), values])
     if values.shape != (n_samples, n_classes) or not np.isfinite(values).all():

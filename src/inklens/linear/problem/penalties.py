@@ -15,6 +15,9 @@ import numpy as np
 
 PerFeature: TypeAlias = float | np.ndarray  # one number for all features, or (n_features,)
 
+LEAST_FACTOR = (
+    1e-50  # of a share of L1, or of a column: below, it is no penalty; squares of products of two are numbers
+)
 SHRINK = 1.0 - 4.0 * np.finfo(float).eps  # keeps a scaled dual point inside its domain after rounding
 
 
@@ -401,6 +404,7 @@ def penalty_of(l1_ratio: float, *, group: bool = False, single: bool = False) ->
     With `single` W = (-w/2, w/2) stands for the one vector w of two classes, and the penalty is w's own: |w|_1 is
     ||W||_1 and |w|^2 is 2 ||W||^2. No other W with the same difference costs less, so the optimum has this form.
     """
+    l1_ratio = l1_ratio if l1_ratio >= LEAST_FACTOR else 0.0
     if single:
         return ElasticNet(l1_ratio, 2.0 * (1.0 - l1_ratio))
     if group and l1_ratio > 0.0:

@@ -267,7 +267,8 @@ def lower_bound(
     proba = np.exp(log_softmax(np.asarray(X @ dual.coef.T) + dual.intercept + fixed))
     if dual.direction is not None:
         along = np.asarray(X @ dual.direction.T) + dual.intercept_direction
-        proba = proba * np.maximum(1.0 + along - (proba * along).sum(axis=1, keepdims=True), 0.0)
+        moved = proba * np.maximum(1.0 + along - (proba * along).sum(axis=1, keepdims=True), 0.0)
+        proba = np.where(moved.any(axis=1, keepdims=True), moved, proba)  # a row moved so far that all rounds to 0
     proba /= proba.sum(axis=1, keepdims=True)
     point, leak = balanced(RowArray.of(proba), codes, weights) if fit_intercept else (RowArray.of(proba), 0.0)
     indicator = np.eye(proba.shape[1])[codes]
