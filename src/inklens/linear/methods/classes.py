@@ -38,8 +38,8 @@ MAX_TURNS = 6  # of proximal and face steps
 FAR_TURNS = 1  # and on the way down to the penalty that is asked for
 MAX_PRODUCTS = 15  # with the Hessian, of a face step
 FACE_ACCURACY = 0.25  # of its residual, in the norm of the blocks
-PRODUCTS, FAR_PRODUCTS = 25.0, 3.0  # of a round, about
-WORTH = 2.0  # times its seconds, that a matrix has to cost: a step by classes leaves more, and its counts are guesses
+PRODUCTS, FAR_PRODUCTS = 50.0, 5.0  # of a round, about; those in float64 count twice, and lanes are seldom full
+WORTH = 1.5  # times its seconds, that a matrix has to cost: a step by classes leaves more, and its counts are guesses
 
 
 class Drawn(NamedTuple):

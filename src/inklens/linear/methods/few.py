@@ -62,12 +62,12 @@ def has_room(problem: Problem) -> bool:
 
 def proximal_then_whole(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield points of proximal Newton, and of `thresholded_newton` once rounds have cost LAST_STEPS of its steps."""
-    n_rows, spent = _n_rows(problem), 0.0
+    n_rows, spent, by_classes = _n_rows(problem), 0.0, _seconds_by_classes(problem)
     step = costs.whole_step_seconds(problem, n_rows * int(problem.free.sum()))
     for point in proximal_newton(problem, coef, intercept, tol):
         yield point._replace(stationary=False)
         coef, intercept = point.coef, point.intercept
-        spent += _round_seconds(problem, int(np.count_nonzero(coef)) * n_rows // problem.n_classes)
+        spent += min(by_classes, _round_seconds(problem, int(np.count_nonzero(coef)) * n_rows // problem.n_classes))
         if point.stationary or spent > LAST_STEPS * step:
             break
     yield from thresholded_newton(problem, coef, intercept, tol)
