@@ -15,6 +15,7 @@ MOST_NAMED = 5  # labels that an error names
 MOST_SHOWN = 40  # characters of one that is no label
 NO_LABEL = "no label"
 MISSING = ("NoneType", "NAType", "NaTType")  # None, and those of pandas
+NEVER_MISSING = {str, int, bool, bytes}  # types of labels, of which one tells of all
 KINDS = (  # of labels; a truth value is a whole number to Python, so it comes first
     ("a truth value", (bool, np.bool_)),
     ("a number", (int, float, np.integer, np.floating)),
@@ -52,7 +53,8 @@ def of_one_kind(labels: npt.ArrayLike | None) -> npt.ArrayLike | None:
     if not len(objects):
         return labels
     first: dict[str, int] = {}
-    for row, value in enumerate(objects):
+    types = set(map(type, objects))
+    for row, value in enumerate(objects[:1] if len(types) == 1 and types <= NEVER_MISSING else objects):
         first.setdefault(_kind(value), row)
     shown = [f"row {row} has {kind} ({repr(objects[row])[:MOST_SHOWN]})" for kind, row in first.items()]
     if NO_LABEL in first:
