@@ -15,9 +15,7 @@ import numpy as np
 
 PerFeature: TypeAlias = float | np.ndarray  # one number for all features, or (n_features,)
 
-LEAST_FACTOR = (
-    1e-50  # of a share of L1, or of a column: below, it is no penalty; squares of products of two are numbers
-)
+LEAST_FACTOR = 1e-50  # a share of L1, or a column's factor, that counts: squares of their product are numbers still
 SHRINK = 1.0 - 4.0 * np.finfo(float).eps  # keeps a scaled dual point inside its domain after rounding
 
 
