@@ -428,9 +428,12 @@ def test_too_little_memory_to_begin_is_one_line_at_once(megabytes, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="sets a limit to the address space")
-@pytest.mark.parametrize("megabytes", [320, 440, 480, 540, 600, 660, 740])
 @pytest.mark.parametrize(
-    "args", ["export {} -o out/w.json", "report {} --no-open -o out/page"], ids=["export", "report"]
+    ("args", "megabytes"),
+    [
+        *(("export {} -o out/w.json", size) for size in (320, 440, 480, 600)),
+        *(("report {} --no-open -o out/page", size) for size in (440, 480, 540)),
+    ],
 )
 def test_little_memory_leaves_a_whole_output_or_none_and_one_line(megabytes, args, model, tmp_path):
     """It may end while libraries are loaded, while figures are drawn, or not at all."""
@@ -442,10 +445,10 @@ def test_little_memory_leaves_a_whole_output_or_none_and_one_line(megabytes, arg
         assert len(left) == 1
         return
     assert (done.returncode, left) == (1, [])
-    (line,) = [
-        line for line in done.stderr.splitlines() if not line.startswith("<jemalloc>")
-    ]  # of a library, for itself
-    assert line.startswith("inklens: not enough memory")
+    lines = done.stderr.splitlines()  # a library may have said something for itself
+    assert [line for line in lines if line.startswith("inklens: ")] == lines[-1:]
+    assert lines[-1].startswith("inklens: not enough memory")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_library_that_does_not_fit_into_memory_is_one_line(monkeypatch, capsys):
