@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from inklens.linear import Problem, Rows, deadline, solve
+from inklens.linear import Problem, Rows, deadline, memory, solve
 from inklens.linear.kernels import library
 from inklens.linear.methods import accuracy, prox_newton, sampling
 from inklens.linear.methods.classes import Classes, Turns
@@ -330,6 +330,13 @@ def test_blocks_know_of_every_row_how_steep_a_column_is(monkeypatch):
     blocks = Classes(problem).blocks_at(point.at.proba, 0.0)
     p = np.asarray(point.at.proba)
     np.testing.assert_array_less(0.999 * ((p * (1.0 - p)).T @ X**2), blocks.diagonal[:, :-1])
+
+
+def test_blocks_that_memory_does_not_hold_are_not_made():
+    problem = many_columns(1_000, p=400, K=60)
+    assert Classes.of(problem) is not None
+    with memory.scope(memory.LEAST):
+        assert Classes.of(problem) is None
 
 
 @pytest.mark.parametrize("n_classes", [5, 16])

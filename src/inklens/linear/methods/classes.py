@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inklens.linear import arrays, deadline
+from inklens.linear import arrays, deadline, memory
 from inklens.linear.methods import accuracy, costs, sampling
 from inklens.linear.methods.class_blocks import Blocks, Shifts
 from inklens.linear.methods.points import Asked, Point, Step
@@ -29,6 +29,7 @@ MIN_CLASSES = 3  # two share their curvature: one matrix serves both
 MIN_UNEVEN_CLASSES = 16  # where few rows carry most of a column: drawn ones miss it, and steps are cut short
 STANDS_OUT = 10.0  # times a column's size: 3 to 8 in numbers, images and embeddings, 20 and more in pixels and counts
 MAX_COLUMNS = 1500  # of a block
+MAX_BYTES, MEMORY_SHARE = 1 << 30, 0.5  # of all blocks, and of the memory that a fit may take
 ROWS_PER_COLUMN, SHIFT_ROWS_PER_COLUMN = 4, 2  # drawn for each class's block, and for moves of all classes alike
 CHANGED_SHARE = 0.3  # of the curvature of all rows and classes, from which blocks are made anew
 FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-3, 1e-5, 1.0  # on the diagonal of a face, in units of its own
@@ -64,11 +65,12 @@ class Classes:
     @classmethod
     def of(cls, problem: Problem) -> "Classes | None":
         """Return None where steps by classes are not possible."""
-        if problem.n_classes < MIN_CLASSES or np.count_nonzero(problem.free) > MAX_COLUMNS:
+        n_classes, n_columns = problem.n_classes, int(np.count_nonzero(problem.free))
+        if n_classes < MIN_CLASSES or n_columns > MAX_COLUMNS or not problem.rows.holds(n_classes):
             return None
-        if not problem.rows.holds(problem.n_classes):
+        if 4 * n_classes * n_columns**2 > memory.share(MEMORY_SHARE, MAX_BYTES):
             return None
-        return None if problem.n_classes < MIN_UNEVEN_CLASSES and is_uneven(problem) else cls(problem)
+        return None if n_classes < MIN_UNEVEN_CLASSES and is_uneven(problem) else cls(problem)
 
     @cached_property
     def features(self) -> np.ndarray:
