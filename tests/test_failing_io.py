@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from failing_io import Commands, compiled
 from handwriting import encoded, photo
-from test_datasets_openml import Server
+from openml_server import Server
 
 from inklens import DigitReader, load_dataset
 
