@@ -14,6 +14,7 @@ from inklens.linear.methods.quadratic import Quadratic
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso
 from inklens.linear.proofs.dual import balance, entropy
+from inklens.linear.rows.drawing import sample
 
 COMPILED = pytest.mark.skipif(library.active() == "numpy", reason="no compiled kernels")
 PENALTIES = [ElasticNet(1.0, 0.0), ElasticNet(0.5, 0.5), GroupLasso(1.0, 0.0), GroupLasso(0.7, 0.3)]
@@ -81,6 +82,23 @@ def test_a_word_of_one_row_that_is_sure_of_a_wrong_class_does_not_run_away(monke
     assert 0.0 < step.predicted_decrease < 1e6
     assert 0.5 * np.abs(step.coef[:, -1]).max() <= FARTHEST
     assert solve(problem, start=(coef, np.zeros(5)), tol=1e-6).gap <= 1e-6
+
+
+@COMPILED
+def test_a_column_of_zeros_has_a_reach():
+    X, y = categories()
+    X = sparse.csr_array(sparse.hstack([X, sparse.csr_array((len(y), 1))]))
+    problem = Problem(Rows.of(X), y, np.ones(len(y)), 5, PENALTIES[0])
+    assert np.isfinite(Columns.of(problem).reach).all()
+
+
+def test_rows_that_weigh_nothing_are_not_drawn():
+    """Where the others have room, all of these are certain: what the share of the rest would be is 0."""
+    importance = np.zeros(100, dtype=np.float32)
+    importance[[4, 30, 77]] = 1e3
+    rows, factor = sample(importance, 10)
+    np.testing.assert_array_equal(rows, [4, 30, 77])
+    np.testing.assert_array_equal(factor, 1.0)
 
 
 @COMPILED

@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inklens.linear import arrays, deadline, memory
+from inklens.linear import arrays, memory
 from inklens.linear.methods import accuracy, costs, sampling
 from inklens.linear.methods.class_blocks import Blocks, Shifts
 from inklens.linear.methods.points import Asked, Point, Step
 from inklens.linear.methods.quadratic import Quadratic
 from inklens.linear.methods.subproblem import Pairs
-from inklens.linear.methods.systems import lengths
+from inklens.linear.methods.systems import conjugate_gradient, lengths
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.drawing import sample
@@ -205,7 +205,9 @@ class Turns:
             own = (product[:, classes.features] + l2 * v[:, :-1] + bend * (v[:, :-1] - at * along)) * face
             return np.asarray(np.column_stack([own, sums * problem.fit_intercept]) + ridge * v)
 
-        found = _conjugate_gradient(curve, precondition, target)
+        found, _ = conjugate_gradient(
+            curve, precondition, target, forcing_ratio=FACE_ACCURACY, most_products=MAX_PRODUCTS
+        )
         moved = at + found[:, :-1]
         leaves = face & (moved * at <= 0.0) & (not penalty.is_grouped)
         share = self._add(np.where(leaves, 0.0, moved) - at, found[:, -1])
@@ -247,27 +249,3 @@ class Turns:
 def _single(p: np.ndarray) -> np.ndarray:
     found: np.ndarray = arrays.cast(p, np.float32)
     return found
-
-
-def _conjugate_gradient(
-    curve: Callable[[np.ndarray], np.ndarray], precondition: Callable[[np.ndarray], np.ndarray], target: np.ndarray
-) -> np.ndarray:
-    """Return x with H x close to `target` (Nocedal and Wright 2006, algorithm 5.3)."""
-    x, residual = np.zeros_like(target), target
-    z = precondition(residual)
-    direction, size = z, float(np.vdot(residual, z))
-    enough = FACE_ACCURACY**2 * size
-    for _ in range(MAX_PRODUCTS):
-        deadline.check()
-        product = curve(direction)
-        curvature = float(np.vdot(direction, product))
-        if not curvature > 0.0:
-            break
-        x = x + size / curvature * direction
-        residual = residual - size / curvature * product
-        z = precondition(residual)
-        smaller = float(np.vdot(residual, z))
-        if smaller <= enough:
-            break
-        direction, size = z + smaller / size * direction, smaller
-    return x

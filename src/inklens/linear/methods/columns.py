@@ -69,7 +69,7 @@ class Columns:
         """
         rows = self.problem.rows
         largest = np.maximum(np.abs(rows.low), np.abs(rows.high))
-        return np.asarray(FARTHEST / np.maximum(largest, np.finfo(float).tiny))
+        return np.asarray(FARTHEST / np.maximum(largest, FARTHEST * np.finfo(float).tiny))
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long the sweeps of a step take in which some pairs move."""

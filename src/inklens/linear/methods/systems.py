@@ -49,26 +49,27 @@ def conjugate_gradient(
     curve: Callable[[np.ndarray], np.ndarray],
     precondition: Callable[[np.ndarray], np.ndarray],
     target: np.ndarray,
-    is_close: Callable[[np.ndarray, float], bool],
-    scale: float,
+    is_close: Callable[[np.ndarray, float], bool] = lambda *_: False,
+    scale: float = 0.0,
     forcing_ratio: float = FORCING_RATIO,
+    most_products: int = MAX_PRODUCTS,
 ) -> tuple[np.ndarray, int]:
     """Return x with H x close to `target`, and the number of products with H.
 
-    Stops when the residual, in the preconditioner's norm, is below the forcing term, or `is_close(residual, its squared
-    norm)` (Nocedal and Wright 2006, algorithms 5.3 and 7.1).
+    Stops when the residual, in the preconditioner's norm, is below the forcing term (with a `scale`, less where the
+    target is small beside it), or `is_close(residual, its squared norm)` (Nocedal, Wright 2006, algorithms 5.3, 7.1).
     """
     x, residual = np.zeros_like(target), target
     z = precondition(residual)
     direction, size = z, float(np.vdot(residual, z))
-    forcing = min(forcing_ratio, np.sqrt(size / scale)) ** 2 * size
-    for n_products in range(1, MAX_PRODUCTS + 1):
+    forcing = (min(forcing_ratio, np.sqrt(size / scale)) if scale else forcing_ratio) ** 2 * size
+    for n_products in range(1, most_products + 1):
         if size <= 0.0:
             return x, n_products
         deadline.check()
         product = curve(direction)
         curvature = float(np.vdot(direction, product))
-        if curvature <= 0.0:  # rounding: what there is must do
+        if not curvature > 0.0:  # rounding: what there is must do
             return x if x.any() else direction, n_products
         x = x + size / curvature * direction
         residual = residual - size / curvature * product

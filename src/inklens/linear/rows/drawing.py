@@ -22,7 +22,7 @@ def sample(importance: np.ndarray, n_wanted: int) -> tuple[np.ndarray | None, np
         return int(certain.sum()), float(importance[~certain].sum())
 
     threshold = threshold_of(n_wanted, float(importance.sum()), beside_certain)
-    probability = np.minimum(1.0, importance / threshold)
+    probability = np.minimum(importance, threshold) / threshold  # a threshold near 0 is no divisor of large numbers
     rows = np.flatnonzero(np.random.default_rng(0).random(len(importance)) < probability)
     return rows, (1.0 / probability[rows]).astype(np.float32)
 
