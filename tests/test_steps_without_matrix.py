@@ -85,7 +85,8 @@ def test_a_word_of_one_row_that_is_sure_of_a_wrong_class_does_not_run_away(monke
 
 
 @COMPILED
-def test_a_column_of_zeros_has_a_reach():
+def test_a_column_of_zeros_has_a_reach(monkeypatch):
+    only(monkeypatch, "columns")
     X, y = categories()
     X = sparse.csr_array(sparse.hstack([X, sparse.csr_array((len(y), 1))]))
     problem = Problem(Rows.of(X), y, np.ones(len(y)), 5, PENALTIES[0])

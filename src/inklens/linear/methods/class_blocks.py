@@ -22,6 +22,7 @@ from inklens.linear.problem.penalties import Penalty
 
 MAX_TOGETHER = 128  # columns of blocks that are factored whole, off their faces as well
 LEAST_RIDGE = 1e-6  # on the diagonal of a face, in units of its own: float32 cannot factor what is closer to singular
+ROUNDED = 1e-5  # of the sums of which the curvature of such moves is a difference: less of it is float32's rounding
 SHIFT_RIDGE = 1e-3  # on the diagonal of the moves of all classes alike, in units of its own
 
 
@@ -198,15 +199,15 @@ class Shifts:
         X = X[:, features] * np.sqrt(weights)[:, None]
         mean = X * (proba @ on)
         H = (mean.T @ mean).astype(np.float64)
+        rounded = ROUNDED * H.diagonal()
         np.negative(H, out=H)
         for own, p in zip(on, proba.T, strict=True):
             deadline.check()
             at = np.flatnonzero(own)
             Z = X[:, at] * np.sqrt(p)[:, None]
             H[np.ix_(at, at)] += Z.T @ Z
-        size = H.diagonal() + (added[:, features] * on).sum(axis=0)
-        steepest = float(size.max())
-        unit = 1.0 / np.sqrt(np.maximum(size, LEAST_RIDGE * steepest + np.finfo(np.float32).tiny))
+        size = np.maximum(H.diagonal(), rounded) + (added[:, features] * on).sum(axis=0)
+        unit = 1.0 / np.sqrt(np.maximum(size, np.finfo(np.float32).tiny))
         H *= unit * unit[:, None]
         place = np.arange(len(features))
         H[place, place] = 1.0

@@ -18,7 +18,8 @@ MAX_CHANGED_SHARE = 1 / 32  # of its coordinates by which a face may differ from
 def regular_factor(matrix: np.ndarray, active: np.ndarray, ridge: np.ndarray, n_threads: int) -> FaceFactor:
     """Return the Cholesky factor of a matrix (float32) over `active` + ridge; a ridge grows until there is one."""
     diagonal = matrix.diagonal()[active].astype(np.float64)
-    shares = (*RIDGES, float(len(active)))  # the last one outweighs all other entries
+    outweighing = (len(active) * 1e3**power for power in range(5))  # all other entries, and what rounding made of these
+    shares = (*RIDGES, *outweighing)
     backend = backend_of(matrix)
     factors = (backend.factor_face(matrix, active, ridge + share * diagonal, n_threads=n_threads) for share in shares)
     return next(factor for factor in factors if factor is not None)
