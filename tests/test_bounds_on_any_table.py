@@ -14,6 +14,7 @@ from inklens.linear.kernels.reference import Reference
 from inklens.linear.methods import prox_newton, subproblem
 from inklens.linear.methods.class_blocks import Blocks, Shifts
 from inklens.linear.methods.columns import Columns
+from inklens.linear.methods.faces import regular_factor
 from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.points import Asked, Point
 from inklens.linear.methods.subproblem import Pairs, least_penalised_shift
@@ -263,3 +264,24 @@ def test_moves_of_all_classes_alike_have_the_curvature_of_the_loss():
     assert Shifts.of(X[:, 3:4], proba, c, face[:, 3:4], added[:, 3:4], 1) is None
     free = Shifts.of(X, proba, c, face, np.zeros((n_classes, q)), 1).solve(np.ones((n_classes, q)), face)
     assert np.isfinite(free).all()  # the loss does not feel the move of feature 4 at all
+
+
+def test_moves_at_no_cost_over_columns_of_any_size_have_a_factor():
+    """All classes are in use: the curvature of every move is what float32 left of a difference of sums."""
+    rng = np.random.default_rng(8)
+    X = (rng.normal(size=(200, 30)) * 10.0 ** rng.uniform(-3, 3, 30)).astype(np.float32)
+    proba = rng.dirichlet(np.ones(4), 200).astype(np.float32)
+    face, v = np.ones((4, 30), dtype=bool), rng.normal(size=(4, 30))
+    for added in (0.0, 1e-8, 1.0):
+        found = Shifts.of(X, proba, np.ones(200, dtype=np.float32), face, np.full(face.shape, added), 1).solve(v, face)
+        assert np.isfinite(found).all()
+        assert np.vdot(found, v) > 0.0
+
+
+@pytest.mark.parametrize("size", [1.5, 1e3, 1e9])
+def test_a_ridge_grows_until_a_matrix_is_positive(size):
+    matrix = np.full((6, 6), size, dtype=np.float32)
+    np.fill_diagonal(matrix, 1.0)  # no entry of a positive matrix exceeds the diagonal
+    found = regular_factor(matrix, np.arange(6), np.zeros(6), 1).solve(np.arange(6.0))
+    assert np.isfinite(found).all()
+    assert found @ np.arange(6.0) > 0.0

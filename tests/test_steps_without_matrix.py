@@ -351,6 +351,24 @@ def test_blocks_know_of_every_row_how_steep_a_column_is(monkeypatch):
     np.testing.assert_array_less(0.999 * ((p * (1.0 - p)).T @ X**2), blocks.diagonal[:, :-1])
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_steps_by_classes_end_on_dense_tables_of_any_kind(monkeypatch, seed):
+    """Columns of sizes from 1e-3 to 1e3, repeated, constant and off centre; rows without weight; all penalties."""
+    rng = np.random.default_rng(seed)
+    n, p, K = (int(rng.integers(*ends)) for ends in ((30, 400), (3, 60), (3, 10)))
+    X = rng.normal(size=(n, p)) * 10.0 ** (rng.uniform(-3, 3, p) * (seed % 2)) + 4.0 * (seed % 3 == 2)
+    X[:, 0], X[:, 1] = 7.5, X[:, 2]
+    y = np.append(np.arange(K), rng.integers(0, K, n - K))
+    weights = 10.0 ** rng.uniform(-1, 2) * np.where(np.arange(n) < K, 1.0, rng.random(n) * (rng.random(n) < 0.8))
+    problem = Problem(Rows.of(X), y, weights, K, PENALTIES[seed % 4], fit_intercept=seed % 5 > 0)
+    chosen = solve(problem, tol=1e-5)
+    only(monkeypatch, "classes")
+    found = solve(problem, tol=1e-5)
+    assert (found.status, chosen.status) == ("certified", "certified")
+    assert found.lower_bound <= chosen.objective * (1.0 + 1e-12)
+    assert chosen.lower_bound <= found.objective * (1.0 + 1e-12)
+
+
 def test_blocks_that_memory_does_not_hold_are_not_made():
     problem = many_columns(1_000, p=400, K=60)
     assert Classes.of(problem) is not None
