@@ -355,7 +355,7 @@ def test_blocks_know_of_every_row_how_steep_a_column_is(monkeypatch):
 def test_steps_by_classes_end_on_dense_tables_of_any_kind(monkeypatch, seed):
     """Columns of sizes from 1e-3 to 1e3, repeated, constant and off centre; rows without weight; all penalties.
 
-    Of columns off centre, of unequal sizes and without an intercept, they alone take hundreds of rounds; others take over.
+    Off centre, of unequal sizes and without an intercept they alone take hundreds of rounds; others take over.
     """
     rng = np.random.default_rng(seed)
     n, p, K = (int(rng.integers(*ends)) for ends in ((30, 400), (3, 60), (3, 10)))
