@@ -1,5 +1,6 @@
 """The `inklens` command: its sub-commands by name, and one place where errors become exit codes."""
 
+import atexit
 import os
 import re
 import signal
@@ -64,7 +65,8 @@ COMMANDS = {name: command for group in GROUPS.values() for name, command in grou
 
 # Bytes of address space: below, NumPy cannot be loaded, or its OpenBLAS tries for ever, deaf to every signal.
 LEAST_ROOM = 450_000 << 10
-NO_ROOM = ("failed to map", "cannot allocate", "cannot map")  # how dynamic linkers say it
+# How dynamic linkers say it, and Python of a library that has lost the MemoryError itself.
+NO_ROOM = ("failed to map", "cannot allocate", "cannot map", "without exception set", "without setting an exception")
 LITTLE_ROOM = "not enough memory to load NumPy and Pillow: give at least 600 MB (ulimit -v 600000, or unlimited)"
 
 # What NumPy reads as whole numbers while it is imported, or does not let itself be imported.
@@ -157,7 +159,11 @@ def main(args: list[str] | None = None) -> NoReturn:
         if not re.fullmatch("[0-9]{1,10}", os.environ.get(name, "0")):
             del os.environ[name]
     code = _run(args)
-    sys.exit(_say("standard output is closed: what was to be printed is lost", 1) if lost and code == 0 else code)
+    if lost and code == 0:
+        code = _say("standard output is closed: what was to be printed is lost", 1)
+    if args is None and _room() < float("inf"):
+        atexit.register(_leave_at_once, code)
+    sys.exit(code)
 
 
 def _replace_closed_streams() -> bool:
@@ -202,7 +208,7 @@ def _run(args: list[str] | None) -> int:
         return _say(str(error), 1)
     except MemoryError as error:
         return _say(_little_memory(str(error)), 1)
-    except ImportError as error:
+    except (ImportError, SystemError) as error:
         if any(words in str(error).lower() for words in NO_ROOM):
             return _say(LITTLE_ROOM, 1)
         raise
@@ -213,6 +219,13 @@ def _run(args: list[str] | None) -> int:
             return _say(f"{error.filename!r}: {error.strerror}", 1)
         _drop_stdout()
         return _say(f"cannot write the output: {error.strerror}", 1)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """End behind the other exit functions, which remove folders; libraries that had no room may crash as they go."""
+    atexit.unregister(_leave_at_once)
+    atexit._run_exitfuncs()
+    os._exit(code)
 
 
 def _little_memory(said: str) -> str:
