@@ -107,7 +107,7 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
         coef, intercept = end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
     stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
-    noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), sampling.is_raw(problem)
+    noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), problem.facts.is_raw
     solvers, grams = _solvers(problem), Grams.of(problem)
     for seed in count():
         deadline.check()

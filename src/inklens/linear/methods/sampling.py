@@ -23,7 +23,6 @@ ENOUGH_PER_COEFFICIENT = 100.0  # kept for each: a step leaves a tenth, and corr
 WHOLE_ROUNDS = 2.0  # without a model, that sums over all rows may cost
 SMALL_SUM = 2e9  # multiply-adds of a matrix over columns of unequal sizes that is summed over all rows
 ROWS_PER_PAIR = 400  # of raw columns, for each coefficient, from which all are summed near the optimum
-UNEQUAL_RATIO = 10.0  # of the largest column's span to the median's, from which sampled rows add rounds
 FULL_VIOLATION = 3.0  # thresholds: nearer than that, the threshold falls with the KKT violation
 UNSAMPLED_VIOLATION = 1e-3  # KKT violation, in thresholds, below which nothing is sampled
 SATURATED_WEIGHT = 0.05  # mean sum of a row's class pairs p_k p_l, k < l, below which rows are saturated
@@ -57,7 +56,7 @@ def sampling_threshold(problem: Problem, proba: RowArray, n_pairs: int, kkt_viol
     curvature.
     """
     rows = problem.rows
-    if kkt_violation <= UNSAMPLED_VIOLATION or (is_raw(problem) and _are_summed(problem, n_pairs, is_far=is_far)):
+    if kkt_violation <= UNSAMPLED_VIOLATION or (problem.facts.is_raw and _are_summed(problem, n_pairs, is_far=is_far)):
         return 0.0
     if not is_far and costs.edge_seconds(problem, n_pairs) <= WHOLE_ROUNDS * costs.round_seconds(problem):
         return 0.0
@@ -75,7 +74,7 @@ def hessian_seconds(problem: Problem, n_pairs: int) -> float:
 
 def is_cheaper(problem: Problem, n_pairs: int) -> bool:
     """Tell whether a Hessian of as many class pairs as are enough costs less than one of all, and serves."""
-    return not is_raw(problem) and _some_seconds(problem, n_pairs) < costs.edge_seconds(problem, n_pairs)
+    return not problem.facts.is_raw and _some_seconds(problem, n_pairs) < costs.edge_seconds(problem, n_pairs)
 
 
 def _some_seconds(problem: Problem, n_pairs: int) -> float:
@@ -88,12 +87,6 @@ def _are_summed(problem: Problem, n_pairs: int, *, is_far: bool) -> bool:
     if 0.5 * n_samples * n_pairs**2 <= SMALL_SUM:
         return True
     return n_samples > ROWS_PER_PAIR * n_pairs and not is_far and problem.rows.holds(problem.n_classes)
-
-
-def is_raw(problem: Problem) -> bool:
-    """Tell whether columns have very unequal sizes, so that a few rows carry most of their squares."""
-    span = (problem.rows.high - problem.rows.low)[problem.free]
-    return bool(len(span) and span.max() > UNEQUAL_RATIO * np.median(span))
 
 
 def float32_noise(problem: Problem) -> float:

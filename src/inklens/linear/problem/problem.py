@@ -27,6 +27,7 @@ from inklens.linear.softmax import loss_of_scores, softmax
 MAX_WEIGHT = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 MIN_WEIGHT = 1e-20  # smallest: below, the loss runs out of float32
 RADIUS_RATIO = 10.0  # of unpenalised coefficients to the solution's: a bound holds up to there
+UNEQUAL_RATIO = 10.0  # of the largest column's span to the median's, from which sampled rows add rounds
 LEAST_RADIUS = 1.0  # in scores, where the solution's hardly move them
 MIN_WEIGHT_UNPENALISED = 1e-12  # smallest total weight without a penalty, where no other term sets a scale
 
@@ -70,6 +71,12 @@ class Facts:
         if self.free_columns is not None:
             return self.free_columns
         return np.asarray(~self.rows.constant | ((self.rows.high != 0.0) & (not self.fit_intercept)))
+
+    @cached_property
+    def is_raw(self) -> bool:
+        """Whether columns have very unequal sizes, so that a few rows carry most of their squares."""
+        span = (self.rows.high - self.rows.low)[self.free]
+        return bool(len(span) and span.max() > UNEQUAL_RATIO * np.median(span))
 
     @cached_property
     def held(self) -> np.ndarray:
