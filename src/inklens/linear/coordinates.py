@@ -47,21 +47,12 @@ class Coordinates(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Filled(Coordinates):
-    """The columns that hold anything, alone: most of a hashed text's million hold nothing.
-
-    The coefficients of the others are 0 at the optimum, and no score feels them.
-    """
+class SomeColumns(Coordinates):
+    """Some columns alone: at the optimum the coefficients of the others are 0."""
 
     columns: np.ndarray  # ascending
     known: Facts  # of these alone
     n_features: int  # of the data
-
-    @classmethod
-    def of(cls, problem: Problem) -> "Filled | None":
-        """Return the columns; None where most hold something."""
-        found = problem.facts.filled
-        return None if found is None else cls(*found, problem.rows.n_features)
 
     def apply(self, problem: Problem) -> Problem:
         """Return the problem over these columns."""
@@ -84,3 +75,16 @@ class Filled(Coordinates):
         whole = np.zeros(self.n_features, dtype=bool)
         whole[self.columns] = columns
         return whole
+
+
+class Filled(SomeColumns):
+    """The columns that hold anything, alone: most of a hashed text's million hold nothing.
+
+    The coefficients of the others are 0 at the optimum, and no score feels them.
+    """
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Filled | None":
+        """Return the columns; None where most hold something."""
+        found = problem.facts.filled
+        return None if found is None else cls(*found, problem.rows.n_features)

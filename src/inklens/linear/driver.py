@@ -20,6 +20,7 @@ from inklens.linear.difficulties import difficulty
 from inklens.linear.methods import few, interior, newton, prox_newton, refining
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Demand, Method
+from inklens.linear.movable import Movable
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, recession
 from inklens.linear.proofs.dual import DualPoint
@@ -225,7 +226,7 @@ def _prepared(
     began = time.perf_counter()
     start, as_given = begun(problem, start), problem
     changes: list[Coordinates] = []
-    for kind in (Filled, Conditioning):
+    for kind in (Filled, Movable, Conditioning):
         change = kind.of(problem)
         if change is not None:
             problem, start = change.apply(problem), change.start(*start)
