@@ -48,6 +48,25 @@ def only(monkeypatch, name):
     monkeypatch.setattr("inklens.linear.driver.METHODS", (prox_newton.PROXIMAL_NEWTON,))
 
 
+class Idle:
+    """Finds no step, at no cost: rounding may do that to any solver."""
+
+    def seconds(self, pairs, *, is_far):
+        return 0.0
+
+    def step(self, penalty, point, asked):
+        return Quadratic(problem_of(penalty), penalty, point).step()
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=NAMES)
+def test_where_a_solver_finds_nothing_the_matrix_is_taken(monkeypatch, penalty):
+    only(monkeypatch, "matrix")
+    monkeypatch.setattr(prox_newton, "_solvers", lambda problem: [Idle()])
+    found = solve(problem_of(penalty), tol=1e-4)
+    assert found.status == "certified"
+    assert found.n_iter < 30
+
+
 @COMPILED
 @pytest.mark.parametrize("penalty", PENALTIES, ids=NAMES)
 @pytest.mark.parametrize("n_classes", [2, 5, 9, 20, 40])  # 4, 8, 16, 32 and 48 lanes

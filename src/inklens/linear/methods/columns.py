@@ -75,7 +75,7 @@ class Columns:
         """Return about how long the sweeps of a step take in which some pairs move."""
         _, starts = self.storage.csr
         n_values = int(np.diff(starts)[np.unique(pairs.features)].sum())
-        return costs.column_step_seconds(n_values, self.problem.n_classes, FAR_SWEEPS if is_far else self.n_sweeps)
+        return costs.column_step_seconds(self.problem, n_values, FAR_SWEEPS if is_far else self.n_sweeps)
 
     def step(self, penalty: Penalty, point: Point, asked: Asked) -> Step:
         """Return a step from a point."""
@@ -99,7 +99,7 @@ class _Descent:
         self.intercept_step = np.zeros(self.proba.shape[1])
         self.coef = point.coef.copy()
         self.n_values = self.n_read = 0  # in the columns of the last descent; by all of them
-        self.most_read = asked.worth / costs.column_step_seconds(1, problem.n_classes, 1)
+        self.most_read = asked.worth / costs.visit_seconds(problem)
 
     def step(self) -> Step:
         """Return the minimiser as a step; roughly while far."""

@@ -29,6 +29,8 @@ SPARSE_EDGES = 4e-9, 2e-10  # seconds of an entry of those of sparse rows, and o
 SPARSE_EDGE = 2e-9  # and of an entry where there is one pair
 EDGE = 3e-9  # seconds of a row for each pair of classes
 VISIT = 1e-9  # seconds of a value and lane in coordinate descent by columns (`column_descent.c`)
+FAR_VISIT, FAR_LANE = 4e-8, 2e-9  # more for a value, and a lane, where its row is in no cache
+NEAR_BYTES, FAR_BYTES = 2 << 20, 14 << 20  # of all rows, up to which they are, and from which none is
 CLASS_SWEEPS, CLASS_CALL, TURN_CALL = 20, 5e-5, 1e-3  # sweeps over a block, seconds of Python for each, of a turn
 GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, and of each gradient that it moves
 EXACT_ROW = 2.5e-8  # seconds of a row in a pass in float64, beyond one in float32
@@ -113,9 +115,17 @@ def sweep_seconds(n_pairs: int, n_sweeps: int, n_face: int) -> float:
     return (n_sweeps * n_pairs**2 + n_face**3 / 1.5) / PAIR_GRAM
 
 
-def column_step_seconds(n_values: int, n_classes: int, n_sweeps: float) -> float:
+def visit_seconds(problem: Problem) -> float:
+    """Return the seconds of a value in a sweep by columns: its row's probabilities and products, read and written."""
+    width = lanes(problem.n_classes)
+    beyond = 8.0 * problem.rows.n_samples * width - NEAR_BYTES
+    far = min(1.0, max(0.0, beyond / (FAR_BYTES - NEAR_BYTES)))
+    return VISIT * width + far * (FAR_VISIT + FAR_LANE * width)
+
+
+def column_step_seconds(problem: Problem, n_values: int, n_sweeps: float) -> float:
     """Return the seconds of such a step by columns of so many values together."""
-    return n_sweeps * n_values * lanes(n_classes) * VISIT
+    return n_values * n_sweeps * visit_seconds(problem)
 
 
 def class_step_seconds(problem: Problem, n_rows: float, n_products: float, n_turns: float) -> float:

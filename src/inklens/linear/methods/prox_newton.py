@@ -125,14 +125,17 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             n_face = 0 if factor > 1.0 else int(np.count_nonzero(point.coef))
             of_matrix = np.inf if is_partial else matrix_seconds(problem, len(pairs.features), n_face)
             solver = _cheapest(solvers, pairs, of_matrix, is_far=factor > 1.0)
-        if surrogate is None and solver is None:
-            surrogate = _surrogate(problem, penalty, point, factor, pairs, is_partial, violation, seed, damping, grams)
-        if surrogate is not None:
-            surrogate = surrogate._replace(kkt_violation=violation)
-            step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
-        elif solver is not None:
+        step = None
+        if surrogate is None and solver is not None:
             asked = Asked(violation, accuracy_of(tol), damping, factor > 1.0, of_matrix)
             step = solver.step(penalty, point, asked)
+        if step is None or (damping == 0.0 and not step.predicted_decrease > 0.0):  # the same would be found again
+            if surrogate is None:
+                surrogate = _surrogate(
+                    problem, penalty, point, factor, pairs, is_partial, violation, seed, damping, grams
+                )
+            surrogate = surrogate._replace(kkt_violation=violation)
+            step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
         if factor == 1.0 and step.dual_lag <= max(tol, accuracy_of(tol), 1e-9) * before:
