@@ -60,25 +60,38 @@ static void edge_weights(const hessian_t *h, int k, int l, int64_t from, int n, 
   }
 }
 
-/* First phase, by classes, for a span of rows: the sum of the edges at class k, and the rows that have one. */
+/* First phase, by blocks of a span's rows: the sums of the edges at all classes, each edge looked at once. */
 static void sum_edges(void *task, int thread) {
+  hessian_t *h = task;
+  (void)thread;
+  float edge[ROW_BLOCK];
+  for (;;) {
+    int64_t from = h->span + __atomic_fetch_add(&h->next_row_block, 1, __ATOMIC_RELAXED) * ROW_BLOCK;
+    if (from >= h->span_end || is_late(h)) return;
+    int n = h->span_end - from < ROW_BLOCK ? (int)(h->span_end - from) : ROW_BLOCK;
+    for (int k = 0; k < h->job.n_classes; k++) {
+      float *restrict own = h->classes[k].degree + (from - h->span);
+      memset(own, 0, n * sizeof(float));
+      for (int l = 0; l < k; l++) {
+        if (h->classes[k].width == 0 && h->classes[l].width == 0) continue;
+        float *restrict other = h->classes[l].degree + (from - h->span);
+        edge_weights(h, k, l, from, n, edge);
+        for (int i = 0; i < n; i++) own[i] += edge[i];
+        for (int i = 0; i < n; i++) other[i] += edge[i];
+      }
+    }
+  }
+}
+
+/* Then, by classes: the rows that have an edge there. */
+static void place_rows(void *task, int thread) {
   hessian_t *h = task;
   (void)thread;
   for (;;) {
     int64_t k = __atomic_fetch_add(&h->next_class, 1, __ATOMIC_RELAXED);
-    if (k >= h->job.n_classes || is_late(h)) return;
+    if (k >= h->job.n_classes) return;
     class_t *class = h->classes + k;
     if (class->width == 0) continue;
-    memset(class->degree, 0, (h->span_end - h->span) * sizeof(float));
-    float edge[ROW_BLOCK];
-    for (int64_t from = h->span; from < h->span_end; from += ROW_BLOCK) {
-      int n = h->span_end - from < ROW_BLOCK ? (int)(h->span_end - from) : ROW_BLOCK;
-      for (int l = 0; l < h->job.n_classes; l++) {
-        if (l == k) continue;
-        edge_weights(h, (int)k, l, from, n, edge);
-        for (int i = 0; i < n; i++) class->degree[from - h->span + i] += edge[i];
-      }
-    }
     int32_t kept = 0;
     for (int64_t i = 0; i < h->span_end - h->span; i++) class->place[i] = class->degree[i] > 0.0f ? kept++ : -1;
     class->before = class->kept = 0;
@@ -309,8 +322,10 @@ int64_t EXPORT(pair_hessian)(const pair_job_t *job) {
     if (h->to == h->span_end) {
       h->span = h->to;
       h->span_end = h->to + span < h->job.n_rows ? h->to + span : h->job.n_rows;
-      h->next_class = 0;
+      h->next_class = h->next_row_block = 0;
       parallel(sum_edges, h, h->job.n_threads);
+      if (!h->failed) parallel(place_rows, h, h->job.n_threads);
+      if (h->failed) break;
     }
     take_rows(h, packed, capacity);
     h->next_block = h->next_row_block = 0;
