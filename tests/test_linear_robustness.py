@@ -166,7 +166,7 @@ def test_one_tiny_column_is_used_or_named(told_by_one_column, penalty, exponent,
 )
 @pytest.mark.parametrize("fit", ["plain", "standardize", "path", "none"])
 def test_a_column_of_subnormal_numbers_is_used_or_named(told_by_one_column, fit, dtype, exponent, layout):
-    """Kernels take such numbers for 0: in float32 below 1e-38, in float64 below 1e-308, also beside columns of zeros."""
+    """Kernels take such numbers for 0: in float32 below 1e-38, in float64 below 1e-308, with columns of zeros, too."""
     X, y = told_by_one_column
     tiny = np.round(256 * X[:, 1]) * 10.0 ** (exponent + 300) / 256 * 1e-300
     X = np.column_stack([X[:, 0], tiny, np.zeros((len(y), 3))])
