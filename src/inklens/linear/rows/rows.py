@@ -452,6 +452,7 @@ class Rows:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
         return self.transpose_product(weights.astype(np.float64)[:, None], squared=True).ravel()
 
+    @np.errstate(under="ignore")
     def column_deviations(self, weights: np.ndarray) -> np.ndarray:
         """Return each column's standard deviation sqrt(sum_i w_i (x_ij - mean_j)^2 / sum_i w_i), (n_features,).
 
