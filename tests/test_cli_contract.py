@@ -403,6 +403,14 @@ def test_settings_that_are_broken_are_nobodys_concern(model, tmp_path):
     assert (tmp_path / "drawn.svg").read_bytes() == (tmp_path / "usual.svg").read_bytes()
 
 
+def test_a_warning_is_one_line_whatever_the_environment_makes_of_warnings():
+    args = ("path", "--train", "60", "--test", "20", "--points", "2", "--C", "0.1", "--tol", "1e-15", "--json")
+    done = run(*args, fresh=True, env={**os.environ, "PYTHONWARNINGS": "error"})
+    assert (done.returncode, len(json.loads(done.stdout)["points"])) == (0, 2)
+    assert done.stderr.startswith("inklens: 2 of 2 fits stopped short of tol=1.0e-15, ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing can be written into /proc")
 def test_without_any_folder_to_write_to_a_figure_is_refused_with_the_remedy(model, tmp_path):

@@ -14,9 +14,10 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from inklens import SoftmaxRegression
+from inklens import SoftmaxRegression, softmax_path
 from inklens.errors import ScaleWarning
 from inklens.linear.driver import FitInterrupted
+from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.rows import Rows
 
 PENALTIES = {"l2": {}, "l1": {"l1_ratio": 1.0}, "net": {"l1_ratio": 0.5}, "group": {"l1_ratio": 1.0, "group": True}}
@@ -157,6 +158,49 @@ def test_one_tiny_column_is_used_or_named(told_by_one_column, penalty, exponent,
     assert is_named or model.score(X, y) >= 0.95
     if exponent == 0 or penalty == "none":
         assert not is_named
+
+
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix, np.asfortranarray])
+@pytest.mark.parametrize(
+    ("dtype", "exponent"), [("f4", -32), ("f4", -38), ("f4", -43), ("f8", -43), ("f8", -310), ("f8", -322)]
+)
+@pytest.mark.parametrize("fit", ["plain", "standardize", "path", "none"])
+def test_a_column_of_subnormal_numbers_is_used_or_named(told_by_one_column, fit, dtype, exponent, layout):
+    """Kernels take such numbers for 0: in float32 below 1e-38, in float64 below 1e-308, with columns of zeros, too."""
+    X, y = told_by_one_column
+    tiny = np.round(256 * X[:, 1]) * 10.0 ** (exponent + 300) / 256 * 1e-300
+    X = np.column_stack([X[:, 0], tiny, np.zeros((len(y), 3))])
+    X = X.astype("f4").astype(dtype) if exponent > -300 else X  # float64 numbers may be those of float32, too
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            if fit == "path":
+                assert softmax_path(layout(X), y, Cs=2, standardize=True).coefs[-1][:, 1].any() or caught
+                return
+            parameters = {"C": np.inf} if fit == "none" else {"standardize": fit == "standardize"}
+            model = SoftmaxRegression(**parameters).fit(layout(X), y)
+        except ValueError as error:  # no float64 holds its coefficient
+            assert str(error).startswith("column 1 ")  # noqa: PT017
+            assert exponent < -300
+            return
+    named = [(w.category, str(w.message)[:8]) for w in caught] == [(ScaleWarning, "column 1")]
+    assert named if exponent < -300 or fit == "plain" else not caught
+    assert named or model.score(layout(X), y) >= 0.95
+
+
+def test_nothing_is_packed_into_numbers_that_kernels_take_for_0():
+    X = np.zeros((50, 10))
+    X[::7, 3] = np.float32(1e-40)
+    assert make_block(dense_storage(X)).exact.values.dtype == np.float64
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_a_path_that_leaves_a_tiny_column_unused_says_so(told_by_one_column, l1_ratio):
+    X, y = told_by_one_column
+    with pytest.warns(ScaleWarning, match=r"^column 1 .*StandardScaler") as caught:
+        softmax_path(X * [1.0, 1e-6], y, Cs=3, l1_ratio=l1_ratio)
+    assert len(caught) == 1
+    softmax_path(X * [1.0, 1e-6], y, Cs=3, l1_ratio=l1_ratio, standardize=True)  # warnings are errors here
 
 
 @pytest.mark.parametrize("offset", [0.0, 7.0, -40.0])

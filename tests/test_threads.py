@@ -130,7 +130,7 @@ WHOLE_PROCESS = {  # what changes it -> where that is the own process of a comma
     "umask": set(),
     "chdir": set(),
     "setlocale": set(),
-    "simplefilter": {"siblings/child.py"},
+    "simplefilter": {"siblings/child.py", "cli/main.py"},
     "filterwarnings": set(),
 }
 

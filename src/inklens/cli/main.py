@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from importlib import import_module
 from keyword import iskeyword
 from typing import NoReturn
@@ -155,6 +156,7 @@ def main(args: list[str] | None = None) -> NoReturn:
             signal.signal(getattr(signal, name), _leave)
     lost = _replace_closed_streams()
     process_is_ours()
+    _warn_in_one_line()
     for name in WHOLE_NUMBERS:
         if not re.fullmatch("[0-9]{1,10}", os.environ.get(name, "0")):
             del os.environ[name]
@@ -164,6 +166,14 @@ def main(args: list[str] | None = None) -> NoReturn:
     if args is None and _room() < float("inf"):
         atexit.register(_leave_at_once, code)
     sys.exit(code)
+
+
+def _warn_in_one_line() -> None:
+    """Say what warnings say to users, as errors are said, whatever PYTHONWARNINGS makes of them; no line of code."""
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", UserWarning)
+    warnings.showwarning = lambda message, *_, **__: echo(f"inklens: {showable(str(message))}", err=True)
 
 
 def _replace_closed_streams() -> bool:

@@ -243,6 +243,7 @@ class Temperature:
         check_rows(z, codes)
         own = z[np.arange(len(z)), codes].mean()
 
+        @np.errstate(under="ignore")
         def slope(inverse_temperature: float) -> float:
             """Derivative of the mean loss by 1 / T: mean over rows of E_p[z] - z_true."""
             return float((softmax(inverse_temperature * z) * z).sum(axis=1).mean() - own)

@@ -4,9 +4,9 @@ With x' = (x - m) / s, w' = s w and b' = b + w . m the scores are the same numbe
 l2 / s^2. s is a power of two, and m is subtracted only where x lies in [m/2, 2m], so that no bit of the data is lost
 (Sterbenz 1974, theorem 4.3.1). The solved problem is unchanged.
 
-Small columns are left as they are where the penalty presses their coefficients to zero: units are a part of that
-problem. `unheard` finds those that would have something to say. A penalty that measures columns by their own deviation,
-or none, presses none.
+Small columns stay small where the penalty presses their coefficients to zero: units are a part of that problem.
+`unheard` finds those that would have something to say, for which their values have to be more than subnormal numbers.
+A penalty that measures columns by their own deviation, or none, presses none.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ from inklens.linear.problem.problem import Facts, Problem
 MAX_UNSCALED = 1e4  # columns that reach further are scaled to about 1
 TINY = 1e-3  # columns that reach no further are scaled to about 1 where their units cost them nothing
 PRESSED = 3.0  # a column whose coefficients cost more than that, in its own units, feels them
+SUBNORMAL = 2.0**-970  # columns that reach no further hold values, or their last bits, that kernels take for 0
+LIFTED = 2.0**-60  # what those of them that are pressed are divided by: small enough for their penalty to stay a number
 MIN_SCALE = 1e-290  # of a column, so that its coefficient in the units of the data stays a number
 SMALL = 0.03  # a column of that span feels a penalty a thousand times as much as one of span 1
 SURELY = 3.0  # deviations, beyond which an agreement is not chance
@@ -47,14 +49,16 @@ class Conditioning(Coordinates):
         movable = ~rows.constant & problem.fit_intercept
         narrow = movable & (span < NARROW_RATIO * far)
         hostile = ~narrow & ((size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size)))
-        if not narrow.any() and not hostile.any():
+        subnormal = (size > 0.0) & (size < SUBNORMAL)
+        if not (narrow | hostile | subnormal).any():
             return None
         if not rows.is_sparse:  # the rows are copied anyway: centred columns correlate less
             narrow |= movable & (span < EXACT_RATIO * far)
         shift = np.where(narrow, middle.astype(np.float32), 0.0)  # so that float32 rows may stay float32
         size = np.maximum(np.abs(low - shift), np.abs(high - shift))
         hostile = (size > MAX_UNSCALED) | ((size > 0.0) & (size < TINY) & ~pressed(problem, size))
-        scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, np.maximum(size, MIN_SCALE), 1.0)))), 1.0)
+        left = np.where(subnormal, LIFTED, 1.0)
+        scale = np.where(hostile, np.exp2(np.ceil(np.log2(np.where(hostile, np.maximum(size, MIN_SCALE), 1.0)))), left)
         return cls(shift, scale)
 
     def apply(self, problem: Problem) -> Problem:

@@ -200,7 +200,7 @@ def solve(
     FitLost
         Where rows live on workers, and these are lost; likewise.
     """
-    with memory.scope(memory_limit), blas.scope(1):
+    with memory.scope(memory_limit), blas.scope(1), _usual_arithmetic():
         run, method, start = _prepared(problem, tol, start, time_budget, method)
         try:
             try:
@@ -213,6 +213,11 @@ def solve(
         finally:
             if run.problem.rows is not problem.rows:  # in other coordinates
                 problem.rows.n_passes += run.problem.rows.n_passes - run.passes_before
+
+
+def _usual_arithmetic() -> np.errstate:
+    """Return NumPy's own ways with what overflows or vanishes, whatever the program has asked for."""
+    return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
 
 
 def _prepared(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from inklens.classes import DISCRETE, check_discrete, of_one_kind
-from inklens.errors import DataError
+from inklens.errors import DataError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.coordinates import Filled
 from inklens.linear.driver import Solution, solve
@@ -175,6 +175,8 @@ def softmax_path(
     -----
     ConvergenceWarning
         Where points stopped short of `tol`; `SoftmaxPath.gaps` has what is proven of each.
+    ScaleWarning
+        Where columns are too small in their units to be used even at the last point.
 
     Raises
     ------
@@ -210,6 +212,8 @@ def softmax_path(
             if callback is not None and callback(index, value, solution.copy()):
                 break
         warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
+        if found and (remark := found[-1][1].scale_remark):  # of the weakest penalty
+            warnings.warn(remark, ScaleWarning, stacklevel=2)
         return SoftmaxPath(
             Cs=np.array([value for value, _ in found]),
             coefs=np.stack([solution.coef for _, solution in found]),

@@ -49,6 +49,7 @@ def n_right(raw: np.ndarray, codes: np.ndarray) -> float:
     return float((raw.argmax(axis=1) == codes).sum())
 
 
+@np.errstate(under="ignore")
 def log_softmax(raw: Array) -> Array:
     """Return log p_k = z_k - log sum_l exp z_l for each row, safe for scores of any size.
 
@@ -60,6 +61,7 @@ def log_softmax(raw: Array) -> Array:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=1, keepdims=True))
 
 
+@np.errstate(under="ignore")
 def softmax(raw: Array) -> Array:
     """Return p_k = exp z_k / sum_l exp z_l for each row.
 
@@ -75,6 +77,7 @@ def softmax(raw: Array) -> Array:
     return exponentials / xp.sum(exponentials, axis=1, keepdims=True)
 
 
+@np.errstate(under="ignore")
 def loss_of_scores(z: Array, codes: Array, weights: Array) -> Array:
     """Return sum_i c_i [logsumexp(z_i) - z_i,yi].
 

@@ -198,6 +198,7 @@ def _hats(where: np.ndarray) -> np.ndarray:
     return np.maximum(0.0, 1.0 - np.abs(where[..., None] - np.arange(SIDE)))
 
 
+@np.errstate(under="ignore")
 def edge_maps(frames: np.ndarray) -> np.ndarray:
     """Return max(0, g . u_k)^3 for each direction and pixel, float32 (n, 8, 28, 28)."""
     padded = np.pad(frames, ((0, 0), (1, 1), (1, 1)))

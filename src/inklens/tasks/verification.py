@@ -86,6 +86,7 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Progress |
     return Verification(stated, objective, _lower_bound(problem, X, proba, weights, reader.dual), tolerance=tolerance)
 
 
+@np.errstate(under="ignore")
 def _objective(problem: Problem, X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the objective, and the probabilities (n_samples, n_classes), in plain NumPy."""
     log_proba = log_softmax(raw_prediction(X, coef, intercept))

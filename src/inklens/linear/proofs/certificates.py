@@ -230,6 +230,7 @@ def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at:
     return float(moved + gamma(n_classes + 12) * total + gamma(n_samples + 20) * at.loss)
 
 
+@np.errstate(under="ignore")
 def lower_bound(
     X: np.ndarray | sparse.sparray | sparse.spmatrix,
     codes: np.ndarray,

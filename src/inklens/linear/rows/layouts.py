@@ -27,6 +27,9 @@ BROUGHT_BELOW = 1 << 24  # bytes on another device that are copied here: that ta
 PACK_UP_TO = 1 << 27  # bytes of a memory-mapped file beyond which rows stay there and are read anew in every pass
 BYTES_FROM = 1 << 20  # float64 values from which it pays to look whether they are bytes
 ROUNDED = 4.0 * 2.0**-53  # relative difference between n / 255 and n * (1 / 255), or the like
+NORMAL = (
+    2.0**-102
+)  # least size of a column in float32 whose last bits are no subnormal numbers, which kernels take for 0
 MOST_ROWS = 1 << 17  # of a block in memory
 MOST_STREAMED = 1 << 15  # rows of a block that stays in its file,
 MOST_BYTES = 1 << 26  # and what these take
@@ -211,7 +214,24 @@ def make_block(exact: Storage, n_threads: int = 1, first_row: int = 0) -> Block:
     if not inspection.n_nonzeros < SPARSE_BELOW * exact.shape[0] * exact.shape[1]:
         return Block(exact, None, inspection)
     packed, lossless = exact.backend.pack(exact, n_threads)
+    lossless = lossless and not is_subnormal(inspection.low, inspection.high)
     return Block(packed if lossless else exact._replace(skip_zeros=True), packed, inspection)
+
+
+def is_subnormal(low: np.ndarray, high: np.ndarray) -> bool:
+    """Tell whether columns of these extremes are so small that kernels take some of their values in float32 for 0."""
+    size = np.maximum(np.abs(low), np.abs(high))
+    return bool(((size > 0.0) & (size < NORMAL)).any())
+
+
+def widened(block: Block | StreamedBlock) -> Block | StreamedBlock:
+    """Return rows in float32 as float64, packed no more; all others as they are."""
+    if isinstance(block, StreamedBlock):
+        return block.changed(lambda values: values.astype(np.float64), block.inspection)
+    values = block.exact.values
+    if block.exact.is_foreign or values.dtype == np.uint8:
+        return block
+    return Block(block.exact._replace(values=values.astype(np.float64)), None, block.inspection, block.file)
 
 
 def _between(storage: Storage, start: int, stop: int) -> Storage:

@@ -36,9 +36,11 @@ from inklens.linear.rows.layouts import (
     bytes_of,
     dense_storage,
     inspect,
+    is_subnormal,
     make_block,
     make_blocks,
     sparse_storage,
+    widened,
 )
 from inklens.linear.rows.row_arrays import Made, RowArray
 from inklens.linear.softmax import softmax
@@ -134,7 +136,10 @@ class Rows:
             from inklens.linear.rows.on_device import DeviceRows
 
             cls = DeviceRows
-        return cls(blocks, float(scale), n_threads)
+        rows = cls(blocks, float(scale), n_threads)
+        if is_subnormal(*rows._stored_extremes):  # in float64 such columns are numbers as any other
+            rows.blocks = [widened(block) for block in blocks]
+        return rows
 
     @property
     def names(self) -> list[str] | None:
@@ -229,11 +234,17 @@ class Rows:
         return False
 
     @property
-    def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest values as stored, times scale, which may be negative."""
+    def _stored_extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest values as stored."""
         low = np.min([block.inspection.low for block in self.blocks], axis=0)
         high = np.max([block.inspection.high for block in self.blocks], axis=0)
-        return np.asarray(low * self.scale), np.asarray(high * self.scale)
+        return np.asarray(low), np.asarray(high)
+
+    @property
+    def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest values as stored, times scale, which may be negative."""
+        low, high = self._stored_extremes
+        return low * self.scale, high * self.scale
 
     @cached_property
     def low(self) -> np.ndarray:
@@ -441,6 +452,7 @@ class Rows:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
         return self.transpose_product(weights.astype(np.float64)[:, None], squared=True).ravel()
 
+    @np.errstate(under="ignore")
     def column_deviations(self, weights: np.ndarray) -> np.ndarray:
         """Return each column's standard deviation sqrt(sum_i w_i (x_ij - mean_j)^2 / sum_i w_i), (n_features,).
 
