@@ -478,9 +478,9 @@ def test_objects_of_one_kind_are_the_labels_that_they_are(name):
         ([1.0, 1.5] * 3, "Unknown label type.*texts or whole numbers"),
         (np.array([1.0, np.inf] * 3), "infinity"),
         (None, "the target y is None"),
-        (np.arange(5), "X has 6 rows and y is 5 labels; give one label for each row"),
-        (np.arange(7), "X has 6 rows and y is 7 labels"),
-        ([], "X has 6 rows and y is 0 labels"),
+        (np.arange(5), "X has 6 rows and y 5 labels; give one label for each row"),
+        (np.arange(7), "X has 6 rows and y 7 labels"),
+        ([], "X has 6 rows and y 0 labels"),
         (np.eye(6, 2), r"an array of shape \(6, 2\).*give y.argmax"),
         (np.zeros((6, 1, 1)), r"an array of shape \(6, 1, 1\)"),
         (np.array(1), r"an array of shape \(\)"),
@@ -544,7 +544,7 @@ def test_labels_of_another_kind_than_the_models_are_no_wrong_answers():
             with pytest.raises(DataError, match="give the kind that it was fitted to"):
                 model.score(X, other)
     reader = DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3))
-    with pytest.raises(DataError, match="y is 1 labels"):
+    with pytest.raises(DataError, match="y 1 labels"):
         reader.score(X, ["0"])
 
 
