@@ -279,6 +279,24 @@ def test_what_a_callback_of_a_path_writes_changes_nothing():
     assert np.array_equal(alone.lower_bounds, watched.lower_bounds)
 
 
+class Undecided:
+    """What is neither true nor false."""
+
+    def __bool__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("answer", [np.zeros(3), Undecided()], ids=["array", "undecided"])
+def test_what_a_callback_returns_is_true_false_or_the_one_error(answer):
+    model = SoftmaxRegression(C=10.0).fit(DENSE, y)
+    before = dict(vars(model))
+    for door in (partial(model.set_params(tol=1e-10).fit, DENSE, y), partial(softmax_path, DENSE, y, Cs=2)):
+        with pytest.raises(ParameterError, match=r"True .stop., False or nothing from a callback"):
+            door(callback=lambda *_: answer)
+    assert vars(model) == {**before, "tol": 1e-10}
+    assert len(softmax_path(DENSE, y, Cs=4, callback=lambda index, C, solution: np.bool_(index == 1)).Cs) == 2
+
+
 # ---- rows that change while they are read ----------------------------------------------------------------------------
 
 EVERY = [{}, {"l1_ratio": 1.0}, {"l1_ratio": 1.0, "group": True}, {"C": np.inf}, {"C": 1e4}]

@@ -18,6 +18,7 @@ from inklens.classes import labels_of
 from inklens.errors import DataError, ParameterError
 from inklens.linear import arrays
 from inklens.linear.coordinates import Filled
+from inklens.linear.deadline import asks_to_stop
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
@@ -209,7 +210,7 @@ def softmax_path(
                 found += _refined(problem, found, value, tol, max_pixels)
                 break
             found.append((value, replace(solution, dual=None)))  # as long as three times the coefficients
-            if callback is not None and callback(index, value, solution.copy()):
+            if callback is not None and asks_to_stop(callback(index, value, solution.copy())):
                 break
         warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
         return SoftmaxPath(
