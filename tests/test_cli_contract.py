@@ -12,13 +12,14 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from command import run
 from PIL import Image
 
 from inklens import DigitReader, load_dataset
-from inklens.cli.main import COMMANDS, LazyGroup, _run, main
+from inklens.cli.main import COMMANDS, LazyGroup, _run, inklens, main
 
 SMALL = ["--train", "300", "--test", "200"]
 
@@ -489,9 +490,9 @@ def test_a_library_that_does_not_fit_into_memory_is_one_line(said, monkeypatch, 
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("", ["not enough memory for this", "use fewer rows"]),
-        ("Unable to allocate 8.00 EiB for an array", ["Unable to allocate 8.00 EiB for an array", "use fewer rows"]),
-        ("no memory for the Hessian", ["no memory for the Hessian", "use fewer rows"]),
+        ("", ["not enough memory for this", "close other programs"]),
+        ("Unable to allocate 8.00 EiB for an array", ["Unable to allocate 8.00 EiB for an array", "close other"]),
+        ("no memory for the Hessian", ["no memory for the Hessian", "close other programs"]),
         (
             "9 columns take about 8 GB, and 1 GB are free; leave some out",
             ["9 columns take about 8 GB", "leave some out"],
@@ -510,7 +511,26 @@ def test_what_a_library_says_of_too_little_memory_is_told(said, words, monkeypat
     assert (ended.value.code, out, err.count("\n")) == (1, "", 1)
     assert "not enough memory" in err
     assert all(each in err for each in words)
-    assert ("use fewer rows" in err) == (";" not in said), "what to do, once"
+    assert ("close other programs" in err) == (";" not in said), "what to do, once"
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"data {name}" for name in ("fetch", "limits", "list", "twins"))])
+def test_too_little_memory_advises_what_the_command_has(name, monkeypatch, capsys):
+    command = inklens
+    for part in name.split():
+        command = command.get_command(click.Context(command), part)
+    if isinstance(command, click.Group):
+        return
+
+    def found_too_little(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(command, "invoke", found_too_little)
+    monkeypatch.setattr(command, "make_context", lambda *_, **__: click.Context(command))
+    with pytest.raises(SystemExit):
+        main(name.split())
+    advised = set(re.findall(r"--[a-z-]+", capsys.readouterr().err))
+    assert advised == {"--train"} & {option for parameter in command.params for option in parameter.opts}
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from inklens import DigitReader, SoftmaxRegression, SoftmaxRegressionCV, load_dataset, softmax_path
 from inklens.datasets import Dataset
-from inklens.errors import DataError
+from inklens.errors import DataError, ParameterError
 from inklens.linear.driver import Solution
 from inklens.linear.rows import layouts
 from inklens.linear.rows.compressed import checked_csr
@@ -94,6 +94,74 @@ def test_no_door_follows_an_index_out_of_the_matrix(kind, index):
     ):
         with pytest.raises(DataError, match=f"index {index}"):
             use()
+
+
+@st.composite
+def lying_lists(draw):
+    """A matrix of diagonals, lists or a dictionary, changed likewise; and what its parts say, or None."""
+    kind = draw(st.sampled_from(["dia", "lil", "dok"]))
+    X = getattr(sparse, f"{kind}_array")(DENSE[:7, :5])
+    number = draw(st.integers(-9, 9))
+    if kind == "dia":
+        change = draw(st.sampled_from(["fewer", "more", "far", "twice", "short", "wide"]))
+        if change in ("fewer", "more"):
+            X.offsets = X.offsets[:-1] if change == "fewer" else np.append(X.offsets, number + 20)
+            return X, None
+        if change in ("far", "twice"):
+            X.offsets = X.offsets.astype(np.int64)
+            X.offsets[draw(st.integers(0, len(X.offsets) - 1))] = number if change == "twice" else 2**32 + number
+        else:
+            X.data = X.data[:, :3] if change == "short" else np.hstack([X.data, X.data])
+        if len(set(X.offsets.tolist())) < len(X.offsets):
+            return X, None
+        found = {}
+        for offset, diagonal in zip(X.offsets.tolist(), X.data.tolist(), strict=True):
+            found |= {(j - offset, j): value for j, value in enumerate(diagonal[:5]) if 0 <= j - offset < 7}
+        return X, found
+    if kind == "dok":
+        X._dict[number, 1] = 2.0
+        return X, dict(X._dict) if 0 <= number < 7 else None
+    row = draw(st.integers(0, 6))
+    change = draw(st.sampled_from(["column", "value", "values", "row"]))
+    if change == "row":
+        X.rows, X.data = X.rows[:row], X.data[:row]
+        return X, None
+    if change == "values":  # as many in all, in other rows
+        X.data = np.roll(X.data, number)
+    else:
+        (X.rows if change == "column" else X.data)[row] = [number] * len(X.rows[row])
+    alike = all(len(columns) == len(values) for columns, values in zip(X.rows, X.data, strict=True))
+    if not alike or (change == "column" and X.rows[row] and not 0 <= number < 5):
+        return X, None
+    pairs = [
+        ((i, j), value)
+        for i, (columns, values) in enumerate(zip(X.rows, X.data, strict=True))
+        for j, value in zip(columns, values, strict=True)
+    ]
+    return X, {place: sum(value for other, value in pairs if other == place) for place, _ in pairs}
+
+
+@settings(max_examples=150, deadline=None)
+@given(lying_lists())
+def test_a_matrix_of_diagonals_or_lists_is_what_its_parts_say_or_refused(X_and_said):
+    """SciPy trusts the parts of these formats as well: fewer offsets than diagonals wrote past the end of an array."""
+    X, said = X_and_said
+    if said is None:
+        with pytest.raises(DataError, match="sparse matrix"):
+            checked_csr(X)
+        return
+    expected = np.zeros((7, 5))
+    for place, value in said.items():
+        expected[place] = value
+    assert np.array_equal(checked_csr(X).toarray(), expected)
+
+
+@pytest.mark.parametrize("shape", [("30", 6), (30.0, 6.0), (-30, 6), (30,), None], ids=str)
+def test_a_shape_that_is_none_is_refused(shape):
+    X = sparse.csr_array(DENSE)
+    X._shape = shape
+    with pytest.raises(DataError):
+        checked_csr(X)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -211,6 +279,24 @@ def test_what_a_callback_of_a_path_writes_changes_nothing():
     assert np.array_equal(alone.lower_bounds, watched.lower_bounds)
 
 
+class Undecided:
+    """What is neither true nor false."""
+
+    def __bool__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("answer", [np.zeros(3), Undecided()], ids=["array", "undecided"])
+def test_what_a_callback_returns_is_true_false_or_the_one_error(answer):
+    model = SoftmaxRegression(C=10.0).fit(DENSE, y)
+    before = dict(vars(model))
+    for door in (partial(model.set_params(tol=1e-10).fit, DENSE, y), partial(softmax_path, DENSE, y, Cs=2)):
+        with pytest.raises(ParameterError, match=r"True .stop., False or nothing from a callback"):
+            door(callback=lambda *_: answer)
+    assert vars(model) == {**before, "tol": 1e-10}
+    assert len(softmax_path(DENSE, y, Cs=4, callback=lambda index, C, solution: np.bool_(index == 1)).Cs) == 2
+
+
 # ---- rows that change while they are read ----------------------------------------------------------------------------
 
 EVERY = [{}, {"l1_ratio": 1.0}, {"l1_ratio": 1.0, "group": True}, {"C": np.inf}, {"C": 1e4}]
@@ -286,23 +372,39 @@ def test_column_numbers_are_the_fits_own():
     SoftmaxRegression(C=10.0, tol=1e-6).fit(X, np.arange(8) % 2, callback=lambda _: X.indices.fill(2**30))
 
 
-@pytest.mark.parametrize(
-    "X",
-    [
-        np.ma.masked_array(np.eye(6, 3), np.eye(6, 3) > 0),
-        np.zeros((6, 3), "M8[s]"),
-        np.zeros((6, 3), "m8[s]"),
-        np.zeros(6, [("a", float), ("b", float)]),
-        np.zeros((6, 3), "V4"),
-    ],
-    ids=["masked", "dates", "durations", "records", "bytes"],
-)
-def test_what_only_looks_like_numbers_is_refused(X):
-    y = np.arange(6) % 2
+def sparse_with(values):
+    X = sparse.csr_array(np.eye(6, 3))
+    X.data = values
+    return X
+
+
+NO_NUMBERS = {
+    "masked": np.ma.masked_array(np.eye(6, 3), np.eye(6, 3) > 0),
+    "dates": np.zeros((6, 3), "M8[s]"),
+    "durations": np.zeros((6, 3), "m8[s]"),
+    "records": np.zeros((6, 3), [("a", float)]),
+    "bytes": np.zeros((6, 3), "V4"),
+    "complex": np.eye(6, 3) + 1j,
+    "words": np.full((6, 3), "word"),
+    "huge": np.full((6, 3), 10**400),
+    "objects": np.full((6, 3), {}),
+    "ragged": [[1.0, 2.0, 3.0]] * 5 + [[1.0]],
+    "sparse dates": sparse_with(np.ones(3, "M8[s]")),
+    "sparse complex": sparse_with(np.ones(3) * 1j),
+    "sparse masked": sparse_with(np.ma.masked_array(np.ones(3), [True, False, False])),
+}
+
+
+@pytest.mark.parametrize("name", NO_NUMBERS)
+def test_what_only_looks_like_numbers_is_refused_at_every_door(name):
+    X, y = NO_NUMBERS[name], np.arange(6) % 2
     model = SoftmaxRegression().fit(np.eye(6, 3), y)
-    for door in (lambda: SoftmaxRegression().fit(X, y), lambda: model.predict(X)):
-        with pytest.raises(DataError, match=r"masked|numbers"):
-            door()
+    reader = DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3))
+    doors = [lambda X: SoftmaxRegression().fit(X, y), lambda X: softmax_path(X, y, Cs=2), Rows.of, model.predict]
+    doors += [lambda X: SoftmaxRegressionCV(Cs=2, cv=2).fit(X, y), model.decision_function, lambda X: model.score(X, y)]
+    for door in doors if name.startswith("sparse") else [*doors, reader.predict_proba, lambda X: reader.score(X, y)]:
+        with pytest.raises(DataError):
+            door(X)
 
 
 @pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
@@ -393,13 +495,88 @@ def test_objects_of_one_kind_are_the_labels_that_they_are(name):
         ([[1], [2, 3]] * 3, "row 0 has an object of type list"),
         ([1.0, 1.5] * 3, "Unknown label type.*texts or whole numbers"),
         (np.array([1.0, np.inf] * 3), "infinity"),
+        (None, "the target y is None"),
+        (np.arange(5), "X has 6 rows and y 5 labels; give one label for each row"),
+        (np.arange(7), "X has 6 rows and y 7 labels"),
+        ([], "X has 6 rows and y 0 labels"),
+        (np.eye(6, 2), r"an array of shape \(6, 2\).*give y.argmax"),
+        (np.zeros((6, 1, 1)), r"an array of shape \(6, 1, 1\)"),
+        (np.array(1), r"an array of shape \(\)"),
+        (np.arange(6) * 1j, "Complex data not supported. Classes are"),
+        (np.zeros(6, [("a", int)]), "labels are records"),
+        (sparse.csr_array(np.arange(6)[:, None]), "sparse matrix.*give y.toarray"),
+        (np.array(["a", None] * 3, np.dtypes.StringDType(na_object=None)), "row 1 has no label"),
+        (["a", "a\0"] * 3, "row 1 has a text .*could not be told apart"),
+        ([b"a", b"a\0"] * 3, "row 1 has bytes .*could not be told apart"),
+        ([2**53 + 1, 2**53, 2.0**52] * 2, "row 0 has a number .*could not be told apart"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-@pytest.mark.parametrize("name", ["fit", "search", "path"])
+@pytest.mark.parametrize("name", ALL_DOORS)
 def test_what_is_no_label_for_each_row_is_said(name, labels, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(DataError, match=words):
         ALL_DOORS[name](np.eye(6, 3), labels)
+
+
+@pytest.mark.parametrize("name", ["fit", "search", "path"])
+def test_an_array_that_is_another_one_each_time_is_looked_at_once(name):
+    class Shrinking:
+        shape, left = (6,), 6
+
+        def __array__(self, dtype=None, copy=None):
+            self.left -= 1
+            return np.arange(self.left + 1) % 3
+
+    ALL_DOORS[name](np.eye(6, 3), Shrinking())
+
+
+@pytest.mark.parametrize("kind", ["Int64", "UInt64"])
+def test_large_numbers_of_a_column_that_may_lack_some_stay_apart(kind):
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series([2**53, 2**53 + 1] * 3, dtype=kind)
+    assert SoftmaxRegression().fit(np.eye(6, 3), y).classes_.tolist() == [2**53, 2**53 + 1]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        np.ones(5), np.ones((6, 1)), [[1.0], [1.0, 2.0]], -np.ones(6), np.zeros(6), np.full(6, np.nan), ["a"] * 6, {},
+        np.ones(6) * 1j, np.ones(6, "m8[s]"), np.ones(6, [("a", float)]), [10**400] * 6, [None] * 6,
+        sparse.csr_array(np.ones((6, 1))), [np.inf, *[1.0] * 5],
+    ],
+    ids=lambda weights: repr(weights)[:30],
+)  # fmt: skip
+def test_what_is_no_weight_for_each_row_is_said_at_every_door(weights):
+    X, y = np.eye(6, 3), np.arange(6) % 2
+    fitted, searched = SoftmaxRegression().fit(X, y), SoftmaxRegressionCV(Cs=2, cv=2)
+    for door in (SoftmaxRegression().fit, searched.fit, partial(softmax_path, Cs=2), fitted.score):
+        with pytest.raises(DataError, match="weight"):
+            door(X, y, sample_weight=weights)
+
+
+def test_labels_of_another_kind_than_the_models_are_no_wrong_answers():
+    X, numbers = np.eye(6, 3), np.arange(6) % 2
+    texts = numbers.astype(str)
+    for fitted, other in ((numbers, texts), (texts, numbers)):
+        for model in (SoftmaxRegression().fit(X, fitted), SoftmaxRegressionCV(Cs=2, cv=2).fit(X, fitted)):
+            with pytest.raises(DataError, match="give the kind that it was fitted to"):
+                model.score(X, other)
+    reader = DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3))
+    with pytest.raises(DataError, match="y 1 labels"):
+        reader.score(X, ["0"])
+
+
+@pytest.mark.parametrize("cv", [[1, 2], [([0], [1], [2])], [(["a"], [0])], [([0, 99], [1])], [([0.5], [1])]], ids=str)
+def test_folds_that_are_none_are_said(cv):
+    with pytest.raises(DataError, match="of cv"):
+        SoftmaxRegressionCV(Cs=2, cv=cv).fit(np.eye(6, 3), np.arange(6) % 2)
+
+
+@pytest.mark.parametrize("name", ["C", "l1_ratio", "tol", "max_pixels", "n_jobs", "callback"])
+def test_settings_of_a_path_that_are_of_another_type_are_said(name):
+    for wrong in ("1", [1.0, 2.0], {}):
+        with pytest.raises(ParameterError, match=f"as {name}, got"):
+            softmax_path(np.eye(6, 3), np.arange(6) % 2, Cs=2, **{name: wrong})
 
 
 @pytest.mark.parametrize("name", ["offset", "penalty_factor"])

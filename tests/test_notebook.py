@@ -1,6 +1,7 @@
 """The lesson as a student runs it: every cell ends well, in a kernel, and what it shows stays alive without one."""
 
 import json
+import os
 import re
 import socket
 import warnings
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from inklens import SoftmaxRegression, load_dataset, softmax_path
 from inklens.cli.notebook import notebook
 from inklens.errors import DataError, OutputError, ParameterError
-from inklens.notebook import live
+from inklens.notebook import lesson, live
 from inklens.notebook.lesson import LessonError, lesson_text, make_notebook, run_notebook, write_notebook
 
 LARGEST = 3_000_000  # bytes of a notebook that has run
@@ -42,6 +43,47 @@ STEPS = {
 
 def quiet(done, total, what):
     pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("MemoryError", "", MemoryError),
+        ("numpy._core._exceptions._ArrayMemoryError", "Unable to allocate 8 GiB", MemoryError),
+        ("ImportError", "\n\nREAD THIS\n\nx.so: failed to map segment from shared object", MemoryError),
+        ("RuntimeError", "can't start new thread", MemoryError),
+        ("ImportError", "\n\nREAD THIS\n\nno module named x", LessonError),
+        ("ValueError", "", LessonError),
+    ],
+)
+def test_what_ended_a_cell_is_one_line(kind, text, expected):
+    error = lesson._failed("cell 1 of the notebook failed", kind, text)
+    assert type(error) is expected
+    assert "\n" not in str(error)
+    assert "READ THIS" not in str(error)
+    assert "--no-run" in str(error)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [RuntimeError("Kernel died before replying"), OSError("no such program")], ids=repr)
+def test_whatever_keeps_a_kernel_from_starting_is_the_one_error(error, tmp_path, monkeypatch):
+    def fails(self, **_):
+        raise error
+
+    monkeypatch.setattr(pytest.importorskip("nbclient").NotebookClient, "execute", fails)
+    with pytest.raises(LessonError, match=f"Python did not start: {error}; --no-run"):
+        write_notebook(tmp_path / "mine", "tutorial", run=True, progress=quiet)
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.slow
+def test_a_kernel_that_does_not_start_is_the_one_error_and_leaves_nothing(tmp_path, monkeypatch, capfd):
+    (tmp_path / "zmq.py").write_text("raise ValueError('two\\nlines')", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(LessonError, match="Python did not start: lines; --no-run"):
+        write_notebook(tmp_path / "mine", "tutorial", run=True, progress=quiet)
+    assert not (tmp_path / "mine").exists()
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +166,7 @@ def test_a_cell_that_fails_is_named_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("inklens.notebook.lesson.lesson_text", lambda name: broken)
     with pytest.raises(LessonError):
         write_notebook(tmp_path / "here", "tutorial", run=True, progress=quiet)
-    assert list((tmp_path / "here").iterdir()) == []
+    assert not (tmp_path / "here").exists()
 
 
 def test_the_same_lesson_is_the_same_file(tmp_path):

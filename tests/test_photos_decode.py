@@ -136,6 +136,9 @@ def test_a_wrong_checksum_is_noticed():
     [
         (b"%PDF-1.7", "PDF"), (b"8BPS\0\1", "Photoshop"), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\0\0\1\0\1\0", "icon"), (b"%!PS-Adobe", "PostScript"), (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+        (b"\0" * 128 + b"DICM\2\0", "DICOM"), (b"RIFF\x50\0\0\0AVI LIST", "film"), (b"\x1aE\xdf\xa3", "film"),
+        (b"iVBORw0KGgoAAAAN", "Base64"), (b"data:image/png;base64,", "as text"),
+        (b"\1\0\0\0" + b"\0" * 36 + b" EMF", "metafile"),
         (b"PK\3\4rest", "zip"), (b"hello", "not a picture"), (b"\0\0\0\x18ftypmp42\0\0\0\0mp42", "film"),
     ],
 )  # fmt: skip
@@ -143,6 +146,17 @@ def test_other_kinds_are_named_and_never_opened(data, what):
     with pytest.raises(PhotoError, match=what) as caught:
         decode(data)
     assert caught.value.code == "unsupported"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_that_was_copied_as_text_is_called_that(kind):
+    data = encoded(photo(), kind)
+    ways = [data.decode("utf-8", "replace").encode(), data.decode("latin-1").encode()]
+    ways += [data.replace(b"\r\n", b"\n"), data.replace(b"\n", b"\r\n")] if kind == "PNG" else []
+    for changed in ways:
+        with pytest.raises(PhotoError, match="copied as text") as caught:
+            decode(changed)
+        assert caught.value.code == "corrupt"
 
 
 def test_a_polyglot_is_read_as_the_picture_it_is():

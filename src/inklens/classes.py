@@ -11,10 +11,12 @@ import numpy.typing as npt
 from inklens.errors import DataError
 
 DISCRETE = "biuUS"  # kinds of labels that can be nothing but classes
+ALIKE = (("biuf", "numbers"), ("U", "texts"), ("S", "bytes"), ("M", "dates"), ("m", "durations"))
 MOST_NAMED = 5  # labels that an error names
 MOST_SHOWN = 40  # characters of one that is no label
 NO_LABEL = "no label"
 MISSING = ("NoneType", "NAType", "NaTType")  # None, and those of pandas
+COMPARED = ("a truth value", "a number", "a text", "bytes")  # kinds whose values say whether an array holds them
 NEVER_MISSING = {str, int, bool, bytes}  # types of labels, of which one tells of all
 KINDS = (  # of labels; a truth value is a whole number to Python, so it comes first
     ("a truth value", (bool, np.bool_)),
@@ -45,10 +47,10 @@ def of_one_kind(labels: npt.ArrayLike | None) -> npt.ArrayLike | None:
     inklens.errors.DataError: labels are of several kinds: row 0 has a number (1), row 2 has a text ('1'); ...
     """
     dtype = getattr(labels, "dtype", None)
-    if labels is None or (isinstance(dtype, np.dtype) and dtype.kind != "O"):
+    if labels is None or (isinstance(dtype, np.dtype) and dtype.kind not in "OT"):
         return labels
-    if not isinstance(labels, list | tuple) and (array := np.asarray(labels)).ndim and array.dtype.kind != "O":
-        return labels  # of a library whose types are its own
+    if not isinstance(labels, list | tuple) and (array := np.asarray(labels)).ndim and array.dtype.kind not in "OT":
+        return array  # of a library whose types are its own, and who may not give the same twice
     objects: Sequence[object] = labels if isinstance(labels, list | tuple) else _listed(labels)
     if not len(objects):
         return labels
@@ -67,7 +69,57 @@ def of_one_kind(labels: npt.ArrayLike | None) -> npt.ArrayLike | None:
         array = np.asarray(None)
     if array.dtype.kind == "O" or (array.ndim > 1 and array.shape[1:] != (1,)):
         raise DataError(f"{', '.join(shown)}: expected a text or a number of at most 64 bits for each row")
+    if next(iter(first)) in COMPARED:
+        _require_same(objects, array.ravel().tolist())
     return array
+
+
+def _require_same(objects: Sequence[object], held: list[object]) -> None:
+    """Refuse labels that an array cannot hold as they are, and in which two may be one.
+
+    NumPy leaves out zero characters at the end of a text, and makes float64 of a list with a fraction in it.
+    """
+    if held != list(objects):
+        row = next(row for row, (given, kept) in enumerate(zip(objects, held, strict=True)) if given != kept)
+        raise DataError(
+            f"row {row} has {_kind(objects[row])} ({repr(objects[row])[:MOST_SHOWN]}) that would be kept as "
+            f"{held[row]!r}, and could not be told apart from it; give texts that do not end in a zero character, or "
+            "whole numbers alone"
+        )
+
+
+def labels_of(y: npt.ArrayLike | None, n_rows: int) -> np.ndarray:
+    """Return a label for each row, (n_rows,), or (n_rows, 1) where they are a column.
+
+    Raises
+    ------
+    DataError
+        As `of_one_kind`; another shape or number, numbers that are no classes, or records.
+
+    Examples
+    --------
+    >>> labels_of(["b", "a"], 2)
+    array(['b', 'a'], dtype='<U1')
+    >>> labels_of([[0, 1], [1, 0]], 2)
+    Traceback (most recent call last):
+    ...
+    inklens.errors.DataError: X has 2 rows and y is an array of shape (2, 2); for columns of 0 and 1, one a class, ...
+    """
+    if y is None:
+        raise DataError(f"a fit requires y to be passed, but the target y is None; give {n_rows} labels")
+    if hasattr(y, "toarray"):
+        raise DataError("labels are a sparse matrix, expected a dense array; give y.toarray().ravel()")
+    labels = np.asarray(of_one_kind(y))
+    if labels.shape not in ((n_rows,), (n_rows, 1)):
+        one = labels.ndim == 1 or labels.shape[1:] == (1,)
+        what = f"{len(labels)} labels" if one else f"is an array of shape {labels.shape}"
+        remedy = "; for columns of 0 and 1, one a class, give y.argmax(axis=1)" if labels.ndim == 2 and not one else ""
+        raise DataError(f"X has {n_rows} rows and y {what}{remedy or '; give one label for each row'}")
+    if labels.dtype.kind == "V":
+        raise DataError(f"labels are records of {labels.dtype}; give the column of them that holds the classes")
+    if labels.dtype.kind not in DISCRETE:
+        check_discrete(labels.ravel())
+    return labels
 
 
 def _listed(labels: npt.ArrayLike) -> list[object]:
@@ -75,6 +127,23 @@ def _listed(labels: npt.ArrayLike) -> list[object]:
     if not array.ndim:
         raise DataError(f"expected a label for each row, got one object of type {type(labels).__name__}; give a list")
     return list(array.tolist())
+
+
+def require_alike(labels: np.ndarray, others: np.ndarray) -> None:
+    """Refuse labels none of which can be equal to the others, since they are of another kind.
+
+    >>> require_alike(np.array([1, 2]), np.array([True, False]))
+    >>> require_alike(np.array([1, 2]), np.array(["1", "2"]))
+    Traceback (most recent call last):
+    ...
+    inklens.errors.DataError: expected labels that are texts, as the model's ('1'), got numbers (1); give the kind ...
+    """
+    kinds = [next((name for kinds, name in ALIKE if array.dtype.kind in kinds), None) for array in (others, labels)]
+    if len(labels) and None not in kinds and kinds[0] != kinds[1]:
+        raise DataError(
+            f"expected labels that are {kinds[0]}, as the model's ({others.tolist()[0]!r}), got {kinds[1]} "
+            f"({labels.tolist()[0]!r}); give the kind that it was fitted to"
+        )
 
 
 def check_discrete(labels: np.ndarray) -> None:
@@ -93,7 +162,8 @@ def check_discrete(labels: np.ndarray) -> None:
     try:
         check_classification_targets(labels)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{error} Classes are texts or whole numbers; give a label of these for each row") from error
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{reason}. Classes are texts or whole numbers; give a label of these for each row") from error
 
 
 def _kind(value: object) -> str:

@@ -81,6 +81,25 @@ class ScaleWarning(UserWarning):
     """Columns so small that a fit is right about its objective, and still blind to what they tell."""
 
 
+# How dynamic linkers say that nothing is left, and Python of a library that has lost the MemoryError itself.
+NO_ROOM = (
+    "failed to map", "cannot allocate", "cannot map", "without exception set", "without setting an exception",
+    "can't start new thread",
+)  # fmt: skip
+
+
+def tells_of_little_memory(kind: str, text: str) -> bool:
+    """Tell whether an error, by its class and its text, says that there was too little memory.
+
+    >>> tells_of_little_memory("MemoryError", ""), tells_of_little_memory("ImportError", "no module named x")
+    (True, False)
+    """
+    if kind.endswith("MemoryError"):
+        return True
+    said = any(words in text.lower() for words in NO_ROOM)
+    return said and kind in ("ImportError", "SystemError", "OSError", "RuntimeError")
+
+
 def require(module: str, *, extra: str) -> ModuleType:
     """Import an optional package, or say how to install it.
 

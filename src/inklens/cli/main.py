@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
 from typing import NoReturn
@@ -15,7 +16,7 @@ import click
 from inklens import __version__
 from inklens.cli.foreign import option_of_today
 from inklens.cli.terminal import echo
-from inklens.errors import InklensError, ParameterError
+from inklens.errors import InklensError, ParameterError, tells_of_little_memory
 from inklens.names import showable
 from inklens.quiet import process_is_ours
 
@@ -66,8 +67,6 @@ COMMANDS = {name: command for group in GROUPS.values() for name, command in grou
 
 # Bytes of address space: below, NumPy cannot be loaded, or its OpenBLAS tries for ever, deaf to every signal.
 LEAST_ROOM = 450_000 << 10
-# How dynamic linkers say it, and Python of a library that has lost the MemoryError itself.
-NO_ROOM = ("failed to map", "cannot allocate", "cannot map", "without exception set", "without setting an exception")
 LITTLE_ROOM = "not enough memory to load NumPy and Pillow: give at least 600 MB (ulimit -v 600000, or unlimited)"
 
 # What NumPy reads as whole numbers while it is imported, or does not let itself be imported.
@@ -217,11 +216,11 @@ def _run(args: list[str] | None) -> int:
     except InklensError as error:
         return _say(str(error), 1)
     except MemoryError as error:
-        return _say(_little_memory(str(error)), 1)
-    except (ImportError, SystemError) as error:
-        if any(words in str(error).lower() for words in NO_ROOM):
-            return _say(LITTLE_ROOM, 1)
-        raise
+        return _say(_little_memory(str(error), _takes_train(sys.argv[1:] if args is None else args)), 1)
+    except (ImportError, SystemError, RuntimeError) as error:
+        if not tells_of_little_memory(type(error).__name__, str(error)):
+            raise
+        return _say(_little_memory(str(error), False) if isinstance(error, RuntimeError) else LITTLE_ROOM, 1)
     except BrokenPipeError:
         return _drop_stdout()
     except OSError as error:
@@ -238,16 +237,30 @@ def _leave_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _little_memory(said: str) -> str:
+def _little_memory(said: str, takes_train: bool) -> str:
     """Return what takes too much, as far as anybody said it; an error of ours says behind a semicolon what to do.
 
-    >>> _little_memory("Unable to allocate 8 GiB")
+    >>> _little_memory("Unable to allocate 8 GiB", takes_train=True)
     'not enough memory: Unable to allocate 8 GiB; use fewer rows (--train) or close other programs'
-    >>> _little_memory("10 columns take about 9 GB, and 1 GB are free; leave some out")
+    >>> _little_memory("10 columns take about 9 GB, and 1 GB are free; leave some out", takes_train=True)
     'not enough memory: 10 columns take about 9 GB, and 1 GB are free; leave some out'
     """
     what = f"not enough memory: {said}" if said else "not enough memory for this"
-    return what if ";" in said else f"{what}; use fewer rows (--train) or close other programs"
+    remedy = "use fewer rows (--train)" if takes_train else "raise the limit, if there is one (ulimit -v),"
+    return what if ";" in said else f"{what}; {remedy} or close other programs"
+
+
+def _takes_train(args: Sequence[str]) -> bool:
+    """Tell whether the command that was called has --train."""
+    command: click.Command | None = inklens
+    for name in args:
+        if not isinstance(command, click.Group):
+            break
+        try:
+            command = command.get_command(click.Context(command), name)
+        except (MemoryError, ImportError, SystemError):
+            return False
+    return command is not None and any("--train" in option.opts for option in command.params)
 
 
 def _usage(error: click.UsageError) -> str:

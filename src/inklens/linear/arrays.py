@@ -8,6 +8,7 @@ Python array API standard 2024.12, https://data-apis.org/array-api.
 
 import sys
 from collections.abc import Iterator
+from numbers import Real
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from inklens.errors import DataError
+from inklens.errors import DataError, ParameterError
 from inklens.names import beyond_unicode
 
 # NumPy's array, SciPy's sparse matrix, or what follows the array API standard. Nothing that all of these share is worth
@@ -23,7 +24,12 @@ from inklens.names import beyond_unicode
 Array: TypeAlias = Any
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
+NO_NUMBERS = "MmV"  # kinds of NumPy's types that it makes numbers of: dates, durations, records and bytes
 PROCESSOR = 1  # DLPack's number of the device whose memory is this process's (kDLCPU)
+
+
+class NoNumbersError(DataError, TypeError):
+    """Objects where numbers belong: for these scikit-learn's contract asks for a TypeError."""
 
 
 def is_foreign(X: object) -> bool:
@@ -68,11 +74,79 @@ def require_numbers(X: Array) -> Array:
     inklens.errors.DataError: X is a masked array, and what lies under its mask would be used; give X.filled(...), ...
     """
     require_plain(X=X)
-    if isinstance(X, np.ndarray) and X.dtype.kind in "MmV":
+    kind = X.dtype.kind if isinstance(X, np.ndarray) else ""
+    if kind and kind in NO_NUMBERS:
         raise DataError(
             f"X has to hold numbers, got {X.dtype}; give an array of numbers, as X.astype(float) if it is one"
         )
+    if kind == "c":
+        raise DataError(f"Complex data not supported: expected real numbers, got {X.dtype}; give X.real, say")
     return X
+
+
+def as_array(X: object) -> np.ndarray:
+    """Return what NumPy makes of X; raise where its rows have no common length, or hold no numbers."""
+    require_plain(X=X)
+    try:
+        array = np.asarray(X)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"expected rows of numbers, all of one length: {error}") from error
+    return np.asarray(require_numbers(array))
+
+
+def in_float64(X: np.ndarray) -> np.ndarray:
+    """Return numbers of any type as float64, without a copy where they are; raise where an entry is none."""
+    try:
+        return X.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"expected numbers, got {X.dtype} with an entry that is none: {error}") from error
+
+
+def real_numbers(values: object, *, name: str, expected: str) -> np.ndarray:
+    """Return a copy of numbers as float64; raise, by their name, where there are none.
+
+    >>> real_numbers([1, 2], name="sample_weight", expected="a number for each row")
+    array([1., 2.])
+    >>> real_numbers(["a"], name="sample_weight", expected="a number for each row")
+    Traceback (most recent call last):
+    ...
+    inklens.errors.DataError: expected a number for each row as sample_weight: could not convert string to float: ...
+    """
+    require_plain(**{name: values})
+    if sparse.issparse(values):
+        raise DataError(f"expected {expected} as {name}, got a sparse matrix; give {name}.toarray().ravel()")
+    try:
+        array = to_numpy(values)
+        if array.dtype.kind in NO_NUMBERS + "c":
+            raise TypeError(f"these are {array.dtype}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"expected {expected} as {name}: {error}") from error
+
+
+def require_number(value: object, *, name: str, expected: str) -> None:
+    """Raise where a setting is no real number."""
+    if not isinstance(value, Real):
+        raise ParameterError(f"expected {expected} as {name}, got {value!r:.60}")
+
+
+def checked_weights(weights: object, n_rows: int) -> np.ndarray:
+    """Return a weight for each row, (n_rows,) float64 and the caller's own: finite, none negative, and not all 0."""
+    expected = f"a number of at least 0 for each of {n_rows} rows"
+    found = np.ones(n_rows) if weights is None else real_numbers(weights, name="sample_weight", expected=expected)
+    if found.ndim == 0:
+        found = np.full(n_rows, found)
+    if found.shape != (n_rows,):
+        what = f"{len(found)} of them" if found.ndim == 1 else f"an array of shape {found.shape}"
+        raise DataError(f"expected {expected} as sample_weight, got {what}; give a flat array of that length")
+    wrong = ~(np.isfinite(found) & (found >= 0.0))
+    if wrong.any():
+        row = int(wrong.argmax())
+        name = "NaN" if np.isnan(found[row]) else "infinity" if found[row] > 0.0 else f"{found[row]:g}"
+        raise DataError(f"expected {expected} as sample_weight, got {name} in row {row}; 0 leaves a row out")
+    if not found.any():
+        raise DataError("Sample weights must contain at least one non-zero number; leave out the rows of weight 0 only")
+    return found
 
 
 def require_plain(**arrays: object) -> None:

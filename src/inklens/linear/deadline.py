@@ -1,4 +1,4 @@
-"""Until when a computation may run: set by the driver, looked at inside steps.
+"""Until when a computation may run: set by the driver, looked at inside steps; and what a callback answers.
 
 A scope holds for what runs within it, however deep, as a timeout does in structured concurrency: nothing in between
 passes it on. Long loops call `check`; compiled functions that run long are given `remaining` seconds and come back
@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from inklens.errors import ParameterError
 
 _ends: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
@@ -47,3 +49,22 @@ def check() -> None:
     """Raise `OutOfTime` when the time is over."""
     if remaining() <= 0.0:
         raise OutOfTime
+
+
+def asks_to_stop(answer: object) -> bool:
+    """Tell whether what a callback returned is true.
+
+    >>> asks_to_stop(None), asks_to_stop(True)
+    (False, True)
+
+    Raises
+    ------
+    ParameterError
+        It is neither true nor false, as an array.
+    """
+    try:
+        return bool(answer)
+    except Exception as error:
+        kind = type(answer).__name__
+        text = f"expected True (stop), False or nothing from a callback, got {kind}: {error}"
+        raise ParameterError(text) from error

@@ -12,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_n_features, check_is_fitted, validate_data
 
-from inklens.classes import DISCRETE, check_discrete, of_one_kind
-from inklens.errors import DataError, ScaleWarning
+from inklens.classes import DISCRETE, check_discrete, labels_of, require_alike
+from inklens.errors import DataError, ParameterError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.conditioning import remark_on
 from inklens.linear.driver import FitInterrupted, FitLost, Solution, Status, solve
@@ -260,6 +259,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         offset: npt.ArrayLike | None = None,
     ) -> Self:
         began = time.perf_counter()
+        if not (callback is None or callable(callback)):
+            raise ParameterError(f"expected a function of the solution as callback, got {callback!r:.60}")
         arrays.require_plain(y=y, sample_weight=sample_weight, offset=offset)
         rows, y = self._validated(X, y)
         with given_back(rows, X):
@@ -275,17 +276,16 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         offset: npt.ArrayLike | None,
         began: float,
     ) -> Self:
-        if y.dtype.kind not in DISCRETE:
-            check_discrete(y)
         sample_weight, offset = self._here(sample_weight, rows), self._here(offset, rows)
-        weights = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True).copy()
-        weights = with_class_weights(y, weights, self.class_weight)
-        if offset is not None and len(np.atleast_1d(offset)) != len(y):
-            raise DataError(f"expected an offset for each of the {len(y)} rows, got {len(np.atleast_1d(offset))}")
+        weights = with_class_weights(y, arrays.checked_weights(sample_weight, len(y)), self.class_weight)
+        if offset is not None:
+            offset = arrays.real_numbers(offset, name="offset", expected=f"numbers for each of the {len(y)} rows")
+            if len(np.atleast_1d(offset)) != len(y):
+                raise DataError(f"expected an offset for each of the {len(y)} rows, got {len(np.atleast_1d(offset))}")
         if not weights.all():  # a row of weight 0 is a row left out
             kept = np.flatnonzero(weights)
             rows, y, weights = rows.take(kept), y[kept], weights[kept]
-            offset = None if offset is None else np.asarray(offset)[kept]
+            offset = None if offset is None else offset[kept]
         classes, codes = np.unique(y, return_inverse=True)
         if y.dtype.kind in DISCRETE and 2 * len(classes) > len(y):  # it warns
             check_discrete(y)
@@ -350,9 +350,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         blocks = isinstance(X, list | tuple) and len(X) > 0 and is_matrix(X[0])
         if isinstance(X, Rows) or blocks or arrays.is_foreign(X) or is_elsewhere(X):
             rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=_n_threads(self.n_jobs))
-            y = np.ravel(np.asarray(of_one_kind(self._here(y, rows))))
-            if len(y) != rows.n_samples:
-                raise DataError(f"X has {rows.n_samples} rows and y {len(y)} labels; give one label for each row")
+            y = labels_of(self._here(y, rows), rows.n_samples).ravel()
             if 0 in rows.shape:
                 missing = "sample" if rows.n_samples == 0 else "feature"
                 raise DataError(
@@ -366,19 +364,18 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
             return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
-        labels = of_one_kind(arrays.to_numpy(y) if arrays.is_foreign(y) else brought(y))
-        X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
-        X, y = validate_data(
-            self, X, labels, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
-            ensure_all_finite=False,
-        )  # fmt: skip
-        return Rows.of(X, n_threads=_n_threads(self.n_jobs)), np.asarray(y)
+        X = _checked(self, X)
+        labels = labels_of(self._here(y, None), X.shape[0])
+        if labels.ndim > 1:
+            text = "A column-vector y was passed when a 1d array was expected. Give y.ravel()."
+            warnings.warn(text, DataConversionWarning, stacklevel=6)
+        return Rows.of(X, n_threads=_n_threads(self.n_jobs)), labels.ravel()
 
-    def _here(self, values: npt.ArrayLike | None, rows: Rows) -> npt.ArrayLike | None:
+    def _here(self, values: npt.ArrayLike | None, rows: Rows | None) -> npt.ArrayLike | None:
         """Return labels or weights as an array of this process."""
         if arrays.is_foreign(values):
             return arrays.to_numpy(values)
-        return brought(values, rows.client)
+        return brought(values, None if rows is None else rows.client)
 
     def _start(self, classes: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray] | None:
         if not self.warm_start or not hasattr(self, "coef_"):
@@ -454,12 +451,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Return the accuracy on X (n_samples, n_features) and y (n_samples,)."""
-        arrays.require_plain(y=y, sample_weight=sample_weight)
-        if not is_elsewhere(X):
-            return float(super().score(X, of_one_kind(brought(y)), brought(sample_weight)))
-        return float(
-            accuracy_score(of_one_kind(brought(y)), brought(self.predict(X)), sample_weight=brought(sample_weight))
-        )
+        return accuracy(brought(self.predict(X)), brought(y), brought(sample_weight))
 
     def _raw(self, X: Matrix) -> arrays.Array:
         """Return a score for each class, (n_samples, n_classes)."""
@@ -478,8 +470,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             coef, intercept = per_class(_dense(self.coef_), self.intercept_)
             raw = X.scores(coef, intercept, dtype=np.float64)
             return np.ascontiguousarray(raw if len(coef) == self.coef_.shape[0] else raw[:, 1:] - raw[:, :1])
-        X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
-        X = validate_data(self, X, accept_sparse=["csr", "csc", "coo"], dtype=NUMBERS, reset=False)
+        X = _checked(self, X, reset=False, ensure_all_finite=True)
         return raw_prediction(X, self.coef_, self.intercept_)
 
     def named_coefficients(self) -> dict[str, dict[str, float]]:
@@ -575,6 +566,32 @@ def with_class_weights(y: np.ndarray, weights: np.ndarray, class_weight: ClassWe
         text = f"all rows of the classes {lost.tolist()} have weight 0: they are left out, and never predicted"
         warnings.warn(text, UserWarning, stacklevel=6)
     return weights
+
+
+def accuracy(predicted: np.ndarray, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+    """Return the share of rows, by their weights, whose label is predicted."""
+    arrays.require_plain(y=y)
+    labels = labels_of(arrays.to_numpy(y) if arrays.is_foreign(y) else y, len(predicted)).ravel()
+    require_alike(labels, predicted)
+    return float(np.average(predicted == labels, weights=arrays.checked_weights(sample_weight, len(predicted))))
+
+
+def _checked(
+    estimator: BaseEstimator, X: Matrix, *, reset: bool = True, ensure_all_finite: bool = False
+) -> np.ndarray | sparse.csr_array:
+    """Return a matrix by scikit-learn's rules, whose errors of values are ours."""
+    X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
+    try:
+        return validate_data(
+            estimator, X, accept_sparse=["csr", "csc", "coo"], accept_large_sparse=True, dtype=NUMBERS,
+            ensure_all_finite=ensure_all_finite, reset=reset,
+        )  # fmt: skip
+    except DataError:
+        raise
+    except TypeError as error:
+        raise arrays.NoNumbersError(str(error)) from error
+    except (ValueError, OverflowError) as error:
+        raise DataError(str(error)) from error
 
 
 def _is_plain(X: np.ndarray, y: np.ndarray) -> bool:

@@ -15,9 +15,9 @@ from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils._metadata_requests import _raise_for_params, _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.validation import _check_method_params, _check_sample_weight
+from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
 
-from inklens.classes import check_discrete, stratified_folds
+from inklens.classes import labels_of, require_alike, stratified_folds
 from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.estimators import (
@@ -216,9 +216,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
     def _search_rows(
         self, rows: Rows, X: Matrix, labels: np.ndarray, sample_weight: npt.ArrayLike | None, routed: Bunch
     ) -> Self:
-        check_discrete(labels)
         sample_weight = self._here(sample_weight, rows)
-        given = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
+        given = arrays.checked_weights(sample_weight, len(labels))
         weights = with_class_weights(labels, given, self.class_weight)
         kept = np.flatnonzero(weights)
         classes, codes = np.unique(labels[kept], return_inverse=True)
@@ -238,7 +237,8 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         problems = [penalty.problem(*data, fit_intercept=self.fit_intercept) for penalty in asked]
         self.Cs_ = np.stack([path_grid(problem, self.Cs, self.C_max) for problem in problems])
         folds = self._folds(X, codes, kept, len(labels), routed.splitter.split)
-        judge = _Judge(self, X, labels, rows, codes, kept, classes, routed.scorer.score)
+        told = {**routed.scorer.score, **({"sample_weight": given} if "sample_weight" in routed.scorer.score else {})}
+        judge = _Judge(self, X, labels, rows, codes, kept, classes, told)
         by_ratio = [
             fold_paths(problem, folds, grid, self.path_tol) for problem, grid in zip(problems, self.Cs_, strict=True)
         ]
@@ -264,7 +264,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         return self
 
     def _checked_ratios(self) -> np.ndarray:
-        ratios = np.asarray(self.l1_ratios, dtype=np.float64)
+        ratios = arrays.real_numbers(self.l1_ratios, name="l1_ratios", expected="numbers between 0 and 1")
         if ratios.ndim != 1 or len(ratios) == 0 or not ((ratios >= 0.0) & (ratios <= 1.0)).all():
             raise DataError(f"l1_ratios must be a list of numbers between 0 and 1, got {self.l1_ratios!r}")
         return ratios
@@ -284,8 +284,10 @@ class SoftmaxRegressionCV(SoftmaxRegression):
             labels[kept] = codes
             place = np.full(n_samples, -1)
             place[kept] = np.arange(len(kept))
-            dealt = check_cv(self.cv, labels, classifier=True).split(np.zeros((n_samples, 1)), labels, **params)
-            folds = [Fold(_among(place[train]), _among(place[test])) for train, test in dealt]
+            dealt: Iterable[Iterable[object]] = self.cv  # type: ignore[assignment]  # pairs, where it is no splitter
+            if hasattr(self.cv, "split"):
+                dealt = check_cv(self.cv, labels, classifier=True).split(np.zeros((n_samples, 1)), labels, **params)
+            folds = [Fold(*(_among(place[_of_fold(rows, n_samples)]) for rows in _pair(fold))) for fold in dealt]
         folds = [fold for fold in folds if len(fold.test)]
         if not folds:
             raise DataError("cross-validation needs a class with at least two rows")
@@ -320,6 +322,12 @@ class SoftmaxRegressionCV(SoftmaxRegression):
 
     def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: object) -> float:
         """Return the score that `scoring` gives X (n_samples, n_features) and y (n_samples,)."""
+        check_is_fitted(self)
+        if not is_elsewhere(X):
+            n_rows = X.n_samples if isinstance(X, Rows) else _num_samples(X)
+            y = labels_of(self._here(y, None), n_rows).ravel()
+            require_alike(y, self.classes_)
+            sample_weight = None if sample_weight is None else arrays.checked_weights(sample_weight, n_rows)
         routed = self._routed("score", {**params, "sample_weight": sample_weight})
         return float(self._scorer()(self, X, y, **routed.scorer.score))
 
@@ -428,6 +436,30 @@ def _of_classes(scorer: Scorer, classes: np.ndarray) -> Scorer:
     kind = scorer._response_method  # type: ignore[attr-defined]
     made: Scorer = make_scorer(metric, greater_is_better=better, response_method=kind, **told)
     return made
+
+
+def _pair(fold: Iterable[object]) -> tuple[object, object]:
+    """Return the training and the test rows of what an iterable deals."""
+    try:
+        train, test = fold
+    except (TypeError, ValueError) as error:
+        text = f"expected (train, test), two arrays of rows, for each fold of cv, got {fold!r:.60}"
+        raise DataError(text) from error
+    return train, test
+
+
+def _of_fold(given: object, n_samples: int) -> np.ndarray:
+    """Return indices of rows, or of those that are true."""
+    try:
+        indices = np.asarray(given)
+    except ValueError:  # lists of different lengths
+        indices = np.empty((0, 0))
+    if indices.dtype == bool and indices.shape == (n_samples,):
+        return indices
+    whole = indices.ndim == 1 and (indices.dtype.kind in "iu" or indices.size == 0)
+    if not whole or (indices.size and not (-n_samples <= indices.min() and indices.max() < n_samples)):
+        raise DataError(f"expected a fold of cv as indices of {n_samples} rows, counted from 0, got {given!r:.60}")
+    return indices.astype(np.int64)
 
 
 def _among(places: np.ndarray) -> np.ndarray:

@@ -7,16 +7,18 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from inklens.classes import DISCRETE, check_discrete, of_one_kind
-from inklens.errors import DataError, ScaleWarning
+from inklens.classes import labels_of
+from inklens.errors import DataError, ParameterError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.coordinates import Filled
+from inklens.linear.deadline import asks_to_stop
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
@@ -197,6 +199,7 @@ def softmax_path(
     >>> path.entry_order
     array([2, 3, 0])
     """
+    _require_settings(C, l1_ratio, tol, max_pixels, n_jobs, callback)
     asked = Penalizing(l1_ratio, group, False, standardize, penalty_factor, positive)
     rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=n_jobs)
     with given_back(rows, X):
@@ -209,7 +212,7 @@ def softmax_path(
                 found += _refined(problem, found, value, tol, max_pixels)
                 break
             found.append((value, replace(solution, dual=None)))  # as long as three times the coefficients
-            if callback is not None and callback(index, value, solution.copy()):
+            if callback is not None and asks_to_stop(callback(index, value, solution.copy())):
                 break
         warn_of_gaps(np.array([value for value, _ in found]), np.array([solution.gap for _, solution in found]), tol)
         if found and (remark := found[-1][1].scale_remark):  # of the weakest penalty
@@ -226,6 +229,21 @@ def softmax_path(
             seconds=time.perf_counter() - began,
             n_passes=problem.rows.n_passes - passes,
         )
+
+
+def _require_settings(
+    C: object, l1_ratio: object, tol: object, max_pixels: object, n_jobs: object, callback: object
+) -> None:
+    """Refuse what is of another type than a setting has; ranges are looked at where they matter."""
+    arrays.require_number(C, name="C", expected="a positive number")
+    arrays.require_number(l1_ratio, name="l1_ratio", expected="a number between 0 and 1")
+    arrays.require_number(tol, name="tol", expected="a number of at least 0")
+    if max_pixels is not None:
+        arrays.require_number(max_pixels, name="max_pixels", expected="a number of pixels or None")
+    if not (n_jobs is None or isinstance(n_jobs, Integral)):
+        raise ParameterError(f"expected a number of threads or None as n_jobs, got {n_jobs!r:.60}")
+    if not (callback is None or callable(callback)):
+        raise ParameterError(f"expected a function (index, C, solution) as callback, got {callback!r:.60}")
 
 
 def fit_points(
@@ -273,10 +291,10 @@ def path_grid(problem: Problem, Cs: int | Sequence[float], C: float) -> np.ndarr
     """Return the values of C, ascending."""
     if not (np.isfinite(C) and C > 0.0):
         raise DataError(f"a path ends at a positive and finite C, got {C}")
-    if np.ndim(Cs) > 0:
-        grid = np.unique(np.asarray(Cs, dtype=np.float64))
-    elif isinstance(Cs, int | np.integer) and Cs >= 1:
+    if isinstance(Cs, int | np.integer) and Cs >= 1:
         grid = np.geomspace(min(emptiest_C(problem, C), C), C, int(Cs))
+    elif (given := arrays.real_numbers(Cs, name="Cs", expected="positive numbers")).ndim > 0:
+        grid = np.unique(given)
     else:
         raise DataError(f"Cs must be a number of points, at least 1, or a sequence of values, got {Cs!r}")
     if not (len(grid) and np.isfinite(grid).all() and (grid > 0.0).all()):
@@ -318,19 +336,18 @@ def _problem(
     offset: npt.ArrayLike | None,
 ) -> tuple[Problem, np.ndarray]:
     """Return the problem at C = 1, and the classes."""
-    y = brought(y, rows.client)
-    arrays.require_plain(y=y, sample_weight=sample_weight, offset=offset)
-    sample_weight, offset = brought(sample_weight, rows.client), brought(offset, rows.client)
-    labels = np.ravel(arrays.to_numpy(y) if arrays.is_foreign(y) else np.asarray(of_one_kind(y)))
-    if labels.dtype.kind not in DISCRETE:
-        check_discrete(labels)
+    arrays.require_plain(y=y)
+    y, sample_weight, offset = (
+        brought(y, rows.client),
+        brought(sample_weight, rows.client),
+        brought(offset, rows.client),
+    )
+    labels = labels_of(arrays.to_numpy(y) if arrays.is_foreign(y) else y, rows.n_samples).ravel()
     classes, codes = np.unique(labels, return_inverse=True)
-    weights = np.ones(rows.n_samples) if sample_weight is None else arrays.to_numpy(sample_weight).astype(np.float64)
-    if len(codes) != rows.n_samples or weights.shape != (rows.n_samples,):
-        raise DataError(f"expected one label and one weight for each of {rows.n_samples} rows, got {len(codes)} labels")
+    weights = arrays.checked_weights(sample_weight, rows.n_samples)
     if len(classes) < 2:
         raise DataError(f"a path needs at least two classes, got only {classes.tolist()}")
-    if not (np.isfinite(weights).all() and (weights > 0.0).all()):
+    if not weights.all():
         raise DataError("sample weights must be positive and finite; leave rows of weight 0 out")
     if not 0.0 <= asked.l1_ratio <= 1.0:
         raise DataError(f"l1_ratio must lie between 0 and 1, got {asked.l1_ratio}")

@@ -6,6 +6,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from inklens.linear.deadline import asks_to_stop
 from inklens.linear.driver import Solution
 
 P = ParamSpec("P")
@@ -41,7 +42,7 @@ class Watching:
         return self.step if self.context is not None or self.callback is not None else None
 
     def step(self, solution: Solution) -> bool:
-        stop = bool(self.callback(solution)) if self.callback is not None else False
+        stop = self.callback is not None and asks_to_stop(self.callback(solution))
         if self.context is not None:
             part = self.context.subcontext(task_name="step")
             part.call_on_fit_task_begin(estimator=self.estimator, **self.data)

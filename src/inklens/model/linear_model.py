@@ -12,7 +12,9 @@ from typing import Self
 
 import numpy as np
 
+from inklens.classes import labels_of
 from inklens.errors import DataError
+from inklens.linear.arrays import as_array, in_float64
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.model.estimators import weights_of
 from inklens.model.scaling import PIXEL_SCALE
@@ -205,7 +207,8 @@ class LinearModel(Shown):
 
     def score(self, frames: np.ndarray, y: np.ndarray) -> float:
         """Return the share of frames whose label is predicted right."""
-        return float(np.mean(self.predict(frames) == np.asarray(y).astype(str)))
+        predicted = self.predict(frames)
+        return float(np.mean(predicted == labels_of(y, len(predicted)).ravel().astype(str)))
 
     def frame(self, photo_or_frame: object) -> np.ndarray:
         """Return a ready frame as float64, (rows, cols).
@@ -241,7 +244,7 @@ class LinearModel(Shown):
 
     def stack(self, frames: np.ndarray) -> np.ndarray:
         """Return frames, in any form that `transform` takes, as float64 (n_frames, rows, cols) in [0, 1]."""
-        given, n_pixels = np.asarray(frames), self.image_shape[0] * self.image_shape[1]
+        given, n_pixels = as_array(frames), self.image_shape[0] * self.image_shape[1]
         is_many = given.ndim == 3 and given.shape[1:] == self.image_shape
         if not (is_many or self.is_frame(given) or (given.ndim == 2 and given.shape[1] == n_pixels)):
             rows, cols = self.image_shape
@@ -249,7 +252,7 @@ class LinearModel(Shown):
                 f"expected frames of {rows} x {cols} pixels, as an array (n, {rows}, {cols}) or (n, {n_pixels}), got "
                 f"{given.shape}"
             )
-        stack = given.reshape(-1, *self.image_shape).astype(np.float64, copy=False)
+        stack = in_float64(given).reshape(-1, *self.image_shape)
         return stack / PIXEL_SCALE if given.dtype == np.uint8 else stack
 
     def _card(self) -> Card:

@@ -4,6 +4,7 @@ The lesson is a script whose cells are marked (``# %%``), so that its changes ca
 and nbclient runs it.
 """
 
+import atexit
 import contextlib
 import os
 import tempfile
@@ -12,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inklens.errors import DataError, InklensError, OutputError, require
+from inklens.errors import DataError, InklensError, OutputError, require, tells_of_little_memory
 from inklens.progress import Progress
 from inklens.storage import write_text
 
@@ -93,18 +94,40 @@ def run_notebook(book: "NotebookNode", folder: Path, progress: Progress) -> None
         on_cell_executed=tell,
         store_widget_state=True,  # so that buttons are drawn where the file is opened
     )
-    try:
-        with tempfile.TemporaryDirectory(prefix="inklens-") as private, _quiet_debugger():
+    with tempfile.TemporaryDirectory(prefix="inklens-") as private, _quiet_debugger():
+        log = Path(private) / "said"
+        log.touch()  # by the kernel for itself; what cells say is in their output
+        try:
             if os.name != "nt":  # sockets that only this user reaches, not open ports
                 manager = client.create_kernel_manager()
                 manager.transport, manager.ip = "ipc", str(Path(private) / "kernel")
-            client.execute()
-    except CellExecutionError as error:
-        raise LessonError(f"cell {ran} of the notebook failed: {error.ename}: {error.evalue}") from error
-    except (CellTimeoutError, DeadKernelError) as error:
-        raise LessonError(f"cell {ran + 1} of the notebook failed: {error}") from error
+            with log.open("wb") as told:
+                client.execute(stderr=told)
+        except CellExecutionError as error:
+            raise _failed(f"cell {ran} of the notebook failed", error.ename, error.evalue) from error
+        except CellTimeoutError as error:
+            raise LessonError(f"cell {ran + 1} of the notebook failed: {error}") from error
+        except (DeadKernelError, RuntimeError, OSError) as error:  # nbclient has none of its own for a start
+            atexit.unregister(client._cleanup_kernel)  # it would look for the kernel again
+            started = isinstance(error, DeadKernelError)
+            what = f"cell {ran + 1} of the notebook failed" if started else "the notebook's Python did not start"
+            said = _last_line(log.read_text("utf-8", "replace")) or str(error)
+            kind, _, text = said.partition(":")
+            raise _failed(what, kind, text) from error
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # when each cell ran differs from run to run
+
+
+def _failed(what: str, kind: str, text: str) -> Exception:
+    """Return the error of a cell, or of a kernel, that ended with another of that kind."""
+    if tells_of_little_memory(kind, text):
+        return MemoryError(f"{what}, for it found too little; give more, or write the notebook as it is, with --no-run")
+    said = ": ".join(part for part in (kind, _last_line(text)) if part)  # of an import, the reason behind the advice
+    return LessonError(f"{what}: {said}; --no-run writes it as it is")
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1].strip()
 
 
 @contextlib.contextmanager
@@ -148,11 +171,18 @@ def write_notebook(folder: str | os.PathLike[str], name: str, *, run: bool, prog
             f"{path} is there already, perhaps with your own work; move it, or name another folder with -o"
         )
     book = make_notebook(lesson_text(name))
+    is_ours = not place.exists()
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {str(place)!r}: {error.strerror}") from error
     if run:
-        run_notebook(book, place, progress)
+        try:
+            run_notebook(book, place, progress)
+        except BaseException:
+            if is_ours:
+                with contextlib.suppress(OSError):
+                    place.rmdir()
+            raise
     write_text(path, nbformat.writes(book) + "\n")
     return path

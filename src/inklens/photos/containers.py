@@ -66,8 +66,31 @@ _REFUSED = (
     (b"P4\n", "a portable bitmap"),
     (b"P5\n", "a portable graymap"),
     (b"P6\n", "a portable pixmap"),
+    (b"P7\n", "a portable anymap"),
+    (b"Pf\n", "a portable floatmap"),
+    (b"PF\n", "a portable floatmap"),
     (b"v/1\x01", "an OpenEXR picture"),
+    (b"\0\0\2\0\1\0", "a Windows cursor"),
+    (b"\1\xda", "an SGI picture"),
+    (b"\x59\xa6\x6a\x95", "a Sun raster picture"),
+    (b"\xabKTX", "a texture"),
+    (b"\x97JB2", "a JBIG2 picture"),
+    (b"WMPHOTO", "a JPEG XR picture"),
+    (b"/* XPM", "an X11 picture"),
+    (b"#define", "an X11 picture"),
+    (b"FOVb", "a camera's raw file"),
+    (b"\0MRM", "a camera's raw file"),
+    (b"\x1aE\xdf\xa3", "a film"),
+    (b"data:", "a picture's address, with the picture written as text"),
+    (b"iVBORw0KGgo", "a picture written as Base64 text"),
+    (b"/9j/", "a picture written as Base64 text"),
+    (b"R0lGOD", "a picture written as Base64 text"),
+    (b"UklGR", "a picture written as Base64 text"),
+    (b"\xd0\xcf\x11\xe0", "an office document"),
+    (b"Rar!", "a rar archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
     (b"PK\3\4", "a zip archive or office document"),
+    (b"PK\5\6", "an empty zip archive"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"<?xml", "an XML or SVG file"),
     (b"<svg", "an SVG drawing"),
@@ -76,6 +99,16 @@ _REFUSED = (
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
 )
+_REFUSED_AT = (
+    (8, b"AVI ", "a film"),
+    (8, b"WAVE", "a sound"),
+    (40, b" EMF", "a Windows metafile"),
+    (128, b"DICM", "a DICOM file"),
+)
+_COPIED_AS_TEXT = (  # PNG with other line ends; PNG and JPEG whose bytes were taken for characters
+    b"\x89PNG\n\x1a\n", b"\x89PNG\r\r\n", b"\xef\xbf\xbdPNG", b"\xc2\x89PNG", b"\xef\xbf\xbd" * 3,
+    b"\xc3\xbf\xc3\x98\xc3\xbf",
+)  # fmt: skip
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"mif2"}
 _OTHER_BRANDS = {  # pictures and sequences of other codings (ISO/IEC 23008-12 and its annexes)
     **dict.fromkeys((b"avci", b"avcs"), "AVC"),
@@ -101,8 +134,13 @@ def identify(data: bytes) -> str:
         return "WEBP"
     if data[4:8] == b"ftyp":
         return _ftyp_kind(data)
+    if data.startswith(_COPIED_AS_TEXT):
+        raise PhotoError(
+            "the picture was copied as text, which changed its bytes; copy it again as it is", code="corrupt"
+        )
     start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n")
     found = next((name for mark, name in _REFUSED if start.startswith(mark) or data.startswith(mark)), None)
+    found = found or next((name for place, mark, name in _REFUSED_AT if data[place : place + len(mark)] == mark), None)
     what = f"this is {found}; export the picture as" if found else "this is not a picture of a known kind; give a"
     raise PhotoError(f"{what} {TAKEN}", code="unsupported")
 

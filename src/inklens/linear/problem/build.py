@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.errors import DataError
+from inklens.linear import arrays
 from inklens.linear.problem.penalties import LEAST_FACTOR, ElasticNet, Penalty, penalty_of
 from inklens.linear.problem.problem import Facts, Problem, check_strength
 from inklens.linear.rows.rows import Rows
@@ -155,10 +156,7 @@ def check_magnitudes(rows: Rows, asked: Penalizing, C: float) -> None:
 def _checked_factors(factors: npt.ArrayLike | None, n_features: int) -> np.ndarray | None:
     if factors is None:
         return None
-    try:
-        values = np.asarray(factors, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"expected a number for each column as penalty_factor: {error}") from error
+    values = arrays.real_numbers(factors, name="penalty_factor", expected="a number for each column")
     if values.shape != (n_features,) or np.isnan(values).any() or (values < 0.0).any():
         raise DataError(
             f"expected a penalty factor of at least 0 for each of the {n_features} columns (0: no penalty, inf: left "
@@ -170,10 +168,7 @@ def _checked_factors(factors: npt.ArrayLike | None, n_features: int) -> np.ndarr
 
 
 def _checked_offset(offset: npt.ArrayLike, n_samples: int, n_classes: int) -> np.ndarray:
-    try:
-        values = np.asarray(offset, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"expected numbers as offset: {error}") from error
+    values = arrays.real_numbers(offset, name="offset", expected="numbers")
     if n_classes == 2 and values.shape == (n_samples,):  # of the second class against the first, as log odds
         values = np.column_stack([np.zeros(n_samples), values])
     if values.shape != (n_samples, n_classes) or not np.isfinite(values).all():

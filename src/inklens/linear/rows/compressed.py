@@ -5,12 +5,14 @@ index out of range reads, or writes, memory that belongs to others.
 """
 
 import os
+from itertools import chain
+from operator import index
 
 import numpy as np
 from scipy import sparse
 
 from inklens.errors import DataError
-from inklens.linear.arrays import Array
+from inklens.linear.arrays import Array, require_numbers
 
 MOST_INT32 = np.iinfo(np.int32).max  # the kernels count columns in int32
 BYTES_A_ROW = 48  # row start, label, weight, scores and probabilities of two classes: the least that a fit holds
@@ -36,18 +38,22 @@ def checked_csr(X: Array) -> sparse.csr_array:
     ...
     inklens.errors.DataError: a sparse matrix of shape (2, 2) has column index 1073741824; build the matrix anew, ...
     """
-    if X.ndim != 2:
-        raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
-    _check_size(X.shape)
-    if X.format in ("csr", "csc", "bsr"):
-        _check_compressed(X)
-    elif X.format == "coo":
-        _check_coordinates(X)
     try:
+        if X.ndim != 2:
+            raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
+        _check_size((index(X.shape[0]), index(X.shape[1])))
+        if X.format not in ("lil", "dok"):
+            require_numbers(X.data)
+        X = _listed(X)
+        if X.format == "coo":
+            _check_coordinates(X)
+        else:
+            _check_compressed(X)
         X = X if X.format == "csr" else X.tocsr(copy=True)
+    except DataError:
+        raise
     except (ValueError, IndexError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
         raise DataError(f"a sparse matrix contradicts itself ({error}); {REMEDY}") from error
-    _check_compressed(X)  # the other formats have no compiled code that trusts them, and are looked at here
     n_entries = X.indptr[-1]
     parts = (_aligned(part) for part in (X.data[:n_entries], X.indices[:n_entries], X.indptr))
     found = sparse.csr_array(tuple(parts), shape=X.shape)  # made anew, so that it finds its flags itself
@@ -55,6 +61,49 @@ def checked_csr(X: Array) -> sparse.csr_array:
         found = found.copy()
         found.sum_duplicates()
     return found
+
+
+def _listed(X: Array) -> Array:
+    """Return a matrix in one of SciPy's three other formats as coordinates, none of which its code has followed."""
+    if X.format == "dia":
+        return _of_diagonals(np.asarray(X.data), np.asarray(X.offsets), X.shape)
+    if X.format == "dok":
+        entries = dict(X.items())
+        coordinates = np.array(list(entries)).reshape(len(entries), -1)
+        values = np.array(list(entries.values()), dtype=X.dtype)
+        return _coordinates(values, coordinates[:, 0], coordinates[:, 1:].ravel(), X.shape)
+    if X.format != "lil":
+        return X
+    lengths = [len(row) for row in X.rows]
+    if [len(row) for row in X.data] != lengths or len(lengths) != X.shape[0]:
+        raise DataError(f"the rows of a sparse matrix have columns and values of different number; {REMEDY}")
+    columns = np.array(list(chain.from_iterable(X.rows)))
+    values = np.array(list(chain.from_iterable(X.data)), dtype=X.dtype)
+    return _coordinates(values, np.repeat(np.arange(len(lengths)), lengths), columns, X.shape)
+
+
+def _of_diagonals(data: np.ndarray, offsets: np.ndarray, shape: tuple[int, int]) -> sparse.coo_array:
+    """Return the entries data[k, j] at (j - offsets[k], j) that lie inside."""
+    _check_whole(offsets, "offsets of diagonals")
+    if data.ndim != 2 or len(data) != len(offsets) or len(np.unique(offsets)) != len(offsets):
+        raise DataError(f"a sparse matrix has diagonals and offsets that do not belong together; {REMEDY}")
+    n_rows, n_columns = shape
+    kept = np.flatnonzero((offsets > -n_rows) & (offsets < n_columns))
+    offsets, data = offsets[kept].astype(np.int64), data[kept, :n_columns]
+    diagonal, column = data.nonzero()
+    row = column - offsets[diagonal]
+    inside = (row >= 0) & (row < n_rows)
+    diagonal, column, row = diagonal[inside], column[inside], row[inside]
+    return _coordinates(data[diagonal, column], row, column, shape)
+
+
+def _coordinates(values: np.ndarray, rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.coo_array:
+    whole = [np.zeros(0, np.int64) if part.size == 0 else part for part in (rows, columns)]
+    for part, name in zip(whole, ("row", "column"), strict=True):
+        _check_whole(part, f"{name} indices")
+    for part, size, name in zip(whole, shape, ("row", "column"), strict=True):
+        _check_inside(part, size, name, shape)
+    return sparse.coo_array((values, tuple(whole)), shape=shape)
 
 
 def _check_size(shape: tuple[int, int]) -> None:

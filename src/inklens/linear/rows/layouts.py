@@ -248,7 +248,7 @@ def _between(storage: Storage, start: int, stop: int) -> Storage:
 
 def dense_storage(X: Array) -> Storage:
     """Return an array as the kernels read it."""
-    X = X if arrays.is_foreign(X) else np.asarray(X)
+    X = X if arrays.is_foreign(X) else arrays.as_array(X)
     if X.ndim != 2:
         raise DataError(f"expected a two-dimensional array of rows and columns, got {X.ndim} dimension(s)")
     if arrays.is_foreign(X):
@@ -293,16 +293,13 @@ def _native(X: np.ndarray) -> np.ndarray:
         return X.view(np.uint8) if X.dtype.itemsize == 1 else X.astype(np.uint8)
     if X.dtype.kind == "f" and X.dtype.itemsize <= 4:
         return X.astype(np.float32)
-    try:
-        return X.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"expected numbers, got {X.dtype} with an entry that is none: {error}") from error
+    return arrays.in_float64(X)
 
 
 def sparse_storage(X: Array) -> Storage:
     """Return a sparse matrix, checked, as the kernels read it."""
     X = checked_csr(X)
-    values = X.data
+    values = arrays.require_numbers(X.data)
     if values.dtype not in VALUE_TYPES or not values.dtype.isnative:
         values = _native(values)
     if not values.all():  # explicit zeros
