@@ -15,6 +15,8 @@ from sklearn.exceptions import DataConversionWarning
 from inklens import DigitReader, SoftmaxRegression, SoftmaxRegressionCV, load_dataset, softmax_path
 from inklens.datasets import Dataset
 from inklens.errors import DataError, ParameterError
+from inklens.evaluation import Evaluation
+from inklens.explanations import Voters, out_of_fold
 from inklens.linear.driver import Solution
 from inklens.linear.rows import layouts
 from inklens.linear.rows.compressed import checked_csr
@@ -564,6 +566,43 @@ def test_labels_of_another_kind_than_the_models_are_no_wrong_answers():
     reader = DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3))
     with pytest.raises(DataError, match="y 1 labels"):
         reader.score(X, ["0"])
+
+
+JUDGED = DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3))
+BYTES = np.eye(6, 3, dtype=np.uint8) * 255
+JUDGES = {
+    "counts": lambda y: Evaluation.from_estimator(JUDGED, BYTES, y),
+    "votes": lambda y: Voters(JUDGED, BYTES, y, C=1.0),
+    "folds": lambda y: out_of_fold(JUDGED, BYTES / 255, y, estimator=SoftmaxRegression(), folds=2),
+    "score": lambda y: JUDGED.score(BYTES, y),
+}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        3,
+        "01",
+        ["0"] * 5,
+        ["0", 1] * 3,
+        ["0", "1\0"] * 3,
+        np.eye(6, 2),
+        np.ma.masked_array(["0", "1"] * 3, [1] * 6),
+    ],
+    ids=["None", "number", "text", "short", "mixed", "zero", "one-hot", "masked"],
+)
+@pytest.mark.parametrize("name", JUDGES)
+def test_whatever_judges_a_model_asks_for_a_label_for_each_row(name, labels):
+    with pytest.raises(DataError):
+        JUDGES[name](labels)
+
+
+def test_a_column_of_labels_is_as_many_labels_and_not_their_square():
+    y = np.array(["0", "1"] * 3)
+    flat, column = (Evaluation.from_estimator(JUDGED, BYTES, labels) for labels in (y, y[:, None]))
+    assert np.array_equal(flat.confusion, column.confusion)
+    assert column.n_samples == 6
 
 
 @pytest.mark.parametrize("cv", [[1, 2], [([0], [1], [2])], [(["a"], [0])], [([0, 99], [1])], [([0.5], [1])]], ids=str)

@@ -109,6 +109,9 @@ def labels_of(y: npt.ArrayLike | None, n_rows: int) -> np.ndarray:
         raise DataError(f"a fit requires y to be passed, but the target y is None; give {n_rows} labels")
     if hasattr(y, "toarray"):
         raise DataError("labels are a sparse matrix, expected a dense array; give y.toarray().ravel()")
+    if np.ma.is_masked(y):
+        text = "y is a masked array, and what lies under its mask would be used; give y.filled(...), or fewer rows"
+        raise DataError(text)
     labels = np.asarray(of_one_kind(y))
     if labels.shape not in ((n_rows,), (n_rows, 1)):
         one = labels.ndim == 1 or labels.shape[1:] == (1,)

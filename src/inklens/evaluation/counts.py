@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inklens.classes import encode
+from inklens.classes import encode, labels_of
 from inklens.errors import DataError
 from inklens.evaluation.intervals import CONFIDENCE, Proportion, proportion
 from inklens.reprs import Card, Shown, listed
@@ -42,11 +42,12 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[s
     array([[1, 0],
            [1, 1]])
     """
-    if len(y_true) != len(y_pred):
+    if hasattr(y_true, "__len__") and len(y_true) != len(y_pred):
         raise DataError(f"{len(y_true)} true labels but {len(y_pred)} predictions; give one prediction per sample")
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
     names = [str(label) for label in classes]
-    np.add.at(counts, (encode(np.asarray(y_true).astype(str), names), encode(np.asarray(y_pred).astype(str), names)), 1)
+    given = labels_of(y_true, len(y_pred)), labels_of(y_pred, len(y_pred))
+    np.add.at(counts, tuple(encode(labels.ravel().astype(str), names) for labels in given), 1)
     return counts
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from inklens.classes import encode, stratified_folds
+from inklens.classes import encode, labels_of, stratified_folds
 from inklens.errors import DataError, ParameterError
 from inklens.explanations.evidence import Evidence, explain
 from inklens.linear.rows.elsewhere import brought, require_room
@@ -175,9 +175,7 @@ def out_of_fold(
         Fewer than 2 folds, a class with a single row, or more probabilities than this process has room for.
     """
     with opened(X) as rows:
-        labels = np.asarray(brought(y, rows.client))
-        if len(labels) != rows.n_samples:
-            raise DataError(f"expected one label for each of the {rows.n_samples} rows, got {len(labels)} labels")
+        labels = labels_of(brought(y, rows.client), rows.n_samples).ravel()
         if rows.client is not None:
             require_room((rows.n_samples, len(reader.classes)), "out-of-fold probabilities")
         weights = brought(sample_weight, rows.client)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from inklens.classes import encode
+from inklens.classes import encode, labels_of
 from inklens.errors import DataError, ParameterError
 from inklens.linear.problem.problem import residuals
 from inklens.linear.rows.elsewhere import brought, require_room
@@ -141,7 +141,7 @@ class Voters:
     def _judge(self, y: npt.ArrayLike, C: float, sample_weight: npt.ArrayLike | None) -> None:
         reader, rows = self.reader, self.rows
         labels, weights = (brought(values, rows.client) for values in (y, sample_weight))
-        labels = np.asarray(labels)
+        labels = labels_of(labels, rows.n_samples).ravel()
         _check_ink(reader, rows, len(labels), FULL_INK if self._is_ours else 1.0)
         if rows.client is not None:
             require_room((rows.n_samples, len(reader.classes)), "votes")
