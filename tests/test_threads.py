@@ -1,11 +1,14 @@
 """What belongs to the whole process is as it was, whatever threads do: warnings, matplotlib's parameters."""
 
 import ast
+import logging
+import os
 import pickle
 import re
 import sys
 import threading
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 import matplotlib
@@ -13,6 +16,7 @@ import pytest
 from handwriting import encoded, photo
 
 import inklens
+from inklens import cluster
 from inklens.displays.style import default_style
 from inklens.photos import decode
 from inklens.quiet import quiet
@@ -121,6 +125,30 @@ def test_matplotlib_keeps_the_parameters_of_the_program():
             leave[number].set()
             threads[number].join()
         assert dict(matplotlib.rcParams) == before
+
+
+def test_levels_of_loggers_are_as_they_were_whoever_leaves_first(monkeypatch):
+    logger = logging.getLogger("distributed")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    first, last = ExitStack(), ExitStack()
+    for thread in (first, last):
+        thread.enter_context(cluster._quiet())
+    first.close()
+    assert logger.level == logging.CRITICAL
+    last.close()
+    assert logger.level == logging.INFO
+
+
+def test_variables_that_another_thread_sets_while_a_cluster_starts_stay(monkeypatch):
+    for name in ("OURS", "WORKERS", "MINE"):
+        monkeypatch.setenv(name, "before")
+    with cluster._own_environment(["WORKERS", "NEW"]):
+        monkeypatch.setenv("OURS", "set meanwhile")
+        monkeypatch.delenv("MINE")
+        monkeypatch.setenv("WORKERS", "1")
+        monkeypatch.setenv("NEW", "1")
+    found = {name: os.environ.get(name) for name in ("OURS", "WORKERS", "MINE", "NEW")}
+    assert found == {"OURS": "set meanwhile", "WORKERS": "before", "MINE": None, "NEW": None}
 
 
 WHOLE_PROCESS = {  # what changes it -> where that is the own process of a command, or done before anything else

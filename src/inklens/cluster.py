@@ -11,11 +11,11 @@ import platform
 import re
 import socket
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from importlib.util import find_spec
-from threading import Event
+from threading import Event, RLock
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -57,6 +57,10 @@ SPARING = {
 # Dask gives a worker of this computer up for good when it has not come back within 15 s of being killed. To start one
 # takes two on a quiet computer, and more than that on a busy one.
 PATIENT = {"distributed.deploy.lost-worker-timeout": "600 s"}
+SET_FOR_WORKERS = "distributed.nanny.pre-spawn-environ"  # what Dask sets in this process before it starts one
+ALSO_SET = ("PYTHONHASHSEED", "__DASK_PARENT_PID")
+_starting = RLock()  # Dask's settings and these variables are the whole process's: one cluster is started at a time
+_changing_levels, _levels, _inside_quiet = RLock(), list[int](), list[None]()
 COMPARED = ("Python", "inklens", "numpy", "distributed")
 
 
@@ -154,7 +158,7 @@ def _started(n_workers: int) -> "Iterator[Client]":
     """Start workers on this computer; nothing but the loopback interface is listened to."""
     distributed, config = require("distributed", extra="dask"), require("dask", extra="dask").config
     try:
-        with config.set(SPARING), _own_environment():
+        with _starting, config.set(SPARING), _own_environment({*config.get(SET_FOR_WORKERS, {}), *ALSO_SET}):
             cluster = distributed.LocalCluster(
                 n_workers=n_workers,
                 threads_per_worker=max(1, _cores() // n_workers),
@@ -180,15 +184,19 @@ def _started(n_workers: int) -> "Iterator[Client]":
 
 
 @contextmanager
-def _own_environment() -> Iterator[None]:
-    """Take back what Dask sets here for the workers that it starts, such as one thread, which is for them alone."""
-    before = dict(os.environ)
+def _own_environment(names: Iterable[str]) -> Iterator[None]:
+    """Take back what Dask sets here for the workers that it starts, such as one thread, which is for them alone.
+
+    All other variables are those of the program, which may set them meanwhile on another thread.
+    """
+    before = {name: os.environ.get(name) for name in names}
     try:
         yield
     finally:
-        for name in set(os.environ) - set(before):
-            del os.environ[name]
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 class InProcess:
@@ -234,16 +242,25 @@ def _reached(address: str) -> "Iterator[Client]":
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask from logging what becomes an error with a sentence of its own, such as a scheduler that has gone."""
+    """Keep Dask from logging what becomes an error with a sentence of its own, such as a scheduler that has gone.
+
+    Levels are the whole process's: of all threads inside, the first lowers them, and the last puts them back.
+    """
     loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    with _changing_levels:
+        if not _inside_quiet:
+            _levels[:] = [logger.level for logger in loggers]
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+        _inside_quiet.append(None)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        with _changing_levels:
+            _inside_quiet.pop()
+            if not _inside_quiet:
+                for logger, level in zip(loggers, _levels, strict=True):
+                    logger.setLevel(level)
 
 
 def require_encryption(address: str, *, insecure: bool) -> None:
