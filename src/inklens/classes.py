@@ -100,7 +100,7 @@ def labels_of(y: npt.ArrayLike | None, n_rows: int) -> np.ndarray:
     --------
     >>> labels_of(["b", "a"], 2)
     array(['b', 'a'], dtype='<U1')
-    >>> labels_of([[0, 1], [1, 0]], 2)
+    >>> labels_of(np.eye(2), 2)
     Traceback (most recent call last):
     ...
     inklens.errors.DataError: X has 2 rows and y is an array of shape (2, 2); for columns of 0 and 1, one a class, ...
