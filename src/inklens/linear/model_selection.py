@@ -322,6 +322,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
 
     def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: object) -> float:
         """Return the score that `scoring` gives X (n_samples, n_features) and y (n_samples,)."""
+        self._routed("score", {**params, "sample_weight": sample_weight})  # refuses what nobody asks for
         check_is_fitted(self)
         if not is_elsewhere(X):
             n_rows = X.n_samples if isinstance(X, Rows) else _num_samples(X)
