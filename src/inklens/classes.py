@@ -117,7 +117,8 @@ def labels_of(y: npt.ArrayLike | None, n_rows: int) -> np.ndarray:
         one = labels.ndim == 1 or labels.shape[1:] == (1,)
         what = f"{len(labels)} labels" if one else f"is an array of shape {labels.shape}"
         remedy = "; for columns of 0 and 1, one a class, give y.argmax(axis=1)" if labels.ndim == 2 and not one else ""
-        raise DataError(f"X has {n_rows} rows and y {what}{remedy or '; give one label for each row'}")
+        said = f"X has {n_rows} rows and y {what}{remedy or '; give one label for each row'}"
+        raise DataError(said + (" (Found input variables with inconsistent numbers of samples)" if one else ""))
     if labels.dtype.kind == "V":
         raise DataError(f"labels are records of {labels.dtype}; give the column of them that holds the classes")
     if labels.dtype.kind not in DISCRETE:

@@ -285,7 +285,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
             place = np.full(n_samples, -1)
             place[kept] = np.arange(len(kept))
             dealt: Iterable[Iterable[object]] = self.cv  # type: ignore[assignment]  # pairs, where it is no splitter
-            if hasattr(self.cv, "split"):
+            if self.cv is None or hasattr(self.cv, "split"):
                 dealt = check_cv(self.cv, labels, classifier=True).split(np.zeros((n_samples, 1)), labels, **params)
             folds = [Fold(*(_among(place[_of_fold(rows, n_samples)]) for rows in _pair(fold))) for fold in dealt]
         folds = [fold for fold in folds if len(fold.test)]
@@ -322,6 +322,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
 
     def score(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: object) -> float:
         """Return the score that `scoring` gives X (n_samples, n_features) and y (n_samples,)."""
+        self._routed("score", {**params, "sample_weight": sample_weight})  # refuses what nobody asks for
         check_is_fitted(self)
         if not is_elsewhere(X):
             n_rows = X.n_samples if isinstance(X, Rows) else _num_samples(X)
