@@ -94,15 +94,16 @@ def run_notebook(book: "NotebookNode", folder: Path, progress: Progress) -> None
         on_cell_executed=tell,
         store_widget_state=True,  # so that buttons are drawn where the file is opened
     )
-    with tempfile.TemporaryDirectory(prefix="inklens-") as private, _quiet_debugger():
-        log = Path(private) / "said"
-        log.touch()  # by the kernel for itself; what cells say is in their output
+    with (
+        tempfile.TemporaryDirectory(prefix="inklens-") as private,
+        tempfile.TemporaryFile() as told,  # by the kernel for itself; what cells say is in their output
+        _quiet_debugger(),
+    ):
         try:
             if os.name != "nt":  # sockets that only this user reaches, not open ports
                 manager = client.create_kernel_manager()
                 manager.transport, manager.ip = "ipc", str(Path(private) / "kernel")
-            with log.open("wb") as told:
-                client.execute(stderr=told)
+            client.execute(stderr=told)
         except CellExecutionError as error:
             raise _failed(f"cell {ran} of the notebook failed", error.ename, error.evalue) from error
         except CellTimeoutError as error:
@@ -111,7 +112,8 @@ def run_notebook(book: "NotebookNode", folder: Path, progress: Progress) -> None
             atexit.unregister(client._cleanup_kernel)  # it would look for the kernel again
             started = isinstance(error, DeadKernelError)
             what = f"cell {ran + 1} of the notebook failed" if started else "the notebook's Python did not start"
-            said = _last_line(log.read_text("utf-8", "replace")) or str(error)
+            told.seek(0)
+            said = _last_line(told.read().decode("utf-8", "replace")) or str(error)
             kind, _, text = said.partition(":")
             raise _failed(what, kind, text) from error
     for cell in book.cells:
