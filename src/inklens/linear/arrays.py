@@ -249,3 +249,8 @@ def chunks(rows: Array, width: int | None = None) -> Iterator[slice]:
         step = max(1, n_samples)
     for start in range(0, max(1, n_samples), step):
         yield slice(start, min(start + step, n_samples))
+
+
+def is_matrix(X: Array) -> bool:
+    """Tell whether an object holds rows and columns: a sparse matrix, or an array of any library with two axes."""
+    return sparse.issparse(X) or ((isinstance(X, np.ndarray) or is_foreign(X)) and X.ndim == 2)

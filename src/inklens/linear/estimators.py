@@ -30,7 +30,7 @@ from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.elsewhere import brought, by_parts, is_elsewhere
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.opening import given_back
-from inklens.linear.rows.rows import Rows, is_matrix
+from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
 from inklens.linear.watching import Callback, CallbackSupportMixin, Watching, with_callbacks
 from inklens.reprs import Card, certificate_facts, listed
@@ -347,7 +347,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _validated(self, X: Matrix, y: npt.ArrayLike) -> tuple[Rows, np.ndarray]:
         """Return X as `Rows` and y as a one-dimensional array, checked by scikit-learn's rules where they apply."""
-        blocks = isinstance(X, list | tuple) and len(X) > 0 and is_matrix(X[0])
+        blocks = isinstance(X, list | tuple) and len(X) > 0 and arrays.is_matrix(X[0])
         if isinstance(X, Rows) or blocks or arrays.is_foreign(X) or is_elsewhere(X):
             rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=_n_threads(self.n_jobs))
             y = labels_of(self._here(y, rows), rows.n_samples).ravel()

@@ -7,8 +7,9 @@ from inklens.linear.coordinates import SomeColumns
 from inklens.linear.problem.problem import Facts, Problem
 from inklens.linear.rows.filled import are_narrowable, narrowed
 
-MOST_STORED = 8.0  # numbers of the rows for each coefficient left out: a copy of them takes 8 bytes for each, and a
-# method holds at least eight vectors of float64 over all coefficients
+# Numbers of the rows for each coefficient left out, up to which a copy of them pays: it takes 8 bytes for each, and a
+# method holds at least eight vectors of float64 over all coefficients.
+MOST_STORED = 8.0
 
 
 class Movable(SomeColumns):

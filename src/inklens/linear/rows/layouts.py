@@ -3,7 +3,7 @@
 A `Block` is some of the rows of a data matrix, in a layout that a pass can read without asking where it came from.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -27,9 +27,7 @@ BROUGHT_BELOW = 1 << 24  # bytes on another device that are copied here: that ta
 PACK_UP_TO = 1 << 27  # bytes of a memory-mapped file beyond which rows stay there and are read anew in every pass
 BYTES_FROM = 1 << 20  # float64 values from which it pays to look whether they are bytes
 ROUNDED = 4.0 * 2.0**-53  # relative difference between n / 255 and n * (1 / 255), or the like
-NORMAL = (
-    2.0**-102
-)  # least size of a column in float32 whose last bits are no subnormal numbers, which kernels take for 0
+NORMAL = 2.0**-102  # size of a column in float32 from which no last bit is a subnormal number: for kernels these are 0
 MOST_ROWS = 1 << 17  # of a block in memory
 MOST_STREAMED = 1 << 15  # rows of a block that stays in its file,
 MOST_BYTES = 1 << 26  # and what these take
@@ -216,6 +214,13 @@ def make_block(exact: Storage, n_threads: int = 1, first_row: int = 0) -> Block:
     packed, lossless = exact.backend.pack(exact, n_threads)
     lossless = lossless and not is_subnormal(inspection.low, inspection.high)
     return Block(packed if lossless else exact._replace(skip_zeros=True), packed, inspection)
+
+
+def extremes(blocks: Sequence[Block | StreamedBlock]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and largest value of each column as it is stored, (n_features,)."""
+    low = np.min([block.inspection.low for block in blocks], axis=0)
+    high = np.max([block.inspection.high for block in blocks], axis=0)
+    return np.asarray(low), np.asarray(high)
 
 
 def is_subnormal(low: np.ndarray, high: np.ndarray) -> bool:

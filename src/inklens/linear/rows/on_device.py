@@ -17,8 +17,8 @@ from inklens.linear import arrays
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.reference import evaluated, scored, summed
 from inklens.linear.rows.drawing import threshold_of
-from inklens.linear.rows.row_arrays import Joins, Made, RowArray, Tree, merged
-from inklens.linear.rows.rows import Evaluation, Rows, within
+from inklens.linear.rows.row_arrays import Joins, Made, RowArray, Tree, merged, within
+from inklens.linear.rows.rows import Evaluation, Rows
 
 GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
 MOST_GIVEN = 8  # arrays of this process that are remembered to be with the rows

@@ -182,3 +182,9 @@ def _filled(function: Callable[..., np.ndarray], held: Sequence[np.ndarray], spa
             out = np.empty((len(held[0]), *found.shape[1:]), found.dtype)
         out[part] = found
     return np.empty(0) if out is None else out
+
+
+def within(rows: np.ndarray, part: slice) -> np.ndarray:
+    """Return those of the sorted row numbers that lie in a part, counted from its start."""
+    first, last = np.searchsorted(rows, [part.start, part.stop])
+    return np.asarray(rows[first:last] - part.start)

@@ -35,6 +35,7 @@ from inklens.linear.rows.layouts import (
     StreamedBlock,
     bytes_of,
     dense_storage,
+    extremes,
     inspect,
     is_subnormal,
     make_block,
@@ -42,7 +43,7 @@ from inklens.linear.rows.layouts import (
     sparse_storage,
     widened,
 )
-from inklens.linear.rows.row_arrays import Made, RowArray
+from inklens.linear.rows.row_arrays import Made, RowArray, within
 from inklens.linear.softmax import softmax
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Rows:
             from inklens.linear.rows.remote.remote_rows import RemoteRows
 
             return RemoteRows.on_workers(X, scale=scale, n_threads=n_threads)
-        parts = list(X) if isinstance(X, list | tuple) and X and is_matrix(X[0]) else [X]
+        parts = list(X) if isinstance(X, list | tuple) and X and arrays.is_matrix(X[0]) else [X]
         whole = bytes_of(X, n_threads)
         if whole is not None:
             return cls(make_blocks(whole[0], n_threads), float(scale) * whole[1], n_threads)
@@ -136,10 +137,9 @@ class Rows:
             from inklens.linear.rows.on_device import DeviceRows
 
             cls = DeviceRows
-        rows = cls(blocks, float(scale), n_threads)
-        if is_subnormal(*rows._stored_extremes):  # in float64 such columns are numbers as any other
-            rows.blocks = [widened(block) for block in blocks]
-        return rows
+        if is_subnormal(*extremes(blocks)):  # in float64 such columns are numbers as any other
+            blocks = [widened(block) for block in blocks]
+        return cls(blocks, float(scale), n_threads)
 
     @property
     def names(self) -> list[str] | None:
@@ -234,16 +234,9 @@ class Rows:
         return False
 
     @property
-    def _stored_extremes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest values as stored."""
-        low = np.min([block.inspection.low for block in self.blocks], axis=0)
-        high = np.max([block.inspection.high for block in self.blocks], axis=0)
-        return np.asarray(low), np.asarray(high)
-
-    @property
     def _scaled_extremes(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest values as stored, times scale, which may be negative."""
-        low, high = self._stored_extremes
+        low, high = extremes(self.blocks)
         return low * self.scale, high * self.scale
 
     @cached_property
@@ -700,13 +693,3 @@ class Rows:
     def threads(self, n_classes: int) -> int:
         """Return the number of threads that the amount of work deserves."""
         return int(min(self.n_threads, 1 + self.cost(n_classes) // THREAD_WORK))
-
-
-def within(rows: np.ndarray, part: slice) -> np.ndarray:
-    """Return those of the sorted row numbers that lie in a block, counted from its start."""
-    first, last = np.searchsorted(rows, [part.start, part.stop])
-    return np.asarray(rows[first:last] - part.start)
-
-
-def is_matrix(X: Array) -> bool:
-    return sparse.issparse(X) or ((isinstance(X, np.ndarray) or arrays.is_foreign(X)) and X.ndim == 2)

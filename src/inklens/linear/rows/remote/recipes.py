@@ -14,8 +14,8 @@ import numpy.typing as npt
 from inklens.linear import arrays
 from inklens.linear.kernels.choice import REFERENCE, numpy_backend
 from inklens.linear.kernels.storage import select
-from inklens.linear.rows.row_arrays import Joins, RowArray, Tree
-from inklens.linear.rows.rows import Evaluation, Rows, within
+from inklens.linear.rows.row_arrays import Joins, RowArray, Tree, within
+from inklens.linear.rows.rows import Evaluation, Rows
 
 T_co = TypeVar("T_co", covariant=True)
 SEEDS_A_SHARD = 1 << 20  # so that no two blocks of rows are sampled alike

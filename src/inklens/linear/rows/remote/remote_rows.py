@@ -40,8 +40,8 @@ from inklens.linear.rows.remote.recipes import (
     Whole,
 )
 from inklens.linear.rows.remote.shards import Shards, Traffic
-from inklens.linear.rows.row_arrays import CACHED_ENTRIES, Joins, Made, RowArray, Tree
-from inklens.linear.rows.rows import SUBSAMPLE_ROWS, AnyBlock, Evaluation, Rows, within
+from inklens.linear.rows.row_arrays import CACHED_ENTRIES, Joins, Made, RowArray, Tree, within
+from inklens.linear.rows.rows import SUBSAMPLE_ROWS, AnyBlock, Evaluation, Rows
 
 if TYPE_CHECKING:
     from distributed import Client
