@@ -84,7 +84,10 @@ def test_evaluate_judges_the_models_own_test_rows(model, tmp_path):
         "confusion-counts.svg",
         "confusion-normalised.svg",
     ]
-    assert "Hardest" in run("evaluate", path).stdout
+    said = run("evaluate", path).stdout
+    assert "Hardest" in said
+    assert "\\n" not in said  # a line that was meant to be empty
+    assert "\n\nConfusion\n" in said
 
 
 def test_verify_finds_the_stated_certificate_true(model):

@@ -147,10 +147,11 @@ def _show_scores(model: str, predictions: str | None, out: str | None, as_json: 
         ["class", "TP", "TN", "FP", "FN", "recall", "precision"],
         [[name, *map(int, numbers[:4]), f"{numbers[4]:.3f}", f"{numbers[5]:.3f}"] for name, *numbers in counts],
     )
+    echo()
     print_table(
         ["true \\ predicted", *scores.classes],
         [[name, *map(int, row)] for name, row in zip(scores.classes, scores.confusion, strict=True)],
-        title="\nConfusion",
+        title="Confusion",
     )
     echo("\n" + "\n".join(scores.in_words()))
 
