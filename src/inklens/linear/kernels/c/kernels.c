@@ -261,6 +261,22 @@ static void T(flush)(REAL *part, double *total, int64_t size) {
   memset(part, 0, size * sizeof(REAL));
 }
 
+/* sums (L) += the rows of r (count, L), even and odd ones apart: an addition would wait for the one before */
+static void T(add_up)(const REAL *r, int count, int L, double *sums) {
+  typedef REAL four_t __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+  typedef double sums_t __attribute__((vector_size(32), aligned(8), may_alias));
+  for (int k = 0; k < L; k += 4) {
+    sums_t even = *(sums_t *)(sums + k), odd = {0};
+    int i = 0;
+    for (; i + 2 <= count; i += 2) {
+      even += __builtin_convertvector(*(const four_t *)(r + i * L + k), sums_t);
+      odd += __builtin_convertvector(*(const four_t *)(r + (i + 1) * L + k), sums_t);
+    }
+    if (i < count) even += __builtin_convertvector(*(const four_t *)(r + i * L + k), sums_t);
+    *(sums_t *)(sums + k) = even + odd;
+  }
+}
+
 static void T(share)(void *argument, int thread) {
   const T(work_t) *work = argument;
   const rows_t *rows = work->rows;
@@ -313,8 +329,7 @@ static void T(share)(void *argument, int thread) {
         reader.on.curve(r, ps, pass->weights + row, count, L);
       }
     }
-    for (int i = 0; i < count; i++)
-      for (int k = 0; k < K; k++) sums[k] += (double)r[i * L + k];
+    T(add_up)(r, count, L, sums);
     if (pass->residual) {
       memcpy((REAL *)pass->residual + row * L, r, (size_t)count * L * sizeof(REAL));
       continue;
