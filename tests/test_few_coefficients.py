@@ -12,11 +12,13 @@ from scipy import sparse
 from inklens.linear import memory
 from inklens.linear.driver import choose, solve
 from inklens.linear.kernels.choice import REFERENCE, numpy_backend
-from inklens.linear.methods import face_descent, few, interior, prox_newton, thresholded
+from inklens.linear.methods import direct, face_descent, few, interior, prox_newton, thresholded, whole_steps
 from inklens.linear.methods.direct import RIDGES
 from inklens.linear.methods.face_descent import Quadratic, minimise
 from inklens.linear.methods.points import Point
 from inklens.linear.methods.shrinking_face import ShrinkingFace
+from inklens.linear.methods.whole_hessian import Slopes, model_at
+from inklens.linear.methods.whole_steps import Aim, Hessians, corrected_step, newton_step
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, of_one_row
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
@@ -172,17 +174,18 @@ def test_the_model_is_the_losss_expansion_with_the_best_intercepts(n_classes, fi
     coef = 0.3 * rng.normal(size=(n_classes, X.shape[1])) * problem.free
     coef[: 1 if n_classes == 2 else 0] = 0.0
     point = Point.of(problem, coef, np.zeros(n_classes), np.float64)
-    model, moving = thresholded.model_at(problem, point)
-    d = rng.normal(size=len(model.quadratic.gradient))
-    direction = np.zeros_like(coef)
-    direction[moving] = d.reshape(direction[moving].shape)
-    step = model.intercept_step(d, n_classes)
+    model, slopes = model_at(problem, point), Slopes(point.at.gradient, point.at.intercept_gradient)
+    quadratic = model.quadratic(penalty, slopes)
+    d = rng.normal(size=len(quadratic.gradient))
+    direction, step = model.step(d, slopes)
+    np.testing.assert_array_equal(direction[model.moving].ravel(), d)
+    assert np.count_nonzero(direction) == len(d)
     product, sums = problem.rows.hessian_product(point.at.proba, weights, direction, step)
     growth = float(((point.at.gradient + 0.5 * product) * direction).sum())
     growth += float((point.at.intercept_gradient + 0.5 * sums) @ step)
-    constant = growth - float(model.quadratic.gradient @ d + 0.5 * d @ model.quadratic.H @ d)
-    gain = 0.5 * float(point.at.intercept_gradient[-len(model.offset) :] @ model.offset) if fit_intercept else 0.0
-    assert constant == pytest.approx(-gain, abs=1e-9 * abs(growth))
+    still = model.step(np.zeros_like(d), slopes)[1]  # what the intercepts gain by themselves
+    constant = growth - float(quadratic.gradient @ d + 0.5 * d @ quadratic.H @ d)
+    assert constant == pytest.approx(0.5 * float(point.at.intercept_gradient @ still), abs=1e-9 * abs(growth))
     if fit_intercept:
         np.testing.assert_allclose(point.at.intercept_gradient + sums, 0.0, atol=1e-8)
 
@@ -196,12 +199,98 @@ def test_a_step_promises_what_the_objective_does_nearby(penalty):
     ratios = []
     for size in (1e-2, 1e-3):
         point = Point.of(problem, (1.0 + size) * best.coef, best.intercept, np.float64)
-        step, left = thresholded.newton_step(problem, point, 1e-10)
+        step, left = newton_step(problem, point, model_at(problem, point), Aim.at(problem, point, 1e-10))
         assert left.is_little
         fall = point.objective(penalty) - step.from_point(problem, point, np.float64).objective(penalty)
         ratios.append(abs(fall / step.predicted_decrease - 1.0))
     assert ratios[0] < 0.05
     assert ratios[1] < 0.2 * ratios[0]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("layout", ["float64", "bytes", "csr"])
+def test_one_matrix_tells_all_pairs_without_coefficients(layout, n_classes):
+    X, codes, weights = table(n_classes)
+    problem = problem_of(LAYOUTS[layout](X), codes, weights, PENALTIES["l1"])
+    intercept = np.random.default_rng(1).normal(size=n_classes)
+    for offset in (None, np.random.default_rng(2).normal(size=(len(X), n_classes))):
+        own = replace(problem, offset=offset)
+        point = Point.of(own, np.zeros((n_classes, X.shape[1])), intercept, np.float64)
+        found, told = direct.edge_grams(own, point), own.rows.edge_grams(point.at.proba, weights)
+        np.testing.assert_allclose(found, told, rtol=1e-12, atol=1e-12 * np.abs(told).max())
+
+
+# ---- a Hessian that serves again -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_corrections_lead_to_the_minimum_of_the_points_own_model(penalty, n_classes):
+    """With the Hessian of another point: the step is the same, and so is what it promises."""
+    X, codes, weights = table(n_classes)
+    own = of_one_row(penalty) if n_classes == 2 else None
+    problem = problem_of(X, codes, weights, own or penalty)
+    best = solve(problem_of(X, codes, weights, penalty), tol=1e-9)
+    coef = best.coef - best.coef[0] if own else best.coef
+    near, far = (Point.of(problem, size * coef, best.intercept, np.float64) for size in (0.97, 0.8))
+    aim = Aim.at(problem, near, 1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whole_steps, "FORCING_RATIO", 0.0)
+        patch.setattr(whole_steps, "KEPT_FORCING_RATIO", 0.0)
+        patch.setattr(whole_steps, "MAX_CORRECTIONS", 60)
+        patch.setattr(whole_steps, "SLOW_RATIO", 2.0)
+        exact, _ = newton_step(problem, near, model_at(problem, near), aim)
+        corrected, left = corrected_step(problem, near, model_at(problem, far), aim)
+    assert not left.is_own
+    assert corrected.n_products > 2
+    np.testing.assert_allclose(corrected.coef, exact.coef, atol=1e-4 * np.abs(exact.coef).max())
+    np.testing.assert_allclose(corrected.intercept, exact.intercept, atol=1e-4 * np.abs(exact.coef).max())
+    assert corrected.predicted_decrease == pytest.approx(exact.predicted_decrease, rel=1e-6)
+    assert corrected.slope == pytest.approx(exact.slope, rel=1e-4)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("C", [0.1, 30.0])
+def test_fits_whose_hessians_serve_again_have_the_same_optimum(monkeypatch, penalty, n_classes, C):
+    """Each bound lies below the other's objective, fewer Hessians are summed, and as much is believed as proven."""
+    X, codes, weights = table(n_classes, n_samples=600)
+    problem = problem_of(X, codes, C * weights, penalty)
+    monkeypatch.setattr(thresholded, "goes_at_once", lambda problem: False)
+    found, counts = [], []
+    for dear in (np.inf, 0.0):
+        monkeypatch.setattr(whole_steps, "DEAR_PASSES", dear)
+        summed = []
+        monkeypatch.setattr(whole_steps, "model_at", lambda *at, n=summed: n.append(at) or model_at(*at))
+        found.append(solve(problem, tol=1e-8, method=few.FEW_COEFFICIENTS))
+        counts.append(len(summed))
+    own, kept = found
+    assert own.status == kept.status == "certified"
+    assert own.lower_bound <= kept.objective * (1.0 + 1e-12)
+    assert kept.lower_bound <= own.objective * (1.0 + 1e-12)
+    assert counts[1] < counts[0]
+    assert kept.n_iter <= 2 * own.n_iter
+
+
+def test_a_hessian_serves_near_where_it_was_summed_alone(monkeypatch):
+    monkeypatch.setattr(whole_steps, "DEAR_PASSES", 0.0)
+    X, codes, weights = table()
+    problem = problem_of(X, codes, weights, PENALTIES["l1"])
+    best = solve(problem, tol=1e-9)
+    hessians = Hessians(problem)
+    is_own = [
+        hessians.step(Point.of(problem, size * best.coef, best.intercept, np.float64), 1e-4)[1].is_own
+        for size in (0.9, 0.99, 0.5, 0.99)
+    ]
+    assert is_own == [True, False, True, False]
+    hessians.forget()
+    assert hessians.step(Point.of(problem, best.coef, best.intercept, np.float64), 1e-4)[1].is_own
+
+
+def test_only_hessians_that_cost_many_passes_are_kept():
+    narrow, wide = (problem_of(*table(5, 4_000, n_features=q), PENALTIES["l1"]) for q in (5, 200))
+    assert not Hessians(narrow).is_dear
+    assert Hessians(wide).is_dear
 
 
 # ---- the fits --------------------------------------------------------------------------------------------------------
@@ -307,7 +396,7 @@ def test_models_that_stay_unsolved_are_left_to_others(monkeypatch):
         v, gradient, _ = whole(f, w, 10.0)
         return v, gradient, 10.0
 
-    monkeypatch.setattr(thresholded, "minimise", rough)
+    monkeypatch.setattr(whole_steps, "minimise", rough)
     monkeypatch.setattr(thresholded, "goes_at_once", lambda problem: False)
     assert len(list(thresholded.iterates(problem, np.zeros((3, 9)), np.zeros(3), 1e-6))) == thresholded.MAX_UNSOLVED
     assert solve(problem, tol=1e-6).status == "certified"

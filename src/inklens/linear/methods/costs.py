@@ -33,6 +33,7 @@ FAR_VISIT, FAR_LANE = 4e-8, 2e-9  # more for a value, and a lane, where its row 
 NEAR_BYTES, FAR_BYTES = 2 << 20, 14 << 20  # of all rows, up to which they are, and from which none is
 CLASS_SWEEPS, CLASS_CALL, TURN_CALL = 20, 5e-5, 1e-3  # sweeps over a block, seconds of Python for each, of a turn
 GROUP_VISIT, GROUP_ENTRY = 2e-5, 1e-9  # seconds of a group's visit in Python, and of each gradient that it moves
+EXACT_ENTRY = 2e-9, 5e-9  # seconds of an entry of dense rows, and of sparse ones, in a pass in float64, beyond float32
 EXACT_ROW = 2.5e-8  # seconds of a row in a pass in float64, beyond one in float32
 FACTOR = 45e9  # of Cholesky factors in float32
 FACTOR_FLOAT64 = 15e9
@@ -45,6 +46,11 @@ def pass_seconds(problem: Problem) -> float:
     rate = SPARSE_PASS if problem.rows.is_sparse else DENSE_PASS
     work = 2.0 * problem.rows.cost(problem.n_classes)
     return CALL + work / rate + problem.rows.n_samples * lanes(problem.n_classes) / SOFTMAX / 4.0
+
+
+def exact_pass_seconds(problem: Problem) -> float:
+    """Return the seconds of one pass in float64, where memory is what takes time."""
+    return pass_seconds(problem) + EXACT_ENTRY[problem.rows.is_sparse] * problem.rows.n_nonzeros
 
 
 def product_seconds(problem: Problem) -> float:

@@ -23,6 +23,7 @@ from inklens.linear.problem.penalties import ElasticNet, Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, softmax_gap
 from inklens.linear.rows.at_once import smooth_rounds
+from inklens.linear.softmax import softmax
 
 PRODUCTS_OF_A_STEP = 14.0  # with the Hessian, by conjugate gradients, its preconditioner counted
 UNPENALISED_RATIO = 4.0  # times as many without a penalty, where nothing bounds how ill a Hessian is conditioned
@@ -139,7 +140,7 @@ def newton_step(problem: Problem, point: Point) -> Step:
     """Return the Newton step at a point."""
     columns, penalty = np.flatnonzero(problem.free), problem.penalty
     place = np.append(columns, problem.rows.n_features) if problem.fit_intercept else columns
-    grams = problem.rows.edge_grams(point.at.proba, problem.weights)
+    grams = edge_grams(problem, point)
     if len(place) < grams.shape[1]:
         grams = grams[:, place[:, None], place]
     l2 = np.zeros(len(place))
@@ -151,6 +152,18 @@ def newton_step(problem: Problem, point: Point) -> Step:
     direction[:-1, place] = V
     direction[-1] = -direction[:-1].sum(axis=0)
     return Step.along(direction, gradient, 1)
+
+
+def edge_grams(problem: Problem, point: Point) -> np.ndarray:
+    """Return each pair's Gram matrix at a point; without coefficients all rows agree, and one matrix tells them all."""
+    rows, n_pairs = problem.rows, problem.n_classes * (problem.n_classes - 1) // 2
+    proba = point.at.proba
+    if n_pairs == 1 or point.coef.any() or problem.offset is not None or proba.held is None:
+        return rows.edge_grams(proba, problem.weights)
+    own = softmax(point.intercept[None, :])[0]
+    first, second = pairs_of(problem.n_classes)
+    of_both = rows.edge_grams(np.ones((rows.n_samples, 2)), problem.weights)[0]
+    return np.asarray((own[first] * own[second])[:, None, None] * of_both)
 
 
 def reduced_hessian(grams: np.ndarray, n_classes: int, l2: np.ndarray) -> np.ndarray:
