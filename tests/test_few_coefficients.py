@@ -243,7 +243,8 @@ def test_corrections_lead_to_the_minimum_of_the_points_own_model(penalty, n_clas
         corrected, left = corrected_step(problem, near, model_at(problem, far), aim)
     assert not left.is_own
     assert corrected.n_products > 2
-    np.testing.assert_allclose(corrected.coef, exact.coef, atol=1e-4 * np.abs(exact.coef).max())
+    ours, true = (step.coef - step.coef.mean(axis=0) for step in (corrected, exact))  # thresholds leave a shift open
+    np.testing.assert_allclose(ours, true, atol=1e-4 * np.abs(true).max())
     np.testing.assert_allclose(corrected.intercept, exact.intercept, atol=1e-4 * np.abs(exact.coef).max())
     assert corrected.predicted_decrease == pytest.approx(exact.predicted_decrease, rel=1e-6)
     assert corrected.slope == pytest.approx(exact.slope, rel=1e-4)
