@@ -16,7 +16,7 @@ from mpmath import mp
 from inklens.linear.driver import solve
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates
+from inklens.linear.proofs import certificates, unpenalised
 from inklens.linear.proofs.certificates import certify, dual_bound
 from inklens.linear.proofs.dual import DualPoint
 from inklens.linear.rows.row_arrays import RowArray
@@ -374,12 +374,12 @@ def test_without_a_penalty_an_existing_optimum_is_never_passed(kind):
     for seed in SEEDS:
         found = case(seed, "none", kind)
         proba = found.problem.evaluate(*found.rounded, dtype=np.float64).proba
-        bound, exists = certificates.unpenalised_bound(found.problem, found.rounded[0], [proba])
+        bound, exists = unpenalised.bound(found.problem, found.rounded[0], [proba])
         existing += exists is True
         assert bound <= found.optimum
         assert found.solution.lower_bound <= found.optimum
         radius = 2.0 * float(np.abs(found.rounded[0]).sum())  # the optimum lies inside
-        around = certificates.norm_bounded(found.problem, proba, radius)
+        around = unpenalised.norm_bounded(found.problem, proba, radius)
         assert around <= found.optimum
         assert bound >= found.optimum * (1 - mpmath.mpf("1e-9"))
     assert existing == len(SEEDS)

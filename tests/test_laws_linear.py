@@ -15,7 +15,7 @@ from inklens.linear.methods.systems import build_metric
 from inklens.linear.path import fit_points
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates
+from inklens.linear.proofs import certificates, unpenalised
 from inklens.linear.proofs.dual import DualPoint, balance
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
@@ -240,10 +240,10 @@ def test_bounds_over_balls_belong_to_their_own_point():
     rng = np.random.default_rng(0)
     for _ in range(5):
         proba = rng.dirichlet(np.ones(3), size=60)
-        assert certificates.norm_bounded(problem, RowArray.of(proba), 1.01 * norm) <= optimum.fun
+        assert unpenalised.norm_bounded(problem, RowArray.of(proba), 1.01 * norm) <= optimum.fun
         near = model.softmax(X @ optimum.x[:15].reshape(3, 5).T + optimum.x[15:])
         tilted = 0.9 * near + 0.1 * proba
-        assert certificates.norm_bounded(problem, RowArray.of(tilted), 1.01 * norm) <= optimum.fun
+        assert unpenalised.norm_bounded(problem, RowArray.of(tilted), 1.01 * norm) <= optimum.fun
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -333,4 +333,4 @@ def test_no_probabilities_prove_an_optimum_where_classes_are_separable(fit_inter
     for sharpness in (0.0, 1.0, 3.0):
         for _ in range(5):
             z = sharpness * X + 0.3 * rng.normal(size=(120, 3))
-            assert certificates.existence(problem, softmax(z, axis=1)) is None
+            assert unpenalised.existence(problem, softmax(z, axis=1)) is None

@@ -17,7 +17,7 @@ from inklens.linear.driver import solve
 from inklens.linear.methods import direct, prox_newton, refining, thresholded
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates, recession
+from inklens.linear.proofs import certificates, recession, unpenalised
 from inklens.linear.rows.rows import Rows
 
 PENALTIES = {
@@ -139,7 +139,7 @@ def test_a_looser_tolerance_takes_no_more_rounds(job, name):
 # ---- no penalty ------------------------------------------------------------------------------------------------------
 
 
-def unpenalised(X, codes, **options):
+def without_penalty(X, codes, **options):
     codes = np.asarray(codes)
     problem = Problem(Rows.of(np.asarray(X, float)), codes, np.ones(len(codes)), codes.max() + 1, ElasticNet(0.0, 0.0))
     return problem, solve(problem, tol=1e-5, **options)
@@ -166,7 +166,7 @@ def touching_tables():
 @pytest.mark.parametrize("name", touching_tables())
 def test_classes_that_touch_have_no_optimum(name):
     X, codes = touching_tables()[name]
-    _, found = unpenalised(X, codes)
+    _, found = without_penalty(X, codes)
     assert (found.status, found.exists, found.separated) == ("stopped", False, False)
     assert "give a finite C" in found.remark(1e-5)
 
@@ -175,7 +175,7 @@ def test_classes_that_touch_have_no_optimum(name):
 def test_no_row_falls_behind_along_the_direction_that_was_found(name):
     """In rational arithmetic; these directions are whole multiples of a power of two."""
     X, codes = touching_tables()[name]
-    problem, _ = unpenalised(X, codes)
+    problem, _ = without_penalty(X, codes)
     found = recession.quasi_separation(problem)
     W, b = (
         [[Fraction(float(v)) for v in row] for row in np.atleast_2d(part)] for part in (found.coef, found.intercept)
@@ -194,7 +194,7 @@ def test_where_an_optimum_is_proven_no_direction_is(seed):
     """Two proofs that know nothing of each other: never both, and for most tables one."""
     _, problem = random_problem(seed, ElasticNet(0.0, 0.0))
     at = solve(problem, tol=1e-8, max_iter=100)
-    proof = certificates.existence(problem, np.asarray(problem.evaluate(at.coef, at.intercept, dtype=np.float64).proba))
+    proof = unpenalised.existence(problem, np.asarray(problem.evaluate(at.coef, at.intercept, dtype=np.float64).proba))
     found = recession.quasi_separation(problem)
     assert proof is None or found == recession.Overlap.OVERLAPS
     if isinstance(found, certificates.Separation):
@@ -203,7 +203,7 @@ def test_where_an_optimum_is_proven_no_direction_is(seed):
 
 def test_rows_without_weight_do_not_keep_classes_apart_or_together():
     X, codes = [[0.0], [1.0], [1.0], [2.0], [5.0]], [0, 0, 1, 1, 0]
-    problem, _ = unpenalised(X, codes)
+    problem, _ = without_penalty(X, codes)
     assert recession.quasi_separation(problem) == recession.Overlap.OVERLAPS
     weights = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
     lighter = Problem(problem.rows, problem.codes, weights, 2, problem.penalty)
@@ -213,7 +213,7 @@ def test_rows_without_weight_do_not_keep_classes_apart_or_together():
 def test_dummies_that_add_up_to_the_intercept_do_not_hide_an_optimum():
     rng = np.random.default_rng(3)
     X = np.column_stack([np.eye(3)[rng.integers(0, 3, 150)], rng.normal(size=150)])
-    _, found = unpenalised(X, rng.integers(0, 3, 150))
+    _, found = without_penalty(X, rng.integers(0, 3, 150))
     assert (found.status, found.exists) == ("certified", True)
 
 
@@ -222,12 +222,12 @@ def test_a_rare_class_has_its_optimum():
     X = rng.normal(size=(4000, 3))
     codes = (X[:, 0] + rng.gumbel(size=4000) > 1).astype(int)
     codes[:6] = 2
-    _, found = unpenalised(X, codes)
+    _, found = without_penalty(X, codes)
     assert (found.status, found.exists) == ("certified", True)
 
 
 def test_without_time_nothing_is_said_of_existence():
-    problem, _ = unpenalised([[0.0], [1.0], [1.0], [2.0]], [0, 0, 1, 1])
+    problem, _ = without_penalty([[0.0], [1.0], [1.0], [2.0]], [0, 0, 1, 1])
     assert recession.quasi_separation(problem, seconds=0.0) == recession.Overlap.UNKNOWN
 
 

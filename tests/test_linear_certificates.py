@@ -22,7 +22,7 @@ from inklens.linear.methods import newton
 from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates
+from inklens.linear.proofs import certificates, unpenalised
 from inklens.linear.proofs.dual import DualPoint
 from inklens.linear.rows.rows import Rows
 
@@ -202,7 +202,7 @@ def test_the_bound_of_a_point_whose_gradient_is_not_zero_lies_below_the_optimum(
     for evenness in (1e-8, 1e-5, 1e-3, 3e-3, 1e-2, 3e-2):
         even = proba ** (1.0 - evenness)
         even /= even.sum(axis=1, keepdims=True)
-        found[evenness] = certificates.existence(problem, even)
+        found[evenness] = unpenalised.existence(problem, even)
         assert found[evenness] is None or found[evenness] <= lowest
     assert found[1e-8] >= lowest * (1.0 - 1e-5)
     assert found[1e-3] is not None
@@ -222,10 +222,10 @@ def test_an_inverse_form_is_bounded_from_above_and_closely(smallest):
     Q, g = 0.5 * (Q + Q.T), rng.normal(size=5)
     exact = float(solved_exactly(Q, g))
     least = 0.9 * smallest
-    found = certificates.inverse_form(Q, g, least, 0.0)
+    found = unpenalised.inverse_form(Q, g, least, 0.0)
     assert exact <= found <= exact * (1.0 + 1e-6)
     error = 0.01 * smallest
-    wider = certificates.inverse_form(Q, g, least, error)
+    wider = unpenalised.inverse_form(Q, g, least, error)
     for sign in (1.0, -1.0):
         assert float(solved_exactly(Q + sign * error * np.eye(5), g)) <= wider
 
@@ -251,7 +251,7 @@ def test_existence_is_proven_where_columns_nearly_agree():
     best = solve(problem, tol=1e-8)
     at = problem.evaluate(best.coef, best.intercept, dtype=np.float64)
     even = np.asarray(at.proba) ** (1.0 - 1e-4)
-    found = certificates.existence(problem, even / even.sum(axis=1, keepdims=True))
+    found = unpenalised.existence(problem, even / even.sum(axis=1, keepdims=True))
     assert found is not None
     assert found <= best.objective
 
@@ -359,8 +359,8 @@ def test_the_proof_of_existence_ends_with_its_time():
     problem = Problem(Rows.of(rng.normal(size=(200, 3))), np.arange(200) % 3, np.ones(200), 3, ElasticNet(0.0, 0.0))
     found = solve(problem, tol=1e-8)
     proba = problem.evaluate(found.coef, found.intercept, dtype=np.float64).proba
-    assert certificates.unpenalised_bound(problem, found.coef, [proba])[1] is True
-    bound, exists = certificates.unpenalised_bound(problem, found.coef, [proba], seconds=0.0)
+    assert unpenalised.bound(problem, found.coef, [proba])[1] is True
+    bound, exists = unpenalised.bound(problem, found.coef, [proba], seconds=0.0)
     assert exists is None
     assert 0.0 < bound <= found.objective
 

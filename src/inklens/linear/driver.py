@@ -22,7 +22,7 @@ from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Demand, Method
 from inklens.linear.movable import Movable
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates, recession
+from inklens.linear.proofs import certificates, recession, unpenalised
 from inklens.linear.proofs.dual import DualPoint
 from inklens.linear.starts import Weights, begun
 
@@ -354,7 +354,7 @@ class _Run:
 
     def waits_for_existence(self) -> bool:
         """Tell whether a few rounds more may prove that an optimum exists; they are short by then."""
-        if self.problem.is_penalised or self.best.exists or not certificates.may_prove_existence(self.problem):
+        if self.problem.is_penalised or self.best.exists or not unpenalised.may_prove_existence(self.problem):
             return False
         self.n_waited += 1
         return self.n_waited <= EXISTENCE_ROUNDS
@@ -389,7 +389,7 @@ class _Run:
                 else [point.dual.proba(self.problem.rows, self.problem.offset), at.proba]
             )
             enough = (1.0 - self.tol) * best.objective
-            bound, exists = certificates.unpenalised_bound(
+            bound, exists = unpenalised.bound(
                 self.problem, point.coef, probas, self.seconds_left, enough=enough, looks_for_existence=self.looks()
             )
             # Without existence a bound is about coefficients around its own point, so that of another does not count.

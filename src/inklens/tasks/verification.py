@@ -6,7 +6,7 @@ import numpy as np
 
 from inklens.errors import DataError
 from inklens.linear.problem.problem import Problem
-from inklens.linear.proofs import certificates
+from inklens.linear.proofs import certificates, unpenalised
 from inklens.linear.proofs.dual import DualPoint
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
@@ -98,5 +98,5 @@ def _lower_bound(problem: Problem, X: np.ndarray, proba: np.ndarray, weights: We
     if dual is not None or problem.is_penalised:
         point = dual or DualPoint(*weights)  # of the coefficients themselves, where the file has no other
         return float(certificates.lower_bound(X, problem.codes, problem.weights, problem.penalty, point))
-    bound, _ = certificates.unpenalised_bound(problem, weights[0], [RowArray.of(proba)])
+    bound, _ = unpenalised.bound(problem, weights[0], [RowArray.of(proba)])
     return float(bound)

@@ -14,17 +14,14 @@ Shapes: proba (n_samples, n_classes), weights (n_samples,), coef and G (n_classe
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.special import entr
+from scipy import sparse
 
-from inklens.linear import arrays, deadline, memory
+from inklens.linear import arrays
 from inklens.linear.arrays import Array
-from inklens.linear.kernels.backend import SUMMED_AT_ONCE
 from inklens.linear.kernels.by_class import is_own_class, of_others, of_own_class
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
@@ -45,13 +42,9 @@ from inklens.linear.rows.rows import Evaluation, Rows
 from inklens.linear.softmax import log_softmax
 
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
-RADIUS_RATIO = 10.0  # of norms to the solution's: without a penalty the bound holds up to there
 COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
 SCALE_STEP = 2.0  # from one scale to the next: the bound is concave in it, and flat near the best
-MAX_EXISTENCE_COEFFICIENTS = 1500  # up to which existence of an unpenalised optimum is looked for
 LEAST_BLOCK = 256  # rows of X' R that are summed at a time
-MAX_WHOLE = 1e5  # of whole numbers whose sums of products stay far below 2^53
-MAX_EXISTENCE_WORK = 2e10  # multiply-adds of its matrix
 
 
 class Certificate(NamedTuple):
@@ -137,7 +130,7 @@ def dual_bound(
     """
     n_classes = proba.shape[1]
     known, largest = entropies(proba, codes, weights, [1.0])
-    relative, shift = _rounding(proba, largest, leak, n_added)
+    relative, shift = value_rounding(proba, largest, leak, n_added)
     total = float(weights.sum())
     widest = penalty.farthest(G, shift * magnitudes)
     gain, size = offset_gain(proba, codes, weights, offset)
@@ -173,7 +166,7 @@ def _best_scale(penalty: Penalty, G: np.ndarray, values: Callable[[Sequence[floa
     return best
 
 
-def _rounding(proba: RowArray, largest: float, leak: float, n_added: int | None = None) -> tuple[float, float]:
+def value_rounding(proba: RowArray, largest: float, leak: float, n_added: int | None = None) -> tuple[float, float]:
     """Return the error of sums over rows, relative to their terms, and that of G, relative to the terms' weights.
 
     `largest` is the largest residual of any row. A term of a sum that is made in blocks passes fewer additions than
@@ -189,7 +182,7 @@ def gradient_rounding(problem: Problem, proba: RowArray) -> np.ndarray:
     """Return what rounding may add to a G of dual points like this one, for each column, (n_features,)."""
     leak = balanced(proba, problem.codes, problem.weights)[1] if problem.fit_intercept else 0.0
     largest = entropies(proba, problem.codes, problem.weights, [])[1]
-    return np.asarray(_rounding(proba, largest, leak, problem.rows.n_added)[1] * problem.magnitudes)
+    return np.asarray(value_rounding(proba, largest, leak, problem.rows.n_added)[1] * problem.magnitudes)
 
 
 def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
@@ -292,7 +285,7 @@ def _by_blocks(residual: np.ndarray, X: np.ndarray | sparse.sparray | sparse.spm
     return G, step + len(starts)
 
 
-# ---- no penalty ------------------------------------------------------------------------------------------------------
+# ---- separation ------------------------------------------------------------------------------------------------------
 
 
 def separation(rows: Rows, codes: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> Separation | None:
@@ -326,166 +319,3 @@ def smallest(values: Array) -> Array:
 def least_sure(lead: Array, size: Array, *, slack: float) -> Array:
     """Return the smallest lead of some rows, less what rounding may have added."""
     return smallest(lead - slack * size[:, 0])
-
-
-def unpenalised_bound(
-    problem: Problem,
-    coef: np.ndarray,
-    probas: Sequence[RowArray],
-    seconds: float | None = None,
-    *,
-    enough: float = np.inf,
-    looks_for_existence: bool = True,
-) -> tuple[float, bool | None]:
-    """Return a lower bound on the unpenalised loss, and True if an optimum is proven to exist, else None.
-
-    The best of several dual points counts, the first that proves `enough` is the last. The proof of existence is given
-    up after so many seconds; without it the bound holds over all coefficients whose norm ||W||_1 is at most
-    RADIUS_RATIO times that of `coef`.
-    """
-    bounds: list[float | None] = []
-    if looks_for_existence and may_prove_existence(problem):
-        with suppress(deadline.OutOfTime), deadline.scope(seconds):
-            for proba in probas:
-                bounds.append(found := existence(problem, np.asarray(proba)))
-                if found is not None and found >= enough:
-                    break
-    proven = [bound for bound in bounds if bound is not None]
-    if proven:
-        return max(proven), True
-    radius = RADIUS_RATIO * float(np.abs(coef).sum())
-    return max(norm_bounded(problem, proba, radius) for proba in probas), None
-
-
-def norm_bounded(problem: Problem, proba: RowArray, radius: float) -> float:
-    """Return a proven lower bound on the unpenalised loss over all coefficients with ||W||_1 <= radius.
-
-    The Frank-Wolfe gap: sum_i c_i H(p_i) - radius max |G|.
-    """
-    proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
-    G = dual_gradient(problem, proba)
-    found, largest = entropies(proba, problem.codes, problem.weights, [1.0])
-    relative, shift = _rounding(proba, largest, leak, problem.rows.n_added)
-    widest = float((np.abs(G) + shift * problem.magnitudes)[:, problem.free].max(initial=0.0))
-    sure, total = float(found[0]), float(problem.weights.sum())
-    return max(0.0, sure - problem.n_classes * (shift * total + relative * sure) - radius * widest)
-
-
-def may_prove_existence(problem: Problem) -> bool:
-    """Tell whether the matrix of `existence` is affordable."""
-    size = (problem.n_classes - 1) * (int(problem.free.sum()) + problem.fit_intercept)
-    work = problem.rows.n_samples * size**2
-    n_bytes = 32 * problem.rows.n_samples * (problem.rows.n_features + problem.n_classes)
-    is_affordable = work <= MAX_EXISTENCE_WORK and n_bytes <= memory.limit()
-    return 0 < size <= MAX_EXISTENCE_COEFFICIENTS and is_affordable and problem.rows.holds(problem.n_classes)
-
-
-def existence(problem: Problem, proba: np.ndarray) -> float | None:
-    """Return a proven lower bound on the unpenalised loss if `proba` proves that an optimum exists, or None.
-
-    An optimum exists if some P with all entries positive has G(P) = 0: by Stiemke's theorem no direction then separates
-    the classes even partly (Albert and Anderson 1984). Let u_ik = c_i p_ik and d_ik = (e_yi - e_k) (x) (x_i, 1) of the
-    other classes k, so that G = sum u_ik d_ik, and Q = sum u_ik^2 d_ik d_ik'. Moving u_ik by -u_ik^2 d_ik' Q^-1 G gives
-    G = 0 exactly. As u_ik^2 d_ik d_ik' is a part of Q, no u_ik changes by a larger share than tau = (G' Q^-1 G)^(1/2),
-    in any coordinates; where that is below 1/2, all stay positive.
-
-    All of them divided by 1 + tau are less than they were, by a share of 2 tau at most, and the row's own class has
-    the rest. -p log p is concave: it falls by no larger share than p does, and for the own class by no more than that
-    gains.
-    """
-    n_classes = problem.n_classes
-    if not may_prove_existence(problem) or not (proba > 0.0).all():
-        return None
-    X = problem.rows.dense(np.flatnonzero(problem.free), dtype=np.float64)
-    if problem.fit_intercept:
-        X = np.column_stack([X, np.ones(len(X))])
-    X = X[:, _independent_columns(X)]
-    X /= np.exp2(np.ceil(np.log2(np.maximum(np.abs(X).max(axis=0), np.finfo(float).tiny))))
-    size = (n_classes - 1) * X.shape[1]
-    Q_blocks = np.zeros((n_classes - 1, X.shape[1], n_classes - 1, X.shape[1]))
-    G = np.zeros((n_classes - 1, X.shape[1]))
-    u = proba * problem.weights[:, None]
-    for own in range(n_classes):
-        rows = problem.codes == own
-        for k in range(n_classes):
-            if k == own:
-                continue
-            deadline.check()
-            spread = X[rows] * u[rows, k, None]
-            product, total = spread.T @ spread, _sums(spread)
-            for a, sign_a in ((own, 1.0), (k, -1.0)):
-                if a == n_classes - 1:  # the last class is determined by the others
-                    continue
-                G[a] += sign_a * total
-                for b, sign_b in ((own, 1.0), (k, -1.0)):
-                    if b < n_classes - 1:
-                        Q_blocks[a, :, b, :] += sign_a * sign_b * product
-    u[np.arange(len(u)), problem.codes] = 0.0
-    u[np.arange(len(u)), problem.codes] = u.sum(axis=1)
-    Q, sizes = Q_blocks.reshape(size, size), (np.abs(X).T @ u).T[:-1]  # of the terms of G
-    # Coordinates in which Q has about ones on its diagonal; powers of two, which round nothing.
-    unit = np.exp2(-np.round(0.5 * np.log2(np.maximum(np.diag(Q), np.finfo(float).tiny))))
-    Q = Q * unit * unit[:, None]
-    rounding = (gamma(len(X) * n_classes) + size**2 * np.finfo(float).eps) * float(np.trace(Q))
-    deadline.check()
-    least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
-    of_sums = gamma(SUMMED_AT_ONCE + len(X) // SUMMED_AT_ONCE + n_classes**2 + 5)
-    unsure = float(of_sums * np.linalg.norm(unit * sizes.ravel()))
-    if least <= 0.0:
-        return None
-    tau = np.sqrt(inverse_form(Q, unit * G.ravel(), least, 4.0 * rounding)) + unsure / np.sqrt(least)
-    if not tau < 0.5:
-        return None
-    sure = float(problem.weights @ entr(proba).sum(axis=1))
-    rest = of_others(proba, problem.codes)
-    change = float(problem.weights @ (entr(rest) + rest).sum(axis=1))
-    terms = sure + change + float(problem.weights.sum())
-    return float(max(0.0, sure - 2.0 * tau * change - gamma(len(X) + 8 * n_classes) * terms))
-
-
-def inverse_form(Q: np.ndarray, g: np.ndarray, least: float, error: float) -> float:
-    """Return a proven upper bound on g' Q^-1 g, where Q is known to `error` and has no eigenvalue below `least` > 0.
-
-    With any x, g' Q^-1 g = 2 g'x - x'Qx + r' Q^-1 r where r = g - Qx; the last is at most |r|^2 / least, and as small
-    as rounding where x is nearly Q^-1 g. So one small eigenvalue costs little where g has nothing along it.
-
-    >>> round(inverse_form(np.diag([1.0, 1e-6]), np.array([1.0, 0.0]), 1e-6, 0.0), 12)
-    1.0
-    """
-    try:
-        x = linalg.cho_solve(linalg.cho_factor(Q, check_finite=False), g, check_finite=False)
-    except linalg.LinAlgError:
-        return np.inf
-    product, length, of_terms = Q @ x, float(np.linalg.norm(x)), gamma(2 * len(g) + 8)
-    rounded = of_terms * (float(np.linalg.norm(g)) + float(np.trace(Q)) * length)
-    left = float(np.linalg.norm(g - product)) + rounded + error * length
-    value = float(2.0 * g @ x - x @ product) + (2.0 * rounded + error * length) * length + left**2 / least
-    return float((1.0 + of_terms) * max(0.0, value))
-
-
-def _sums(X: np.ndarray) -> np.ndarray:
-    """Return the sums of the columns, over some rows at a time: their rounding is that of much shorter sums."""
-    if not len(X):
-        return np.zeros(X.shape[1])
-    return np.asarray(np.add.reduceat(X, np.arange(0, len(X), SUMMED_AT_ONCE), axis=0).sum(axis=0))
-
-
-def _independent_columns(X: np.ndarray) -> np.ndarray:
-    """Return columns without those that are proven to be sums of others, (n_kept,).
-
-    Dummies of one table add up to the intercept, and G(P) = 0 on what is kept is G(P) = 0 on all. Only columns of whole
-    numbers are looked at, whose sums float64 does not round.
-    """
-    is_whole = (X == np.rint(X)).all(axis=0) & (np.abs(X).max(axis=0, initial=0.0) < MAX_WHOLE)
-    whole, others = np.flatnonzero(is_whole), np.flatnonzero(~is_whole)
-    if len(whole) < 2:
-        return np.arange(X.shape[1])
-    gram = X[:, whole].T @ X[:, whole]
-    _, triangle, order = linalg.qr(gram, pivoting=True)
-    diagonal = np.abs(np.diag(triangle))
-    rank = int((diagonal > 1e-10 * diagonal[0]).sum())
-    kept, left = np.sort(order[:rank]), order[rank:]
-    factors = np.rint(np.linalg.lstsq(gram[np.ix_(kept, kept)], gram[np.ix_(kept, left)], rcond=None)[0])
-    is_exact = np.abs(factors).sum(axis=0).max(initial=0.0) < MAX_WHOLE
-    is_exact = is_exact and bool((X[:, whole[kept]] @ factors == X[:, whole[left]]).all())
-    return np.sort(np.append(others, whole[kept])) if is_exact else np.arange(X.shape[1])
