@@ -25,6 +25,7 @@ from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
+from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Asked, Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
@@ -101,6 +102,8 @@ def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, t
 
 def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     dtype: npt.DTypeLike = np.float32
+    if not (coef.any() or intercept.any()):
+        intercept = log_odds(problem)
     small = None if coef.any() else on_some_rows(problem)
     factor = np.inf if small is None else 1.0
     if small is not None:
@@ -118,6 +121,8 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             dtype = np.float64
             point = Point.of(problem, point.coef, point.intercept, dtype)
         before = point.objective(problem.penalty)
+        if seed == 0 and violation == 0.0 and not point.coef.any():  # nothing wants to move
+            yield Iterate(point.coef, point.intercept, before, 0.0)
         if surrogate is not None and not _serves(surrogate, problem, penalty, point, factor, violation):
             surrogate = None  # its memory is wanted for the next
         if surrogate is None:
