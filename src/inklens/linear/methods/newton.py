@@ -43,6 +43,8 @@ STAGE_RATIO = 10.0  # by how much a larger penalty falls at most from one stage 
 LARGER_PENALTY_GAP = 1.0  # relative, that ends the stage of a larger penalty
 LARGER_PENALTY_START = 0.01  # the same of its dual ascent, an epoch of which costs less than a step
 MAX_FINAL_STEPS = 60  # without a penalty: where neither separation nor an optimum is found in these, nothing is
+STRAIGHT_ROWS = 10.0  # for each coefficient, from which no path comes first
+STRAIGHT_STEPS, STRAIGHT_GAP = 30, 0.01  # by which steps are to have come so close
 STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
@@ -233,6 +235,8 @@ def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accurac
     def is_close(residual: np.ndarray, size: float) -> bool:
         """The model is minimal up to `accuracy`, and so is the gap of the dual point that the step gives."""
         nonlocal lag
+        if not problem.is_penalised:  # any residual costs a bound everything
+            return False
         lag = float((residual[:, :-1] ** 2 / l2).sum())
         if near is not penalty:
             lag += 2.0 * near.conjugate(np.where(np.isinf(l2), residual[:, :-1], 0.0))
@@ -248,28 +252,75 @@ def _newton_step(problem: Problem, point: Point, metric: Preconditioner, accurac
 
 
 def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield points on an L2 path whose penalty falls to nothing, until separation is proven or an optimum found.
+    """Yield points until separation is proven or an optimum found; their loss is reported.
 
-    The unpenalised loss of the points is reported. On separable data the last point separates the classes.
+    Rows that are many seldom separate the classes: Newton's steps go straight to the optimum. Where rows are few, and
+    where these steps lead nowhere, an L2 path whose penalty falls to nothing comes before the last ones; on separable
+    data the last point separates the classes.
     """
+    if _are_many(problem):
+        for n_steps, iterate in enumerate(_unpenalised(problem, *_start(problem, coef, intercept), None, tol), 1):
+            yield iterate
+            if n_steps == STRAIGHT_STEPS and not iterate.gap <= STRAIGHT_GAP * iterate.objective:
+                break
     scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
     first = FIRST_L2 * float(scale.mean()) if scale.any() else 1.0
     preconditioning: Preconditioning | None = None
-    for l2 in [*(first * L2_RATIO ** np.arange(N_STAGES)), 0.0]:
+    for l2 in first * L2_RATIO ** np.arange(N_STAGES):
         stage = problem.under(ElasticNet(0.0, l2))
         preconditioning = preconditioning or Preconditioning(stage, REBUILD_SHARE)
-        points = _iterate(stage, coef, intercept, preconditioning, tol if l2 == 0.0 else 0.1)
-        for n_steps, (latest, iterate) in enumerate(points):
-            preconditioning = latest
-            coef, intercept = iterate.coef, iterate.intercept
+        for latest, iterate in _iterate(stage, coef, intercept, preconditioning, 0.1):
+            preconditioning, coef, intercept = latest, iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(coef)
-            is_low = loss < problem.weights.sum()  # separated rows can lose less than log 2 each
-            proof = certificates.separation(problem.rows, problem.codes, coef, intercept) if is_low else None
-            ends = l2 == 0.0 and (iterate.stationary or n_steps == MAX_FINAL_STEPS)
-            gap, dual = (iterate.gap, iterate.dual) if l2 == 0.0 else (np.inf, None)
-            yield Iterate(coef, intercept, loss, gap, dual, ends, proof)
-            if iterate.stationary or (l2 > 0.0 and iterate.gap <= STAGE_GAP * iterate.objective):
+            yield Iterate(coef, intercept, loss, separation=_separation(problem, coef, intercept, loss))
+            if iterate.stationary or iterate.gap <= STAGE_GAP * iterate.objective:
                 break
+    yield from _unpenalised(problem, coef, intercept, preconditioning, tol)
+
+
+def _unpenalised(
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
+) -> Iterator[Iterate]:
+    """Yield Newton's points without a penalty."""
+    stage = problem.under(ElasticNet(0.0, 0.0))
+    preconditioning = preconditioning or Preconditioning(stage, REBUILD_SHARE)
+    for n_steps, (_, iterate) in enumerate(_iterate(stage, coef, intercept, preconditioning, tol)):
+        proof = _separation(problem, iterate.coef, iterate.intercept, iterate.objective)
+        ends = iterate.stationary or n_steps == MAX_FINAL_STEPS
+        yield iterate._replace(stationary=ends, separation=proof)
+        if iterate.stationary:
+            break
+
+
+def _separation(
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, loss: float
+) -> certificates.Separation | None:
+    """Return the proof that coefficients separate the classes; separated rows can lose less than log 2 each."""
+    if loss >= problem.weights.sum():
+        return None
+    return certificates.separation(problem.rows, problem.codes, coef, intercept)
+
+
+def _are_many(problem: Problem) -> bool:
+    """Tell whether rows are many times as many as coefficients."""
+    size = (problem.n_classes - 1) * (int(problem.free.sum()) + problem.fit_intercept)
+    return problem.rows.n_samples >= STRAIGHT_ROWS * size
+
+
+def _start(problem: Problem, coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the start, or of a cold one the optimum of rows that stand for all, where these have one."""
+    if coef.any() or intercept.any():
+        return coef, intercept
+    intercept = log_odds(problem)
+    part = _representatives(problem) if problem.rows.holds(problem.n_classes) else None
+    if part is None or direct.is_at_once(problem):
+        return coef, intercept
+    for iterate in continuation(part, coef, np.zeros_like(intercept), SUBSAMPLE_GAP):
+        if iterate.separation is not None or iterate.stationary:
+            break
+        if iterate.gap <= SUBSAMPLE_GAP * iterate.objective:
+            return iterate.coef, iterate.intercept
+    return coef, intercept
 
 
 NEWTON = GeneratorMethod(newton, lambda problem: problem.penalty.is_smooth and problem.is_penalised)
