@@ -36,6 +36,18 @@ def test_a_worse_point_does_not_take_the_place_of_a_proven_one(monkeypatch):
     assert found.lower_bound <= found.objective <= good.objective * (1 + 1e-12)
 
 
+def test_what_is_believed_and_not_proven_gets_a_step_for_a_proof(monkeypatch):
+    """A method that claims to be done, each time a little nearer to the optimum than the proofs it offers can tell."""
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(80, 4)), np.arange(80) % 3
+    problem = Problem(Rows.of(X), codes, np.ones(80), 3, ElasticNet(1.0, 0.0))
+    best = driver.solve(problem, tol=1e-10)
+    points = [((1.0 + 1e-3 * 0.9**k) * best.coef, best.intercept) for k in range(40)]
+    found = solved_by(monkeypatch, problem, points, tol=1e-8)
+    assert found.status == "certified"
+    assert found.n_iter == driver.UNPROVEN_ROUNDS
+
+
 def test_without_a_penalty_a_bound_is_about_its_own_point(monkeypatch):
     """Separable rows: a bound among small coefficients is far above the loss of large ones."""
     problem = Problem(Rows.of(np.array([[0.0], [1.0]])), np.array([0, 1]), np.ones(2), 2, ElasticNet(0.0, 0.0))

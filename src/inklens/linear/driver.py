@@ -37,6 +37,7 @@ MIN_REFINED_SECONDS = 1.0
 REFINEMENTS = 3  # such steps in a row, each from the end of the one before, where the method stands still
 UNHELD_ROUNDS = 2  # times as many where rows are not held: a step with every row costs a multiple of a round there
 STILL_ROUNDS = 3  # in which neither objective (by the accuracy) nor believed gap fall: only a proof is missing
+UNPROVEN_ROUNDS = 3  # that believe what is not proven: rounding is in the way
 SLOW_ROUNDS, SLOW_SECONDS = 25, 5.0  # from which a fit says why
 SURE_LEAD = 10.0  # of every row's own score, in coefficients that separate the classes
 EXISTENCE_ROUNDS = 4  # beyond the gap that is asked for, until an unpenalised optimum is proven to exist
@@ -277,6 +278,7 @@ class _Run:
         self.next_refined = STILL_ROUNDS * (
             1 if is_held else UNHELD_ROUNDS
         )  # of these, before a step for a proof; twice as many before the next
+        self.n_unproven = 0  # rounds whose gap was believed to be small enough, and was not
         self.is_refined = False  # whether the best point has had such a step
         self.has_looked = False  # for what makes the problem hard
         self.n_looks = 0  # proofs of an unpenalised point so far
@@ -340,6 +342,8 @@ class _Run:
         is_believed = np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)
         if is_believed or point.stationary or is_still:
             self.prove()
+            self.n_unproven += is_believed and best.gap > self.tol
+            is_still = is_still or self.n_unproven == UNPROVEN_ROUNDS
             if best.gap > self.tol and (point.stationary or is_still):
                 self.refine(moves=True)
                 self.n_still, self.next_refined = 0, 2 * self.next_refined
