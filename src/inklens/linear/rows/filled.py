@@ -3,7 +3,7 @@
 import numpy as np
 
 from inklens.linear.kernels.storage import of_columns
-from inklens.linear.rows.layouts import StreamedBlock, make_block, sparse_storage
+from inklens.linear.rows.layouts import StreamedBlock, dense_storage, make_block, sparse_storage
 from inklens.linear.rows.rows import AnyBlock, Rows
 
 NARROW_SHARE = 0.5  # of the columns, up to which rows of some are worth a copy
@@ -27,6 +27,12 @@ def narrowed(rows: Rows, wanted: np.ndarray) -> tuple[np.ndarray, Rows] | None:
     parts = (of_columns(block.exact, columns).matrix for block in rows.blocks)
     blocks: list[AnyBlock] = [make_block(sparse_storage(part)) for part in parts]
     return columns, Rows(blocks, rows.scale, rows.n_threads)
+
+
+def few_columns(rows: Rows, columns: np.ndarray) -> Rows:
+    """Return a dense copy of some columns (ascending), in float64."""
+    values = rows.dense(columns, dtype=np.float64)
+    return Rows([make_block(dense_storage(values), rows.n_threads)], n_threads=rows.n_threads)
 
 
 def are_narrowable(rows: Rows) -> bool:
