@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from inklens import SoftmaxRegression
 from inklens.linear.kernels.library import active
-from inklens.linear.methods import prox_newton
+from inklens.linear.methods import matrices
 
 compiled = pytest.mark.skipif(active() == "numpy", reason="counts are those of the compiled kernels")
 
@@ -52,7 +52,7 @@ def test_l2_on_text():
 
 def test_no_coefficient_loses_its_curvature_to_sampling(monkeypatch):
     """A pixel inked in one row has no curvature left where that row was not drawn: its coefficient would run away."""
-    build, seen = prox_newton._surrogate, []
+    build, seen = matrices.Matrices.made, []
 
     def watched(*arguments):
         surrogate = build(*arguments)
@@ -63,7 +63,7 @@ def test_no_coefficient_loses_its_curvature_to_sampling(monkeypatch):
             seen.append((np.diag(model.hessian)[moving] / exact).min(initial=np.inf))
         return surrogate
 
-    monkeypatch.setattr(prox_newton, "_surrogate", watched)
+    monkeypatch.setattr(matrices.Matrices, "made", watched)
     with pytest.warns(ConvergenceWarning):
         SoftmaxRegression(C=0.3, l1_ratio=1.0, max_iter=6, n_jobs=1).fit(*standardised(2000))
     assert len(seen) >= 2

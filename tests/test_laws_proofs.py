@@ -14,7 +14,7 @@ from inklens.errors import ParameterError
 from inklens.linear import memory
 from inklens.linear.difficulties import difficulty
 from inklens.linear.driver import solve
-from inklens.linear.methods import direct, prox_newton, refining, thresholded
+from inklens.linear.methods import direct, refining, thresholded, working_sets
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, recession, unpenalised
@@ -236,9 +236,9 @@ def test_without_time_nothing_is_said_of_existence():
 
 def test_a_hessian_has_its_share_of_the_memory():
     _, problem = tall(PENALTIES["l1"])
-    plenty = prox_newton.max_pairs(problem)
+    plenty = working_sets.max_pairs(problem)
     with memory.scope(1 << 26):
-        n_pairs = prox_newton.max_pairs(problem)
+        n_pairs = working_sets.max_pairs(problem)
         assert 4 * (n_pairs + problem.n_classes) ** 2 <= 0.5 * (1 << 26)
         assert n_pairs < plenty
     assert solve(problem, tol=1e-6, memory_limit=1 << 26).status == "certified"

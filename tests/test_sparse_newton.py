@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
 from inklens.linear.kernels import library as kernels
-from inklens.linear.methods import faces, prox_newton, subproblem
+from inklens.linear.methods import faces, prox_newton, subproblem, working_sets
 from inklens.linear.methods.points import Point
 from inklens.linear.methods.quadratic import Quadratic, Surrogate
 from inklens.linear.methods.subproblem import Pairs
@@ -327,7 +327,7 @@ def test_a_working_set_that_has_no_room_takes_turns_and_reaches_the_optimum(name
     optimum = solve(problem, tol=1e-6)
     n_used = np.count_nonzero(optimum.coef)
     room = max(problem.n_classes, n_used // 2)
-    monkeypatch.setattr(prox_newton, "max_pairs", lambda problem: room)
+    monkeypatch.setattr(working_sets, "max_pairs", lambda problem: room)
     monkeypatch.setattr(solvers, "choose", lambda problem: prox_newton.PROXIMAL_NEWTON)
     sizes, build = [], subproblem.newton_model
 
@@ -362,12 +362,12 @@ def test_without_room_the_largest_violations_come_first_and_all_classes_of_a_fea
     problem = random_problem(5, "plain", PENALTIES["l1"])
     rng = np.random.default_rng(0)
     coef = rng.normal(size=(problem.n_classes, problem.rows.n_features)) * problem.free
-    monkeypatch.setattr(prox_newton, "max_pairs", lambda problem: 2 * problem.n_classes)
+    monkeypatch.setattr(working_sets, "max_pairs", lambda problem: 2 * problem.n_classes)
     for penalty in (PENALTIES["l1"], PENALTIES["group"]):
         point = Point.of(problem, coef, np.zeros(problem.n_classes), np.float64)
         violations = penalty.kkt_violations(coef, -point.at.gradient)
         assert violations.max() == penalty.kkt_violation(coef, -point.at.gradient)
-        pairs, is_partial = prox_newton._working_set(problem, penalty, point, violations.max())
+        pairs, is_partial = working_sets.working_set(problem, penalty, point, violations.max())
         inside = np.zeros(coef.shape, dtype=bool)
         inside[pairs] = True
         assert is_partial

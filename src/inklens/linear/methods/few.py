@@ -14,8 +14,9 @@ from inklens.linear.methods import costs, direct, sampling, thresholded
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.interior import PROXIMAL_THEN_INTERIOR
 from inklens.linear.methods.iterate import Iterate
+from inklens.linear.methods.matrices import matrix_seconds
 from inklens.linear.methods.method import GeneratorMethod
-from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON, matrix_seconds, proximal_newton
+from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON, proximal_newton
 from inklens.linear.problem.penalties import of_one_row
 from inklens.linear.problem.problem import Problem
 

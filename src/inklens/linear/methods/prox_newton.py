@@ -17,35 +17,26 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inklens.linear import deadline, memory
-from inklens.linear.methods import accuracy, costs, sampling, subproblem
+from inklens.linear import deadline
+from inklens.linear.methods import accuracy, sampling
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
-from inklens.linear.methods.grams import Grams
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
+from inklens.linear.methods.matrices import Matrices, Round, matrix_seconds
 from inklens.linear.methods.method import GeneratorMethod, accuracy_of
 from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Asked, Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
 from inklens.linear.methods.subproblem import Pairs
+from inklens.linear.methods.working_sets import working_set
 from inklens.linear.problem.penalties import Penalty, of_one_row
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised
-from inklens.linear.rows.row_arrays import RowArray
 
 # The penalty on the way down to the one that is asked for.
 START_RATIO = 16.0  # thresholds: where the largest gradient starts; 8 takes two rounds more on 60,000 digits, 25 three
-
-# The working set.
-NEAR_RATIO = 0.9  # a zero joins the working set where its gradient exceeds this share of the threshold
-GROWTH_RATIO = 2.0  # the working set is at most this many times the non-zeros, while far
-MIN_PAIRS = 300  # of a working set, while far
-PAIRS_PER_RANK = 10  # of a working set, or GROWTH_RATIO: rows give the Hessian a rank of (n_classes - 1) each at most
-MAX_HESSIAN_BYTES = 320 << 20  # of the model's Hessian in float32: 9,158 pairs, all of 784 pixels in ten classes
-HESSIAN_SHARE = 0.5  # of the memory that a fit may take
-USED_SHARE = 0.5  # of the room, up to which non-zeros are all in: more would leave none to zeros that violate more
 
 # How well the model is solved, beside `accuracy.py`.
 EXACT_RATIO = 0.01  # of a solution's KKT violation to the point's, where the model is summed over all rows
@@ -62,9 +53,7 @@ MAX_CORRECTIONS = 8  # of a step that may prove what is asked for
 TARGET_SHARE = 0.5  # of the gap that is asked for: where corrections of a step that may prove it end
 SLOW_RATIO = 0.8  # two corrections that leave this share of the KKT violation are the last
 
-# Reuse, damping and length of steps.
-KEPT_VIOLATION = 0.35  # a model whose step left this share of the KKT violation serves for another
-SPARED_ROUNDS = 2.0  # by a model that is made anew
+# Damping and length of steps.
 DAMPING_RATIO = 4.0  # of the damping after a step that had to be shortened; its inverse after a good one
 LEAST_DAMPING = 0.01  # in units of the model's own curvature
 ACCEPTED_RATIO = 0.5  # of the decrease to the predicted one, from which a step was good
@@ -74,8 +63,6 @@ LENGTHENED_RATIO = (
 MAX_LENGTH = 8.0  # times the step's own
 MAX_MOVE = 1e4  # times the largest coefficient: a step moves nothing by more
 SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
-
-MATRIX_SWEEPS = 60  # over a matrix, in a round
 
 # A start on some rows, where there are very many.
 SUBSAMPLE_ROWS = 20_000
@@ -109,9 +96,9 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     if small is not None:
         coef, intercept = end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    stalled, damping, surrogate, progress = 0, 0.0, None, Progress(MAX_LOST_ROUNDS)
+    stalled, damping, progress = 0, 0.0, Progress(MAX_LOST_ROUNDS)
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), problem.facts.is_raw
-    solvers, grams = _solvers(problem), Grams.of(problem)
+    solvers, matrices = _solvers(problem), Matrices(problem)
     for seed in count():
         deadline.check()
         factor = _continuation(problem.penalty, point, factor, is_raw=is_raw)
@@ -123,23 +110,19 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
         before = point.objective(problem.penalty)
         if seed == 0 and violation == 0.0 and not point.coef.any():  # nothing wants to move
             yield Iterate(point.coef, point.intercept, before, 0.0)
-        if surrogate is not None and not _serves(surrogate, problem, penalty, point, factor, violation):
-            surrogate = None  # its memory is wanted for the next
+        at = Round(point, penalty, factor, violation, damping)
+        surrogate, step = matrices.serving(at), None
         if surrogate is None:
-            pairs, is_partial = _working_set(problem, penalty, point, violation)
-            n_face = 0 if factor > 1.0 else int(np.count_nonzero(point.coef))
-            of_matrix = np.inf if is_partial else matrix_seconds(problem, len(pairs.features), n_face)
-            solver = _cheapest(solvers, pairs, of_matrix, is_far=factor > 1.0)
-        step = None
-        if surrogate is None and solver is not None:
-            asked = Asked(violation, accuracy_of(tol), damping, factor > 1.0, of_matrix)
-            step = solver.step(penalty, point, asked)
+            working = working_set(problem, penalty, point, violation)
+            n_face = 0 if at.is_far else int(np.count_nonzero(point.coef))
+            of_matrix = matrix_seconds(problem, len(working.pairs.features), n_face)
+            of_matrix = np.inf if working.is_partial else of_matrix
+            solver = _cheapest(solvers, working.pairs, of_matrix, is_far=at.is_far)
+            if solver is not None:
+                asked = Asked(violation, accuracy_of(tol), damping, at.is_far, of_matrix)
+                step = solver.step(penalty, point, asked)
         if step is None or (damping == 0.0 and not step.predicted_decrease > 0.0):  # the same would be found again
-            if surrogate is None:
-                surrogate = _surrogate(
-                    problem, penalty, point, factor, pairs, is_partial, violation, seed, damping, grams
-                )
-            surrogate = surrogate._replace(kkt_violation=violation)
+            surrogate = matrices.made(at, working, seed) if surrogate is None else surrogate
             step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
         whole = step.from_point(problem, point, dtype)
         bound, dual = -np.inf, DualPoint(point.coef, point.intercept, step.coef, step.intercept)
@@ -148,7 +131,8 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         if length < 1.0:
-            damping, surrogate = max(DAMPING_RATIO * damping, LEAST_DAMPING), None
+            damping = max(DAMPING_RATIO * damping, LEAST_DAMPING)
+            matrices.forget()
         else:
             damping = _relaxed(damping, step, start.objective(penalty) - point.objective(penalty), before)
             if factor > 1.0:
@@ -254,33 +238,7 @@ def _cheapest(solvers: list[Solver], pairs: Pairs, of_matrix: float, *, is_far: 
     return solvers[number] if least < of_matrix else None
 
 
-def matrix_seconds(problem: Problem, n_pairs: int, n_face: int) -> float:
-    """Return about how long a matrix over `n_pairs` coefficients takes to sum, sweep over and factor on a face."""
-    return sampling.hessian_seconds(problem, n_pairs) + costs.sweep_seconds(n_pairs, MATRIX_SWEEPS, n_face)
-
-
-# ---- the model -------------------------------------------------------------------------------------------------------
-
-
-def _serves(
-    surrogate: Surrogate, problem: Problem, penalty: Penalty, point: Point, factor: float, violation: float
-) -> bool:
-    """Tell whether the last step with a surrogate did well, and nothing outside the working set wants to move.
-
-    Steps of an old model leave a share of the violation, those of a new one its square: one that costs no more than
-    SPARED_ROUNDS is made anew.
-    """
-    if surrogate.is_damped or factor != surrogate.factor:
-        return False
-    if surrogate.seconds <= SPARED_ROUNDS * costs.round_seconds(problem):
-        return False
-    if not 0.0 < violation <= KEPT_VIOLATION * surrogate.kkt_violation:
-        return False
-    if surrogate.is_partial:  # the violation is that of all coefficients, and they take turns
-        return False
-    ratio = np.where(penalty.support(point.coef), 0.0, penalty.threshold_ratio(-point.at.gradient))
-    ratio[surrogate.pairs] = 0.0
-    return float(ratio.max(initial=0.0)) <= 1.0
+# ---- steps by a matrix over the working set --------------------------------------------------------------------------
 
 
 def _n_corrections(surrogate: Surrogate) -> int:
@@ -288,112 +246,6 @@ def _n_corrections(surrogate: Surrogate) -> int:
     if surrogate.curvature is None or surrogate.factor > 1.0 or surrogate.kkt_violation >= CORRECTED_VIOLATION:
         return 0
     return 1 if surrogate.is_damped else MAX_CORRECTIONS
-
-
-def _surrogate(
-    problem: Problem,
-    penalty: Penalty,
-    point: Point,
-    factor: float,
-    pairs: Pairs,
-    is_partial: bool,
-    violation: float,
-    seed: int,
-    damping: float,
-    grams: Grams | None,
-) -> Surrogate:
-    if grams is not None and grams.seconds(pairs.features) > sampling.hessian_seconds(problem, len(pairs.classes)):
-        grams = None
-    threshold = sampling.sampling_threshold(problem, point.at.proba, len(pairs.classes), violation, is_far=factor > 1.0)
-    threshold = 0.0 if grams is not None else threshold
-    model = subproblem.newton_model(
-        problem.rows,
-        point.at.proba,
-        problem.weights,
-        pairs,
-        fit_intercept=problem.fit_intercept,
-        sampling_threshold=threshold,
-        seed=seed,
-        intercept_damping=damping,
-        grams=grams,
-    )
-    curvature = restore_diagonal(problem, point, model) if threshold > 0.0 else None
-    model.hessian.ravel()[:: len(model.diagonal) + 1] += (damping * model.diagonal).astype(np.float32)
-    sum_up = sampling.hessian_seconds(problem, len(pairs.classes)) if grams is None else grams.seconds(pairs.features)
-    seconds = sum_up + costs.factor_seconds(len(pairs.classes), 1)
-    return Surrogate(pairs, model, factor, violation, damping > 0.0, curvature, is_partial, seconds)
-
-
-def restore_diagonal(problem: Problem, point: Point, model: subproblem.Model) -> np.ndarray:
-    """Raise the diagonal to what it is without sampling: a rare pixel whose rows were dropped must not run away.
-
-    Returns the true diagonal over all coefficients.
-    """
-    curvature = RowArray.combine(sampling.spread, point.at.proba, problem.weights)
-    exact = problem.rows.transpose_product(curvature, squared=True)
-    moving = ~model.is_intercept
-    lost = exact[model.pairs.classes[moving], model.pairs.features[moving]] - model.diagonal[moving]
-    model.hessian.ravel()[:: len(moving) + 1][moving] += np.maximum(lost, 0.0).astype(np.float32)
-    return exact
-
-
-def _working_set(problem: Problem, penalty: Penalty, point: Point, violation: float) -> tuple[Pairs, bool]:
-    """Return the non-zeros and the zeros with the largest gradients, by class; and whether non-zeros are missing.
-
-    No more than the Hessian has room for: then those that violate their conditions most, the rest held for this round.
-    As the largest violation always has room, every coefficient has its turn for as long as it wants one.
-    """
-    ratio = np.where(penalty.support(point.coef), np.inf, penalty.threshold_ratio(-point.at.gradient))
-    ratio[:, ~problem.free] = 0.0
-    least = NEAR_RATIO
-    if violation > 1.0:
-        limit = max(MIN_PAIRS, int(GROWTH_RATIO * np.count_nonzero(point.coef)))
-        if np.count_nonzero(ratio > least) > limit:
-            least = np.partition(ratio.ravel(), -limit)[-limit]
-    chosen = ratio >= least
-    room = min(max_pairs(problem), _pairs_worth_it(problem, int(np.count_nonzero(point.coef))))
-    if np.count_nonzero(chosen) <= room:
-        return Pairs(*np.nonzero(chosen)), False
-    is_used = np.isinf(ratio)
-    rank = np.where(chosen, np.where(is_used, 0.0, ratio - 1.0), -np.inf)
-    if np.count_nonzero(is_used) > USED_SHARE * room:
-        rank[is_used] = penalty.kkt_violations(point.coef, -point.at.gradient)[is_used]
-    else:
-        rank[is_used] = np.inf
-    some = _largest(rank, room, penalty.is_grouped)
-    return Pairs(*np.nonzero(some)), bool((is_used & ~some).any())
-
-
-def _pairs_worth_it(problem: Problem, n_nonzeros: int) -> int:
-    """Return how many coefficients few rows can tell apart, with room to spare: of 200,000 columns many look alike."""
-    rank = problem.rows.shape[0] * (problem.n_classes - 1)
-    return max(MIN_PAIRS, PAIRS_PER_RANK * rank, int(GROWTH_RATIO * n_nonzeros))
-
-
-def _largest(rank: np.ndarray, room: int, is_grouped: bool) -> np.ndarray:
-    """Return which entries of rank (n_classes, n_features) are the `room` largest; for groups, whole columns."""
-    n_classes = len(rank)
-    by = rank.max(axis=0) if is_grouped else rank.ravel()
-    n_kept = max(1, room // n_classes) if is_grouped else room
-    some = np.zeros(len(by), dtype=bool)
-    some[np.argpartition(by, -n_kept)[-n_kept:]] = True
-    return np.broadcast_to(some, rank.shape) if is_grouped else some.reshape(rank.shape)
-
-
-def max_pairs(problem: Problem) -> int:
-    """Return how many coefficients a Hessian of MAX_HESSIAN_BYTES has room for, beside the intercepts.
-
-    >>> from inklens.linear.rows.rows import Rows
-    >>> from inklens.linear.problem.penalties import penalty_of
-    >>> max_pairs(Problem(Rows.of(np.eye(2)), np.array([0, 1]), np.ones(2), 2, penalty_of(1.0)))
-    9156
-    """
-    n_bytes = memory.share(HESSIAN_SHARE, MAX_HESSIAN_BYTES)
-    n_pairs = int((n_bytes / np.dtype(np.float32).itemsize) ** 0.5)
-    return max(1, n_pairs - problem.n_classes * problem.fit_intercept)
-
-
-# ---- its solution ----------------------------------------------------------------------------------------------------
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below

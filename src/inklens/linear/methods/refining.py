@@ -10,10 +10,10 @@ import numpy as np
 from inklens.linear import memory
 from inklens.linear.methods import accuracy, direct, subproblem
 from inklens.linear.methods.points import Point, Step
-from inklens.linear.methods.prox_newton import max_pairs
 from inklens.linear.methods.quadratic import Quadratic, Surrogate
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.methods.systems import conjugate_gradient, metric_at, times_hessian
+from inklens.linear.methods.working_sets import max_pairs
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
 from inklens.linear.proofs.dual import DualPoint
