@@ -48,7 +48,7 @@ def opened(client: "Client", address: str, keeper: str) -> Line:
     through = ThroughDask(client, address, keeper)
     if HAS_SOCKETS and cluster.is_on_loopback(address):
         with suppress(OSError, RuntimeError, KeyError):  # without a keeper, a question will tell
-            return OnThisComputer(str(through.call("listen").result(OPEN_SECONDS)))
+            return OnThisComputer(str(through.ask("listen").result(OPEN_SECONDS)))
     return through
 
 
@@ -64,9 +64,9 @@ class ThroughDask:
 
     def send(self, question: wire.Letter[object], share: object) -> Waited:
         """Send a question."""
-        return self.call("answer", question.packed, wire.packed(share))
+        return self.ask("answer", question.packed, wire.packed(share))
 
-    def call(self, method: str, *arguments: object) -> Waited:
+    def ask(self, method: str, *arguments: object) -> Waited:
         """Call any method of the keeper."""
         answer: Future[object] = Future()
         self.client.loop.add_callback(self._begin, method, arguments, answer)

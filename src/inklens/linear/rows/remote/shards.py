@@ -286,7 +286,7 @@ class Shards:
         """Tell whether a worker answers at all, though it computes."""
         seconds = PING_SECONDS * PATIENCE ** max(self._n_losses[number] for number in mine)
         try:
-            asked = lines.ThroughDask(self._direct, address, self._places[address].keeper.key).call("ping")
+            asked = lines.ThroughDask(self._direct, address, self._places[address].keeper.key).ask("ping")
             return bool(asked.result(timeout=seconds))
         except LOST:
             return False
