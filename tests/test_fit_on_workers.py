@@ -6,7 +6,9 @@ Rows of the robustness table: X2, X10.
 import json
 import os
 import signal
-from contextlib import nullcontext
+import subprocess
+import sys
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +194,73 @@ def test_the_command_survives_a_worker_that_is_killed(moment, client, tmp_path, 
     assert json.loads(out)["cluster"]["workers_lost"] == 1
     expected = far(client, tol=1e-4).reader.coef
     np.testing.assert_array_equal(DigitReader.load(tmp_path / "m.inklens").coef, expected)
+
+
+TALKATIVE = """
+import sys
+from inklens.cli import output
+from inklens.cli.main import main
+
+output.LOG_SECONDS = 0.0
+main(sys.argv[1:])
+"""
+
+
+@contextmanager
+def fitting(*words):
+    """A command in a terminal of its own, which says at every point how it gets on; ended when it has done so once."""
+    command = [sys.executable, "-c", TALKATIVE, "fit", "--dask", "local:2", *OPTIONS, *map(str, words)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            said = next((line for line in process.stderr if "rounds" in line), "")
+            assert all(word in said for word in ("passes", "rows/s", "objective", "bound", "MB"))
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def workers_of(process):
+    """The processes that have most memory, of those that the command has started."""
+    psutil = pytest.importorskip("psutil")
+    below = [child for child in psutil.Process(process.pid).children(recursive=True) if not child.children()]
+    return sorted(below, key=lambda child: child.memory_info().rss)[-2:]
+
+
+@pytest.mark.slow  # two clusters of processes start
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+def test_a_worker_that_is_killed_from_outside_changes_no_bit(client, tmp_path):
+    """By the system that runs out of memory, say, in the middle of the fit of a command that nobody watches."""
+    out = tmp_path / "m.inklens"
+    with fitting("--tol", "1e-9", "--json", "-o", out) as process:
+        workers_of(process)[0].kill()
+        found, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+    assert json.loads(found)["cluster"]["workers_lost"] == 1
+    assert "1 workers lost" in err or "1 worker lost" in err
+    assert "Traceback" not in err
+    np.testing.assert_array_equal(DigitReader.load(out).coef, far(client, tol=1e-9).reader.coef)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.inklens"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+def test_ctrl_c_keeps_the_best_point_and_leaves_no_worker_behind(client, tmp_path):
+    """A terminal sends it to all processes of the command."""
+    psutil = pytest.importorskip("psutil")
+    out = tmp_path / "m.inklens"
+    with fitting("--tol", "1e-9", "-o", out) as process:
+        there = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == 130, err
+    assert "--resume goes on from" in err
+    assert "Traceback" not in err
+    assert psutil.wait_procs(there, timeout=60)[1] == []
+    assert verify(DigitReader.load(out)).holds
+    agree(far(client, out=out, resume=True, tol=1e-6), fit(**SMALL))
 
 
 @pytest.mark.slow

@@ -282,6 +282,16 @@ def require_encryption(address: str, *, insecure: bool) -> None:
     )
 
 
+def is_on_loopback(address: str) -> bool:
+    """Tell whether a worker or scheduler is reached without leaving this computer.
+
+    >>> is_on_loopback("tcp://127.0.0.1:8786"), is_on_loopback("tls://10.0.0.5:8786"), is_on_loopback("inproc://a/1/2")
+    (True, False, False)
+    """
+    parts = urlsplit(address)
+    return parts.scheme != "inproc" and _is_loopback(parts.hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
     """Tell whether every address of a host is this computer's loopback interface."""
     try:

@@ -138,6 +138,8 @@ def of_columns(storage: Storage, columns: np.ndarray) -> Storage:
 
 def select(storage: Storage, rows: np.ndarray | None, columns: np.ndarray | None, dtype: npt.DTypeLike) -> Array:
     """Return some columns of some rows as a dense array, where the rows are."""
+    if rows is not None and storage.indices is not None:  # before SciPy widens the column numbers of all rows
+        storage, rows = take(storage, rows), None
     matrix = storage.matrix
     matrix = matrix if rows is None else arrays.take(matrix, rows, 0)
     matrix = arrays.cast(matrix if columns is None else arrays.take(matrix, columns, 1), dtype)

@@ -8,16 +8,17 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from inklens import cluster
 from inklens.errors import ClusterError, DataError, InklensError, require
 from inklens.linear import deadline
-from inklens.linear.rows.remote import keeper, tree
-from inklens.linear.rows.remote.keeper import Answer, Keeper, Message
+from inklens.linear.rows.remote import keeper, lines, tree, wire
+from inklens.linear.rows.remote.keeper import Answer, Keeper, Question, Share
 from inklens.linear.rows.remote.recipes import Known, Operation
 from inklens.linear.rows.remote.sources import Plan, plan
 from inklens.linear.rows.row_arrays import Joins, Tree
@@ -25,8 +26,6 @@ from inklens.quiet import quiet
 
 if TYPE_CHECKING:
     from distributed import Client, Future
-
-Call: TypeAlias = Any  # an actor's answer to be; distributed has no types
 
 LEAST_DEADLINE = 5.0  # seconds
 DEADLINE_RATIO = 8.0  # of a call's deadline to the slowest answer of its kind, row for row
@@ -50,6 +49,7 @@ GIVEN_UP = (
     "KeeperLostError",
     "UnboundLocalError",
 )
+THERE = ("finished", "pending")  # what Dask says of an actor's task while it is there
 LOST = (OSError, RuntimeError, KeyError, TimeoutError)  # what a call raises whose worker, or keeper, is not there
 
 
@@ -67,10 +67,16 @@ class Traffic:
 class _Place:
     """One worker, with the shards that it holds."""
 
-    keeper: Keeper  # its proxy
-    future: "Future"  # which keeps it alive
+    keeper: "Future"  # which keeps it alive
+    line: lines.Line | None = None  # None: to be opened
     shards: set[int] = field(default_factory=set)
     forgotten: list[str] = field(default_factory=list)  # names that it may let go of
+
+    def hang_up(self) -> None:
+        """Await no answer any more."""
+        if self.line is not None:
+            self.line.close()
+        self.line = None
 
 
 class Shards:
@@ -87,6 +93,7 @@ class Shards:
         self._direct: Client = distributed.Client(
             client.scheduler.address, direct_to_workers=True, security=client.security, set_as_default=False
         )
+        self._asking = RLock()  # a line has one question at a time
         self.session = uuid.uuid4().hex
         self.traffic = Traffic()
         self.cuts = planned.cuts
@@ -173,6 +180,15 @@ class Shards:
         return n_passes
 
     def _ask(self, operation: Operation, by: "Joins | None") -> tree.Sums:
+        with self._asking:
+            try:
+                return self._answered(operation, by)
+            except BaseException:  # there may be answers on their way that are not to be taken for those of the next
+                for place in self._places.values():
+                    place.hang_up()
+                raise
+
+    def _answered(self, operation: Operation, by: "Joins | None") -> tree.Sums:
         if self.is_closed:
             raise ClusterError("these rows were given back to their cluster; read them again (Rows.of)")
         self._forget_unwanted()
@@ -181,13 +197,8 @@ class Shards:
         self.traffic.n_rounds += 1
         while open_ones:
             deadline.check()
-            calls = [
-                (address, mine, self._call(address, operation, mine, by))
-                for address, place in self._places.items()
-                if (mine := sorted(open_ones & place.shards))
-            ]
-            for address, mine, call in calls:
-                answer = self._answer(address, mine, call, type(operation))
+            for address, mine, waited in self._sent(operation, by, open_ones):
+                answer = self._answer(address, mine, waited, type(operation))
                 if answer is None:
                     continue
                 if answer.error is not None:
@@ -203,7 +214,7 @@ class Shards:
                         sums[node] = value
                     else:
                         tree.add(sums, node, value, self.n_shards, by)
-                    self.traffic.n_bytes += _n_bytes(value)
+                    self.traffic.n_bytes += wire.n_bytes(value)
                 if not open_ones.isdisjoint(answered):
                     raise ClusterError(f"the answer of shards {sorted(open_ones & set(answered))} is missing")
                 self._n_passes += sum(
@@ -216,40 +227,54 @@ class Shards:
             self._restore()
         return sums
 
-    def _call(self, address: str, operation: Operation, mine: list[int], by: "Joins | None") -> Call:
+    def _sent(
+        self, operation: Operation, by: "Joins | None", open_ones: set[int]
+    ) -> list[tuple[str, list[int], lines.Waited | None]]:
+        """Ask every worker for what it has of some shards; nothing is waited for where there is no keeper any more."""
+        question: wire.Letter[object] = wire.Letter(Question(operation, self.n_shards, self.n_rows, by))
+        asked = [
+            (address, mine, self._call(address, question, mine))
+            for address, place in self._places.items()
+            if (mine := sorted(open_ones & place.shards))
+        ]
+        self.traffic.n_bytes += len(asked) * wire.n_bytes(operation)
+        return asked
+
+    def _call(self, address: str, question: wire.Letter[object], mine: list[int]) -> lines.Waited | None:
         place = self._places[address]
         given = {number: {name: self._given[name][number] for name in self._unsent[number]} for number in mine}
         shards = tuple((number, self._keys[number]) for number in mine)
-        message = Message(operation, shards, self.n_shards, self.n_rows, by, given=given, forgotten=place.forgotten)
-        self.traffic.n_bytes += _n_bytes(operation) + sum(_n_bytes(tuple(part.values())) for part in given.values())
+        share = Share(shards, given, place.forgotten)
+        self.traffic.n_bytes += wire.n_bytes(given)
         place.forgotten = []
-        with self._direct.as_current():
-            try:
-                return place.keeper.answer(message)
-            except LOST:
-                return None
+        if place.keeper.status not in THERE:
+            return None
+        if place.line is None:
+            place.line = lines.opened(self._direct, address, place.keeper.key)
+        return place.line.send(question, share)
 
-    def _answer(self, address: str, mine: list[int], call: Call, kind: type) -> Answer | None:
+    def _answer(self, address: str, mine: list[int], waited: lines.Waited | None, kind: type) -> Answer | None:
         """Wait for an answer; None where the worker is lost, or late and silent."""
         n_rows = sum(self.known[number].n_samples for number in mine)
         most = max(LEAST_DEADLINE, DEADLINE_RATIO * n_rows * self._pace.get(kind, 0.0))
         try:
-            answer = self._waited(address, mine, call, most)
+            answer = self._waited(address, mine, waited, most)
         except LOST:
             self._lose(address)
             return None
         self._pace[kind] = max(self._pace.get(kind, 0.0), answer.seconds / max(1, n_rows))
         return answer
 
-    def _waited(self, address: str, mine: list[int], call: Call, most: float) -> Answer:
+    def _waited(self, address: str, mine: list[int], waited: lines.Waited | None, most: float) -> Answer:
         """Return the answer of a call; raise one of LOST when there will be none."""
-        if call is None:
+        if waited is None:
             raise OSError(f"no keeper at {address}")
         began = time.monotonic()
         while time.monotonic() - began < MOST_SECONDS:
             left = began + most - time.monotonic()
             try:
-                return call.result(timeout=cluster.LOOK_SECONDS if left <= 0.0 else min(left, cluster.LOOK_SECONDS))  # type: ignore[no-any-return]
+                found = waited.result(timeout=cluster.LOOK_SECONDS if left <= 0.0 else min(left, cluster.LOOK_SECONDS))
+                return wire.unpacked(cast("Answer | bytes", found))
             except TimeoutError:
                 if address not in self._workers():
                     raise OSError(f"the worker {address} has gone") from None
@@ -261,8 +286,8 @@ class Shards:
         """Tell whether a worker answers at all, though it computes."""
         seconds = PING_SECONDS * PATIENCE ** max(self._n_losses[number] for number in mine)
         try:
-            with self._direct.as_current():
-                return bool(self._places[address].keeper.ping().result(timeout=seconds))  # type: ignore[attr-defined]
+            asked = lines.ThroughDask(self._direct, address, self._places[address].keeper.key).ask("ping")
+            return bool(asked.result(timeout=seconds))
         except LOST:
             return False
 
@@ -411,15 +436,13 @@ class Shards:
     def _place(self, address: str) -> _Place | None:
         """Return a worker's place, with a keeper there; None where none starts."""
         if address not in self._places:
-            distributed = require("distributed", extra="dask")
             future = self._direct.submit(
                 Keeper, self.session, actor=True, workers=[address], allow_other_workers=False, pure=False,
                 key=f"inklens-{self.session}-{self.name('keeper')}",
             )  # fmt: skip
             try:
                 cluster.result_of(future, address, self._workers, START_SECONDS)
-                with self._direct.as_current():
-                    self._places[address] = _Place(distributed.Actor(Keeper, address, future.key), future)
+                self._places[address] = _Place(future)
             except LOST:
                 self._lose(address)
                 return None
@@ -431,8 +454,9 @@ class Shards:
         self.traffic.n_lost += 1
         place = self._places.pop(address, None)
         if place is not None:
+            place.hang_up()
             with suppress(*LOST):
-                place.future.release()
+                place.keeper.release()
 
     def _check(self, workers: Iterable[str]) -> None:
         """Check what workers run that have not been asked yet."""
@@ -483,21 +507,11 @@ class Shards:
             return
         self.is_closed = True
         for place in self._places.values():
+            place.hang_up()
             with suppress(*LOST):
-                place.future.release()
+                place.keeper.release()
         self._places = {}
         with suppress(*LOST):
             self._direct.close(timeout=2.0)
         if self._owned is not None:
             self._owned.close()
-
-
-def _n_bytes(values: object) -> int:
-    """Return the bytes of the arrays in what is sent."""
-    if isinstance(values, np.ndarray):
-        return values.nbytes
-    if isinstance(values, tuple):
-        return sum(map(_n_bytes, values))
-    if is_dataclass(values):
-        return sum(_n_bytes(getattr(values, part.name)) for part in fields(values))
-    return 0
