@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from inklens.classes import labels_of
+from inklens.classes import encode_names, labels_of
 from inklens.errors import DataError
 from inklens.linear.arrays import as_array, in_float64
 from inklens.linear.softmax import raw_prediction, softmax
@@ -206,9 +206,17 @@ class LinearModel(Shown):
         return np.asarray(np.array(self.classes)[self.raw_prediction(frames).argmax(axis=1)])
 
     def score(self, frames: np.ndarray, y: np.ndarray) -> float:
-        """Return the share of frames whose label is predicted right."""
-        predicted = self.predict(frames)
-        return float(np.mean(predicted == labels_of(y, len(predicted)).ravel().astype(str)))
+        """Return the share of frames whose label is predicted right.
+
+        Raises
+        ------
+        DataError
+            Labels that the model does not know, not one for each frame, or no frames.
+        """
+        predicted = self.raw_prediction(frames).argmax(axis=1)
+        if not len(predicted):
+            raise DataError("there are no frames to be judged; give one or more, each with its label")
+        return float(np.mean(predicted == encode_names(labels_of(y, len(predicted)).ravel(), self.classes)))
 
     def frame(self, photo_or_frame: object) -> np.ndarray:
         """Return a ready frame as float64, (rows, cols).
@@ -252,7 +260,7 @@ class LinearModel(Shown):
                 f"expected frames of {rows} x {cols} pixels, as an array (n, {rows}, {cols}) or (n, {n_pixels}), got "
                 f"{given.shape}"
             )
-        stack = in_float64(given).reshape(-1, *self.image_shape)
+        stack = in_float64(given).reshape(given.size // n_pixels, *self.image_shape)
         return stack / PIXEL_SCALE if given.dtype == np.uint8 else stack
 
     def _card(self) -> Card:
