@@ -8,6 +8,7 @@ import re
 import shutil
 import zipfile
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,21 @@ def on_strokes(tmp_path_factory, pictures):
 def done(request):
     """A complete homework, by a model on pixels and by the reader that ships."""
     return request.getfixturevalue(request.param)
+
+
+def test_a_picture_that_cannot_be_removed_is_the_one_error_and_the_new_one_is_there(
+    tmp_path, model, pictures, monkeypatch
+):
+    work = Homework(tmp_path / "mine", name="Ada Lovelace", model=model)
+    work.put(1, pictures[0], meant="4", guess="4")
+
+    def refused(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OutputError, match=r"cannot remove .*remove it by hand"):
+        work.put(1, pictures[1], meant="4", guess="9")
+    assert Homework(tmp_path / "mine").work.digits[0].file.endswith(".jpg")
 
 
 def members(data):

@@ -19,7 +19,7 @@ from inklens import storage
 from inklens.datasets import load_dataset
 from inklens.datasets.relabel import write_relabel
 from inklens.errors import OutputError, ParameterError
-from inklens.storage import atomic_file, check_file, check_folder, write_bytes, write_text
+from inklens.storage import atomic_file, check_file, check_folder, holds, remove, write_bytes, write_text
 from inklens.tasks.reading import load_reader
 
 
@@ -216,6 +216,29 @@ def test_every_failing_step_is_the_one_error(tmp_path, monkeypatch, step):
     monkeypatch.undo()
     write_bytes(path, path.read_bytes())
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_cannot_be_removed_or_looked_at_is_the_one_error_or_is_written_anew(tmp_path, monkeypatch):
+    """As for a user without rights there: the superuser may do all."""
+
+    def refused(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = tmp_path / "file"
+    path.write_bytes(b"mine")
+    assert holds(path, b"mine")
+    assert not holds(path, b"your")
+    assert not holds(path, b"min")
+    assert not holds(tmp_path, b"")
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert not holds(path, b"mine")
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OutputError, match=r"cannot remove .*file': Permission denied; remove it by hand"):
+        remove(path)
+    monkeypatch.undo()
+    remove(path)
+    remove(path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_in_place_of_a_folder_is_the_one_error(tmp_path):

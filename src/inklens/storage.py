@@ -71,6 +71,29 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file or a link, if there is one.
+
+    Raises
+    ------
+    OutputError
+        It cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {os.fspath(path)!r}: {error.strerror}; remove it by hand") from error
+
+
+def holds(path: str | os.PathLike[str], data: bytes) -> bool:
+    """Tell whether a file of these very bytes is there, as far as it can be read."""
+    path = Path(path)
+    try:
+        return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
+
+
 def keeps_all(path: str | os.PathLike[str]) -> bool:
     """Tell whether all that is ever written there stays: a pipe, a device, a stream. A file is replaced each time."""
     there = _status(Path(path))

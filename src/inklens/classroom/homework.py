@@ -46,7 +46,7 @@ from inklens.names import showable
 from inklens.photos.decode import read_bytes
 from inklens.reader import DigitReader
 from inklens.reprs import Card, Shown, ink_tile
-from inklens.storage import write_bytes, write_text
+from inklens.storage import holds, remove, write_bytes, write_text
 
 WORK, MODEL, PAGE = "work.json", "model.inklens", "page.html"
 OWN = {name.split("/")[0] for name in MEMBERS} | {ANSWERS}  # what lies in a homework's folder
@@ -237,7 +237,7 @@ class Homework(Shown):
         self._write_pictures(number)
         self._write_rest()
         if old is not None and old.file != file:
-            (self.folder / old.file).unlink(missing_ok=True)
+            remove(self.folder / old.file)
         found = self.work.digits[number - 1]
         assert found is not None
         return found
@@ -395,7 +395,7 @@ class Homework(Shown):
             self._keep(name, step_png(step))
         for old in self.folder.glob(step_member(number, "*")):
             if old.relative_to(self.folder).as_posix() not in names:
-                old.unlink()
+                remove(old)
 
     def _write_rest(self) -> None:
         """Write what does not belong to one digit; `work.json`, which tells of all else, last."""
@@ -409,7 +409,7 @@ class Homework(Shown):
     def _keep(self, name: str, data: bytes) -> None:
         """Write a file that is not there already."""
         path = self.folder / name
-        if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
+        if not holds(path, data):
             write_bytes(path, data)
 
     def _check_class(self, what: str, said: str | None) -> None:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inklens.errors import OutputError
-from inklens.storage import atomic_file, write_bytes, write_text
+from inklens.storage import atomic_file, remove, write_bytes, write_text
 from inklens.studio import limits
 from inklens.studio.problems import Problem, not_found
 
@@ -100,9 +100,9 @@ class Shelf:
     def drop(self, entry: str) -> None:
         """Remove an entry with its files; what is listed goes first."""
         self.entry(entry)
-        self.path(entry, ".json").unlink(missing_ok=True)
+        remove(self.path(entry, ".json"))
         for path in self.folder.glob(f"{entry}.*"):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def read(self, entry: str, suffix: str) -> bytes | None:
         """Return a file's bytes, or None where there is none."""
@@ -196,7 +196,7 @@ class Store:
     def keep_pages(self, contents: Mapping[Path, bytes]) -> None:
         """Keep the page's joined modules in place of older ones."""
         for old in self.pages.glob("*.js"):
-            old.unlink(missing_ok=True)
+            remove(old)
         for path, content in contents.items():
             write_bytes(path, content)
 
