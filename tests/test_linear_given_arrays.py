@@ -346,6 +346,39 @@ def test_a_file_that_another_took_the_place_of_stays_what_it_was(on_disk, tmp_pa
     np.testing.assert_allclose(model.coef_, SoftmaxRegression(tol=1e-6).fit(NOISE, labels).coef_, atol=1e-2)
 
 
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_a_file_that_is_gone_under_its_name_is_what_it_was_when_it_was_mapped(on_disk, mode):
+    """A temporary file is often removed as soon as it is mapped."""
+    wanted = SoftmaxRegression(tol=1e-6).fit(NOISE, labels).coef_
+    mapped = np.memmap(on_disk, np.float64, mode, shape=NOISE.shape)
+    for gone in (lambda: on_disk.rename(on_disk.with_name("other")), on_disk.with_name("other").unlink):
+        gone()
+        found = SoftmaxRegression(tol=1e-6).fit(mapped, labels).coef_
+        np.testing.assert_allclose(found, wanted, atol=1e-2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="what is mapped cannot be cut there")
+@pytest.mark.parametrize("offset", [0, 8 * 8, 8 * 8 * 520])
+def test_a_file_that_was_cut_before_the_fit_is_an_error_and_no_signal(on_disk, offset):
+    whole = np.memmap(on_disk, np.float64, "r", offset=offset, shape=(70, 8))
+    fitted = SoftmaxRegression(tol=0.1).fit(whole, labels[:70])
+    os.truncate(on_disk, 8 * 8 * 70 + offset)
+    fitted.fit(whole, labels[:70])
+    os.truncate(on_disk, 8 * 8 * 70 + offset - 1)
+    for view in (whole, whole[:10], np.asarray(whole), [whole[:40], whole[40:]]):
+        n_rows = 70 if isinstance(view, list) else len(view)
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            Rows.of(view)
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            softmax_path(view, labels[:n_rows], Cs=2)
+    for door in (SoftmaxRegression().fit, fitted.score, SoftmaxRegressionCV(Cs=2, cv=2).fit):
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            door(whole, labels[:70])
+    for ask in (fitted.predict_proba, DigitReader(np.eye(2, 8), np.zeros(2), ("0", "1"), (2, 4)).predict):
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            ask(whole)
+
+
 @pytest.mark.parametrize("parameters", EVERY, ids=str)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # on the way to the next pass, infinities meet each other
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -30,6 +30,7 @@ from inklens.linear.returned import in_float32, is_float32, single
 from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.elsewhere import brought, by_parts, is_elsewhere
 from inklens.linear.rows.layouts import dense_storage, make_block
+from inklens.linear.rows.mapped import require_whole
 from inklens.linear.rows.opening import given_back
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
@@ -581,6 +582,7 @@ def _checked(
     estimator: BaseEstimator, X: Matrix, *, reset: bool = True, ensure_all_finite: bool = False
 ) -> np.ndarray | sparse.csr_array:
     """Return a matrix by scikit-learn's rules, whose errors of values are ours."""
+    require_whole(X)
     X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
     try:
         return validate_data(

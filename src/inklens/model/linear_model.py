@@ -15,6 +15,7 @@ import numpy as np
 from inklens.classes import encode_names, labels_of
 from inklens.errors import DataError
 from inklens.linear.arrays import as_array, in_float64
+from inklens.linear.rows.mapped import require_whole
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.model.estimators import weights_of
 from inklens.model.scaling import PIXEL_SCALE
@@ -260,6 +261,7 @@ class LinearModel(Shown):
                 f"expected frames of {rows} x {cols} pixels, as an array (n, {rows}, {cols}) or (n, {n_pixels}), got "
                 f"{given.shape}"
             )
+        require_whole(given)
         stack = in_float64(given).reshape(given.size // n_pixels, *self.image_shape)
         return stack / PIXEL_SCALE if given.dtype == np.uint8 else stack
 
