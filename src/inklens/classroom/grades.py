@@ -25,7 +25,7 @@ from inklens.classroom.work import DELIVERABLES, DigitWork
 from inklens.errors import DataError
 from inklens.pages import render
 from inklens.reprs import map_scale, map_tile
-from inklens.storage import remove, write_text
+from inklens.storage import remove, write_inside
 
 GRADES, OVERVIEW = "grades.csv", "index.html"
 STUDENTS, FEEDBACK = "students", "feedback"  # pages for the teacher; the same to give back
@@ -73,13 +73,13 @@ def write_grades(check: ClassCheck, out: str | os.PathLike[str]) -> dict[str, Gr
     for row in check.rows:
         grade = grades.get(row.file, Grade())
         for where in (STUDENTS, FEEDBACK):
-            write_text(folder / where / pages[row.file], _student_page(check, row, grade, where == STUDENTS))
+            write_inside(folder / where / pages[row.file], _student_page(check, row, grade, where == STUDENTS))
     for where in (STUDENTS, FEEDBACK):
         _remove_others(folder / where, set(pages.values()))
-    write_text(folder / OVERVIEW, _overview(check, grades, pages))
-    write_text(folder / "canvas.csv", canvas_table(check, grades))
-    write_text(folder / "moodle.csv", moodle_table(check, grades))
-    write_text(folder / GRADES, grades_table(check, grades))
+    write_inside(folder / OVERVIEW, _overview(check, grades, pages))
+    write_inside(folder / "canvas.csv", canvas_table(check, grades))
+    write_inside(folder / "moodle.csv", moodle_table(check, grades))
+    write_inside(folder / GRADES, grades_table(check, grades))
     return grades
 
 
