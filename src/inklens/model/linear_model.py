@@ -68,7 +68,7 @@ class LinearModel(Shown):
     Raises
     ------
     DataError
-        The shapes do not fit each other, or a coefficient is not finite.
+        The shapes do not fit each other, a coefficient is not finite, or there are fewer than two classes.
 
     Examples
     --------
@@ -129,6 +129,10 @@ class LinearModel(Shown):
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         check_names(self.classes)
+        if len(self.classes) < 2:
+            raise DataError(
+                f"a model has at least two classes to choose from, and this one has only {self.classes[0]!r}"
+            )
         n_classes, n_features = len(self.classes), self._count_features()
         if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
             raise DataError(
