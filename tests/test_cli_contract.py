@@ -430,6 +430,20 @@ def test_without_any_folder_to_write_to_a_figure_is_refused_with_the_remedy(mode
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="sets a limit to the address space")
+@pytest.mark.parametrize(
+    "megabytes", [pytest.param(size, marks=[pytest.mark.slow] * (size != 520)) for size in (460, 465, 470, 480, 520)]
+)
+def test_no_library_ends_a_command_for_want_of_memory(megabytes, tmp_path):
+    """OpenBLAS would, at the first product behind a large array, with words of its own and exit code 1."""
+    limited = f"ulimit -v {megabytes * 1000}; exec {sys.executable} -m inklens data limits --train 400 --test 100"
+    done = subprocess.run(["/bin/sh", "-c", limited], cwd=tmp_path, capture_output=True, text=True, timeout=250)
+    if done.returncode:
+        clear_error(done, 1, "memory")
+    else:
+        assert done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets a limit to the address space")
 @pytest.mark.parametrize("megabytes", [150, 300, 430])
 def test_too_little_memory_to_begin_is_one_line_at_once(megabytes, tmp_path):
     limited = f"ulimit -v {megabytes * 1000}; exec {sys.executable} -m inklens fit --train 200 --test 50 -o m.inklens"

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inklens.datasets import load_dataset
+from inklens.datasets import Dataset, load_dataset, registry
 from inklens.datasets.labels import as_labels
 from inklens.datasets.openml.arff import parse_arff
+from inklens.datasets.openml.catalogue import KNOWN
 from inklens.errors import DataError
 
 
@@ -126,3 +127,33 @@ def test_text_that_is_none_is_refused_by_its_rows(tmp_path, kind, number):
         load_dataset(f"npz:{tmp_path / 'a.npz'}")
     kept = y[[0, 1, 3]]
     assert as_labels(kept, where="here").tolist() == ["a" * width] * 3
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "words"),
+    [
+        ([[0] * 4], np.array(["a"]), "expected NumPy arrays, got list and ndarray"),
+        (np.zeros((2, 4), np.uint8), np.array([1.0, np.nan]), "row 1 has no label"),
+        (
+            np.zeros((2, 4), np.uint8),
+            np.array([97, 0x110000], np.uint32).view("U1"),
+            "row 1 has characters that are none",
+        ),
+        (np.zeros((2, 4), np.uint8), np.array(["a"]), "one label per image"),
+        (np.zeros((2, 4)), np.array(["a", "b"]), "expected uint8 pixels"),
+    ],
+)
+def test_what_is_no_data_set_is_refused_by_what_it_lacks(X, y, words):
+    with pytest.raises(DataError, match=words):
+        Dataset(X, y, image_shape=(2, 2), name="n", source="s")
+
+
+def test_data_are_known_by_their_content_whatever_file_they_lie_in(tmp_path, monkeypatch):
+    spec = as_npz(tmp_path, ["a", "b"] * 10)
+    plain = load_dataset(spec)
+    monkeypatch.setattr(registry, "title_of", lambda checksum: KNOWN[1] if checksum == plain.checksum else None)
+    known, other = load_dataset(spec), load_dataset(as_csv(tmp_path, ["a", "b"] * 10))
+    assert (known.name, known.licence) == (KNOWN[1].name, KNOWN[1].licence)
+    assert known.notes[0] == "the content is Fashion-MNIST, byte for byte"
+    assert known.checksum == plain.checksum != other.checksum
+    assert other.name != KNOWN[1].name

@@ -50,6 +50,7 @@ from inklens.datasets.openml.client import OpenML
 from inklens.datasets.openml.download import Limits, fetch_bytes
 from inklens.datasets.options import LoadOptions, PixelOptions
 from inklens.errors import DataError, DownloadError, OutputError, ParameterError
+from inklens.tasks import doctor
 
 
 @pytest.fixture
@@ -589,6 +590,72 @@ def test_what_is_no_file_in_the_cache_is_a_bad_entry_and_never_waited_for(server
     if made is not long or name == "meta.json":  # four gigabytes take their time to add up
         with pytest.raises(DataError):
             cache.Entry(path.parent).load()
+
+
+def full(path):
+    path.mkdir()
+    (path / "more").write_bytes(b"more")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize(
+    "made", [os.mkfifo, full, lambda path: path.symlink_to(path.name)], ids=["FIFO", "full", "loop"]
+)
+@pytest.mark.parametrize("name", ["meta.json", "X.npy", "lock"])
+def test_what_is_no_file_in_the_cache_is_replaced_and_removed(server, tmp_path, name, made):
+    """What `data list` advises for a damaged entry works: fetch brings it again, clear removes it."""
+    load(server)
+    datasets = tmp_path / "cache" / "datasets"
+    shutil.copytree(datasets / "openml-digits-3", datasets / "openml-another-1")
+    path = datasets / "openml-digits-3" / name
+    for mend in (lambda: assert_right(load(server)), lambda: clear("all")):
+        cache._remove(path)
+        made(path)
+        mend()
+    assert not list(datasets.iterdir()), "neither the bad entry is left, nor the one beside it"
+
+
+def test_clearing_an_entry_that_leads_elsewhere_removes_nothing_there(server, tmp_path):
+    load(server)
+    datasets = tmp_path / "cache" / "datasets"
+    (datasets / "openml-digits-3").rename(tmp_path / "mine")
+    for target in (tmp_path / "mine", tmp_path / "nowhere"):
+        (datasets / "openml-digits-3").symlink_to(target)
+        assert clear("openml:digits@3") == 0
+        assert not list(datasets.iterdir())
+    assert {"X.npy", "y.npy", "meta.json"} <= {path.name for path in (tmp_path / "mine").iterdir()}
+
+
+def test_one_entry_that_cannot_be_removed_keeps_no_other(server, tmp_path, monkeypatch):
+    load(server)
+    datasets = tmp_path / "cache" / "datasets"
+    for name in ("openml-a-1", "openml-z-1"):
+        shutil.copytree(datasets / "openml-digits-3", datasets / name)
+    remove = cache._remove
+
+    def stubborn(path):
+        if "openml-digits" in str(path):
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        remove(path)
+
+    monkeypatch.setattr(cache, "_remove", stubborn)
+    with pytest.raises(OutputError, match=r"openml-digits-3.*not permitted; remove it by hand"):
+        clear("all")
+    assert [path.name for path in datasets.iterdir()] == ["openml-digits-3"]
+
+
+def test_a_cache_that_may_not_be_looked_into_hides_nothing_else(tmp_path, monkeypatch):
+    """As a user without rights there: the superuser may look everywhere."""
+
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert [entry.spec for entry in available(tmp_path)][:2] == ["embedded", "mnist"]
+    assert info("mnist", tmp_path).cached_bytes == 0
+    assert not doctor._data_cache().ok
+    with pytest.raises(DataError, match=r"cannot look into the cache.*Permission denied"):
+        clear("all", tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")

@@ -8,6 +8,7 @@ import re
 import shutil
 import zipfile
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from inklens.classroom.bundle import pack
 from inklens.classroom.pictures import keep
 from inklens.classroom.work import DELIVERABLES, MAX_BYTES, MAX_PHOTO_BYTES, DigitWork, Work, sha256
 from inklens.cli.main import inklens as inklens_command
-from inklens.errors import DataError, ModelFileError, OutputError, ParameterError, PhotoError
+from inklens.errors import DataError, InklensError, ModelFileError, OutputError, ParameterError, PhotoError
 from inklens.linear.softmax import softmax
 from inklens.photos import normalise
 from inklens.tasks.models import fit
@@ -76,6 +77,36 @@ def on_strokes(tmp_path_factory, pictures):
 def done(request):
     """A complete homework, by a model on pixels and by the reader that ships."""
     return request.getfixturevalue(request.param)
+
+
+def test_a_picture_that_cannot_be_removed_is_the_one_error_and_the_new_one_is_there(
+    tmp_path, model, pictures, monkeypatch
+):
+    work = Homework(tmp_path / "mine", name="Ada Lovelace", model=model)
+    work.put(1, pictures[0], meant="4", guess="4")
+
+    def refused(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OutputError, match=r"cannot remove .*remove it by hand"):
+        work.put(1, pictures[1], meant="4", guess="9")
+    assert Homework(tmp_path / "mine").work.digits[0].file.endswith(".jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("name", ["model.inklens", "page.html", "work.json", "frames/1.png"])
+def test_no_pipe_in_a_homework_is_waited_for_or_written_to(name, on_pixels, model, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(on_pixels.folder, folder)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    handle = os.open(folder / name, os.O_RDWR | os.O_NONBLOCK)
+    with pytest.raises(InklensError, match=f"{name}|no file|FIFO"):
+        Homework(folder, model=model).hand_in(tmp_path / "a.inkwork")
+    with pytest.raises(BlockingIOError):
+        os.read(handle, 9)
+    os.close(handle)
 
 
 def members(data):

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 
@@ -15,8 +16,10 @@ from sklearn.exceptions import DataConversionWarning
 from inklens import DigitReader, SoftmaxRegression, SoftmaxRegressionCV, load_dataset, softmax_path
 from inklens.datasets import Dataset
 from inklens.errors import DataError, ParameterError
-from inklens.evaluation import Evaluation
-from inklens.explanations import Voters, out_of_fold
+from inklens.evaluation import Evaluation, curvature, stability
+from inklens.explanations import Voters, out_of_fold, robustness
+from inklens.linear import estimators, path
+from inklens.linear.blas import default_threads
 from inklens.linear.driver import Solution
 from inklens.linear.rows import layouts
 from inklens.linear.rows.compressed import checked_csr
@@ -288,7 +291,7 @@ class Undecided:
         raise RuntimeError
 
 
-@pytest.mark.parametrize("answer", [np.zeros(3), Undecided()], ids=["array", "undecided"])
+@pytest.mark.parametrize("answer", [np.zeros(3), Undecided(), 12, "", np.zeros(1, bool), [True], 0, 1.0], ids=repr)
 def test_what_a_callback_returns_is_true_false_or_the_one_error(answer):
     model = SoftmaxRegression(C=10.0).fit(DENSE, y)
     before = dict(vars(model))
@@ -341,6 +344,39 @@ def test_a_file_that_another_took_the_place_of_stays_what_it_was(on_disk, tmp_pa
     mapped[0] = NOISE[0]  # before the fit one may write
     model = SoftmaxRegression(tol=1e-6).fit(mapped, labels, callback=replaced)
     np.testing.assert_allclose(model.coef_, SoftmaxRegression(tol=1e-6).fit(NOISE, labels).coef_, atol=1e-2)
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_a_file_that_is_gone_under_its_name_is_what_it_was_when_it_was_mapped(on_disk, mode):
+    """A temporary file is often removed as soon as it is mapped."""
+    wanted = SoftmaxRegression(tol=1e-6).fit(NOISE, labels).coef_
+    mapped = np.memmap(on_disk, np.float64, mode, shape=NOISE.shape)
+    for gone in (lambda: on_disk.rename(on_disk.with_name("other")), on_disk.with_name("other").unlink):
+        gone()
+        found = SoftmaxRegression(tol=1e-6).fit(mapped, labels).coef_
+        np.testing.assert_allclose(found, wanted, atol=1e-2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="what is mapped cannot be cut there")
+@pytest.mark.parametrize("offset", [0, 8 * 8, 8 * 8 * 520])
+def test_a_file_that_was_cut_before_the_fit_is_an_error_and_no_signal(on_disk, offset):
+    whole = np.memmap(on_disk, np.float64, "r", offset=offset, shape=(70, 8))
+    fitted = SoftmaxRegression(tol=0.1).fit(whole, labels[:70])
+    os.truncate(on_disk, 8 * 8 * 70 + offset)
+    fitted.fit(whole, labels[:70])
+    os.truncate(on_disk, 8 * 8 * 70 + offset - 1)
+    for view in (whole, whole[:10], np.asarray(whole), [whole[:40], whole[40:]]):
+        n_rows = 70 if isinstance(view, list) else len(view)
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            Rows.of(view)
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            softmax_path(view, labels[:n_rows], Cs=2)
+    for door in (SoftmaxRegression().fit, fitted.score, SoftmaxRegressionCV(Cs=2, cv=2).fit):
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            door(whole, labels[:70])
+    for ask in (fitted.predict_proba, DigitReader(np.eye(2, 8), np.zeros(2), ("0", "1"), (2, 4)).predict):
+        with pytest.raises(DataError, match="is shorter than when its rows were mapped"):
+            ask(whole)
 
 
 @pytest.mark.parametrize("parameters", EVERY, ids=str)
@@ -551,9 +587,19 @@ def test_large_numbers_of_a_column_that_may_lack_some_stay_apart(kind):
 def test_what_is_no_weight_for_each_row_is_said_at_every_door(weights):
     X, y = np.eye(6, 3), np.arange(6) % 2
     fitted, searched = SoftmaxRegression().fit(X, y), SoftmaxRegressionCV(Cs=2, cv=2)
-    for door in (SoftmaxRegression().fit, searched.fit, partial(softmax_path, Cs=2), fitted.score):
+    judges = (
+        partial(Voters, DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3)), C=1.0),
+        partial(out_of_fold, DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3)), estimator=fitted, folds=2),
+    )
+    for door in (
+        *(SoftmaxRegression().fit, searched.fit, partial(softmax_path, Cs=2), fitted.score),
+        *(partial(curvature, fitted), partial(stability, fitted, n_refits=2)),
+    ):
         with pytest.raises(DataError, match="weight"):
             door(X, y, sample_weight=weights)
+    for judge in judges:
+        with pytest.raises(DataError, match="weight"):
+            judge(BYTES, y.astype(str), sample_weight=weights)
 
 
 def test_labels_of_another_kind_than_the_models_are_no_wrong_answers():
@@ -566,6 +612,21 @@ def test_labels_of_another_kind_than_the_models_are_no_wrong_answers():
     reader = DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3))
     with pytest.raises(DataError, match="y 1 labels"):
         reader.score(X, ["0"])
+    for unknown in (["x"] * 6, ["0"] * 5 + ["00"], numbers * 2, numbers.astype(bool), numbers * 1e300, numbers * 0.5):
+        for judge in (JUDGED.score, partial(Evaluation.from_estimator, JUDGED)):
+            with pytest.raises(DataError, match=r"none of the model's classes|continuous"):
+                judge(BYTES, unknown)
+
+
+def test_a_label_is_the_same_class_in_any_type_that_holds_it():
+    """A column of labels in which one is missing is of floats in a table, whichever rows are left."""
+    y = np.arange(6) % 2
+    asked = JUDGED.score(BYTES, y)
+    assert 0.0 < asked < 1.0
+    for labels in (y.astype(float), y.astype(np.float16), y.astype(object), y.astype(str), y.astype("S"), list(y)):
+        assert JUDGED.score(BYTES, labels) == Evaluation.from_estimator(JUDGED, BYTES, labels).accuracy == asked
+    named = replace(JUDGED, classes=("0.0", "1.0"))  # as a model fitted to such a column is
+    assert named.score(BYTES, y.astype(float)) == asked
 
 
 JUDGED = DigitReader(np.eye(2, 3), np.zeros(2), ("0", "1"), (1, 3))
@@ -628,6 +689,49 @@ def test_what_is_no_number_is_told_in_one_short_line_however_long_it_is(name):
     with pytest.raises(DataError, match=f"as {name}: .*word") as refusal:
         fits[name](X, y)
     assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize("features", ["pixels", "upright", "strokes"])
+def test_no_frames_have_no_answers_and_nothing_is_said_of_them(features):
+    """An empty selection of frames is as usual in a notebook as one frame."""
+    n_features = 784 if features != "strokes" else DigitReader.shipped().coef.shape[1]
+    reader = DigitReader(np.ones((3, n_features)), np.zeros(3), ("a", "b", "c"), (28, 28), features)
+    for none in (np.zeros((0, 28, 28)), np.zeros((0, 784), np.uint8)):
+        assert reader.transform(none).shape == (0, n_features)
+        assert reader.raw_prediction(none).shape == reader.predict_proba(none).shape == (0, 3)
+        assert reader.predict(none).shape == (0,)
+        with pytest.raises(DataError, match="no frames"):
+            reader.score(none, np.array([], str))
+        if features == "pixels":
+            radii = robustness(reader, none)
+            assert all(part.shape == (0,) for kind in (radii.boxed, radii.free) for part in kind.values())
+            with pytest.raises(DataError, match="no frame"):
+                radii.quantiles()
+
+
+def test_threads_of_a_path_are_counted_as_those_of_a_fit():
+    """scikit-learn's -1 is all cores; as a number of threads it would be one, without a word."""
+    given = []
+
+    class Seen(Rows):
+        @classmethod
+        def of(cls, X, **settings):
+            given.append(settings["n_threads"])
+            return Rows.of(X, **settings)
+
+    X, y = np.eye(6, 3), np.arange(6) % 2
+    cores = default_threads()
+    for n_jobs, wanted in ((None, None), (-1, cores), (-2, max(1, cores - 1)), (-1000, 1), (2, 2)):
+        for module in (estimators, path):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(module, "Rows", Seen)
+                SoftmaxRegression(n_jobs=n_jobs).fit(X, y) if module is estimators else path.softmax_path(
+                    X, y, Cs=2, n_jobs=n_jobs
+                )
+            assert given.pop() == wanted
+    for door in (SoftmaxRegression(n_jobs=0).fit, partial(softmax_path, n_jobs=0)):
+        with pytest.raises(ParameterError, match="n_jobs, got 0"):
+            door(X, y)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from inklens.errors import DataError, InklensError, ModelFileError
+from inklens.explanations import explain, robustness
 from inklens.exports import weights
 from inklens.model import file as model_file
 from inklens.reader import DigitReader
@@ -112,6 +113,9 @@ def use(reader):
     X = np.linspace(0, 1, 2 * 784).reshape(2, 28, 28) if reader.image_shape == (28, 28) else None
     if X is not None:
         assert np.isfinite(reader.predict_proba(X)).all()
+        assert {explain(reader, X[0]).label, explain(reader, X[0]).rival} <= set(reader.classes)
+    if X is not None and reader.features == "pixels":
+        assert (robustness(reader, X).boxed["l1"] >= 0.0).all()
     assert repr(reader)
     reader._repr_html_()
     assert DigitReader.from_bytes(reader.to_bytes()).classes == reader.classes
@@ -268,6 +272,7 @@ def test_headers_are_read_strictly(version, words):
     [
         ("image_shape", [12000, 12000], "need coefficients"),
         ("classes", [], "has none"),
+        ("classes", ["a"], "at least two classes"),
         ("classes", ["a", "a", "b"], "same name"),
         ("classes", ["a", "b\x1b[2J", "c"], "control"),
         ("recipe", "none", "one of"),
@@ -285,6 +290,8 @@ def test_a_model_in_memory_keeps_the_same_laws():
     for names in (("a", "a"), ("a", ""), ("a", "b\n"), ("a", "\ud800"), ("a", "b" * 201)):
         with pytest.raises(DataError, match="name"):
             DigitReader(coef, intercept, names, (2, 2))
+    with pytest.raises(DataError, match="at least two classes"):
+        DigitReader(coef[:1], intercept[:1], ("a",), (2, 2))
     for size in (np.nan, np.inf, 1e101, -1e308):
         with pytest.raises(DataError, match="beyond"):
             DigitReader(np.full((2, 4), size), intercept, ("a", "b"), (2, 2))

@@ -19,7 +19,7 @@ from inklens import storage
 from inklens.datasets import load_dataset
 from inklens.datasets.relabel import write_relabel
 from inklens.errors import OutputError, ParameterError
-from inklens.storage import atomic_file, check_file, check_folder, write_bytes, write_text
+from inklens.storage import atomic_file, check_file, check_folder, holds, remove, write_bytes, write_inside, write_text
 from inklens.tasks.reading import load_reader
 
 
@@ -216,6 +216,60 @@ def test_every_failing_step_is_the_one_error(tmp_path, monkeypatch, step):
     monkeypatch.undo()
     write_bytes(path, path.read_bytes())
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_cannot_be_removed_or_looked_at_is_the_one_error_or_is_written_anew(tmp_path, monkeypatch):
+    """As for a user without rights there: the superuser may do all."""
+
+    def refused(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = tmp_path / "file"
+    path.write_bytes(b"mine")
+    assert holds(path, b"mine")
+    assert not holds(path, b"your")
+    assert not holds(path, b"min")
+    assert not holds(tmp_path, b"")
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert not holds(path, b"mine")
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(OutputError, match=r"cannot remove .*file': Permission denied; remove it by hand"):
+        remove(path)
+    monkeypatch.undo()
+    remove(path)
+    remove(path)
+    assert not list(tmp_path.iterdir())
+
+
+def piped(path):
+    """Put a pipe at a path, and return a handle of it, so that whoever writes there would not wait."""
+    os.mkfifo(path)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_what_nobody_named_is_written_through_nothing(tmp_path):
+    """Named by a user, a pipe is written through; in a folder of ours it would be waited for."""
+    handle = piped(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "null").symlink_to(os.devnull)
+    for name in ("pipe", "link", "folder", "null"):
+        for data in (b"bytes", "text"):
+            with pytest.raises(OutputError, match="is no regular file; move it"):
+                write_inside(tmp_path / name, data)
+    with pytest.raises(BlockingIOError):
+        os.read(handle, 9)
+    os.close(handle)
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "to-file").symlink_to("file")
+    write_inside(tmp_path / "to-file", "new")
+    write_inside(tmp_path / "deep" / "other", b"new")
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "deep" / "other").read_bytes() == b"new"
+    (tmp_path / "loop").symlink_to("loop")
+    for nowhere in (tmp_path / "file" / "x", tmp_path / "loop"):
+        with pytest.raises(OutputError, match="cannot write"):
+            write_inside(nowhere, b"")
 
 
 def test_a_file_in_place_of_a_folder_is_the_one_error(tmp_path):

@@ -164,7 +164,8 @@ def check_discrete(labels: np.ndarray) -> None:
         row = int(np.flatnonzero(~np.isfinite(labels))[0])
         raise DataError(f"the label of row {row} is NaN or infinity; leave this row out, or give it a label")
     try:
-        check_classification_targets(labels)
+        with np.errstate(invalid="ignore"):  # numbers beyond 64 bits
+            check_classification_targets(labels)
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{reason}. Classes are texts or whole numbers; give a label of these for each row") from error
@@ -176,6 +177,25 @@ def _kind(value: object) -> str:
         return NO_LABEL
     kinds = (name for name, types in KINDS if isinstance(value, types))
     return next(kinds, f"an object of type {type(value).__name__}")
+
+
+def encode_names(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return the place of each label among the names of classes; 3.0, which a table with a gap makes of 3, is "3".
+
+    Raises
+    ------
+    DataError
+        Labels that are no class.
+
+    Examples
+    --------
+    >>> encode_names(np.array([3.0, 7.0]), ("3", "7")), encode_names(np.array([1.0]), ("0.0", "1.0"))
+    (array([0, 1], dtype=int32), array([1], dtype=int32))
+    """
+    texts = labels.astype(str)
+    if labels.dtype.kind == "f" and not np.isin(texts, names).all():
+        texts = np.char.mod("%.0f", labels)  # whole, or `labels_of` would have refused them
+    return encode(texts, names)
 
 
 def encode(labels: np.ndarray, classes: np.ndarray | Sequence[str]) -> np.ndarray:

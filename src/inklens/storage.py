@@ -71,6 +71,47 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
+def write_inside(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write a file that nobody has named, in a folder that somebody has, as one whole file.
+
+    A pipe or a device there was meant for nothing of ours, and a pipe would be waited for.
+
+    Raises
+    ------
+    OutputError
+        As `write_bytes`; something that is no regular file lies there.
+    """
+    there = None
+    with suppress(OSError):  # which the writing tells of
+        there = _status(Path(path))
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        raise OutputError(f"cannot write {os.fspath(path)!r}: it is no regular file; move it, or choose another folder")
+    write_text(path, data) if isinstance(data, str) else write_bytes(path, data)
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file or a link, if there is one.
+
+    Raises
+    ------
+    OutputError
+        It cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {os.fspath(path)!r}: {error.strerror}; remove it by hand") from error
+
+
+def holds(path: str | os.PathLike[str], data: bytes) -> bool:
+    """Tell whether a file of these very bytes is there, as far as it can be read."""
+    path = Path(path)
+    try:
+        return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
+
+
 def keeps_all(path: str | os.PathLike[str]) -> bool:
     """Tell whether all that is ever written there stays: a pipe, a device, a stream. A file is replaced each time."""
     there = _status(Path(path))

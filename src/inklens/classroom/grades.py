@@ -25,7 +25,7 @@ from inklens.classroom.work import DELIVERABLES, DigitWork
 from inklens.errors import DataError
 from inklens.pages import render
 from inklens.reprs import map_scale, map_tile
-from inklens.storage import write_text
+from inklens.storage import remove, write_inside
 
 GRADES, OVERVIEW = "grades.csv", "index.html"
 STUDENTS, FEEDBACK = "students", "feedback"  # pages for the teacher; the same to give back
@@ -73,21 +73,29 @@ def write_grades(check: ClassCheck, out: str | os.PathLike[str]) -> dict[str, Gr
     for row in check.rows:
         grade = grades.get(row.file, Grade())
         for where in (STUDENTS, FEEDBACK):
-            write_text(folder / where / pages[row.file], _student_page(check, row, grade, where == STUDENTS))
+            write_inside(folder / where / pages[row.file], _student_page(check, row, grade, where == STUDENTS))
     for where in (STUDENTS, FEEDBACK):
         _remove_others(folder / where, set(pages.values()))
-    write_text(folder / OVERVIEW, _overview(check, grades, pages))
-    write_text(folder / "canvas.csv", canvas_table(check, grades))
-    write_text(folder / "moodle.csv", moodle_table(check, grades))
-    write_text(folder / GRADES, grades_table(check, grades))
+    write_inside(folder / OVERVIEW, _overview(check, grades, pages))
+    write_inside(folder / "canvas.csv", canvas_table(check, grades))
+    write_inside(folder / "moodle.csv", moodle_table(check, grades))
+    write_inside(folder / GRADES, grades_table(check, grades))
     return grades
 
 
 def _remove_others(folder: Path, kept: set[str]) -> None:
     """Remove the pages of hand-ins that are gone; files that somebody else put there stay."""
     for path in folder.glob("*.html"):
-        if path.name not in kept and path.is_file() and OURS in path.read_bytes()[:OURS_WITHIN]:
-            path.unlink()
+        if path.name not in kept and path.is_file() and _is_ours(path):
+            remove(path)
+
+
+def _is_ours(page: Path) -> bool:
+    try:
+        with page.open("rb") as file:
+            return OURS in file.read(OURS_WITHIN)
+    except OSError:  # not to be read, so somebody else's
+        return False
 
 
 # ------------------------------------------------------------------------------------------------- tables

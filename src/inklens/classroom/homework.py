@@ -46,7 +46,7 @@ from inklens.names import showable
 from inklens.photos.decode import read_bytes
 from inklens.reader import DigitReader
 from inklens.reprs import Card, Shown, ink_tile
-from inklens.storage import write_bytes, write_text
+from inklens.storage import holds, remove, write_bytes, write_inside
 
 WORK, MODEL, PAGE = "work.json", "model.inklens", "page.html"
 OWN = {name.split("/")[0] for name in MEMBERS} | {ANSWERS}  # what lies in a homework's folder
@@ -237,7 +237,7 @@ class Homework(Shown):
         self._write_pictures(number)
         self._write_rest()
         if old is not None and old.file != file:
-            (self.folder / old.file).unlink(missing_ok=True)
+            remove(self.folder / old.file)
         found = self.work.digits[number - 1]
         assert found is not None
         return found
@@ -256,7 +256,7 @@ class Homework(Shown):
             raise ParameterError(f"a homework has digits 1 and 2, got {number!r}")
         texts = [*self._texts()]
         texts[number - 1] = text
-        write_text(self.folder / ANSWERS, blank_answers(*texts))
+        write_inside(self.folder / ANSWERS, blank_answers(*texts))
         self.refresh()
 
     # ------------------------------------------------------------------ state
@@ -395,13 +395,13 @@ class Homework(Shown):
             self._keep(name, step_png(step))
         for old in self.folder.glob(step_member(number, "*")):
             if old.relative_to(self.folder).as_posix() not in names:
-                old.unlink()
+                remove(old)
 
     def _write_rest(self) -> None:
         """Write what does not belong to one digit; `work.json`, which tells of all else, last."""
         self._keep(MODEL, handed_model(self.reader))
         if not (self.folder / ANSWERS).exists():
-            write_text(self.folder / ANSWERS, blank_answers())
+            write_inside(self.folder / ANSWERS, blank_answers())
         self.work = self._with_claims(self.work)
         self._keep(PAGE, self.page().encode())
         self._keep(WORK, self.work.to_bytes())
@@ -409,8 +409,8 @@ class Homework(Shown):
     def _keep(self, name: str, data: bytes) -> None:
         """Write a file that is not there already."""
         path = self.folder / name
-        if not (path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data):
-            write_bytes(path, data)
+        if not holds(path, data):
+            write_inside(path, data)
 
     def _check_class(self, what: str, said: str | None) -> None:
         if said is not None and said not in self.reader.classes:

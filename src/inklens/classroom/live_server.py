@@ -11,7 +11,7 @@ from inklens.classroom.live import LiveClass
 from inklens.classroom.live_app import ClassApp, doors
 from inklens.errors import OutputError
 from inklens.reader import DigitReader
-from inklens.storage import write_bytes, write_text
+from inklens.storage import write_inside
 from inklens.studio.folders import listen
 from inklens.studio.guard import Guard
 from inklens.studio.processes import prepare
@@ -87,7 +87,7 @@ class ClassServer(GuardedServer):
 
     def keep(self, live: LiveClass) -> None:
         """Write the digits down."""
-        write_text(self.settings.out / DIGITS, document(live.drawn()))
+        write_inside(self.settings.out / DIGITS, document(live.drawn()))
 
 
 def serve_class(settings: Settings, tell: Callable[[Opened], None]) -> ClassDigits | None:
@@ -113,5 +113,5 @@ def serve_class(settings: Settings, tell: Callable[[Opened], None]) -> ClassDigi
     if not digits:
         return None
     server.keep(server.live)
-    write_bytes(settings.out / ARRAYS, arrays(digits))
+    write_inside(settings.out / ARRAYS, arrays(digits))
     return ClassDigits(digits)

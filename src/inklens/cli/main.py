@@ -69,6 +69,8 @@ COMMANDS = {name: command for group in GROUPS.values() for name, command in grou
 LEAST_ROOM = 450_000 << 10
 LITTLE_ROOM = "not enough memory to load NumPy and Pillow: give at least 600 MB (ulimit -v 600000, or unlimited)"
 
+PRODUCT_SIDE = 256  # rows of a product; those of very small ones take no buffer
+
 # What NumPy reads as whole numbers while it is imported, or does not let itself be imported.
 WHOLE_NUMBERS = ("NUMPY_MADVISE_HUGEPAGE", "SOURCE_DATE_EPOCH")
 
@@ -136,6 +138,17 @@ def inklens(ctx: click.Context) -> None:
         echo(ctx.get_help())
     elif _room() < LEAST_ROOM and {"-h", "--help"}.isdisjoint(sys.argv):
         raise click.ClickException(LITTLE_ROOM)
+    elif _room() < float("inf"):
+        _take_room_of_products()
+
+
+def _take_room_of_products() -> None:
+    """Let OpenBLAS, NumPy's and SciPy's, take its buffer now: left without one later, it ends the process itself."""
+    import numpy as np
+    from scipy.linalg import blas
+
+    square = np.ones((PRODUCT_SIDE, PRODUCT_SIDE))
+    blas.dgemm(1.0, square @ square, square)
 
 
 def _room() -> float:

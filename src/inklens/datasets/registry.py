@@ -15,7 +15,7 @@ from inklens.datasets.options import LoadOptions, PixelOptions
 from inklens.datasets.pixels import parse_shape
 from inklens.datasets.sources.source import Source
 from inklens.datasets.unpack import user_path, what_lies_at
-from inklens.errors import DataError, ParameterError
+from inklens.errors import DataError, OutputError, ParameterError
 from inklens.progress import Progress
 
 
@@ -168,10 +168,18 @@ def available(cache_dir: str | os.PathLike[str] | None = None) -> tuple[DatasetI
     listed = {entry.path for entry in known}
     others = [
         _cached_info(entry, meta) if (meta := entry.meta()) else _bad_info(entry)
-        for entry in cache.entries(cache_dir)
+        for entry in _listable(cache_dir)
         if str(entry.folder) not in listed and (entry.meta() or entry.size_bytes())
     ]
     return (_inside_info("embedded"), *known, _inside_info("allographs"), *others)
+
+
+def _listable(cache_dir: str | os.PathLike[str] | None) -> list[cache.Entry]:
+    """Return what can be seen of the cache."""
+    try:
+        return cache.entries(cache_dir)
+    except DataError:
+        return []
 
 
 def info(spec: str, cache_dir: str | os.PathLike[str] | None = None) -> DatasetInfo:
@@ -210,9 +218,11 @@ def clear(spec: str = "all", cache_dir: str | os.PathLike[str] | None = None) ->
     ------
     ParameterError
         Not a data set that is kept in the cache.
+    DataError, OutputError
+        The cache may not be looked into, or not all can be removed; what can be is removed all the same.
     """
     if spec == "all":
-        return sum(entry.remove() for entry in cache.entries(cache_dir))
+        return _remove(cache.entries(cache_dir))
     kind, rest, _ = _parse(spec)
     if kind != "openml":
         raise ParameterError(f"{spec!r} is not kept in the cache; clear mnist, openml:NAME[@VERSION] or all")
@@ -220,7 +230,21 @@ def clear(spec: str = "all", cache_dir: str | os.PathLike[str] | None = None) ->
     chosen = (
         [cache.Entry.of(cache.openml_key(name, version), cache_dir)] if version else cache.versions(name, cache_dir)
     )
-    return sum(entry.remove() for entry in chosen)
+    return _remove(chosen)
+
+
+def _remove(entries: list[cache.Entry]) -> int:
+    """Remove all that can be; return the bytes that were freed."""
+    freed, failed = 0, []
+    for entry in entries:
+        try:
+            freed += entry.remove()
+        except OutputError as error:
+            failed.append(error)
+    if failed:
+        more = f"; so it is with {len(failed) - 1} more, and all others are removed" if len(failed) > 1 else ""
+        raise OutputError(f"{failed[0]}{more}") from failed[0]
+    return freed
 
 
 def absolute_spec(spec: str) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inklens.classes import encode, labels_of
+from inklens.classes import encode_names, labels_of
 from inklens.errors import DataError
 from inklens.evaluation.intervals import CONFIDENCE, Proportion, proportion
 from inklens.reprs import Card, Shown, listed
@@ -47,7 +47,7 @@ def confusion_matrix(y_true: np.ndarray, y_pred: np.ndarray, classes: Sequence[s
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
     names = [str(label) for label in classes]
     given = labels_of(y_true, len(y_pred)), labels_of(y_pred, len(y_pred))
-    np.add.at(counts, tuple(encode(labels.ravel().astype(str), names) for labels in given), 1)
+    np.add.at(counts, tuple(encode_names(labels.ravel(), names) for labels in given), 1)
     return counts
 
 

@@ -5,8 +5,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inklens.classes import encode
+from inklens.classes import encode, labels_of, require_alike
 from inklens.errors import DataError, ParameterError
+from inklens.linear.arrays import checked_weights
 from inklens.linear.problem.build import make_problem
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.elsewhere import brought
@@ -42,18 +43,16 @@ def problem_of(
     """
     if model.class_weight is not None:
         raise ParameterError("give the class weights as sample_weight, one number per row, and class_weight=None")
-    labels = np.asarray(brought(y, rows.client))
-    if rows.n_features != model.coef_.shape[1] or rows.n_samples != len(labels):
+    if rows.n_features != model.coef_.shape[1]:
         raise DataError(
-            f"expected the rows of the fit, with {model.coef_.shape[1]} columns and one label each, got "
-            f"{rows.n_samples} rows of {rows.n_features} columns and {len(labels)} labels"
+            f"expected the rows of the fit, with {model.coef_.shape[1]} columns, got {rows.n_samples} rows of "
+            f"{rows.n_features} columns"
         )
+    labels = labels_of(brought(y, rows.client), rows.n_samples).ravel()
+    require_alike(labels, model.classes_)
     _check_names(model, rows)
     codes = encode(labels, model.classes_)
-    sample_weight = brought(sample_weight, rows.client)
-    weights = np.ones(len(labels)) if sample_weight is None else np.array(sample_weight, dtype=np.float64)
-    if weights.shape != labels.shape:
-        raise DataError(f"expected a weight for each of the {len(labels)} rows, got weights of shape {weights.shape}")
+    weights = checked_weights(brought(sample_weight, rows.client), len(labels))
     return make_problem(
         rows,
         codes,

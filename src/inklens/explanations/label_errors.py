@@ -19,6 +19,7 @@ import numpy.typing as npt
 from inklens.classes import encode, labels_of, stratified_folds
 from inklens.errors import DataError, ParameterError
 from inklens.explanations.evidence import Evidence, explain
+from inklens.linear.arrays import checked_weights
 from inklens.linear.rows.elsewhere import brought, require_room
 from inklens.linear.rows.opening import opened
 from inklens.linear.rows.rows import Rows
@@ -178,8 +179,7 @@ def out_of_fold(
         labels = labels_of(brought(y, rows.client), rows.n_samples).ravel()
         if rows.client is not None:
             require_room((rows.n_samples, len(reader.classes)), "out-of-fold probabilities")
-        weights = brought(sample_weight, rows.client)
-        weights = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+        weights = checked_weights(brought(sample_weight, rows.client), len(labels))
         return _judged(reader, rows, labels, weights, estimator=estimator, folds=folds, seed=seed, progress=progress)
 
 

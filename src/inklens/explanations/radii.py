@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inklens.errors import ParameterError
+from inklens.errors import DataError, ParameterError
 from inklens.model.linear_model import LinearModel
 from inklens.reprs import Shown
 
@@ -40,6 +40,8 @@ class Robustness(Shown):
 
     def quantiles(self, levels: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)) -> dict[str, dict[float, float]]:
         """Return quantiles of the boxed radii: such a proportion of the frames does not exceed them."""
+        if not len(self.boxed["l1"]):
+            raise DataError("radii of no frame have no quantiles; give one frame or more")
         return {
             name: {level: float(np.quantile(radii, level, method="lower")) for level in levels}
             for name, radii in self.boxed.items()
@@ -72,7 +74,7 @@ def robustness(reader: LinearModel, frames: np.ndarray) -> Robustness:
         raise ParameterError(f"exact radii need a model on pixels, this one is on {reader.features!r}")
     frames = reader.stack(frames)
     z = reader.raw_prediction(frames)
-    X = frames.reshape(len(frames), -1)
+    X = frames.reshape(z.shape[0], reader.coef.shape[1])
     found = Robustness(*({name: np.full(len(X), np.inf) for name in MEASURES} for _ in range(2)))
     for source in np.unique(z.argmax(axis=1)):
         rows = np.flatnonzero(z.argmax(axis=1) == source)

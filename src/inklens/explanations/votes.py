@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from inklens.classes import encode, labels_of
 from inklens.errors import DataError, ParameterError
+from inklens.linear.arrays import checked_weights
 from inklens.linear.problem.problem import residuals
 from inklens.linear.rows.elsewhere import brought, require_room
 from inklens.linear.rows.row_arrays import RowArray
@@ -146,7 +147,7 @@ class Voters:
         if rows.client is not None:
             require_room((rows.n_samples, len(reader.classes)), "votes")
         codes = encode(labels, reader.classes)
-        weights = C * (np.ones(len(codes)) if weights is None else np.asarray(weights, dtype=np.float64))
+        weights = C * checked_weights(weights, len(codes))
         at = rows.loss_and_gradient(reader.coef, reader.intercept, codes, weights, dtype=np.float64)
         self.residual_weight = np.asarray(RowArray.combine(residuals, at.proba, codes, weights))
         self.unexplained = reader.coef + at.gradient  # (n_classes, n_pixels); 0 at the optimum

@@ -13,6 +13,8 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Protocol
 
+from inklens.errors import ParameterError
+
 LARGE_WORK = 1e9  # multiply-adds of one product, from which it is worth waking threads
 
 _given: ContextVar[int | None] = ContextVar("blas_threads", default=None)
@@ -25,6 +27,22 @@ def default_threads() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
+
+
+def threads_of(n_jobs: int | None) -> int | None:
+    """Return scikit-learn's `n_jobs` as a number of threads; None is all cores, as -1 is, and -2 all but one.
+
+    >>> threads_of(3), threads_of(-1) == default_threads(), threads_of(-1000), threads_of(None)
+    (3, True, 1, None)
+
+    Raises
+    ------
+    ParameterError
+        It is 0.
+    """
+    if n_jobs == 0:
+        raise ParameterError("expected a number of threads as n_jobs, got 0; None or -1 takes all cores")
+    return n_jobs if n_jobs is None or n_jobs > 0 else max(1, default_threads() + 1 + int(n_jobs))
 
 
 class _Library(Protocol):

@@ -311,7 +311,7 @@ class _Run:
                 self.say_why()
             if callback is not None:
                 self.prove_for_display()
-                if callback(self.restored().copy()):
+                if deadline.asks_to_stop(callback(self.restored().copy())):
                     return
             if point.stationary or self.is_late:
                 return

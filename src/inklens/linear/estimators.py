@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_n_features, check_is_fitted, validat
 from inklens.classes import DISCRETE, check_discrete, labels_of, require_alike
 from inklens.errors import DataError, ParameterError, ScaleWarning
 from inklens.linear import arrays
+from inklens.linear.blas import threads_of
 from inklens.linear.conditioning import remark_on
 from inklens.linear.driver import FitInterrupted, FitLost, Solution, Status, solve
 from inklens.linear.other_names import answer_other_names
@@ -29,6 +30,7 @@ from inklens.linear.returned import in_float32, is_float32, single
 from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.elsewhere import brought, by_parts, is_elsewhere
 from inklens.linear.rows.layouts import dense_storage, make_block
+from inklens.linear.rows.mapped import require_whole
 from inklens.linear.rows.opening import given_back
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
@@ -93,7 +95,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     random_state : None or int, default=None
         Kept for compatibility; the fit is deterministic.
     n_jobs : int or None, default=None
-        Number of threads; None uses all cores that the process may use.
+        Number of threads; None and -1 use all cores that the process may use.
 
     Attributes
     ----------
@@ -349,7 +351,7 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """Return X as `Rows` and y as a one-dimensional array, checked by scikit-learn's rules where they apply."""
         blocks = isinstance(X, list | tuple) and len(X) > 0 and arrays.is_matrix(X[0])
         if isinstance(X, Rows) or blocks or arrays.is_foreign(X) or is_elsewhere(X):
-            rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=_n_threads(self.n_jobs))
+            rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=threads_of(self.n_jobs))
             y = labels_of(self._here(y, rows), rows.n_samples).ravel()
             if 0 in rows.shape:
                 missing = "sample" if rows.n_samples == 0 else "feature"
@@ -363,13 +365,13 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if isinstance(X, np.ndarray) and isinstance(y, np.ndarray) and _is_plain(X, y):
             self.n_features_in_ = X.shape[1]
             self.__dict__.pop("feature_names_in_", None)
-            return Rows.of(X, n_threads=_n_threads(self.n_jobs)), y
+            return Rows.of(X, n_threads=threads_of(self.n_jobs)), y
         X = _checked(self, X)
         labels = labels_of(self._here(y, None), X.shape[0])
         if labels.ndim > 1:
             text = "A column-vector y was passed when a 1d array was expected. Give y.ravel()."
             warnings.warn(text, DataConversionWarning, stacklevel=6)
-        return Rows.of(X, n_threads=_n_threads(self.n_jobs)), labels.ravel()
+        return Rows.of(X, n_threads=threads_of(self.n_jobs)), labels.ravel()
 
     def _here(self, values: npt.ArrayLike | None, rows: Rows | None) -> npt.ArrayLike | None:
         """Return labels or weights as an array of this process."""
@@ -580,6 +582,7 @@ def _checked(
     estimator: BaseEstimator, X: Matrix, *, reset: bool = True, ensure_all_finite: bool = False
 ) -> np.ndarray | sparse.csr_array:
     """Return a matrix by scikit-learn's rules, whose errors of values are ours."""
+    require_whole(X)
     X = checked_csr(X) if sparse.issparse(X) else arrays.require_numbers(X)
     try:
         return validate_data(
@@ -604,12 +607,3 @@ def _is_plain(X: np.ndarray, y: np.ndarray) -> bool:
 def _dense(coef: np.ndarray) -> np.ndarray:
     """Return coefficients as an array where `sparsify` has made a matrix of them."""
     return np.asarray(coef.toarray()) if isinstance(coef, sparse.spmatrix | sparse.sparray) else coef
-
-
-def _n_threads(n_jobs: int | None) -> int | None:
-    """Return scikit-learn's `n_jobs` as a number of threads; None is all cores, -2 all but one."""
-    if n_jobs is None or n_jobs > 0:
-        return n_jobs
-    from joblib import effective_n_jobs
-
-    return int(effective_n_jobs(n_jobs))

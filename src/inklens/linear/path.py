@@ -17,6 +17,7 @@ from scipy import sparse
 from inklens.classes import labels_of
 from inklens.errors import DataError, ParameterError, ScaleWarning
 from inklens.linear import arrays
+from inklens.linear.blas import threads_of
 from inklens.linear.coordinates import Filled
 from inklens.linear.deadline import asks_to_stop
 from inklens.linear.driver import Solution, solve
@@ -169,7 +170,7 @@ def softmax_path(
     offset : array-like (n_samples, n_classes), default=None
         Fixed part of each score.
     n_jobs : int or None, default=None
-        Number of threads; None uses all cores.
+        Number of threads; None and -1 use all cores.
     callback : callable, default=None
         Called as ``callback(index, C, solution)`` after each point, with a copy; ends the path when it returns True.
 
@@ -201,7 +202,7 @@ def softmax_path(
     """
     _require_settings(C, l1_ratio, tol, max_pixels, n_jobs, callback)
     asked = Penalizing(l1_ratio, group, False, standardize, penalty_factor, positive)
-    rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=n_jobs)
+    rows = X if isinstance(X, Rows) else Rows.of(X, n_threads=threads_of(n_jobs))
     with given_back(rows, X):
         problem, classes = _problem(rows, y, asked, fit_intercept, sample_weight, offset)
         grid = path_grid(problem, Cs, C)

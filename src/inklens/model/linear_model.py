@@ -12,9 +12,10 @@ from typing import Self
 
 import numpy as np
 
-from inklens.classes import labels_of
+from inklens.classes import encode_names, labels_of
 from inklens.errors import DataError
 from inklens.linear.arrays import as_array, in_float64
+from inklens.linear.rows.mapped import require_whole
 from inklens.linear.softmax import raw_prediction, softmax
 from inklens.model.estimators import weights_of
 from inklens.model.scaling import PIXEL_SCALE
@@ -67,7 +68,7 @@ class LinearModel(Shown):
     Raises
     ------
     DataError
-        The shapes do not fit each other, or a coefficient is not finite.
+        The shapes do not fit each other, a coefficient is not finite, or there are fewer than two classes.
 
     Examples
     --------
@@ -128,6 +129,10 @@ class LinearModel(Shown):
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         check_names(self.classes)
+        if len(self.classes) < 2:
+            raise DataError(
+                f"a model has at least two classes to choose from, and this one has only {self.classes[0]!r}"
+            )
         n_classes, n_features = len(self.classes), self._count_features()
         if self.coef.shape != (n_classes, n_features) or self.intercept.shape != (n_classes,):
             raise DataError(
@@ -206,9 +211,17 @@ class LinearModel(Shown):
         return np.asarray(np.array(self.classes)[self.raw_prediction(frames).argmax(axis=1)])
 
     def score(self, frames: np.ndarray, y: np.ndarray) -> float:
-        """Return the share of frames whose label is predicted right."""
-        predicted = self.predict(frames)
-        return float(np.mean(predicted == labels_of(y, len(predicted)).ravel().astype(str)))
+        """Return the share of frames whose label is predicted right.
+
+        Raises
+        ------
+        DataError
+            Labels that the model does not know, not one for each frame, or no frames.
+        """
+        predicted = self.raw_prediction(frames).argmax(axis=1)
+        if not len(predicted):
+            raise DataError("there are no frames to be judged; give one or more, each with its label")
+        return float(np.mean(predicted == encode_names(labels_of(y, len(predicted)).ravel(), self.classes)))
 
     def frame(self, photo_or_frame: object) -> np.ndarray:
         """Return a ready frame as float64, (rows, cols).
@@ -252,7 +265,8 @@ class LinearModel(Shown):
                 f"expected frames of {rows} x {cols} pixels, as an array (n, {rows}, {cols}) or (n, {n_pixels}), got "
                 f"{given.shape}"
             )
-        stack = in_float64(given).reshape(-1, *self.image_shape)
+        require_whole(given)
+        stack = in_float64(given).reshape(given.size // n_pixels, *self.image_shape)
         return stack / PIXEL_SCALE if given.dtype == np.uint8 else stack
 
     def _card(self) -> Card:

@@ -20,7 +20,7 @@ from inklens.errors import DataError, OutputError
 from inklens.siblings.child import Job, PairJob
 from inklens.siblings.pair import Duelled
 from inklens.siblings.results import Outcome
-from inklens.storage import write_text
+from inklens.storage import write_inside
 from inklens.strict_json import parse
 
 FORMAT = 2  # raise it when outcomes change their meaning
@@ -73,7 +73,7 @@ class Cache:
             return
         with suppress(OutputError, OSError):
             document = result.to_json()
-            write_text(self._path(job), json.dumps({"sha256": _checksum(document), "outcome": document}))
+            write_inside(self._path(job), json.dumps({"sha256": _checksum(document), "outcome": document}))
             self._prune()
 
     def _path(self, job: Job | PairJob) -> Path:

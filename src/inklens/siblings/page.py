@@ -20,7 +20,7 @@ from inklens.siblings.drawings import DecisionDisplay, ImportancesDisplay, Stand
 from inklens.siblings.results import Seconds
 from inklens.siblings.roster import OURS
 from inklens.siblings.run import Siblings
-from inklens.storage import keeps_all, write_text
+from inklens.storage import keeps_all, write_inside, write_text
 
 Written = Callable[[Path], object]
 CHAPTERS = [
@@ -102,8 +102,9 @@ class SiblingsPage:
         if keeps_all(self.file) and not (state.finished or state.interrupted):
             return
         if self.file != self.out:
-            write_text(self.out / NUMBERS, json.dumps(state.to_json(), ensure_ascii=False))
-        write_text(self.file, self.render(state))
+            write_inside(self.out / NUMBERS, json.dumps(state.to_json(), ensure_ascii=False))
+        write = write_text if self.file == self.out else write_inside
+        write(self.file, self.render(state))
         if self.first is not None:
             self.first(self.file)
             self.first = None

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inklens.errors import OutputError
-from inklens.storage import atomic_file, write_bytes, write_text
+from inklens.storage import atomic_file, remove, write_inside
 from inklens.studio import limits
 from inklens.studio.problems import Problem, not_found
 
@@ -92,17 +92,17 @@ class Shelf:
     def put(self, entry: str, known: Mapping[str, object], files: Mapping[str, bytes]) -> dict[str, object]:
         """Write an entry: its files first, so that what is listed is whole."""
         for suffix, data in files.items():
-            write_bytes(self.path(entry, suffix), data)
+            write_inside(self.path(entry, suffix), data)
         document = {**known, "id": entry}
-        write_text(self.path(entry, ".json"), json.dumps(document))
+        write_inside(self.path(entry, ".json"), json.dumps(document))
         return document
 
     def drop(self, entry: str) -> None:
         """Remove an entry with its files; what is listed goes first."""
         self.entry(entry)
-        self.path(entry, ".json").unlink(missing_ok=True)
+        remove(self.path(entry, ".json"))
         for path in self.folder.glob(f"{entry}.*"):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def read(self, entry: str, suffix: str) -> bytes | None:
         """Return a file's bytes, or None where there is none."""
@@ -190,15 +190,15 @@ class Store:
     def write_file(self, entry: str, files: Mapping[str, bytes]) -> Path:
         """Write a file of an upload; return where the first one lies."""
         for suffix, data in files.items():
-            write_bytes(self.datasets.path(entry, suffix), data)
+            write_inside(self.datasets.path(entry, suffix), data)
         return self.datasets.path(entry, next(iter(files)))
 
     def keep_pages(self, contents: Mapping[Path, bytes]) -> None:
         """Keep the page's joined modules in place of older ones."""
         for old in self.pages.glob("*.js"):
-            old.unlink(missing_ok=True)
+            remove(old)
         for path, content in contents.items():
-            write_bytes(path, content)
+            write_inside(path, content)
 
     def drop(self, shelf: Shelf, entry: str) -> None:
         """Remove an entry."""

@@ -25,7 +25,7 @@ from inklens.datasets.relabel import DROP, Relabelling, write_relabel
 from inklens.errors import DataError, ParameterError
 from inklens.linear.driver import Solution
 from inklens.model.linear_model import PHOTO_SHAPE
-from inklens.storage import write_bytes
+from inklens.storage import write_inside
 from inklens.studio.messages import Message
 from inklens.studio.work import Json, base64_of, described, plain, reader_of, session_of
 from inklens.tasks.collecting import check_label
@@ -178,7 +178,7 @@ def _added_folder(root: object, digits: object) -> Path | None:
         Image.fromarray(pixels).save(png, "PNG")
         path = folder / check_label(digit["label"]) / f"{number:05d}.png"
         if not path.exists():
-            write_bytes(path, png.getvalue())
+            write_inside(path, png.getvalue())
     return folder
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from inklens.errors import ParameterError, PhotoError
 from inklens.progress import Progress
-from inklens.storage import write_bytes
+from inklens.storage import write_inside
 
 FORBIDDEN = set('/\\:*?"<>|') | {chr(code) for code in range(32)}
 MAX_LABEL = 60  # characters
@@ -63,7 +63,7 @@ def collect(
             refused.append(PhotoError(f"{picture}: {error}", code=error.code))
             continue
         path = place / f"{hashlib.sha256(png).hexdigest()[:16]}.png"
-        write_bytes(path, png)
+        write_inside(path, png)
         kept.append(path)
     return kept, refused
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from inklens import __version__, cluster
 from inklens.datasets.openml import cache
-from inklens.errors import InklensError
+from inklens.errors import DataError, InklensError
 from inklens.quiet import quiet
 from inklens.tasks import devices
 
@@ -85,7 +85,11 @@ def _blas() -> Finding:
 
 def _data_cache() -> Finding:
     """Where downloads are kept, and how many."""
-    folder, kept = cache.cache_folder(), [entry for entry in cache.entries() if entry.meta()]
+    folder = cache.cache_folder()
+    try:
+        kept = [entry for entry in cache.entries() if entry.meta()]
+    except DataError:
+        return Finding("data cache", f"{os.fspath(folder)} (cannot be looked into)", "set INKLENS_CACHE", ok=False)
     size_mb = sum(entry.size_bytes() for entry in kept) / 1e6
     what = f"{len(kept)} data {'set' if len(kept) == 1 else 'sets'}, {size_mb:,.0f} MB" if kept else "empty"
     return Finding("data cache", f"{os.fspath(folder)} ({what})")

@@ -35,7 +35,7 @@ from inklens.pages.live import Live
 from inklens.pages.reasons import TITLES, Subject, reasons_chapters
 from inklens.pages.shell import Shell
 from inklens.progress import Progress
-from inklens.storage import write_bytes
+from inklens.storage import write_inside
 from inklens.tasks.model_rows import Size
 from inklens.tasks.predictions import predictions_csv
 from inklens.tasks.session import Session, row_name
@@ -137,7 +137,7 @@ class _Steps:
 def write_page(tutorial: Tutorial, folder: Path, shell: Shell, steps: _Steps) -> None:
     """Write index.html, numbers.json, predictions.csv, the model, its picture and the figures."""
     name, picture = tutorial.own.file
-    write_bytes(folder / name, picture)
+    write_inside(folder / name, picture)
     told = [name for name in TITLES if name != "flips"]
     reasons = reasons_chapters(
         _subject(tutorial), told, lambda number, title: steps.writing(REASONS_SHARE * number / len(told), title.lower())

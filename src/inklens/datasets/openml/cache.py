@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -90,7 +91,12 @@ class Entry:
 
     def size_bytes(self) -> int:
         """Return the bytes on disk."""
-        return sum(path.lstat().st_size for path in self.folder.glob("*") if path.is_file())
+        size = 0
+        with suppress(OSError):  # what may not be looked into, or is removed meanwhile
+            for path in self.folder.iterdir():
+                status = path.lstat()
+                size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+        return size
 
     def load(self) -> Dataset:
         """Return the data set, memory-mapped, after its checksums have been verified.
@@ -130,6 +136,8 @@ class Entry:
         """Write the data set; `meta.json` comes last and makes it valid. Call it under `locked`."""
         older = self.meta()
         names = FILES[1] if older is not None and _files(older) == FILES[0] else FILES[0]
+        for name in (META, *names):
+            _make_way(self.folder / name)
         for name, array in zip(names, (dataset.X, dataset.y), strict=True):
             with atomic_file(self.folder / name) as file:
                 np.save(file, array, allow_pickle=False)
@@ -152,26 +160,31 @@ class Entry:
                     path.unlink()
 
     def remove(self) -> int:
-        """Delete the entry; return the bytes that were freed.
+        """Delete the entry, whatever lies in it; return the bytes that were freed. Links are not followed.
 
         Raises
         ------
         OutputError
             A file cannot be removed.
         """
-        if not self.folder.is_dir():
-            return 0
-        freed = self.size_bytes()
-        with self.locked():
-            try:
-                (self.folder / META).unlink(missing_ok=True)
+        try:
+            if not stat.S_ISDIR(self.folder.lstat().st_mode):
+                self.folder.unlink(missing_ok=True)
+                return 0
+            freed = self.size_bytes()
+            with self.locked():
+                _remove(self.folder / META)
                 for path in self.folder.iterdir():
                     if path.name != LOCK:
-                        path.unlink(missing_ok=True)
-            except OSError as error:
-                raise OutputError(
-                    f"cannot remove {str(error.filename)!r} from the cache: {error.strerror}; remove it by hand"
-                ) from error
+                        _remove(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(
+                f"cannot remove {str(error.filename)!r} from the cache: {error.strerror}; remove it by hand"
+            ) from error
         shutil.rmtree(self.folder, ignore_errors=True)
         return freed
 
@@ -183,6 +196,7 @@ class Entry:
         lock = FileLock(self.folder / LOCK)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            _make_way(self.folder / LOCK)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -247,9 +261,38 @@ def versions(name: str, cache_dir: str | os.PathLike[str] | None = None) -> list
 
 
 def entries(cache_dir: str | os.PathLike[str] | None = None) -> list[Entry]:
-    """Return every entry that holds a data set or a part of one."""
+    """Return every entry that holds a data set or a part of one.
+
+    Raises
+    ------
+    DataError
+        The folder of all of them may not be looked into.
+    """
     folder = cache_folder(cache_dir) / "datasets"
-    return [Entry(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+    try:
+        return [Entry(path) for path in sorted(folder.iterdir()) if path.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(
+            f"cannot look into the cache {str(folder)!r}: {error.strerror}; set INKLENS_CACHE to a folder that you may "
+            "use"
+        ) from error
+
+
+def _make_way(path: Path) -> None:
+    """Remove what is no regular file, where one belongs; who writes there says what could not be removed."""
+    with suppress(OSError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that lies in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:

@@ -34,7 +34,10 @@ class MappedFile:
             if isinstance(owner, np.memmap) and owner.filename is not None:
                 if owner.mode in ("r+", "w+"):
                     owner.flush()  # so that what was written before is not noticed later
-                there = Path(owner.filename).stat()
+                try:
+                    there = Path(owner.filename).stat()
+                except OSError:  # removed or renamed: nobody reaches it by this name
+                    return None
                 return cls(Path(owner.filename), (there.st_dev, there.st_ino), (there.st_size, there.st_mtime_ns))
         return None
 
@@ -48,6 +51,19 @@ class MappedFile:
         if is_same_file and (there.st_size, there.st_mtime_ns) != self.state:
             raise DataError(
                 f"{str(self.path)!r} was changed while its rows were read; fit when nobody writes there, or a copy"
+            )
+
+
+def require_whole(values: object) -> None:
+    """Raise `DataError` where a file has been cut since it was mapped: to read what is gone ends the process."""
+    for owner in _owners(values):
+        pages = getattr(owner, "_mmap", None)
+        if not (isinstance(owner, np.memmap) and isinstance(pages, mmap.mmap)):
+            continue
+        start = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY
+        if pages.size() < start + len(pages):
+            raise DataError(
+                f"{str(owner.filename)!r} is shorter than when its rows were mapped; map it again, or write it anew"
             )
 
 

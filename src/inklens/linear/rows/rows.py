@@ -43,6 +43,7 @@ from inklens.linear.rows.layouts import (
     sparse_storage,
     widened,
 )
+from inklens.linear.rows.mapped import require_whole
 from inklens.linear.rows.row_arrays import Made, RowArray, within
 from inklens.linear.softmax import softmax
 
@@ -122,6 +123,8 @@ class Rows:
 
             return RemoteRows.on_workers(X, scale=scale, n_threads=n_threads)
         parts = list(X) if isinstance(X, list | tuple) and X and arrays.is_matrix(X[0]) else [X]
+        for part in parts:
+            require_whole(part)
         whole = bytes_of(X, n_threads)
         if whole is not None:
             return cls(make_blocks(whole[0], n_threads), float(scale) * whole[1], n_threads)

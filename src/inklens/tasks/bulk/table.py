@@ -14,7 +14,7 @@ from pyarrow import compute, parquet
 
 from inklens.errors import DataError, OutputError, ParameterError
 from inklens.reader import DigitReader
-from inklens.storage import write_bytes
+from inklens.storage import write_inside
 from inklens.tasks.bulk.plan import Known
 from inklens.tasks.bulk.rows import NOTED, Outcomes, outcomes, to_parquet, to_table
 
@@ -140,14 +140,14 @@ class PartTable:
         path = self.folder / f"part-{number:07d}.parquet"
         new = to_table(part)
         if not replaces:
-            write_bytes(path, part)
+            write_inside(path, part)
             self.parts[number] = path
             return outcomes(new)
         with _readable(path):
             old = parquet.ParquetFile(path).read()
         given_way = compute.is_in(old["path"], value_set=new["path"].combine_chunks())
         whole = pa.concat_tables([old.filter(compute.invert(given_way)), new.cast(old.schema)]).sort_by("path")
-        write_bytes(path, to_parquet(whole, old.schema))
+        write_inside(path, to_parquet(whole, old.schema))
         before, after = outcomes(old), outcomes(whole)
         return Outcomes(*(b - a for a, b in zip(before, after, strict=True)))
 
