@@ -31,7 +31,7 @@ def class_() -> None:
 class_.add_command(wall)
 
 
-@class_.command()
+@class_.command(short_help="Compute a class's hand-ins again: what differs, what is shared.")
 @click.argument("folder", type=click.Path(file_okay=False), metavar="DIR")
 @out_option("Pages and tables; points that are typed there already are kept.", metavar="DIR", required=True)
 @click.option(
