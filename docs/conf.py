@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from jinja2.sandbox import SandboxedEnvironment
+from numpy.typing import ArrayLike
 from numpydoc import docscrape_sphinx
+from sphinx.util.typing import stringify_annotation
 
 import inklens
 
@@ -31,6 +33,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext", "decisions", "generated"]
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"  # beside a class it is `fit()`, and fits its line
 autodoc_member_order = "bysource"
 html_theme = "pydata_sphinx_theme"
 html_title = "inklens"
@@ -55,6 +58,20 @@ def leave_out_empty_places(app, docname: str, source: list[str]) -> None:
     )
 
 
+def call_arrays_by_their_name(
+    app, what: str, name: str, obj: object, options: object, signature: str | None, returned: str | None
+) -> tuple[str, str | None] | None:
+    """Write ArrayLike where a signature would list all that NumPy means by it, private names among them."""
+    if not signature:
+        return None
+    short = signature
+    for mode in ("smart", "fully-qualified-except-typing"):
+        meant = stringify_annotation(ArrayLike, mode)
+        for union in (meant, meant.replace("[Any]", "[typing.Any]")):
+            short = short.replace(union, "ArrayLike")
+    return None if short == signature else (short, returned)
+
+
 def compile_numpydoc_once() -> None:
     """Keep numpydoc's template, which it would compile anew for each docstring: a tenth of all that is built."""
     kept: list[SandboxedEnvironment] = []
@@ -70,3 +87,4 @@ def setup(app) -> None:
     """Register what belongs to no extension."""
     compile_numpydoc_once()
     app.connect("source-read", leave_out_empty_places)
+    app.connect("autodoc-process-signature", call_arrays_by_their_name)

@@ -23,7 +23,7 @@ from inklens.classroom import boxed, checking
 from inklens.classroom.answers import deliver, handed_model, png, to_frame
 from inklens.classroom.checking import check_class, hand_ins_in
 from inklens.classroom.copies import TrainingImages, copied_words, look_at, same_picture, shared_pictures
-from inklens.classroom.grades import Grade, grades_table, quoted, write_grades
+from inklens.classroom.grades import Form, Grade, grades_table, quoted, write_grades
 from inklens.classroom.recheck import recheck, same_note
 from inklens.classroom.work import sha256
 from inklens.errors import DataError
@@ -204,6 +204,7 @@ def test_the_same_digit_twice_is_missing_the_change_and_accused_of_nothing(reade
     found = recheck(packed(student(4, reader, photos=[photo, photo])[1]), reader)
     assert found.differs == ()
     assert any("same picture as digit 1" in line for line in found.missing)
+    assert not any("take a new one" in line for line in found.missing)  # a remedy is the student's
 
 
 def test_a_digit_that_does_not_do_what_was_asked_is_missing_that(reader, four):
@@ -464,7 +465,14 @@ def test_what_comes_out_of_the_box_is_what_went_in(reader, four):
 
 
 def tables(folder):
-    return {path.name: list(csv.reader(io.StringIO(path.read_text(encoding="utf-8")))) for path in folder.glob("*.csv")}
+    return {
+        path.name: list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline=""), delimiter=separator(path)))
+        for path in folder.glob("*.csv")
+    }
+
+
+def separator(path):
+    return max(",;", key=path.read_text("utf-8-sig").partition("\n")[0].count)
 
 
 @pytest.fixture(scope="module")
@@ -488,7 +496,8 @@ def test_points_and_comments_are_kept_summed_and_shown(some, tmp_path):
         "Well read; \u201cnice\u201d = good.",
     )
     found = tables(tmp_path)
-    assert found["grades.csv"][1][-2] == found["canvas.csv"][2][-1] == found["moodle.csv"][1][2] == "8.5"
+    assert found["canvas.csv"][2][-1] == found["moodle.csv"][1][2] == "8.5"
+    assert (found["grades.csv"][1][-2], found["grades.csv"][1][3]) == ("8,5", "1,5")  # as in the table that came
     for page in ("students/s00.html", "feedback/s00.html"):
         text = (tmp_path / page).read_text(encoding="utf-8")
         assert "8.5 of 14" in text
@@ -500,6 +509,49 @@ def test_points_and_comments_are_kept_summed_and_shown(some, tmp_path):
 
 def cell(text):
     return '"' + text.replace('"', '""') + '"' if re.search('[;"\n]', text) else text
+
+
+@pytest.mark.parametrize(("comma", "cells"), [(True, "s00.inkwork;{};;1,5;"), (False, "s00.inkwork,{},,1.5,")])
+def test_the_table_of_points_is_for_one_kind_of_program_and_stays_so(comma, cells, some, tmp_path):
+    graded = {"s00.inkwork": Grade({"steps": 1.5})}
+    write_grades(some, tmp_path, decimal_comma=comma)
+    (tmp_path / "grades.csv").write_text(grades_table(some, graded, Form(";" if comma else ",")), encoding="utf-8")
+    assert write_grades(some, tmp_path)["s00.inkwork"] == graded["s00.inkwork"]
+    text = (tmp_path / "grades.csv").read_bytes().decode()
+    assert text.startswith("\ufefffile")  # what spreadsheets know UTF-8 by
+    assert text.splitlines()[1].startswith(cells.format(some.rows[0].name))
+    assert all(separator(tmp_path / name) == "," for name in ("canvas.csv", "moodle.csv"))
+
+
+def test_a_table_that_cannot_be_read_ends_a_check_before_it_computes(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from inklens.classroom import checking
+    from inklens.cli.main import inklens
+
+    def computed(*_args, **_options):
+        raise AssertionError("a class was computed in vain")
+
+    monkeypatch.setattr(checking, "check_class", computed)
+    (tmp_path / "grades.csv").write_bytes("name;Bén".encode("cp1252"))
+    said = CliRunner().invoke(inklens, ["class", "check", str(tmp_path), "-o", str(tmp_path)])
+    assert isinstance(said.exception, DataError)
+    assert "UTF-8" in str(said.exception)
+
+
+def test_a_teacher_goes_through_the_class_in_the_order_of_the_overview(some, tmp_path):
+    write_grades(some, tmp_path)
+    overview = (tmp_path / "index.html").read_text("utf-8")
+    listed = re.findall(r'href="students/([^"]+)"', overview)
+    at, seen = listed[0], []
+    while at:
+        seen.append(at)
+        page = (tmp_path / "students" / at).read_text("utf-8")
+        before, after = (re.search(rf'{what}: <a href="([^"]+)"', page) for what in ("Before", "Next"))
+        assert (before and before[1]) == (seen[-2] if len(seen) > 1 else None)
+        at = after and after[1]
+        assert "Next:" not in (tmp_path / "feedback" / seen[-1]).read_text("utf-8")
+    assert seen == listed
 
 
 def test_points_of_a_file_that_is_gone_are_kept(some):

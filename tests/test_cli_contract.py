@@ -317,6 +317,11 @@ def run_closed(streams, *args):
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.parametrize("group", [(), ("data",), ("homework",), ("class",)], ids=" ".join)
+def test_what_a_command_does_is_said_to_the_end(group):
+    assert "..." not in run(*group, "--help").stdout.partition("Commands:" if group else "Options:")[2]
+
+
 @pytest.mark.parametrize("args", [("data", "list"), ("--help",), ("completion", "bash")], ids=" ".join)
 def test_a_closed_output_is_one_clear_error(args):
     clear_error(run_closed(">&-", *args), 1, "closed")

@@ -383,3 +383,19 @@ def test_a_column_and_images_of_one_channel_are_what_they_hold(tmp_path):
     np.savez(tmp_path / "c.npz", X=np.zeros((1, 4097, 1), np.uint8), y=[1])
     with pytest.raises(DataError, match="at most 4096 rows"):
         load_dataset(f"npz:{tmp_path / 'c.npz'}")
+
+
+def test_a_decimal_comma_in_a_table_with_semicolons_is_a_decimal_sign(tmp_path):
+    rows = np.random.default_rng(0).random((12, 4)).round(3)
+    labels = ["a,b" if i % 3 else "7" for i in range(len(rows))]
+    point = "".join(f'"{label}",{",".join(map(str, row))}\n' for label, row in zip(labels, rows, strict=True))
+    comma = "".join(
+        f"{label};{';'.join(str(number).replace('.', ',') for number in row)}\r\n"
+        for label, row in zip(labels, rows, strict=True)
+    )
+    (tmp_path / "point.csv").write_text(point)
+    (tmp_path / "comma.csv").write_text(comma, newline="")
+    one, other = (load_dataset(f"csv:{tmp_path / name}.csv?label=first") for name in ("point", "comma"))
+    assert one.y.tolist() == other.y.tolist() == labels
+    assert np.array_equal(one.X, other.X)
+    assert len(np.unique(one.X)) > 30

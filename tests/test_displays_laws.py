@@ -16,6 +16,7 @@ from inklens.displays import (
     CoefficientMapsDisplay,
     ConfusionMatrixDisplay,
     EvidenceDisplay,
+    FlipDisplay,
     LabelErrorsDisplay,
     MisclassifiedDisplay,
     ProbabilityBarsDisplay,
@@ -300,3 +301,22 @@ def test_infinite_medians_are_null_in_json(monkeypatch):
     reasons = Reasons("")
     reasons.facts["radii"], _ = _radii(Subject())
     assert json.loads(json.dumps(reasons.to_json(), allow_nan=False))["radii"]["medians"] == {"l1": None, "l2": 2.0}
+
+
+@pytest.mark.parametrize(("norm", "cost"), [("ink", 2.0), ("energy", 2.0), ("pixels", 2.0)])
+def test_only_what_is_proven_is_called_the_least(norm, cost):
+    before = np.array([[0.0, 1.0], [0.0, 0.0]])
+    shown = {
+        bound: FlipDisplay(
+            before,
+            1 - before,
+            answers=("1", "7"),
+            proba=(0.9, 0.6),
+            norm=norm,
+            cost=cost,
+            lower_bound=bound,
+            margin=0.1,
+        ).alt
+        for bound in (cost, 0.9 * cost, 0.0)
+    }
+    assert ["Least" in alt or "Fewest" in alt for alt in shown.values()] == [True, False, False]

@@ -177,6 +177,13 @@ def opened(browser, folder, **options):
         server.server_close()
 
 
+@pytest.mark.slow
+def test_signatures_call_arrays_by_their_name(built):
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (built / "api").glob("*.html")}
+    assert "ArrayLike" in pages["models.html"]
+    assert [name for name, text in pages.items() if "_NestedSequence" in text] == []
+
+
 # What the page does with the words of its address, without reading each page that is found for a summary.
 ASK_AGAIN = """(words) => {
     document.querySelector('#search-results').replaceChildren();

@@ -217,7 +217,9 @@ def test_a_second_model_answers_the_same_pad(face, session, tmp_path):
     )
     for k, row in enumerate(cells):
         for said, share in ((row[0], ours[k]), (row[2], theirs[k])):
-            assert said == ("< 0.1%" if share < 0.001 else "> 99.9%" if share > 0.999 else f"{100 * share:.1f}%")
+            assert said == (
+                "<\u00a00.1%" if share < 0.001 else ">\u00a099.9%" if share > 0.999 else f"{100 * share:.1f}%"
+            )
     a, b = face.value("app.pair.value")
     difference = frame.ravel() * ((session.reader.coef[a] - session.reader.coef[b]) - (other.coef[a] - other.coef[b]))
     table = saved(face, face.page.locator(".versus figure").nth(2).get_by_role("button", name="CSV"))

@@ -208,3 +208,12 @@ def test_a_covered_answer_shows_nothing(face):
     face.value("(app.covered.value = false)")
     assert face.page.locator(".answer .bars").is_visible()
     assert face.page.locator(".says .digit").inner_text() == "3"
+
+
+def test_an_empty_pad_shows_no_bar(face):
+    """What intercepts alone would say is no answer."""
+    shown = "[...document.querySelectorAll('.bars i')].filter((bar) => getComputedStyle(bar).visibility === 'visible')"
+    face.draw(DIGITS["4"])
+    assert face.value(f"{shown}.length") == 10
+    face.clear()
+    assert face.value(f"{shown}.length") == 0

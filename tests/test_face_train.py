@@ -369,3 +369,35 @@ def test_every_text_is_in_both_languages(face):
     face.page.evaluate("inklens.app.language.value = 'de'")
     assert "train." not in face.page.locator(".view").inner_text()
     face.page.evaluate("inklens.app.language.value = 'en'")
+
+
+# ------------------------------------------------------------------------------------------------- other models
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("view", "there"), [("penalty", "#dial, .job button"), ("judge", ".accuracy"), ("learn", ".task .progress")]
+)
+def test_what_the_model_on_the_pad_cannot_do_another_of_the_studio_is_offered_for(face, running, view, there):
+    """A first visit finds the reader that ships on the pad; it is on strokes, and brings no rows."""
+    shipped = next(model["id"] for model in running.models() if model["origin"] == "shipped")
+    face.page.goto("about:blank")
+    face.page.goto(f"{running.address.rstrip('/')}/#view={view}&model={shipped}&lang=en")
+    offered = face.page.locator(f".panel-{view} .others button.primary")
+    offered.first.wait_for()
+    assert face.page.locator(there).count() == 0
+    words = offered.first.text_content()
+    offered.first.click()
+    face.page.locator(there).first.wait_for()
+    known = {model["id"]: model for model in running.models()}
+    now = known[face.page.evaluate("inklens.app.host.library.current.value")]
+    assert words == f"Put \u201c{now['name']}\u201d on the pad"
+    assert now["features"] == "pixels" or view != "penalty"
+
+
+@pytest.mark.slow
+def test_where_no_other_model_can_the_way_to_train_is_shown(face, tmp_path):
+    with studio.thread(tmp_path) as alone, face.page.context.browser.new_page() as page:
+        page.goto(f"{alone.address}/#view=judge&lang=en")
+        page.get_by_role("button", name="Fit one in Train").click()
+        assert page.locator("#tab-train").get_attribute("aria-selected") == "true"

@@ -234,3 +234,15 @@ def test_a_fitted_estimator_shows_itself_in_a_notebook_and_an_unfitted_one_as_sc
     assert "certificate" in bundle["text/html"]
     assert "certificate" not in SoftmaxRegression()._repr_html_()
     assert repr(objects["SoftmaxRegression"]) == "SoftmaxRegression(C=0.1)"
+
+
+def test_changed_ink_has_colours_of_its_own():
+    """Blue and red say what speaks for and against a class; a notebook's tile of a flip is coloured as its figure."""
+    from inklens.displays.flips import change_pixels
+    from inklens.explanations.flips import InkChange
+
+    before, after = np.array([[0.0, 1.0, 0.5]]), np.array([[1.0, 0.0, 0.5]])
+    tile = InkChange(before, after)._tiles("a", "b")[1]
+    shown = np.asarray(Image.open(io.BytesIO(tile.png)).convert("RGB"))
+    assert np.abs(shown[0, :2].astype(float) - change_pixels(before, after)[0, :2]).max() <= 2
+    assert shown[0, 2].tolist() == [255, 255, 255]

@@ -1,4 +1,4 @@
-"""Colours of signed maps, for figures and for what a notebook shows: the two ends, and what lies between."""
+"""Colours of signed maps (the two ends, and what lies between) and of changed ink, for figures and for notebooks."""
 
 # From "subtracts" over white to "adds"; the name says the colour that adds first.
 SIGNED = {
@@ -6,6 +6,11 @@ SIGNED = {
     "blue-orange": ("#7f3b08", "#e08214", "#fee0b6", "#ffffff", "#cfe1f2", "#4a90d9", "#08306b"),
 }
 DEFAULT = "blue-red"
+
+# Ink that a change adds or takes away: not the colours of what speaks for and against a class.
+ADDED = "#7a4fb5"  # violet, marked by a plus sign
+ERASED = "#b08d00"  # gold, marked by a cross
+CHANGED = (ERASED, "#ffffff", ADDED)
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -115,13 +115,15 @@ def ink_tile(frame: np.ndarray, caption: str, *, alt: str) -> Tile:
     return Tile(_png(levels, np.linspace(0, 255, 2 * SHADES + 1).repeat(3).reshape(-1, 3)), caption, alt)
 
 
-def map_tile(values: np.ndarray, caption: str, *, scale: float, alt: str) -> Tile:
+def map_tile(
+    values: np.ndarray, caption: str, *, scale: float, alt: str, colours: Sequence[str] = SIGNED[DEFAULT]
+) -> Tile:
     """Return signed values in the colours of the figures, full at `scale` and beyond; exact zeros are black."""
     values = _thinned(np.asarray(values, dtype=np.float64))
     unit = np.clip(values / scale, -1.0, 1.0) if scale > 0.0 else np.zeros_like(values)
     levels = (np.rint(unit * SHADES) + SHADES).astype(np.uint8)
     levels[values == 0.0] = 2 * SHADES + 1
-    return Tile(_png(levels, np.vstack([signed_colours(2 * SHADES + 1), [[0, 0, 0]]])), caption, alt)
+    return Tile(_png(levels, np.vstack([signed_colours(2 * SHADES + 1, colours), [[0, 0, 0]]])), caption, alt)
 
 
 def map_tiles(maps: np.ndarray, names: Sequence[str], *, what: str) -> list[Tile]:
@@ -144,13 +146,13 @@ def map_scale(values: np.ndarray) -> float:
 MAP_NOTE = "Blue adds to the class, red subtracts, white is near zero, black exactly zero."
 
 
-def signed_colours(count: int) -> np.ndarray:
+def signed_colours(count: int, colours: Sequence[str] = SIGNED[DEFAULT]) -> np.ndarray:
     """Return colours from "subtracts" over white to "adds", (count, 3) from 0 to 255.
 
     >>> signed_colours(3).astype(int).tolist()
     [[103, 0, 31], [255, 255, 255], [5, 48, 97]]
     """
-    anchors = np.array([rgb(colour) for colour in SIGNED[DEFAULT]])
+    anchors = np.array([rgb(colour) for colour in colours])
     at = np.linspace(0.0, len(anchors) - 1.0, count)
     return np.stack([np.interp(at, np.arange(len(anchors)), channel) for channel in anchors.T], axis=1)
 

@@ -314,16 +314,16 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     if others:
         files = [row.file for row in rows if row.found and row.found.work.inklens in others]
         notes.append(
-            f"Another inklens ({', '.join(others[:5])}; this one is {__version__}) computed {_some(files)}: where "
+            f"Another inklens ({', '.join(others[:5])}; this one is {__version__}) computed {some(files)}: where "
             "steps and frame differ there, its recipe may be the reason."
         )
     return notes
 
 
-def _some(files: Sequence[str]) -> str:
+def some(files: Sequence[str]) -> str:
     """Return the first names, and how many more there are.
 
-    >>> _some(["a", "b", "c", "d"])
+    >>> some(["a", "b", "c", "d"])
     'a, b, c and 1 more'
     """
     shown = files[:MOST_NAMED]

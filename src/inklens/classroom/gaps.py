@@ -16,7 +16,13 @@ class Gap:
 
     digit: int | None
     part: str
-    words: str
+    what: str
+    remedy: str
+
+    @property
+    def words(self) -> str:
+        """What the student is told; a teacher, who cannot do it, is told `what` alone."""
+        return f"{self.what}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Check:
 
 def check(work: Work) -> Check:
     """Say what a homework lacks: of seven deliverables for each digit, and of what the two have to be."""
-    gaps = [] if work.name else [Gap(None, "name", "your name is missing; say it with --name")]
+    gaps = [] if work.name else [Gap(None, "name", "your name is missing", "say it with --name")]
     for number, digit in enumerate(work.digits, 1):
         gaps += _of_digit(number, digit)
     gaps += _of_both(work)
@@ -57,16 +63,17 @@ def check(work: Work) -> Check:
 
 def _of_digit(number: int, digit: DigitWork | None) -> list[Gap]:
     if digit is None:
-        return [Gap(number, "photo", f"digit {number}: no picture yet; add a photo or a drawing")]
+        return [Gap(number, "photo", f"digit {number}: no picture yet", "add a photo or a drawing")]
     gaps = []
     if digit.meant is None:
-        gaps.append(Gap(number, "meant", f"digit {number}: say which digit it is meant to be"))
+        gaps.append(Gap(number, "meant", f"digit {number}: what it is meant to be is missing", "say it with --meant"))
     if digit.guess is None:
-        gaps.append(Gap(number, "guess", f"digit {number}: the guess, made before the answer, is missing"))
+        what = f"digit {number}: the guess, made before the answer, is missing"
+        gaps.append(Gap(number, "guess", what, "say what you expected, with --guess"))
     if len(digit.text.split()) < FEWEST_WORDS:
         how = "is missing" if not digit.text else f"has fewer than {FEWEST_WORDS} words"
-        words = f"the explanation {how}; write a few sentences under its heading in answers.md"
-        gaps.append(Gap(number, "explanation", f"digit {number}: {words}"))
+        remedy = "write a few sentences under its heading in answers.md"
+        gaps.append(Gap(number, "explanation", f"digit {number}: the explanation {how}", remedy))
     return gaps
 
 
@@ -76,17 +83,19 @@ def _of_both(work: Work) -> list[Gap]:
     if first is None or second is None:
         return []
     if first.sha256 == second.sha256 or ink_changed(first.frame, second.frame) < LEAST_CHANGE:
-        return [Gap(2, "change", "digit 2: it is the same picture as digit 1; change the digit and take a new one")]
+        what = "digit 2: it is the same picture as digit 1"
+        return [Gap(2, "change", what, "change the digit and take a new one")]
     if first.meant is None or second.meant is None:
         return []
     if first.meant != second.meant:
-        words = f"it is meant to be {second.meant} and digit 1 {first.meant}; it has to be the same digit, modified"
-        return [Gap(2, "meant", f"digit 2: {words}")]
-    return [] if second.outcome == second.claim else [Gap(2, "claim", f"digit 2: {_unfulfilled(second)}")]
+        what = f"digit 2: it is meant to be {second.meant} and digit 1 {first.meant}"
+        return [Gap(2, "meant", what, "it has to be the same digit, modified")]
+    what = f"digit 2: {_unfulfilled(second)}"
+    return [] if second.outcome == second.claim else [Gap(2, "claim", what, "change it a little more")]
 
 
 def _unfulfilled(digit: DigitWork) -> str:
     sure = percent(digit.probabilities[digit.label])
     if digit.claim == CLAIMS[1]:
-        return f"it is to be misread, and the model still reads it as {digit.label} ({sure}); change it a little more"
-    return f"it is to be read right, and the model reads it as {digit.label} ({sure}); change it a little more"
+        return f"it is to be misread, and the model still reads it as {digit.label} ({sure})"
+    return f"it is to be read right, and the model reads it as {digit.label} ({sure})"

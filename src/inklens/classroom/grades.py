@@ -36,12 +36,25 @@ TYPED = (*DELIVERABLES, "comment")  # columns that are the teacher's
 COLUMNS = ("file", "name", *TYPED, "points", "check")
 NEARLY_WHITE = 1e-12  # stands for the exact zeros of bare paper, which a map of coefficients would draw black
 STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+BYTE_ORDER_MARK = "\ufeff"  # without it spreadsheets take names with accents for another encoding
 OURS, OURS_WITHIN = b'<meta name="generator" content="inklens', 1000  # what a page of ours has at its beginning
 SHOWN_CLASSES = 4  # of a table of scores
 
 # file names as the platforms give them to what they pack together
 CANVAS_NAME = re.compile(r"(?:^|/)[^_/]+(?:_LATE)?_(?P<id>\d+)_\d+_[^/]*$")
 MOODLE_NAME = re.compile(r"(?:^|/)(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_file")
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a program for tables separates columns, and with it numbers: semicolons go with a decimal comma."""
+
+    delimiter: str = ","
+
+    @property
+    def decimal(self) -> str:
+        """The decimal sign."""
+        return "," if self.delimiter == ";" else "."
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,23 @@ class Grade:
         return sum(self.points.values()) if self.points else None
 
 
-def write_grades(check: ClassCheck, out: str | os.PathLike[str]) -> dict[str, Grade]:
+OF_PLATFORMS = Form()
+"""What Canvas and Moodle import."""
+
+
+def write_grades(
+    check: ClassCheck, out: str | os.PathLike[str], *, decimal_comma: bool | None = None
+) -> dict[str, Grade]:
     """Write everything into the folder `out`, and return what the teacher has typed so far, by file.
+
+    Parameters
+    ----------
+    check : ClassCheck
+        What was found in a class's folder.
+    out : path
+        The folder.
+    decimal_comma : bool, optional
+        Whether ``grades.csv`` has semicolons between columns and a decimal comma; by default as the one that is there.
 
     Raises
     ------
@@ -68,18 +96,21 @@ def write_grades(check: ClassCheck, out: str | os.PathLike[str]) -> dict[str, Gr
         The folder cannot be written.
     """
     folder = Path(out)
-    grades = read_grades(folder / GRADES)
+    form, grades = read_table(folder / GRADES)
+    if decimal_comma is not None:
+        form = Form(";" if decimal_comma else ",")
     pages = _page_names([row.file for row in check.rows])
+    links = _links(check, pages)
     for row in check.rows:
         grade = grades.get(row.file, Grade())
-        for where in (STUDENTS, FEEDBACK):
-            write_inside(folder / where / pages[row.file], _student_page(check, row, grade, where == STUDENTS))
+        write_inside(folder / STUDENTS / pages[row.file], _student_page(check, row, grade, links[row.file]))
+        write_inside(folder / FEEDBACK / pages[row.file], _student_page(check, row, grade, None))
     for where in (STUDENTS, FEEDBACK):
         _remove_others(folder / where, set(pages.values()))
     write_inside(folder / OVERVIEW, _overview(check, grades, pages))
     write_inside(folder / "canvas.csv", canvas_table(check, grades))
     write_inside(folder / "moodle.csv", moodle_table(check, grades))
-    write_inside(folder / GRADES, grades_table(check, grades))
+    write_inside(folder / GRADES, BYTE_ORDER_MARK + grades_table(check, grades, form))
     return grades
 
 
@@ -101,8 +132,8 @@ def _is_ours(page: Path) -> bool:
 # ------------------------------------------------------------------------------------------------- tables
 
 
-def read_grades(path: Path) -> dict[str, Grade]:
-    """Return what is typed in ``grades.csv``, by file; nothing where there is none yet.
+def read_table(path: Path) -> tuple[Form, dict[str, Grade]]:
+    """Return the form of ``grades.csv``, and what is typed there, by file; nothing where there is none yet.
 
     Columns may be separated by commas, semicolons or tabs, and numbers may have a decimal comma.
 
@@ -112,20 +143,20 @@ def read_grades(path: Path) -> dict[str, Grade]:
         It is no table with the columns that it needs, or points are no number from 0 to 2.
     """
     if not path.exists():
-        return {}
+        return Form(), {}
     try:
         text = read_plain(path, MAX_TABLE_BYTES, "it is no table of points").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{str(path)!r} is no UTF-8 text; save it as CSV UTF-8 in your program for tables") from error
-    head = text.partition("\n")[0]
+    form = Form(max(",;\t", key=text.partition("\n")[0].count))
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), strict=True))
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=form.delimiter, strict=True))
     except csv.Error as error:
         raise DataError(f"{str(path)!r} is no table: {error}; move it away, and check again for a new one") from error
     absent = [name for name in ("file", *TYPED) if rows and name not in rows[0]]
     if absent:
         raise DataError(f"{str(path)!r} has no column {absent[0]!r}; undo that, or move the file away")
-    return {unquoted(row["file"] or ""): _grade(row, f"{path.name}, row {n}") for n, row in enumerate(rows, 2)}
+    return form, {unquoted(row["file"] or ""): _grade(row, f"{path.name}, row {n}") for n, row in enumerate(rows, 2)}
 
 
 def _grade(row: Mapping[str, str | None], where: str) -> Grade:
@@ -147,17 +178,18 @@ def _points(typed: str, where: str) -> float:
     return points
 
 
-def grades_table(check: ClassCheck, grades: Mapping[str, Grade]) -> str:
+def grades_table(check: ClassCheck, grades: Mapping[str, Grade], form: Form = OF_PLATFORMS) -> str:
     """Return ``grades.csv``; what was typed of files that are gone stays at its end."""
     found = {row.file: row for row in check.rows}
     files = [*found, *sorted(file for file in grades if file not in found and grades[file] != Grade())]
-    return _table(COLUMNS, (_typed_row(file, found.get(file), grades.get(file, Grade())) for file in files))
+    rows = (_typed_row(file, found.get(file), grades.get(file, Grade()), form) for file in files)
+    return _table(COLUMNS, rows, form)
 
 
-def _typed_row(file: str, row: Row | None, grade: Grade) -> list[str]:
-    points = [_plain(grade.points.get(part)) for part in DELIVERABLES]
+def _typed_row(file: str, row: Row | None, grade: Grade, form: Form) -> list[str]:
+    points = [_plain(grade.points.get(part), form) for part in DELIVERABLES]
     said = "not in the folder" if row is None else verdict(row)
-    return [file, "" if row is None else row.name, *points, grade.comment, _plain(grade.total), said]
+    return [file, "" if row is None else row.name, *points, grade.comment, _plain(grade.total, form), said]
 
 
 def canvas_table(check: ClassCheck, grades: Mapping[str, Grade]) -> str:
@@ -182,9 +214,9 @@ def moodle_table(check: ClassCheck, grades: Mapping[str, Grade]) -> str:
     return _table(("Identifier", "Full name", "Grade", "Maximum Grade", "Feedback comments"), rows)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], form: Form = OF_PLATFORMS) -> str:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
+    writer = csv.writer(buffer, delimiter=form.delimiter, lineterminator="\r\n")
     writer.writerow([quoted(name) for name in columns])
     writer.writerows([quoted(cell) for cell in row] for row in rows)
     return buffer.getvalue()
@@ -212,8 +244,8 @@ def verdict(row: Row) -> str:
     return "; ".join(said) if said else "every number was found again"
 
 
-def _plain(points: float | None) -> str:
-    return "" if points is None else f"{points:g}"
+def _plain(points: float | None, form: Form = OF_PLATFORMS) -> str:
+    return "" if points is None else f"{points:g}".replace(".", form.decimal)
 
 
 def _one_line(text: str) -> str:
@@ -295,8 +327,23 @@ def _overview(check: ClassCheck, grades: Mapping[str, Grade], pages: Mapping[str
     return render("classroom/overview.html", chapters=(), context=context, package="inklens.classroom")
 
 
-def _student_page(check: ClassCheck, row: Row, grade: Grade, for_teacher: bool) -> str:
-    """Return a student's page; one to give back leaves out what concerns others."""
+@dataclass(frozen=True)
+class Links:
+    """The students before and after one on the overview, each a name and a page; None at an end."""
+
+    before: tuple[str, str] | None
+    after: tuple[str, str] | None
+
+
+def _links(check: ClassCheck, pages: Mapping[str, str]) -> dict[str, Links]:
+    """Return for each hand-in what comes before and after it as the overview lists them."""
+    listed = sorted(check.rows, key=lambda row: row.is_ok)
+    ends = [None, *((row.name or row.file, pages[row.file]) for row in listed), None]
+    return {row.file: Links(ends[i], ends[i + 2]) for i, row in enumerate(listed)}
+
+
+def _student_page(check: ClassCheck, row: Row, grade: Grade, links: Links | None) -> str:
+    """Return a student's page, with links for the teacher; one to give back has none, nor what concerns others."""
     found = row.found
     pairs = zip(found.digits, row.pictures, strict=True) if found else ()
     digits = [DigitShown(number, seen, picture) for number, (seen, picture) in enumerate(pairs, 1)]
@@ -304,7 +351,8 @@ def _student_page(check: ClassCheck, row: Row, grade: Grade, for_teacher: bool) 
     context = {
         **_common(f"{who}: {check.assignment}", who, check.assignment),
         "row": row,
-        "for_teacher": for_teacher,
+        "for_teacher": links is not None,
+        "links": links,
         "digits": digits,
         "parts": [Part(name, _found(row, name), _plain(grade.points.get(name))) for name in DELIVERABLES],
         "grade": grade,

@@ -125,7 +125,7 @@ def recheck(data: bytes, class_model: DigitReader) -> Recheck:
         found.append(seen)
         differs += [f"digit {number}, {words}" for words in wrong]
     differs += list(_of_claims(hand_in.work, found))
-    missing = tuple(gap.words for gap in check(_as_computed(hand_in.work, found)).missing)
+    missing = tuple(gap.what for gap in check(_as_computed(hand_in.work, found)).missing)
     return Recheck(hand_in.work, tuple(differs), missing, foreign, tuple(found))
 
 

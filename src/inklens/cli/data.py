@@ -120,7 +120,7 @@ def clear(spec: str, as_json: bool) -> None:
     say(f"freed {_size(freed)}")
 
 
-@data.command()
+@data.command(short_help="Find test images that nearly repeat a training image.")
 @click.argument("spec", type=DataSpec())
 @split_options()
 @click.option(

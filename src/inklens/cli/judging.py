@@ -161,6 +161,7 @@ def show_certainty(
 ) -> None:
     """Print how sure the answers are."""
     from inklens.reader import DigitReader
+    from inklens.reprs import percent
     from inklens.tasks.certainty import judge_certainty, sets_of_pictures
 
     reader = DigitReader.load(model)
@@ -176,7 +177,8 @@ def show_certainty(
         say(f"inklens: {note}")
     for answer in answers:
         echo(
-            f"{answer.name}: {click.style(answer.words, bold=True)}  (alone: {answer.label}, {answer.probability:.1%})"
+            f"{answer.name}: {click.style(answer.words, bold=True)}  "
+            f"(alone: {answer.label}, {percent(answer.probability)})"
         )
     print_table(["", ""], _summary(found), left=(0, 1))
     echo("\n" + "\n".join(found.in_words()))

@@ -151,7 +151,7 @@ def _print_fit(result) -> None:
         *result.in_words(),
         ["objective", f"{result.objective:.6f}"],
         ["proven lower bound", f"{result.lower_bound:.6f}"],
-        ["coefficients exactly 0", f"{result.zeros} of {n_coef} ({result.zeros / n_coef:.1%})"],
+        ["coefficients exactly 0", f"{result.zeros:,} of {n_coef:,} ({result.zeros / n_coef:.1%})"],
         ["accuracy, training rows", f"{result.accuracy['train']:.4f}"],
         ["accuracy, test rows", f"{result.accuracy['test']:.4f}"],
         ["stopped", result.stop_in_words()],

@@ -127,8 +127,10 @@ class OutFolder(click.Path):
         super().__init__(file_okay=False)
 
     def convert(self, value, param, ctx):
-        """Refuse what is there and is no folder before any work is done."""
+        """Refuse what is there and is no folder, and what is named as a figure, before any work is done."""
         path = os.fsdecode(super().convert(value, param, ctx))
+        if Path(path).suffix.lower() in FIGURE_ENDINGS and not Path(path).is_dir():
+            raise click.UsageError(f"{path!r} is named as one figure, and a folder is written; name a folder", ctx)
         _checked(check_folder, path, ctx)
         return path
 

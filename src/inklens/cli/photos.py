@@ -255,6 +255,8 @@ def _draw(picture: str, digits: list, reader, steps: str | None, boxes: str | No
 
 
 def _print(result, *, anyway: bool) -> None:
+    from inklens.reprs import percent
+
     name = shown(result.path)
     if result.error:
         return say(f"inklens: {name}: {result.error['message']}")
@@ -262,7 +264,7 @@ def _print(result, *, anyway: bool) -> None:
         return echo(f"{name}: {result.refusal}")
     if len(result.digits) == 1:
         (reading,) = result.digits
-        answer = f"{click.style(reading.label, bold=True)}  {reading.probability:.1%}"
+        answer = f"{click.style(reading.label, bold=True)}  {percent(reading.probability)}"
         return echo(f"{name}: {_doubt(reading)}{answer}")
     for line in result.lines:
         text = "".join(reading.label if reading.accepted or anyway else UNREAD for reading in line)

@@ -82,7 +82,7 @@ def demo(data: str, out: str, open_page: bool | None, as_json: bool, **options) 
             for f in result.fits.compared.values()
         ],
     )  # fmt: skip
-    echo("\n" + "\n".join(result.evaluation.in_words()))
+    echo("\n" + "\n".join([f"{result.fits.l2.title}, with which the page reads:", *result.evaluation.in_words()]))
     if options["photo"]:
         echo("\n" + "\n".join(result.own.in_words()))
     echo(f"\nThe report: {shown(page)}")

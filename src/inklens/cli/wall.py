@@ -6,7 +6,7 @@ from inklens.cli.output import json_option, open_option, out_option, print_json,
 from inklens.cli.terminal import echo, shown
 
 
-@click.command()
+@click.command(short_help="Make one page of what a class drew, and how it is read.")
 @click.argument("folder", type=click.Path(file_okay=False), metavar="DIR")
 @out_option("The page.", metavar="FILE", default="wall.html", show_default=True)
 @click.option(

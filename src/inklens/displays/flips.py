@@ -25,9 +25,9 @@ SIGN_COLOUR = "#ffffff"
 MIN_SHADE = 0.12  # of the full colour, so that the smallest change can just be seen
 
 _WHAT = {
-    "ink": ("Least ink", "{} full pixels of ink", "less ink"),
-    "energy": ("Least energy", "a sum of squares of {}", "less energy"),
-    "pixels": ("Fewest pixels", "{} pixels", "fewer pixels"),
+    "ink": ("Least ink", "{} full pixels of ink", "less ink", "Little ink"),
+    "energy": ("Least energy", "a sum of squares of {}", "less energy", "Little energy"),
+    "pixels": ("Fewest pixels", "{} pixels", "fewer pixels", "Few pixels"),
 }
 
 
@@ -88,7 +88,9 @@ class FlipDisplay(Display):
         self.margin = margin
         self.radius = radius
         self.plausible = plausible
-        self.title = title or _WHAT[norm][0] + (" of a plausible change" if plausible else "")
+        least, _, _, little = _WHAT[norm]
+        kind = least if self.proven else little  # only a proof makes it the least
+        self.title = title or kind + (" of a plausible change" if plausible else "")
 
     @classmethod
     def from_flip(cls, flip: "Flip", *, radius: float | None = None, title: str | None = None) -> Self:

@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
+from inklens.colours import ADDED as ADDED
+from inklens.colours import ERASED as ERASED
 from inklens.colours import SIGNED
 from inklens.errors import ParameterError
 
@@ -19,8 +21,6 @@ PREDICTED = INK  # solid
 TRUE = "#009e73"  # green, striped; also right answers
 NEITHER = "#a8b0b9"  # grey
 MISTAKE = "#9c1f6b"  # magenta
-ADDED = "#7a4fb5"  # violet, marked by a plus sign
-ERASED = "#b08d00"  # gold, marked by a cross
 TEST, TRAINING = INK, MUTED  # solid with dots, dashed with squares
 FIRST, SECOND = INK, MUTED  # of two models or states: a dot, an open square
 FOR, AGAINST = "#4393c3", "#d6604d"  # flat colours of the signed maps below

@@ -63,7 +63,7 @@ class ProbabilityBarsDisplay(Display):
     @property
     def alt(self) -> str:
         order = np.argsort(-self.proba, kind="stable")
-        words = ", ".join(f"{self.class_names[k]} {self.proba[k]:.1%}" for k in order)
+        words = ", ".join(f"{self.class_names[k]} {percent(self.proba[k])}" for k in order)
         return f"Probabilities: {words}." + (f" The right answer is {self.true}." if self.true is not None else "")
 
     @in_default_style

@@ -138,6 +138,7 @@ class VotesDisplay(Display):
             return top
         tiles = grid(len(images), self.image.shape, scene.width, captions=["+0.000", *labels], largest=56)
         block = tiles.tile_height + 2 * TEXT * LEADING + 8
+        form = "+.1f" if np.abs(votes).max() >= 1 else "+.2g"  # as many digits under each: +5.0 beside +4.7
         for k, pixels in enumerate(images):
             left, y = tiles.left(k), top + tiles.row(k) * block
             scene.picture(left, y, tiles.tile_width, tiles.tile_height, ink_pixels(pixels))
@@ -145,5 +146,5 @@ class VotesDisplay(Display):
             centre = left + tiles.tile_width / 2
             label = shorten(labels[k], tiles.caption, bold=True)
             y = scene.words(centre, y + tiles.tile_height + 1, label, ha="center", weight=BOLD, color=INK)
-            scene.words(centre, y, shorten(number(votes[k], "+.2g"), tiles.caption), ha="center", color=INK)
+            scene.words(centre, y, shorten(number(votes[k], form), tiles.caption), ha="center", color=INK)
         return top + tiles.rows * block

@@ -153,7 +153,7 @@ class Evaluation(Shown):
         """Say which classes are easy, which hard, and what is taken for what."""
         recall = dict(zip(self.classes, self.recall, strict=True))
         right = int(self.true_positives.sum())
-        total = f"{right} of {self.n_samples} right: accuracy {self.accuracy:.4f}{self._interval()}."
+        total = f"{right:,} of {self.n_samples:,} right: accuracy {self.accuracy:.4f}{self._interval()}."
 
         def named(classes: list[str]) -> str:
             return join(f"{c} ({recall[c]:.0%} right)" for c in classes)
@@ -197,7 +197,7 @@ class Evaluation(Shown):
         right, found = int(self.true_positives.sum()), self.accuracy_interval()
         confusions = [f"{true} taken for {answer} ({count})" for true, answer, count in self.frequent_confusions()]
         facts: dict[str, object] = {
-            "accuracy": f"{self.accuracy:.4f}, {right} of {self.n_samples} right",
+            "accuracy": f"{self.accuracy:.4f}, {right:,} of {self.n_samples:,} right",
             "interval": f"{found.low:.4f} to {found.high:.4f} (95%)",
             "right of each": listed([f"{c} {r:.0%}" for c, r in zip(self.classes, self.recall, strict=True)]),
             "confusions": listed(confusions) or "none",

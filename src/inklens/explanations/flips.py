@@ -17,6 +17,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from inklens.colours import CHANGED
 from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import programs, searched
 from inklens.explanations.programs import EPS, Program, Solved
@@ -68,13 +69,13 @@ class InkChange(Shown):
             "ink": f"{self.added:.2f} full pixels added, {self.erased:.2f} erased",
             "pixels": f"{self.pixels_changed} of {self.frame.size} changed",
         }
-        return Card(type(self).__name__, facts, self._tiles("before", "after"), "Blue ink is added, red erased.")
+        return Card(type(self).__name__, facts, self._tiles("before", "after"), "Violet ink is added, gold erased.")
 
     def _tiles(self, before: str, after: str) -> list[Tile]:
         change = np.where(self.change == 0.0, 1e-12, self.change)  # unchanged pixels are white, not black
         return [
             ink_tile(self.frame, before, alt="the picture before"),
-            map_tile(change, "change", scale=1.0, alt="blue where ink is added, red where it is erased"),
+            map_tile(change, "change", scale=1.0, alt="violet where ink is added, gold where erased", colours=CHANGED),
             ink_tile(self.flipped, after, alt="the picture after"),
         ]
 
@@ -156,7 +157,7 @@ class Flip(InkChange):
             "proof": proof,
         }
         tiles = self._tiles(f"{self.source} before", f"{self.target} after")
-        return Card(f"Flip: {self.source} becomes {self.target}", facts, tiles, "Blue ink is added, red erased.")
+        return Card(f"Flip: {self.source} becomes {self.target}", facts, tiles, "Violet ink is added, gold erased.")
 
     def to_json(self) -> dict[str, object]:
         """Return the document of ``inklens flip --json`` without the file name."""

@@ -11,6 +11,7 @@ from inklens.errors import NoFlipError, ParameterError
 from inklens.explanations import Evidence, explain, flip
 from inklens.progress import Progress
 from inklens.reader import DigitReader
+from inklens.reprs import percent
 
 KINDS = ("answer", "place", "flip")
 PLACE = 3  # pixels on a side of a marked place
@@ -174,7 +175,7 @@ def questions(
 def _ask_answer(reader: DigitReader, frame: np.ndarray, name: str, rng: np.random.Generator) -> Question:
     why = explain(reader, frame)
     order = np.argsort(-why.z, kind="stable")
-    likeliest = ", ".join(f"{why.classes[k]} {why.probabilities[k]:.1%} (z {why.z[k]:+.3f})" for k in order[:3])
+    likeliest = ", ".join(f"{why.classes[k]} {percent(why.probabilities[k])} (z {why.z[k]:+.3f})" for k in order[:3])
     return Question(
         "answer",
         name,

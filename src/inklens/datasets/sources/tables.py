@@ -138,8 +138,11 @@ def _read_table(text: str, path: Path) -> tuple[Table, list[str] | None]:
     """Return the rows (lists of text, or a number array when all is plain numbers) and the names, if any."""
     text = text.lstrip("\r\n")
     first_line = text[: text.find("\n") + 1 or len(text)]
-    delimiter = max(DELIMITERS, key=first_line.count)
+    delimiter = _delimiter(first_line)
     _check_line(first_line, delimiter, str(path))
+    if delimiter != "," and "," in text:
+        text = _with_points(text, delimiter)
+        first_line = text[: len(first_line)]
     rows: Table | None = _plain_numbers(text, first_line, delimiter)
     header = None
     if rows is not None and '"' not in first_line:
@@ -153,6 +156,25 @@ def _read_table(text: str, path: Path) -> tuple[Table, list[str] | None]:
         raise DataError(f"{str(path)!r} has no rows; expected one image per row")
     _refuse_ragged(rows, header, path)
     return rows, header
+
+
+def _delimiter(first_line: str) -> str:
+    """Return what separates columns; where another sign is there as often as the comma, that is a decimal one.
+
+    >>> _delimiter("7;0,5;0,25"), _delimiter("7,1,2")
+    (';', ',')
+    """
+    return max(DELIMITERS, key=lambda sign: (first_line.count(sign), sign != "," and sign in first_line))
+
+
+def _with_points(text: str, delimiter: str) -> str:
+    """Return a table with decimal points in cells that are numbers with a decimal comma; no length changes.
+
+    >>> _with_points("a;0,5;1,25e-3\\n1,2,3;b,c;-7,5\\n", ";")
+    'a;0.5;1.25e-3\\n1,2,3;b,c;-7.5\\n'
+    """
+    sign = re.escape(delimiter)
+    return re.sub(rf"(?m)((?:^|(?<={sign})) *[+-]?\d*),(?=\d+(?:[eE][+-]?\d+)? *(?:{sign}|\r?$))", r"\1.", text)
 
 
 def _plain_numbers(text: str, first_line: str, delimiter: str) -> np.ndarray | None:
@@ -245,7 +267,7 @@ def _as_written(text: str, column: int, has_header: bool) -> list[str]:
     """Return the labels of a table of plain numbers as they are written: 007 is not 7."""
     text = text.lstrip("\r\n")
     first_line = text[: text.find("\n") + 1 or len(text)]
-    delimiter = max(DELIMITERS, key=first_line.count)
+    delimiter = _delimiter(first_line)
     lines = (line for line in text[len(first_line) if has_header else 0 :].split("\n") if line.strip())
     return [line.split(delimiter, column + 1)[column].strip() for line in lines]
 

@@ -65,8 +65,8 @@ export function decimal(value, decimals, language) {
 /** A share as per cent: never 100 % or 0 % where it is not. @param {number} share @param {string} language */
 export function percent(share, language) {
   const sign = language === 'de' ? '\u00a0%' : '%';
-  if (share > 0.999 && share < 1) return `> ${fixed(language, 1).format(99.9)}${sign}`;
-  if (share < 0.001 && share > 0) return `< ${fixed(language, 1).format(0.1)}${sign}`;
+  if (share > 0.999 && share < 1) return `>\u00a0${fixed(language, 1).format(99.9)}${sign}`;
+  if (share < 0.001 && share > 0) return `<\u00a0${fixed(language, 1).format(0.1)}${sign}`;
   return `${fixed(language, 1).format(100 * share)}${sign}`;
 }
 

@@ -12,6 +12,7 @@ import { mountComparing } from './comparing.js';
 import { mountLabels } from './labels.js';
 import { thumbs } from './thumbs.js';
 import { judgedSamples } from './rows.js';
+import { otherModels } from './others.js';
 import { judge as texts } from '../texts/judge.js';
 
 export const judging = {
@@ -23,6 +24,7 @@ export const judging = {
     const section = (name) => addBlock(root, 'judge', name);
     const [intro, body, compare] = ['intro', 'judged', 'compare'].map(section);
     const found = signal({ state: 'waiting' });
+    const others = otherModels(app, 'samples');
     let endBody = () => {};
     const ends = [
       effect(() => {
@@ -32,7 +34,7 @@ export const judging = {
       }),
       effect(() => {
         const now = found.value;
-        render(introduction(app, now), intro);
+        render(introduction(app, now, others), intro);
         endBody();
         if (now.state === 'waiting') body.style.minHeight = `${body.offsetHeight}px`; // what is below stays where it is
         body.replaceChildren();
@@ -67,13 +69,13 @@ async function judge(app, model, found) {
   }
 }
 
-function introduction(app, { state, judged, trouble }) {
+function introduction(app, { state, judged, trouble }, others) {
   const studio = Boolean(app.host.library);
   const title = html`<h1>${app.t('judge.title')}</h1>`;
   if (state === 'waiting') return html`${title}<p class="lead">${app.t('judge.lead')}</p><p class="state" role="status">${app.t('judge.waiting')}</p>`;
   if (!judged) {
     return html`${title}<p class="lead">${app.t('judge.lead')}</p><div class="empty"><p>${trouble || app.t(studio ? 'judge.none.studio' : 'judge.none')}</p>
-      ${trouble || studio ? nothing : html`<p><code>inklens export model.inklens -o page.html</code></p>`}</div>`;
+      ${trouble ? nothing : studio ? others() : html`<p><code>inklens export model.inklens -o page.html</code></p>`}</div>`;
   }
   const lang = app.language.value;
   const { count, of, share, low, high } = accuracyOf(judged.confusion);

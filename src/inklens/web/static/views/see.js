@@ -185,8 +185,15 @@ function mountFormula(root, app) {
         <math display="inline"><msub><mi>z</mi><mi>k</mi></msub><mo>=</mo><msub><mi>b</mi><mi>k</mi></msub><mo>+</mo><munder><mo>∑</mo><mi>j</mi></munder><msub><mi>w</mi><mrow><mi>k</mi><mi>j</mi></mrow></msub><msub><mi>x</mi><mi>j</mi></msub></math>
         <math display="inline"><msub><mi>p</mi><mi>k</mi></msub><mo>=</mo><mfrac><msup><mi>e</mi><msub><mi>z</mi><mi>k</mi></msub></msup><mrow><munder><mo>∑</mo><mi>l</mi></munder><msup><mi>e</mi><msub><mi>z</mi><mi>l</mi></msub></msup></mrow></mfrac></math>
       </p>
-      <p>${app.t('see.formula.text', { best: classes[best], z: number(z[best]), total: number(total), share: percent(p[best], lang) })}</p>
+      <p>${app.t('see.formula.text', { best: classes[best], z: number(z[best]), ...division(total, p[best], lang) })}</p>
       <div class="scroll" tabindex="0" role="region" aria-label=${app.t('see.formula.title')}><table class="numbers"><thead><tr><th scope="col">k</th><th scope="col">b<sub>k</sub></th><th scope="col">${app.t('see.formula.up')}</th><th scope="col">${app.t('see.formula.down')}</th><th scope="col">z<sub>k</sub></th><th scope="col">p<sub>k</sub></th></tr></thead>
       <tbody>${classes.map((name, k) => html`<tr class=${k === best ? 'best' : ''}><th scope="row">${name}</th><td>${number(intercept[k])}</td><td>${number(parts[k][0])}</td><td>${number(parts[k][1])}</td><td>${number(z[k])}</td><td>${percent(p[k], lang)}</td></tr>`)}</tbody></table></div>`, root);
   });
+}
+
+/** The last step of the softmax, in as many digits as tell the sum from 1. @param {number} total @param {number} p @param {string} language */
+function division(total, p, language) {
+  const digits = Math.min(12, Math.max(2, 1 + Math.ceil(-Math.log10(Math.max(total - 1, 1e-12)))));
+  const share = p > 0.999 && p < 1 ? decimal(p, digits, language) : percent(p, language);
+  return { total: decimal(total, digits, language), share };
 }

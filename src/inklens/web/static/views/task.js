@@ -3,18 +3,20 @@ import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
 import { praise } from './lesson.js';
 import { decimal } from '../texts.js';
+import { otherModels } from './others.js';
 import { withTerms } from './terms.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app @param {import('./lesson.js').Lesson} lesson */
 export function mountTask(root, app, lesson) {
   root.dataset.explain = 'learn.task';
-  return effect(() => render(task(app, lesson), root));
+  const others = { samples: otherModels(app, 'samples'), path: otherModels(app, 'path') };
+  return effect(() => render(task(app, lesson, others), root));
 }
 
-function task(app, lesson) {
+function task(app, lesson, others) {
   const { stop } = lesson;
   const t = (name, values) => app.t(`learn.${stop.key}.${name}`, values);
-  if (!lesson.isPossible(stop)) return html`<h3>${app.t('learn.task')}</h3><p>${app.t(`learn.without.${stop.needs}`)}</p>`;
+  if (!lesson.isPossible(stop)) return html`<h3>${app.t('learn.task')}</h3><p>${app.t(`learn.without.${stop.needs}`)}</p>${others[stop.needs]?.() ?? ''}`;
   return html`<h3>${app.t('learn.task')}</h3>
     <p>${withTerms(app, t('task', { label: app.model.value.classes[0] }))}</p>
     <div class="row"><button type="button" class="primary" @click=${() => lesson.act()}>${t('act')}</button>${stop.types ? typing(app, lesson) : ''}</div>

@@ -1,0 +1,49 @@
+/** What the model on the pad cannot do, another of the studio's can: a button each, or word of one that is on its way. */
+import { html, nothing } from '../vendor/lit-html.js';
+import { signal, untracked } from '../vendor/signals-core.js';
+
+/** What is asked of a model, as the studio lists it, and the job that gives it. */
+const ASKED = {
+  pixels: { has: ({ features }) => features === 'pixels', kinds: ['fit'] },
+  samples: { has: ({ data }) => data.name !== null, kinds: ['fit'] },
+  path: { has: ({ has_path: hasPath }) => hasPath, kinds: ['path', 'fit'] },
+};
+const MOST = 3; // that are offered, the latest first
+const AGAIN_MS = 5000; // a studio that starts puts its first fit in line some seconds after its first page
+const TRIES = 12;
+
+/**
+ * @param {import('../app.js').App} app @param {keyof typeof ASKED} what
+ * @returns {() => unknown} its template, to be called in an effect; nothing where there is no studio
+ */
+export function otherModels(app, what) {
+  const { library } = app.host;
+  if (!library) return () => nothing;
+  const state = signal('unasked');
+  return () => {
+    if (state.value === 'unasked') untracked(() => follow(library, ASKED[what], state));
+    const found = (library.models.value ?? []).filter((entry) => ASKED[what].has(entry) && entry.id !== library.current.value);
+    return html`<div class="row others" data-explain="others">${found.length
+      ? found.slice(-MOST).reverse().map(({ id, name }) => html`<button type="button" class="primary" @click=${() => library.use(app, id)}>${app.t('others.use', { name })}</button>`)
+      : state.value === 'known'
+        ? html`<button type="button" @click=${() => app.go('train')}>${app.t('others.train')}</button>`
+        : html`<span class="state" role="status">${app.t('others.coming')}</span>`}</div>`;
+  };
+}
+
+/** Load the list of models, and again after each job that may bring one, until one can do it or none is to be expected. */
+async function follow(library, { has, kinds }, state) {
+  state.value = 'asking';
+  try {
+    for (let tried = 0; tried < TRIES; tried += 1) {
+      await library.refreshModels();
+      if (library.models.value.some(has)) break;
+      const { jobs } = await library.api.jobs();
+      const job = jobs.find((known) => kinds.includes(known.kind) && ['waiting', 'running'].includes(known.state));
+      if (!job && tried) state.value = 'known'; // the way to Train is shown, and replaced if one comes after all
+      await (job ? library.ended(Promise.resolve(job)) : new Promise((done) => { setTimeout(done, AGAIN_MS); }));
+    }
+  } catch { // the job failed, or the studio has gone: both are told where they are at home
+  }
+  state.value = 'known';
+}
