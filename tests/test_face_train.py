@@ -398,6 +398,19 @@ def test_what_the_model_on_the_pad_cannot_do_another_of_the_studio_is_offered_fo
 @pytest.mark.slow
 def test_where_no_other_model_can_the_way_to_train_is_shown(face, tmp_path):
     with studio.thread(tmp_path) as alone, face.page.context.browser.new_page() as page:
+        page.set_default_timeout(1000 * PATIENCE)
         page.goto(f"{alone.address}/#view=judge&lang=en")
         page.get_by_role("button", name="Fit one in Train").click()
         assert page.locator("#tab-train").get_attribute("aria-selected") == "true"
+
+
+@pytest.mark.slow
+def test_a_first_visit_is_offered_the_first_model_once_it_is_fitted(face):
+    """Whoever opens Judge before the studio has fitted anything need not come again."""
+    with studio.process("--scratch") as new, face.page.context.browser.new_page() as page:
+        page.set_default_timeout(1000 * PATIENCE)
+        page.goto(f"{new.address}#view=judge&lang=en")
+        page.locator(".panel-judge .others").wait_for()
+        assert [model["origin"] for model in new.models()] == ["shipped"]
+        page.get_by_role("button", name="Put \u201cPixels\u201d on the pad").click()
+        page.locator(".panel-judge .accuracy").wait_for()

@@ -5,7 +5,7 @@ import { signal, untracked } from '../vendor/signals-core.js';
 /** What is asked of a model, as the studio lists it, and the job that gives it. */
 const ASKED = {
   pixels: { has: ({ features }) => features === 'pixels', kinds: ['fit'] },
-  samples: { has: ({ data }) => data.name !== null, kinds: ['fit'] },
+  samples: { has: ({ origin }) => ['starter', 'fit'].includes(origin), kinds: ['fit'] }, // the studio has their rows
   path: { has: ({ has_path: hasPath }) => hasPath, kinds: ['path', 'fit'] },
 };
 const MOST = 3; // that are offered, the latest first
@@ -21,8 +21,8 @@ export function otherModels(app, what) {
   if (!library) return () => nothing;
   const state = signal('unasked');
   return () => {
-    if (state.value === 'unasked') untracked(() => follow(library, ASKED[what], state));
-    const found = (library.models.value ?? []).filter((entry) => ASKED[what].has(entry) && entry.id !== library.current.value);
+    if (state.value === 'unasked') untracked(() => follow(library, what, state));
+    const found = able(library, what);
     return html`<div class="row others" data-explain="others">${found.length
       ? found.slice(-MOST).reverse().map(({ id, name }) => html`<button type="button" class="primary" @click=${() => library.use(app, id)}>${app.t('others.use', { name })}</button>`)
       : state.value === 'known'
@@ -31,16 +31,21 @@ export function otherModels(app, what) {
   };
 }
 
+/** Models of the studio that can, but for the one on the pad. @param {import('../library.js').Library} library @param {keyof typeof ASKED} what */
+function able(library, what) {
+  return (library.models.value ?? []).filter((entry) => ASKED[what].has(entry) && entry.id !== library.current.value);
+}
+
 /** Load the list of models, and again after each job that may bring one, until one can do it or none is to be expected. */
-async function follow(library, { has, kinds }, state) {
+async function follow(library, what, state) {
   state.value = 'asking';
   try {
     for (let tried = 0; tried < TRIES; tried += 1) {
       await library.refreshModels();
-      if (library.models.value.some(has)) break;
+      if (able(library, what).length) break;
       const { jobs } = await library.api.jobs();
-      const job = jobs.find((known) => kinds.includes(known.kind) && ['waiting', 'running'].includes(known.state));
-      if (!job && tried) state.value = 'known'; // the way to Train is shown, and replaced if one comes after all
+      const job = jobs.find((known) => ASKED[what].kinds.includes(known.kind) && ['waiting', 'running'].includes(known.state));
+      state.value = job || !tried ? 'asking' : 'known'; // the way to Train, until one comes after all
       await (job ? library.ended(Promise.resolve(job)) : new Promise((done) => { setTimeout(done, AGAIN_MS); }));
     }
   } catch { // the job failed, or the studio has gone: both are told where they are at home
