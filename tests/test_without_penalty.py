@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize
 
 from inklens.linear.driver import solve
-from inklens.linear.methods import newton
+from inklens.linear.methods import newton, systems
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
@@ -83,3 +83,33 @@ def test_no_step_overflows(monkeypatch, recwarn):
     problem, _ = problem_of(n_samples=3_000, n_features=100, noise=10.0)
     assert solve(problem).status == "certified"
     assert not recwarn.list
+
+
+def test_a_factor_that_rounding_has_spoilt_is_made_again_with_a_larger_ridge(monkeypatch):
+    problem, _ = problem_of()
+    proba, whole, ridges = np.full((600, 3), 1.0 / 3.0), systems.backend_of(np.zeros(1)), []
+    added = systems._add_ridges
+
+    class Spoiling:
+        def factor_blocks(self, grams, n_threads):
+            whole.factor_blocks(grams, n_threads)
+            if len(ridges) < 3:
+                grams[0, 2, 1] = np.nan
+
+    monkeypatch.setattr(systems, "backend_of", lambda array: Spoiling())
+    monkeypatch.setattr(
+        systems, "_add_ridges", lambda grams, l2, share: ridges.append(share) or added(grams, l2, share)
+    )
+    assert np.isfinite(systems.build_metric(problem, proba).factors).all()
+    assert len(ridges) == 3
+    assert ridges == sorted(ridges)
+
+
+def test_columns_that_add_up_do_not_run_away():
+    """Splines of a feature sum to one in each row: without a penalty many coefficients are one function."""
+    rng = np.random.default_rng(0)
+    X = np.hstack([np.maximum(0.0, 1.0 - np.abs(10.0 * rng.random((3_000, 1)) - np.arange(11))) for _ in range(8)])
+    codes = (X @ rng.normal(size=(88, 3)) + 2.0 * rng.gumbel(size=(3_000, 3))).argmax(axis=1)
+    found = solve(Problem(Rows.of(X), codes, np.ones(3_000), 3, ElasticNet(0.0, 0.0)))
+    assert found.status == "certified"
+    assert np.abs(found.coef).max() < 100.0

@@ -177,7 +177,7 @@ def _fitted_to(part: Problem, problem: Problem) -> Iterator[Iterate]:
 
 def _iterate(
     problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
-) -> Iterator[tuple[Preconditioning | None, Iterate]]:
+) -> Iterator[tuple[Preconditioning, Iterate]]:
     """Yield Newton iterates, each with what preconditions their systems."""
     penalty = problem.penalty
     dtype: npt.DTypeLike = np.float32
@@ -258,17 +258,21 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
     where these steps lead nowhere, an L2 path whose penalty falls to nothing comes before the last ones; on separable
     data the last point separates the classes.
     """
-    if _are_many(problem):
-        for n_steps, iterate in enumerate(_unpenalised(problem, *_start(problem, coef, intercept), None, tol), 1):
-            yield iterate
-            if n_steps == STRAIGHT_STEPS and not iterate.gap <= STRAIGHT_GAP * iterate.objective:
-                break
     scale = problem.rows.absolute().column_sums(problem.weights)[problem.free]
     first = FIRST_L2 * float(scale.mean()) if scale.any() else 1.0
-    preconditioning: Preconditioning | None = None
+    preconditioning = Preconditioning(problem.under(ElasticNet(0.0, first)), REBUILD_SHARE)
+    if _are_many(problem):
+        for n_steps, iterate in enumerate(
+            _unpenalised(problem, *_start(problem, coef, intercept), preconditioning, tol), 1
+        ):
+            is_near = iterate.gap <= STRAIGHT_GAP * iterate.objective
+            leads_on = is_near or not (iterate.stationary or n_steps == STRAIGHT_STEPS)
+            yield iterate._replace(stationary=iterate.stationary and is_near)
+            if not leads_on:
+                break
+        preconditioning = Preconditioning(preconditioning.problem, REBUILD_SHARE)
     for l2 in first * L2_RATIO ** np.arange(N_STAGES):
         stage = problem.under(ElasticNet(0.0, l2))
-        preconditioning = preconditioning or Preconditioning(stage, REBUILD_SHARE)
         for latest, iterate in _iterate(stage, coef, intercept, preconditioning, 0.1):
             preconditioning, coef, intercept = latest, iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(coef)
@@ -279,11 +283,10 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
 
 
 def _unpenalised(
-    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning | None, tol: float
+    problem: Problem, coef: np.ndarray, intercept: np.ndarray, preconditioning: Preconditioning, tol: float
 ) -> Iterator[Iterate]:
     """Yield Newton's points without a penalty."""
     stage = problem.under(ElasticNet(0.0, 0.0))
-    preconditioning = preconditioning or Preconditioning(stage, REBUILD_SHARE)
     for n_steps, (_, iterate) in enumerate(_iterate(stage, coef, intercept, preconditioning, tol)):
         proof = _separation(problem, iterate.coef, iterate.intercept, iterate.objective)
         ends = iterate.stationary or n_steps == MAX_FINAL_STEPS

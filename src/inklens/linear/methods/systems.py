@@ -35,7 +35,7 @@ AT_ONCE = 80.0  # passes up to which a factor for each class is worth its price 
 LONG_ROW = 10.0  # times the mean |x_i|^2: where a row is longer than that, rows are drawn by their lengths, too
 FORCING_RATIO = 0.2  # of the residual, at which the conjugate gradient stops
 MAX_PRODUCTS = 60  # with the Hessian, in one conjugate gradient
-RELATIVE_RIDGE = np.float32(1e-6)  # on a block's diagonal: float32 cannot factor what is closer to singular
+RELATIVE_RIDGES = 1e-6, 1e-5, 1e-4, 1e-2  # on a block's diagonal: the first that float32 can factor
 INTERCEPT_RIDGE = 1e-3  # on the intercept's and the spare diagonals, relatively; the intercepts' gauge is singular
 MIN_ENTRIES_FOR_THREADS = 1_000_000  # of the factors, below which one thread solves
 SUBSAMPLE_ACCURACY = 0.03  # of solutions with the rows that stand for all
@@ -288,23 +288,35 @@ def largest_spread(p: Array, weights: Array) -> Array:
 
 
 def build_metric(problem: Problem, proba: np.ndarray, n_rows: int | None = None) -> Metric:
-    """Return the preconditioner at these probabilities, from so many rows."""
+    """Return the preconditioner at these probabilities, from so many rows.
+
+    Where columns are nearly sums of others, rounding may leave a block indefinite: then it is summed again, and a
+    larger ridge added.
+    """
     curvature = _curvature(problem, proba)
     l2 = np.broadcast_to(np.asarray(problem.penalty.l2, dtype=np.float64), problem.rows.n_features)
     columns, tail, tail_inverse = _head_and_tail(problem, curvature, l2)
-    factors = _grams(problem, curvature, curvature.max(axis=1), columns, n_rows)
-    q = len(columns) + 1
-    place = np.arange(q - 1)
-    diagonal = factors[:, place, place]
-    ridge = np.maximum(l2[columns].astype(np.float32), RELATIVE_RIDGE * diagonal)
-    factors[:, place, place] += np.where(ridge > 0.0, ridge, diagonal.max(initial=1.0))  # else: short steps
-    place = np.arange(q - 1, factors.shape[1])
-    factors[:, place, place] += np.float32(1e-6) + INTERCEPT_RIDGE * factors[:, place, place]
-    if not problem.fit_intercept:
-        factors[:, q - 1, : q - 1] = 0.0
-    backend_of(factors).factor_blocks(factors, problem.rows.n_threads)
+    every = np.arange(len(columns) + 1)
+    for share in RELATIVE_RIDGES:
+        factors = _grams(problem, curvature, curvature.max(axis=1), columns, n_rows)
+        _add_ridges(factors, l2[columns].astype(np.float32), share)
+        if not problem.fit_intercept:
+            factors[:, every[-1], every[:-1]] = 0.0
+        backend_of(factors).factor_blocks(factors, problem.rows.n_threads)
+        if np.isfinite(factors).all():
+            break
     n_threads = problem.rows.n_threads if factors.size > MIN_ENTRIES_FOR_THREADS else 1
     return Metric(factors, np.append(columns, problem.rows.n_features), tail, tail_inverse, n_threads)
+
+
+def _add_ridges(grams: np.ndarray, l2: np.ndarray, share: float) -> None:
+    """Add the penalty's ridge to the diagonals (n_matrices, n_columns), at least a share of these."""
+    place = np.arange(len(l2))
+    diagonal = grams[:, place, place]
+    ridge = np.maximum(l2, np.float32(share) * diagonal)
+    grams[:, place, place] += np.where(ridge > 0.0, ridge, diagonal.max(initial=1.0))  # else: short steps
+    place = np.arange(len(l2), grams.shape[1])
+    grams[:, place, place] += np.float32(1e-6) + INTERCEPT_RIDGE * grams[:, place, place]
 
 
 def build_shared(problem: Problem, proba: np.ndarray) -> SharedMetric:
