@@ -1,9 +1,12 @@
 """Every entry of a model file replaced by what a hostile or careless hand may put there, with a checksum that fits."""
 
+import base64
 import contextlib
 import copy
 import json
+import tracemalloc
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -283,6 +286,39 @@ def test_headers_are_read_strictly(version, words):
 def test_entries_are_named(entry, value, words):
     with pytest.raises(ModelFileError, match=words):
         DigitReader.from_bytes(model_file.pack(TENSORS, {**HEADER, entry: value}))
+
+
+def packed(values):
+    return base64.b64encode(zlib.compress(np.asarray(values, "<f8").tobytes())).decode()
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (packed(np.zeros(3)), "has to be .* numbers"),
+        (packed(np.full(TENSORS["coef"].shape, np.nan)), "holds NaN or infinity"),
+        (packed(np.zeros(10_000_000)), "has to be .* numbers"),
+        (base64.b64encode(b"no zlib").decode(), "is damaged"),
+        (base64.b64encode(zlib.compress(bytes(8 * TENSORS["coef"].size)) + b"more").decode(), "has to be .* numbers"),
+        (base64.b64encode(zlib.compress(bytes(8 * TENSORS["coef"].size))[:-2]).decode(), "has to be .* numbers"),
+        ("#", "not a usable model"),
+        (5, "has to be base64"),
+    ],
+)
+def test_a_dual_point_of_json_is_of_its_shape_and_finite(part, words):
+    document = {**DOCUMENT, "dual": {**DOCUMENT["dual"], "coef": part}}
+    document.pop("sha256")
+    tracemalloc.start()
+    with pytest.raises(ModelFileError, match=words):
+        weights.unpack(json.dumps({**document, "sha256": weights._digest(document)}).encode())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 20_000_000, "80 million bytes are never unpacked"
+
+
+def test_a_file_that_is_larger_than_any_model_is_refused_by_its_size():
+    with pytest.raises(ModelFileError, match="larger than 64 MiB"):
+        DigitReader.from_bytes(bytes(model_file.MAX_FILE_BYTES + 1))
 
 
 def test_a_model_in_memory_keeps_the_same_laws():

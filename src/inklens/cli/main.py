@@ -95,7 +95,11 @@ class LazyGroup(click.Group):
         """Import and return one command."""
         module, _ = COMMANDS.get(cmd_name) or OLDER.get(cmd_name) or (None, None)
         attribute = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
-        return None if module is None else getattr(import_module(f"inklens.cli.{module}"), attribute)
+        if module is None:
+            return None
+        from inklens.cli.keeping import keeping
+
+        return keeping(getattr(import_module(f"inklens.cli.{module}"), attribute))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write names and lines without importing anything."""

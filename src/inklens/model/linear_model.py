@@ -266,7 +266,7 @@ class LinearModel(Shown):
                 f"{given.shape}"
             )
         require_whole(given)
-        stack = in_float64(given).reshape(given.size // n_pixels, *self.image_shape)
+        stack = in_float64(given).reshape(-1, *self.image_shape)
         return stack / PIXEL_SCALE if given.dtype == np.uint8 else stack
 
     def _card(self) -> Card:
