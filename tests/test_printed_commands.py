@@ -118,7 +118,8 @@ def tutorial_for_nothing(dataset, *, out, train, test, seed, photo, **options):
         Path(out) / "model.inklens"
     )
     words = SimpleNamespace(in_words=list)
-    return SimpleNamespace(fits=SimpleNamespace(compared={}), evaluation=words, own=words)
+    fits = SimpleNamespace(compared={}, l2=SimpleNamespace(title="L2"))
+    return SimpleNamespace(fits=fits, evaluation=words, own=words)
 
 
 def page_for_nothing(reader, *, out, **options):
