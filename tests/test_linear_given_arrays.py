@@ -290,6 +290,9 @@ class Undecided:
     def __bool__(self):
         raise RuntimeError
 
+    def __repr__(self):
+        return "undecided"
+
 
 @pytest.mark.parametrize("answer", [np.zeros(3), Undecided(), 12, "", np.zeros(1, bool), [True], 0, 1.0], ids=repr)
 def test_what_a_callback_returns_is_true_false_or_the_one_error(answer):

@@ -30,7 +30,8 @@ from inklens.quiet import quiet
 from inklens.reprs import Shown
 
 if TYPE_CHECKING:
-    from inklens.linear.estimators import Matrix, SoftmaxRegression
+    from inklens.linear.estimators import SoftmaxRegression
+    from inklens.linear.rows.opening import Matrix
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -25,7 +25,7 @@ from inklens.model.linear_model import LinearModel
 from inklens.reprs import Shown
 
 if TYPE_CHECKING:
-    from inklens.linear.estimators import Matrix
+    from inklens.linear.rows.opening import Matrix
 
 FULL_INK = 255.0
 INK_ROUNDING = 1e-6  # by which ink of 1 may seem to be more

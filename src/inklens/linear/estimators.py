@@ -11,7 +11,7 @@ from typing import Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils import Tags, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -31,16 +31,15 @@ from inklens.linear.rows.compressed import checked_csr
 from inklens.linear.rows.elsewhere import brought, by_parts, is_elsewhere
 from inklens.linear.rows.layouts import dense_storage, make_block
 from inklens.linear.rows.mapped import require_whole
-from inklens.linear.rows.opening import given_back
+from inklens.linear.rows.opening import Matrix, given_back
 from inklens.linear.rows.rows import Rows
 from inklens.linear.softmax import log_softmax, per_class, raw_prediction, softmax
-from inklens.linear.watching import Callback, CallbackSupportMixin, Watching, with_callbacks
+from inklens.linear.watching import Callback, CallbackSupportMixin, Watching, validated, watched
 from inklens.reprs import Card, certificate_facts, listed
 
 ClassWeight: TypeAlias = Mapping[object, float] | str | None
 RandomState: TypeAlias = int | np.random.RandomState | None
 
-Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
 NUMBERS = (np.float64, np.float32, np.uint8)
 
 
@@ -205,8 +204,8 @@ class SoftmaxRegression(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         names: list[str] = super()._get_param_names()
         return names
 
-    @with_callbacks  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @watched
+    @validated
     def fit(
         self,
         X: Matrix,

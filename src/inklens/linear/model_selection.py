@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.base import _fit_context
 from sklearn.metrics import check_scoring, get_scorer_names, make_scorer
 from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
@@ -22,7 +21,6 @@ from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.estimators import (
     ClassWeight,
-    Matrix,
     RandomState,
     SoftmaxRegression,
     all_or_nothing,
@@ -32,10 +30,11 @@ from inklens.linear.path import path_grid, warn_of_gaps
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import check_strength
 from inklens.linear.rows.elsewhere import is_elsewhere
-from inklens.linear.rows.opening import given_back
+from inklens.linear.rows.opening import Matrix, given_back
 from inklens.linear.rows.rows import Rows
 from inklens.linear.search import NEVER, Fold, FoldPath, fold_paths
 from inklens.linear.softmax import log_softmax
+from inklens.linear.watching import validated
 
 FAST_SCORES = {"neg_log_loss", "accuracy", None}  # computed from scores; others are asked through an estimator
 LEAST_LOG_PROBA = float(np.log(np.finfo(np.float64).eps))  # as scikit-learn's log_loss: one row cannot decide alone
@@ -184,7 +183,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
         """The choice of l1_ratio, likewise."""
         return self.l1_ratio_
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @validated
     def fit(self, X: Matrix, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None, **params: object) -> Self:
         """Choose C and l1_ratio, then fit to all of X (n_samples, n_features) and y (n_samples,).
 

@@ -8,11 +8,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from inklens.classes import labels_of
 from inklens.errors import DataError, ParameterError, ScaleWarning
@@ -24,12 +22,10 @@ from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength
 from inklens.linear.rows.elsewhere import brought
-from inklens.linear.rows.opening import given_back
+from inklens.linear.rows.opening import Matrix, given_back
 from inklens.linear.rows.rows import Rows
 from inklens.linear.starts import Weights, ahead
 from inklens.reprs import Card, Shown, listed
-
-Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows
 
 N_BISECTIONS = 8  # refinements of C when the number of features is limited
 BOUNDARY_SHARE = (

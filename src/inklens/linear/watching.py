@@ -1,10 +1,10 @@
 """Each step of a fit, passed on to a plain callback and to scikit-learn's callbacks."""
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, _fit_context
 
 from inklens.linear.deadline import asks_to_stop
 from inklens.linear.driver import Solution
@@ -24,6 +24,16 @@ except ImportError:
     def with_callbacks(method: Callable[P, T]) -> Callable[P, T]:
         """Leave the method as it is."""
         return method
+
+
+def validated(method: Callable[P, T]) -> Callable[P, T]:
+    """Have scikit-learn check the parameters of the estimator before its `fit`, which keeps its types."""
+    return cast(Callable[P, T], _fit_context(prefer_skip_nested_validation=True)(method))
+
+
+def watched(method: Callable[P, T]) -> Callable[P, T]:
+    """Have scikit-learn's callbacks set up and torn down around `fit`, which keeps its types."""
+    return cast(Callable[P, T], with_callbacks(method))
 
 
 class Watching:

@@ -1,13 +1,14 @@
 """Softmax regression whose penalty sees each pixel stretched by its own range in the rows of the fit."""
 
-from collections.abc import Callable
 from typing import Self
 
 import numpy.typing as npt
 
-from inklens.linear.driver import FitInterrupted, Solution
+from inklens.linear.driver import FitInterrupted
 from inklens.linear.estimators import SoftmaxRegression, all_or_nothing
+from inklens.linear.rows.opening import Matrix
 from inklens.linear.rows.rows import Rows
+from inklens.linear.watching import Callback
 from inklens.model.scaling import MinMax
 
 
@@ -28,11 +29,12 @@ class StretchedRegression(SoftmaxRegression):
 
     def fit(
         self,
-        X: Rows | npt.ArrayLike,
+        X: Matrix,
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         *,
-        callback: Callable[[Solution], object] | None = None,
+        offset: npt.ArrayLike | None = None,
+        callback: Callback | None = None,
     ) -> Self:
         """Fit to rows (n_samples, n_features), as `SoftmaxRegression.fit`."""
         rows = X if isinstance(X, Rows) else Rows.of(X)
@@ -41,7 +43,7 @@ class StretchedRegression(SoftmaxRegression):
             if hasattr(self, "coef_") and self.coef_.shape[1] == rows.n_features:
                 self.coef_, self.intercept_ = stretch.from_ink(self.coef_, self.intercept_)
             try:
-                super().fit(stretch.stretch(rows), y, sample_weight, callback=callback)
+                super().fit(stretch.stretch(rows), y, sample_weight, offset=offset, callback=callback)
             except FitInterrupted:  # the best point so far is kept
                 self._to_ink(stretch)
                 raise

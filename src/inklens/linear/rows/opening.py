@@ -2,9 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
+
+import numpy.typing as npt
+from scipy import sparse
 
 from inklens.linear.arrays import Array
 from inklens.linear.rows.rows import Rows
+
+Matrix: TypeAlias = npt.ArrayLike | sparse.sparray | sparse.spmatrix | Rows  # what fits and paths take
 
 
 @contextmanager
