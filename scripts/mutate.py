@@ -425,7 +425,7 @@ def folders() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[
 
 def grades() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[bytes], bool]]:
     """Return tables of points, what changes their fields, and what reads one."""
-    from inklens.classroom.grades import COLUMNS, MOST_POINTS, read_grades
+    from inklens.classroom.grades import COLUMNS, MOST_POINTS, read_table
 
     place, rows = _place("grades.csv"), [COLUMNS]
     for name in ("ada.inkwork", "'=bo.inkwork", "cem \u0663.inkwork"):
@@ -436,7 +436,7 @@ def grades() -> tuple[list[bytes], Callable[[bytes, Random], bytes], Callable[[b
 
     def read(data: bytes) -> bool:
         place.write_bytes(data)
-        for grade in read_grades(place).values():
+        for grade in read_table(place)[1].values():
             assert all(0.0 <= points <= MOST_POINTS for points in grade.points.values())
         return True
 

@@ -197,7 +197,8 @@ def test_the_command_survives_a_worker_that_is_killed(moment, client, tmp_path, 
 
 
 TALKATIVE = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal; whoever runs the tests may ignore it
 from inklens.cli import output
 from inklens.cli.main import main
 

@@ -527,7 +527,11 @@ def test_a_beginning_that_was_cut_off_goes_on(tmp_path, model, pictures, monkeyp
 
         with monkeypatch.context() as patch:
             patch.setattr(homework, "write_bytes", full)
-            patch.setattr(homework, "write_text", lambda path, text, full=full: full(path, text.encode()))
+            patch.setattr(
+                homework,
+                "write_inside",
+                lambda path, data, full=full: full(path, data.encode() if isinstance(data, str) else data),
+            )
             with pytest.raises(OutputError):
                 begun(folder, model, pictures)
         assert begun(folder, model, pictures).hand_in(tmp_path / "a.inkwork")

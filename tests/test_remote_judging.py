@@ -261,7 +261,10 @@ def test_workers_get_their_memory_back_whatever_happens(monkeypatch):
     ("asked", "message"),
     [
         (lambda: curvature(fitted_table(), table()[NAMES[::-1]], Y), "column 0 is 'pixel 11' where it was 'pixel 0'"),
-        (lambda: curvature(fitted_table(), table()[NAMES], Y, sample_weight=WEIGHTS[:5]), "a weight for each"),
+        (
+            lambda: curvature(fitted_table(), table()[NAMES], Y, sample_weight=WEIGHTS[:5]),
+            "for each of 900 rows as sample_weight",
+        ),
         (lambda: Voters(reader(), da.from_array(X / 255), Y, C=0.5), "uint8, ink from 0 to 255, got float64"),
         (lambda: Voters(reader(), table()[[*NAMES[1:], "weight"]], Y, C=0.5), "got float64, uint8"),
         (lambda: Voters(reader(), [dask.delayed(X * 2.0)], Y, C=0.5), "values from 0 to 510"),

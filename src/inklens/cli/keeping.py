@@ -47,11 +47,19 @@ def refuse_losses(ctx: click.Context) -> None:
     for parameter in sorted(ctx.command.params, key=lambda parameter: isinstance(parameter.type, OutFile)):
         is_output = isinstance(parameter.type, OutFile)
         for path in _paths(parameter, ctx.params.get(parameter.name or "")):
-            before = uses.setdefault(os.path.realpath(path), parameter)
+            before = uses.setdefault(_place(path), parameter)
             is_corrected = before.name == "model" and ctx.params.get("decided") is not None
             if is_output and before is not parameter and not is_corrected and not keeps_all(path):
                 text = f"{_name(parameter, ctx)} would write over {shown(path)}, which is {_name(before, ctx)}, too"
                 raise click.UsageError(f"{text}; name another file", ctx)
+
+
+def _place(path: str) -> str:
+    """Return where a path leads; itself where that cannot be seen, as from a folder that is gone."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return path
 
 
 def _paths(parameter: click.Parameter, value: object) -> Iterator[str]:

@@ -22,7 +22,7 @@ from inklens.web.page import document
 from inklens.web.payload import samples as samples_of
 from inklens.web.payload import web_model
 
-POINTS = 60  # of a path: a page with so many stays below 300 kB
+POINTS = 60  # of a path: a page with so many takes 300 kB
 SAMPLES = 80  # held-out digits in a page: about 18 kB
 MOST_ROWS = 20_000  # of training: with more, a path takes minutes, and is fitted only when asked for
 SPARSE_C = 1.0  # where L1 ends for a model without it, as in the tutorial: beyond its best C on small data

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inklens.errors import DataError
+from inklens.linear.methods import refining
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, unpenalised
 from inklens.linear.proofs.dual import DualPoint
@@ -83,7 +84,8 @@ def verify(reader: DigitReader, *, data: str | None = None, progress: Progress |
     if stated.status == "separated":
         separates = certificates.separation(problem.rows, problem.codes, *weights) is not None
         return Verification(stated, objective, 0.0, separates, tolerance)
-    return Verification(stated, objective, _lower_bound(problem, X, proba, weights, reader.dual), tolerance=tolerance)
+    bound = _lower_bound(problem, X, proba, weights, reader.dual, stated.lower_bound)
+    return Verification(stated, objective, bound, tolerance=tolerance)
 
 
 @np.errstate(under="ignore")
@@ -94,9 +96,15 @@ def _objective(problem: Problem, X: np.ndarray, coef: np.ndarray, intercept: np.
     return float(problem.weights @ losses) + problem.penalty.value(coef), np.exp(log_proba)
 
 
-def _lower_bound(problem: Problem, X: np.ndarray, proba: np.ndarray, weights: Weights, dual: DualPoint | None) -> float:
+def _lower_bound(
+    problem: Problem, X: np.ndarray, proba: np.ndarray, weights: Weights, dual: DualPoint | None, stated: float
+) -> float:
     if dual is not None or problem.is_penalised:
         point = dual or DualPoint(*weights)  # of the coefficients themselves, where the file has no other
         return float(certificates.lower_bound(X, problem.codes, problem.weights, problem.penalty, point))
-    bound, _ = unpenalised.bound(problem, weights[0], [RowArray.of(proba)])
-    return float(bound)
+    found, _ = unpenalised.bound(problem, weights[0], [RowArray.of(proba)])
+    if found >= (1.0 - VERIFY_TOLERANCE) * stated:
+        return found
+    # The softmax proves what is of first order in the way that is left to go, a step from there what is of second.
+    step = refining.refined(problem, *weights)
+    return found if step is None else max(found, unpenalised.bound(problem, weights[0], [step.proba(problem.rows)])[0])

@@ -13,7 +13,9 @@ import { mountShell } from './shell.js';
 import { addTexts, translate } from './texts.js';
 
 /**
- * @typedef {{ kind: 'studio' | 'page' | 'output' | 'widget', api?: object, share?: (key: string, value: unknown) => void }} Host
+ * @typedef {{ kind: 'studio' | 'page' | 'output' | 'widget', api?: object, share?: (key: string, value: unknown) => void,
+ *   others?: (app: App, what: string) => (() => unknown) }} Host
+ *   others: the template of what another model can do that this one cannot, where there are others
  * @typedef {{ index: number, label: string | null, name: string }} Sample
  *   index among the samples of the model (-1: none of them), the true label if known, what a person calls it
  * @typedef {{ above: HTMLElement, corner: HTMLElement }} Places   over the open view, and the corner of the screen

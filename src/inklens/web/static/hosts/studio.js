@@ -3,6 +3,7 @@ import { mount } from '../app.js';
 import { StudioApi } from '../api.js';
 import { Library } from '../library.js';
 import { LANGUAGES } from '../texts.js';
+import { otherModels } from '../views/others.js';
 import { draw } from '../views/draw.js';
 import { see } from '../views/see.js';
 import { awaited } from '../views/awaited.js';
@@ -25,7 +26,7 @@ async function start() {
     const library = new Library(api, id);
     const spoken = navigator.language.slice(0, 2);
     const language = spoken in LANGUAGES ? spoken : 'en';
-    const app = mount(root, { bytes, language, host: { kind: 'studio', api, library }, views: VIEWS });
+    const app = mount(root, { bytes, language, host: { kind: 'studio', api, library, others: otherModels }, views: VIEWS });
     Object.defineProperties(globalThis.inklens, Object.getOwnPropertyDescriptors(door(app)));
     outcome.keep(globalThis.inklens);
     app.fill((await library.open(library.current.value)).bytes);

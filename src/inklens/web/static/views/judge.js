@@ -12,7 +12,6 @@ import { mountComparing } from './comparing.js';
 import { mountLabels } from './labels.js';
 import { thumbs } from './thumbs.js';
 import { judgedSamples } from './rows.js';
-import { otherModels } from './others.js';
 import { judge as texts } from '../texts/judge.js';
 
 export const judging = {
@@ -24,7 +23,7 @@ export const judging = {
     const section = (name) => addBlock(root, 'judge', name);
     const [intro, body, compare] = ['intro', 'judged', 'compare'].map(section);
     const found = signal({ state: 'waiting' });
-    const others = otherModels(app, 'samples');
+    const others = app.host.others?.(app, 'samples');
     let endBody = () => {};
     const ends = [
       effect(() => {
@@ -75,7 +74,7 @@ function introduction(app, { state, judged, trouble }, others) {
   if (state === 'waiting') return html`${title}<p class="lead">${app.t('judge.lead')}</p><p class="state" role="status">${app.t('judge.waiting')}</p>`;
   if (!judged) {
     return html`${title}<p class="lead">${app.t('judge.lead')}</p><div class="empty"><p>${trouble || app.t(studio ? 'judge.none.studio' : 'judge.none')}</p>
-      ${trouble ? nothing : studio ? others() : html`<p><code>inklens export model.inklens -o page.html</code></p>`}</div>`;
+      ${trouble ? nothing : others ? others() : html`<p><code>inklens export model.inklens -o page.html</code></p>`}</div>`;
   }
   const lang = app.language.value;
   const { count, of, share, low, high } = accuracyOf(judged.confusion);

@@ -1,6 +1,10 @@
 /** What the model on the pad cannot do, another of the studio's can: a button each, or word of one that is on its way. */
-import { html, nothing } from '../vendor/lit-html.js';
+import { html } from '../vendor/lit-html.js';
 import { signal, untracked } from '../vendor/signals-core.js';
+import { addTexts } from '../texts.js';
+import { others as texts } from '../texts/others.js';
+
+addTexts('others', texts);
 
 /** What is asked of a model, as the studio lists it, and the job that gives it. */
 const ASKED = {
@@ -14,16 +18,15 @@ const TRIES = 12;
 
 /**
  * @param {import('../app.js').App} app @param {keyof typeof ASKED} what
- * @returns {() => unknown} its template, to be called in an effect; nothing where there is no studio
+ * @returns {() => unknown} its template, to be called in an effect
  */
 export function otherModels(app, what) {
   const { library } = app.host;
-  if (!library) return () => nothing;
   const state = signal('unasked');
   return () => {
     if (state.value === 'unasked') untracked(() => follow(library, what, state));
     const found = able(library, what);
-    return html`<div class="row others" data-explain="others">${found.length
+    return html`<div class="row others" data-explain="others.model">${found.length
       ? found.slice(-MOST).reverse().map(({ id, name }) => html`<button type="button" class="primary" @click=${() => library.use(app, id)}>${app.t('others.use', { name })}</button>`)
       : state.value === 'known'
         ? html`<button type="button" @click=${() => app.go('train')}>${app.t('others.train')}</button>`

@@ -3,13 +3,12 @@ import { html, render } from '../vendor/lit-html.js';
 import { effect } from '../vendor/signals-core.js';
 import { praise } from './lesson.js';
 import { decimal } from '../texts.js';
-import { otherModels } from './others.js';
 import { withTerms } from './terms.js';
 
 /** @param {HTMLElement} root @param {import('../app.js').App} app @param {import('./lesson.js').Lesson} lesson */
 export function mountTask(root, app, lesson) {
   root.dataset.explain = 'learn.task';
-  const others = { samples: otherModels(app, 'samples'), path: otherModels(app, 'path') };
+  const others = { samples: app.host.others?.(app, 'samples'), path: app.host.others?.(app, 'path') };
   return effect(() => render(task(app, lesson, others), root));
 }
 

@@ -2,7 +2,6 @@
 import { html, render } from '../vendor/lit-html.js';
 import { effect, signal } from '../vendor/signals-core.js';
 import { percent } from '../texts.js';
-import { otherModels } from './others.js';
 
 /** @typedef {{ kind: 'idle' | 'working' | 'failed', share?: number, message?: string }} State of a job */
 
@@ -10,12 +9,12 @@ import { otherModels } from './others.js';
 export function mountWithoutPath(root, app) {
   root.classList.add('card');
   const onPixels = app.model.value.features === 'pixels';
-  const asking = onPixels ? jobButton(app, 'path') : otherModels(app, 'pixels');
+  const asking = onPixels ? jobButton(app, 'path') : app.host.others?.(app, 'pixels');
   return effect(() => {
     const t = (key, values) => app.t(`penalty.${key}`, values);
     const where = app.host.api ? 'studio' : 'text';
     render(html`<h2>${t('none.title')}</h2><p>${t(onPixels ? `none.${where}` : 'none.features')}</p>
-      ${app.host.api ? asking() : html`<pre class="command" tabindex="0"><code>${onPixels ? '' : 'inklens fit -o model.inklens\n'}inklens export model.inklens --path -o page.html</code></pre>`}`, root);
+      ${app.host.api ? asking?.() : html`<pre class="command" tabindex="0"><code>${onPixels ? '' : 'inklens fit -o model.inklens\n'}inklens export model.inklens --path -o page.html</code></pre>`}`, root);
   });
 }
 
