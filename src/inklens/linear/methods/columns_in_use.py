@@ -27,7 +27,8 @@ from inklens.linear.rows.at_once import thresholded_rounds
 from inklens.linear.rows.filled import few_columns
 
 LEAST_ROOM = 16  # columns
-LONGEST_ROUND = 0.02  # seconds, with no room left
+LONGEST_ROUND = 0.003  # seconds, with no room left; a call may take ten
+MANY = 2.0  # times the room, at least, of all columns
 MOST_WANTING = 32  # times the room, at the start: of so many that want in, too many stay
 FIRST = 10  # columns that come in where none is in use
 GROWTH = 2.0  # times those in use, that come in at most
@@ -44,7 +45,9 @@ def may_be_few(problem: Problem) -> bool:
     room, n_classes = room_of(problem), problem.n_classes
     work = 0.5 * n_classes * (n_classes - 1) * problem.rows.n_samples * room**2 / 2.0
     is_short = work <= LONGEST_ROUND * costs.DENSE_EDGE_GRAM
-    return problem.offset is None and room >= LEAST_ROOM and is_short and problem.rows.takes_rounds
+    if problem.offset is not None or room < LEAST_ROOM or np.count_nonzero(problem.free) < MANY * room or not is_short:
+        return False
+    return problem.rows.takes_rounds
 
 
 def room_of(problem: Problem) -> int:
