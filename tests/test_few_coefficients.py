@@ -15,6 +15,7 @@ from inklens.linear.kernels.choice import REFERENCE, numpy_backend
 from inklens.linear.methods import direct, face_descent, few, interior, prox_newton, thresholded, whole_steps
 from inklens.linear.methods.direct import RIDGES
 from inklens.linear.methods.face_descent import Quadratic, minimise
+from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Point
 from inklens.linear.methods.shrinking_face import ShrinkingFace
 from inklens.linear.methods.whole_hessian import Slopes, model_at
@@ -286,6 +287,20 @@ def test_a_hessian_serves_near_where_it_was_summed_alone(monkeypatch):
     assert is_own == [True, False, True, False]
     hessians.forget()
     assert hessians.step(Point.of(problem, best.coef, best.intercept, np.float64), 1e-4)[1].is_own
+
+
+def test_a_point_that_violates_nothing_has_a_step_of_its_own(monkeypatch):
+    """As where a strong penalty has taken everything to zero: there is nothing to correct."""
+    monkeypatch.setattr(whole_steps, "DEAR_PASSES", 0.0)
+    X, codes, weights = table()
+    problem = problem_of(X, codes, weights, ElasticNet(1e4, 0.0))
+    hessians, zeros = Hessians(problem), np.zeros((3, 9))
+    hessians.step(Point.of(problem, zeros + 1.0, np.zeros(3), np.float64), 1e-4)
+    point = Point.of(problem, zeros, log_odds(problem), np.float64)
+    assert problem.penalty.kkt_violation(point.coef, -point.at.gradient) == 0.0
+    step, left = hessians.step(point, 1e-4)
+    assert left.is_own
+    assert not step.coef.any()
 
 
 def test_only_hessians_that_cost_many_passes_are_kept():

@@ -17,7 +17,7 @@ from inklens.linear import blas, deadline, memory
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.coordinates import Coordinates, Filled
 from inklens.linear.difficulties import difficulty
-from inklens.linear.methods import columns_in_use, few, interior, newton, prox_newton, refining
+from inklens.linear.methods import columns_in_use, few, newton, refining
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Demand, Method
 from inklens.linear.movable import Movable
@@ -52,9 +52,7 @@ LEAST_ACCURACY = 1e-10  # float64 proves no more
 METHODS: tuple[Method, ...] = (
     few.FEW_COEFFICIENTS,
     columns_in_use.COLUMNS_IN_USE,
-    few.PROXIMAL_THEN_WHOLE,
-    interior.PROXIMAL_THEN_INTERIOR,
-    prox_newton.PROXIMAL_NEWTON,
+    *columns_in_use.OTHERS,
     newton.CONTINUATION,
     newton.NEWTON,
 )

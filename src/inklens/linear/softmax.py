@@ -5,6 +5,8 @@ The answers are arrays of the library that the argument is an array of.
 Shapes: X (n_samples, n_features), coef (n_classes, n_features), intercept (n_classes,).
 """
 
+from functools import cache
+
 import numpy as np
 from scipy import sparse
 
@@ -96,3 +98,29 @@ def row_sums(values: Array) -> Array:
     if is_foreign(values):
         return namespace(values).sum(values, axis=1)
     return np.asarray(values @ np.ones(values.shape[1], values.dtype))
+
+
+# ---- its Hessian: diag(p) - p p' is the Laplacian of a graph over the classes, with edges p_k p_l --------------------
+
+
+@cache
+def pairs_of(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes k < l of each pair, in order."""
+    return np.triu_indices(n_classes, 1)
+
+
+def laplacian(edges: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the Hessian over all classes, (n_classes * r, n_classes * s), from the pairs' blocks (n_pairs, r, s).
+
+    >>> laplacian(np.array([[[2.0]], [[3.0]], [[5.0]]]), 3)
+    array([[ 5., -2., -3.],
+           [-2.,  7., -5.],
+           [-3., -5.,  8.]])
+    """
+    n_rows, n_columns = edges.shape[1:]
+    L = np.zeros((n_classes, n_rows, n_classes, n_columns))
+    for edge, k, m in zip(edges, *pairs_of(n_classes), strict=True):
+        L[k, :, m] = L[m, :, k] = -edge
+        L[k, :, k] += edge
+        L[m, :, m] += edge
+    return L.reshape(n_classes * n_rows, n_classes * n_columns)

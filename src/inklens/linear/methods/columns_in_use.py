@@ -16,12 +16,12 @@ from inklens.linear import deadline
 from inklens.linear.methods import costs, direct, few
 from inklens.linear.methods.interior import PROXIMAL_THEN_INTERIOR
 from inklens.linear.methods.iterate import Iterate
-from inklens.linear.methods.method import GeneratorMethod, accuracy_of
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of, by_one_row
 from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Point
 from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON
 from inklens.linear.methods.whole_steps import Aim
-from inklens.linear.problem.penalties import ElasticNet, of_one_row
+from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Facts, Problem
 from inklens.linear.rows.at_once import thresholded_rounds
 from inklens.linear.rows.filled import few_columns
@@ -57,13 +57,7 @@ def room_of(problem: Problem) -> int:
 
 def columns_in_use(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
     """Yield the optima over growing sets of columns, and others' points after them where these find no room."""
-    one = of_one_row(problem.penalty) if problem.n_classes == 2 else None
-    if one is None:
-        points = _turns(problem, coef, intercept, tol)
-    else:
-        halves = _turns(problem.under(one), coef - coef[0], intercept, tol)
-        points = (point._replace(coef=point.coef - 0.5 * point.coef[1]) for point in halves)
-    for point in points:
+    for point in by_one_row(_turns, problem, coef, intercept, tol):
         coef, intercept = point.coef, point.intercept
         yield point
     method = next(other for other in OTHERS if other.accepts(problem))

@@ -8,7 +8,7 @@ Vectors here are (n_classes, n_features + 1), the intercept in the last column.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from scipy import linalg
@@ -23,7 +23,7 @@ from inklens.linear.problem.penalties import ElasticNet, Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, softmax_gap
 from inklens.linear.rows.at_once import smooth_rounds
-from inklens.linear.softmax import softmax
+from inklens.linear.softmax import pairs_of, softmax
 
 PRODUCTS_OF_A_STEP = 14.0  # with the Hessian, by conjugate gradients, its preconditioner counted
 UNPENALISED_RATIO = 4.0  # times as many without a penalty, where nothing bounds how ill a Hessian is conditioned
@@ -183,12 +183,6 @@ def reduced_hessian(grams: np.ndarray, n_classes: int, l2: np.ndarray) -> np.nda
     for k in range(n):
         H[k, :, k] = corner + own[k] + 2.0 * to_last[k] + np.diag(l2)
     return H.reshape(n * q, n * q)
-
-
-@cache
-def pairs_of(n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes k < l of each pair, in order."""
-    return np.triu_indices(n_classes, 1)
 
 
 def solve_positive(matrix: np.ndarray, target: np.ndarray, ridges: Sequence[float] = RIDGES) -> np.ndarray:

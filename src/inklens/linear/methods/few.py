@@ -15,9 +15,8 @@ from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.interior import PROXIMAL_THEN_INTERIOR
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.matrices import matrix_seconds
-from inklens.linear.methods.method import GeneratorMethod
+from inklens.linear.methods.method import GeneratorMethod, by_one_row
 from inklens.linear.methods.prox_newton import PROXIMAL_NEWTON, proximal_newton
-from inklens.linear.problem.penalties import of_one_row
 from inklens.linear.problem.problem import Problem
 
 LAST_STEPS = 3.0  # by whole Hessians, that rounds of proximal Newton may cost before these take over
@@ -79,13 +78,7 @@ def thresholded_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray
 
     Of two classes one row moves, w of W = (-w/2, w/2).
     """
-    one = of_one_row(problem.penalty) if problem.n_classes == 2 else None
-    if one is None:
-        points = thresholded.iterates(problem, coef, intercept, tol)
-    else:
-        halves = thresholded.iterates(problem.under(one), coef - coef[0], intercept, tol)
-        points = (point._replace(coef=point.coef - 0.5 * point.coef[1]) for point in halves)
-    for point in points:
+    for point in by_one_row(thresholded.iterates, problem, coef, intercept, tol):
         coef, intercept = point.coef, point.intercept
         yield point
     others = PROXIMAL_THEN_INTERIOR if PROXIMAL_THEN_INTERIOR.accepts(problem) else PROXIMAL_NEWTON

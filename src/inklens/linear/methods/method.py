@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from inklens.linear.methods.iterate import Iterate
+from inklens.linear.problem.penalties import of_one_row
 from inklens.linear.problem.problem import Problem
 
 
@@ -57,6 +58,18 @@ class Method(Protocol):
 
     def iterates(self, problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
         """Yield ever better points; never ends by itself before a point is `stationary`."""
+
+
+def by_one_row(
+    iterates: Iterates, problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float
+) -> Iterator[Iterate]:
+    """Yield a method's points; of two classes one row moves, w of W = (-w/2, w/2), where the penalty allows it."""
+    one = of_one_row(problem.penalty) if problem.n_classes == 2 else None
+    if one is None:
+        yield from iterates(problem, coef, intercept, tol)
+        return
+    for point in iterates(problem.under(one), coef - coef[0], intercept, tol):
+        yield point._replace(coef=point.coef - 0.5 * point.coef[1])
 
 
 @dataclass(frozen=True)

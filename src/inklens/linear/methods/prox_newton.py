@@ -24,14 +24,14 @@ from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.matrices import Matrices, Round, matrix_seconds
-from inklens.linear.methods.method import GeneratorMethod, accuracy_of
+from inklens.linear.methods.method import GeneratorMethod, accuracy_of, by_one_row
 from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Asked, Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate, inner
 from inklens.linear.methods.stalling import Progress
 from inklens.linear.methods.subproblem import Pairs
 from inklens.linear.methods.working_sets import working_set
-from inklens.linear.problem.penalties import Penalty, of_one_row
+from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import DualPoint, dual_value, linearised
 
@@ -78,13 +78,8 @@ MAX_LOST_ROUNDS = 100  # in which neither penalty, KKT violation nor gap halve
 
 
 def proximal_newton(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:
-    """Yield ever better points for a penalty with thresholds; of two classes one row moves, w of W = (-w/2, w/2)."""
-    one = of_one_row(problem.penalty) if problem.n_classes == 2 else None
-    if one is None:
-        yield from _rounds(problem, coef, intercept, tol)
-        return
-    for point in _rounds(problem.under(one), coef - coef[0], intercept, tol):
-        yield point._replace(coef=point.coef - 0.5 * point.coef[1])
+    """Return ever better points for a penalty with thresholds."""
+    return by_one_row(_rounds, problem, coef, intercept, tol)
 
 
 def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: float) -> Iterator[Iterate]:

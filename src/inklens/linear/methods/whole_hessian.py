@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inklens.linear.methods.direct import Inverse, edge_grams, inverse_of, n_held, pairs_of
+from inklens.linear.methods.direct import Inverse, edge_grams, inverse_of, n_held
 from inklens.linear.methods.face_descent import Quadratic
 from inklens.linear.methods.points import Point
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
+from inklens.linear.softmax import laplacian
 
 
 class Slopes(NamedTuple):
@@ -75,14 +76,3 @@ def model_at(problem: Problem, point: Point) -> Model:
     response = corner(border)
     H -= border.T @ response
     return Model(moving, H, response, corner)
-
-
-def laplacian(grams: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the Hessian over all classes, (n_classes * r, n_classes * s), from the pairs' blocks (n_pairs, r, s)."""
-    n_rows, n_columns = grams.shape[1:]
-    L = np.zeros((n_classes, n_rows, n_classes, n_columns))
-    for gram, a, b in zip(grams, *pairs_of(n_classes), strict=True):
-        L[a, :, b] = L[b, :, a] = -gram
-        L[a, :, a] += gram
-        L[b, :, b] += gram
-    return L.reshape(n_classes * n_rows, n_classes * n_columns)

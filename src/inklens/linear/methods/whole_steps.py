@@ -66,16 +66,15 @@ class Hessians:
     """Which Hessian the steps of one problem take."""
 
     def __init__(self, problem: Problem) -> None:
-        self.problem, self.model, self.violation = problem, None, 0.0
+        self.problem = problem
+        self.model: Model | None = None  # that serves
+        self.violation = 0.0  # where it was summed
         self.is_dear = costs.direct_seconds(problem) >= DEAR_PASSES * costs.exact_pass_seconds(problem)
-
-    model: Model | None  # that serves
-    violation: float  # where it was summed
 
     def step(self, point: Point, tol: float) -> tuple[Step, Left]:
         """Return a step that may prove a relative gap of `tol`, and what it leaves."""
         aim = Aim.at(self.problem, point, tol)
-        if self.model is not None and aim.violation <= NEAR_RATIO * self.violation:
+        if self.model is not None and 0.0 < aim.violation <= NEAR_RATIO * self.violation:
             step, left = corrected_step(self.problem, point, self.model, aim)
             if left.ratio > SERVED_RATIO:
                 self.forget()

@@ -17,6 +17,7 @@ from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.certificates import balanced, gamma, value_rounding
 from inklens.linear.proofs.dual import dual_gradient, entropies
 from inklens.linear.rows.row_arrays import RowArray
+from inklens.linear.softmax import laplacian, pairs_of
 
 RADIUS_RATIO = 10.0  # of norms to the solution's: without existence the bound holds up to there
 MAX_COEFFICIENTS = 1500  # up to which existence is looked for
@@ -96,8 +97,11 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
         return None
     columns = Columns(problem)
     width = len(columns.kept)
-    products = np.zeros((n_classes, n_classes, width, width))  # of rows of one class, by what another has of them
-    totals, sizes = np.zeros((n_classes, n_classes, width)), np.zeros((n_classes, width))
+    first, second = pairs_of(n_classes)
+    number = np.zeros((n_classes, n_classes), dtype=int)  # of the pair of two classes
+    number[first, second] = number[second, first] = np.arange(len(first))
+    edges, totals = np.zeros((len(first), width, width)), np.zeros((n_classes, n_classes, width))
+    sizes = np.zeros((n_classes, width))  # of the terms of G
     for own in range(n_classes):
         for rows in _some(np.flatnonzero(problem.codes == own)):
             X, u = columns.of(rows), proba[rows] * problem.weights[rows, None]
@@ -106,19 +110,14 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
                     continue
                 deadline.check()
                 spread = X * u[:, k, None]
-                products[own, k] += spread.T @ spread
+                edges[number[own, k]] += spread.T @ spread
                 totals[own, k] += _sums(spread)
             u[:, own] = 0.0
             u[:, own] = u.sum(axis=1)
-            sizes += u.T @ np.abs(X)  # of the terms of G
-    # The last class is determined by the others.
-    G = (totals.sum(axis=1) - totals.sum(axis=0))[:-1]
-    pairs = products + products.swapaxes(0, 1)
-    Q_blocks = -pairs.swapaxes(1, 2)
-    for k in range(n_classes):
-        Q_blocks[k, :, k] = pairs[k].sum(axis=0)
-    size = (n_classes - 1) * width
-    Q = Q_blocks[:-1, :, :-1].reshape(size, size)
+            sizes += u.T @ np.abs(X)
+    size = (n_classes - 1) * width  # the last class is determined by the others
+    G, sizes = (totals.sum(axis=1) - totals.sum(axis=0))[:-1], sizes[:-1]
+    Q = laplacian(edges, n_classes)[:size, :size]
     # Coordinates in which Q has about ones on its diagonal; powers of two, which round nothing.
     unit = np.exp2(-np.round(0.5 * np.log2(np.maximum(np.diag(Q), np.finfo(float).tiny))))
     Q = Q * unit * unit[:, None]
@@ -127,7 +126,7 @@ def existence(problem: Problem, proba: np.ndarray) -> float | None:
     deadline.check()
     least = float(np.linalg.eigvalsh(Q)[0]) - 4.0 * rounding
     of_sums = gamma(SUMMED_AT_ONCE + n_samples // SUMMED_AT_ONCE + n_classes**2 + 5)
-    unsure = float(of_sums * np.linalg.norm(unit * sizes[:-1].ravel()))
+    unsure = float(of_sums * np.linalg.norm(unit * sizes.ravel()))
     if least <= 0.0:
         return None
     tau = np.sqrt(inverse_form(Q, unit * G.ravel(), least, 4.0 * rounding)) + unsure / np.sqrt(least)
