@@ -1,4 +1,4 @@
-"""Until when a computation may run: set by the driver, looked at inside steps; and what a callback answers.
+"""Until when a computation may run: set by the driver, looked at inside steps.
 
 A scope holds for what runs within it, however deep, as a timeout does in structured concurrency: nothing in between
 passes it on. Long loops call `check`; compiled functions that run long are given `remaining` seconds and come back
@@ -9,12 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-import numpy as np
-
-from inklens.errors import ParameterError
-
-MOST_SHOWN = 40  # characters of an answer that is none
 
 _ends: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
@@ -53,25 +47,3 @@ def check() -> None:
     """Raise `OutOfTime` when the time is over."""
     if remaining() <= 0.0:
         raise OutOfTime
-
-
-def asks_to_stop(answer: object) -> bool:
-    """Tell whether a callback returned True; what it returned for another reason ends no fit.
-
-    >>> asks_to_stop(None), asks_to_stop(True)
-    (False, True)
-
-    Raises
-    ------
-    ParameterError
-        It is neither true nor false: the 12 of ``file.write`` would be taken for a wish to stop.
-    """
-    if answer is None or isinstance(answer, bool | np.bool_):
-        return bool(answer)
-    if getattr(answer, "shape", None) == () and "bool" in str(getattr(answer, "dtype", "")):  # of any library
-        return bool(answer)
-    kind = type(answer).__name__
-    raise ParameterError(
-        f"expected True (stop), False or nothing from a callback, got {kind} {repr(answer)[:MOST_SHOWN]}; let it "
-        "return nothing to go on"
-    )

@@ -14,6 +14,7 @@ import numpy as np
 
 from inklens.errors import ClusterError
 from inklens.linear import blas, deadline, memory
+from inklens.linear.callbacks import asks_to_stop
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.coordinates import Coordinates, Filled
 from inklens.linear.difficulties import difficulty
@@ -309,7 +310,7 @@ class _Run:
                 self.say_why()
             if callback is not None:
                 self.prove_for_display()
-                if deadline.asks_to_stop(callback(self.restored().copy())):
+                if asks_to_stop(callback(self.restored().copy())):
                     return
             if point.stationary or self.is_late:
                 return

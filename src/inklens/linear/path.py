@@ -16,8 +16,8 @@ from inklens.classes import labels_of
 from inklens.errors import DataError, ParameterError, ScaleWarning
 from inklens.linear import arrays
 from inklens.linear.blas import threads_of
+from inklens.linear.callbacks import asks_to_stop
 from inklens.linear.coordinates import Filled
-from inklens.linear.deadline import asks_to_stop
 from inklens.linear.driver import Solution, solve
 from inklens.linear.problem.build import Penalizing
 from inklens.linear.problem.problem import Problem, check_strength

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 
-from inklens.linear.deadline import asks_to_stop
+from inklens.linear.callbacks import asks_to_stop
 from inklens.linear.driver import Solution
 
 P = ParamSpec("P")
