@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from inklens.linear import Problem, Rows, solve
 from inklens.linear.kernels import library
 from inklens.linear.kernels.reference import Reference
-from inklens.linear.methods import prox_newton, subproblem
+from inklens.linear.methods import method, prox_newton, subproblem
 from inklens.linear.methods.class_blocks import Blocks, Shifts
 from inklens.linear.methods.columns import Columns
 from inklens.linear.methods.faces import regular_factor
@@ -111,7 +111,7 @@ def test_one_row_has_the_optimum_of_two(monkeypatch, penalty, is_sparse):
     one = solve(problem, tol=1e-9, method=prox_newton.PROXIMAL_NEWTON)
     np.testing.assert_array_equal(one.coef[0], -one.coef[1])
     assert one.status == "certified"
-    monkeypatch.setattr(prox_newton, "of_one_row", lambda penalty: None)
+    monkeypatch.setattr(method, "of_one_row", lambda penalty: None)
     two = solve(problem, tol=1e-9, method=prox_newton.PROXIMAL_NEWTON)
     assert one.objective == pytest.approx(two.objective, rel=2e-9)
 

@@ -195,5 +195,5 @@ def test_after_an_error_no_shard_goes_on_behind_the_next_question():
     own.pool = ThreadPoolExecutor(2)
     with pytest.raises(ValueError):
         list(own._each(answered, list(range(9))))
-    assert begun == ended
+    assert sorted(begun) == sorted(ended)  # threads may end in another order than they began
     assert [number for number, _ in own._each(lambda number: (number, 0.0), list(range(9)))] == list(range(9))
