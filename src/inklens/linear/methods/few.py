@@ -21,18 +21,27 @@ from inklens.linear.problem.problem import Problem
 
 LAST_STEPS = 3.0  # by whole Hessians, that rounds of proximal Newton may cost before these take over
 SPARED_RATIO = 1.4  # of proximal Newton's rounds to these, at least: its matrices are in float32, of some rows
+USED_SHARE, USED_RATIO = 0.25, 4.0  # of the pairs, that thresholds may leave in use: rounds of these to such steps
 SAMPLED_ROUNDS = 4.0  # with Hessians of some class pairs, for one with all of them
 CORRECTION_PASSES = 6.0  # of such a round, beside what others take
 
 
 def has_few(problem: Problem) -> bool:
-    """Tell whether the whole Hessian costs less than a round without it, or little more: rounds are fewer."""
+    """Tell whether the whole Hessian costs less than a round without it, or little more: rounds are fewer.
+
+    A round of all pairs, and one of the share that may be in use: of thousands of pairs it costs much less.
+    """
     if problem.penalty.is_smooth or not thresholded.solves(problem):
         return False
     n_pairs = _n_rows(problem) * int(problem.free.sum())
+    step, used = costs.whole_step_seconds(problem, n_pairs), math.ceil(USED_SHARE * n_pairs)
+    return step <= min(SPARED_RATIO * _rounds_seconds(problem, n_pairs), USED_RATIO * _rounds_seconds(problem, used))
+
+
+def _rounds_seconds(problem: Problem, n_pairs: int) -> float:
+    """Return the seconds of what does as much as a step by the whole Hessian, where so many pairs are in use."""
     n_rounds = SAMPLED_ROUNDS if sampling.is_cheaper(problem, n_pairs) else 1.0
-    rounds = min(n_rounds * _round_seconds(problem, n_pairs), _seconds_by_classes(problem))
-    return costs.whole_step_seconds(problem, n_pairs) <= SPARED_RATIO * rounds
+    return min(n_rounds * _round_seconds(problem, n_pairs), _seconds_by_classes(problem))
 
 
 def _n_rows(problem: Problem) -> int:
