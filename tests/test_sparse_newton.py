@@ -450,6 +450,48 @@ def test_a_product_with_the_true_hessian_brings_the_step_nearer_to_the_true_mode
     assert value(curvature) < value(None)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_no_coefficient_of_a_step_changes_a_score_by_more_than_it_may(seed):
+    rng = np.random.default_rng(seed)
+    X, codes = rng.normal(size=(60, 8)) * np.linspace(1.0, 3.0, 8), (np.arange(60) % 3).astype(np.int32)
+    problem = Problem(Rows.of(X), codes, np.ones(60), 3, penalty_of(1.0))
+    coef = rng.normal(size=(3, 8)) * 10.0 ** rng.integers(-2, 2)
+    point, direction = Point.of(problem, coef, np.zeros(3), np.float64), rng.normal(size=(3, 8)) * 30.0
+    most = max(prox_newton.MAX_CHANGE, max(np.abs(X[:, j, None] * coef[:, j]).max() for j in range(8)))
+    bounded = prox_newton._bounded(problem, point, direction)
+    changes = np.abs(X).max(axis=0) * np.abs(direction)
+    assert (np.abs(X).max(axis=0) * np.abs(bounded)).max() <= most * (1.0 + 1e-12)
+    np.testing.assert_array_equal(bounded[changes <= most], direction[changes <= most])
+    np.testing.assert_array_equal(np.sign(bounded), np.sign(direction))
+    assert (changes > most).any()
+    small = direction * (most / changes.max())
+    assert prox_newton._bounded(problem, point, small) is small
+
+
+def test_a_rare_pixel_does_not_shorten_the_step_of_all(monkeypatch):
+    """Its rows are sure of a wrong class: they have slope and no curvature, so that Newton's step goes much too far."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(900, 6))
+    codes = (X[:, :3] + rng.gumbel(size=(900, 3))).argmax(axis=1).astype(np.int32)
+    X[:, 5] = 0.0
+    X[np.flatnonzero(codes == 1)[:5], 5] = 1.0
+    problem = Problem(Rows.of(X), codes, np.ones(900), 3, penalty_of(1.0))
+    coef = np.zeros((3, 6))
+    coef[0, 5] = 12.0
+    point, pairs = Point.of(problem, coef, np.zeros(3), np.float64), Pairs(*np.nonzero(np.ones((3, 6), dtype=bool)))
+    model = subproblem.newton_model(problem.rows, point.at.proba, problem.weights, pairs)
+
+    def after():
+        step = prox_newton._newton_step(
+            problem, problem.penalty, point, Surrogate(pairs, model, 1.0, 1e-3, False, None), 1e-6
+        )
+        return step.from_point(problem, point, np.float64).objective(problem.penalty)
+
+    assert after() < point.objective(problem.penalty)
+    monkeypatch.setattr(prox_newton, "MAX_CHANGE", np.inf)
+    assert after() > point.objective(problem.penalty)
+
+
 def sampled_model(seed, chosen):
     """Return a problem, a point, the pairs that are chosen, their sampled model, and the true curvature."""
     rng = np.random.default_rng(seed)

@@ -60,6 +60,7 @@ ACCEPTED_RATIO = 0.5  # of the decrease to the predicted one, from which a step 
 LENGTHENED_RATIO = (
     1.05  # of the decrease to the predicted one, beyond which a step far away is tried at greater lengths
 )
+MAX_CHANGE = 8.0  # of a row's score by one coefficient of a step, or the most that one makes of it already
 MAX_LENGTH = 8.0  # times the step's own
 MAX_MOVE = 1e4  # times the largest coefficient: a step moves nothing by more
 SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
@@ -254,6 +255,9 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
     n_corrections = _n_corrections(surrogate)
     decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)
     direction, intercept_step = quadratic.direction, quadratic.intercept_step
+    bounded = _bounded(problem, point, direction)
+    if bounded is not direction:
+        direction, decrease, lag = bounded, np.inf, np.inf
     growth = penalty.value(point.coef + direction) - value
     reach = MAX_MOVE * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
     longest = max(np.abs(direction).max(), np.abs(intercept_step).max())
@@ -265,6 +269,22 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
         growth, decrease, lag = penalty.value(point.coef + direction) - value, np.inf, np.inf
     slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ intercept_step) + growth
     return Step(direction, intercept_step, decrease, slope, lag)
+
+
+def _bounded(problem: Problem, point: Point, direction: np.ndarray) -> np.ndarray:
+    """Return a step, or one in which no coefficient changes the score of a row by more than it may.
+
+    Few rows hold a rare pixel. Once these are decided, the model knows nothing of so far away, and the one coefficient
+    would shorten the step of all. Of raw columns the row with the largest value does not stand for the others.
+    """
+    if problem.facts.is_raw:
+        return direction
+    largest = np.maximum(np.abs(problem.rows.low), np.abs(problem.rows.high))
+    allowed = max(MAX_CHANGE, float((np.abs(point.coef) * largest).max(initial=0.0)))
+    if not (np.abs(direction) * largest > allowed).any():
+        return direction
+    reach = allowed / np.maximum(largest, np.finfo(float).tiny)
+    return np.clip(direction, -reach, reach)
 
 
 def _solve_corrected(
