@@ -284,7 +284,7 @@ def _bounded(problem: Problem, point: Point, direction: np.ndarray) -> np.ndarra
     if not (np.abs(direction) * largest > allowed).any():
         return direction
     reach = allowed / np.maximum(largest, np.finfo(float).tiny)
-    return np.clip(direction, -reach, reach)
+    return np.asarray(np.clip(direction, -reach, reach))
 
 
 def _solve_corrected(
