@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from inklens.linear import driver as solvers
 from inklens.linear.driver import solve
 from inklens.linear.kernels import library as kernels
-from inklens.linear.methods import faces, prox_newton, subproblem, working_sets
+from inklens.linear.methods import faces, prox_newton, reach, subproblem, working_sets
 from inklens.linear.methods.points import Point
 from inklens.linear.methods.quadratic import Quadratic, Surrogate
 from inklens.linear.methods.subproblem import Pairs
@@ -453,19 +453,56 @@ def test_a_product_with_the_true_hessian_brings_the_step_nearer_to_the_true_mode
 @pytest.mark.parametrize("seed", range(3))
 def test_no_coefficient_of_a_step_changes_a_score_by_more_than_it_may(seed):
     rng = np.random.default_rng(seed)
-    X, codes = rng.normal(size=(60, 8)) * np.linspace(1.0, 3.0, 8), (np.arange(60) % 3).astype(np.int32)
+    X, codes = rng.normal(size=(60, 8)) * np.linspace(1.0, 30.0, 8), (np.arange(60) % 3).astype(np.int32)
     problem = Problem(Rows.of(X), codes, np.ones(60), 3, penalty_of(1.0))
     coef = rng.normal(size=(3, 8)) * 10.0 ** rng.integers(-2, 2)
     point, direction = Point.of(problem, coef, np.zeros(3), np.float64), rng.normal(size=(3, 8)) * 30.0
-    most = max(prox_newton.MAX_CHANGE, max(np.abs(X[:, j, None] * coef[:, j]).max() for j in range(8)))
-    bounded = prox_newton._bounded(problem, point, direction)
-    changes = np.abs(X).max(axis=0) * np.abs(direction)
-    assert (np.abs(X).max(axis=0) * np.abs(bounded)).max() <= most * (1.0 + 1e-12)
+    bounded = reach.within(problem, point, direction)
+    most = np.maximum(reach.MAX_CHANGE, np.abs(X[:, None] * coef).max(axis=0))
+    changes, after = (np.abs(X[:, None] * step).max(axis=0) for step in (direction, bounded))
+    assert (after <= most * (1.0 + 1e-12)).all()
+    assert (changes > most).any()
     np.testing.assert_array_equal(bounded[changes <= most], direction[changes <= most])
     np.testing.assert_array_equal(np.sign(bounded), np.sign(direction))
-    assert (changes > most).any()
-    small = direction * (most / changes.max())
-    assert prox_newton._bounded(problem, point, small) is small
+    small = direction * (most / changes).min()
+    assert reach.within(problem, point, small) is small
+
+
+def test_where_the_largest_value_stands_for_few_rows_it_bounds_nothing():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 5))
+    far = np.full((2, 5), 1e6)
+    for has_tails in (False, True):
+        X[:5] = 1e5 * np.eye(5) * has_tails + X[:5]
+        problem = Problem(Rows.of(X), (np.arange(2000) % 2).astype(np.int32), np.ones(2000), 2, penalty_of(1.0))
+        point = Point.of(problem, np.zeros((2, 5)), np.zeros(2), np.float64)
+        assert problem.facts.has_tails is has_tails
+        assert (reach.within(problem, point, far) is far) is has_tails
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_a_step_within_reach_lowers_its_expansion_and_leaves_the_model_as_it_was(penalty):
+    """Few rows of thin curvature: the model's own minimum is far away."""
+    rng = np.random.default_rng(1)
+    X, codes = rng.normal(size=(40, 30)), (np.arange(40) % 3).astype(np.int32)
+    problem = Problem(Rows.of(X), codes, np.ones(40), 3, penalty.scaled(1e-4))
+    coef = rng.normal(size=(3, 30)) * 5.0
+    point, pairs = Point.of(problem, coef, np.zeros(3), np.float64), Pairs(*np.nonzero(np.ones((3, 30), dtype=bool)))
+    model = subproblem.newton_model(problem.rows, point.at.proba, problem.weights, pairs)
+    before = model.hessian.copy()
+    surrogate = Surrogate(pairs, model, 1.0, 1.0, False, None)
+    assert (
+        reach.within(
+            problem, point, far := prox_newton._model_step(problem, problem.penalty, point, surrogate, 1e-6).coef
+        )
+        is not far
+    )
+    step = prox_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
+    np.testing.assert_array_equal(model.hessian, before)
+    start = model_value(problem, point, np.zeros_like(coef), np.zeros(3))
+    assert model_value(problem, point, step.coef, step.intercept) < start
+    assert step.slope < 0.0
+    assert np.isfinite(step.coef).all()
 
 
 def test_a_rare_pixel_does_not_shorten_the_step_of_all(monkeypatch):
@@ -488,7 +525,7 @@ def test_a_rare_pixel_does_not_shorten_the_step_of_all(monkeypatch):
         return step.from_point(problem, point, np.float64).objective(problem.penalty)
 
     assert after() < point.objective(problem.penalty)
-    monkeypatch.setattr(prox_newton, "MAX_CHANGE", np.inf)
+    monkeypatch.setattr(reach, "MAX_CHANGE", np.inf)
     assert after() > point.objective(problem.penalty)
 
 

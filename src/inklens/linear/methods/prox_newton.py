@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.linear import deadline
-from inklens.linear.methods import accuracy, sampling
+from inklens.linear.methods import accuracy, reach, sampling
 from inklens.linear.methods.classes import Classes
 from inklens.linear.methods.columns import Columns
+from inklens.linear.methods.faces import Faces
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.line_search import search
 from inklens.linear.methods.matrices import Matrices, Round, matrix_seconds
@@ -60,7 +61,6 @@ ACCEPTED_RATIO = 0.5  # of the decrease to the predicted one, from which a step 
 LENGTHENED_RATIO = (
     1.05  # of the decrease to the predicted one, beyond which a step far away is tried at greater lengths
 )
-MAX_CHANGE = 8.0  # of a row's score by one coefficient of a step, or the most that one makes of it already
 MAX_LENGTH = 8.0  # times the step's own
 MAX_MOVE = 1e4  # times the largest coefficient: a step moves nothing by more
 SUFFICIENT_SHARE = 1e-3  # of the linear decrease, that a step must keep (Armijo)
@@ -244,8 +244,35 @@ def _n_corrections(surrogate: Surrogate) -> int:
     return 1 if surrogate.is_damped else MAX_CORRECTIONS
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below
 def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Surrogate, tol: float) -> Step:
+    """Return the step to the minimum of model and penalty over the working set, as far as coefficients may go.
+
+    Where the way there leads nowhere within reach, the model has directions without curvature: damping gives them some,
+    for this step.
+    """
+    step = _model_step(problem, penalty, point, surrogate, tol)
+    near = reach.within(problem, point, step.coef)
+    if near is step.coef:
+        return step
+    model, diagonal = surrogate.model, surrogate.model.hessian.diagonal().copy()
+    try:
+        for damping in (*reach.DAMPINGS, None):
+            bounded, share = reach.step_along(problem, penalty, point, surrogate, near)
+            if share >= reach.LEAST_SHARE or damping is None:
+                return bounded if share > 0.0 else step
+            np.fill_diagonal(model.hessian, diagonal + np.float32(damping) * model.diagonal)
+            surrogate = surrogate._replace(is_damped=True, model=model._replace(faces=Faces()))
+            step = _model_step(problem, penalty, point, surrogate, tol)
+            near = reach.within(problem, point, step.coef)
+            if near is step.coef:
+                return step
+    finally:  # the model may serve again
+        np.fill_diagonal(model.hessian, diagonal)
+    return step
+
+
+@np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below
+def _model_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Surrogate, tol: float) -> Step:
     """Return the minimiser of the model plus penalty over the working set, as a step; roughly while far."""
     objective, value = point.objective(penalty), penalty.value(point.coef)
     tolerance, finest = accuracy.tolerances(problem, penalty, point, surrogate.kkt_violation, tol)
@@ -255,36 +282,17 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
     n_corrections = _n_corrections(surrogate)
     decrease, lag = _solve_corrected(quadratic, surrogate, (tolerance, finest), n_corrections, tol * objective)
     direction, intercept_step = quadratic.direction, quadratic.intercept_step
-    bounded = _bounded(problem, point, direction)
-    if bounded is not direction:
-        direction, decrease, lag = bounded, np.inf, np.inf
     growth = penalty.value(point.coef + direction) - value
-    reach = MAX_MOVE * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
+    farthest = MAX_MOVE * (1.0 + max(np.abs(point.coef).max(), np.abs(point.intercept).max()))
     longest = max(np.abs(direction).max(), np.abs(intercept_step).max())
-    if not longest <= reach:  # a model without curvature somewhere; NaN lands here as well
-        shorter = reach / longest if np.isfinite(longest) else 0.0
+    if not longest <= farthest:  # a model without curvature somewhere; NaN lands here as well
+        shorter = farthest / longest if np.isfinite(longest) else 0.0
         direction, intercept_step = (
             shorter * np.nan_to_num(part, posinf=0.0, neginf=0.0) for part in (direction, intercept_step)
         )
         growth, decrease, lag = penalty.value(point.coef + direction) - value, np.inf, np.inf
     slope = inner(point.at.gradient, direction) + float(point.at.intercept_gradient @ intercept_step) + growth
     return Step(direction, intercept_step, decrease, slope, lag)
-
-
-def _bounded(problem: Problem, point: Point, direction: np.ndarray) -> np.ndarray:
-    """Return a step, or one in which no coefficient changes the score of a row by more than it may.
-
-    Few rows hold a rare pixel. Once these are decided, the model knows nothing of so far away, and the one coefficient
-    would shorten the step of all. Of raw columns the row with the largest value does not stand for the others.
-    """
-    if problem.facts.is_raw:
-        return direction
-    largest = np.maximum(np.abs(problem.rows.low), np.abs(problem.rows.high))
-    allowed = max(MAX_CHANGE, float((np.abs(point.coef) * largest).max(initial=0.0)))
-    if not (np.abs(direction) * largest > allowed).any():
-        return direction
-    reach = allowed / np.maximum(largest, np.finfo(float).tiny)
-    return np.asarray(np.clip(direction, -reach, reach))
 
 
 def _solve_corrected(

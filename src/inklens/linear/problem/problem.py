@@ -27,6 +27,7 @@ from inklens.linear.softmax import loss_of_scores, softmax
 MAX_WEIGHT = 1e15  # largest C times total weight: beyond, float64 cannot tell the penalty from none
 MIN_WEIGHT = 1e-20  # smallest: below, the loss runs out of float32
 RADIUS_RATIO = 10.0  # of unpenalised coefficients to the solution's: a bound holds up to there
+TAIL_RATIO = 20.0  # of a column's largest value to its root mean square, from which few rows hold such values
 UNEQUAL_RATIO = 10.0  # of the largest column's span to the median's, from which sampled rows add rounds
 LEAST_RADIUS = 1.0  # in scores, where the solution's hardly move them
 MIN_WEIGHT_UNPENALISED = 1e-12  # smallest total weight without a penalty, where no other term sets a scale
@@ -77,6 +78,19 @@ class Facts:
         """Whether columns have very unequal sizes, so that a few rows carry most of their squares."""
         span = (self.rows.high - self.rows.low)[self.free]
         return bool(len(span) and span.max() > UNEQUAL_RATIO * np.median(span))
+
+    @cached_property
+    def largest(self) -> np.ndarray:
+        """Largest |x_ij| of each column, (n_features,)."""
+        return np.asarray(np.maximum(np.abs(self.rows.low), np.abs(self.rows.high)))
+
+    @cached_property
+    def has_tails(self) -> bool:
+        """Whether the largest value of most columns is far beyond their others: it stands for few rows."""
+        means = np.sqrt(self.rows.column_squares(self.weights) / self.weights.sum())[self.free]
+        return bool(
+            len(means) and np.median(self.largest[self.free] / np.maximum(means, np.finfo(float).tiny)) > TAIL_RATIO
+        )
 
     @cached_property
     def held(self) -> np.ndarray:
