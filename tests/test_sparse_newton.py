@@ -480,9 +480,11 @@ def test_where_the_largest_value_stands_for_few_rows_it_bounds_nothing():
         assert (reach.within(problem, point, far) is far) is has_tails
 
 
+@pytest.mark.parametrize("least_share", [reach.LEAST_SHARE, 2.0], ids=["as it is", "damped to the last"])
 @pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
-def test_a_step_within_reach_lowers_its_expansion_and_leaves_the_model_as_it_was(penalty):
+def test_a_step_within_reach_lowers_its_expansion_and_leaves_the_model_as_it_was(monkeypatch, penalty, least_share):
     """Few rows of thin curvature: the model's own minimum is far away."""
+    monkeypatch.setattr(reach, "LEAST_SHARE", least_share)
     rng = np.random.default_rng(1)
     X, codes = rng.normal(size=(40, 30)), (np.arange(40) % 3).astype(np.int32)
     problem = Problem(Rows.of(X), codes, np.ones(40), 3, penalty.scaled(1e-4))
