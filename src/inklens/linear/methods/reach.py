@@ -17,6 +17,7 @@ LEAST_SHARE = 0.1  # of a step within reach, that the loss's expansion has to wa
 DAMPINGS = 0.01, 0.04, 0.16, 0.64, 2.56, 10.24  # in units of the model's own curvature, until it does
 
 
+@np.errstate(over="ignore", under="ignore", invalid="ignore")  # of values that nearly no number can multiply
 def within(problem: Problem, point: Point, direction: np.ndarray) -> np.ndarray:
     """Return a step whose coefficients go no farther than they may: the very same where none does.
 
