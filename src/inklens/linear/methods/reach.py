@@ -23,11 +23,9 @@ def within(problem: Problem, point: Point, direction: np.ndarray) -> np.ndarray:
 
     Where the largest value of most columns stands for few rows, it says nothing about the others.
     """
-    if problem.facts.has_tails:
-        return direction
     largest = problem.facts.largest
     allowed = np.maximum(MAX_CHANGE, np.abs(point.coef) * largest)
-    if not (np.abs(direction) * largest > allowed).any():
+    if not (np.abs(direction) * largest > allowed).any() or problem.facts.has_tails:
         return direction
     longest = allowed / np.maximum(largest, np.finfo(float).tiny)
     return np.asarray(np.clip(direction, -longest, longest))
