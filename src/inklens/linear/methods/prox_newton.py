@@ -251,24 +251,24 @@ def _newton_step(problem: Problem, penalty: Penalty, point: Point, surrogate: Su
     for this step.
     """
     step = _model_step(problem, penalty, point, surrogate, tol)
-    near = reach.within(problem, point, step.coef)
-    if near is step.coef:
+    if reach.within(problem, point, step.coef) is step.coef:
         return step
     model, diagonal = surrogate.model, surrogate.model.hessian.diagonal().copy()
     try:
-        for damping in (*reach.DAMPINGS, None):
-            bounded, share = reach.step_along(problem, penalty, point, surrogate, near)
-            if share >= reach.LEAST_SHARE or damping is None:
-                return bounded if share > 0.0 else step
-            np.fill_diagonal(model.hessian, diagonal + np.float32(damping) * model.diagonal)
-            surrogate = surrogate._replace(is_damped=True, model=model._replace(faces=Faces()))
-            step = _model_step(problem, penalty, point, surrogate, tol)
+        for damping in reach.DAMPINGS:
+            if damping > 0.0:
+                np.fill_diagonal(model.hessian, diagonal + np.float32(damping) * model.diagonal)
+                surrogate = surrogate._replace(is_damped=True, model=model._replace(faces=Faces()))
+                step = _model_step(problem, penalty, point, surrogate, tol)
             near = reach.within(problem, point, step.coef)
             if near is step.coef:
                 return step
+            bounded, share = reach.step_along(problem, penalty, point, surrogate, near)
+            if share >= reach.LEAST_SHARE:
+                return bounded
     finally:  # the model may serve again
         np.fill_diagonal(model.hessian, diagonal)
-    return step
+    return bounded if share > 0.0 else step
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of a model without curvature somewhere: its step is cut below

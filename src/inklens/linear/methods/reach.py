@@ -14,7 +14,7 @@ from inklens.linear.problem.problem import Problem
 
 MAX_CHANGE = 4.0  # of a row's score by a coefficient that is small
 LEAST_SHARE = 0.1  # of a step within reach, that the loss's expansion has to want
-DAMPINGS = 0.01, 0.04, 0.16, 0.64, 2.56, 10.24  # in units of the model's own curvature, until it does
+DAMPINGS = 0.0, 0.01, 0.04, 0.16, 0.64, 2.56, 10.24  # in units of the model's own curvature, until it does
 
 
 @np.errstate(over="ignore", under="ignore", invalid="ignore")  # of values that nearly no number can multiply

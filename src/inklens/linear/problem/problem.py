@@ -87,10 +87,9 @@ class Facts:
     @cached_property
     def has_tails(self) -> bool:
         """Whether the largest value of most columns is far beyond their others: it stands for few rows."""
-        means = np.sqrt(self.rows.column_squares(self.weights) / self.weights.sum())[self.free]
-        return bool(
-            len(means) and np.median(self.largest[self.free] / np.maximum(means, np.finfo(float).tiny)) > TAIL_RATIO
-        )
+        squares, largest = self.rows.column_squares(self.weights)[self.free], self.largest[self.free]
+        means = np.maximum(np.sqrt(squares / self.weights.sum()), np.finfo(float).tiny)
+        return bool(len(means) and np.median(largest / means) > TAIL_RATIO)
 
     @cached_property
     def held(self) -> np.ndarray:
