@@ -507,6 +507,29 @@ def test_a_step_within_reach_lowers_its_expansion_and_leaves_the_model_as_it_was
     assert np.isfinite(step.coef).all()
 
 
+def test_where_no_share_of_a_step_within_reach_is_wanted_damping_finds_one(monkeypatch):
+    """Of directions without curvature what is within reach need not lead down."""
+    rng = np.random.default_rng(1)
+    X, codes = rng.normal(size=(40, 30)), (np.arange(40) % 3).astype(np.int32)
+    problem = Problem(Rows.of(X), codes, np.ones(40), 3, penalty_of(1.0).scaled(1e-4))
+    coef = rng.normal(size=(3, 30)) * 12.0
+    point, pairs = Point.of(problem, coef, np.zeros(3), np.float64), Pairs(*np.nonzero(np.ones((3, 30), dtype=bool)))
+    model = subproblem.newton_model(problem.rows, point.at.proba, problem.weights, pairs)
+    surrogate, shares, along = Surrogate(pairs, model, 1.0, 1.0, False, None), [], reach.step_along
+
+    def step_along(*given):
+        found = along(*given)
+        shares.append(found[1])
+        return found
+
+    monkeypatch.setattr(reach, "step_along", step_along)
+    step = prox_newton._newton_step(problem, problem.penalty, point, surrogate, 1e-6)
+    assert shares[0] < reach.LEAST_SHARE <= shares[-1]
+    assert reach.within(problem, point, step.coef) is step.coef
+    start = model_value(problem, point, np.zeros_like(coef), np.zeros(3))
+    assert model_value(problem, point, step.coef, step.intercept) < start
+
+
 def test_a_rare_pixel_does_not_shorten_the_step_of_all(monkeypatch):
     """Its rows are sure of a wrong class: they have slope and no curvature, so that Newton's step goes much too far."""
     rng = np.random.default_rng(4)
