@@ -205,7 +205,8 @@ def inklens(X, y, job):
         )  # fmt: skip
         left = max(job["limit"] - (time.perf_counter() - began), 1e-3) if "limit" in job else None
         found = solve(problem, tol=job["tol"], time_budget=left, method=method)
-        facts = {"bound": found.lower_bound, "status": str(found.status), "method": found.method}
+        status = "touching" if found.recession is not None else str(found.status)
+        facts = {"bound": found.lower_bound, "status": status, "method": found.method}
         return found.coef, found.intercept, facts
 
     return fit

@@ -58,6 +58,7 @@ PEERS = {  # those that solve it, the likely fastest first: the others need not 
 }
 ALL_PEERS = tuple(SETTINGS)
 REACHED, LATE, SHORT, STOPPED = "reached", "late", "short", "stopped"
+WITHOUT_OPTIMUM = "separated", "touching"  # proven
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Fit:
     """How one solver did on one job.
 
     `outcome` is reached (the target, for ours a certificate), late (over the limit), short (the last tolerance ends
-    above the target), stopped (ours, at its budget), separated (ours, proven) or the reason of a failure in words.
+    above the target), stopped (ours, at its budget), separated or touching (ours, proven: there is no optimum) or the
+    reason of a failure in words.
     """
 
     job: str
@@ -85,7 +87,7 @@ class Fit:
     @property
     def is_decided(self) -> bool:
         """Whether the fit did what was asked."""
-        return self.outcome in (REACHED, "separated")
+        return self.outcome in (REACHED, *WITHOUT_OPTIMUM)
 
 
 @dataclass(frozen=True)
@@ -314,8 +316,8 @@ def is_lacking(ours: Fit, peers: list[str], variants: list[Variant]) -> bool:
 
 
 def has_target(ours: Fit) -> bool:
-    """Tell whether there is an objective that peers can be asked for: not where classes are separated."""
-    return ours.objective is not None and ours.outcome != "separated"
+    """Tell whether there is an objective that peers can be asked for: not where classes are separated, or touch."""
+    return ours.objective is not None and ours.outcome not in WITHOUT_OPTIMUM
 
 
 def peers_of(job: Job) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from test_laws_exact import exact_objective
 from test_linear_certificates import random_problem
 
@@ -199,6 +200,64 @@ def test_where_an_optimum_is_proven_no_direction_is(seed):
     assert proof is None or found == recession.Overlap.OVERLAPS
     if isinstance(found, certificates.Separation):
         assert at.exists is not True
+
+
+def first_cell(X, codes, weights, fit_intercept):
+    """Whether all of a class hold one end of a column, as not all others do; row by row."""
+    rows = [(x, k) for x, k, c in zip(np.asarray(X), codes, weights, strict=True) if c > 0.0]
+    for column in range(np.shape(X)[1]):
+        values = X[:, column]
+        for end in {min(values), max(values)} if fit_intercept else {0.0} & {min(values), max(values)}:
+            if any(all(x[column] == end for x, own in rows if own == k) for k in {k for _, k in rows}):
+                return True
+    return False
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**9), st.booleans(), st.sampled_from([np.float64, np.float32, np.uint8]), st.booleans())
+def test_an_empty_cell_is_found_where_there_is_one_and_is_a_direction(seed, fit_intercept, dtype, is_sparse):
+    """Of pixels, counts and numbers far from 0; every lead in rational arithmetic.
+
+    (Ends are those of all rows: where only rows without weight reach them, the linear programme decides.)
+    """
+    rng = np.random.default_rng(seed)
+    n, p, K = int(rng.integers(5, 30)), int(rng.integers(1, 6)), int(rng.integers(2, 5))
+    values = rng.choice([0.0, 0.0, 1e-12, 1.0, 3.0, 200.0], (n, p)) + rng.choice([0.0, 0.0, 7.0], p)
+    X = values.astype(dtype) if dtype == np.uint8 else (values * rng.choice([0.1, -1 / 3, 1e8], p)).astype(dtype)
+    weights, codes = rng.choice([0.0, 1.0, 2.5], n, p=[0.2, 0.4, 0.4]), rng.integers(0, K, n)
+    weights[0], none = 1.0, ElasticNet(0.0, 0.0)
+    rows = Rows.of(sparse.csr_array(X) if is_sparse else X, scale=1.0 if dtype == np.float64 else 0.5)
+    problem = Problem(rows, codes, weights, K, none, fit_intercept=fit_intercept)
+    X = np.where(problem.free, X, 0)  # what cannot move is no cell, also where rows without weight differ
+    found = recession.empty_cell(problem)
+    is_varied = np.ptp(X[weights > 0.0].astype(float), axis=0) > 0.0
+    if found is None:
+        assert not first_cell(X[:, is_varied], codes, weights, fit_intercept)
+        return
+    assert fit_intercept or not found.intercept.any()
+    leads = []
+    for x, own, c in zip(np.asarray(X, float) * rows.scale, codes, weights, strict=True):
+        z = [Fraction(b) + sum(Fraction(w) * Fraction(v) for w, v in zip(row, x, strict=True))
+             for row, b in zip(found.coef.tolist(), found.intercept.tolist(), strict=True)]  # fmt: skip
+        leads += [z[own] - value for value in z] if c > 0.0 else []
+    assert min(leads) == 0
+    assert max(leads) > 0
+
+
+def test_a_fit_ends_where_only_an_empty_cell_goes_on(monkeypatch):
+    """Where that is all that is left, steps prove no more, and each is as long as the one before."""
+    rng = np.random.default_rng(5)
+    ink = np.maximum(rng.normal(size=(4000, 6)), 0.0)
+    codes = (ink @ rng.normal(size=(6, 3)) + rng.gumbel(size=(4000, 3))).argmax(axis=1)
+    ink[codes == 1, 4] = 0.0
+    _, proven = without_penalty(ink, codes)
+    monkeypatch.setattr(unpenalised, "bound", lambda *_, **__: (0.0, False))
+    _, found = without_penalty(ink, codes)
+    for each in (proven, found):
+        assert (each.status, each.exists) == ("stopped", False)
+        assert "column 4 has its smallest value in all rows of class 1" in each.remark(1e-5)
+    assert found.n_iter < proven.n_iter  # which went on as long as its bound rose
+    assert found.objective == pytest.approx(proven.objective, rel=1e-4)
 
 
 def test_rows_without_weight_do_not_keep_classes_apart_or_together():

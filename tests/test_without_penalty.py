@@ -6,6 +6,7 @@ from scipy import optimize
 
 from inklens.linear.driver import solve
 from inklens.linear.methods import newton, systems
+from inklens.linear.methods.iterate import Iterate
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
@@ -58,6 +59,23 @@ def test_steps_that_lead_nowhere_are_followed_by_the_path(monkeypatch):
     found = solve(problem, tol=1e-6)
     assert found.status == "certified"
     assert found.objective == pytest.approx(whole.objective, rel=1e-6)
+
+
+def test_a_stage_that_falls_no_more_is_left(monkeypatch):
+    """Its gap may stay far too large: of 60,000 digits every step takes seconds, and half an hour was not enough."""
+    problem, _ = problem_of()
+    begun = []
+
+    def crawl(stage, coef, intercept, preconditioning, tol):
+        begun.append(float(stage.penalty.l2))
+        for step in range(200):
+            yield preconditioning, Iterate(coef, intercept, 100.0 * (1.0 - 1e-6 * step), np.inf)
+
+    monkeypatch.setattr(newton, "_iterate", crawl)
+    monkeypatch.setattr(newton, "STRAIGHT_ROWS", np.inf)
+    n_steps = sum(1 for _ in newton.continuation(problem, np.zeros((3, 5)), np.zeros(3), 1e-6))
+    assert len(begun) == newton.N_STAGES + 1
+    assert n_steps <= 3 * newton.N_STAGES + 200
 
 
 def test_very_many_rows_start_near_the_optimum_of_some(monkeypatch):

@@ -152,8 +152,8 @@ class Solution:
             )
             if self.recession is not None:
                 return (
-                    "the classes are separable in part (proven: along some direction no row's own score falls behind, "
-                    "and some lead for ever): without a penalty no finite optimum exists; give a finite C"
+                    f"the classes are separable in part (proven: {_in_words(self.recession)}): without a penalty no "
+                    "finite optimum exists; give a finite C"
                 )
             if not self.is_penalised and not self.exists:
                 remedy += "; whether an optimum exists without a penalty is undetermined: a finite C has one"
@@ -169,6 +169,18 @@ class Solution:
                 "no finite optimum exists; give a finite C (the documentation's page on tol, How a fit ends)"
             )
         return ""
+
+
+def _in_words(direction: certificates.Separation) -> str:
+    """Return why the loss only falls along a direction."""
+    cells = np.argwhere(direction.coef)
+    if len(cells) != 1:
+        return "along some direction no row's own score falls behind, and some lead for ever"
+    ((code, column),) = cells
+    end = "smallest" if direction.coef[code, column] < 0.0 else "largest"
+    return (
+        f"column {column} has its {end} value in all rows of class {code}, both counted from 0, and not in all others"
+    )
 
 
 def choose(problem: Problem) -> Method:
@@ -279,6 +291,7 @@ class _Run:
             1 if is_held else UNHELD_ROUNDS
         )  # of these, before a step for a proof; twice as many before the next
         self.n_unproven = 0  # rounds whose gap was believed to be small enough, and was not
+        self.n_stuck = 0  # of these, those after which the proven gap had not fallen, either
         self.is_refined = False  # whether the best point has had such a step
         self.has_looked = False  # for what makes the problem hard
         self.n_looks = 0  # proofs of an unpenalised point so far
@@ -341,14 +354,19 @@ class _Run:
         is_still = self.n_still >= self.next_refined
         is_believed = np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)
         if is_believed or point.stationary or is_still:
+            before = best.gap
             self.prove()
             self.n_unproven += is_believed and best.gap > self.tol
+            is_stuck = is_believed and best.gap > max(self.tol, GAP_RATIO * before)
+            self.n_stuck += is_stuck
             is_still = is_still or self.n_unproven == UNPROVEN_ROUNDS
             if best.gap > self.tol and (point.stationary or is_still):
                 self.refine(moves=True)
                 self.n_still, self.next_refined = 0, 2 * self.next_refined
             if best.gap <= self.tol and (point.stationary or not self.waits_for_existence()):
                 best.status = Status.CERTIFIED
+            elif is_stuck and self.n_stuck == UNPROVEN_ROUNDS and self.has_empty_cell():
+                return True
         return best.status == Status.CERTIFIED
 
     def say_why(self) -> None:
@@ -362,6 +380,13 @@ class _Run:
             return False
         self.n_waited += 1
         return self.n_waited <= EXISTENCE_ROUNDS
+
+    def has_empty_cell(self) -> bool:
+        """Look for the plainest reason why an unpenalised optimum does not exist."""
+        if self.problem.is_penalised or self.best.exists:
+            return False
+        self.best.recession = recession.empty_cell(self.problem)
+        return self.best.recession is not None
 
     def tighten(self, point: Iterate) -> None:
         """Ask for more accurate steps where these have proven what they can, or get no further."""
@@ -478,7 +503,7 @@ class _Run:
         best, problem = self.best, self.problem
         if best.exists:
             return True
-        found = recession.quasi_separation(problem, self.seconds_left)
+        found = best.recession or recession.quasi_separation(problem, self.seconds_left)
         if not isinstance(found, certificates.Separation):
             return found != recession.Overlap.SUSPECTED
         best.exists, best.recession = False, found

@@ -46,6 +46,7 @@ MAX_FINAL_STEPS = 60  # without a penalty: where neither separation nor an optim
 STRAIGHT_ROWS = 10.0  # for each coefficient, from which no path comes first
 STRAIGHT_STEPS, STRAIGHT_GAP = 30, 0.01  # by which steps are to have come so close
 STAGE_GAP = 10.0  # relative, that ends a stage of a problem without a penalty
+STAGE_FALL = 1e-4  # of the objective in a step, relative, below which a stage has told what it can
 FLOAT32_FLOOR = 1e-6  # predicted relative decrease below which passes run in float64
 LINEARISED_GAP = 20.0  # times tol: relative predicted decrease at which a step's dual point is worth its half pass
 LAG = 100.0  # times tol: what the residual alone costs the bound of that dual point, from which on none is looked at
@@ -272,13 +273,15 @@ def continuation(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol:
                 break
         preconditioning = Preconditioning(preconditioning.problem, REBUILD_SHARE)
     for l2 in first * L2_RATIO ** np.arange(N_STAGES):
-        stage = problem.under(ElasticNet(0.0, l2))
+        stage, before = problem.under(ElasticNet(0.0, l2)), np.inf
         for latest, iterate in _iterate(stage, coef, intercept, preconditioning, 0.1):
             preconditioning, coef, intercept = latest, iterate.coef, iterate.intercept
             loss = iterate.objective - stage.penalty.value(coef)
             yield Iterate(coef, intercept, loss, separation=_separation(problem, coef, intercept, loss))
-            if iterate.stationary or iterate.gap <= STAGE_GAP * iterate.objective:
+            is_slow = iterate.objective > (1.0 - STAGE_FALL) * before
+            if iterate.stationary or is_slow or iterate.gap <= STAGE_GAP * iterate.objective:
                 break
+            before = iterate.objective
     yield from _unpenalised(problem, coef, intercept, preconditioning, tol)
 
 

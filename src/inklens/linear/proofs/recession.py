@@ -23,6 +23,8 @@ POSITIVE = 1e-6  # a lead of a direction in the unit box, of columns that reach 
 MAX_TOUCHING = 120  # leads of 0 that are solved for in rational arithmetic
 MAX_DENOMINATOR = 1 << 20  # of the direction's numbers, which need not be what the programme's last digits are
 LARGEST_SHIFT = 1e-3  # of the direction, by which touching leads may be brought to 0
+MAX_CELLS = 16  # columns that are read for an empty cell
+AT_THE_END = 1e-9  # of a column's largest value, within which a class's mean is at its end, up to rounding
 
 
 class Overlap(StrEnum):
@@ -44,6 +46,9 @@ def quasi_separation(problem: Problem, seconds: float | None = None) -> Separati
     >>> found.margin, np.sign(lead).tolist()
     (0.0, [-1.0, 0.0, 0.0, 1.0])
     """
+    cell = empty_cell(problem)
+    if cell is not None:
+        return cell
     columns, K = np.flatnonzero(problem.free), problem.n_classes
     used = problem.weights > 0.0
     if np.count_nonzero(used) * (K - 1) * 2 * (len(columns) + 1) > MAX_ENTRIES * 8:  # before rows are told apart
@@ -67,6 +72,42 @@ def quasi_separation(problem: Problem, seconds: float | None = None) -> Separati
     coef = np.zeros((K, problem.rows.n_features))
     coef[:, columns] = B[:, :-1] / units
     return Separation(coef, B[:, -1] * problem.fit_intercept, 0.0)
+
+
+def empty_cell(problem: Problem) -> Separation | None:
+    """Return a class and a column along whose coefficient the loss only falls (margin 0), None where no such is found.
+
+    All rows of that class hold the column's least value, or its greatest, and some other row does not: of pixels,
+    mostly one that no image of the class has ink in. The direction is exact, whatever the size of the table.
+
+    >>> from inklens.linear.rows.rows import Rows
+    >>> from inklens.linear.problem.penalties import ElasticNet
+    >>> X, codes = np.array([[3.0, 0.0], [1.0, 0.0], [2.0, 7.0], [2.0, 0.0]]), np.array([0, 0, 1, 1])
+    >>> empty_cell(Problem(Rows.of(X), codes, np.ones(4), 2, ElasticNet(0.0, 0.0))).coef
+    array([[ 0., -1.],
+           [ 0.,  0.]])
+    """
+    rows, K, used = problem.rows, problem.n_classes, problem.weights > 0.0
+    members = (problem.codes[:, None] == np.arange(K)) & used[:, None]
+    sizes = members.sum(axis=0)[:, None]
+    sums = rows.transpose_product(members.astype(np.float64))
+    slack = AT_THE_END * sizes * problem.facts.largest
+    span = np.maximum(rows.high - rows.low, np.finfo(float).tiny)
+    ends = [(np.abs(sums - sizes * end) <= slack) & problem.free & (sizes > 0) for end in (rows.low, rows.high)]
+    leads = [np.abs(sums.sum(axis=0) - used.sum() * end) / span for end in (rows.low, rows.high)]
+    lead = np.maximum(*(np.where(at.any(axis=0), total, 0.0) for at, total in zip(ends, leads, strict=True)))
+    for column in np.argsort(-lead, kind="stable")[:MAX_CELLS]:
+        if lead[column] == 0.0:
+            return None
+        x = rows.dense(np.array([column]), dtype=np.float64)[:, 0]
+        for sign, end, at in ((-1.0, x[used].min(), ends[0]), (1.0, x[used].max(), ends[1])):
+            for k in np.flatnonzero(at[:, column]):
+                is_empty = (x[members[:, k]] == end).all() and (x[used] != end).any()
+                if is_empty and (problem.fit_intercept or end == 0.0):
+                    coef, intercept = np.zeros((K, rows.n_features)), np.zeros(K)
+                    coef[k, column], intercept[k] = sign, -sign * end
+                    return Separation(coef, intercept, 0.0)
+    return None
 
 
 def _distinct(X: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
