@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inklens import SoftmaxRegression
-from inklens.linear import driver
+from inklens.linear import deadline, driver
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import GeneratorMethod
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso
@@ -46,6 +46,25 @@ def test_what_is_believed_and_not_proven_gets_a_step_for_a_proof(monkeypatch):
     found = solved_by(monkeypatch, problem, points, tol=1e-8)
     assert found.status == "certified"
     assert found.n_iter == driver.UNPROVEN_ROUNDS
+
+
+def test_a_step_for_a_proof_may_take_no_longer_than_the_way_to_it(monkeypatch):
+    """With thousands of coefficients in use it took a minute, where the way had taken ten seconds."""
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(80, 4)), np.arange(80) % 3
+    problem = Problem(Rows.of(X), codes, np.ones(80), 3, ElasticNet(1.0, 0.0))
+    left = []
+
+    def endless(*arguments):
+        left.append(deadline.remaining())
+        raise deadline.OutOfTime
+
+    monkeypatch.setattr(driver.refining, "refined", endless)
+    points = [(np.zeros((3, 4)), np.full(3, 1e-9 * k)) for k in range(20)]
+    found = solved_by(monkeypatch, problem, points, tol=1e-12)
+    assert found.status == "stopped"
+    assert len(left) > 1
+    assert max(left) <= max(driver.MIN_REFINED_SECONDS, found.seconds)
 
 
 def test_without_a_penalty_a_bound_is_about_its_own_point(monkeypatch):

@@ -7,6 +7,7 @@ from scipy import sparse
 from inklens.linear import Problem, Rows, deadline, memory, solve
 from inklens.linear.kernels import library
 from inklens.linear.methods import accuracy, prox_newton, sampling
+from inklens.linear.methods import classes as classes_module
 from inklens.linear.methods.classes import Classes, Turns
 from inklens.linear.methods.columns import FARTHEST, Columns
 from inklens.linear.methods.points import Asked, Point
@@ -50,6 +51,8 @@ def only(monkeypatch, name):
 
 class Idle:
     """Finds no step, at no cost: rounding may do that to any solver."""
+
+    is_rough = False
 
     def seconds(self, pairs, *, is_far):
         return 0.0
@@ -328,6 +331,70 @@ def test_the_ridge_of_faces_follows_their_steps(monkeypatch, share):
     assert (classes.ridge > before) == (share < 1.0)
 
 
+def off_centre(by, n_samples=800, n_features=40, K=4):
+    """Pixels without zeros whose means are many times their deviations, all moved by as much; C is large."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(n_samples, n_features)) + rng.normal(size=(n_samples, 3)) @ rng.normal(size=(3, n_features))
+    y = (X @ rng.normal(size=(n_features, K)) + 2.0 * rng.gumbel(size=(n_samples, K))).argmax(axis=1)
+    return Problem(Rows.of(X + by), y, np.full(n_samples, 30.0), K, ElasticNet(1.0, 0.0))
+
+
+def test_what_a_face_step_cuts_off_moves_no_mean_score(monkeypatch):
+    """A coefficient that stays at 0 leaves a column's mean out of the scores, which the intercept takes."""
+    problem = off_centre(20.0)
+    point = Point.of(problem, np.zeros((4, 40)), np.zeros(4), np.float64)
+    turns = Turns(Classes(problem), Quadratic(problem, problem.penalty, point), 0.0)
+    turns.add_proximal_step(0.1)
+    added, conjugate_gradient = [], classes_module.conjugate_gradient
+    monkeypatch.setattr(classes_module, "conjugate_gradient", lambda *args, **options: found_by(conjugate_gradient(
+        *args, **options)))  # fmt: skip
+
+    def found_by(solution):
+        added.append(solution[0])
+        return solution
+
+    monkeypatch.setattr(Turns, "_add", lambda self, own, intercept_step: added.append((own, intercept_step)) or 1.0)
+    assert turns.add_face_step()
+    whole, (own, intercept_step) = added
+    mean = turns.blocks.border / turns.blocks.corner[:, None]
+    assert not np.array_equal(own, whole[:, :-1])  # some signs would have changed
+    before = (mean * whole[:, :-1]).sum(axis=1) + whole[:, -1]
+    np.testing.assert_allclose((mean * own).sum(axis=1) + intercept_step, before, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("by", [20.0, 100.0])
+def test_columns_far_from_zero_take_about_as_many_rounds_by_classes(monkeypatch, by):
+    only(monkeypatch, "classes")
+    near, far = (solve(off_centre(by), tol=1e-4, max_iter=200) for by in (0.0, by))
+    assert (near.status, far.status) == ("certified", "certified")
+    assert far.objective == pytest.approx(near.objective, rel=2e-4)
+    assert far.n_iter <= 2.0 * near.n_iter  # 85 rounds for 16 were needed, where curvature was counted from 0
+
+
+def test_where_columns_lie_does_not_tell_how_strong_the_penalty_stays():
+    """What an intercept has still to make up for is nothing that coefficients want."""
+    rng = np.random.default_rng(0)
+    W, b = 0.01 * rng.normal(size=(4, 40)), rng.normal(size=4)
+    factors = []
+    for by in (0.0, 20.0):
+        problem = off_centre(by)
+        point = Point.of(problem, W, b - by * W.sum(axis=1), np.float64)
+        means = prox_newton._means(problem)
+        factors.append(prox_newton._continuation(problem.penalty, point, 1e9, np.inf, means, is_raw=False))
+    assert factors[0] == pytest.approx(factors[1], rel=1e-9)
+    assert factors[0] > 1.0
+
+
+def test_a_penalty_on_its_way_down_does_not_wait_for_rough_steps():
+    problem = off_centre(20.0)
+    rng = np.random.default_rng(0)
+    point = Point.of(problem, rng.normal(size=(4, 40)), np.zeros(4), np.float64)
+    cost = problem.penalty.value(point.coef)
+    found = [prox_newton._continuation(problem.penalty, point, factor, fall, np.zeros(40), is_raw=False)
+             for factor, fall in ((80.0, 79.0 * cost), (80.0, 0.79 * cost), (8.0, 0.07 * cost))]  # fmt: skip
+    assert found == [80.0, 80.0 / prox_newton.NEXT_RATIO, 1.0]
+
+
 @pytest.mark.parametrize("penalty", PENALTIES[2:], ids=NAMES[2:])
 def test_groups_that_are_out_of_use_leave_the_others_their_face(penalty):
     """The norm of a group that is 0 has no direction, and is no part of the face."""
@@ -367,7 +434,9 @@ def test_blocks_know_of_every_row_how_steep_a_column_is(monkeypatch):
     point = Point.of(problem, np.zeros((3, 9)), np.zeros(3), np.float32)
     blocks = Classes(problem).blocks_at(point.at.proba, 0.0)
     p = np.asarray(point.at.proba)
-    np.testing.assert_array_less(0.999 * ((p * (1.0 - p)).T @ X**2), blocks.diagonal[:, :-1])
+    curvature = p * (1.0 - p)
+    about_mean = curvature.T @ X**2 - (curvature.T @ X) ** 2 / curvature.sum(axis=0)[:, None]
+    np.testing.assert_array_less(0.999 * about_mean, blocks.matrices.diagonal(axis1=1, axis2=2))
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -34,6 +34,7 @@ MIN_STEP_SECONDS = 0.1  # for a first point, however small the time budget
 MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
 REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the last proof
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
+LONGEST_MOVING = 0.5  # times them, where the method is to go on from there: with thousands of coefficients a minute
 MIN_REFINED_SECONDS = 1.0
 REFINEMENTS = 3  # such steps in a row, each from the end of the one before, where the method stands still
 UNHELD_ROUNDS = 2  # times as many where rows are not held: a step with every row costs a multiple of a round there
@@ -361,7 +362,7 @@ class _Run:
             self.n_stuck += is_stuck
             is_still = is_still or self.n_unproven == UNPROVEN_ROUNDS
             if best.gap > self.tol and (point.stationary or is_still):
-                self.refine(moves=True)
+                self.refine(max(MIN_REFINED_SECONDS, LONGEST_MOVING * self.seconds), moves=True)
                 self.n_still, self.next_refined = 0, 2 * self.next_refined
             if best.gap <= self.tol and (point.stationary or not self.waits_for_existence()):
                 best.status = Status.CERTIFIED
@@ -438,7 +439,7 @@ class _Run:
         self.n_looks += 1
         return self.n_looks & (self.n_looks - 1) == 0
 
-    def refine(self, seconds: float = np.inf, *, moves: bool = False) -> None:
+    def refine(self, seconds: float, *, moves: bool = False) -> None:
         """Prove the best point anew with the dual point of an exact Newton step there, if that is made in time.
 
         With `moves` the end of the step takes the point's place where it is lower, and has a step in its turn.

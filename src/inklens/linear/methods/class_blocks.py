@@ -65,14 +65,17 @@ class Blocks:
 
     def raise_diagonal(self, exact: np.ndarray) -> None:
         """Raise the diagonal to that over all rows, (n_classes, q): what few rows carry must not run away."""
-        lost = np.maximum(exact - self.diagonal[:, :-1], 0.0)
+        lost = np.maximum(exact - self.matrices.diagonal(axis1=1, axis2=2), 0.0)
         each = np.arange(len(self.features))
         self.matrices[:, each, each] += lost.astype(np.float32)
 
+    def mean_of(self, direction: np.ndarray) -> np.ndarray:
+        """Return the mean by curvature of what a direction (n_classes, q) adds to each class's scores, (n_classes,)."""
+        return np.asarray(np.einsum("kj,kj->k", self.border, direction) / self.corner * self.has_intercept)
+
     def intercept_step(self, direction: np.ndarray, intercept_gradient: np.ndarray) -> np.ndarray:
         """Return how the intercepts follow."""
-        found = -(intercept_gradient + np.einsum("kj,kj->k", self.border, direction)) / self.corner
-        return np.asarray(found * self.has_intercept)
+        return np.asarray(-self.mean_of(direction) - intercept_gradient / self.corner * self.has_intercept)
 
     def proximal_step(
         self, penalty: Penalty, coef: np.ndarray, gradient: np.ndarray, intercept_gradient: np.ndarray, tolerance: float

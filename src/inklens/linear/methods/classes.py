@@ -58,6 +58,8 @@ class Drawn(NamedTuple):
 class Classes:
     """What steps by classes need of a problem, and what they cost."""
 
+    is_rough = True
+
     def __init__(self, problem: Problem) -> None:
         self.problem, self.ridge = problem, FIRST_RIDGE
         self.held: Drawn | None = None
@@ -126,9 +128,22 @@ class Classes:
         if held is None or held.damping != damping or held.is_changed(curvature):
             self.held = held = None  # the next want its memory
             self.held = held = Drawn(self._blocks(curvature, damping), curvature, damping)
-        exact = self.problem.rows.transpose_product(spread, squared=True)[:, self.features]
-        held.blocks.raise_diagonal((1.0 + damping) * exact)
+        held.blocks.raise_diagonal((1.0 + damping) * self._about_means(spread, curvature))
         return held.blocks
+
+    def _about_means(self, spread: RowArray, curvature: np.ndarray) -> np.ndarray:
+        """Return each column's sum of squares by curvature, about its mean where there are intercepts, (n_classes, q).
+
+        It is the curvature over all rows where the intercepts follow: of columns far from 0 a small part of the whole,
+        which differs by more between rows that are drawn.
+        """
+        rows = self.problem.rows
+        squares = rows.transpose_product(spread, squared=True)[:, self.features]
+        if not self.problem.fit_intercept:
+            return squares
+        sums = rows.transpose_product(spread)[:, self.features]
+        total = np.maximum(curvature.sum(axis=0, dtype=np.float64), np.finfo(float).tiny)
+        return np.asarray(squares - sums**2 / total[:, None])
 
     def _blocks(self, curvature: np.ndarray, damping: float) -> Blocks:
         def block(k: int) -> tuple[np.ndarray, np.ndarray, float]:
@@ -210,7 +225,8 @@ class Turns:
         )
         moved = at + found[:, :-1]
         leaves = face & (moved * at <= 0.0) & (not penalty.is_grouped)
-        share = self._add(np.where(leaves, 0.0, moved) - at, found[:, -1])
+        cut = np.where(leaves, moved, 0.0)  # the intercepts take its mean: far from 0 it would move every score
+        share = self._add(moved - cut - at, found[:, -1] + self.blocks.mean_of(cut))
         if share < 1.0:
             classes.ridge = min(MOST_RIDGE, RIDGE_RATIO * classes.ridge)
         elif np.count_nonzero(leaves) <= STAYING * np.count_nonzero(face):

@@ -43,6 +43,8 @@ SWEEPS = 60  # of a step, about, where it is asked what that costs and none has 
 class Columns:
     """The columns of a problem's rows, and what a step by them costs."""
 
+    is_rough = False
+
     def __init__(self, problem: Problem, visitor: ColumnVisitor) -> None:
         self.problem, self.visitor = problem, visitor
         self.n_sweeps = float(SWEEPS)  # of a step that is not far, by what the last one read

@@ -38,6 +38,8 @@ from inklens.linear.proofs.dual import DualPoint, dual_value, linearised
 
 # The penalty on the way down to the one that is asked for.
 START_RATIO = 16.0  # thresholds: where the largest gradient starts; 8 takes two rounds more on 60,000 digits, 25 three
+SLOW_FALL = 0.05  # of what the penalty costs too much, below which a rough step has gained too little
+NEXT_RATIO = 4.0  # by which the penalty then falls, whatever the gradient
 
 # How well the model is solved, beside `accuracy.py`.
 EXACT_RATIO = 0.01  # of a solution's KKT violation to the point's, where the model is summed over all rows
@@ -47,6 +49,7 @@ INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corr
 FLOAT64_VIOLATION = 0.02  # thresholds of KKT violation, from which passes run in float64
 FLOAT64_NOISE = 30.0  # and in multiples of what rounding to float32 does to it
 ROUNDING_FLOAT32 = 1e-7  # of the objective: differences below say nothing
+FLOAT32_FLOOR = 1e-6  # of the objective, predicted: where such a step has to be shortened, passes run in float64
 
 # Corrections of a step by products with the true Hessian, where the model's is sampled.
 CORRECTED_VIOLATION = 4.0  # thresholds of KKT violation, below which a step is corrected
@@ -92,12 +95,12 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     if small is not None:
         coef, intercept = end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    stalled, damping, progress = 0, 0.0, Progress(MAX_LOST_ROUNDS)
+    stalled, damping, progress, means, fall = 0, 0.0, Progress(MAX_LOST_ROUNDS), _means(problem), np.inf
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), problem.facts.is_raw
     solvers, matrices = _solvers(problem), Matrices(problem)
     for seed in count():
         deadline.check()
-        factor = _continuation(problem.penalty, point, factor, is_raw=is_raw)
+        factor = _continuation(problem.penalty, point, factor, fall, means, is_raw=is_raw)
         penalty = problem.penalty.scaled(factor)
         violation = penalty.kkt_violation(point.coef, -point.at.gradient)
         if dtype == np.float32 and violation < max(FLOAT64_VIOLATION if factor == 1.0 else 0.0, noise / factor):
@@ -117,6 +120,7 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             if solver is not None:
                 asked = Asked(violation, accuracy_of(tol), damping, at.is_far, of_matrix)
                 step = solver.step(penalty, point, asked)
+        is_rough = step is not None and solver is not None and solver.is_rough
         if step is None or (damping == 0.0 and not step.predicted_decrease > 0.0):  # the same would be found again
             surrogate = matrices.made(at, working, seed) if surrogate is None else surrogate
             step = _newton_step(problem, penalty, point, surrogate, accuracy_of(tol))
@@ -126,7 +130,11 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             bound = dual_value(problem.near(point.coef), linearised(point.at, whole.at))
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
-        if length < 1.0:
+        fall = start.objective(penalty) - point.objective(penalty) if is_rough else np.inf
+        if length < 1.0 and dtype == np.float32 and step.predicted_decrease <= FLOAT32_FLOOR * before:
+            dtype = np.float64  # float32 cannot tell whether such a step is good
+            point = Point.of(problem, point.coef, point.intercept, dtype)
+        elif length < 1.0:
             damping = max(DAMPING_RATIO * damping, LEAST_DAMPING)
             matrices.forget()
         else:
@@ -192,19 +200,35 @@ def _lengthened(
     return point
 
 
-def _continuation(penalty: Penalty, point: Point, factor: float, *, is_raw: bool) -> float:
+def _means(problem: Problem) -> np.ndarray:
+    """Return the mean of each column, (n_features,); zeros without an intercept, and where it takes a reading."""
+    if not (problem.fit_intercept and problem.rows.holds(problem.n_classes)):
+        return np.zeros(problem.rows.n_features)
+    return np.asarray(problem.facts.sums / problem.weights.sum())
+
+
+def _continuation(
+    penalty: Penalty, point: Point, factor: float, fall: float, means: np.ndarray, *, is_raw: bool
+) -> float:
     """Return the factor on the penalty, at least 1, that leaves the largest gradient at START_RATIO thresholds.
+
+    The gradient is that of centred columns: what an intercept has still to make up for is nothing that coefficients
+    want. Rough steps may never come so close: where the last one lowered the objective by little (`fall`) beside what
+    the factor costs, the factor falls all the same.
 
     Of raw columns, what coefficients in use still violate counts for no more than their threshold: that of a column
     with large values is many thresholds after any step, and moves the others little.
     """
-    gradient = point.at.gradient
+    gradient = point.at.gradient - np.outer(point.at.intercept_gradient, means)
     if not np.isfinite(factor):
         return max(1.0, float(penalty.threshold_ratio(-gradient).max(initial=0.0)) / START_RATIO)
     ratio = penalty.threshold_ratio(-gradient - factor * penalty.gradient(point.coef))
     if is_raw:
         ratio = np.where(penalty.support(point.coef), np.minimum(ratio, factor), ratio)
-    return min(factor, max(1.0, float(ratio.max(initial=0.0)) / START_RATIO))
+    is_slow = fall < SLOW_FALL * (factor - 1.0) * penalty.value(point.coef)
+    lower = factor / NEXT_RATIO if factor > NEXT_RATIO**2 else 1.0
+    most = lower if is_slow else factor
+    return max(1.0, min(most, float(ratio.max(initial=0.0)) / START_RATIO))
 
 
 # ---- steps without a matrix over all coefficients --------------------------------------------------------------------
@@ -212,6 +236,8 @@ def _continuation(penalty: Penalty, point: Point, factor: float, *, is_raw: bool
 
 class Solver(Protocol):
     """Solves a step's model without its matrix."""
+
+    is_rough: bool  # whether a step may leave so much unsolved that the penalty's way down does not wait for it
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long a step takes in which some pairs move."""

@@ -112,6 +112,11 @@ class Facts:
         return columns, known
 
     @cached_property
+    def sums(self) -> np.ndarray:
+        """sum_i c_i x_ij, (n_features,)."""
+        return self.rows.column_sums(self.weights)
+
+    @cached_property
     def magnitudes(self) -> np.ndarray:
         """A bound on sum_i c_i |x_ij|, (n_features,): the scale of rounding errors in a gradient.
 
@@ -119,7 +124,7 @@ class Facts:
         """
         rows, total = self.rows, self.weights.sum()
         one_signed = (rows.low >= 0.0) | (rows.high <= 0.0)
-        found = np.abs(rows.column_sums(self.weights)) if one_signed.any() else np.empty(rows.n_features)
+        found = np.abs(self.sums) if one_signed.any() else np.empty(rows.n_features)
         if not one_signed.all():
             found = np.where(one_signed, found, np.sqrt(total * rows.column_squares(self.weights)))
         return found * (1.0 + 1e-9)  # rounding of these sums
