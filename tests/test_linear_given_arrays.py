@@ -4,6 +4,7 @@ import os
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -440,6 +441,28 @@ def test_what_only_looks_like_numbers_is_refused_at_every_door(name):
     doors += [lambda X: SoftmaxRegressionCV(Cs=2, cv=2).fit(X, y), model.decision_function, lambda X: model.score(X, y)]
     for door in doors if name.startswith("sparse") else [*doors, reader.predict_proba, lambda X: reader.score(X, y)]:
         with pytest.raises(DataError):
+            door(X)
+
+
+TEXTS = {
+    "objects": (np.array([[1.0, "3"], [2.0, "red"]] * 3, dtype=object), "column 1 .counted from 0.", 1),
+    "strings": (np.array([["1.0", "red"], ["2", "3"]] * 3), "column 1 .counted from 0.", 0),
+    "a list": ([[1.0, "red"]] * 6, "column 1 .counted from 0.", 0),
+    "a frame": (pd.DataFrame({"n": range(6), "colour": ["7", "red"] * 3}), "column 'colour'", 1),
+    "categories": (pd.DataFrame({"n": range(6), "colour": pd.Categorical(["red", "blue"] * 3)}), "column 'colour'", 0),
+    "long": (np.array([[1.0, "red" * 500]] * 6, dtype=object), "column 1 .counted from 0.", 0),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_told_by_its_column_and_row(name):
+    X, which, row = TEXTS[name]
+    y = np.arange(6) % 2
+    with pytest.raises(DataError, match=f"{which} holds text, 'red.*' in row {row}; .*OneHotEncoder") as refusal:
+        SoftmaxRegression().fit(X, y)
+    assert len(str(refusal.value)) < 200
+    for door in (Rows.of, lambda X: softmax_path(X, y, Cs=2), lambda X: SoftmaxRegressionCV(Cs=2, cv=2).fit(X, y)):
+        with pytest.raises(DataError, match="holds text, 'red"):
             door(X)
 
 

@@ -25,6 +25,7 @@ Array: TypeAlias = Any
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
 NO_NUMBERS = "MmV"  # kinds of NumPy's types that it makes numbers of: dates, durations, records and bytes
+LONGEST_SHOWN = 40  # characters of a text that an error quotes
 PROCESSOR = 1  # DLPack's number of the device whose memory is this process's (kDLCPU)
 
 
@@ -84,6 +85,37 @@ def require_numbers(X: Array) -> Array:
     return X
 
 
+def no_numbers(X: object, error: Exception) -> str:
+    """Return what a table holds that no numbers can be made of: its first text, or what NumPy said.
+
+    >>> no_numbers(np.array([[1.0, "2"], [3.0, "red"]], dtype=object), ValueError())
+    "expected numbers, and column 1 (counted from 0) holds text, 'red' in row 1; make numbers of it, as with ...
+    """
+    try:
+        values = np.asarray(X, dtype=object)
+    except (TypeError, ValueError):
+        return str(error)
+    names = getattr(X, "columns", None)
+    for j, column in enumerate(values.T if values.ndim == 2 else ()):
+        for i, value in enumerate(column):
+            if isinstance(value, str) and not _is_number(value):
+                which = f"column {j} (counted from 0)" if names is None else f"column {str(list(names)[j])!r}"
+                shown = str(value) if len(value) <= LONGEST_SHOWN else value[:LONGEST_SHOWN] + "..."
+                return (
+                    f"expected numbers, and {which} holds text, {shown!r} in row {i}; make numbers of it, as with "
+                    "sklearn.preprocessing.OneHotEncoder"
+                )
+    return str(error)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def as_array(X: object) -> np.ndarray:
     """Return what NumPy makes of X; raise where its rows have no common length, or hold no numbers."""
     require_plain(X=X)
@@ -98,7 +130,9 @@ def in_float64(X: np.ndarray) -> np.ndarray:
     """Return numbers of any type as float64, without a copy where they are; raise where an entry is none."""
     try:
         return X.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
+    except ValueError as error:
+        raise DataError(no_numbers(X, error)) from error
+    except (TypeError, OverflowError) as error:
         raise DataError(f"expected numbers, got {X.dtype} with an entry that is none: {error}") from error
 
 

@@ -592,7 +592,9 @@ def _checked(
         raise
     except TypeError as error:
         raise arrays.NoNumbersError(str(error)) from error
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
+        raise DataError(str(error) if sparse.issparse(X) else arrays.no_numbers(X, error)) from error
+    except OverflowError as error:
         raise DataError(str(error)) from error
 
 
