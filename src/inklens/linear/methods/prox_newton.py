@@ -95,7 +95,8 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     if small is not None:
         coef, intercept = end_of(_rounds(small, coef, intercept, SUBSAMPLE_TOL))
     point = Point.of(problem, np.where(problem.free, coef, 0.0), intercept, dtype)
-    stalled, damping, progress, means, fall = 0, 0.0, Progress(MAX_LOST_ROUNDS), _means(problem), np.inf
+    stalled, damping, progress = 0, 0.0, Progress(MAX_LOST_ROUNDS)
+    means, fall = _means(problem), np.inf  # of the columns; of the objective in the last round, if its step was rough
     noise, is_raw = FLOAT64_NOISE * sampling.float32_noise(problem), problem.facts.is_raw
     solvers, matrices = _solvers(problem), Matrices(problem)
     for seed in count():
