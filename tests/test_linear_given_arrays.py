@@ -466,6 +466,13 @@ def test_text_is_told_by_its_column_and_row(name):
             door(X)
 
 
+@pytest.mark.parametrize("weights", [{"a": 1.0}, {0: "heavy"}], ids=str)
+def test_class_weights_of_no_class_or_no_number_are_told(weights):
+    for model in (SoftmaxRegression(class_weight=weights), SoftmaxRegressionCV(Cs=2, cv=2, class_weight=weights)):
+        with pytest.raises(DataError, match=r"class_weight has to give a number .*(are not in class_weight|'heavy')"):
+            model.fit(np.eye(6, 3), np.arange(6) % 2)
+
+
 @pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
 def test_what_lies_under_a_mask_is_used_nowhere(name):
     given = {"y": np.arange(6) % 2, "sample_weight": np.arange(6.0), "offset": np.arange(12.0).reshape(6, 2)}

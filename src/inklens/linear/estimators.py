@@ -558,7 +558,10 @@ def with_class_weights(y: np.ndarray, weights: np.ndarray, class_weight: ClassWe
     used = np.flatnonzero(weights)
     if class_weight is not None and len(used):
         classes, codes = np.unique(y[used], return_inverse=True)
-        factors = compute_class_weight(class_weight, classes=classes, y=y[used], sample_weight=weights[used])
+        try:
+            factors = compute_class_weight(class_weight, classes=classes, y=y[used], sample_weight=weights[used])
+        except ValueError as error:  # of classes that are not among them, or of a weight that is no number
+            raise DataError(f"class_weight has to give a number for a class: {error}") from error
         weights = weights.copy()
         weights[used] *= factors[codes]
     left = np.unique(y[weights != 0.0])
