@@ -34,8 +34,8 @@ MIN_STEP_SECONDS = 0.1  # for a first point, however small the time budget
 MAX_RESERVED_SHARE = 0.5  # of a time budget, kept for the last proof
 REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the last proof
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
-LONGEST_MOVING = 0.5  # times them, where the method is to go on from there: with thousands of coefficients a minute
-MIN_REFINED_SECONDS = 1.0
+LONGEST_MOVING = 0.5  # times them, where the method can go on without it: with thousands of coefficients a minute
+MIN_REFINED_SECONDS, MIN_MOVING_SECONDS = 1.0, 5.0
 REFINEMENTS = 3  # such steps in a row, each from the end of the one before, where the method stands still
 UNHELD_ROUNDS = 2  # times as many where rows are not held: a step with every row costs a multiple of a round there
 STILL_ROUNDS = 3  # in which neither objective (by the accuracy) nor believed gap fall: only a proof is missing
@@ -362,7 +362,8 @@ class _Run:
             self.n_stuck += is_stuck
             is_still = is_still or self.n_unproven == UNPROVEN_ROUNDS
             if best.gap > self.tol and (point.stationary or is_still):
-                self.refine(max(MIN_REFINED_SECONDS, LONGEST_MOVING * self.seconds), moves=True)
+                patience = np.inf if point.stationary else max(MIN_MOVING_SECONDS, LONGEST_MOVING * self.seconds)
+                self.refine(patience, moves=True)
                 self.n_still, self.next_refined = 0, 2 * self.next_refined
             if best.gap <= self.tol and (point.stationary or not self.waits_for_existence()):
                 best.status = Status.CERTIFIED
@@ -454,6 +455,7 @@ class _Run:
                 with deadline.scope(seconds if self.seconds_left is None else min(seconds, self.seconds_left)):
                     dual = refining.refined(self.problem, self.best.coef, self.best.intercept, self.tol)
             except deadline.OutOfTime:
+                self.is_refined = False  # with more time it may be
                 return
             if dual is None:
                 return

@@ -49,7 +49,7 @@ INNER_RATIO = 0.3  # of a solution's KKT violation to the one that is to be corr
 FLOAT64_VIOLATION = 0.02  # thresholds of KKT violation, from which passes run in float64
 FLOAT64_NOISE = 30.0  # and in multiples of what rounding to float32 does to it
 ROUNDING_FLOAT32 = 1e-7  # of the objective: differences below say nothing
-FLOAT32_FLOOR = 1e-6  # of the objective, predicted: where such a step has to be shortened, passes run in float64
+FLOAT32_FLOOR = 1e-6  # the same of a step that has to be shortened: passes run in float64 then
 
 # Corrections of a step by products with the true Hessian, where the model's is sampled.
 CORRECTED_VIOLATION = 4.0  # thresholds of KKT violation, below which a step is corrected
@@ -132,7 +132,8 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
         start = point
         point, length = search(problem, penalty, start, step, whole, sufficient_share=SUFFICIENT_SHARE, dtype=dtype)
         fall = start.objective(penalty) - point.objective(penalty) if is_rough else np.inf
-        if length < 1.0 and dtype == np.float32 and step.predicted_decrease <= FLOAT32_FLOOR * before:
+        least = ROUNDING_FLOAT32 if length == 1.0 else FLOAT32_FLOOR
+        if dtype == np.float32 and factor == 1.0 and step.predicted_decrease <= least * before:
             dtype = np.float64  # float32 cannot tell whether such a step is good
             point = Point.of(problem, point.coef, point.intercept, dtype)
         elif length < 1.0:
