@@ -15,6 +15,19 @@ LAST_CHARACTER = 0x10FFFF  # of Unicode; NumPy's arrays of text hold any number
 HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode's categories of controls, halves of characters, and ends of lines
 
 
+def is_number(text: str) -> bool:
+    """Tell whether Python reads a text as a number.
+
+    >>> is_number(" 1e-3"), is_number("red")
+    (True, False)
+    """
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def unshowable(name: str) -> bool:
     r"""Tell whether a name has characters that a terminal would obey, or nobody could print.
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from inklens.errors import DataError, ParameterError
-from inklens.names import beyond_unicode
+from inklens.names import beyond_unicode, is_number
 
 # NumPy's array, SciPy's sparse matrix, or what follows the array API standard. Nothing that all of these share is worth
 # a Protocol: operators return the library's own type, and functions are asked of `namespace`.
@@ -25,6 +25,7 @@ Array: TypeAlias = Any
 
 CHUNK = 1 << 24  # entries that are converted to the type of a pass, and summed in it, at a time: 64 MB of float32
 NO_NUMBERS = "MmV"  # kinds of NumPy's types that it makes numbers of: dates, durations, records and bytes
+TEXT_KINDS = "OUT"  # that may hold text
 LONGEST_SHOWN = 40  # characters of a text that an error quotes
 PROCESSOR = 1  # DLPack's number of the device whose memory is this process's (kDLCPU)
 
@@ -92,13 +93,15 @@ def no_numbers(X: object, error: Exception) -> str:
     "expected numbers, and column 1 (counted from 0) holds text, 'red' in row 1; make numbers of it, as with ...
     """
     try:
-        values = np.asarray(X, dtype=object)
+        values = np.asarray(X)
     except (TypeError, ValueError):
+        return str(error)
+    if values.dtype.kind not in TEXT_KINDS:
         return str(error)
     names = getattr(X, "columns", None)
     for j, column in enumerate(values.T if values.ndim == 2 else ()):
         for i, value in enumerate(column):
-            if isinstance(value, str) and not _is_number(value):
+            if isinstance(value, str) and not is_number(value):
                 which = f"column {j} (counted from 0)" if names is None else f"column {str(list(names)[j])!r}"
                 shown = str(value) if len(value) <= LONGEST_SHOWN else value[:LONGEST_SHOWN] + "..."
                 return (
@@ -106,14 +109,6 @@ def no_numbers(X: object, error: Exception) -> str:
                     "sklearn.preprocessing.OneHotEncoder"
                 )
     return str(error)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def as_array(X: object) -> np.ndarray:

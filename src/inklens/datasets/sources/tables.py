@@ -14,7 +14,7 @@ from inklens.datasets.sources.plain import blocks, parse_block
 from inklens.datasets.sources.source import RawImages
 from inklens.datasets.unpack import existing, read_file
 from inklens.errors import DataError
-from inklens.names import whole_number
+from inklens.names import is_number, whole_number
 from inklens.progress import Progress
 
 LABEL_NAMES = ("label", "class", "target", "digit", "y", "labels", "character")
@@ -192,17 +192,9 @@ def _plain_numbers(text: str, first_line: str, delimiter: str) -> np.ndarray | N
 
 def _is_header(row: list[str]) -> bool:
     """Names: no field is a number, or a usual name for labels stands among numbers."""
-    numeric = [_is_number(field) for field in row]
+    numeric = [is_number(field) for field in row]
     named = any(field.strip().lower() in LABEL_NAMES for field in row)
     return not any(numeric) or (named and len(row) > 1)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _refuse_ragged(rows: Table, header: list[str] | None, path: Path) -> None:
@@ -259,7 +251,7 @@ def _label_likeness(rows: Table, column: int) -> float:
     counts = np.unique(values, return_counts=True)[1]
     if len(counts) < 2 or (len(counts) > 0.5 * len(values) and len(values) > 20):
         return 0.0
-    text = not isinstance(rows, np.ndarray) and not all(_is_number(value) for value in values)
+    text = not isinstance(rows, np.ndarray) and not all(is_number(value) for value in values)
     return 1.0 if text else float(1 - counts.max() / len(values))
 
 
@@ -299,7 +291,7 @@ def _split_columns(
             with np.errstate(over="raise"):
                 pixels[i] = [row[j] for j in kept]
         except (ValueError, FloatingPointError) as error:
-            bad = next(j for j in kept if not _is_number(row[j]) or abs(float(row[j])) > LARGEST)
+            bad = next(j for j in kept if not is_number(row[j]) or abs(float(row[j])) > LARGEST)
             raise DataError(
                 f"{where}: row {i + first_row}, column {bad + 1} is {row[bad][:40]!r}; every pixel must be a number of "
                 f"at most {LARGEST:.1e}"

@@ -23,7 +23,7 @@ POSITIVE = 1e-6  # a lead of a direction in the unit box, of columns that reach 
 MAX_TOUCHING = 120  # leads of 0 that are solved for in rational arithmetic
 MAX_DENOMINATOR = 1 << 20  # of the direction's numbers, which need not be what the programme's last digits are
 LARGEST_SHIFT = 1e-3  # of the direction, by which touching leads may be brought to 0
-MAX_CELLS = 16  # columns that are read for an empty cell
+MAX_CELLS = 4  # columns that are read for an empty cell
 AT_THE_END = 1e-9  # of a column's largest value, within which a class's mean is at its end, up to rounding
 
 
@@ -78,7 +78,8 @@ def empty_cell(problem: Problem) -> Separation | None:
     """Return a class and a column along whose coefficient the loss only falls (margin 0), None where no such is found.
 
     All rows of that class hold the column's least value, or its greatest, and some other row does not: of pixels,
-    mostly one that no image of the class has ink in. The direction is exact, whatever the size of the table.
+    mostly one that no image of the class has ink in. The direction is exact; what rows that are not held would have to
+    be read for again is not looked for.
 
     >>> from inklens.linear.rows.rows import Rows
     >>> from inklens.linear.problem.penalties import ElasticNet
@@ -88,6 +89,8 @@ def empty_cell(problem: Problem) -> Separation | None:
            [ 0.,  0.]])
     """
     rows, K, used = problem.rows, problem.n_classes, problem.weights > 0.0
+    if not rows.holds(K):
+        return None
     members = (problem.codes[:, None] == np.arange(K)) & used[:, None]
     sizes = members.sum(axis=0)[:, None]
     sums = rows.transpose_product(members.astype(np.float64))
