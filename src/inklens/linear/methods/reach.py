@@ -13,6 +13,7 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 
 MAX_CHANGE = 4.0  # of a row's score by a coefficient that is small
+FARTHEST = 1e30  # that an intercept may follow: float32 holds its products
 LEAST_SHARE = 0.1  # of a step within reach, that the loss's expansion has to want
 DAMPINGS = 0.0, 0.01, 0.04, 0.16, 0.64, 2.56, 10.24  # in units of the model's own curvature, until it does
 
@@ -42,5 +43,6 @@ def step_along(
     moves, own = np.zeros(len(model.is_intercept)), np.zeros_like(direction)
     moves[~model.is_intercept] = own[pairs] = direction[pairs]
     intercept_step = -moves @ model.intercept_response - model.intercept_inverse @ point.at.intercept_gradient
-    share = quadratic.add(own, intercept_step)
+    is_near = bool((np.abs(intercept_step) <= FARTHEST).all())
+    share = quadratic.add(own, intercept_step) if is_near else 0.0
     return quadratic.step()._replace(dual_lag=np.inf), share
