@@ -274,9 +274,12 @@ def test_fits_in_rounds_are_the_fits_in_one(split, scaled):
         assert (done, total) == (5, 5)
         assert told[0] == (0, 5)
         assert np.array_equal(grown.predict_proba(X), make(5).fit(X, y).predict_proba(X))
-        stopped, done, total = fit_in_rounds(make(5), X, y, deadline=time.perf_counter(), tell=lambda *step: None)
-        assert (done, total) == (1, 5)
-        assert np.array_equal(stopped.predict(X), make(1).fit(X, y).predict(X))
+        for late in (0.0, 60.0):
+            stopped, done, total = fit_in_rounds(
+                make(5), X, y, deadline=time.perf_counter() - late, tell=lambda *step: None
+            )
+            assert (done, total) == (1, 5)
+            assert np.array_equal(stopped.predict(X), make(1).fit(X, y).predict(X))
 
 
 def test_digits_go_from_the_surest_mistake_to_the_closest_call():

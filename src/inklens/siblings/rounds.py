@@ -125,7 +125,7 @@ def rounds_that_fit(costs: Sequence[tuple[int, float]], room: float) -> int:
     >>> rounds_that_fit([(1, 3.0), (2, 4.0)], 20.0)
     15
     """
-    room *= RESERVE
+    room = RESERVE * max(0.0, room)
     rounds, seconds = costs[-1]
     if len(costs) == 1:  # the fixed part is not known yet
         return min(int(room / seconds), FIRST_STEPS)
