@@ -430,6 +430,26 @@ def test_sparse_rows_by_columns(n_classes, density, n_features, n_columns, dtype
     np.testing.assert_allclose(squares, true, rtol=0.0, atol=rtol * np.abs(true).max())
 
 
+@NEEDS_LIBRARY
+@pytest.mark.parametrize("n_values", [3, 60])  # row by row, and by columns
+@pytest.mark.parametrize("n_classes", [1, 4, 5, 9, 17])  # 4, 8 and 16 lanes, and more than fit
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_gram_matrices_of_sparse_rows_are_the_sums_of_their_products(n_values, n_classes, n_threads):
+    """In exact arithmetic: values and weights are small whole numbers."""
+    rng = np.random.default_rng(n_values)
+    X = np.zeros((2500, 80))
+    np.put_along_axis(X, rng.permuted(np.tile(np.arange(80), (2500, 1)), axis=1)[:, :n_values], 1.0, axis=1)
+    X[X > 0.0] = rng.integers(1, 4, np.count_nonzero(X))
+    X[7] = 0.0
+    weights = rng.integers(0, 3, (2500, n_classes)).astype(np.float32)
+    rows = Rows.of(sparse.csr_array(X)).csr(np.arange(80))
+    found = np.zeros((n_classes, 84, 96), dtype=np.float32)
+    rows.backend.class_grams(rows, weights, found, n_threads)
+    ones = np.column_stack([X, np.ones(2500)])
+    for gram, own in zip(found, weights.T, strict=True):
+        np.testing.assert_array_equal(gram[:81, :81], np.tril(ones.T @ (ones * own[:, None])))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("is_sparse", [False, True])

@@ -43,16 +43,21 @@ class Blocks:
         block: Callable[[int], tuple[np.ndarray, np.ndarray, float]],
         n_classes: int,
         has_intercept: bool,
+        damping: float = 0.0,
     ) -> "Blocks":
-        """Return them; `block(k)` is that of a class (q, q), with its border (q,) to the intercept and the corner."""
+        """Return them, diagonals damped in units of their own.
+
+        `block(k)` is that of a class (q, q), which is written to, with its border (q,) to the intercept and the corner.
+        """
         q = len(features)
         matrices, border = np.empty((n_classes, q, q), dtype=np.float32), np.zeros((n_classes, q))
-        corner = np.ones(n_classes)
+        corner, least = np.ones(n_classes), float(np.finfo(np.float32).tiny)
         for k in range(n_classes):
             deadline.check()
             own, beside, of_intercept = block(k)
+            own.ravel()[:: q + 1] += np.float32(damping) * own.diagonal() + least
             if has_intercept:
-                border[k], corner[k] = beside, of_intercept
+                border[k], corner[k] = beside, (1.0 + damping) * of_intercept + least
                 own = own - np.outer(border[k] / corner[k], border[k])
             matrices[k] = own
         return cls(features, matrices, border, corner, has_intercept)

@@ -1,8 +1,9 @@
 """Proximal Newton by classes: L1, elastic net and groups without a matrix over all coefficients.
 
-The Hessian's blocks within a class are matrices over the columns alone, for which a few rows drawn by their weights do
-(`class_blocks.py`). A round takes proximal steps in the metric of these blocks, which find the signs, and between them
-Newton steps on the face by conjugate gradients with the true Hessian, before which the blocks stand.
+The Hessian's blocks within a class are matrices over the columns alone (`class_blocks.py`), which a few rows drawn by
+their weights tell well enough, or all where these hold few values each (`class_sums.py`). A round takes proximal steps
+in the metric of these blocks, which find the signs, and between them Newton steps on the face by conjugate gradients
+with the true Hessian, before which the blocks stand.
 
 Shapes: vectors (n_classes, q + 1) over the columns that move, the intercept last.
 """
@@ -16,21 +17,18 @@ import numpy as np
 from inklens.linear import arrays, memory
 from inklens.linear.methods import accuracy, costs, sampling
 from inklens.linear.methods.class_blocks import Blocks, Shifts
+from inklens.linear.methods.class_sums import PRODUCTS, ClassSums, sums_of
 from inklens.linear.methods.points import Asked, Point, Step
 from inklens.linear.methods.quadratic import Quadratic
-from inklens.linear.methods.subproblem import Pairs
-from inklens.linear.methods.systems import conjugate_gradient, lengths
+from inklens.linear.methods.subproblem import Pairs, least_penalised_shift
+from inklens.linear.methods.systems import conjugate_gradient
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
-from inklens.linear.rows.drawing import sample
 from inklens.linear.rows.row_arrays import RowArray
 
 MIN_CLASSES = 3  # two share their curvature: one matrix serves both
-MIN_UNEVEN_CLASSES = 16  # where few rows carry most of a column: drawn ones miss it, and steps are cut short
-STANDS_OUT = 10.0  # times a column's size: 3 to 8 in numbers, images and embeddings, 20 and more in pixels and counts
 MAX_COLUMNS = 1500  # of a block
 MAX_BYTES, MEMORY_SHARE = 1 << 30, 0.5  # of all blocks, and of the memory that a fit may take
-ROWS_PER_COLUMN, SHIFT_ROWS_PER_COLUMN = 4, 2  # drawn for each class's block, and for moves of all classes alike
 CHANGED_SHARE = 0.3  # of the curvature of all rows and classes, from which blocks are made anew
 FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-3, 1e-5, 1.0  # on the diagonal of a face, in units of its own
 RIDGE_RATIO = 3.0  # by which it grows after a step that was cut short, and falls after one that stays on its face
@@ -39,12 +37,12 @@ MAX_TURNS = 6  # of proximal and face steps
 FAR_TURNS = 1  # and on the way down to the penalty that is asked for
 MAX_PRODUCTS = 15  # with the Hessian, of a face step
 FACE_ACCURACY = 0.25  # of its residual, in the norm of the blocks
-PRODUCTS, FAR_PRODUCTS = 50.0, 5.0  # of a round, about; those in float64 count twice, and lanes are seldom full
+FAR_PRODUCTS = 5.0  # of a round on the way down, about
 WORTH = 1.5  # times its seconds, that a matrix has to cost: a step by classes leaves more, and its counts are guesses
 
 
-class Drawn(NamedTuple):
-    """Blocks, and what they were drawn for."""
+class Held(NamedTuple):
+    """Blocks, and what they were summed for."""
 
     blocks: Blocks
     curvature: np.ndarray  # (n_samples, n_classes) float32: c_i p_ik (1 - p_ik)
@@ -60,9 +58,9 @@ class Classes:
 
     is_rough = True
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem, self.ridge = problem, FIRST_RIDGE
-        self.held: Drawn | None = None
+    def __init__(self, problem: Problem, sums: ClassSums) -> None:
+        self.problem, self.sums, self.ridge = problem, sums, FIRST_RIDGE
+        self.held: Held | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> "Classes | None":
@@ -72,33 +70,13 @@ class Classes:
             return None
         if 4 * n_classes * n_columns**2 > memory.share(MEMORY_SHARE, MAX_BYTES):
             return None
-        return None if n_classes < MIN_UNEVEN_CLASSES and is_uneven(problem) else cls(problem)
+        sums = sums_of(problem)
+        return None if sums is None else cls(problem, sums)
 
     @cached_property
     def features(self) -> np.ndarray:
         """The columns that may move."""
         return np.flatnonzero(self.problem.free)
-
-    @cached_property
-    def _all_rows(self) -> np.ndarray:
-        return self._values(None)
-
-    def _values(self, rows: np.ndarray | None) -> np.ndarray:
-        every = len(self.features) == self.problem.rows.n_features
-        return self.problem.rows.dense(None if every else self.features, rows)
-
-    def drawn(self, importance: np.ndarray, per_column: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """Return drawn rows over the columns that may move, (n_rows, q) float32, their numbers, and their weights.
-
-        Where all are drawn, their numbers are None, and others hold them as well; else they may be written to.
-        """
-        rows, factor = sample(importance * self.lengths, per_column * (len(self.features) + 1))
-        return self._all_rows if rows is None else self._values(rows), rows, factor
-
-    @cached_property
-    def lengths(self) -> np.ndarray:
-        """What makes rows weigh more where blocks are drawn."""
-        return lengths(self.problem)
 
     def seconds(self, pairs: Pairs, *, is_far: bool) -> float:
         """Return about how long a matrix may take for a step to be worth it."""
@@ -107,7 +85,7 @@ class Classes:
     def step_seconds(self, *, is_far: bool) -> float:
         """Return about how long a step takes."""
         n_products, n_turns = (FAR_PRODUCTS, FAR_TURNS) if is_far else (PRODUCTS, MAX_TURNS)
-        return costs.class_step_seconds(self.problem, ROWS_PER_COLUMN * (len(self.features) + 1), n_products, n_turns)
+        return self.sums.seconds + costs.class_turns_seconds(self.problem, n_products, n_turns)
 
     def step(self, penalty: Penalty, point: Point, asked: Asked) -> Step:
         """Return a step from a point."""
@@ -122,12 +100,12 @@ class Classes:
         return turns.quadratic.step()
 
     def blocks_at(self, proba: RowArray, damping: float) -> Blocks:
-        """Return the blocks at probabilities, or those drawn for others where little has changed."""
+        """Return the blocks at probabilities, or those summed for others where little has changed."""
         spread = RowArray.combine(sampling.spread, proba, self.problem.weights)
         curvature, held = np.asarray(spread), self.held
         if held is None or held.damping != damping or held.is_changed(curvature):
             self.held = held = None  # the next want its memory
-            self.held = held = Drawn(self._blocks(curvature, damping), curvature, damping)
+            self.held = held = Held(self.sums.blocks(curvature, damping), curvature, damping)
         held.blocks.raise_diagonal((1.0 + damping) * self._about_means(spread, curvature))
         return held.blocks
 
@@ -145,26 +123,6 @@ class Classes:
         total = np.maximum(curvature.sum(axis=0, dtype=np.float64), np.finfo(float).tiny)
         return np.asarray(squares - sums**2 / total[:, None])
 
-    def _blocks(self, curvature: np.ndarray, damping: float) -> Blocks:
-        def block(k: int) -> tuple[np.ndarray, np.ndarray, float]:
-            X, rows, factor = self.drawn(curvature[:, k], ROWS_PER_COLUMN)
-            h = curvature[:, k] if rows is None else curvature[rows, k] * factor
-            root = np.sqrt(h)
-            X = np.multiply(X, root[:, None], out=None if rows is None else X)
-            own, least = X.T @ X, np.finfo(np.float32).tiny
-            own.ravel()[:: len(own) + 1] += np.float32(damping) * own.diagonal() + least
-            return own, X.T @ root, (1.0 + damping) * float(h.sum()) + float(least)
-
-        return Blocks.of(self.features, block, self.problem.n_classes, self.problem.fit_intercept)
-
-
-def is_uneven(problem: Problem) -> bool:
-    """Tell whether a quarter of the columns have values that stand out, which rows that are drawn may miss."""
-    rows, total = problem.rows, float(problem.weights.sum())
-    largest = np.maximum(np.abs(rows.low), np.abs(rows.high))[problem.free]
-    size = problem.magnitudes[problem.free] / total  # |x| on average, or its root mean square
-    return bool(np.count_nonzero(largest > STANDS_OUT * size) > len(size) / 4)
-
 
 class Turns:
     """A step in the making: proximal and face steps in turns, each added to the step where it lowers the expansion."""
@@ -179,21 +137,29 @@ class Turns:
     @property
     def at(self) -> np.ndarray:
         """Where the step leads to, (n_classes, q)."""
-        return np.asarray((self.quadratic.point.coef + self.quadratic.direction)[:, self.classes.features])
+        return np.asarray(self.quadratic.end[:, self.classes.features])
 
     def violation(self) -> float:
         """Return the largest KKT violation at the end of the step."""
         quadratic = self.quadratic
-        return quadratic.penalty.kkt_violation(quadratic.point.coef + quadratic.direction, -quadratic.gradient)
+        return quadratic.penalty.kkt_violation(quadratic.end, -quadratic.gradient)
 
     def add_proximal_step(self, wanted: float) -> None:
-        """Add each class's own minimiser."""
+        """Add each class's own minimiser.
+
+        Then the classes of each column all move alike, to where they cost least: the loss does not feel it, and one
+        class or two come to zero, as at the optimum.
+        """
         blocks = self.blocks
         gradient = self.quadratic.gradient[:, self.classes.features]
         own, intercept_step = (blocks.grouped_step if self.penalty.is_grouped else blocks.proximal_step)(
             self.penalty, self.at, gradient, self.quadratic.intercept_gradient, 0.3 * wanted
         )
         self._add(own, intercept_step)
+        if not self.penalty.is_grouped:
+            at = self.at
+            l1, l2 = (np.broadcast_to(size, at.shape[1]) for size in (self.penalty.l1, self.penalty.l2))
+            self.quadratic.end_at(self._everywhere(at - least_penalised_shift(at, l1, l2)))
 
     def add_face_step(self) -> bool:
         """Add the Newton step on the face, cut off where an L1 norm's signs would change; tell whether it moved.
@@ -213,8 +179,7 @@ class Turns:
         target = -np.column_stack([slope * face, self.quadratic.intercept_gradient])
 
         def curve(v: np.ndarray) -> np.ndarray:
-            W = np.zeros_like(self.quadratic.direction)
-            W[:, classes.features] = v[:, :-1]
+            W = self._everywhere(v[:, :-1])
             product, sums = problem.rows.hessian_product(self.proba, problem.weights, W, v[:, -1])
             along = (at * v[:, :-1]).sum(axis=0) / norm[0] ** 2 if penalty.is_grouped else 0.0
             own = (product[:, classes.features] + l2 * v[:, :-1] + bend * (v[:, :-1] - at * along)) * face
@@ -237,7 +202,7 @@ class Turns:
         """Return the product with what stands for the inverse on a face."""
         n_threads = self.problem.rows.n_threads
         on_face = self.blocks.on_face(face, added, n_threads)
-        shifts = self.shifts = self.shifts or self._shifts(face, added)
+        shifts = self.shifts = self.shifts or self.classes.sums.shifts(np.asarray(self.proba), face, added)
 
         def solve(v: np.ndarray) -> np.ndarray:
             found = on_face(v)
@@ -247,19 +212,15 @@ class Turns:
 
         return solve
 
-    def _shifts(self, face: np.ndarray, added: np.ndarray) -> Shifts | None:
-        p, weights = np.asarray(self.proba), self.problem.weights
-        importance = ((1.0 - (p * p).sum(axis=1)) * weights).astype(np.float32)
-        X, rows, factor = self.classes.drawn(importance, SHIFT_ROWS_PER_COLUMN)
-        p, weights = (p, weights) if rows is None else (p[rows], weights[rows])
-        c = (weights * factor).astype(np.float32)
-        return Shifts.of(X, p, c, face, added, self.problem.rows.n_threads)
-
     def _add(self, own: np.ndarray, intercept_step: np.ndarray) -> float:
         """Add a step over the columns that may move; return which share of it."""
-        direction = np.zeros_like(self.quadratic.direction)
-        direction[:, self.classes.features] = own
-        return self.quadratic.add(direction, intercept_step - intercept_step.mean())
+        return self.quadratic.add(self._everywhere(own), intercept_step - intercept_step.mean())
+
+    def _everywhere(self, own: np.ndarray) -> np.ndarray:
+        """Return numbers of the columns that may move as such of all, the others 0."""
+        every = np.zeros_like(self.quadratic.end)
+        every[:, self.classes.features] = own
+        return every
 
 
 def _single(p: np.ndarray) -> np.ndarray:

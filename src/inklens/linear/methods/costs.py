@@ -21,6 +21,8 @@ ROUND_PASSES, ROUND_ROW = 4.0, 2e-7  # of a round that ends in a dual value; sec
 DENSE_GRAM = 38e9  # multiply-adds per second of X' diag(h) X, one triangle, by BLAS in float32
 SPARSE_GRAM = 5e9  # by the kernel that sums 16 classes at once
 GRAM_LANES = 16
+FEW_VALUES, FEW_LANES, FEW_BYTES = 32, 4, 16 << 20  # of rows that it takes one by one (`are_few` in `newton.c`)
+FEW_ENTRY = 1.5e-9  # seconds of an entry of these for so many classes
 GRAM_ENTRY = 2.5e-9  # seconds of an entry of the rows, for each dense matrix: it is multiplied by h, and written
 PAIR_GRAM = 40e9  # multiply-adds per second of the kernel that sums edges (`pair_hessian.c`), in float32
 PAIR_ROW, PAIR, PAIR_EDGE = 1.5e-7, 5e-9, 1.5e-9  # seconds of a row there, of each pair and each edge in it
@@ -66,8 +68,12 @@ def round_seconds(problem: Problem) -> float:
 def gram_seconds(problem: Problem, n_rows: float, n_columns: int, n_matrices: int, *, dense: bool = False) -> float:
     """Return the seconds of X' diag(h_k) X over some rows and columns, for so many h; `dense`, of a dense copy."""
     if problem.rows.is_sparse and not dense:
+        n_values, n_lanes = problem.rows.density * n_columns, -(-n_matrices // FEW_LANES)
         n_sums = -(-n_matrices // GRAM_LANES) * GRAM_LANES
-        found = n_rows * (problem.rows.density * n_columns) ** 2 / 2.0 * n_sums / SPARSE_GRAM
+        room = 2.0 * n_columns**2 * n_lanes * FEW_LANES
+        is_few = n_matrices <= GRAM_LANES and n_values <= FEW_VALUES and room <= FEW_BYTES
+        each = n_lanes * FEW_ENTRY if is_few else n_sums / SPARSE_GRAM
+        found = n_rows * n_values**2 / 2.0 * each
     else:
         found = n_rows * n_columns * n_matrices * (n_columns / 2.0 / DENSE_GRAM + GRAM_ENTRY)
     return found + ENTRY * n_columns**2 * n_matrices
@@ -134,13 +140,23 @@ def column_step_seconds(problem: Problem, n_values: int, n_sweeps: float) -> flo
     return n_values * n_sweeps * visit_seconds(problem)
 
 
-def class_step_seconds(problem: Problem, n_rows: float, n_products: float, n_turns: float) -> float:
-    """Return the seconds of such a step by classes: blocks of drawn rows, then turns of sweeps, factors and products.
+def drawn_class_sums_seconds(problem: Problem, n_rows: float) -> float:
+    """Return the seconds of the blocks within the classes of such a step by classes, from dense rows that are drawn."""
+    n_rows = min(n_rows, problem.rows.n_samples)
+    return gram_seconds(problem, n_rows, int(problem.free.sum()), problem.n_classes, dense=True)
+
+
+def class_sums_seconds(problem: Problem) -> float:
+    """Return the seconds of the same from all rows, which are sparse."""
+    return gram_seconds(problem, problem.rows.n_samples, int(problem.free.sum()), problem.n_classes)
+
+
+def class_turns_seconds(problem: Problem, n_products: float, n_turns: float) -> float:
+    """Return the seconds of a step by classes beside its sums: turns of sweeps, factors and products.
 
     Under groups the sweeps of a turn visit one feature after the other.
     """
     n_columns, n_classes = int(problem.free.sum()), problem.n_classes
-    blocks = gram_seconds(problem, min(n_rows, problem.rows.n_samples), n_columns, n_classes, dense=True)
     turn = (
         TURN_CALL
         + n_classes * (CLASS_SWEEPS * n_columns**2 / PAIR_GRAM + CLASS_CALL)
@@ -148,7 +164,7 @@ def class_step_seconds(problem: Problem, n_rows: float, n_products: float, n_tur
     )
     if problem.penalty.is_grouped:
         turn += CLASS_SWEEPS * n_columns * (GROUP_VISIT + GROUP_ENTRY * n_columns * n_classes)
-    return blocks + n_turns * turn + n_products * product_seconds(problem)
+    return n_turns * turn + n_products * product_seconds(problem)
 
 
 def row_space_seconds(problem: Problem) -> float:

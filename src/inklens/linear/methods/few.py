@@ -23,6 +23,7 @@ LAST_STEPS = 3.0  # by whole Hessians, that rounds of proximal Newton may cost b
 SPARED_RATIO = 1.4  # of proximal Newton's rounds to these, at least: its matrices are in float32, of some rows
 USED_SHARE, USED_RATIO = 0.25, 4.0  # of the pairs, that thresholds may leave in use: rounds of these to such steps
 SAMPLED_ROUNDS = 4.0  # with Hessians of some class pairs, for one with all of them
+SPARSE_ROUNDS = 2.5  # by classes of sparse rows, for such a step: faces of categories change for long
 CORRECTION_PASSES = 6.0  # of such a round, beside what others take
 
 
@@ -41,7 +42,8 @@ def has_few(problem: Problem) -> bool:
 def _rounds_seconds(problem: Problem, n_pairs: int) -> float:
     """Return the seconds of what does as much as a step by the whole Hessian, where so many pairs are in use."""
     n_rounds = SAMPLED_ROUNDS if sampling.is_cheaper(problem, n_pairs) else 1.0
-    return min(n_rounds * _round_seconds(problem, n_pairs), _seconds_by_classes(problem))
+    n_by_classes = SPARSE_ROUNDS if problem.rows.is_sparse else 1.0
+    return min(n_rounds * _round_seconds(problem, n_pairs), n_by_classes * _seconds_by_classes(problem))
 
 
 def _n_rows(problem: Problem) -> int:

@@ -44,7 +44,7 @@ class Asked(NamedTuple):
     tol: float  # of the gap, as a share of the objective
     damping: float  # of the model, in units of its own curvature
     is_far: bool  # from the penalty that is asked for: then roughly will do
-    worth: float = np.inf  # seconds, those of a matrix: a step that has taken as long may end on the way
+    worth: float = np.inf  # seconds of the next best way: a step that has taken as long may end
 
 
 class Step(NamedTuple):

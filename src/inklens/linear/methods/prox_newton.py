@@ -117,9 +117,9 @@ def _rounds(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
             n_face = 0 if at.is_far else int(np.count_nonzero(point.coef))
             of_matrix = matrix_seconds(problem, len(working.pairs.features), n_face)
             of_matrix = np.inf if working.is_partial else of_matrix
-            solver = _cheapest(solvers, working.pairs, of_matrix, is_far=at.is_far)
+            solver, worth = _cheapest(solvers, working.pairs, of_matrix, is_far=at.is_far)
             if solver is not None:
-                asked = Asked(violation, accuracy_of(tol), damping, at.is_far, of_matrix)
+                asked = Asked(violation, accuracy_of(tol), damping, at.is_far, worth)
                 step = solver.step(penalty, point, asked)
         is_rough = step is not None and solver is not None and solver.is_rough
         if step is None or (damping == 0.0 and not step.predicted_decrease > 0.0):  # the same would be found again
@@ -255,11 +255,11 @@ def _solvers(problem: Problem) -> list[Solver]:
     return [solver for solver in found if solver is not None]
 
 
-def _cheapest(solvers: list[Solver], pairs: Pairs, of_matrix: float, *, is_far: bool) -> Solver | None:
-    """Return the solver that takes least time, or None where a matrix over the pairs takes less."""
-    seconds = [(solver.seconds(pairs, is_far=is_far), number) for number, solver in enumerate(solvers)]
-    least, number = min(seconds, default=(np.inf, 0))
-    return solvers[number] if least < of_matrix else None
+def _cheapest(solvers: list[Solver], pairs: Pairs, of_matrix: float, *, is_far: bool) -> tuple[Solver | None, float]:
+    """Return the solver that takes least time, or None where a matrix over the pairs does; and what the next takes."""
+    ways: list[tuple[float, Solver | None]] = [(solver.seconds(pairs, is_far=is_far), solver) for solver in solvers]
+    first, *others = sorted([(of_matrix, None), *ways], key=lambda way: way[0])
+    return first[1], others[0][0] if others else np.inf
 
 
 # ---- steps by a matrix over the working set --------------------------------------------------------------------------

@@ -39,14 +39,20 @@ class Quadratic:
 
     def __init__(self, problem: Problem, penalty: Penalty, point: Point) -> None:
         self.problem, self.penalty, self.point = problem, penalty, point
-        self.direction, self.intercept_step = np.zeros_like(point.coef), np.zeros_like(point.at.intercept_gradient)
+        # The end is kept, not the way there: what comes to zero is zero, whatever is added before and after.
+        self.end, self.intercept_step = point.coef, np.zeros_like(point.at.intercept_gradient)
         self.gradient, self.intercept_gradient = point.at.gradient, point.at.intercept_gradient
         self.penalty_value = self.penalty_before = penalty.value(point.coef)  # at the end, and at the start
+
+    @property
+    def direction(self) -> np.ndarray:
+        """The step's coefficients."""
+        return np.asarray(self.end - self.point.coef)
 
     def predicted_decrease(self) -> float:
         """Return by how much expansion and penalty are lower at the end than at the start."""
         start = self.point.at
-        both = inner(start.gradient, self.direction) + inner(self.gradient, self.direction)
+        both = inner(start.gradient + self.gradient, self.direction)
         both += float((start.intercept_gradient + self.intercept_gradient) @ self.intercept_step)
         return -(0.5 * both + self.penalty_value - self.penalty_before)
 
@@ -56,7 +62,7 @@ class Quadratic:
         Coefficients of other features that do move are held to no more than the others.
         """
         penalty, own = self.penalty, np.unique(features)
-        at = self.point.coef[:, own] + self.direction[:, own]
+        at = self.end[:, own]
         inside = penalty.over(own).kkt_violation(at, -self.gradient[:, own])
         outside = np.delete(penalty.threshold_ratio(-self.gradient), own, axis=1)
         return max(inside, float(outside.max(initial=0.0)) - 1.0)
@@ -79,7 +85,7 @@ class Quadratic:
             share = decrease / curvature
             direction, product = share * direction, share * product
             growth = self._penalty_growth(direction)
-        self.direction = self.direction + direction
+        self.end = self.end + direction
         self.intercept_step = self.intercept_step + share * intercept_step
         self.penalty_value += growth
         self.gradient = self.gradient + product
@@ -89,7 +95,7 @@ class Quadratic:
     def step(self) -> Step:
         """Return what has been added as a step."""
         point, penalty, decrease = self.point, self.penalty, self.predicted_decrease()
-        growth = penalty.value(point.coef + self.direction) - penalty.value(point.coef)
+        growth = penalty.value(self.end) - penalty.value(point.coef)
         slope = inner(point.at.gradient, self.direction) + float(point.at.intercept_gradient @ self.intercept_step)
         return Step(self.direction, self.intercept_step, decrease, slope + growth, 2.0 * decrease)
 
@@ -97,12 +103,17 @@ class Quadratic:
         """Return by how much a longer step raises the penalty."""
         columns = np.flatnonzero(direction.any(axis=0))
         penalty = self.penalty.over(columns)
-        at = self.point.coef[:, columns] + self.direction[:, columns]
+        at = self.end[:, columns]
         return float(penalty.value(at + direction[:, columns]) - penalty.value(at))
 
     def add_unevaluated(self, direction: np.ndarray, intercept_step: np.ndarray) -> None:
         """Lengthen the step for the last time: the gradient there stays unknown, and the pass is saved."""
-        self.direction, self.intercept_step = self.direction + direction, self.intercept_step + intercept_step
+        self.end, self.intercept_step = self.end + direction, self.intercept_step + intercept_step
+
+    def end_at(self, coef: np.ndarray) -> None:
+        """Let the step end where the loss is the same: all classes of a feature have moved alike."""
+        self.penalty_value += self.penalty.value(coef) - self.penalty.value(self.end)
+        self.end = coef
 
     def solve_model(
         self, surrogate: Surrogate, tolerance: float, outside: bool = False
@@ -115,10 +126,10 @@ class Quadratic:
         pairs, model = surrogate.pairs, surrogate.model
         moving = ~model.is_intercept
         v, gradient = (np.zeros(len(moving)) for _ in range(2))
-        v[moving], gradient[moving] = self.point.coef[pairs] + self.direction[pairs], self.gradient[pairs]
+        v[moving], gradient[moving] = self.end[pairs], self.gradient[pairs]
         reduced_gradient = gradient - model.intercept_response @ self.intercept_gradient  # intercepts eliminated
         u, end_gradient = minimise(model, self.penalty, reduced_gradient, v, tolerance)
-        direction = np.zeros_like(self.direction)
+        direction = np.zeros_like(self.end)
         direction[pairs] = (u - v)[moving]
         intercept_step = -(u - v) @ model.intercept_response - model.intercept_inverse @ self.intercept_gradient
         if outside and surrogate.curvature is not None:
@@ -128,7 +139,7 @@ class Quadratic:
 
     def _coordinate_steps(self, pairs: Pairs, curvature: np.ndarray) -> np.ndarray:
         """Return proximal steps of single coefficients outside the working set, (n_classes, n_features)."""
-        penalty, at = self.penalty, self.point.coef + self.direction
+        penalty, at = self.penalty, self.end
         curvature = np.broadcast_to(curvature.max(axis=0), at.shape) if penalty.is_grouped else curvature
         outside = (penalty.threshold_ratio(-self.gradient) > 1.0) | penalty.support(at)
         outside &= self.problem.free & (curvature > 0.0)

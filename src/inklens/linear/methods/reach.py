@@ -13,6 +13,7 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 
 MAX_CHANGE = 4.0  # of a row's score by a coefficient that is small
+ROUNDING = 1e-12  # of a step that goes as far as it may
 FARTHEST = 1e30  # that an intercept may follow: float32 holds its products
 LEAST_SHARE = 0.1  # of a step within reach, that the loss's expansion has to want
 DAMPINGS = 0.0, 0.01, 0.04, 0.16, 0.64, 2.56, 10.24  # in units of the model's own curvature, until it does
@@ -26,7 +27,7 @@ def within(problem: Problem, point: Point, direction: np.ndarray) -> np.ndarray:
     """
     largest = problem.facts.largest
     allowed = np.maximum(MAX_CHANGE, np.abs(point.coef) * largest)
-    if not (np.abs(direction) * largest > allowed).any() or problem.facts.has_tails:
+    if not (np.abs(direction) * largest > (1.0 + ROUNDING) * allowed).any() or problem.facts.has_tails:
         return direction
     longest = allowed / np.maximum(largest, np.finfo(float).tiny)
     return np.asarray(np.clip(direction, -longest, longest))

@@ -108,7 +108,7 @@ def corrected_step(problem: Problem, point: Point, model: Model, aim: Aim) -> tu
     violation, ratio, n_products = aim.violation, 0.0, 0
     while n_products < MAX_CORRECTIONS:
         slopes = Slopes(expansion.gradient, expansion.intercept_gradient)
-        w = (point.coef + expansion.direction)[model.moving].ravel()
+        w = expansion.end[model.moving].ravel()
         v, _, _ = minimise(model.quadratic(problem.penalty, slopes), w, INNER_RATIO * tolerance)
         share, before = expansion.add(*model.step(v - w, slopes)), violation
         violation, n_products = expansion.kkt_violation(model.moving[1]), n_products + 1
