@@ -206,7 +206,9 @@ def test_paths_selection_and_blocks(make):
     mixed = SoftmaxRegression(tol=1e-7).fit([make(X[:50]), X[50:]], codes)
     assert mixed.objective_ == pytest.approx(SoftmaxRegression(tol=1e-7).fit(X, codes).objective_, rel=2e-7)
     chosen = SoftmaxRegressionCV(Cs=3, cv=2).fit(make(X), codes)
-    assert pytest.approx(SoftmaxRegressionCV(Cs=3, cv=2).fit(X, codes).C_) == chosen.C_
+    here = SoftmaxRegressionCV(Cs=3, cv=2).fit(X, codes)
+    assert pytest.approx(here.C_) == chosen.C_
+    assert chosen.score(make(X), codes) == pytest.approx(here.score(X, codes), rel=1e-3)
 
 
 @LIBRARIES

@@ -1,5 +1,6 @@
 """Folds of small tables, fitted together: the optimum, and bounds that no optimum passes."""
 
+import array_api_strict
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,8 +12,12 @@ from inklens.linear import search
 from inklens.linear.driver import solve
 from inklens.linear.methods.stacked_newton import StackedNewton
 from inklens.linear.problem.build import Penalizing
+from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
+from inklens.linear.proofs.fits_by_rows import FitsByRows
 from inklens.linear.proofs.stacked import StackedFits, lower_bounds
+from inklens.linear.rows import layouts
+from inklens.linear.rows.on_device import DeviceRows
 from inklens.linear.rows.rows import Rows
 
 GRID = np.geomspace(1e-3, 1e3, 3)
@@ -199,3 +204,85 @@ def test_wide_rows_that_are_lost_beside_their_mean_are_proven_all_the_same():
     far = X.toarray() + 1e6
     paths = search.fold_paths(problem_of(far, y), five_folds(len(y))[:2], np.array([1.0]), 1e-4)
     assert all((path.gaps <= 1e-4).all() for path in paths)
+
+
+# ---- rows on a device ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_device(monkeypatch):
+    """A function that puts rows on a device that NumPy cannot look into, in two blocks."""
+    monkeypatch.setattr(layouts, "BROUGHT_BELOW", 0)
+    monkeypatch.setattr(layouts, "SHARE_MEMORY", False)
+    device = array_api_strict.Device("device1")
+    return lambda X: Rows.of([array_api_strict.asarray(part, device=device) for part in np.array_split(X, 2)])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("is_away", [True, False])
+def test_what_rows_tell_of_many_fits_is_what_arrays_do(fit_intercept, is_away, on_device):
+    X, y = table("wine, raw")
+    rng = np.random.default_rng(0)
+    X = np.column_stack([X / X.max(axis=0), np.full(len(X), 3.0)])
+    weights = rng.uniform(0.0, 2.0, (4, len(y))) * (rng.random((4, len(y))) < 0.8)
+    problem = problem_of(X, y, fit_intercept=fit_intercept)
+    problem = Problem(on_device(X) if is_away else Rows.of(X), y, problem.weights, 3, problem.penalty, fit_intercept)
+    free = X[:, problem.free]
+    fits = StackedFits(
+        np.column_stack([free, np.ones(len(X))]) if fit_intercept else free, y, weights, 3, fit_intercept
+    )
+    others = FitsByRows(problem, weights.T)
+    assert (others.n_samples, others.n_features, others.n_classes) == (fits.n_samples, fits.n_features, 3)
+    for name in ("magnitudes", "farthest", "totals", "wanted"):
+        np.testing.assert_allclose(getattr(others, name), getattr(fits, name), rtol=1e-9)
+    W, D = rng.normal(size=(2, 4, 3, fits.n_features))
+    (loss, proba), (other_loss, other) = fits.loss_and_proba(W), others.loss_and_proba(W)
+    np.testing.assert_allclose(other_loss, loss, rtol=1e-12)
+    np.testing.assert_allclose(others.gradient(other), fits.gradient(proba), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(others.hessian(other)(D), fits.hessian(proba)(D), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(others.curvature(other), fits.curvature(proba), rtol=1e-12)
+    ridge = np.append(np.ones(len(free.T)), np.zeros(int(fit_intercept)))
+    bounds = lower_bounds(others, W, other_loss, other, ridge), lower_bounds(fits, W, loss, proba, ridge)
+    np.testing.assert_allclose(*bounds, rtol=1e-9)
+    small = 1e-3 * W
+    near = [lower_bounds(each, small, *each.loss_and_proba(small), 1e3 * ridge) for each in (others, fits)]
+    np.testing.assert_allclose(*near, rtol=1e-9)
+    assert (near[0] > 0.0).all()
+    mix, where = rng.dirichlet(np.ones(3), (4, 3)).swapaxes(1, 2), np.array([True, False, True, False])
+    chosen = fits.either(proba, fits.mixed(proba, mix), where)
+    by_rows = others.either(other, others.mixed(other, mix), where)
+    np.testing.assert_allclose(others.entropy(by_rows), fits.entropy(chosen), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_folds_on_a_device_are_fitted_together(name, fit_intercept, on_device, never_alone):
+    """Each pass serves all folds, and the gaps are proven there."""
+    X, y = table(name)
+    X = X / X.std(axis=0)
+    weights = np.random.default_rng(1).uniform(0.1, 3.0, len(y))
+    here = problem_of(X, y, fit_intercept=fit_intercept, weights=weights)
+    away = Problem(on_device(X), y, weights, here.n_classes, here.penalty, fit_intercept)
+    assert isinstance(away.rows, DeviceRows)
+    folds = five_folds(len(y))
+    paths = search.fold_paths(away, folds, GRID[:2], 1e-5)
+    for fold, path in zip(folds[::3], paths[::3], strict=True):
+        part = here.over(fold.train, weights=weights[fold.train])
+        for point, C in enumerate(GRID[:2]):
+            alone = solve(part.at(C), tol=1e-9)
+            proven = certificates.certify(part.at(C), path.coefs[point], path.intercepts[point])
+            assert path.gaps[point] <= 1e-5
+            assert (1.0 - path.gaps[point]) * proven.objective <= alone.objective
+            assert proven.objective == pytest.approx(alone.objective, rel=2e-5)
+
+
+def test_what_a_device_has_no_room_for_is_fitted_a_fold_at_a_time(on_device, monkeypatch):
+    X, y = table("iris")
+    here = problem_of(X, y)
+    folds = five_folds(len(y))
+    for name in ("MOST_AXES", "MOST_DEVICE_SCORES"):
+        with monkeypatch.context() as context:
+            context.setattr(search, name, 1)
+            away = Problem(on_device(X), y, here.weights, 3, here.penalty)
+            assert search._stacked_on_device(away, folds, GRID, 1e-4) == []
+            assert all((path.gaps <= 1e-4).all() for path in search.fold_paths(away, folds, GRID[:1], 1e-4))

@@ -329,6 +329,7 @@ class SoftmaxRegressionCV(SoftmaxRegression):
             require_alike(y, self.classes_)
             sample_weight = None if sample_weight is None else arrays.checked_weights(sample_weight, n_rows)
         routed = self._routed("score", {**params, "sample_weight": sample_weight})
+        X = Rows.of(X) if arrays.is_foreign(X) else X  # whose scores come here, as metrics want them
         return float(self._scorer()(self, X, y, **routed.scorer.score))
 
     def _scorer(self) -> Scorer:

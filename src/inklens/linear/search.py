@@ -5,14 +5,17 @@ Shapes: coefs (n_Cs, n_classes, n_features), intercepts (n_Cs, n_classes), gaps 
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy import linalg, sparse
 
-from inklens.linear.methods.stacked_newton import StackedNewton, StackedPoint
+from inklens.linear.methods.stacked_newton import Axes, StackedNewton, StackedPoint
 from inklens.linear.path import fit_points
 from inklens.linear.problem.problem import Facts, Problem
+from inklens.linear.proofs.fits_by_rows import FitsByRows
 from inklens.linear.proofs.stacked import StackedFits, lower_bounds
+from inklens.linear.rows.on_device import DeviceRows
 from inklens.linear.starts import Weights
 
 NEVER = -1e300  # the intercept of a class without rows: its best is minus infinity, which files and sums do not survive
@@ -24,10 +27,12 @@ MOST_AXES = 1000  # of rows or columns, whichever are fewer: their products are 
 MOST_AXIS_VALUES = 1 << 22  # of such tables, and of all coefficients there
 MOST_AXIS_WORK = 1 << 26  # multiply-adds to make the scores of all folds along axes
 MOST_FILLED_WORK = 1 << 24  # the same of sparse rows whose axes are those of the columns: there they have no zeros
+MOST_DEVICE_SCORES = 1 << 28  # of all folds on a device: 2 GB, a few times
 INDEPENDENT = 1e-12  # of all squares: axes of less are rounding
 SHARES_BELIEVED = 0.5, 1e-3  # of the gap, along axes, before it is proven over the columns; these need not be centred
 
 Back = Callable[[np.ndarray], np.ndarray]
+P = TypeVar("P")  # see `stacked.Fits`
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,9 @@ def fold_paths(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float
     found: dict[int, FoldPath] = {}
     if len(together) > 1 and _is_smooth(problem):
         paths: list[FoldPath] = []
-        if _is_small(problem, len(together)):
+        if isinstance(problem.rows, DeviceRows):
+            paths = _stacked_on_device(problem, together, grid, tol)
+        elif _is_small(problem, len(together)):
             paths = _stacked(problem, together, grid, tol)
         elif _has_axes(problem, len(together)):
             paths = _stacked_on_axes(problem, together, grid, tol)
@@ -138,6 +145,29 @@ def _stacked_on_axes(problem: Problem, folds: list[Fold], grid: np.ndarray, tol:
     return _paths(problem, points)
 
 
+def _stacked_on_device(problem: Problem, folds: list[Fold], grid: np.ndarray, tol: float) -> list[FoldPath]:
+    """Return the same with rows that stay on a device: each pass there is one product with the folds side by side."""
+    free, rows, n_rows = np.flatnonzero(problem.free), problem.rows, problem.rows.n_samples
+    n_columns, l2 = len(free), np.asarray(problem.penalty.l2)
+    n_scores = len(folds) * problem.n_classes * n_rows
+    if not 0 < n_columns <= MOST_AXES or n_scores > MOST_DEVICE_SCORES or np.ptp(l2) != 0.0:
+        return []
+    grams = np.zeros((1, n_columns + 1, n_columns + 1), dtype=np.float32)
+    rows.add_class_grams(free, None, np.ones((n_rows, 1), dtype=np.float32), grams)
+    products = np.tril(grams[0]).astype(np.float64)
+    mean = products[-1, :-1] / n_rows if problem.fit_intercept else None
+    products = products[:-1, :-1]
+    if mean is not None:
+        products -= n_rows * np.outer(mean, mean)
+    squares, Q = linalg.eigh(products, lower=True, driver="evd", overwrite_a=True)
+    ridge, squares = np.full(n_columns, float(l2.max())), np.maximum(squares, 0.0)
+    if problem.fit_intercept:
+        ridge, squares = np.append(ridge, 0.0), np.append(squares, n_rows)
+    fits = FitsByRows(problem, _fold_weights(problem, folds).T)
+    newton = StackedNewton(fits, squares, axes=Axes(Q, mean))
+    return _paths(problem, _points(newton, ridge, grid, tol))
+
+
 def _axes(X: np.ndarray | sparse.csr_array, *, is_centred: bool) -> tuple[np.ndarray, Back]:
     """Return rows in coordinates where columns are orthogonal, and what makes coefficients W of those V there.
 
@@ -186,14 +216,19 @@ def _with_ones(X: np.ndarray | sparse.csr_array) -> np.ndarray | sparse.csr_arra
 
 def _fits(problem: Problem, folds: list[Fold], X: np.ndarray | sparse.csr_array) -> StackedFits:
     """Return the fits of the folds, of which all see all rows: those left out weigh nothing."""
-    weights = np.zeros((len(folds), X.shape[0]))
+    return StackedFits(X, problem.codes, _fold_weights(problem, folds), problem.n_classes, problem.fit_intercept)
+
+
+def _fold_weights(problem: Problem, folds: list[Fold]) -> np.ndarray:
+    """Return what rows weigh in each fold, 0 where it leaves them out, (n_folds, n_samples)."""
+    weights = np.zeros((len(folds), problem.rows.n_samples))
     for fold, own in zip(folds, weights, strict=True):
         own[fold.train] = problem.weights[fold.train]
-    return StackedFits(X, problem.codes, weights, problem.n_classes, problem.fit_intercept)
+    return weights
 
 
 def _points(
-    newton: StackedNewton,
+    newton: StackedNewton[P],
     ridge: np.ndarray,
     grid: np.ndarray,
     tol: float,
