@@ -6,7 +6,7 @@ from scipy import sparse
 
 from inklens.linear import Problem, Rows, deadline, memory, solve
 from inklens.linear.kernels import library
-from inklens.linear.methods import accuracy, prox_newton, sampling
+from inklens.linear.methods import accuracy, class_sums, prox_newton, sampling
 from inklens.linear.methods import classes as classes_module
 from inklens.linear.methods.class_sums import AllRows, DrawnRows
 from inklens.linear.methods.classes import Classes, Turns
@@ -525,6 +525,15 @@ def test_a_proximal_step_ends_where_moves_of_all_classes_alike_cost_least(penalt
     fresh = Quadratic(problem, penalty, point)
     fresh.add(turns.quadratic.direction, turns.quadratic.intercept_step)
     assert before == pytest.approx(fresh.predicted_decrease())
+
+
+@COMPILED
+def test_sums_over_all_rows_are_not_made_where_their_copies_have_no_room(monkeypatch):
+    problem = problem_of(PENALTIES[0], n_samples=3000)
+    blocks = 4 * problem.n_classes * int(problem.free.sum()) ** 2
+    for room, is_found in ((class_sums.COPIES * blocks, True), (class_sums.COPIES * blocks - 1, False)):
+        monkeypatch.setattr(class_sums, "MAX_BYTES", room)
+        assert isinstance(class_sums.sums_of(problem), AllRows) == is_found
 
 
 @pytest.mark.parametrize("n_classes", [5, 16])

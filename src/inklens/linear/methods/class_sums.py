@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from inklens.linear import memory
 from inklens.linear.kernels.storage import Storage
 from inklens.linear.methods import costs
 from inklens.linear.methods.class_blocks import Blocks, Shifts
@@ -22,6 +23,8 @@ from inklens.linear.rows.drawing import sample
 MIN_UNEVEN_CLASSES = 16  # where few rows carry most of a column: drawn ones miss it, and steps are cut short
 STANDS_OUT = 10.0  # times a column's size: 3 to 8 in numbers, images and embeddings, 20 and more in pixels and counts
 ROWS_PER_COLUMN, SHIFT_ROWS_PER_COLUMN = 4, 2  # drawn for each class's block, and for moves of all classes alike
+MAX_BYTES, MEMORY_SHARE = 1 << 30, 0.5  # of all blocks, and of the memory that a fit may take
+COPIES = 3  # of all blocks, while all rows are summed
 PRODUCTS = 50.0  # of a step, about; those in float64 count twice, and lanes are seldom full
 WHOLE_RATIO = 3.0  # of sums over all rows to these, up to which they are worth it: they serve more steps than one
 
@@ -39,11 +42,19 @@ class ClassSums(Protocol):
 
 
 def sums_of(problem: Problem) -> ClassSums | None:
-    """Return the sums that are cheaper; None where drawn rows would tell too little."""
+    """Return the sums that are cheaper; None where drawn rows would tell too little, or blocks have no room."""
     whole = AllRows.of(problem)
     if whole is not None:
         return whole
-    return None if problem.n_classes < MIN_UNEVEN_CLASSES and is_uneven(problem) else DrawnRows(problem)
+    if not has_room(problem) or (problem.n_classes < MIN_UNEVEN_CLASSES and is_uneven(problem)):
+        return None
+    return DrawnRows(problem)
+
+
+def has_room(problem: Problem, copies: int = 1) -> bool:
+    """Tell whether a fit may take the memory of all blocks."""
+    n_columns = int(np.count_nonzero(problem.free))
+    return copies * 4 * problem.n_classes * n_columns**2 <= memory.share(MEMORY_SHARE, MAX_BYTES)
 
 
 def is_uneven(problem: Problem) -> bool:
@@ -116,6 +127,8 @@ class AllRows:
         """Return None where rows have more values, or sums would cost many times the products of a step."""
         rows = problem.rows
         if not rows.is_sparse or rows.column_visitor is None or rows.n_nonzeros > costs.FEW_VALUES * rows.n_samples:
+            return None
+        if not has_room(problem, COPIES):
             return None
         seconds = costs.class_sums_seconds(problem)
         most = WHOLE_RATIO * PRODUCTS * costs.product_seconds(problem)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inklens.linear import arrays, memory
+from inklens.linear import arrays
 from inklens.linear.methods import accuracy, costs, sampling
 from inklens.linear.methods.class_blocks import Blocks, Shifts
 from inklens.linear.methods.class_sums import PRODUCTS, ClassSums, sums_of
@@ -28,7 +28,6 @@ from inklens.linear.rows.row_arrays import RowArray
 
 MIN_CLASSES = 3  # two share their curvature: one matrix serves both
 MAX_COLUMNS = 1500  # of a block
-MAX_BYTES, MEMORY_SHARE = 1 << 30, 0.5  # of all blocks, and of the memory that a fit may take
 CHANGED_SHARE = 0.3  # of the curvature of all rows and classes, from which blocks are made anew
 FIRST_RIDGE, LEAST_RIDGE, MOST_RIDGE = 1e-3, 1e-5, 1.0  # on the diagonal of a face, in units of its own
 RIDGE_RATIO = 3.0  # by which it grows after a step that was cut short, and falls after one that stays on its face
@@ -67,8 +66,6 @@ class Classes:
         """Return None where steps by classes are not possible."""
         n_classes, n_columns = problem.n_classes, int(np.count_nonzero(problem.free))
         if n_classes < MIN_CLASSES or n_columns > MAX_COLUMNS or not problem.rows.holds(n_classes):
-            return None
-        if 4 * n_classes * n_columns**2 > memory.share(MEMORY_SHARE, MAX_BYTES):
             return None
         sums = sums_of(problem)
         return None if sums is None else cls(problem, sums)
