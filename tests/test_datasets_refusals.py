@@ -312,6 +312,12 @@ def test_what_cannot_be_removed_from_the_cache_is_named(tmp_path, monkeypatch):
         patched.setattr(Path, "unlink", unlink)
         with pytest.raises(OutputError, match=r"cannot remove .*meta\.json.*Permission denied; remove it by hand"):
             entry.remove()
+    with monkeypatch.context() as patched:
+        patched.setattr(cache, "_make_way", unlink)
+        with pytest.raises(
+            OutputError, match="cannot write to the cache"
+        ):  # what cannot be locked is not blamed on a file
+            entry.remove()
     assert entry.load().classes == ("a", "b"), "it is still whole"
     assert entry.remove() > 8
     assert not entry.folder.exists()

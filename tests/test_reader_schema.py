@@ -56,9 +56,9 @@ def places(value, here=()):
 
 def changed(document, place, value):
     """Return the document with another value in one place, or without the entry (Ellipsis)."""
+    document = copy.deepcopy(document)
     if not place:
         return document
-    document = copy.deepcopy(document)
     holder = document
     for name in place[:-1]:
         holder = holder[name]
