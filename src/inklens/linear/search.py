@@ -27,7 +27,7 @@ MOST_AXES = 1000  # of rows or columns, whichever are fewer: their products are 
 MOST_AXIS_VALUES = 1 << 22  # of such tables, and of all coefficients there
 MOST_AXIS_WORK = 1 << 26  # multiply-adds to make the scores of all folds along axes
 MOST_FILLED_WORK = 1 << 24  # the same of sparse rows whose axes are those of the columns: there they have no zeros
-MOST_DEVICE_SCORES = 1 << 28  # of all folds on a device: 2 GB, a few times
+MOST_DEVICE_SCORES = 1 << 26  # of all folds on a device: 512 MB, a few times
 INDEPENDENT = 1e-12  # of all squares: axes of less are rounding
 SHARES_BELIEVED = 0.5, 1e-3  # of the gap, along axes, before it is proven over the columns; these need not be centred
 
