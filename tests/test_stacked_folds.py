@@ -286,3 +286,12 @@ def test_what_a_device_has_no_room_for_is_fitted_a_fold_at_a_time(on_device, mon
             away = Problem(on_device(X), y, here.weights, 3, here.penalty)
             assert search._stacked_on_device(away, folds, GRID, 1e-4) == []
             assert all((path.gaps <= 1e-4).all() for path in search.fold_paths(away, folds, GRID[:1], 1e-4))
+
+
+def test_columns_beyond_what_single_precision_squares_are_fitted_a_fold_at_a_time(on_device):
+    X, y = table("iris")
+    X = X * np.array([1.0, 1.0, 1.0, 1e22])
+    here = problem_of(X, y)
+    away = Problem(on_device(X), y, here.weights, 3, here.penalty)
+    with np.errstate(over="ignore"):
+        assert search._stacked_on_device(away, five_folds(len(y)), GRID, 1e-4) == []

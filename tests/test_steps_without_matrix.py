@@ -508,6 +508,7 @@ def test_all_rows_are_summed_where_each_has_few_values(n_rows, n_columns, n_valu
     np.put_along_axis(X, rng.permuted(np.tile(np.arange(n_columns), (n_rows, 1)), axis=1)[:, :n_values], 1.0, axis=1)
     problem = Problem(Rows.of(X), np.arange(n_rows) % 5, np.ones(n_rows), 5, ElasticNet(1.0, 0.0))
     assert (AllRows.of(problem) is not None) == is_found
+    assert AllRows.of(problem.under(PENALTIES[2])) is None
 
 
 @pytest.mark.parametrize("penalty", PENALTIES[:2], ids=NAMES[:2])

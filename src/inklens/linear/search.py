@@ -159,6 +159,8 @@ def _stacked_on_device(problem: Problem, folds: list[Fold], grid: np.ndarray, to
     products = products[:-1, :-1]
     if mean is not None:
         products -= n_rows * np.outer(mean, mean)
+    if not np.isfinite(products).all():  # squares that float32 cannot hold
+        return []
     squares, Q = linalg.eigh(products, lower=True, driver="evd", overwrite_a=True)
     ridge, squares = np.full(n_columns, float(l2.max())), np.maximum(squares, 0.0)
     if problem.fit_intercept:

@@ -124,11 +124,14 @@ class AllRows:
 
     @classmethod
     def of(cls, problem: Problem) -> "AllRows | None":
-        """Return None where rows have more values, or sums would cost many times the products of a step."""
+        """Return None where rows have more values, or sums would cost many times the products of a step.
+
+        Groups of categories are left to steps by columns: of a group that is nearly 0 a face is too steep for float32.
+        """
         rows = problem.rows
         if not rows.is_sparse or rows.column_visitor is None or rows.n_nonzeros > costs.FEW_VALUES * rows.n_samples:
             return None
-        if not has_room(problem, COPIES):
+        if problem.penalty.is_grouped or not has_room(problem, COPIES):
             return None
         seconds = costs.class_sums_seconds(problem)
         most = WHOLE_RATIO * PRODUCTS * costs.product_seconds(problem)

@@ -9,6 +9,7 @@
 
 enum { LANES = 16 };
 typedef float vector __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+typedef float quarter __attribute__((vector_size(16), aligned(4), may_alias));
 enum { WIDTH = VECTOR_BYTES / 4, PARTS = LANES / WIDTH };
 
 /* ---- Gram matrices ------------------------------------------------------------------------------------------------ */
@@ -66,10 +67,9 @@ static void gram_share(void *argument, int thread) {
 
 /* Few values a row: row by row into a triangle that stays in the cache, the classes of an entry beside each other. */
 enum { FEW_VALUES = 32, FEW_BYTES = 1 << 24, FOUR = 4, ROWS_AT_ONCE = 1024 };
-typedef float four_t __attribute__((vector_size(16), aligned(4), may_alias));
 
 static inline void add_to_entry(float *entry, float size, const float *w, int lanes) {
-  for (int v = 0; v < lanes; v += FOUR) *(four_t *)(entry + v) += size * *(const four_t *)(w + v);
+  for (int v = 0; v < lanes; v += FOUR) *(quarter *)(entry + v) += size * *(const quarter *)(w + v);
 }
 
 static inline void add_few(const gram_t *g, int64_t from, int64_t to, float *packed, int lanes) {
@@ -167,8 +167,6 @@ int64_t EXPORT(class_grams)(const float *values, const int32_t *columns, const i
 }
 
 /* ---- Cholesky ----------------------------------------------------------------------------------------------------- */
-
-typedef float quarter __attribute__((vector_size(16), aligned(4), may_alias));
 
 static inline float total(vector v) {
   quarter s = *(quarter *)&v;
