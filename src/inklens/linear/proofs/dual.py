@@ -11,7 +11,6 @@ Shapes: coef, direction (n_classes, n_features), intercept, intercept_direction 
 n_classes).
 """
 
-import operator
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
@@ -40,17 +39,17 @@ class DualPoint(NamedTuple):
 
     def proba(self, rows: Rows, offset: np.ndarray | None = None) -> RowArray:
         """Return the point in float64; half a pass for each of coef and direction."""
-        z = with_offset(rows.row_scores(self.coef, self.intercept, dtype=np.float64), offset)
+        is_held = rows.holds(len(self.coef))
+        z = with_offset(rows.row_scores(self.coef, self.intercept, dtype=np.float64, is_held=False), offset)
         if self.direction is None or self.intercept_direction is None:
-            return RowArray.combine(softmax, z)
-        along = rows.row_scores(self.direction, self.intercept_direction, dtype=np.float64)
-        return RowArray.combine(moved_softmax, z, along)
+            return RowArray.combine(softmax, z, is_held=is_held)
+        along = rows.row_scores(self.direction, self.intercept_direction, dtype=np.float64, is_held=False)
+        return RowArray.combine(moved_softmax, z, along, is_held=is_held)
 
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
     """Return the softmax at one point moved along the scores to another, in the precision of these."""
-    along = RowArray.combine(operator.sub, end.scores, start.scores)
-    return RowArray.combine(moved, start.proba, along)
+    return RowArray.combine(moved_between, start.proba, start.scores, end.scores)
 
 
 # ---- class sums: those of a dual point have to be the labels' --------------------------------------------------------
@@ -189,6 +188,11 @@ def moved(proba: Array, along: Array) -> Array:
     array([[1., 0.]])
     """
     return backend_of(proba).moved(proba, along)
+
+
+def moved_between(proba: Array, start: Array, end: Array) -> Array:
+    """Return rows of probabilities `moved` along the scores from one point to another."""
+    return moved(proba, end - start)
 
 
 def moved_softmax(z: Array, along: Array) -> Array:

@@ -32,7 +32,9 @@ class DeviceArray(RowArray):
         self.shape = rows.n_samples, blocks[0].shape[1] if blocks[0].ndim > 1 else 1
         self.dtype = arrays.dtype_of(blocks[0])
 
-    def _combined(self, function: Callable[..., Array], *others: RowArray | np.ndarray) -> RowArray:
+    def _combined(
+        self, function: Callable[..., Array], *others: RowArray | np.ndarray, is_held: bool = False
+    ) -> RowArray:
         return DeviceArray(self.rows, [function(*blocks) for blocks in self._with_blocks(others)])
 
     def _totalled(self, function: Callable[..., Tree], *others: RowArray | np.ndarray, by: Joins) -> Tree:

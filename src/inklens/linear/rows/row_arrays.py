@@ -74,15 +74,19 @@ class RowArray:
 
     @classmethod
     def combine(
-        cls, function: Callable[..., np.ndarray], first: "RowArray", *others: "RowArray | np.ndarray"
+        cls,
+        function: Callable[..., np.ndarray],
+        first: "RowArray",
+        *others: "RowArray | np.ndarray",
+        is_held: bool = False,
     ) -> "RowArray":
         """Return `function(*rows)` of the arrays' rows.
 
         Rows depend on their own rows only; shape and type are those of the first array. Nothing is computed yet where
-        the arrays are not held. A reading makes an array once, however many others are made of it; so `function` must
-        leave its arguments as they are.
+        the arrays are not held, unless the result `is_held`. A reading makes an array once, however many others are
+        made of it; so `function` must leave its arguments as they are.
         """
-        return first._combined(function, *others)
+        return first._combined(function, *others, is_held=is_held)
 
     @classmethod
     def total(
@@ -94,24 +98,25 @@ class RowArray:
         """
         return first._totalled(function, *others, by=by)
 
-    def _combined(self, function: Callable[..., np.ndarray], *others: "RowArray | np.ndarray") -> "RowArray":
+    def _combined(
+        self, function: Callable[..., np.ndarray], *others: "RowArray | np.ndarray", is_held: bool = False
+    ) -> "RowArray":
         arrays = self._with(others)
-        if all(array.held is not None for array in arrays):
-            held = [np.asarray(array.held) for array in arrays]
-            return RowArray.of(_filled(function, held, self.spare), self.parts, self.spare)
+        held = [array.held for array in arrays if array.held is not None]
+        read: Iterable[Sequence[np.ndarray]]
+        if is_held or len(held) == len(arrays):
+            read = [held] if len(held) == len(arrays) else (_blocks(arrays, i) for i in range(len(self.parts)))
+            return RowArray.of(_filled(function, read, self.spare, len(self)), self.parts, self.spare)
 
         def make(i: int, known: Made) -> np.ndarray:
             return function(*(array.block(i, known) for array in arrays))
 
-        return RowArray(self.parts, make, self.shape[1], self.dtype)
+        made = RowArray(self.parts, make, self.shape[1], self.dtype)
+        made.spare = self.spare
+        return made
 
     def _totalled(self, function: Callable[..., Tree], *others: "RowArray | np.ndarray", by: Joins) -> Tree:
         arrays = self._with(others)
-
-        def blocks(i: int) -> list[np.ndarray]:
-            known: Made = {}
-            return [array.block(i, known) for array in arrays]
-
         held = [array.held for array in arrays if array.held is not None]
         readings: Iterable[Tree]
         if len(held) == len(arrays) and len(held[0]) <= rows_at_once(held[0]):
@@ -119,7 +124,7 @@ class RowArray:
         if len(held) == len(arrays):
             readings = (function(*(array[part] for array in held)) for part in _pieces(held[0]))
         else:
-            readings = (function(*blocks(i)) for i in range(len(self.parts)))
+            readings = (function(*_blocks(arrays, i)) for i in range(len(self.parts)))
         return reduce(lambda a, b: merged(a, b, by), readings)
 
     def _with(self, others: "Sequence[RowArray | np.ndarray]") -> "list[RowArray]":
@@ -164,6 +169,12 @@ def rows_at_once(array: np.ndarray) -> int:
     return max(1, CACHED_ENTRIES // max(1, math.prod(array.shape[1:])))
 
 
+def _blocks(arrays: Sequence[RowArray], i: int) -> list[np.ndarray]:
+    """Return the rows of part i of some arrays, in one reading."""
+    known: Made = {}
+    return [array.block(i, known) for array in arrays]
+
+
 def _pieces(array: np.ndarray) -> Iterator[slice]:
     """Yield slices of rows that stay in the cache while some functions are computed of them."""
     step = rows_at_once(array)
@@ -171,17 +182,21 @@ def _pieces(array: np.ndarray) -> Iterator[slice]:
         yield slice(start, min(start + step, len(array)))
 
 
-def _filled(function: Callable[..., np.ndarray], held: Sequence[np.ndarray], spare: Spare | None) -> np.ndarray:
-    """Return `function(*rows)` over all rows, laid out as passes want it."""
-    out: np.ndarray | None = None
-    for part in _pieces(held[0]):
-        found = function(*(array[part] for array in held))
-        if out is None and found.ndim == 2:
-            out = clean_scores(len(held[0]), found.shape[1], found.dtype, spare)
-        elif out is None:
-            out = np.empty((len(held[0]), *found.shape[1:]), found.dtype)
-        out[part] = found
-    return np.empty(0) if out is None else out
+def _filled(
+    function: Callable[..., np.ndarray], read: Iterable[Sequence[np.ndarray]], spare: Spare | None, n_rows: int
+) -> np.ndarray:
+    """Return `function(*rows)` over all rows, read one part after the other, laid out as passes want it."""
+    out, at = np.empty(0), 0
+    for arrays in read:
+        for part in _pieces(arrays[0]):
+            found = function(*(array[part] for array in arrays))
+            if not at and found.ndim == 2:
+                out = clean_scores(n_rows, found.shape[1], found.dtype, spare)
+            elif not at:
+                out = np.empty((n_rows, *found.shape[1:]), found.dtype)
+            out[at : at + len(found)] = found
+            at += len(found)
+    return out
 
 
 def within(rows: np.ndarray, part: slice) -> np.ndarray:

@@ -318,7 +318,9 @@ class Rows:
             block.release()
             return out
 
-        return RowArray(self.slices, make, len(coef), dtype)
+        made = RowArray(self.slices, make, len(coef), dtype)
+        made.spare = self._spare
+        return made
 
     def _write_scores(self, block: AnyBlock, coef: np.ndarray, intercept: np.ndarray, out: np.ndarray) -> None:
         storage = block.storage(out.dtype)

@@ -69,7 +69,9 @@ class RemoteArray(RowArray):
         self.shape = rows.n_samples, n_columns
         self.dtype = np.empty(0, dtype).dtype
 
-    def _combined(self, function: Callable[..., np.ndarray], *others: RowArray | np.ndarray) -> RowArray:
+    def _combined(
+        self, function: Callable[..., np.ndarray], *others: RowArray | np.ndarray, is_held: bool = False
+    ) -> RowArray:
         recipe = Combined(self.rows.shards.name("combined"), function, self._recipes(others))
         return RemoteArray(self.rows, self.rows.kept(recipe), self.shape[1], self.dtype)
 
