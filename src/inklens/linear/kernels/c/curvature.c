@@ -16,7 +16,7 @@
 #include "unpack.inc"
 
 typedef double row_t __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
-enum { WIDTH = VECTOR_BYTES / 8, SIDE = 4, SPAN = 2 * WIDTH };
+enum { WIDTH = VECTOR_BYTES / 8, SIDE = 4 };
 
 typedef struct {
   const rows_t *rows;
@@ -38,21 +38,29 @@ static int edges(const curvature_t *c, int64_t row, int count, int64_t k, int64_
   return any;
 }
 
-/* gram += sum_i edge_i x_i x_i' over the lower triangle, blocks of SIDE x SPAN at a time; X and Y = edge X are (TILE, stride). */
-static void add_dense(const double *X, const double *Y, int64_t tall, int64_t stride, double *gram) {
-  for (int64_t j = 0; j < tall; j += SIDE)
-    for (int64_t l = 0; l < j + SIDE && l < stride; l += SPAN) {
-      row_t sum[SIDE][2];
-      for (int a = 0; a < SIDE; a++)
-        for (int v = 0; v < 2; v++) sum[a][v] = *(const row_t *)(gram + (j + a) * stride + l + v * WIDTH);
-      for (int i = 0; i < TILE; i++) {
-        const double *x = X + i * stride + l, *y = Y + i * stride + j;
-        row_t x0 = *(const row_t *)x, x1 = *(const row_t *)(x + WIDTH);
-        for (int a = 0; a < SIDE; a++) sum[a][0] += y[a] * x0, sum[a][1] += y[a] * x1;
-      }
-      for (int a = 0; a < SIDE; a++)
-        for (int v = 0; v < 2; v++) *(row_t *)(gram + (j + a) * stride + l + v * WIDTH) = sum[a][v];
+/* A block of SIDE rows, some vectors wide, of gram += sum_i edge_i x_i x_i'; x and y begin at its columns and rows. */
+static inline __attribute__((always_inline)) void add_wide(const double *x, const double *y, int64_t stride, double *gram,
+                                                           const int wide) {
+  row_t sum[SIDE][2];
+  for (int a = 0; a < SIDE; a++)
+    for (int v = 0; v < wide; v++) sum[a][v] = *(const row_t *)(gram + a * stride + v * WIDTH);
+  for (int i = 0; i < TILE; i++, x += stride, y += stride)
+    for (int v = 0; v < wide; v++) {
+      const row_t own = *(const row_t *)(x + v * WIDTH);
+      for (int a = 0; a < SIDE; a++) sum[a][v] += y[a] * own;
     }
+  for (int a = 0; a < SIDE; a++)
+    for (int v = 0; v < wide; v++) *(row_t *)(gram + a * stride + v * WIDTH) = sum[a][v];
+}
+
+/* gram += sum_i edge_i x_i x_i' over the lower triangle; X and Y = edge X are (TILE, stride). Of few columns what lies
+ * beyond the diagonal is no small part: no more of it than a vector. */
+static void add_dense(const double *X, const double *Y, int64_t tall, int64_t stride, double *gram) {
+  for (int64_t j = 0; j < tall; j += SIDE) {
+    int64_t l = 0, end = (j + SIDE + WIDTH - 1) / WIDTH * WIDTH;
+    for (; l + 2 * WIDTH <= end; l += 2 * WIDTH) add_wide(X + l, Y + j, stride, gram + j * stride + l, 2);
+    if (l < end) add_wide(X + l, Y + j, stride, gram + j * stride + l, 1);
+  }
 }
 
 /* The same of sparse rows, of one pair. */
