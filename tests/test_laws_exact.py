@@ -14,6 +14,7 @@ import pytest
 from mpmath import mp
 
 from inklens.linear.driver import solve
+from inklens.linear.kernels.choice import numpy_backend
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, unpenalised
@@ -184,6 +185,42 @@ penalised = pytest.mark.parametrize("name", [name for name in PENALTIES if name 
 
 
 # ---- the laws --------------------------------------------------------------------------------------------------------
+
+
+def exact_entropy(proba, codes, weights, scale):
+    """Of (1 - s) y + s p, p told by its numbers of the other classes, with 80 digits."""
+    total = mpmath.mpf(0)
+    for p, own, weight in zip(proba, codes, weights, strict=True):
+        q = [mpmath.mpf(scale) * mpmath.mpf(float(value)) for k, value in enumerate(p) if k != own]
+        given = sum(q)
+        rest = (1 - given) * mpmath.log1p(-given) if given < 1 else mpmath.mpf(0)
+        total -= mpmath.mpf(float(weight)) * (sum(value * mpmath.log(value) for value in q if value > 0) + rest)
+    return total
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_classes", [2, 3, 5, 13, 40, 700])
+def test_entropies_are_exact_to_rounding(n_classes, dtype):
+    """Of any number of classes and rows: sure rows and even ones, zeros, numbers close to 1 and next to nothing."""
+    rng, backend = np.random.default_rng(n_classes), numpy_backend()
+    n_rows, scales = (3 if n_classes == 700 else 37), np.array([1.0, 0.7, 1e-3, 0.0])
+    proba = rng.dirichlet(np.full(n_classes, 0.3), n_rows)
+    codes, weights = rng.integers(0, n_classes, n_rows).astype(np.int32), rng.uniform(0.5, 2.0, n_rows)
+    others = (codes + 1) % n_classes
+    for row, gives in enumerate(
+        (1e-3, 1e-9, 1e-17, 1e-30, 0.25, 0.2929, 0.4999, 0.7072, 1.0 - 1e-6, 1.0)[: n_rows - 1]
+    ):
+        proba[row] = 0.0
+        proba[row, others[row]] = gives
+    if dtype == np.float64:
+        proba[0, others[0]] = 1e-300
+    proba = proba.astype(dtype)
+    proba[proba < np.finfo(dtype).tiny] = 0.0
+    for part in (slice(n_rows), *(slice(row, row + 1) for row in range(min(n_rows, 12)))):
+        some = proba[part], codes[part], weights[part]
+        for found, scale in zip(backend.entropies(*some, scales)[0], scales, strict=True):
+            expected = exact_entropy(*some, scale)
+            assert abs(mpmath.mpf(float(found)) - expected) <= 4 * (n_classes + len(some[0]) + 10) * 2.0**-53 * expected
 
 
 @penalised

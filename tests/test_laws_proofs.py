@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from test_laws_exact import exact_objective
@@ -213,7 +213,22 @@ def first_cell(X, codes, weights, fit_intercept):
     return False
 
 
+@pytest.mark.parametrize("entropy", [0.2, 1.5, 5.0, 9.0])
+def test_no_dual_point_is_stretched_out_of_the_simplex(entropy):
+    """Whatever a scale promises: 1 is the point itself, and beyond it there is none."""
+    tried: list[float] = []
+
+    def values(scales):
+        tried.extend(scales)
+        return [scale * entropy - scale**2 for scale in scales]
+
+    found = certificates._best_scale(ElasticNet(0.0, 0.5), np.ones((1, 1)), values)
+    assert 0.0 < min(tried) <= max(tried) <= 1.0
+    assert found == max(scale * entropy - scale**2 for scale in tried)
+
+
 @settings(max_examples=60, deadline=None)
+@example(1917243, False, np.float64, False)  # its cell is in the last column, after four that are far from 0
 @given(st.integers(0, 10**9), st.booleans(), st.sampled_from([np.float64, np.float32, np.uint8]), st.booleans())
 def test_an_empty_cell_is_found_where_there_is_one_and_is_a_direction(seed, fit_intercept, dtype, is_sparse):
     """Of pixels, counts and numbers far from 0; every lead in rational arithmetic.

@@ -351,6 +351,8 @@ def test_row_arrays_are_the_same_held_or_made_again(seed, sizes):
         assert both.shape == x.shape
         np.testing.assert_array_equal(np.asarray(both), x * x + place[:, None])
         np.testing.assert_array_equal(np.concatenate([both.block(i) for i in range(len(parts))]), np.asarray(both))
+        kept = RowArray.combine(lambda a, b, k: a * b + k[:, None], array, held, place, is_held=True)
+        np.testing.assert_array_equal(kept.held, x * x + place[:, None])
     assert made.held is None
     assert held.held is x
 

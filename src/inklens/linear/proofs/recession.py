@@ -96,7 +96,10 @@ def empty_cell(problem: Problem) -> Separation | None:
     sums = rows.transpose_product(members.astype(np.float64))
     slack = AT_THE_END * sizes * problem.facts.largest
     span = np.maximum(rows.high - rows.low, np.finfo(float).tiny)
-    ends = [(np.abs(sums - sizes * end) <= slack) & problem.free & (sizes > 0) for end in (rows.low, rows.high)]
+    ends = [
+        (np.abs(sums - sizes * end) <= slack) & problem.free & (sizes > 0) & (problem.fit_intercept | (end == 0.0))
+        for end in (rows.low, rows.high)
+    ]
     leads = [np.abs(sums.sum(axis=0) - used.sum() * end) / span for end in (rows.low, rows.high)]
     lead = np.maximum(*(np.where(at.any(axis=0), total, 0.0) for at, total in zip(ends, leads, strict=True)))
     for column in np.argsort(-lead, kind="stable")[:MAX_CELLS]:

@@ -196,6 +196,7 @@ def _filled(
                 out = np.empty((n_rows, *found.shape[1:]), found.dtype)
             out[at : at + len(found)] = found
             at += len(found)
+        del arrays  # whose memory the next part takes
     return out
 
 

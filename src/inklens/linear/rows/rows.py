@@ -94,6 +94,7 @@ class Rows:
     n_passes: float = field(default=0.0, init=False)
     n_together: int = field(default=0, init=False)  # with all shards that these are one of, which decides what is held
     _spare: Spare = field(default_factory=Spare, init=False, repr=False)
+    _spare_parts: Spare = field(default_factory=Spare, init=False, repr=False)  # of a block's rows
 
     @classmethod
     def of(cls, X: Array, *, scale: float = 1.0, n_threads: int | None = None) -> "Rows":
@@ -313,7 +314,8 @@ class Rows:
             if block.file is not None:
                 block.file.check()
             self._block_after(i).ask_for()
-            out = empty_scores(block.n_samples, len(coef), dtype, self._spare)
+            spare = self._spare if block.n_samples == self.n_samples else self._spare_parts
+            out = empty_scores(block.n_samples, len(coef), dtype, spare)
             self._write_scores(block, coef, intercept, out)
             block.release()
             return out
