@@ -32,15 +32,53 @@ typedef struct {
   double damping, tolerance;
 } model_t;
 
+/* The lanes of a row in vectors: loops over few lanes the compiler unrolls, and leaves to one number at a time. `does`
+ * is told the type `some` and where its lanes begin, `at`. */
+typedef float some4_t __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float some8_t __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float some16_t __attribute__((vector_size(64), aligned(4), may_alias));
+#define IN_VECTORS(L, does) do { \
+    int at = 0; \
+    for (; at + 16 <= (L); at += 16) { typedef some16_t some; does; } \
+    for (; at + 8 <= (L); at += 8) { typedef some8_t some; does; } \
+    for (; at + 4 <= (L); at += 4) { typedef some4_t some; does; } } while (0)
+#define AT(x) (*(some *)((x) + at))
+#define READ(x) (*(const some *)((x) + at))
+
+static inline __attribute__((always_inline)) float total_of(const float *x, int L) {
+  some4_t sum = *(const some4_t *)x;
+  for (int k = 4; k < L; k += 4) sum += *(const some4_t *)(x + k);
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
 /* Add the edges c x^2 p_k p_l of one row to the off-diagonal of M (K, L). */
 static inline __attribute__((always_inline)) void add_edges(float *restrict M, const float *restrict p, float cxx, int K,
                                                             int L) {
   for (int k = 0; k < K; k++) {
-    float own = cxx * p[k];
+    const float own = cxx * p[k];
     if (own == 0.0f) continue;
     float *restrict row = M + (int64_t)k * L;
-    for (int l = 0; l < L; l++) row[l] -= own * p[l];
+    IN_VECTORS(L, AT(row) -= own * READ(p));
   }
+}
+
+/* sum (L) += the rows of some entries, each x_i times its lanes; of all rows, as they come, where `entries` is NULL.
+ * Two sums take turns, as a sum waits for the one before. */
+static inline __attribute__((always_inline)) void add_rows(const float *rows, const int32_t *entries, const float *values,
+                                                           int64_t from, int64_t to, float *sum, int L) {
+  float other[MOST_CLASSES];
+  for (int k = 0; k < L; k++) sum[k] = other[k] = 0.0f;
+  int64_t e = from;
+  for (; e + 2 <= to; e += 2) {
+    const float *a = rows + (entries ? entries[e] : e) * L, *b = rows + (entries ? entries[e + 1] : e + 1) * L;
+    const float x = values ? values[e] : 1.0f, y = values ? values[e + 1] : 1.0f;
+    IN_VECTORS(L, AT(sum) += x * READ(a); AT(other) += y * READ(b));
+  }
+  if (e < to) {
+    const float *a = rows + (entries ? entries[e] : e) * L, x = values ? values[e] : 1.0f;
+    IN_VECTORS(L, AT(sum) += x * READ(a));
+  }
+  IN_VECTORS(L, AT(sum) += READ(other));
 }
 
 /* The diagonal of a Laplacian is what its edges sum to: 1 - p would be a difference of rounded numbers. */
@@ -69,21 +107,17 @@ static inline __attribute__((always_inline)) void model_gradient(const model_t *
   for (int64_t from = m->starts[j]; from < m->starts[j + 1]; from += ROWS_AT_ONCE) {
     int64_t to = from + ROWS_AT_ONCE < m->starts[j + 1] ? from + ROWS_AT_ONCE : m->starts[j + 1];
     float sum[MOST_CLASSES];
-    for (int k = 0; k < L; k++) sum[k] = 0.0f;
-    for (int64_t e = from; e < to; e++) {
-      const float *restrict v = m->v + (int64_t)m->rows[e] * L;
-      float x = m->values[e];
-      for (int k = 0; k < L; k++) sum[k] += x * v[k];
-    }
+    add_rows(m->v, m->rows, m->values, from, to, sum, L);
     for (int k = 0; k < L; k++) g[k] += (double)sum[k];
   }
 }
 
 static inline __attribute__((always_inline)) void move_row(float *restrict v, const float *restrict p, const float *restrict d,
                                                            float cx, int L) {
-  float mean = 0.0f;
-  for (int k = 0; k < L; k++) mean += p[k] * d[k];
-  for (int k = 0; k < L; k++) v[k] += cx * p[k] * (d[k] - mean);
+  float along[MOST_CLASSES];
+  IN_VECTORS(L, AT(along) = READ(p) * READ(d));
+  const float mean = total_of(along, L);
+  IN_VECTORS(L, AT(v) += cx * READ(p) * (READ(d) - mean));
 }
 
 static inline __attribute__((always_inline)) void move_column(const model_t *m, int64_t j, const float *d, int L) {
@@ -220,9 +254,8 @@ static void move_intercept(const model_t *m, const double *slope, const double *
   float d[MOST_CLASSES] = {0};
   for (int64_t from = 0; from < m->n_rows; from += ROWS_AT_ONCE) {
     int64_t to = from + ROWS_AT_ONCE < m->n_rows ? from + ROWS_AT_ONCE : m->n_rows;
-    float sum[MOST_CLASSES] = {0};
-    for (int64_t i = from; i < to; i++)
-      for (int k = 0; k < L; k++) sum[k] += m->v[i * L + k];
+    float sum[MOST_CLASSES];
+    add_rows(m->v, NULL, NULL, from, to, sum, L);
     for (int k = 0; k < K; k++) g[k] += (double)sum[k];
   }
   for (int k = 0; k < K; k++) g[k] += slope[k];
@@ -277,15 +310,17 @@ static inline __attribute__((always_inline)) void row_products(const model_t *m,
     for (int k = 0; k < L; k++) own[k] = (float)d[j * L + k], moves |= own[k] != 0.0f;
     if (!moves) continue;
     for (int64_t e = m->starts[j]; e < m->starts[j + 1]; e++) {
-      float *restrict u = rows + (int64_t)m->rows[e] * L, x = m->values[e];
-      for (int k = 0; k < L; k++) u[k] += x * own[k];
+      float *u = rows + (int64_t)m->rows[e] * L;
+      const float x = m->values[e];
+      IN_VECTORS(L, AT(u) += x * READ(own));
     }
   }
   for (int64_t i = 0; i < m->n_rows; i++) {
-    float *restrict u = rows + i * L, mean = 0.0f;
-    const float *restrict p = m->proba + i * L;
-    for (int k = 0; k < L; k++) mean += p[k] * u[k];
-    for (int k = 0; k < L; k++) u[k] = m->weights[i] * p[k] * (u[k] - mean);
+    float *u = rows + i * L, along[MOST_CLASSES];
+    const float *p = m->proba + i * L, weight = m->weights[i];
+    IN_VECTORS(L, AT(along) = READ(p) * READ(u));
+    const float mean = total_of(along, L);
+    IN_VECTORS(L, AT(u) = weight * READ(p) * (READ(u) - mean));
   }
 }
 
@@ -300,12 +335,7 @@ static inline __attribute__((always_inline)) void add_columns(const model_t *m, 
     for (int64_t from = ones ? 0 : m->starts[j]; from < end; from += ROWS_AT_ONCE) {
       int64_t to = from + ROWS_AT_ONCE < end ? from + ROWS_AT_ONCE : end;
       float sum[MOST_CLASSES];
-      for (int k = 0; k < L; k++) sum[k] = 0.0f;
-      for (int64_t e = from; e < to; e++) {
-        const float *restrict v = rows + (ones ? e : (int64_t)m->rows[e]) * L;
-        float x = ones ? 1.0f : m->values[e];
-        for (int k = 0; k < L; k++) sum[k] += x * v[k];
-      }
+      add_rows(rows, ones ? NULL : m->rows, ones ? NULL : m->values, from, to, sum, L);
       for (int k = 0; k < L; k++) out[j * L + k] += (double)sum[k];
     }
   }
