@@ -22,6 +22,7 @@ from inklens.linear.methods.points import Point, Step
 from inklens.linear.problem.penalties import ElasticNet, penalty_of
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates, screening
+from inklens.linear.proofs.dual import linearised
 from inklens.linear.rows import layouts, mapped
 from inklens.linear.rows import rows as blocks
 from inklens.linear.rows.row_arrays import RowArray
@@ -258,6 +259,33 @@ def test_many_rows_in_memory_are_split_and_not_held(monkeypatch, layout):
     monkeypatch.undo()
     exact = solve(Problem(Rows.of(X, scale=1 / 255), codes, weights, 3, PENALTIES["l1"]), tol=1e-6)
     assert found.objective == pytest.approx(exact.objective, rel=2e-6)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_scores_that_are_made_again_change_no_point(monkeypatch, name):
+    """Of rows in several blocks whose probabilities are held: the same fits, and steps that are cut as well."""
+    X = matrix(np.float64)
+    _, _, codes, weights = case(X)
+    ends = []
+    for most in (1 << 24, 0):
+        monkeypatch.setattr(blocks, "KEPT_SCORES", most)
+        problem = Problem(Rows.of([X[:70], X[70:71], X[71:]]), codes, weights, 3, PENALTIES[name])
+        found = solve(problem, tol=1e-7)
+        assert found.status.value == "certified"
+        W, b = found.coef, found.intercept
+        start, end = (Point.of(problem, share * W, b, np.float64) for share in (0.0, 1.0))
+        assert (start.at.scores.held is None) == (most == 0)
+        assert start.at.proba.held is not None
+        np.testing.assert_allclose(np.asarray(end.at.scores), X @ W.T + b, atol=1e-9)
+        along = linearised(start.at, end.at)
+        assert along.held is not None
+        far = Step(30.0 * W, 0.0 * b, 0.0, 30.0 * float(np.vdot(start.at.gradient, W)))
+        whole = far.from_point(problem, start, np.float64)
+        cut, share = search(problem, problem.penalty, start, far, whole, sufficient_share=1e-4, dtype=np.float64)
+        assert 0.0 < share < 1.0
+        ends.append((W, np.asarray(along), cut.coef, np.array(share)))
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
 def test_the_estimator_reads_a_file_leaves_out_rows_and_predicts(file):

@@ -49,7 +49,8 @@ class DualPoint(NamedTuple):
 
 def linearised(start: Evaluation, end: Evaluation) -> RowArray:
     """Return the softmax at one point moved along the scores to another, in the precision of these."""
-    return RowArray.combine(moved_between, start.proba, start.scores, end.scores)
+    is_held = start.proba.held is not None
+    return RowArray.combine(moved_between, start.proba, start.scores, end.scores, is_held=is_held)
 
 
 # ---- class sums: those of a dual point have to be the labels' --------------------------------------------------------

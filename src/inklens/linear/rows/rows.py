@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 HELD = 1 << 27  # bytes of an array of scores in float64 up to which scores are held
+KEPT_SCORES = 1 << 24  # of a pass's scores; more are made again where they are read: fresh memory costs as much
 HELD_SHARE = 1 / 16  # of the memory that a fit may take: it looks at a dozen such arrays
 SUBSAMPLE_ROWS = 20_000  # that stand for all where scores are not held
 LARGER = 4  # times as many stand for all where those are too few, if they fit HELD
@@ -314,8 +315,7 @@ class Rows:
             if block.file is not None:
                 block.file.check()
             self._block_after(i).ask_for()
-            spare = self._spare if block.n_samples == self.n_samples else self._spare_parts
-            out = empty_scores(block.n_samples, len(coef), dtype, spare)
+            out = self._room(len(coef), dtype, is_whole=len(self.blocks) == 1)[: block.n_samples]
             self._write_scores(block, coef, intercept, out)
             block.release()
             return out
@@ -340,12 +340,13 @@ class Rows:
     ) -> Evaluation:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass."""
         n_classes, is_held = len(coef), self.holds(len(coef))
-        longest = self.n_samples if is_held else max(block.n_samples for block in self.blocks)
-        scores, proba = (empty_scores(longest, n_classes, dtype, self._spare) for _ in range(2))
+        n_bytes = self.n_samples * lanes(n_classes) * np.dtype(dtype).itemsize
+        keeps_scores = is_held and (len(self.blocks) == 1 or n_bytes <= KEPT_SCORES)
+        scores, proba = (self._room(n_classes, dtype, is_whole=is_whole) for is_whole in (keeps_scores, is_held))
         gradient = NOTHING
         loss, sums = 0.0, np.zeros(n_classes)
         for (block, part), own, c in zip(self.parts(), self.of_rows(codes), self.of_rows(weights), strict=True):
-            place = part if is_held else slice(0, block.n_samples)
+            own_rows = slice(0, block.n_samples)
             storage = block.storage(dtype)
             found = storage.backend.loss_pass(
                 storage,
@@ -353,21 +354,30 @@ class Rows:
                 intercept,
                 own,
                 c,
-                scores[place],
-                proba[place],
+                scores[part if keeps_scores else own_rows],
+                proba[part if is_held else own_rows],
                 self.threads(n_classes),
             )
             loss, sums = loss + found.loss, sums + found.class_sums
             gradient = gradient + found.gradient
         self.n_passes += 1.0
         self._require_finite(loss, gradient)
-        if is_held:
-            kept = (RowArray.of(scores, self.slices, self._spare), RowArray.of(proba, self.slices, self._spare))
+        if keeps_scores:
+            z = RowArray.of(scores, self.slices, self._spare)
         else:
-            again = self.row_scores(coef, intercept, dtype=dtype)
-            kept = again, RowArray.combine(softmax, again)
-            kept[1].point = coef, intercept
-        return Evaluation(loss, gradient * self.scale, sums, *kept)
+            z = self.row_scores(coef, intercept, dtype=dtype, is_held=False)
+        if is_held:
+            p = RowArray.of(proba, self.slices, self._spare)
+        else:
+            p = RowArray.combine(softmax, z)
+            p.point = coef, intercept
+        return Evaluation(loss, gradient * self.scale, sums, z, p)
+
+    def _room(self, n_classes: int, dtype: npt.DTypeLike, *, is_whole: bool) -> np.ndarray:
+        """Return room for numbers of all rows, or of any one block's."""
+        if is_whole:
+            return empty_scores(self.n_samples, n_classes, dtype, self._spare)
+        return empty_scores(max(block.n_samples for block in self.blocks), n_classes, dtype, self._spare_parts)
 
     def hessian_product(
         self,
