@@ -87,6 +87,25 @@ def test_least_ink_is_what_another_solver_finds(seed, margin):
         assert flip(reader, frame, margin=margin).cost == pytest.approx(min(reachable), rel=1e-6, abs=1e-7)
 
 
+@settings(max_examples=10)
+@given(SEEDS, st.floats(0.0, 3.0))
+def test_among_many_classes_a_flip_beats_each_and_is_what_another_solver_finds(seed, margin):
+    rng = np.random.default_rng(seed)
+    coef, frame = rng.normal(size=(60, 30)), np.clip(rng.normal(0.2, 0.6, size=(5, 6)), 0.0, 1.0)
+    reader = DigitReader(coef, rng.normal(size=60), tuple(f"c{k}" for k in range(60)), frame.shape)
+    source = reader.predict(frame[None])[0]
+    costs = [oracle(reader, frame, c, margin) for c in reader.classes if c != source]
+    reachable = [cost for cost in costs if cost is not None]
+    if not reachable:
+        with pytest.raises(NoFlipError, match="proven"):
+            flip(reader, frame, margin=margin)
+        return
+    found = flip(reader, frame, margin=margin)
+    assert found.optimal
+    assert found.margin >= margin
+    assert found.cost == pytest.approx(min(reachable), rel=1e-6, abs=1e-7)
+
+
 @settings(max_examples=20)
 @given(SEEDS)
 def test_least_energy_is_what_another_solver_finds(seed):

@@ -9,8 +9,8 @@ a program of n_classes - 1 constraints (see `programs`). For a plausible flip th
 checked by running the model, and its lower bound is 0: nothing is proven.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Context
 from typing import TypedDict
 
@@ -29,7 +29,8 @@ MOST_MARGIN = 1e100  # squares of what lies beyond are no numbers any more
 MARGIN = 1e-6  # log-odds; exceeds the rounding of a score in any order of summation, and changes no probability visibly
 OPTIMAL_GAP = 1e-6  # relative gap up to which a flip is called optimal
 MAX_SEARCHED = 3  # classes with the highest scores that a search tries when none is asked for
-MAX_TRIES = 5  # each asks for a hundred times more than rounding can take away
+MOST_EXTRA = 1e10 * EPS  # of all terms of a score difference, beyond what is needed; more is no rounding
+RIVALS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -242,7 +243,7 @@ def flip(
     limits = None if plausible is None else _limits(reader.classes, plausible, targets, frame.shape)
     task = _Task(reader, frame, norm, margin, limits)
     if reader.features == "pixels":
-        found = _cheapest(task, _by_distance(reader, z, targets))
+        found = _cheapest(task, z, _by_distance(reader, z, targets))
     else:
         found = _searched(task, sorted(targets, key=lambda k: -z[k])[:MAX_SEARCHED])
     after = reader.raw_prediction(found.flipped[None])[0]
@@ -257,6 +258,15 @@ def class_margin(z: np.ndarray, target: int) -> float:
     1.5
     """
     return float(z[target] - np.delete(z, target).max())
+
+
+def _best_besides(target: int, z: np.ndarray) -> int:
+    """Return the class with the highest score besides the target.
+
+    >>> _best_besides(1, np.array([1.0, 4.0, 2.5]))
+    2
+    """
+    return int(np.where(np.arange(len(z)) == target, -np.inf, z).argmax())
 
 
 def _check(model: LinearModel, to: str | None, norm: str, margin: float) -> None:
@@ -372,15 +382,25 @@ class _Task:
         """Return the most ink that a picture of the target may have; never less than there is."""
         return np.ones_like(self.frame) if self.limits is None else np.maximum(self.frame, self.limits[target])
 
-    def program(self, target: int) -> Program:
-        """Write down what `target` needs against every other class."""
+    def program(self, target: int, rivals: Sequence[int]) -> Program:
+        """Write down what `target` needs against the rivals; what bounds this bounds what it needs against all."""
         coef, intercept, x = self.model.coef, self.model.intercept, self.frame.ravel()
-        A = coef[target] - np.delete(coef, target, axis=0)
-        ahead = intercept[target] - np.delete(intercept, target)
-        weights = np.abs(coef).sum(axis=1)
-        magnitudes = self.margin + np.abs(intercept).max() + np.abs(intercept[target]) + weights[target]
-        addable = self.highest(target).ravel() - x
-        return Program(A, self.margin - ahead - A @ x, x, addable, magnitudes + np.delete(weights, target))
+        others = list(rivals)
+        A = coef[target] - coef[others]
+        ahead = intercept[target] - intercept[others]
+        weights = np.abs(coef[[target, *others]]).sum(axis=1)
+        magnitudes = self.margin + np.abs(intercept).max() + np.abs(intercept[target]) + weights[0] + weights[1:]
+        return Program(A, self.margin - ahead - A @ x, x, self.highest(target).ravel() - x, magnitudes)
+
+    def lagging(self, target: int, flipped: np.ndarray, rivals: Sequence[int]) -> list[int]:
+        """Return the classes besides the rivals that keep the target from its margin, by the model itself; worst first.
+
+        At most `RIVALS_AT_ONCE`: once the worst are beaten, few others are left.
+        """
+        z = self.model.raw_prediction(flipped[None])[0]
+        behind = z[target] - z < self.margin
+        behind[[target, *rivals]] = False
+        return sorted(np.flatnonzero(behind).tolist(), key=lambda k: -z[k])[:RIVALS_AT_ONCE]
 
 
 @dataclass(frozen=True, eq=False)
@@ -399,20 +419,19 @@ def _by_distance(model: LinearModel, z: np.ndarray, targets: list[int]) -> list[
     return sorted(targets, key=lambda k: needed[k])
 
 
-def _cheapest(task: _Task, targets: list[int]) -> _Found:
+def _cheapest(task: _Task, z: np.ndarray, targets: list[int]) -> _Found:
     """Solve target after target, each only until its bound shows that it cannot be the cheapest."""
     best, bound, out_of_reach = None, np.inf, {}
     for target in targets:
-        program = task.program(target)
-        solved, flipped = _solve(task, program, target, np.inf if best is None else best.cost)
-        if solved.farkas is not None:
-            out_of_reach[target] = _largest_margin(task, program, solved.farkas)
+        tried = _solve(task, _best_besides(target, z), target, np.inf if best is None else best.cost)
+        if tried.largest_margin is not None:
+            out_of_reach[target] = tried.largest_margin
             continue
-        bound = min(bound, task.norm.bound(program, solved.multipliers))
-        if flipped is not None:
-            cost = task.norm.cost(flipped - task.frame)
+        bound = min(bound, tried.lower_bound)
+        if tried.flipped is not None:
+            cost = task.norm.cost(tried.flipped - task.frame)
             if best is None or cost < best.cost:
-                best = _Found(target, flipped, cost, bound)
+                best = _Found(target, tried.flipped, cost, bound)
     if best is None:
         raise NoFlipError(_no_flip(task, out_of_reach))
     return _Found(best.target, best.flipped, best.cost, max(min(bound, best.cost), 0.0))
@@ -443,20 +462,38 @@ def _searched(task: _Task, targets: list[int]) -> _Found:
     return best
 
 
-def _solve(task: _Task, program: Program, target: int, cutoff: float) -> tuple[Solved, np.ndarray | None]:
-    """Solve with a little more than is needed, until the model itself answers with the margin."""
-    extra = 16.0 * EPS * program.magnitudes
-    solved = Solved(None, np.zeros(len(program.r)))
-    for _ in range(MAX_TRIES):
-        needs = Program(program.A, program.r + extra, program.erasable, program.addable, program.magnitudes)
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """What came of one target: a flip, or none as its bound reached the cutoff, or none as there is none."""
+
+    flipped: np.ndarray | None
+    lower_bound: float
+    largest_margin: float | None = None  # that any frame gives the target, where it is too small
+
+
+def _solve(task: _Task, rival: int, target: int, cutoff: float) -> _Tried:
+    """Solve against one rival, then against whoever else is ahead of the target, until nobody is.
+
+    A change is asked for a little more than is needed, and for more yet while rounding keeps the model from the margin.
+    Few classes ever come near, so that a program has few constraints however many classes there are.
+    """
+    rivals, extra = [rival], 16.0 * EPS
+    while extra <= MOST_EXTRA:
+        program = task.program(target, rivals)
+        needs = replace(program, r=program.r + extra * program.magnitudes)
         solved = task.norm.solve(needs, cutoff)
+        bound = task.norm.bound(program, solved.multipliers)
+        if solved.farkas is not None:
+            return _Tried(None, bound, _largest_margin(task, program, solved.farkas))
         if solved.change is None:
-            return solved, None
+            return _Tried(None, bound)
         flipped = np.clip(task.frame + solved.change.reshape(task.frame.shape), 0.0, task.highest(target))
         if class_margin(task.model.raw_prediction(flipped[None])[0], target) >= task.margin:
-            return solved, flipped
-        extra *= 100.0
-    return solved, None
+            return _Tried(flipped, bound)
+        more = task.lagging(target, flipped, rivals)
+        rivals += more
+        extra *= 1.0 if more else 100.0
+    return _Tried(None, bound)
 
 
 def _largest_margin(task: _Task, program: Program, farkas: np.ndarray) -> float:
