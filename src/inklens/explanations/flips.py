@@ -4,12 +4,13 @@ On pixels the scores are linear in the frame x, so "class t beats every other cl
 
     (w_t - w_l) . (x + d)  >=  margin - (b_t - b_l)     for every l,   with  0 <= x + d <= 1,
 
-a program of n_classes - 1 constraints (see `programs`). For a plausible flip the upper limits are lower (see
-`plausible`), and the proof is one for that smaller box. On other features a flip is searched (see `searched`); it is
-checked by running the model, and its lower bound is 0: nothing is proven.
+a program of n_classes - 1 constraints (see `programs`), of which only those are written down that a change would break
+otherwise. For a plausible flip the upper limits are lower (see `plausible`), and the proof is one for that smaller box.
+On other features a flip is searched (see `searched`); it is checked by running the model, and its lower bound is 0:
+nothing is proven.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Context
 from typing import TypedDict
@@ -30,7 +31,7 @@ MARGIN = 1e-6  # log-odds; exceeds the rounding of a score in any order of summa
 OPTIMAL_GAP = 1e-6  # relative gap up to which a flip is called optimal
 MAX_SEARCHED = 3  # classes with the highest scores that a search tries when none is asked for
 MOST_EXTRA = 1e10 * EPS  # of all terms of a score difference, beyond what is needed; more is no rounding
-RIVALS_AT_ONCE = 8
+RIVALS_AT_ONCE = 8  # that come into a program: once the worst are beaten, few others are left
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -382,25 +383,14 @@ class _Task:
         """Return the most ink that a picture of the target may have; never less than there is."""
         return np.ones_like(self.frame) if self.limits is None else np.maximum(self.frame, self.limits[target])
 
-    def program(self, target: int, rivals: Sequence[int]) -> Program:
+    def program(self, target: int, rivals: list[int]) -> Program:
         """Write down what `target` needs against the rivals; what bounds this bounds what it needs against all."""
         coef, intercept, x = self.model.coef, self.model.intercept, self.frame.ravel()
-        others = list(rivals)
-        A = coef[target] - coef[others]
-        ahead = intercept[target] - intercept[others]
-        weights = np.abs(coef[[target, *others]]).sum(axis=1)
+        A = coef[target] - coef[rivals]
+        ahead = intercept[target] - intercept[rivals]
+        weights = np.abs(coef[[target, *rivals]]).sum(axis=1)
         magnitudes = self.margin + np.abs(intercept).max() + np.abs(intercept[target]) + weights[0] + weights[1:]
         return Program(A, self.margin - ahead - A @ x, x, self.highest(target).ravel() - x, magnitudes)
-
-    def lagging(self, target: int, flipped: np.ndarray, rivals: Sequence[int]) -> list[int]:
-        """Return the classes besides the rivals that keep the target from its margin, by the model itself; worst first.
-
-        At most `RIVALS_AT_ONCE`: once the worst are beaten, few others are left.
-        """
-        z = self.model.raw_prediction(flipped[None])[0]
-        behind = z[target] - z < self.margin
-        behind[[target, *rivals]] = False
-        return sorted(np.flatnonzero(behind).tolist(), key=lambda k: -z[k])[:RIVALS_AT_ONCE]
 
 
 @dataclass(frozen=True, eq=False)
@@ -488,12 +478,20 @@ def _solve(task: _Task, rival: int, target: int, cutoff: float) -> _Tried:
         if solved.change is None:
             return _Tried(None, bound)
         flipped = np.clip(task.frame + solved.change.reshape(task.frame.shape), 0.0, task.highest(target))
-        if class_margin(task.model.raw_prediction(flipped[None])[0], target) >= task.margin:
+        z = task.model.raw_prediction(flipped[None])[0]
+        if class_margin(z, target) >= task.margin:
             return _Tried(flipped, bound)
-        more = task.lagging(target, flipped, rivals)
+        more = _unbeaten(z, target, rivals, task.margin)
         rivals += more
         extra *= 1.0 if more else 100.0
     return _Tried(None, bound)
+
+
+def _unbeaten(z: np.ndarray, target: int, rivals: list[int], margin: float) -> list[int]:
+    """Return the classes besides the rivals that keep the target from its margin, the worst first."""
+    behind = z[target] - z < margin
+    behind[[target, *rivals]] = False
+    return sorted(np.flatnonzero(behind).tolist(), key=lambda k: -z[k])[:RIVALS_AT_ONCE]
 
 
 def _largest_margin(task: _Task, program: Program, farkas: np.ndarray) -> float:
