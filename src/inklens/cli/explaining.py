@@ -236,7 +236,11 @@ def _row(stroke) -> list[str]:
 
 
 def _lines(found, radii) -> list[list[str]]:
-    unit = {"ink": "full pixels of ink", "energy": "sum of squares", "pixels": "pixels"}[found.norm]
+    from inklens.reprs import counted
+
+    pixels = counted(found.pixels_changed, "pixel")
+    cost = f"{found.cost:.6g}"
+    size = {"ink": f"{cost} full pixels of ink", "energy": f"{cost} sum of squares", "pixels": pixels}[found.norm]
     proof = (
         f"proven smallest{' that is plausible' if found.plausible else ''}"
         if found.optimal
@@ -246,9 +250,9 @@ def _lines(found, radii) -> list[list[str]]:
     boxed = [radii[measure]["boxed"] for measure in radii]
     radius = "no other answer within {:.4g} of ink (L1), {:.4g} (L2), {:.4g} a pixel (L-infinity)"
     return [
-        ["change", f"{found.cost:.6g} {unit} ({proof})"],
+        ["change", f"{size} ({proof})"],
         ["proven lower bound", f"{found.lower_bound:.6g}" if radii else "none"],
-        ["ink", f"{found.added:.4g} added, {found.erased:.4g} erased, in {found.pixels_changed} pixels"],
+        ["ink", f"{found.added:.4g} added, {found.erased:.4g} erased, in {pixels}"],
         ["margin", f"log-odds {found.margin:+.4g} to the next best class"],
         *([["plausible", usual]] if found.plausible else []),
         *([["radius", radius.format(*boxed)]] if boxed else []),
