@@ -8,7 +8,6 @@ import json
 import os
 import stat
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -349,16 +348,6 @@ def test_digits_of_the_package_that_cannot_be_read_are_said(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"the digits inside the package cannot be read .*; install inklens again"):
         read_sheet(tmp_path, "a.png", "a.txt")
-
-
-def test_what_a_table_declares_below_zero_is_refused():
-    chunk = SimpleNamespace(num_values=-1)
-    group = SimpleNamespace(total_byte_size=9, num_rows=1, num_columns=1, column=lambda _: chunk)
-    metadata = SimpleNamespace(
-        num_columns=0, num_row_groups=1, row_group=lambda _: group, schema=SimpleNamespace(column=lambda _: None)
-    )
-    with pytest.raises(DataError, match="declares sizes below 0"):
-        parquet._check_declared(metadata, 9, "a.parquet")
 
 
 def test_a_table_that_repeats_a_picture_more_often_than_it_has_bytes_for_is_refused(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from inklens.errors import DataError
 
 DISCRETE = "biuUS"  # kinds of labels that can be nothing but classes
 ALIKE = (("biuf", "numbers"), ("U", "texts"), ("S", "bytes"), ("M", "dates"), ("m", "durations"))
-MOST_NAMED = 5  # labels that an error names
+MOST_NAMED, MOST_CLASSES = 5, 12  # labels and classes that an error names
 MOST_SHOWN = 40  # characters of one that is no label
 NO_LABEL = "no label"
 MISSING = ("NoneType", "NAType", "NaTType")  # None, and those of pandas
@@ -219,9 +219,10 @@ def encode(labels: np.ndarray, classes: np.ndarray | Sequence[str]) -> np.ndarra
     if unknown.any():
         names = np.unique(labels[unknown])
         shown = ", ".join(repr(str(name)) for name in names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+        known = ", ".join(map(str, classes[:MOST_CLASSES])) + (", ..." if len(classes) > MOST_CLASSES else "")
         raise DataError(
             f"{int(unknown.sum())} labels are none of the model's classes: {shown} (row {int(unknown.argmax())} is the "
-            f"first); the classes are {', '.join(map(str, classes))}; leave these rows out, or fit a model that knows "
+            f"first); the classes are {known}; leave these rows out, or fit a model that knows "
             "their classes"
         )
     return codes

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from inklens.classroom.drawn import MAX_LABEL, MAX_NAME, N_PIXELS, Drawn
+from inklens.reprs import listed
 from inklens.studio.guard import Quota, busy
 from inklens.studio.problems import Problem
 
@@ -176,7 +177,7 @@ class LiveClass:
         """Refuse classes that the model does not have."""
         for given in (label, guess):
             if given is not None and (given not in self.classes or len(given) > MAX_LABEL):
-                raise Problem(422, "label", f"expected one of {', '.join(self.classes)}")
+                raise Problem(422, "label", f"expected one of {listed(self.classes)}")
 
     def name(self, student: Student, name: str) -> None:
         """Call a student so from now on."""

@@ -10,6 +10,7 @@ from inklens.evaluation.counts import confusion_matrix
 from inklens.evaluation.intervals import Proportion, proportion
 from inklens.progress import Progress
 from inklens.reader import DigitReader
+from inklens.reprs import listed
 
 FULL_INK = 255
 SHIPPED = "the reader that ships"
@@ -170,7 +171,7 @@ def make_wall(
         raise DataError(f"a class draws on 28 x 28 pixels, and this model takes {reader.image_shape}")
     known = [digit for digit in drawn.digits if digit.label in reader.classes]
     if not known:
-        raise DataError(f"the model knows the classes {', '.join(reader.classes)}, and nobody drew one of them")
+        raise DataError(f"the model knows the classes {listed(reader.classes)}, and nobody drew one of them")
     notes = list(drawn.notes)
     if len(known) < len(drawn.digits):
         notes.append(f"{len(drawn.digits) - len(known)} digits of classes that the model does not know are left out")

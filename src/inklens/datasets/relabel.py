@@ -18,7 +18,7 @@ import numpy as np
 from inklens.datasets.dataset import Dataset, Split
 from inklens.errors import DataError
 from inklens.names import whole_number
-from inklens.reprs import Shown
+from inklens.reprs import Shown, listed
 from inklens.storage import write_text
 
 COLUMNS = ("row", "given", "suggested", "decision", "data")
@@ -136,7 +136,7 @@ def read_relabel(path: str | os.PathLike[str], dataset: Dataset) -> Relabelling:
             dropped.add(row)
         elif decision:
             raise DataError(
-                f"{where}: the decision {decision!r} is no class; expected one of {', '.join(dataset.classes)}, "
+                f"{where}: the decision {decision!r} is no class; expected one of {listed(dataset.classes)}, "
                 f"{DROP!r} to leave the row out, or nothing to keep its label"
             )
     found = Relabelling(labels, frozenset(dropped))

@@ -16,7 +16,7 @@ from inklens.errors import ParameterError
 from inklens.explanations.places import Place, places, sentences
 from inklens.linear.softmax import softmax
 from inklens.model.linear_model import LinearModel
-from inklens.reprs import MAP_NOTE, Card, Shown, Tile, ink_tile, map_scale, map_tile, most_likely
+from inklens.reprs import MAP_NOTE, Card, Shown, Tile, ink_tile, listed, map_scale, map_tile, most_likely
 
 STROKES = 20  # strokes that are drawn
 HALF_STROKE = 0.3  # of a cell's width
@@ -116,7 +116,7 @@ class Evidence(Shown):
 
     def _index(self, name: str) -> int:
         if name not in self.classes:
-            raise ParameterError(f"expected a class out of {', '.join(self.classes)}, got {name!r}")
+            raise ParameterError(f"expected a class out of {listed(self.classes)}, got {name!r}")
         return self.classes.index(name)
 
     def in_words(self, a: str, b: str, *, most: int = 4) -> list[str]:

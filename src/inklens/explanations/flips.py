@@ -24,7 +24,7 @@ from inklens.explanations import programs, searched
 from inklens.explanations.programs import EPS, Program, Solved
 from inklens.linear.softmax import softmax
 from inklens.model.linear_model import LinearModel
-from inklens.reprs import Card, Shown, Tile, ink_tile, map_tile, percent
+from inklens.reprs import Card, Shown, Tile, ink_tile, listed, map_tile, percent
 
 MOST_MARGIN = 1e100  # squares of what lies beyond are no numbers any more
 MARGIN = 1e-6  # log-odds; exceeds the rounding of a score in any order of summation, and changes no probability visibly
@@ -272,7 +272,7 @@ def _best_besides(target: int, z: np.ndarray) -> int:
 
 def _check(model: LinearModel, to: str | None, norm: str, margin: float) -> None:
     if to is not None and to not in model.classes:
-        raise ParameterError(f"expected a class out of {', '.join(model.classes)}, got {to!r}")
+        raise ParameterError(f"expected a class out of {listed(model.classes)}, got {to!r}")
     if norm not in NORMS:
         raise ParameterError(f"expected a norm out of {', '.join(NORMS)}, got {norm!r}")
     if not 0.0 <= margin <= MOST_MARGIN:

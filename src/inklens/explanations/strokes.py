@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from inklens.errors import ParameterError
 from inklens.explanations.flips import MARGIN, class_margin
 from inklens.model.linear_model import LinearModel
-from inklens.reprs import Shown
+from inklens.reprs import Shown, listed
 
 DIRECTIONS = 12  # every 15 degrees of half a turn; the other half is the same stroke from its other end
 NARROWEST, WIDEST = 0.5, 10.0  # pixels
@@ -156,7 +156,7 @@ def coverage(
 
 def _check(model: LinearModel, to: str | None, width: float, margin: float) -> None:
     if to is not None and to not in model.classes:
-        raise ParameterError(f"expected a class out of {', '.join(model.classes)}, got {to!r}")
+        raise ParameterError(f"expected a class out of {listed(model.classes)}, got {to!r}")
     if not NARROWEST <= width <= WIDEST:
         raise ParameterError(f"a pen is {NARROWEST:g} to {WIDEST:g} pixels wide, got {width:g}")
     if not 0.0 <= margin < np.inf:

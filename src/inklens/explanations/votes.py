@@ -22,7 +22,7 @@ from inklens.linear.rows.elsewhere import brought, require_room
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 from inklens.model.linear_model import LinearModel
-from inklens.reprs import Shown
+from inklens.reprs import Shown, listed
 
 if TYPE_CHECKING:
     from inklens.linear.rows.opening import Matrix
@@ -83,7 +83,7 @@ class Votes(Shown):
 
     def _index(self, name: str) -> int:
         if name not in self.classes:
-            raise ParameterError(f"expected a class out of {', '.join(self.classes)}, got {name!r}")
+            raise ParameterError(f"expected a class out of {listed(self.classes)}, got {name!r}")
         return self.classes.index(name)
 
 

@@ -16,6 +16,7 @@ from inklens.linear.path import SoftmaxPath
 from inklens.notebook import models
 from inklens.notebook.models import Rows
 from inklens.reader import DigitReader
+from inklens.reprs import listed
 from inklens.tasks.paths import PathRun
 from inklens.web.page import widget_module
 
@@ -329,5 +330,5 @@ class Confusion(Face):
 
 def _known(name: str | None, reader: DigitReader) -> str | None:
     if name is not None and name not in reader.classes:
-        raise TraitError(f"expected one of the classes {', '.join(reader.classes)}, got {name!r}")
+        raise TraitError(f"expected one of the classes {listed(reader.classes)}, got {name!r}")
     return name

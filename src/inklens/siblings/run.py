@@ -15,6 +15,7 @@ from inklens.datasets import Dataset, Split
 from inklens.errors import DataError, ParameterError
 from inklens.linear.softmax import raw_prediction
 from inklens.progress import Progress
+from inklens.reprs import listed
 from inklens.siblings.cache import Cache, rows_hash, versions
 from inklens.siblings.child import Job, PairJob, RowsOnDisk
 from inklens.siblings.digits import Digit, choose_digits
@@ -426,7 +427,7 @@ def _pair(split: Split, pair: tuple[str, str] | None) -> tuple[str, str]:
     if pair is None:
         return PAIR if set(PAIR) <= set(names) else (names[0], names[1])
     if pair[0] == pair[1] or not set(pair) <= set(names):
-        raise ParameterError(f"expected two classes out of {', '.join(names)}, got {pair[0]!r} and {pair[1]!r}")
+        raise ParameterError(f"expected two classes out of {listed(names)}, got {pair[0]!r} and {pair[1]!r}")
     return pair
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from inklens.errors import ParameterError
 from inklens.explanations import explain
+from inklens.reprs import listed
 from inklens.tasks.judging import Judgement
 from inklens.tasks.session import Part
 
@@ -80,7 +81,7 @@ def open_cell(judged: Judgement, true: str, answer: str) -> Cell:
     names = judged.reader.classes
     for name in (true, answer):
         if name not in names:
-            raise ParameterError(f"expected a class out of {', '.join(names)}, got {name!r}")
+            raise ParameterError(f"expected a class out of {listed(names)}, got {name!r}")
     read_as = names.index(answer)
     inside = np.flatnonzero((judged.y_true == true) & (judged.proba.argmax(axis=1) == read_as))
     inside = inside[np.argsort(-judged.proba[inside, read_as], kind="stable")]

@@ -18,6 +18,7 @@ from inklens.evaluation import Evaluation
 from inklens.model.records import DataRecord, FitRecord
 from inklens.progress import Progress
 from inklens.reader import DigitReader
+from inklens.reprs import listed
 from inklens.tasks.model_rows import Size, scale_pixels, split_rows
 from inklens.tutorial.certainty import HowSure, how_sure
 from inklens.tutorial.fits import SPARSE_C, Fits, fit_all, n_fit_steps
@@ -271,7 +272,7 @@ def _check_label(label: str | None, photo: object, classes: tuple[str, ...]) -> 
     if photo is None:
         raise ParameterError("a label says what a photo was meant to be; name the photo too")
     if label not in classes:
-        raise ParameterError(f"the photo was meant to be one of {', '.join(classes[:12])}, got {label!r}")
+        raise ParameterError(f"the photo was meant to be one of {listed(classes)}, got {label!r}")
 
 
 def _check_classes(dataset: Dataset, rows: Split) -> None:

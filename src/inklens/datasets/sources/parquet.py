@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,6 +16,7 @@ from inklens.datasets.labels import as_labels, check_written_out, refuse_merged,
 from inklens.datasets.options import LoadOptions
 from inklens.datasets.pixels import MAX_SIDE
 from inklens.datasets.sources.folder import Stack, decode_picture
+from inklens.datasets.sources.parquet_footer import BYTE_ARRAY, Footer, read_footer
 from inklens.datasets.sources.source import RawImages
 from inklens.datasets.sources.tables import LABEL_NAMES
 from inklens.datasets.unpack import check_burst, existing, open_regular
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 IMAGE_NAMES = ("image", "img", "pixels", "picture")
-WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "BYTE_ARRAY": 4}  # bytes of a value; a text is held by its number
-VALUES_AT_A_TIME = 1 << 21
-REPEATING = "DELTA_BYTE_ARRAY"
+VALUES_AT_A_TIME, COLUMNS_AT_A_TIME = 1 << 21, 1024
 REPEATED_BYTES = 16 << 20  # of texts that are written as what differs from the one before
 MOST_FREE_PICTURES, PICTURE_BYTES = 10_000, 4  # beyond these, a picture takes so much of the file; a PNG has 67 or more
 NESTED_ROWS = 64  # of lists and structures, which may be of any size
@@ -73,65 +72,37 @@ def _read(path: Path, options: LoadOptions) -> tuple[np.ndarray, np.ndarray, lis
 
     where = str(path)
     with open_regular(path) as file:
-        source = ParquetFile(file)
+        footer = read_footer(file, where)
         n_bytes = os.fstat(file.fileno()).st_size
-        _check_declared(source.metadata, n_bytes, where)
-        most = _most_rows(source.metadata)
-        source = ParquetFile(file, read_dictionary=_texts(source.metadata))  # a text that repeats is held once
-        columns = _Columns.of(source.schema_arrow.names, options.label, where)
+        check_burst(max(footer.unpacked, footer.decoded), n_bytes, name=repr(where))
+        file.seek(0)
+        source = ParquetFile(file, read_dictionary=_texts(footer))  # a text that repeats is held once
+        schema = source.schema_arrow
+        columns = _Columns.of(schema.names, options.label, where)
         taken = _Taken(columns, n_bytes, options, where)
-        step = max(1, min(most, VALUES_AT_A_TIME // max(1, len(source.schema_arrow.names))))
-        if any(pyarrow.types.is_nested(kind) for kind in source.schema_arrow.types):
-            step = min(step, NESTED_ROWS)
-        for batch in source.iter_batches(batch_size=step, use_threads=False):
-            batch.validate(full=True)
-            taken.add(batch)
-        n_rows = source.metadata.num_rows
-        names = _class_names(source.schema_arrow)
-    images, values, notes = taken.result(n_rows)
-    if names and np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(names):
-        return images, np.array(names)[values], [*notes, "labels are the class names that the file declares"]
+        for names in columns.some_at_a_time():
+            step = max(1, min(_most_rows(footer), VALUES_AT_A_TIME // len(names)))
+            if any(pyarrow.types.is_nested(schema.field(name).type) for name in names):
+                step = min(step, NESTED_ROWS)
+            for batch in source.iter_batches(batch_size=step, columns=names, use_threads=False):
+                batch.validate(full=True)
+                taken.add(batch, names)
+            taken.end(footer.n_rows)
+    images, values, notes = taken.result()
+    classes = _class_names(schema)
+    if classes and np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(classes):
+        return images, np.array(classes)[values], [*notes, "labels are the class names that the file declares"]
     return images, values, notes
 
 
-def _texts(metadata: "pyarrow.parquet.FileMetaData") -> list[str]:
+def _texts(footer: Footer) -> list[str]:
     """Return the paths of the leaves that are texts and can be read as dictionaries."""
-    texts = {leaf.path for leaf in _leaves(metadata) if leaf.physical_type == "BYTE_ARRAY"}
-    return sorted(texts - {chunk.path_in_schema for chunk in _chunks(metadata) if REPEATING in chunk.encodings})
+    return [leaf.path for leaf in footer.leaves if leaf.kind == BYTE_ARRAY and not leaf.longest]
 
 
-def _leaves(metadata: "pyarrow.parquet.FileMetaData") -> "list[pyarrow.parquet.ColumnSchema]":
-    return [metadata.schema.column(j) for j in range(metadata.num_columns)]
-
-
-def _chunks(metadata: "pyarrow.parquet.FileMetaData") -> "Iterator[pyarrow.parquet.ColumnChunkMetaData]":
-    for i in range(metadata.num_row_groups):
-        group = metadata.row_group(i)
-        yield from (group.column(j) for j in range(group.num_columns))
-
-
-def _check_declared(metadata: "pyarrow.parquet.FileMetaData", n_bytes: int, where: str) -> None:
-    """Refuse by what the file says of itself: pages as they unpack, and values as they decode."""
-    unpacked = decoded = 0
-    widths = [_width(leaf) for leaf in _leaves(metadata)]
-    for i in range(metadata.num_row_groups):
-        group = metadata.row_group(i)
-        chunks = [group.column(j) for j in range(group.num_columns)]
-        if min([group.total_byte_size, group.num_rows, *(chunk.num_values for chunk in chunks)]) < 0:
-            raise DataError(f"{where!r} declares sizes below 0")
-        unpacked += group.total_byte_size
-        decoded += sum(chunk.num_values * width for chunk, width in zip(chunks, widths, strict=True))
-    check_burst(max(unpacked, decoded), n_bytes, name=repr(where))
-
-
-def _width(leaf: "pyarrow.parquet.ColumnSchema") -> int:
-    """Return the bytes of a value, and of the two levels that place it where values are nested."""
-    return max(leaf.length, WIDTHS.get(leaf.physical_type, 8)) + 4 * (leaf.max_repetition_level > 0)
-
-
-def _most_rows(metadata: "pyarrow.parquet.FileMetaData") -> int:
+def _most_rows(footer: Footer) -> int:
     """Return how many rows to decode at a time: a text may repeat all of the one before, at no cost to the file."""
-    longest = max((c.total_uncompressed_size for c in _chunks(metadata) if REPEATING in c.encodings), default=0)
+    longest = max(leaf.longest for leaf in footer.leaves)
     return VALUES_AT_A_TIME if longest == 0 else max(1, REPEATED_BYTES // longest)
 
 
@@ -155,6 +126,14 @@ class _Columns:
         if not pixels:
             raise DataError(f"{where}: no column of images beside {label!r}")
         return cls(label, next((columns[n] for n in IMAGE_NAMES if n in columns), None), pixels)
+
+    def some_at_a_time(self) -> Iterator[Sequence[str]]:
+        """Yield the names of columns that are read together; the labels come with the first."""
+        if self.image is not None:
+            yield self.label, self.image
+        else:
+            for start in range(0, len(self.pixels), COLUMNS_AT_A_TIME):
+                yield [*[self.label][start:], *self.pixels[start : start + COLUMNS_AT_A_TIME]]
 
     def notes(self) -> list[str]:
         if self.image is not None:
@@ -188,29 +167,32 @@ def _stacked(column: "pyarrow.Array", where: str) -> np.ndarray:
 
 
 class _Taken:
-    """What the batches so far were made into."""
+    """What the batches so far were made into; columns that are read together end with `end`."""
 
     def __init__(self, columns: _Columns, n_bytes: int, options: LoadOptions, where: str) -> None:
         self.columns, self.n_bytes, self.where = columns, n_bytes, where
         self.pictures = Stack(options.pixels.shape)
-        self.parts: list[np.ndarray] = []
+        self.blocks: list[np.ndarray] = []  # of columns that were read together
+        self.parts: list[np.ndarray] = []  # of the rows of the block that is read
         self.labels: list[np.ndarray] = []
         self.written: set[str | bytes] = set()  # labels of all batches
         self.n_rows = self.held = self.decoded = 0
 
-    def add(self, batch: "pyarrow.RecordBatch") -> None:
-        for name in batch.schema.names:
+    def add(self, batch: "pyarrow.RecordBatch", names: Sequence[str]) -> None:
+        """Add some rows of the columns with these names."""
+        for name in names:
             column = batch.column(name)
             nulls = np.asarray(column.is_null()) if column.null_count else np.zeros(1, bool)
             rows = (self.n_rows + np.flatnonzero(nulls)).tolist()
             refuse_rows(rows, what=f"no value in column {name!r}", where=self.where)
-        self.labels.append(self._labels(batch.column(self.columns.label)))
-        self.held += self.labels[-1].nbytes
+        if self.columns.label in names:
+            self.labels.append(self._labels(batch.column(self.columns.label)))
+            self.held += self.labels[-1].nbytes
         if self.columns.image is not None:
             self._add_images(batch.column(self.columns.image))
         else:
-            pixels = [batch.column(name).to_numpy(zero_copy_only=False) for name in self.columns.pixels]
-            self._keep(np.stack(pixels, axis=1))
+            pixels = [name for name in names if name != self.columns.label]
+            self._keep(np.stack([batch.column(name).to_numpy(zero_copy_only=False) for name in pixels], axis=1))
         self.n_rows += batch.num_rows
 
     def _labels(self, column: "pyarrow.Array") -> np.ndarray:
@@ -263,16 +245,26 @@ class _Taken:
         self.held += part.nbytes
         check_burst(self.held, self.n_bytes, name=repr(self.where))
 
-    def result(self, declared: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        if self.n_rows != declared or self.n_rows == 0:
+    def end(self, declared: int) -> None:
+        """Close a block of columns, which have to have as many rows as the file declares."""
+        if self.n_rows != declared or declared == 0:
             raise DataError(f"{self.where!r} declares {declared} rows and has {self.n_rows}")
+        if self.parts:
+            self.blocks.append(_whole(self.parts))
+        self.parts, self.n_rows = [], 0
+
+    def result(self) -> tuple[np.ndarray, np.ndarray, list[str]]:
         notes = self.columns.notes()
         if len(self.pictures):
             images, size_notes = self.pictures.result()
             notes += size_notes
         else:
-            images = np.concatenate(self.parts)
+            images = _whole(self.blocks, axis=1)
         return images, np.concatenate(self.labels), notes
+
+
+def _whole(parts: list[np.ndarray], axis: int = 0) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
 
 def _class_names(schema: "pyarrow.Schema") -> list[str] | None:
