@@ -13,6 +13,7 @@ import numpy as np
 from inklens.linear import deadline
 from inklens.linear.kernels.backend import Backend
 from inklens.linear.kernels.choice import backend_of
+from inklens.linear.methods import orthant
 from inklens.linear.methods.faces import Faces, Factor
 from inklens.linear.methods.grams import Grams
 from inklens.linear.rows.row_arrays import RowArray
@@ -24,6 +25,8 @@ FIRST_SWEEPS = 8  # find the signs
 LATER_SWEEPS = 3  # after a face step, which needs less repair
 MAX_SHRINKS = 8  # of a face step that does not lower the model
 SHRINK_RATIO = 0.4
+GOOD_SHARE = 0.5  # of the decrease that a face promises, from which a step is taken that is cut off at its border
+SLACK = 1e-6  # thresholds, by which the slope of a coordinate at 0 may lead back to its face
 SWEEP_ACCURACY = 0.25  # of the tolerance: coordinates are compared when their block is taken up, not at the end
 INTERCEPT_RIDGE = 1e-6  # of the intercepts' mean curvature: their Hessian may be singular beyond the direction of ones
 
@@ -317,23 +320,55 @@ def _face_step(
     n_threads: int,
     faces: Faces,
 ) -> bool:
-    """Take the Newton step that keeps the signs of v, shortened until the model falls; tell whether there was one."""
+    """Take a step that keeps the signs of v; tell whether there was one.
+
+    It is Newton's, cut off where signs would change, or where that loses much the one to the least value among them.
+    """
     active = np.flatnonzero(v)
-    signs = np.sign(v[active])
-    slope = g[active] + l1[active] * signs + l2[active] * v[active]
-    direction = faces.solve(hessian, active, l2[active], -slope, n_threads)
-    if direction is None:
-        return False
-    for shrink in range(MAX_SHRINKS):
-        target = v[active] + SHRINK_RATIO**shrink * direction
+    own, may_turn = v[active], crosses[active]
+    slope = g[active] + l1[active] * np.sign(own) + l2[active] * own
+
+    def takes(end: np.ndarray, least_decrease: float) -> bool:
         step = np.zeros_like(v)
-        step[active] = np.where((np.sign(target) == signs) | crosses[active], target, 0.0) - v[active]
+        step[active] = end - own
         moved, change = step[active], backend.symmetric_product(hessian, step, n_threads)
-        if moved @ (slope + 0.5 * (change[active] + l2[active] * moved)) < 0.0:
-            v += step
-            g += change
-            return True
-    return False
+        if not -moved @ (slope + 0.5 * (change[active] + l2[active] * moved)) > least_decrease:
+            return False
+        np.add(v, step, out=v)
+        np.add(g, change, out=g)
+        return True
+
+    newton = faces.solve(hessian, active, l2[active], -slope, n_threads)
+    if newton is not None and takes(orthant.within(own, own + newton, may_turn), -0.5 * GOOD_SHARE * (slope @ newton)):
+        return True
+    curvature = _OnFace(hessian, active, l2[active], n_threads)
+    return takes(orthant.least(curvature, slope, own, SLACK * l1[active], may_turn), 0.0)
+
+
+class _OnFace(NamedTuple):
+    """The curvature of the quadratic on a face."""
+
+    hessian: np.ndarray
+    active: np.ndarray
+    l2: np.ndarray  # (m,)
+    n_threads: int
+
+    @property
+    def diagonal(self) -> np.ndarray:
+        """Its diagonal."""
+        return np.asarray(self.hessian.diagonal()[self.active] + self.l2)
+
+    def times(self, step: np.ndarray) -> np.ndarray:
+        """Return the product with a step, (m,)."""
+        whole = np.zeros(len(self.hessian))
+        whole[self.active] = step
+        product = backend_of(self.hessian).symmetric_product(self.hessian, whole, self.n_threads)
+        return np.asarray(product[self.active] + self.l2 * step)
+
+    def solve(self, free: np.ndarray, ridge: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+        """Return the solution over some places of the face, with a ridge."""
+        factor = Factor.of(self.hessian, self.active[free], self.l2[free] + ridge, self.n_threads)
+        return None if factor is None else factor.solve(target)
 
 
 # ---- its descent: one group per feature ------------------------------------------------------------------------------
