@@ -5,15 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import sparse
 
 from inklens.linear import memory
 from inklens.linear.driver import choose, solve
 from inklens.linear.kernels.choice import REFERENCE, numpy_backend
 from inklens.linear.methods import direct, face_descent, few, interior, prox_newton, thresholded, whole_steps
+from inklens.linear.methods.direct import RIDGES
 from inklens.linear.methods.face_descent import Quadratic, minimise
 from inklens.linear.methods.newton import log_odds
 from inklens.linear.methods.points import Point
+from inklens.linear.methods.shrinking_face import ShrinkingFace
 from inklens.linear.methods.whole_hessian import Slopes, model_at
 from inklens.linear.methods.whole_steps import Aim, Hessians, corrected_step, newton_step
 from inklens.linear.problem.penalties import ElasticNet, GroupLasso, of_one_row
@@ -98,6 +102,27 @@ def test_columns_that_nearly_agree_are_told_apart():
         f.H, f.gradient.copy(), np.zeros(40), f.l1, f.l2, is_grouped=False, tolerance=1e-6, max_looks=12
     )
     assert sweeps > 1e-3
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(3, 24))
+def test_a_face_that_shrinks_has_the_directions_of_what_is_left(seed, size):
+    rng = np.random.default_rng(seed)
+    factor = rng.normal(size=(size + 3, size))
+    curvature, slope = factor.T @ factor, rng.normal(size=size)
+    face, own, left = ShrinkingFace(curvature, slope, RIDGES), rng.normal(size=size), np.arange(size)
+    while len(left) > 1:
+        step = np.zeros(size)
+        step[left] = rng.normal(size=len(left))
+        tried = face.tried(own, own + step)
+        assert tried.gain == pytest.approx(-step @ slope - 0.5 * step @ curvature @ step)
+        face.take(tried)
+        own, slope = tried.ends, slope + curvature @ step
+        gone = rng.choice(left, rng.integers(1, len(left)), replace=False)
+        face.lose(gone)
+        left = np.setdiff1d(left, gone)
+        expected = np.zeros(size)
+        expected[left] = -np.linalg.solve(curvature[np.ix_(left, left)], slope[left])
+        np.testing.assert_allclose(face.newton(), expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
 
 
 def test_of_many_columns_that_nearly_agree_one_of_two_is_left():

@@ -12,14 +12,14 @@ from inklens.linear.problem.problem import Problem
 from inklens.linear.rows.rows import Rows
 
 
-def solved_by(monkeypatch, problem, points, tol):
-    """Solve by a method that yields these points, each time claiming that they are optimal, and then gives up."""
+def solved_by(monkeypatch, problem, points, tol, believed=0.0):
+    """Solve by a method that yields these points, each time believing in a gap, and then gives up."""
 
     def method(problem, coef, intercept, tol):
         for number, (coef, intercept) in enumerate(points):
             at = problem.evaluate(coef, intercept, dtype=np.float64)
             objective = at.loss + problem.penalty.value(coef)
-            yield Iterate(coef, intercept, objective, gap=0.0, stationary=number == len(points) - 1)
+            yield Iterate(coef, intercept, objective, gap=believed, stationary=number == len(points) - 1)
 
     monkeypatch.setattr(driver, "METHODS", (GeneratorMethod(method, lambda problem: True),))
     return driver.solve(problem, tol=tol)
@@ -67,6 +67,24 @@ def test_a_step_for_a_proof_may_take_no_longer_than_the_way_to_it(monkeypatch):
     assert before
     assert max(*before, in_the_last_proof) <= max(driver.MIN_MOVING_SECONDS, found.seconds)
     assert np.isinf(at_the_end)  # the method itself gets no further
+
+
+def test_a_step_for_a_proof_waits_where_it_costs_more_than_rounds_do(monkeypatch):
+    """With four thousand coefficients in use it took three times as long as the fit, which needed none in the end."""
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(80, 4)), np.arange(80) % 3
+    problem = Problem(Rows.of(X), codes, np.ones(80), 3, ElasticNet(1.0, 0.0))
+    points = [(np.zeros((3, 4)), np.full(3, 1e-9 * k)) for k in range(12)]
+    asked = []
+    monkeypatch.setattr(driver.refining, "refined", lambda *arguments: asked.append(1))
+    numbers = []
+    for seconds in (0.0, 1e3):
+        monkeypatch.setattr(driver.refining, "seconds", lambda problem, coef, s=seconds: s)
+        solved_by(monkeypatch, problem, points, tol=1e-12, believed=np.inf)
+        numbers.append(len(asked))
+        asked.clear()
+    cheap, dear = numbers
+    assert cheap > dear >= 1  # the method ends, and then nothing else is left
 
 
 def test_without_a_penalty_a_bound_is_about_its_own_point(monkeypatch):

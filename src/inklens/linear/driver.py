@@ -18,7 +18,7 @@ from inklens.linear.callbacks import asks_to_stop
 from inklens.linear.conditioning import Conditioning, remark_on, unheard
 from inklens.linear.coordinates import Coordinates, Filled
 from inklens.linear.difficulties import difficulty
-from inklens.linear.methods import columns_in_use, few, newton, refining
+from inklens.linear.methods import columns_in_use, costs, few, newton, refining
 from inklens.linear.methods.iterate import Iterate
 from inklens.linear.methods.method import Demand, Method
 from inklens.linear.movable import Movable
@@ -36,6 +36,7 @@ REFINED_SHARE = 0.15  # of a time budget, kept for a step that only serves the l
 LONGEST_REFINED = 1.0  # times the seconds before it, for such a step where no time budget is given; it costs a round
 LONGEST_MOVING = 0.5  # times them, where the method can go on without it: with thousands of coefficients a minute
 MIN_REFINED_SECONDS, MIN_MOVING_SECONDS = 1.0, 3.0
+REFINED_ROUNDS = 2.0  # times what all rounds so far have cost without their models, by estimate, that it may cost
 REFINEMENTS = 3  # such steps in a row, each from the end of the one before, where the method stands still
 UNHELD_ROUNDS = 2  # times as many where rows are not held: a step with every row costs a multiple of a round there
 STILL_ROUNDS = 3  # in which neither objective (by the accuracy) nor believed gap fall: only a proof is missing
@@ -352,7 +353,7 @@ class _Run:
         if point.separation is not None:
             best.separation, best.exists, best.status = point.separation, False, Status.SEPARATED
             return True
-        is_still = self.n_still >= self.next_refined
+        is_still = self.n_still >= self.next_refined and self.can_afford_refining()
         is_believed = np.isfinite(point.gap) and point.gap <= self.tol * max(point.objective, 0.0)
         if is_believed or point.stationary or is_still:
             before = best.gap
@@ -370,6 +371,11 @@ class _Run:
             elif is_stuck and self.n_stuck == UNPROVEN_ROUNDS and self.has_empty_cell():
                 return True
         return best.status == Status.CERTIFIED
+
+    def can_afford_refining(self) -> bool:
+        """Tell whether an exact step costs little beside the steps so far; else these go on, and may need none."""
+        spent = self.best.n_iter * (costs.ROUND_CALL + costs.round_seconds(self.problem))
+        return refining.seconds(self.problem, self.best.coef) <= REFINED_ROUNDS * spent
 
     def say_why(self) -> None:
         """Look once for what makes the problem hard."""

@@ -3,8 +3,8 @@
     minimise over v:  G'(v - w) + (v - w)' H (v - w) / 2 + sum_j l1_j |v_j| + l2_j |v_j|^2 / 2
 
 A face is what is not zero, with its signs: there the function is smooth. Coordinate descent (`thresholds.c`) and steps
-on the face take turns: where columns nearly agree, sweeps hardly move them against each other, and of many coefficients
-some reach zero together (`orthant.py`). Of three classes or more H has no
+on the face take turns. Steps go from zero to zero until one ends on its face: where columns nearly agree, sweeps hardly
+move them against each other, and of many coefficients some reach zero together. Of three classes or more H has no
 curvature, and G no slope, where all classes of a feature move alike: the loss does not feel it.
 
 Shapes: coordinates (class, feature), classes outside, n = n_classes * q; l1, l2 (q,). `is_grouped`: |v_j| is the norm
@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inklens.linear import deadline
 from inklens.linear.kernels.choice import numpy_backend
-from inklens.linear.methods import orthant
 from inklens.linear.methods.direct import RIDGES, solve_positive
+from inklens.linear.methods.shrinking_face import ShrinkingFace, Tried
 from inklens.linear.methods.subproblem import least_penalised_shift
 
 MAX_FACES = 30
@@ -26,8 +27,9 @@ SLOW_RATIO = 0.5  # of the violation, that sweeps and a step leave where they ar
 MAX_SLOW = 3  # in a row, before it is left as it is
 FACE_RIDGES = RIDGES[1:]  # on a diagonal of ones: what has no curvature at all shall not lead too far
 DAMPINGS = (1e-6, 1e-3, 0.3)  # the same, of steps that the function does not follow so far
+FEWER = 4  # times fewer coefficients that come to zero at once, of the next end that is tried
 GOOD_SHARE = 0.5  # of the gain that a face promises, from which a step is taken as it is
-SLACK = 1e-10  # thresholds, by which the slope of a coefficient at 0 may lead back to its face
+ROUNDING = 1e-12  # of a coefficient, that a step to zero may leave
 
 
 class Quadratic(NamedTuple):
@@ -90,7 +92,7 @@ def minimise(f: Quadratic, w: np.ndarray, tolerance: float) -> tuple[np.ndarray,
         if is_whole:  # all classes of a feature may move alike at no cost to the loss
             V = v.reshape(-1, q)
             V -= least_penalised_shift(V, f.l1, f.l2)
-        step = _step_of_groups if f.is_grouped else _step_of_signs
+        step = _step_of_groups if f.is_grouped else _from_zero_to_zero
         if not step(f, g, v):
             break
     return v, g, left
@@ -115,32 +117,50 @@ def _taken(g: np.ndarray, v: np.ndarray, face: Face, trial: Trial) -> bool:
     return True
 
 
-def _step_of_signs(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
-    """Move v and g to the least value among the signs of v; tell whether they moved."""
+def _from_zero_to_zero(f: Quadratic, g: np.ndarray, v: np.ndarray) -> bool:
+    """Move v and g on the face, coefficients coming to zero one after the other or many at once, until a step stays.
+
+    Of columns that nearly agree one keeps a coefficient, and of the levels of a category some reach zero together.
+    """
     face = _face_at(f, g, v)
-    end = orthant.least(_OnFace(face.curvature), face.slope, face.own, SLACK * f.l1[face.feature])
-    return _taken(g, v, face, _tried(f, g, face, end - face.own))
+    own, shrinking = face.own.copy(), ShrinkingFace(face.curvature, face.slope, FACE_RIDGES)
+    for _ in range(len(own)):
+        deadline.check()
+        newton = shrinking.newton()
+        best = shrinking.tried(own, _cut(own, newton))
+        stays = best.gain >= -0.5 * GOOD_SHARE * float(shrinking.slope @ newton)
+        if not stays:
+            best = _turned(shrinking, own, newton, best)
+        if not best.gain > 0.0:
+            break
+        shrinking.take(best)
+        lost = np.flatnonzero((own != 0.0) & (best.ends == 0.0))
+        own = best.ends
+        if stays or not len(lost):
+            break
+        shrinking.lose(lost)
+    return _taken(g, v, face, _tried(f, g, face, own - face.own))
 
 
-class _OnFace(NamedTuple):
-    """The curvature on a face, (m, m)."""
+def _turned(shrinking: ShrinkingFace, own: np.ndarray, newton: np.ndarray, whole: Tried) -> Tried:
+    """Return the best of a step's ends: the whole, and where less and less of what is to change its sign is at zero."""
+    turns = newton * own < 0.0
+    times = np.sort(-own[turns] / newton[turns])
+    best, n_turned = whole, np.searchsorted(times, 1.0)
+    while n_turned:
+        n_turned //= FEWER
+        tried = shrinking.tried(own, _cut(own, newton * min(1.0, float(times[n_turned]))))
+        if best.gain > max(0.0, tried.gain):
+            break
+        best = max(best, tried, key=lambda end: end.gain)
+    return best
 
-    curvature: np.ndarray
 
-    @property
-    def diagonal(self) -> np.ndarray:
-        """Its diagonal."""
-        return self.curvature.diagonal()
-
-    def times(self, step: np.ndarray) -> np.ndarray:
-        """Return the product with a step."""
-        return np.asarray(self.curvature @ step)
-
-    def solve(self, free: np.ndarray, ridge: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Return the solution over some places, with a ridge."""
-        curvature = self.curvature[free[:, None], free]
-        curvature.ravel()[:: len(free) + 1] += ridge
-        return solve_positive(curvature, target)
+def _cut(own: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return the end of a step, 0 where a coefficient would change its sign."""
+    target = own + direction
+    target[target * own <= ROUNDING * own**2] = 0.0
+    return np.asarray(target)
 
 
 def _face_at(f: Quadratic, g: np.ndarray, v: np.ndarray) -> Face:
@@ -165,7 +185,7 @@ def _tried(f: Quadratic, g: np.ndarray, face: Face, direction: np.ndarray) -> Tr
     kept = target * own
     if f.is_grouped:
         kept = np.bincount(face.feature, kept, minlength=len(f.l1))[face.feature]
-    target[kept <= orthant.ROUNDING * own**2] = 0.0
+    target[kept <= ROUNDING * own**2] = 0.0
     step = np.zeros_like(g)
     step[face.active] = target - own
     change = f.H @ step

@@ -3,10 +3,11 @@
     minimise over x:  slope' (x - own) + (x - own)' C (x - own) / 2,   x_j own_j >= 0
 
 A solution over the coordinates that are free tells who is on the wrong side: free ones whose sign turns, and zeros
-whose slope leads back into the orthant. All of these change sides at once while they become fewer, and some times more;
-then only the last one does, which comes to an end (Judice, Pires 1994, Comput. Oper. Res. 21; Kim, Park 2011, SIAM J.
-Sci. Comput. 33, section 3). Where columns nearly agree, of hundreds that turn, two to eight solutions find all that
-stay: cut off at zero, a whole step moves one of such columns without the other, and is no step at all.
+whose slope leads back into the orthant. All of these change sides at once (Judice, Pires 1994, Comput. Oper. Res. 21;
+Kim, Park 2011, SIAM J. Sci. Comput. 33, section 3). Where columns nearly agree, of hundreds that turn, two to eight
+solutions find all that stay: cut off at zero, a whole step moves one of such columns without the other, and is no step.
+
+Some may go to and fro. A ridge, which keeps the end close to `own` (a proximal point), grows until they do not.
 
 Shapes: (m,).
 """
@@ -17,9 +18,9 @@ import numpy as np
 
 from inklens.linear import deadline
 
-PATIENCE = 3  # exchanges of all after which no fewer were on the wrong side
+PATIENCE = 3  # exchanges after which no fewer were on the wrong side
 MAX_EXCHANGES = 15  # under one ridge
-RIDGES = (1e-6, 1e-4, 1e-2, 1.0)  # on the diagonal, in units of its own: with less, coordinates may go to and fro
+RIDGES = (1e-6, 1e-4, 1e-2, 1.0)  # on the diagonal, in units of its own
 ROUNDING = 1e-12  # of a coordinate, that a step to zero may leave
 
 
@@ -46,11 +47,10 @@ def least(
     own: np.ndarray,
     slack: np.ndarray | float = 0.0,
     may_turn: np.ndarray | bool = False,
-) -> np.ndarray:
-    """Return the minimiser, as seen from `own` under the smallest ridge with which it is found; `own` if with none.
+) -> np.ndarray | None:
+    """Return the minimiser under the smallest ridge with which it is found; None if with none.
 
-    Zeros whose slope leads back by no more than `slack` stay; some coordinates may turn their signs. The ridge (a
-    proximal point) keeps the end close where there is no curvature; from there the next is seen.
+    Zeros whose slope leads back by no more than `slack` stay; some coordinates may turn their signs.
 
     >>> class Plane:
     ...     diagonal = np.array([2.0, 2.0])
@@ -65,7 +65,7 @@ def least(
         end = _exchanged(curvature, ridge * curvature.diagonal, slope, own, slack, may_turn)
         if end is not None:
             return within(own, end, may_turn)
-    return own
+    return None
 
 
 def _exchanged(
@@ -76,7 +76,7 @@ def _exchanged(
     slack: np.ndarray | float,
     may_turn: np.ndarray | bool,
 ) -> np.ndarray | None:
-    """Return the minimiser under a ridge; None where coordinates still change sides after MAX_EXCHANGES."""
+    """Return the minimiser under a ridge; None where coordinates go to and fro."""
     is_free, n_least, patience = np.ones(len(own), dtype=bool), len(own) + 1, PATIENCE
     for _ in range(MAX_EXCHANGES):
         deadline.check()
@@ -92,13 +92,11 @@ def _exchanged(
         n_wrong = int(np.count_nonzero(wrong))
         if n_wrong == 0:
             return own + step
-        if n_wrong < n_least:
-            n_least, patience = n_wrong, PATIENCE
-        elif patience:
-            patience -= 1
-        else:
-            wrong[: np.flatnonzero(wrong)[-1]] = False
-        is_free ^= wrong
+        patience = PATIENCE if n_wrong < n_least else patience - 1
+        if patience == 0:
+            return None
+        n_least = min(n_least, n_wrong)
+        is_free = is_free ^ wrong
     return None
 
 

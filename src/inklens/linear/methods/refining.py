@@ -8,7 +8,7 @@ point in the domain of g*, with a gap of second order in what is left to go. It 
 import numpy as np
 
 from inklens.linear import memory
-from inklens.linear.methods import accuracy, direct, subproblem
+from inklens.linear.methods import accuracy, costs, direct, subproblem
 from inklens.linear.methods.points import Point, Step
 from inklens.linear.methods.quadratic import Quadratic, Surrogate
 from inklens.linear.methods.subproblem import Pairs
@@ -45,6 +45,13 @@ def refined(problem: Problem, coef: np.ndarray, intercept: np.ndarray, tol: floa
     if found is None or not all(np.isfinite(part).all() for part in found):
         return None
     return DualPoint(coef, intercept, *found)
+
+
+def seconds(problem: Problem, coef: np.ndarray) -> float:
+    """Return about how long such a step takes, by the sums of its first model."""
+    if problem.penalty.is_smooth or not problem.rows.holds(problem.n_classes):
+        return 0.0  # these are few products, or the driver waits for other reasons
+    return costs.edge_seconds(problem, int(np.count_nonzero(coef)))
 
 
 def end_of(dual: DualPoint) -> tuple[np.ndarray, np.ndarray]:

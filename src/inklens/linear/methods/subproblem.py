@@ -25,7 +25,8 @@ FIRST_SWEEPS = 8  # find the signs
 LATER_SWEEPS = 3  # after a face step, which needs less repair
 MAX_SHRINKS = 8  # of a face step that does not lower the model
 SHRINK_RATIO = 0.4
-GOOD_SHARE = 0.5  # of the decrease that a face promises, from which a step is taken that is cut off at its border
+ROUGH = 1.0  # thresholds of KKT violation: where so much may be left, sweeps are enough
+SHORT_SHRINKS = 4  # of one that is cut off at zero, before the least value on the face is looked for
 SLACK = 1e-6  # thresholds, by which the slope of a coordinate at 0 may lead back to its face
 SWEEP_ACCURACY = 0.25  # of the tolerance: coordinates are compared when their block is taken up, not at the end
 INTERCEPT_RIDGE = 1e-6  # of the intercepts' mean curvature: their Hessian may be singular beyond the direction of ones
@@ -223,7 +224,11 @@ def solve_elementwise(
 
     def step() -> bool:
         is_centred = whole_columns is not None and _centre(backend, hessian, g, v, l1, l2, whole_columns, n_threads)
-        return _face_step(backend, hessian, g, v, l1, l2, crosses, n_threads, faces) or is_centred
+        face = _OnFace.of(hessian, g, v, l1, l2, n_threads)
+        may_turn = crosses[face.active]
+        if _face_step(face, g, may_turn, faces):
+            return True
+        return (tolerance < ROUGH and _least_step(face, g, SLACK * l1[face.active], may_turn)) or is_centred
 
     _alternate(descend, step, tolerance)
     return v, g
@@ -309,66 +314,78 @@ def least_penalised_shift(W: np.ndarray, l1: np.ndarray, l2: np.ndarray) -> np.n
     return np.where((np.abs(off) <= l1 * (W == 0.0).sum(axis=0)) | ~np.isfinite(found), 0.0, found)
 
 
-def _face_step(
-    backend: Backend,
-    hessian: np.ndarray,
-    g: np.ndarray,
-    v: np.ndarray,
-    l1: np.ndarray,
-    l2: np.ndarray,
-    crosses: np.ndarray,
-    n_threads: int,
-    faces: Faces,
-) -> bool:
-    """Take a step that keeps the signs of v; tell whether there was one.
-
-    It is Newton's, cut off where signs would change, or where that loses much the one to the least value among them.
-    """
-    active = np.flatnonzero(v)
-    own, may_turn = v[active], crosses[active]
-    slope = g[active] + l1[active] * np.sign(own) + l2[active] * own
-
-    def takes(end: np.ndarray, least_decrease: float) -> bool:
-        step = np.zeros_like(v)
-        step[active] = end - own
-        moved, change = step[active], backend.symmetric_product(hessian, step, n_threads)
-        if not -moved @ (slope + 0.5 * (change[active] + l2[active] * moved)) > least_decrease:
-            return False
-        np.add(v, step, out=v)
-        np.add(g, change, out=g)
-        return True
-
-    newton = faces.solve(hessian, active, l2[active], -slope, n_threads)
-    if newton is not None and takes(orthant.within(own, own + newton, may_turn), -0.5 * GOOD_SHARE * (slope @ newton)):
-        return True
-    curvature = _OnFace(hessian, active, l2[active], n_threads)
-    return takes(orthant.least(curvature, slope, own, SLACK * l1[active], may_turn), 0.0)
-
-
 class _OnFace(NamedTuple):
-    """The curvature of the quadratic on a face."""
+    """The quadratic on the face of v, (m,) and (m, m)."""
 
+    v: np.ndarray
     hessian: np.ndarray
     active: np.ndarray
-    l2: np.ndarray  # (m,)
+    slope: np.ndarray
+    l2: np.ndarray
     n_threads: int
+
+    @classmethod
+    def of(
+        cls, hessian: np.ndarray, g: np.ndarray, v: np.ndarray, l1: np.ndarray, l2: np.ndarray, n_threads: int
+    ) -> "_OnFace":
+        """Return it for a gradient (n_pairs,)."""
+        active = np.flatnonzero(v)
+        slope = g[active] + l1[active] * np.sign(v[active]) + l2[active] * v[active]
+        return cls(v, hessian, active, slope, l2[active], n_threads)
+
+    @property
+    def own(self) -> np.ndarray:
+        """What v is."""
+        return np.asarray(self.v[self.active])
 
     @property
     def diagonal(self) -> np.ndarray:
-        """Its diagonal."""
+        """That of the curvature."""
         return np.asarray(self.hessian.diagonal()[self.active] + self.l2)
 
+    def whole(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return a step (n_pairs,), and what it changes the gradient by without l2."""
+        every = np.zeros_like(self.v)
+        every[self.active] = step
+        change = backend_of(self.hessian).symmetric_product(self.hessian, every, self.n_threads)
+        return every, np.asarray(change)
+
     def times(self, step: np.ndarray) -> np.ndarray:
-        """Return the product with a step, (m,)."""
-        whole = np.zeros(len(self.hessian))
-        whole[self.active] = step
-        product = backend_of(self.hessian).symmetric_product(self.hessian, whole, self.n_threads)
-        return np.asarray(product[self.active] + self.l2 * step)
+        """Return the product of the curvature with a step."""
+        return np.asarray(self.whole(step)[1][self.active] + self.l2 * step)
 
     def solve(self, free: np.ndarray, ridge: np.ndarray, target: np.ndarray) -> np.ndarray | None:
-        """Return the solution over some places of the face, with a ridge."""
+        """Return the solution over some places, with a ridge."""
         factor = Factor.of(self.hessian, self.active[free], self.l2[free] + ridge, self.n_threads)
         return None if factor is None else factor.solve(target)
+
+    def moves(self, g: np.ndarray, end: np.ndarray) -> bool:
+        """Move v and g to an end on the face if it is lower; tell whether it is."""
+        step = end - self.own
+        every, change = self.whole(step)
+        if not step @ (self.slope + 0.5 * (change[self.active] + self.l2 * step)) < 0.0:
+            return False
+        self.v[:] += every
+        g += change
+        return True
+
+
+def _face_step(face: _OnFace, g: np.ndarray, may_turn: np.ndarray, faces: Faces) -> bool:
+    """Take Newton's step, cut off at zero and shortened until the model falls; tell whether there was one."""
+    newton = faces.solve(face.hessian, face.active, face.l2, -face.slope, face.n_threads)
+    if newton is None:
+        return False
+    ends = (face.own + SHRINK_RATIO**n * newton for n in range(SHORT_SHRINKS))
+    return any(face.moves(g, orthant.within(face.own, end, may_turn)) for end in ends)
+
+
+def _least_step(face: _OnFace, g: np.ndarray, slack: np.ndarray, may_turn: np.ndarray) -> bool:
+    """Take the step to the least value among the signs of v; tell whether there was one.
+
+    Of two columns that nearly agree a step that is cut off at zero moves one without the other, and leads uphill.
+    """
+    least = orthant.least(face, face.slope, face.own, slack, may_turn)
+    return least is not None and face.moves(g, least)
 
 
 # ---- its descent: one group per feature ------------------------------------------------------------------------------
