@@ -210,8 +210,8 @@ def test_rows_of_probabilities_mean_the_same_to_all_kernels(dtype, n_classes):
     np.testing.assert_allclose(ours.moved(proba, along), plain.moved(proba, along), rtol=1e-4, atol=1e-6)
     scales = np.array([1.0, 0.3])
     (sums, largest), expected = (
-        ours.entropies(proba, codes, weights, scales),
-        plain.entropies(proba, codes, weights, scales),
+        ours.entropies(proba, codes, weights, scales, None),
+        plain.entropies(proba, codes, weights, scales, None),
     )
     np.testing.assert_allclose(sums, expected[0], rtol=1e-12)
     assert largest == pytest.approx(expected[1], rel=1e-12)
@@ -225,9 +225,9 @@ def test_what_is_no_number_proves_nothing():
     """A bound of such rows is no number either, whoever sums it."""
     proba, codes, weights = np.array([[0.5, 0.5], [np.nan, 0.5]]), np.array([0, 1], dtype=np.int32), np.ones(2)
     for backend in (numpy_backend(), REFERENCE):
-        assert np.isnan(backend.entropies(proba, codes, weights, np.ones(1))[0]).all()
+        assert np.isnan(backend.entropies(proba, codes, weights, np.ones(1), None)[0]).all()
         assert np.isnan(backend.residual(proba, codes, weights)).any()
-        found, _ = backend.entropies(np.array([[-0.1, 1.1]]), codes[1:], weights[:1], np.ones(1))
+        found, _ = backend.entropies(np.array([[-0.1, 1.1]]), codes[1:], weights[:1], np.ones(1), None)
         assert found == -np.inf
 
 

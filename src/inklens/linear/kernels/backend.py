@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inklens.linear.arrays import Array
+from inklens.linear.kernels.mixing import Mixing
 from inklens.linear.kernels.rounds import NewtonRounds
 from inklens.linear.kernels.storage import Inspection, Storage
 
@@ -144,11 +145,11 @@ class Backend(Protocol):
         intercept: np.ndarray,
         codes: Array,
         weights: Array,
-        scores_out: np.ndarray,
+        scores_out: np.ndarray | None,
         proba_out: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
-        """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; write scores and probabilities, in their type."""
+        """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; write probabilities, and scores if there is room."""
 
     def hessian_pass(
         self,
@@ -179,8 +180,23 @@ class Backend(Protocol):
     ) -> np.ndarray:
         """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
 
+    def class_pass(
+        self,
+        storage: Storage,
+        codes: Array | None,
+        weights: Array,
+        n_classes: int,
+        n_threads: int = 1,
+        *,
+        squared: bool = False,
+    ) -> np.ndarray:
+        """Return sum_i c_i x_i, or x_i^2, over the rows of each class, (n_classes, n_features) float64.
+
+        Without codes all rows are of the first one.
+        """
+
     def n_added(self, storage: Storage) -> int:
-        """Return how many additions of float64 a sum over rows in `transpose_pass` passes through, at most."""
+        """Return how many additions of float64 a sum over rows in these passes goes through, at most."""
 
     def row_squares(self, storage: Storage, unit: np.ndarray, out: np.ndarray) -> None:
         """Write sum_j (unit_j x_ij)^2, (n_samples,), for float32 `unit` (n_features,)."""
@@ -198,11 +214,16 @@ class Backend(Protocol):
     def residual(self, proba: Array, codes: Array, weights: Array) -> Array:
         """Return c_i (y_i - p_i), in the type of `proba`."""
 
-    def entropies(self, proba: Array, codes: Array, weights: Array, scales: np.ndarray) -> tuple[Array, Array]:
-        """Return sum_i c_i H((1 - s) y_i + s p_i) for each scale s, H(p) = -sum_k p_k log p_k.
+    def entropies(
+        self, proba: Array, codes: Array, weights: Array, scales: np.ndarray, mixing: Mixing | None
+    ) -> tuple[Array, Array]:
+        """Return sum_i c_i H((1 - s) y_i + s q_i) for each scale s, H(p) = -sum_k p_k log p_k, of q_i mixed p_i.
 
-        Also returns the largest probability that a row gives to classes other than its own.
+        Also returns the largest probability that a row q_i gives to classes other than its own.
         """
+
+    def mixed(self, proba: Array, mixing: Mixing) -> Array:
+        """Return the rows p_i M, in the type of `proba`."""
 
     def moved(self, proba: Array, along: Array) -> Array:
         """Return p + (diag p - p p') v of each row, clipped to the simplex; a row of which nothing is left stays."""

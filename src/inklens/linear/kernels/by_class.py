@@ -33,6 +33,21 @@ def of_others(values: Array, codes: Array) -> Array:
     return xp.where(is_own_class(values, codes), xp.zeros_like(values), values)
 
 
+def labelled(values: Array, codes: Array | None, n_classes: int) -> Array:
+    """Return numbers (n_rows,) in the columns of their rows' classes, 0 in the others, (n_rows, n_classes).
+
+    Without codes all rows are of the first class.
+
+    >>> labelled(np.array([2.0, 3.0]), np.array([1, 0]), 2)
+    array([[0., 2.],
+           [3., 0.]])
+    """
+    xp = namespace(values)
+    codes = xp.zeros_like(values) if codes is None else codes
+    is_own = like(values, codes, np.int64)[:, None] == like(values, np.arange(n_classes), np.int64)[None, :]
+    return xp.where(is_own, values[:, None], xp.zeros_like(values[:1])[:, None])
+
+
 def class_sums(values: Array) -> Array:
     """Return the sums over rows, (n_classes,), in float64."""
     return namespace(values).sum(cast(values, np.float64), axis=0)

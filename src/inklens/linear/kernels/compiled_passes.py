@@ -7,6 +7,7 @@ from inklens.linear import deadline
 from inklens.linear.kernels import library
 from inklens.linear.kernels.backend import ColumnModel, DualAscentState, LossPass
 from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, padded, together
+from inklens.linear.kernels.by_class import labelled
 from inklens.linear.kernels.storage import Storage
 
 SCORES, LOSS, HESSIAN, BACK, CURVATURE = range(5)  # modes of a pass, as in `kernels.c`
@@ -38,16 +39,17 @@ class CompiledPasses:
         intercept: np.ndarray,
         codes: np.ndarray,
         weights: np.ndarray,
-        scores_out: np.ndarray,
+        scores_out: np.ndarray | None,
         proba_out: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
         dtype = proba_out.dtype
-        arrays = {"scores": padded(scores_out, dtype), "proba": padded(proba_out, dtype)}
+        wanted = {"proba": proba_out} if scores_out is None else {"scores": scores_out, "proba": proba_out}
+        arrays = {name: padded(out, dtype) for name, out in wanted.items()}
         W, b = together(coef, intercept, dtype)
         given = {"coef": W, "intercept": b, "codes": codes, "weights": weights}
         result = self._folded(storage, LOSS, len(coef), dtype, n_threads, given | arrays)
-        for name, out in (("scores", scores_out), ("proba", proba_out)):
+        for name, out in wanted.items():
             if not np.shares_memory(arrays[name], out):
                 out[...] = arrays[name][:, : len(coef)]
         return result
@@ -117,6 +119,22 @@ class CompiledPasses:
             own = storage._replace(values=storage.values[:, part], shape=storage.values[:, part].shape)
             product[:, part] = _run(own, BACK, len(product), dtype, n_threads, given, square=squared).gradient
         return product
+
+    def class_pass(
+        self,
+        storage: Storage,
+        codes: np.ndarray | None,
+        weights: np.ndarray,
+        n_classes: int,
+        n_threads: int = 1,
+        *,
+        squared: bool = False,
+    ) -> np.ndarray:
+        weights = np.require(weights, np.float64, ["C", "A"])
+        if storage.transpose is not None or _is_wide(storage, n_classes, n_threads):
+            return self.transpose_pass(storage, labelled(weights, codes, n_classes), n_threads, squared=squared)
+        given = {"weights": weights} if codes is None else {"codes": codes, "weights": weights}
+        return _run(storage, BACK, n_classes, np.float64, n_threads, given, square=squared).gradient
 
     def n_added(self, storage: Storage) -> int:
         n_samples, n_features = storage.shape

@@ -3,6 +3,7 @@
 import numpy as np
 
 from inklens.linear.kernels import library
+from inklens.linear.kernels.mixing import Mixing
 
 
 class CompiledSimplex:
@@ -21,12 +22,19 @@ class CompiledSimplex:
         return out
 
     def entropies(
-        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray
+        self, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, scales: np.ndarray, mixing: Mixing | None
     ) -> tuple[np.ndarray, float]:
         p, sums, largest = _by_rows(proba), np.empty(len(scales)), np.empty(1)
-        given = p, _stride(p), *_of_rows(codes, weights), len(scales), scales, sums, largest
-        library.call(_name("entropies", p), *proba.shape, *given)
+        of_rows = p, _stride(p), *_of_rows(codes, weights), *_moves(mixing)
+        needs = "the entropies of some rows"
+        library.run(_name("entropies", p), *proba.shape, *of_rows, len(scales), scales, sums, largest, needs=needs)
         return sums, float(largest[0])
+
+    def mixed(self, proba: np.ndarray, mixing: Mixing) -> np.ndarray:
+        p = _by_rows(proba)
+        out = np.empty(proba.shape, p.dtype)
+        library.run(_name("mixed", p), *proba.shape, p, _stride(p), *_moves(mixing), out, needs="some rows")
+        return out
 
     def moved(self, proba: np.ndarray, along: np.ndarray) -> np.ndarray:
         p, v = _by_rows(proba), _by_rows(along.astype(proba.dtype, copy=False))
@@ -37,6 +45,13 @@ class CompiledSimplex:
 
 def _name(function: str, proba: np.ndarray) -> str:
     return f"{function}_{'f32' if proba.dtype == np.float32 else 'f64'}"
+
+
+def _moves(mixing: Mixing | None) -> tuple[int, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return how many moves a mixing has, and its arrays."""
+    if mixing is None:
+        return 0, None, None, None
+    return len(mixing.taken), mixing.kept, mixing.taken, mixing.given
 
 
 def _of_rows(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,15 +26,15 @@ REMEDY = (
     "with a C compiler (Debian: apt install gcc) install inklens again from its sources "
     "(pip install --force-reinstall --no-deps --no-binary inklens inklens; in a clone: make test)"
 )
-ABI_VERSION = 6  # as in `abi.c`; counts changes of the functions' arguments and results
+ABI_VERSION = 7  # as in `abi.c`; counts changes of the functions' arguments and results
 NO_MEMORY, INDEFINITE, OUT_OF_TIME = 1, 2, -9  # results, as in `kernels.h`
 FUNCTIONS = (  # that the package calls: a library that lacks one was built from other sources
     "pass_f32", "pass_f64", "workspace_bytes", "inspect", "extremes", "pack", "to_bytes", "make_panels", "edge_grams",
     "class_grams", "factor_blocks", "solve_blocks", "pair_hessian", "subtract_product", "symmetric_product",
     "gram_descent", "group_descent", "threshold_descent", "factor_size", "factor_face", "solve_factored",
     "solve_lanes", "solve_many", "dual_lanes", "dual_squares", "dual_epoch", "column_descent", "flows_f32",
-    "flows_f64", "residual_f32", "residual_f64", "entropies_f32", "entropies_f64", "moved_f32", "moved_f64",
-    "newton_rounds", "thresholded_rounds",
+    "flows_f64", "residual_f32", "residual_f64", "entropies_f32", "entropies_f64", "mixed_f32", "mixed_f64",
+    "moved_f32", "moved_f64", "newton_rounds", "thresholded_rounds",
 )  # fmt: skip
 
 CFunction = Callable[..., int]

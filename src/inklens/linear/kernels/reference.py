@@ -21,7 +21,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from inklens.linear import arrays, deadline
 from inklens.linear.arrays import Array, cast, chunks, like, namespace, to_numpy
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE, LossPass, PairColumns
-from inklens.linear.kernels.by_class import class_sums, is_own_class, of_others, of_own_class
+from inklens.linear.kernels.by_class import class_sums, is_own_class, labelled, of_others, of_own_class
+from inklens.linear.kernels.mixing import Mixing
 from inklens.linear.kernels.storage import Inspection, Storage, select, single, with_ones
 
 SWEEPS_A_LOOK = 8  # of `threshold_descent`, between two looks at all conditions
@@ -79,13 +80,15 @@ class Reference:
         intercept: np.ndarray,
         codes: Array,
         weights: Array,
-        scores_out: np.ndarray,
+        scores_out: np.ndarray | None,
         proba_out: np.ndarray,
         n_threads: int = 1,
     ) -> LossPass:
         found = []
         for part, z, proba, sums in evaluated(storage.matrix, coef, intercept, codes, weights, proba_out.dtype):
-            scores_out[part], proba_out[part] = to_numpy(z), to_numpy(proba)
+            if scores_out is not None:
+                scores_out[part] = to_numpy(z)
+            proba_out[part] = to_numpy(proba)
             found.append(sums)
         loss, gradient, of_classes = summed(found)
         return LossPass(float(loss), gradient, of_classes)
@@ -131,6 +134,18 @@ class Reference:
 
         return summed(map(product, chunks(rows)))[0]
 
+    def class_pass(
+        self,
+        storage: Storage,
+        codes: Array | None,
+        weights: Array,
+        n_classes: int,
+        n_threads: int = 1,
+        *,
+        squared: bool = False,
+    ) -> np.ndarray:
+        return self.transpose_pass(storage, labelled(weights, codes, n_classes), n_threads, squared=squared)
+
     def n_added(self, storage: Storage) -> int:
         return storage.shape[0]
 
@@ -156,14 +171,23 @@ class Reference:
         c = cast(weights, arrays.dtype_of(proba))[:, None]
         return -_from_own(of_others(proba, codes) * c, codes)
 
-    def entropies(self, proba: Array, codes: Array, weights: Array, scales: np.ndarray) -> tuple[Array, Array]:
-        xp, q = namespace(proba), of_others(cast(proba, np.float64), codes)
+    def entropies(
+        self, proba: Array, codes: Array, weights: Array, scales: np.ndarray, mixing: Mixing | None
+    ) -> tuple[Array, Array]:
+        p = cast(proba, np.float64)
+        xp, q = namespace(p), of_others(p if mixing is None else self.mixed(p, mixing), codes)
         given, found = xp.sum(q, axis=1), []
         for scale in scales.tolist():
             kept = xp.clip(1.0 - scale * given, 0.0, 1.0)
             left = xp.where(kept > 0.0, scale * given, xp.zeros_like(given))
             found.append(weights @ (xp.sum(_entropy(scale * q), axis=1) - kept * xp.log1p(-left)))
         return xp.stack(found) if found else np.empty(0), xp.max(given) if q.shape[0] else 0.0
+
+    def mixed(self, proba: Array, mixing: Mixing) -> Array:
+        kept, taken, given = (
+            like(proba, of, arrays.dtype_of(proba)) for of in (mixing.kept, mixing.taken.T, mixing.given)
+        )
+        return proba * kept + (proba @ taken) @ given
 
     def moved(self, proba: Array, along: Array) -> Array:
         xp = namespace(proba)

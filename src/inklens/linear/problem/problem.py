@@ -112,6 +112,11 @@ class Facts:
         return columns, known
 
     @cached_property
+    def sums_by_class(self) -> np.ndarray:
+        """sum_i c_i x_ij over the rows of each class, (n_classes, n_features)."""
+        return self.rows.sums_by_class(self.codes, self.weights, self.n_classes)
+
+    @cached_property
     def sums(self) -> np.ndarray:
         """sum_i c_i x_ij, (n_features,)."""
         return self.rows.column_sums(self.weights)
@@ -183,10 +188,26 @@ class Problem:
         """sum_i c_i |x_ij|, (n_features,)."""
         return self.facts.magnitudes
 
-    def evaluate(self, coef: np.ndarray, intercept: np.ndarray, *, dtype: npt.DTypeLike = np.float32) -> Evaluation:
+    @property
+    def sums_by_class(self) -> np.ndarray:
+        """sum_i c_i x_ij over the rows of each class, (n_classes, n_features); kept where small beside the rows."""
+        if self.n_classes * self.rows.n_features <= self.rows.n_samples:
+            return self.facts.sums_by_class
+        return self.rows.sums_by_class(self.codes, self.weights, self.n_classes)
+
+    def evaluate(
+        self,
+        coef: np.ndarray,
+        intercept: np.ndarray,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        keeps_scores: bool = True,
+    ) -> Evaluation:
         """Return loss, gradient, scores and probabilities; gradients of what may not move are 0."""
         if self.offset is None:
-            at = self.rows.loss_and_gradient(coef, intercept, self.codes, self.weights, dtype=dtype)
+            at = self.rows.loss_and_gradient(
+                coef, intercept, self.codes, self.weights, dtype=dtype, keeps_scores=keeps_scores
+            )
         else:
             at = self._evaluate_with_offset(coef, intercept, dtype)
         if len(self.facts.held):

@@ -23,6 +23,7 @@ from scipy import sparse
 from inklens.linear import arrays
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.by_class import is_own_class, of_others, of_own_class
+from inklens.linear.kernels.mixing import MOST_MOVES, Mixing
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
@@ -44,6 +45,7 @@ from inklens.linear.softmax import log_softmax
 SURE_OF_SCORES = 0.01  # up to which error of scores e^2d - 1 is below 2.2 d, that of a residual below its tenth
 COSTLY_RATIO = 0.1  # of g* to the bound, from which smaller scales of a dual point are tried
 SCALE_STEP = 2.0  # from one scale to the next: the bound is concave in it, and flat near the best
+MOVED_TERMS = 8.0  # sums of all rows' weights, at most, whose rounding what is moved between classes adds
 LEAST_BLOCK = 256  # rows of X' R that are summed at a time
 
 
@@ -85,13 +87,15 @@ def certify(
     """
     near, best, bound = problem.near(coef), DualPoint(coef, intercept), -np.inf
     if dual is not None and dual.direction is not None:  # first, while nothing else is held for each row
-        best, bound = dual, _bound(near, dual.proba(problem.rows, problem.offset))
-    at = problem.evaluate(coef, intercept, dtype=np.float64)
+        proba = dual.proba(problem.rows, problem.offset)
+        best, bound = dual, _bound(near, proba, dual_gradient(near, proba))
+        del proba
+    at = problem.evaluate(coef, intercept, dtype=np.float64, keeps_scores=False)
     objective = at.loss + problem.penalty.value(coef)
     slack = loss_rounding(problem, coef, intercept, at)
     bound -= slack
     if objective - bound > tol * objective:
-        plain = _bound(near, at.proba) - slack
+        plain = _bound(near, at.proba, -at.gradient) - slack
         best, bound = (best, bound) if bound >= plain else (DualPoint(coef, intercept), plain)
     return Certificate(objective, max(0.0, bound), best, proximal_gradient_norm(problem, coef, at), at.gradient)
 
@@ -102,11 +106,19 @@ def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -
     return float(max(np.abs(moved).max(initial=0.0), np.abs(at.intercept_gradient).max(initial=0.0)))
 
 
-def _bound(problem: Problem, proba: RowArray) -> float:
-    proba, leak = balanced(proba, problem.codes, problem.weights) if problem.fit_intercept else (proba, 0.0)
-    G = dual_gradient(problem, proba) * problem.free  # what may not move is held at 0, whatever pulls at it
+def _bound(problem: Problem, proba: RowArray, G: np.ndarray) -> float:
+    """Return the bound of probabilities, whose class sums are repaired, and of their G.
+
+    Of P M it is (Y - P M)' diag(c) X = Y' diag(c) X - M' P' diag(c) X: of the rows it takes their sums by class.
+    """
+    mix, leak = None, 0.0
+    if problem.fit_intercept:
+        mix, leak = balance_of(proba, problem.codes, problem.weights)
+        if mix.moved:
+            G = mix.of_sums(G, problem.sums_by_class - G)
+    G = G * problem.free  # what may not move is held at 0, whatever pulls at it
     return dual_bound(
-        problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes * problem.free, leak,
+        problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes * problem.free, leak, mix,
         offset=problem.offset, n_added=problem.rows.n_added,
     )  # fmt: skip
 
@@ -119,26 +131,29 @@ def dual_bound(
     G: np.ndarray,
     magnitudes: np.ndarray,
     leak: float = 0.0,
+    mix: Mixing | None = None,
     *,
     offset: np.ndarray | None = None,
     n_added: int | None = None,
 ) -> float:
     """Return a proven bound from a row-stochastic `proba` and G = (Y - P)' diag(c) X, both with rounding errors.
 
-    `leak` is the share of probability by which the class sums may still be wrong; `offset` (n_samples, n_classes) are
-    fixed parts of the scores; `n_added` is how many additions a term of G has passed through, by default all.
+    `leak` is the share of probability by which the class sums may still be wrong; with `mix` the dual point is P M, and
+    G belongs to that; `offset` (n_samples, n_classes) are fixed parts of the scores; `n_added` is how many additions a
+    term of G has passed through, by default all.
     """
     n_classes = proba.shape[1]
-    known, largest = entropies(proba, codes, weights, [1.0])
-    relative, shift = value_rounding(proba, largest, leak, n_added)
+    known, largest = entropies(proba, codes, weights, [1.0], mix)
+    relative, shift = value_rounding(proba, largest, leak, n_added, 0.0 if mix is None else mix.moved)
     total = float(weights.sum())
     widest = penalty.farthest(G, shift * magnitudes)
-    gain, size = offset_gain(proba, codes, weights, offset)
+    point = proba if offset is None or mix is None else mixed(proba, mix)
+    gain, size = offset_gain(point, codes, weights, offset)
     farthest = 0.0 if offset is None else float(np.abs(offset).max())
     gain -= relative * size + 2.0 * shift * total * farthest
 
     def values(scales: Sequence[float]) -> list[float]:
-        sure = known if list(scales) == [1.0] else entropies(proba, codes, weights, scales)[0]
+        sure = known if list(scales) == [1.0] else entropies(proba, codes, weights, scales, mix)[0]
         slack = n_classes * (shift * total + relative * sure)
         lost = [penalty.conjugate(scale * widest) for scale in scales]
         return list(map(float, sure + np.asarray(scales) * gain - slack - lost))
@@ -166,43 +181,59 @@ def _best_scale(penalty: Penalty, G: np.ndarray, values: Callable[[Sequence[floa
     return best
 
 
-def value_rounding(proba: RowArray, largest: float, leak: float, n_added: int | None = None) -> tuple[float, float]:
+def value_rounding(
+    proba: RowArray, largest: float, leak: float, n_added: int | None = None, moved: float = 0.0
+) -> tuple[float, float]:
     """Return the error of sums over rows, relative to their terms, and that of G, relative to the terms' weights.
 
-    `largest` is the largest residual of any row. A term of a sum that is made in blocks passes fewer additions than
-    there are rows (Higham 2002, section 4.2).
+    `largest` is the largest residual of any row, `moved` how much of it a mixing has moved, with sums of all rows that
+    are known relatively: two of them, and the residuals from which it came (MOVED_TERMS). A term of a sum that is made
+    in blocks passes fewer additions than there are rows (Higham 2002, section 4.2).
     """
     of_rows = 8 * proba.shape[1] + 20
     relative = gamma(len(proba) + of_rows)
     of_gradient = relative if n_added is None else gamma(n_added + of_rows)
-    return relative + 2.0 * leak, of_gradient * largest + 2.0 * leak
+    return relative + 2.0 * leak, of_gradient * (largest + MOVED_TERMS * moved) + 2.0 * leak
 
 
 def gradient_rounding(problem: Problem, proba: RowArray) -> np.ndarray:
     """Return what rounding may add to a G of dual points like this one, for each column, (n_features,)."""
-    leak = balanced(proba, problem.codes, problem.weights)[1] if problem.fit_intercept else 0.0
+    moved, leak = 0.0, 0.0
+    if problem.fit_intercept:
+        mix, leak = balance_of(proba, problem.codes, problem.weights)
+        moved = mix.moved
     largest = entropies(proba, problem.codes, problem.weights, [])[1]
-    return np.asarray(value_rounding(proba, largest, leak, problem.rows.n_added)[1] * problem.magnitudes)
+    return np.asarray(value_rounding(proba, largest, leak, problem.rows.n_added, moved)[1] * problem.magnitudes)
 
 
 def balanced(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[RowArray, float]:
-    """Move probability between classes until the weighted class sums are those of the labels (`dual.balance`).
+    """Return probabilities whose class sums are those of the labels, and what `balance_of` tells of them."""
+    mix, leak = balance_of(proba, codes, weights)
+    return mixed(proba, mix), leak
+
+
+def balance_of(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> tuple[Mixing, float]:
+    """Return what moves probability between classes until weighted class sums are those of the labels (`dual.balance`).
 
     Also returns a bound on the share of any class that rounding leaves misplaced. One reading tells what rows of each
     class give to each; what any mixture of these gives follows, as its terms have no sign to cancel.
     """
     n_classes = proba.shape[1]
     wanted = np.bincount(codes, weights, minlength=n_classes)
-    flow, mix = flows(proba, codes, weights), np.eye(n_classes)
-    for _ in range(2):
-        step = mixing(wanted, excess_of(flow)[0])
-        flow, mix = flow @ step, mix @ step
+    flow, mix = flows(proba, codes, weights), Mixing.none(n_classes)
+    of_flows = gamma(flows_added(proba) + 8 * n_classes)
     excess, crossing = excess_of(flow)
-    unsure = np.abs(excess) + gamma(flows_added(proba) + 8 * n_classes) * crossing
+    for _ in range(MOST_MOVES):
+        if (np.abs(excess) <= of_flows * crossing).all():
+            break
+        step = mixing(wanted, excess)
+        flow, mix = step.of(flow), mix.then(step)
+        excess, crossing = excess_of(flow)
+    unsure = np.abs(excess) + of_flows * crossing
     sure = (1.0 - gamma(len(proba) + 2)) * wanted
     with np.errstate(divide="ignore", invalid="ignore"):
         leak = float(np.max(np.where(unsure > 0.0, unsure / (sure - unsure), 0.0)))
-    return mixed(proba, mix), leak if 0.0 <= leak < 1.0 and (unsure <= sure).all() else 1.0
+    return mix, leak if 0.0 <= leak < 1.0 and (unsure <= sure).all() else 1.0
 
 
 def loss_rounding(problem: Problem, coef: np.ndarray, intercept: np.ndarray, at: Evaluation) -> float:

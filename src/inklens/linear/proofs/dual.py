@@ -22,6 +22,7 @@ from inklens.linear.arrays import Array
 from inklens.linear.kernels.backend import SUMMED_AT_ONCE
 from inklens.linear.kernels.by_class import of_others, of_own_class
 from inklens.linear.kernels.choice import backend_of
+from inklens.linear.kernels.mixing import Mixing
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem, with_offset
 from inklens.linear.rows.row_arrays import RowArray
@@ -75,26 +76,25 @@ def excess_of(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The first is what each class gets from rows of others less what its own rows give away, the second their sum.
     """
-    crossing = flow - np.diag(np.diag(flow))
+    crossing = flow.copy()
+    np.fill_diagonal(crossing, 0.0)
     gained, given = crossing.sum(axis=0), crossing.sum(axis=1)
     return gained - given, gained + given
 
 
-def mixing(wanted: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    """Return the row-stochastic matrix that moves each class's excess to those short of it, (n_classes, n_classes)."""
+def mixing(wanted: np.ndarray, excess: np.ndarray) -> Mixing:
+    """Return what moves each class's excess to those short of it."""
     present, surplus, shortage = wanted + excess, np.maximum(excess, 0.0), np.maximum(-excess, 0.0)
     short = float(shortage.sum())
     if short == 0.0:
-        return np.eye(len(wanted))
+        return Mixing.none(len(wanted))
     share = np.divide(surplus, present, out=np.zeros_like(surplus), where=present > 0.0)
-    return np.asarray(np.diag(1.0 - share) + np.outer(share, shortage / short))
+    return Mixing.move(share, shortage / short)
 
 
-def mixed(proba: RowArray, mix: np.ndarray) -> RowArray:
-    """Return p M for each row p; a row-stochastic M leaves it in the simplex."""
-    if np.array_equal(mix, np.eye(len(mix))):
-        return proba
-    return RowArray.combine(partial(mixed_of, mix=mix.astype(proba.dtype)), proba)
+def mixed(proba: RowArray, mix: Mixing) -> RowArray:
+    """Return p M for each row p, which stays in the simplex."""
+    return RowArray.combine(partial(mixed_of, mix=mix), proba) if mix.moved else proba
 
 
 def balance(proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> RowArray:
@@ -129,13 +129,14 @@ def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset:
 
 
 def entropies(
-    proba: RowArray, codes: np.ndarray, weights: np.ndarray, scales: Sequence[float]
+    proba: RowArray, codes: np.ndarray, weights: np.ndarray, scales: Sequence[float], mix: Mixing | None = None
 ) -> tuple[np.ndarray, float]:
-    """Return sum_i c_i H((1 - s) y_i + s p_i), H(p) = -sum_k p_k log p_k, in float64, for each scale s.
+    """Return sum_i c_i H((1 - s) y_i + s q_i), H(p) = -sum_k p_k log p_k, in float64, for each scale s.
 
-    Also returns the largest probability that a row gives to classes other than its own, at most 1.
+    q_i is p_i, or with `mix` p_i M. Also returns the largest probability that a row q_i gives to classes other than its
+    own, at most 1.
     """
-    of_rows = partial(entropies_of, scales=np.array(scales, dtype=np.float64))
+    of_rows = partial(entropies_of, scales=np.array(scales, dtype=np.float64), mix=mix)
     totals, largest = cast(
         tuple[np.ndarray, float], RowArray.total(of_rows, proba, codes, weights, by=(np.add, np.maximum))
     )
@@ -201,9 +202,9 @@ def moved_softmax(z: Array, along: Array) -> Array:
     return moved(softmax(z), along)
 
 
-def mixed_of(p: Array, *, mix: np.ndarray) -> Array:
+def mixed_of(p: Array, *, mix: Mixing) -> Array:
     """Return p_i M."""
-    return p @ arrays.like(p, mix, mix.dtype)
+    return backend_of(p).mixed(p, mix)
 
 
 def flows_of(p: Array, codes: Array, weights: Array) -> Array:
@@ -218,6 +219,8 @@ def offset_gain_of(p: Array, codes: Array, weights: Array, offset: Array) -> Arr
     return xp.stack([weights @ xp.sum(terms, axis=1), weights @ xp.sum(xp.abs(terms), axis=1)])
 
 
-def entropies_of(p: Array, codes: Array, weights: Array, *, scales: np.ndarray) -> tuple[Array, Array]:
+def entropies_of(
+    p: Array, codes: Array, weights: Array, *, scales: np.ndarray, mix: Mixing | None
+) -> tuple[Array, Array]:
     """Return `entropies`."""
-    return backend_of(p).entropies(p, codes, weights, scales)
+    return backend_of(p).entropies(p, codes, weights, scales, mix)

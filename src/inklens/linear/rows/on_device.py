@@ -149,6 +149,7 @@ class DeviceRows(Rows):
         weights: np.ndarray,
         *,
         dtype: npt.DTypeLike = np.float32,
+        keeps_scores: bool = True,  # there all are
     ) -> Evaluation:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; scores and probabilities stay; one pass."""
         scores, proba, sums = [], [], []

@@ -337,12 +337,17 @@ class Rows:
         weights: np.ndarray,
         *,
         dtype: npt.DTypeLike = np.float32,
+        keeps_scores: bool = True,
     ) -> Evaluation:
-        """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass."""
+        """Return loss and gradient sum_i c_i (p_i - y_i) x_i' with the scores and probabilities; one pass.
+
+        Scores that are not kept, as too large ones never are, are made again when they are read.
+        """
         n_classes, is_held = len(coef), self.holds(len(coef))
         n_bytes = self.n_samples * lanes(n_classes) * np.dtype(dtype).itemsize
-        keeps_scores = is_held and (len(self.blocks) == 1 or n_bytes <= KEPT_SCORES)
-        scores, proba = (self._room(n_classes, dtype, is_whole=is_whole) for is_whole in (keeps_scores, is_held))
+        keeps_scores = keeps_scores and is_held and (len(self.blocks) == 1 or n_bytes <= KEPT_SCORES)
+        scores = self._room(n_classes, dtype, is_whole=True) if keeps_scores else None
+        proba = self._room(n_classes, dtype, is_whole=is_held)
         gradient = NOTHING
         loss, sums = 0.0, np.zeros(n_classes)
         for (block, part), own, c in zip(self.parts(), self.of_rows(codes), self.of_rows(weights), strict=True):
@@ -354,7 +359,7 @@ class Rows:
                 intercept,
                 own,
                 c,
-                scores[part if keeps_scores else own_rows],
+                None if scores is None else scores[part],
                 proba[part if is_held else own_rows],
                 self.threads(n_classes),
             )
@@ -362,10 +367,10 @@ class Rows:
             gradient = gradient + found.gradient
         self.n_passes += 1.0
         self._require_finite(loss, gradient)
-        if keeps_scores:
-            z = RowArray.of(scores, self.slices, self._spare)
-        else:
+        if scores is None:
             z = self.row_scores(coef, intercept, dtype=dtype, is_held=False)
+        else:
+            z = RowArray.of(scores, self.slices, self._spare)
         if is_held:
             p = RowArray.of(proba, self.slices, self._spare)
         else:
@@ -445,6 +450,19 @@ class Rows:
         unit = np.append(np.full(self.n_features, self.scale), 1.0)
         return grams if self.scale == 1.0 else grams * unit * unit[:, None]
 
+    def sums_by_class(self, codes: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
+        """Return sum_i c_i x_i over the rows of each class, (n_classes, n_features), in float64; half a pass."""
+        return self._summed(codes, weights, n_classes, squared=False)
+
+    def _summed(self, codes: np.ndarray | None, weights: np.ndarray, n_classes: int, *, squared: bool) -> np.ndarray:
+        labels = [None] * len(self.blocks) if codes is None else self.of_rows(codes)
+        sums, threads = NOTHING, self.threads(n_classes)
+        for (block, _), own, c in zip(self.parts(), labels, self.of_rows(weights), strict=True):
+            storage = block.storage(np.float64)
+            sums = sums + storage.backend.class_pass(storage, own, c, n_classes, threads, squared=squared)
+        self.n_passes += 0.5
+        return sums * (self.scale**2 if squared else self.scale)
+
     @property
     def n_added(self) -> int:
         """How many additions a sum over rows in `transpose_product` passes through in float64, at most."""
@@ -456,11 +474,11 @@ class Rows:
 
     def column_sums(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij, (n_features,), in float64."""
-        return self.transpose_product(weights.astype(np.float64)[:, None]).ravel()
+        return self._summed(None, weights.astype(np.float64, copy=False), 1, squared=False).ravel()
 
     def column_squares(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_i w_i x_ij^2, (n_features,), in float64."""
-        return self.transpose_product(weights.astype(np.float64)[:, None], squared=True).ravel()
+        return self._summed(None, weights.astype(np.float64, copy=False), 1, squared=True).ravel()
 
     @np.errstate(under="ignore")
     def column_deviations(self, weights: np.ndarray) -> np.ndarray:

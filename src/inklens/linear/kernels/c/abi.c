@@ -1,7 +1,7 @@
 /* What the Python side must agree on with this library: library.py compares these numbers when it loads it. */
 #include "kernels.h"
 
-enum { ABI_VERSION = 6 }; /* count up with every change of a function's arguments or results */
+enum { ABI_VERSION = 7 }; /* count up with every change of a function's arguments or results */
 
 #ifdef BASELINE
 

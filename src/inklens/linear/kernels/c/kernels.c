@@ -313,7 +313,11 @@ static void T(share)(void *argument, int thread) {
     REAL *ps = pass->proba ? (REAL *)pass->proba + row * L : NULL;
     T(read)(&reader, row, count);
     if (count < height) memset(r, 0, (size_t)height * L * sizeof(REAL));
-    if (mode == BACK) memcpy(r, zs, (size_t)count * L * sizeof(REAL));
+    if (mode == BACK && zs) memcpy(r, zs, (size_t)count * L * sizeof(REAL));
+    else if (mode == BACK) { /* the rows of each class by their weights, or all of them */
+      memset(r, 0, (size_t)count * L * sizeof(REAL));
+      for (int i = 0; i < count; i++) r[i * L + (pass->codes ? pass->codes[row + i] : 0)] = (REAL)pass->weights[row + i];
+    }
     else {
       T(score)(&reader, row, count, pass->coef, pass->intercept, z);
       if (zs) memcpy(zs, z, (size_t)count * L * sizeof(REAL));

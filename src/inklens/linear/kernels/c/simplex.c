@@ -10,6 +10,7 @@
 #include "kernels.h"
 
 enum { SUMMED_AT_ONCE = 128 }; /* rows of a block whose sums are added to those of the others: as `backend.py` says */
+enum { MOVES = 2 }; /* of a mixing, at most: as `mixing.py` says */
 enum { NUMBERS = 512, WIDTH = VECTOR_BYTES / 8, TERMS = 11, MANY = 12 }; /* whose logarithms are taken together; of a series; of a sum */
 
 typedef double numbers_t __attribute__((vector_size(VECTOR_BYTES)));
@@ -98,6 +99,38 @@ int64_t EXPORT(T(flows))(int64_t n, int64_t K, const REAL *proba, int64_t stride
   return DONE;
 }
 
+/* moves[m] = sum_k p_k taken[m, k] */
+static inline void T(taken)(const REAL *p, int64_t K, int64_t n_moves, const double *taken, double *moves) {
+  for (int64_t m = 0; m < n_moves; m++) {
+    moves[m] = 0.0;
+    for (int64_t k = 0; k < K; k++) moves[m] += (double)p[k] * taken[m * K + k];
+  }
+}
+
+/* q_k = kept_k p_k + sum_m moves[m] given[m, k] of some classes, of which there are K */
+static inline void T(given)(const REAL *p, int64_t count, int64_t K, int64_t n_moves, const double *kept,
+                            const double *given, const double *moves, double *q) {
+  for (int64_t k = 0; k < count; k++) q[k] = kept[k] * (double)p[k];
+  for (int64_t m = 0; m < n_moves; m++)
+    for (int64_t k = 0; k < count; k++) q[k] += moves[m] * given[m * K + k];
+}
+
+/* out (n, K) = p M: see `mixing.py`. */
+int64_t EXPORT(T(mixed))(int64_t n, int64_t K, const REAL *proba, int64_t stride, int64_t n_moves, const double *kept,
+                         const double *taken, const double *given, REAL *out) {
+  double moves[MOVES], q[NUMBERS];
+  if (n_moves > MOVES) return INDEFINITE;
+  for (int64_t i = 0; i < n; i++, proba += stride, out += K) {
+    T(taken)(proba, K, n_moves, taken, moves);
+    for (int64_t first = 0; first < K; first += NUMBERS) {
+      const int64_t wide = K - first < NUMBERS ? K - first : NUMBERS;
+      T(given)(proba + first, wide, K, n_moves, kept + first, given + first, moves, q);
+      for (int64_t k = 0; k < wide; k++) out[first + k] = (REAL)q[k];
+    }
+  }
+  return DONE;
+}
+
 /* out (n, K) = c (y - p). */
 int64_t EXPORT(T(residual))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const int32_t *codes,
                             const double *weights, REAL *out) {
@@ -114,31 +147,35 @@ int64_t EXPORT(T(residual))(int64_t n, int64_t K, const REAL *proba, int64_t str
   return DONE;
 }
 
-/* sums[s] = sum_i c_i H((1 - scale_s) y_i + scale_s p_i), H(p) = -sum_k p_k log p_k; *largest, of what a row gives to
- * other classes. */
+/* sums[s] = sum_i c_i H((1 - scale_s) y_i + scale_s q_i), H(p) = -sum_k p_k log p_k; *largest, of what a row gives to
+ * other classes. q = p M, or without moves p. */
 int64_t EXPORT(T(entropies))(int64_t n, int64_t K, const REAL *proba, int64_t stride, const int32_t *codes,
-                             const double *weights, int64_t n_scales, const double *scales, double *sums,
-                             double *largest) {
+                             const double *weights, int64_t n_moves, const double *kept, const double *taken,
+                             const double *shared, int64_t n_scales, const double *scales, double *sums, double *largest) {
   double terms[NUMBERS] __attribute__((aligned(VECTOR_BYTES))), rest[NUMBERS] __attribute__((aligned(VECTOR_BYTES)));
-  double given[NUMBERS], entropy[NUMBERS];
+  double given[NUMBERS], entropy[NUMBERS], moves[NUMBERS][MOVES];
   const int64_t at_once = K < NUMBERS ? NUMBERS / (K > 1 ? K : 1) : 1;
   int is_outside = 0; /* of the simplex: a number below 0 */
+  if (n_moves > MOVES) return INDEFINITE;
   *largest = 0.0;
   for (int64_t s = 0; s < n_scales; s++) sums[s] = 0.0;
   for (int64_t row = 0; row < n; row += at_once) {
     const int64_t count = n - row < at_once ? n - row : at_once;
     for (int64_t i = 0; i < count; i++) given[i] = entropy[i] = 0.0;
+    for (int64_t i = 0; i < count; i++) T(taken)(proba + (row + i) * stride, K, n_moves, taken, moves[i]);
     for (int64_t first = 0; first < K; first += NUMBERS) {
       const int64_t wide = K - first < NUMBERS ? K - first : NUMBERS, size = count * wide;
       for (int64_t i = 0; i < count; i++) {
         const REAL *p = proba + (row + i) * stride + first;
         const int64_t own = codes[row + i] - first;
         double *q = terms + i * wide;
-        for (int64_t k = 0; k < wide; k++) q[k] = (double)p[k];
+        if (n_moves) T(given)(p, wide, K, n_moves, kept + first, shared + first, moves[i], q);
+        else for (int64_t k = 0; k < wide; k++) q[k] = (double)p[k];
         if (own >= 0 && own < wide) q[own] = 0.0;
         for (int64_t k = 0; k < wide; k++) is_outside |= q[k] < 0.0;
         given[i] += sum_of(q, wide);
       }
+      if (!n_scales) continue;
       for (int64_t q = size; q % WIDTH; q++) terms[q] = 0.0;
       times_log(terms, size);
       for (int64_t i = 0; i < count; i++) entropy[i] -= sum_of(terms + i * wide, wide);

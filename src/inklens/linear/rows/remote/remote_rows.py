@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -12,6 +12,7 @@ from scipy import sparse
 
 from inklens import cluster
 from inklens.errors import ClusterError
+from inklens.linear.kernels.by_class import labelled
 from inklens.linear.kernels.storage import Storage
 from inklens.linear.rows.layouts import dense_storage, make_block, sparse_storage
 from inklens.linear.rows.remote.recipes import (
@@ -333,6 +334,7 @@ class RemoteRows(Rows):
         weights: np.ndarray,
         *,
         dtype: npt.DTypeLike = np.float32,
+        keeps_scores: bool = True,  # there they are
     ) -> Evaluation:
         """Return loss and gradient sum_i c_i (p_i - y_i) x_i'; scores and probabilities stay; one pass.
 
@@ -371,6 +373,11 @@ class RemoteRows(Rows):
     def transpose_product(self, residual: RowArray | np.ndarray, *, squared: bool = False) -> np.ndarray:
         """Return residual' X, (n_columns, n_features), in the type of `residual`; half a pass."""
         return np.array(self.total(TransposeProduct(self.recipe, self.recipe_of(residual), squared)))
+
+    def sums_by_class(self, codes: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
+        """Return sum_i c_i x_i over the rows of each class, (n_classes, n_features), in float64; half a pass."""
+        of_class = partial(labelled, n_classes=n_classes)
+        return self.transpose_product(RowArray.combine(of_class, self.array(weights), codes))
 
     @property
     def n_added(self) -> int:
