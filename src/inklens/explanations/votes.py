@@ -17,7 +17,7 @@ import numpy.typing as npt
 from inklens.classes import encode, labels_of
 from inklens.errors import DataError, ParameterError
 from inklens.linear.arrays import checked_weights
-from inklens.linear.problem.problem import residuals
+from inklens.linear.kernels.choice import residuals
 from inklens.linear.rows.elsewhere import brought, require_room
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows

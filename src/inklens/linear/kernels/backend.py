@@ -180,6 +180,11 @@ class Backend(Protocol):
     ) -> np.ndarray:
         """Return residual' X, or residual' X^2 (entry by entry), (n_classes, n_features) float64."""
 
+    def residual_pass(
+        self, storage: Storage, proba: Array, codes: Array, weights: Array, n_threads: int = 1
+    ) -> np.ndarray:
+        """Return sum_i c_i (y_i - p_i) x_i', (n_classes, n_features) float64, in the type of `proba`."""
+
     def class_pass(
         self,
         storage: Storage,

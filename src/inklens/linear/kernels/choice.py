@@ -21,3 +21,8 @@ def numpy_backend() -> Backend:
 def backend_of(values: Array) -> Backend:
     """Return the backend for rows or matrices with these values: the reference for arrays of other libraries."""
     return REFERENCE if arrays.is_foreign(values) else numpy_backend()
+
+
+def residuals(p: Array, codes: Array, weights: Array) -> Array:
+    """Return c_i (y_i - p_i), (n_rows, n_classes): that of a row's own class is minus the sum of the others."""
+    return backend_of(p).residual(p, codes, weights)

@@ -8,6 +8,7 @@ from inklens.linear.kernels import library
 from inklens.linear.kernels.backend import ColumnModel, DualAscentState, LossPass
 from inklens.linear.kernels.buffers import aligned, empty_scores, lanes, padded, together
 from inklens.linear.kernels.by_class import labelled
+from inklens.linear.kernels.compiled_simplex import CompiledSimplex
 from inklens.linear.kernels.storage import Storage
 
 SCORES, LOSS, HESSIAN, BACK, CURVATURE = range(5)  # modes of a pass, as in `kernels.c`
@@ -16,6 +17,8 @@ SPARSE_CHUNK = 8  # times as many as columns
 LARGEST_TILE = 256  # rows, by which a chunk may be longer
 MAX_THREADS = 64  # each with sums of its own
 WIDE = 8192  # columns of dense rows, whose sums fit into a cache
+
+SIMPLEX = CompiledSimplex()
 
 Arrays = dict[str, np.ndarray]  # by their names in `pass_t`
 
@@ -119,6 +122,15 @@ class CompiledPasses:
             own = storage._replace(values=storage.values[:, part], shape=storage.values[:, part].shape)
             product[:, part] = _run(own, BACK, len(product), dtype, n_threads, given, square=squared).gradient
         return product
+
+    def residual_pass(
+        self, storage: Storage, proba: np.ndarray, codes: np.ndarray, weights: np.ndarray, n_threads: int = 1
+    ) -> np.ndarray:
+        n_classes = proba.shape[1]
+        if storage.transpose is not None or _is_wide(storage, n_classes, n_threads):
+            return self.transpose_pass(storage, SIMPLEX.residual(proba, codes, weights), n_threads)
+        given = {"proba": padded(proba, proba.dtype), "codes": codes, "weights": weights}
+        return _run(storage, BACK, n_classes, proba.dtype, n_threads, given).gradient
 
     def class_pass(
         self,

@@ -134,6 +134,11 @@ class Reference:
 
         return summed(map(product, chunks(rows)))[0]
 
+    def residual_pass(
+        self, storage: Storage, proba: Array, codes: Array, weights: Array, n_threads: int = 1
+    ) -> np.ndarray:
+        return self.transpose_pass(storage, self.residual(proba, codes, weights), n_threads)
+
     def class_pass(
         self,
         storage: Storage,

@@ -17,7 +17,7 @@ from inklens.errors import DataError
 from inklens.linear import arrays
 from inklens.linear.arrays import Array
 from inklens.linear.kernels.by_class import class_sums
-from inklens.linear.kernels.choice import backend_of
+from inklens.linear.kernels.choice import residuals
 from inklens.linear.problem.penalties import Penalty
 from inklens.linear.rows.filled import filled
 from inklens.linear.rows.row_arrays import RowArray
@@ -190,10 +190,8 @@ class Problem:
 
     @property
     def sums_by_class(self) -> np.ndarray:
-        """sum_i c_i x_ij over the rows of each class, (n_classes, n_features); kept where small beside the rows."""
-        if self.n_classes * self.rows.n_features <= self.rows.n_samples:
-            return self.facts.sums_by_class
-        return self.rows.sums_by_class(self.codes, self.weights, self.n_classes)
+        """sum_i c_i x_ij over the rows of each class, (n_classes, n_features)."""
+        return self.facts.sums_by_class
 
     def evaluate(
         self,
@@ -297,11 +295,6 @@ def with_offset(scores: RowArray, offset: np.ndarray | None) -> RowArray:
 
 
 # ---- functions of some rows ------------------------------------------------------------------------------------------
-
-
-def residuals(p: Array, codes: Array, weights: Array) -> Array:
-    """Return c_i (y_i - p_i), (n_rows, n_classes): that of a row's own class is minus the sum of the others."""
-    return backend_of(p).residual(p, codes, weights)
 
 
 def loss_part_way(before: Array, after: Array, codes: Array, weights: Array, *, share: float) -> Array:

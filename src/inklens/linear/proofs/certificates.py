@@ -28,6 +28,7 @@ from inklens.linear.problem.penalties import Penalty
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs.dual import (
     DualPoint,
+    balanced_gradient,
     dual_gradient,
     entropies,
     excess_of,
@@ -35,8 +36,8 @@ from inklens.linear.proofs.dual import (
     flows,
     flows_added,
     mixed,
+    mixed_gain,
     mixing,
-    offset_gain,
 )
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Evaluation, Rows
@@ -107,16 +108,11 @@ def proximal_gradient_norm(problem: Problem, coef: np.ndarray, at: Evaluation) -
 
 
 def _bound(problem: Problem, proba: RowArray, G: np.ndarray) -> float:
-    """Return the bound of probabilities, whose class sums are repaired, and of their G.
-
-    Of P M it is (Y - P M)' diag(c) X = Y' diag(c) X - M' P' diag(c) X: of the rows it takes their sums by class.
-    """
-    mix, leak = None, 0.0
+    """Return the bound of probabilities, whose class sums are repaired, and of their G."""
+    mix, leak = Mixing.none(problem.n_classes), 0.0
     if problem.fit_intercept:
         mix, leak = balance_of(proba, problem.codes, problem.weights)
-        if mix.moved:
-            G = mix.of_sums(G, problem.sums_by_class - G)
-    G = G * problem.free  # what may not move is held at 0, whatever pulls at it
+    G = balanced_gradient(problem, proba, mix, G) * problem.free  # what may not move is held at 0, whatever pulls at it
     return dual_bound(
         problem.penalty, proba, problem.codes, problem.weights, G, problem.magnitudes * problem.free, leak, mix,
         offset=problem.offset, n_added=problem.rows.n_added,
@@ -143,12 +139,12 @@ def dual_bound(
     term of G has passed through, by default all.
     """
     n_classes = proba.shape[1]
+    mix = mix or Mixing.none(n_classes)
     known, largest = entropies(proba, codes, weights, [1.0], mix)
-    relative, shift = value_rounding(proba, largest, leak, n_added, 0.0 if mix is None else mix.moved)
+    relative, shift = value_rounding(proba, largest, leak, n_added, mix.moved)
     total = float(weights.sum())
     widest = penalty.farthest(G, shift * magnitudes)
-    point = proba if offset is None or mix is None else mixed(proba, mix)
-    gain, size = offset_gain(point, codes, weights, offset)
+    gain, size = mixed_gain(proba, codes, weights, offset, mix)
     farthest = 0.0 if offset is None else float(np.abs(offset).max())
     gain -= relative * size + 2.0 * shift * total * farthest
 

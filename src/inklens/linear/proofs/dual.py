@@ -118,7 +118,20 @@ def softmax_gap(penalty: Penalty, coef: np.ndarray, gradient: np.ndarray) -> flo
 
 def dual_gradient(problem: Problem, proba: RowArray) -> np.ndarray:
     """Return G = (Y - P)' diag(c) X, (n_classes, n_features), in the type of `proba`; half a pass."""
-    return problem.rows.transpose_product(problem.residual(proba))
+    return problem.rows.residual_product(proba, problem.codes, problem.weights)
+
+
+def balanced_gradient(problem: Problem, proba: RowArray, mix: Mixing, G: np.ndarray | None = None) -> np.ndarray:
+    """Return G of the rows p M, (n_classes, n_features); G of the rows p may be known.
+
+    (Y - P M)' diag(c) X = Y' diag(c) X - M' P' diag(c) X: where they are few beside the rows' own numbers, the sums of
+    the rows of each class tell it, which are read once.
+    """
+    are_few = problem.n_classes * problem.rows.n_features <= problem.rows.n_nonzeros
+    if mix.moved and not are_few:
+        return dual_gradient(problem, mixed(proba, mix))
+    G = dual_gradient(problem, proba) if G is None else G
+    return mix.of_sums(G, problem.sums_by_class - G) if mix.moved else G
 
 
 def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
@@ -126,6 +139,13 @@ def offset_gain(proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset:
     if offset is None:
         return np.zeros(2)
     return np.asarray(RowArray.total(offset_gain_of, proba, codes, weights, offset))
+
+
+def mixed_gain(
+    proba: RowArray, codes: np.ndarray, weights: np.ndarray, offset: np.ndarray | None, mix: Mixing
+) -> np.ndarray:
+    """Return `offset_gain` of the rows p M, which are made for nothing else."""
+    return offset_gain(proba if offset is None else mixed(proba, mix), codes, weights, offset)
 
 
 def entropies(
@@ -149,11 +169,17 @@ def entropy(proba: RowArray, codes: np.ndarray, weights: np.ndarray, scale: floa
 
 
 def best_scaled(
-    penalty: Penalty, G: np.ndarray, proba: RowArray, codes: np.ndarray, weights: np.ndarray, gain: float = 0.0
+    penalty: Penalty,
+    G: np.ndarray,
+    proba: RowArray,
+    codes: np.ndarray,
+    weights: np.ndarray,
+    gain: float = 0.0,
+    mix: Mixing | None = None,
 ) -> float:
-    """Return the largest D((1 - s) Y + s P) of the scales s that are worth trying; G and `gain` belong to s = 1."""
+    """Return the largest D((1 - s) Y + s P M) of the scales s that are worth trying; G and `gain` belong to s = 1."""
     scales = sorted(feasible_scales(penalty, G))
-    found = entropies(proba, codes, weights, scales)[0]
+    found = entropies(proba, codes, weights, scales, mix)[0]
     return max(float(sure + s * gain - penalty.conjugate(s * G)) for s, sure in zip(scales, found, strict=True))
 
 
@@ -172,10 +198,11 @@ def dual_value(problem: Problem, proba: RowArray) -> float:
     the class sums are those of the labels, which they are made to be if there is an intercept.
     """
     codes, weights, penalty = problem.codes, problem.weights, problem.penalty
+    mix = Mixing.none(problem.n_classes)
     if problem.fit_intercept:
-        proba = balance(proba, codes, weights)
-    G, gain = dual_gradient(problem, proba), offset_gain(proba, codes, weights, problem.offset)[0]
-    return best_scaled(penalty, G, proba, codes, weights, float(gain))
+        mix = mixing(problem.class_weights, excess_of(flows(proba, codes, weights))[0])
+    G, gain = balanced_gradient(problem, proba, mix), mixed_gain(proba, codes, weights, problem.offset, mix)[0]
+    return best_scaled(penalty, G, proba, codes, weights, float(gain), mix)
 
 
 # ---- functions of some rows ------------------------------------------------------------------------------------------

@@ -450,6 +450,16 @@ class Rows:
         unit = np.append(np.full(self.n_features, self.scale), 1.0)
         return grams if self.scale == 1.0 else grams * unit * unit[:, None]
 
+    def residual_product(self, proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return sum_i c_i (y_i - p_i) x_i', (n_classes, n_features), in the type of `proba`; half a pass."""
+        product, threads = NOTHING, self.threads(proba.shape[1])
+        parts = zip(self.parts_with(proba), self.of_rows(codes), self.of_rows(weights), strict=True)
+        for (block, _, p), own, c in parts:
+            storage = block.storage(proba.dtype)
+            product = product + storage.backend.residual_pass(storage, p, own, c, threads)
+        self.n_passes += 0.5
+        return product * self.scale
+
     def sums_by_class(self, codes: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
         """Return sum_i c_i x_i over the rows of each class, (n_classes, n_features), in float64; half a pass."""
         return self._summed(codes, weights, n_classes, squared=False)

@@ -277,6 +277,17 @@ static void T(add_up)(const REAL *r, int count, int L, double *sums) {
   }
 }
 
+/* r (count, L) = c (y - p), the own class as the others tell */
+static void T(residuals)(const REAL *p, const int32_t *codes, const double *weights, int count, int K, int L, REAL *r) {
+  for (int i = 0; i < count; i++, p += L, r += L) {
+    REAL c = (REAL)weights[i], others = 0;
+    for (int k = 0; k < L; k++) r[k] = k < K ? -p[k] * c : 0;
+    r[codes[i]] = 0;
+    for (int k = 0; k < K; k++) others += r[k];
+    r[codes[i]] = -others;
+  }
+}
+
 static void T(share)(void *argument, int thread) {
   const T(work_t) *work = argument;
   const rows_t *rows = work->rows;
@@ -314,6 +325,7 @@ static void T(share)(void *argument, int thread) {
     T(read)(&reader, row, count);
     if (count < height) memset(r, 0, (size_t)height * L * sizeof(REAL));
     if (mode == BACK && zs) memcpy(r, zs, (size_t)count * L * sizeof(REAL));
+    else if (mode == BACK && ps) T(residuals)(ps, pass->codes + row, pass->weights + row, count, K, L, r);
     else if (mode == BACK) { /* the rows of each class by their weights, or all of them */
       memset(r, 0, (size_t)count * L * sizeof(REAL));
       for (int i = 0; i < count; i++) r[i * L + (pass->codes ? pass->codes[row + i] : 0)] = (REAL)pass->weights[row + i];

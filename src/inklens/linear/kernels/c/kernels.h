@@ -60,7 +60,8 @@ typedef struct {
   const void *point_intercept;
   const int32_t *codes;   /* (n) */
   const double *weights;  /* (n) */
-  void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here */
+  void *scores;           /* (n, L): written by SCORES and LOSS, by HESSIAN if given; BACK reads the residuals here; without them it
+                           * makes them of proba, and without these of ones in each row's class, or in the first */
   void *proba;            /* (n, L): written by LOSS, read by HESSIAN */
   void *residual;         /* (n, L): where given, LOSS and HESSIAN write what they would fold back, and fold nothing */
   double *gradient;       /* (p, L) */

@@ -13,6 +13,7 @@ from scipy import sparse
 from inklens import cluster
 from inklens.errors import ClusterError
 from inklens.linear.kernels.by_class import labelled
+from inklens.linear.kernels.choice import residuals
 from inklens.linear.kernels.storage import Storage
 from inklens.linear.rows.layouts import dense_storage, make_block, sparse_storage
 from inklens.linear.rows.remote.recipes import (
@@ -373,6 +374,10 @@ class RemoteRows(Rows):
     def transpose_product(self, residual: RowArray | np.ndarray, *, squared: bool = False) -> np.ndarray:
         """Return residual' X, (n_columns, n_features), in the type of `residual`; half a pass."""
         return np.array(self.total(TransposeProduct(self.recipe, self.recipe_of(residual), squared)))
+
+    def residual_product(self, proba: RowArray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return sum_i c_i (y_i - p_i) x_i', (n_classes, n_features), in the type of `proba`; half a pass."""
+        return self.transpose_product(RowArray.combine(residuals, proba, codes, weights))
 
     def sums_by_class(self, codes: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
         """Return sum_i c_i x_i over the rows of each class, (n_classes, n_features), in float64; half a pass."""
