@@ -14,6 +14,8 @@ from inklens.linear.kernels.reference import Reference
 from inklens.linear.problem.penalties import ElasticNet
 from inklens.linear.problem.problem import Problem
 from inklens.linear.proofs import certificates
+from inklens.linear.proofs.dual import balanced_gradient
+from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
 mp.dps = 60
@@ -143,6 +145,21 @@ def test_sums_by_class_are_those_of_the_labels(kind, n_classes):
     np.testing.assert_allclose(rows.column_squares(weights), weights @ whole**2, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["float64", "float32", "bytes", "sparse", "wide"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_residuals_that_nobody_holds_give_the_product_of_those_that_are_held(kind, dtype):
+    rng = np.random.default_rng(3)
+    X = table(rng, kind, 700, 23)
+    rows = Rows.of(X, scale=1 / 255 if kind == "bytes" else 1.0)
+    codes, weights = rng.integers(0, 5, 700).astype(np.int32), rng.uniform(0.5, 2.0, 700)
+    proba = rng.dirichlet(np.full(5, 0.3), 700)
+    whole = X.toarray() if sparse.issparse(X) else X.astype(float) * rows.scale
+    expected = ((np.eye(5)[codes] - proba) * weights[:, None]).T @ whole
+    found = rows.residual_product(RowArray.of(proba.astype(dtype)), codes, weights)
+    close = 1e-11 if dtype == np.float64 else 2e-5
+    np.testing.assert_allclose(found, expected, rtol=close, atol=close * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("lead", [0.0, 3.0, 30.0])
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_the_gradient_of_a_balanced_point_is_within_its_rounding_exactly(n_classes, lead):
@@ -158,7 +175,6 @@ def test_the_gradient_of_a_balanced_point_is_within_its_rounding_exactly(n_class
         W, b = rng.normal(size=(n_classes, p)) + 0.5 * lead * np.eye(n_classes, p), rng.normal(size=n_classes)
         at = problem.evaluate(W, b, dtype=np.float64)
         mix, leak = certificates.balance_of(at.proba, codes, weights)
-        found = mix.of_sums(-at.gradient, problem.sums_by_class + at.gradient)
         q = of_meaning(exactly(at.proba), codes).dot(matrix_of(mix))
         q = of_meaning(q, codes)
         y = exactly(np.eye(n_classes)[codes])
@@ -166,9 +182,11 @@ def test_the_gradient_of_a_balanced_point_is_within_its_rounding_exactly(n_class
         largest = float(max(1 - row[own] for row, own in zip(q, codes, strict=True)))
         shift = certificates.value_rounding(at.proba, largest, 0.0, problem.rows.n_added, mix.moved)[1]
         allowed = shift * np.abs(X).T @ weights
-        error = np.abs((exactly(found) - expected).astype(float))
-        assert (error <= allowed).all()
-        tight = max(tight, float((error / allowed).max()))
+        for known in (-at.gradient, None):
+            found = balanced_gradient(problem, at.proba, mix, known)
+            error = np.abs((exactly(found) - expected).astype(float))
+            assert (error <= allowed).all()
+            tight = max(tight, float((error / allowed).max()))
         assert 0.0 <= leak < 1.0
     assert tight > 1e-4  # and so the bound says something
 
