@@ -277,6 +277,32 @@ def test_more_columns_than_fit_into_memory_are_refused_before_they_are_held(tmp_
     assert peak_kibibytes_after_refusing(f"parquet:{wide}", f"parquet:{groups}") < 130 << 10
 
 
+@pytest.mark.slow
+def test_the_widest_table_is_read_within_little_memory(tmp_path):
+    """A column for each of 256 x 256 pixels; the last lacks a value, so that all are read before it is refused."""
+    n_columns = 256 * 256
+    columns = {f"p{j}": np.arange(3, dtype=np.uint8) for j in range(n_columns - 1)}
+    table = pa.table({"label": [0, 1, 0], **columns, "last": pa.array([1, 2, None], pa.uint8())})
+    pq.write_table(table, tmp_path / "wide.parquet")
+    with pytest.raises(DataError, match="no value in column 'last'"):
+        load_dataset(f"parquet:{tmp_path / 'wide.parquet'}")
+    assert peak_kibibytes_after_refusing(f"parquet:{tmp_path / 'wide.parquet'}") < 300 << 10
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint32", "int64", "float32", "float64", "bool"])
+def test_numbers_are_read_as_they_lie(tmp_path, kind):
+    """Of a batch that begins in the middle of its memory, too."""
+    from inklens.datasets.sources.parquet import _numbers
+
+    values = np.arange(20).astype(kind)
+    column = pa.array(values)
+    for part in (column, column[3:9], column[5:5]):
+        expected = np.asarray(part.to_pylist(), kind)
+        found = _numbers(part)
+        assert np.array_equal(found, expected)
+        assert len(part) == 0 or found.dtype == values.dtype
+
+
 def test_columns_that_are_read_apart_are_the_whole_table(tmp_path, monkeypatch):
     from inklens.datasets.sources import parquet
 

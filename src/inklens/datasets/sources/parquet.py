@@ -75,21 +75,24 @@ def _read(path: Path, options: LoadOptions) -> tuple[np.ndarray, np.ndarray, lis
         footer = read_footer(file, where)
         n_bytes = os.fstat(file.fileno()).st_size
         check_burst(max(footer.unpacked, footer.decoded), n_bytes, name=repr(where))
+        texts, most_rows = _texts(footer), _most_rows(footer)
+        footer.leaves.clear()  # before pyarrow holds them in its way
         file.seek(0)
-        source = ParquetFile(file, read_dictionary=_texts(footer))  # a text that repeats is held once
+        source = ParquetFile(file, read_dictionary=texts)  # a text that repeats is held once
         schema = source.schema_arrow
-        columns = _Columns.of(schema.names, options.label, where)
+        nested = {field.name for field in schema if pyarrow.types.is_nested(field.type)}
+        classes, columns = _class_names(schema), _Columns.of(schema.names, options.label, where)
+        del schema  # 500 bytes a column
         taken = _Taken(columns, n_bytes, options, where)
         for names in columns.some_at_a_time():
-            step = max(1, min(_most_rows(footer), VALUES_AT_A_TIME // len(names)))
-            if any(pyarrow.types.is_nested(schema.field(name).type) for name in names):
+            step = max(1, min(most_rows, VALUES_AT_A_TIME // len(names)))
+            if not nested.isdisjoint(names):
                 step = min(step, NESTED_ROWS)
             for batch in source.iter_batches(batch_size=step, columns=names, use_threads=False):
                 batch.validate(full=True)
                 taken.add(batch, names)
             taken.end(footer.n_rows)
     images, values, notes = taken.result()
-    classes = _class_names(schema)
     if classes and np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(classes):
         return images, np.array(classes)[values], [*notes, "labels are the class names that the file declares"]
     return images, values, notes
@@ -166,6 +169,16 @@ def _stacked(column: "pyarrow.Array", where: str) -> np.ndarray:
     return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
+def _numbers(column: "pyarrow.Array") -> np.ndarray:
+    """Return a column without missing values; whole numbers as they lie, for which pyarrow would import pandas."""
+    import pyarrow
+
+    if not (pyarrow.types.is_integer(column.type) and len(column)) or column.null_count:
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
+
+
 class _Taken:
     """What the batches so far were made into; columns that are read together end with `end`."""
 
@@ -192,7 +205,7 @@ class _Taken:
             self._add_images(batch.column(self.columns.image))
         else:
             pixels = [name for name in names if name != self.columns.label]
-            self._keep(np.stack([batch.column(name).to_numpy(zero_copy_only=False) for name in pixels], axis=1))
+            self._keep(np.stack([_numbers(batch.column(name)) for name in pixels], axis=1))
         self.n_rows += batch.num_rows
 
     def _labels(self, column: "pyarrow.Array") -> np.ndarray:
@@ -202,7 +215,7 @@ class _Taken:
         if _is_bytes(column.type) and not pyarrow.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         if not pyarrow.types.is_dictionary(column.type):
-            return np.asarray(column.to_numpy(zero_copy_only=False))
+            return _numbers(column)
         written = column.dictionary.to_pylist()
         names = as_labels(written, where=self.where)
         n_rows, n_characters = self.n_rows + len(column), self.n_rows + len(column) + sum(map(len, names))
