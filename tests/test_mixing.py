@@ -18,7 +18,7 @@ from inklens.linear.proofs.dual import balanced_gradient
 from inklens.linear.rows.row_arrays import RowArray
 from inklens.linear.rows.rows import Rows
 
-mp.dps = 60
+mp.dps = 80  # of the whole process: as in `test_laws_exact.py`
 BACKENDS = {"compiled": numpy_backend(), "reference": Reference()}
 
 
